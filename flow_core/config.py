@@ -1,0 +1,180 @@
+"""File and environment -> contexts: which providers there are, under which names, with which settings.
+
+    default: local
+    contexts:
+      lab: {provider: local, region: lab}
+    dashboard: {theme: flow-dark, read_only: false, keys: {tasks.cancel: x}}
+
+Reads one file, touches no network. A broken part is a sentence in `Config.problems`; the sound rest stands.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flow_core.errors import ConfigError
+
+LOCAL = "local"
+_CONTEXT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A provider with its settings, under the name the user gave it."""
+
+    name: str
+    provider: str
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that was configured. `problems` are sentences for the user, one a broken part."""
+
+    path: Path
+    contexts: tuple[Context, ...]
+    default: str = LOCAL
+    dashboard: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    problems: tuple[ConfigError, ...] = ()
+
+    def context(self, name: str | None = None) -> Context:
+        """The named context, else `$FLOW_CONTEXT`, else the file's default. Raises ConfigError."""
+        wanted = name or os.environ.get("FLOW_CONTEXT") or self.default
+        for context in self.contexts:
+            if context.name == wanted:
+                return context
+        known = ", ".join(context.name for context in self.contexts)
+        raise ConfigError(f"no context is called {wanted!r}; there are: {known}", field="context")
+
+
+def config_path() -> Path:
+    """Where the config file is looked for: `$FLOW_CONFIG`, else the platform's config directory."""
+    if explicit := os.environ.get("FLOW_CONFIG"):
+        return Path(explicit).expanduser()
+    import platformdirs  # deferred: not needed when $FLOW_CONFIG says where
+
+    return Path(platformdirs.user_config_dir("flow", appauthor=False)) / "config.yaml"
+
+
+def state_dir() -> Path:
+    """Where tasks, volumes and our own records live: `$FLOW_STATE_DIR`, else the platform's state directory."""
+    if explicit := os.environ.get("FLOW_STATE_DIR"):
+        return Path(explicit).expanduser()
+    import platformdirs  # deferred: as above
+
+    return Path(platformdirs.user_state_dir("flow", appauthor=False))
+
+
+def load_config(path: Path | None = None) -> Config:
+    """Reads the config. A missing file is an empty one, unless `path` or `$FLOW_CONFIG` named it."""
+    named = path is not None or bool(os.environ.get("FLOW_CONFIG"))
+    source = path or config_path()
+    try:
+        text = source.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        missing = (ConfigError("the config file does not exist", source=str(source)),) if named else ()
+        return _only_local(source, missing)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not UTF-8 text"
+        return _only_local(source, (ConfigError(f"can't be read: {reason}", source=str(source)),))
+    return _Reader(source, text).read()
+
+
+def _only_local(source: Path, problems: tuple[ConfigError, ...]) -> Config:
+    return Config(source, (Context(LOCAL, LOCAL),), problems=problems)
+
+
+class _Reader:
+    """Turns the file's text into a Config, collecting a problem for each part that can't be used."""
+
+    def __init__(self, source: Path, text: str) -> None:
+        self._source = source
+        self._text = text
+        self._problems: list[ConfigError] = []
+        self._lines: dict[str, int] = {}
+
+    def read(self) -> Config:
+        document = self._document()
+        contexts = self._contexts(document.get("contexts"))
+        for unknown in sorted(set(document) - {"default", "contexts", "dashboard"}, key=str):
+            self._complain(str(unknown), "is no setting we know; known are: default, contexts, dashboard")
+        return Config(
+            self._source,
+            contexts,
+            default=self._default(document.get("default"), contexts),
+            dashboard=self._table("dashboard", document.get("dashboard")),
+            problems=tuple(self._problems),
+        )
+
+    def _document(self) -> dict[Any, Any]:
+        import yaml  # deferred: a machine without a config file doesn't need it
+
+        try:
+            node = yaml.compose(self._text, Loader=yaml.SafeLoader)
+            document = yaml.safe_load(self._text)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            said = getattr(error, "problem", None) or "is not YAML"
+            self._problems.append(
+                ConfigError(
+                    f"is not valid YAML: {said}", source=str(self._source), line=mark.line + 1 if mark else None
+                )
+            )
+            return {}
+        if node is not None:
+            self._note_lines(node, "")
+        return self._table("", document)
+
+    def _note_lines(self, node: Any, prefix: str) -> None:
+        for key, value in node.value if node.id == "mapping" else ():
+            name = f"{prefix}{key.value}"
+            self._lines[name] = key.start_mark.line + 1
+            self._note_lines(value, f"{name}.")
+
+    def _contexts(self, value: Any) -> tuple[Context, ...]:
+        found = {LOCAL: Context(LOCAL, LOCAL)}
+        for name, settings in self._table("contexts", value).items():
+            if context := self._context(str(name), settings):
+                found[context.name] = context
+        return tuple(found.values())
+
+    def _context(self, name: str, settings: Any) -> Context | None:
+        where = f"contexts.{name}"
+        if not _CONTEXT_NAME.fullmatch(name):
+            return self._complain(where, "a context's name is up to 64 letters, digits, '.', '_' and '-'")
+        if not isinstance(settings, dict):
+            return self._complain(where, "must be a table with at least a provider")
+        from flow_core.providers import PROVIDERS  # deferred: names only, and only where a file lists contexts
+
+        provider = settings.get("provider", LOCAL if name == LOCAL else None)
+        if provider not in PROVIDERS:
+            known = ", ".join(PROVIDERS)
+            return self._complain(f"{where}.provider", f"{provider!r} is no provider; known are: {known}")
+        if name == LOCAL and provider != LOCAL:
+            return self._complain(f"{where}.provider", "the context 'local' is always this machine")
+        rest = {str(key): value for key, value in settings.items() if key != "provider"}
+        return Context(name, provider, rest)
+
+    def _default(self, value: Any, contexts: tuple[Context, ...]) -> str:
+        if value is None or value in {context.name for context in contexts}:
+            return value or LOCAL
+        self._complain("default", f"{value!r} is none of the contexts; using {LOCAL!r}")
+        return LOCAL
+
+    def _table(self, where: str, value: Any) -> dict[Any, Any]:
+        if value is None:
+            return {}
+        if isinstance(value, dict):
+            return value
+        self._complain(where, "must be a table of names and values")
+        return {}
+
+    def _complain(self, where: str, said: str) -> None:
+        line = self._lines.get(where) or self._lines.get(where.rpartition(".")[0])
+        message = f"{where}: {said}" if where else said
+        self._problems.append(ConfigError(message, field=where or None, source=str(self._source), line=line))

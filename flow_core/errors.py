@@ -1,0 +1,70 @@
+"""Everything that can go wrong, as sentences a person can act on.
+
+    FlowError
+    ├── ConfigError            a config file, a task file, an argument: names the file, line and field
+    ├── Unsupported            this provider has no such facet
+    ├── ReadOnly               the gate is closed; nothing was changed
+    └── ProviderError          the far side said no, or nothing
+        ├── AuthError          who you are, or what you may do
+        ├── NotFound           no such task, volume, instance
+        ├── Conflict           it exists, is in use, or is in the wrong state
+        ├── CapacityError      nothing free, now or ever
+        └── Unreachable        no answer; the only error that may be retried
+"""
+
+from __future__ import annotations
+
+
+class FlowError(Exception):
+    """Base of every error that flow_core raises on purpose; its text is one sentence for the user."""
+
+
+class ConfigError(FlowError, ValueError):
+    """Input that can't be used. `field` names what was wrong, `source` and `line` where it stands."""
+
+    def __init__(
+        self, message: str, *, field: str | None = None, source: str | None = None, line: int | None = None
+    ) -> None:
+        self.message = message
+        self.field = field
+        self.source = source
+        self.line = line
+        super().__init__(self._located())
+
+    def _located(self) -> str:
+        place = self.source or ""
+        if place and self.line is not None:
+            place += f":{self.line}"
+        return f"{place}: {self.message}" if place else self.message
+
+
+class Unsupported(FlowError):
+    """The provider of this context has no such facet."""
+
+
+class ReadOnly(FlowError):
+    """A change was asked for while changes are switched off."""
+
+
+class ProviderError(FlowError):
+    """The provider refused, failed, or answered nonsense."""
+
+
+class AuthError(ProviderError):
+    """Credentials are missing, wrong, or not allowed to do this."""
+
+
+class NotFound(ProviderError, LookupError):
+    """The id or name is not known to this context."""
+
+
+class Conflict(ProviderError):
+    """The thing exists already, is in use, or is in a state that forbids the change."""
+
+
+class CapacityError(ProviderError):
+    """What was asked for can't be had here."""
+
+
+class Unreachable(ProviderError):
+    """Nobody answered in time. Safe to try again where the call is safe twice."""

@@ -1,0 +1,100 @@
+"""A spool: the raw bytes of a log, and a sidecar that says when and on which stream they came.
+
+`NAME.log` holds the bytes as they were written, nothing added. `NAME.idx` holds 16-byte records, each
+meaning "from this offset on": offset (uint64), then microseconds since the epoch shifted left by one,
+with the lowest bit set for stderr (uint64), little-endian. A record cut short by a crash is ignored.
+Offsets and times never go down. Bytes are appended before their record, so a reader may see bytes that
+no record covers yet: they belong to the last record.
+
+Standard library only: the local supervisor writes through this.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+RECORD = struct.Struct("<QQ")
+STDOUT, STDERR = 0, 1
+_SAME_MOMENT_US = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolFiles:
+    """Where the two files of a spool lie. Either may be missing until the first byte came."""
+
+    log: Path
+    sidecar: Path
+
+    @classmethod
+    def at(cls, stem: Path) -> SpoolFiles:
+        return cls(stem.with_name(stem.name + ".log"), stem.with_name(stem.name + ".idx"))
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """From `offset` on, bytes are of `stream` and were read at `time_us` (microseconds since the epoch)."""
+
+    offset: int
+    stream: int
+    time_us: int
+
+
+class SpoolWriter:
+    """Appends to a spool. One writer a spool; `now_us` must never go back."""
+
+    def __init__(self, files: SpoolFiles, now_us: Callable[[], int]) -> None:
+        self._log_fd = os.open(files.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._sidecar_fd = os.open(files.sidecar, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._offset = os.fstat(self._log_fd).st_size
+        self._now_us = now_us
+        self._last = Stamp(-1, -1, 0)
+
+    @property
+    def offset(self) -> int:
+        """Bytes written so far: where the next ones will stand."""
+        return self._offset
+
+    def append(self, stream: int, data: bytes) -> None:
+        """Writes all of `data`; waits while the disk is full rather than losing any of it."""
+        stamp = Stamp(self._offset, stream, self._now_us())
+        _write_all(self._log_fd, data)
+        self._offset += len(data)
+        if stamp.stream != self._last.stream or stamp.time_us - self._last.time_us >= _SAME_MOMENT_US:
+            _write_all(self._sidecar_fd, RECORD.pack(stamp.offset, stamp.time_us << 1 | stamp.stream))
+            self._last = stamp
+
+    def close(self) -> None:
+        os.close(self._log_fd)
+        os.close(self._sidecar_fd)
+
+
+def read_stamps(files: SpoolFiles, start: int = 0) -> Iterator[Stamp]:
+    """The sidecar's records from number `start` on; nothing where there is no sidecar."""
+    try:
+        with open(files.sidecar, "rb") as sidecar:
+            sidecar.seek(start * RECORD.size)
+            while block := sidecar.read(RECORD.size * 4096):
+                whole = len(block) - len(block) % RECORD.size
+                for offset, packed in RECORD.iter_unpack(block[:whole]):
+                    yield Stamp(offset, packed & 1, packed >> 1)
+                if whole != len(block):
+                    return
+    except FileNotFoundError:
+        return
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            time.sleep(0.5)

@@ -1,0 +1,85 @@
+"""What is known of a task: its state, as the provider last told it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+
+class TaskStatus(StrEnum):
+    """Where a task is in its life. Words of the Flow SDK."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSED = "paused"
+    PREEMPTING = "preempting"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """True once the status can't change any more."""
+        return self in _FINAL
+
+
+_FINAL = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeMount:
+    """A volume as one task sees it. `mount_path` is the path the task was promised."""
+
+    volume_id: str
+    name: str
+    mount_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """One task of one context, as the provider last answered. Known by (context, task_id).
+
+    Times are aware UTC datetimes; `None` means unknown or not yet. `exit_code` is the command's own,
+    128 + N when signal N ended it. `price_usd_per_hour` is `None` where nothing is billed.
+    `config` holds the fields of the `TaskConfig` it was submitted with, as plain data.
+    """
+
+    context: str
+    task_id: str
+    name: str
+    status: TaskStatus
+    command: str = ""
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    instance_type: str = ""
+    num_instances: int = 1
+    gpu_type: str | None = None
+    gpu_count: int = 0
+    region: str = ""
+    exit_code: int | None = None
+    message: str = ""
+    owner: str = ""
+    attempt: int = 0
+    price_usd_per_hour: Decimal | None = None
+    cost_usd: Decimal | None = None
+    volumes: tuple[VolumeMount, ...] = ()
+    config: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    provider_metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells this task from every other, in every context."""
+        return (self.context, self.task_id)
+
+    @property
+    def is_running(self) -> bool:
+        return self.status is TaskStatus.RUNNING
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status.is_final

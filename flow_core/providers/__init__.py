@@ -1,0 +1,30 @@
+"""Where work can run. A new provider is one folder and one line here; nothing is imported until asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from flow_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from flow_core.config import Context
+    from flow_core.providers.base import Provider
+
+PROVIDERS = {
+    "local": "flow_core.providers.local.provider:LocalProvider",
+}
+
+
+def open_provider(context: Context) -> Provider:
+    """The provider of a context. Touches no network and waits for nothing."""
+    try:
+        home = PROVIDERS[context.provider]
+    except KeyError:
+        known = ", ".join(PROVIDERS)
+        raise ConfigError(
+            f"context {context.name!r} wants provider {context.provider!r}; known are: {known}", field="provider"
+        ) from None
+    module, _, name = home.partition(":")
+    provider: Provider = getattr(import_module(module), name)(context)
+    return provider
