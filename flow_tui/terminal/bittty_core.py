@@ -1,0 +1,195 @@
+"""The pure Python terminal, from bittty. Slower than the native one, installs everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from bittty import Board, MemoryConnection, TerminalCaps
+from bittty.devices.modes import MouseEncoding, MouseProtocol
+from bittty.present import Bell, RowsScrolledOff, ScrollbackCleared, TitleChanged
+
+from flow_tui.terminal.cells import Cell, join_cells, plain_title
+from flow_tui.terminal.core import PLAIN, SCROLLBACK_BYTES, CellStyle, Color, Cursor, Modes, MouseTracking, Run
+from flow_tui.terminal.history import History, cut_row
+
+_TRACKING = {
+    MouseProtocol.X10: MouseTracking.PRESS,
+    MouseProtocol.NORMAL: MouseTracking.CLICK,
+    MouseProtocol.BUTTON: MouseTracking.DRAG,
+    MouseProtocol.ANY: MouseTracking.MOVE,
+}
+_SGR_ENCODINGS = (MouseEncoding.SGR, MouseEncoding.SGR_PIXELS)
+_STYLES_KEPT = 4096
+_REPLIES_KEPT = 1 << 16
+# A report of the title would type text chosen by the far side into its shell.
+_TITLE_REPORTS = (b"\x1b]l", b"\x1b]L")
+
+
+class BitttyCore:
+    """A bittty board with nothing plugged in but us."""
+
+    name = "bittty"
+    keeps_scrollback = True  # asked by the board: rows that scroll off are presented
+
+    def __init__(self, cols: int, rows: int) -> None:
+        self.cols, self.rows = cols, rows
+        self._board: Any = Board(width=cols, height=rows)
+        self._cable: Any = MemoryConnection()
+        self._board.host.attach(self._cable)
+        self._board.display.attach(self)
+        self._board.set_caps(TerminalCaps(grapheme_mode="permanently-set"))
+        self._history = History(SCROLLBACK_BYTES)
+        self._styles: dict[Any, CellStyle] = {}
+        self._title = ""
+        self._bell = False
+        self._offset = 0
+        self._seen_page: Any = None
+        self._seen_generation = -1
+        self._seen_reverse = False
+
+    def present(self, event: object) -> None:
+        """Called by the board for what doesn't stand on its page."""
+        if isinstance(event, RowsScrolledOff):
+            self._keep(event.lines)
+        elif isinstance(event, ScrollbackCleared):
+            self._history.clear()
+            self.scroll_to(0)
+        elif isinstance(event, Bell):
+            self._bell = True
+        elif isinstance(event, TitleChanged):
+            self._title = plain_title(event.title)
+
+    def feed(self, data: bytes) -> None:
+        self._board.feed_host_data(data)
+        if (self._board.width, self._board.height) != (self.cols, self.rows):
+            # The far side may ask for 132 columns; the pane has as many as it has.
+            self._board.resize(self.cols, self.rows)
+
+    def resize(self, cols: int, rows: int) -> None:
+        self.cols, self.rows = cols, rows
+        self._board.resize_from_frontend(cols, rows)
+        self._seen_page = None
+
+    def dirty_rows(self) -> list[int]:
+        page, reverse = self._board.display.page, bool(self._board.modes.reverse_screen)
+        is_same = page is self._seen_page and reverse == self._seen_reverse
+        rows = list(page.dirty_rows(self._seen_generation)) if is_same else list(range(self.rows))
+        self._seen_page, self._seen_generation, self._seen_reverse = page, page.observe(), reverse
+        if self._offset and rows:
+            return list(range(self.rows))
+        return rows
+
+    def row(self, y: int) -> tuple[Run, ...]:
+        if y < self._offset:
+            return cut_row(self._history[len(self._history) - self._offset + y], self.cols)
+        return cut_row(self._runs(self._board.display.page.grid[y - self._offset]), self.cols)
+
+    @property
+    def cursor(self) -> Cursor:
+        place = self._board.display.cursor
+        if place is None or place[1] + self._offset >= self.rows:
+            return Cursor(0, 0, False)
+        return Cursor(min(place[0], self.cols - 1), place[1] + self._offset, True)
+
+    @property
+    def modes(self) -> Modes:
+        modes, mouse = self._board.modes, self._board.mouse
+        return Modes(
+            application_cursor=bool(modes.cursor_application_mode),
+            bracketed_paste=bool(modes.bracketed_paste),
+            alternate_screen=bool(self._board.blitter.in_alt_screen),
+            focus_reports=bool(modes.focus_reporting),
+            synchronized=bool(modes.synchronized_output),
+            mouse=_TRACKING.get(mouse.protocol, MouseTracking.OFF),
+            mouse_sgr=mouse.encoding in _SGR_ENCODINGS,
+        )
+
+    @property
+    def title(self) -> str:
+        return self._title
+
+    def take_replies(self) -> bytes:
+        parts, self._cable.data = self._cable.data, []
+        replies = [part.encode() if isinstance(part, str) else part for part in parts]
+        return b"".join(reply for reply in replies if not reply.startswith(_TITLE_REPORTS))[:_REPLIES_KEPT]
+
+    def take_bell(self) -> bool:
+        rang, self._bell = self._bell, False
+        return rang
+
+    @property
+    def scrollback_rows(self) -> int:
+        return 0 if self._board.blitter.in_alt_screen else len(self._history)
+
+    @property
+    def scroll_offset(self) -> int:
+        return self._offset
+
+    def scroll_to(self, offset: int) -> None:
+        offset = max(0, min(offset, self.scrollback_rows))
+        if offset != self._offset:
+            self._offset = offset
+            self._seen_page = None
+
+    def close(self) -> None:
+        self._board.display.detach()
+        self._history.clear()
+
+    def _keep(self, lines: tuple[Any, ...]) -> None:
+        before = len(self._history)
+        for line in lines:
+            self._history.append(self._runs(line.cells))
+        if self._offset:  # the view stays on its text while output goes on below it
+            grown = max(0, len(self._history) - before)
+            self._offset = min(self._offset + grown, len(self._history))
+
+    def _runs(self, cells: Any) -> tuple[Run, ...]:
+        return join_cells(self._cells(cells))
+
+    def _cells(self, row: Any) -> list[Cell]:
+        cells: list[Cell] = []
+        styles, page_reverse = self._styles, bool(self._board.modes.reverse_screen)
+        for style, text in row:
+            if text == "":  # the second half of the wide character before it
+                if cells:
+                    cells[-1] = (cells[-1][0], 2, cells[-1][2])
+                continue
+            seen = styles.get(style)
+            if seen is None:
+                seen = self._learn(style)
+            cells.append((" " if seen.hidden else text, 1, _reversed(seen) if page_reverse else seen))
+        return cells
+
+    def _learn(self, style: Any) -> CellStyle:
+        if len(self._styles) >= _STYLES_KEPT:
+            self._styles.clear()
+        found = self._styles[style] = _cell_style(style)
+        return found
+
+
+def _cell_style(style: Any) -> CellStyle:
+    found = CellStyle(
+        fg=_color(style.fg),
+        bg=_color(style.bg),
+        bold=bool(style.bold),
+        dim=bool(style.dim),
+        italic=bool(style.italic),
+        underline=bool(style.underline),
+        blink=bool(style.blink),
+        reverse=bool(style.reverse),
+        strike=bool(style.strike),
+        hidden=bool(style.conceal),
+    )
+    return PLAIN if found == PLAIN else found
+
+
+def _color(color: Any) -> Color:
+    if color is None or color.mode == "default":
+        return None
+    value: Color = color.value
+    return value
+
+
+def _reversed(style: CellStyle) -> CellStyle:
+    return replace(style, reverse=not style.reverse)

@@ -1,0 +1,73 @@
+"""Cells to runs: neighbours of one style joined, foreign characters made harmless, widths agreed with Rich."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+
+from rich.cells import cell_len
+
+from flow_tui.terminal.core import CellStyle, Run
+
+Cell = tuple[str, int, CellStyle]
+"""Text, columns, style."""
+
+_TITLE_LENGTH = 80
+_UNDRAWABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_VARIATION_SELECTORS = {0xFE0E: None, 0xFE0F: None}
+
+
+def join_cells(cells: Iterable[Cell]) -> tuple[Run, ...]:
+    """One run for each stretch of equal style; the columns of the runs add up to those of the cells."""
+    runs: list[Run] = []
+    texts: list[str] = []
+    columns = 0
+    style: CellStyle | None = None
+    for text, width, cell_style in cells:
+        if style is not cell_style and style != cell_style:
+            if style is not None:
+                _add(runs, texts, columns, style)
+            texts, columns, style = [], 0, cell_style
+        texts.append(text if len(text) == 1 and " " <= text <= "~" else fit(text, width))
+        columns += width
+    if style is not None:
+        _add(runs, texts, columns, style)
+    return tuple(runs)
+
+
+def _add(runs: list[Run], texts: list[str], columns: int, style: CellStyle) -> None:
+    joined = "".join(texts)
+    if joined.isascii() or cell_len(joined) == columns:
+        runs.append(Run(joined, style, columns))
+        return
+    # Rich measures some neighbours together otherwise than apart: two halves of a flag, for one.
+    runs.extend(Run(text, style, cell_len(text)) for text in texts)
+
+
+@lru_cache(maxsize=4096)
+def fit(text: str, width: int) -> str:
+    """What to draw for a cluster that takes `width` columns, so that Rich measures exactly that."""
+    drawable = "".join(" " if _is_space(c) else c for c in text if unicodedata.category(c) not in _UNDRAWABLE)
+    for candidate in (drawable, drawable.translate(_VARIATION_SELECTORS), drawable[:1]):
+        if candidate and cell_len(candidate) == width:
+            return candidate
+    narrow = drawable[:1]
+    if narrow and 0 < cell_len(narrow) < width:
+        return narrow + " " * (width - cell_len(narrow))
+    return " " * width
+
+
+def _is_space(character: str) -> bool:
+    return unicodedata.category(character) == "Zs" and character != "\u3000"
+
+
+def plain_text(text: str) -> str:
+    """One line of foreign text without anything a border could not show."""
+    shown = (" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c) not in _UNDRAWABLE)
+    return " ".join("".join(shown).split())
+
+
+def plain_title(text: str) -> str:
+    """A window title, cut to what a border has room for."""
+    return plain_text(text)[:_TITLE_LENGTH]

@@ -1,0 +1,277 @@
+"""The native terminal: libghostty-vt through pyghostty, which is optional and pinned."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pyghostty import Terminal, ffi, lib
+from pyghostty._ffi import check, union_fn
+from pyghostty.core import init_sized
+
+from flow_tui.terminal.cells import Cell, join_cells, plain_title
+from flow_tui.terminal.core import PLAIN, SCROLLBACK_BYTES, CellStyle, Color, Cursor, Modes, MouseTracking, Run
+from flow_tui.terminal.history import cut_row
+
+_REPLIES_KEPT = 1 << 16
+_WIDE, _TAIL = 1, 2
+_GRAPHEME, _PALETTE_BACKGROUND, _RGB_BACKGROUND = 1, 2, 3
+_MOUSE_MODES = ((1003, MouseTracking.MOVE), (1002, MouseTracking.DRAG), (1000, MouseTracking.CLICK))
+
+# The union in the library's own parameter can't be passed by value through cffi; this one is laid out the same.
+ffi.cdef("typedef struct { GhosttyTerminalScrollViewportTag tag; uint64_t value[2]; } FlowScrollTarget;")
+
+
+class _CellBits:
+    """Where the fields lie inside a cell's 64 bits; the library says so itself, and may move them."""
+
+    def __init__(self) -> None:
+        described = json.loads(ffi.string(lib.ghostty_type_json()))["types"]["GhosttyCell"]["bits"]
+        self.tag, self.tag_mask = self._field(described["content_tag"])
+        self.content, self.content_mask = self._field(described["content"])
+        self.style, self.style_mask = self._field(described["style_id"])
+        self.wide, self.wide_mask = self._field(described["wide"])
+        codepoint = described["content"]["arms"]["CODEPOINT"]["bits"]["codepoint"]
+        self.codepoint_mask = (1 << codepoint["width"]) - 1
+
+    @staticmethod
+    def _field(described: dict[str, int]) -> tuple[int, int]:
+        return described["lsb"], (1 << described["width"]) - 1
+
+
+_BITS = _CellBits()
+
+
+class GhosttyCore:
+    """One libghostty terminal with its render state; rows are decoded once, when they are asked for as dirty."""
+
+    name = "ghostty"
+
+    def __init__(self, cols: int, rows: int) -> None:
+        self.cols, self.rows = cols, rows
+        self._terminal: Any = Terminal(cols, rows)
+        self._handle: Any = self._terminal._t[0]
+        self._limit()
+        self._replies = bytearray()
+        self._bell = False
+        self._title = ""
+        self._listen()
+        self._state, self._rows_of, self._cells_of = _render_handles()
+        self._lines: list[tuple[Run, ...]] = [cut_row((), cols)] * rows
+        self._cursor = Cursor(0, 0, True)
+
+    def _limit(self) -> None:
+        # By bytes only: a limit by lines makes plain output four times slower, and the default for bytes is 10 kB.
+        self._set("SCROLLBACK_MAX_LINES", ffi.NULL)
+        self._set("SCROLLBACK_MAX_BYTES", ffi.new("size_t*", SCROLLBACK_BYTES))
+        self._set("KITTY_IMAGE_STORAGE_LIMIT", ffi.new("uint64_t*", 0))
+
+    def _listen(self) -> None:
+        """The callbacks are held here because the library keeps only their addresses."""
+        self._terminal.on_reply(self._owe)
+        self._on_bell = ffi.callback("GhosttyTerminalBellFn", self._ring)
+        self._on_title = ffi.callback("GhosttyTerminalTitleChangedFn", self._rename)
+        self._set("BELL", self._on_bell)
+        self._set("TITLE_CHANGED", self._on_title)
+
+    def _set(self, option: str, value: Any) -> None:
+        check(lib.ghostty_terminal_set(self._handle, getattr(lib, f"GHOSTTY_TERMINAL_OPT_{option}"), value), option)
+
+    def _owe(self, reply: bytes) -> None:
+        if len(self._replies) < _REPLIES_KEPT:
+            self._replies += reply
+
+    def _ring(self, _terminal: Any, _userdata: Any) -> None:
+        self._bell = True
+
+    def _rename(self, _terminal: Any, _userdata: Any) -> None:
+        said = self._terminal.get("title", "GhosttyString")
+        raw = bytes(ffi.buffer(said.ptr, said.len)) if said.len else b""
+        self._title = plain_title(raw.decode("utf-8", "replace"))
+
+    def feed(self, data: bytes) -> None:
+        self._terminal.feed(data)
+        # DECCOLM may have changed the size behind our back; the pane has as many columns as it has.
+        if self._terminal.size != (self.cols, self.rows):
+            self._terminal.resize(self.cols, self.rows)
+
+    def resize(self, cols: int, rows: int) -> None:
+        self.cols, self.rows = cols, rows
+        self._terminal.resize(cols, rows)
+        self._lines = [cut_row((), cols)] * rows
+
+    def dirty_rows(self) -> list[int]:
+        check(lib.ghostty_render_state_update(self._state[0], self._handle), "render update")
+        check(
+            lib.ghostty_render_state_get(self._state[0], lib.GHOSTTY_RENDER_STATE_DATA_ROW_ITERATOR, self._rows_of),
+            "rows",
+        )
+        dirty: list[int] = []
+        y = ffi.new("uint16_t*")
+        while lib.ghostty_render_state_row_iterator_next_dirty(self._rows_of[0], y):
+            if y[0] < self.rows:
+                self._lines[y[0]] = self._decode_row()
+                dirty.append(y[0])
+        lib.ghostty_render_state_clean(self._state[0])
+        self._cursor = self._read_cursor()
+        return dirty
+
+    def row(self, y: int) -> tuple[Run, ...]:
+        return self._lines[y]
+
+    @property
+    def cursor(self) -> Cursor:
+        return self._cursor
+
+    @property
+    def modes(self) -> Modes:
+        mode = self._terminal.mode
+        return Modes(
+            application_cursor=mode(1),
+            bracketed_paste=mode(2004),
+            alternate_screen=bool(self._terminal.get("active_screen", "GhosttyTerminalScreen")),
+            focus_reports=mode(1004),
+            synchronized=mode(2026),
+            mouse=self._tracking(),
+            mouse_sgr=mode(1006) or mode(1016),
+        )
+
+    def _tracking(self) -> MouseTracking:
+        if not self._terminal.get("mouse_tracking", "bool"):
+            return MouseTracking.OFF
+        return next((tracking for mode, tracking in _MOUSE_MODES if self._terminal.mode(mode)), MouseTracking.PRESS)
+
+    @property
+    def title(self) -> str:
+        return self._title
+
+    def take_replies(self) -> bytes:
+        replies = bytes(self._replies)
+        self._replies.clear()
+        return replies
+
+    def take_bell(self) -> bool:
+        rang, self._bell = self._bell, False
+        return rang
+
+    @property
+    def scrollback_rows(self) -> int:
+        return int(self._terminal.get("scrollback_rows", "size_t"))
+
+    @property
+    def scroll_offset(self) -> int:
+        bar = self._terminal.get("scrollbar", "GhosttyTerminalScrollbar")
+        return max(0, int(bar.total) - int(bar.len) - int(bar.offset))
+
+    def scroll_to(self, offset: int) -> None:
+        rows = self.scrollback_rows
+        offset = max(0, min(offset, rows))
+        target = ffi.new("FlowScrollTarget*")
+        target.tag = lib.GHOSTTY_SCROLL_VIEWPORT_ROW if offset else lib.GHOSTTY_SCROLL_VIEWPORT_BOTTOM
+        target.value[0] = rows - offset
+        scroll = union_fn("ghostty_terminal_scroll_viewport", "void(*)(GhosttyTerminal, FlowScrollTarget)")
+        scroll(self._handle, target[0])
+
+    def close(self) -> None:
+        if self._terminal is not None:
+            self._terminal.close()
+            self._terminal = self._handle = None
+
+    def _read_cursor(self) -> Cursor:
+        said = init_sized("GhosttyRenderStateCursor")
+        check(lib.ghostty_render_state_get(self._state[0], lib.GHOSTTY_RENDER_STATE_DATA_CURSOR, said), "cursor")
+        is_shown = bool(said.visible and said.viewport_has_value)
+        return Cursor(said.viewport_x, said.viewport_y, is_shown) if is_shown else Cursor(0, 0, False)
+
+    def _decode_row(self) -> tuple[Run, ...]:
+        view = ffi.new("GhosttyCellsView*")
+        check(
+            lib.ghostty_render_state_row_get(self._rows_of[0], lib.GHOSTTY_RENDER_STATE_ROW_DATA_CELLS_RAW, view),
+            "cells",
+        )
+        check(
+            lib.ghostty_render_state_row_get(self._rows_of[0], lib.GHOSTTY_RENDER_STATE_ROW_DATA_CELLS, self._cells_of),
+            "row",
+        )
+        return cut_row(join_cells(self._cells(ffi.unpack(view.ptr, view.len))), self.cols)
+
+    def _cells(self, raw_cells: list[int]) -> list[Cell]:
+        bits = _BITS
+        styles: dict[int, CellStyle] = {0: PLAIN}  # ids mean something within one row only
+        cells: list[Cell] = []
+        for x, raw in enumerate(raw_cells):
+            wide = (raw >> bits.wide) & bits.wide_mask
+            if wide == _TAIL:
+                continue
+            style_id = (raw >> bits.style) & bits.style_mask
+            style = styles.get(style_id)
+            if style is None:
+                style = styles[style_id] = self._style_at(x)
+            tag = (raw >> bits.tag) & bits.tag_mask
+            if tag >= _PALETTE_BACKGROUND:
+                cells.append((" ", 1, _blank(tag, (raw >> bits.content) & bits.content_mask)))
+                continue
+            code = (raw >> bits.content) & bits.codepoint_mask
+            text = self._cluster_at(x) if tag == _GRAPHEME else chr(code) if code else " "
+            cells.append((" " if style.hidden else text, 2 if wide == _WIDE else 1, style))
+        return cells
+
+    def _style_at(self, x: int) -> CellStyle:
+        said = init_sized("GhosttyStyle")
+        self._select(x, "STYLE", said)
+        return CellStyle(
+            fg=_color(said.fg_color),
+            bg=_color(said.bg_color),
+            bold=bool(said.bold),
+            dim=bool(said.faint),
+            italic=bool(said.italic),
+            underline=bool(said.underline),
+            blink=bool(said.blink),
+            reverse=bool(said.inverse),
+            strike=bool(said.strikethrough),
+            hidden=bool(said.invisible),
+        )
+
+    def _cluster_at(self, x: int) -> str:
+        length = ffi.new("uint32_t*")
+        self._select(x, "GRAPHEMES_LEN", length)
+        codes = ffi.new("uint32_t[]", max(1, length[0]))
+        self._select(x, "GRAPHEMES_BUF", codes)
+        return "".join(map(chr, codes[0 : length[0]]))
+
+    def _select(self, x: int, what: str, out: Any) -> None:
+        check(lib.ghostty_render_state_row_cells_select(self._cells_of[0], x), "select")
+        key = getattr(lib, f"GHOSTTY_RENDER_STATE_ROW_CELLS_DATA_{what}")
+        check(lib.ghostty_render_state_row_cells_get(self._cells_of[0], key, out), what)
+
+
+def _render_handles() -> tuple[Any, Any, Any]:
+    """A render state, its row iterator and its cell cursor, each freed with the object that holds it."""
+    handles = []
+    for name in ("render_state", "render_state_row_iterator", "render_state_row_cells"):
+        ctype = {"render_state": "GhosttyRenderState", "render_state_row_iterator": "GhosttyRenderStateRowIterator"}
+        out = ffi.new(ctype.get(name, "GhosttyRenderStateRowCells") + "*")
+        check(getattr(lib, f"ghostty_{name}_new")(ffi.NULL, out), name)
+        handles.append(ffi.gc(out, _freer(name)))
+    return handles[0], handles[1], handles[2]
+
+
+def _freer(name: str) -> Any:
+    free = getattr(lib, f"ghostty_{name}_free")
+    return lambda out: free(out[0])
+
+
+def _color(color: Any) -> Color:
+    if color.tag == lib.GHOSTTY_STYLE_COLOR_PALETTE:
+        return int(color.value.palette)
+    if color.tag == lib.GHOSTTY_STYLE_COLOR_RGB:
+        rgb = color.value.rgb
+        return (int(rgb.r), int(rgb.g), int(rgb.b))
+    return None
+
+
+def _blank(tag: int, content: int) -> CellStyle:
+    """The look of an erased cell, which stores its background where others store a character."""
+    if tag == _RGB_BACKGROUND:
+        return CellStyle(bg=(content & 0xFF, content >> 8 & 0xFF, content >> 16 & 0xFF))
+    return CellStyle(bg=content & 0xFF)

@@ -1,0 +1,125 @@
+"""Keys to the bytes that xterm would send for them."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from flow_tui.terminal.core import Modes
+
+_ESCAPE = b"\x1b"
+_MODIFIERS = {"shift": 1, "alt": 2, "ctrl": 4, "super": 8, "hyper": 8, "meta": 8}
+_SHIFT, _ALT, _CTRL = 1, 2, 4
+_LETTERED = {"up": "A", "down": "B", "right": "C", "left": "D", "home": "H", "end": "F"}
+_NUMBERED = {"insert": 2, "delete": 3, "pageup": 5, "pagedown": 6}
+_F_NUMBERED = {5: 15, 6: 17, 7: 18, 8: 19, 9: 20, 10: 21, 11: 23, 12: 24}
+_SINGLE = {"enter": "\r", "return": "\r", "tab": "\t", "escape": "\x1b", "space": " ", "backspace": "\x7f"}
+_NAMED = {
+    "at": "@",
+    "slash": "/",
+    "backslash": "\\",
+    "minus": "-",
+    "plus": "+",
+    "underscore": "_",
+    "full_stop": ".",
+    "circumflex_accent": "^",
+    "vertical_line": "|",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
+    "equals_sign": "=",
+}
+# What a control key makes of the characters that aren't letters, as on a VT220 keyboard.
+_CONTROLS = {
+    **{"@": 0x00, " ": 0x00, "2": 0x00, "`": 0x00, "[": 0x1B, "3": 0x1B, "{": 0x1B, "\\": 0x1C, "4": 0x1C, "|": 0x1C},
+    **{"]": 0x1D, "5": 0x1D, "}": 0x1D, "^": 0x1E, "6": 0x1E, "~": 0x1E, "_": 0x1F, "7": 0x1F, "/": 0x1F, "-": 0x1F},
+    **{"?": 0x7F, "8": 0x7F},
+}
+
+
+def encode_key(key: str, character: str | None, modes: Modes) -> bytes:
+    """The bytes for a key such as "ctrl+c", "alt+shift+b", "shift+f5" or "é"; empty for what has none.
+
+    `character` is what the key would type, where that is known.
+    """
+    names, base = _split(key)
+    modifiers = sum({_MODIFIERS[name] for name in names})
+    if base in _LETTERED:
+        return _lettered(_LETTERED[base], modifiers, modes.application_cursor)
+    if base in _NUMBERED:
+        return _numbered(_NUMBERED[base], modifiers)
+    if base[0] == "f" and base[1:].isdecimal():
+        return _function(int(base[1:]), modifiers)
+    if base in _SINGLE:
+        return _single(base, modifiers)
+    return _typed(base, character, modifiers)
+
+
+def _split(key: str) -> tuple[list[str], str]:
+    *names, base = key.split("+") if key != "+" else ["plus"]
+    known = [name for name in names if name in _MODIFIERS]
+    if base.startswith("upper_") and len(base) == 7:
+        return [*known, "shift"], base[-1]
+    return known, base or "plus"
+
+
+def _lettered(letter: str, modifiers: int, is_application: bool) -> bytes:
+    if modifiers:
+        return f"\x1b[1;{modifiers + 1}{letter}".encode()
+    return f"\x1b{'O' if is_application else '['}{letter}".encode()
+
+
+def _numbered(number: int, modifiers: int) -> bytes:
+    return f"\x1b[{number};{modifiers + 1}~".encode() if modifiers else f"\x1b[{number}~".encode()
+
+
+def _function(number: int, modifiers: int) -> bytes:
+    if 13 <= number <= 24:  # xterm has twelve; terminfo calls shift+F1 the thirteenth
+        number, modifiers = number - 12, modifiers | _SHIFT
+    if number in _F_NUMBERED:
+        return _numbered(_F_NUMBERED[number], modifiers)
+    if not 1 <= number <= 4:
+        return b""
+    letter = "PQRS"[number - 1]
+    return f"\x1b[1;{modifiers + 1}{letter}".encode() if modifiers else f"\x1bO{letter}".encode()
+
+
+def _single(base: str, modifiers: int) -> bytes:
+    sent = _SINGLE[base].encode()
+    if base == "tab" and modifiers & _SHIFT:
+        sent = b"\x1b[Z"
+    elif base == "backspace" and modifiers & _CTRL:
+        sent = b"\x08"
+    elif base == "space" and modifiers & _CTRL:
+        sent = b"\x00"
+    return _ESCAPE + sent if modifiers & _ALT else sent
+
+
+def _typed(base: str, character: str | None, modifiers: int) -> bytes:
+    typed = _character(base, character, modifiers)
+    if typed is None:
+        return b""
+    sent = typed.encode("utf-8", "ignore")
+    if modifiers & _CTRL:
+        sent = _control(typed)
+    return _ESCAPE + sent if sent and modifiers & _ALT else sent
+
+
+def _character(base: str, character: str | None, modifiers: int) -> str | None:
+    if character and character.isprintable() and not modifiers & _CTRL:
+        return character.upper() if modifiers & _SHIFT and len(character) == 1 else character
+    if len(base) != 1:
+        return _NAMED.get(base) or _by_unicode_name(base)
+    return base.upper() if modifiers & _SHIFT and not modifiers & _CTRL else base
+
+
+def _by_unicode_name(name: str) -> str | None:
+    try:
+        return unicodedata.lookup(name.replace("_", " "))
+    except KeyError:
+        return None
+
+
+def _control(typed: str) -> bytes:
+    if typed.isascii() and typed.isalpha():
+        return bytes([ord(typed.upper()) & 0x1F])
+    code = _CONTROLS.get(typed)
+    return b"" if code is None else bytes([code])

@@ -1,0 +1,136 @@
+"""A shell and its terminal joined: output in slices, keys and sizes the other way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from flow_core.errors import FlowError
+from flow_tui.terminal.cells import plain_text
+
+if TYPE_CHECKING:
+    from flow_core.providers.base import Shell
+    from flow_tui.terminal.core import TerminalCore
+
+_SLICE_S = 0.004
+_SLICE_BYTES = 4096
+_WAIT_S = 10.0
+_TYPED_AHEAD_BYTES = 1 << 20
+
+
+class Ending(NamedTuple):
+    """How a shell ended: its exit code where somebody knew, and what went wrong, as a sentence."""
+
+    code: int | None
+    reason: str
+
+
+class Session:
+    """One shell on one terminal. Whoever opened the shell closes it."""
+
+    def __init__(self, core: TerminalCore, shell: Shell, changed: Callable[[], None]) -> None:
+        self.core = core
+        self.is_live = False
+        self._shell = shell
+        self._changed = changed
+        self._outbox = bytearray()
+        self._has_keys = asyncio.Event()
+        self._has_size = asyncio.Event()
+
+    async def run(self) -> Ending:
+        """Feeds the terminal until the shell ends, calling `changed` after every slice. Run it once."""
+        self.is_live = True
+        self._has_size.set()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                senders = [tasks.create_task(self._send_keys()), tasks.create_task(self._tell_sizes())]
+                reason = await self._show()
+                for sender in senders:
+                    sender.cancel()
+        finally:
+            self.is_live = False
+        return await self._ending(reason)
+
+    def send(self, data: bytes) -> bool:
+        """Queues bytes for the far side, in order. False where it has not read for so long that there is no room."""
+        if not self.is_live or not data:
+            return True
+        if len(self._outbox) + len(data) > _TYPED_AHEAD_BYTES:
+            return False
+        self._outbox += data
+        self._has_keys.set()
+        return True
+
+    def resize(self, cols: int, rows: int) -> None:
+        """The terminal at once, then the far side."""
+        self.core.resize(cols, rows)
+        self._has_size.set()
+
+    async def _show(self) -> str:
+        # No queue and no deadline: the far side is paused while nobody asks for its next piece, so at most one
+        # piece is held here, and a shell may be silent for days.
+        try:
+            async for piece in self._shell.read():
+                await self._feed(piece)
+        except FlowError as error:
+            return str(error)
+        return ""
+
+    async def _feed(self, piece: bytes) -> None:
+        """A few milliseconds at a time, with the event loop's other work in between."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _SLICE_S
+        for start in range(0, len(piece), _SLICE_BYTES):
+            self.core.feed(piece[start : start + _SLICE_BYTES])
+            if loop.time() >= until:
+                await self._breathe()
+                until = loop.time() + _SLICE_S
+        await self._breathe()
+
+    async def _breathe(self) -> None:
+        self.send(self.core.take_replies())
+        self._changed()
+        await asyncio.sleep(0)
+
+    async def _send_keys(self) -> None:
+        # No deadline on writing: a program that doesn't read its keys is not gone, and the outbox is bounded.
+        try:
+            while True:
+                await self._has_keys.wait()
+                self._has_keys.clear()
+                data = bytes(self._outbox)
+                self._outbox.clear()
+                await self._shell.write(data)
+        except FlowError:
+            return  # reading ends too, and says why
+
+    async def _tell_sizes(self) -> None:
+        while True:
+            await self._has_size.wait()
+            self._has_size.clear()
+            try:
+                async with asyncio.timeout(_WAIT_S):
+                    await self._shell.resize(self.core.cols, self.core.rows)
+            except (FlowError, TimeoutError):
+                continue
+
+    async def _ending(self, reason: str) -> Ending:
+        try:
+            async with asyncio.timeout(_WAIT_S):
+                return Ending(await self._shell.wait(), reason)
+        except FlowError as error:
+            return Ending(None, reason or str(error))
+        except TimeoutError:
+            return Ending(None, reason)
+
+    def show_ending(self, ending: Ending) -> None:
+        """Writes the end of the shell below its output, on the screen that has the scrollback."""
+        code = "unknown" if ending.code is None else ending.code
+        lines = [f"[{plain_text(ending.reason)}]"] if ending.reason else []
+        self.core.scroll_to(0)
+        # CAN ends a sequence that was cut off; then the main screen, unstyled and with a cursor to read.
+        self.core.feed(b"\x18\x1b[?1049l\x1b[?2026l\x1b[?25h\x1b[0m")
+        self.core.dirty_rows()
+        start = "\r\n" if self.core.cursor.x else ""
+        self.core.feed((start + "\r\n".join([*lines, f"[exit code {code}]"]) + "\x1b[?25l").encode())
