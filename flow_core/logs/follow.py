@@ -1,0 +1,137 @@
+"""Bytes of a log as they come, from any offset until nothing will be added; and the text of its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from dataclasses import dataclass
+
+from flow_core.errors import Unreachable
+from flow_core.logs.reader import LineReader
+from flow_core.logs.spool import SpoolFiles
+from flow_core.logs.stamps import Stamps, bytes_of
+
+POLL_S = 0.02
+_ASK_S = 0.25
+_DEADLINE_S = 10.0
+_CHUNK = 256 * 1024
+
+IsComplete = Callable[[], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Bytes that stand at `offset`. Reading on from `end` misses nothing.
+
+    `end` is past `offset + len(data)` where bytes of other streams were left out.
+    """
+
+    offset: int
+    data: bytes
+    end: int
+
+
+class Completion:
+    """Asks whether a log is complete, but not at every look at the file, and never without a deadline."""
+
+    def __init__(self, is_complete: IsComplete) -> None:
+        self._is_complete = is_complete
+        self._next_s = 0.0
+        self.known = False
+
+    async def ask(self) -> bool:
+        """The answer now, or the last one where that is recent. Nobody answering means: not yet."""
+        now = asyncio.get_running_loop().time()
+        if self.known or now < self._next_s:
+            return self.known
+        try:
+            async with asyncio.timeout(_DEADLINE_S):
+                self.known = await self._is_complete()
+        except (Unreachable, TimeoutError):
+            self.known = False
+        self._next_s = asyncio.get_running_loop().time() + _ASK_S
+        return self.known
+
+
+async def follow(
+    files: SpoolFiles, offset: int, is_complete: IsComplete, streams: Collection[int] | None = None
+) -> AsyncGenerator[Chunk, None]:
+    """Yields chunks from `offset` on, in order, until the log is complete. Read it under `aclosing`.
+
+    A log that was cut short is read again from its start. With `streams`, bytes are given once their
+    record must have been written: one look later.
+    """
+    completion = Completion(is_complete)
+    stamps = Stamps(files.sidecar)
+    settled = 0
+    try:
+        while True:
+            over = await completion.ask()
+            size = _size(files)
+            offset = 0 if size < offset else offset
+            limit = size if streams is None or over else min(size, settled)
+            stamps.refresh()
+            while offset < limit:
+                data = await asyncio.to_thread(_read, files, offset, min(_CHUNK, limit - offset))
+                if not data:
+                    break
+                end = offset + len(data)
+                if wanted := bytes_of(data, offset, stamps, streams):
+                    yield Chunk(offset, wanted, end)
+                offset = end
+            if over:
+                return
+            settled = size
+            await asyncio.sleep(POLL_S)
+    finally:
+        stamps.close()
+
+
+def tail_text(files: SpoolFiles, lines: int | None, streams: Collection[int] | None = None) -> str:
+    """The last `lines` lines (`None`: all of it) of those streams together, as text.
+
+    Bytes that are no UTF-8 become replacement characters. Takes as much memory as the text it returns.
+    """
+    reader, stamps = LineReader(files.log), Stamps(files.sidecar)
+    try:
+        reader.refresh()
+        stamps.refresh()
+        pieces: list[bytes] = []
+        newlines, end = 0, reader.size
+        while end > 0 and (lines is None or newlines <= lines):
+            start = max(0, end - _CHUNK)
+            piece = bytes_of(reader.read(start, end - start), start, stamps, streams)
+            newlines += piece.count(b"\n")
+            pieces.append(piece)
+            end = start
+        return _last(b"".join(reversed(pieces)), lines).decode("utf-8", "replace")
+    finally:
+        reader.close()
+        stamps.close()
+
+
+def _last(data: bytes, lines: int | None) -> bytes:
+    if lines is None:
+        return data
+    position = len(data) - data.endswith(b"\n")
+    for _ in range(lines):
+        position = data.rfind(b"\n", 0, position)
+        if position < 0:
+            return data
+    return data[position + 1 :]
+
+
+def _size(files: SpoolFiles) -> int:
+    try:
+        return os.stat(files.log).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _read(files: SpoolFiles, offset: int, length: int) -> bytes:
+    try:
+        with open(files.log, "rb", buffering=0) as log:
+            return os.pread(log.fileno(), length, offset)
+    except FileNotFoundError:
+        return b""

@@ -1,0 +1,178 @@
+"""Reading a log by position: the line at an offset, the line before it, the last ones. Needs no index.
+
+Everything here is a few `pread`s of a local file and may be called on an event loop. A line longer
+than `PIECE_LIMIT` bytes is given in pieces, so that no call reads without end.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+LINE_LIMIT = 64 * 1024
+PIECE_LIMIT = 16 * 1024 * 1024
+_BLOCK = 64 * 1024
+_BLOCKS_KEPT = 64
+_TAIL = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line without its newline. `length` counts all its bytes, of which `data` holds at most the limit.
+
+    Of a longer line `data` is the beginning, or the last overwrite where the line is redrawn by carriage
+    returns. `ended` is false while no newline follows.
+    """
+
+    offset: int
+    data: bytes
+    length: int
+    ended: bool
+
+    @property
+    def end(self) -> int:
+        """Where the next line starts."""
+        return self.offset + self.length + self.ended
+
+    @property
+    def is_cut(self) -> bool:
+        return len(self.data) < self.length
+
+
+class LineReader:
+    """Lines of a file that another process may be writing. The file may be missing, grow, or be replaced."""
+
+    def __init__(self, path: Path, line_limit: int = LINE_LIMIT) -> None:
+        self._path = path
+        self._limit = line_limit
+        self._fd: int | None = None
+        self._identity = (0, 0)
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self.size = 0
+
+    def refresh(self) -> bool:
+        """Looks at the file again; true when it has another size or is another file than before."""
+        try:
+            status = os.stat(self._path)
+        except FileNotFoundError:
+            return self._reset() if self._fd is not None else False
+        identity = (status.st_dev, status.st_ino)
+        replaced = self._fd is None or identity != self._identity or status.st_size < self.size
+        if replaced and not self._reopen():
+            return False
+        changed = replaced or status.st_size != self.size
+        if changed:
+            self._blocks.pop(self.size // _BLOCK, None)
+        self.size = status.st_size
+        return changed
+
+    def close(self) -> None:
+        """Lets go of the file. Twice is safe."""
+        self._reset()
+
+    def line_at(self, offset: int) -> Line | None:
+        """The line that starts at `offset`; `None` at the end of the file."""
+        if not 0 <= offset < self.size:
+            return None
+        stop = min(self.size, offset + PIECE_LIMIT)
+        newline = self._find(offset, stop)
+        end = stop if newline is None else newline
+        return Line(offset, self._line_data(offset, end), end - offset, newline is not None)
+
+    def line_before(self, offset: int) -> Line | None:
+        """The line that ends at `offset`, which is the start of a line or the end of the file."""
+        offset = min(offset, self.size)
+        if offset <= 0:
+            return None
+        ended = self.read(offset - 1, 1) == b"\n"
+        end = offset - ended
+        start = self._start_of(end)
+        return Line(start, self._line_data(start, end), end - start, ended)
+
+    def line_start(self, offset: int) -> int:
+        """Where the line that holds the byte at `offset` starts."""
+        return self._start_of(max(0, min(offset, self.size)))
+
+    def last_lines(self, count: int) -> list[Line]:
+        """The last lines of the file, in order."""
+        lines: list[Line] = []
+        offset = self.size
+        while len(lines) < count and (line := self.line_before(offset)) is not None:
+            lines.append(line)
+            offset = line.offset
+        return lines[::-1]
+
+    def read(self, offset: int, length: int) -> bytes:
+        """At most so many bytes from `offset`."""
+        pieces = []
+        stop = min(self.size, offset + length)
+        while offset < stop:
+            block, start = self._block(offset // _BLOCK), offset % _BLOCK
+            piece = block[start : start + stop - offset]
+            if not piece:
+                break
+            pieces.append(piece)
+            offset += len(piece)
+        return b"".join(pieces)
+
+    def _line_data(self, start: int, end: int) -> bytes:
+        if end - start <= self._limit:
+            return self.read(start, end - start)
+        tail = self.read(end - _TAIL, _TAIL)
+        redrawn = tail.rstrip(b"\r").find(b"\r")
+        return self.read(start, self._limit) if redrawn < 0 else tail[redrawn + 1 :]
+
+    def _find(self, start: int, stop: int) -> int | None:
+        """Where the first newline in a range of bytes is."""
+        while start < stop:
+            number, within = divmod(start, _BLOCK)
+            base = number * _BLOCK
+            found = self._block(number).find(b"\n", within, stop - base)
+            if found >= 0:
+                return base + found
+            start = base + _BLOCK
+        return None
+
+    def _start_of(self, end: int) -> int:
+        floor = max(0, end - PIECE_LIMIT)
+        while end > floor:
+            number = (end - 1) // _BLOCK
+            base = number * _BLOCK
+            found = self._block(number).rfind(b"\n", max(0, floor - base), end - base)
+            if found >= 0:
+                return base + found + 1
+            end = base
+        return floor
+
+    def _block(self, number: int) -> bytes:
+        """One block. What was appended never changes; the last block is read again when the file grew."""
+        if (kept := self._blocks.get(number)) is not None:
+            self._blocks.move_to_end(number)
+            return kept
+        if self._fd is None:
+            return b""
+        block = self._blocks[number] = os.pread(self._fd, _BLOCK, number * _BLOCK)
+        if len(self._blocks) > _BLOCKS_KEPT:
+            self._blocks.popitem(last=False)
+        return block
+
+    def _reopen(self) -> bool:
+        self._reset()
+        try:
+            self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        status = os.fstat(self._fd)
+        self._identity = (status.st_dev, status.st_ino)
+        return True
+
+    def _reset(self) -> bool:
+        if self._fd is not None:
+            os.close(self._fd)
+        self._fd = None
+        self._blocks.clear()
+        had = self.size > 0
+        self.size = 0
+        return had

@@ -1,0 +1,198 @@
+"""What a terminal would show of one line, as harmless text with colours. Nothing of it can move a cursor.
+
+Carriage return, backspace, tab and erase-to-end act as on a terminal of one endless row; SGR sets colours
+until the line ends; every other escape sequence is dropped. Control characters that are left are shown as
+pictures, and characters that reorder text or break lines as the replacement character.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import groupby, repeat
+
+Colour = int | tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How text is to be drawn. A colour is a palette number (0 to 255) or red, green, blue."""
+
+    foreground: Colour | None = None
+    background: Colour | None = None
+    bold: bool = False
+    dim: bool = False
+    italic: bool = False
+    underline: bool = False
+    reverse: bool = False
+    strike: bool = False
+
+
+PLAIN = Look()
+TAB = 8
+_UNSAFE = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\ud800-\udfff"
+_is_unsafe = re.compile(f"[{_UNSAFE}]").search
+_TOKEN = re.compile(
+    r"\x1b\[(?P<params>[0-?]*)[ -/]*(?P<final>[@-~]?)"
+    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"
+    r"|\x1b(?:[ -/]*[0-~])?"
+    f"|(?P<control>[{_UNSAFE}])"
+    f"|(?P<text>[^{_UNSAFE}]+)"
+)
+_PICTURES = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "\u2421"}
+
+_Cells = list[tuple[str, Look]]
+
+
+def visible(text: str) -> str:
+    """Foreign text for one line of a label: control characters become pictures, nothing else changes."""
+    if not _is_unsafe(text):
+        return text
+    return "".join(_picture(char) if _is_unsafe(char) else char for char in text)
+
+
+def plain(text: str) -> str:
+    """What a terminal would show of one line, without its colours."""
+    return "".join(run for run, _ in styled(text))
+
+
+def styled(text: str) -> list[tuple[str, Look]]:
+    """What a terminal would show of one line, in runs of equal look."""
+    if not _is_unsafe(text):
+        return [(text, PLAIN)] if text else []
+    row = _Row()
+    for token in _TOKEN.finditer(text):
+        row.take(token)
+    return [("".join(char for char, _ in cells), look) for look, cells in groupby(row.cells, key=lambda cell: cell[1])]
+
+
+class _Row:
+    """One endless row of a terminal. A wide character takes two cells, the second of them empty."""
+
+    def __init__(self) -> None:
+        self.cells: _Cells = []
+        self._column = 0
+        self._look = PLAIN
+
+    def take(self, token: re.Match[str]) -> None:
+        if text := token["text"]:
+            self._write(text)
+        elif control := token["control"]:
+            self._control(control)
+        elif token["final"] == "m":
+            self._look = _look_after(self._look, token["params"])
+        elif token["final"] == "K":
+            self._erase(token["params"])
+
+    def _control(self, control: str) -> None:
+        if control == "\r":
+            self._column = 0
+        elif control == "\b":
+            self._column = max(0, self._column - 1)
+        elif control == "\t":
+            self._write(" " * (TAB - self._column % TAB))
+        elif control != "\x07":
+            self._write(_picture(control))
+
+    def _erase(self, params: str) -> None:
+        if params in ("", "0"):
+            self._clip(self._column)
+        elif params == "2":
+            self.cells.clear()
+
+    def _write(self, text: str) -> None:
+        if (missing := self._column - len(self.cells)) > 0:
+            self.cells.extend(repeat((" ", PLAIN), missing))
+        if text.isascii():
+            self._put(list(zip(text, repeat(self._look))))
+            return
+        for char in text:
+            if width := _width(char):
+                self._put([(char, self._look), ("", self._look)][:width])
+            elif self._column:
+                self._combine(char)
+
+    def _put(self, cells: _Cells) -> None:
+        end = self._column + len(cells)
+        self._blank_halves(self._column, end)
+        self.cells[self._column : end] = cells
+        self._column = end
+
+    def _combine(self, char: str) -> None:
+        column = self._column - 1
+        while column > 0 and not self.cells[column][0]:
+            column -= 1
+        base, look = self.cells[column]
+        self.cells[column] = (base + char, look)
+
+    def _clip(self, column: int) -> None:
+        self._blank_halves(column, len(self.cells))
+        del self.cells[column:]
+
+    def _blank_halves(self, start: int, end: int) -> None:
+        """Of a wide character that is overwritten by half, the other half becomes a space."""
+        if 0 < start < len(self.cells) and not self.cells[start][0]:
+            self.cells[start - 1] = (" ", self.cells[start - 1][1])
+        if end < len(self.cells) and not self.cells[end][0]:
+            self.cells[end] = (" ", self.cells[end][1])
+
+
+def _picture(char: str) -> str:
+    return _PICTURES.get(ord(char), "\ufffd")
+
+
+@lru_cache(maxsize=4096)
+def _width(char: str) -> int:
+    if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+@lru_cache(maxsize=1024)
+def _look_after(look: Look, params: str) -> Look:
+    """The look once an SGR sequence was obeyed. What makes no sense changes nothing."""
+    if not re.fullmatch(r"[0-9;:]*", params):
+        return look
+    codes = iter([int(code[:4] or 0) for code in re.split("[;:]", params)])
+    for code in codes:
+        look = _obey(look, code, codes)
+    return look
+
+
+_SWITCHES = {1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "reverse", 9: "strike"}
+_OFF = {22: ("bold", "dim"), 23: ("italic",), 24: ("underline",), 27: ("reverse",), 29: ("strike",)}
+
+
+def _obey(look: Look, code: int, rest: Iterator[int]) -> Look:
+    if code == 0:
+        return PLAIN
+    if code in _SWITCHES:
+        return replace(look, **{_SWITCHES[code]: True})
+    if code in _OFF:
+        return replace(look, **dict.fromkeys(_OFF[code], False))
+    if 30 <= code <= 39 or 90 <= code <= 97:
+        return replace(look, foreground=_colour(code, 30, look.foreground, rest))
+    if 40 <= code <= 49 or 100 <= code <= 107:
+        return replace(look, background=_colour(code, 40, look.background, rest))
+    return look
+
+
+def _colour(code: int, base: int, now: Colour | None, rest: Iterable[int]) -> Colour | None:
+    number = code - base
+    if number == 8:
+        return _extended(now, iter(rest))
+    if number == 9:
+        return None
+    return number if number < 8 else number - 60 + 8
+
+
+def _extended(now: Colour | None, rest: Iterator[int]) -> Colour | None:
+    """The colour after 38 or 48: 5;N of the palette, or 2;R;G;B."""
+    kind = next(rest, None)
+    values = [next(rest, 256) for _ in range({5: 1, 2: 3}.get(kind or 0, 0))]
+    if not values or max(values) > 255:
+        return now
+    return values[0] if kind == 5 else (values[0], values[1], values[2])

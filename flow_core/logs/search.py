@@ -1,0 +1,139 @@
+"""Finding text in a log, in a child process: a pattern that never ends is killed and freezes nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flow_core.errors import ConfigError, FlowError
+from flow_core.logs import matcher
+
+FIND_TIMEOUT_S = 60.0
+SPANS_TIMEOUT_S = 1.0
+_REPLY_LIMIT = 4 * 1024 * 1024
+_CLOSE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to look for: a regular expression, or with `literal` the text itself.
+
+    Smart case: capitals matter once the pattern holds one.
+    """
+
+    pattern: str
+    literal: bool = False
+
+    @property
+    def source(self) -> str:
+        """The regular expression to run."""
+        return re.escape(self.pattern) if self.literal else self.pattern
+
+    @property
+    def ignores_case(self) -> bool:
+        shown = self.pattern if self.literal else re.sub(r"\\.", "", self.pattern)
+        return not any(char.isupper() for char in shown)
+
+    def check(self) -> None:
+        """Raises ConfigError where this is no regular expression."""
+        try:
+            re.compile(self.source)
+            re.compile(self.source.encode("utf-8", "replace"))
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ConfigError(f"not a regular expression: {error}", field="search") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Where a match stands in the log, in bytes."""
+
+    offset: int
+    length: int
+
+
+class SearchTimeout(FlowError):
+    """The search took too long and was ended."""
+
+
+class Search:
+    """One query over one log. Requests run one after another; a cancelled one kills the child.
+
+    Whoever made it must close it. The child is started when first needed and again after it was killed.
+    """
+
+    def __init__(self, path: Path, query: Query) -> None:
+        query.check()
+        self._path = path
+        self.query = query
+        self._child: asyncio.subprocess.Process | None = None
+        self._turn = asyncio.Lock()
+
+    async def next(self, position: int, timeout_s: float = FIND_TIMEOUT_S) -> Match | None:
+        """The first match that starts at or after `position`. Raises SearchTimeout."""
+        return _match(await self._ask({"find": "next", "position": position}, timeout_s))
+
+    async def previous(self, position: int, timeout_s: float = FIND_TIMEOUT_S) -> Match | None:
+        """The last match that starts before `position`. Raises SearchTimeout."""
+        return _match(await self._ask({"find": "previous", "position": position}, timeout_s))
+
+    async def count(self, timeout_s: float = FIND_TIMEOUT_S) -> int:
+        """How many lines match. Raises SearchTimeout."""
+        return int(await self._ask({"find": "count"}, timeout_s))
+
+    async def spans(self, texts: Sequence[str], timeout_s: float = SPANS_TIMEOUT_S) -> list[list[tuple[int, int]]]:
+        """Where each text matches, as (start, end) in characters. Raises SearchTimeout."""
+        found = await self._ask({"find": "spans", "texts": list(texts)}, timeout_s)
+        return [[(start, end) for start, end in spans] for spans in found]
+
+    async def close(self) -> None:
+        """Ends the child. Twice is safe."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        if child.returncode is None:
+            child.kill()
+        await asyncio.wait_for(child.wait(), _CLOSE_S)
+
+    async def _ask(self, request: dict[str, Any], timeout_s: float) -> Any:
+        async with self._turn:
+            answered = False
+            try:
+                async with asyncio.timeout(timeout_s):
+                    reply = await self._exchange(json.dumps(request).encode() + b"\n")
+                answered = bool(reply)
+            except TimeoutError:
+                raise SearchTimeout(f"the search took over {timeout_s:g} s and was ended") from None
+            finally:
+                if not answered:
+                    await self.close()
+        if not reply:
+            raise SearchTimeout("the search ended without an answer")
+        return json.loads(reply)
+
+    async def _exchange(self, request: bytes) -> bytes:
+        child = self._child = self._child or await self._start()
+        assert child.stdin is not None  # both were asked for as pipes
+        assert child.stdout is not None
+        child.stdin.write(request)
+        await child.stdin.drain()
+        return await child.stdout.readline()
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        flags = "i" if self.query.ignores_case else ""
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", matcher.__file__, str(self._path), self.query.source, flags),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            limit=_REPLY_LIMIT,
+        )
+
+
+def _match(answer: list[int] | None) -> Match | None:
+    return None if answer is None else Match(answer[0], answer[1])
