@@ -1,0 +1,130 @@
+"""The one gate that every change passes: refused while read-only, and written to the action log.
+
+The action log is `actions.jsonl` in the state directory, one JSON object a line: time (UTC, ISO), user,
+context, verb, target, call, result ("ok", "interrupted", or the error's sentence). It holds calls as they
+are shown to people, so never an environment value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from flow_core.config import state_dir
+from flow_core.errors import FlowError, ReadOnly
+
+T = TypeVar("T")
+_ROTATE_BYTES = 4 << 20
+_READ_BYTES = 256 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is about to be changed. `call` is the exact call or command, for people to read."""
+
+    verb: str
+    context: str
+    target: str
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A change that was tried, as the action log holds it."""
+
+    time: str
+    user: str
+    context: str
+    verb: str
+    target: str
+    call: str
+    result: str
+
+
+class ActionLog:
+    """Append-only record of changes, shared by every program of this user; at most two files of 4 MiB."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path or state_dir() / "actions.jsonl"
+
+    def append(self, action: Action) -> None:
+        """One write, so that lines of several programs never mix. Blocks for a local file write."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self._size() > _ROTATE_BYTES:
+            self._path.replace(self._path.with_suffix(".old.jsonl"))
+        line = json.dumps(asdict(action), ensure_ascii=True).encode() + b"\n"
+        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, line)
+        finally:
+            os.close(fd)
+
+    def recent(self, limit: int = 200) -> tuple[Action, ...]:
+        """The last actions, newest first; a line that can't be read is left out."""
+        try:
+            with self._path.open("rb") as log:
+                log.seek(max(0, self._size() - _READ_BYTES))
+                lines = log.read(_READ_BYTES).splitlines()
+        except FileNotFoundError:
+            return ()
+        actions = [action for line in reversed(lines) if (action := _action(line))]
+        return tuple(actions[:limit])
+
+    def _size(self) -> int:
+        try:
+            return self._path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+
+class Gate:
+    """Lets changes through, or not. One gate serves every context of a program."""
+
+    def __init__(self, *, read_only: bool = False, log: ActionLog | None = None) -> None:
+        self.read_only = read_only
+        self.log = log or ActionLog()
+
+    async def apply(self, change: Change, call: Callable[[], Awaitable[T]]) -> T:
+        """Runs `call` and logs how it ended. Raises ReadOnly without calling; else what `call` raises."""
+        if self.read_only:
+            raise ReadOnly(f"read-only: {change.verb} {change.target} was not done; restart without --read-only")
+        result = "interrupted"
+        try:
+            value = await call()
+            result = "ok"
+            return value
+        except FlowError as error:
+            result = str(error)
+            raise
+        finally:
+            await asyncio.shield(asyncio.to_thread(self._record, change, result))
+
+    def _record(self, change: Change, result: str) -> None:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        try:
+            self.log.append(
+                Action(now, _user(), change.context, change.verb, change.target, change.call, result)
+            )
+        except OSError as error:
+            raise FlowError(f"the action log can't be written: {error.strerror or error}") from error
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def _action(line: bytes) -> Action | None:
+    try:
+        return Action(**{key: str(value) for key, value in json.loads(line).items()})
+    except (ValueError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,172 @@
+"""Every context at once: one poller a context, the last good answer of each with its age.
+
+A context that fails keeps what it last said and gains an error; the others are not touched by it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from flow_core.changes import Gate
+from flow_core.client import AsyncFlow
+from flow_core.config import Context
+from flow_core.errors import FlowError, NotFound
+from flow_core.models.task import TaskRecord
+
+if TYPE_CHECKING:
+    from flow_core.models.instance import AvailableInstance
+    from flow_core.models.volume import Volume
+    from flow_core.providers.base import Provider
+
+_DEADLINE_S = 30.0
+_BACKOFF_MAX_S = 60.0
+_TASKS_SHOWN = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class ContextState:
+    """What one context last said. `answered_at` is on the monotonic clock, None before the first answer."""
+
+    context: Context
+    tasks: tuple[TaskRecord, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    instances: tuple[AvailableInstance, ...] = ()
+    error: str | None = None
+    failures: int = 0
+    answered_at: float | None = field(default=None, compare=False)
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since the last good answer."""
+        return None if self.answered_at is None else time.monotonic() - self.answered_at
+
+
+class Fleet:
+    """Clients of several contexts, polled. Listeners are called on the loop whenever what is known changed.
+
+    `wanted` holds what to ask for besides tasks: any of "volumes", "instances". Use as an async context
+    manager: the pollers run inside.
+    """
+
+    def __init__(self, contexts: Iterable[Context], gate: Gate) -> None:
+        self.gate = gate
+        self.wanted: frozenset[str] = frozenset()
+        self._flows = {context.name: AsyncFlow(context, gate=gate) for context in contexts}
+        self._states = {name: ContextState(flow.context) for name, flow in self._flows.items()}
+        self._wake = {name: asyncio.Event() for name in self._flows}
+        self._listeners: list[Callable[[], None]] = []
+        self._pollers: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Fleet:
+        self._pollers = [asyncio.create_task(self._poll(name), name=f"poll {name}") for name in self._flows]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for poller in self._pollers:
+            poller.cancel()
+        await asyncio.gather(*self._pollers, return_exceptions=True)
+        await asyncio.gather(*(flow.close() for flow in self._flows.values()))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._flows)
+
+    @property
+    def states(self) -> tuple[ContextState, ...]:
+        return tuple(self._states.values())
+
+    @property
+    def tasks(self) -> tuple[TaskRecord, ...]:
+        """Every context's tasks, last created first; within a context in the provider's order."""
+        merged = [task for state in self.states for task in state.tasks]
+        if len(self._flows) > 1:
+            merged.sort(key=lambda task: task.created_at.timestamp() if task.created_at else 0.0, reverse=True)
+        return tuple(merged)
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        return tuple(volume for state in self.states for volume in state.volumes)
+
+    @property
+    def instances(self) -> tuple[AvailableInstance, ...]:
+        return tuple(instance for state in self.states for instance in state.instances)
+
+    def flow(self, context: str) -> AsyncFlow:
+        """The client of a context. Raises NotFound."""
+        try:
+            return self._flows[context]
+        except KeyError:
+            raise NotFound(f"no context is called {context!r}; there are: {', '.join(self.names)}") from None
+
+    def task(self, key: tuple[str, str]) -> TaskRecord | None:
+        """The task as last answered."""
+        state = self._states.get(key[0])
+        return next((task for task in state.tasks if task.task_id == key[1]), None) if state else None
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Calls `listener` after each change until the returned function is called."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def want(self, *nouns: str) -> None:
+        """Sets what to ask for besides tasks; asks at once for what is new."""
+        added = frozenset(nouns) - self.wanted
+        self.wanted = frozenset(nouns)
+        if added:
+            self.refresh()
+
+    def refresh(self, context: str | None = None) -> None:
+        """Asks now instead of at the next turn."""
+        for name, event in self._wake.items():
+            if context in (None, name):
+                event.set()
+
+    async def _poll(self, name: str) -> None:
+        while True:
+            self._wake[name].clear()
+            self._publish(name, await self._ask(name))
+            try:
+                async with asyncio.timeout(self._pause_s(name)):
+                    await self._wake[name].wait()
+            except TimeoutError:
+                continue
+
+    async def _ask(self, name: str) -> ContextState:
+        state = self._states[name]
+        try:
+            async with asyncio.timeout(_DEADLINE_S):
+                provider = self._flows[name].provider
+                answered = replace(
+                    state, tasks=await provider.list_tasks(limit=_TASKS_SHOWN), error=None, failures=0
+                )
+                answered = await self._ask_more(provider, answered)
+        except TimeoutError:
+            return replace(state, error=f"no answer within {_DEADLINE_S:.0f} s", failures=state.failures + 1)
+        except FlowError as error:
+            return replace(state, error=str(error), failures=state.failures + 1)
+        return replace(answered, answered_at=time.monotonic())
+
+    async def _ask_more(self, provider: Provider, state: ContextState) -> ContextState:
+        if "volumes" in self.wanted and provider.volumes is not None:
+            state = replace(state, volumes=await provider.volumes.list())
+        if "instances" in self.wanted and provider.instances is not None:
+            state = replace(state, instances=await provider.instances.find({}))
+        return state
+
+    def _publish(self, name: str, state: ContextState) -> None:
+        before, self._states[name] = self._states[name], state
+        if before != state or before.answered_at is None:
+            for listener in tuple(self._listeners):
+                listener()
+
+    def _pause_s(self, name: str) -> float:
+        state = self._states[name]
+        if state.failures:
+            return min(_BACKOFF_MAX_S, 2.0**state.failures) * random.uniform(0.5, 1.0)
+        poll = self._flows[name].provider.poll
+        return poll.busy_s if any(not task.is_terminal for task in state.tasks) else poll.idle_s
