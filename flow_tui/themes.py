@@ -1,0 +1,137 @@
+"""Themes: one YAML file each, ours and the user's; the file's name is the theme's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from textual.color import Color, ColorParseError
+from textual.theme import Theme
+
+from flow_core.errors import ConfigError
+
+COLOURS = (
+    "primary",
+    "secondary",
+    "accent",
+    "background",
+    "surface",
+    "panel",
+    "foreground",
+    "success",
+    "warning",
+    "error",
+)
+DEFAULT = "flow-dark"
+_LIGHT = "flow-light"
+_PACKAGE = Path(__file__).parent
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def load_themes(user_dir: Path | None = None) -> tuple[tuple[Theme, ...], tuple[ConfigError, ...]]:
+    """Our themes, then the user's, where one of the same name replaces ours; and a problem for each bad file."""
+    themes = {theme.name: theme for theme in _shipped()}
+    problems = []
+    for file in _theme_files(user_dir) if user_dir else ():
+        try:
+            theme = _read(file)
+        except ConfigError as problem:
+            problems.append(problem)
+            continue
+        variables = variable_defaults(dark=theme.dark) | theme.variables
+        themes[theme.name] = replace(theme, variables=variables)
+    return tuple(themes.values()), tuple(problems)
+
+
+def variable_defaults(*, dark: bool = True) -> dict[str, str]:
+    """Our own variables, for themes that don't set them; without these Textual refuses the style sheet."""
+    wanted = DEFAULT if dark else _LIGHT
+    return next(dict(theme.variables) for theme in _shipped() if theme.name == wanted)
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> tuple[Theme, ...]:
+    return tuple(_read(file) for file in _theme_files(_shipped_dir()))
+
+
+def _shipped_dir() -> Path:
+    """Inside an installed package, else beside the packages in a checkout."""
+    installed = _PACKAGE / "_themes"
+    return installed if installed.is_dir() else _PACKAGE.parent / "themes"
+
+
+def _theme_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.yaml"))
+
+
+def _read(file: Path) -> Theme:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not UTF-8 text"
+        raise ConfigError(f"can't be read: {reason}", source=str(file)) from None
+    return _ThemeFile(file, text).theme()
+
+
+class _ThemeFile:
+    """One file's text, and the sentence with a line for whatever is wrong in it."""
+
+    def __init__(self, file: Path, text: str) -> None:
+        self._file = file
+        self._lines: dict[str, int] = {}
+        try:
+            node = yaml.compose(text, Loader=_LOADER)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            said = getattr(error, "problem", None) or "it can't be read"
+            raise self._wrong(None, f"is not valid YAML: {said}", mark.line + 1 if mark else None) from None
+        self._fields = self._table(node, "")
+
+    def theme(self) -> Theme:
+        fields = dict(self._fields)
+        variables = fields.pop("variables", {})
+        if not isinstance(variables, dict):
+            raise self._wrong("variables", "must be a table of names and colours")
+        dark = str(fields.pop("dark", "true")).lower()
+        if dark not in ("true", "false"):
+            raise self._wrong("dark", "must be true or false")
+        for name in fields:
+            if name not in COLOURS:
+                raise self._wrong(name, f"is no field of a theme; known are: dark, variables, {', '.join(COLOURS)}")
+        if "primary" not in fields:
+            raise self._wrong("primary", "is missing; a theme needs at least this colour")
+        colours = {name: self._colour(name, value) for name, value in fields.items()}
+        own = {name: self._colour(f"variables.{name}", value) for name, value in variables.items()}
+        theme = Theme(self._file.stem, colours["primary"], dark=dark == "true", variables=own)
+        for name, value in colours.items():
+            setattr(theme, name, value)
+        return theme
+
+    def _table(self, node: Any, prefix: str) -> dict[str, Any]:
+        if node is None or node.id != "mapping":
+            raise self._wrong(prefix or None, "must be a table of names and values")
+        table: dict[str, Any] = {}
+        for key, value in node.value:
+            if key.id != "scalar":
+                raise self._wrong(None, "a field's name must be plain text", key.start_mark.line + 1)
+            name = f"{prefix}{key.value}"
+            self._lines[name] = key.start_mark.line + 1
+            nested = value.id == "mapping" and name == "variables"
+            table[key.value] = self._table(value, "variables.") if nested else getattr(value, "value", None)
+        return table
+
+    def _colour(self, name: str, value: object) -> str:
+        try:
+            if not isinstance(value, str) or not value:
+                raise self._wrong(name, "is not a colour; write it in quotes, such as '#4fb8a8'")
+            Color.parse(value)
+        except ColorParseError:
+            raise self._wrong(name, f"{value!r} is not a colour; write it like '#4fb8a8'") from None
+        return value
+
+    def _wrong(self, name: str | None, said: str, line: int | None = None) -> ConfigError:
+        message = f"{name}: {said}" if name else said
+        return ConfigError(message, field=name, source=str(self._file), line=line or self._lines.get(name or ""))

@@ -1,0 +1,72 @@
+"""What every test may rely on: a private home and state directory, and the marker for what a laptop may lack."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+STRICT = os.environ.get("FLOW_TEST_STRICT") == "1"
+
+
+def _namespaces() -> bool:
+    """Whether a process may mount something only for itself."""
+    script = "mount --bind / /"
+    unshare = shutil.which("unshare")
+    if sys.platform != "linux" or unshare is None:
+        return False
+    attempt = subprocess.run(
+        [unshare, "--user", "--map-root-user", "--mount", "sh", "-c", script],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=10,
+        check=False,
+    )
+    return attempt.returncode == 0
+
+
+_PRESENT: dict[str, Callable[[], bool]] = {
+    "linux": lambda: sys.platform == "linux",
+    "root": lambda: os.geteuid() == 0,
+    "namespaces": _namespaces,
+    "pyghostty": lambda: importlib.util.find_spec("pyghostty") is not None,
+    "tmux": lambda: shutil.which("tmux") is not None,
+    "less": lambda: shutil.which("less") is not None,
+}
+
+
+@cache
+def _has(what: str) -> bool:
+    return _PRESENT[what]()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        for what in mark.args:
+            if what not in _PRESENT:
+                pytest.fail(f"needs({what!r}): known are {', '.join(_PRESENT)}", pytrace=False)
+            if not _has(what):
+                refuse = pytest.fail if STRICT else pytest.skip
+                refuse(f"this machine has no {what}")
+
+
+@pytest.fixture(autouse=True)
+def _own_directories(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the files of whoever runs it."""
+    home = tmp_path_factory.mktemp("home")
+    for name in ("FLOW_CONTEXT", "FLOW_CONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("FLOW_STATE_DIR", str(home / "state"))
+
+
+@pytest.fixture
+def home() -> Path:
+    return Path(os.environ["HOME"])

@@ -1,0 +1,164 @@
+"""The map of the house: who may import whom. A line here is a decision; change it on purpose or not at all."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import flow_core
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted(file for package in ("flow_core", "flow_tui") for file in (ROOT / package).rglob("*.py"))
+MOST_LINES = 400
+
+# Room -> what it may import of ours, its own room aside. The longest name that fits a module is its room.
+CORE = {
+    "flow_core.errors": "",
+    "flow_core.models": "errors",
+    "flow_core.gpu": "errors models",
+    "flow_core.config": "errors models gpu providers",
+    "flow_core.logs": "errors models gpu config",
+    "flow_core.ssh": "errors models gpu config",
+    "flow_core.providers": "errors models gpu config logs ssh",
+    "flow_core.changes": "errors models gpu config logs ssh providers",
+    "flow_core.client": "errors models gpu config logs ssh providers changes",
+    "flow_core._loop": "errors",
+    "flow_core.blocking": "errors models gpu config logs ssh providers changes client _loop",
+    "flow_core.fleet": "errors models gpu config logs ssh providers changes client",
+    "flow_core.sdk": "errors models gpu config client blocking",
+    "flow_core.emulator": "models",
+}
+CORE_FOR_TUI = "errors models gpu config logs changes client fleet providers.base"
+TUI = {
+    "flow_tui.format": "",
+    "flow_tui.terminal": "",
+    "flow_tui.widgets": "format terminal",
+    "flow_tui.panes": "format terminal widgets",
+    "flow_tui.screens": "format terminal widgets panes",
+    "flow_tui.keymap": "",
+    "flow_tui.themes": "",
+    "flow_tui.commands": "keymap",
+    "flow_tui.app": "format terminal widgets panes screens keymap themes commands",
+    "flow_tui.__main__": "app keymap themes",
+}
+TERMINAL_LIBRARIES = {"textual", "rich"}
+WITHOUT_TEXTUAL = ("flow_tui.terminal", "flow_tui.format")
+HEAVY = {"pydantic", "asyncio", "httpx", "asyncssh", "textual", "yaml", "bittty", "pynvml"}
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(file: Path, *, for_types: bool) -> Iterator[tuple[int, str]]:
+    """(line, dotted name) of everything a file imports; `from a import b` counts as a.b."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    skipped = set() if for_types else set(_only_for_types(tree))
+    package = module_name(file) if file.name == "__init__.py" else module_name(file).rpartition(".")[0]
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *filter(None, [base])])
+            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+
+
+def _only_for_types(tree: ast.Module) -> Iterator[ast.AST]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            for statement in node.body:
+                yield from ast.walk(statement)
+
+
+def room_of(module: str, rooms: dict[str, str]) -> str | None:
+    fitting = [room for room in rooms if module == room or module.startswith(room + ".")]
+    return max(fitting, key=len, default=None)
+
+
+def within(name: str, allowed: str, package: str) -> bool:
+    return any(f"{name}.".startswith(f"{package}.{room}.") for room in allowed.split())
+
+
+def complaints(file: Path) -> Iterator[str]:
+    module = module_name(file)
+    package = module.partition(".")[0]
+    rooms = CORE if package == "flow_core" else TUI
+    room = room_of(module, rooms)
+    if room is None:
+        if module != package:
+            yield f"{module} is in no room of the map"
+        return
+    where = f"{module}:%d may not import %s"
+    for line, name in imports(file, for_types=package == "flow_tui"):
+        top = name.partition(".")[0]
+        if top == package:
+            own = name == room or name.startswith(room + ".")
+            bare = name == f"{package}.__version__"
+            if not (own or bare or within(name, rooms[room], package)):
+                yield where % (line, name)
+        elif top == "flow_tui" or (top in TERMINAL_LIBRARIES and package == "flow_core"):
+            yield where % (line, name)
+        if top == "flow_core" != package and not core_for_tui(name):
+            yield where % (line, name)
+        if top == "textual" and room in WITHOUT_TEXTUAL:
+            yield where % (line, name)
+    if module.startswith("flow_core.providers."):
+        own_provider = module.split(".")[2]
+        for line, name in imports(file, for_types=True):
+            parts = name.split(".")
+            if parts[:2] == ["flow_core", "providers"] and len(parts) > 2 and parts[2] not in ("base", own_provider):
+                yield where % (line, name)
+
+
+def core_for_tui(name: str) -> bool:
+    """Whether the dashboard may see this of the core: never a provider itself, never the blocking side."""
+    public = name.removeprefix("flow_core.")
+    home = f"flow_core.{flow_core._HOMES[public]}" if public in flow_core._HOMES else name
+    return name == "flow_core.__version__" or within(home, CORE_FOR_TUI, "flow_core")
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_name)
+def test_a_module_imports_only_what_stands_below_it(file: Path) -> None:
+    assert list(complaints(file)) == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_name)
+def test_no_file_is_longer_than_a_reader_can_hold(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+def test_importing_the_sdk_loads_nothing_heavy() -> None:
+    script = "import sys, flow_core; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert HEAVY & set(loaded.stdout.split()) == set()
+
+
+def test_the_map_knows_a_wrong_import_when_it_sees_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    wrong = {
+        "flow_core/models/one.py": "from flow_core.client import AsyncFlow",
+        "flow_core/logs/two.py": "import rich.text",
+        "flow_core/providers/local/three.py": "from flow_core.providers.slurm import queue",
+        "flow_tui/terminal/four.py": "import textual",
+        "flow_tui/widgets/five.py": "from flow_core.providers.local.shell import LocalShell",
+        "flow_tui/app.py": "from flow_core.blocking import Flow",
+        "flow_tui/panes/six.py": "from flow_core import Flow",
+        "flow_tui/panes/seven.py": "from ..screens import dashboard",
+        "flow_core/attic.py": "",
+    }
+    for path, text in wrong.items():
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        assert list(complaints(file)), path
