@@ -1,0 +1,71 @@
+# `make run` is all a newcomer needs; every target sets up what it uses. Works with GNU make 3.81.
+SHELL := /bin/sh
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+ARGS :=
+
+.PHONY: help run test check bench screenshots clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make run [ARGS="--read-only"]   the dashboard'
+	@echo 'make test [ARGS="-k logs"]      every test'
+	@echo 'make check                      lint, format, types, layers'
+	@echo 'make bench                      the numbers that the goals speak of'
+	@echo 'make screenshots                screenshots/*.svg from the running app'
+	@echo 'make clean                      removes the environment and the caches'
+
+run: $(VENV)/run.stamp
+	@$(PYTHON) -m flow_tui $(ARGS)
+
+test: $(VENV)/test.stamp
+	@$(PYTHON) -m pytest $(ARGS)
+
+check: $(VENV)/test.stamp
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy --strict -p flow_core -p flow_tui
+	$(PYTHON) -m pytest tests/test_layers.py
+
+bench: $(VENV)/test.stamp
+	@$(PYTHON) tests/bench/run.py $(ARGS)
+
+screenshots: $(VENV)/test.stamp
+	@$(PYTHON) screenshots/make.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find flow_core flow_tui tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/run.stamp: WITH := [fast]
+$(VENV)/run.stamp: WITHOUT :=
+$(VENV)/test.stamp: WITH := [fast,dev]
+$(VENV)/test.stamp: WITHOUT := [dev]
+
+$(VENV)/run.stamp $(VENV)/test.stamp: pyproject.toml
+	@echo 'Setting up $(VENV), once.'; \
+	if command -v uv >/dev/null 2>&1; then \
+		[ -x $(PYTHON) ] || uv venv --quiet --python '>=3.11' $(VENV) || exit 1; \
+		install='uv pip install --quiet --python $(PYTHON)'; \
+	else \
+		found=; \
+		for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+			if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+				found=$$python; break; \
+			fi; \
+		done; \
+		if [ -z "$$found" ]; then \
+			echo 'No Python 3.11 or newer was found; install one, or uv, and try again.' >&2; exit 1; \
+		fi; \
+		if ! $$found -c 'import venv, ensurepip' 2>/dev/null; then \
+			echo "$$found cannot make environments; install its venv module, such as: apt install python3-venv" >&2; \
+			exit 1; \
+		fi; \
+		$(PYTHON) -m pip --version >/dev/null 2>&1 || $$found -m venv --clear $(VENV) || exit 1; \
+		install='$(PYTHON) -m pip install --quiet --disable-pip-version-check'; \
+	fi; \
+	if ! $$install --only-binary pyghostty -e '.$(WITH)'; then \
+		echo 'That did not install; trying without the fast terminal core, which has no build for every system.' >&2; \
+		$$install -e '.$(WITHOUT)' || exit 1; \
+	fi
+	@touch $@
