@@ -12,6 +12,7 @@ from bittty.present import Bell, RowsScrolledOff, ScrollbackCleared, TitleChange
 from flow_tui.terminal.cells import Cell, join_cells, plain_title
 from flow_tui.terminal.core import PLAIN, SCROLLBACK_BYTES, CellStyle, Color, Cursor, Modes, MouseTracking, Run
 from flow_tui.terminal.history import History, cut_row
+from flow_tui.terminal.replies import Replies
 
 _TRACKING = {
     MouseProtocol.X10: MouseTracking.PRESS,
@@ -21,9 +22,8 @@ _TRACKING = {
 }
 _SGR_ENCODINGS = (MouseEncoding.SGR, MouseEncoding.SGR_PIXELS)
 _STYLES_KEPT = 4096
-_REPLIES_KEPT = 1 << 16
-# A report of the title would type text chosen by the far side into its shell.
-_TITLE_REPORTS = (b"\x1b]l", b"\x1b]L")
+_PENDING_LENGTH = 1 << 14
+_PENDING_KEPT = 1 << 12
 
 
 class BitttyCore:
@@ -40,6 +40,7 @@ class BitttyCore:
         self._board.display.attach(self)
         self._board.set_caps(TerminalCaps(grapheme_mode="permanently-set"))
         self._history = History(SCROLLBACK_BYTES)
+        self._replies = Replies()
         self._styles: dict[Any, CellStyle] = {}
         self._title = ""
         self._bell = False
@@ -62,9 +63,20 @@ class BitttyCore:
 
     def feed(self, data: bytes) -> None:
         self._board.feed_host_data(data)
+        self._cut_pending()
+        parts, self._cable.data = self._cable.data, []
+        for part in parts:
+            self._replies.add(part.encode() if isinstance(part, str) else part)
         if (self._board.width, self._board.height) != (self.cols, self.rows):
             # The far side may ask for 132 columns; the pane has as many as it has.
             self._board.resize(self.cols, self.rows)
+
+    def _cut_pending(self) -> None:
+        """Shortens a string without an end: bittty keeps all of it, and reads all of it again with every piece."""
+        parser = self._board.parser
+        if parser.mode is not None and len(parser.buffer) - parser.pos > _PENDING_LENGTH:
+            start_of_end = parser.buffer[-1:] if parser.buffer.endswith("\x1b") else ""
+            parser.buffer = parser.buffer[: parser.pos + _PENDING_KEPT] + start_of_end
 
     def resize(self, cols: int, rows: int) -> None:
         self.cols, self.rows = cols, rows
@@ -110,9 +122,7 @@ class BitttyCore:
         return self._title
 
     def take_replies(self) -> bytes:
-        parts, self._cable.data = self._cable.data, []
-        replies = [part.encode() if isinstance(part, str) else part for part in parts]
-        return b"".join(reply for reply in replies if not reply.startswith(_TITLE_REPORTS))[:_REPLIES_KEPT]
+        return self._replies.take()
 
     def take_bell(self) -> bool:
         rang, self._bell = self._bell, False

@@ -29,7 +29,7 @@ def join_cells(cells: Iterable[Cell]) -> tuple[Run, ...]:
             if style is not None:
                 _add(runs, texts, columns, style)
             texts, columns, style = [], 0, cell_style
-        texts.append(text if len(text) == 1 and " " <= text <= "~" else fit(text, width))
+        texts.append(text if width == 1 and len(text) == 1 and " " <= text <= "~" else fit(text, width))
         columns += width
     if style is not None:
         _add(runs, texts, columns, style)

@@ -12,9 +12,10 @@ from pyghostty.core import init_sized
 from flow_tui.terminal.cells import Cell, join_cells, plain_title
 from flow_tui.terminal.core import PLAIN, SCROLLBACK_BYTES, CellStyle, Color, Cursor, Modes, MouseTracking, Run
 from flow_tui.terminal.history import cut_row
+from flow_tui.terminal.replies import Replies
 
-_REPLIES_KEPT = 1 << 16
 _WIDE, _TAIL = 1, 2
+_GRAPHEME_CLUSTERS = 2027
 _GRAPHEME, _PALETTE_BACKGROUND, _RGB_BACKGROUND = 1, 2, 3
 _MOUSE_MODES = ((1003, MouseTracking.MOVE), (1002, MouseTracking.DRAG), (1000, MouseTracking.CLICK))
 
@@ -52,7 +53,7 @@ class GhosttyCore:
         self._terminal: Any = Terminal(cols, rows)
         self._handle: Any = self._terminal._t[0]
         self._limit()
-        self._replies = bytearray()
+        self._replies = Replies()
         self._bell = False
         self._title = ""
         self._listen()
@@ -65,10 +66,14 @@ class GhosttyCore:
         self._set("SCROLLBACK_MAX_LINES", ffi.NULL)
         self._set("SCROLLBACK_MAX_BYTES", ffi.new("size_t*", SCROLLBACK_BYTES))
         self._set("KITTY_IMAGE_STORAGE_LIMIT", ffi.new("uint64_t*", 0))
+        # Joined emoji are one character, as Rich and most outer terminals draw them; a reset must not undo it.
+        clusters = ffi.new("GhosttyTerminalModeConfig*", {"mode": _GRAPHEME_CLUSTERS, "value": True})
+        self._set("MODE_DEFAULT", clusters)
+        self._set("MODE", clusters)
 
     def _listen(self) -> None:
         """The callbacks are held here because the library keeps only their addresses."""
-        self._terminal.on_reply(self._owe)
+        self._terminal.on_reply(self._replies.add)
         self._on_bell = ffi.callback("GhosttyTerminalBellFn", self._ring)
         self._on_title = ffi.callback("GhosttyTerminalTitleChangedFn", self._rename)
         self._set("BELL", self._on_bell)
@@ -76,10 +81,6 @@ class GhosttyCore:
 
     def _set(self, option: str, value: Any) -> None:
         check(lib.ghostty_terminal_set(self._handle, getattr(lib, f"GHOSTTY_TERMINAL_OPT_{option}"), value), option)
-
-    def _owe(self, reply: bytes) -> None:
-        if len(self._replies) < _REPLIES_KEPT:
-            self._replies += reply
 
     def _ring(self, _terminal: Any, _userdata: Any) -> None:
         self._bell = True
@@ -146,9 +147,7 @@ class GhosttyCore:
         return self._title
 
     def take_replies(self) -> bytes:
-        replies = bytes(self._replies)
-        self._replies.clear()
-        return replies
+        return self._replies.take()
 
     def take_bell(self) -> bool:
         rang, self._bell = self._bell, False

@@ -124,13 +124,16 @@ class Session:
         except TimeoutError:
             return Ending(None, reason)
 
+    def leave_application(self) -> None:
+        """Back to the main screen, where the scrollback is. CAN first: the last sequence may have been cut off."""
+        self.core.scroll_to(0)
+        # Leaving a screen that was never entered would send the cursor home.
+        leave = b"\x1b[?1049l" if self.core.modes.alternate_screen else b""
+        self.core.feed(b"\x18" + leave + b"\x1b[?2026l\x1b[?25h\x1b[0m")
+
     def show_ending(self, ending: Ending) -> None:
-        """Writes the end of the shell below its output, on the screen that has the scrollback."""
+        """Writes how the shell ended on a line of its own, going by where the cursor was last seen."""
         code = "unknown" if ending.code is None else ending.code
         lines = [f"[{plain_text(ending.reason)}]"] if ending.reason else []
-        self.core.scroll_to(0)
-        # CAN ends a sequence that was cut off; then the main screen, unstyled and with a cursor to read.
-        self.core.feed(b"\x18\x1b[?1049l\x1b[?2026l\x1b[?25h\x1b[0m")
-        self.core.dirty_rows()
         start = "\r\n" if self.core.cursor.x else ""
         self.core.feed((start + "\r\n".join([*lines, f"[exit code {code}]"]) + "\x1b[?25l").encode())
