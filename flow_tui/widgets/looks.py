@@ -1,0 +1,45 @@
+"""Names of looks, as words, resolved in the theme that is active now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.color import Color as RichColor
+from rich.style import Style
+from textual.color import Color, ColorParseError
+
+_ATTRIBUTES = frozenset({"bold", "dim", "italic", "underline", "reverse", "strike"})
+
+
+def resolve(words: str, variables: Mapping[str, str], background: Color) -> Style:
+    """A style from words such as "bold error". Words that name nothing in the theme change nothing."""
+    attributes = {}
+    colour: RichColor | None = None
+    for word in words.split():
+        if word in _ATTRIBUTES:
+            attributes[word] = True
+        else:
+            colour = _colour(variables.get(word.removeprefix("$")), background) or colour
+    return Style(color=colour, **attributes)  # type: ignore[arg-type]
+
+
+def _colour(value: str | None, background: Color) -> RichColor | None:
+    if value is None:
+        return None
+    automatic, _, alpha = value.partition(" ")
+    if automatic == "auto":
+        return background.blend(background.get_contrast_text(1.0), _share(alpha), 1.0).rich_color
+    try:
+        colour = Color.parse(value)
+    except ColorParseError:
+        return None
+    if colour.ansi is not None:
+        return colour.rich_color
+    return background.blend(colour, colour.a, 1.0).rich_color
+
+
+def _share(percent: str) -> float:
+    try:
+        return float(percent.rstrip("%")) / 100
+    except ValueError:
+        return 1.0

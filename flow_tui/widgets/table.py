@@ -1,0 +1,364 @@
+"""A table that draws only the rows in view, and only those that changed. It keeps its cursor on a key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Generic
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.cache import LRUCache
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive, var
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from flow_tui.widgets.columns import GAP, Cell, Column, Placed, RowT, fit, place
+from flow_tui.widgets.looks import resolve
+
+_STRIPS_KEPT = 1024
+
+
+class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False):
+    """Rows of any kind under a fixed header. Keys are attached by whoever owns the keymap: there are only actions.
+
+    Rows must not change in place; equal rows are drawn once. `row_key` tells them apart.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "resource-table--header",
+        "resource-table--cursor",
+        "resource-table--stale",
+        "resource-table--empty",
+    }
+    DEFAULT_CSS = """
+    ResourceTable { height: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
+    ResourceTable > .resource-table--header { color: $text-muted; text-style: bold; }
+    ResourceTable > .resource-table--cursor { background: $block-cursor-blurred-background; }
+    ResourceTable:focus > .resource-table--cursor {
+        background: $block-cursor-background; color: $block-cursor-foreground; text-style: $block-cursor-text-style;
+    }
+    ResourceTable > .resource-table--stale { color: $text-disabled; }
+    ResourceTable > .resource-table--empty { color: $text-muted; }
+    """
+    CURSOR_MARK = "▸ "
+
+    empty_text: reactive[str] = reactive("")
+    stale: reactive[bool] = reactive(False, toggle_class="-stale")
+    cursor_row: var[int] = var(0)
+
+    @dataclass
+    class Highlighted(Message, Generic[RowT]):
+        """The cursor came to another row; `None` when there is none."""
+
+        table: ResourceTable[RowT]
+        row: RowT | None
+
+        @property
+        def control(self) -> ResourceTable[RowT]:
+            return self.table
+
+    @dataclass
+    class Activated(Message, Generic[RowT]):
+        """Somebody asked for more about a row."""
+
+        table: ResourceTable[RowT]
+        row: RowT
+
+        @property
+        def control(self) -> ResourceTable[RowT]:
+            return self.table
+
+    @dataclass
+    class HeaderClicked(Message):
+        """Somebody clicked a column's title."""
+
+        table: ResourceTable[object]
+        column_key: str
+
+        @property
+        def control(self) -> ResourceTable[object]:
+            return self.table
+
+    def __init__(
+        self,
+        columns: Sequence[Column[RowT]],
+        row_key: Callable[[RowT], Hashable],
+        *,
+        empty_text: str = "",
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self.set_reactive(ResourceTable.empty_text, empty_text)
+        self._columns = tuple(columns)
+        self._row_key = row_key
+        self._rows: Sequence[RowT] = ()
+        self._keys: list[Hashable] = []
+        self._sort: tuple[str, bool] | None = None
+        self._placed: tuple[Placed[RowT], ...] = ()
+        self._strips: LRUCache[tuple[Hashable, bool], tuple[RowT, Strip]] = LRUCache(_STRIPS_KEPT)
+        self._looks: dict[tuple[str, bool], Style] = {}
+
+    @property
+    def rows(self) -> Sequence[RowT]:
+        return self._rows
+
+    @property
+    def selected(self) -> RowT | None:
+        """The row under the cursor."""
+        return self._rows[self.cursor_row] if self._rows else None
+
+    @property
+    def cursor_key(self) -> Hashable | None:
+        return self._keys[self.cursor_row] if self._keys else None
+
+    @property
+    def shown_columns(self) -> tuple[str, ...]:
+        """Keys of the columns there is room for."""
+        return tuple(placed.column.key for placed in self._placed)
+
+    @property
+    def page_rows(self) -> int:
+        """How many rows are in view at once."""
+        return max(1, self.scrollable_content_region.height - 1)
+
+    def set_rows(self, rows: Sequence[RowT]) -> None:
+        """Shows these rows. The cursor stays on its key, or goes to the nearest row that is left."""
+        before = self._view()
+        key, cursor, followed = self.cursor_key, self.cursor_row, self._is_in_view(self.cursor_row)
+        old_keys, self._rows = self._keys, rows
+        self._keys = [self._row_key(row) for row in rows]
+        moved = self._place_of(key, cursor, old_keys)
+        self.set_reactive(ResourceTable.cursor_row, moved)
+        self._resize_virtual()
+        if followed or not old_keys:
+            self._scroll_to_row(moved)
+        self._refresh_changes(before)
+        if self.cursor_key != key or (key is None and rows):
+            self.post_message(self.Highlighted(self, self.selected))
+
+    def move_to(self, key: Hashable) -> bool:
+        """Puts the cursor on the row with this key; false when there is none."""
+        if key not in self._keys:
+            return False
+        self.cursor_row = self._keys.index(key)
+        return True
+
+    def set_sort(self, key: str | None, reverse: bool = False) -> None:
+        """Marks the column by which the rows are sorted. Sorting them is the caller's."""
+        self._sort = None if key is None else (key, reverse)
+        self.refresh(Region(0, 0, self.size.width, 1))
+
+    def redraw_rows(self) -> None:
+        """Renders the rows in view again, for cells that depend on more than their row, such as an age."""
+        self._strips.clear()
+        self.refresh()
+
+    def action_cursor_down(self) -> None:
+        self.cursor_row += 1
+
+    def action_cursor_up(self) -> None:
+        self.cursor_row -= 1
+
+    def action_page_down(self) -> None:
+        self.cursor_row += self.page_rows
+
+    def action_page_up(self) -> None:
+        self.cursor_row -= self.page_rows
+
+    def action_half_page_down(self) -> None:
+        self.cursor_row += self.page_rows // 2
+
+    def action_half_page_up(self) -> None:
+        self.cursor_row -= self.page_rows // 2
+
+    def action_first(self) -> None:
+        self.cursor_row = 0
+
+    def action_last(self) -> None:
+        self.cursor_row = len(self._rows) - 1
+
+    def action_activate(self) -> None:
+        if (row := self.selected) is not None:
+            self.post_message(self.Activated(self, row))
+
+    def validate_cursor_row(self, row: int) -> int:
+        return max(0, min(row, len(self._rows) - 1))
+
+    def watch_cursor_row(self, before: int, after: int) -> None:
+        self._scroll_to_row(after)
+        for row in (before, after):
+            self._refresh_row(row)
+        if before != after:
+            self.post_message(self.Highlighted(self, self.selected))
+
+    def watch_stale(self) -> None:
+        self._drop_looks()
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._drop_looks())
+
+    def on_resize(self) -> None:
+        self._relayout()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._drop_looks()
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        if offset.y == 0:
+            self._click_header(offset.x)
+        elif (row := offset.y - 1 + round(self.scroll_y)) < len(self._rows):
+            self.cursor_row = row
+            if event.chain == 2:
+                self.action_activate()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.scrollable_content_region.width
+        if y == 0:
+            return self._header(width)
+        row = y - 1 + round(self.scroll_y)
+        if row < len(self._rows):
+            return self._row_strip(row)
+        return self._blank(width) if self._rows else self._empty_line(y - 1, width)
+
+    def _view(self) -> list[tuple[RowT, bool]]:
+        top = round(self.scroll_y)
+        rows = self._rows[top : top + self.page_rows]
+        return [(row, top + i == self.cursor_row) for i, row in enumerate(rows)]
+
+    def _refresh_changes(self, before: list[tuple[RowT, bool]]) -> None:
+        now = self._view()
+        if not before or not now:
+            self.refresh()
+            return
+        for y in range(max(len(before), len(now))):
+            if y >= len(before) or y >= len(now) or not _same(before[y], now[y]):
+                self.refresh(Region(0, y + 1, self.size.width, 1))
+
+    def _place_of(self, key: Hashable | None, cursor: int, old_keys: list[Hashable]) -> int:
+        """Where a key stands now, or else the nearest of its old neighbours, those below first."""
+        if not self._keys or key is None:
+            return 0
+        if cursor < len(self._keys) and self._keys[cursor] == key:
+            return cursor
+        places = {key: row for row, key in enumerate(self._keys)}
+        for candidate in (*old_keys[cursor:], *reversed(old_keys[:cursor])):
+            if (row := places.get(candidate)) is not None:
+                return row
+        return min(cursor, len(self._keys) - 1)
+
+    def _is_in_view(self, row: int) -> bool:
+        return 0 <= row - round(self.scroll_y) < self.page_rows
+
+    def _scroll_to_row(self, row: int) -> None:
+        if not self.size:
+            return
+        top = round(self.scroll_y)
+        if row < top:
+            self.scroll_to(y=row, animate=False, immediate=True)
+        elif row >= top + self.page_rows:
+            self.scroll_to(y=row - self.page_rows + 1, animate=False, immediate=True)
+
+    def _refresh_row(self, row: int) -> None:
+        if self._is_in_view(row):
+            self.refresh(Region(0, row + 1 - round(self.scroll_y), self.size.width, 1))
+
+    def _resize_virtual(self) -> None:
+        size = Size(self.size.width, len(self._rows) + 1)
+        if size != self.virtual_size:
+            self.virtual_size = size
+
+    def _relayout(self) -> None:
+        width = self.scrollable_content_region.width
+        self._placed = place(self._columns, width - cell_len(self.CURSOR_MARK))
+        self._strips.clear()
+        self._resize_virtual()
+        self._scroll_to_row(self.cursor_row)
+        self.refresh()
+
+    def _drop_looks(self) -> None:
+        self._looks.clear()
+        self._strips.clear()
+        self.refresh()
+
+    def _row_strip(self, number: int) -> Strip:
+        row, is_cursor = self._rows[number], number == self.cursor_row
+        cached = self._strips.get((self._keys[number], is_cursor))
+        if cached is not None and (cached[0] is row or cached[0] == row):
+            return cached[1]
+        strip = self._draw_row(row, is_cursor)
+        self._strips[(self._keys[number], is_cursor)] = (row, strip)
+        return strip
+
+    def _draw_row(self, row: RowT, is_cursor: bool) -> Strip:
+        mark = self.CURSOR_MARK if is_cursor else " " * cell_len(self.CURSOR_MARK)
+        cells = [Cell(mark)]
+        for i, placed in enumerate(self._placed):
+            cells += [Cell(" " * GAP)] if i else []
+            cells += fit(placed.column.render(row), placed.width, placed.column.align)
+        segments = [Segment(cell.text, self._look(cell.style, is_cursor)) for cell in cells]
+        width = self.scrollable_content_region.width
+        return Strip(segments).adjust_cell_length(width, self._look("", is_cursor))
+
+    def _look(self, words: str, is_cursor: bool) -> Style:
+        """How a cell is drawn. Under the cursor of a focused table its colours would be unreadable, so words only."""
+        if (look := self._looks.get((words, is_cursor))) is not None:
+            return look
+        base = self.rich_style
+        if is_cursor:
+            base += self.get_component_rich_style("resource-table--cursor", partial=True)
+        own = resolve(words, self.app.theme_variables, self.background_colors[1])
+        if is_cursor and self.has_focus:
+            own = own.without_color
+        if self.stale:
+            own = own.without_color + self.get_component_rich_style("resource-table--stale", partial=True)
+        look = self._looks[(words, is_cursor)] = base + own
+        return look
+
+    def _header(self, width: int) -> Strip:
+        style = self.rich_style + self.get_component_rich_style("resource-table--header", partial=True)
+        text = " " * cell_len(self.CURSOR_MARK)
+        for i, placed in enumerate(self._placed):
+            text += " " * GAP if i else ""
+            text += "".join(cell.text for cell in fit(self._title(placed), placed.width, placed.column.align))
+        return Strip([Segment(text, style)]).adjust_cell_length(width, style)
+
+    def _title(self, placed: Placed[RowT]) -> str:
+        title = placed.column.title
+        if self._sort is None or self._sort[0] != placed.column.key:
+            return title
+        return ("▾" if self._sort[1] else "▴") + title
+
+    def _empty_line(self, y: int, width: int) -> Strip:
+        style = self.rich_style + self.get_component_rich_style("resource-table--empty", partial=True)
+        lines = self.empty_text.splitlines()
+        top = max(0, (self.scrollable_content_region.height - 1 - len(lines)) // 2)
+        if not top <= y < top + len(lines):
+            return self._blank(width)
+        (cell,) = fit(lines[y - top], min(cell_len(lines[y - top]), width), "left") or [Cell("")]
+        left = (width - cell_len(cell.text)) // 2
+        return Strip([Segment(" " * left + cell.text, style)]).adjust_cell_length(width, style)
+
+    def _blank(self, width: int) -> Strip:
+        return Strip.blank(width, self.rich_style)
+
+    def _click_header(self, x: int) -> None:
+        left = cell_len(self.CURSOR_MARK)
+        for placed in self._placed:
+            if left <= x < left + placed.width:
+                self.post_message(self.HeaderClicked(self, placed.column.key))  # type: ignore[arg-type]
+            left += placed.width + GAP
+
+
+def _same(one: tuple[object, bool], other: tuple[object, bool]) -> bool:
+    return one[1] == other[1] and (one[0] is other[0] or one[0] == other[0])
