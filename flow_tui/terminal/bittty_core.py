@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 from bittty import Board, MemoryConnection, TerminalCaps
 from bittty.devices.modes import MouseEncoding, MouseProtocol
 from bittty.present import Bell, RowsScrolledOff, ScrollbackCleared, TitleChanged
 
-from flow_tui.terminal.cells import Cell, join_cells, plain_title
+from flow_tui.terminal.cells import Cell, join_cells, join_plain, plain_title
 from flow_tui.terminal.core import PLAIN, SCROLLBACK_BYTES, CellStyle, Color, Cursor, Modes, MouseTracking, Run
 from flow_tui.terminal.history import History, cut_row
 from flow_tui.terminal.replies import Replies
@@ -21,6 +22,7 @@ _TRACKING = {
     MouseProtocol.ANY: MouseTracking.MOVE,
 }
 _SGR_ENCODINGS = (MouseEncoding.SGR, MouseEncoding.SGR_PIXELS)
+_STYLE, _TEXT = itemgetter(0), itemgetter(1)
 _STYLES_KEPT = 4096
 _PENDING_LENGTH = 1 << 14
 _PENDING_KEPT = 1 << 12
@@ -155,27 +157,28 @@ class BitttyCore:
             self._offset = min(self._offset + grown, len(self._history))
 
     def _runs(self, cells: Any) -> tuple[Run, ...]:
-        return join_cells(self._cells(cells))
+        text = "".join(map(_TEXT, cells))
+        plain = join_plain(text, map(_STYLE, cells), self._look) if len(text) == len(cells) else None
+        return join_cells(self._cells(cells)) if plain is None else plain
+
+    def _look(self, style: Any, _x: int = 0) -> CellStyle:
+        seen = self._styles.get(style)
+        if seen is None:
+            if len(self._styles) >= _STYLES_KEPT:
+                self._styles.clear()
+            seen = self._styles[style] = _cell_style(style)
+        return replace(seen, reverse=not seen.reverse) if self._board.modes.reverse_screen else seen
 
     def _cells(self, row: Any) -> list[Cell]:
         cells: list[Cell] = []
-        styles, page_reverse = self._styles, bool(self._board.modes.reverse_screen)
         for style, text in row:
             if text == "":  # the second half of the wide character before it
                 if cells:
                     cells[-1] = (cells[-1][0], 2, cells[-1][2])
                 continue
-            seen = styles.get(style)
-            if seen is None:
-                seen = self._learn(style)
-            cells.append((" " if seen.hidden else text, 1, _reversed(seen) if page_reverse else seen))
+            look = self._look(style)
+            cells.append((" " if look.hidden else text, 1, look))
         return cells
-
-    def _learn(self, style: Any) -> CellStyle:
-        if len(self._styles) >= _STYLES_KEPT:
-            self._styles.clear()
-        found = self._styles[style] = _cell_style(style)
-        return found
 
 
 def _cell_style(style: Any) -> CellStyle:
@@ -199,7 +202,3 @@ def _color(color: Any) -> Color:
         return None
     value: Color = color.value
     return value
-
-
-def _reversed(style: CellStyle) -> CellStyle:
-    return replace(style, reverse=not style.reverse)

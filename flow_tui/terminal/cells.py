@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from itertools import groupby
+from typing import TypeVar
 
 from rich.cells import cell_len
 
@@ -13,9 +15,28 @@ from flow_tui.terminal.core import CellStyle, Run
 Cell = tuple[str, int, CellStyle]
 """Text, columns, style."""
 
+Key = TypeVar("Key")
+
 _TITLE_LENGTH = 80
 _UNDRAWABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _VARIATION_SELECTORS = {0xFE0E: None, 0xFE0F: None}
+
+
+def join_plain(text: str, keys: Iterable[Key], look: Callable[[Key, int], CellStyle]) -> tuple[Run, ...] | None:
+    """The fast way for a row of nothing but ASCII, one character a column; None where it isn't.
+
+    `keys` tells style from style, one a column; `look` is asked once a run, with the run's first column.
+    """
+    if not (text.isascii() and text.isprintable()):
+        return None
+    runs: list[Run] = []
+    x = 0
+    for key, group in groupby(keys):
+        width = len(list(group))
+        style = look(key, x)
+        runs.append(Run(" " * width if style.hidden else text[x : x + width], style, width))
+        x += width
+    return tuple(runs)
 
 
 def join_cells(cells: Iterable[Cell]) -> tuple[Run, ...]:

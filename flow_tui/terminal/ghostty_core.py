@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from pyghostty import Terminal, ffi, lib
 from pyghostty._ffi import check, union_fn
 from pyghostty.core import init_sized
 
-from flow_tui.terminal.cells import Cell, join_cells, plain_title
+from flow_tui.terminal.cells import Cell, join_cells, join_plain, plain_title
 from flow_tui.terminal.core import PLAIN, SCROLLBACK_BYTES, CellStyle, Color, Cursor, Modes, MouseTracking, Run
 from flow_tui.terminal.history import cut_row
 from flow_tui.terminal.replies import Replies
@@ -32,6 +34,7 @@ class _CellBits:
         self.content, self.content_mask = self._field(described["content"])
         self.style, self.style_mask = self._field(described["style_id"])
         self.wide, self.wide_mask = self._field(described["wide"])
+        self.not_plain = self.tag_mask << self.tag | self.wide_mask << self.wide
         codepoint = described["content"]["arms"]["CODEPOINT"]["bits"]["codepoint"]
         self.codepoint_mask = (1 << codepoint["width"]) - 1
 
@@ -192,7 +195,20 @@ class GhosttyCore:
             lib.ghostty_render_state_row_get(self._rows_of[0], lib.GHOSTTY_RENDER_STATE_ROW_DATA_CELLS, self._cells_of),
             "row",
         )
-        return cut_row(join_cells(self._cells(ffi.unpack(view.ptr, view.len))), self.cols)
+        raw_cells = ffi.unpack(view.ptr, view.len)
+        return cut_row(self._plain(raw_cells) or join_cells(self._cells(raw_cells)), self.cols)
+
+    def _plain(self, raw_cells: list[int]) -> tuple[Run, ...] | None:
+        """The row at once where every cell is one narrow character."""
+        bits = _BITS
+        if reduce(or_, raw_cells) & bits.not_plain:
+            return None
+        codes = [(raw >> bits.content) & bits.codepoint_mask or 32 for raw in raw_cells]
+        style_ids = [(raw >> bits.style) & bits.style_mask for raw in raw_cells]
+        return join_plain("".join(map(chr, codes)), style_ids, self._look)
+
+    def _look(self, style_id: int, x: int) -> CellStyle:
+        return self._style_at(x) if style_id else PLAIN
 
     def _cells(self, raw_cells: list[int]) -> list[Cell]:
         bits = _BITS
