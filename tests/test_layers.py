@@ -36,18 +36,22 @@ CORE = {
 CORE_FOR_TUI = "errors models gpu config logs changes client fleet providers.base"
 TUI = {
     "flow_tui.format": "",
+    "flow_tui.filter": "format",
+    "flow_tui.keymap": "",
     "flow_tui.terminal": "",
     "flow_tui.widgets": "format terminal",
-    "flow_tui.panes": "format terminal widgets",
-    "flow_tui.screens": "format terminal widgets panes",
-    "flow_tui.keymap": "",
+    "flow_tui.panes": "format filter keymap terminal widgets",
+    "flow_tui.screens": "format filter keymap terminal widgets panes",
     "flow_tui.themes": "",
     "flow_tui.commands": "keymap",
-    "flow_tui.app": "format terminal widgets panes screens keymap themes commands",
-    "flow_tui.__main__": "app keymap themes",
+    "flow_tui.arguments": "",
+    "flow_tui.scrub": "",
+    "flow_tui.crash": "scrub",
+    "flow_tui.app": "format keymap themes commands crash scrub terminal widgets panes screens",
+    "flow_tui.__main__": "arguments app crash keymap themes",
 }
 TERMINAL_LIBRARIES = {"textual", "rich"}
-WITHOUT_TEXTUAL = ("flow_tui.terminal", "flow_tui.format")
+WITHOUT_TEXTUAL = ("flow_tui.terminal", "flow_tui.format", "flow_tui.filter", "flow_tui.arguments")
 HEAVY = {"pydantic", "asyncio", "httpx", "asyncssh", "textual", "yaml", "bittty", "pynvml"}
 
 
