@@ -161,7 +161,8 @@ class AsyncFlow:
         Both streams as they were merged; `stderr` (or `stream="stderr"`/`"stdout"`) picks one. Close the
         iterator (`aclosing`) when leaving it early. Raises NotFound, Unsupported.
         """
-        from flow_core.logs.reader import follow_lines, tail_text  # deferred: only readers need it
+        from flow_core.logs.follow import tail_text  # deferred: only readers need it
+        from flow_core.logs.lines import follow_lines
 
         wanted = _streams(stderr, source, stream)
         address = await self._newest_log(task_id)

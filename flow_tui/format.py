@@ -1,0 +1,79 @@
+"""Pure: models -> the words on screen."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from flow_core.models.instance import AvailableInstance
+from flow_core.models.task import TaskRecord, TaskStatus
+
+GLYPHS = {
+    TaskStatus.PENDING: "◌",
+    TaskStatus.RUNNING: "●",
+    TaskStatus.PAUSED: "◫",
+    TaskStatus.PREEMPTING: "▲",
+    TaskStatus.COMPLETED: "✔",
+    TaskStatus.FAILED: "✖",
+    TaskStatus.CANCELLED: "○",
+}
+
+
+def state(task: TaskRecord) -> str:
+    """A glyph and the word, so that colour is never the only sign."""
+    return f"{GLYPHS[task.status]} {task.status.value}"
+
+
+def duration(seconds: float | None) -> str:
+    """Two units at most: 4s, 3m10s, 2h05m, 3d4h."""
+    if seconds is None:
+        return "-"
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    if whole < 86_400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86_400}d{whole % 86_400 // 3600}h"
+
+
+def age(moment: datetime | None, now: datetime | None = None) -> str:
+    """How long ago; a clock that was set back counts as now."""
+    return "-" if moment is None else duration(((now or datetime.now(UTC)) - moment).total_seconds())
+
+
+def ran_for(task: TaskRecord, now: datetime | None = None) -> str:
+    """How long the task has run, or ran."""
+    if task.started_at is None:
+        return "-"
+    return duration(((task.completed_at or now or datetime.now(UTC)) - task.started_at).total_seconds())
+
+
+def gpus(task: TaskRecord) -> str:
+    """2xA100, or - for a task without one."""
+    return f"{task.gpu_count}x{(task.gpu_type or 'gpu').upper()}" if task.gpu_count else "-"
+
+
+def note(task: TaskRecord) -> str:
+    """What there is to say beyond the status: why it waits, how it ended."""
+    if task.message:
+        return task.message
+    return f"exit {task.exit_code}" if task.exit_code else ""
+
+
+def size(size_gb: int) -> str:
+    """Gigabytes, from 1,024 on terabytes."""
+    return f"{size_gb / 1024:.1f}T" if size_gb >= 1024 else f"{size_gb}G"
+
+
+def price(usd_per_hour: float | None) -> str:
+    return "-" if usd_per_hour is None else f"{usd_per_hour:.2f}"
+
+
+def free_of(instance: AvailableInstance) -> str:
+    """How many would start now: "1 of 4", or - where nobody says."""
+    if instance.available_quantity is None:
+        return "-"
+    if instance.total_quantity is None:
+        return str(instance.available_quantity)
+    return f"{instance.available_quantity} of {instance.total_quantity}"

@@ -1,0 +1,157 @@
+"""The one table of actions: footer, help, palette and key bindings all read it.
+
+An action's id is "place.verb"; the verb is the method `action_verb` of the place: the dashboard for
+"app", a pane for the rest. A place may say `why_not(verb)`: the sentence that the user reads when the
+action can't be done now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from textual.binding import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something a key can do. `label` is one word, `tooltip` a sentence. `changes` hides it when read-only."""
+
+    id: str
+    keys: str
+    label: str
+    tooltip: str
+    in_footer: bool = False
+    changes: bool = False
+
+    @property
+    def place(self) -> str:
+        return self.id.partition(".")[0]
+
+    @property
+    def verb(self) -> str:
+        return self.id.partition(".")[2]
+
+    @property
+    def shown_key(self) -> str:
+        return show_key(self.keys.partition(",")[0])
+
+
+_MOVES = (
+    ("cursor_down", "j,down", "down", "One row down"),
+    ("cursor_up", "k,up", "up", "One row up"),
+    ("first", "g,home", "first", "To the first row"),
+    ("last", "G,end", "last", "To the last row"),
+    ("page_down", "pagedown", "page down", "One page down"),
+    ("page_up", "pageup", "page up", "One page up"),
+)
+
+
+def _moves(place: str) -> tuple[Action, ...]:
+    return tuple(Action(f"{place}.{verb}", keys, label, tooltip) for verb, keys, label, tooltip in _MOVES)
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("app.help", "question_mark", "help", "The keys of this pane, searchable", True),
+    Action("app.palette", "ctrl+p,colon", "palette", "Every action by name", True),
+    Action("app.new_task", "ctrl+n", "new", "Submit a task", True, True),
+    Action("app.show_tasks", "1", "tasks", "The tasks pane; again for full size"),
+    Action("app.show_instances", "2", "instances", "The instances pane; again for full size"),
+    Action("app.show_volumes", "3", "volumes", "The volumes pane; again for full size"),
+    Action("app.show_logs", "4", "logs", "The logs pane; again for full size"),
+    Action("app.show_shell", "5", "shell", "The shell pane; again for full size"),
+    Action("app.next_pane", "tab,right", "next pane", "To the next pane in view"),
+    Action("app.previous_pane", "shift+tab,left", "previous pane", "To the previous pane in view"),
+    Action("app.zoom", "plus,z", "zoom", "This pane in full size, and back"),
+    Action("app.back", "escape", "back", "Clears the filter, then leaves full size, then goes to the tasks"),
+    Action("app.previous_screen", "minus", "last", "The pane that was in front before"),
+    Action("app.refresh", "ctrl+r,R", "refresh", "Asks every context now"),
+    Action("app.action_log", "at", "actions", "What was changed: the exact call, who, when, result"),
+    Action("app.next_theme", "f9", "theme", "The next theme"),
+    Action("app.quit", "q", "quit", "Leaves the dashboard; tasks go on. Asks while a shell lives", True),
+    *_moves("tasks"),
+    Action("tasks.filter", "slash", "filter", "Show matching tasks: text, status:, context:, ! for not", True),
+    Action("tasks.logs", "l", "logs", "The log of this task", True),
+    Action("tasks.shell", "s", "shell", "A shell in this task", True, True),
+    Action("tasks.detail", "d,enter", "detail", "Everything known of this task", True),
+    Action("tasks.rerun", "r", "rerun", "The submit form, filled from this task", False, True),
+    Action("tasks.cancel", "ctrl+d", "cancel", "End this task; asks first", True, True),
+    Action("tasks.copy", "y", "copy", "Copy the id, the name, the command or a log path", True),
+    Action("tasks.sort", "o", "sort", "Sort by the next column"),
+    Action("tasks.reverse_sort", "O", "reverse", "Turn the order round"),
+    *_moves("instances"),
+    Action("instances.submit_here", "enter", "submit", "Submit a task on this instance type", True, True),
+    Action("instances.filter", "slash", "filter", "Show matching instance types", True),
+    Action("instances.sort", "o", "sort", "Sort by the next column"),
+    Action("instances.reverse_sort", "O", "reverse", "Turn the order round"),
+    *_moves("volumes"),
+    Action("volumes.create", "c", "create", "Make a volume", True, True),
+    Action("volumes.attach", "a", "attach", "Attach this volume to a task", True, True),
+    Action("volumes.delete", "ctrl+d", "delete", "Destroy this volume and its data; asks first", True, True),
+    Action("volumes.users", "u,enter", "used by", "The tasks that hold this volume", True),
+    Action("volumes.copy", "y", "copy", "Copy the volume's id"),
+    Action("volumes.filter", "slash", "filter", "Show matching volumes", True),
+    Action("volumes.sort", "o", "sort", "Sort by the next column"),
+    Action("volumes.reverse_sort", "O", "reverse", "Turn the order round"),
+    Action("logs.scroll_down", "j,down", "down", "One line down"),
+    Action("logs.scroll_up", "k,up", "up", "One line up"),
+    Action("logs.scroll_home", "g,home", "start", "To the first line"),
+    Action("logs.page_down", "pagedown,space", "page down", "One page down"),
+    Action("logs.page_up", "pageup", "page up", "One page up"),
+    Action("logs.half_page_down", "ctrl+d", "half down", "Half a page down"),
+    Action("logs.half_page_up", "ctrl+u", "half up", "Half a page up"),
+    Action("logs.follow", "f,G,end", "follow", "To the end, and stay there", True),
+    Action("logs.search", "slash", "search", "Find a regular expression", True),
+    Action("logs.next_match", "n", "next", "To the next match", True),
+    Action("logs.previous_match", "N", "previous", "To the previous match"),
+    Action("logs.toggle_wrap", "w", "wrap", "Wrap long lines, or cut them", True),
+    Action("logs.toggle_time", "t", "time", "Show when each line was written", True),
+    Action("logs.cycle_stream", "e", "stream", "Both streams, stdout only, stderr only", True),
+)
+
+BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
+
+_SHOWN = {
+    "question_mark": "?",
+    "slash": "/",
+    "plus": "+",
+    "minus": "-",
+    "at": "@",
+    "colon": ":",
+    "escape": "esc",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
+}
+
+
+def actions_of(place: str) -> tuple[Action, ...]:
+    """A place's actions, in the order of the table."""
+    return tuple(action for action in ACTIONS if action.place == place)
+
+
+def bindings_of(place: str) -> list[Binding]:
+    """Key bindings for a place's widget; the dashboard carries them out."""
+    return [
+        Binding(action.keys, f"screen.act('{action.id}')", action.label, id=action.id, tooltip=action.tooltip)
+        for action in actions_of(place)
+    ]
+
+
+def show_key(key: str) -> str:
+    """A key as it is printed on screen: "ctrl+d" -> "^d", "question_mark" -> "?"."""
+    if key.startswith("ctrl+"):
+        return "^" + key.removeprefix("ctrl+")
+    return _SHOWN.get(key, key)
+
+
+def check_keys(keys: Mapping[str, object]) -> tuple[dict[str, str], list[str]]:
+    """The user's own keys by action id: what can be used, and a sentence for each that can't."""
+    sound, problems = {}, []
+    for action_id, key in keys.items():
+        if action_id not in BY_ID:
+            problems.append(f"dashboard.keys: there is no action {action_id!r}; ? lists them")
+        elif not isinstance(key, str) or not key.strip():
+            problems.append(f"dashboard.keys.{action_id}: write the key as text, such as ctrl+x")
+        else:
+            sound[action_id] = key
+    return sound, problems

@@ -1,0 +1,70 @@
+"""The tasks pane: every context's tasks in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import ClassVar
+
+from textual.binding import BindingType
+
+from flow_core.models.task import TaskRecord
+from flow_tui import format
+from flow_tui.keymap import bindings_of
+from flow_tui.panes.table_pane import TablePane
+from flow_tui.widgets.columns import Cell, Column
+
+_OLDEST = 0.0
+
+
+def _state(task: TaskRecord) -> Cell:
+    return Cell(format.state(task), f"status-{task.status.value}")
+
+
+def _created(task: TaskRecord) -> float:
+    return task.created_at.timestamp() if task.created_at else _OLDEST
+
+
+class TasksPane(TablePane[TaskRecord]):
+    """Tasks, last submitted first until sorted."""
+
+    TITLE = "Tasks"
+    EMPTY = "no tasks yet\n\npress ctrl+n to submit one: a command is all it needs"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("tasks")]
+    SORTS = {
+        "name": lambda task: task.name,
+        "context": lambda task: task.context,
+        "state": lambda task: task.status.value,
+        "gpus": lambda task: (task.gpu_type or "", task.gpu_count),
+        "age": lambda task: -_created(task),
+        "time": lambda task: task.started_at.timestamp() if task.started_at else _OLDEST,
+    }
+
+    def columns(self) -> Sequence[Column[TaskRecord]]:
+        return (
+            Column("name", "NAME", lambda task: task.name, min_width=12, max_width=34, flex=3, priority=9),
+            Column("context", "CONTEXT", lambda task: task.context, min_width=7, max_width=12, priority=3),
+            Column("state", "STATE", _state, width=12, priority=10),
+            Column("gpus", "GPUS", format.gpus, width=8, priority=5),
+            Column("time", "TIME", format.ran_for, width=7, align="right", priority=6),
+            Column("age", "AGE", lambda task: format.age(task.created_at), width=7, align="right", priority=4),
+            Column("note", "NOTE", lambda task: Cell(format.note(task), "muted"), min_width=10, flex=4, priority=7),
+            Column("command", "COMMAND", lambda task: Cell(_one_line(task), "muted"), min_width=16, flex=4, priority=2),
+        )
+
+    def key_of(self, row: TaskRecord) -> Hashable:
+        return row.key
+
+    def fields_of(self, row: TaskRecord) -> dict[str, str]:
+        return {
+            "name": row.name.lower(),
+            "id": row.task_id.lower(),
+            "status": row.status.value,
+            "context": row.context.lower(),
+            "gpu": format.gpus(row).lower(),
+            "command": row.command.lower(),
+            "note": format.note(row).lower(),
+        }
+
+
+def _one_line(task: TaskRecord) -> str:
+    return " ".join(task.command.split())

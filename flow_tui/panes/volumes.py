@@ -1,0 +1,69 @@
+"""The volumes pane: storage of every context, and who uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import ClassVar
+
+from textual.binding import BindingType
+
+from flow_core.models.volume import Volume
+from flow_tui import format
+from flow_tui.keymap import bindings_of
+from flow_tui.panes.table_pane import TablePane
+from flow_tui.widgets.columns import Cell, Column
+
+
+class VolumesPane(TablePane[Volume]):
+    """Volumes, newest first until sorted. `task_names` turns ids into what people call them."""
+
+    TITLE = "Volumes"
+    EMPTY = "no volumes yet\n\npress c to make one"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("volumes")]
+    SORTS = {
+        "name": lambda volume: volume.name,
+        "context": lambda volume: volume.context,
+        "size": lambda volume: -volume.size_gb,
+        "kind": lambda volume: volume.interface,
+        "age": lambda volume: -(volume.created_at.timestamp() if volume.created_at else 0.0),
+    }
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._task_names: Mapping[tuple[str, str], str] = {}
+
+    def columns(self) -> Sequence[Column[Volume]]:
+        return (
+            Column("name", "NAME", lambda volume: volume.name, min_width=10, max_width=30, flex=2, priority=9),
+            Column("context", "CONTEXT", lambda volume: volume.context, min_width=7, max_width=12, priority=3),
+            Column("kind", "KIND", lambda volume: volume.interface, width=5, priority=4),
+            Column("size", "SIZE", lambda volume: format.size(volume.size_gb), width=6, align="right", priority=8),
+            Column("users", "ATTACHED TO", self._users, min_width=11, flex=3, priority=7),
+            Column("age", "AGE", lambda volume: format.age(volume.created_at), width=7, align="right", priority=2),
+            Column("region", "REGION", lambda volume: volume.region, min_width=8, max_width=18, priority=1),
+        )
+
+    def key_of(self, row: Volume) -> Hashable:
+        return row.key
+
+    def fields_of(self, row: Volume) -> dict[str, str]:
+        return {
+            "name": row.name.lower(),
+            "id": row.volume_id.lower(),
+            "kind": row.interface,
+            "context": row.context.lower(),
+            "users": self.users_of(row).lower(),
+        }
+
+    def know_tasks(self, names: Mapping[tuple[str, str], str]) -> None:
+        """Names of tasks by (context, id), for the next `show`."""
+        if names != self._task_names:
+            self._task_names = names
+            self.table.redraw_rows()
+
+    def users_of(self, volume: Volume) -> str:
+        """The tasks that hold a volume, by name."""
+        return ", ".join(self._task_names.get((volume.context, task), task) for task in volume.attached_to)
+
+    def _users(self, volume: Volume) -> Cell:
+        return Cell(self.users_of(volume)) if volume.attached_to else Cell("nobody", "muted")
