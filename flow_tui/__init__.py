@@ -1,0 +1,1 @@
+"""A keyboard-driven dashboard for GPU tasks, wherever they run."""

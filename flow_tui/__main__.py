@@ -1,0 +1,84 @@
+"""The program: arguments, then config, then the app."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from flow_core.config import Config, load_config
+from flow_core.errors import ConfigError, FlowError
+from flow_tui import report
+from flow_tui.arguments import PROGRAM, Arguments, one_line, parse_arguments
+
+if TYPE_CHECKING:
+    from flow_tui.app import FlowApp
+
+_SYSTEMS = ("linux", "darwin")
+_FRAMES_PER_SECOND = "120"
+_REFUSED = 2
+_INTERRUPTED = 130
+
+
+def main() -> NoReturn:
+    """Runs the dashboard. Ends with 0 when it was left, 1 at a fault of ours, 2 when it could not start."""
+    report.install()
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: Sequence[str]) -> int:
+    """The same, with the exit code returned."""
+    said = parse_arguments(argv)
+    try:
+        _check_terminal()
+        return _run_app(_open_app(said, _config(said)))
+    except FlowError as error:
+        print(f"{PROGRAM}: {one_line(str(error))}", file=sys.stderr)
+        return _REFUSED
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _check_terminal() -> None:
+    if sys.platform not in _SYSTEMS:
+        raise FlowError(f"this runs on Linux and macOS; {sys.platform} is neither, but WSL would do on Windows")
+    # Textual reads keys from stdin and paints on stderr.
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise FlowError("this needs a terminal: stdin, stdout and stderr must not be redirected")
+    if os.environ.get("TERM") == "dumb":
+        raise FlowError("this terminal calls itself dumb (TERM=dumb), and a dashboard can't be drawn on it")
+
+
+def _config(said: Arguments) -> Config:
+    if said.config is not None and not said.config.exists():
+        raise ConfigError("the config file does not exist", source=str(said.config))
+    config = load_config(said.config)
+    known = [context.name for context in config.contexts]
+    for name in said.contexts:
+        if name not in known:
+            raise ConfigError(f"no context is called {name!r}; there are: {', '.join(known)}", field="context")
+    return config
+
+
+def _open_app(said: Arguments, config: Config) -> FlowApp:
+    os.environ.setdefault("TEXTUAL_FPS", _FRAMES_PER_SECOND)  # Textual reads it once, while it is imported
+    from flow_tui.app import FlowApp  # deferred: --help and a refusal must not wait for Textual
+
+    app = FlowApp(config, contexts=said.contexts, read_only=said.read_only, theme=said.theme)
+    if said.theme is not None and said.theme not in app.available_themes:
+        known = ", ".join(sorted(app.available_themes))
+        raise ConfigError(f"no theme is called {said.theme!r}; there are: {known}", field="theme")
+    return app
+
+
+def _run_app(app: FlowApp) -> int:
+    app.run()
+    if app.crash is not None:
+        report.tell(app.crash)
+        return 1
+    return app.return_code or 0
+
+
+if __name__ == "__main__":
+    main()
