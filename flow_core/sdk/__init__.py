@@ -1,0 +1,1 @@
+"""The import paths of the Flow SDK reference; nothing of its own."""

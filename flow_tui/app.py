@@ -1,0 +1,96 @@
+"""The app: holds the fleet, the themes and the keys. Knows nothing of tasks."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from flow_core.changes import Gate
+from flow_core.config import Config
+from flow_core.fleet import Fleet
+from flow_tui.commands import ActionCommands
+from flow_tui.crash import CrashGuard
+from flow_tui.keymap import check_keys
+from flow_tui.screens.dashboard import DashboardScreen
+from flow_tui.themes import DEFAULT, load_themes, variable_defaults
+from flow_tui.widgets.raw_keys import keep_raw_keys
+
+_TWICE_S = 2.0
+
+
+class FlowApp(CrashGuard, App[None], inherit_bindings=False):
+    """The dashboard over the configured contexts, or over those named."""
+
+    TITLE = "flow-tui"
+    CSS_PATH: ClassVar[list[str]] = ["flow.tcss", "dialogs.tcss"]
+    COMMANDS = {ActionCommands}
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "interrupt", "quit", show=False)]
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        contexts: tuple[str, ...] = (),
+        read_only: bool = False,
+        theme: str | None = None,
+    ) -> None:
+        keep_raw_keys()
+        self._config = config
+        super().__init__()
+        gate = Gate(read_only=read_only or config.dashboard.get("read_only") is True)
+        chosen = [context for context in config.contexts if not contexts or context.name in contexts]
+        self.fleet = Fleet(chosen, gate)
+        self._problems = [str(problem) for problem in config.problems]
+        self._interrupted_at = 0.0
+        self.own_themes: tuple[str, ...] = ()
+        self._load_themes(theme or str(config.dashboard.get("theme") or DEFAULT))
+        self._load_keys()
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return variable_defaults()
+
+    def get_default_screen(self) -> Screen[None]:
+        release = self._config.dashboard.get("shell_release")
+        key = release if isinstance(release, str) and release else "ctrl+]"
+        return DashboardScreen(self.fleet, release_key=key)
+
+    async def on_mount(self) -> None:
+        await self.fleet.__aenter__()
+        for problem in self._problems:
+            self.notify(problem, severity="warning", timeout=15, markup=False)
+
+    async def on_unmount(self) -> None:
+        await self.fleet.__aexit__()
+
+    async def action_interrupt(self) -> None:
+        """ctrl+c twice always leaves, whatever is open."""
+        now = time.monotonic()
+        if now - self._interrupted_at < _TWICE_S:
+            self.exit()
+            return
+        self._interrupted_at = now
+        self.notify("ctrl+c again leaves; tasks go on", timeout=_TWICE_S, markup=False)
+
+    def _load_themes(self, wanted: str) -> None:
+        themes, problems = load_themes(self._config.path.parent / "themes")
+        for theme in themes:
+            self.register_theme(theme)
+        self.own_themes = tuple(theme.name for theme in themes)
+        self._problems += [str(problem) for problem in problems]
+        if wanted not in self.available_themes:
+            self._problems.append(f"there is no theme {wanted!r}; using {DEFAULT}")
+            wanted = DEFAULT
+        self.theme = wanted
+
+    def _load_keys(self) -> None:
+        keys = self._config.dashboard.get("keys") or {}
+        if not isinstance(keys, dict):
+            self._problems.append("dashboard.keys: must be a table of action ids and keys")
+            return
+        sound, problems = check_keys(keys)
+        self._problems += problems
+        self.set_keymap(sound)

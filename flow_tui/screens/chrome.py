@@ -1,0 +1,56 @@
+"""What the three rows around the panes say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from flow_core.fleet import ContextState, Fleet
+from flow_core.models.task import TaskStatus
+from flow_tui import format
+from flow_tui.keymap import actions_of
+from flow_tui.screens.layout import PANES
+from flow_tui.widgets.chrome import Piece
+
+_TITLES = {"tasks": "Tasks", "instances": "GPUs", "volumes": "Volumes", "logs": "Logs", "shell": "Shell"}
+_MUTED = "$text-muted"
+Pieces = tuple[Piece, ...]
+
+
+def header(fleet: Fleet, width: int) -> tuple[Pieces, Pieces]:
+    """Sources at the left; what runs, the mode and the time at the right."""
+    name = Piece("flow-tui" if width >= 100 else "flow", "bold $accent")
+    chips = tuple(_chip(state, width) for state in fleet.states)
+    running = sum(task.status is TaskStatus.RUNNING for task in fleet.tasks)
+    waiting = sum(task.status is TaskStatus.PENDING for task in fleet.tasks)
+    mode = Piece("READ-ONLY", "bold $warning") if fleet.gate.read_only else Piece("RW", _MUTED)
+    counts = Piece(f"{running} running" + (f", {waiting} waiting" if waiting else ""), _MUTED)
+    return (name, *chips), (mode, counts, Piece(datetime.now().strftime("%H:%M"), _MUTED))
+
+
+def _chip(state: ContextState, width: int) -> Piece:
+    name = state.context.name if width >= 70 else state.context.name[:2]
+    if state.error is None:
+        return Piece(f"{name}●", "$success") if state.answered_at is not None else Piece(f"{name}…", _MUTED)
+    return Piece(f"{name}! {'stale ' + format.duration(state.age_s) if state.age_s else 'no answer'}", "bold $error")
+
+
+def tabs(front: str, filter_text: str, width: int) -> tuple[Pieces, Pieces]:
+    """The panes with their digits, and the filter of the one in front."""
+    pieces = tuple(
+        Piece(f"{digit}{' ' if width >= 70 else ''}{_TITLES[pane]}", "bold reverse" if pane == front else _MUTED)
+        for digit, pane in enumerate(PANES, start=1)
+    )
+    return pieces, (Piece(f"/{filter_text}", "$accent"),) if filter_text else ()
+
+
+def footer(front: str, read_only: bool, why_not: Callable[[str], str | None], keys_captured: bool) -> Pieces:
+    """The keys that matter here; those that can't act now are dim."""
+    if keys_captured:
+        return (Piece("ctrl+] leaves", "bold $accent"), Piece("every other key goes to the shell", _MUTED))
+    shown = [action for action in (*actions_of(front), *actions_of("app")) if action.in_footer]
+    return tuple(
+        Piece(f"{action.shown_key} {action.label}", "$text-disabled" if why_not(action.id) else "$text")
+        for action in shown
+        if not (read_only and action.changes)
+    )

@@ -1,0 +1,352 @@
+"""The dashboard: the panes, which of them are in view, and the one place where actions are carried out."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widget import Widget
+
+from flow_core.errors import FlowError
+from flow_core.fleet import Fleet
+from flow_core.logs.address import LogAddress
+from flow_core.models.task import TaskRecord
+from flow_tui.keymap import BY_ID, bindings_of
+from flow_tui.panes.instances import InstancesPane
+from flow_tui.panes.logs import LogsPane
+from flow_tui.panes.shell import ShellPane
+from flow_tui.panes.tasks import TasksPane
+from flow_tui.panes.volumes import VolumesPane
+from flow_tui.screens import chrome
+from flow_tui.screens.layout import PANES, SIZES, panes_in_view, size_class
+from flow_tui.widgets.chrome import Bar
+from flow_tui.widgets.table import ResourceTable
+from flow_tui.widgets.terminal import TerminalView
+
+if TYPE_CHECKING:
+    from flow_core.logs.spool import SpoolFiles
+    from flow_tui.screens.detail import TaskDetail
+
+_TICK_S = 1.0
+
+
+class DashboardScreen(Screen[None]):
+    """All panes over one fleet."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("app")]
+
+    def __init__(self, fleet: Fleet, *, release_key: str) -> None:
+        super().__init__()
+        self.fleet = fleet
+        self.tasks = TasksPane(id="tasks")
+        self.logs = LogsPane(id="logs")
+        self.instances = InstancesPane(id="instances")
+        self.volumes = VolumesPane(id="volumes")
+        self.shell = ShellPane(release_key=release_key, id="shell")
+        self.log_files: SpoolFiles | None = None
+        self.draft: Mapping[str, str] | None = None
+        self._places: dict[str, Widget] = {}
+        self._front = "tasks"
+        self._last_front = "tasks"
+        self._side = "instances"
+        self._zoomed = False
+        self._shown_log: tuple[str, str, int] | None = None
+        self._detail: TaskDetail | None = None
+        self._awaited: tuple[str, str] | None = None
+        self._deeds: dict[str, Any] = {}
+
+    @property
+    def is_read_only(self) -> bool:
+        return self.fleet.gate.read_only
+
+    @property
+    def front(self) -> str:
+        """The pane that has, or last had, the focus."""
+        return self._front
+
+    def compose(self) -> ComposeResult:
+        yield Bar(id="header")
+        yield Bar(id="tabs", gap=1)
+        with Container(id="panes"):
+            yield self.tasks
+            yield self.logs
+            yield self.instances
+            yield self.volumes
+            yield self.shell
+        yield Bar(id="footer", gap=1)
+
+    def on_mount(self) -> None:
+        self._places = {pane: self.query_one(f"#{pane}") for pane in PANES}
+        self.fleet.subscribe(self._show_fleet)
+        self.set_interval(_TICK_S, self._tick)
+        self._arrange()
+        self.tasks.table.focus()
+        self._show_chrome()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._arrange()
+        self._show_chrome()
+
+    def on_descendant_focus(self) -> None:
+        for pane, widget in self._places.items():
+            if widget.has_focus_within:
+                self._note_front(pane)
+        self._show_chrome()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Changes are not even offered while read-only."""
+        if action == "act" and parameters and self.is_read_only:
+            return not BY_ID[str(parameters[0])].changes
+        return True
+
+    def action_act(self, action_id: str) -> None:
+        """Carries out an action of the keymap, or says why it can't be done."""
+        action = BY_ID[action_id]
+        if self.check_action("act", (action_id,)) is False:
+            self.say("read-only: restart without --read-only to change anything", severity="warning")
+        elif reason := self.why_not(action_id):
+            self.say(reason, severity="warning")
+        else:
+            self._carry_out(self._handler(action.place, f"action_{action.verb}"), action_id)
+
+    def why_not(self, action_id: str) -> str | None:
+        """Why an action can't be done now, as a sentence; None when it can."""
+        action = BY_ID[action_id]
+        deeds = self._deeds_of(action.place)
+        return deeds.why_not(action.verb) if deeds is not None and hasattr(deeds, "why_not") else None
+
+    def bring_to_front(self, pane: str) -> None:
+        """Shows a pane and gives it the focus."""
+        self._note_front(pane)
+        self._arrange()
+        self._focus_front()
+
+    def go_to_task(self, key: tuple[str, str]) -> None:
+        """The tasks pane, with the cursor on this task."""
+        self.tasks.close_filter()
+        self.tasks.table.move_to(key)
+        self.bring_to_front("tasks")
+
+    def show_pane(self, pane: str) -> None:
+        """What a digit does: the pane to the front; pressed again, to full size and back."""
+        if self._front == pane:
+            self._zoomed = not self._zoomed
+        self.bring_to_front(pane)
+
+    def toggle_zoom(self) -> None:
+        self._zoomed = not self._zoomed
+        self.bring_to_front(self._front)
+
+    def go_back(self) -> None:
+        """One step out: the filter, the full size, the pane."""
+        place = self._places[self._front]
+        close = getattr(place, "close_filter", None) or getattr(place, "close_search", None)
+        if close is not None and close():
+            return
+        if self._zoomed:
+            self.toggle_zoom()
+        elif self._front != "tasks":
+            self.bring_to_front("tasks")
+
+    def go_to_last(self) -> None:
+        self.bring_to_front(self._last_front)
+
+    def move_focus(self, step: int) -> None:
+        """To the next pane in view."""
+        view = [pane for pane in PANES if pane in self._in_view()]
+        self.bring_to_front(view[(view.index(self._front) + step) % len(view)] if self._front in view else view[0])
+
+    def say(self, message: str, *, severity: str = "information") -> None:
+        """A short notice; its text is never markup."""
+        level: Any = severity
+        self.notify(message, severity=level, markup=False)
+
+    def copy(self, text: str) -> None:
+        self.app.copy_to_clipboard(text)
+        self.say("copied")
+
+    def open_detail(self, detail: TaskDetail) -> None:
+        self._detail = detail
+        self.app.push_screen(detail, lambda _: self._forget_detail())
+
+    def open_submit_form(self, preset: Mapping[str, str] | None = None) -> None:
+        self._carry_out(lambda: self._deeds_of("app").submit(preset), "submit")
+
+    def _deeds_of(self, place: str) -> Any:
+        """Made on first use: the dialogs behind them are not needed for the first frame."""
+        if place not in self._deeds:
+            from flow_tui.screens.deeds import deeds_for
+
+            self._deeds[place] = deeds_for(place, self)
+        return self._deeds[place]
+
+    def _handler(self, place: str, method: str) -> Callable[[], Awaitable[None] | None]:
+        for owner in (self._places.get(place), self._deeds_of(place)):
+            if owner is not None and (handler := getattr(owner, method, None)):
+                handler_of_place: Callable[[], Awaitable[None] | None] = handler
+                return handler_of_place
+        raise AssertionError(f"nobody carries out {place}.{method}")
+
+    def _carry_out(self, handler: Callable[[], Awaitable[None] | None], name: str) -> None:
+        """At once where that is possible; else in a worker, so that no key waits for the far side."""
+        if inspect.iscoroutinefunction(handler) or getattr(handler, "__name__", "") == "<lambda>":
+            self.run_worker(self._finish(handler), name=name, group=name, exclusive=False)
+        else:
+            try:
+                handler()
+            except FlowError as error:
+                self.say(str(error), severity="error")
+
+    async def _finish(self, handler: Callable[[], Awaitable[None] | None]) -> None:
+        try:
+            outcome = handler()
+            if outcome is not None:
+                await outcome
+        except FlowError as error:
+            self.say(str(error), severity="error")
+
+    def await_task(self, task: TaskRecord) -> None:
+        """Asks for news of a task that was just submitted, and puts the cursor on it once it is listed."""
+        self._awaited = task.key
+        self.fleet.refresh(task.context)
+
+    def _forget_detail(self) -> None:
+        self._detail = None
+
+    def _note_front(self, pane: str) -> None:
+        if pane != self._front:
+            self._last_front, self._front = self._front, pane
+        if pane in ("instances", "volumes"):
+            self._side = pane
+
+    def _in_view(self) -> tuple[str, ...]:
+        return panes_in_view(size_class(*self.size), self._front, zoomed=self._zoomed, side=self._side)
+
+    def _arrange(self) -> None:
+        size, view = size_class(*self.size), self._in_view()
+        self.remove_class(*SIZES)
+        self.add_class(size)
+        self.set_class(len(view) == 1, "-single")
+        self.set_class("shell" in view and len(view) == 1, "-shell-only")
+        for pane, widget in self._places.items():
+            widget.display = pane in view
+        self.fleet.want(*(noun for noun in ("instances", "volumes") if noun in view))
+
+    def _focus_front(self) -> None:
+        pane = self._places[self._front]
+        front = self.shell.front if self._front == "shell" else None
+        target = front or next((child for child in pane.query("*") if child.focusable and child.id != "search"), None)
+        if isinstance(pane, TasksPane | InstancesPane | VolumesPane):
+            target = pane.table
+        if target is not None:
+            target.focus()
+        self._show_chrome()
+
+    def _show_fleet(self) -> None:
+        states = self.fleet.states
+        answered = [state for state in states if state.answered_at is not None or state.error]
+        if answered:
+            self.tasks.show(self.fleet.tasks, stale=all(state.error for state in states))
+        if self._awaited is not None and self.tasks.table.move_to(self._awaited):
+            self._awaited = None
+        self.volumes.know_tasks({task.key: task.name for task in self.fleet.tasks})
+        if "volumes" in self.fleet.wanted:
+            self.volumes.show(self.fleet.volumes)
+        if "instances" in self.fleet.wanted:
+            self.instances.show(self.fleet.instances)
+        self._follow_selection()
+        self._show_chrome()
+
+    def _follow_selection(self) -> None:
+        """The log and the open detail follow what is known of their task."""
+        self._show_log_of(self.tasks.selected)
+        if self._detail is not None and (task := self.fleet.task(self._detail.task_key)):
+            self._detail.update(task)
+
+    @on(ResourceTable.Highlighted)
+    def _highlighted(self, event: ResourceTable.Highlighted[Any]) -> None:
+        if event.table is self.tasks.table:
+            self._show_log_of(event.row)
+        self._show_chrome()
+
+    @on(ResourceTable.Activated)
+    def _activated(self, event: ResourceTable.Activated[Any]) -> None:
+        enters = {self.tasks.table: "tasks.detail", self.volumes.table: "volumes.users"}
+        self.action_act(enters.get(event.table, "instances.submit_here"))
+
+    def _show_log_of(self, task: TaskRecord | None) -> None:
+        wanted = None if task is None else (*task.key, task.attempt)
+        if wanted != self._shown_log:
+            self._shown_log = wanted
+            self._open_log(task)
+
+    @work(group="log", exclusive=True)
+    async def _open_log(self, task: TaskRecord | None) -> None:
+        if task is None:
+            self.log_files = None
+            await self.logs.show(None, None, None)
+            return
+        flow = self.fleet.flow(task.context)
+        address = LogAddress(task.context, task.task_id, task.attempt)
+        try:
+            self.log_files = await flow.open_log(address)
+        except FlowError as error:
+            self.log_files = None
+            self.say(str(error), severity="error")
+        await self.logs.show(task, self.log_files, lambda: flow.is_log_complete(address))
+
+    @on(TerminalView.Released)
+    def _left_shell(self) -> None:
+        self.bring_to_front(self._last_front if self._last_front != "shell" else "tasks")
+
+    @on(TerminalView.ZoomRequested)
+    def _zoom_shell(self) -> None:
+        self.toggle_zoom()
+
+    @on(TerminalView.JumpRequested)
+    def _jump(self, event: TerminalView.JumpRequested) -> None:
+        if 1 <= event.digit <= len(PANES):
+            self.bring_to_front(PANES[event.digit - 1])
+
+    @on(TerminalView.HelpRequested)
+    def _shell_help(self) -> None:
+        self.action_act("app.help")
+
+    @on(TerminalView.KillRequested)
+    def _kill_shell(self) -> None:
+        self._carry_out(self._deeds_of("shell").close, "close shell")
+
+    @on(TerminalView.PasteNeedsConsent)
+    def _ask_about_paste(self, event: TerminalView.PasteNeedsConsent) -> None:
+        deeds, view, text = self._deeds_of("shell"), event.control, event.text
+        self._carry_out(lambda: deeds.paste(view, text), "paste")
+
+    @on(TerminalView.Ended)
+    @on(TerminalView.KeysChanged)
+    def _shell_changed(self) -> None:
+        self._show_chrome()
+
+    def _tick(self) -> None:
+        if any(not task.is_terminal for task in self.fleet.tasks):
+            self.tasks.table.redraw_rows()
+        self._show_header()
+
+    def _show_header(self) -> None:
+        header = self.query_one("#header", Bar)
+        header.left, header.right = chrome.header(self.fleet, self.size.width)
+
+    def _show_chrome(self) -> None:
+        if not self.is_mounted:
+            return
+        self._show_header()
+        filter_text = getattr(self._places.get(self._front), "filter_text", "")
+        tabs, footer = self.query_one("#tabs", Bar), self.query_one("#footer", Bar)
+        tabs.left, tabs.right = chrome.tabs(self._front, filter_text, self.size.width)
+        captured = self.shell.front is not None and self.shell.front.captures_keys
+        footer.left = chrome.footer(self._front, self.is_read_only, self.why_not, captured)

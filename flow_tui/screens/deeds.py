@@ -1,0 +1,183 @@
+"""Who carries out the actions of each place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flow_core.models.spec import TaskConfig
+from flow_tui.keymap import ACTIONS, BY_ID, actions_of
+from flow_tui.screens.action_log import ActionLogScreen
+from flow_tui.screens.confirm import Confirm
+from flow_tui.screens.help import HelpEntry, HelpScreen
+from flow_tui.screens.layout import PANES
+from flow_tui.screens.submit import SubmitForm
+from flow_tui.screens.task_deeds import TaskDeeds
+from flow_tui.screens.volume_deeds import VolumeDeeds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flow_core.client import AsyncTask
+    from flow_tui.screens.dashboard import DashboardScreen
+    from flow_tui.widgets.terminal import TerminalView
+
+
+def deeds_for(place: str, dashboard: DashboardScreen) -> Any:
+    """The deeds of a place; None for one whose pane does all itself."""
+    kinds: dict[str, Any] = {
+        "app": AppDeeds,
+        "tasks": TaskDeeds,
+        "instances": InstanceDeeds,
+        "volumes": VolumeDeeds,
+        "shell": ShellDeeds,
+    }
+    return kinds[place](dashboard) if place in kinds else None
+
+
+class AppDeeds:
+    """What can be done from everywhere."""
+
+    def __init__(self, dashboard: DashboardScreen) -> None:
+        self._dashboard = dashboard
+
+    def action_show_tasks(self) -> None:
+        self._dashboard.show_pane("tasks")
+
+    def action_show_instances(self) -> None:
+        self._dashboard.show_pane("instances")
+
+    def action_show_volumes(self) -> None:
+        self._dashboard.show_pane("volumes")
+
+    def action_show_logs(self) -> None:
+        self._dashboard.show_pane("logs")
+
+    def action_show_shell(self) -> None:
+        self._dashboard.show_pane("shell")
+
+    def action_next_pane(self) -> None:
+        self._dashboard.move_focus(1)
+
+    def action_previous_pane(self) -> None:
+        self._dashboard.move_focus(-1)
+
+    def action_zoom(self) -> None:
+        self._dashboard.toggle_zoom()
+
+    def action_back(self) -> None:
+        self._dashboard.go_back()
+
+    def action_previous_screen(self) -> None:
+        self._dashboard.go_to_last()
+
+    def action_palette(self) -> None:
+        self._dashboard.app.action_command_palette()
+
+    def action_refresh(self) -> None:
+        self._dashboard.fleet.refresh()
+
+    def action_next_theme(self) -> None:
+        app = self._dashboard.app
+        ours = [name for name in app.available_themes if name in getattr(app, "own_themes", ())]
+        if ours:
+            app.theme = ours[(ours.index(app.theme) + 1) % len(ours)] if app.theme in ours else ours[0]
+
+    def action_action_log(self) -> None:
+        self._dashboard.app.push_screen(ActionLogScreen(self._dashboard.fleet.gate.log.recent()))
+
+    def action_new_task(self) -> None:
+        self._dashboard.open_submit_form()
+
+    async def action_help(self) -> None:
+        place = self._dashboard.front
+        entries = [self._entry(action.id) for action in (*actions_of(place), *actions_of("app"))]
+        chosen = await self._dashboard.app.push_screen_wait(HelpScreen(f"Keys: {place}", entries))
+        if chosen is not None:
+            self._dashboard.action_act(chosen)
+
+    async def action_quit(self) -> None:
+        if self._dashboard.shell.has_live_shells and not await self._dashboard.app.push_screen_wait(
+            Confirm(
+                "Quit while a shell is open?",
+                ["Tasks go on without the dashboard."],
+                call="hang up the open shells",
+                loses="what runs in these shells",
+                keeps="every task, its log and its volumes",
+            )
+        ):
+            return
+        await self._dashboard.shell.close_all()
+        self._dashboard.app.exit()
+
+    async def submit(self, preset: Mapping[str, str] | None) -> None:
+        """The submit form, filled with `preset` or with what was typed and not submitted last time."""
+        fleet = self._dashboard.fleet
+
+        async def submit(context: str, config: TaskConfig) -> AsyncTask:
+            return await fleet.flow(context).run(config)
+
+        form = SubmitForm(fleet.names, submit, preset=preset or self._dashboard.draft)
+        task = await self._dashboard.app.push_screen_wait(form)
+        self._dashboard.draft = form.draft if task is None else None
+        if task is not None:
+            self._dashboard.await_task(task.record)
+
+    def _entry(self, action_id: str) -> HelpEntry:
+        action = BY_ID[action_id]
+        reason = self._dashboard.why_not(action_id)
+        if action.changes and self._dashboard.is_read_only:
+            reason = "read-only"
+        keys = " ".join(action.keys.split(","))
+        return HelpEntry(keys, action.label, action.tooltip, action.id, reason)
+
+
+class InstanceDeeds:
+    """What is done with the selected instance type."""
+
+    def __init__(self, dashboard: DashboardScreen) -> None:
+        self._dashboard = dashboard
+
+    def why_not(self, verb: str) -> str | None:
+        """Why this can't be done now, as a sentence; None when it can."""
+        if verb == "submit_here" and self._dashboard.instances.selected is None:
+            return "no instance type is selected"
+        return None
+
+    def action_submit_here(self) -> None:
+        instance = self._dashboard.instances.selected
+        if instance is not None:
+            self._dashboard.open_submit_form({"context": instance.context, "gpu": instance.instance_type})
+
+
+class ShellDeeds:
+    """What is asked about the shell in front."""
+
+    def __init__(self, dashboard: DashboardScreen) -> None:
+        self._dashboard = dashboard
+
+    async def close(self) -> None:
+        question = Confirm(
+            "Close this shell?",
+            [],
+            call="hang up the shell",
+            loses="what runs in it",
+            keeps="the task",
+        )
+        if await self._dashboard.app.push_screen_wait(question):
+            await self._dashboard.shell.close_front()
+            self._dashboard.bring_to_front("tasks")
+
+    async def paste(self, view: TerminalView, text: str) -> None:
+        lines = text.count("\n") + text.count("\r") + 1
+        question = Confirm(
+            f"Paste {lines} lines?",
+            ["The shell did not ask for pasted text as one piece: each line runs as it arrives."],
+            call="send the text as if it were typed",
+            loses="nothing",
+            keeps="the clipboard",
+        )
+        if await self._dashboard.app.push_screen_wait(question):
+            view.send_paste(text)
+
+
+assert {action.place for action in ACTIONS} <= {"app", *PANES}
