@@ -146,6 +146,8 @@ class TerminalView(TerminalRows, can_focus=True):
         self._session = Session(core, shell, self._take_notice)
         ending = await self._session.run()
         self._give_keys_to(Keys.SHELL)
+        self._session.leave_application()
+        self.paint_frame()
         self._session.show_ending(ending)
         self.paint_frame()
         self.post_message(self.Ended(self, ending.code))

@@ -1,0 +1,221 @@
+"""The shell pane: opening, finding again, failing, closing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from textual.app import App, ComposeResult
+from textual.pilot import Pilot
+from textual.widgets import Input, Static
+
+from flow_core.errors import Conflict
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_tui.panes.shell import ShellPane
+from flow_tui.widgets.terminal import TerminalView
+
+DEADLINE_S = 10.0
+
+
+class Host(App[None]):
+    def compose(self) -> ComposeResult:
+        yield Input()
+        yield ShellPane(id="shell")
+
+    @property
+    def pane(self) -> ShellPane:
+        return self.query_one(ShellPane)
+
+
+def task(name: str = "train", task_id: str = "t1") -> TaskRecord:
+    return TaskRecord("local", task_id, name, TaskStatus.RUNNING)
+
+
+def text(view: TerminalView | None) -> str:
+    assert view is not None
+    return "\n".join(view.render_line(y).text.rstrip() for y in range(view.size.height))
+
+
+def notice(app: Host) -> str:
+    return str(app.query_one("#shell-notice", Static).render())
+
+
+@asynccontextmanager
+async def hosted() -> AsyncIterator[tuple[Host, Pilot[None]]]:
+    app = Host()
+    async with app.run_test(size=(70, 20)) as pilot:
+        yield app, pilot
+        await app.pane.close_all()
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, "not in time"
+        await pilot.pause(0.01)
+
+
+async def test_an_empty_pane_says_how_to_fill_it() -> None:
+    async with hosted() as (app, _):
+        assert notice(app) == "no shell open; press s on a running task"
+        assert app.pane.border_title == "SHELL"
+        assert not app.pane.has_live_shells
+
+
+async def test_entering_opens_a_shell_of_the_panes_real_size_and_focuses_it(open_pty: Any) -> None:
+    async with hosted() as (app, pilot):
+        await app.pane.enter(task(), open_pty)
+        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        assert app.pane.front is not None
+        assert app.pane.front.has_focus
+        assert app.pane.has_live_shells
+        await pilot.press(*"stty", "space", *"size", "enter")
+        size = app.pane.front.size
+        await until(pilot, lambda: f"\n{size.height} {size.width}\n" in text(app.pane.front))
+        assert size.width == 68
+
+
+async def test_a_living_shell_is_found_again_and_survives_being_left(open_pty: Any) -> None:
+    async with hosted() as (app, pilot):
+        await app.pane.enter(task(), open_pty)
+        first = app.pane.front
+        await until(pilot, lambda: "ready>" in text(first))
+        app.query_one(Input).focus()
+        await pilot.pause()
+        assert app.pane.has_live_shells
+        await app.pane.enter(task(), open_pty)
+        await pilot.pause()
+        assert app.pane.front is first
+        assert first is not None
+        assert first.has_focus
+
+
+async def test_each_task_keeps_its_own_shell(open_pty: Any) -> None:
+    async with hosted() as (app, pilot):
+        await app.pane.enter(task("one", "t1"), open_pty)
+        one = app.pane.front
+        await app.pane.enter(task("two", "t2"), open_pty)
+        two = app.pane.front
+        await until(pilot, lambda: "ready>" in text(two))
+        assert one is not two
+        assert one is not None
+        assert not one.display
+        await app.pane.enter(task("one", "t1"), open_pty)
+        assert app.pane.front is one
+        assert one.display
+        assert app.pane.border_title == "SHELL  task one"
+        await app.pane.close_front()
+        assert app.pane.front is two
+
+
+async def test_a_shell_that_cannot_be_opened_is_a_sentence_in_the_pane() -> None:
+    async def refuse(_columns: int, _rows: int) -> Any:
+        raise Conflict("The task [red]has ended[/oops].")
+
+    async with hosted() as (app, pilot):
+        await app.pane.enter(task(), refuse)
+        await pilot.pause()
+        assert "No shell in train: The task [red]has ended[/oops]." in notice(app)
+        assert app.pane.front is None
+        assert not app.pane.has_live_shells
+
+
+async def test_foreign_names_and_titles_in_the_border_are_plain_text(open_pty: Any) -> None:
+    async def titled(columns: int, rows: int) -> Any:
+        return await open_pty(columns, rows, command=r"printf '\033]2;[blink]t[/x]\007'; cat")
+
+    async with hosted() as (app, pilot):
+        await app.pane.enter(task("[red]n[/nope]\x1b[2J"), titled)
+        await until(pilot, lambda: app.pane.front is not None and app.pane.front.title_text)
+        await pilot.pause()
+        assert "SHELL  task [red]n[/nope][2J  [blink]t[/x]" in border_text(app)
+
+
+def border_text(app: Host) -> str:
+    title = app.pane._border_title
+    assert title is not None
+    return title.plain
+
+
+async def test_the_way_out_is_always_in_the_border_and_the_prefix_says_more(open_pty: Any) -> None:
+    async with hosted() as (app, pilot):
+        assert app.pane._border_subtitle is not None
+        assert app.pane._border_subtitle.plain == "ctrl+] leaves"
+        await app.pane.enter(task(), open_pty)
+        await until(pilot, lambda: app.pane.front is not None and app.pane.front.captures_keys)
+        await pilot.press("ctrl+right_square_bracket")
+        await until(pilot, lambda: "k close" in border_subtitle(app))
+        await pilot.press("z")
+        await until(pilot, lambda: border_subtitle(app) == "ctrl+] leaves")
+        assert app.pane.styles.border_top[0] == "heavy"
+
+
+def border_subtitle(app: Host) -> str:
+    subtitle = app.pane._border_subtitle
+    assert subtitle is not None
+    return subtitle.plain
+
+
+async def test_an_ended_shell_stays_to_be_read_and_a_new_one_replaces_it(open_pty: Any) -> None:
+    async with hosted() as (app, pilot):
+        await app.pane.enter(task(), lambda c, r: open_pty(c, r, command="echo last words; exit 4"))
+        await until(pilot, lambda: "last words\n[exit code 4]" in text(app.pane.front))
+        await until(pilot, lambda: not app.pane.has_live_shells)
+        first = app.pane.front
+        await app.pane.enter(task(), open_pty)
+        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        assert app.pane.front is not first
+        assert len(app.query(TerminalView)) == 1
+
+
+async def test_closing_all_hangs_up_every_shell(open_pty: Any) -> None:
+    opened = []
+
+    async def remember(columns: int, rows: int) -> Any:
+        opened.append(await open_pty(columns, rows))
+        return opened[-1]
+
+    async with hosted() as (app, pilot):
+        for number in range(3):
+            await app.pane.enter(task(f"n{number}", f"t{number}"), remember)
+        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        await app.pane.close_all()
+        assert [shell.is_closed for shell in opened] == [True, True, True]
+        assert not app.pane.has_live_shells
+        assert notice(app) == "no shell open; press s on a running task"
+
+
+async def test_closing_does_not_wait_for_a_far_side_that_is_silent(open_pty: Any) -> None:
+    shell = await open_pty()
+    hang_up = shell.close
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    async def hand_over(_columns: int, _rows: int) -> Any:
+        shell.close = never
+        return shell
+
+    async with hosted() as (app, pilot):
+        await app.pane.enter(task(), hand_over)
+        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        started = time.monotonic()
+        await app.pane.close_all()
+        assert time.monotonic() - started < 5
+    shell.close = hang_up
+
+
+async def test_the_app_can_end_while_a_shell_lives(open_pty: Any) -> None:
+    shell = await open_pty()
+
+    async def hand_over(_columns: int, _rows: int) -> Any:
+        return shell
+
+    app = Host()
+    async with app.run_test() as pilot:
+        await app.pane.enter(task(), hand_over)
+        await until(pilot, lambda: "ready>" in text(app.pane.front))
+    assert shell.is_closed
