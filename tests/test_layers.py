@@ -43,12 +43,13 @@ TUI = {
     "flow_tui.panes": "format filter keymap terminal widgets",
     "flow_tui.screens": "format filter keymap terminal widgets panes",
     "flow_tui.themes": "",
-    "flow_tui.commands": "keymap",
+    "flow_tui.commands": "format keymap terminal widgets panes screens",
     "flow_tui.arguments": "",
     "flow_tui.scrub": "",
-    "flow_tui.crash": "scrub",
-    "flow_tui.app": "format keymap themes commands crash scrub terminal widgets panes screens",
-    "flow_tui.__main__": "arguments app crash keymap themes",
+    "flow_tui.report": "scrub",
+    "flow_tui.crash": "scrub report",
+    "flow_tui.app": "format keymap themes commands crash report scrub terminal widgets panes screens",
+    "flow_tui.__main__": "arguments app crash report keymap themes",
 }
 TERMINAL_LIBRARIES = {"textual", "rich"}
 WITHOUT_TEXTUAL = ("flow_tui.terminal", "flow_tui.format", "flow_tui.filter", "flow_tui.arguments")

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flow_core.config import load_config
+from flow_tui.keymap import ACTIONS
+from flow_tui.themes import load_themes
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+
+def test_the_page_of_keys_lists_every_action_and_no_other() -> None:
+    page = (ROOT / "docs" / "dashboard.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\|.*\| `([a-z_]+\.[a-z_]+)` \|$", page, re.MULTILINE)
+    assert listed == [action.id for action in ACTIONS]
+    for action in ACTIONS:
+        assert action.tooltip in page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_configuration_in_the_readme_is_one_that_loads_without_a_problem(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    file = tmp_path / "config.yaml"
+    file.write_text(text, encoding="utf-8")
+    config = load_config(file)
+    assert config.problems == ()
+    assert config.dashboard["theme"] in {theme.name for theme in load_themes()[0]}
+    assert set(config.dashboard["keys"]) <= {action.id for action in ACTIONS}
+
+
+def test_the_theme_in_the_docs_is_one_that_loads(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "themes.md").read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    assert yaml.safe_load(text)
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    assert load_themes(tmp_path)[1] == ()
+
+
+def test_the_python_in_the_readme_compiles_and_names_what_exists() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    compile(text, "README.md", "exec")
+    imported = text.splitlines()[0]
+    exec(compile(imported, "README.md", "exec"), {})
