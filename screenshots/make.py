@@ -41,7 +41,7 @@ async def main() -> None:
                 _save(pilot, name)
         async with _dashboard(120, 36) as pilot:
             await pilot.press("ctrl+n")
-            await _shows(pilot, "Command")
+            await _shows(pilot, "New")
             await pilot.press(*"fine-tune", "tab")
             await pilot.press(*"python tune.py --epochs 3")
             _save(pilot, "submit")
