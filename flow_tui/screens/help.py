@@ -33,6 +33,11 @@ class HelpEntry:
         return all(word in text for word in words)
 
 
+class _Search(Input):
+    # Here and with priority: what a text field may take as text, Textual keeps from every binding above it.
+    BINDINGS = [Binding("question_mark", "screen.close", "Close", id="help.toggle", priority=True, show=False)]
+
+
 class HelpScreen(ModalScreen[str | None]):
     """Answers with the id of the chosen action, or None. An action that can't be done now can't be chosen."""
 
@@ -57,15 +62,13 @@ class HelpScreen(ModalScreen[str | None]):
     """
     BINDINGS = [
         Binding("escape", "close", "Close", id="help.close"),
-        # Before the search field, which would take it as text.
-        Binding("question_mark", "close", "Close", id="help.toggle", priority=True, show=False),
         Binding("down", "move('cursor_down')", "Down", id="help.down", show=False),
         Binding("up", "move('cursor_up')", "Up", id="help.up", show=False),
         Binding("pagedown", "move('page_down')", "Page down", id="help.page_down", show=False),
         Binding("pageup", "move('page_up')", "Page up", id="help.page_up", show=False),
     ]
 
-    _search = query_one(Input)
+    _search = query_one(_Search)
     _list = query_one(OptionList)
     _detail = query_one("#detail", Static)
 
@@ -78,7 +81,7 @@ class HelpScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = Content(self._title)
-            yield Input(placeholder="type to search")
+            yield _Search(placeholder="type to search")
             options = OptionList(markup=False)
             options.can_focus = False  # the search field keeps the keys
             yield options
