@@ -41,7 +41,7 @@ TUI = {
     "flow_tui.terminal": "",
     "flow_tui.widgets": "format terminal",
     "flow_tui.panes": "format filter keymap terminal widgets",
-    "flow_tui.screens": "format filter keymap terminal widgets panes",
+    "flow_tui.screens": "format filter keymap scrub terminal widgets panes",
     "flow_tui.themes": "",
     "flow_tui.commands": "format keymap terminal widgets panes screens",
     "flow_tui.arguments": "",

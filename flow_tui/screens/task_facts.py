@@ -1,0 +1,128 @@
+"""Pure: everything known of a task, as labelled words in sections. What isn't known is left out."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_tui import format
+from flow_tui.scrub import HIDDEN, scrub
+
+_LONGEST = 20_000
+_SECRET_NAME = re.compile(r"key|token|secret|passw|passphrase|pwd$|credential|cookie|auth|dsn$", re.IGNORECASE)
+_OWN_SECTION = {
+    "name", "unique_name", "command", "instance_type", "env", "volumes", "working_dir",
+    "max_run_time_hours", "num_instances", "region", "provider_options",
+}  # fmt: skip
+
+
+class Row(NamedTuple):
+    """One fact. Section and label together tell it from the others."""
+
+    section: str
+    label: str
+    value: str
+
+
+def facts_of(task: TaskRecord, now: datetime | None = None) -> tuple[Row, ...]:
+    """Facts in the order they are read."""
+    moment = now or datetime.now(UTC)
+    sections: dict[str, Iterator[tuple[str, str]]] = {
+        "State": _state(task),
+        "Times": _times(task, moment),
+        "Task": _what(task),
+        "Volumes": ((volume.name or volume.volume_id, volume.mount_path) for volume in task.volumes),
+        "Environment": _environment(task.config.get("env")),
+        "Cost": _cost(task),
+        "From the provider": _plain(task.provider_metadata),
+    }
+    return tuple(
+        Row(section, label, _short(value)) for section, rows in sections.items() for label, value in rows if value
+    )
+
+
+def _state(task: TaskRecord) -> Iterator[tuple[str, str]]:
+    yield "state", format.state(task)
+    if task.exit_code is not None:
+        yield "exit code", _exit(task.exit_code)
+    yield "message", task.message
+    if task.attempt:
+        yield "attempt", str(task.attempt)
+
+
+def _exit(code: int) -> str:
+    try:
+        return f"{code} ({signal.Signals(code - 128).name})" if code > 128 else str(code)
+    except ValueError:
+        return str(code)
+
+
+def _times(task: TaskRecord, now: datetime) -> Iterator[tuple[str, str]]:
+    yield "submitted", _local(task.created_at)
+    yield "started", _local(task.started_at)
+    yield "ended", _local(task.completed_at)
+    if task.created_at and (task.started_at or not task.is_terminal):
+        waited = (task.started_at or now) - task.created_at
+        yield ("waited" if task.started_at else "waiting"), format.duration(waited.total_seconds())
+    if task.started_at and (task.completed_at or not task.is_terminal):
+        yield ("running" if task.status is TaskStatus.RUNNING else "ran"), format.ran_for(task, now)
+    hours = task.config.get("max_run_time_hours")
+    if isinstance(hours, int | float):
+        yield "max run", format.duration(hours * 3600)
+
+
+def _what(task: TaskRecord) -> Iterator[tuple[str, str]]:
+    yield "name", task.name
+    yield "id", task.task_id
+    yield "context", task.context
+    yield "owner", task.owner
+    yield "region", task.region
+    yield "command", task.command
+    yield "directory", str(task.config.get("working_dir") or "")
+    yield "asked for", task.instance_type
+    yield "GPUs", format.gpus(task) if task.gpu_count else "none"
+    if task.num_instances > 1:
+        yield "instances", str(task.num_instances)
+    yield from _plain({key: value for key, value in task.config.items() if key not in _OWN_SECTION})
+
+
+def _environment(env: object) -> Iterator[tuple[str, str]]:
+    if isinstance(env, Mapping):
+        for name, value in env.items():
+            yield str(name), _masked(str(name), str(value)) or "(empty)"
+
+
+def _cost(task: TaskRecord) -> Iterator[tuple[str, str]]:
+    if task.price_usd_per_hour is None:
+        yield "price", "nothing is billed here"
+        return
+    yield "price", f"${task.price_usd_per_hour:.2f} an hour"
+    if task.cost_usd is not None:
+        yield "so far", f"${task.cost_usd:.2f}"
+
+
+def _plain(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Whatever else there is, without what is empty."""
+    for name, value in table.items():
+        if value not in (None, "", [], {}, ()):
+            text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+            yield str(name), _masked(str(name), text)
+
+
+def _masked(name: str, value: str) -> str:
+    return HIDDEN if value and _SECRET_NAME.search(name) else scrub(value)
+
+
+def _short(text: str) -> str:
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[:_LONGEST]}\n… and {len(text) - _LONGEST:,} more characters"
+
+
+def _local(moment: datetime | None) -> str:
+    return "" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")

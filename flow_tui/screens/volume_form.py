@@ -1,0 +1,56 @@
+"""The form that makes a volume."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import ClassVar
+
+from flow_core.errors import ConfigError
+from flow_core.models.volume import Volume
+from flow_tui.screens.field import Choice, Field, Line
+from flow_tui.screens.form import Form
+from flow_tui.screens.submit_fields import parse_size_gb
+
+Create = Callable[[str, int, str, str], Awaitable[Volume]]
+"""(context name, size in GB, name, interface) -> the volume."""
+
+
+class VolumeForm(Form[Volume]):
+    """Asks for a volume and makes it; None when closed."""
+
+    SEND: ClassVar[str] = "Create"
+    SENDING: ClassVar[str] = "creating…"
+    FIELD_OF: ClassVar[Mapping[str, str]] = {
+        "name": "name",
+        "size_gb": "size_gb",
+        "interface": "interface",
+        "context": "context",
+    }
+
+    def __init__(self, contexts: Sequence[str], create: Create, *, preset: Mapping[str, str] | None = None) -> None:
+        super().__init__("New volume")
+        self._contexts = contexts
+        self._create = create
+        self._filled = dict(preset or {})
+
+    def fields(self) -> Iterable[Field]:
+        filled = self._filled.get
+        yield Field("name", "name", Line(filled("name", ""), placeholder="a-z, 0-9 and -"))
+        yield Field("size_gb", "size GB", Line(filled("size_gb", "10"), placeholder="100"))
+        yield Field("interface", "interface", Choice(("block", "file"), filled("interface", "")))
+        yield Field("context", "context", Choice(self._contexts, filled("context", "")))
+
+    async def send(self, entered: Mapping[str, str]) -> Volume:
+        if not entered["context"]:
+            raise ConfigError("no context is configured", field="context")
+        name, size_gb = await asyncio.to_thread(_checked, entered)
+        return await self._create(entered["context"], size_gb, name, entered["interface"])
+
+
+def _checked(entered: Mapping[str, str]) -> tuple[str, int]:
+    from flow_core.models.spec import VolumeSpec  # deferred: loads pydantic
+
+    name, size_gb = entered["name"].strip(), parse_size_gb(entered["size_gb"])
+    VolumeSpec.parse({"name": name, "size_gb": size_gb, "interface": entered["interface"]})
+    return name, size_gb
