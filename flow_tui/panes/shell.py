@@ -113,6 +113,7 @@ class ShellPane(Vertical):
 
     async def _fail(self, task: TaskRecord, sentence: str) -> None:
         await self._drop(task.key)
+        self._show(None)
         self.query_one("#shell-notice", Static).update(f"No shell in {task.name}: {sentence}\n\n{_EMPTY}")
 
     async def close_front(self) -> None:

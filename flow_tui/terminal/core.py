@@ -131,13 +131,16 @@ CoreFactory = Callable[[int, int], TerminalCore]
 def load_core() -> CoreFactory:
     """Imports the core this machine has: the native one where installed, else the pure Python one.
 
-    The native import takes about 0.2 s, so this waits for the first shell, in a thread of the caller.
+    `FLOW_TERMINAL_CORE=bittty` asks for the second. The native import takes about 0.2 s, so this
+    waits for the first shell, in a thread of the caller.
     """
-    choice = os.environ.get(CHOICE_VARIABLE, "")
-    if choice != "bittty" and (choice == "ghostty" or find_spec("pyghostty") is not None):
-        from flow_tui.terminal.ghostty_core import GhosttyCore
-
-        return GhosttyCore
+    if os.environ.get(CHOICE_VARIABLE) != "bittty" and find_spec("pyghostty") is not None:
+        try:
+            from flow_tui.terminal.ghostty_core import GhosttyCore
+        except (ImportError, OSError):  # installed, but its library doesn't load here: musl, an old glibc
+            pass
+        else:
+            return GhosttyCore
     from flow_tui.terminal.bittty_core import BitttyCore
 
     return BitttyCore

@@ -26,6 +26,7 @@ _NAMED = {
     "left_curly_bracket": "{",
     "right_curly_bracket": "}",
     "equals_sign": "=",
+    **{"decimal": ".", "divide": "/", "multiply": "*", "subtract": "-", "add": "+", "equal": "=", "separator": ","},
 }
 # What a control key makes of the characters that aren't letters, as on a VT220 keyboard.
 _CONTROLS = {
@@ -121,5 +122,7 @@ def _by_unicode_name(name: str) -> str | None:
 def _control(typed: str) -> bytes:
     if typed.isascii() and typed.isalpha():
         return bytes([ord(typed.upper()) & 0x1F])
+    if typed in ("0", "1", "9"):  # the digits without a control character are sent as they are
+        return typed.encode()
     code = _CONTROLS.get(typed)
     return b"" if code is None else bytes([code])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from flow_core.errors import FlowError
@@ -70,11 +70,15 @@ class Session:
     async def _show(self) -> str:
         # No queue and no deadline: the far side is paused while nobody asks for its next piece, so at most one
         # piece is held here, and a shell may be silent for days.
+        output = self._shell.read()
         try:
-            async for piece in self._shell.read():
+            async for piece in output:
                 await self._feed(piece)
         except FlowError as error:
             return str(error)
+        finally:
+            if isinstance(output, AsyncGenerator):
+                await output.aclose()
         return ""
 
     async def _feed(self, piece: bytes) -> None:

@@ -123,6 +123,21 @@ async def test_a_shell_that_cannot_be_opened_is_a_sentence_in_the_pane() -> None
         assert not app.pane.has_live_shells
 
 
+async def test_a_failure_is_seen_even_where_another_shell_lives(open_pty: Any) -> None:
+    async def refuse(_columns: int, _rows: int) -> Any:
+        raise Conflict("It has ended.")
+
+    async with hosted() as (app, _):
+        await app.pane.enter(task("one", "t1"), open_pty)
+        await app.pane.enter(task("two", "t2"), refuse)
+        assert app.query_one("#shell-notice").display
+        assert "No shell in two: It has ended." in notice(app)
+        assert app.pane.has_live_shells
+        await app.pane.enter(task("one", "t1"), open_pty)
+        assert app.pane.front is not None
+        assert not app.query_one("#shell-notice").display
+
+
 async def test_foreign_names_and_titles_in_the_border_are_plain_text(open_pty: Any) -> None:
     async def titled(columns: int, rows: int) -> Any:
         return await open_pty(columns, rows, command=r"printf '\033]2;[blink]t[/x]\007'; cat")
