@@ -1,0 +1,43 @@
+"""The table of actions is the only source of keys."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from flow_tui.keymap import ACTIONS, BY_ID, actions_of, check_keys, show_key
+
+PLACES = sorted({action.place for action in ACTIONS})
+
+
+def test_every_action_has_an_id_of_its_own() -> None:
+    assert len(BY_ID) == len(ACTIONS)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_key_means_one_thing_in_a_place(place: str) -> None:
+    keys = Counter(key for action in actions_of(place) for key in action.keys.split(","))
+    assert [key for key, times in keys.items() if times > 1] == []
+
+
+@pytest.mark.parametrize("action", [a for a in ACTIONS if a.verb in ("cancel", "delete")], ids=lambda a: a.id)
+def test_nothing_is_destroyed_by_a_plain_key_or_enter(action: object) -> None:
+    assert BY_ID[action.id].keys == "ctrl+d"  # type: ignore[attr-defined]
+
+
+def test_labels_fit_a_footer_and_tooltips_are_sentences() -> None:
+    for action in ACTIONS:
+        assert len(action.label) <= 13
+        assert action.tooltip[0].isupper()
+
+
+def test_unknown_ids_and_odd_keys_of_a_user_are_named() -> None:
+    sound, problems = check_keys({"tasks.cancel": "x", "tasks.fly": "y", "tasks.logs": 3})
+    assert sound == {"tasks.cancel": "x"}
+    assert len(problems) == 2
+    assert "tasks.fly" in problems[0]
+
+
+def test_keys_are_shown_as_people_write_them() -> None:
+    assert [show_key(key) for key in ("ctrl+d", "question_mark", "j")] == ["^d", "?", "j"]
