@@ -53,6 +53,11 @@ class Completion:
         self._next_s = asyncio.get_running_loop().time() + _ASK_S
         return self.known
 
+    async def wait(self) -> None:
+        """Returns once the log is complete."""
+        while not await self.ask():  # noqa: ASYNC110 - the far side can only be asked
+            await asyncio.sleep(_ASK_S)
+
 
 async def follow(
     files: SpoolFiles, offset: int, is_complete: IsComplete, streams: Collection[int] | None = None

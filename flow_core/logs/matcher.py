@@ -11,10 +11,12 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, BinaryIO
 
 BLOCK = 4 * 1024 * 1024
 _LINE_LIMIT = 16 * 1024 * 1024
+_SPANS_LIMIT = 500
 
 
 class Matcher:
@@ -61,7 +63,11 @@ class Matcher:
         return total
 
     def spans(self, texts: list[str]) -> list[list[tuple[int, int]]]:
-        return [[found.span() for found in self._text.finditer(text) if found.end() > found.start()] for text in texts]
+        """Where each text matches, as far as anybody would look at it."""
+        return [
+            [found.span() for found in islice(self._text.finditer(text), _SPANS_LIMIT) if found.end() > found.start()]
+            for text in texts
+        ]
 
     def _blocks(self, start: int, stop: int | None) -> Iterator[tuple[int, bytes]]:
         """Whole lines from `start`, which starts one, a block at a time."""

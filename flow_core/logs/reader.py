@@ -23,13 +23,14 @@ class Line:
     """A line without its newline. `length` counts all its bytes, of which `data` holds at most the limit.
 
     Of a longer line `data` is the beginning, or the last overwrite where the line is redrawn by carriage
-    returns. `ended` is false while no newline follows.
+    returns; `data_offset` says where it stands. `ended` is false while no newline follows.
     """
 
     offset: int
     data: bytes
     length: int
     ended: bool
+    data_offset: int
 
     @property
     def end(self) -> int:
@@ -79,7 +80,7 @@ class LineReader:
         stop = min(self.size, offset + PIECE_LIMIT)
         newline = self._find(offset, stop)
         end = stop if newline is None else newline
-        return Line(offset, self._line_data(offset, end), end - offset, newline is not None)
+        return self._line(offset, end, newline is not None)
 
     def line_before(self, offset: int) -> Line | None:
         """The line that ends at `offset`, which is the start of a line or the end of the file."""
@@ -89,7 +90,7 @@ class LineReader:
         ended = self.read(offset - 1, 1) == b"\n"
         end = offset - ended
         start = self._start_of(end)
-        return Line(start, self._line_data(start, end), end - start, ended)
+        return self._line(start, end, ended)
 
     def line_start(self, offset: int) -> int:
         """Where the line that holds the byte at `offset` starts."""
@@ -117,12 +118,15 @@ class LineReader:
             offset += len(piece)
         return b"".join(pieces)
 
-    def _line_data(self, start: int, end: int) -> bytes:
-        if end - start <= self._limit:
-            return self.read(start, end - start)
+    def _line(self, start: int, end: int, ended: bool) -> Line:
+        length = end - start
+        if length <= self._limit:
+            return Line(start, self.read(start, length), length, ended, start)
         tail = self.read(end - _TAIL, _TAIL)
-        redrawn = tail.rstrip(b"\r").find(b"\r")
-        return self.read(start, self._limit) if redrawn < 0 else tail[redrawn + 1 :]
+        redrawn = tail.rstrip(b"\r").rfind(b"\r")
+        if redrawn < 0:
+            return Line(start, self.read(start, self._limit), length, ended, start)
+        return Line(start, tail[redrawn + 1 :], length, ended, end - _TAIL + redrawn + 1)
 
     def _find(self, start: int, stop: int) -> int | None:
         """Where the first newline in a range of bytes is."""

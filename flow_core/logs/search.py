@@ -92,13 +92,11 @@ class Search:
         return [[(start, end) for start, end in spans] for spans in found]
 
     async def close(self) -> None:
-        """Ends the child. Twice is safe."""
-        child, self._child = self._child, None
-        if child is None:
-            return
-        if child.returncode is None:
-            child.kill()
-        await asyncio.wait_for(child.wait(), _CLOSE_S)
+        """Ends the child; a request that waits raises SearchTimeout. Twice is safe."""
+        if self._child is not None and self._child.returncode is None:
+            self._child.kill()
+        async with self._turn:
+            await self._end()
 
     async def _ask(self, request: dict[str, Any], timeout_s: float) -> Any:
         async with self._turn:
@@ -111,10 +109,24 @@ class Search:
                 raise SearchTimeout(f"the search took over {timeout_s:g} s and was ended") from None
             finally:
                 if not answered:
-                    await self.close()
+                    await self._end()
         if not reply:
             raise SearchTimeout("the search ended without an answer")
         return json.loads(reply)
+
+    async def _end(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        if child.returncode is None:
+            child.kill()
+        assert child.stdin is not None  # both were asked for as pipes
+        assert child.stdout is not None
+        child.stdin.close()
+        async with asyncio.timeout(_CLOSE_S):
+            while await child.stdout.read(_REPLY_LIMIT):
+                pass
+            await child.wait()
 
     async def _exchange(self, request: bytes) -> bytes:
         child = self._child = self._child or await self._start()

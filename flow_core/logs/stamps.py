@@ -61,6 +61,11 @@ class Stamps:
         self._blocks.clear()
         self.count = 0
 
+    @property
+    def last_offset(self) -> int:
+        """Where the last record says it starts; 0 without any."""
+        return self._record(self.count - 1).offset if self.count else 0
+
     def stamp_at(self, offset: int) -> Stamp | None:
         """The record that covers the byte at `offset`; `None` before the first."""
         number = self._number_at(offset)

@@ -1,0 +1,177 @@
+"""The logs pane: one task's log, with its name, where one is in it, and a line to search with."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events, getters, on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Input, Static
+
+from flow_core.logs.follow import IsComplete
+from flow_core.logs.sanitize import visible
+from flow_core.logs.spool import SpoolFiles
+from flow_core.models.task import TaskRecord
+from flow_tui.widgets.log_view import LogView
+
+_NO_TASK = "no task is selected"
+
+
+class LogsPane(Vertical, inherit_bindings=False):
+    """Shows the log of the task it is told. Keys are attached by the keymap, here or on the view."""
+
+    DEFAULT_CSS = """
+    LogsPane { height: 1fr; border: round $panel; }
+    LogsPane:focus-within { border: round $accent; }
+    LogsPane > Input { display: none; height: 1; border: none; padding: 0 1; }
+    LogsPane > #said { display: none; height: 1; padding: 0 1; color: $text-muted; }
+    LogsPane > #said.-problem { color: $text-error; }
+    LogsPane.-searching > Input, LogsPane.-said > #said { display: block; }
+    """
+    BORDER_TITLE: ClassVar[str] = "Log"
+
+    view = getters.query_one(LogView)
+    input = getters.query_one(Input)
+    said = getters.query_one("#said", Static)
+
+    def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self._record: TaskRecord | None = None
+        self._files: SpoolFiles | None = None
+        self._lines: int | None = None
+
+    def compose(self) -> ComposeResult:
+        yield LogView()
+        yield Static(id="said", markup=False)
+        yield Input(placeholder="search, a regular expression", select_on_focus=False)
+
+    def on_mount(self) -> None:
+        self.view.empty_text = _NO_TASK
+        self._tell()
+
+    def show(self, task: TaskRecord | None, files: SpoolFiles | None, is_complete: IsComplete | None = None) -> None:
+        """Shows this task's log at its end. The same log again changes its title only: one stays where one is."""
+        same = task is not None and self._record is not None and task.key == self._record.key and files == self._files
+        self._record, self._files = task, files
+        if not same:
+            self._lines = None
+            self._say("")
+            self.view.empty_text = _NO_TASK if task is None else "no output yet"
+            self.view.open(files, is_complete)
+        self._tell()
+
+    def action_search(self) -> None:
+        """Asks what to search for."""
+        self.add_class("-searching")
+        self.input.focus()
+
+    def action_close_search(self) -> None:
+        """Ends the search and its marks."""
+        self.remove_class("-searching")
+        self._say("")
+        self.view.clear_search()
+        self.view.focus()
+
+    def action_follow(self) -> None:
+        self.view.action_follow()
+
+    def action_next_match(self) -> None:
+        self.view.action_next_match()
+
+    def action_previous_match(self) -> None:
+        self.view.action_previous_match()
+
+    def action_toggle_wrap(self) -> None:
+        self.view.action_toggle_wrap()
+        self._tell()
+
+    def action_toggle_time(self) -> None:
+        self.view.action_toggle_time()
+
+    def action_cycle_stream(self) -> None:
+        self.view.action_cycle_stream()
+        self._tell()
+
+    def action_half_page_down(self) -> None:
+        self.view.action_half_page_down()
+
+    def action_half_page_up(self) -> None:
+        self.view.action_half_page_up()
+
+    def action_scroll_up(self) -> None:
+        self.view.action_scroll_up()
+
+    def action_scroll_down(self) -> None:
+        self.view.action_scroll_down()
+
+    def action_page_up(self) -> None:
+        self.view.action_page_up()
+
+    def action_page_down(self) -> None:
+        self.view.action_page_down()
+
+    def action_scroll_home(self) -> None:
+        self.view.action_scroll_home()
+
+    def action_scroll_end(self) -> None:
+        self.view.action_scroll_end()
+
+    def action_scroll_left(self) -> None:
+        self.view.action_scroll_left()
+
+    def action_scroll_right(self) -> None:
+        self.view.action_scroll_right()
+
+    def on_key(self, event: events.Key) -> None:
+        """Escape leaves the search line; everywhere else keys are the keymap's."""
+        if event.key == "escape" and self.input.has_focus:
+            event.stop()
+            event.prevent_default()
+            self.action_close_search()
+
+    @on(Input.Submitted)
+    def _search(self, message: Input.Submitted) -> None:
+        message.stop()
+        if not message.value:
+            self.action_close_search()
+            return
+        self._say("")
+        self.view.find(message.value)
+
+    @on(LogView.Searched)
+    def _searched(self, message: LogView.Searched) -> None:
+        message.stop()
+        self._say(message.said, is_problem=message.is_problem)
+        if not message.is_problem and self.input.has_focus:
+            self.remove_class("-searching")
+            self.view.focus()
+
+    @on(LogView.FollowChanged)
+    def _follow_changed(self, message: LogView.FollowChanged) -> None:
+        message.stop()
+        self._tell()
+
+    @on(LogView.Counted)
+    def _counted(self, message: LogView.Counted) -> None:
+        message.stop()
+        self._lines = message.lines
+        self._tell()
+
+    def _say(self, text: str, *, is_problem: bool = False) -> None:
+        self.said.update(text)
+        self.said.set_class(is_problem, "-problem")
+        self.set_class(bool(text), "-said")
+
+    def _tell(self) -> None:
+        """Writes the border: whose log it is, whether it follows, how long it is."""
+        view = self.view
+        if self._record is None:
+            self.border_title, self.border_subtitle = "Log", ""
+            return
+        shown = [view.stream_name] if view.stream is not None else []
+        words = [visible(self._record.name), "follow" if view.following else "paused", *shown]
+        self.border_title = Content("  ".join(["Log", *words]))
+        lines = self._lines
+        self.border_subtitle = "" if lines is None else f"{lines:,} {'line' if lines == 1 else 'lines'}"

@@ -1,0 +1,76 @@
+"""A search in a log view: the next match, how many there are, and what to mark in the lines in view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from textual.cache import LRUCache
+
+from flow_core.logs.search import Match, Query, Search, SearchTimeout
+from flow_core.logs.stamps import Stamps
+
+Spans = tuple[tuple[int, int], ...]
+_TEXTS_KEPT = 4096
+_COUNT_TIMEOUT_S = 5.0
+
+
+class LogFinder:
+    """One query. Finding, counting and marking run in children of their own, so none waits for another."""
+
+    def __init__(self, path: Path, query: Query) -> None:
+        self.query = query
+        self.match: Match | None = None
+        self.is_marking = False
+        self._finder = Search(path, query)
+        self._counter = Search(path, query)
+        self._marker = Search(path, query)
+        self._spans: LRUCache[str, Spans] = LRUCache(_TEXTS_KEPT)
+
+    async def find(self, position: int, *, forward: bool, size: int) -> tuple[Match | None, bool]:
+        """The next match, and whether it was found by starting over at the other end. Raises SearchTimeout."""
+        step = self._finder.next if forward else self._finder.previous
+        if (match := await step(position)) is not None:
+            return match, False
+        return await step(0 if forward else size), True
+
+    async def find_shown(
+        self, position: int, stamps: Stamps, stream: int | None, *, forward: bool, size: int
+    ) -> tuple[Match | None, bool]:
+        """As `find`, passing over matches on a stream that is hidden."""
+        over = False
+        while True:
+            match, again = await self.find(position, forward=forward, size=size)
+            if match is None or (over and again):
+                return None, True
+            over = over or again
+            if stream is None or stamps.stream_of(match.offset) == stream:
+                return match, over
+            position = match.offset + forward
+
+    async def count(self) -> int | None:
+        """How many lines match; `None` where that takes too long to be worth it."""
+        try:
+            return await self._counter.count(_COUNT_TIMEOUT_S)
+        except SearchTimeout:
+            return None
+        finally:
+            await self._counter.close()
+
+    def spans_of(self, text: str) -> Spans | None:
+        """What to mark in a text; `None` until `mark` found out."""
+        return self._spans.get(text)
+
+    async def mark(self, texts: Sequence[str]) -> None:
+        """Finds out what to mark in these texts. A text that takes too long stays unmarked."""
+        try:
+            found = await self._marker.spans(texts)
+        except SearchTimeout:
+            found = [[] for _ in texts]
+        for text, spans in zip(texts, found, strict=True):
+            self._spans[text] = tuple(spans)
+
+    async def close(self) -> None:
+        """Ends the children. Twice is safe."""
+        for search in (self._finder, self._counter, self._marker):
+            await search.close()

@@ -1,0 +1,83 @@
+"""The logs pane, in a running app."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from textual.app import App, ComposeResult
+
+from flow_core.logs.spool import STDOUT, SpoolFiles, SpoolWriter
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_tui.panes.logs import LogsPane
+
+
+class Desk(App[None]):
+    def compose(self) -> ComposeResult:
+        yield LogsPane()
+
+    @property
+    def pane(self) -> LogsPane:
+        return self.query_one(LogsPane)
+
+
+async def never() -> bool:
+    return False
+
+
+async def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.005)
+
+
+def spool(path: Path, data: bytes) -> SpoolFiles:
+    files = SpoolFiles.at(path)
+    writer = SpoolWriter(files, lambda: time.time_ns() // 1000)
+    writer.append(STDOUT, data)
+    writer.close()
+    return files
+
+
+def record(name: str) -> TaskRecord:
+    return TaskRecord("local", name, name, TaskStatus.RUNNING)
+
+
+async def test_the_border_tells_whose_log_it_is_whether_it_follows_and_how_long_it_is(tmp_path: Path) -> None:
+    app = Desk()
+    async with app.run_test(size=(80, 12)):
+        assert app.pane.border_title == "Log"
+        assert "no task is selected" in app.pane.view.render_line(0).text
+        files = spool(tmp_path / "a", b"x\n" * 1234)
+        app.pane.show(record("train[bold]"), files, never)
+        await until(lambda: app.pane.border_subtitle == "1,234 lines")
+        assert "train[bold]  follow" in app.pane._border_title.plain  # type: ignore[union-attr]
+        app.pane.action_scroll_up()
+        await until(lambda: str(app.pane.border_title).endswith("paused"))
+        app.pane.show(record("train[bold]"), files, never)
+        assert not app.pane.view.following
+        app.pane.show(None, None)
+        assert app.pane.border_title == "Log"
+
+
+async def test_a_search_is_typed_run_and_left_with_escape(tmp_path: Path) -> None:
+    app = Desk()
+    async with app.run_test(size=(80, 12)) as pilot:
+        app.pane.show(record("train"), spool(tmp_path / "a", b"x\n" * 50 + b"found it\n" + b"y\n" * 50), never)
+        app.pane.view.action_scroll_home()
+        app.pane.action_search()
+        await pilot.press(*"f", "(", "enter")
+        await until(lambda: "not a regular expression" in str(app.pane.said.render()))
+        assert app.pane.said.has_class("-problem")
+        await pilot.press("backspace", *"ound", "enter")
+        await until(lambda: str(app.pane.said.render()) == "1 line matches")
+        assert app.pane.view.has_focus
+        assert any("found it" in app.pane.view.render_line(y).text for y in range(10))
+        app.pane.action_search()
+        await pilot.press("escape")
+        assert app.pane.view.has_focus
+        assert not app.pane.input.display
+        assert not app.pane.said.display

@@ -1,0 +1,302 @@
+"""The log view, in a running app, over real spools."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from textual.app import App, ComposeResult
+
+from flow_core.logs.spool import STDERR, STDOUT, SpoolFiles, SpoolWriter
+from flow_tui.widgets.log_view import LogView
+
+T0 = 1_800_000_000_000_000
+
+
+class Source:
+    """A log that a test writes."""
+
+    def __init__(self, stem: Path) -> None:
+        self.files = SpoolFiles.at(stem)
+        self.now_us = T0
+        self.writer = SpoolWriter(self.files, lambda: self.now_us)
+        self.complete = False
+
+    def write(self, data: bytes, stream: int = STDOUT) -> None:
+        self.now_us += 1_500_000
+        self.writer.append(stream, data)
+
+    async def is_complete(self) -> bool:
+        return self.complete
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    return Source(tmp_path / "log")
+
+
+class Reader(App[None]):
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self.source = source
+        self.follows: list[bool] = []
+        self.said: list[str] = []
+        self.counts: list[tuple[int, bool]] = []
+
+    def compose(self) -> ComposeResult:
+        yield LogView()
+
+    def on_mount(self) -> None:
+        self.view.focus()
+        self.view.open(self.source.files, self.source.is_complete)
+
+    @property
+    def view(self) -> LogView:
+        return self.query_one(LogView)
+
+    def on_log_view_follow_changed(self, message: LogView.FollowChanged) -> None:
+        self.follows.append(message.following)
+
+    def on_log_view_searched(self, message: LogView.Searched) -> None:
+        self.said.append(message.said)
+
+    def on_log_view_counted(self, message: LogView.Counted) -> None:
+        self.counts.append((message.lines, message.is_complete))
+
+    def picture(self) -> list[str]:
+        view = self.view
+        return [view.render_line(y).text[1:-1].rstrip() for y in range(view.size.height)]
+
+    def marks(self) -> list[str]:
+        return [self.view.render_line(y).text[0] for y in range(self.view.size.height)]
+
+
+async def until(condition: Callable[[], object], within_s: float = 5.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.005)
+
+
+async def test_it_opens_at_the_end_and_shows_lines_as_they_are_written(source: Source) -> None:
+    source.write(b"".join(b"line %d\n" % n for n in range(500)))
+    app = Reader(source)
+    async with app.run_test(size=(60, 10)):
+        await until(lambda: app.picture()[-1] == "line 499")
+        assert app.picture()[0] == "line 490"
+        source.write(b"one more\nand half")
+        await until(lambda: app.picture()[-2:] == ["one more", "and half"])
+        source.write(b" is whole\n")
+        await until(lambda: app.picture()[-1] == "and half is whole")
+
+
+async def test_scrolling_up_pauses_and_following_resumes_at_the_end(source: Source) -> None:
+    source.write(b"".join(b"line %d\n" % n for n in range(100)))
+    app = Reader(source)
+    async with app.run_test(size=(60, 10)) as pilot:
+        app.view.action_scroll_up()
+        assert app.view.following is False
+        assert app.picture()[-1] == "line 98"
+        source.write(b"new\n")
+        await until(lambda: app.counts and app.counts[-1][0] == 101)
+        assert app.picture()[-1] == "line 98"
+        app.view.action_scroll_end()
+        assert app.picture()[-1] == "new"
+        app.view.action_page_up()
+        app.view.action_page_down()
+        assert app.view.following is True
+        await pilot.pause()
+        assert app.follows[-4:] == [False, True, False, True]
+
+
+async def test_every_line_of_a_log_can_be_scrolled_through_in_both_directions(source: Source) -> None:
+    source.write(b"".join(b"line %d\n" % n for n in range(300)))
+    app = Reader(source)
+    async with app.run_test(size=(60, 7)):
+        app.view.action_scroll_home()
+        seen = [app.picture()[0]]
+        while not app.view.following:
+            app.view.action_scroll_down()
+            seen.append(app.picture()[-1])
+        assert seen == ["line 0"] + [f"line {n}" for n in range(7, 300)]
+        for n in range(293, 0, -1):
+            app.view.action_scroll_up()
+            assert app.picture()[0] == f"line {n - 1}"
+
+
+async def test_a_progress_bar_that_redraws_itself_is_one_line_that_changes(source: Source) -> None:
+    source.write(b"start\n 10%|#         |")
+    app = Reader(source)
+    async with app.run_test(size=(60, 5)):
+        await until(lambda: app.picture()[1] == " 10%|#         |")
+        source.write(b"\r 50%|#####     |")
+        await until(lambda: app.picture()[1] == " 50%|#####     |")
+        for n in range(3000):
+            source.writer.append(STDOUT, b"\r%4d%%|##########|" % n)
+        await until(lambda: app.picture()[1] == "2999%|##########|")
+        assert app.picture()[2:] == ["", "", ""]
+
+
+async def test_colours_are_shown_and_other_escapes_do_nothing(source: Source) -> None:
+    source.write(b"\x1b[31mred\x1b[0m \x1b[1;38;2;1;2;3mtrue\x1b[m \x1b[48;5;200mback\x1b[0m\n")
+    source.write(b"a\x1b[2J\x1b[H\x1b]0;title\x07b\x1b[?1049h\x1bc\xff\x00\xc2\x9b31mc\n")
+    app = Reader(source)
+    async with app.run_test(size=(60, 5)):
+        await until(lambda: app.picture()[0] == "red true back")
+        styles = {part.text: part.style for part in app.view.render_line(0) if part.style}
+        assert styles["red"].color is not None
+        assert styles["red"].color.number == 1
+        assert styles["true"].color is not None
+        assert tuple(styles["true"].color.get_truecolor()) == (1, 2, 3)
+        assert styles["true"].bold
+        assert styles["back"].bgcolor is not None
+        assert styles["back"].bgcolor.number == 200
+        assert app.picture()[1] == "ab\ufffd␀\ufffd31mc"
+
+
+async def test_wrapping_shows_all_of_a_long_line_and_sideways_scrolling_the_rest_of_it(source: Source) -> None:
+    text = "".join(f"<{n}>" for n in range(40))
+    source.write(text.encode() + b"\nshort\n")
+    app = Reader(source)
+    async with app.run_test(size=(40, 8)):
+        await until(lambda: app.picture()[1] == "short")
+        assert app.picture()[0] == text[:38]
+        app.view.action_scroll_right()
+        assert app.picture()[0] == text[8:46]
+        app.view.action_toggle_wrap()
+        assert app.picture()[:5] == [text[:38], text[38:76], text[76:114], text[114:], "short"]
+
+
+async def test_wide_characters_are_never_cut_in_half_by_wrapping(source: Source) -> None:
+    source.write("漢字".encode() * 30 + b"\n")
+    app = Reader(source)
+    async with app.run_test(size=(33, 8)):
+        app.view.action_toggle_wrap()
+        await until(lambda: "".join(app.picture()) == "漢字" * 30)
+        assert all(app.view.render_line(y).cell_length == 33 for y in range(8))
+
+
+async def test_times_come_from_the_sidecar(source: Source) -> None:
+    source.write(b"first\n")
+    source.write(b"second\n")
+    app = Reader(source)
+    async with app.run_test(size=(60, 5)):
+        app.view.action_toggle_time()
+        first = datetime.fromtimestamp(T0 / 1_000_000 + 1.5)
+        await until(lambda: app.picture()[0] == f"{first:%H:%M:%S}.500 first")
+        app.view.action_toggle_time()
+        assert app.picture()[0] == "first"
+
+
+async def test_stderr_is_marked_and_each_stream_can_be_seen_alone(source: Source) -> None:
+    for n in range(50):
+        source.write(b"out %d\n" % n)
+    source.write(b"bad\n", STDERR)
+    for n in range(50, 100):
+        source.write(b"out %d\n" % n)
+    app = Reader(source)
+    async with app.run_test(size=(60, 5)):
+        app.view.action_cycle_stream()
+        assert app.view.stream_name == "stdout"
+        app.view.scroll_rows(-46)
+        assert app.picture() == ["out 49", "out 50", "out 51", "out 52", "out 53"]
+        app.view.action_cycle_stream()
+        assert app.view.stream_name == "stderr"
+        assert app.picture() == ["bad", "", "", "", ""]
+        app.view.action_cycle_stream()
+        app.view.action_follow()
+        app.view.scroll_rows(-2)
+        assert (app.picture()[-1], app.marks()[-1]) == ("out 97", " ")
+        app.view.find("bad")
+        await until(lambda: "bad" in app.picture())
+        app.view.clear_search()
+        assert app.marks()[app.picture().index("bad")] == "▌"
+
+
+async def test_a_resize_keeps_the_end_in_view(source: Source) -> None:
+    source.write(b"".join(b"line %d\n" % n for n in range(100)))
+    app = Reader(source)
+    async with app.run_test(size=(60, 10)) as pilot:
+        await until(lambda: app.picture()[-1] == "line 99")
+        await pilot.resize_terminal(30, 20)
+        await until(lambda: app.picture()[0] == "line 80")
+        assert app.picture()[-1] == "line 99"
+
+
+async def test_search_goes_to_the_next_and_the_previous_match_and_marks_them(source: Source) -> None:
+    source.write(b"".join(b"step %d %s\n" % (n, b"ERROR" if n % 100 == 37 else b"ok") for n in range(1000)))
+    app = Reader(source)
+
+    def current() -> str:
+        return next((line for line, mark in zip(app.picture(), app.marks(), strict=True) if mark == "▸"), "")
+
+    async with app.run_test(size=(60, 10)):
+        app.view.action_scroll_home()
+        app.view.find(r"err\w+")
+        await until(lambda: current() == "step 37 ERROR")
+        await until(lambda: "10 lines match" in app.said)
+        row = app.picture().index("step 37 ERROR")
+        await until(lambda: any(part.text == "ERROR" for part in app.view.render_line(row)))
+        app.view.action_next_match()
+        await until(lambda: current() == "step 137 ERROR")
+        app.view.action_previous_match()
+        await until(lambda: current() == "step 37 ERROR")
+        app.view.action_previous_match()
+        await until(lambda: current() == "step 937 ERROR")
+        assert "from the end" in app.said
+        app.view.find("nothing like it")
+        await until(lambda: app.said[-1] == "no match")
+        app.view.find("(")
+        await until(lambda: "not a regular expression" in app.said[-1])
+
+
+async def test_a_pattern_that_never_ends_leaves_the_view_alive_and_can_be_given_up(source: Source) -> None:
+    source.write(b"a" * 60 + b"!\n" + b"b\n" * 50)
+    app = Reader(source)
+    async with app.run_test(size=(60, 10)):
+        app.view.action_scroll_home()
+        app.view.find("(a+)+$")
+        await until(lambda: "searching" in app.said)
+        source.write(b"still here\n")
+        app.view.action_follow()
+        await until(lambda: app.picture()[-1] == "still here", within_s=1.0)
+        app.view.clear_search()
+        app.view.find("still")
+        await until(lambda: "1 line matches" in app.said)
+
+
+async def test_an_empty_log_says_so_until_the_first_byte_and_after_the_end(source: Source) -> None:
+    app = Reader(source)
+    async with app.run_test(size=(60, 5)):
+        assert app.picture()[0] == "no output yet"
+        source.complete = True
+        await until(lambda: app.picture()[0] == "no output")
+        await until(lambda: app.counts[-1] == (0, True))
+
+
+async def test_nothing_looks_at_the_file_any_more_once_the_log_is_complete(source: Source) -> None:
+    source.write(b"last words")
+    source.complete = True
+    app = Reader(source)
+    async with app.run_test(size=(60, 5)):
+        await until(lambda: not any(not worker.is_finished for worker in app.workers))
+        assert app.picture()[0] == "last words"
+        assert app.counts[-1] == (1, True)
+
+
+async def test_a_line_is_painted_within_a_tenth_of_a_second_of_being_written(source: Source) -> None:
+    source.write(b"start\n")
+    app = Reader(source)
+    async with app.run_test(size=(60, 5)):
+        await until(lambda: app.picture()[0] == "start")
+        delays = []
+        for n in range(20):
+            started = time.monotonic()
+            source.write(b"mark %d\n" % n)
+            await until(lambda n=n: f"mark {n}" in app.picture())  # type: ignore[misc]
+            delays.append(time.monotonic() - started)
+        assert sorted(delays)[10] < 0.1
