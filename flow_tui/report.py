@@ -6,6 +6,7 @@ variables, and messages only after scrubbing. It needs no Textual, so that it wo
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import sys
@@ -53,7 +54,9 @@ def tell(error: BaseException) -> None:
 
 def keep_quietly(error: BaseException | None) -> None:
     """A report of a fault that nothing waits for; the screen stays as it is. A few a run, lest one repeats for ever."""
-    if error is None or isinstance(error, SystemExit | KeyboardInterrupt) or next(_quietly_kept) >= _QUIET_LIMIT:
+    if error is None or isinstance(error, SystemExit | KeyboardInterrupt) or _is_hang_up(error):
+        return
+    if next(_quietly_kept) >= _QUIET_LIMIT:
         return
     try:
         write_report(error)
@@ -84,6 +87,11 @@ def describe(error: BaseException) -> str:
 def _on_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if not issubclass(kind, KeyboardInterrupt):
         tell(error)
+
+
+def _is_hang_up(error: BaseException) -> bool:
+    """Whoever writes to a terminal that was closed gets this; it is no fault of ours."""
+    return isinstance(error, OSError) and error.errno == errno.EIO
 
 
 def _about(now: datetime) -> str:

@@ -13,16 +13,17 @@ _PRIVATE_KEY = re.compile(r"-----BEGIN [^-]*PRIVATE KEY-----.*?(?:-----END [^-]*
 _REJECTED_INPUT = re.compile(r"(input_value=).*?(?=, input_type=|\Z)", re.DOTALL)
 _URL_LOGIN = re.compile(r"(://)[^/\s@]+@")
 _AUTHORIZED = re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]+", re.IGNORECASE)
-# A name that says so, then its value; but not the name of an exception, such as KeyError.
+# A name that says so, then its value; but not the name of an exception, such as KeyError. The repeats are bounded,
+# so that a message of any size takes little time.
 _NAMED_VALUE = re.compile(
-    r"""([\w.-]*(?:key|token|secret|passw|passphrase|credential|cookie|auth)(?!\w*(?:Error|Exception))[\w.-]*
-        ["']?\s*[=:]\s*)
+    r"""((?:key|token|secret|passw|passphrase|credential|cookie|auth)(?!\w{0,40}(?:Error|Exception))[\w.-]{0,40}
+        ["']?\s{0,4}[=:]\s{0,4})
         (?:"[^"]*"|'[^']*'|[^\s,;&)}\]]+)""",
     re.IGNORECASE | re.VERBOSE,
 )
 _KNOWN_SHAPES = re.compile(
     r"""\b(?: [spr]k[-_][\w-]{4,} | fkey[-_]\w+ | gh[a-z]_\w+ | github_pat_\w+ | glpat-[\w-]+ | hf_\w+ | npm_\w+
-            | pypi-[\w-]+ | xox[a-z]-[\w-]+ | A(?:KIA|SIA)[A-Z0-9]{8,} | AIza[\w-]+ | eyJ[\w-]+\.[\w.-]+ )""",
+            | pypi-[\w-]+ | xox[a-z]-[\w-]+ | A(?:KIA|SIA)[A-Z0-9]{8,} | AIza[\w-]+ | eyJ[\w-]{1,2000}\.[\w.-]+ )""",
     re.VERBOSE,
 )
 _LONG_WORD = re.compile(r"[A-Za-z0-9_+/=-]{24,}")

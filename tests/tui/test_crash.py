@@ -1,0 +1,308 @@
+"""A fault of our own: the terminal is given back, one sentence says so, and no secret is shown or kept."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from testbed.pty_screen import Screen
+
+from flow_tui import report
+from flow_tui.scrub import HIDDEN, scrub
+
+SECRET = "sk-secret-123"
+PROGRAM = """
+import asyncio, os, sys, time
+from textual import work
+from textual.app import App
+from textual.widgets import Static
+from flow_tui import report
+from flow_tui.crash import CrashGuard
+
+class Small(CrashGuard, App[None]):
+    def compose(self):
+        yield Static("ready")
+    async def on_key(self, event):
+        api_key = "sk-" + "secret-123"
+        if event.key == "h":
+            raise KeyError(f"no {api_key} here")
+        if event.key == "w":
+            self.work_hard(api_key)
+        if event.key == "p":
+            self.panic("[b]" + api_key)
+        if event.key == "t":
+            self.loose = asyncio.get_running_loop().create_task(self.fail(api_key))
+            await asyncio.wait([self.loose])
+            del self.loose
+            self.query_one(Static).update("went on")
+        if event.key == "b":
+            os.write(2, b"hangs")
+            time.sleep(600)
+        if event.key == "q":
+            self.exit()
+    @work(group="hard")
+    async def work_hard(self, api_key):
+        await self.fail(api_key)
+    async def fail(self, api_key):
+        raise RuntimeError(f"no {api_key} here")
+
+report.install()
+app = Small()
+app.run()
+if "raise" in sys.argv:
+    api_key = "sk-" + "secret-123"
+    raise ValueError(api_key)
+if app.crash is not None:
+    report.tell(app.crash)
+    sys.exit(1)
+sys.exit(app.return_code)
+"""
+LEFT = b"\x1b[?1049l"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> list[str]:
+    program = tmp_path / "small.py"
+    program.write_text(PROGRAM, encoding="utf-8")
+    return [sys.executable, str(program)]
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    return {"PYTHONPATH": str(Path(report.__file__).parent.parent)}
+
+
+def reports() -> list[Path]:
+    return sorted((Path(os.environ["FLOW_STATE_DIR"]) / "crashes").glob("*.txt"))
+
+
+def check_restored(screen: Screen) -> None:
+    assert screen.raw.rfind(LEFT) > screen.raw.rfind(b"\x1b[?1049h")
+    assert screen.raw.rfind(b"\x1b[?25h") > screen.raw.rfind(b"\x1b[?25l")
+    assert screen.is_cooked()
+
+
+def run_to_the_end(small: list[str], environment: dict[str, str], key: str) -> tuple[int, str, str]:
+    """(exit code, what stood on the terminal after the dashboard left it, the only report)."""
+    with Screen(small, environment) as screen:
+        screen.wait_for("ready")
+        screen.send(key)
+        code = screen.wait_exit()
+        check_restored(screen)
+        assert SECRET.encode() not in screen.raw
+        after = bytes(screen.raw).rpartition(LEFT)[2].decode()
+    (kept,) = reports()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    text = kept.read_text(encoding="utf-8")
+    assert SECRET not in text
+    return code, re.sub(r"\x1b\[[?0-9;]*[a-z]", "", after).replace("\r\n", ""), text
+
+
+def test_a_fault_in_a_handler_is_one_sentence_and_a_report(small: list[str], environment: dict[str, str]) -> None:
+    code, said, text = run_to_the_end(small, environment, "h")
+    assert code == 1
+    (kept,) = reports()
+    place = f"KeyError in {Path(small[1]).parent.name}/small.py:"
+    assert said.startswith(f"flow-tui: stopped by a fault of its own ({place}")
+    assert said.endswith(f"; a report is in {kept}")
+    assert f"KeyError: 'no {HIDDEN} here'" in text
+    assert "small.py:15 in on_key" in text
+    assert "textual/" in text
+
+
+def test_a_fault_in_a_worker_is_told_as_what_it_was(small: list[str], environment: dict[str, str]) -> None:
+    code, said, text = run_to_the_end(small, environment, "w")
+    assert code == 1
+    assert "(RuntimeError in " in said
+    assert f"RuntimeError: no {HIDDEN} here" in text
+    assert "in fail" in text
+
+
+def test_a_panic_prints_nothing_of_what_it_was_given(small: list[str], environment: dict[str, str]) -> None:
+    code, said, _ = run_to_the_end(small, environment, "p")
+    assert code == 1
+    assert said.startswith("flow-tui: stopped by a fault of its own (PanicError)")
+
+
+def test_a_fault_that_nobody_waits_for_leaves_the_screen_alone(small: list[str], environment: dict[str, str]) -> None:
+    with Screen(small, environment) as screen:
+        screen.wait_for("ready")
+        screen.send("t")
+        screen.wait_for("went on")
+        screen.send("q")
+        assert screen.wait_exit() == 0
+        check_restored(screen)
+        assert b"secret" not in screen.raw
+        assert b"Traceback" not in screen.raw
+        assert b"retrieved" not in screen.raw
+    (kept,) = reports()
+    assert f"RuntimeError: no {HIDDEN} here" in kept.read_text(encoding="utf-8")
+
+
+def test_a_fault_outside_the_app_goes_the_same_way(small: list[str], environment: dict[str, str]) -> None:
+    code, said, text = run_to_the_end([*small, "raise"], environment, "q")
+    assert code == 1
+    assert "flow-tui: stopped by a fault of its own (ValueError in " in said
+    assert f"ValueError: {HIDDEN}" in text
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_app_and_gives_the_terminal_back(
+    small: list[str], environment: dict[str, str], number: signal.Signals
+) -> None:
+    with Screen(small, environment) as screen:
+        screen.wait_for("ready")
+        screen.signal(number)
+        assert screen.wait_exit() == 128 + number
+        check_restored(screen)
+    assert reports() == []
+
+
+def test_a_signal_ends_even_an_app_that_hangs(small: list[str], environment: dict[str, str]) -> None:
+    with Screen(small, environment) as screen:
+        screen.wait_for("ready")
+        screen.send("b")
+        screen.wait_for("hangs")
+        screen.signal(signal.SIGTERM)
+        assert screen.wait_exit(15) == 128 + signal.SIGTERM
+        check_restored(screen)
+
+
+def test_a_terminal_that_goes_away_ends_the_app_without_a_report(small: list[str], environment: dict[str, str]) -> None:
+    screen = Screen(small, environment)
+    screen.wait_for("ready")
+    os.close(screen._fd)
+    screen._fd = -1
+    _, status = os.waitpid(screen.pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGHUP
+    assert reports() == []
+
+
+def fault(text: str) -> Exception:
+    try:
+        raise ValueError(text)
+    except ValueError as error:
+        return error
+
+
+def test_only_the_newest_reports_are_kept() -> None:
+    paths = [report.write_report(fault(f"number {n}")) for n in range(report.KEPT + 5)]
+    assert reports() == paths[5:]
+
+
+def test_what_led_to_a_fault_is_in_the_report() -> None:
+    try:
+        try:
+            raise KeyError("first")
+        except KeyError as error:
+            raise ExceptionGroup("both", [fault("second"), fault("third")]) from error
+    except ExceptionGroup as group:
+        text = report.describe(group)
+    assert re.findall("first|second|third", text) == ["second", "third", "first"]
+    assert "caused by:\nKeyError: 'first'" in text
+
+
+def test_a_fault_without_bottom_makes_a_short_report() -> None:
+    def deeper(depth: int) -> int:
+        return deeper(depth + 1) + 1
+
+    try:
+        deeper(0)
+    except RecursionError as error:
+        lines = report.describe(error).splitlines()
+    assert len(lines) < 100
+    assert any("more ..." in line for line in lines)
+
+
+def test_an_error_that_can_not_be_printed_is_still_reported() -> None:
+    class Broken(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError(SECRET)
+
+    text = report.describe(Broken())
+    assert "Broken" in text
+    assert SECRET not in text
+
+
+def test_a_message_can_not_drive_the_terminal_that_shows_the_report() -> None:
+    assert "\x1b" not in report.describe(fault("\x1b]0;title\x07"))
+
+
+def test_a_state_directory_that_takes_no_file_is_said_in_the_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FLOW_STATE_DIR", str(tmp_path / "file"))
+    report.tell(fault("x"))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no report could be written: Not a directory" in line
+
+
+def test_a_fault_before_the_app_is_loaded_needs_no_textual(environment: dict[str, str]) -> None:
+    script = "from flow_tui import report; import sys; report.install(); print('textual' in sys.modules); {}['x']"
+    ended = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (1, "False\n")
+    assert ended.stderr.startswith("flow-tui: stopped by a fault of its own (KeyError in ")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("bad key sk-secret-123", "sk-secret-123"),
+        ("fkey_abc123", "fkey_abc123"),
+        ("ghp_0123456789abcdef is wrong", "ghp_0123456789abcdef"),
+        ("hf_abcdefgh", "hf_abcdefgh"),
+        ("AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE"),
+        ("eyJhbGciOi.eyJzdWIiOi.c2ln", "eyJzdWIiOi"),
+        ("Authorization: Bearer abc.def", "abc.def"),
+        ("{'api_key': 'shorty'}", "shorty"),
+        ("password=hunter2 for bob", "hunter2"),
+        ('"client_secret": "two words"', "two words"),
+        ("https://bob:hunter2@host/x", "hunter2"),
+        ("https://tokenonly@host/x", "tokenonly"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----", "abc"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nabc", "abc"),
+        ("input_value={'x': 'hunter2'}, input_type=dict", "hunter2"),
+        ("got 9f86d081884c7d659a2feaa0c55ad015", "9f86d081884c7d659a2feaa0c55ad015"),
+        ("cookie: a=b", "a=b"),
+    ],
+)
+def test_what_looks_like_a_secret_is_hidden(text: str, hidden: str) -> None:
+    assert hidden not in scrub(text)
+    assert HIDDEN in scrub(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "KeyError: 'region'",
+        "AuthError: you are not logged in",
+        "no task is called train-llama-7b in context lab",
+        "/home/someone/projects/flow/2024/config.yaml can't be read",
+        "expected str instance, int found",
+        "http://127.0.0.1:8080/v2/instances",
+    ],
+)
+def test_what_is_no_secret_stays_readable(text: str) -> None:
+    assert scrub(text) == text
+
+
+def test_values_of_secret_looking_variables_are_hidden_wherever_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "plainword")
+    monkeypatch.setenv("LONGER_TOKEN", "plainword-and-more")
+    monkeypatch.setenv("SHORT_KEY", "1")
+    assert scrub("1 plainword-and-more, plainword") == f"1 {HIDDEN}, {HIDDEN}"
+
+
+def test_scrubbing_a_huge_text_takes_no_time() -> None:
+    for text in ("a" * 300_000, "a1" * 150_000, "key" * 100_000, "-----BEGIN " * 30_000, "token " * 50_000):
+        script = f"import sys; from flow_tui.scrub import scrub; scrub({text[:20]!r} * {len(text) // 20})"
+        subprocess.run([sys.executable, "-c", script], check=True, timeout=5, cwd=Path(report.__file__).parent.parent)
