@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from flow_core.errors import Unreachable
 from flow_tui.widgets.terminal import Keys, TerminalView
 
 DEADLINE_S = 10.0
@@ -71,7 +72,7 @@ async def hosted(shell: Any, size: tuple[int, int] = (60, 16)) -> AsyncIterator[
             heard.append(message)
 
     async with app.run_test(size=size, message_hook=hook) as pilot:
-        await until(pilot, lambda: app.view.is_live)
+        await until(pilot, lambda: app.view.core is not None)
         yield app, pilot
         app.workers.cancel_all()
 
@@ -307,3 +308,63 @@ async def test_a_key_goes_out_as_it_came_in(open_pty: Any, key: str, raw: str, s
         event.raw_sequence = raw  # type: ignore[attr-defined]
         app.view.post_message(event)
         await until(pilot, lambda: shell.written == sent)
+
+
+async def test_an_update_that_is_never_finished_is_shown_all_the_same(open_pty: Any) -> None:
+    async with hosted(await open_pty(command=r"printf '\033[?2026hstuck'; cat")) as (app, pilot):
+        await until(pilot, lambda: screen(app).startswith("stuck"))
+
+
+async def test_a_finished_update_is_shown_whole(open_pty: Any) -> None:
+    command = r"printf 'before'; read -rsn1; printf '\033[?2026h\033[2K\rhalf'; "
+    command += r"read -rsn1; printf ' whole\033[?2026l'; cat"
+    async with hosted(await open_pty(command=command)) as (app, pilot):
+        await until(pilot, lambda: screen(app).startswith("before"))
+        await pilot.press("a", "b")
+        await until(pilot, lambda: screen(app).startswith("half whole"))
+
+
+async def test_a_new_theme_repaints_what_is_shown(open_pty: Any) -> None:
+    async with hosted(await open_pty(command="echo text; cat")) as (app, pilot):
+        await until(pilot, lambda: screen(app).startswith("text"))
+        before = background(app)
+        app.theme = "textual-light"
+        await until(pilot, lambda: background(app) != before)
+
+
+def background(app: Host) -> object:
+    style = next(iter(app.view.render_line(0))).style
+    return style.bgcolor if style is not None else None
+
+
+async def test_the_focus_is_reported_where_asked(open_pty: Any) -> None:
+    shell = await open_pty(command=r"stty raw -echo; printf '\033[?1004hgo'; cat")
+    async with hosted(shell) as (app, pilot):
+        await until(pilot, lambda: "go" in screen(app))
+        app.query_one(Input).focus()
+        await until(pilot, lambda: shell.written == b"\x1b[O")
+        app.view.focus()
+        await until(pilot, lambda: shell.written == b"\x1b[O\x1b[I")
+
+
+async def test_nothing_is_scheduled_while_nothing_happens(open_pty: Any) -> None:
+    async with hosted(await open_pty(command="echo text; cat")) as (app, pilot):
+        await until(pilot, lambda: screen(app).startswith("text"))
+        await until(pilot, lambda: app.view._frame_timer is None and app.view._resize_timer is None)
+        painted = app.view._painted_at
+        await pilot.pause(0.2)
+        assert app.view._painted_at == painted
+
+
+async def test_a_far_side_that_breaks_is_a_sentence_in_the_view(open_pty: Any) -> None:
+    shell = await open_pty()
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"half a li"
+        raise Unreachable("The connection to lab was lost.\x1b[2J")
+
+    shell.read = broken
+    await shell.close()
+    async with hosted(shell) as (app, pilot):
+        await until(pilot, lambda: app.get(TerminalView.Ended))
+        assert screen(app).startswith("half a li\n[The connection to lab was lost.[2J]\n[exit code ")
