@@ -7,12 +7,11 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from flow_core.config import Config, load_config
 from flow_core.errors import ConfigError, FlowError
-from flow_tui import report
 from flow_tui.arguments import PROGRAM, Arguments, one_line, parse_arguments
 
 if TYPE_CHECKING:
+    from flow_core.config import Config
     from flow_tui.app import FlowApp
 
 _SYSTEMS = ("linux", "darwin")
@@ -23,13 +22,16 @@ _INTERRUPTED = 130
 
 def main() -> NoReturn:
     """Runs the dashboard. Ends with 0 when it was left, 1 at a fault of ours, 2 when it could not start."""
-    report.install()
     sys.exit(run(sys.argv[1:]))
 
 
 def run(argv: Sequence[str]) -> int:
     """The same, with the exit code returned."""
     said = parse_arguments(argv)
+    # Everything that follows is imported only here and below, so that --help answers at once.
+    from flow_tui import report
+
+    report.install()
     try:
         _check_terminal()
         return _run_app(_open_app(said, _config(said)))
@@ -51,6 +53,8 @@ def _check_terminal() -> None:
 
 
 def _config(said: Arguments) -> Config:
+    from flow_core.config import load_config
+
     if said.config is not None and not said.config.exists():
         raise ConfigError("the config file does not exist", source=str(said.config))
     config = load_config(said.config)
@@ -63,7 +67,7 @@ def _config(said: Arguments) -> Config:
 
 def _open_app(said: Arguments, config: Config) -> FlowApp:
     os.environ.setdefault("TEXTUAL_FPS", _FRAMES_PER_SECOND)  # Textual reads it once, while it is imported
-    from flow_tui.app import FlowApp  # deferred: --help and a refusal must not wait for Textual
+    from flow_tui.app import FlowApp
 
     app = FlowApp(config, contexts=said.contexts, read_only=said.read_only, theme=said.theme)
     if said.theme is not None and said.theme not in app.available_themes:
@@ -73,6 +77,8 @@ def _open_app(said: Arguments, config: Config) -> FlowApp:
 
 
 def _run_app(app: FlowApp) -> int:
+    from flow_tui import report
+
     app.run()
     if app.crash is not None:
         report.tell(app.crash)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from flow_core import __version__
 
@@ -14,8 +13,7 @@ PROGRAM = "flow-tui"
 _EPILOG = "Inside, press ? for the keys and ctrl+p for every command."
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(NamedTuple):
     """The command line, read. `contexts` is empty when all are meant; None is for what was not said."""
 
     contexts: tuple[str, ...] = ()

@@ -13,7 +13,6 @@ import sys
 import threading
 import traceback
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -95,6 +94,8 @@ def _is_hang_up(error: BaseException) -> bool:
 
 
 def _about(now: datetime) -> str:
+    from importlib.metadata import PackageNotFoundError, version  # deferred: slow to load, and faults are rare
+
     try:
         textual = version("textual")
     except PackageNotFoundError:

@@ -1,0 +1,152 @@
+"""The command line: what it takes, what it refuses, and in which words."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from testbed.pty_screen import Screen
+
+import flow_core
+from flow_tui.arguments import Arguments, one_line, parse_arguments
+
+ROOT = Path(flow_core.__file__).parent.parent
+COMMAND = (sys.executable, "-m", "flow_tui")
+CONTEXTS = "contexts:\n  lab: {provider: local}\n"
+
+
+def ran(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+        cwd=ROOT,
+    )
+
+
+def on_terminal(*arguments: str, **environment: str) -> tuple[int, str]:
+    """(exit code, everything that was printed) of a program that refuses to start."""
+    with Screen([*COMMAND, *arguments], {"PYTHONPATH": str(ROOT), **environment}, columns=300) as screen:
+        code = screen.wait_exit(20)
+        return code, bytes(screen.raw).decode()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_text(CONTEXTS, encoding="utf-8")
+    return path
+
+
+def test_everything_that_can_be_said_is_read() -> None:
+    said = parse_arguments(
+        ["--context", "lab", "--read-only", "--theme", "x", "--config", "f.yaml", "--context=b", "--context", "lab"]
+    )
+    assert said == Arguments(("lab", "b"), True, "x", Path("f.yaml"))
+    assert parse_arguments([]) == Arguments()
+
+
+def test_help_and_version_answer_without_a_terminal() -> None:
+    shown = ran("--help")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    for option in ("--context", "--read-only", "--theme", "--config", "--version", "--help"):
+        assert option in shown.stdout
+    assert ran("-h").stdout == shown.stdout
+    version = ran("--version")
+    assert (version.returncode, version.stdout) == (0, f"flow-tui {flow_core.__version__}\n")
+
+
+def test_help_costs_little_more_than_starting_python() -> None:
+    def fastest(*argv: str) -> float:
+        times = []
+        for _ in range(5):
+            started = time.perf_counter()
+            subprocess.run([sys.executable, *argv], check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+            times.append(time.perf_counter() - started)
+        return min(times)
+
+    # argparse alone, with our own few modules on top; Textual, pydantic or asyncio would show at once.
+    assert fastest("-m", "flow_tui", "--help") < 2.5 * fastest("-c", "import argparse, pathlib, traceback, platform")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--nonsense",), "--nonsense"),
+        (("surplus",), "surplus"),
+        (("--context",), "--context"),
+        (("--read-only=yes",), "--read-only"),
+        (("--read",), "--read"),
+        (("a\x1b[31mb\nc",), "a\N{REPLACEMENT CHARACTER}[31mb\N{REPLACEMENT CHARACTER}c"),
+    ],
+)
+def test_what_can_not_be_read_is_one_line_and_exit_code_2(arguments: tuple[str, ...], said: str) -> None:
+    ended = ran(*arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("flow-tui: ")
+    assert said in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_without_a_terminal_it_says_so_in_one_line() -> None:
+    ended = ran("--read-only")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "flow-tui: this needs a terminal: stdin, stdout and stderr must not be redirected\n"
+
+
+@pytest.mark.parametrize("redirection", ["> out", "< /dev/null", "<&-", ">&-"])
+def test_one_redirected_stream_is_enough_to_refuse(redirection: str, tmp_path: Path) -> None:
+    line = f"{sys.executable} -m flow_tui {redirection}; echo code $?"
+    with Screen(["sh", "-c", f"cd {tmp_path} && {line}"], {"PYTHONPATH": str(ROOT)}, columns=200) as screen:
+        screen.wait_for("code 2")
+        assert "flow-tui: this needs a terminal" in screen.text()
+
+
+def test_a_dumb_terminal_is_refused() -> None:
+    code, said = on_terminal(TERM="dumb")
+    assert code == 2
+    assert said.startswith("flow-tui: this terminal calls itself dumb")
+    assert said.count("\n") == 1
+
+
+def test_a_config_file_that_was_named_must_exist(tmp_path: Path) -> None:
+    missing = tmp_path / "none.yaml"
+    assert on_terminal("--config", str(missing)) == (2, f"flow-tui: {missing}: the config file does not exist\r\n")
+
+
+def test_a_context_that_nobody_configured_is_refused_with_those_there_are(config: Path) -> None:
+    said = "flow-tui: no context is called 'lap'; there are: local, lab\r\n"
+    assert on_terminal("--config", str(config), "--context", "lab", "--context", "lap") == (2, said)
+
+
+def test_a_theme_that_is_none_is_refused_with_those_there_are(config: Path) -> None:
+    code, said = on_terminal("--config", str(config), "--theme", "flow-drak")
+    assert code == 2
+    assert said.startswith("flow-tui: no theme is called 'flow-drak'; there are: ")
+    assert "flow-dark" in said
+    assert said.count("\n") == 1
+
+
+def test_a_system_that_is_not_supported_is_refused_in_one_sentence() -> None:
+    script = "import sys; sys.platform = 'win32'; from flow_tui.__main__ import run; sys.exit(run([]))"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("flow-tui: this runs on Linux and macOS; win32 is neither")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_refusing_writes_nothing_to_the_state_directory() -> None:
+    ran()
+    ran("--nonsense")
+    assert not Path(os.environ["FLOW_STATE_DIR"]).exists()
+
+
+def test_one_line_keeps_text_and_drops_control() -> None:
+    assert one_line("Grüße 漢\t\x9b1m") == "Grüße 漢\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}1m"
