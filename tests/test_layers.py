@@ -109,7 +109,7 @@ def complaints(file: Path) -> Iterator[str]:
         top = name.partition(".")[0]
         if top == package:
             own = name == room or name.startswith(room + ".")
-            bare = name == f"{package}.__version__"
+            bare = name in (package, f"{package}.__version__")
             if not (own or bare or within(name, rooms[room], package)):
                 yield where % (line, name)
         elif top == "flow_tui" or (top in TERMINAL_LIBRARIES and package == "flow_core"):
