@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -11,19 +12,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from flow_tui.terminal.bittty_core import BitttyCore
-from flow_tui.terminal.core import PLAIN, CellStyle, Cursor, MouseTracking, Run, TerminalCore, load_core, open_core
-from flow_tui.terminal.ghostty_core import GhosttyCore
+from flow_tui.terminal.core import PLAIN, CellStyle, Cursor, MouseTracking, Run, TerminalCore, open_core
 
 OpenCore = Callable[[int, int], TerminalCore]
 
 
-@pytest.fixture(params=[BitttyCore, GhosttyCore], ids=["bittty", "ghostty"])
-def new_core(request: pytest.FixtureRequest) -> Iterator[OpenCore]:
+CORES = ["bittty", pytest.param("ghostty", marks=pytest.mark.needs("pyghostty"))]
+
+
+@pytest.fixture(params=CORES)
+def new_core(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenCore]:
+    monkeypatch.setenv("FLOW_TERMINAL_CORE", request.param)
     opened: list[TerminalCore] = []
 
     def make(cols: int, rows: int) -> TerminalCore:
-        opened.append(request.param(cols, rows))
+        opened.append(open_core(cols, rows))
+        assert opened[-1].name == request.param
         return opened[-1]
 
     yield make
@@ -353,10 +357,15 @@ def test_a_string_that_never_ends_costs_bounded_time_and_memory(new_core: OpenCo
     assert len(core.title) <= 80
 
 
-def test_the_environment_chooses_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.needs("pyghostty")
+def test_the_native_core_is_taken_unless_the_other_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FLOW_TERMINAL_CORE", raising=False)
+    assert open_core(10, 2).name == "ghostty"
     monkeypatch.setenv("FLOW_TERMINAL_CORE", "bittty")
     assert open_core(10, 2).name == "bittty"
-    monkeypatch.setenv("FLOW_TERMINAL_CORE", "ghostty")
-    assert open_core(10, 2).name == "ghostty"
-    monkeypatch.delenv("FLOW_TERMINAL_CORE")
-    assert load_core() is GhosttyCore
+
+
+def test_a_native_core_that_does_not_load_leaves_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FLOW_TERMINAL_CORE", raising=False)
+    monkeypatch.setitem(sys.modules, "flow_tui.terminal.ghostty_core", None)
+    assert open_core(10, 2).name == "bittty"

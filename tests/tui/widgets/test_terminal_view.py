@@ -200,7 +200,7 @@ async def test_a_flood_arrives_whole_while_the_loop_stays_responsive(open_pty: A
         assert sorted(lags)[len(lags) // 2] < 0.1
 
 
-@pytest.mark.parametrize("core", ["bittty", "ghostty"])
+@pytest.mark.parametrize("core", ["bittty", pytest.param("ghostty", marks=pytest.mark.needs("pyghostty"))])
 async def test_noise_does_no_harm(open_pty: Any, core: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOW_TERMINAL_CORE", core)
     async with hosted(await open_pty(command="head -c 200000 /dev/urandom; exit 3")) as (app, pilot):
@@ -368,3 +368,19 @@ async def test_a_far_side_that_breaks_is_a_sentence_in_the_view(open_pty: Any) -
     async with hosted(shell) as (app, pilot):
         await until(pilot, lambda: app.get(TerminalView.Ended))
         assert screen(app).startswith("half a li\n[The connection to lab was lost.[2J]\n[exit code ")
+
+
+@pytest.mark.needs("less")
+async def test_a_real_pager_runs_with_keys_and_wheel(open_pty: Any) -> None:
+    shell = await open_pty(command="cd $(mktemp -d); seq 1 200 > n; less n; rm n")
+    async with hosted(shell) as (app, pilot):
+        await until(pilot, lambda: screen(app).startswith("1\n2\n"))
+        await pilot.press("down", "down")
+        await until(pilot, lambda: screen(app).startswith("3\n4\n"))
+        await scroll_up(app, pilot)
+        await until(pilot, lambda: screen(app).startswith("1\n2\n"))
+        await pilot.press("G")
+        await until(pilot, lambda: "\n200\n" in screen(app))
+        await pilot.press("q")
+        await until(pilot, lambda: app.get(TerminalView.Ended))
+        assert "[exit code 0]" in screen(app)
