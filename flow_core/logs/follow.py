@@ -64,17 +64,19 @@ async def follow(
 ) -> AsyncGenerator[Chunk, None]:
     """Yields chunks from `offset` on, in order, until the log is complete. Read it under `aclosing`.
 
-    A log that was cut short is read again from its start. With `streams`, bytes are given once their
-    record must have been written: one look later.
+    The log may not reach to `offset` yet. One that was cut short is read again from its start. With
+    `streams`, bytes are given once their record must have been written: one look later.
     """
     completion = Completion(is_complete)
     stamps = Stamps(files.sidecar)
-    settled = 0
+    settled = seen = 0
     try:
         while True:
             over = await completion.ask()
             size = _size(files)
-            offset = 0 if size < offset else offset
+            if size < min(offset, seen):
+                offset = 0
+            seen = size
             limit = size if streams is None or over else min(size, settled)
             stamps.refresh()
             while offset < limit:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from textual import events, getters, on
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
@@ -14,13 +15,16 @@ from flow_core.logs.follow import IsComplete
 from flow_core.logs.sanitize import visible
 from flow_core.logs.spool import SpoolFiles
 from flow_core.models.task import TaskRecord
+from flow_tui.keymap import bindings_of
 from flow_tui.widgets.log_view import LogView
 
 _NO_TASK = "no task is selected"
 
 
 class LogsPane(Vertical, inherit_bindings=False):
-    """Shows the log of the task it is told. Keys are attached by the keymap, here or on the view."""
+    """Shows the log of the task it is told."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("logs")]
 
     DEFAULT_CSS = """
     LogsPane { height: 1fr; border: round $panel; }
@@ -51,7 +55,9 @@ class LogsPane(Vertical, inherit_bindings=False):
         self.view.empty_text = _NO_TASK
         self._tell()
 
-    def show(self, task: TaskRecord | None, files: SpoolFiles | None, is_complete: IsComplete | None = None) -> None:
+    async def show(
+        self, task: TaskRecord | None, files: SpoolFiles | None, is_complete: IsComplete | None = None
+    ) -> None:
         """Shows this task's log at its end. The same log again changes its title only: one stays where one is."""
         same = task is not None and self._record is not None and task.key == self._record.key and files == self._files
         self._record, self._files = task, files
@@ -59,6 +65,7 @@ class LogsPane(Vertical, inherit_bindings=False):
             self._lines = None
             self._say("")
             self.view.empty_text = _NO_TASK if task is None else "no output yet"
+            await self.view.end_search()
             self.view.open(files, is_complete)
         self._tell()
 
@@ -73,6 +80,13 @@ class LogsPane(Vertical, inherit_bindings=False):
         self._say("")
         self.view.clear_search()
         self.view.focus()
+
+    def close_search(self) -> bool:
+        """Ends the search; false when there was none."""
+        if not (self.has_class("-searching") or self.has_class("-said")):
+            return False
+        self.action_close_search()
+        return True
 
     def action_follow(self) -> None:
         self.view.action_follow()

@@ -138,6 +138,13 @@ class LogView(Widget, can_focus=True):
                 self._painter.finder = None
             self._redraw()
 
+    async def end_search(self) -> None:
+        """As `clear_search`, and returns once no child of it is left."""
+        finder = self._finder
+        self.clear_search()
+        if finder is not None:
+            await finder.close()
+
     def action_follow(self) -> None:
         self.following = True
         if self._painter is not None:
@@ -223,10 +230,8 @@ class LogView(Widget, can_focus=True):
         self.app.theme_changed_signal.subscribe(self, lambda _: self.notify_style_update())
 
     async def on_unmount(self) -> None:
-        finder = self._finder
+        await self.end_search()
         self._leave()
-        if finder is not None:
-            await finder.close()
 
     def on_resize(self) -> None:
         self._restyle()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic
+from typing import ClassVar, Generic, TypeVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -20,6 +20,7 @@ from textual.strip import Strip
 from flow_tui.widgets.columns import GAP, Cell, Column, Placed, RowT, fit, place
 from flow_tui.widgets.looks import resolve
 
+ItemT = TypeVar("ItemT")
 _STRIPS_KEPT = 1024
 
 
@@ -52,25 +53,25 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
     cursor_row: var[int] = var(0)
 
     @dataclass
-    class Highlighted(Message, Generic[RowT]):
+    class Highlighted(Message, Generic[ItemT]):
         """The cursor came to another row; `None` when there is none."""
 
-        table: ResourceTable[RowT]
-        row: RowT | None
+        table: ResourceTable[ItemT]
+        row: ItemT | None
 
         @property
-        def control(self) -> ResourceTable[RowT]:
+        def control(self) -> ResourceTable[ItemT]:
             return self.table
 
     @dataclass
-    class Activated(Message, Generic[RowT]):
+    class Activated(Message, Generic[ItemT]):
         """Somebody asked for more about a row."""
 
-        table: ResourceTable[RowT]
-        row: RowT
+        table: ResourceTable[ItemT]
+        row: ItemT
 
         @property
-        def control(self) -> ResourceTable[RowT]:
+        def control(self) -> ResourceTable[ItemT]:
             return self.table
 
     @dataclass

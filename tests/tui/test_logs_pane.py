@@ -52,21 +52,21 @@ async def test_the_border_tells_whose_log_it_is_whether_it_follows_and_how_long_
         assert app.pane.border_title == "Log"
         assert "no task is selected" in app.pane.view.render_line(0).text
         files = spool(tmp_path / "a", b"x\n" * 1234)
-        app.pane.show(record("train[bold]"), files, never)
+        await app.pane.show(record("train[bold]"), files, never)
         await until(lambda: app.pane.border_subtitle == "1,234 lines")
         assert "train[bold]  follow" in app.pane._border_title.plain  # type: ignore[union-attr]
         app.pane.action_scroll_up()
         await until(lambda: str(app.pane.border_title).endswith("paused"))
-        app.pane.show(record("train[bold]"), files, never)
+        await app.pane.show(record("train[bold]"), files, never)
         assert not app.pane.view.following
-        app.pane.show(None, None)
+        await app.pane.show(None, None)
         assert app.pane.border_title == "Log"
 
 
 async def test_a_search_is_typed_run_and_left_with_escape(tmp_path: Path) -> None:
     app = Desk()
     async with app.run_test(size=(80, 12)) as pilot:
-        app.pane.show(record("train"), spool(tmp_path / "a", b"x\n" * 50 + b"found it\n" + b"y\n" * 50), never)
+        await app.pane.show(record("train"), spool(tmp_path / "a", b"x\n" * 50 + b"found it\n" + b"y\n" * 50), never)
         app.pane.view.action_scroll_home()
         app.pane.action_search()
         await pilot.press(*"f", "(", "enter")

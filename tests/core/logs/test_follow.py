@@ -1,0 +1,132 @@
+"""Following a log that a real child process writes, and the text of its end."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sys
+import time
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from flow_core.errors import Unreachable
+from flow_core.logs.follow import Chunk, follow, tail_text
+from flow_core.logs.spool import STDERR, STDOUT, SpoolFiles, SpoolWriter
+
+WRITER = """
+import pathlib, sys, time
+sys.path.insert(0, {root!r})
+from flow_core.logs.spool import SpoolFiles, SpoolWriter
+writer = SpoolWriter(SpoolFiles.at(pathlib.Path({stem!r})), lambda: time.time_ns() // 1000)
+for number in range(3000):
+    writer.append(number % 7 == 0, b"%d:%s" % (number, b"x" * (number % 300)) + b"\\n" * (number % 2))
+    if number % 300 == 0:
+        time.sleep(0.01)
+"""
+EXPECTED = [(int(n % 7 == 0), b"%d:%s" % (n, b"x" * (n % 300)) + b"\n" * (n % 2)) for n in range(3000)]
+
+
+async def start_writer(stem: Path) -> asyncio.subprocess.Process:
+    root = str(Path(__file__).parents[3])
+    return await asyncio.create_subprocess_exec(sys.executable, "-c", WRITER.format(root=root, stem=str(stem)))
+
+
+@pytest.mark.parametrize("offset", [0, 1, 100_003])
+async def test_every_byte_from_any_offset_arrives_in_order_until_the_writer_ends(tmp_path: Path, offset: int) -> None:
+    files = SpoolFiles.at(tmp_path / "log")
+    child = await start_writer(tmp_path / "log")
+    digest, position = hashlib.sha256(), offset
+    async with aclosing(follow(files, offset, ended(child))) as chunks:
+        async for chunk in chunks:
+            assert chunk.offset == position
+            digest.update(chunk.data)
+            position = chunk.end
+    whole = b"".join(data for _, data in EXPECTED)
+    assert position == len(whole)
+    assert digest.digest() == hashlib.sha256(whole[offset:]).digest()
+
+
+@pytest.mark.parametrize("stream", [STDOUT, STDERR])
+async def test_one_stream_alone_is_exact_while_both_are_written(tmp_path: Path, stream: int) -> None:
+    files = SpoolFiles.at(tmp_path / "log")
+    child = await start_writer(tmp_path / "log")
+    pieces = []
+    async with aclosing(follow(files, 0, ended(child), streams=(stream,))) as chunks:
+        async for chunk in chunks:
+            pieces.append(chunk.data)
+    assert b"".join(pieces) == b"".join(data for on, data in EXPECTED if on == stream)
+
+
+async def test_a_byte_written_after_a_quiet_time_arrives_at_once(tmp_path: Path) -> None:
+    files = SpoolFiles.at(tmp_path / "log")
+    writer = SpoolWriter(files, lambda: time.time_ns() // 1000)
+
+    async def never() -> bool:
+        return False
+
+    async with aclosing(follow(files, 0, never)) as chunks:
+        for n in range(5):
+            waiting = asyncio.ensure_future(anext(chunks))
+            await asyncio.wait([waiting], timeout=0.06)
+            assert not waiting.done()
+            started = time.monotonic()
+            writer.append(STDOUT, b"%d" % n)
+            assert (await waiting).data == b"%d" % n
+            assert time.monotonic() - started < 0.5
+    writer.close()
+
+
+async def test_a_log_that_was_cut_short_is_read_again(tmp_path: Path) -> None:
+    files = SpoolFiles.at(tmp_path / "log")
+    files.log.write_bytes(b"a long beginning")
+
+    async def never() -> bool:
+        return False
+
+    async with aclosing(follow(files, 0, never)) as chunks:
+        assert (await anext(chunks)).data == b"a long beginning"
+        files.log.write_bytes(b"anew")
+        assert await anext(chunks) == Chunk(0, b"anew", 4)
+
+
+async def test_a_far_side_that_does_not_answer_does_not_end_the_log(tmp_path: Path) -> None:
+    files = SpoolFiles.at(tmp_path / "log")
+    files.log.write_bytes(b"all of it")
+    answers = iter([Unreachable("nobody answered"), True])
+
+    async def is_complete() -> bool:
+        answer = next(answers)
+        if isinstance(answer, Unreachable):
+            raise answer
+        return answer
+
+    async with aclosing(follow(files, 4, is_complete)) as chunks:
+        assert [chunk.data async for chunk in chunks] == [b"of it"]
+    assert next(answers, None) is None
+
+
+def test_the_last_lines_of_one_stream_are_taken_from_all_of_it(tmp_path: Path) -> None:
+    files = SpoolFiles.at(tmp_path / "log")
+    clock = iter(range(1_800_000_000_000_000, 1_900_000_000_000_000, 5_000))
+    writer = SpoolWriter(files, lambda: next(clock))
+    writer.append(STDERR, b"early\nhal")
+    for n in range(20_000):
+        writer.append(STDOUT, b"out %d %s\n" % (n, b"-" * 40))
+    writer.append(STDERR, b"f\nl\xffst")
+    writer.close()
+    assert tail_text(files, 2, (STDERR,)) == "half\nl\ufffdst"
+    assert tail_text(files, 9, (STDERR,)) == "early\nhalf\nl\ufffdst"
+    assert tail_text(files, 1, (STDOUT,)) == "out 19999 " + "-" * 40 + "\n"
+    assert tail_text(files, 2) == "f\nl\ufffdst"
+    assert len(tail_text(files, None).encode()) == files.log.stat().st_size + 2
+    assert tail_text(files, 0) == ""
+    assert tail_text(SpoolFiles.at(tmp_path / "none"), 5) == ""
+
+
+def ended(child: asyncio.subprocess.Process):  # type: ignore[no-untyped-def]
+    async def is_complete() -> bool:
+        return child.returncode is not None
+
+    return is_complete

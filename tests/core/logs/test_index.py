@@ -1,0 +1,114 @@
+"""The line index against what Python says the lines are."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import tracemalloc
+from pathlib import Path
+
+from flow_core.logs.index import BLOCK, LineIndex
+from flow_core.logs.reader import LINE_LIMIT, LineReader
+
+
+def random_lines(count: int, seed: int) -> list[bytes]:
+    chance = random.Random(seed)
+    lines = [b"%d " % n + b"x" * chance.randrange(60) if chance.random() > 0.2 else b"" for n in range(count)]
+    for place in (0, count // 3, count - 1):
+        lines[place] = b"huge" + b"y" * (3 * BLOCK + chance.randrange(BLOCK))
+    return lines
+
+
+async def test_random_lines_of_a_big_file_are_those_that_split_gives(tmp_path: Path) -> None:
+    lines = random_lines(200_000, seed=7)
+    path = tmp_path / "log"
+    path.write_bytes(b"\n".join(lines))
+    index = LineIndex(path)
+    await index.catch_up()
+    assert index.line_count == len(lines)
+    offsets, offset = [], 0
+    for line in lines:
+        offsets.append(offset)
+        offset += len(line) + 1
+    chance = random.Random(1)
+    for first in [0, 1, len(lines) // 3 - 1, len(lines) - 3, len(lines) - 1, *chance.sample(range(len(lines)), 150)]:
+        for row in index.lines(first, 4):
+            line = lines[row.number]
+            assert (row.offset, row.length, row.data) == (offsets[row.number], len(line), line[:LINE_LIMIT])
+            assert row.is_cut == (len(line) > LINE_LIMIT)
+            assert index.line_at_offset(row.offset) == row.number
+            assert index.line_at_offset(row.offset + len(line) // 2) == row.number
+    assert [row.number for row in index.lines(len(lines) - 2, 10)] == [len(lines) - 2, len(lines) - 1]
+    assert index.lines(len(lines), 1) == []
+
+
+def test_a_file_that_grows_is_indexed_from_where_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    index = LineIndex(path)
+    index.update()
+    assert index.line_count == 0
+    written: list[bytes] = []
+    chance = random.Random(3)
+    with open(path, "ab", buffering=0) as log:
+        for _ in range(60):
+            piece = b"".join(b"x" * chance.randrange(200) + b"\n" * chance.randrange(2) for _ in range(1000))
+            log.write(piece)
+            written.append(piece)
+            index.update()
+            text = b"".join(written)
+            expected = text.split(b"\n")[:-1] if text.endswith(b"\n") else text.split(b"\n")
+            assert index.line_count == len(expected)
+    assert index.scanned > 3 * BLOCK
+    assert [row.data for row in index.lines(0, len(expected))] == expected
+
+
+def test_a_file_that_was_cut_short_or_replaced_is_counted_anew(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"old\n" * 500_000)
+    index = LineIndex(path)
+    index.update()
+    os.truncate(path, 40)
+    index.update()
+    assert index.line_count == 10
+    path.write_bytes(b"new line\n" * 300_000)
+    index.update()
+    assert index.line_count == 300_000
+    assert index.lines(299_999, 1)[0].data == b"new line"
+    path.unlink()
+    index.update()
+    assert index.line_count == 0
+
+
+async def test_a_file_of_300_mb_takes_less_than_20_mb_of_memory(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with open(path, "wb") as log:
+        log.write(b"first\n")
+        log.seek(300 * 1024 * 1024)
+        log.write(b"\n" + b"last %s\n" % (b"z" * 100))
+    tracemalloc.start()
+    try:
+        index = LineIndex(path)
+        await index.catch_up()
+        assert index.line_count == 3
+        assert index.lines(1, 2)[1].data.startswith(b"last")
+        reader = LineReader(path)
+        reader.refresh()
+        assert reader.last_lines(1)[0].data.startswith(b"last")
+        assert reader.last_lines(30)[-2].is_cut
+        reader.close()
+        assert tracemalloc.get_traced_memory()[1] < 20 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+async def test_counting_can_be_cancelled_and_taken_up_again(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"line\n" * 2_000_000)
+    index = LineIndex(path)
+    counting = asyncio.ensure_future(index.catch_up())
+    await asyncio.sleep(0)
+    counting.cancel()
+    await asyncio.gather(counting, return_exceptions=True)
+    await index.catch_up()
+    assert index.line_count == 2_000_000

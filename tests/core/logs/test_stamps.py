@@ -1,0 +1,75 @@
+"""The sidecar, against a plain reading of all its records."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from flow_core.logs.spool import RECORD, STDERR, STDOUT, SpoolFiles, SpoolWriter, read_stamps
+from flow_core.logs.stamps import Stamps, bytes_of
+
+
+def written(stem: Path, pieces: list[tuple[int, bytes]]) -> SpoolFiles:
+    files = SpoolFiles.at(stem)
+    clock = iter(range(1_800_000_000_000_000, 1_900_000_000_000_000, 5_000))
+    writer = SpoolWriter(files, lambda: next(clock))
+    for stream, data in pieces:
+        writer.append(stream, data)
+    writer.close()
+    return files
+
+
+def opened(files: SpoolFiles) -> Stamps:
+    stamps = Stamps(files.sidecar)
+    stamps.refresh()
+    return stamps
+
+
+def test_streams_and_times_of_random_bytes_are_those_of_their_records(tmp_path: Path) -> None:
+    chance = random.Random(11)
+    pieces = [(STDERR if chance.random() < 0.1 else STDOUT, b"x" * chance.randrange(1, 9)) for _ in range(20_000)]
+    files = written(tmp_path / "log", pieces)
+    stamps, all_of_them = opened(files), list(read_stamps(files))
+    size = files.log.stat().st_size
+    truth = b"".join(bytes([stream]) * len(data) for stream, data in pieces)
+    times = {stamp.offset: stamp.time_us for stamp in all_of_them}
+    for offset in chance.sample(range(size), 500):
+        assert stamps.stream_of(offset) == truth[offset]
+        for stream in (STDOUT, STDERR):
+            following = truth.find(bytes([stream]), offset)
+            assert stamps.next_of(stream, offset) == (None if following < 0 else following)
+            before = truth.rfind(bytes([stream]), 0, offset)
+            assert stamps.previous_of(stream, offset) == (None if before < 0 else before + 1)
+        start = max(at for at in times if at <= offset)
+        moment = stamps.time_of(offset)
+        assert moment is not None
+        assert round(moment.timestamp() * 1_000_000) == times[start]
+    data = files.log.read_bytes()
+    errors = b"".join(data for stream, data in pieces if stream == STDERR)
+    assert bytes_of(data, 0, stamps, (STDERR,)) == errors
+    stamps.close()
+
+
+def test_a_record_cut_short_by_a_crash_is_ignored_and_read_once_it_is_whole(tmp_path: Path) -> None:
+    files = written(tmp_path / "log", [(STDOUT, b"out"), (STDERR, b"err")])
+    whole = files.sidecar.read_bytes()
+    assert len(whole) == 2 * RECORD.size
+    files.sidecar.write_bytes(whole[:-5])
+    stamps = opened(files)
+    assert (stamps.count, stamps.stream_of(4)) == (1, STDOUT)
+    with open(files.sidecar, "ab") as sidecar:
+        sidecar.write(whole[-5:])
+    assert stamps.refresh() is True
+    assert (stamps.count, stamps.stream_of(4)) == (2, STDERR)
+    stamps.close()
+
+
+def test_without_a_sidecar_all_is_stdout_at_no_known_time(tmp_path: Path) -> None:
+    files = SpoolFiles.at(tmp_path / "log")
+    files.log.write_bytes(b"text")
+    stamps = opened(files)
+    assert stamps.time_of(0) is None
+    assert bytes_of(b"text", 0, stamps, (STDOUT,)) == b"text"
+    assert bytes_of(b"text", 0, stamps, (STDERR,)) == b""
+    assert stamps.previous_of(STDOUT, 4) == 4
+    assert stamps.next_of(STDERR, 0) is None
