@@ -1,0 +1,1 @@
+"""Processes on this machine, the embedded default: no daemon, one small supervisor a task."""

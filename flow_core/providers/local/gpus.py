@@ -1,0 +1,121 @@
+"""The GPUs of this machine: real ones through NVML, or pretend ones for trying things out."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from flow_core.errors import CapacityError, ConfigError
+from flow_core.gpu import GpuRequest, parse_gpu
+
+_DRIVER_SIGNS = ("/dev/nvidiactl", "/dev/dxg")
+_MEMORY_GB = {"t4": 16, "l4": 24, "a10": 24, "v100": 32, "l40s": 48, "a6000": 48, "a100": 80, "h100": 80, "h200": 141}
+_PART_MEMORY = re.compile(r"(\d+)gb")
+_TOLERANCE = 1.08  # a driver counts in GiB and keeps some for itself; people ask for what the box says
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One GPU. `visible` is what CUDA_VISIBLE_DEVICES calls it."""
+
+    gpu_id: str
+    model: str
+    memory_gb: int | None
+    visible: str
+    is_real: bool
+
+    def fits(self, request: GpuRequest, min_memory_gb: int | None) -> bool:
+        least = max(request.min_memory_gb or 0, min_memory_gb or 0)
+        return self._has_memory(least) and (request.model is None or self._is_called(request.model))
+
+    def _has_memory(self, least_gb: int) -> bool:
+        return not least_gb or (self.memory_gb is not None and least_gb <= self.memory_gb * _TOLERANCE)
+
+    def _is_called(self, wanted: str) -> bool:
+        words = re.findall(r"[a-z0-9]+", self.model.lower())
+        runs = {"".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)}
+        for part in re.split(r"[-.]", wanted.lower()):
+            memory = _PART_MEMORY.fullmatch(part)
+            if part not in runs and not (memory and self._has_memory(int(memory[1]))):
+                return False
+        return True
+
+    @property
+    def short_model(self) -> str:
+        """The name people use: "a100" for "NVIDIA A100-SXM4-80GB"."""
+        words = [word for word in re.findall(r"[a-z0-9]+", self.model.lower()) if word not in ("nvidia", "geforce")]
+        known = next((word for word in words if re.fullmatch(r"[a-z]{1,2}\d+[a-z]*", word)), None)
+        return known or "".join(words[:2]) or "gpu"
+
+
+def gpus_here(setting: Any = None) -> tuple[Gpu, ...]:
+    """Pretend ones of `$FLOW_LOCAL_GPUS` ("a100:4,h100:2") or of the setting, else the real ones."""
+    declared = os.environ.get("FLOW_LOCAL_GPUS") or setting
+    if not declared:
+        return _real_gpus()
+    if isinstance(declared, list | tuple):
+        declared = ",".join(str(part) for part in declared)
+    return _pretend_gpus(str(declared))
+
+
+def choose(gpus: Sequence[Gpu], request: GpuRequest, min_memory_gb: int | None) -> tuple[Gpu, ...]:
+    """Those that would do. Raises CapacityError where there will never be enough."""
+    fitting = tuple(gpu for gpu in gpus if gpu.fits(request, min_memory_gb))
+    if len(fitting) < request.count:
+        memory = f" with {min_memory_gb} GB" if min_memory_gb else ""
+        raise CapacityError(f"{request}{memory} can't be had on this machine; it has {inventory(gpus)}")
+    return fitting
+
+
+def inventory(gpus: Sequence[Gpu]) -> str:
+    """What there is, in words."""
+    counts: dict[str, int] = {}
+    for gpu in gpus:
+        counts[gpu.short_model] = counts.get(gpu.short_model, 0) + 1
+    return ", ".join(f"{count} x {model}" for model, count in counts.items()) or "no GPU"
+
+
+@lru_cache(maxsize=8)
+def _pretend_gpus(declared: str) -> tuple[Gpu, ...]:
+    found: list[Gpu] = []
+    for part in filter(None, (part.strip() for part in declared.split(","))):
+        request = parse_gpu(part)
+        if request.model is None:
+            raise ConfigError(f"gpus: {part!r} names no model; write for example a100:4", field="gpus")
+        for _ in range(request.count):
+            index = len(found)
+            memory_gb = _pretend_memory(request.model)
+            found.append(Gpu(f"pretend-{request.model}-{index}", request.model, memory_gb, str(index), False))
+    return tuple(found)
+
+
+def _pretend_memory(model: str) -> int | None:
+    said = re.search(r"-(\d+)gb", model)
+    return int(said[1]) if said else _MEMORY_GB.get(model.partition("-")[0])
+
+
+@lru_cache(maxsize=1)
+def _real_gpus() -> tuple[Gpu, ...]:
+    if not any(Path(sign).exists() for sign in _DRIVER_SIGNS):
+        return ()
+    import pynvml  # deferred: most machines have no driver to ask
+
+    try:
+        pynvml.nvmlInit()
+        return tuple(_real_gpu(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount()))
+    except pynvml.NVMLError:
+        return ()
+
+
+def _real_gpu(nvml: Any, index: int) -> Gpu:
+    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    name, uuid = nvml.nvmlDeviceGetName(handle), nvml.nvmlDeviceGetUUID(handle)
+    total: int = nvml.nvmlDeviceGetMemoryInfo(handle).total
+    model = name.decode() if isinstance(name, bytes) else str(name)
+    known_as = uuid.decode() if isinstance(uuid, bytes) else str(uuid)
+    return Gpu(known_as, model, round(total / 2**30), known_as, True)

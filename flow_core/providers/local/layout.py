@@ -1,0 +1,111 @@
+"""Where everything of the local provider lies. Standard library only: the supervisor imports this.
+
+ROOT/                       the machine's own folder under the state directory
+  gpus/                     who holds which GPU, one lock and one lease a GPU
+  queue/                    the counter of submissions, the tickets of those who wait for GPUs
+  contexts/NAME/tasks/ID/   spec.json state.json mounts.json attempt-0/rank-0.{log,idx}
+  contexts/NAME/volumes/ID/ record.json data/
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from flow_core.logs.spool import SpoolFiles
+
+_TASK_ID = re.compile(r"task_[a-z2-7]{10}")
+_VOLUME_ID = re.compile(r"vol_[a-z2-7]{10}")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFolder:
+    """The files of one task."""
+
+    path: Path
+
+    @property
+    def task_id(self) -> str:
+        return self.path.name
+
+    @property
+    def root(self) -> Path:
+        """The machine's folder, which every context shares."""
+        return self.path.parents[3]
+
+    @property
+    def volumes_lock(self) -> Path:
+        return self.path.parents[1] / "volumes" / ".lock"
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "spec.json"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "state.json"
+
+    @property
+    def mounts(self) -> Path:
+        return self.path / "mounts.json"
+
+    @property
+    def cancel(self) -> Path:
+        return self.path / "cancel.json"
+
+    @property
+    def alive_lock(self) -> Path:
+        """Held by the supervisor for as long as it lives, or by whoever cleans up after it."""
+        return self.path / "alive.lock"
+
+    @property
+    def links(self) -> Path:
+        """Symbolic links to the task's volumes, by name."""
+        return self.path / "volumes"
+
+    def spool(self, attempt: int = 0, rank: int = 0) -> SpoolFiles:
+        return SpoolFiles.at(self.path / f"attempt-{attempt}" / f"rank-{rank}")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The folders of one context on this machine."""
+
+    root: Path
+    context: str
+
+    @property
+    def tasks(self) -> Path:
+        return self.root / "contexts" / self.context / "tasks"
+
+    @property
+    def volumes(self) -> Path:
+        return self.root / "contexts" / self.context / "volumes"
+
+    @property
+    def volumes_lock(self) -> Path:
+        return self.volumes / ".lock"
+
+    def task(self, task_id: str) -> TaskFolder:
+        return TaskFolder(self.tasks / task_id)
+
+    def make(self) -> None:
+        for folder in (self.tasks, self.volumes, self.root / "gpus", self.root / "queue"):
+            make_folder(folder)
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder and its missing parents, all for the owner's eyes only."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+
+
+def is_task_id(text: str) -> bool:
+    return _TASK_ID.fullmatch(text) is not None
+
+
+def is_volume_id(text: str) -> bool:
+    return _VOLUME_ID.fullmatch(text) is not None

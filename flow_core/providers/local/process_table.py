@@ -1,0 +1,87 @@
+"""Which processes there are: /proc on Linux, ps on macOS. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+if not sys.platform.startswith("linux"):
+    import subprocess  # costs as much as all the rest, and Linux has /proc
+
+_MARK = b"FLOW_TASK_MARK="
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process. `start` tells it from another that had the same number before."""
+
+    pid: int
+    parent: int
+    session: int
+    start: str
+    is_zombie: bool
+
+
+def process(pid: int) -> Process | None:
+    """The process of this number, or None."""
+    if sys.platform == "linux":
+        return _from_proc(pid)
+    return _from_ps("-p", str(pid)).get(pid)
+
+
+def snapshot() -> dict[int, Process]:
+    """Every process, by number."""
+    if sys.platform == "linux":
+        numbers = (int(name) for name in os.listdir("/proc") if name.isdigit())
+        return {found.pid: found for pid in numbers if (found := _from_proc(pid)) is not None}
+    return _from_ps("-ax")
+
+
+def mark_of(pid: int) -> str | None:
+    """The task mark in the environment that the process was started with; None where there is none to see."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as stream:
+            content = stream.read()
+    except OSError:
+        return None
+    for entry in content.split(b"\0"):
+        if entry.startswith(_MARK):
+            return os.fsdecode(entry[len(_MARK) :])
+    return None
+
+
+def boot_id() -> str:
+    """Changes whenever the machine starts."""
+    if sys.platform == "linux":
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+            return stream.read().strip()
+    return _run("sysctl", "-n", "kern.bootsessionuuid").strip()
+
+
+def _from_proc(pid: int) -> Process | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            content = stream.read()
+    except OSError:
+        return None
+    # The second field is the program's name in brackets and may hold anything, brackets included.
+    fields = content[content.rindex(b")") + 2 :].split()
+    return Process(pid, int(fields[1]), int(fields[3]), fields[19].decode(), fields[0] in b"ZXx")
+
+
+def _from_ps(*which: str) -> dict[int, Process]:
+    found = {}
+    for line in _run("ps", *which, "-o", "pid=,ppid=,stat=,lstart=").splitlines():
+        pid, parent, state, start = line.split(None, 3)
+        try:
+            session = os.getsid(int(pid))
+        except OSError:
+            session = 0
+        found[int(pid)] = Process(int(pid), int(parent), session, start, state.startswith("Z"))
+    return found
+
+
+def _run(*command: str) -> str:
+    environment = {**os.environ, "LC_ALL": "C"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=10, check=False).stdout

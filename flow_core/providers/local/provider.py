@@ -1,0 +1,89 @@
+"""The local provider: this machine behind the contract."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import signal
+import sys
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from flow_core.config import Context, state_dir
+from flow_core.errors import Unsupported
+from flow_core.providers.base import PollIntervals
+from flow_core.providers.local.instances import LocalInstances
+from flow_core.providers.local.layout import Layout
+from flow_core.providers.local.logs import LocalLogs
+from flow_core.providers.local.machine import machine_id
+from flow_core.providers.local.offload import offload
+from flow_core.providers.local.processes import grace_s
+from flow_core.providers.local.records import write_json
+from flow_core.providers.local.shells import LocalShells
+from flow_core.providers.local.tasks import TaskShelf
+from flow_core.providers.local.volumes import LocalVolumes, VolumeShelf
+
+if TYPE_CHECKING:
+    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task import TaskRecord, TaskStatus
+
+
+class LocalProvider:
+    """Tasks are processes here. Settings: `region` (a name for this machine), `gpus` (pretend ones)."""
+
+    def __init__(self, context: Context) -> None:
+        if sys.platform not in ("linux", "darwin"):
+            raise Unsupported("local tasks need Linux or macOS; add a context for a machine that runs one of them")
+        self.poll = PollIntervals(busy_s=1.0, idle_s=2.0)
+        region = str(context.settings.get("region") or platform.node() or "this machine")
+        self._gpus = context.settings.get("gpus")
+        layout = Layout(state_dir().absolute() / "local" / machine_id(), context.name)
+        self._tasks = TaskShelf(layout, region)
+        self._volumes = VolumeShelf(layout, region, self._tasks)
+        self.logs = LocalLogs(context.name, self._tasks)
+        self.instances = LocalInstances(layout, region, self._gpus)
+        self.volumes = LocalVolumes(self._volumes)
+        self.shells = LocalShells(self._tasks)
+
+    async def submit(self, config: TaskConfig) -> TaskRecord:
+        from flow_core.providers.local.submit import Submission  # deferred: it is not needed to look at tasks
+
+        task_id = await offload(Submission(config, self._volumes, self._gpus).run)
+        return await self.get_task(task_id)
+
+    async def list_tasks(
+        self, statuses: Collection[TaskStatus] | None = None, limit: int | None = None
+    ) -> tuple[TaskRecord, ...]:
+        records = (one.record for one in await offload(self._tasks.all))
+        wanted = tuple(record for record in records if statuses is None or record.status in statuses)
+        return wanted if limit is None else wanted[:limit]
+
+    async def get_task(self, task_id: str) -> TaskRecord:
+        return (await offload(self._tasks.get, task_id)).record
+
+    async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
+        await offload(self._cancel, task_id, force)
+
+    def describe_submit(self, config: TaskConfig) -> str:
+        from flow_core.providers.local.submit import argv_of
+
+        return shlex.join(argv_of(config))
+
+    def describe_cancel(self, task: TaskRecord) -> str:
+        pid = task.provider_metadata.get("pid")
+        if pid is None:
+            return f"take {task.task_id} out of the queue"
+        return f"SIGTERM to process group of pid {pid}, SIGKILL after {grace_s():g} s"
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def _cancel(self, task_id: str, force: bool) -> None:
+        standing = self._tasks.get(task_id)
+        if standing.record.is_terminal:
+            return
+        folder = self._tasks.folder(task_id)
+        if force or not folder.cancel.exists():
+            write_json(folder.cancel, {"force": force})
+        if standing.state is not None and standing.state.supervisor is not None:
+            standing.state.supervisor.send(signal.SIGTERM)

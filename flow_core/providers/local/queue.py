@@ -1,0 +1,178 @@
+"""The order of submissions, and the line of those who wait for GPUs. Standard library only.
+
+There is no scheduler: each waiting supervisor looks whether its turn has come, woken by a bell (a FIFO
+beside its ticket) that everybody rings who leaves the line or ends.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flow_core.providers.local import leases
+from flow_core.providers.local.layout import TaskFolder
+from flow_core.providers.local.processes import Identity
+from flow_core.providers.local.records import MalformedRecord, State, locked, read_json, write_json
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A place in the line."""
+
+    path: Path
+    seq: int
+    task: TaskFolder
+    count: int
+    candidates: tuple[str, ...]
+    submitter: Identity | None
+
+    @property
+    def bell(self) -> Path:
+        return self.path.with_suffix(".bell")
+
+    @property
+    def is_live(self) -> bool:
+        """False when nobody is left who could use it."""
+        try:
+            state = State.read(self.task.state)
+        except MalformedRecord:
+            return False
+        if state is None:
+            return self.submitter is not None and self.submitter.is_alive
+        return state.status == "pending" and state.supervisor is not None and state.supervisor.is_alive
+
+    def drop(self) -> None:
+        """Leaves the line. Twice is safe."""
+        self.path.unlink(missing_ok=True)
+        self.bell.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a submission got: its number on this machine, and a time that never goes back."""
+
+    seq: int
+    created_at: float
+
+
+@contextmanager
+def queue_lock(root: Path) -> Iterator[None]:
+    with locked(root / "queue" / ".lock"):
+        yield
+
+
+def next_place(root: Path) -> Place:
+    """Call it under the queue's lock."""
+    counter = root / "queue" / "counter.json"
+    try:
+        last = read_json(counter) or {}
+        seq, created_at = int(last.get("seq", 0)), float(last.get("created_at", 0.0))
+    except (MalformedRecord, TypeError, ValueError):
+        seq, created_at = _recount(root)
+    place = Place(seq + 1, max(time.time(), created_at + 1e-6))
+    write_json(counter, {"seq": place.seq, "created_at": place.created_at})
+    return place
+
+
+def issue(root: Path, place: Place, task: TaskFolder, wanted: dict[str, Any]) -> Ticket:
+    """Takes a place in the line. Call it under the queue's lock."""
+    path = root / "queue" / f"{place.seq:012d}.json"
+    submitter = Identity.mine()
+    data = {
+        "seq": place.seq,
+        "task": str(task.path.relative_to(root)),
+        "count": wanted["count"],
+        "candidates": wanted["candidates"],
+        "submitter": {"pid": submitter.pid, "start": submitter.start, "boot": submitter.boot},
+    }
+    write_json(path, data)
+    return Ticket(path, place.seq, task, wanted["count"], tuple(wanted["candidates"]), submitter)
+
+
+def ticket_of(task: TaskFolder, seq: int) -> Ticket | None:
+    return _read(task.root, task.root / "queue" / f"{seq:012d}.json")
+
+
+def try_start(ticket: Ticket) -> leases.GpuLocks | str:
+    """The GPUs if it is this ticket's turn and they are free; else why not, in words."""
+    with queue_lock(ticket.task.root):
+        ahead = _ahead_of(ticket)
+        if ahead:
+            return f"waiting for {ticket.count} x GPU: {ahead} task{'s' if ahead > 1 else ''} ahead in the queue"
+        locks = leases.take(ticket.task, ticket.candidates, ticket.count)
+        if locks is not None:
+            ticket.drop()
+            return locks
+        free = len(ticket.candidates) - len(leases.held_by(ticket.task.root, ticket.candidates))
+        return f"waiting for {ticket.count} x GPU: {free} of {len(ticket.candidates)} free"
+
+
+def open_bell(ticket: Ticket) -> int | None:
+    """A descriptor that becomes readable when something changed; None where the file system has no FIFOs."""
+    try:
+        if not ticket.bell.exists():
+            os.mkfifo(ticket.bell, 0o600)
+        # For reading and writing, so that it never reads as ended when the last ringer leaves.
+        return os.open(ticket.bell, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+def ring(root: Path) -> None:
+    """Wakes everybody in the line."""
+    for bell in (root / "queue").glob("*.bell"):
+        try:
+            fd = os.open(bell, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            continue  # nobody listens
+        try:
+            os.write(fd, b"!")
+        except BlockingIOError:
+            pass  # it has rung often enough
+        finally:
+            os.close(fd)
+
+
+def _ahead_of(ticket: Ticket) -> int:
+    """How many live tickets before this one want a GPU that this one could use. Dead ones are removed."""
+    ahead = 0
+    for path in sorted((ticket.task.root / "queue").glob("*.json")):
+        if path.name >= ticket.path.name:
+            break  # numbers come first in the alphabet, and so before the counter
+        other = _read(ticket.task.root, path)
+        if other is None or not other.is_live:
+            path.unlink(missing_ok=True)
+            path.with_suffix(".bell").unlink(missing_ok=True)
+        elif set(other.candidates) & set(ticket.candidates):
+            ahead += 1
+    return ahead
+
+
+def _read(root: Path, path: Path) -> Ticket | None:
+    try:
+        data = read_json(path)
+        if data is None:
+            return None
+        task = TaskFolder(root / data["task"])
+        candidates = tuple(str(gpu_id) for gpu_id in data["candidates"])
+        submitter = Identity.parse(data["submitter"])
+        return Ticket(path, int(data["seq"]), task, int(data["count"]), candidates, submitter)
+    except (MalformedRecord, KeyError, TypeError, ValueError):
+        return None
+
+
+def _recount(root: Path) -> tuple[int, float]:
+    """The highest number and time of all tasks, for when the counter is broken."""
+    seq, created_at = 0, 0.0
+    for spec in root.glob("contexts/*/tasks/*/spec.json"):
+        try:
+            data = read_json(spec) or {}
+            seq, created_at = max(seq, int(data["seq"])), max(created_at, float(data["created_at"]))
+        except (MalformedRecord, KeyError, TypeError, ValueError):
+            continue
+    return seq, created_at

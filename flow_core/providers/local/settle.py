@@ -1,0 +1,63 @@
+"""The end of a task whose supervisor is gone: what is left is ended, then the record says so."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from flow_core.providers.local import queue
+from flow_core.providers.local.layout import TaskFolder
+from flow_core.providers.local.processes import Identity, Tree, end_tree, grace_s
+from flow_core.providers.local.records import MalformedRecord, State, read_json, try_lock
+
+
+def is_abandoned(spec: dict[str, Any], state: State | None) -> bool:
+    """True when nobody is left who would write the record."""
+    if state is not None and state.is_final:
+        return False
+    keeper = state.supervisor if state is not None else Identity.parse(spec.get("submitter"))
+    return keeper is None or not keeper.is_alive
+
+
+def tree_of(spec: dict[str, Any], state: State | None) -> Tree:
+    return Tree(str(spec["mark"]), None if state is None else state.child)
+
+
+def settle(task: TaskFolder) -> None:
+    """Ends what is left, which may take the whole grace, then writes the last record.
+
+    Does nothing when the supervisor lives or another is at it. Twice is safe.
+    """
+    lock = try_lock(task.alive_lock)
+    if lock is None:
+        return
+    try:
+        spec, state = read_json(task.spec), State.read(task.state)
+        if spec is None or not is_abandoned(spec, state):
+            return
+        end_tree(tree_of(spec, state).members, grace_s())
+        _write_end(task, spec, state or State())
+    except (MalformedRecord, KeyError, TypeError, ValueError):
+        return
+    finally:
+        os.close(lock)
+
+
+def _write_end(task: TaskFolder, spec: dict[str, Any], state: State) -> None:
+    state.status = "cancelled" if task.cancel.exists() else "failed"
+    state.message = _reason(state)
+    started_at = state.started_at or float(spec["created_at"])
+    state.completed_at = max(time.time(), started_at)
+    state.write(task.state)
+    if (ticket := queue.ticket_of(task, int(spec["seq"]))) is not None:
+        ticket.drop()
+    queue.ring(task.root)
+
+
+def _reason(state: State) -> str:
+    if state.supervisor is None:
+        return "lost: it was never started, its submitter ended first"
+    if not state.supervisor.is_of_this_boot:
+        return "lost: the machine was restarted"
+    return "lost: its supervisor was killed"

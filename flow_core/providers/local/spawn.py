@@ -1,0 +1,91 @@
+"""Starting supervisors, and those who clean up after a lost one."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import flow_core
+from flow_core.errors import ConfigError, ProviderError, Unreachable, Unsupported
+from flow_core.providers.local.layout import TaskFolder
+
+_DEADLINE_S = 10.0
+_ROOT = str(Path(flow_core.__file__).parent.parent)
+_CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.providers.local.supervisor import main; main()"
+_OURS = ("TEXTUAL", "FLOW_TASK_", "FLOW_VOLUME_")
+_TERMINAL = frozenset({"COLUMNS", "LINES"})
+
+
+def start_supervisor(task: TaskFolder, mark: str) -> None:
+    """Returns once the supervisor has taken the task over. Raises Unsupported, ProviderError, Unreachable."""
+    env = {**task_environment(), "FLOW_TASK_MARK": mark}
+    with open(task.path / "supervisor.err", "ab", opener=_private) as complaints:
+        process = subprocess.Popen(
+            _command("run", task),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env=env,
+            cwd=task.path,
+            start_new_session=True,
+        )
+    with process:
+        answer = _read_answer(process)
+    verdict, _, said = answer.partition(" ")
+    if verdict == "unsupported":
+        raise Unsupported(said)
+    if verdict != "ok":
+        raise ProviderError(f"the task's supervisor did not start: {said or 'it ended at once'}")
+
+
+def start_undertaker(task: TaskFolder) -> None:
+    """Ends what is left of a task whose supervisor is gone, in a process of its own."""
+    with subprocess.Popen(
+        _command("settle", task),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=task_environment(),
+        cwd=task.path,
+        start_new_session=True,
+    ):
+        pass  # it leaves its first process at once; nothing stays to be waited for
+
+
+def task_environment() -> dict[str, str]:
+    """Our environment, without what belongs to this terminal or to a task that we run inside of."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_OURS) and name not in _TERMINAL}
+
+
+def python() -> str:
+    if not sys.executable:
+        raise ConfigError("this Python does not know its own path, so no task can be started")
+    return sys.executable
+
+
+def _command(job: str, task: TaskFolder) -> list[str]:
+    return [python(), "-I", "-S", "-c", _CODE, _ROOT, job, str(task.path)]
+
+
+def _read_answer(process: subprocess.Popen[bytes]) -> str:
+    stream = process.stdout
+    if stream is None:
+        return ""
+    deadline, answer = time.monotonic() + _DEADLINE_S, b""
+    while not answer.endswith(b"\n"):
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([stream], [], [], left)[0]:
+            raise Unreachable(f"the task's supervisor did not answer within {_DEADLINE_S:g} s")
+        piece = os.read(stream.fileno(), 4096)
+        if not piece:
+            break
+        answer += piece
+    return answer.decode(errors="replace").strip()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,194 @@
+"""Turning a TaskConfig into a task folder with a supervisor, or into a refusal that leaves nothing behind."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import secrets
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flow_core.errors import ConfigError, NotFound, Unreachable, Unsupported
+from flow_core.gpu import GpuRequest, parse_gpu
+from flow_core.providers.local import queue
+from flow_core.providers.local.gpus import choose, gpus_here
+from flow_core.providers.local.layout import TaskFolder
+from flow_core.providers.local.machine import new_id
+from flow_core.providers.local.processes import Identity
+from flow_core.providers.local.records import sync_folder, write_json
+from flow_core.providers.local.spawn import start_supervisor
+from flow_core.providers.local.volumes import VolumeShelf
+
+if TYPE_CHECKING:
+    from flow_core.models.spec import MountSpec, TaskConfig, VolumeSpec
+
+_HAS_SUFFIX = re.compile(r".*-[0-9a-f]{6}")
+
+
+class Submission:
+    """One submit, from checks that change nothing to the running supervisor. Blocking."""
+
+    def __init__(self, config: TaskConfig, shelf: VolumeShelf, gpu_setting: Any) -> None:
+        self._config = config
+        self._shelf = shelf
+        self._gpu_setting = gpu_setting
+        self._made_volumes: list[str] = []
+
+    def run(self) -> str:
+        """The new task's id. Raises ConfigError, Unsupported, CapacityError, NotFound, Conflict, Unreachable."""
+        if self._config.num_instances > 1:
+            raise Unsupported("num_instances: this machine is one instance; choose a context with more of them")
+        spec = self._plan()
+        binds = [_bind(mount) for mount in self._config.data_mounts if not _volume_name(mount)]
+        self._shelf.layout.make()
+        task = self._shelf.layout.task(new_id("task"))
+        with self._shelf.lock():
+            try:
+                self._write(task, spec, binds)
+                start_supervisor(task, spec["mark"])
+            except Unreachable:
+                write_json(task.cancel, {"force": True})  # should it come to life after all
+                raise
+            except BaseException:
+                self._undo(task, spec)
+                raise
+        return task.task_id
+
+    def _plan(self) -> dict[str, Any]:
+        config = self._config
+        submitter = Identity.mine()
+        return {
+            "name": task_name(config),
+            "argv": argv_of(config),
+            "command_line": config.command_line,
+            "env": dict(config.env),
+            "working_dir": _working_dir(config.working_dir),
+            "max_run_time_hours": config.max_run_time_hours,
+            "gpus": self._gpus(),
+            "mark": secrets.token_hex(16),
+            "owner": _owner(),
+            "submitter": asdict(submitter),
+            "config": config.model_dump(mode="json"),
+        }
+
+    def _gpus(self) -> dict[str, Any]:
+        request = parse_gpu(self._config.instance_type or "cpu")
+        here = gpus_here(self._gpu_setting)
+        if not request.needs_gpu:
+            if self._config.min_gpu_memory_gb is None or self._config.instance_type is not None:
+                return {"wanted": str(request), "count": 0, "visible": {}, "hide": any(gpu.is_real for gpu in here)}
+            request = GpuRequest()
+        fitting = choose(here, request, self._config.min_gpu_memory_gb)
+        return {
+            "wanted": f"{request.count}x{request.model or fitting[0].short_model}",
+            "type": request.model or fitting[0].short_model,
+            "count": request.count,
+            "candidates": [gpu.gpu_id for gpu in fitting],
+            "visible": {gpu.gpu_id: gpu.visible for gpu in fitting},
+            "hide": False,
+        }
+
+    def _write(self, task: TaskFolder, spec: dict[str, Any], binds: list[dict[str, Any]]) -> None:
+        mounts = [*self._volumes(), *binds]
+        unfinished = task.path.with_name(f".new-{task.task_id}")
+        unfinished.mkdir(mode=0o700)
+        if mounts:
+            write_json(unfinished / "mounts.json", {"mounts": mounts})
+        root = self._shelf.layout.root
+        with queue.queue_lock(root):
+            place = queue.next_place(root)
+            spec |= {"seq": place.seq, "created_at": place.created_at}
+            if spec["gpus"]["count"]:
+                queue.issue(root, place, task, spec["gpus"])
+        write_json(unfinished / "spec.json", spec)
+        unfinished.rename(task.path)
+        sync_folder(task.path.parent)
+
+    def _volumes(self) -> list[dict[str, Any]]:
+        """The volumes asked for: first all refusals, then those that are made anew."""
+        named = [(_volume_name(mount), mount.target) for mount in self._config.data_mounts]
+        wanted: list[tuple[VolumeSpec | None, Any, str]] = [
+            (None, self._found(name), target) for name, target in named if name
+        ]
+        wanted += [(spec, self._found_or_missing(spec), spec.target) for spec in self._config.volumes]
+        mounts: list[dict[str, Any]] = []
+        for spec, volume, target in wanted:
+            if volume is None and spec is not None:
+                volume = self._shelf.make(spec.size_gb, spec.name, spec.interface, None)
+                self._made_volumes.append(volume.volume_id)
+            if volume is not None:
+                mounts.append(self._shelf.mount(volume, target))
+        return mounts
+
+    def _found(self, wanted: str) -> Any:
+        volume = self._shelf.find(wanted)
+        self._shelf.refuse_if_held(volume)
+        return volume
+
+    def _found_or_missing(self, spec: VolumeSpec) -> Any:
+        wanted = spec.volume_id or spec.name or ""
+        try:
+            return self._found(wanted)
+        except NotFound:
+            if spec.create_if_missing and spec.volume_id is None:
+                return None
+            raise
+
+    def _undo(self, task: TaskFolder, spec: dict[str, Any]) -> None:
+        if "seq" in spec and (ticket := queue.ticket_of(task, spec["seq"])) is not None:
+            ticket.drop()
+        shutil.rmtree(task.path, ignore_errors=True)
+        shutil.rmtree(task.path.with_name(f".new-{task.task_id}"), ignore_errors=True)
+        for volume_id in self._made_volumes:
+            shutil.rmtree(self._shelf.layout.volumes / volume_id, ignore_errors=True)
+
+
+def task_name(config: TaskConfig) -> str:
+    """The name, made unique where asked for."""
+    if not config.unique_name or _HAS_SUFFIX.fullmatch(config.name):
+        return config.name
+    return f"{config.name[:121]}-{secrets.token_hex(3)}"
+
+
+def argv_of(config: TaskConfig) -> list[str]:
+    """What is executed: the list as it is, a line through the shell."""
+    if not isinstance(config.command, str):
+        return list(config.command)
+    shell = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
+    return [shell, "-c", config.command]
+
+
+def _working_dir(wanted: str | None) -> str:
+    path = Path(wanted).expanduser() if wanted else Path.cwd()
+    if not path.is_dir():
+        raise ConfigError(f"working_dir: {str(path)!r} is no folder on this machine", field="working_dir")
+    return str(path.absolute())
+
+
+def _volume_name(mount: MountSpec) -> str:
+    """The volume a data mount means, or "" when it means something else."""
+    if mount.source.startswith("volume://"):
+        return mount.source.removeprefix("volume://")
+    return mount.source if mount.mount_type == "volume" else ""
+
+
+def _bind(mount: MountSpec) -> dict[str, Any]:
+    if "://" in mount.source or mount.mount_type == "s3fs":
+        raise Unsupported(
+            f"data_mounts: {mount.source!r} can't be mounted by the local provider; copy it in the command"
+        )
+    source = Path(mount.source).expanduser().absolute()
+    if not source.exists():
+        raise ConfigError(f"data_mounts: {str(source)!r} does not exist on this machine", field="data_mounts")
+    read_only = mount.options.get("read_only", True) is not False
+    return {"source": str(source), "target": mount.target, "read_only": read_only}
+
+
+def _owner() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

@@ -1,0 +1,200 @@
+"""The tasks of one context as they are now, read from their folders; nothing unchanged is read twice."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flow_core.errors import NotFound
+from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
+from flow_core.providers.local.layout import Layout, TaskFolder, is_task_id
+from flow_core.providers.local.processes import Identity
+from flow_core.providers.local.records import MalformedRecord, State, read_json
+from flow_core.providers.local.settle import is_abandoned, settle, tree_of
+from flow_core.providers.local.spawn import start_undertaker
+
+_RETRY_S = 10.0
+_NUMBERS = ("seq", "created_at")
+_TEXTS = ("name", "command_line", "mark", "working_dir")
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was read of a task, and the stamps of the files at that time."""
+
+    spec: dict[str, Any]
+    state: State | None
+    mounts: list[dict[str, Any]]
+    stamp: tuple[tuple[int, int, int] | None, ...]
+    record: TaskRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One task: its record, its place in the order, and what its files say."""
+
+    seq: int
+    record: TaskRecord
+    state: State | None
+    spec: dict[str, Any]
+
+
+class TaskShelf:
+    """Blocking; may be used from several threads."""
+
+    def __init__(self, layout: Layout, region: str) -> None:
+        self._layout = layout
+        self._region = region
+        self._seen: dict[str, _Seen] = {}
+        self._undertaken: dict[str, float] = {}
+        self._lock = threading.RLock()
+
+    def all(self) -> list[Standing]:
+        """Every task, last submitted first."""
+        with self._lock:
+            found = [standing for name in self._names() if (standing := self._look(name)) is not None]
+        return sorted(found, key=lambda standing: standing.seq, reverse=True)
+
+    def get(self, task_id: str) -> Standing:
+        """Raises NotFound."""
+        with self._lock:
+            standing = self._look(task_id) if is_task_id(task_id) else None
+        if standing is None:
+            raise NotFound(f"no task {task_id[:40]!r} in context {self._layout.context!r}")
+        return standing
+
+    def folder(self, task_id: str) -> TaskFolder:
+        """Raises NotFound."""
+        folder = self._layout.task(task_id)
+        if not is_task_id(task_id) or not folder.path.is_dir():
+            raise NotFound(f"no task {task_id[:40]!r} in context {self._layout.context!r}")
+        return folder
+
+    def holders(self, volume_id: str) -> tuple[str, ...]:
+        """The ids of unfinished tasks that hold this volume."""
+        return tuple(
+            one.record.task_id
+            for one in self.all()
+            if not one.record.is_terminal and any(mount.volume_id == volume_id for mount in one.record.volumes)
+        )
+
+    def _names(self) -> Iterator[str]:
+        try:
+            with os.scandir(self._layout.tasks) as entries:
+                yield from (entry.name for entry in entries if is_task_id(entry.name))
+        except FileNotFoundError:
+            return
+
+    def _look(self, task_id: str) -> Standing | None:
+        folder = self._layout.task(task_id)
+        seen = self._seen.get(task_id)
+        stamp = (_stamp(folder.spec), _stamp(folder.state), _stamp(folder.mounts))
+        if seen is None or seen.stamp != stamp:
+            if stamp[0] is None:
+                self._seen.pop(task_id, None)
+                return None
+            try:
+                seen = self._read(folder, stamp)
+            except (MalformedRecord, KeyError, TypeError, ValueError) as error:
+                return self._unreadable(folder, str(error))
+            self._seen[task_id] = seen
+        if is_abandoned(seen.spec, seen.state):
+            return self._abandoned(folder, seen)
+        if seen.record is None:
+            seen.record = self._record(folder, seen)
+        return Standing(int(seen.spec["seq"]), seen.record, seen.state, seen.spec)
+
+    def _read(self, folder: TaskFolder, stamp: tuple[tuple[int, int, int] | None, ...]) -> _Seen:
+        spec = read_json(folder.spec) or {}
+        for name in _NUMBERS:
+            float(spec[name])
+        if not all(isinstance(spec[name], str) for name in _TEXTS) or not isinstance(spec["gpus"], dict):
+            raise MalformedRecord("spec.json does not hold a task")
+        Identity.parse(spec.get("submitter"))
+        mounts = (read_json(folder.mounts) or {}).get("mounts", [])
+        seen = _Seen(spec, State.read(folder.state), mounts, stamp)
+        seen.record = self._record(folder, seen)
+        return seen
+
+    def _abandoned(self, folder: TaskFolder, seen: _Seen) -> Standing | None:
+        """Nobody keeps the record any more: settled here when nothing is left, else by a process that ends it."""
+        leftovers = tree_of(seen.spec, seen.state).members()
+        if leftovers:
+            self._undertake(folder)
+        else:
+            settle(folder)
+            after = State.read(folder.state)
+            if after is not None and after.is_final:
+                return self._look(folder.task_id)
+        message = "its supervisor was killed; what is left of it is being ended"
+        record = self._record(folder, seen, message)
+        return Standing(int(seen.spec["seq"]), record, seen.state, seen.spec)
+
+    def _undertake(self, folder: TaskFolder) -> None:
+        now = time.monotonic()
+        if now - self._undertaken.get(folder.task_id, -_RETRY_S) >= _RETRY_S:
+            self._undertaken[folder.task_id] = now
+            start_undertaker(folder)
+
+    def _record(self, folder: TaskFolder, seen: _Seen, message: str | None = None) -> TaskRecord:
+        spec, state = seen.spec, seen.state or State()
+        mounts = (VolumeMount(m["volume_id"], m["name"], m["target"]) for m in seen.mounts if m.get("volume_id"))
+        gpus = spec["gpus"]
+        return TaskRecord(
+            context=self._layout.context,
+            task_id=folder.task_id,
+            name=spec["name"],
+            status=TaskStatus(state.status),
+            command=spec["command_line"],
+            created_at=_moment(spec["created_at"]),
+            started_at=_moment(state.started_at),
+            completed_at=_moment(state.completed_at),
+            instance_type=str(gpus.get("wanted", "cpu")),
+            gpu_type=gpus.get("type"),
+            gpu_count=int(gpus.get("count", 0)),
+            region=self._region,
+            exit_code=state.exit_code,
+            message=state.message if message is None else message,
+            owner=str(spec.get("owner", "")),
+            attempt=state.attempt,
+            volumes=tuple(mounts),
+            config=spec.get("config", {}),
+            provider_metadata=_metadata(folder, spec, state),
+        )
+
+    def _unreadable(self, folder: TaskFolder, why: str) -> Standing:
+        record = TaskRecord(
+            self._layout.context,
+            folder.task_id,
+            folder.task_id,
+            TaskStatus.FAILED,
+            message=f"its record is broken: {why}",
+        )
+        return Standing(0, record, None, {})
+
+
+def _metadata(folder: TaskFolder, spec: dict[str, Any], state: State) -> dict[str, Any]:
+    return {
+        "folder": str(folder.path),
+        "working_dir": spec["working_dir"],
+        "pid": None if state.child is None else state.child.pid,
+        "gpus": tuple(state.gpus),
+    }
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size

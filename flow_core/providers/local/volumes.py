@@ -1,0 +1,215 @@
+"""Volumes: folders with a record beside them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flow_core.errors import ConfigError, Conflict, NotFound
+from flow_core.models.volume import Volume, VolumeInterface
+from flow_core.providers.local import queue
+from flow_core.providers.local.layout import Layout, is_volume_id
+from flow_core.providers.local.machine import new_id
+from flow_core.providers.local.offload import offload
+from flow_core.providers.local.records import MalformedRecord, locked, read_json, write_json
+from flow_core.providers.local.tasks import Standing, TaskShelf
+
+if TYPE_CHECKING:
+    from flow_core.models.spec import VolumeSpec
+
+_MAX_GB = 16384
+
+
+class VolumeShelf:
+    """The volumes of one context. Blocking. Methods that decide are called under `lock()`."""
+
+    def __init__(self, layout: Layout, region: str, tasks: TaskShelf) -> None:
+        self.layout = layout
+        self._region = region
+        self._tasks = tasks
+
+    def lock(self) -> Any:
+        self.layout.make()
+        return locked(self.layout.volumes_lock)
+
+    def all(self) -> list[Volume]:
+        """Newest first. One that can't be read is left out."""
+        holders = self._holders()
+        found = []
+        for name in _names(self.layout.volumes):
+            try:
+                found.append(self._read(name, holders.get(name, ())))
+            except (MalformedRecord, KeyError, TypeError, ValueError):
+                continue
+        return [volume for _, volume in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+    def find(self, wanted: str) -> Volume:
+        """By id or name. Raises NotFound."""
+        for volume in self.all():
+            if wanted in (volume.volume_id, volume.name):
+                return volume
+        raise NotFound(f"no volume {wanted[:70]!r} in context {self.layout.context!r}")
+
+    def data(self, volume_id: str) -> Path:
+        return self.layout.volumes / volume_id / "data"
+
+    def make(self, size_gb: int, name: str | None, interface: VolumeInterface, region: str | None) -> Volume:
+        """Raises ConfigError, Conflict."""
+        check_new(size_gb, name, interface)
+        name = name or f"volume-{secrets.token_hex(3)}"
+        if any(volume.name == name for volume in self.all()):
+            raise Conflict(f"a volume called {name!r} exists already in context {self.layout.context!r}")
+        with queue.queue_lock(self.layout.root):
+            place = queue.next_place(self.layout.root)
+        volume_id = new_id("vol")
+        record = {"volume_id": volume_id, "name": name, "size_gb": size_gb, "interface": interface}
+        record |= {"region": region or self._region, "created_at": place.created_at, "seq": place.seq}
+        unfinished = self.layout.volumes / f".new-{volume_id}"
+        (unfinished / "data").mkdir(mode=0o700, parents=True)
+        write_json(unfinished / "record.json", record)
+        unfinished.rename(self.layout.volumes / volume_id)
+        return self._read(volume_id, ())[1]
+
+    def remove(self, wanted: str) -> None:
+        """Raises NotFound, Conflict."""
+        with self.lock():
+            volume = self.find(wanted)
+            if volume.attached_to:
+                tasks = ", ".join(volume.attached_to)
+                raise Conflict(f"volume {volume.name!r} is held by {tasks}; cancel it first")
+            doomed = self.layout.volumes / f".deleted-{volume.volume_id}"
+            (self.layout.volumes / volume.volume_id).rename(doomed)
+        shutil.rmtree(doomed)
+
+    def refuse_if_held(self, volume: Volume, by_other_than: str | None = None) -> None:
+        """Raises Conflict when another unfinished task holds this block volume."""
+        others = [task_id for task_id in volume.attached_to if task_id != by_other_than]
+        if volume.interface == "block" and others:
+            raise Conflict(f"volume {volume.name!r} is a block volume and held by {', '.join(others)}")
+
+    def attach(self, wanted: str, task_id: str, mount_path: str | None) -> str:
+        with self.lock():
+            task, volume = self._tasks.get(task_id), self.find(wanted)
+            if task.record.is_terminal:
+                raise Conflict(f"task {task_id} has ended; a volume can only be given to an unfinished one")
+            link = self._tasks.folder(task_id).links / volume.name
+            taken = task.state is not None and task.state.mounts_taken
+            for mount in task.record.volumes:
+                if mount.volume_id == volume.volume_id:
+                    return mount.mount_path
+            self.refuse_if_held(volume, task_id)
+            target = str(link) if taken else _parse({"name": volume.name, "mount_path": mount_path}).target
+            self._add_mount(task, volume, target)
+            if taken:
+                link.parent.mkdir(mode=0o700, exist_ok=True)
+                link.symlink_to(self.data(volume.volume_id))
+            return target
+
+    def _add_mount(self, task: Standing, volume: Volume, target: str) -> None:
+        path = self._tasks.folder(task.record.task_id).mounts
+        mounts = list((read_json(path) or {}).get("mounts", []))
+        for mount in mounts:
+            one, other = mount["target"] + "/", target + "/"
+            if one.startswith(other) or other.startswith(one):
+                raise Conflict(f"task {task.record.task_id} has something mounted at {mount['target']} already")
+        write_json(path, {"mounts": [*mounts, self.mount(volume, target)]})
+
+    def mount(self, volume: Volume, target: str) -> dict[str, Any]:
+        return {
+            "volume_id": volume.volume_id,
+            "name": volume.name,
+            "source": str(self.data(volume.volume_id)),
+            "target": target,
+        }
+
+    def _holders(self) -> dict[str, tuple[str, ...]]:
+        holders: dict[str, tuple[str, ...]] = {}
+        for standing in self._tasks.all():
+            if not standing.record.is_terminal:
+                for mount in standing.record.volumes:
+                    holders[mount.volume_id] = (*holders.get(mount.volume_id, ()), standing.record.task_id)
+        return holders
+
+    def _read(self, volume_id: str, holders: tuple[str, ...]) -> tuple[int, Volume]:
+        data = read_json(self.layout.volumes / volume_id / "record.json")
+        if data is None:
+            raise MalformedRecord("record.json is missing")
+        volume = Volume(
+            context=self.layout.context,
+            volume_id=volume_id,
+            name=str(data["name"]),
+            size_gb=int(data["size_gb"]),
+            interface="file" if data["interface"] == "file" else "block",
+            region=str(data["region"]),
+            attached_to=holders,
+            created_at=datetime.fromtimestamp(float(data["created_at"]), UTC),
+            status="attached" if holders else "available",
+            provider_metadata={"path": str(self.data(volume_id))},
+        )
+        return int(data["seq"]), volume
+
+
+class LocalVolumes:
+    """The shelf, off the event loop."""
+
+    def __init__(self, shelf: VolumeShelf) -> None:
+        self._shelf = shelf
+
+    async def create(self, size_gb: int, name: str | None, interface: VolumeInterface, region: str | None) -> Volume:
+        return await offload(self._create, size_gb, name, interface, region)
+
+    def _create(self, size_gb: int, name: str | None, interface: VolumeInterface, region: str | None) -> Volume:
+        with self._shelf.lock():
+            return self._shelf.make(size_gb, name, interface, region)
+
+    async def delete(self, volume_id: str) -> None:
+        await offload(self._shelf.remove, volume_id)
+
+    async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
+        return await offload(self._shelf.attach, volume_id, task_id, mount_path)
+
+    def describe_create(self, size_gb: int, name: str | None, interface: VolumeInterface) -> str:
+        folder = shlex.quote(str(self._shelf.layout.volumes))
+        return f"mkdir {folder}/vol_<new id>/data  ({name or 'unnamed'}, {interface})"
+
+    def describe_delete(self, volume: Volume) -> str:
+        return f"rm -r {shlex.quote(str(self._shelf.layout.volumes / volume.volume_id))}"
+
+    def describe_attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
+        where = mount_path or "its default path"
+        return (
+            f"mount --bind {shlex.quote(str(self._shelf.data(volume_id)))} at {where} of {task_id} when it starts;"
+            " a link in its folder when it runs already"
+        )
+
+    async def list(self) -> tuple[Volume, ...]:
+        return tuple(await offload(self._shelf.all))
+
+
+def check_new(size_gb: object, name: str | None, interface: object) -> None:
+    """Raises ConfigError for what no volume can be."""
+    if isinstance(size_gb, bool) or not isinstance(size_gb, int) or not 1 <= size_gb <= _MAX_GB:
+        raise ConfigError(f"size_gb: must be a whole number from 1 to {_MAX_GB}", field="size_gb")
+    if interface not in ("block", "file"):
+        raise ConfigError("interface: must be block or file", field="interface")
+    if name is not None:
+        _parse({"name": name})
+
+
+def _parse(fields: dict[str, Any]) -> VolumeSpec:
+    """Raises ConfigError."""
+    from flow_core.models.spec import VolumeSpec  # deferred: listing must not pay for pydantic
+
+    return VolumeSpec.parse(fields)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [name for name in os.listdir(folder) if is_volume_id(name)]
+    except FileNotFoundError:
+        return []
