@@ -19,6 +19,7 @@ from textual.widgets.option_list import Option
 
 from flow_core.logs.sanitize import visible
 from flow_tui.screens.dialog import shown
+from flow_tui.widgets.raw_keys import raw_sequence
 
 
 class Entry(Protocol):
@@ -26,6 +27,11 @@ class Entry(Protocol):
 
     @property
     def entered(self) -> str: ...
+
+
+def is_alt_enter(event: events.Key) -> bool:
+    """Also where the terminal has no name for it and Textual's parser says enter."""
+    return event.key == "alt+enter" or raw_sequence(event) in ("\x1b\r", "\x1b\n")
 
 
 class Line(Input):
@@ -68,6 +74,10 @@ class Lines(TextArea):
         line.plain = "\t".join(visible(part) for part in line.plain.split("\t"))
         return line
 
+    def on_key(self, event: events.Key) -> None:
+        if is_alt_enter(event):
+            event.prevent_default()  # no new line; the form sends
+
 
 class Choice(Widget, can_focus=True):
     """One of a few words; arrows and space go round."""
@@ -107,7 +117,7 @@ class Choice(Widget, can_focus=True):
         self.action_turn(1)
 
     def on_key(self, event: events.Key) -> None:
-        if event.key == "enter":
+        if event.key == "enter" and not is_alt_enter(event):
             event.stop()
             self.screen.focus_next()
 

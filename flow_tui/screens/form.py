@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.reactive import var
@@ -16,7 +16,7 @@ from textual.widgets import Button, Static
 
 from flow_core.errors import ConfigError, FlowError
 from flow_tui.screens.dialog import Dialog, shown
-from flow_tui.screens.field import Field
+from flow_tui.screens.field import Field, is_alt_enter
 
 Answer = TypeVar("Answer")
 _ANSWER_S = 120.0  # providers have deadlines of their own; this one is for those that break it
@@ -47,7 +47,7 @@ class Form(Dialog[Answer | None]):
     problem: var[Problem | None] = var[Problem | None](None)
 
     def __init__(self, heading: str) -> None:
-        super().__init__(heading, (("ctrl+s", self.SEND.lower()), ("tab", "next"), ("esc", "close")))
+        super().__init__(heading, (("ctrl+s", self.SEND.lower()), ("esc", "close"), ("tab", "next")))
         self.draft: Mapping[str, str] = {}
 
     def fields(self) -> Iterable[Field]:
@@ -79,6 +79,11 @@ class Form(Dialog[Answer | None]):
             self.problem = None
             self.busy = True
             self._send(self.entered)
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key != "alt+enter" and is_alt_enter(event):  # the plain name is bound
+            event.stop()
+            self.action_send()
 
     @on(Button.Pressed, ".-close")
     def action_close(self) -> None:

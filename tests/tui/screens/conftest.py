@@ -1,0 +1,107 @@
+"""A bare app that asks one question and keeps the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.app import App
+from textual.pilot import Pilot
+from textual.screen import ModalScreen
+
+import flow_tui
+from flow_tui.themes import load_themes, variable_defaults
+from flow_tui.widgets.raw_keys import keep_raw_keys
+
+_PATIENCE_S = 5.0
+STYLES = Path(flow_tui.__file__).parent / "dialogs.tcss"
+
+
+class Asked(App[None]):
+    """What lies under the question; `answers` has one entry once it was answered."""
+
+    CSS_PATH = [STYLES]
+    BINDINGS = [("y", "below", "Below"), ("ctrl+d", "below", "Below"), ("enter", "below", "Below")]
+
+    def __init__(self, question: ModalScreen[Any]) -> None:
+        super().__init__()
+        self.question = question
+        self.answers: list[Any] = []
+        self.pressed_below = 0
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return variable_defaults()
+
+    def on_mount(self) -> None:
+        keep_raw_keys()
+        for theme in load_themes()[0]:
+            self.register_theme(theme)
+        self.theme = "flow-dark"
+        self.push_screen(self.question, self.answers.append)
+
+    def action_below(self) -> None:
+        self.pressed_below += 1
+
+
+class Question:
+    """The app under test, its keys, and what stands on its screen."""
+
+    def __init__(self, app: Asked, pilot: Pilot[None]) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    @property
+    def answers(self) -> list[Any]:
+        return self.app.answers
+
+    @property
+    def rows(self) -> list[str]:
+        """The screen as text, row by row."""
+        strips = self.app.screen._compositor.render_strips(self.app.size)
+        return [strip.text.rstrip() for strip in strips]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.rows)
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def type(self, text: str) -> None:
+        names = {"\n": "enter", " ": "space"}
+        await self.press(*(names.get(char, char) for char in text))
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Waits until it holds, and then for the picture of it."""
+        async with asyncio.timeout(_PATIENCE_S):
+            while not condition():
+                await self.pilot.pause(0.01)
+        await self.pilot.pause()
+
+    async def shows(self, text: str) -> None:
+        try:
+            await self.until(lambda: text in self.text)
+        except TimeoutError:
+            pytest.fail(f"{text!r} never came into view:\n{self.text}")
+
+
+Ask = Callable[..., AbstractAsyncContextManager[Question]]
+
+
+@pytest.fixture
+def ask() -> Ask:
+    """Opens a question on a screen of `size`."""
+
+    @asynccontextmanager
+    async def open_question(question: ModalScreen[Any], size: tuple[int, int] = (80, 24)) -> AsyncIterator[Question]:
+        app = Asked(question)
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            yield Question(app, pilot)
+
+    return open_question

@@ -1,0 +1,218 @@
+"""What there is to read: the facts of a task, and the action log."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from flow_core.changes import Action
+from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
+from flow_tui.screens.action_log import ActionLogScreen
+from flow_tui.screens.detail import TaskDetail
+from flow_tui.screens.task_facts import facts_of
+
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+PENDING = TaskRecord("local", "task_1", "llama", TaskStatus.PENDING, command="python train.py", created_at=START)
+RUNNING = replace(PENDING, status=TaskStatus.RUNNING, started_at=START + timedelta(minutes=3))
+KILLED = replace(
+    RUNNING,
+    status=TaskStatus.FAILED,
+    completed_at=START + timedelta(minutes=65),
+    exit_code=137,
+    message="out of memory",
+)
+
+
+@pytest.fixture
+def _in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    before = os.environ.get("TZ")
+    monkeypatch.setenv("TZ", "JST-9")
+    time.tzset()
+    yield
+    monkeypatch.setenv("TZ", before) if before is not None else monkeypatch.delenv("TZ")
+    time.tzset()
+
+
+def facts(task: TaskRecord, minutes: float = 5) -> dict[str, str]:
+    return {row.label: row.value for row in facts_of(task, START + timedelta(minutes=minutes))}
+
+
+@pytest.mark.usefixtures("_in_tokyo")
+def test_times_are_in_the_zone_of_whoever_reads() -> None:
+    known = facts(KILLED)
+    assert known["submitted"] == "2026-03-01 21:00:00 JST"
+    assert known["ended"] == "2026-03-01 22:05:00 JST"
+
+
+def test_durations_run_until_the_task_has_ended() -> None:
+    assert facts(PENDING, minutes=2)["waiting"] == "2m00s"
+    assert (facts(RUNNING, minutes=5)["waited"], facts(RUNNING, minutes=5)["running"]) == ("3m00s", "2m00s")
+    assert facts(KILLED, minutes=500)["ran"] == "1h02m"
+
+
+def test_a_signal_is_named() -> None:
+    assert facts(KILLED)["exit code"] == "137 (SIGKILL)"
+    assert facts(replace(KILLED, exit_code=3))["exit code"] == "3"
+    assert facts(replace(KILLED, exit_code=255))["exit code"] == "255"
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    known = facts(PENDING)
+    assert {"started", "ended", "exit code", "message", "owner", "region", "max run"} & known.keys() == set()
+
+
+def test_secrets_of_the_environment_are_hidden_and_the_rest_is_shown() -> None:
+    env = {
+        "EPOCHS": "3",
+        "EMPTY": "",
+        "WANDB_API_KEY": "a, b c",
+        "hf_token": "abc",
+        "DB_PASSWORD": "hunter2",
+        "MY_CREDENTIALS": "x",
+        "DATABASE_URL": "postgres://ann:hunter2@db/x",
+        "OTHER": "ghp_abcdefghijklmnop1234",
+    }
+    known = facts(replace(PENDING, config={"env": env}))
+    assert (known["EPOCHS"], known["EMPTY"]) == ("3", "(empty)")
+    assert [known[name] for name in list(env)[2:6]] == ["[hidden]"] * 4
+    assert known["DATABASE_URL"] == "postgres://[hidden]@db/x"
+    assert known["OTHER"] == "[hidden]"
+
+
+def test_everything_asked_for_is_there_and_secrets_of_the_provider_are_not() -> None:
+    config = {"working_dir": "/w", "max_run_time_hours": 1.5, "priority": "high", "data_mounts": [], "env": {}}
+    metadata = {"bid": {"limit": 2}, "api_token": "abc", "empty": None}
+    known = facts(
+        replace(
+            RUNNING,
+            config=config,
+            provider_metadata=metadata,
+            gpu_count=4,
+            gpu_type="a100",
+            num_instances=2,
+            volumes=(VolumeMount("vol_1", "data", "/data"),),
+        )
+    )
+    assert known["directory"] == "/w"
+    assert known["max run"] == "1h30m"
+    assert known["priority"] == "high"
+    assert known["GPUs"] == "4xA100"
+    assert known["instances"] == "2"
+    assert known["data"] == "/data"
+    assert known["bid"] == '{"limit": 2}'
+    assert known["api_token"] == "[hidden]"
+    assert "empty" not in known
+    assert "data_mounts" not in known
+
+
+def test_nothing_is_billed_only_where_no_price_is_known() -> None:
+    assert facts(RUNNING)["price"] == "nothing is billed here"
+    paid = facts(replace(RUNNING, price_usd_per_hour=Decimal("9.84"), cost_usd=Decimal("41.2")))
+    assert (paid["price"], paid["so far"]) == ("$9.84 an hour", "$41.20")
+
+
+def test_an_endless_command_is_cut_with_a_word_about_it() -> None:
+    shown = facts(replace(PENDING, command="x" * 50_000))["command"]
+    assert shown.endswith("… and 30,000 more characters")
+    assert len(shown) < 21_000
+
+
+async def test_foreign_text_is_shown_as_it_is(ask: Any) -> None:
+    nasty = "[red]x[/\x1b[2J\x07"
+    task = replace(PENDING, name=nasty, command=f"{nasty}\n{nasty}", message=nasty, config={"env": {"A": nasty}})
+    async with ask(TaskDetail(task), size=(120, 36)) as question:
+        assert question.text.count("[red]x[/␛[2J␇") == 6
+        assert "\x1b" not in question.text
+
+
+@pytest.mark.parametrize("key", ["escape", "q", "d"])
+async def test_it_closes(ask: Any, key: str) -> None:
+    async with ask(TaskDetail(PENDING)) as question:
+        await question.press(key)
+        assert question.answers == [None]
+
+
+async def test_news_of_the_task_is_shown_and_the_place_is_kept(ask: Any) -> None:
+    detail = TaskDetail(replace(RUNNING, command="\n".join(f"line {n}" for n in range(40))))
+    async with ask(detail, size=(60, 15)) as question:
+        await question.press(*"jjjj")
+        place = detail.scrolled.scroll_offset
+        assert place.y == 4
+        detail.update(replace(detail._record, message="step 7"))
+        await question.until(lambda: any(row.value == "step 7" for row in detail.rows))
+        assert detail.scrolled.scroll_offset == place
+        detail.update(replace(KILLED, command=detail._record.command))
+        await question.press("g")
+        await question.shows("137 (SIGKILL)")
+        assert "✖ failed" in question.text
+
+
+async def test_news_of_another_task_is_not_shown(ask: Any) -> None:
+    detail = TaskDetail(RUNNING)
+    async with ask(detail) as question:
+        detail.update(replace(KILLED, task_id="task_2"))
+        await question.pilot.pause()
+        assert "● running" in question.text
+
+
+async def test_a_running_task_grows_older_while_it_is_looked_at(ask: Any) -> None:
+    detail = TaskDetail(replace(RUNNING, started_at=datetime.now(UTC)))
+    async with ask(detail, size=(120, 36)) as question:
+        await question.shows("running       1s")
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 15)])
+async def test_the_end_can_be_reached_and_the_keys_stay_in_view(ask: Any, size: tuple[int, int]) -> None:
+    task = replace(RUNNING, command="\n".join(f"line {n}" for n in range(100)))
+    async with ask(TaskDetail(task), size=size) as question:
+        assert "esc d close" in question.text
+        await question.press("pagedown")
+        assert question.app.screen.scrolled.scroll_y >= size[1] - 6
+        await question.press("G")
+        await question.shows("nothing is billed here")
+        assert "esc d close" in question.text
+
+
+def action(number: int, result: str = "ok", call: str = "kill -TERM 123") -> Action:
+    return Action(f"2026-03-01T12:{number:02}:00+00:00", "ann", "local", "cancel", f"task_{number}", call, result)
+
+
+@pytest.mark.usefixtures("_in_tokyo")
+async def test_the_action_log_says_who_did_what_and_how_it_ended(ask: Any) -> None:
+    async with ask(ActionLogScreen([action(2), action(1, result="no such task")])) as question:
+        assert "2026-03-01 21:02:00  ann  local  cancel  task_2  ok" in question.text
+        assert question.text.index("task_2") < question.text.index("task_1  no such task")
+        assert question.text.count("kill -TERM 123") == 2
+
+
+async def test_the_action_log_scrolls_and_a_long_call_is_all_there(ask: Any) -> None:
+    actions = [action(n) for n in range(59, 0, -1)] + [action(0, call="scancel " + "1234 " * 40 + "end")]
+    async with ask(ActionLogScreen(actions), size=(60, 15)) as question:
+        assert "task_59" in question.text
+        await question.press("j", "k", "pagedown", "pageup")
+        assert "task_59" in question.text
+        await question.press("G")
+        await question.shows("1234 end")
+        assert "esc close" in question.text
+
+
+@pytest.mark.parametrize("key", ["escape", "q", "@"])
+async def test_the_action_log_closes(ask: Any, key: str) -> None:
+    async with ask(ActionLogScreen([])) as question:
+        assert "Nothing was changed from here yet." in question.text
+        await question.press(key)
+        assert question.answers == [None]
+
+
+async def test_a_mangled_action_does_no_harm(ask: Any) -> None:
+    nasty = "[red]x[/\x1b[2J"
+    async with ask(ActionLogScreen([Action(nasty, nasty, nasty, nasty, nasty, nasty, nasty)]), (120, 36)) as question:
+        assert question.text.count("[red]x[/␛[2J") == 7
+        assert "\x1b" not in question.text
