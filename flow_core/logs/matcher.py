@@ -17,14 +17,19 @@ from typing import Any, BinaryIO
 BLOCK = 4 * 1024 * 1024
 _LINE_LIMIT = 16 * 1024 * 1024
 _SPANS_LIMIT = 500
+_CODES = re.compile(r"\\[0-9xuUN]")
 
 
 class Matcher:
     """One pattern over one file, a few MiB at a time and never across the end of a line."""
 
-    def __init__(self, log: BinaryIO, pattern: str, flags: int) -> None:
+    def __init__(self, log: BinaryIO, pattern: str, *, ignores_case: bool) -> None:
         self._log = log
-        self._bytes = re.compile(pattern.encode("utf-8", "replace"), flags | re.MULTILINE)
+        flags = re.IGNORECASE if ignores_case else 0
+        # Small letters only, over bytes made small: several times faster than IGNORECASE, which looks at each byte.
+        self._lowers = ignores_case and pattern.isascii() and not _CODES.search(pattern)
+        own = 0 if self._lowers else flags
+        self._bytes = re.compile(pattern.encode("utf-8", "replace"), own | re.MULTILINE)
         self._text = re.compile(pattern, flags | re.MULTILINE)
 
     def next(self, position: int) -> tuple[int, int] | None:
@@ -80,12 +85,15 @@ class Matcher:
             if not more or len(block) > _LINE_LIMIT:
                 cut = len(block)
             if cut:
-                yield start, block[:cut]
+                yield start, self._prepared(block[:cut])
             if not more:
                 return
             start, kept = start + cut, block[cut:]
         if kept:
-            yield start, kept
+            yield start, self._prepared(kept)
+
+    def _prepared(self, block: bytes) -> bytes:
+        return block.lower() if self._lowers else block
 
     def _line_start(self, position: int) -> int:
         floor = max(0, position - _LINE_LIMIT)
@@ -108,7 +116,7 @@ class Matcher:
 
 def main(path: str, pattern: str, flags: str) -> None:
     with open(path, "rb") as log:
-        matcher = Matcher(log, pattern, re.IGNORECASE if "i" in flags else 0)
+        matcher = Matcher(log, pattern, ignores_case="i" in flags)
         for line in sys.stdin.buffer:
             print(json.dumps(_answer(matcher, json.loads(line))), flush=True)
 
