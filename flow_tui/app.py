@@ -26,7 +26,7 @@ class FlowApp(CrashGuard, App[None], inherit_bindings=False):
     """The dashboard over the configured contexts, or over those named."""
 
     TITLE = "flow-tui"
-    CSS_PATH: ClassVar[list[str]] = ["flow.tcss", "dialogs.tcss"]
+    CSS_PATH = ["flow.tcss", "dialogs.tcss"]
     COMMANDS = {ActionCommands}
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "interrupt", "quit", show=False)]
 

@@ -1,8 +1,8 @@
 """The filter language of the tables: words that must all hold.
 
-    train            some field holds the text
-    status:run,pend  a field starts with one of these; also context: and name:
-    !smoke           not
+train            some field holds the text
+status:run,pend  a field starts with one of these; also context: and name:
+!smoke           not
 """
 
 from __future__ import annotations

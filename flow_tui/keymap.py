@@ -53,8 +53,8 @@ def _moves(place: str) -> tuple[Action, ...]:
 
 ACTIONS: tuple[Action, ...] = (
     Action("app.help", "question_mark", "help", "The keys of this pane, searchable", True),
-    Action("app.palette", "ctrl+p,colon", "palette", "Every action by name", True),
     Action("app.new_task", "ctrl+n", "new", "Submit a task", True, True),
+    Action("app.palette", "ctrl+p,colon", "palette", "Every action by name", True),
     Action("app.show_tasks", "1", "tasks", "The tasks pane; again for full size"),
     Action("app.show_instances", "2", "instances", "The instances pane; again for full size"),
     Action("app.show_volumes", "3", "volumes", "The volumes pane; again for full size"),
@@ -98,6 +98,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("logs.scroll_home", "g,home", "start", "To the first line"),
     Action("logs.page_down", "pagedown,space", "page down", "One page down"),
     Action("logs.page_up", "pageup", "page up", "One page up"),
+    Action("logs.scroll_left", "left", "left", "To the left, where lines are cut"),
+    Action("logs.scroll_right", "right", "right", "To the right, where lines are cut"),
     Action("logs.half_page_down", "ctrl+d", "half down", "Half a page down"),
     Action("logs.half_page_up", "ctrl+u", "half up", "Half a page up"),
     Action("logs.follow", "f,G,end", "follow", "To the end, and stay there", True),

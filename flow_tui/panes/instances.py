@@ -42,7 +42,9 @@ class InstancesPane(TablePane[AvailableInstance]):
             Column("free", "FREE", _free, width=9, priority=8),
             Column("vram", "VRAM", _memory, width=5, align="right", priority=4),
             Column("cpus", "CPUS", lambda i: str(i.cpu_count or "-"), width=5, align="right", priority=3),
-            Column("ram", "RAM", lambda i: f"{i.memory_gb}G" if i.memory_gb else "-", width=6, align="right", priority=3),
+            Column(
+                "ram", "RAM", lambda i: f"{i.memory_gb}G" if i.memory_gb else "-", width=6, align="right", priority=3
+            ),
             Column("price", "$/H", lambda i: format.price(i.price_per_hour), width=6, align="right", priority=6),
             Column("region", "REGION", lambda instance: instance.region, min_width=8, max_width=18, priority=2),
             Column("about", "ABOUT", lambda i: Cell(i.description, "muted"), min_width=12, flex=4, priority=1),

@@ -48,7 +48,8 @@ def footer(front: str, read_only: bool, why_not: Callable[[str], str | None], ke
     """The keys that matter here; those that can't act now are dim."""
     if keys_captured:
         return (Piece("ctrl+] leaves", "bold $accent"), Piece("every other key goes to the shell", _MUTED))
-    shown = [action for action in (*actions_of(front), *actions_of("app")) if action.in_footer]
+    first, last = actions_of("app")[:2], actions_of("app")[2:]
+    shown = [action for action in (*first, *actions_of(front), *last) if action.in_footer]
     return tuple(
         Piece(f"{action.shown_key} {action.label}", "$text-disabled" if why_not(action.id) else "$text")
         for action in shown

@@ -270,13 +270,13 @@ class DashboardScreen(Screen[None]):
             self._detail.update(task)
 
     @on(ResourceTable.Highlighted)
-    def _highlighted(self, event: ResourceTable.Highlighted[Any]) -> None:
+    def _highlighted(self, event: ResourceTable.Highlighted) -> None:
         if event.table is self.tasks.table:
             self._show_log_of(event.row)
         self._show_chrome()
 
     @on(ResourceTable.Activated)
-    def _activated(self, event: ResourceTable.Activated[Any]) -> None:
+    def _activated(self, event: ResourceTable.Activated) -> None:
         enters = {self.tasks.table: "tasks.detail", self.volumes.table: "volumes.users"}
         self.action_act(enters.get(event.table, "instances.submit_here"))
 
@@ -290,7 +290,7 @@ class DashboardScreen(Screen[None]):
     async def _open_log(self, task: TaskRecord | None) -> None:
         if task is None:
             self.log_files = None
-            await self.logs.show(None, None, None)
+            self.logs.show(None, None, None)
             return
         flow = self.fleet.flow(task.context)
         address = LogAddress(task.context, task.task_id, task.attempt)
@@ -299,7 +299,7 @@ class DashboardScreen(Screen[None]):
         except FlowError as error:
             self.log_files = None
             self.say(str(error), severity="error")
-        await self.logs.show(task, self.log_files, lambda: flow.is_log_complete(address))
+        self.logs.show(task, self.log_files, lambda: flow.is_log_complete(address))
 
     @on(TerminalView.Released)
     def _left_shell(self) -> None:

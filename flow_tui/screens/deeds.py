@@ -116,7 +116,7 @@ class AppDeeds:
         async def submit(context: str, config: TaskConfig) -> AsyncTask:
             return await fleet.flow(context).run(config)
 
-        form = SubmitForm(fleet.names, submit, preset=preset or self._dashboard.draft)
+        form = SubmitForm(fleet.names, submit, preset=preset, draft=None if preset else self._dashboard.draft)
         task = await self._dashboard.app.push_screen_wait(form)
         self._dashboard.draft = form.draft if task is None else None
         if task is not None:

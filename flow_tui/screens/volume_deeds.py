@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flow_core.models.task import TaskRecord
-from flow_core.models.volume import Volume
+from flow_core.models.volume import Volume, VolumeInterface
 from flow_tui import format
 from flow_tui.screens.attach import AttachForm
 from flow_tui.screens.confirm import Confirm
@@ -46,7 +46,7 @@ class VolumeDeeds:
         fleet = self._dashboard.fleet
 
         async def create(context: str, size_gb: int, name: str, interface: str) -> Volume:
-            kind = "file" if interface == "file" else "block"
+            kind: VolumeInterface = "file" if interface == "file" else "block"
             return await fleet.flow(context).create_volume(size_gb, name or None, kind)
 
         volume = await self._dashboard.app.push_screen_wait(VolumeForm(fleet.names, create))
