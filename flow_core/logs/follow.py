@@ -11,8 +11,8 @@ from flow_core.errors import Unreachable
 from flow_core.logs.reader import LineReader
 from flow_core.logs.spool import SpoolFiles
 from flow_core.logs.stamps import Stamps, bytes_of
+from flow_core.logs.watch import POLL_S, Watch
 
-POLL_S = 0.02
 _ASK_S = 0.25
 _DEADLINE_S = 10.0
 _CHUNK = 256 * 1024
@@ -69,6 +69,7 @@ async def follow(
     """
     completion = Completion(is_complete)
     stamps = Stamps(files.sidecar)
+    watch = Watch(files.log)
     settled = seen = 0
     try:
         while True:
@@ -89,9 +90,13 @@ async def follow(
                 offset = end
             if over:
                 return
-            settled = size
-            await asyncio.sleep(POLL_S)
+            if size != settled:
+                settled = size
+                await asyncio.sleep(POLL_S)
+            else:
+                await watch.changed()
     finally:
+        watch.close()
         stamps.close()
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from dataclasses import dataclass
 
 from textual import work
 from textual.message import Message
 
 from flow_core.errors import ConfigError, FlowError
-from flow_core.logs.follow import POLL_S, Completion, IsComplete
+from flow_core.logs.follow import Completion, IsComplete
 from flow_core.logs.index import LineIndex
 from flow_core.logs.search import Query, SearchTimeout
 from flow_core.logs.spool import SpoolFiles
+from flow_core.logs.watch import POLL_S, Watch
 from flow_tui.widgets.log_finder import LogFinder
 from flow_tui.widgets.log_painter import LogPainter
 from flow_tui.widgets.log_scroll import LogScroll
@@ -120,15 +122,15 @@ class LogView(LogScroll):
     @work(group="follow", exclusive=True)
     async def _follow(self, window: LogWindow) -> None:
         """Looks at the file while the view is in sight, until the log is complete: new bytes, one frame."""
-        while True:
-            await self._shown.wait()
-            over = self._over
-            if window.refresh():
-                self._redraw()
-            if over:
-                self._redraw()
-                return
-            await asyncio.sleep(POLL_S)
+        with closing(Watch(window.path)) as watch:
+            while not self._over:
+                await self._shown.wait()
+                if window.refresh():
+                    self._redraw()
+                    await asyncio.sleep(POLL_S)
+                await watch.changed()
+        window.refresh()
+        self._redraw()
 
     @work(group="completion", exclusive=True)
     async def _await_completion(self, completion: Completion) -> None:

@@ -31,6 +31,7 @@ class LogWindow:
     """A window of some rows over a log. `rows_in` says how many rows a line takes."""
 
     def __init__(self, files: SpoolFiles, rows_in: RowCount) -> None:
+        self.path = files.log
         self.reader = LineReader(files.log, VIEW_LINE_LIMIT)
         self.stamps = Stamps(files.sidecar)
         self.stream: int | None = None

@@ -1,0 +1,33 @@
+"""Waiting for a file to change."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from flow_core.logs import watch
+
+
+@pytest.mark.parametrize("has_inotify", [True, False])
+async def test_a_change_is_noticed_even_when_it_came_before_anybody_waited(tmp_path: Path, has_inotify: bool) -> None:
+    path = tmp_path / "log"
+    with closing(watch.Watch(path if has_inotify else tmp_path / "missing" / "log")) as waiting:
+        for _ in range(3):
+            with open(path, "ab") as log:
+                log.write(b"x")
+            started = time.monotonic()
+            await waiting.changed()
+            assert time.monotonic() - started < 0.2
+
+
+async def test_closing_gives_the_descriptor_back(tmp_path: Path) -> None:
+    before = len(os.listdir("/dev/fd"))
+    waiting = watch.Watch(tmp_path / "log")
+    await waiting.changed()
+    waiting.close()
+    waiting.close()
+    assert len(os.listdir("/dev/fd")) == before
