@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 
-if not sys.platform.startswith("linux"):
-    import subprocess  # costs as much as all the rest, and Linux has /proc
+_HAS_PROC = os.path.exists("/proc/self/stat")
+
+if not _HAS_PROC:
+    import subprocess  # costs as much as all the rest
 
 _MARK = b"FLOW_TASK_MARK="
 
@@ -25,14 +26,14 @@ class Process:
 
 def process(pid: int) -> Process | None:
     """The process of this number, or None."""
-    if sys.platform == "linux":
+    if _HAS_PROC:
         return _from_proc(pid)
     return _from_ps("-p", str(pid)).get(pid)
 
 
 def snapshot() -> dict[int, Process]:
     """Every process, by number."""
-    if sys.platform == "linux":
+    if _HAS_PROC:
         numbers = (int(name) for name in os.listdir("/proc") if name.isdigit())
         return {found.pid: found for pid in numbers if (found := _from_proc(pid)) is not None}
     return _from_ps("-ax")
@@ -53,7 +54,7 @@ def mark_of(pid: int) -> str | None:
 
 def boot_id() -> str:
     """Changes whenever the machine starts."""
-    if sys.platform == "linux":
+    if _HAS_PROC:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
             return stream.read().strip()
     return _run("sysctl", "-n", "kern.bootsessionuuid").strip()

@@ -1,0 +1,99 @@
+"""A machine of its own for each test: an empty state directory, and nothing left running."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flow_core.config import Context
+from flow_core.models.spec import TaskConfig
+from flow_core.models.task import TaskRecord
+from flow_core.providers.local.process_table import mark_of, process, snapshot
+from flow_core.providers.local.provider import LocalProvider
+from flow_core.providers.local.records import MalformedRecord, read_json
+
+
+class Machine:
+    """Local contexts, and the questions tests ask about them."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.provider = self.open("local")
+
+    def open(self, name: str) -> LocalProvider:
+        return LocalProvider(Context(name, "local"))
+
+    async def submit(self, command: str | list[str], **fields: Any) -> TaskRecord:
+        return await self.provider.submit(TaskConfig.parse({"command": command, **fields}))
+
+    async def until(self, condition: Callable[[], Any], what: str, seconds: float = 15) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"never happened: {what}"
+            await asyncio.sleep(0.01)
+
+    async def until_task(self, task: TaskRecord, wanted: Callable[[TaskRecord], bool]) -> TaskRecord:
+        deadline = time.monotonic() + 20
+        while not wanted(now := await self.provider.get_task(task.task_id)):
+            assert time.monotonic() < deadline, f"still {now.status}: {now.message}"
+            await asyncio.sleep(0.01)
+        return now
+
+    async def running(self, task: TaskRecord) -> TaskRecord:
+        return await self.until_task(task, lambda now: now.is_running or now.is_terminal)
+
+    async def ended(self, task: TaskRecord) -> TaskRecord:
+        return await self.until_task(task, lambda now: now.is_terminal)
+
+    async def output(self, task: TaskRecord) -> bytes:
+        (address,) = await self.provider.logs.addresses(task.task_id)
+        return (await self.provider.logs.open(address)).log.read_bytes()
+
+    def record(self, task: TaskRecord, name: str) -> dict[str, Any]:
+        return read_json(Path(task.provider_metadata["folder"]) / f"{name}.json") or {}
+
+    def supervisor(self, task: TaskRecord) -> int:
+        return int(self.record(task, "state")["supervisor"]["pid"])
+
+    def members(self, task: TaskRecord) -> list[int]:
+        """Every live process that carries the task's mark, its supervisor included."""
+        mark = self.record(task, "spec")["mark"]
+        return [pid for pid, one in snapshot().items() if not one.is_zombie and mark_of(pid) == mark]
+
+    def is_alive(self, pid: int) -> bool:
+        found = process(pid)
+        return found is not None and not found.is_zombie
+
+
+@pytest.fixture
+async def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Machine]:
+    monkeypatch.setenv("FLOW_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("FLOW_LOCAL_GPUS", "a100:2")
+    monkeypatch.setenv("FLOW_LOCAL_GRACE_S", "1")
+    monkeypatch.chdir(tmp_path)
+    yield Machine(tmp_path)
+    _end_everything(tmp_path)
+
+
+def _end_everything(home: Path) -> None:
+    marks = {_mark(spec) for spec in home.glob("state/local/*/contexts/*/tasks/*/spec.json")} - {None}
+    for _ in range(3):
+        for pid in snapshot():
+            if mark_of(pid) in marks:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def _mark(spec: Path) -> str | None:
+    try:
+        return (read_json(spec) or {}).get("mark")
+    except MalformedRecord:
+        return None
