@@ -290,7 +290,7 @@ class DashboardScreen(Screen[None]):
     async def _open_log(self, task: TaskRecord | None) -> None:
         if task is None:
             self.log_files = None
-            await self.logs.show(None, None, None)
+            self.logs.show(None, None, None)
             return
         flow = self.fleet.flow(task.context)
         address = LogAddress(task.context, task.task_id, task.attempt)
@@ -299,7 +299,7 @@ class DashboardScreen(Screen[None]):
         except FlowError as error:
             self.log_files = None
             self.say(str(error), severity="error")
-        await self.logs.show(task, self.log_files, lambda: flow.is_log_complete(address))
+        self.logs.show(task, self.log_files, lambda: flow.is_log_complete(address))
 
     @on(TerminalView.Released)
     def _left_shell(self) -> None:
