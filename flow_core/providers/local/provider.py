@@ -73,7 +73,7 @@ class LocalProvider:
         pid = task.provider_metadata.get("pid")
         if pid is None:
             return f"take {task.task_id} out of the queue"
-        return f"SIGTERM to process group of pid {pid}, SIGKILL after {grace_s():g} s"
+        return f"SIGTERM to pid {pid} and every process below it, SIGKILL after {grace_s():g} s"
 
     async def close(self) -> None:
         """Nothing is held."""

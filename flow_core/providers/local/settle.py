@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 from flow_core.providers.local import queue
 from flow_core.providers.local.layout import TaskFolder
@@ -42,6 +43,29 @@ def settle(task: TaskFolder) -> None:
         return
     finally:
         os.close(lock)
+
+
+def settle_beside(tasks: Iterable[TaskFolder]) -> None:
+    """Settles those of the tasks that are abandoned, in processes of their own that nobody has to wait for."""
+    for task in tasks:
+        try:
+            spec = read_json(task.spec)
+            abandoned = spec is not None and is_abandoned(spec, State.read(task.state))
+        except (MalformedRecord, KeyError, TypeError, ValueError):
+            continue
+        if abandoned and (pid := os.fork()):
+            os.waitpid(pid, 0)
+        elif abandoned:
+            _settle_as_orphan(task)
+
+
+def _settle_as_orphan(task: TaskFolder) -> NoReturn:
+    try:
+        if os.fork() == 0:
+            os.setsid()
+            settle(task)
+    finally:
+        os._exit(0)
 
 
 def _write_end(task: TaskFolder, spec: dict[str, Any], state: State) -> None:

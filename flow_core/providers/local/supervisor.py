@@ -23,7 +23,7 @@ from flow_core.providers.local.layout import TaskFolder, make_folder
 from flow_core.providers.local.namespace import Mount, can_mount
 from flow_core.providers.local.processes import Identity, Tree, end_tree, grace_s
 from flow_core.providers.local.records import MalformedRecord, State, locked, read_json, try_lock
-from flow_core.providers.local.settle import settle
+from flow_core.providers.local.settle import settle, settle_beside
 
 _PR_SET_CHILD_SUBREAPER = 36
 _CHUNK = 1 << 18
@@ -128,6 +128,8 @@ class Supervisor:
                     queue.ring(self._task.root)
                     return True
                 self._say(answer.replace("GPU", str(self._spec["gpus"]["wanted"]), 1))
+                holders = leases.held_by(self._task.root, ticket.candidates).values()
+                settle_beside({holder for holder in holders if holder is not None})
                 self._sleep(bell)
         finally:
             if bell is not None:

@@ -147,6 +147,15 @@ async def test_a_killed_supervisor_loses_the_task_only_once_nothing_of_it_lives(
     assert (await machine.ended(waiting)).status is TaskStatus.COMPLETED
 
 
+async def test_a_waiting_task_frees_the_gpus_of_a_lost_one_while_nobody_looks(machine):
+    task = await machine.running(await machine.submit("sleep 300", instance_type="a100:2"))
+    waiting = await machine.submit("true", instance_type="a100:2")
+    os.kill(machine.supervisor(task), signal.SIGKILL)
+    await machine.until(lambda: machine.record(waiting, "state")["status"] == "completed", "the waiting task ran")
+    assert machine.record(task, "state")["message"] == "lost: its supervisor was killed"
+    assert not machine.members(task)
+
+
 async def test_a_task_outlives_its_submitter(machine):
     submitter = _submitter("sleep 1; echo done", "1", "stay")
     task_id = submitter.stdout.readline().strip()
