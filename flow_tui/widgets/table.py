@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -20,7 +20,6 @@ from textual.strip import Strip
 from flow_tui.widgets.columns import GAP, Cell, Column, Placed, RowT, fit, place
 from flow_tui.widgets.looks import resolve
 
-ItemT = TypeVar("ItemT")
 _STRIPS_KEPT = 1024
 
 
@@ -53,36 +52,36 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
     cursor_row: var[int] = var(0)
 
     @dataclass
-    class Highlighted(Message, Generic[ItemT]):
+    class Highlighted(Message):
         """The cursor came to another row; `None` when there is none."""
 
-        table: ResourceTable[ItemT]
-        row: ItemT | None
+        table: ResourceTable[Any]
+        row: Any
 
         @property
-        def control(self) -> ResourceTable[ItemT]:
+        def control(self) -> ResourceTable[Any]:
             return self.table
 
     @dataclass
-    class Activated(Message, Generic[ItemT]):
+    class Activated(Message):
         """Somebody asked for more about a row."""
 
-        table: ResourceTable[ItemT]
-        row: ItemT
+        table: ResourceTable[Any]
+        row: Any
 
         @property
-        def control(self) -> ResourceTable[ItemT]:
+        def control(self) -> ResourceTable[Any]:
             return self.table
 
     @dataclass
     class HeaderClicked(Message):
         """Somebody clicked a column's title."""
 
-        table: ResourceTable[object]
+        table: ResourceTable[Any]
         column_key: str
 
         @property
-        def control(self) -> ResourceTable[object]:
+        def control(self) -> ResourceTable[Any]:
             return self.table
 
     def __init__(
@@ -357,7 +356,7 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         left = cell_len(self.CURSOR_MARK)
         for placed in self._placed:
             if left <= x < left + placed.width:
-                self.post_message(self.HeaderClicked(self, placed.column.key))  # type: ignore[arg-type]
+                self.post_message(self.HeaderClicked(self, placed.column.key))
             left += placed.width + GAP
 
 

@@ -50,10 +50,10 @@ class Board(App[None]):
     def table(self) -> ResourceTable[Row]:
         return self.query_one(ResourceTable)
 
-    def on_resource_table_highlighted(self, message: ResourceTable.Highlighted[Row]) -> None:
+    def on_resource_table_highlighted(self, message: ResourceTable.Highlighted) -> None:
         self.seen.append(message.row)
 
-    def on_resource_table_activated(self, message: ResourceTable.Activated[Row]) -> None:
+    def on_resource_table_activated(self, message: ResourceTable.Activated) -> None:
         self.activated.append(message.row)
 
 
