@@ -29,7 +29,10 @@ def fill(screen: Screen, *values: str) -> None:
     for i, value in enumerate(values):
         if i:
             screen.send("tab")
-        screen.send("end", "ctrl+u", value)
+        screen.settle()
+        screen.send("end", "ctrl+u")
+        screen.settle()
+        screen.send(value)
         screen.wait_for(lambda text, value=value: squeezed(value[-12:]) in squeezed(text))
 
 
@@ -87,7 +90,9 @@ def test_a_running_task_is_cancelled_only_after_a_yes(dashboard: Screen) -> None
 
 
 def test_a_volume_is_made_and_deleted(dashboard: Screen) -> None:
-    dashboard.send("3", "c")
+    dashboard.send("3")
+    dashboard.settle()
+    dashboard.send("c")
     dashboard.wait_for("New volume")
     fill(dashboard, "scratch-one", "2")
     dashboard.send("ctrl+s")

@@ -102,6 +102,13 @@ class Screen:
                 raise AssertionError(f"{why} without {name} on the screen:\n{self.framed()}")
             self.pump(_SLICE_S)
 
+    def settle(self, quiet_s: float = 0.1, timeout_s: float = 5.0) -> None:
+        """Reads on until nothing came for a moment, as a person looks before typing on: a key that moves the
+        focus must have arrived before the next key, or the old focus gets that one."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline and self.pump(quiet_s):
+            pass
+
     def wait_exit(self, timeout_s: float = 10.0) -> int:
         """The exit code, 128 + N for a signal, once the program has ended by itself."""
         deadline = time.monotonic() + timeout_s
