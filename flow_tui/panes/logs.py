@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from textual import events, getters, on
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
@@ -55,19 +56,24 @@ class LogsPane(Vertical, inherit_bindings=False):
         self.view.empty_text = _NO_TASK
         self._tell()
 
-    async def show(
+    def show(
         self, task: TaskRecord | None, files: SpoolFiles | None, is_complete: IsComplete | None = None
-    ) -> None:
-        """Shows this task's log at its end. The same log again changes its title only: one stays where one is."""
+    ) -> AwaitComplete:
+        """Shows this task's log at its end, at once. The same log again changes its title only: one stays where one is.
+
+        May be awaited, which returns once no child of a search in the last log is left.
+        """
         same = task is not None and self._record is not None and task.key == self._record.key and files == self._files
         self._record, self._files = task, files
+        ended = AwaitComplete()
         if not same:
             self._lines = None
             self._say("")
             self.view.empty_text = _NO_TASK if task is None else "no output yet"
-            await self.view.end_search()
+            ended = self.view.end_search()
             self.view.open(files, is_complete)
         self._tell()
+        return ended
 
     def action_search(self) -> None:
         """Asks what to search for."""

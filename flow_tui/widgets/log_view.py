@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from textual import work
+from textual.await_complete import AwaitComplete
 from textual.message import Message
 
 from flow_core.errors import ConfigError, FlowError
@@ -94,12 +95,11 @@ class LogView(LogScroll):
                 self._painter.finder = None
             self._redraw()
 
-    async def end_search(self) -> None:
-        """As `clear_search`, and returns once no child of it is left."""
+    def end_search(self) -> AwaitComplete:
+        """As `clear_search`; awaiting it returns once no child of it is left."""
         finder = self._finder
         self.clear_search()
-        if finder is not None:
-            await finder.close()
+        return AwaitComplete(*([finder.close()] if finder else []))
 
     def action_next_match(self) -> None:
         if self._finder is not None:
