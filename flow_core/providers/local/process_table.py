@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 
 _HAS_PROC = os.path.exists("/proc/self/stat")
 
@@ -52,6 +53,7 @@ def mark_of(pid: int) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1)
 def boot_id() -> str:
     """Changes whenever the machine starts."""
     if _HAS_PROC:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from flow_core.errors import Conflict, Unreachable
 from flow_core.providers.local.offload import offload
-from flow_core.providers.local.spawn import _ROOT, python, task_environment
+from flow_core.providers.local.spawn import PACKAGE_ROOT, python, task_environment
 from flow_core.providers.local.tasks import Standing, TaskShelf
 
 _CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.providers.local.enter import main; main()"
@@ -150,7 +150,7 @@ def _open_shell(standing: Standing, columns: int, rows: int, command: str | None
     try:
         _set_size(master, columns, rows)
         process = subprocess.Popen(
-            [python(), "-I", "-S", "-c", _CODE, _ROOT, inside, state.working_dir, *argv],
+            [python(), "-I", "-S", "-c", _CODE, PACKAGE_ROOT, inside, state.working_dir, *argv],
             stdin=slave,
             stdout=slave,
             stderr=slave,

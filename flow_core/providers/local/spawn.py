@@ -14,7 +14,7 @@ from flow_core.errors import ConfigError, ProviderError, Unreachable, Unsupporte
 from flow_core.providers.local.layout import TaskFolder
 
 _DEADLINE_S = 10.0
-_ROOT = str(Path(flow_core.__file__).parent.parent)
+PACKAGE_ROOT = str(Path(flow_core.__file__).parent.parent)
 _CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.providers.local.supervisor import main; main()"
 _OURS = ("TEXTUAL", "FLOW_TASK_", "FLOW_VOLUME_")
 _TERMINAL = frozenset({"COLUMNS", "LINES"})
@@ -68,7 +68,7 @@ def python() -> str:
 
 
 def _command(job: str, task: TaskFolder) -> list[str]:
-    return [python(), "-I", "-S", "-c", _CODE, _ROOT, job, str(task.path)]
+    return [python(), "-I", "-S", "-c", _CODE, PACKAGE_ROOT, job, str(task.path)]
 
 
 def _read_answer(process: subprocess.Popen[bytes]) -> str:

@@ -127,7 +127,7 @@ class Supervisor:
                     self._state.gpus = leases.leased_by(self._task, ticket.candidates)
                     queue.ring(self._task.root)
                     return True
-                self._say(answer.replace("GPU", str(self._spec["gpus"]["wanted"]), 1))
+                self._say(answer.replace("GPU", str(self._spec["gpus"]["type"]), 1))
                 holders = leases.held_by(self._task.root, ticket.candidates).values()
                 settle_beside({holder for holder in holders if holder is not None})
                 self._sleep(bell)

@@ -101,7 +101,7 @@ class TaskShelf:
                 return None
             try:
                 seen = self._read(folder, stamp)
-            except (MalformedRecord, KeyError, TypeError, ValueError) as error:
+            except (MalformedRecord, OSError, KeyError, TypeError, ValueError) as error:
                 return self._unreadable(folder, str(error))
             self._seen[task_id] = seen
         if is_abandoned(seen.spec, seen.state):
@@ -117,21 +117,22 @@ class TaskShelf:
         if not all(isinstance(spec[name], str) for name in _TEXTS) or not isinstance(spec["gpus"], dict):
             raise MalformedRecord("spec.json does not hold a task")
         Identity.parse(spec.get("submitter"))
-        mounts = (read_json(folder.mounts) or {}).get("mounts", [])
-        seen = _Seen(spec, State.read(folder.state), mounts, stamp)
+        seen = _Seen(spec, State.read(folder.state), _mounts(folder), stamp)
         seen.record = self._record(folder, seen)
         return seen
 
     def _abandoned(self, folder: TaskFolder, seen: _Seen) -> Standing | None:
         """Nobody keeps the record any more: settled here when nothing is left, else by a process that ends it."""
-        leftovers = tree_of(seen.spec, seen.state).members()
-        if leftovers:
-            self._undertake(folder)
-        else:
-            settle(folder)
+        try:
+            if tree_of(seen.spec, seen.state).members():
+                self._undertake(folder)
+            else:
+                settle(folder)
             after = State.read(folder.state)
-            if after is not None and after.is_final:
-                return self._look(folder.task_id)
+        except (MalformedRecord, OSError):
+            after = None  # the disk is full or away; the next look tries again
+        if after is not None and after.is_final:
+            return self._look(folder.task_id)
         message = "its supervisor was killed; what is left of it is being ended"
         record = self._record(folder, seen, message)
         return Standing(int(seen.spec["seq"]), record, seen.state, seen.spec)
@@ -177,6 +178,14 @@ class TaskShelf:
             message=f"its record is broken: {why}",
         )
         return Standing(0, record, None, {})
+
+
+def _mounts(folder: TaskFolder) -> list[dict[str, Any]]:
+    """Raises MalformedRecord."""
+    mounts = (read_json(folder.mounts) or {}).get("mounts", [])
+    if not isinstance(mounts, list) or not all(isinstance(mount, dict) and "target" in mount for mount in mounts):
+        raise MalformedRecord("mounts.json does not hold mounts")
+    return mounts
 
 
 def _metadata(folder: TaskFolder, spec: dict[str, Any], state: State) -> dict[str, Any]:

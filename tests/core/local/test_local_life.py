@@ -166,6 +166,17 @@ async def test_a_task_outlives_its_submitter(machine):
     assert await machine.output(end) == b"done\n"
 
 
+async def test_a_task_submitted_by_a_task_outlives_it(machine, tmp_path):
+    inner = "sleep 0.5; echo inner > inner"
+    (tmp_path / "submit.py").write_text(_SUBMIT)
+    outer = await machine.submit([sys.executable, "submit.py", inner, "1"], env={"PYTHONPATH": _ROOT})
+    end = await machine.ended(outer)
+    assert end.status is TaskStatus.COMPLETED
+    (other,) = [task for task in await machine.provider.list_tasks() if task.task_id != outer.task_id]
+    assert (await machine.ended(other)).status is TaskStatus.COMPLETED
+    assert (tmp_path / "inner").read_text() == "inner\n"
+
+
 async def test_two_processes_submit_at_once_and_all_tasks_are_there_in_order(machine):
     submitters = [_submitter("true", "5") for _ in range(2)]
     printed = [one.communicate(timeout=30)[0].split() for one in submitters]
@@ -192,6 +203,9 @@ async def test_broken_records_never_break_the_list(machine):
     assert listed[good.task_id].status is TaskStatus.COMPLETED
     assert listed[bad.task_id].status is TaskStatus.FAILED
     assert "broken" in listed[bad.task_id].message
+    (Path(good.provider_metadata["folder"]) / "mounts.json").write_text('{"version":1,"mounts":[3]}')
+    (Path(good.provider_metadata["folder"]) / "state.json").write_text('{"version":1,"status":["?"]}')
+    assert {task.status for task in await machine.open("local").list_tasks()} == {TaskStatus.FAILED}
 
 
 @pytest.mark.parametrize("task_id", ["", "..", "task_../../etc", "task_aaaaaaaaaa", "task_aaaaaaaaaa/../x"])

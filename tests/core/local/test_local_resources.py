@@ -38,7 +38,7 @@ async def test_a_large_request_waits_at_the_head_and_is_not_overtaken(machine):
     large = await machine.submit("true", instance_type="a100:2")
     small = await machine.submit("true", instance_type="a100")
     waiting = await machine.until_task(large, lambda now: bool(now.message))
-    assert "1 of 2 free" in waiting.message
+    assert waiting.message == "waiting for 2 x a100: 1 of 2 free"
     behind = await machine.until_task(small, lambda now: bool(now.message))
     assert behind.status is TaskStatus.PENDING
     await machine.provider.cancel_task(first.task_id)
