@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+_END = object()
 _lock = threading.Lock()
 _current: tuple[int, asyncio.AbstractEventLoop] | None = None
 
@@ -24,36 +25,28 @@ def call(coroutine: Coroutine[Any, Any, T]) -> T:
     if _running() is loop:
         coroutine.close()
         raise RuntimeError("the blocking Flow was called from its own event loop; use AsyncFlow there")
-    future = asyncio.run_coroutine_threadsafe(_shielded_from_thread_end(coroutine), loop)
+    future = asyncio.run_coroutine_threadsafe(coroutine, loop)
     try:
         return future.result()
-    except KeyboardInterrupt:
-        future.cancel()
-        _settle(loop)
-        raise
+    finally:
+        if not future.done():  # Ctrl-C, or whatever else a signal handler raised while this thread waited
+            future.cancel()
+            _settle(loop)
 
 
 def iterate(stream: AsyncIterator[T]) -> Iterator[T]:
     """An async iterator, pulled one item at a time. Leaving early closes the stream at its source."""
     try:
-        while True:
-            try:
-                yield call(_next(stream))
-            except StopAsyncIteration:
-                return
+        while (item := call(_next(stream))) is not _END:
+            yield item  # type: ignore[misc]  # mypy can't tell _END from an item
     finally:
         close = getattr(stream, "aclose", None)
         if close is not None:
             call(close())
 
 
-async def _next(stream: AsyncIterator[T]) -> T:
-    return await anext(stream)
-
-
-async def _shielded_from_thread_end(coroutine: Coroutine[Any, Any, T]) -> T:
-    """StopAsyncIteration can't cross a future as a result of a coroutine's own raise; this keeps it an exception."""
-    return await coroutine
+async def _next(stream: AsyncIterator[T]) -> T | object:
+    return await anext(stream, _END)
 
 
 def _running() -> asyncio.AbstractEventLoop | None:

@@ -66,13 +66,18 @@ class ActionLog:
         finally:
             os.close(fd)
 
+    def check(self) -> None:
+        """Raises OSError where nothing could be appended. Writes nothing."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
+
     def recent(self, limit: int = 200) -> tuple[Action, ...]:
-        """The last actions, newest first; a line that can't be read is left out."""
+        """The last actions, newest first; what can't be read is left out."""
         try:
             with self._path.open("rb") as log:
                 log.seek(max(0, self._size() - _READ_BYTES))
                 lines = log.read(_READ_BYTES).splitlines()
-        except FileNotFoundError:
+        except OSError:
             return ()
         actions = [action for line in reversed(lines) if (action := _action(line))]
         return tuple(actions[:limit])
@@ -85,16 +90,25 @@ class ActionLog:
 
 
 class Gate:
-    """Lets changes through, or not. One gate serves every context of a program."""
+    """Lets changes through, or not. One gate serves every context of a program.
+
+    `unlogged` says why the last change that was made is missing from the log, None when it is there.
+    """
 
     def __init__(self, *, read_only: bool = False, log: ActionLog | None = None) -> None:
         self.read_only = read_only
+        self.unlogged: str | None = None
         self.log = log or ActionLog()
 
     async def apply(self, change: Change, call: Callable[[], Awaitable[T]]) -> T:
-        """Runs `call` and logs how it ended. Raises ReadOnly without calling; else what `call` raises."""
+        """Runs `call` and logs how it ended. Raises what `call` raises.
+
+        Without calling: ReadOnly, and FlowError where the log takes no line. Once the call was made its answer
+        stands, logged or not: an error would have people submit a second time.
+        """
         if self.read_only:
             raise ReadOnly(f"read-only: {change.verb} {change.target} was not done; restart without --read-only")
+        await asyncio.to_thread(self._check, change)
         result = "interrupted"
         try:
             value = await call()
@@ -106,14 +120,23 @@ class Gate:
         finally:
             await asyncio.shield(asyncio.to_thread(self._record, change, result))
 
+    def _check(self, change: Change) -> None:
+        try:
+            self.log.check()
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise FlowError(
+                f"{change.verb} {change.target} was not done: the action log can't be written: {why}"
+            ) from error
+
     def _record(self, change: Change, result: str) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
+        action = Action(now, _user(), change.context, change.verb, change.target, change.call, result)
         try:
-            self.log.append(
-                Action(now, _user(), change.context, change.verb, change.target, change.call, result)
-            )
+            self.log.append(action)
+            self.unlogged = None
         except OSError as error:
-            raise FlowError(f"the action log can't be written: {error.strerror or error}") from error
+            self.unlogged = error.strerror or str(error)
 
 
 def _user() -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flow_core.models.instance import AvailableInstance, InstanceRequirements
     from flow_core.models.spec import TaskConfig
     from flow_core.models.volume import Volume, VolumeInterface
-    from flow_core.providers.base import Provider, Shell
+    from flow_core.providers.base import LogFacet, Provider, Shell, VolumeFacet
 
 Facet = TypeVar("Facet")
 _ACTIVE = frozenset({TaskStatus.PENDING, TaskStatus.PAUSED, TaskStatus.PREEMPTING})
@@ -243,20 +243,18 @@ class AsyncFlow:
         """A terminal inside a running task. The caller closes it."""
         shells = self._facet(self.provider.shells, "shells")
         change = Change("shell", self.context.name, task_id, command or "a login shell in the task's directory")
-        return await self.gate.apply(
-            change, lambda: shells.open(task_id, columns=columns, rows=rows, command=command)
-        )
+        return await self.gate.apply(change, lambda: shells.open(task_id, columns=columns, rows=rows, command=command))
 
     async def task_directory(self, task_id: str) -> Path | None:
         """Where the task works, when that is on this machine; else None."""
         return await self._facet(self.provider.shells, "shells").directory(task_id)
 
     @property
-    def _logs(self) -> Any:
+    def _logs(self) -> LogFacet:
         return self._facet(self.provider.logs, "logs")
 
     @property
-    def _volumes(self) -> Any:
+    def _volumes(self) -> VolumeFacet:
         return self._facet(self.provider.volumes, "volumes")
 
     def _facet(self, facet: Facet | None, noun: str) -> Facet:

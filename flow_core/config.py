@@ -20,6 +20,7 @@ from typing import Any
 from flow_core.errors import ConfigError
 
 LOCAL = "local"
+_NOTED_DEPTH = 3
 _CONTEXT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -117,7 +118,7 @@ class _Reader:
         try:
             node = yaml.compose(self._text, Loader=yaml.SafeLoader)
             document = yaml.safe_load(self._text)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none, such as 2026-13-01
             mark = getattr(error, "problem_mark", None)
             said = getattr(error, "problem", None) or "is not YAML"
             self._problems.append(
@@ -127,14 +128,15 @@ class _Reader:
             )
             return {}
         if node is not None:
-            self._note_lines(node, "")
+            self._note_lines(node, "", _NOTED_DEPTH)
         return self._table("", document)
 
-    def _note_lines(self, node: Any, prefix: str) -> None:
-        for key, value in node.value if node.id == "mapping" else ():
+    def _note_lines(self, node: Any, prefix: str, depth: int) -> None:
+        """Only as deep as there are names to complain about: an alias may hold itself."""
+        for key, value in node.value if node.id == "mapping" and depth else ():
             name = f"{prefix}{key.value}"
             self._lines[name] = key.start_mark.line + 1
-            self._note_lines(value, f"{name}.")
+            self._note_lines(value, f"{name}.", depth - 1)
 
     def _contexts(self, value: Any) -> tuple[Context, ...]:
         found = {LOCAL: Context(LOCAL, LOCAL)}
@@ -146,23 +148,29 @@ class _Reader:
     def _context(self, name: str, settings: Any) -> Context | None:
         where = f"contexts.{name}"
         if not _CONTEXT_NAME.fullmatch(name):
-            return self._complain(where, "a context's name is up to 64 letters, digits, '.', '_' and '-'")
+            self._complain(where, "a context's name is up to 64 letters, digits, '.', '_' and '-'")
+            return None
         if not isinstance(settings, dict):
-            return self._complain(where, "must be a table with at least a provider")
+            self._complain(where, "must be a table with at least a provider")
+            return None
         from flow_core.providers import PROVIDERS  # deferred: names only, and only where a file lists contexts
 
         provider = settings.get("provider", LOCAL if name == LOCAL else None)
-        if provider not in PROVIDERS:
+        if not isinstance(provider, str) or provider not in PROVIDERS:
             known = ", ".join(PROVIDERS)
-            return self._complain(f"{where}.provider", f"{provider!r} is no provider; known are: {known}")
+            self._complain(f"{where}.provider", f"{provider!r} is no provider; known are: {known}")
+            return None
         if name == LOCAL and provider != LOCAL:
-            return self._complain(f"{where}.provider", "the context 'local' is always this machine")
+            self._complain(f"{where}.provider", "the context 'local' is always this machine")
+            return None
         rest = {str(key): value for key, value in settings.items() if key != "provider"}
         return Context(name, provider, rest)
 
     def _default(self, value: Any, contexts: tuple[Context, ...]) -> str:
-        if value is None or value in {context.name for context in contexts}:
-            return value or LOCAL
+        if value is None:
+            return LOCAL
+        if str(value) in [context.name for context in contexts]:
+            return str(value)
         self._complain("default", f"{value!r} is none of the contexts; using {LOCAL!r}")
         return LOCAL
 

@@ -9,6 +9,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _DEADLINE_S = 30.0
 _BACKOFF_MAX_S = 60.0
 _TASKS_SHOWN = 10_000
+_CLOSE_S = 5.0
+_DOUBLINGS_MAX = 10  # beyond the longest pause; a power of two of every failure would one day overflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +66,16 @@ class Fleet:
         self._pollers: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Fleet:
-        self._pollers = [asyncio.create_task(self._poll(name), name=f"poll {name}") for name in self._flows]
+        self._pollers = [self._start_poller(name) for name in self._flows]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         for poller in self._pollers:
             poller.cancel()
         await asyncio.gather(*self._pollers, return_exceptions=True)
-        await asyncio.gather(*(flow.close() for flow in self._flows.values()))
+        with suppress(TimeoutError, FlowError):
+            async with asyncio.timeout(_CLOSE_S):
+                await asyncio.gather(*(flow.close() for flow in self._flows.values()))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -111,7 +116,7 @@ class Fleet:
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Calls `listener` after each change until the returned function is called."""
         self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     def want(self, *nouns: str) -> None:
         """Sets what to ask for besides tasks; asks at once for what is new."""
@@ -125,6 +130,21 @@ class Fleet:
         for name, event in self._wake.items():
             if context in (None, name):
                 event.set()
+
+    def _start_poller(self, name: str) -> asyncio.Task[None]:
+        poller = asyncio.create_task(self._poll(name), name=f"poll {name}")
+        poller.add_done_callback(lambda ended: self._note_fault(name, ended))
+        return poller
+
+    def _note_fault(self, name: str, poller: asyncio.Task[None]) -> None:
+        """A poller ends by itself only through a fault of ours; silence would look like a context without news."""
+        if poller.cancelled() or (fault := poller.exception()) is None:
+            return
+        loop = poller.get_loop()
+        loop.call_exception_handler({"message": f"the poller of {name} failed", "exception": fault, "task": poller})
+        state = self._states[name]
+        error = f"not asked any more: a fault of our own ({type(fault).__name__})"
+        self._publish(name, replace(state, error=error, failures=state.failures + 1))
 
     async def _poll(self, name: str) -> None:
         while True:
@@ -141,15 +161,14 @@ class Fleet:
         try:
             async with asyncio.timeout(_DEADLINE_S):
                 provider = self._flows[name].provider
-                answered = replace(
-                    state, tasks=await provider.list_tasks(limit=_TASKS_SHOWN), error=None, failures=0
-                )
-                answered = await self._ask_more(provider, answered)
+                state = replace(state, tasks=await provider.list_tasks(limit=_TASKS_SHOWN))
+                state = replace(state, answered_at=time.monotonic())
+                state = await self._ask_more(provider, state)
         except TimeoutError:
             return replace(state, error=f"no answer within {_DEADLINE_S:.0f} s", failures=state.failures + 1)
         except FlowError as error:
             return replace(state, error=str(error), failures=state.failures + 1)
-        return replace(answered, answered_at=time.monotonic())
+        return replace(state, error=None, failures=0)
 
     async def _ask_more(self, provider: Provider, state: ContextState) -> ContextState:
         if "volumes" in self.wanted and provider.volumes is not None:
@@ -167,6 +186,6 @@ class Fleet:
     def _pause_s(self, name: str) -> float:
         state = self._states[name]
         if state.failures:
-            return min(_BACKOFF_MAX_S, 2.0**state.failures) * random.uniform(0.5, 1.0)
+            return min(_BACKOFF_MAX_S, 2.0 ** min(state.failures, _DOUBLINGS_MAX)) * random.uniform(0.5, 1.0)
         poll = self._flows[name].provider.poll
         return poll.busy_s if any(not task.is_terminal for task in state.tasks) else poll.idle_s

@@ -1,9 +1,9 @@
 """The GPU shorthand, one grammar wherever a GPU is asked for.
 
-    a100  a100:4  4xa100  h100x8  8xh100      a model, and how many (1 when not said)
-    gpu:40gb                                  any GPU with at least that much memory
-    cpu  8xcpu  cpu:8                         no GPU; the number is how many CPUs
-    a100-80gb:2                               a model with its memory
+a100  a100:4  4xa100  h100x8  8xh100      a model, and how many (1 when not said)
+gpu:40gb                                  any GPU with at least that much memory
+cpu  8xcpu  cpu:8                         no GPU; the number is how many CPUs
+a100-80gb:2                               a model with its memory
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from dataclasses import dataclass
 from flow_core.errors import ConfigError
 
 MAX_COUNT = 1024
+_LENGTH_MAX = 64
+_DIGITS = 6  # more than any number that is allowed; Python refuses to read numbers of thousands of digits
 
 _MODEL = r"(?P<model>[a-z][a-z0-9]*(?:[-.][a-z0-9]+)*)"
 _FORMS = (
     re.compile(rf"(?P<count>\d+)\s*x\s*{_MODEL}"),
     re.compile(rf"{_MODEL}:(?P<count>\d+)"),
-    re.compile(r"(?P<model>[a-z]+\d+[a-z]*)x(?P<count>\d+)"),
+    re.compile(r"(?P<model>[a-z](?:[a-z0-9]|[-.](?=[a-z0-9]))*?\d[a-z]*)x(?P<count>\d+)"),
     re.compile(_MODEL),
 )
 _MEMORY = re.compile(r"gpu:(?P<memory>\d+)\s*gb?")
-_COUNTED_TWICE = re.compile(r"\d+x.*(?::\d+|\dx\d+)$")
+_COUNTED_TWICE = re.compile(r"\d+\s*x.*(?::\d+|\d[a-z]*x\d+)|.*\d[a-z]*x\d+(?::|[a-z]*x)\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,13 @@ class GpuRequest:
         return self.cpus is None
 
     def __str__(self) -> str:
+        """The shortest shorthand that reads back as this request."""
         if self.cpus is not None:
             return f"{self.cpus}xcpu" if self.cpus else "cpu"
         if self.min_memory_gb is not None:
             return f"gpu:{self.min_memory_gb}gb"
+        if self.model is None:
+            return f"gpu:{self.count}"
         return f"{self.count}x{self.model}"
 
 
@@ -53,10 +58,10 @@ def parse_gpu(text: str) -> GpuRequest:
     if not wanted:
         raise ConfigError("the GPU is empty; write for example a100, a100:4 or cpu", field="gpu")
     if memory := _MEMORY.fullmatch(wanted):
-        return _by_memory(int(memory["memory"]))
-    if _COUNTED_TWICE.fullmatch(wanted):
+        return _by_memory(int(memory["memory"][:_DIGITS]))
+    if len(wanted) <= _LENGTH_MAX and _COUNTED_TWICE.fullmatch(wanted):
         raise ConfigError(f"{_shown(text)} gives the count twice; write it once, as in 4xa100", field="gpu")
-    for form in _FORMS:
+    for form in _FORMS if len(wanted) <= _LENGTH_MAX else ():
         if found := form.fullmatch(wanted):
             return _by_model(found["model"], found.groupdict().get("count"), text)
     raise ConfigError(
@@ -71,7 +76,7 @@ def _by_memory(memory_gb: int) -> GpuRequest:
 
 
 def _by_model(model: str, count_text: str | None, text: str) -> GpuRequest:
-    count = 1 if count_text is None else int(count_text[:6])
+    count = 1 if count_text is None else int(count_text[:_DIGITS])
     if not 1 <= count <= MAX_COUNT:
         raise ConfigError(f"{_shown(text)}: the count must be between 1 and {MAX_COUNT}", field="gpu")
     if model == "cpu":

@@ -26,7 +26,7 @@ Priority = Literal["low", "med", "high"]
 
 
 class _Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, str_strip_whitespace=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, allow_inf_nan=False)
 
     @classmethod
     def parse(cls, fields: Any, *, source: str | None = None) -> Self:
@@ -165,7 +165,7 @@ class TaskConfig(_Spec):
 
 def mount_target(path: str) -> str:
     """A mount path, checked: absolute, plain, and not the root."""
-    pure = PurePosixPath(path)
+    pure = PurePosixPath("/", path.lstrip("/"))  # two leading slashes would stand for something else
     if not path.startswith("/") or ".." in pure.parts or pure == PurePosixPath("/"):
         raise ValueError(f"{path!r} must be an absolute path without '..', such as /data")
     if not path.isprintable():
@@ -178,8 +178,10 @@ def _nested(one: str, other: str) -> bool:
 
 
 def _as_config_error(error: ValidationError, source: str | None) -> ConfigError:
-    """The first complaint, as "field: what is wrong"."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    """The first complaint, as "field: what is wrong". Where a field may be of several types, the deepest one."""
+    complaints = error.errors(include_url=False, include_input=False, include_context=False)
+    of_same_field = [one for one in complaints if one["loc"][:1] == complaints[0]["loc"][:1]]
+    first = max(of_same_field, key=lambda one: len(one["loc"]))
     field = ".".join(str(part) for part in first["loc"] if part not in ("str", "list[constrained-str]")) or None
     said = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":

@@ -1,0 +1,131 @@
+"""The config file: what it yields, and that a broken part is a sentence and never a crash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flow_core.config import Config, Context, config_path, load_config, state_dir
+from flow_core.errors import ConfigError
+
+LOCAL = Context("local", "local")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "config.yaml"
+
+
+def loaded(file: Path, text: str) -> Config:
+    file.write_text(text, encoding="utf-8")
+    return load_config(file)
+
+
+def said(config: Config) -> str:
+    return "\n".join(str(problem) for problem in config.problems)
+
+
+def test_without_a_file_there_is_this_machine_and_no_complaint() -> None:
+    config = load_config()
+    assert (config.contexts, config.default, config.problems) == ((LOCAL,), "local", ())
+
+
+def test_a_file_that_was_named_and_is_missing_is_said(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "does not exist" in said(load_config(file))
+    monkeypatch.setenv("FLOW_CONFIG", str(file))
+    assert "does not exist" in said(load_config())
+
+
+def test_contexts_default_and_dashboard_are_read(file: Path) -> None:
+    config = loaded(
+        file,
+        "default: lab\ncontexts:\n  lab: {provider: local, region: desk}\n"
+        "dashboard: {theme: flow-light, keys: {tasks.cancel: x}}\n",
+    )
+    assert config.problems == ()
+    assert config.contexts == (LOCAL, Context("lab", "local", {"region": "desk"}))
+    assert config.context() == config.contexts[1]
+    assert config.dashboard == {"theme": "flow-light", "keys": {"tasks.cancel": "x"}}
+
+
+def test_local_may_have_settings_but_stays_this_machine(file: Path) -> None:
+    config = loaded(file, "contexts:\n  local: {region: desk}\n")
+    assert config.contexts == (Context("local", "local", {"region": "desk"}),)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("contexts:\n  lab:\n    provider: nimbus\n", 3, "contexts.lab.provider: 'nimbus' is no provider"),
+        ("contexts:\n  lab: {provider: [local]}\n", 2, "contexts.lab.provider: ['local'] is no provider"),
+        ("contexts:\n  lab: local\n", 2, "contexts.lab: must be a table"),
+        ("contexts:\n  'a b': {provider: local}\n", 2, "a context's name"),
+        ("contexts: [lab]\n", 1, "contexts: must be a table"),
+        ("\ndashboard: 3\n", 2, "dashboard: must be a table"),
+        ("default: lab\n", 1, "default: 'lab' is none of the contexts"),
+        ("default: [local]\n", 1, "default: ['local'] is none of the contexts"),
+        ("colour: red\n", 1, "colour: is no setting we know"),
+        ("3: x\n", 1, "3: is no setting we know"),
+        ("a: [\n", 2, "is not valid YAML"),
+        ("default: 2026-13-01\n", None, "is not valid YAML"),
+        ("? [a, b]\n: c\n", 1, "is not valid YAML"),
+        ("a: &a {b: *a}\n", 1, "a: is no setting we know"),
+        ("just words\n", None, "must be a table"),
+    ],
+)
+def test_a_broken_part_is_named_with_its_line_and_the_rest_stands(
+    file: Path, text: str, line: int | None, words: str
+) -> None:
+    config = loaded(file, text)
+    (problem,) = config.problems
+    assert words in str(problem)
+    assert problem.line == line
+    assert str(problem).startswith(f"{file}:{line}: " if line else f"{file}: ")
+    assert config.contexts == (LOCAL,)
+    assert config.default == "local"
+
+
+def test_one_bad_context_does_not_take_the_good_ones_with_it(file: Path) -> None:
+    config = loaded(file, "contexts:\n  bad: {provider: x}\n  lab: {provider: local}\n  worse: 3\n")
+    assert [context.name for context in config.contexts] == ["local", "lab"]
+    assert len(config.problems) == 2
+
+
+def test_a_context_called_by_a_number_can_be_the_default(file: Path) -> None:
+    assert loaded(file, "default: 7\ncontexts:\n  7: {provider: local}\n").context().name == "7"
+
+
+def test_what_is_no_text_and_no_file_is_said(file: Path, tmp_path: Path) -> None:
+    file.write_bytes(b"\xff\xfe\x00")
+    assert "is not UTF-8 text" in said(load_config(file))
+    assert "can't be read: Is a directory" in said(load_config(tmp_path))
+
+
+def test_the_context_is_the_one_asked_for_else_of_the_environment_else_the_default(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = loaded(file, "default: b\ncontexts:\n  a: {provider: local}\n  b: {provider: local}\n")
+    assert config.context().name == "b"
+    monkeypatch.setenv("FLOW_CONTEXT", "a")
+    assert config.context().name == "a"
+    assert config.context("local").name == "local"
+    with pytest.raises(ConfigError, match="no context is called 'c'; there are: local, a, b"):
+        config.context("c")
+
+
+def test_the_environment_says_where_config_and_state_are(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    assert config_path().is_relative_to(home)
+    monkeypatch.setenv("FLOW_CONFIG", "~/mine.yaml")
+    assert config_path() == home / "mine.yaml"
+    assert state_dir() == home / "state"
+    monkeypatch.delenv("FLOW_STATE_DIR")
+    assert state_dir().is_relative_to(home)
+
+
+@given(st.text(alphabet="abc:{}[]&*!?-#'\"%@`| \n\t01", max_size=60))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+def test_any_text_yields_a_config(file: Path, text: str) -> None:
+    assert loaded(file, text).context("local") == LOCAL

@@ -1,0 +1,106 @@
+"""What a person asks for: refused by field name, in words of ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from flow_core.errors import ConfigError
+from flow_core.models.spec import MountSpec, TaskConfig, VolumeSpec, mount_target
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "words"),
+    [
+        ({}, "command", "required"),
+        ({"command": " "}, "command", "is empty"),
+        ({"command": []}, "command", "is empty"),
+        ({"command": 5}, "command", "valid string"),
+        ({"command": ["a", 1]}, "command.1", "valid string"),
+        ({"command": ["a", ""]}, "command.1", "at least 1 character"),
+        ({"command": "a\0b"}, "command", "NUL"),
+        ({"command": "x", "name": "Has Capitals"}, "name", "a-z, 0-9"),
+        ({"command": "x", "name": "a" * 129}, "name", "at most 128"),
+        ({"command": "x", "name": "a\n"}, "name", "a-z, 0-9"),
+        ({"command": "x", "nonsense": 1}, "nonsense", "is no field we know"),
+        ({"command": "x", "env": {"A-B": "1"}}, "env", "'A-B' is no variable name"),
+        ({"command": "x", "env": {"A": 1}}, "env.A", "valid string"),
+        ({"command": "x", "num_instances": 0}, "num_instances", "greater than or equal to 1"),
+        ({"command": "x", "max_price_per_hour": float("inf")}, "max_price_per_hour", "finite"),
+        ({"command": "x", "max_price_per_hour": float("nan")}, "max_price_per_hour", "finite"),
+        ({"command": "x", "max_run_time_hours": 169}, "max_run_time_hours", "168"),
+        ({"command": "x", "priority": "urgent"}, "priority", "'low', 'med' or 'high'"),
+        ({"command": "x", "volumes": [{"name": "ab"}]}, "volumes.0.name", "3 to 64"),
+        ({"command": "x", "volumes": [{"size_gb": 1}]}, "volumes.0", "needs a name or a volume_id"),
+        ({"command": "x", "volumes": [{"name": "abc", "mount_path": "data"}]}, "volumes.0.mount_path", "absolute"),
+        ({"command": "x", "data_mounts": [{"source": "", "target": "/a"}]}, "data_mounts.0.source", "at least 1"),
+        ([], None, "dictionary"),
+    ],
+)
+def test_what_is_wrong_is_named_by_its_field(fields: Any, field: str | None, words: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        TaskConfig.parse(fields, source="task.yaml")
+    assert refused.value.field == field
+    assert words in str(refused.value)
+    assert str(refused.value).startswith("task.yaml: ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("gpu", "instance_type"), ("environment", "env"), ("timeout", "max_run_time_hours")]
+)
+def test_an_old_name_is_told_the_new_one(old: str, new: str) -> None:
+    with pytest.raises(ConfigError, match=f"'{old}' is now called '{new}'"):
+        TaskConfig.parse({"command": "x", old: "1"})
+
+
+def test_a_refusal_does_not_repeat_the_values_of_the_environment() -> None:
+    with pytest.raises(ConfigError) as refused:
+        TaskConfig.parse({"command": "x", "env": {"KEY": "hunter2\0", "OTHER": "hunter3"}})
+    assert "hunter" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize("path", ["/", "//", "///", "/.", "data", "", "/a/../b", "/a\nb", "/a\x1b[1m"])
+def test_a_path_that_is_no_place_of_its_own_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="must"):
+        mount_target(path)
+
+
+def test_a_mount_path_is_made_plain() -> None:
+    assert mount_target("//data//set/./x/") == "/data/set/x"
+
+
+def test_two_mounts_may_not_lie_in_each_other() -> None:
+    mounts = [{"source": "a", "target": "/data"}, {"source": "b", "target": "/data/deep"}]
+    with pytest.raises(ConfigError, match="mounts /data and /data/deep clash"):
+        TaskConfig.parse({"command": "x", "data_mounts": mounts})
+    with pytest.raises(ConfigError, match="clash"):
+        TaskConfig.parse(
+            {"command": "x", "volumes": [{"name": "abc", "mount_path": "/data"}], "data_mounts": mounts[:1]}
+        )
+    mounts[1]["target"] = "/database"
+    assert len(TaskConfig.parse({"command": "x", "data_mounts": mounts}).data_mounts) == 2
+
+
+def test_no_limit_on_time_can_be_said_as_zero() -> None:
+    assert TaskConfig.parse({"command": "x", "max_run_time_hours": 0}).max_run_time_hours is None
+
+
+def test_a_list_of_words_becomes_one_shell_line() -> None:
+    assert TaskConfig(command=["echo", "a b", "$HOME"]).command_line == "echo 'a b' '$HOME'"
+    assert TaskConfig(command="echo $HOME").command_line == "echo $HOME"
+
+
+def test_a_volume_is_found_where_it_was_promised() -> None:
+    assert VolumeSpec(name="data").target == "/volumes/data"
+    assert VolumeSpec(volume_id="vol-1").target == "/volumes/vol-1"
+    assert VolumeSpec(name="data", mount_path="/d").target == "/d"
+
+
+def test_a_config_can_not_be_changed_and_survives_being_written_down() -> None:
+    config = TaskConfig(command="x", volumes=[VolumeSpec(name="abc")], data_mounts=[MountSpec(source="a", target="/a")])
+    with pytest.raises(ValidationError, match="frozen"):
+        config.name = "other"
+    assert TaskConfig.parse(config.model_dump()) == config
