@@ -247,7 +247,7 @@ async def test_search_goes_to_the_next_and_the_previous_match_and_marks_them(sou
         await until(lambda: current() == "step 37 ERROR")
         app.view.action_previous_match()
         await until(lambda: current() == "step 937 ERROR")
-        assert "from the end" in app.said
+        await until(lambda: "from the end" in app.said)
         app.view.find("nothing like it")
         await until(lambda: app.said[-1] == "no match")
         app.view.find("(")
@@ -300,3 +300,38 @@ async def test_a_line_is_painted_within_a_tenth_of_a_second_of_being_written(sou
             await until(lambda n=n: f"mark {n}" in app.picture())  # type: ignore[misc]
             delays.append(time.monotonic() - started)
         assert sorted(delays)[10] < 0.1
+
+
+async def test_a_view_out_of_sight_draws_nothing_and_catches_up_when_it_is_back(source: Source) -> None:
+    source.write(b"before\n")
+    app = Reader(source)
+    async with app.run_test(size=(60, 5)) as pilot:
+        await until(lambda: app.picture()[0] == "before")
+        painter = app.view._painter
+        assert painter is not None
+        app.view.display = False
+        await pilot.pause(0.3)  # the look that was under way when it was hidden
+        source.write(b"unseen\n")
+        await pilot.pause(0.4)
+        assert painter.window.reader.size == len(b"before\n")
+        app.view.display = True
+        await until(lambda: app.picture()[1:2] == ["unseen"])
+
+
+async def test_opening_another_log_lets_go_of_the_one_before(source: Source, tmp_path: Path) -> None:
+    source.write(b"first log\n")
+    other = Source(tmp_path / "other")
+    other.write(b"second log\n")
+    app = Reader(source)
+    async with app.run_test(size=(60, 5)):
+        await until(lambda: app.picture()[0] == "first log")
+        app.view.find("log")
+        await until(lambda: "1 line matches" in app.said)
+        app.view.open(other.files, other.is_complete)
+        assert app.picture()[0] == "second log"
+        source.write(b"more of the first\n")
+        other.write(b"more of the second\n")
+        await until(lambda: app.picture()[1] == "more of the second")
+        app.view.open(None)
+        assert app.picture()[0] == "no output yet"
+        await until(lambda: all(worker.is_finished for worker in app.workers))
