@@ -36,7 +36,7 @@ class Confirm(Dialog[bool]):
         refuse = "esc" if self._word else "n esc"
         super().__init__(title, (*agree, (refuse, "cancel")))
         self._facts = facts
-        self._told = (("Runs", call), ("Loses", loses), ("Keeps", keeps))
+        self._told = (("Loses", loses), ("Keeps", keeps), ("Runs", call))  # the longest last: it may scroll
 
     def body(self) -> Iterable[Widget]:
         for fact in self._facts:

@@ -29,9 +29,10 @@ class Entry(Protocol):
     def entered(self) -> str: ...
 
 
-def is_alt_enter(event: events.Key) -> bool:
-    """Also where the terminal has no name for it and Textual's parser says enter."""
-    return event.key == "alt+enter" or raw_sequence(event) in ("\x1b\r", "\x1b\n")
+def name_alt_enter(event: events.Key) -> None:
+    """Gives alt+enter its name back where the terminal has none for it and Textual's parser says enter."""
+    if raw_sequence(event) in ("\x1b\r", "\x1b\n"):
+        event.key = "alt+enter"
 
 
 class Line(Input):
@@ -75,8 +76,7 @@ class Lines(TextArea):
         return line
 
     def on_key(self, event: events.Key) -> None:
-        if is_alt_enter(event):
-            event.prevent_default()  # no new line; the form sends
+        name_alt_enter(event)  # before it becomes a new line
 
 
 class Choice(Widget, can_focus=True):
@@ -117,7 +117,8 @@ class Choice(Widget, can_focus=True):
         self.action_turn(1)
 
     def on_key(self, event: events.Key) -> None:
-        if event.key == "enter" and not is_alt_enter(event):
+        name_alt_enter(event)
+        if event.key == "enter":
             event.stop()
             self.screen.focus_next()
 

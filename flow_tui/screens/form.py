@@ -16,7 +16,7 @@ from textual.widgets import Button, Static
 
 from flow_core.errors import ConfigError, FlowError
 from flow_tui.screens.dialog import Dialog, shown
-from flow_tui.screens.field import Field, is_alt_enter
+from flow_tui.screens.field import Field, name_alt_enter
 
 Answer = TypeVar("Answer")
 _ANSWER_S = 120.0  # providers have deadlines of their own; this one is for those that break it
@@ -81,9 +81,7 @@ class Form(Dialog[Answer | None]):
             self._send(self.entered)
 
     def on_key(self, event: events.Key) -> None:
-        if event.key != "alt+enter" and is_alt_enter(event):  # the plain name is bound
-            event.stop()
-            self.action_send()
+        name_alt_enter(event)
 
     @on(Button.Pressed, ".-close")
     def action_close(self) -> None:

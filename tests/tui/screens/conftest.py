@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
@@ -73,8 +74,11 @@ class Question:
         await self.pilot.pause()
 
     async def type(self, text: str) -> None:
-        names = {"\n": "enter", " ": "space"}
-        await self.press(*(names.get(char, char) for char in text))
+        """All at once, as a terminal would send it."""
+        parser = XTermParser()
+        for event in [*parser.feed(text.replace("\n", "\r")), *parser.feed("")]:
+            self.app.post_message(event)
+        await self.pilot.pause()
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Waits until it holds, and then for the picture of it."""

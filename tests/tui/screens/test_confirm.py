@@ -101,6 +101,7 @@ async def test_a_long_call_scrolls_and_the_keys_stay_in_view(ask: Any) -> None:
     async with ask(question_text, size=(60, 15)) as question:
         assert "y confirm" in question.text
         assert "step 1" in question.text
+        assert "Loses:" in question.text
         await question.press(*["pagedown"] * 9)
         assert "step 59" in question.text
         assert "y confirm" in question.text

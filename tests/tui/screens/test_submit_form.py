@@ -8,7 +8,6 @@ import sys
 from typing import Any
 
 import pytest
-from textual._xterm_parser import XTermParser
 
 from flow_core.client import AsyncFlow, AsyncTask
 from flow_core.errors import CapacityError, ConfigError, FlowError
@@ -90,14 +89,16 @@ async def test_tab_goes_through_every_field_and_ctrl_s_submits(ask: Any) -> None
     )
 
 
-@pytest.mark.parametrize("how", ["ctrl+s", "alt+enter", "legacy alt+enter", "button", "click"])
+@pytest.mark.parametrize(
+    "how", ["ctrl+s", "alt+enter", "legacy alt+enter", "legacy in a line", "legacy in a choice", "button", "click"]
+)
 async def test_every_way_to_submit_does(ask: Any, how: str) -> None:
     far = FarSide()
     async with ask(SubmitForm(CONTEXTS, far.submit, preset={"command": "true"})) as question:
         await question.press("tab")
-        if how == "legacy alt+enter":
-            for event in [*XTermParser().feed("\x1b\r")]:
-                question.app.post_message(event)
+        if how.startswith("legacy"):
+            await question.press(*{"line": ["shift+tab"], "choice": ["tab"]}.get(how.split()[-1], []))
+            await question.type("\x1b\r")
         elif how == "button":
             await question.press("shift+tab", "shift+tab", "shift+tab", "enter")
         elif how == "click":
@@ -258,8 +259,7 @@ async def test_what_was_typed_last_is_submitted_too(ask: Any) -> None:
     far = FarSide()
     async with ask(SubmitForm(CONTEXTS, far.submit)) as question:
         await question.press("tab")
-        for event in [*XTermParser().feed("echo hello\x13")]:
-            question.app.post_message(event)
+        await question.type("echo hello\x13")
         await question.until(lambda: question.answers)
     assert far.taken[0][1].command == "echo hello"
 
