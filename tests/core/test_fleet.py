@@ -1,0 +1,170 @@
+"""Several contexts at once: one that fails never blanks the rest. One is real, the others a far side that obeys."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from flow_core import providers
+from flow_core.changes import Gate
+from flow_core.config import Context
+from flow_core.errors import NotFound, Unreachable
+from flow_core.fleet import ContextState, Fleet
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.models.volume import Volume
+from flow_core.providers.base import PollIntervals
+
+FAR = Context("far", "obedient")
+LOCAL = Context("local", "local")
+
+
+class Obedient:
+    """A far side that answers, fails or keeps silent as the test says."""
+
+    answers: tuple[TaskRecord, ...] = ()
+    fails: BaseException | None = None
+    volumes_fail: BaseException | None = None
+    is_silent = False
+    asked = 0
+
+    def __init__(self, context: Context) -> None:
+        self.poll = PollIntervals(busy_s=0.01, idle_s=0.01)
+        self.logs = self.instances = self.shells = None
+        self.volumes = self
+
+    async def list_tasks(self, statuses: Any = None, limit: int | None = None) -> tuple[TaskRecord, ...]:
+        type(self).asked += 1
+        if self.is_silent:
+            await asyncio.Event().wait()
+        if self.fails is not None:
+            raise self.fails
+        return self.answers
+
+    async def list(self) -> tuple[Volume, ...]:
+        if self.volumes_fail is not None:
+            raise self.volumes_fail
+        return (Volume("far", "v-1", "data", 1),)
+
+    async def close(self) -> None:
+        if self.is_silent:
+            await asyncio.Event().wait()
+
+
+@pytest.fixture
+def far(monkeypatch: pytest.MonkeyPatch) -> type[Obedient]:
+    """A provider nobody else sees, registered as any provider is: by the name of its module."""
+
+    class Own(Obedient):
+        pass
+
+    module = ModuleType("obedient_provider")
+    module.Own = Own  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "obedient_provider", module)
+    monkeypatch.setitem(providers.PROVIDERS, "obedient", "obedient_provider:Own")
+    return Own
+
+
+def task(task_id: str, status: TaskStatus = TaskStatus.RUNNING) -> TaskRecord:
+    return TaskRecord("far", task_id, "train", status)
+
+
+async def until(holds: Callable[[], object], timeout_s: float = 10.0) -> None:
+    async with asyncio.timeout(timeout_s):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+def state(fleet: Fleet, name: str) -> ContextState:
+    return next(state for state in fleet.states if state.context.name == name)
+
+
+async def test_every_context_is_asked_and_answers_are_merged(far: type[Obedient]) -> None:
+    far.answers = (task("t-1"),)
+    async with Fleet([LOCAL, FAR], Gate()) as fleet:
+        await until(lambda: all(state.age_s is not None for state in fleet.states))
+        submitted = await fleet.flow("local").submit("true")
+        fleet.refresh("local")
+        await until(lambda: {one.task_id for one in fleet.tasks} == {"t-1", submitted.task_id})
+        assert fleet.task(("far", "t-1")) == task("t-1")
+        assert fleet.task(("local", "t-1")) is None
+        assert fleet.task(("mars", "t-1")) is None
+        await submitted.wait(20)
+
+
+async def test_a_context_that_fails_keeps_its_last_answer_and_leaves_the_others_alone(far: type[Obedient]) -> None:
+    far.answers = (task("t-1"),)
+    async with Fleet([LOCAL, FAR], Gate()) as fleet:
+        await until(lambda: fleet.tasks and state(fleet, "local").answered_at)
+        far.fails = Unreachable("nobody answers")
+        await until(lambda: state(fleet, "far").error)
+        assert (state(fleet, "far").error, state(fleet, "far").tasks) == ("nobody answers", (task("t-1"),))
+        assert state(fleet, "local").error is None
+        far.fails = None
+        fleet.refresh()
+        await until(lambda: state(fleet, "far").error is None)
+        assert state(fleet, "far").failures == 0
+
+
+async def test_volumes_that_fail_do_not_hold_back_the_tasks(far: type[Obedient]) -> None:
+    far.volumes_fail = Unreachable("no volumes today")
+    far.answers = (task("t-1"),)
+    async with Fleet([FAR], Gate()) as fleet:
+        fleet.want("volumes")
+        await until(lambda: state(fleet, "far").error == "no volumes today")
+        assert fleet.tasks == (task("t-1"),)
+        far.volumes_fail = None
+        fleet.refresh()
+        await until(lambda: fleet.volumes)
+
+
+async def test_listeners_hear_of_changes_and_of_nothing_else(far: type[Obedient]) -> None:
+    heard: list[int] = []
+    async with Fleet([FAR], Gate()) as fleet:
+        leave = fleet.subscribe(lambda: heard.append(len(fleet.tasks)))
+        await until(lambda: heard == [0])
+        seen = far.asked
+        await until(lambda: far.asked > seen + 3)
+        assert heard == [0]
+        far.answers = (task("t-1"),)
+        await until(lambda: heard == [0, 1])
+        leave()
+        leave()
+        far.answers = ()
+        await until(lambda: not fleet.tasks)
+        assert heard == [0, 1]
+
+
+async def test_a_fault_of_ours_is_said_and_reported_instead_of_a_silent_end(far: type[Obedient]) -> None:
+    reported: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+    far.fails = KeyError("bug")
+    async with Fleet([FAR], Gate()) as fleet:
+        await until(lambda: state(fleet, "far").error)
+        assert state(fleet, "far").error == "not asked any more: a fault of our own (KeyError)"
+        assert reported == [far.fails]
+
+
+async def test_an_outage_of_days_does_not_end_the_asking(far: type[Obedient]) -> None:
+    fleet = Fleet([FAR], Gate())
+    for failures in (1, 5, 1100, 100_000):
+        fleet._states["far"] = ContextState(FAR, failures=failures)
+        assert 0.5 <= fleet._pause_s("far") <= 60
+
+
+async def test_leaving_does_not_wait_for_a_context_that_keeps_silent(
+    far: type[Obedient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flow_core.fleet._CLOSE_S", 0.1)
+    far.is_silent = True
+    async with asyncio.timeout(5), Fleet([FAR], Gate()):
+        await until(lambda: far.asked)
+
+
+async def test_a_context_that_is_none_is_not_found() -> None:
+    with pytest.raises(NotFound, match="there are: local"):
+        Fleet([LOCAL], Gate()).flow("mars")
