@@ -1,15 +1,15 @@
 """Everything that can go wrong, as sentences a person can act on.
 
-    FlowError
-    ├── ConfigError            a config file, a task file, an argument: names the file, line and field
-    ├── Unsupported            this provider has no such facet
-    ├── ReadOnly               the gate is closed; nothing was changed
-    └── ProviderError          the far side said no, or nothing
-        ├── AuthError          who you are, or what you may do
-        ├── NotFound           no such task, volume, instance
-        ├── Conflict           it exists, is in use, or is in the wrong state
-        ├── CapacityError      nothing free, now or ever
-        └── Unreachable        no answer; the only error that may be retried
+FlowError
+├── ConfigError            a config file, a task file, an argument: names the file, line and field
+├── Unsupported            this provider has no such facet
+├── ReadOnly               the gate is closed; nothing was changed
+└── ProviderError          the far side said no, or nothing
+    ├── AuthError          who you are, or what you may do
+    ├── NotFound           no such task, volume, instance
+    ├── Conflict           it exists, is in use, or is in the wrong state
+    ├── CapacityError      nothing free, now or ever
+    └── Unreachable        no answer; the only error that may be retried
 """
 
 from __future__ import annotations

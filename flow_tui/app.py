@@ -14,15 +14,18 @@ from flow_core.config import Config
 from flow_core.fleet import Fleet
 from flow_tui.commands import ActionCommands
 from flow_tui.crash import CrashGuard
+from flow_tui.key_order import OrderedKeys
 from flow_tui.keymap import check_keys
 from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.themes import DEFAULT, load_themes, variable_defaults
 from flow_tui.widgets.raw_keys import keep_raw_keys
+from flow_tui.widgets.terminal import RELEASE_KEY
 
 _TWICE_S = 2.0
+_KEY_NAMES = {"ctrl+]": "ctrl+right_square_bracket", "ctrl+\\": "ctrl+backslash"}
 
 
-class FlowApp(CrashGuard, App[None], inherit_bindings=False):
+class FlowApp(OrderedKeys, CrashGuard, App[None], inherit_bindings=False):
     """The dashboard over the configured contexts, or over those named."""
 
     TITLE = "flow-tui"
@@ -45,18 +48,18 @@ class FlowApp(CrashGuard, App[None], inherit_bindings=False):
         chosen = [context for context in config.contexts if not contexts or context.name in contexts]
         self.fleet = Fleet(chosen, gate)
         self._problems = [str(problem) for problem in config.problems]
-        self._interrupted_at = 0.0
+        self._interrupted_at = -_TWICE_S
         self.own_themes: tuple[str, ...] = ()
         self._load_themes(theme or str(config.dashboard.get("theme") or DEFAULT))
         self._load_keys()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        return variable_defaults()
+        return variable_defaults(dark=self.current_theme.dark)
 
     def get_default_screen(self) -> Screen[None]:
         release = self._config.dashboard.get("shell_release")
-        key = release if isinstance(release, str) and release else "ctrl+]"
-        return DashboardScreen(self.fleet, release_key=key)
+        key = release if isinstance(release, str) and release else RELEASE_KEY
+        return DashboardScreen(self.fleet, release_key=_KEY_NAMES.get(key, key))
 
     async def on_mount(self) -> None:
         await self.fleet.__aenter__()

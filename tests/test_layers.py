@@ -48,7 +48,8 @@ TUI = {
     "flow_tui.scrub": "",
     "flow_tui.report": "scrub",
     "flow_tui.crash": "scrub report",
-    "flow_tui.app": "format keymap themes commands crash report scrub terminal widgets panes screens",
+    "flow_tui.key_order": "",
+    "flow_tui.app": "format key_order keymap themes commands crash report scrub terminal widgets panes screens",
     "flow_tui.__main__": "arguments app crash report keymap themes",
 }
 TERMINAL_LIBRARIES = {"textual", "rich"}

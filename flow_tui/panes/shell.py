@@ -90,6 +90,7 @@ class ShellPane(Vertical):
         self._opened[task.key] = opened
         await self.mount(opened.view)
         self._show(task.key)
+        opened.view.focus()
         try:
             columns, rows = await opened.view.laid_out(_LAYOUT_S)
             async with asyncio.timeout(_OPEN_S):
@@ -103,7 +104,6 @@ class ShellPane(Vertical):
             raise
         else:
             opened.worker = self.run_worker(self._live(opened.view, opened.shell), group=f"shell {task.key}")
-            opened.view.focus()
 
     async def _live(self, view: TerminalView, shell: Shell) -> None:
         try:

@@ -329,6 +329,7 @@ class DashboardScreen(Screen[None]):
 
     @on(TerminalView.Ended)
     @on(TerminalView.KeysChanged)
+    @on(TerminalView.TitleChanged)
     def _shell_changed(self) -> None:
         self._show_chrome()
 

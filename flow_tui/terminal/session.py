@@ -31,7 +31,7 @@ class Session:
 
     def __init__(self, core: TerminalCore, shell: Shell, changed: Callable[[], None]) -> None:
         self.core = core
-        self.is_live = False
+        self.is_live = True
         self._shell = shell
         self._changed = changed
         self._outbox = bytearray()
@@ -40,7 +40,6 @@ class Session:
 
     async def run(self) -> Ending:
         """Feeds the terminal until the shell ends, calling `changed` after every slice. Run it once."""
-        self.is_live = True
         self._has_size.set()
         try:
             async with asyncio.TaskGroup() as tasks:

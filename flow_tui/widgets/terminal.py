@@ -7,6 +7,7 @@ runs those before any widget sees the key; and call `raw_keys.keep_raw_keys()` o
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from flow_core.providers.base import Shell
 
 RELEASE_KEY = "ctrl+right_square_bracket"
+_EARLY_KEYS = 1024
 
 _PREFIX_S = 2.0
 _RESIZE_S = 0.05
@@ -108,6 +110,7 @@ class TerminalView(TerminalRows, can_focus=True):
         self.release_key = release_key
         self.keys = Keys.SHELL
         self._session: Session | None = None
+        self._early: deque[events.Key] | None = deque(maxlen=_EARLY_KEYS)
         self.title_text = ""
         self._was_laid_out = asyncio.Event()
         self._rang_at = float("-inf")
@@ -121,8 +124,11 @@ class TerminalView(TerminalRows, can_focus=True):
 
     @property
     def captures_keys(self) -> bool:
-        """True while every key belongs to the shell, so that the app's priority bindings must not run."""
-        return self.is_live and self.has_focus
+        """True while every key belongs to the shell, so that the app's priority bindings must not run.
+
+        That begins before the shell is there: what is typed while it opens is sent once it is.
+        """
+        return self.has_focus and (self.is_live or self._early is not None)
 
     @property
     def core(self) -> TerminalCore | None:
@@ -144,6 +150,9 @@ class TerminalView(TerminalRows, can_focus=True):
         open_core = await asyncio.to_thread(load_core)
         core = open_core(self.size.width or 80, self.size.height or 24)
         self._session = Session(core, shell, self._take_notice)
+        early, self._early = self._early or (), None
+        for event in early:
+            self._type(event)
         ending = await self._session.run()
         self._give_keys_to(Keys.SHELL)
         self._session.leave_application()
@@ -213,6 +222,8 @@ class TerminalView(TerminalRows, can_focus=True):
     def _type(self, event: events.Key) -> None:
         core = self.core
         if core is None:
+            if self._early is not None:
+                self._early.append(event)
             return
         self._scroll_view(0)
         raw = raw_sequence(event)
