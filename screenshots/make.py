@@ -55,7 +55,7 @@ async def main() -> None:
             await _shows(pilot, "step")
             await pilot.press("s")
             await _shows(pilot, "SHELL")
-            await pilot.press(*"pwd", "enter", *"uname", "enter")
+            await pilot.press(*"ls /data", "enter", *"uname", "enter")
             await _shows(pilot, "Linux" if sys.platform == "linux" else "Darwin")
             _save(pilot, "shell")
 
@@ -66,6 +66,8 @@ async def _tasks() -> AsyncIterator[None]:
     with tempfile.TemporaryDirectory(prefix="flow-") as folder:
         os.environ.update(HOME=folder, FLOW_STATE_DIR=f"{folder}/state", PS1="$ ", TEXTUAL_ANIMATIONS="none")
         os.environ.pop("FLOW_CONFIG", None)
+        work = Path(folder) / "work"
+        work.mkdir()
         os.environ.pop("FLOW_CONTEXT", None)
         async with AsyncFlow("local") as flow:
             await flow.create_volume(20, "checkpoints")
@@ -73,7 +75,9 @@ async def _tasks() -> AsyncIterator[None]:
             try:
                 for name, command in TASKS:
                     volumes = [data] if name == "train-medium" else []
-                    task = TaskConfig(name=name, unique_name=False, command=command, volumes=volumes)
+                    task = TaskConfig(
+                        name=name, unique_name=False, command=command, volumes=volumes, working_dir=str(work)
+                    )
                     await flow.run(task, wait=True)
                 yield
             finally:

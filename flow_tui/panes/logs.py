@@ -28,8 +28,9 @@ class LogsPane(Vertical, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("logs")]
 
     DEFAULT_CSS = """
-    LogsPane { height: 1fr; border: round $panel; }
-    LogsPane:focus-within { border: round $accent; }
+    LogsPane { height: 1fr; border: round $surface-lighten-2; border-title-color: $text-muted; }
+    LogsPane { border-subtitle-color: $text-muted; }
+    LogsPane:focus-within { border: heavy $accent; border-title-color: $text; }
     LogsPane > Input { display: none; height: 1; border: none; padding: 0 1; }
     LogsPane > #said { display: none; height: 1; padding: 0 1; color: $text-muted; }
     LogsPane > #said.-problem { color: $text-error; }

@@ -45,8 +45,9 @@ class ShellPane(Vertical):
     """Shells of this session, by (context, task id). They live on while the pane is out of sight."""
 
     DEFAULT_CSS = """
-    ShellPane { border: round $surface-lighten-2; }
-    ShellPane:focus-within { border: heavy $accent; }
+    ShellPane { border: round $surface-lighten-2; border-title-color: $text-muted; }
+    ShellPane { border-subtitle-color: $text-muted; }
+    ShellPane:focus-within { border: heavy $accent; border-title-color: $text; }
     ShellPane > #shell-notice { padding: 1 2; width: 1fr; height: 1fr; }
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flow_core.models.spec import TaskConfig
-from flow_tui.keymap import ACTIONS, BY_ID, actions_of
+from flow_tui.keymap import ACTIONS, BY_ID, actions_of, show_key
 from flow_tui.screens.action_log import ActionLogScreen
 from flow_tui.screens.confirm import Confirm
 from flow_tui.screens.help import HelpEntry, HelpScreen
@@ -127,7 +127,7 @@ class AppDeeds:
         reason = self._dashboard.why_not(action_id)
         if action.changes and self._dashboard.is_read_only:
             reason = "read-only"
-        keys = " ".join(action.keys.split(","))
+        keys = " ".join(show_key(key) for key in action.keys.split(","))
         return HelpEntry(keys, action.label, action.tooltip, action.id, reason)
 
 

@@ -54,7 +54,7 @@ class HelpScreen(ModalScreen[str | None]):
             background: $surface;
             padding: 0 1;
         }
-        Input { border: none; height: 1; padding: 0; margin-bottom: 1; background: $surface; }
+        Input, Input:focus { border: none; height: 1; padding: 0; margin-bottom: 1; background: $boost; }
         OptionList { border: none; height: auto; max-height: 1fr; padding: 0; background: $surface; }
         #detail { height: auto; max-height: 4; min-height: 1; margin-top: 1; color: $text-muted; }
         #detail.-unavailable { color: $text-warning; }

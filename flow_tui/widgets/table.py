@@ -38,7 +38,7 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
     DEFAULT_CSS = """
     ResourceTable { height: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
     ResourceTable > .resource-table--header { color: $text-muted; text-style: bold; }
-    ResourceTable > .resource-table--cursor { background: $block-cursor-blurred-background; }
+    ResourceTable > .resource-table--cursor { background: $surface-lighten-2; }
     ResourceTable:focus > .resource-table--cursor {
         background: $block-cursor-background; color: $block-cursor-foreground; text-style: $block-cursor-text-style;
     }
@@ -327,11 +327,11 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
 
     def _header(self, width: int) -> Strip:
         style = self.rich_style + self.get_component_rich_style("resource-table--header", partial=True)
-        text = " " * cell_len(self.CURSOR_MARK)
+        texts = [" " * cell_len(self.CURSOR_MARK)]
         for i, placed in enumerate(self._placed):
-            text += " " * GAP if i else ""
-            text += "".join(cell.text for cell in fit(self._title(placed), placed.width, placed.column.align))
-        return Strip([Segment(text, style)]).adjust_cell_length(width, style)
+            texts.append(" " * GAP if i else "")
+            texts += [cell.text for cell in fit(self._title(placed), placed.width, placed.column.align)]
+        return Strip([Segment(text, style) for text in texts if text]).adjust_cell_length(width, style)
 
     def _title(self, placed: Placed[RowT]) -> str:
         title = placed.column.title
