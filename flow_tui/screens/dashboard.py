@@ -23,7 +23,7 @@ from flow_tui.panes.logs import LogsPane
 from flow_tui.panes.shell import ShellPane
 from flow_tui.panes.tasks import TasksPane
 from flow_tui.panes.volumes import VolumesPane
-from flow_tui.screens import chrome
+from flow_tui.screens import chrome, reasons
 from flow_tui.screens.layout import PANES, SIZES, panes_in_view, size_class
 from flow_tui.widgets.chrome import Bar
 from flow_tui.widgets.table import ResourceTable
@@ -56,6 +56,7 @@ class DashboardScreen(Screen[None]):
         self._last_front = "tasks"
         self._side = "instances"
         self._zoomed = False
+        self._arranged: tuple[str, tuple[str, ...]] | None = None
         self._shown_log: tuple[str, str, int] | None = None
         self._detail: TaskDetail | None = None
         self._awaited: tuple[str, str] | None = None
@@ -85,9 +86,7 @@ class DashboardScreen(Screen[None]):
         self._places = {pane: self.query_one(f"#{pane}") for pane in PANES}
         self.fleet.subscribe(self._show_fleet)
         self.set_interval(_TICK_S, self._tick)
-        self._arrange()
         self.tasks.table.focus()
-        self._show_chrome()
 
     def on_resize(self, event: events.Resize) -> None:
         self._arrange()
@@ -118,8 +117,7 @@ class DashboardScreen(Screen[None]):
     def why_not(self, action_id: str) -> str | None:
         """Why an action can't be done now, as a sentence; None when it can."""
         action = BY_ID[action_id]
-        deeds = self._deeds_of(action.place)
-        return deeds.why_not(action.verb) if deeds is not None and hasattr(deeds, "why_not") else None
+        return reasons.why_not(self, action.place, action.verb)
 
     def bring_to_front(self, pane: str) -> None:
         """Shows a pane and gives it the focus."""
@@ -230,10 +228,12 @@ class DashboardScreen(Screen[None]):
 
     def _arrange(self) -> None:
         size, view = size_class(*self.size), self._in_view()
-        self.remove_class(*SIZES)
+        if (size, view) == self._arranged:
+            return
+        self._arranged = (size, view)
+        self.remove_class(*(other for other in SIZES if other != size))
         self.add_class(size)
         self.set_class(len(view) == 1, "-single")
-        self.set_class("shell" in view and len(view) == 1, "-shell-only")
         for pane, widget in self._places.items():
             widget.display = pane in view
         self.fleet.want(*(noun for noun in ("instances", "volumes") if noun in view))

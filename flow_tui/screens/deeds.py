@@ -137,12 +137,6 @@ class InstanceDeeds:
     def __init__(self, dashboard: DashboardScreen) -> None:
         self._dashboard = dashboard
 
-    def why_not(self, verb: str) -> str | None:
-        """Why this can't be done now, as a sentence; None when it can."""
-        if verb == "submit_here" and self._dashboard.instances.selected is None:
-            return "no instance type is selected"
-        return None
-
     def action_submit_here(self) -> None:
         instance = self._dashboard.instances.selected
         if instance is not None:

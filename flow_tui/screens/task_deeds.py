@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.models.task import TaskRecord
 from flow_tui import format
 from flow_tui.screens.confirm import Confirm
 from flow_tui.screens.detail import TaskDetail
@@ -13,9 +13,6 @@ from flow_tui.screens.submit_fields import preset_of
 
 if TYPE_CHECKING:
     from flow_tui.screens.dashboard import DashboardScreen
-
-_NEED_A_TASK = frozenset({"logs", "shell", "detail", "rerun", "cancel", "copy"})
-
 
 class TaskDeeds:
     """Carries out the actions of the tasks pane that reach beyond it."""
@@ -26,18 +23,6 @@ class TaskDeeds:
     @property
     def task(self) -> TaskRecord | None:
         return self._dashboard.tasks.selected
-
-    def why_not(self, verb: str) -> str | None:
-        """Why this can't be done now, as a sentence; None when it can."""
-        if verb not in _NEED_A_TASK:
-            return None
-        if self.task is None:
-            return "no task is selected; ctrl+n submits one"
-        if verb == "cancel" and self.task.is_terminal:
-            return f"{self.task.name} has ended already: {self.task.status.value}"
-        if verb == "shell" and self.task.status is not TaskStatus.RUNNING:
-            return f"a shell needs a running task; {self.task.name} is {self.task.status.value}"
-        return None
 
     def action_logs(self) -> None:
         self._dashboard.bring_to_front("logs")

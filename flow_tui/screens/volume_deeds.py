@@ -9,13 +9,11 @@ from flow_core.models.volume import Volume, VolumeInterface
 from flow_tui import format
 from flow_tui.screens.attach import AttachForm
 from flow_tui.screens.confirm import Confirm
+from flow_tui.screens.reasons import open_tasks
 from flow_tui.screens.volume_form import VolumeForm
 
 if TYPE_CHECKING:
     from flow_tui.screens.dashboard import DashboardScreen
-
-_NEED_A_VOLUME = frozenset({"attach", "delete", "users", "copy"})
-
 
 class VolumeDeeds:
     """Carries out the actions of the volumes pane that reach beyond it."""
@@ -26,21 +24,6 @@ class VolumeDeeds:
     @property
     def volume(self) -> Volume | None:
         return self._dashboard.volumes.selected
-
-    def why_not(self, verb: str) -> str | None:
-        """Why this can't be done now, as a sentence; None when it can."""
-        if verb not in _NEED_A_VOLUME:
-            return None
-        volume = self.volume
-        if volume is None:
-            return "no volume is selected; c makes one"
-        if verb == "delete" and volume.attached_to:
-            return f"{volume.name} is attached to {self._dashboard.volumes.users_of(volume)}; end that first"
-        if verb == "attach" and not self._open_tasks(volume):
-            return f"no unfinished task in {volume.context} could take {volume.name}"
-        if verb == "users" and not volume.attached_to:
-            return f"nobody uses {volume.name}"
-        return None
 
     async def action_create(self) -> None:
         fleet = self._dashboard.fleet
@@ -62,7 +45,7 @@ class VolumeDeeds:
         async def attach(task: TaskRecord, path: str | None) -> str:
             return await flow.attach_volume(volume.volume_id, task.task_id, path)
 
-        path = await self._dashboard.app.push_screen_wait(AttachForm(volume.name, self._open_tasks(volume), attach))
+        path = await self._dashboard.app.push_screen_wait(AttachForm(volume.name, open_tasks(self._dashboard, volume), attach))
         if path is not None:
             self._dashboard.say(f"{volume.name} is at {path}")
             self._dashboard.fleet.refresh(volume.context)
@@ -91,7 +74,3 @@ class VolumeDeeds:
     def action_copy(self) -> None:
         if self.volume is not None:
             self._dashboard.copy(self.volume.volume_id)
-
-    def _open_tasks(self, volume: Volume) -> list[TaskRecord]:
-        tasks = self._dashboard.fleet.tasks
-        return [task for task in tasks if task.context == volume.context and not task.is_terminal]

@@ -121,7 +121,7 @@ async def test_the_cursor_stays_on_its_task_when_another_is_submitted() -> None:
 async def test_the_selected_tasks_log_is_shown_without_asking() -> None:
     await finished("echo first words")
     await finished("echo other words")
-    async with opened() as (app, dashboard, pilot):
+    async with opened() as (app, _dashboard, pilot):
         await until(lambda: "other words" in text_of(app))
         await pilot.press("j")
         await until(lambda: "first words" in text_of(app).split("Log")[-1])

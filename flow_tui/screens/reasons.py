@@ -1,0 +1,52 @@
+"""Why an action can't be done now, as a sentence for the user. Asked for every frame of the footer: cheap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.models.volume import Volume
+
+if TYPE_CHECKING:
+    from flow_tui.screens.dashboard import DashboardScreen
+
+_NEED_A_TASK = frozenset({"logs", "shell", "detail", "rerun", "cancel", "copy"})
+_NEED_A_VOLUME = frozenset({"attach", "delete", "users", "copy"})
+
+
+def why_not(dashboard: DashboardScreen, place: str, verb: str) -> str | None:
+    """None when it can be done."""
+    if place == "tasks" and verb in _NEED_A_TASK:
+        return _about_task(dashboard.tasks.selected, verb)
+    if place == "volumes" and verb in _NEED_A_VOLUME:
+        return _about_volume(dashboard, dashboard.volumes.selected, verb)
+    if place == "instances" and verb == "submit_here" and dashboard.instances.selected is None:
+        return "no instance type is selected"
+    return None
+
+
+def open_tasks(dashboard: DashboardScreen, volume: Volume) -> list[TaskRecord]:
+    """The unfinished tasks that could be given this volume."""
+    return [task for task in dashboard.fleet.tasks if task.context == volume.context and not task.is_terminal]
+
+
+def _about_task(task: TaskRecord | None, verb: str) -> str | None:
+    if task is None:
+        return "no task is selected; ctrl+n submits one"
+    if verb == "cancel" and task.is_terminal:
+        return f"{task.name} has ended already: {task.status.value}"
+    if verb == "shell" and task.status is not TaskStatus.RUNNING:
+        return f"a shell needs a running task; {task.name} is {task.status.value}"
+    return None
+
+
+def _about_volume(dashboard: DashboardScreen, volume: Volume | None, verb: str) -> str | None:
+    if volume is None:
+        return "no volume is selected; c makes one"
+    if verb == "delete" and volume.attached_to:
+        return f"{volume.name} is attached to {dashboard.volumes.users_of(volume)}; end that first"
+    if verb == "attach" and not open_tasks(dashboard, volume):
+        return f"no unfinished task in {volume.context} could take {volume.name}"
+    if verb == "users" and not volume.attached_to:
+        return f"nobody uses {volume.name}"
+    return None
