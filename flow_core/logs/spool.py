@@ -6,7 +6,7 @@ with the lowest bit set for stderr (uint64), little-endian. A record cut short b
 Offsets and times never go down. Bytes are appended before their record, so a reader may see bytes that
 no record covers yet: they belong to the last record.
 
-Standard library only: the local supervisor writes through this.
+Standard library only, and no dataclasses: the local supervisor writes through this and must start fast.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ import os
 import struct
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 RECORD = struct.Struct("<QQ")
 STDOUT, STDERR = 0, 1
 _SAME_MOMENT_US = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class SpoolFiles:
+class SpoolFiles(NamedTuple):
     """Where the two files of a spool lie. Either may be missing until the first byte came."""
 
     log: Path
@@ -36,8 +35,7 @@ class SpoolFiles:
         return cls(stem.with_name(stem.name + ".log"), stem.with_name(stem.name + ".idx"))
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """From `offset` on, bytes are of `stream` and were read at `time_us` (microseconds since the epoch)."""
 
     offset: int

@@ -6,10 +6,9 @@ import errno
 import fcntl
 import os
 import signal
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from flow_core.providers.local.namespace import Mount, enter_namespace
 
@@ -25,8 +24,7 @@ class LaunchError(Exception):
         self.exit_code = exit_code
 
 
-@dataclass(frozen=True, slots=True)
-class Child:
+class Child(NamedTuple):
     """The running main process, and the read ends of its two streams."""
 
     pid: int
@@ -34,8 +32,7 @@ class Child:
     stderr: int
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(NamedTuple):
     """What to start, and where. `staging` is an empty folder of ours, needed for mounts only."""
 
     argv: Sequence[str]
@@ -111,7 +108,6 @@ def _default_signals() -> None:
 
 
 def _wide_pipe() -> tuple[int, int]:
-
     read, write = os.pipe()
     try:
         fcntl.fcntl(write, _F_SETPIPE_SZ, _PIPE_BYTES)
@@ -119,16 +115,3 @@ def _wide_pipe() -> tuple[int, int]:
         pass  # a narrow pipe is slower, nothing more
     os.set_blocking(read, False)
     return read, write
-
-
-class Clock:
-    """Time since the epoch that never goes back, whatever is done to the machine's clock."""
-
-    def __init__(self, not_before: float = 0.0) -> None:
-        self._offset = max(time.time(), not_before) - time.monotonic()
-
-    def now(self) -> float:
-        return time.monotonic() + self._offset
-
-    def now_us(self) -> int:
-        return int(self.now() * 1_000_000)

@@ -10,8 +10,8 @@ ROOT/                       the machine's own folder under the state directory
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from flow_core.logs.spool import SpoolFiles
 
@@ -19,8 +19,7 @@ _TASK_ID = re.compile(r"task_[a-z2-7]{10}")
 _VOLUME_ID = re.compile(r"vol_[a-z2-7]{10}")
 
 
-@dataclass(frozen=True, slots=True)
-class TaskFolder:
+class TaskFolder(NamedTuple):
     """The files of one task."""
 
     path: Path
@@ -68,8 +67,7 @@ class TaskFolder:
         return SpoolFiles.at(self.path / f"attempt-{attempt}" / f"rank-{rank}")
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """The folders of one context on this machine."""
 
     root: Path

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 _HAS_PROC = os.path.exists("/proc/self/stat")
 
@@ -14,8 +14,7 @@ if not _HAS_PROC:
 _MARK = b"FLOW_TASK_MARK="
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(NamedTuple):
     """One process. `start` tells it from another that had the same number before."""
 
     pid: int

@@ -6,14 +6,12 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flow_core.providers.local.process_table import Process, boot_id, mark_of, process, snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """A process, told from every other that ever had or will have its number."""
 
     pid: int
@@ -51,8 +49,7 @@ class Identity:
         return self.is_of_this_boot and send(self.pid, self.start, number)
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(NamedTuple):
     """All processes of one task: by the mark in their environment, by descent, and by session.
 
     A process that carries another task's mark belongs to that task, with everything below it.

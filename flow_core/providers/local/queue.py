@@ -10,9 +10,8 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from flow_core.providers.local import leases
 from flow_core.providers.local.layout import TaskFolder
@@ -20,14 +19,13 @@ from flow_core.providers.local.processes import Identity
 from flow_core.providers.local.records import MalformedRecord, State, locked, read_json, write_json
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(NamedTuple):
     """A place in the line."""
 
     path: Path
     seq: int
     task: TaskFolder
-    count: int
+    gpu_count: int
     candidates: tuple[str, ...]
     submitter: Identity | None
 
@@ -52,8 +50,7 @@ class Ticket:
         self.bell.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """What a submission got: its number on this machine, and a time that never goes back."""
 
     seq: int
@@ -88,7 +85,7 @@ def issue(root: Path, place: Place, task: TaskFolder, wanted: dict[str, Any]) ->
         "task": str(task.path.relative_to(root)),
         "count": wanted["count"],
         "candidates": wanted["candidates"],
-        "submitter": {"pid": submitter.pid, "start": submitter.start, "boot": submitter.boot},
+        "submitter": submitter._asdict(),
     }
     write_json(path, data)
     return Ticket(path, place.seq, task, wanted["count"], tuple(wanted["candidates"]), submitter)
@@ -103,13 +100,13 @@ def try_start(ticket: Ticket) -> leases.GpuLocks | str:
     with queue_lock(ticket.task.root):
         ahead = _ahead_of(ticket)
         if ahead:
-            return f"waiting for {ticket.count} x GPU: {ahead} task{'s' if ahead > 1 else ''} ahead in the queue"
-        locks = leases.take(ticket.task, ticket.candidates, ticket.count)
+            return f"waiting for {ticket.gpu_count} x GPU: {ahead} task{'s' if ahead > 1 else ''} ahead in the queue"
+        locks = leases.take(ticket.task, ticket.candidates, ticket.gpu_count)
         if locks is not None:
             ticket.drop()
             return locks
         free = len(ticket.candidates) - len(leases.held_by(ticket.task.root, ticket.candidates))
-        return f"waiting for {ticket.count} x GPU: {free} of {len(ticket.candidates)} free"
+        return f"waiting for {ticket.gpu_count} x GPU: {free} of {len(ticket.candidates)} free"
 
 
 def open_bell(ticket: Ticket) -> int | None:

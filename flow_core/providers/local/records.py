@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +58,6 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return data
 
 
-@dataclass(slots=True)
 class State:
     """What the supervisor says of its task. Times are seconds since the epoch."""
 
@@ -71,17 +69,23 @@ class State:
     completed_at: float | None = None
     exit_code: int | None = None
     attempt: int = 0
-    gpus: list[str] = field(default_factory=list)
+    gpus: list[str]
     mounts_taken: bool = False
     namespaced: bool = False
     working_dir: str = ""
+
+    def __init__(self) -> None:
+        self.gpus = []
 
     @property
     def is_final(self) -> bool:
         return self.status in FINAL
 
     def write(self, path: Path) -> None:
-        write_json(path, asdict(self))
+        data = {name: getattr(self, name) for name in _FIELDS}
+        for name in ("supervisor", "child"):
+            data[name] = None if data[name] is None else data[name]._asdict()
+        write_json(path, data)
 
     @classmethod
     def read(cls, path: Path) -> State | None:
@@ -89,16 +93,20 @@ class State:
         data = read_json(path)
         if data is None:
             return None
-        data.pop("version")
-        known = {name: data[name] for name in cls.__slots__ if name in data}
+        state = cls()
+        for name in _FIELDS:
+            if name in data:
+                setattr(state, name, data[name])
         try:
-            state = cls(**known)
             state.supervisor = Identity.parse(data.get("supervisor"))
             state.child = Identity.parse(data.get("child"))
             _check_types(state)
         except (TypeError, KeyError, ValueError) as error:
             raise MalformedRecord(f"{path.name} does not hold a task's state") from error
         return state
+
+
+_FIELDS = tuple(State.__annotations__)
 
 
 def _check_types(state: State) -> None:

@@ -7,7 +7,6 @@ import os
 import re
 import secrets
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +69,7 @@ class Submission:
             "gpus": self._gpus(),
             "mark": secrets.token_hex(16),
             "owner": _owner(),
-            "submitter": asdict(submitter),
+            "submitter": submitter._asdict(),
             "config": config.model_dump(mode="json"),
         }
 
