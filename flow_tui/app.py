@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -12,17 +12,25 @@ from textual.screen import Screen
 from flow_core.changes import Gate
 from flow_core.config import Config
 from flow_core.fleet import Fleet
-from flow_tui.commands import ActionCommands
 from flow_tui.crash import CrashGuard
 from flow_tui.key_order import OrderedKeys
 from flow_tui.keymap import check_keys
 from flow_tui.screens.dashboard import DashboardScreen
+from flow_tui.terminal.prefix import RELEASE_KEY
 from flow_tui.themes import DEFAULT, load_themes, variable_defaults
 from flow_tui.widgets.raw_keys import keep_raw_keys
-from flow_tui.widgets.terminal import RELEASE_KEY
+
+if TYPE_CHECKING:
+    from textual.command import Provider
 
 _TWICE_S = 2.0
 _KEY_NAMES = {"ctrl+]": "ctrl+right_square_bracket", "ctrl+\\": "ctrl+backslash"}
+
+
+def _action_commands() -> type[Provider]:
+    from flow_tui.commands import ActionCommands  # deferred: the palette's machinery is not needed to start
+
+    return ActionCommands
 
 
 class FlowApp(OrderedKeys, CrashGuard, App[None], inherit_bindings=False):
@@ -30,7 +38,7 @@ class FlowApp(OrderedKeys, CrashGuard, App[None], inherit_bindings=False):
 
     TITLE = "flow-tui"
     CSS_PATH = ["flow.tcss", "dialogs.tcss"]
-    COMMANDS = {ActionCommands}
+    COMMANDS = {_action_commands}
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "interrupt", "quit", show=False)]
 
     def __init__(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
@@ -27,8 +27,8 @@ COLOURS = (
 )
 DEFAULT = "flow-dark"
 _LIGHT = "flow-light"
+_PLAIN_LINE = re.compile(r'(?P<indent>  )?(?P<name>[a-z-]+): (?:"(?P<colour>#[0-9a-f]{6})"|(?P<word>true|false))')
 _PACKAGE = Path(__file__).parent
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def load_themes(user_dir: Path | None = None) -> tuple[tuple[Theme, ...], tuple[ConfigError, ...]]:
@@ -73,22 +73,52 @@ def _read(file: Path) -> Theme:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is not UTF-8 text"
         raise ConfigError(f"can't be read: {reason}", source=str(file)) from None
+    if (fields := _plain_fields(text)) is not None:
+        try:
+            return _ThemeFile(file, fields=fields).theme()
+        except ConfigError:
+            pass  # told again below, with its line
     return _ThemeFile(file, text).theme()
+
+
+def _plain_fields(text: str) -> dict[str, Any] | None:
+    """The fields of a file that is written as ours are, one `name: value` a line; None for any other YAML.
+
+    YAML's own reader takes longer to load than everything else a theme needs, at every start.
+    """
+    fields: dict[str, Any] = {}
+    table = fields
+    for line in text.splitlines():
+        if not line or line.startswith("#"):
+            continue
+        if line == "variables:":
+            table = fields["variables"] = {}
+            continue
+        found = _PLAIN_LINE.fullmatch(line)
+        if found is None or bool(found["indent"]) != (table is not fields) or found["name"] in table:
+            return None
+        table[found["name"]] = found["colour"] or found["word"]
+    return fields
 
 
 class _ThemeFile:
     """One file's text, and the sentence with a line for whatever is wrong in it."""
 
-    def __init__(self, file: Path, text: str) -> None:
+    def __init__(self, file: Path, text: str = "", *, fields: dict[str, Any] | None = None) -> None:
         self._file = file
         self._lines: dict[str, int] = {}
+        self._fields = self._yaml_fields(text) if fields is None else fields
+
+    def _yaml_fields(self, text: str) -> dict[str, Any]:
+        import yaml  # deferred: see _plain_fields
+
         try:
-            node = yaml.compose(text, Loader=_LOADER)
+            node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             said = getattr(error, "problem", None) or "it can't be read"
             raise self._wrong(None, f"is not valid YAML: {said}", mark.line + 1 if mark else None) from None
-        self._fields = self._table(node, "")
+        return self._table(node, "")
 
     def theme(self) -> Theme:
         fields = dict(self._fields)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -15,8 +16,10 @@ from textual.worker import Worker
 from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
 from flow_core.providers.base import Shell
-from flow_tui.terminal.cells import plain_title
-from flow_tui.widgets.terminal import RELEASE_KEY, Keys, TerminalView
+from flow_tui.terminal.prefix import RELEASE_KEY, Keys
+
+if TYPE_CHECKING:
+    from flow_tui.widgets.terminal import TerminalView
 
 OpenShell = Callable[[int, int], Awaitable[Shell]]
 """(columns, rows) -> a shell."""
@@ -87,6 +90,8 @@ class ShellPane(Vertical):
         await self._open(task, open_shell)
 
     async def _open(self, task: TaskRecord, open_shell: OpenShell) -> None:
+        from flow_tui.widgets.terminal import TerminalView  # deferred: most sessions open no shell
+
         opened = _Opened(task, TerminalView(release_key=self._release_key))
         self._opened[task.key] = opened
         await self.mount(opened.view)
@@ -152,6 +157,8 @@ class ShellPane(Vertical):
         """Border texts. Names and titles are foreign, so they are content, never markup."""
         title = "SHELL"
         if self._front is not None:
+            from flow_tui.terminal.cells import plain_title  # deferred: loaded with the first shell
+
             opened = self._opened[self._front]
             title = f"SHELL  task {plain_title(opened.task.name)}"
             if opened.view.title_text:

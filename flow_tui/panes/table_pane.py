@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Input
 
 from flow_tui.filter import parse_filter
 from flow_tui.widgets.columns import Column
 from flow_tui.widgets.table import ResourceTable
+
+if TYPE_CHECKING:
+    from textual.widgets import Input
 
 RowT = TypeVar("RowT")
 SortKey = Callable[[Any], Any]
@@ -37,7 +39,7 @@ class TablePane(Vertical, Generic[RowT]):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.table: ResourceTable[RowT] = ResourceTable(self.columns(), self.key_of, empty_text="…")
-        self._filter = Input(placeholder="filter", select_on_focus=False)
+        self._filter: Input | None = None
         self._all: Sequence[RowT] = ()
         self._sort: tuple[str, bool] | None = None
         self._answered = False
@@ -52,7 +54,6 @@ class TablePane(Vertical, Generic[RowT]):
         raise AssertionError("a table pane says what its filter looks at")
 
     def compose(self) -> ComposeResult:
-        yield self._filter
         yield self.table
 
     def on_mount(self) -> None:
@@ -64,7 +65,7 @@ class TablePane(Vertical, Generic[RowT]):
 
     @property
     def filter_text(self) -> str:
-        return self._filter.value.strip()
+        return self._filter.value.strip() if self._filter is not None else ""
 
     def show(self, rows: Sequence[RowT], *, stale: bool = False) -> None:
         """Shows these rows, as far as the filter lets them."""
@@ -75,20 +76,22 @@ class TablePane(Vertical, Generic[RowT]):
 
     def set_filter(self, text: str) -> None:
         """Filters as if the user had typed it."""
-        self._filter.value = text
-        self._filter.set_class(bool(text), "-open")
+        line = self._filter_line()
+        line.value = text
+        line.set_class(bool(text), "-open")
 
     def close_filter(self) -> bool:
         """Clears the filter and hides its line; false when there was none."""
-        if not self._filter.has_class("-open"):
+        if self._filter is None or not self._filter.has_class("-open"):
             return False
         self.set_filter("")
         self.table.focus()
         return True
 
     def action_filter(self) -> None:
-        self._filter.add_class("-open")
-        self._filter.focus()
+        line = self._filter_line()
+        line.add_class("-open")
+        line.focus()
 
     def action_sort(self) -> None:
         """By the next column that is in view, then in the provider's order again."""
@@ -120,15 +123,13 @@ class TablePane(Vertical, Generic[RowT]):
     def action_page_up(self) -> None:
         self.table.action_page_up()
 
-    @on(Input.Changed)
-    def _refilter(self, event: Input.Changed) -> None:
+    def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
         self._arrange()
 
-    @on(Input.Submitted)
-    def _leave_filter(self, event: Input.Submitted) -> None:
+    def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self._filter.set_class(bool(self.filter_text), "-open")
+        event.input.set_class(bool(self.filter_text), "-open")
         self.table.focus()
 
     @on(ResourceTable.HeaderClicked)
@@ -138,6 +139,15 @@ class TablePane(Vertical, Generic[RowT]):
             again = self._sort is not None and self._sort[0] == event.column_key
             self._sort = (event.column_key, bool(again and self._sort and not self._sort[1]))
             self._arrange()
+
+    def _filter_line(self) -> Input:
+        """Made on first use: most sessions start without a filter, and none starts with one."""
+        if self._filter is None:
+            from textual.widgets import Input  # deferred: as above
+
+            self._filter = Input(placeholder="filter", select_on_focus=False)
+            self.mount(self._filter, before=self.table)
+        return self._filter
 
     def _arrange(self) -> None:
         holds = parse_filter(self.filter_text)

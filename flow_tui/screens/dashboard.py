@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Container
+from textual.containers import Container, Vertical
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -19,7 +19,6 @@ from flow_core.logs.address import LogAddress
 from flow_core.models.task import TaskRecord
 from flow_tui.keymap import BY_ID, bindings_of
 from flow_tui.panes.instances import InstancesPane
-from flow_tui.panes.logs import LogsPane
 from flow_tui.panes.shell import ShellPane
 from flow_tui.panes.tasks import TasksPane
 from flow_tui.panes.volumes import VolumesPane
@@ -27,13 +26,15 @@ from flow_tui.screens import chrome, reasons
 from flow_tui.screens.layout import PANES, SIZES, panes_in_view, size_class
 from flow_tui.widgets.chrome import Bar
 from flow_tui.widgets.table import ResourceTable
-from flow_tui.widgets.terminal import TerminalView
 
 if TYPE_CHECKING:
     from flow_core.logs.spool import SpoolFiles
+    from flow_tui.panes.logs import LogsPane
     from flow_tui.screens.detail import TaskDetail
+    from flow_tui.widgets.terminal import TerminalView
 
 _TICK_S = 1.0
+_NO_LOG_YET = ("", "", -1)
 
 
 class DashboardScreen(Screen[None]):
@@ -45,7 +46,7 @@ class DashboardScreen(Screen[None]):
         super().__init__()
         self.fleet = fleet
         self.tasks = TasksPane(id="tasks")
-        self.logs = LogsPane(id="logs")
+        self._logs: LogsPane | None = None
         self.instances = InstancesPane(id="instances")
         self.volumes = VolumesPane(id="volumes")
         self.shell = ShellPane(release_key=release_key, id="shell")
@@ -57,7 +58,7 @@ class DashboardScreen(Screen[None]):
         self._side = "instances"
         self._zoomed = False
         self._arranged: tuple[str, tuple[str, ...]] | None = None
-        self._shown_log: tuple[str, str, int] | None = None
+        self._shown_log: tuple[str, str, int] | None = _NO_LOG_YET
         self._detail: TaskDetail | None = None
         self._awaited: tuple[str, str] | None = None
         self._deeds: dict[str, Any] = {}
@@ -65,6 +66,17 @@ class DashboardScreen(Screen[None]):
     @property
     def is_read_only(self) -> bool:
         return self.fleet.gate.read_only
+
+    async def logs(self) -> LogsPane:
+        """The logs pane, made once the first rows are on screen: it is a quarter of what there is to load."""
+        if self._logs is None:
+            from flow_tui.panes.logs import LogsPane  # deferred: as above
+
+            self._logs = LogsPane()
+            await self._places["logs"].mount(self._logs)
+            if self._front == "logs":
+                self._focus_front()
+        return self._logs
 
     @property
     def front(self) -> str:
@@ -76,7 +88,7 @@ class DashboardScreen(Screen[None]):
         yield Bar(id="tabs", gap=1)
         with Container(id="panes"):
             yield self.tasks
-            yield self.logs
+            yield Vertical(id="logs")
             yield self.instances
             yield self.volumes
             yield self.shell
@@ -143,7 +155,7 @@ class DashboardScreen(Screen[None]):
 
     def go_back(self) -> None:
         """One step out: the filter, the full size, the pane."""
-        place = self._places[self._front]
+        place = self._logs if self._front == "logs" else self._places[self._front]
         close = getattr(place, "close_filter", None) or getattr(place, "close_search", None)
         if close is not None and close():
             return
@@ -185,7 +197,7 @@ class DashboardScreen(Screen[None]):
         return self._deeds[place]
 
     def _handler(self, place: str, method: str) -> Callable[[], Awaitable[None] | None]:
-        for owner in (self._places.get(place), self._deeds_of(place)):
+        for owner in (self._logs if place == "logs" else self._places.get(place), self._deeds_of(place)):
             if owner is not None and (handler := getattr(owner, method, None)):
                 handler_of_place: Callable[[], Awaitable[None] | None] = handler
                 return handler_of_place
@@ -241,7 +253,7 @@ class DashboardScreen(Screen[None]):
     def _focus_front(self) -> None:
         pane = self._places[self._front]
         front = self.shell.front if self._front == "shell" else None
-        target = front or next((child for child in pane.query("*") if child.focusable and child.id != "search"), None)
+        target = front or next((child for child in pane.query("*") if child.focusable), None)
         if isinstance(pane, TasksPane | InstancesPane | VolumesPane):
             target = pane.table
         if target is not None:
@@ -284,13 +296,14 @@ class DashboardScreen(Screen[None]):
         wanted = None if task is None else (*task.key, task.attempt)
         if wanted != self._shown_log:
             self._shown_log = wanted
-            self._open_log(task)
+            self.call_after_refresh(self._open_log, task)
 
     @work(group="log", exclusive=True)
     async def _open_log(self, task: TaskRecord | None) -> None:
+        logs = await self.logs()
         if task is None:
             self.log_files = None
-            self.logs.show(None, None, None)
+            logs.show(None, None, None)
             return
         flow = self.fleet.flow(task.context)
         address = LogAddress(task.context, task.task_id, task.attempt)
@@ -299,38 +312,32 @@ class DashboardScreen(Screen[None]):
         except FlowError as error:
             self.log_files = None
             self.say(str(error), severity="error")
-        self.logs.show(task, self.log_files, lambda: flow.is_log_complete(address))
+        logs.show(task, self.log_files, lambda: flow.is_log_complete(address))
 
-    @on(TerminalView.Released)
-    def _left_shell(self) -> None:
+    def on_terminal_view_released(self) -> None:
         self.bring_to_front(self._last_front if self._last_front != "shell" else "tasks")
 
-    @on(TerminalView.ZoomRequested)
-    def _zoom_shell(self) -> None:
+    def on_terminal_view_zoom_requested(self) -> None:
         self.toggle_zoom()
 
-    @on(TerminalView.JumpRequested)
-    def _jump(self, event: TerminalView.JumpRequested) -> None:
+    def on_terminal_view_jump_requested(self, event: TerminalView.JumpRequested) -> None:
         if 1 <= event.digit <= len(PANES):
             self.bring_to_front(PANES[event.digit - 1])
 
-    @on(TerminalView.HelpRequested)
-    def _shell_help(self) -> None:
+    def on_terminal_view_help_requested(self) -> None:
         self.action_act("app.help")
 
-    @on(TerminalView.KillRequested)
-    def _kill_shell(self) -> None:
+    def on_terminal_view_kill_requested(self) -> None:
         self._carry_out(self._deeds_of("shell").close, "close shell")
 
-    @on(TerminalView.PasteNeedsConsent)
-    def _ask_about_paste(self, event: TerminalView.PasteNeedsConsent) -> None:
+    def on_terminal_view_paste_needs_consent(self, event: TerminalView.PasteNeedsConsent) -> None:
         deeds, view, text = self._deeds_of("shell"), event.control, event.text
         self._carry_out(lambda: deeds.paste(view, text), "paste")
 
-    @on(TerminalView.Ended)
-    @on(TerminalView.KeysChanged)
-    @on(TerminalView.TitleChanged)
-    def _shell_changed(self) -> None:
+    def on_terminal_view_ended(self) -> None:
+        self._show_chrome()
+
+    def on_terminal_view_keys_changed(self) -> None:
         self._show_chrome()
 
     def _tick(self) -> None:

@@ -14,6 +14,7 @@ from flow_tui.screens.submit_fields import preset_of
 if TYPE_CHECKING:
     from flow_tui.screens.dashboard import DashboardScreen
 
+
 class TaskDeeds:
     """Carries out the actions of the tasks pane that reach beyond it."""
 

@@ -15,6 +15,7 @@ from flow_tui.screens.volume_form import VolumeForm
 if TYPE_CHECKING:
     from flow_tui.screens.dashboard import DashboardScreen
 
+
 class VolumeDeeds:
     """Carries out the actions of the volumes pane that reach beyond it."""
 
@@ -45,7 +46,9 @@ class VolumeDeeds:
         async def attach(task: TaskRecord, path: str | None) -> str:
             return await flow.attach_volume(volume.volume_id, task.task_id, path)
 
-        path = await self._dashboard.app.push_screen_wait(AttachForm(volume.name, open_tasks(self._dashboard, volume), attach))
+        path = await self._dashboard.app.push_screen_wait(
+            AttachForm(volume.name, open_tasks(self._dashboard, volume), attach)
+        )
         if path is not None:
             self._dashboard.say(f"{volume.name} is at {path}")
             self._dashboard.fleet.refresh(volume.context)

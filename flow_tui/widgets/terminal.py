@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from textual import events
@@ -20,6 +19,7 @@ from flow_tui.terminal.core import TerminalCore, load_core
 from flow_tui.terminal.keys import encode_key
 from flow_tui.terminal.mouse import NO_BUTTON, WHEEL_DOWN, WHEEL_UP, Action, encode_mouse
 from flow_tui.terminal.paste import encode_paste, would_run
+from flow_tui.terminal.prefix import RELEASE_KEY, Keys
 from flow_tui.terminal.session import Session
 from flow_tui.widgets.raw_keys import raw_sequence
 from flow_tui.widgets.terminal_rows import TerminalRows
@@ -27,21 +27,12 @@ from flow_tui.widgets.terminal_rows import TerminalRows
 if TYPE_CHECKING:
     from flow_core.providers.base import Shell
 
-RELEASE_KEY = "ctrl+right_square_bracket"
 _EARLY_KEYS = 1024
 
 _PREFIX_S = 2.0
 _RESIZE_S = 0.05
 _BELL_S = 1.0
 _WHEEL_ROWS = 3
-
-
-class Keys(StrEnum):
-    """Who gets the next key: the shell, our prefix, or the scrolled view."""
-
-    SHELL = "shell"
-    PREFIX = "prefix"
-    SCROLL = "scroll"
 
 
 class TerminalView(TerminalRows, can_focus=True):

@@ -15,6 +15,7 @@ from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.providers.local import queue
 from flow_core.providers.local.gpus import choose, gpus_here
 from flow_core.providers.local.layout import TaskFolder
+from flow_core.providers.local.leftovers import sweep, unfinished
 from flow_core.providers.local.machine import new_id
 from flow_core.providers.local.processes import Identity
 from flow_core.providers.local.records import sync_folder, write_json
@@ -45,6 +46,7 @@ class Submission:
         self._shelf.layout.make()
         task = self._shelf.layout.task(new_id("task"))
         with self._shelf.lock():
+            sweep(self._shelf.layout)
             try:
                 self._write(task, spec, binds)
                 start_supervisor(task, spec["mark"])
@@ -92,18 +94,18 @@ class Submission:
 
     def _write(self, task: TaskFolder, spec: dict[str, Any], binds: list[dict[str, Any]]) -> None:
         mounts = [*self._volumes(), *binds]
-        unfinished = task.path.with_name(f".new-{task.task_id}")
-        unfinished.mkdir(mode=0o700)
+        folder = unfinished(task.path)
+        folder.mkdir(mode=0o700)
         if mounts:
-            write_json(unfinished / "mounts.json", {"mounts": mounts})
+            write_json(folder / "mounts.json", {"mounts": mounts})
         root = self._shelf.layout.root
         with queue.queue_lock(root):
             place = queue.next_place(root)
             spec |= {"seq": place.seq, "created_at": place.created_at}
             if spec["gpus"]["count"]:
                 queue.issue(root, place, task, spec["gpus"])
-        write_json(unfinished / "spec.json", spec)
-        unfinished.rename(task.path)
+        write_json(folder / "spec.json", spec)
+        folder.rename(task.path)
         sync_folder(task.path.parent)
 
     def _volumes(self) -> list[dict[str, Any]]:
@@ -140,7 +142,7 @@ class Submission:
         if "seq" in spec and (ticket := queue.ticket_of(task, spec["seq"])) is not None:
             ticket.drop()
         shutil.rmtree(task.path, ignore_errors=True)
-        shutil.rmtree(task.path.with_name(f".new-{task.task_id}"), ignore_errors=True)
+        shutil.rmtree(unfinished(task.path), ignore_errors=True)
         for volume_id in self._made_volumes:
             shutil.rmtree(self._shelf.layout.volumes / volume_id, ignore_errors=True)
 

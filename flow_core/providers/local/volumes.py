@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.models.volume import Volume, VolumeInterface
 from flow_core.providers.local import queue
 from flow_core.providers.local.layout import Layout, is_volume_id
+from flow_core.providers.local.leftovers import doomed, remove, sweep, unfinished
 from flow_core.providers.local.machine import new_id
 from flow_core.providers.local.offload import offload
 from flow_core.providers.local.records import MalformedRecord, locked, read_json, write_json
@@ -69,22 +69,23 @@ class VolumeShelf:
         volume_id = new_id("vol")
         record = {"volume_id": volume_id, "name": name, "size_gb": size_gb, "interface": interface}
         record |= {"region": region or self._region, "created_at": place.created_at, "seq": place.seq}
-        unfinished = self.layout.volumes / f".new-{volume_id}"
-        (unfinished / "data").mkdir(mode=0o700, parents=True)
-        write_json(unfinished / "record.json", record)
-        unfinished.rename(self.layout.volumes / volume_id)
+        folder = unfinished(self.layout.volumes / volume_id)
+        (folder / "data").mkdir(mode=0o700, parents=True)
+        write_json(folder / "record.json", record)
+        folder.rename(self.layout.volumes / volume_id)
         return self._read(volume_id, ())[1]
 
     def remove(self, wanted: str) -> None:
         """Raises NotFound, Conflict."""
         with self.lock():
+            sweep(self.layout)
             volume = self.find(wanted)
             if volume.attached_to:
                 tasks = ", ".join(volume.attached_to)
                 raise Conflict(f"volume {volume.name!r} is held by {tasks}; cancel it first")
-            doomed = self.layout.volumes / f".deleted-{volume.volume_id}"
-            (self.layout.volumes / volume.volume_id).rename(doomed)
-        shutil.rmtree(doomed)
+            path = self.layout.volumes / volume.volume_id
+            path.rename(doomed(path))
+        remove(doomed(path))
 
     def refuse_if_held(self, volume: Volume, by_other_than: str | None = None) -> None:
         """Raises Conflict when another unfinished task holds this block volume."""

@@ -19,6 +19,7 @@ from flow_tui.screens.confirm import Confirm
 from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.screens.detail import TaskDetail
 from flow_tui.screens.help import HelpScreen
+from flow_tui.screens.layout import PANES
 from flow_tui.screens.submit import SubmitForm
 from flow_tui.widgets.chrome import Bar
 
@@ -141,7 +142,7 @@ async def test_a_digit_brings_its_pane_to_the_front_and_then_to_full_size(size: 
         assert dashboard.volumes.display
         assert dashboard.volumes.table.has_focus
         await pilot.press("3")
-        panes = (dashboard.tasks, dashboard.logs, dashboard.instances, dashboard.volumes, dashboard.shell)
+        panes = [dashboard.query_one(f"#{pane}") for pane in PANES]
         assert [pane for pane in panes if pane.display] == [dashboard.volumes]
         await pilot.press("escape", "escape")
         assert dashboard.tasks.table.has_focus
