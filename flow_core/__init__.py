@@ -5,7 +5,9 @@ Names are loaded on first use, so `import flow_core` costs next to nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # true for type checkers; importing typing would be most of what this module costs
+if TYPE_CHECKING:
+    from typing import Any
 
 __version__ = "0.1.0"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -66,6 +67,7 @@ def _config(said: Arguments) -> Config:
 
 
 def _open_app(said: Arguments, config: Config) -> FlowApp:
+    gc.disable()  # until the first rows are shown: what is loaded now stays, and need not be looked through
     os.environ.setdefault("TEXTUAL_FPS", _FRAMES_PER_SECOND)  # Textual reads it once, while it is imported
     from flow_tui.app import FlowApp
 

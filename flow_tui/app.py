@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from typing import TYPE_CHECKING, ClassVar
 
@@ -31,6 +32,11 @@ def _action_commands() -> type[Provider]:
     from flow_tui.commands import ActionCommands  # deferred: the palette's machinery is not needed to start
 
     return ActionCommands
+
+
+def _collect_from_now_on() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 class FlowApp(OrderedKeys, CrashGuard, App[None], inherit_bindings=False):
@@ -70,9 +76,15 @@ class FlowApp(OrderedKeys, CrashGuard, App[None], inherit_bindings=False):
         return DashboardScreen(self.fleet, release_key=_KEY_NAMES.get(key, key))
 
     async def on_mount(self) -> None:
+        self._forget_start = self.fleet.subscribe(self._started)
         await self.fleet.__aenter__()
         for problem in self._problems:
             self.notify(problem, severity="warning", timeout=15, markup=False)
+
+    def _started(self) -> None:
+        """The first answer is there: collect garbage from now on, but not what was loaded to start."""
+        self._forget_start()
+        self.call_after_refresh(_collect_from_now_on)
 
     async def on_unmount(self) -> None:
         await self.fleet.__aexit__()

@@ -98,6 +98,7 @@ class DashboardScreen(Screen[None]):
         self._places = {pane: self.query_one(f"#{pane}") for pane in PANES}
         self.fleet.subscribe(self._show_fleet)
         self.set_interval(_TICK_S, self._tick)
+        self._arrange()
         self.tasks.table.focus()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -236,10 +237,10 @@ class DashboardScreen(Screen[None]):
             self._side = pane
 
     def _in_view(self) -> tuple[str, ...]:
-        return panes_in_view(size_class(*self.size), self._front, zoomed=self._zoomed, side=self._side)
+        return panes_in_view(size_class(*self.app.size), self._front, zoomed=self._zoomed, side=self._side)
 
     def _arrange(self) -> None:
-        size, view = size_class(*self.size), self._in_view()
+        size, view = size_class(*self.app.size), self._in_view()
         if (size, view) == self._arranged:
             return
         self._arranged = (size, view)

@@ -70,7 +70,7 @@ def _settle_as_orphan(task: TaskFolder) -> NoReturn:
 
 def _write_end(task: TaskFolder, spec: dict[str, Any], state: State) -> None:
     state.status = "cancelled" if task.cancel.exists() else "failed"
-    state.message = _reason(state)
+    state.message = _reason(spec, state)
     started_at = state.started_at or float(spec["created_at"])
     state.completed_at = max(time.time(), started_at)
     state.write(task.state)
@@ -79,7 +79,9 @@ def _write_end(task: TaskFolder, spec: dict[str, Any], state: State) -> None:
     queue.ring(task.root)
 
 
-def _reason(state: State) -> str:
+def _reason(spec: dict[str, Any], state: State) -> str:
+    if state.supervisor is None and spec.get("submitter") is None:
+        return "lost: its supervisor did not answer"
     if state.supervisor is None:
         return "lost: it was never started, its submitter ended first"
     if not state.supervisor.is_of_this_boot:

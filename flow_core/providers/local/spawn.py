@@ -34,7 +34,11 @@ def start_supervisor(task: TaskFolder, mark: str) -> None:
             start_new_session=True,
         )
     with process:
-        answer = _read_answer(process)
+        try:
+            answer = _read_answer(process)
+        except Unreachable:
+            process.kill()  # it may be stopped, and leaving this block waits for its end
+            raise
     verdict, _, said = answer.partition(" ")
     if verdict == "unsupported":
         raise Unsupported(said)

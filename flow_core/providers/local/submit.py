@@ -51,7 +51,7 @@ class Submission:
                 self._write(task, spec, binds)
                 start_supervisor(task, spec["mark"])
             except Unreachable:
-                write_json(task.cancel, {"force": True})  # should it come to life after all
+                self._disown(task, spec)
                 raise
             except BaseException:
                 self._undo(task, spec)
@@ -138,9 +138,19 @@ class Submission:
                 return None
             raise
 
-    def _undo(self, task: TaskFolder, spec: dict[str, Any]) -> None:
+    def _disown(self, task: TaskFolder, spec: dict[str, Any]) -> None:
+        """A supervisor that said nothing may be stuck or late: the next look ends the one, the other ends itself."""
+        write_json(task.cancel, {"force": True})
+        write_json(task.spec, {**spec, "submitter": None})
+        self._leave_the_line(task, spec)
+
+    def _leave_the_line(self, task: TaskFolder, spec: dict[str, Any]) -> None:
         if "seq" in spec and (ticket := queue.ticket_of(task, spec["seq"])) is not None:
             ticket.drop()
+            queue.ring(task.root)
+
+    def _undo(self, task: TaskFolder, spec: dict[str, Any]) -> None:
+        self._leave_the_line(task, spec)
         shutil.rmtree(task.path, ignore_errors=True)
         shutil.rmtree(unfinished(task.path), ignore_errors=True)
         for volume_id in self._made_volumes:
