@@ -43,7 +43,7 @@ class FlowApp(OrderedKeys, CrashGuard, App[None], inherit_bindings=False):
     """The dashboard over the configured contexts, or over those named."""
 
     TITLE = "flow-tui"
-    CSS_PATH = ["flow.tcss", "dialogs.tcss"]
+    CSS_PATH = "flow.tcss"
     COMMANDS = {_action_commands}
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "interrupt", "quit", show=False)]
 

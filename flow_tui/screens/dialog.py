@@ -29,6 +29,8 @@ def shown(text: str, style: str = "") -> Content:
 class Dialog(ModalScreen[Answer], Generic[Answer]):
     """A framed question. Subclasses fill `body` and `foot`; the hints come last."""
 
+    CSS_PATH = "dialogs.tcss"
+
     def __init__(self, heading: str, hints: Hints) -> None:
         super().__init__(classes="dialog")
         self._heading = visible(heading)

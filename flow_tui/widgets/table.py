@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic
 
 from rich.cells import cell_len
@@ -51,38 +50,37 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
     stale: reactive[bool] = reactive(False, toggle_class="-stale")
     cursor_row: var[int] = var(0)
 
-    @dataclass
-    class Highlighted(Message):
+    class _About(Message):
+        """Something about one table, which is its `control`."""
+
+        def __init__(self, table: ResourceTable[Any]) -> None:
+            super().__init__()
+            self.table = table
+
+        @property
+        def control(self) -> ResourceTable[Any]:
+            return self.table
+
+    class Highlighted(_About):
         """The cursor came to another row; `None` when there is none."""
 
-        table: ResourceTable[Any]
-        row: Any
+        def __init__(self, table: ResourceTable[Any], row: Any) -> None:
+            super().__init__(table)
+            self.row = row
 
-        @property
-        def control(self) -> ResourceTable[Any]:
-            return self.table
-
-    @dataclass
-    class Activated(Message):
+    class Activated(_About):
         """Somebody asked for more about a row."""
 
-        table: ResourceTable[Any]
-        row: Any
+        def __init__(self, table: ResourceTable[Any], row: Any) -> None:
+            super().__init__(table)
+            self.row = row
 
-        @property
-        def control(self) -> ResourceTable[Any]:
-            return self.table
-
-    @dataclass
-    class HeaderClicked(Message):
+    class HeaderClicked(_About):
         """Somebody clicked a column's title."""
 
-        table: ResourceTable[Any]
-        column_key: str
-
-        @property
-        def control(self) -> ResourceTable[Any]:
-            return self.table
+        def __init__(self, table: ResourceTable[Any], column_key: str) -> None:
+            super().__init__(table)
+            self.column_key = column_key
 
     def __init__(
         self,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,18 +13,15 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
 
-import flow_tui
 from flow_tui.themes import load_themes, variable_defaults
 from flow_tui.widgets.raw_keys import keep_raw_keys
 
 _PATIENCE_S = 5.0
-STYLES = Path(flow_tui.__file__).parent / "dialogs.tcss"
 
 
 class Asked(App[None]):
     """What lies under the question; `answers` has one entry once it was answered."""
 
-    CSS_PATH = [STYLES]
     BINDINGS = [("y", "below", "Below"), ("ctrl+d", "below", "Below"), ("enter", "below", "Below")]
 
     def __init__(self, question: ModalScreen[Any]) -> None:
