@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from flow_core.logs.spool import SpoolFiles
 
-_TASK_ID = re.compile(r"task_[a-z2-7]{10}")
-_VOLUME_ID = re.compile(r"vol_[a-z2-7]{10}")
+# Compiled on first use, and kept by `re`: a supervisor needs neither.
+_TASK_ID = r"task_[a-z2-7]{10}"
+_VOLUME_ID = r"vol_[a-z2-7]{10}"
 
 
 class TaskFolder(NamedTuple):
@@ -102,8 +103,8 @@ def make_folder(path: Path) -> None:
 
 
 def is_task_id(text: str) -> bool:
-    return _TASK_ID.fullmatch(text) is not None
+    return re.fullmatch(_TASK_ID, text) is not None
 
 
 def is_volume_id(text: str) -> bool:
-    return _VOLUME_ID.fullmatch(text) is not None
+    return re.fullmatch(_VOLUME_ID, text) is not None

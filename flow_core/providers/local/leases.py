@@ -16,7 +16,7 @@ from typing import Any
 from flow_core.providers.local.layout import TaskFolder
 from flow_core.providers.local.records import MalformedRecord, State, read_json, try_lock, write_json
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9.-]")
+_UNSAFE = r"[^A-Za-z0-9.-]"
 
 
 class GpuLocks:
@@ -93,8 +93,8 @@ def _read_lease(root: Path, gpu_id: str) -> dict[str, Any]:
 
 
 def _lease(root: Path, gpu_id: str) -> Path:
-    return root / "gpus" / (_UNSAFE.sub("_", gpu_id) + ".json")
+    return root / "gpus" / (re.sub(_UNSAFE, "_", gpu_id) + ".json")
 
 
 def _lock(root: Path, gpu_id: str) -> Path:
-    return root / "gpus" / (_UNSAFE.sub("_", gpu_id) + ".lock")
+    return root / "gpus" / (re.sub(_UNSAFE, "_", gpu_id) + ".lock")

@@ -1,4 +1,7 @@
-"""Why a task may have to stop early: it was cancelled, its supervisor was told to end, its time is up."""
+"""Why a task may have to stop early: it was cancelled, its supervisor was told to end, its time is up.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
