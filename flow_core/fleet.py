@@ -118,6 +118,21 @@ class Fleet:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
+    async def first_answers(self, timeout_s: float) -> bool:
+        """True once every context has answered or failed; false when that takes longer than `timeout_s`."""
+        changed = asyncio.Event()
+        forget = self.subscribe(changed.set)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while any(state.answered_at is None and not state.failures for state in self.states):
+                    await changed.wait()
+                    changed.clear()
+        except TimeoutError:
+            return False
+        finally:
+            forget()
+        return True
+
     def want(self, *nouns: str) -> None:
         """Sets what to ask for besides tasks; asks at once for what is new."""
         added = frozenset(nouns) - self.wanted

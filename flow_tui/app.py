@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from textual.command import Provider
 
 _TWICE_S = 2.0
+_FIRST_ANSWERS_S = 0.1  # this machine answers well within it, and its rows are then in the first frame
 _KEY_NAMES = {"ctrl+]": "ctrl+right_square_bracket", "ctrl+\\": "ctrl+backslash"}
 
 
@@ -78,6 +79,7 @@ class FlowApp(OrderedKeys, CrashGuard, App[None], inherit_bindings=False):
     async def on_mount(self) -> None:
         self._forget_start = self.fleet.subscribe(self._started)
         await self.fleet.__aenter__()
+        await self.fleet.first_answers(_FIRST_ANSWERS_S)
         for problem in self._problems:
             self.notify(problem, severity="warning", timeout=15, markup=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from flow_tui.widgets.terminal import TerminalView
 
 _TICK_S = 1.0
+_REST_S = 0.3
 _NO_LOG_YET = ("", "", -1)
 
 
@@ -62,13 +64,28 @@ class DashboardScreen(Screen[None]):
         self._detail: TaskDetail | None = None
         self._awaited: tuple[str, str] | None = None
         self._deeds: dict[str, Any] = {}
+        self._rest_is_there = asyncio.Event()
 
     @property
     def is_read_only(self) -> bool:
         return self.fleet.gate.read_only
 
+    async def _mount_rest(self) -> None:
+        """The other panes, once the first rows are on screen, or once it is clear that they take their time."""
+        if len(self._places) > 1:
+            return
+        self._places |= {"logs": Vertical(id="logs"), "instances": self.instances}
+        self._places |= {"volumes": self.volumes, "shell": self.shell}
+        for pane, widget in self._places.items():
+            widget.display = pane in self._in_view()
+        await self.query_one("#panes").mount(*(widget for pane, widget in self._places.items() if pane != "tasks"))
+        self._rest_is_there.set()
+        self._ask_for_more()
+        self._focus_front()
+
     async def logs(self) -> LogsPane:
-        """The logs pane, made once the first rows are on screen: it is a quarter of what there is to load."""
+        """The logs pane, made last: it is a quarter of what there is to load."""
+        await self._rest_is_there.wait()
         if self._logs is None:
             from flow_tui.panes.logs import LogsPane  # deferred: as above
 
@@ -88,18 +105,16 @@ class DashboardScreen(Screen[None]):
         yield Bar(id="tabs", gap=1)
         with Container(id="panes"):
             yield self.tasks
-            yield Vertical(id="logs")
-            yield self.instances
-            yield self.volumes
-            yield self.shell
         yield Bar(id="footer", gap=1)
 
     def on_mount(self) -> None:
-        self._places = {pane: self.query_one(f"#{pane}") for pane in PANES}
+        self._places = {"tasks": self.tasks}
         self.fleet.subscribe(self._show_fleet)
         self.set_interval(_TICK_S, self._tick)
+        self.set_timer(_REST_S, self._mount_rest)
         self._arrange()
         self.tasks.table.focus()
+        self._show_fleet()
 
     def on_resize(self, event: events.Resize) -> None:
         self._arrange()
@@ -156,7 +171,7 @@ class DashboardScreen(Screen[None]):
 
     def go_back(self) -> None:
         """One step out: the filter, the full size, the pane."""
-        place = self._logs if self._front == "logs" else self._places[self._front]
+        place = self._logs if self._front == "logs" else self._places.get(self._front)
         close = getattr(place, "close_filter", None) or getattr(place, "close_search", None)
         if close is not None and close():
             return
@@ -249,10 +264,17 @@ class DashboardScreen(Screen[None]):
         self.set_class(len(view) == 1, "-single")
         for pane, widget in self._places.items():
             widget.display = pane in view
+        self._ask_for_more()
+
+    def _ask_for_more(self) -> None:
+        """What the fleet asks for besides tasks: only what is in view."""
+        view = self._in_view() if self._rest_is_there.is_set() else ()
         self.fleet.want(*(noun for noun in ("instances", "volumes") if noun in view))
 
     def _focus_front(self) -> None:
-        pane = self._places[self._front]
+        pane = self._places.get(self._front)
+        if pane is None:
+            return
         front = self.shell.front if self._front == "shell" else None
         target = front or next((child for child in pane.query("*") if child.focusable), None)
         if isinstance(pane, TasksPane | InstancesPane | VolumesPane):
@@ -266,6 +288,7 @@ class DashboardScreen(Screen[None]):
         answered = [state for state in states if state.answered_at is not None or state.error]
         if answered:
             self.tasks.show(self.fleet.tasks, stale=all(state.error for state in states))
+            self.call_after_refresh(self._mount_rest)
         if self._awaited is not None and self.tasks.table.move_to(self._awaited):
             self._awaited = None
         self.volumes.know_tasks({task.key: task.name for task in self.fleet.tasks})

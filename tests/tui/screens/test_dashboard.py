@@ -39,6 +39,7 @@ async def opened(
         dashboard = app.screen
         assert isinstance(dashboard, DashboardScreen)
         await until(lambda: all(state.answered_at is not None for state in app.fleet.states))
+        await until(lambda: len(dashboard.query("#panes > *")) == len(PANES))
         yield app, dashboard, pilot
 
 
