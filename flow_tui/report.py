@@ -6,6 +6,7 @@ variables, and messages only after scrubbing. It needs no Textual, so that it wo
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import platform
@@ -35,6 +36,20 @@ def install() -> None:
     sys.excepthook = _on_uncaught
     threading.excepthook = lambda seen: keep_quietly(seen.exc_value)
     sys.unraisablehook = lambda seen: keep_quietly(seen.exc_value)
+    atexit.register(_flush_what_can_be)
+
+
+def _flush_what_can_be() -> None:
+    """Python flushes once more at its very end, and exits with 120 where the terminal is gone by then."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is None or stream.closed:
+            continue
+        try:
+            stream.flush()
+        except OSError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
 
 
 def tell(error: BaseException) -> None:

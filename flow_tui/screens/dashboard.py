@@ -64,7 +64,8 @@ class DashboardScreen(Screen[None]):
         self._detail: TaskDetail | None = None
         self._awaited: tuple[str, str] | None = None
         self._deeds: dict[str, Any] = {}
-        self._rest_is_there = asyncio.Event()
+        self._rest_is_there = False
+        self._logs_are_there = asyncio.Event()
 
     @property
     def is_read_only(self) -> bool:
@@ -79,21 +80,20 @@ class DashboardScreen(Screen[None]):
         for pane, widget in self._places.items():
             widget.display = pane in self._in_view()
         await self.query_one("#panes").mount(*(widget for pane, widget in self._places.items() if pane != "tasks"))
-        self._rest_is_there.set()
+        self._rest_is_there = True
         self._ask_for_more()
         self._focus_front()
+        self.call_after_refresh(self._mount_logs)
 
-    async def logs(self) -> LogsPane:
-        """The logs pane, made last: it is a quarter of what there is to load."""
-        await self._rest_is_there.wait()
-        if self._logs is None:
-            from flow_tui.panes.logs import LogsPane  # deferred: as above
+    async def _mount_logs(self) -> None:
+        """Made last: it is a quarter of what there is to load."""
+        from flow_tui.panes.logs import LogsPane  # deferred: as above
 
-            self._logs = LogsPane()
-            await self._places["logs"].mount(self._logs)
-            if self._front == "logs":
-                self._focus_front()
-        return self._logs
+        self._logs = LogsPane()
+        await self._places["logs"].mount(self._logs)
+        self._logs_are_there.set()
+        if self._front == "logs":
+            self._focus_front()
 
     @property
     def front(self) -> str:
@@ -268,7 +268,7 @@ class DashboardScreen(Screen[None]):
 
     def _ask_for_more(self) -> None:
         """What the fleet asks for besides tasks: only what is in view."""
-        view = self._in_view() if self._rest_is_there.is_set() else ()
+        view = self._in_view() if self._rest_is_there else ()
         self.fleet.want(*(noun for noun in ("instances", "volumes") if noun in view))
 
     def _focus_front(self) -> None:
@@ -324,7 +324,10 @@ class DashboardScreen(Screen[None]):
 
     @work(group="log", exclusive=True)
     async def _open_log(self, task: TaskRecord | None) -> None:
-        logs = await self.logs()
+        await self._logs_are_there.wait()
+        logs = self._logs
+        if logs is None or not logs.is_attached:
+            return
         if task is None:
             self.log_files = None
             logs.show(None, None, None)

@@ -306,3 +306,14 @@ def test_scrubbing_a_huge_text_takes_no_time() -> None:
     for text in ("a" * 300_000, "a1" * 150_000, "key" * 100_000, "-----BEGIN " * 30_000, "token " * 50_000):
         script = f"import sys; from flow_tui.scrub import scrub; scrub({text[:20]!r} * {len(text) // 20})"
         subprocess.run([sys.executable, "-c", script], check=True, timeout=5, cwd=Path(report.__file__).parent.parent)
+
+
+def test_output_that_can_no_longer_be_written_does_not_change_the_exit_code(environment: dict[str, str]) -> None:
+    script = "import sys\nfrom flow_tui import report\nreport.install()\nprint('left over')\nsys.exit(7)"
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ended = subprocess.run([sys.executable, "-c", script], env={**os.environ, **environment}, stdout=writer)
+    finally:
+        os.close(writer)
+    assert ended.returncode == 7
