@@ -313,7 +313,8 @@ def test_output_that_can_no_longer_be_written_does_not_change_the_exit_code(envi
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        ended = subprocess.run([sys.executable, "-c", script], env={**os.environ, **environment}, stdout=writer)
+        buffered = {**os.environ, **environment, "PYTHONUNBUFFERED": ""}
+        ended = subprocess.run([sys.executable, "-c", script], env=buffered, stdout=writer)
     finally:
         os.close(writer)
     assert ended.returncode == 7
