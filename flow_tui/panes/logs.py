@@ -51,7 +51,7 @@ class LogsPane(Vertical, inherit_bindings=False):
     def compose(self) -> ComposeResult:
         yield LogView()
         yield Static(id="said", markup=False)
-        yield Input(placeholder="search, a regular expression", select_on_focus=False)
+        yield Input(placeholder="search, a regular expression", compact=True, select_on_focus=False)
 
     def on_mount(self) -> None:
         self.view.empty_text = _NO_TASK

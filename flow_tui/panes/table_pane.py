@@ -145,7 +145,7 @@ class TablePane(Vertical, Generic[RowT]):
         if self._filter is None:
             from textual.widgets import Input  # deferred: as above
 
-            self._filter = Input(placeholder="filter", select_on_focus=False)
+            self._filter = Input(placeholder="filter", compact=True, select_on_focus=False)
             self.mount(self._filter, before=self.table)
         return self._filter
 

@@ -262,6 +262,7 @@ class DashboardScreen(Screen[None]):
         self.remove_class(*(other for other in SIZES if other != size))
         self.add_class(size)
         self.set_class(len(view) == 1, "-single")
+        self.set_class(len(view) == 2, "-strip")
         for pane, widget in self._places.items():
             widget.display = pane in view
         self._ask_for_more()
