@@ -7,11 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from flow_core import Flow
+from flow_core.config import Context
 
 STRICT = os.environ.get("FLOW_TEST_STRICT") == "1"
 
@@ -57,14 +60,28 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 refuse(f"this machine has no {what}")
 
 
+def end_tasks(state: Path) -> None:
+    """Ends what a test left running in a state directory."""
+    names = {folder.parent.name for folder in state.glob("local/*/contexts/*/tasks") if any(folder.iterdir())}
+    for name in names:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("FLOW_STATE_DIR", str(state))
+            with Flow(Context(name, "local")) as flow:
+                for task in flow.list_tasks(limit=100_000):
+                    if not task.is_terminal:
+                        flow.cancel(task.task_id)
+
+
 @pytest.fixture(autouse=True)
-def _own_directories(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the files of whoever runs it."""
+def _own_directories(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test reads or writes the files of whoever runs it, or leaves a task behind."""
     home = tmp_path_factory.mktemp("home")
     for name in ("FLOW_CONTEXT", "FLOW_CONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("FLOW_STATE_DIR", str(home / "state"))
+    yield
+    end_tasks(home / "state")
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ class InstancesPane(TablePane[AvailableInstance]):
     def columns(self) -> Sequence[Column[AvailableInstance]]:
         return (
             Column("type", "TYPE", lambda instance: instance.instance_type, min_width=8, max_width=22, priority=9),
-            Column("context", "CONTEXT", lambda instance: instance.context, min_width=7, max_width=12, priority=5),
+            Column("context", "CONTEXT", lambda instance: instance.context, min_width=8, max_width=12, priority=5),
             Column("free", "FREE", _free, width=9, priority=8),
             Column("vram", "VRAM", _memory, width=5, align="right", priority=4),
             Column("cpus", "CPUS", lambda i: str(i.cpu_count or "-"), width=5, align="right", priority=3),

@@ -42,7 +42,7 @@ class TasksPane(TablePane[TaskRecord]):
     def columns(self) -> Sequence[Column[TaskRecord]]:
         return (
             Column("name", "NAME", lambda task: task.name, min_width=12, max_width=34, flex=3, priority=9),
-            Column("context", "CONTEXT", lambda task: task.context, min_width=7, max_width=12, priority=3),
+            Column("context", "CONTEXT", lambda task: task.context, min_width=8, max_width=12, priority=3),
             Column("state", "STATE", _state, width=12, priority=10),
             Column("gpus", "GPUS", format.gpus, width=8, priority=5),
             Column("time", "TIME", format.ran_for, width=7, align="right", priority=6),

@@ -35,7 +35,7 @@ class VolumesPane(TablePane[Volume]):
     def columns(self) -> Sequence[Column[Volume]]:
         return (
             Column("name", "NAME", lambda volume: volume.name, min_width=10, max_width=30, flex=2, priority=9),
-            Column("context", "CONTEXT", lambda volume: volume.context, min_width=7, max_width=12, priority=3),
+            Column("context", "CONTEXT", lambda volume: volume.context, min_width=8, max_width=12, priority=3),
             Column("kind", "KIND", lambda volume: volume.interface, width=5, priority=4),
             Column("size", "SIZE", lambda volume: format.size(volume.size_gb), width=6, align="right", priority=8),
             Column("users", "ATTACHED TO", self._users, min_width=11, flex=3, priority=7),

@@ -174,6 +174,7 @@ class DashboardScreen(Screen[None]):
         place = self._logs if self._front == "logs" else self._places.get(self._front)
         close = getattr(place, "close_filter", None) or getattr(place, "close_search", None)
         if close is not None and close():
+            self._show_chrome()
             return
         if self._zoomed:
             self.toggle_zoom()

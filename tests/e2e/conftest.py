@@ -13,8 +13,9 @@ OpenDashboard = Callable[..., Screen]
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
+def state() -> Path:
+    """The state directory that every test has of its own, with its tasks ended afterwards."""
+    return Path(os.environ["FLOW_STATE_DIR"])
 
 
 @pytest.fixture
