@@ -85,5 +85,6 @@ class LocalProvider:
         folder = self._tasks.folder(task_id)
         if force or not folder.cancel.exists():
             write_json(folder.cancel, {"force": force})
+        standing = self._tasks.get(task_id)  # its supervisor may have begun after the first look, before the file
         if standing.state is not None and standing.state.supervisor is not None:
             standing.state.supervisor.send(signal.SIGTERM)
