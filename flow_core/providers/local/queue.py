@@ -96,14 +96,16 @@ def ticket_of(task: TaskFolder, seq: int) -> Ticket | None:
 
 
 def try_start(ticket: Ticket) -> leases.GpuLocks | str:
-    """The GPUs if it is this ticket's turn and they are free; else why not, in words."""
+    """The GPUs if it is this ticket's turn and they are free; else why not, in words.
+
+    The ticket stays in the line: drop it once the task has started, so that the next one starts after it.
+    """
     with queue_lock(ticket.task.root):
         ahead = _ahead_of(ticket)
         if ahead:
             return f"waiting for {ticket.gpu_count} x GPU: {ahead} task{'s' if ahead > 1 else ''} ahead in the queue"
         locks = leases.take(ticket.task, ticket.candidates, ticket.gpu_count)
         if locks is not None:
-            ticket.drop()
             return locks
         free = len(ticket.candidates) - len(leases.held_by(ticket.task.root, ticket.candidates))
         return f"waiting for {ticket.gpu_count} x GPU: {free} of {len(ticket.candidates)} free"

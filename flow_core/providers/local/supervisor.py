@@ -57,20 +57,23 @@ class Supervisor:
         self._ledger.state.message = mounting.notice
         self._ledger.write()
         _answer("ok")
-        locks = Turn(self._ledger, self._stop).wait()
+        turn = Turn(self._ledger, self._stop)
+        locks = turn.wait()
         if locks is None:
             self._ledger.finish(self._stop.outcome())
         else:
-            self._ledger.finish(self._work(mounting, locks))
+            self._ledger.finish(self._work(mounting, turn, locks))
             locks.release()
         queue.ring(self._ledger.task.root)
 
-    def _work(self, mounting: Mounting, locks: GpuLocks) -> Outcome:
+    def _work(self, mounting: Mounting, turn: Turn, locks: GpuLocks) -> Outcome:
         keeper = Keeper(self._ledger, self._stop)
         try:
             child = start(self._ledger, mounting, locks)
         except LaunchError as error:
             return Outcome("failed", error.exit_code, str(error))
+        finally:
+            turn.leave()
         self._stop.limit(self._ledger.spec.get("max_run_time_hours"))
         return keeper.keep(child)
 

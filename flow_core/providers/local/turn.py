@@ -18,10 +18,11 @@ class Turn:
     def __init__(self, ledger: Ledger, stop: StopOrder) -> None:
         self._ledger = ledger
         self._stop = stop
+        self._ticket: queue.Ticket | None = None
 
     def wait(self) -> leases.GpuLocks | None:
         """The locks on its GPUs, none for a task that wants no GPU. None when it was stopped while it waited."""
-        ticket = queue.ticket_of(self._ledger.task, int(self._ledger.spec["seq"]))
+        ticket = self._ticket = queue.ticket_of(self._ledger.task, int(self._ledger.spec["seq"]))
         if ticket is None:
             return None if self._is_over else leases.GpuLocks()
         bell = queue.open_bell(ticket)
@@ -36,8 +37,14 @@ class Turn:
         finally:
             if bell is not None:
                 os.close(bell)
-        ticket.drop()
+        self.leave()
         return None
+
+    def leave(self) -> None:
+        """Lets the next one have its turn: call it once the task has started, or never will."""
+        if self._ticket is not None:
+            self._ticket.drop()
+            queue.ring(self._ledger.task.root)
 
     @property
     def _is_over(self) -> bool:
@@ -45,7 +52,6 @@ class Turn:
 
     def _note(self, ticket: queue.Ticket) -> None:
         self._ledger.state.gpus = leases.leased_by(self._ledger.task, ticket.candidates)
-        queue.ring(self._ledger.task.root)
 
     def _explain(self, ticket: queue.Ticket, why: str) -> None:
         """Says what it waits for, and sees to it that this is not a task whose supervisor was killed."""
