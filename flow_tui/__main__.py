@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flow_tui.app import FlowApp
 
 _SYSTEMS = ("linux", "darwin")
-_FRAMES_PER_SECOND = "120"
+_FRAMES_PER_SECOND = "240"
 _REFUSED = 2
 _INTERRUPTED = 130
 

@@ -19,11 +19,10 @@ from flow_core.fleet import Fleet
 from flow_core.logs.address import LogAddress
 from flow_core.models.task import TaskRecord
 from flow_tui.keymap import BY_ID, bindings_of
-from flow_tui.panes.instances import InstancesPane
-from flow_tui.panes.shell import ShellPane
+from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.tasks import TasksPane
-from flow_tui.panes.volumes import VolumesPane
 from flow_tui.screens import chrome, reasons
+from flow_tui.screens.late_panes import LatePanes
 from flow_tui.screens.layout import PANES, SIZES, panes_in_view, size_class
 from flow_tui.widgets.chrome import Bar
 from flow_tui.widgets.table import ResourceTable
@@ -39,19 +38,17 @@ _REST_S = 0.3
 _NO_LOG_YET = ("", "", -1)
 
 
-class DashboardScreen(Screen[None]):
+class DashboardScreen(LatePanes, Screen[None]):
     """All panes over one fleet."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("app")]
 
     def __init__(self, fleet: Fleet, *, release_key: str) -> None:
         super().__init__()
+        self.release_key = release_key
         self.fleet = fleet
         self.tasks = TasksPane(id="tasks")
         self._logs: LogsPane | None = None
-        self.instances = InstancesPane(id="instances")
-        self.volumes = VolumesPane(id="volumes")
-        self.shell = ShellPane(release_key=release_key, id="shell")
         self.log_files: SpoolFiles | None = None
         self.draft: Mapping[str, str] | None = None
         self._places: dict[str, Widget] = {}
@@ -279,7 +276,7 @@ class DashboardScreen(Screen[None]):
             return
         front = self.shell.front if self._front == "shell" else None
         target = front or next((child for child in pane.query("*") if child.focusable), None)
-        if isinstance(pane, TasksPane | InstancesPane | VolumesPane):
+        if isinstance(pane, TablePane):
             target = pane.table
         if target is not None:
             target.focus()
@@ -293,13 +290,17 @@ class DashboardScreen(Screen[None]):
             self.call_after_refresh(self._mount_rest)
         if self._awaited is not None and self.tasks.table.move_to(self._awaited):
             self._awaited = None
+        if self._rest_is_there:
+            self._show_rest()
+        self._follow_selection()
+        self._show_chrome()
+
+    def _show_rest(self) -> None:
         self.volumes.know_tasks({task.key: task.name for task in self.fleet.tasks})
         if "volumes" in self.fleet.wanted:
             self.volumes.show(self.fleet.volumes)
         if "instances" in self.fleet.wanted:
             self.instances.show(self.fleet.instances)
-        self._follow_selection()
-        self._show_chrome()
 
     def _follow_selection(self) -> None:
         """The log and the open detail follow what is known of their task."""
@@ -315,8 +316,10 @@ class DashboardScreen(Screen[None]):
 
     @on(ResourceTable.Activated)
     def _activated(self, event: ResourceTable.Activated) -> None:
-        enters = {self.tasks.table: "tasks.detail", self.volumes.table: "volumes.users"}
-        self.action_act(enters.get(event.table, "instances.submit_here"))
+        if event.table is self.tasks.table:
+            self.action_act("tasks.detail")
+        else:
+            self.action_act("volumes.users" if event.table is self.volumes.table else "instances.submit_here")
 
     def _show_log_of(self, task: TaskRecord | None) -> None:
         wanted = None if task is None else (*task.key, task.attempt)
@@ -385,5 +388,6 @@ class DashboardScreen(Screen[None]):
         filter_text = getattr(self._places.get(self._front), "filter_text", "")
         tabs, footer = self.query_one("#tabs", Bar), self.query_one("#footer", Bar)
         tabs.left, tabs.right = chrome.tabs(self._front, filter_text, self.size.width)
-        captured = self.shell.front is not None and self.shell.front.captures_keys
+        front = self.shell.front if self._rest_is_there else None
+        captured = front is not None and front.captures_keys
         footer.left = chrome.footer(self._front, self.is_read_only, self.why_not, captured)

@@ -1,0 +1,35 @@
+"""The panes that the first frame does without: loaded and made when they are first asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flow_tui.panes.instances import InstancesPane
+    from flow_tui.panes.shell import ShellPane
+    from flow_tui.panes.volumes import VolumesPane
+
+
+class LatePanes:
+    """Part of the dashboard. `release_key` is the key that leaves the shell."""
+
+    release_key: str
+
+    @cached_property
+    def instances(self) -> InstancesPane:
+        from flow_tui.panes.instances import InstancesPane  # deferred: see above
+
+        return InstancesPane(id="instances")
+
+    @cached_property
+    def volumes(self) -> VolumesPane:
+        from flow_tui.panes.volumes import VolumesPane  # deferred: see above
+
+        return VolumesPane(id="volumes")
+
+    @cached_property
+    def shell(self) -> ShellPane:
+        from flow_tui.panes.shell import ShellPane  # deferred: see above
+
+        return ShellPane(release_key=self.release_key, id="shell")
