@@ -121,14 +121,25 @@ def test_a_shell_opens_in_a_running_task_and_gives_the_keys_back(dashboard: Scre
     assert_terminal_restored(dashboard)
 
 
-def test_a_second_start_finds_the_tasks_of_the_first(open_dashboard: OpenDashboard) -> None:
-    first = open_dashboard()
+@pytest.mark.parametrize(("columns", "rows"), SIZES)
+def test_a_second_start_finds_what_the_first_left(open_dashboard: OpenDashboard, columns: int, rows: int) -> None:
+    first = open_dashboard(columns=columns, rows=rows)
     submit(first, "kept-task", "echo remembered")
     first.wait_for(status_of("kept-task", *COMPLETED))
+    first.send("3")
+    first.settle()
+    first.send("c")
+    first.wait_for("New volume")
+    fill(first, "kept-volume", "2")
+    first.send("ctrl+s")
+    first.wait_for(lambda text: "New volume" not in text and "kept-volume" in text)
     quit_dashboard(first)
-    second = open_dashboard()
+    second = open_dashboard(columns=columns, rows=rows)
     second.wait_for(status_of("kept-task", *COMPLETED))
+    second.send("l")
     second.wait_for("remembered")
+    second.send("3")
+    second.wait_for("kept-volume")
 
 
 def test_a_task_outlives_the_dashboard_that_was_killed(open_dashboard: OpenDashboard, tmp_path: Path) -> None:
