@@ -168,3 +168,20 @@ async def test_leaving_does_not_wait_for_a_context_that_keeps_silent(
 async def test_a_context_that_is_none_is_not_found() -> None:
     with pytest.raises(NotFound, match="there are: local"):
         Fleet([LOCAL], Gate()).flow("mars")
+
+
+async def test_the_first_answers_are_waited_for_but_not_those_of_a_silent_context(far: type[Obedient]) -> None:
+    async with Fleet([LOCAL], Gate()) as fleet:
+        assert await fleet.first_answers(10)
+        assert state(fleet, "local").answered_at is not None
+    far.is_silent = True
+    async with Fleet([FAR, LOCAL], Gate()) as fleet:
+        assert not await fleet.first_answers(0.05)
+        far.is_silent = False
+
+
+async def test_a_context_that_fails_at_once_is_not_waited_for(far: type[Obedient]) -> None:
+    far.fails = Unreachable("nobody answers")
+    async with Fleet([FAR], Gate()) as fleet:
+        assert await fleet.first_answers(10)
+        assert state(fleet, "far").error is not None
