@@ -66,7 +66,7 @@ async def _tasks() -> AsyncIterator[None]:
     with tempfile.TemporaryDirectory(prefix="flow-") as folder:
         os.environ.update(HOME=folder, FLOW_STATE_DIR=f"{folder}/state", PS1="$ ", TEXTUAL_ANIMATIONS="none")
         os.environ.pop("FLOW_CONFIG", None)
-        work = Path(folder) / "work"
+        work = Path(folder) / "project"
         work.mkdir()
         os.environ.pop("FLOW_CONTEXT", None)
         async with AsyncFlow("local") as flow:
