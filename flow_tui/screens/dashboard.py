@@ -92,6 +92,10 @@ class DashboardScreen(LatePanes, Screen[None]):
         if self._front == "logs":
             self._focus_front()
 
+    async def all_panes(self) -> None:
+        """Returns once every pane is there, a moment after the first frame."""
+        await self._logs_are_there.wait()
+
     @property
     def front(self) -> str:
         """The pane that has, or last had, the focus."""
@@ -329,7 +333,7 @@ class DashboardScreen(LatePanes, Screen[None]):
 
     @work(group="log", exclusive=True)
     async def _open_log(self, task: TaskRecord | None) -> None:
-        await self._logs_are_there.wait()
+        await self.all_panes()
         logs = self._logs
         if logs is None or not logs.is_attached:
             return

@@ -41,6 +41,7 @@ class TaskDeeds:
         if task is None:
             return
         flow = self._dashboard.fleet.flow(task.context)
+        await self._dashboard.all_panes()
         self._dashboard.bring_to_front("shell")
         await self._dashboard.shell.enter(
             task, lambda columns, rows: flow.open_shell(task.task_id, columns=columns, rows=rows)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from flow_core import AsyncFlow
+from flow_core import AsyncFlow, TaskConfig
 from flow_core.config import Config, load_config, state_dir
 from flow_tui.app import FlowApp
 from flow_tui.screens.confirm import Confirm
@@ -233,3 +233,16 @@ async def test_the_users_own_keys_replace_ours(config: Callable[[str], Config]) 
         await until(lambda: any("tasks.fly" in notice for notice in notices(app)))
         await pilot.press("x")
         await until(lambda: isinstance(app.screen, TaskDetail))
+
+
+async def test_a_shell_asked_for_before_the_panes_are_there_opens_once_they_are() -> None:
+    async with AsyncFlow("local") as flow:
+        task = await flow.run(TaskConfig(name="early", command="sleep 300"), wait=True)
+        app = FlowApp(load_config())
+        async with app.run_test(size=(120, 36)):
+            dashboard = app.screen
+            assert isinstance(dashboard, DashboardScreen)
+            dashboard.tasks.show([task.record])
+            dashboard.action_act("tasks.shell")
+            await until(lambda: dashboard.shell.has_live_shells)
+            await dashboard.shell.close_all()
