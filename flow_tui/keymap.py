@@ -51,6 +51,13 @@ def _moves(place: str) -> tuple[Action, ...]:
     return tuple(Action(f"{place}.{verb}", keys, label, tooltip) for verb, keys, label, tooltip in _MOVES)
 
 
+def _sorts(place: str) -> tuple[Action, ...]:
+    return (
+        Action(f"{place}.sort", "o", "sort", "Sort by the next column"),
+        Action(f"{place}.reverse_sort", "O", "reverse", "Turn the order round"),
+    )
+
+
 ACTIONS: tuple[Action, ...] = (
     Action("app.help", "question_mark", "help", "The keys of this pane, searchable", True),
     Action("app.new_task", "ctrl+n", "new", "Submit a task", True, True),
@@ -77,13 +84,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("tasks.rerun", "r", "rerun", "The submit form, filled from this task", False, True),
     Action("tasks.cancel", "ctrl+d", "cancel", "End this task; asks first", True, True),
     Action("tasks.copy", "y", "copy", "Copy the id, the name, the command or a log path", True),
-    Action("tasks.sort", "o", "sort", "Sort by the next column"),
-    Action("tasks.reverse_sort", "O", "reverse", "Turn the order round"),
+    *_sorts("tasks"),
     *_moves("instances"),
     Action("instances.submit_here", "enter", "submit", "Submit a task on this instance type", True, True),
     Action("instances.filter", "slash", "filter", "Show matching instance types", True),
-    Action("instances.sort", "o", "sort", "Sort by the next column"),
-    Action("instances.reverse_sort", "O", "reverse", "Turn the order round"),
+    *_sorts("instances"),
     *_moves("volumes"),
     Action("volumes.create", "c", "create", "Make a volume", True, True),
     Action("volumes.attach", "a", "attach", "Attach this volume to a task", True, True),
@@ -91,8 +96,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("volumes.users", "u,enter", "used by", "The tasks that hold this volume", True),
     Action("volumes.copy", "y", "copy", "Copy the volume's id"),
     Action("volumes.filter", "slash", "filter", "Show matching volumes", True),
-    Action("volumes.sort", "o", "sort", "Sort by the next column"),
-    Action("volumes.reverse_sort", "O", "reverse", "Turn the order round"),
+    *_sorts("volumes"),
     Action("logs.scroll_down", "j,down", "down", "One line down"),
     Action("logs.scroll_up", "k,up", "up", "One line up"),
     Action("logs.scroll_home", "g,home", "start", "To the first line"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on, work
@@ -204,7 +205,7 @@ class DashboardScreen(LatePanes, Screen[None]):
         self.app.push_screen(detail, lambda _: self._forget_detail())
 
     def open_submit_form(self, preset: Mapping[str, str] | None = None) -> None:
-        self._carry_out(lambda: self._deeds_of("app").submit(preset), "submit")
+        self._carry_out(partial(self._deeds_of("app").submit, preset), "submit")
 
     def _deeds_of(self, place: str) -> Any:
         """Made on first use: the dialogs behind them are not needed for the first frame."""
@@ -223,7 +224,7 @@ class DashboardScreen(LatePanes, Screen[None]):
 
     def _carry_out(self, handler: Callable[[], Awaitable[None] | None], name: str) -> None:
         """At once where that is possible; else in a worker, so that no key waits for the far side."""
-        if inspect.iscoroutinefunction(handler) or getattr(handler, "__name__", "") == "<lambda>":
+        if inspect.iscoroutinefunction(handler):
             self.run_worker(self._finish(handler), name=name, group=name, exclusive=False)
         else:
             try:
@@ -367,8 +368,7 @@ class DashboardScreen(LatePanes, Screen[None]):
         self._carry_out(self._deeds_of("shell").close, "close shell")
 
     def on_terminal_view_paste_needs_consent(self, event: TerminalView.PasteNeedsConsent) -> None:
-        deeds, view, text = self._deeds_of("shell"), event.control, event.text
-        self._carry_out(lambda: deeds.paste(view, text), "paste")
+        self._carry_out(partial(self._deeds_of("shell").paste, event.control, event.text), "paste")
 
     def on_terminal_view_ended(self) -> None:
         self._show_chrome()
