@@ -12,21 +12,40 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AsyncDevEnvironment": "client.dev",
     "AsyncFlow": "client",
     "AsyncTask": "client",
-    "Flow": "blocking",
     "Client": "blocking",
+    "DevEnvironment": "blocking",
+    "Flow": "blocking",
     "Task": "blocking",
+    "run": "blocking",
     "Fleet": "fleet",
+    "ResourceSpec": "models.ir",
+    "RunParams": "models.ir",
+    "SpecMount": "models.ir",
+    "TaskSpec": "models.ir",
+    "MountSpec": "models.spec",
+    "Retries": "models.spec",
     "TaskConfig": "models.spec",
     "VolumeSpec": "models.spec",
-    "MountSpec": "models.spec",
+    "ReservationSpec": "models.reservation_spec",
+    "Reservation": "models.reservation",
+    "ReservationStatus": "models.reservation",
     "TaskRecord": "models.task",
     "TaskStatus": "models.task",
     "Volume": "models.volume",
     "AvailableInstance": "models.instance",
     "InstanceRequirements": "models.instance",
+    "CatalogEntry": "models.catalog",
+    "GPUInstanceDict": "models.catalog",
+    "TaskDict": "models.catalog",
+    "Project": "models.identity",
+    "SshKey": "models.identity",
+    "User": "models.identity",
     "LogAddress": "logs.address",
+    "IProviderInit": "providers.account",
+    "Provider": "providers.base",
     "FlowError": "errors",
     "ConfigError": "errors",
     "Unsupported": "errors",
@@ -59,8 +78,9 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from flow_core.blocking import Client, Flow, Task
+    from flow_core.blocking import Client, DevEnvironment, Flow, Task, run
     from flow_core.client import AsyncFlow, AsyncTask
+    from flow_core.client.dev import AsyncDevEnvironment
     from flow_core.errors import (
         AuthError,
         CapacityError,
@@ -75,7 +95,14 @@ if TYPE_CHECKING:
     )
     from flow_core.fleet import Fleet
     from flow_core.logs.address import LogAddress
+    from flow_core.models.catalog import CatalogEntry, GPUInstanceDict, TaskDict
+    from flow_core.models.identity import Project, SshKey, User
     from flow_core.models.instance import AvailableInstance, InstanceRequirements
-    from flow_core.models.spec import MountSpec, TaskConfig, VolumeSpec
+    from flow_core.models.ir import ResourceSpec, RunParams, SpecMount, TaskSpec
+    from flow_core.models.reservation import Reservation, ReservationStatus
+    from flow_core.models.reservation_spec import ReservationSpec
+    from flow_core.models.spec import MountSpec, Retries, TaskConfig, VolumeSpec
     from flow_core.models.task import TaskRecord, TaskStatus
     from flow_core.models.volume import Volume
+    from flow_core.providers.account import IProviderInit
+    from flow_core.providers.base import Provider

@@ -1,9 +1,11 @@
 """The GPU shorthand, one grammar wherever a GPU is asked for.
 
 a100  a100:4  4xa100  h100x8  8xh100      a model, and how many (1 when not said)
-gpu:40gb                                  any GPU with at least that much memory
+a100-80gb:2  a100-80gb.sxm.1x  h200.8x    a model with its memory and socket, as instance types are called
+8x NVIDIA H100 80GB SXM5                  the same as it is shown to people
+gpu:40gb  2xgpu:40gb                      any GPU with at least that much memory
 cpu  8xcpu  cpu:8                         no GPU; the number is how many CPUs
-a100-80gb:2                               a model with its memory
+it_RrgkIZz6c9BZu5gi                       an instance type by its id, for the context that knows it
 """
 
 from __future__ import annotations
@@ -19,23 +21,31 @@ _DIGITS = 6  # more than any number that is allowed; Python refuses to read numb
 
 _MODEL = r"(?P<model>[a-z][a-z0-9]*(?:[-.][a-z0-9]+)*)"
 _FORMS = (
+    re.compile(rf"{_MODEL}\.(?P<count>\d+)x"),
     re.compile(rf"(?P<count>\d+)\s*x\s*{_MODEL}"),
     re.compile(rf"{_MODEL}:(?P<count>\d+)"),
     re.compile(r"(?P<model>[a-z](?:[a-z0-9]|[-.](?=[a-z0-9]))*?\d[a-z]*)x(?P<count>\d+)"),
     re.compile(_MODEL),
 )
-_MEMORY = re.compile(r"gpu:(?P<memory>\d+)\s*gb?")
-_COUNTED_TWICE = re.compile(r"\d+\s*x.*(?::\d+|\d[a-z]*x\d+)|.*\d[a-z]*x\d+(?::|[a-z]*x)\d+")
+_MEMORY = re.compile(r"(?:(?P<count>\d+)\s*x\s*)?gpu:(?P<memory>\d+)\s*gb?")
+_COUNTED_TWICE = re.compile(r"\d+\s*x.*(?::\d+|\d[a-z]*x\d+|\.\d+x)|.*\d[a-z]*x\d+(?::|[a-z]*x)\d+|.*\.\d+x:\d+")
+_TYPE_ID = re.compile(r"it_[A-Za-z0-9]+")
+_MAKERS = re.compile(r"\b(?:nvidia|amd)\s+")
+_MODEL_AND_NUMBER = re.compile(r"([a-z]+\d+[a-z]*)\D+(\d{1,4})(?!\w)|(?<!\w)(\d{1,4})\D+?([a-z]+\d+[a-z]*)")
 
 
 @dataclass(frozen=True, slots=True)
 class GpuRequest:
-    """What a shorthand asks for: `count` of `model`, or of anything with `min_memory_gb`, or CPUs only."""
+    """What a shorthand asks for: `count` of `model`, or of anything with `min_memory_gb`, or CPUs only.
+
+    `type_id` is an instance type's own id, of which only the context that gave it knows what it has.
+    """
 
     model: str | None = None
     count: int = 1
     min_memory_gb: int | None = None
     cpus: int | None = None
+    type_id: str | None = None
 
     @property
     def needs_gpu(self) -> bool:
@@ -43,10 +53,12 @@ class GpuRequest:
 
     def __str__(self) -> str:
         """The shortest shorthand that reads back as this request."""
+        if self.type_id is not None:
+            return self.type_id
         if self.cpus is not None:
             return f"{self.cpus}xcpu" if self.cpus else "cpu"
         if self.min_memory_gb is not None:
-            return f"gpu:{self.min_memory_gb}gb"
+            return f"{f'{self.count}x' if self.count > 1 else ''}gpu:{self.min_memory_gb}gb"
         if self.model is None:
             return f"gpu:{self.count}"
         return f"{self.count}x{self.model}"
@@ -54,36 +66,57 @@ class GpuRequest:
 
 def parse_gpu(text: str) -> GpuRequest:
     """Reads a shorthand. Raises ConfigError that says what was meant when it can't be."""
-    wanted = text.strip().lower()
-    if not wanted:
+    if not isinstance(text, str):
+        raise ConfigError(f"the GPU must be text such as a100:4, not {type(text).__name__}", field="gpu")
+    if not text.strip():
         raise ConfigError("the GPU is empty; write for example a100, a100:4 or cpu", field="gpu")
+    if len(text) <= _LENGTH_MAX and _TYPE_ID.fullmatch(text.strip()):
+        return GpuRequest(type_id=text.strip())
+    wanted = _as_written(text.strip().lower()) if len(text) <= _LENGTH_MAX else text.strip().lower()
     if memory := _MEMORY.fullmatch(wanted):
-        return _by_memory(int(memory["memory"][:_DIGITS]))
+        return _by_memory(int(memory["memory"][:_DIGITS]), memory["count"], text)
     if len(wanted) <= _LENGTH_MAX and _COUNTED_TWICE.fullmatch(wanted):
         raise ConfigError(f"{_shown(text)} gives the count twice; write it once, as in 4xa100", field="gpu")
     for form in _FORMS if len(wanted) <= _LENGTH_MAX else ():
         if found := form.fullmatch(wanted):
             return _by_model(found["model"], found.groupdict().get("count"), text)
-    raise ConfigError(
-        f"{_shown(text)} is no GPU request; write for example a100, a100:4, 4xa100, gpu:40gb or cpu", field="gpu"
-    )
+    raise ConfigError(f"{_shown(text)} is no GPU request; {_hint(wanted)}", field="gpu")
 
 
-def _by_memory(memory_gb: int) -> GpuRequest:
+def _as_written(shown: str) -> str:
+    """What is shown to people ("8x NVIDIA H100 80GB SXM5"), as it is asked for ("8xh100-80gb-sxm5")."""
+    found = _MAKERS.search(shown)
+    return shown if found is None else shown[: found.start()] + "-".join(shown[found.end() :].split())
+
+
+def _hint(wanted: str) -> str:
+    found = _MODEL_AND_NUMBER.search(wanted[:_LENGTH_MAX])
+    if found is None:
+        return "write for example a100, a100:4, 4xa100, gpu:40gb or cpu"
+    count, model = found[2] or found[3], found[1] or found[4]
+    return f"did you mean {int(count)}x{model}?"
+
+
+def _by_memory(memory_gb: int, count_text: str | None, text: str) -> GpuRequest:
     if not 1 <= memory_gb <= 1024:
         raise ConfigError(f"gpu:{memory_gb}gb: memory must be between 1 and 1024 GB", field="gpu")
-    return GpuRequest(min_memory_gb=memory_gb)
+    return GpuRequest(min_memory_gb=memory_gb, count=_count(count_text, text))
 
 
 def _by_model(model: str, count_text: str | None, text: str) -> GpuRequest:
-    count = 1 if count_text is None else int(count_text[:_DIGITS])
-    if not 1 <= count <= MAX_COUNT:
-        raise ConfigError(f"{_shown(text)}: the count must be between 1 and {MAX_COUNT}", field="gpu")
+    count = _count(count_text, text)
     if model == "cpu":
         return GpuRequest(count=0, cpus=0 if count_text is None else count)
     if model == "gpu":
         return GpuRequest(count=count)
     return GpuRequest(model=model, count=count)
+
+
+def _count(count_text: str | None, text: str) -> int:
+    count = 1 if count_text is None else int(count_text[:_DIGITS])
+    if not 1 <= count <= MAX_COUNT:
+        raise ConfigError(f"{_shown(text)}: the count must be between 1 and {MAX_COUNT}", field="gpu")
+    return count
 
 
 def _shown(text: str) -> str:

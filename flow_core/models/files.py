@@ -1,63 +1,87 @@
-"""Tasks as files: a TaskConfig from YAML, and the mounts shorthand."""
+"""What `run` may be given: a TaskConfig, a task file, or a command with fields; and the mounts shorthand."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from flow_core.errors import ConfigError
-from flow_core.models.spec import MountSpec, TaskConfig
+from flow_core.errors import ConfigError, Unsupported
+from flow_core.models.spec import TaskConfig
+from flow_core.models.storage_spec import MountSpec, default_target
+from flow_core.models.yaml_file import read_text
+
+_YAML = (".yaml", ".yml")
+_LONGEST_PATH = 4096
+_SCRIPT_HEAD = 64 << 10
 
 
-def as_task_config(task: TaskConfig | str | Path) -> TaskConfig:
-    """The config itself, or the one that a YAML file holds."""
+def as_task_config(task: TaskConfig | str | Path, fields: dict[str, Any] | None = None) -> TaskConfig:
+    """The config itself, the one that a file holds, or one made of a command and further fields.
+
+    Text that ends in .yaml or .yml, or names an existing file, is a file and never a command.
+    """
+    fields = fields or {}
+    if isinstance(task, str) and not _names_a_file(task):
+        return TaskConfig.parse({"command": task} | fields)
+    if fields:
+        raise ConfigError(f"{next(iter(fields))}: goes into the task itself; it only fits a command given as text")
     if isinstance(task, TaskConfig):
         return task
     if isinstance(task, str | Path):
-        return load_task_config(Path(task))
-    raise ConfigError(f"a task is a TaskConfig or the path of a YAML file, not {type(task).__name__}")
-
-
-def load_task_config(path: Path) -> TaskConfig:
-    """Reads a YAML file. A file that gives a name means just that name. Raises ConfigError."""
-    import yaml  # deferred: only files need it
-
-    try:
-        fields: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise ConfigError(
-            f"is not valid YAML: {getattr(error, 'problem', None) or 'unreadable'}",
-            source=str(path),
-            line=mark.line + 1 if mark else None,
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"can't be read: {error.strerror}", source=str(path)) from None
-    except UnicodeDecodeError:
-        raise ConfigError("is not UTF-8 text", source=str(path)) from None
-    if not isinstance(fields, dict):
-        raise ConfigError("must hold a table of task fields", source=str(path))
-    if "name" in fields:
-        fields.setdefault("unique_name", False)
-    return TaskConfig.parse(fields, source=str(path))
+        return _from_file(Path(task))
+    raise ConfigError(f"task: must be a TaskConfig, a command, or the path of a YAML file, not {type(task).__name__}")
 
 
 def with_mounts(config: TaskConfig, mounts: str | dict[str, str] | None) -> TaskConfig:
     """The config with `mounts` (target -> source, or one source) in place of its data_mounts."""
     if not mounts:
         return config
-    table = {_default_target(mounts): mounts} if isinstance(mounts, str) else mounts
-    specs = [{"source": source, "target": target, "mount_type": _kind(source)} for target, source in table.items()]
-    fields = config.model_dump() | {"data_mounts": [MountSpec.parse(spec).model_dump() for spec in specs]}
-    return TaskConfig.parse(fields)
+    if not isinstance(mounts, str | dict):
+        raise ConfigError(f"mounts: must be a source or a table of target: source, not {type(mounts).__name__}")
+    table = {default_target(mounts): mounts} if isinstance(mounts, str) else mounts
+    specs = [MountSpec.parse({"source": source, "target": target}) for target, source in table.items()]
+    return TaskConfig.parse({**config.model_dump(), "data_mounts": [spec.model_dump() for spec in specs]})
 
 
-def _kind(source: str) -> str:
-    if source.startswith("volume://"):
-        return "volume"
-    return "s3fs" if source.startswith("s3://") else "bind"
+def _names_a_file(task: str) -> bool:
+    if task.endswith(_YAML):
+        return True
+    if len(task) > _LONGEST_PATH or "\0" in task or "\n" in task:
+        return False
+    try:
+        return Path(task).expanduser().is_file()
+    except (OSError, RuntimeError):  # RuntimeError: ~nobody has no home
+        return False
 
 
-def _default_target(source: str) -> str:
-    name = source.rstrip("/").rpartition("/")[2] or "data"
-    return f"/volumes/{name}" if _kind(source) == "volume" else f"/mnt/{name}"
+def _from_file(path: Path) -> TaskConfig:
+    try:
+        path = path.expanduser()
+        is_missing = not path.exists()
+    except (OSError, RuntimeError, ValueError):
+        is_missing = True
+    if is_missing:
+        raise ConfigError(
+            "there is no such task file (a command that ends like one goes to submit, or into TaskConfig(command=...))",
+            source=str(path),
+        )
+    text = read_text(path)
+    if path.suffix not in _YAML:
+        _refuse_slurm_script(path, text)
+    try:
+        return TaskConfig.from_yaml_text(text, str(path))
+    except ConfigError as error:
+        if path.suffix in _YAML or error.field is not None:
+            raise
+        raise ConfigError(
+            "is not a task file; to run it, give a command with its program, such as: python train.py",
+            source=str(path),
+        ) from None
+
+
+def _refuse_slurm_script(path: Path, text: str) -> None:
+    if any(line.startswith("#SBATCH") for line in text[:_SCRIPT_HEAD].splitlines()):
+        raise Unsupported(
+            f"{path} is a Slurm script (it has #SBATCH lines) and needs a context whose provider is slurm;"
+            f" to run it here without them, give the command: bash {path}"
+        )

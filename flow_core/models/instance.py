@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
 
+from flow_core.models.catalog import CatalogEntry, GPUInstanceDict
+
 
 class InstanceRequirements(TypedDict, total=False):
     """Filter of `find_instances`; every key is optional. Prices are USD per hour and instance, memory is GB per GPU."""
@@ -50,3 +52,23 @@ class AvailableInstance:
     @property
     def key(self) -> tuple[str, str]:
         return (self.context, self.allocation_id)
+
+    def catalog_entry(self) -> CatalogEntry:
+        """The same as the reference's dictionary. `available` is true when one more would start at once."""
+        return {
+            "name": self.instance_type,
+            "gpu_type": self.gpu_type or "",
+            "gpu_count": self.gpu_count,
+            "price_per_hour": self.price_per_hour,
+            "available": self.available_quantity != 0 and self.status == "available",
+            "gpu": {"model": self.gpu_type or "", "memory_gb": self.gpu_memory_gb or 0},
+        }
+
+    def gpu_instance(self) -> GPUInstanceDict:
+        """The same as the reference's dictionary of a type chosen by GPU memory."""
+        return {
+            "name": self.instance_type,
+            "gpu_memory_gb": self.gpu_memory_gb or 0,
+            "price_per_hour": self.price_per_hour,
+            "gpu_model": self.gpu_type or "",
+        }

@@ -1,124 +1,106 @@
-"""What a person asks for: a task and the volumes it wants. Wrong input is refused by field name."""
+"""What a person asks for: a task. Wrong input is refused by field name."""
 
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal, Self
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from flow_core.errors import ConfigError
+from flow_core.gpu import parse_gpu
+from flow_core.models.retries import Retries
+from flow_core.models.storage_spec import MountSpec, VolumeSpec, clash, mount_target
+from flow_core.models.validated import Spec
+from flow_core.models.yaml_file import dump, parse_table, read_text, write_text
+
+__all__ = ["MountSpec", "Retries", "TaskConfig", "VolumeSpec", "mount_target"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_VOLUME_NAME = re.compile(r"[a-z0-9][a-z0-9-]*[a-z0-9]")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_RENAMED = {
-    "gpu": "instance_type",
-    "gpu_count": "instance_type",
-    "gpu_memory_gb": "min_gpu_memory_gb",
-    "environment": "env",
-    "timeout": "max_run_time_hours",
-    "mounts": "data_mounts",
-}
+_IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
+Word = Annotated[str, Field(min_length=1)]
+Hours = Annotated[float, Field(gt=0, le=168)]
 Priority = Literal["low", "med", "high"]
 
 
-class _Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, allow_inf_nan=False)
+class TaskConfig(Spec):
+    """A task to run. `command` is a shell line or an argument list.
 
-    @classmethod
-    def parse(cls, fields: Any, *, source: str | None = None) -> Self:
-        """Builds one from plain data. Raises ConfigError with the field's name, never pydantic's own error."""
-        try:
-            return cls.model_validate(fields)
-        except ValidationError as error:
-            raise _as_config_error(error, source) from None
+    Durations are hours, prices USD per hour and instance, memory GB. `instance_type` is a GPU shorthand or an
+    instance type's name; a list is tried in its order. `env` values are kept out of every message and log of ours.
+    `after`, `array` and `provider_options` (a table per provider) are for engines that have such things; others
+    refuse them. Not every field means something everywhere: docs/sdk.md says what each does where.
+    """
 
-
-class VolumeSpec(_Spec):
-    """A volume for one task: by id, or by name (made with `size_gb` when `create_if_missing`)."""
-
-    name: str | None = None
-    size_gb: int = Field(default=1, ge=1, le=16384)
-    mount_path: str | None = None
-    volume_id: str | None = None
-    interface: Literal["block", "file"] = "block"
-    create_if_missing: bool = False
-
-    @field_validator("name")
-    @classmethod
-    def _name(cls, name: str | None) -> str | None:
-        if name is not None and not (3 <= len(name) <= 64 and _VOLUME_NAME.fullmatch(name)):
-            raise ValueError("must be 3 to 64 of a-z, 0-9 and -, starting and ending with a letter or digit")
-        return name
-
-    @field_validator("mount_path")
-    @classmethod
-    def _path(cls, path: str | None) -> str | None:
-        return None if path is None else mount_target(path)
-
-    @model_validator(mode="after")
-    def _named_somehow(self) -> Self:
-        if self.name is None and self.volume_id is None:
-            raise ValueError("needs a name or a volume_id")
-        return self
-
-    @property
-    def target(self) -> str:
-        """Where the task finds it."""
-        return self.mount_path or f"/volumes/{self.name or self.volume_id}"
-
-
-class MountSpec(_Spec):
-    """Data for a task: `source` is a local path, `volume://name` or `s3://bucket/key`."""
-
-    source: str = Field(min_length=1)
-    target: str
-    mount_type: Literal["bind", "volume", "s3fs"] = "bind"
-    options: dict[str, Any] = Field(default_factory=dict)
-
-    @field_validator("target")
-    @classmethod
-    def _path(cls, path: str) -> str:
-        return mount_target(path)
-
-
-class TaskConfig(_Spec):
-    """A task to run. `command` is a shell line or an argument list; durations are hours, prices USD per hour."""
+    RETIRED: ClassVar[dict[str, str]] = {
+        "gpu": "instance_type",
+        "gpu_count": "instance_type",
+        "gpu_memory_gb": "min_gpu_memory_gb",
+        "environment": "env",
+        "timeout": "max_run_time_hours",
+        "mounts": "data_mounts",
+    }
 
     name: str = "flow-task"
     unique_name: bool = True
-    command: str | list[Annotated[str, Field(min_length=1)]]
-    instance_type: str | None = None
+    idempotency_key: str | None = None
+    command: str | list[Word]
+    instance_type: str | list[Word] | None = None
     min_gpu_memory_gb: int | None = Field(default=None, ge=1, le=640)
+    min_cpus: int | None = Field(default=None, ge=1)
+    min_memory_gb: int | None = Field(default=None, ge=1)
+    num_instances: int = Field(default=1, ge=1, le=100)
+    distributed_mode: Literal["auto", "manual"] | None = None
+    internode_interconnect: str | None = None
+    intranode_interconnect: str | None = None
+    k8s: str | None = None
+    image: Word | None = None
     env: dict[str, str] = Field(default_factory=dict)
-    working_dir: str | None = None
-    volumes: list[VolumeSpec] = Field(default_factory=list)
+    working_dir: Word | None = None
+    volumes: list[VolumeSpec] = Field(default_factory=list, max_length=20)
     data_mounts: list[MountSpec] = Field(default_factory=list)
+    ports: list[Annotated[int, Field(ge=1024, le=65535)]] = Field(default_factory=list)
+    retries: Retries | None = None
     max_price_per_hour: float | None = Field(default=None, gt=0)
     max_run_time_hours: float | None = Field(default=None, ge=0, le=168)
+    min_run_time_hours: Hours | None = None
+    deadline_hours: float | None = Field(default=None, gt=0, le=720)
+    ssh_keys: list[Word] = Field(default_factory=list)
+    allocation_mode: Literal["spot", "reserved", "auto"] = "spot"
+    reservation_id: Word | None = None
+    scheduled_start_time: datetime | None = None
+    reserved_duration_hours: int | None = Field(default=None, ge=1, le=336)
     region: str | None = None
-    num_instances: int = Field(default=1, ge=1, le=100)
     priority: Priority = "med"
+    upload_code: bool = True
+    upload_strategy: Literal["auto", "embedded", "scp", "none"] = "auto"
+    upload_timeout: int = Field(default=600, ge=60, le=3600)
+    code_root: str | None = None
+    terminate_on_exit: bool = False
+    dev_vm: bool | None = None
+    after: list[Word] = Field(default_factory=list)
+    array: Word | None = None
     provider_options: dict[str, dict[str, Any]] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_names(cls, fields: Any) -> Any:
-        if isinstance(fields, dict):
-            for old, new in _RENAMED.items():
-                if old in fields:
-                    raise ValueError(f"{old!r} is now called {new!r}")
-        return fields
 
     @field_validator("name")
     @classmethod
     def _name(cls, name: str) -> str:
         if len(name) > 128 or not _NAME.fullmatch(name):
             raise ValueError("must be at most 128 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit")
+        if name.startswith("inst_"):
+            raise ValueError("must not start with inst_, which is how instances are called")
         return name
+
+    @field_validator("idempotency_key")
+    @classmethod
+    def _key(cls, key: str | None) -> str | None:
+        if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+            raise ValueError("must be at most 128 letters, digits, '.', '_', ':' and '-'")
+        return key
 
     @field_validator("command")
     @classmethod
@@ -128,6 +110,13 @@ class TaskConfig(_Spec):
         if "\0" in "".join(command):
             raise ValueError("must not hold a NUL character")
         return command
+
+    @field_validator("instance_type")
+    @classmethod
+    def _instance_type(cls, wanted: str | list[str] | None) -> str | list[str] | None:
+        for one in [wanted] if isinstance(wanted, str) else wanted or ():
+            parse_gpu(one)  # raises what was meant
+        return wanted or None
 
     @field_validator("env")
     @classmethod
@@ -139,51 +128,91 @@ class TaskConfig(_Spec):
                 raise ValueError(f"the value of {name} must not hold a NUL character")
         return env
 
+    @field_validator("working_dir", "code_root", "image", "region")
+    @classmethod
+    def _plain_text(cls, text: str | None) -> str | None:
+        if text is not None and not text.isprintable():
+            raise ValueError("must not hold control characters")
+        return text
+
+    @field_validator("ports")
+    @classmethod
+    def _each_port_once(cls, ports: list[int]) -> list[int]:
+        return list(dict.fromkeys(ports))
+
     @field_validator("max_run_time_hours")
     @classmethod
     def _no_limit(cls, hours: float | None) -> float | None:
         return hours or None
 
+    @field_validator("scheduled_start_time")
+    @classmethod
+    def _in_utc(cls, moment: datetime | None) -> datetime | None:
+        return None if moment is None else (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
     @model_validator(mode="after")
-    def _targets_apart(self) -> Self:
-        targets = [volume.target for volume in self.volumes] + [mount.target for mount in self.data_mounts]
-        for i, one in enumerate(targets):
-            for other in targets[:i]:
-                if _nested(one, other):
-                    raise ValueError(f"mounts {other} and {one} clash; give each a path of its own")
+    def _one_way_to_choose(self) -> Self:
+        if self.instance_type is not None and self.min_gpu_memory_gb is not None:
+            raise ValueError("instance_type and min_gpu_memory_gb both choose the instance; give one of them")
         return self
+
+    @model_validator(mode="after")
+    def _mounts_apart(self) -> Self:
+        targets = [volume.target for volume in self.volumes] + [mount.target for mount in self.data_mounts]
+        if found := clash(targets):
+            raise ValueError(f"mounts {found[0]} and {found[1]} clash; give each a path of its own")
+        if self.upload_code and self.working_dir in [volume.target for volume in self.volumes]:
+            raise ValueError(f"a volume at {self.working_dir} would hide the code; give it a path below")
+        if self.num_instances > 1 and any(one.create_if_missing and one.interface == "block" for one in self.volumes):
+            raise ValueError("a new block volume can't be shared by several instances; write interface: file")
+        return self
+
+    @model_validator(mode="after")
+    def _times_in_order(self) -> Self:
+        least, most, deadline = self.min_run_time_hours, self.max_run_time_hours, self.deadline_hours
+        if least is not None and most is not None and least > most:
+            raise ValueError("min_run_time_hours is longer than max_run_time_hours")
+        if deadline is not None and most is not None and deadline < most:
+            raise ValueError("deadline_hours is shorter than max_run_time_hours")
+        return self
+
+    @property
+    def instance_types(self) -> tuple[str, ...]:
+        """What was asked for, in the order of preference; empty when any instance will do."""
+        if isinstance(self.instance_type, str):
+            return (self.instance_type,)
+        return tuple(self.instance_type or ())
 
     @property
     def command_line(self) -> str:
         """The command as one shell line."""
-        if isinstance(self.command, str):
-            return self.command
-        import shlex
+        return self.command if isinstance(self.command, str) else shlex.join(self.command)
 
-        return shlex.join(self.command)
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> TaskConfig:
+        """Reads a task file. One that gives a name means just that name, unless it says unique_name.
 
+        Raises ConfigError with the file, the line and the field.
+        """
+        return cls.from_yaml_text(read_text(Path(path)), str(path))
 
-def mount_target(path: str) -> str:
-    """A mount path, checked: absolute, plain, and not the root."""
-    pure = PurePosixPath("/", path.lstrip("/"))  # two leading slashes would stand for something else
-    if not path.startswith("/") or ".." in pure.parts or pure == PurePosixPath("/"):
-        raise ValueError(f"{path!r} must be an absolute path without '..', such as /data")
-    if not path.isprintable():
-        raise ValueError(f"{path!r} must not hold control characters")
-    return str(pure)
+    @classmethod
+    def from_yaml_text(cls, text: str, source: str | None = None) -> TaskConfig:
+        """As `from_yaml`, from text; `source` is how errors call it."""
+        table = parse_table(text, source)
+        fields = {"unique_name": False} | table.fields if "name" in table.fields else table.fields
+        return cls.parse(fields, source=source, lines=table.lines)
 
+    def to_yaml(self, path: str | Path | None = None) -> str:
+        """YAML that reads back as this config, holding only what differs from the defaults; also written to `path`.
 
-def _nested(one: str, other: str) -> bool:
-    return one == other or one.startswith(other + "/") or other.startswith(one + "/")
-
-
-def _as_config_error(error: ValidationError, source: str | None) -> ConfigError:
-    """The first complaint, as "field: what is wrong". Where a field may be of several types, the deepest one."""
-    complaints = error.errors(include_url=False, include_input=False, include_context=False)
-    of_same_field = [one for one in complaints if one["loc"][:1] == complaints[0]["loc"][:1]]
-    first = max(of_same_field, key=lambda one: len(one["loc"]))
-    field = ".".join(str(part) for part in first["loc"] if part not in ("str", "list[constrained-str]")) or None
-    said = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        said = "is no field we know"
-    return ConfigError(f"{field}: {said}" if field else said, field=field, source=source)
+        It holds the values of `env`. Raises ConfigError where the file can't be written.
+        """
+        fields = {"name": self.name, "unique_name": self.unique_name}
+        fields |= self.model_dump(mode="json", exclude_defaults=True)
+        if self.retries is not None:
+            fields["retries"] = self.retries.model_dump()  # an empty table would say the same, and nothing to people
+        text = dump(fields)
+        if path is not None:
+            write_text(Path(path), text)
+        return text

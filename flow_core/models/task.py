@@ -44,7 +44,8 @@ class TaskRecord:
     """One task of one context, as the provider last answered. Known by (context, task_id).
 
     Times are aware UTC datetimes; `None` means unknown or not yet. `exit_code` is the command's own,
-    128 + N when signal N ended it. `price_usd_per_hour` is `None` where nothing is billed.
+    128 + N when signal N ended it. `price_usd_per_hour` is `None` where nothing is billed. `attempt` counts
+    from 0. `endpoints` maps a port to the address at which it is reached; `instances` are ids of machines.
     `config` holds the fields of the `TaskConfig` it was submitted with, as plain data.
     """
 
@@ -68,6 +69,11 @@ class TaskRecord:
     price_usd_per_hour: Decimal | None = None
     cost_usd: Decimal | None = None
     volumes: tuple[VolumeMount, ...] = ()
+    endpoints: Mapping[str, str] = field(default_factory=dict, hash=False)
+    instances: tuple[str, ...] = ()
+    ssh_host: str | None = None
+    ssh_port: int = 22
+    ssh_user: str = ""
     config: Mapping[str, Any] = field(default_factory=dict, hash=False)
     provider_metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
 

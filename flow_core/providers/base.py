@@ -3,14 +3,14 @@
 Every method is a coroutine, may be called from one event loop only, and raises nothing but FlowError.
 "At once" means without the network; every other call ends within the provider's own deadline
 (`Unreachable` after it). "Twice is safe" means that a repeated call changes nothing more.
-A facet that a provider lacks is `None`; its users raise `Unsupported` or grey the key.
+A facet that a provider lacks is `None`; its users raise `Unsupported` or grey the key. The facets that are
+ways into a task stand in `entry`, those of the account in `account`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
     from flow_core.models.task import TaskRecord, TaskStatus
     from flow_core.models.volume import Volume, VolumeInterface
+    from flow_core.providers.account import IdentityFacet, IProviderInit, ReservationFacet, SshKeyFacet
+    from flow_core.providers.entry import EndpointFacet, RemoteOperations, ShellFacet, SshTunnelManager, UploadFacet
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,15 @@ class Provider(Protocol):
     logs: LogFacet | None
     instances: InstanceFacet | None
     volumes: VolumeFacet | None
+    reservations: ReservationFacet | None
+    ssh_keys: SshKeyFacet | None
+    identity: IdentityFacet | None
     shells: ShellFacet | None
+    remote: RemoteOperations | None
+    uploads: UploadFacet | None
+    endpoints: EndpointFacet | None
+    tunnels: SshTunnelManager | None
+    init: IProviderInit
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
         """Starts or queues a task and returns once it is durable. Not safe twice: two calls, two tasks.
@@ -118,38 +128,3 @@ class VolumeFacet(Protocol):
 
     def describe_attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
         """The exact call or command. At once."""
-
-
-class Shell(Protocol):
-    """An interactive terminal on the far side. Whoever opened it must close it."""
-
-    title: str
-
-    def read(self) -> AsyncIterator[bytes]:
-        """Output as it comes, in pieces of at most 64 KiB, until the shell ends. The far side is paused while
-        nobody asks for the next piece. May be iterated once."""
-
-    async def write(self, data: bytes) -> None:
-        """Sends keys. Raises Unreachable when the shell is gone."""
-
-    async def resize(self, columns: int, rows: int) -> None:
-        """Tells the far side the size of the pane. Twice is safe; harmless after the end."""
-
-    async def wait(self) -> int:
-        """The exit code once the shell has ended."""
-
-    async def close(self) -> None:
-        """Hangs up. Twice is safe."""
-
-
-class ShellFacet(Protocol):
-    """Ways into a running task."""
-
-    async def open(self, task_id: str, *, columns: int, rows: int, command: str | None = None) -> Shell:
-        """A login shell (or `command`) in the task's directory, with its environment, on a terminal.
-
-        Raises NotFound, Conflict (not running), Unreachable.
-        """
-
-    async def directory(self, task_id: str) -> Path | None:
-        """Where the task works, when that is on this machine; else None. Raises NotFound."""

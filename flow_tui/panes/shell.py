@@ -15,7 +15,7 @@ from textual.worker import Worker
 
 from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
-from flow_core.providers.base import Shell
+from flow_core.providers.entry import Shell
 from flow_tui.terminal.prefix import RELEASE_KEY, Keys
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from flow_core.errors import FlowError
 from flow_tui.terminal.cells import plain_text
 
 if TYPE_CHECKING:
-    from flow_core.providers.base import Shell
+    from flow_core.providers.entry import Shell
     from flow_tui.terminal.core import TerminalCore
 
 _SLICE_S = 0.004

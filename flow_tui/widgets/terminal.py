@@ -25,7 +25,7 @@ from flow_tui.widgets.raw_keys import raw_sequence
 from flow_tui.widgets.terminal_rows import TerminalRows
 
 if TYPE_CHECKING:
-    from flow_core.providers.base import Shell
+    from flow_core.providers.entry import Shell
 
 _EARLY_KEYS = 1024
 

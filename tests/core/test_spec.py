@@ -33,7 +33,7 @@ from flow_core.models.spec import MountSpec, TaskConfig, VolumeSpec, mount_targe
         ({"command": "x", "max_run_time_hours": 169}, "max_run_time_hours", "168"),
         ({"command": "x", "priority": "urgent"}, "priority", "'low', 'med' or 'high'"),
         ({"command": "x", "volumes": [{"name": "ab"}]}, "volumes.0.name", "3 to 64"),
-        ({"command": "x", "volumes": [{"size_gb": 1}]}, "volumes.0", "needs a name or a volume_id"),
+        ({"command": "x", "volumes": [{}]}, "volumes.0", "needs a name, a volume_id, or a size_gb"),
         ({"command": "x", "volumes": [{"name": "abc", "mount_path": "data"}]}, "volumes.0.mount_path", "absolute"),
         ({"command": "x", "data_mounts": [{"source": "", "target": "/a"}]}, "data_mounts.0.source", "at least 1"),
         ([], None, "dictionary"),

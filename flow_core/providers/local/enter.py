@@ -1,6 +1,7 @@
 """Stepping into a running task's namespace, then becoming its shell. Standard library only; runs as a process.
 
-Arguments: the pid whose mount namespace to enter (0 for none), the folder, then the command.
+Arguments: "terminal" or "pipes" (what standard input is), the pid whose mount namespace to enter (0 for none),
+the folder, then the command.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import termios
 
 
 def main() -> None:
-    pid, folder, *argv = sys.argv[1:]
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    how, pid, folder, *argv = sys.argv[1:]
+    if how == "terminal":
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     try:
         if int(pid):
             _enter(int(pid))

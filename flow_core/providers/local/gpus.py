@@ -29,9 +29,12 @@ class Gpu:
     visible: str
     is_real: bool
 
-    def fits(self, request: GpuRequest, min_memory_gb: int | None) -> bool:
-        least = max(request.min_memory_gb or 0, min_memory_gb or 0)
-        return self._has_memory(least) and (request.model is None or self._is_called(request.model))
+    def fits(self, request: GpuRequest) -> bool:
+        if request.type_id is not None:
+            return False  # only the context that gave such an id knows what it means
+        return self._has_memory(request.min_memory_gb or 0) and (
+            request.model is None or self._is_called(request.model)
+        )
 
     def _has_memory(self, least_gb: int) -> bool:
         return not least_gb or (self.memory_gb is not None and least_gb <= self.memory_gb * _TOLERANCE)
@@ -63,12 +66,11 @@ def gpus_here(setting: Any = None) -> tuple[Gpu, ...]:
     return _pretend_gpus(str(declared))
 
 
-def choose(gpus: Sequence[Gpu], request: GpuRequest, min_memory_gb: int | None) -> tuple[Gpu, ...]:
+def choose(gpus: Sequence[Gpu], request: GpuRequest) -> tuple[Gpu, ...]:
     """Those that would do. Raises CapacityError where there will never be enough."""
-    fitting = tuple(gpu for gpu in gpus if gpu.fits(request, min_memory_gb))
+    fitting = tuple(gpu for gpu in gpus if gpu.fits(request))
     if len(fitting) < request.count:
-        memory = f" with {min_memory_gb} GB" if min_memory_gb else ""
-        raise CapacityError(f"{request}{memory} can't be had on this machine; it has {inventory(gpus)}")
+        raise CapacityError(f"{request} can't be had on this machine; it has {inventory(gpus)}")
     return fitting
 
 

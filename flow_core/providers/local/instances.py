@@ -12,6 +12,7 @@ from flow_core.models.instance import AvailableInstance, InstanceRequirements
 from flow_core.providers.local import leases
 from flow_core.providers.local.gpus import Gpu, choose, gpus_here
 from flow_core.providers.local.layout import Layout
+from flow_core.providers.local.limits import memory_here_gb
 from flow_core.providers.local.offload import offload
 
 _KNOWN = frozenset(InstanceRequirements.__annotations__)
@@ -40,7 +41,7 @@ class LocalInstances:
         if gpu_count == 0:
             return "cpu", 1, None
         model = None if gpu_type is None else parse_gpu(gpu_type).model
-        fitting = choose(await offload(gpus_here, self._gpu_setting), GpuRequest(model=model, count=gpu_count), None)
+        fitting = choose(await offload(gpus_here, self._gpu_setting), GpuRequest(model=model, count=gpu_count))
         return f"{gpu_count}x{model or fitting[0].short_model}", 1, None
 
     def _offers(self) -> list[AvailableInstance]:
@@ -67,7 +68,7 @@ class LocalInstances:
             gpu_count=count,
             gpu_memory_gb=None if gpu is None else gpu.memory_gb,
             cpu_count=os.cpu_count(),
-            memory_gb=_memory_gb(),
+            memory_gb=memory_here_gb(),
             available_quantity=free,
             total_quantity=total,
             status="available" if free is None or free else "busy",
@@ -91,10 +92,3 @@ def _fits(offer: AvailableInstance, wanted: InstanceRequirements) -> bool:
         and all(offer.price_per_hour <= price for price in prices)
         and wanted.get("region", offer.region) == offer.region
     )
-
-
-def _memory_gb() -> int | None:
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
-    except (ValueError, OSError):
-        return None

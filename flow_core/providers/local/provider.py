@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from flow_core.config import Context, state_dir
 from flow_core.errors import Unsupported
 from flow_core.providers.base import PollIntervals
+from flow_core.providers.local.init import LocalInit
 from flow_core.providers.local.instances import LocalInstances
 from flow_core.providers.local.layout import Layout
 from flow_core.providers.local.logs import LocalLogs
@@ -19,6 +20,7 @@ from flow_core.providers.local.machine import machine_id
 from flow_core.providers.local.offload import offload
 from flow_core.providers.local.processes import grace_s
 from flow_core.providers.local.records import write_json
+from flow_core.providers.local.remote import LocalRemote
 from flow_core.providers.local.shells import LocalShells
 from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.local.volumes import LocalVolumes, VolumeShelf
@@ -44,6 +46,10 @@ class LocalProvider:
         self.instances = LocalInstances(layout, region, self._gpus)
         self.volumes = LocalVolumes(self._volumes)
         self.shells = LocalShells(self._tasks)
+        self.remote = LocalRemote(self._tasks)
+        self.init = LocalInit()
+        self.reservations = self.identity = self.uploads = None
+        self.ssh_keys = self.endpoints = self.tunnels = None
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
         from flow_core.providers.local.submit import Submission  # deferred: it is not needed to look at tasks

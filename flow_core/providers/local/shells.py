@@ -7,7 +7,6 @@ import errno
 import fcntl
 import os
 import pty
-import shutil
 import signal
 import struct
 import subprocess
@@ -16,12 +15,11 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from flow_core.errors import Conflict, Unreachable
+from flow_core.errors import Unreachable
+from flow_core.providers.local.entering import entry
 from flow_core.providers.local.offload import offload
-from flow_core.providers.local.spawn import PACKAGE_ROOT, python, task_environment
 from flow_core.providers.local.tasks import Standing, TaskShelf
 
-_CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.providers.local.enter import main; main()"
 _PIECE = 1 << 16
 _WRITE_DEADLINE_S = 10.0
 _HANG_UP_S = 1.0
@@ -33,11 +31,11 @@ class LocalShells:
     def __init__(self, tasks: TaskShelf) -> None:
         self._tasks = tasks
 
-    async def open(self, task_id: str, *, columns: int, rows: int, command: str | None = None) -> LocalShell:
+    async def open(
+        self, task_id: str, *, columns: int, rows: int, command: str | None = None, node: int = 0
+    ) -> LocalShell:
         standing = await offload(self._tasks.get, task_id)
-        if not standing.record.is_running or standing.state is None or standing.state.child is None:
-            raise Conflict(f"task {task_id} is {standing.record.status}; only a running one can be entered")
-        return await offload(_open_shell, standing, columns, rows, command)
+        return await offload(_open_shell, standing, columns, rows, command, node)
 
     async def directory(self, task_id: str) -> Path | None:
         standing = await offload(self._tasks.get, task_id)
@@ -138,24 +136,13 @@ def _resolve(ready: asyncio.Future[None]) -> None:
         ready.set_result(None)
 
 
-def _open_shell(standing: Standing, columns: int, rows: int, command: str | None) -> LocalShell:
-    state = standing.state
-    if state is None or state.child is None:
-        raise Conflict(f"task {standing.record.task_id} is not running")
-    env = _environment(standing, state.child.pid)
-    shell = shutil.which(env.get("SHELL") or "bash") or "/bin/sh"
-    argv = [shell, "-c", command] if command else [shell, "-i"]
-    inside = str(state.child.pid if state.namespaced else 0)
+def _open_shell(standing: Standing, columns: int, rows: int, command: str | None, node: int) -> LocalShell:
+    way = entry(standing, command, node, on_terminal=True)
     master, slave = pty.openpty()
     try:
         _set_size(master, columns, rows)
         process = subprocess.Popen(
-            [python(), "-I", "-S", "-c", _CODE, PACKAGE_ROOT, inside, state.working_dir, *argv],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env=env,
-            start_new_session=True,
+            way.argv, stdin=slave, stdout=slave, stderr=slave, env=way.env, start_new_session=True
         )
     except OSError as error:
         os.close(master)
@@ -163,22 +150,7 @@ def _open_shell(standing: Standing, columns: int, rows: int, command: str | None
     finally:
         os.close(slave)
     os.set_blocking(master, False)
-    return LocalShell(f"{Path(shell).name} in {standing.record.name}", master, process)
-
-
-def _environment(standing: Standing, pid: int) -> dict[str, str]:
-    """What the task itself runs with; rebuilt from its record where the system doesn't show it."""
-    try:
-        entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        entries = []
-    pairs = (os.fsdecode(entry).partition("=") for entry in entries if b"=" in entry)
-    env = {name: value for name, _, value in pairs}
-    if env.get("FLOW_TASK_MARK") != standing.spec["mark"]:
-        env = {**task_environment(), **standing.spec["env"]}
-        env |= {"FLOW_TASK_ID": standing.record.task_id, "FLOW_TASK_NAME": standing.record.name}
-        env |= {"FLOW_TASK_MARK": standing.spec["mark"]}
-    return {**env, "TERM": "xterm-256color"}
+    return LocalShell(f"{way.shell} in {standing.record.name}", master, process)
 
 
 def _set_size(terminal: int, columns: int, rows: int) -> None:

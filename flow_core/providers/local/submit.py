@@ -7,15 +7,17 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import ConfigError, NotFound, Unreachable, Unsupported
+from flow_core.errors import CapacityError, ConfigError, NotFound, Unreachable, Unsupported
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.providers.local import queue
-from flow_core.providers.local.gpus import choose, gpus_here
+from flow_core.providers.local.gpus import Gpu, choose, gpus_here
 from flow_core.providers.local.layout import TaskFolder
 from flow_core.providers.local.leftovers import sweep, unfinished
+from flow_core.providers.local.limits import refuse_what_is_not_here
 from flow_core.providers.local.machine import new_id
 from flow_core.providers.local.processes import Identity
 from flow_core.providers.local.records import sync_folder, write_json
@@ -39,14 +41,19 @@ class Submission:
 
     def run(self) -> str:
         """The new task's id. Raises ConfigError, Unsupported, CapacityError, NotFound, Conflict, Unreachable."""
+        refuse_what_is_not_here(self._config)
         if self._config.num_instances > 1:
             raise Unsupported("num_instances: this machine is one instance; choose a context with more of them")
+        if self._config.image:
+            raise Unsupported("image: the local provider runs commands as they are, not in containers")
         spec = self._plan()
         binds = [_bind(mount) for mount in self._config.data_mounts if not _volume_name(mount)]
         self._shelf.layout.make()
         task = self._shelf.layout.task(new_id("task"))
         with self._shelf.lock():
             sweep(self._shelf.layout)
+            if (known := self._submitted_before()) is not None:
+                return known
             try:
                 self._write(task, spec, binds)
                 start_supervisor(task, spec["mark"])
@@ -57,6 +64,14 @@ class Submission:
                 self._undo(task, spec)
                 raise
         return task.task_id
+
+    def _submitted_before(self) -> str | None:
+        """The task that this very submit made when it was tried before, by its idempotency key."""
+        key = self._config.idempotency_key
+        if key is None:
+            return None
+        tasks = (one.record for one in self._shelf.tasks.all())
+        return next((task.task_id for task in tasks if task.config.get("idempotency_key") == key), None)
 
     def _plan(self) -> dict[str, Any]:
         config = self._config
@@ -76,13 +91,22 @@ class Submission:
         }
 
     def _gpus(self) -> dict[str, Any]:
-        request = parse_gpu(self._config.instance_type or "cpu")
-        here = gpus_here(self._gpu_setting)
+        """Those of the first instance type that can be had here at all."""
+        here, types = gpus_here(self._gpu_setting), self._config.instance_types
+        if self._config.min_gpu_memory_gb is not None:
+            return self._gpus_for(GpuRequest(min_memory_gb=self._config.min_gpu_memory_gb), here)
+        for number, wanted in enumerate(types or ("cpu",), start=1):
+            try:
+                return self._gpus_for(parse_gpu(wanted), here)
+            except CapacityError:
+                if number == len(types):
+                    raise
+        raise AssertionError("the last instance type is either there or raises")
+
+    def _gpus_for(self, request: GpuRequest, here: Sequence[Gpu]) -> dict[str, Any]:
         if not request.needs_gpu:
-            if self._config.min_gpu_memory_gb is None or self._config.instance_type is not None:
-                return {"wanted": str(request), "count": 0, "visible": {}, "hide": any(gpu.is_real for gpu in here)}
-            request = GpuRequest()
-        fitting = choose(here, request, self._config.min_gpu_memory_gb)
+            return {"wanted": str(request), "count": 0, "visible": {}, "hide": any(gpu.is_real for gpu in here)}
+        fitting = choose(here, request)
         return {
             "wanted": f"{request.count}x{request.model or fitting[0].short_model}",
             "type": request.model or fitting[0].short_model,
@@ -130,9 +154,10 @@ class Submission:
         return volume
 
     def _found_or_missing(self, spec: VolumeSpec) -> Any:
-        wanted = spec.volume_id or spec.name or ""
+        if spec.volume_id is None and spec.name is None:
+            return None
         try:
-            return self._found(wanted)
+            return self._found(spec.volume_id or spec.name or "")
         except NotFound:
             if spec.create_if_missing and spec.volume_id is None:
                 return None

@@ -31,7 +31,7 @@ class VolumeShelf:
     def __init__(self, layout: Layout, region: str, tasks: TaskShelf) -> None:
         self.layout = layout
         self._region = region
-        self._tasks = tasks
+        self.tasks = tasks
 
     def lock(self) -> Any:
         self.layout.make()
@@ -95,10 +95,10 @@ class VolumeShelf:
 
     def attach(self, wanted: str, task_id: str, mount_path: str | None) -> str:
         with self.lock():
-            task, volume = self._tasks.get(task_id), self.find(wanted)
+            task, volume = self.tasks.get(task_id), self.find(wanted)
             if task.record.is_terminal:
                 raise Conflict(f"task {task_id} has ended; a volume can only be given to an unfinished one")
-            link = self._tasks.folder(task_id).links / volume.name
+            link = self.tasks.folder(task_id).links / volume.name
             taken = task.state is not None and task.state.mounts_taken
             for mount in task.record.volumes:
                 if mount.volume_id == volume.volume_id:
@@ -112,7 +112,7 @@ class VolumeShelf:
             return target
 
     def _add_mount(self, task: Standing, volume: Volume, target: str) -> None:
-        path = self._tasks.folder(task.record.task_id).mounts
+        path = self.tasks.folder(task.record.task_id).mounts
         mounts = list((read_json(path) or {}).get("mounts", []))
         for mount in mounts:
             one, other = mount["target"] + "/", target + "/"
@@ -130,7 +130,7 @@ class VolumeShelf:
 
     def _holders(self) -> dict[str, tuple[str, ...]]:
         holders: dict[str, tuple[str, ...]] = {}
-        for standing in self._tasks.all():
+        for standing in self.tasks.all():
             if not standing.record.is_terminal:
                 for mount in standing.record.volumes:
                     holders[mount.volume_id] = (*holders.get(mount.volume_id, ()), standing.record.task_id)

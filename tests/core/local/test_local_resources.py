@@ -70,7 +70,7 @@ async def test_more_than_there_is_is_refused_at_once(machine):
 )
 def test_a_driver_name_is_matched_by_what_people_write(wanted, fits):
     gpu = Gpu("GPU-1", "NVIDIA A100-SXM4-80GB", 80, "GPU-1", True)
-    assert gpu.fits(parse_gpu(wanted), None) is fits
+    assert gpu.fits(parse_gpu(wanted)) is fits
     assert gpu.short_model == "a100"
 
 

@@ -1,0 +1,8 @@
+"""Flow, Client and Task: the async client for ordinary code, one line a method, over one private loop."""
+
+from flow_core.blocking.client import Client
+from flow_core.blocking.dev import DevEnvironment
+from flow_core.blocking.flow import Flow, run
+from flow_core.blocking.task import Task
+
+__all__ = ["Client", "DevEnvironment", "Flow", "Task", "run"]

@@ -1,0 +1,71 @@
+"""The provider's own objects, for ordinary code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flow_core._loop import call
+from flow_core.blocking.words import same_as
+from flow_core.providers import account, entry
+
+if TYPE_CHECKING:
+    from flow_core.models.identity import SshKey
+
+
+class RemoteOperations:
+    """Single commands inside running tasks."""
+
+    def __init__(self, remote: entry.RemoteOperations) -> None:
+        self._remote = remote
+
+    def run(
+        self, task_id: str, command: str, *, node: int = 0, timeout_s: float | None = 600, stdin: bytes = b""
+    ) -> entry.Completed:
+        """Runs a shell line in the task's directory with its environment, and collects what it says.
+
+        Not safe twice. After `timeout_s` (None: never) the command is ended and Unreachable raised. Raises NotFound,
+        Conflict for a task that doesn't run, ConfigError for a node it doesn't have.
+        """
+        return call(self._remote.run(task_id, command, node=node, timeout_s=timeout_s, stdin=stdin))
+
+
+class SshKeyManager:
+    """The keys that a platform puts on its instances."""
+
+    def __init__(self, keys: account.SshKeyFacet) -> None:
+        self._keys = keys
+
+    @same_as(account.SshKeyFacet.list)
+    def list(self, project_id: str | None = None) -> tuple[SshKey, ...]:
+        return call(self._keys.list(project_id))
+
+    @same_as(account.SshKeyFacet.create)
+    def create(self, name: str, public_key: str) -> SshKey:
+        return call(self._keys.create(name, public_key))
+
+    @same_as(account.SshKeyFacet.delete)
+    def delete(self, key_id: str) -> bool:
+        return call(self._keys.delete(key_id))
+
+    @same_as(account.SshKeyFacet.ensure_default)
+    def ensure_default(self) -> str | None:
+        return call(self._keys.ensure_default())
+
+
+class SshTunnelManager:
+    """Ports of tasks on this machine, reached through SSH."""
+
+    def __init__(self, tunnels: entry.SshTunnelManager) -> None:
+        self._tunnels = tunnels
+
+    @same_as(entry.SshTunnelManager.open)
+    def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> entry.Tunnel:
+        return call(self._tunnels.open(task_id, remote_port, local_port, node=node))
+
+    @same_as(entry.SshTunnelManager.list)
+    def list(self, task_id: str | None = None) -> tuple[entry.Tunnel, ...]:
+        return call(self._tunnels.list(task_id))
+
+    @same_as(entry.SshTunnelManager.close)
+    def close(self, tunnel_id: str) -> None:
+        call(self._tunnels.close(tunnel_id))

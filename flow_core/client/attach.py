@@ -1,0 +1,149 @@
+"""A shell on the terminal that this program runs in: keys go there, output comes here, the size follows."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import os
+import sys
+import termios
+import tty
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager, nullcontext
+from typing import TYPE_CHECKING, TextIO
+
+from flow_core.client.recording import Recording
+from flow_core.errors import Unreachable
+
+if TYPE_CHECKING:
+    from flow_core.providers.entry import Shell
+
+_KEYS_BYTES = 4096
+_LOOK_AT_SIZE_S = 0.25  # a signal would tell sooner, but only the main thread may listen for it
+
+
+class Printer:
+    """Writes what a command says to our standard output and error. A character may be split over two calls."""
+
+    def __init__(self) -> None:
+        make = codecs.getincrementaldecoder("utf-8")
+        self._decoders = {1: make("replace"), 2: make("replace")}
+
+    async def __call__(self, stream: int, data: bytes) -> None:
+        await asyncio.to_thread(_print, sys.stdout if stream == 1 else sys.stderr, self._decoders[stream].decode(data))
+
+
+class Terminal:
+    """The terminal of this program, by its descriptors."""
+
+    def __init__(self, keys: int = 0, screen: int = 1) -> None:
+        self._keys = keys
+        self._screen = screen
+
+    @property
+    def is_there(self) -> bool:
+        """False when either side is a file, a pipe or nothing."""
+        return os.isatty(self._keys) and os.isatty(self._screen)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(columns, rows); 80x24 where nobody knows."""
+        try:
+            found = os.get_terminal_size(self._screen)
+        except OSError:
+            return 80, 24
+        return found.columns or 80, found.lines or 24
+
+    async def attach(self, shell: Shell, record_as: str | None = None) -> int:
+        """Hands the terminal to a shell until that ends, then closes it; returns its exit code.
+
+        Without a terminal its output is only shown. The terminal is itself again afterwards. With `record_as` the
+        session is recorded under that name, and the file is named on standard error.
+        """
+        sys.stdout.flush()
+        try:
+            recording = Recording.start(record_as, *self.size, shell.title) if record_as else None
+            with recording or nullcontext():
+                code = await self._serve(shell, recording)
+        finally:
+            await shell.close()
+        if recording is not None:
+            await asyncio.to_thread(_print, sys.stderr, f"recorded in {recording.path}\n")
+        return code
+
+    async def _serve(self, shell: Shell, recording: Recording | None) -> int:
+        if not self.is_there:
+            await self._show(shell, recording)
+            return await shell.wait()
+        with self._raw():
+            helpers = [asyncio.create_task(self._type(shell)), asyncio.create_task(self._follow_size(shell, recording))]
+            try:
+                await self._show(shell, recording)
+                return await shell.wait()
+            finally:
+                for helper in helpers:
+                    helper.cancel()
+                await asyncio.gather(*helpers, return_exceptions=True)
+
+    async def _show(self, shell: Shell, recording: Recording | None) -> None:
+        printer = Printer()
+        async with aclosing(shell.read()) as pieces:  # type: ignore[type-var]  # an async generator, which has aclose
+            async for piece in pieces:
+                if self.is_there:
+                    await asyncio.to_thread(_write_all, self._screen, piece)
+                else:
+                    await printer(1, piece)
+                if recording is not None:
+                    recording.output(piece)
+
+    async def _type(self, shell: Shell) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            ready = loop.create_future()
+            loop.add_reader(self._keys, _resolve, ready)
+            try:
+                await ready
+            finally:
+                loop.remove_reader(self._keys)
+            keys = os.read(self._keys, _KEYS_BYTES)
+            try:
+                await shell.write(keys or b"\x04")
+            except Unreachable:
+                return  # it has just ended, which reading notices
+            if not keys:
+                return
+
+    async def _follow_size(self, shell: Shell, recording: Recording | None) -> None:
+        known = self.size
+        while True:
+            await asyncio.sleep(_LOOK_AT_SIZE_S)
+            if (size := self.size) != known:
+                known = size
+                await shell.resize(*size)
+                if recording is not None:
+                    recording.resized(*size)
+
+    @contextmanager
+    def _raw(self) -> Iterator[None]:
+        before = termios.tcgetattr(self._keys)
+        tty.setraw(self._keys, termios.TCSADRAIN)
+        try:
+            yield
+        finally:
+            termios.tcsetattr(self._keys, termios.TCSADRAIN, before)
+
+
+def _print(target: TextIO, text: str) -> None:
+    target.write(text)
+    target.flush()
+
+
+def _resolve(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

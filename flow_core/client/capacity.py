@@ -1,0 +1,108 @@
+"""Capacity: what can be had, and what is held for later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from flow_core import checks
+from flow_core.client.connection import Connection
+from flow_core.errors import FlowError
+
+if TYPE_CHECKING:
+    from flow_core.models.instance import AvailableInstance, InstanceRequirements
+    from flow_core.models.reservation import Reservation
+    from flow_core.providers.account import ReservationFacet
+    from flow_core.providers.base import InstanceFacet
+
+
+class CapacityCalls(Connection):
+    """What a client does with instances and reservations."""
+
+    async def find_instances(self, requirements: InstanceRequirements, limit: int = 10) -> list[AvailableInstance]:
+        """Instance types that fit, cheapest first, at most `limit`; an empty table fits all.
+
+        Prices are USD per hour and instance, `gpu_memory_gb` is that of one GPU. Raises ConfigError for a
+        requirement nobody knows.
+        """
+        wanted: Any = checks.table("requirements", requirements)
+        return list((await self._instances.find(wanted))[: checks.whole("limit", limit)])
+
+    async def normalize_instance_request(
+        self, gpu_count: int, gpu_type: str | None = None
+    ) -> tuple[str, int, str | None]:
+        """(instance_type, num_instances, warning) for so many GPUs of a type, any type when not said.
+
+        A provider without instance types answers by rule: 8, 4 or 2 GPUs an instance where that divides.
+        """
+        count = checks.whole("gpu_count", gpu_count)
+        model = checks.optional_text("gpu_type", gpu_type)
+        if self.provider.instances is None:
+            return _by_rule(count, model or "a100")
+        return await self.provider.instances.normalize(count, model)
+
+    async def reserve(
+        self,
+        gpu: str,
+        duration_hours: int = 1,
+        auto_renew: bool = False,
+        **fields: Any,
+    ) -> Reservation:
+        """Holds GPUs (a shorthand such as "a100:4") for hours, from now on.
+
+        `fields` are further fields of a ReservationSpec: quantity, start_time_utc, name, region. Not safe twice.
+        Raises ConfigError, CapacityError that says what is free, Unsupported.
+        """
+        from flow_core.models.reservation_spec import ReservationSpec  # deferred: loads pydantic
+
+        wanted = {"instance_type": gpu, "duration_hours": duration_hours, "auto_renew": auto_renew, **fields}
+        spec, reservations = ReservationSpec.parse(wanted), self._reservations
+        call = reservations.describe_create(spec)
+        return await self.change("reserve", spec.instance_type, call, lambda: reservations.create(spec))
+
+    async def list_reservations(self, params: dict[str, Any] | None = None) -> list[Reservation]:
+        """Reservations, newest first; `params` may hold status, instance_type, region. [] when unsupported."""
+        wanted = {} if params is None else checks.table("params", params)
+        facet = self.provider.reservations
+        return [] if facet is None else list(await facet.list(wanted))
+
+    async def get_reservation(self, reservation_id: str) -> Reservation | None:
+        """A reservation as it is now; None when unsupported. Raises NotFound for an id nobody knows."""
+        wanted = checks.text("reservation_id", reservation_id)
+        facet = self.provider.reservations
+        return None if facet is None else await facet.get(wanted)
+
+    async def cancel_reservation(self, reservation_id: str) -> None:
+        """Gives a reservation back, now. What runs on it goes on. Twice is safe. Raises NotFound, Unsupported."""
+        wanted, reservations = checks.text("reservation_id", reservation_id), self._reservations
+        call = reservations.describe_release(wanted)
+        await self.change("cancel reservation", wanted, call, lambda: reservations.release(wanted))
+
+    async def reservation_availability(self, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Slots {"start_time", "end_time", "quantity"} in which an instance type could be reserved, earliest first.
+
+        `params`: instance_type, region, earliest_start_time, latest_end_time (ISO 8601 or datetime). An empty list
+        when unsupported or on error, as the reference promises.
+        """
+        facet = self.provider.reservations
+        if facet is None:
+            return []
+        try:
+            return list(await facet.availability(checks.table("params", params)))
+        except FlowError:
+            return []
+
+    @property
+    def _instances(self) -> InstanceFacet:
+        return self.facet(self.provider.instances, "instance types")
+
+    @property
+    def _reservations(self) -> ReservationFacet:
+        return self.facet(self.provider.reservations, "reservations")
+
+
+def _by_rule(gpu_count: int, gpu_type: str) -> tuple[str, int, str | None]:
+    if gpu_count == 0:
+        return "cpu", 1, None
+    each = next((size for size in (8, 4, 2) if gpu_count % size == 0), 1)
+    return f"{each}x{gpu_type}", gpu_count // each, None

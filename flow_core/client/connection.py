@@ -1,0 +1,62 @@
+"""One context, opened: its provider, its gate, and its facets or a sentence that it has none."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from flow_core.changes import Change, Gate
+from flow_core.config import Config, Context, load_config
+from flow_core.errors import ConfigError, FlowError, Unsupported
+from flow_core.providers import open_provider
+
+if TYPE_CHECKING:
+    from flow_core.providers.base import Provider
+
+T = TypeVar("T")
+
+
+class Connection:
+    """What all calls of a client share.
+
+    `context` is a name, or a Context; without one: `$FLOW_CONTEXT`, else the config's default, else `local`.
+    Raises ConfigError for a context that isn't configured. Opens nothing until the first call.
+    """
+
+    def __init__(
+        self, context: Context | str | None = None, *, config: Config | None = None, gate: Gate | None = None
+    ) -> None:
+        if context is not None and not isinstance(context, Context | str):
+            raise ConfigError(f"context: must be a name or a Context, not {type(context).__name__}", field="context")
+        if not isinstance(context, Context):
+            context = (config or load_config()).context(context)
+        self.context = context
+        self.gate = gate or Gate()
+        self._provider: Provider | None = None
+        self._is_closed = False
+
+    @property
+    def provider(self) -> Provider:
+        """The provider itself, opened on first use. Raises FlowError once the client is closed."""
+        if self._is_closed:
+            raise FlowError(f"this client of context {self.context.name!r} is closed; make a new one")
+        if self._provider is None:
+            self._provider = open_provider(self.context)
+        return self._provider
+
+    async def close(self) -> None:
+        """Lets go of the provider; twice is safe. Tasks go on. Later calls raise FlowError."""
+        self._is_closed = True
+        provider, self._provider = self._provider, None
+        if provider is not None:
+            await provider.close()
+
+    def facet(self, facet: T | None, noun: str) -> T:
+        """The facet, or Unsupported for a provider without it."""
+        if facet is None:
+            raise Unsupported(f"context {self.context.name!r} (provider {self.context.provider}) has no {noun}")
+        return facet
+
+    async def change(self, verb: str, target: str, call: str, do: Callable[[], Awaitable[T]]) -> T:
+        """Passes a change through the gate. `call` is what people read of it."""
+        return await self.gate.apply(Change(verb, self.context.name, target, call), do)

@@ -1,0 +1,201 @@
+"""The dev VM: one long task of this user to work in, found again by its name."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import secrets
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from flow_core import checks
+from flow_core.client.attach import Printer, Terminal
+from flow_core.errors import Conflict, NotFound, Unreachable
+from flow_core.models.task import TaskStatus
+
+if TYPE_CHECKING:
+    from flow_core.client.flow import AsyncFlow
+    from flow_core.client.task import AsyncTask
+
+_IDLE = "exec tail -f /dev/null"  # sleeps for ever everywhere; `sleep infinity` is not known to every system
+_UNFINISHED = (TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.PAUSED, TaskStatus.PREEMPTING)
+_LOOKED_AT = 10_000
+
+
+class AsyncDevEnvironment:
+    """The dev VM of this user. Entering starts it, or finds it; leaving stops it only with `auto_stop`."""
+
+    def __init__(self, flow: AsyncFlow, auto_stop: bool = False) -> None:
+        self._flow = flow
+        self._auto_stop = auto_stop
+        self._task: AsyncTask | None = None
+
+    async def __aenter__(self) -> AsyncDevEnvironment:
+        await self.ensure_started()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._auto_stop:
+            await self.stop()
+
+    async def start(
+        self,
+        instance_type: str | None = None,
+        ssh_keys: list[str] | None = None,
+        max_price_per_hour: float | None = None,
+        docker_image: str | None = None,
+        force_new: bool = False,
+    ) -> AsyncTask:
+        """The VM that is there already, else a new one; returns once it runs. Twice is safe.
+
+        `force_new` starts another one beside it. Raises Conflict when the one that is there has another instance
+        type or image than was asked for, and what `AsyncFlow.run` raises.
+        """
+        found = None if force_new else await self._find()
+        if found is None:
+            suffix = f"-{secrets.token_hex(2)}" if force_new else ""
+            found = await self._submit(suffix, instance_type, ssh_keys, max_price_per_hour, docker_image)
+        else:
+            _refuse_other(found, instance_type, docker_image)
+        self._task = await found.wait_until_started()
+        if self._task.is_terminal:
+            raise Conflict(f"the dev VM {self._task.task_id} is {self._task.status}: {self._task.message}")
+        return self._task
+
+    async def ensure_started(self) -> AsyncTask:
+        """The VM, started if it isn't there; returns once it runs. Twice is safe."""
+        if self._task is not None and not (await self._task.refresh()).is_terminal:
+            return await self._task.wait_until_started()
+        return await self.start()
+
+    async def connect(self, command: str | None = None) -> None:
+        """A shell in the VM on this program's terminal, or one command there. See `AsyncFlow.shell`."""
+        await self._flow.shell((await self.ensure_started()).task_id, command)
+
+    async def run(self, command: str, image: str | None = None, wait: bool = True) -> int | AsyncTask:
+        """Runs a command in the VM and returns its exit code.
+
+        With an `image`: as a task of its own in that image, on an instance like the VM's; returns its exit code, or
+        the task when `wait` is false. Not safe twice.
+        """
+        if image is None:
+            return await self.exec(command)
+        vm = await self.ensure_started()
+        fields: dict[str, Any] = {"name": "dev-run", "image": image, "instance_type": vm.config.get("instance_type")}
+        task = await self._flow.run(self._config({**fields, "command": command}))
+        if not wait:
+            return task
+        exit_code = (await task.wait()).exit_code
+        return 1 if exit_code is None else exit_code
+
+    async def exec(
+        self, command: str | list[str], image: str | None = None, interactive: bool = False, retries: int = 0
+    ) -> int:
+        """Runs a command inside the VM, its output on ours; returns its exit code.
+
+        `interactive` gives it this program's terminal. Tried again up to `retries` times when the VM can't be
+        reached. Raises Conflict when `image` is not the one that the VM runs in.
+        """
+        vm = await self.ensure_started()
+        _refuse_other(vm, None, image)
+        line = checks.text("command", command if isinstance(command, str) else shlex.join(command))
+        attempts_left = checks.whole("retries", retries, most=100)
+        while True:
+            try:
+                return await (self._on_terminal(vm, line) if interactive else self._plainly(vm, line))
+            except Unreachable:
+                if not attempts_left:
+                    raise
+                attempts_left -= 1
+
+    async def reset(self) -> AsyncTask:
+        """Ends everything in the VM and starts it anew, as it was asked for. Its directory and volumes stay."""
+        vm = await self.ensure_started()
+        await vm.cancel()
+        await vm.wait()
+        self._task = await (await self._flow.run(self._config(dict(vm.config)))).wait_until_started()
+        return self._task
+
+    async def stop(self) -> bool:
+        """Ends the VM; true when there was one. Twice is safe."""
+        vm = self._task or await self._find()
+        self._task = None
+        if vm is None or (await vm.refresh()).is_terminal:
+            return False
+        await vm.cancel()
+        await vm.wait()
+        return True
+
+    async def status(self) -> dict[str, Any]:
+        """{"vm": the VM as a TaskDict or None, "active_containers": how many, "containers": their ids}."""
+        vm = await self._find()
+        containers = [vm.task_id] if vm is not None and vm.config.get("image") and vm.is_running else []
+        described = None if vm is None else vm.to_dict()
+        return {"vm": described, "active_containers": len(containers), "containers": containers}
+
+    async def _find(self) -> AsyncTask | None:
+        if self._task is not None:
+            try:
+                if not (await self._task.refresh()).is_terminal:
+                    return self._task
+            except NotFound:
+                self._task = None
+        tasks = await self._flow.list_tasks(_UNFINISHED, limit=_LOOKED_AT)
+        return next((task for task in tasks if task.name == dev_name()), None)
+
+    async def _submit(
+        self,
+        suffix: str,
+        instance_type: str | None,
+        ssh_keys: list[str] | None,
+        max_price_per_hour: float | None,
+        docker_image: str | None,
+    ) -> AsyncTask:
+        fields: dict[str, Any] = {
+            "name": dev_name() + suffix,
+            "unique_name": False,
+            "command": _IDLE,
+            "instance_type": instance_type,
+            "ssh_keys": ssh_keys or [],
+            "max_price_per_hour": max_price_per_hour,
+            "image": docker_image,
+            "dev_vm": True,
+        }
+        return await self._flow.run(self._config(fields))
+
+    def _config(self, fields: dict[str, Any]) -> Any:
+        from flow_core.models.spec import TaskConfig  # deferred: loads pydantic
+
+        return TaskConfig.parse(fields)
+
+    async def _plainly(self, vm: AsyncTask, line: str) -> int:
+        remote = self._flow.get_remote_operations()
+        return (await remote.run(vm.task_id, line, timeout_s=None, on_output=Printer())).exit_code
+
+    async def _on_terminal(self, vm: AsyncTask, line: str) -> int:
+        terminal = Terminal()
+        columns, rows = terminal.size
+        shell = await self._flow.open_shell(vm.task_id, columns=columns, rows=rows, command=line)
+        return await terminal.attach(shell)
+
+
+def dev_name() -> str:
+    """How the dev VM of this user is called, the same on every machine where the user is called the same."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return "dev-" + hashlib.sha256(user.encode()).hexdigest()[:6]
+
+
+def _refuse_other(vm: AsyncTask, instance_type: str | None, image: str | None) -> None:
+    for what, asked, there in (
+        ("instance type", instance_type, vm.config.get("instance_type")),
+        ("image", image, vm.config.get("image")),
+    ):
+        if asked is not None and asked != there:
+            raise Conflict(
+                f"the dev VM {vm.task_id} has {what} {there or 'none'}, not {asked};"
+                " stop it first, or start another one with force_new"
+            )

@@ -1,0 +1,136 @@
+"""Logs: the end of them, all of them as they come, and their bytes by offset."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Literal, overload
+
+from flow_core import checks
+from flow_core.client.connection import Connection
+from flow_core.errors import ConfigError, NotFound
+from flow_core.logs.address import LogAddress
+
+if TYPE_CHECKING:
+    from flow_core.logs.spool import SpoolFiles
+    from flow_core.providers.base import LogFacet
+
+
+class LogCalls(Connection):
+    """What a client does with logs."""
+
+    @overload
+    async def logs(
+        self,
+        task_id: str,
+        follow: Literal[False] = False,
+        tail: int = 100,
+        stderr: bool = False,
+        source: str | None = None,
+        stream: str | None = None,
+        *,
+        attempt: int | None = None,
+        rank: int = 0,
+    ) -> str: ...
+
+    @overload
+    async def logs(
+        self,
+        task_id: str,
+        follow: Literal[True],
+        tail: int = 100,
+        stderr: bool = False,
+        source: str | None = None,
+        stream: str | None = None,
+        *,
+        attempt: int | None = None,
+        rank: int = 0,
+    ) -> AsyncIterator[str]: ...
+
+    async def logs(
+        self,
+        task_id: str,
+        follow: bool = False,
+        tail: int = 100,
+        stderr: bool = False,
+        source: str | None = None,
+        stream: str | None = None,
+        *,
+        attempt: int | None = None,
+        rank: int = 0,
+    ) -> str | AsyncIterator[str]:
+        """The last `tail` lines of a task's log, or an iterator of every line until that log is complete.
+
+        Both streams as they were merged; `stderr`, or `stream` (or `source`) "stdout" or "stderr", picks one.
+        `attempt` counts from 0 and is the newest when not said; `rank` is the instance. Of a task that hasn't begun
+        there is "" or, followed, what comes. Bytes that aren't UTF-8 become U+FFFD; control characters stay, so
+        make them harmless before showing them. Close the iterator (`aclosing`) when leaving it early. Raises
+        NotFound, ConfigError, Unsupported.
+        """
+        from flow_core.logs.follow import tail_text  # deferred: only readers need it
+        from flow_core.logs.lines import follow_lines
+
+        wanted, lines = _streams(stderr, source, stream), checks.whole("tail", tail)
+        address = await self._log_of(checks.text("task_id", task_id), attempt, rank)
+        files = await self._logs.open(address)
+        if not follow:
+            return await asyncio.to_thread(tail_text, files, lines, wanted)
+        return follow_lines(files, lambda: self._logs.is_complete(address), wanted)
+
+    async def log_bytes(self, address: LogAddress, offset: int = 0) -> AsyncIterator[tuple[int, bytes]]:
+        """The raw bytes of one log from `offset` on, as (offset, bytes), until no more can come.
+
+        An offset that was read up to is where reading goes on: nothing is missing, nothing comes twice.
+        """
+        from flow_core.logs.follow import follow  # deferred: only readers need it
+
+        start = checks.whole("offset", offset, most=1 << 62)
+        files = await self._logs.open(address)
+        async with aclosing(follow(files, start, lambda: self._logs.is_complete(address))) as chunks:
+            async for chunk in chunks:
+                yield chunk.offset, chunk.data
+
+    async def log_addresses(self, task_id: str) -> tuple[LogAddress, ...]:
+        """Every log of a task, by attempt, then rank; empty before it started. Raises NotFound."""
+        return await self._logs.addresses(checks.text("task_id", task_id))
+
+    async def open_log(self, address: LogAddress) -> SpoolFiles:
+        """The files on this machine that hold, or will hold, this log. Raises NotFound."""
+        return await self._logs.open(address)
+
+    async def is_log_complete(self, address: LogAddress) -> bool:
+        """True once no byte will be added any more. Raises NotFound."""
+        return await self._logs.is_complete(address)
+
+    @property
+    def _logs(self) -> LogFacet:
+        return self.facet(self.provider.logs, "logs")
+
+    async def _log_of(self, task_id: str, attempt: int | None, rank: int) -> LogAddress:
+        checks.optional_whole("attempt", attempt)
+        checks.whole("rank", rank)
+        addresses = await self._logs.addresses(task_id)
+        newest = max((address.attempt for address in addresses), default=0)
+        wanted = LogAddress(self.context.name, task_id, newest if attempt is None else attempt, rank)
+        if wanted in addresses or (not addresses and not attempt):
+            return wanted
+        raise NotFound(f"task {task_id} has no log of attempt {wanted.attempt}, rank {rank}")
+
+
+def _streams(stderr: bool, source: str | None, stream: str | None) -> frozenset[int] | None:
+    """Which streams to keep, None for both."""
+    from flow_core.logs.spool import STDERR, STDOUT  # deferred: only readers need it
+
+    chosen = stream or source or ("stderr" if stderr else "combined")
+    streams = {
+        "stdout": frozenset({STDOUT}),
+        "stderr": frozenset({STDERR}),
+        "combined": None,
+        "both": None,
+        "all": None,
+        "auto": None,
+    }
+    if not isinstance(chosen, str) or chosen not in streams:
+        raise ConfigError(f"{checks.shown(chosen)} is no log stream; there are: {', '.join(streams)}", field="stream")
+    return streams[chosen]

@@ -1,0 +1,68 @@
+"""A terminal session in a file: asciicast v2, as asciinema plays it."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flow_core.config import state_dir
+from flow_core.errors import FlowError
+
+
+class Recording:
+    """What a terminal showed, and when. Keys are not recorded: passwords are typed without being shown."""
+
+    def __init__(self, path: Path, columns: int, rows: int, title: str) -> None:
+        self.path = path
+        self._size = (columns, rows)
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._started = time.monotonic()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._file = open(path, "x", encoding="utf-8", opener=_private)  # noqa: SIM115 - closed by `close`
+            header = {"version": 2, "width": columns, "height": rows, "timestamp": int(time.time()), "title": title}
+            self._write(header | {"env": {"TERM": "xterm-256color"}})
+        except OSError as error:
+            raise FlowError(f"the shell can't be recorded in {path}: {error.strerror}") from error
+
+    @classmethod
+    def start(cls, name: str, columns: int, rows: int, title: str) -> Recording:
+        """In the state directory's `recordings`, called after `name` and the time. Raises FlowError."""
+        now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        return cls(state_dir() / "recordings" / f"{name}-{now}.cast", columns, rows, title)
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def output(self, data: bytes) -> None:
+        """Text that came from the far side; a character may be split over two calls."""
+        if text := self._decode(data):
+            self._event("o", text)
+
+    def resized(self, columns: int, rows: int) -> None:
+        if (columns, rows) != self._size:
+            self._size = (columns, rows)
+            self._event("r", f"{columns}x{rows}")
+
+    def close(self) -> None:
+        """Twice is safe."""
+        self._file.close()
+
+    def _event(self, kind: str, text: str) -> None:
+        self._write([round(time.monotonic() - self._started, 6), kind, text])
+
+    def _write(self, line: Any) -> None:
+        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._file.flush()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)

@@ -1,0 +1,139 @@
+"""Ways into running tasks: shells, commands, code, SSH; and the provider's own objects behind them."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flow_core import checks
+from flow_core.client.connection import Connection
+from flow_core.errors import FlowError
+
+if TYPE_CHECKING:
+    from flow_core.providers.account import IProviderInit
+    from flow_core.providers.base import Provider
+    from flow_core.providers.entry import EndpointFacet, RemoteOperations, Shell, ShellFacet, SshTunnelManager
+    from flow_core.upload.report import UploadResult
+
+
+class RemoteCalls(Connection):
+    """What a client does inside tasks."""
+
+    async def shell(
+        self,
+        task_id: str,
+        command: str | None = None,
+        node: int | None = None,
+        progress_context: object | None = None,
+        record: bool = False,
+    ) -> None:
+        """Opens a shell in a running task on this program's terminal, or runs one command there.
+
+        Returns when it has ended. A command's output comes as it is written, on a terminal if this is one, else on
+        our standard output and error. `record` writes an asciicast v2 file and says where. `progress_context` is
+        accepted and not needed. Raises NotFound, Conflict for a task that doesn't run, FlowError without a terminal.
+        """
+        from flow_core.client.attach import Printer, Terminal  # deferred: most scripts never enter a task
+
+        checks.text("task_id", task_id)
+        checks.optional_text("command", command)
+        where, terminal = checks.optional_whole("node", node) or 0, Terminal()
+        if command is None and not terminal.is_there:
+            raise FlowError("a shell needs a terminal, and there is none here; give a command to run instead")
+        if command is not None and not terminal.is_there and not record:
+            remote = self.get_remote_operations()
+            run = partial(remote.run, task_id, command, node=where, timeout_s=None, on_output=Printer())
+            await self.change("shell", task_id, command, run)
+            return
+        columns, rows = terminal.size
+        shell = await self.open_shell(task_id, columns=columns, rows=rows, command=command, node=where)
+        await terminal.attach(shell, task_id if record else None)
+
+    async def open_shell(
+        self, task_id: str, *, columns: int, rows: int, command: str | None = None, node: int = 0
+    ) -> Shell:
+        """A terminal inside a running task, for whoever draws one. The caller closes it."""
+        shells = self._shells
+        return await self.change(
+            "shell",
+            task_id,
+            command or "a login shell in the task's directory",
+            lambda: shells.open(task_id, columns=columns, rows=rows, command=command, node=node),
+        )
+
+    async def task_directory(self, task_id: str) -> Path | None:
+        """Where the task works, when that is on this machine; else None. Raises NotFound."""
+        return await self._shells.directory(checks.text("task_id", task_id))
+
+    async def upload_code_to_task(
+        self,
+        task_id: str,
+        source_dir: Path | None = None,
+        timeout: int = 600,
+        console: object | None = None,
+        target_dir: str = "/workspace",
+        progress_reporter: object | None = None,
+        git_incremental: bool | None = None,
+    ) -> UploadResult:
+        """Makes a directory of a running task hold what `source_dir` (this directory when not said) holds.
+
+        What .flowignore and .gitignore name stays away, and only what changed is sent: by git's word where
+        `git_incremental` is true, or where it isn't said and there is a git work tree. `/workspace` is the task's
+        directory. `timeout` is seconds. Twice is safe; what arrived before an error is whole. Raises NotFound,
+        Conflict for a task that doesn't run, ConfigError, Unreachable.
+        """
+        uploads = self.facet(self.provider.uploads, "code upload")
+        source = Path.cwd() if source_dir is None else Path(source_dir)
+        target, deadline_s = checks.text("target_dir", target_dir), checks.whole("timeout", timeout, least=1)
+        return await self.change(
+            "upload",
+            checks.text("task_id", task_id),
+            f"copy {source} to {target}",
+            lambda: uploads.upload(
+                task_id, source, target, git_incremental=git_incremental, timeout_s=deadline_s, on_progress=None
+            ),
+        )
+
+    async def resolve_ssh_endpoint(self, task_id: str, node: int | None = None) -> tuple[str, int]:
+        """(host, port) at which SSH reaches a task. Raises NotFound, Conflict, Unsupported."""
+        where = checks.optional_whole("node", node)
+        found = await self._endpoints.resolve(checks.text("task_id", task_id), where)
+        return found.host, found.port
+
+    async def get_task_ssh_connection_info(self, task_id: str) -> tuple[Path | None, str]:
+        """(path of the private key, "") for a task, or (None, why there is none)."""
+        wanted = checks.text("task_id", task_id)
+        try:
+            found = await self._endpoints.resolve(wanted)
+        except FlowError as error:
+            return None, str(error)
+        return found.key_path, "" if found.key_path is not None else "its private key is not on this machine"
+
+    async def ssh_command(self, task_id: str) -> str:
+        """The system's ssh command that enters a task, to be typed as it stands. Raises NotFound, Unsupported."""
+        return await self._endpoints.command(checks.text("task_id", task_id))
+
+    def provider_port(self) -> Provider:
+        """The provider itself, with all its facets: the contract is flow_core.providers.base."""
+        return self.provider
+
+    def get_remote_operations(self) -> RemoteOperations:
+        """Single commands inside tasks. Raises Unsupported."""
+        return self.facet(self.provider.remote, "remote operations")
+
+    def get_ssh_tunnel_manager(self) -> SshTunnelManager:
+        """Ports of tasks on this machine. Raises Unsupported."""
+        return self.facet(self.provider.tunnels, "SSH tunnels")
+
+    def get_provider_init(self) -> IProviderInit:
+        """What there is to set up before the provider can be used."""
+        return self.provider.init
+
+    @property
+    def _shells(self) -> ShellFacet:
+        return self.facet(self.provider.shells, "shells")
+
+    @property
+    def _endpoints(self) -> EndpointFacet:
+        return self.facet(self.provider.endpoints, "SSH endpoints")

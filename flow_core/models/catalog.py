@@ -1,0 +1,42 @@
+"""The dictionaries of the Flow SDK reference, by their keys. Prices are USD per hour and instance."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class GpuFacts(TypedDict):
+    """One GPU of a catalog entry; `memory_gb` is that of one GPU."""
+
+    model: str
+    memory_gb: int
+
+
+class CatalogEntry(TypedDict):
+    """An instance type that can be had, as `catalog_entry` makes it of an AvailableInstance."""
+
+    name: str
+    gpu_type: str
+    gpu_count: int
+    price_per_hour: float
+    available: bool
+    gpu: GpuFacts
+
+
+class GPUInstanceDict(TypedDict):
+    """An instance type found by the memory of its GPUs; `gpu_memory_gb` is that of one GPU."""
+
+    name: str
+    gpu_memory_gb: int
+    price_per_hour: float
+    gpu_model: str
+
+
+class TaskDict(TypedDict):
+    """A task in plain data, as `Task.to_dict` gives it. `created` is ISO 8601 in UTC."""
+
+    id: str
+    name: str
+    status: str
+    instance_type: str
+    created: str | None

@@ -1,0 +1,62 @@
+"""Capacity that is held for somebody, from one time to another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+
+class ReservationStatus(StrEnum):
+    """Where a reservation is in its life. Words of the Flow SDK."""
+
+    SCHEDULED = "scheduled"
+    PENDING = "pending"
+    ACTIVE = "active"
+    PAUSED = "paused"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    ENDED = "ended"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        """True once it holds nothing and never will again."""
+        return self not in _LIVE
+
+
+_LIVE = frozenset(
+    {ReservationStatus.SCHEDULED, ReservationStatus.PENDING, ReservationStatus.ACTIVE, ReservationStatus.PAUSED}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """`quantity` instances of a type, held from `start_time_utc` to before `end_time_utc` (`None`: no end).
+
+    Times are aware UTC datetimes. `price_total_usd` is `None` where nothing is billed or nobody says.
+    """
+
+    context: str
+    reservation_id: str
+    status: ReservationStatus
+    instance_type: str
+    quantity: int
+    start_time_utc: datetime
+    end_time_utc: datetime | None = None
+    name: str = ""
+    region: str = ""
+    auto_renew: bool = False
+    price_total_usd: Decimal | None = None
+    provider_metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def id(self) -> str:
+        return self.reservation_id
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.context, self.reservation_id)

@@ -1,0 +1,48 @@
+"""What a person asks for: capacity held for some hours."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pydantic import Field, field_validator
+
+from flow_core.gpu import parse_gpu
+from flow_core.models.validated import Spec
+
+
+class ReservationSpec(Spec):
+    """`quantity` instances of a type for `duration_hours`, from `start_time_utc` on (`None`: from now).
+
+    A time without a zone is UTC. With `auto_renew` it is prolonged by its duration whenever its end has come.
+    Engines have limits of their own (Mithril: 3 to 336 hours) and refuse what is outside of them.
+    """
+
+    instance_type: str
+    quantity: int = Field(default=1, ge=1, le=100)
+    duration_hours: int = Field(default=1, ge=1, le=8784)
+    start_time_utc: datetime | None = None
+    auto_renew: bool = False
+    name: str | None = Field(default=None, min_length=1, max_length=128)
+    region: str | None = None
+    project_id: str | None = None
+    ssh_keys: list[str] = Field(default_factory=list)
+    volumes: list[str] = Field(default_factory=list)
+    startup_script: str | None = None
+
+    @field_validator("instance_type")
+    @classmethod
+    def _instance_type(cls, wanted: str) -> str:
+        parse_gpu(wanted)  # raises what was meant
+        return wanted
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, name: str | None) -> str | None:
+        if name is not None and not name.isprintable():
+            raise ValueError("must not hold control characters")
+        return name
+
+    @field_validator("start_time_utc")
+    @classmethod
+    def _in_utc(cls, moment: datetime | None) -> datetime | None:
+        return None if moment is None else (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

@@ -1,0 +1,139 @@
+"""What a person asks for in storage: the volumes of a task, and data mounted into it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Any, Literal, Self
+
+from pydantic import AliasChoices, Field, field_validator, model_validator
+
+from flow_core.models.validated import Spec
+from flow_core.models.volume import Volume
+
+_VOLUME_NAME = re.compile(r"[a-z0-9][a-z0-9-]*[a-z0-9]")
+
+MountType = Literal["bind", "volume", "s3fs"]
+
+
+class VolumeSpec(Spec):
+    """A volume for one task: an existing one by `volume_id` or by `name`, or a new one.
+
+    With a `size_gb` (in GB) a volume that isn't there yet is made, and stays when the task has ended;
+    `create_if_missing=False` forbids that. A Volume may stand in its place.
+    """
+
+    name: str | None = None
+    size_gb: int = Field(default=1, ge=1, le=16384)
+    mount_path: str | None = Field(default=None, validation_alias=AliasChoices("mount_path", "target"))
+    volume_id: str | None = None
+    interface: Literal["block", "file"] = "block"
+    iops: int | None = Field(default=None, ge=100, le=64000)
+    throughput_mb_s: int | None = Field(default=None, ge=125, le=1000)
+    create_if_missing: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_size_makes_it(cls, fields: Any) -> Any:
+        if isinstance(fields, Volume):
+            return {"volume_id": fields.volume_id, "mount_path": f"/volumes/{fields.name or fields.volume_id}"}
+        if isinstance(fields, dict) and "size_gb" in fields and not fields.get("volume_id"):
+            return {"create_if_missing": True} | fields
+        return fields
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, name: str | None) -> str | None:
+        if name is not None and not (3 <= len(name) <= 64 and _VOLUME_NAME.fullmatch(name)):
+            raise ValueError("must be 3 to 64 of a-z, 0-9 and -, starting and ending with a letter or digit")
+        return name
+
+    @field_validator("volume_id")
+    @classmethod
+    def _volume_id(cls, volume_id: str | None) -> str | None:
+        if volume_id is not None and (not volume_id or not volume_id.isprintable() or " " in volume_id):
+            raise ValueError("must not be empty or hold blanks or control characters")
+        return volume_id
+
+    @field_validator("mount_path")
+    @classmethod
+    def _path(cls, path: str | None) -> str | None:
+        return None if path is None else mount_target(path)
+
+    @model_validator(mode="after")
+    def _meant_somehow(self) -> Self:
+        if self.name is None and self.volume_id is None and not self.create_if_missing:
+            raise ValueError("needs a name, a volume_id, or a size_gb to make a new one")
+        if self.volume_id is not None and (self.iops is not None or self.throughput_mb_s is not None):
+            raise ValueError("iops and throughput_mb_s are for a new volume, not for one given by volume_id")
+        return self
+
+    @property
+    def target(self) -> str:
+        """Where the task finds it."""
+        return self.mount_path or f"/volumes/{self.name or self.volume_id or 'data'}"
+
+
+class MountSpec(Spec):
+    """Data for a task: `source` is a local path, `volume://name` or `s3://bucket/key`, which also says the type."""
+
+    source: str = Field(min_length=1)
+    target: str
+    mount_type: MountType = "bind"
+    options: dict[str, Any] = Field(default_factory=dict)
+    cache_key: str | None = None
+    size_estimate_gb: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _type_of_source(cls, fields: Any) -> Any:
+        if isinstance(fields, dict) and isinstance(fields.get("source"), str):
+            return {"mount_type": mount_type_of(fields["source"])} | fields
+        return fields
+
+    @field_validator("source")
+    @classmethod
+    def _source(cls, source: str) -> str:
+        if "\0" in source:
+            raise ValueError("must not hold a NUL character")
+        return source
+
+    @field_validator("target")
+    @classmethod
+    def _path(cls, path: str) -> str:
+        return mount_target(path)
+
+
+def mount_type_of(source: str) -> MountType:
+    """What kind of mount a source means."""
+    if source.startswith("volume://"):
+        return "volume"
+    return "s3fs" if source.startswith("s3://") else "bind"
+
+
+def default_target(source: str) -> str:
+    """Where a source appears when nobody says: /volumes/NAME, /data for an object store, /mnt/NAME for a path."""
+    kind = mount_type_of(source)
+    if kind == "s3fs":
+        return "/data"
+    name = source.rstrip("/").rpartition("/")[2] or "data"
+    return f"/volumes/{name}" if kind == "volume" else f"/mnt/{name}"
+
+
+def mount_target(path: str) -> str:
+    """A mount path, checked: absolute, plain, and not the root."""
+    pure = PurePosixPath("/", path.lstrip("/"))  # two leading slashes would stand for something else
+    if not path.startswith("/") or ".." in pure.parts or pure == PurePosixPath("/"):
+        raise ValueError(f"{path!r} must be an absolute path without '..', such as /data")
+    if not path.isprintable():
+        raise ValueError(f"{path!r} must not hold control characters")
+    return str(pure)
+
+
+def clash(targets: list[str]) -> tuple[str, str] | None:
+    """Two mount paths of which one lies in the other, if there are such."""
+    for i, one in enumerate(targets):
+        for other in targets[:i]:
+            if one == other or one.startswith(other + "/") or other.startswith(one + "/"):
+                return other, one
+    return None

@@ -1,0 +1,94 @@
+"""YAML as people write it: the table, and the line of every name in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flow_core.errors import ConfigError
+
+_MOST_CHARACTERS = 4 << 20
+_NOTED_DEPTH = 6
+
+
+class YamlTable(NamedTuple):
+    """What a file holds. `lines` maps dotted names ("volumes.0.name") to line numbers from 1."""
+
+    fields: dict[Any, Any]
+    lines: Mapping[str, int]
+
+
+def read_text(path: Path) -> str:
+    """The text of a file. Raises ConfigError that names it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError("the file does not exist", source=str(path)) from None
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a path that can't be one
+        reason = getattr(error, "strerror", None) or "is not UTF-8 text"
+        raise ConfigError(f"can't be read: {reason}", source=str(path)) from None
+    if len(text) > _MOST_CHARACTERS:
+        raise ConfigError(f"is larger than {_MOST_CHARACTERS >> 20} MB, which no such file is", source=str(path))
+    return text
+
+
+def write_text(path: Path, text: str) -> None:
+    """Raises ConfigError that names the file."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"can't be written: {getattr(error, 'strerror', None) or error}", source=str(path)) from None
+
+
+def parse_table(text: str, source: str | None = None) -> YamlTable:
+    """The table that a text holds; an empty text holds an empty one. Raises ConfigError with the line."""
+    import yaml  # deferred: only files need it
+
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        fields = yaml.safe_load(text)
+    except RecursionError:
+        raise ConfigError("is nested too deeply to be read", source=source) from None
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:  # such as the date 2026-13-01
+        mark = getattr(error, "problem_mark", None)
+        said = getattr(error, "problem", None) or "a value in it can't be read"
+        raise ConfigError(
+            f"is not valid YAML: {said}", source=source, line=mark.line + 1 if mark is not None else None
+        ) from None
+    if fields is None:
+        return YamlTable({}, {})
+    if not isinstance(fields, dict):
+        raise ConfigError("must hold a table of names and values", source=source, line=1)
+    lines: dict[str, int] = {}
+    _note(node, "", _NOTED_DEPTH, lines)
+    return YamlTable(fields, lines)
+
+
+def dump(fields: Mapping[str, Any]) -> str:
+    """YAML of a table, in its own order; long commands as blocks."""
+    import yaml  # deferred: as above
+
+    class Dumper(yaml.SafeDumper):
+        """Writes text of several lines as a block, which is how people write it."""
+
+    def block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+    Dumper.add_representer(str, block)
+    return yaml.dump(dict(fields), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def _note(node: Any, prefix: str, depth: int, lines: dict[str, int]) -> None:
+    """Only as deep as there are names to complain about: an alias may hold itself."""
+    if node is None or not depth:
+        return
+    if node.id == "mapping":
+        for key, value in node.value:
+            name = f"{prefix}{key.value}"
+            lines[name] = key.start_mark.line + 1
+            _note(value, f"{name}.", depth - 1, lines)
+    elif node.id == "sequence":
+        for number, value in enumerate(node.value):
+            lines[f"{prefix}{number}"] = value.start_mark.line + 1
+            _note(value, f"{prefix}{number}.", depth - 1, lines)

@@ -1,0 +1,146 @@
+"""The contract's facets that are ways into a running task: shells, commands, files, endpoints, tunnels.
+
+`node` counts a task's instances from 0. Every method raises NotFound for an unknown task, Conflict for one that
+doesn't run, and ConfigError (field "node") for a node it doesn't have; all but `Shell` end within a deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from flow_core.upload.report import OnProgress, UploadResult
+
+
+class Shell(Protocol):
+    """An interactive terminal on the far side. Whoever opened it must close it."""
+
+    title: str
+
+    def read(self) -> AsyncIterator[bytes]:
+        """Output as it comes, in pieces of at most 64 KiB, until the shell ends. The far side is paused while
+        nobody asks for the next piece. May be iterated once."""
+
+    async def write(self, data: bytes) -> None:
+        """Sends keys. Raises Unreachable when the shell is gone."""
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """Tells the far side the size of the pane. Twice is safe; harmless after the end."""
+
+    async def wait(self) -> int:
+        """The exit code once the shell has ended."""
+
+    async def close(self) -> None:
+        """Hangs up. Twice is safe."""
+
+
+class ShellFacet(Protocol):
+    """Terminals inside running tasks."""
+
+    async def open(self, task_id: str, *, columns: int, rows: int, command: str | None = None, node: int = 0) -> Shell:
+        """A login shell (or `command`) in the task's directory, with its environment, on a terminal."""
+
+    async def directory(self, task_id: str) -> Path | None:
+        """Where the task works, when that is on this machine; else None. A finished task still has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that has ended. Output is at most 16 MiB a stream; `is_cut` when there was more."""
+
+    exit_code: int
+    stdout: bytes = b""
+    stderr: bytes = b""
+    is_cut: bool = False
+
+
+OnOutput = Callable[[int, bytes], Awaitable[None]]
+"""Takes output as it comes: 1 for stdout or 2 for stderr, and the bytes. The far side waits for it."""
+
+
+class RemoteOperations(Protocol):
+    """Single commands inside running tasks, without a terminal."""
+
+    async def run(
+        self,
+        task_id: str,
+        command: str,
+        *,
+        node: int = 0,
+        timeout_s: float | None = 600,
+        stdin: bytes = b"",
+        on_output: OnOutput | None = None,
+    ) -> Completed:
+        """Runs a shell line in the task's directory with its environment.
+
+        Collects what it says, or hands it to `on_output`. Not safe twice. After `timeout_s` (None: never) the
+        command is ended and Unreachable raised; cancelling ends it too.
+        """
+
+
+class UploadFacet(Protocol):
+    """Files from this machine into a task."""
+
+    async def upload(
+        self,
+        task_id: str,
+        source_dir: Path,
+        target_dir: str,
+        *,
+        git_incremental: bool | None = None,
+        timeout_s: float = 600,
+        on_progress: OnProgress | None = None,
+    ) -> UploadResult:
+        """Makes `target_dir` hold what `source_dir` holds, less what its ignore files name; sends what changed.
+
+        `/workspace` is the task's directory. Twice is safe. Raises ConfigError (source or target), ProviderError,
+        and Unreachable after `timeout_s`; what arrived until then is whole.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class SshEndpoint:
+    """Where a node is reached. `key_path` is the private key that opens it, where that is known."""
+
+    host: str
+    port: int
+    user: str
+    key_path: Path | None = None
+
+
+class EndpointFacet(Protocol):
+    """SSH into tasks."""
+
+    async def resolve(self, task_id: str, node: int | None = None) -> SshEndpoint:
+        """The endpoint of a node; without one, of the newest that lives. Twice is safe."""
+
+    async def is_ready(self, task_id: str) -> bool:
+        """True once SSH answers at that endpoint."""
+
+    async def command(self, task_id: str) -> str:
+        """The system's `ssh` command that enters the task, to be typed as it stands."""
+
+
+class Tunnel(Protocol):
+    """An open port of this machine that leads to a task."""
+
+    tunnel_id: str
+    task_id: str
+    local_port: int
+    remote_port: int
+
+
+class SshTunnelManager(Protocol):
+    """Ports of tasks, reached through SSH. A tunnel is kept over reconnects and ends with its task."""
+
+    async def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> Tunnel:
+        """Forwards `local_port` (0: any free one) of this machine's loopback. Raises Conflict where it is taken."""
+
+    async def list(self, task_id: str | None = None) -> tuple[Tunnel, ...]:
+        """The open ones, of one task or of all."""
+
+    async def close(self, tunnel_id: str) -> None:
+        """Twice is safe."""

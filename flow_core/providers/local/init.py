@@ -1,0 +1,31 @@
+"""What there is to set up before this machine can be used: nothing, and two things that may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flow_core.errors import FlowError
+from flow_core.providers.account import ConfigField
+from flow_core.providers.local.gpus import gpus_here
+
+_FIELDS = (
+    ConfigField("region", "how this machine is called", default="its host name"),
+    ConfigField("gpus", "pretend GPUs for trying things out, such as a100:4", environment="FLOW_LOCAL_GPUS"),
+)
+
+
+class LocalInit:
+    """The settings of a local context."""
+
+    def config_fields(self) -> tuple[ConfigField, ...]:
+        return _FIELDS
+
+    def validate_config(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        known = {field.name for field in _FIELDS}
+        problems = [f"{name}: is no setting of a local context" for name in settings if name not in known]
+        try:
+            gpus_here(settings.get("gpus"))
+        except FlowError as error:
+            problems.append(str(error))
+        return tuple(problems)
