@@ -188,6 +188,13 @@ class TaskConfig(Spec):
         """The command as one shell line."""
         return self.command if isinstance(self.command, str) else shlex.join(self.command)
 
+    def said(self) -> dict[str, Any]:
+        """What differs from the defaults, as plain data that `parse` reads back. It holds the values of `env`."""
+        fields = self.model_dump(mode="json", exclude_defaults=True)
+        if self.retries is not None:
+            fields["retries"] = self.retries.model_dump()  # an empty table would say the same, and nothing to people
+        return fields
+
     @classmethod
     def from_yaml(cls, path: str | Path) -> TaskConfig:
         """Reads a task file. One that gives a name means just that name, unless it says unique_name.
@@ -208,11 +215,7 @@ class TaskConfig(Spec):
 
         It holds the values of `env`. Raises ConfigError where the file can't be written.
         """
-        fields = {"name": self.name, "unique_name": self.unique_name}
-        fields |= self.model_dump(mode="json", exclude_defaults=True)
-        if self.retries is not None:
-            fields["retries"] = self.retries.model_dump()  # an empty table would say the same, and nothing to people
-        text = dump(fields)
+        text = dump({"name": self.name, "unique_name": self.unique_name} | self.said())
         if path is not None:
             write_text(Path(path), text)
         return text

@@ -21,8 +21,6 @@ _HAVE_FIELDS = frozenset(
     {"name", "unique_name", "command", "instance_type", "min_gpu_memory_gb", "env", "working_dir", "volumes"}
     | {"max_run_time_hours"}
 )
-_UNSAID: tuple[Any, ...] = (None, "", [], {})
-_DEFAULTS = {"num_instances": 1, "priority": "med"}
 
 
 def task_config(entered: Mapping[str, str]) -> TaskConfig:
@@ -108,10 +106,9 @@ def preset_of(task: TaskRecord) -> dict[str, str]:
     hours = asked.get("max_run_time_hours")
     memory = asked.get("min_gpu_memory_gb")
     wanted = asked.get("instance_type") or (f"gpu:{memory}gb" if memory else task.instance_type)
-    rest = {key: value for key, value in asked.items() if key not in _HAVE_FIELDS and value not in _UNSAID}
-    rest = {key: value for key, value in rest.items() if _DEFAULTS.get(key) != value}
+    rest = {key: value for key, value in asked.items() if key not in _HAVE_FIELDS}
     return {
-        "name": "" if asked.get("unique_name", not asked) else task.name,
+        "name": "" if asked.get("unique_name", True) else task.name,
         "command": command if isinstance(command, str) else shlex.join(command),
         "context": task.context,
         "gpu": wanted or "cpu",

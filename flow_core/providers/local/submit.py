@@ -87,7 +87,7 @@ class Submission:
             "mark": secrets.token_hex(16),
             "owner": _owner(),
             "submitter": submitter._asdict(),
-            "config": config.model_dump(mode="json"),
+            "config": config.said(),
         }
 
     def _gpus(self) -> dict[str, Any]:
