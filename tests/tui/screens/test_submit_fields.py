@@ -116,7 +116,7 @@ def test_a_task_can_be_run_again_from_what_it_was_asked_with() -> None:
             ],
             "working_dir": "/w",
             "max_run_time_hours": 12,
-            "num_instances": 4,
+            "retries": 2,
             "region": "eu",
         }
     )
