@@ -35,5 +35,5 @@ def show(rows: Sequence[Row]) -> None:
     """Prints rows as they come, so that a long run can be watched."""
     for row in rows:
         verdict = "ok  " if row.is_met else "MISS"
-        measured = f"{row.value:.1f} {row.unit}"
+        measured = f"{row.value:.{2 if row.value < 10 else 1}f} {row.unit}"
         print(f"{verdict} {row.name:<28} {measured:>11}   goal {row.goal:g} {row.unit:<5} {row.note}", flush=True)
