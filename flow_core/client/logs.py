@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -46,7 +46,7 @@ class LogCalls(Connection):
         *,
         attempt: int | None = None,
         rank: int = 0,
-    ) -> AsyncIterator[str]: ...
+    ) -> AsyncGenerator[str, None]: ...
 
     async def logs(
         self,
@@ -59,7 +59,7 @@ class LogCalls(Connection):
         *,
         attempt: int | None = None,
         rank: int = 0,
-    ) -> str | AsyncIterator[str]:
+    ) -> str | AsyncGenerator[str, None]:
         """The last `tail` lines of a task's log, or an iterator of every line until that log is complete.
 
         Both streams as they were merged; `stderr`, or `stream` (or `source`) "stdout" or "stderr", picks one.
@@ -78,7 +78,7 @@ class LogCalls(Connection):
             return await asyncio.to_thread(tail_text, files, lines, wanted)
         return follow_lines(files, lambda: self._logs.is_complete(address), wanted)
 
-    async def log_bytes(self, address: LogAddress, offset: int = 0) -> AsyncIterator[tuple[int, bytes]]:
+    async def log_bytes(self, address: LogAddress, offset: int = 0) -> AsyncGenerator[tuple[int, bytes], None]:
         """The raw bytes of one log from `offset` on, as (offset, bytes), until no more can come.
 
         An offset that was read up to is where reading goes on: nothing is missing, nothing comes twice.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -54,7 +54,7 @@ class AsyncTask(TaskFacts):
         *,
         attempt: int | None = None,
         rank: int = 0,
-    ) -> str | AsyncIterator[str]:
+    ) -> str | AsyncGenerator[str, None]:
         """See `AsyncFlow.logs`."""
         task_id = self.record.task_id
         if follow:
@@ -63,10 +63,10 @@ class AsyncTask(TaskFacts):
 
     async def log_stream(
         self, stderr: bool = False, *, attempt: int | None = None, rank: int = 0
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """Every line from the first until the task ends. Close it (`aclosing`) when leaving early."""
         lines = await self.flow.logs(self.record.task_id, True, stderr=stderr, attempt=attempt, rank=rank)
-        async with aclosing(lines):  # type: ignore[type-var]  # an async generator, which has aclose
+        async with aclosing(lines):
             async for line in lines:
                 yield line
 

@@ -46,7 +46,7 @@ async def test_a_followed_log_gives_every_line_and_ends_with_the_task(flow: Asyn
 async def test_a_followed_log_can_be_left_early(flow: AsyncFlow) -> None:
     task = await flow.submit("echo first; sleep 600")
     lines = await flow.logs(task.task_id, follow=True)
-    async with aclosing(lines):  # type: ignore[type-var]
+    async with aclosing(lines):
         async for line in lines:
             assert line == "first"
             break

@@ -1,0 +1,73 @@
+"""The JSON Schema of a task file, for editors: `python -m flow_core.models.schema > docs/task.schema.json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from flow_core.models.spec import TaskConfig
+
+WORDS = {
+    "name": "How it is called: a-z, 0-9, '.', '_' and '-'. A file that gives a name means just that name.",
+    "unique_name": "Adds '-' and six hex digits to the name.",
+    "idempotency_key": "A second submit with the same key finds the task of the first one.",
+    "command": "A shell line or script, or a list of arguments that is executed as it is.",
+    "instance_type": "GPUs (a100, 4xa100, gpu:40gb, cpu) or an instance type's name; a list is tried in its order.",
+    "min_gpu_memory_gb": "Any GPU with at least that much memory, instead of an instance_type.",
+    "min_cpus": "The least number of CPUs of an instance.",
+    "min_memory_gb": "The least memory of an instance, in GB.",
+    "num_instances": "How many instances run the command at once; each is one rank.",
+    "distributed_mode": "manual leaves out the variables that torchrun reads; auto, or nothing, sets them.",
+    "internode_interconnect": "The network between instances, such as InfiniBand.",
+    "intranode_interconnect": "What connects the GPUs of one instance, such as SXM5.",
+    "k8s": "A Kubernetes cluster, where the context knows one.",
+    "image": "A container image to run the command in.",
+    "env": "Environment variables; their values are kept out of logs and messages.",
+    "working_dir": "Where the command starts; inside the container where there is an image.",
+    "volumes": "Volumes to attach: existing ones by name or volume_id, new ones with a size_gb.",
+    "data_mounts": "Data to mount: volume://NAME, a local path, or s3://BUCKET/PREFIX.",
+    "ports": "Ports that the command listens on; shown as endpoints.",
+    "retries": "How often it is tried again after a failure: a number, or a table.",
+    "max_price_per_hour": "The most that one instance may cost, in USD per hour.",
+    "max_run_time_hours": "Ended after so many hours, over all attempts; 0 is no limit.",
+    "min_run_time_hours": "How long it needs at the least.",
+    "deadline_hours": "When it must have ended, from now.",
+    "ssh_keys": "Keys that may enter its instances, by id, name or path.",
+    "allocation_mode": "Where instances come from: the spot market, a reservation, or either.",
+    "reservation_id": "The reservation to run on.",
+    "scheduled_start_time": "When to start (ISO 8601; UTC when no zone is given).",
+    "reserved_duration_hours": "For how many hours to reserve.",
+    "region": "Where to run.",
+    "priority": "Which limit price is chosen when none is given.",
+    "upload_code": "Whether the code here is brought to where the task runs.",
+    "upload_strategy": "How the code is brought there.",
+    "upload_timeout": "How long that may take, in seconds.",
+    "code_root": "The code to bring; the current directory when not said.",
+    "terminate_on_exit": "Gives the instance back once the command has ended.",
+    "dev_vm": "A task to work in rather than one that ends.",
+    "after": "Tasks that must have completed first, for engines that know dependencies.",
+    "array": "Indices of a task array (such as 0-15%4), for engines that have them.",
+    "provider_options": "A table for each provider, handed to it as it is.",
+}
+
+
+def task_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of what `TaskConfig.from_yaml` reads. Rules between fields are not in it."""
+    schema = TaskConfig.model_json_schema()
+    fields, volume = schema["properties"], schema["$defs"]["VolumeSpec"]["properties"]
+    for name, words in WORDS.items():
+        fields[name]["description"] = words
+    fields["retries"]["anyOf"].append({"type": "integer", "minimum": 0, "maximum": 10})
+    volume["target"] = volume["mount_path"] | {"title": "Target", "description": "Another word for mount_path."}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "A flow task",
+        "description": "What Flow.run reads from a YAML file.",
+    }
+
+
+if __name__ == "__main__":
+    json.dump(task_schema(), sys.stdout, indent=2)
+    print()
