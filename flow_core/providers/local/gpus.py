@@ -66,11 +66,12 @@ def gpus_here(setting: Any = None) -> tuple[Gpu, ...]:
     return _pretend_gpus(str(declared))
 
 
-def choose(gpus: Sequence[Gpu], request: GpuRequest) -> tuple[Gpu, ...]:
-    """Those that would do. Raises CapacityError where there will never be enough."""
+def choose(gpus: Sequence[Gpu], request: GpuRequest, ranks: int = 1) -> tuple[Gpu, ...]:
+    """Those that would do for so many ranks. Raises CapacityError where there will never be enough."""
     fitting = tuple(gpu for gpu in gpus if gpu.fits(request))
-    if len(fitting) < request.count:
-        raise CapacityError(f"{request} can't be had on this machine; it has {inventory(gpus)}")
+    if len(fitting) < ranks * request.count:
+        wanted = f"{request} for each of {ranks} instances" if ranks > 1 else f"{request}"
+        raise CapacityError(f"{wanted} can't be had on this machine; it has {inventory(gpus)}")
     return fitting
 
 

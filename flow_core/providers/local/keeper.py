@@ -1,4 +1,4 @@
-"""Keeping a running task: its output goes to the log, its processes are reaped, and all of them end with it.
+"""Keeping a running attempt: its output goes to the logs, its processes are reaped, and all of them end with it.
 
 Standard library only.
 """
@@ -11,10 +11,10 @@ import sys
 import time
 
 from flow_core.logs.spool import STDERR, STDOUT, SpoolWriter
-from flow_core.providers.local.launch import Child, end_of
+from flow_core.providers.local.launch import Child, LaunchError, end_of
 from flow_core.providers.local.layout import make_folder
 from flow_core.providers.local.ledger import Ledger, Outcome
-from flow_core.providers.local.processes import Tree, end_tree, grace_s
+from flow_core.providers.local.processes import Identity, Tree, end_tree, grace_s
 from flow_core.providers.local.stopping import StopOrder
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -23,58 +23,97 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class Keeper:
-    """Make it before the task starts: from then on what the task leaves behind becomes this process's child."""
+    """One attempt. Make it before the first rank starts: from then on what the task leaves behind becomes this
+    process's child, and every rank has a log."""
 
     def __init__(self, ledger: Ledger, stop: StopOrder) -> None:
         self._ledger = ledger
         self._stop = stop
-        self._streams: dict[int, int] = {}
-        self._status: int | None = None
+        self.identities: list[Identity] = []
+        self._sources: dict[int, tuple[SpoolWriter, int]] = {}
+        self._running: dict[int, int] = {}
+        self._ends: dict[int, int] = {}
         if _libc is not None:
             _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        files = ledger.task.spool()
-        make_folder(files.log.parent)
-        self._spool = SpoolWriter(files, ledger.clock.now_us)
+        files = [ledger.task.spool(ledger.state.attempt, rank) for rank in range(ledger.ranks)]
+        make_folder(files[0].log.parent)
+        self._spools = [SpoolWriter(one, ledger.clock.now_us) for one in files]
 
-    def keep(self, child: Child) -> Outcome:
-        """Returns when the main process has ended or had to, and none of the task's others lives."""
-        self._streams = {child.stdout: STDOUT, child.stderr: STDERR}
-        while self._status is None and not self._stop.is_given:
-            self._pump(child, self._stop.left_s)
-        stopped = self._status is None
-        self._end_all(child)
-        code, message = end_of(self._status) if self._status is not None else (None, "")
-        if stopped:
-            return self._stop.outcome(code, message)
-        return Outcome("failed" if code else "completed", code, message)
+    def add(self, child: Child) -> None:
+        """Takes over the main process of the next rank."""
+        rank = len(self.identities)
+        self.identities.append(Identity.of(child.pid) or Identity(child.pid, "", ""))
+        self._running[child.pid] = rank
+        self._sources[child.stdout] = self._spools[rank], STDOUT
+        self._sources[child.stderr] = self._spools[rank], STDERR
 
-    def _end_all(self, child: Child) -> None:
+    def keep(self) -> Outcome:
+        """Returns when each main process has ended, one of them failed or all had to stop, and nothing else lives."""
+        while self._running and self._failed is None and not self._stop.is_given:
+            self._pump(self._stop.left_s)
+        failed, others = self._failed, bool(self._running)
+        self._end_all()
+        if failed is not None:
+            return self._failure(failed, others)
+        if others:
+            return self._stop.outcome(*self._end_of(0))
+        return Outcome("completed", 0)
+
+    def give_up(self, error: LaunchError) -> Outcome:
+        """The end of an attempt of which a rank could not be started; those that were are ended."""
+        self._end_all()
+        return Outcome("failed", error.exit_code, str(error))
+
+    @property
+    def _failed(self) -> int | None:
+        """The first rank that ended badly."""
+        return next((rank for rank, status in self._ends.items() if status), None)
+
+    def _failure(self, rank: int, others: bool) -> Outcome:
+        code, message = self._end_of(rank)
+        if self._ledger.ranks > 1:
+            message = f"rank {rank} " + (f"was {message}" if message else f"exited with {code}")
+            message += "; the others were stopped" if others else ""
+        return Outcome("failed", code, message)
+
+    def _end_of(self, rank: int) -> tuple[int | None, str]:
+        return end_of(self._ends[rank]) if rank in self._ends else (None, "")
+
+    def _end_all(self) -> None:
         def pump_for(seconds: float) -> None:
             end = time.monotonic() + seconds
             while (left := end - time.monotonic()) > 0:
-                self._pump(child, left)
+                self._pump(left)
 
-        tree = Tree(self._ledger.spec["mark"], self._ledger.state.child, os.getpid())
+        tree = Tree(self._ledger.spec["mark"], self.identities, os.getpid())
         end_tree(tree.members, grace_s(), pump_for, self._stop.is_urgent)
-        while self._pump(child, 0):
+        while self._pump(0):
             pass
-        self._spool.close()
+        self._close()
 
-    def _pump(self, child: Child, timeout_s: float | None) -> bool:
+    def _close(self) -> None:
+        for fd in self._sources:
+            os.close(fd)
+        self._sources.clear()
+        for spool in self._spools:
+            spool.close()
+
+    def _pump(self, timeout_s: float | None) -> bool:
         """Waits for output or a signal, takes one round of it; True when output came."""
         came = False
-        for fd in self._stop.wait(self._streams, timeout_s):
+        for fd in self._stop.wait(self._sources.keys(), timeout_s):
             data = os.read(fd, _CHUNK)
             if data:
-                self._spool.append(self._streams[fd], data)
+                spool, stream = self._sources[fd]
+                spool.append(stream, data)
                 came = True
             else:
                 os.close(fd)
-                del self._streams[fd]
-        self._reap(child)
+                del self._sources[fd]
+        self._reap()
         return came
 
-    def _reap(self, child: Child) -> None:
+    def _reap(self) -> None:
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -82,5 +121,5 @@ class Keeper:
                 return
             if pid == 0:
                 return
-            if pid == child.pid:
-                self._status = status
+            if (rank := self._running.pop(pid, None)) is not None:
+                self._ends[rank] = status

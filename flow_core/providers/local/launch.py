@@ -6,13 +6,12 @@ import errno
 import fcntl
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from flow_core.providers.local.namespace import Mount, enter_namespace
 
-_PIPE_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031
 
 
@@ -33,7 +32,11 @@ class Child(NamedTuple):
 
 
 class Launch(NamedTuple):
-    """What to start, and where. `staging` is an empty folder of ours, needed for mounts only."""
+    """What to start, and where.
+
+    `staging` is an empty folder of ours, needed for mounts only. `restore` undoes in the new process what the
+    supervisor has changed for itself.
+    """
 
     argv: Sequence[str]
     env: dict[str, str]
@@ -41,25 +44,32 @@ class Launch(NamedTuple):
     mounts: Sequence[Mount] = ()
     staging: Path | None = None
     inherited_fds: Sequence[int] = ()
+    pipe_bytes: int = 1 << 20
+    restore: Callable[[], None] | None = None
 
     def start(self) -> Child:
         """Returns once the command runs. Raises LaunchError."""
-        out_read, out_write = _wide_pipe()
-        err_read, err_write = _wide_pipe()
-        failed_read, failed_write = os.pipe()
-        pid = os.fork()
+        opened: list[int] = []
+        try:
+            for _ in range(3):
+                opened += os.pipe()
+            pid = os.fork()
+        except OSError as error:
+            _close(opened)
+            raise LaunchError(f"can't start another process: {error.strerror}", 126) from error
+        out_read, out_write, err_read, err_write, failed_read, failed_write = opened
         if pid == 0:
             self._become(out_write, err_write, failed_write)
-        for fd in (out_write, err_write, failed_write):
-            os.close(fd)
+        _close((out_write, err_write, failed_write))
         with open(failed_read, "rb") as stream:
             said = stream.read().decode(errors="replace")
         if said:
             os.waitpid(pid, 0)
-            os.close(out_read)
-            os.close(err_read)
+            _close((out_read, err_read))
             code, _, message = said.partition(" ")
             raise LaunchError(message, int(code))
+        for fd in (out_read, err_read):
+            _prepare(fd, self.pipe_bytes)
         return Child(pid, out_read, err_read)
 
     def _become(self, stdout: int, stderr: int, failed: int) -> None:
@@ -68,6 +78,8 @@ class Launch(NamedTuple):
             os.setsid()
             self._arrange_descriptors(stdout, stderr)
             _default_signals()
+            if self.restore is not None:
+                self.restore()
             if self.mounts and self.staging is not None:
                 enter_namespace(self.mounts, self.staging)
             doing = f"enter {self.working_dir}"
@@ -107,11 +119,15 @@ def _default_signals() -> None:
     signal.set_wakeup_fd(-1)
 
 
-def _wide_pipe() -> tuple[int, int]:
-    read, write = os.pipe()
+def _close(fds: Sequence[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+def _prepare(read: int, pipe_bytes: int) -> None:
+    """Widens a pipe that is read without waiting."""
     try:
-        fcntl.fcntl(write, _F_SETPIPE_SZ, _PIPE_BYTES)
+        fcntl.fcntl(read, _F_SETPIPE_SZ, pipe_bytes)
     except OSError:
         pass  # a narrow pipe is slower, nothing more
     os.set_blocking(read, False)
-    return read, write

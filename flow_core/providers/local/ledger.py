@@ -11,11 +11,17 @@ from flow_core.providers.local.records import State, read_json
 
 
 class Outcome(NamedTuple):
-    """How a task ended. An empty message leaves the last one standing."""
+    """How a task, or one attempt of it, ended. An empty message leaves the last one standing."""
 
     status: str
     exit_code: int | None = None
     message: str = ""
+    by_itself: bool = True
+
+    @property
+    def how(self) -> str:
+        """What there is to say of a failure, to follow the word "failed"."""
+        return f"({self.message})" if self.message else f"with exit code {self.exit_code}"
 
 
 class Ledger:
@@ -28,6 +34,11 @@ class Ledger:
         self.state = State()
         self.state.supervisor = Identity.mine()
         self.state.working_dir = str(self.spec["working_dir"])
+
+    @property
+    def ranks(self) -> int:
+        """How many main processes the task has."""
+        return int(self.spec.get("ranks", 1))
 
     def write(self) -> None:
         self.state.write(self.task.state)

@@ -1,4 +1,4 @@
-"""What tasks wrote: the supervisor's own file is the spool."""
+"""What tasks wrote: the supervisor's own files are the spools."""
 
 from __future__ import annotations
 
@@ -6,32 +6,36 @@ from flow_core.errors import NotFound
 from flow_core.logs.address import LogAddress
 from flow_core.logs.spool import SpoolFiles
 from flow_core.providers.local.offload import offload
-from flow_core.providers.local.tasks import TaskShelf
+from flow_core.providers.local.tasks import Standing, TaskShelf
 
 
 class LocalLogs:
-    """One log a task: both streams, one rank."""
+    """A log for each rank of each attempt, with both streams."""
 
     def __init__(self, context: str, tasks: TaskShelf) -> None:
         self._context = context
         self._tasks = tasks
 
     async def addresses(self, task_id: str) -> tuple[LogAddress, ...]:
-        state = (await offload(self._tasks.get, task_id)).state
-        if state is None or state.started_at is None:
+        standing = await offload(self._tasks.get, task_id)
+        if standing.state is None or standing.state.started_at is None:
             return ()
-        return (LogAddress(self._context, task_id, state.attempt, 0),)
+        attempts, ranks = range(standing.record.attempt + 1), range(standing.record.num_instances)
+        return tuple(LogAddress(self._context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
 
     async def open(self, address: LogAddress) -> SpoolFiles:
-        await self._check(address)
+        await self._find(address)
         return self._tasks.folder(address.task_id).spool(address.attempt, address.rank)
 
     async def is_complete(self, address: LogAddress) -> bool:
-        return await self._check(address)
+        standing = await self._find(address)
+        is_over = standing.state is not None and standing.state.between_attempts
+        return standing.record.is_terminal or address.attempt < standing.record.attempt or is_over
 
-    async def _check(self, address: LogAddress) -> bool:
-        """Whether the task is over. Raises NotFound."""
+    async def _find(self, address: LogAddress) -> Standing:
+        """The task. Raises NotFound where it has no such log and will not have it in this attempt."""
         standing = await offload(self._tasks.get, address.task_id)
-        if (address.context, address.attempt, address.rank) != (self._context, standing.record.attempt, 0):
+        known = 0 <= address.attempt <= standing.record.attempt and 0 <= address.rank < standing.record.num_instances
+        if address.context != self._context or not known:
             raise NotFound(f"task {address.task_id} has no log of attempt {address.attempt}, rank {address.rank}")
-        return standing.record.is_terminal
+        return standing

@@ -28,7 +28,9 @@ class Mounting:
         return bool(self.notice) and any(not one.get("volume_id") for one in self._wanted)
 
     def take(self) -> None:
-        """Settles the mounts: a volume attached from now on comes as a link."""
+        """Settles the mounts: a volume attached from now on comes as a link. Twice is safe."""
+        if self._ledger.state.mounts_taken:
+            return
         with locked(self._ledger.task.volumes_lock):
             self._look()
             self._ledger.state.mounts_taken = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from flow_core.providers.local.process_table import Process, boot_id, mark_of, process, snapshot
@@ -56,7 +56,7 @@ class Tree(NamedTuple):
     """
 
     mark: str
-    child: Identity | None
+    children: Sequence[Identity]
     supervisor_pid: int | None = None
 
     def members(self) -> list[Process]:
@@ -64,18 +64,17 @@ class Tree(NamedTuple):
         table = snapshot()
         marks = {pid: mark_of(pid) for pid in table}
         inside = {pid for pid, mark in marks.items() if mark == self.mark}
-        inside.update(self._session(table, marks))
+        inside.update(self._sessions(table, marks))
         self._add_descendants(inside, table, marks)
         inside -= {self.supervisor_pid, os.getpid()}
         return [table[pid] for pid in inside if not table[pid].is_zombie]
 
-    def _session(self, table: dict[int, Process], marks: dict[int, str | None]) -> set[int]:
-        if self.child is None or not self.child.is_of_this_boot:
-            return set()
-        leader = table.get(self.child.pid)
-        if leader is not None and leader.start != self.child.start:
-            return set()  # the number now belongs to somebody else
-        return {one.pid for one in table.values() if one.session == self.child.pid and marks[one.pid] is None}
+    def _sessions(self, table: dict[int, Process], marks: dict[int, str | None]) -> set[int]:
+        led = {child.pid for child in self.children if child.is_of_this_boot}
+        for child in self.children:
+            if (leader := table.get(child.pid)) is not None and leader.start != child.start:
+                led.discard(child.pid)  # the number now belongs to somebody else
+        return {one.pid for one in table.values() if one.session in led and marks[one.pid] is None}
 
     def _add_descendants(self, inside: set[int], table: dict[int, Process], marks: dict[int, str | None]) -> None:
         below: dict[int, list[int]] = {}

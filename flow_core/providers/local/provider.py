@@ -77,9 +77,12 @@ class LocalProvider:
 
     def describe_cancel(self, task: TaskRecord) -> str:
         pid = task.provider_metadata.get("pid")
+        if pid is None and task.started_at is not None:
+            return f"start no further attempt of {task.task_id}"
         if pid is None:
             return f"take {task.task_id} out of the queue"
-        return f"SIGTERM to pid {pid} and every process below it, SIGKILL after {grace_s():g} s"
+        pids = " ".join(map(str, task.provider_metadata.get("pids", (pid,))))
+        return f"SIGTERM to pid {pids} and every process below it, SIGKILL after {grace_s():g} s"
 
     async def close(self) -> None:
         """Nothing is held."""

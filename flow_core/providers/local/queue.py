@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flow_core.providers.local import leases
 from flow_core.providers.local.layout import TaskFolder
@@ -76,19 +76,19 @@ def next_place(root: Path) -> Place:
     return place
 
 
-def issue(root: Path, place: Place, task: TaskFolder, wanted: dict[str, Any]) -> Ticket:
-    """Takes a place in the line. Call it under the queue's lock."""
+def issue(root: Path, place: Place, task: TaskFolder, candidates: Sequence[str], count: int) -> Ticket:
+    """Takes a place in the line for `count` of the candidates. Call it under the queue's lock."""
     path = root / "queue" / f"{place.seq:012d}.json"
     submitter = Identity.mine()
     data = {
         "seq": place.seq,
         "task": str(task.path.relative_to(root)),
-        "count": wanted["count"],
-        "candidates": wanted["candidates"],
+        "count": count,
+        "candidates": list(candidates),
         "submitter": submitter._asdict(),
     }
     write_json(path, data)
-    return Ticket(path, place.seq, task, wanted["count"], tuple(wanted["candidates"]), submitter)
+    return Ticket(path, place.seq, task, count, tuple(candidates), submitter)
 
 
 def ticket_of(task: TaskFolder, seq: int) -> Ticket | None:

@@ -22,7 +22,7 @@ def is_abandoned(spec: dict[str, Any], state: State | None) -> bool:
 
 
 def tree_of(spec: dict[str, Any], state: State | None) -> Tree:
-    return Tree(str(spec["mark"]), None if state is None else state.child)
+    return Tree(str(spec["mark"]), () if state is None else state.children)
 
 
 def settle(task: TaskFolder) -> None:

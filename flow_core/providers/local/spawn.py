@@ -12,17 +12,19 @@ from pathlib import Path
 import flow_core
 from flow_core.errors import ConfigError, ProviderError, Unreachable, Unsupported
 from flow_core.providers.local.layout import TaskFolder
+from flow_core.providers.local.ranks import VARIABLES
 
 _DEADLINE_S = 10.0
 PACKAGE_ROOT = str(Path(flow_core.__file__).parent.parent)
 _CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.providers.local.supervisor import main; main()"
 _OURS = ("TEXTUAL", "FLOW_TASK_", "FLOW_VOLUME_")
 _TERMINAL = frozenset({"COLUMNS", "LINES"})
+_MARK = "FLOW_TASK_MARK"
 
 
 def start_supervisor(task: TaskFolder, mark: str) -> None:
     """Returns once the supervisor has taken the task over. Raises Unsupported, ProviderError, Unreachable."""
-    env = {**task_environment(), "FLOW_TASK_MARK": mark}
+    env = {**task_environment(), _MARK: mark}
     with open(task.path / "supervisor.err", "ab", opener=_private) as complaints:
         process = subprocess.Popen(
             _command("run", task),
@@ -62,7 +64,8 @@ def start_undertaker(task: TaskFolder) -> None:
 
 def task_environment() -> dict[str, str]:
     """Our environment, without what belongs to this terminal or to a task that we run inside of."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(_OURS) and name not in _TERMINAL}
+    without = _TERMINAL | (VARIABLES if _MARK in os.environ else set())
+    return {name: value for name, value in os.environ.items() if not name.startswith(_OURS) and name not in without}
 
 
 def python() -> str:

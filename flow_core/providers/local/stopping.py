@@ -9,7 +9,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Collection
+from collections.abc import Set
 
 from flow_core.providers.local.layout import TaskFolder
 from flow_core.providers.local.ledger import Outcome
@@ -25,6 +25,9 @@ class StopOrder:
         self._deadline: float | None = None
         self._max_hours = 0.0
         self._wake, self._wake_write = os.pipe()
+        self._poll = select.poll()  # select() can't look at descriptors from 1024 on
+        self._poll.register(self._wake, select.POLLIN)
+        self._watched: set[int] = set()
 
     def listen(self) -> None:
         for fd in (self._wake, self._wake_write):
@@ -49,6 +52,11 @@ class StopOrder:
         return self._task.cancel.exists()
 
     @property
+    def is_over(self) -> bool:
+        """True when nothing may be started any more."""
+        return self.is_given or self.is_cancelled
+
+    @property
     def left_s(self) -> float | None:
         """Seconds of the limit that are left; None without one."""
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
@@ -59,22 +67,33 @@ class StopOrder:
         except MalformedRecord:
             return False
 
-    def wait(self, fds: Collection[int], timeout_s: float | None) -> list[int]:
+    def wait(self, fds: Set[int], timeout_s: float | None) -> list[int]:
         """Those of the descriptors that can be read; none when a signal or the time came first."""
-        ready = select.select([self._wake, *fds], [], [], timeout_s)[0]
-        if self._wake in ready:
-            ready.remove(self._wake)
+        if self._watched != fds:
+            self._watch(set(fds))
+        # Up to a whole millisecond: rounded down, the last part of one would be waited for without rest.
+        found = self._poll.poll(None if timeout_s is None else -int(-timeout_s * 1000 // 1))
+        ready = [fd for fd, _ in found if fd != self._wake]
+        if len(ready) != len(found):
             drain(self._wake)
         return ready
 
     def outcome(self, exit_code: int | None = None, message: str = "") -> Outcome:
         """The end of a task that was stopped; `message` is what its main process left to say."""
         if self.is_cancelled:
-            return Outcome("cancelled", exit_code, message)
+            return Outcome("cancelled", exit_code, message, by_itself=False)
         if self._asked:
             why = "its supervisor was told to end, as when the machine shuts down"
-            return Outcome("failed", exit_code, f"stopped: {why}")
-        return Outcome("failed", exit_code, f"stopped after {self._max_hours:g} h (max_run_time_hours)")
+            return Outcome("failed", exit_code, f"stopped: {why}", by_itself=False)
+        limit = f"stopped after {self._max_hours:g} h (max_run_time_hours)"
+        return Outcome("failed", exit_code, limit, by_itself=False)
+
+    def _watch(self, fds: set[int]) -> None:
+        for fd in self._watched - fds:
+            self._poll.unregister(fd)
+        for fd in fds - self._watched:
+            self._poll.register(fd, select.POLLIN)
+        self._watched = fds
 
     def _on_stop(self, number: int, frame: object) -> None:
         self._asked = True

@@ -42,8 +42,6 @@ class Submission:
     def run(self) -> str:
         """The new task's id. Raises ConfigError, Unsupported, CapacityError, NotFound, Conflict, Unreachable."""
         refuse_what_is_not_here(self._config)
-        if self._config.num_instances > 1:
-            raise Unsupported("num_instances: this machine is one instance; choose a context with more of them")
         if self._config.image:
             raise Unsupported("image: the local provider runs commands as they are, not in containers")
         spec = self._plan()
@@ -82,6 +80,7 @@ class Submission:
             "command_line": config.command_line,
             "env": dict(config.env),
             "working_dir": _working_dir(config.working_dir),
+            "ranks": config.num_instances,
             "max_run_time_hours": config.max_run_time_hours,
             "gpus": self._gpus(),
             "mark": secrets.token_hex(16),
@@ -106,7 +105,7 @@ class Submission:
     def _gpus_for(self, request: GpuRequest, here: Sequence[Gpu]) -> dict[str, Any]:
         if not request.needs_gpu:
             return {"wanted": str(request), "count": 0, "visible": {}, "hide": any(gpu.is_real for gpu in here)}
-        fitting = choose(here, request)
+        fitting = choose(here, request, self._config.num_instances)
         return {
             "wanted": f"{request.count}x{request.model or fitting[0].short_model}",
             "type": request.model or fitting[0].short_model,
@@ -126,8 +125,8 @@ class Submission:
         with queue.queue_lock(root):
             place = queue.next_place(root)
             spec |= {"seq": place.seq, "created_at": place.created_at}
-            if spec["gpus"]["count"]:
-                queue.issue(root, place, task, spec["gpus"])
+            if count := spec["gpus"]["count"] * spec["ranks"]:
+                queue.issue(root, place, task, spec["gpus"]["candidates"], count)
         write_json(folder / "spec.json", spec)
         folder.rename(task.path)
         sync_folder(task.path.parent)

@@ -19,8 +19,9 @@ from flow_core.providers.local.leases import GpuLocks
 from flow_core.providers.local.ledger import Ledger, Outcome
 from flow_core.providers.local.mounting import Mounting
 from flow_core.providers.local.records import try_lock
+from flow_core.providers.local.retrying import Retrying
 from flow_core.providers.local.settle import settle
-from flow_core.providers.local.starting import start
+from flow_core.providers.local.starting import Starter
 from flow_core.providers.local.stopping import StopOrder
 from flow_core.providers.local.turn import Turn
 
@@ -57,25 +58,29 @@ class Supervisor:
         self._ledger.state.message = mounting.notice
         self._ledger.write()
         _answer("ok")
+        starter = Starter(self._ledger, mounting)
         turn = Turn(self._ledger, self._stop)
         locks = turn.wait()
         if locks is None:
             self._ledger.finish(self._stop.outcome())
         else:
-            self._ledger.finish(self._work(mounting, turn, locks))
+            self._ledger.finish(self._work(starter, turn, locks))
             locks.release()
         queue.ring(self._ledger.task.root)
 
-    def _work(self, mounting: Mounting, turn: Turn, locks: GpuLocks) -> Outcome:
+    def _work(self, starter: Starter, turn: Turn, locks: GpuLocks) -> Outcome:
+        self._stop.limit(self._ledger.spec.get("max_run_time_hours"))
+        return Retrying(self._ledger, self._stop).run(lambda: self._attempt(starter, turn, locks))
+
+    def _attempt(self, starter: Starter, turn: Turn, locks: GpuLocks) -> Outcome:
         keeper = Keeper(self._ledger, self._stop)
         try:
-            child = start(self._ledger, mounting, locks)
+            starter.start(keeper, locks)
         except LaunchError as error:
-            return Outcome("failed", error.exit_code, str(error))
+            return keeper.give_up(error)
         finally:
             turn.leave()
-        self._stop.limit(self._ledger.spec.get("max_run_time_hours"))
-        return keeper.keep(child)
+        return keeper.keep()
 
 
 def _answer(said: str) -> None:

@@ -114,6 +114,7 @@ class TaskShelf:
         spec = read_json(folder.spec) or {}
         for name in _NUMBERS:
             float(spec[name])
+        int(spec.get("ranks", 1))
         if not all(isinstance(spec[name], str) for name in _TEXTS) or not isinstance(spec["gpus"], dict):
             raise MalformedRecord("spec.json does not hold a task")
         Identity.parse(spec.get("submitter"))
@@ -156,6 +157,7 @@ class TaskShelf:
             created_at=_moment(spec["created_at"]),
             started_at=_moment(state.started_at),
             completed_at=_moment(state.completed_at),
+            num_instances=int(spec.get("ranks", 1)),
             instance_type=str(gpus.get("wanted", "cpu")),
             gpu_type=gpus.get("type"),
             gpu_count=int(gpus.get("count", 0)),
@@ -193,6 +195,7 @@ def _metadata(folder: TaskFolder, spec: dict[str, Any], state: State) -> dict[st
         "folder": str(folder.path),
         "working_dir": spec["working_dir"],
         "pid": None if state.child is None else state.child.pid,
+        **({"pids": tuple(child.pid for child in state.children)} if len(state.children) > 1 else {}),
         "gpus": tuple(state.gpus),
     }
 

@@ -24,10 +24,10 @@ class Turn:
         """The locks on its GPUs, none for a task that wants no GPU. None when it was stopped while it waited."""
         ticket = self._ticket = queue.ticket_of(self._ledger.task, int(self._ledger.spec["seq"]))
         if ticket is None:
-            return None if self._is_over else leases.GpuLocks()
+            return None if self._stop.is_over else leases.GpuLocks()
         bell = queue.open_bell(ticket)
         try:
-            while not self._is_over:
+            while not self._stop.is_over:
                 answer = queue.try_start(ticket)
                 if isinstance(answer, leases.GpuLocks):
                     self._note(ticket)
@@ -41,14 +41,11 @@ class Turn:
         return None
 
     def leave(self) -> None:
-        """Lets the next one have its turn: call it once the task has started, or never will."""
-        if self._ticket is not None:
-            self._ticket.drop()
+        """Lets the next one have its turn: call it once the task has started, or never will. Twice is safe."""
+        ticket, self._ticket = self._ticket, None
+        if ticket is not None:
+            ticket.drop()
             queue.ring(self._ledger.task.root)
-
-    @property
-    def _is_over(self) -> bool:
-        return self._stop.is_given or self._stop.is_cancelled
 
     def _note(self, ticket: queue.Ticket) -> None:
         self._ledger.state.gpus = leases.leased_by(self._ledger.task, ticket.candidates)
@@ -60,5 +57,5 @@ class Turn:
         settle_beside({holder for holder in holders if holder is not None})
 
     def _sleep(self, bell: int | None) -> None:
-        for fd in self._stop.wait([] if bell is None else [bell], _LOOK_AGAIN_S):
+        for fd in self._stop.wait(set() if bell is None else {bell}, _LOOK_AGAIN_S):
             drain(fd)

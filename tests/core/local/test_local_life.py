@@ -16,7 +16,7 @@ import pytest
 
 import flow_core
 from flow_core.config import Context
-from flow_core.errors import ConfigError, NotFound, Unsupported
+from flow_core.errors import ConfigError, NotFound
 from flow_core.logs.spool import read_stamps
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskStatus
@@ -93,8 +93,6 @@ async def test_a_missing_working_dir_is_refused_by_field_and_leaves_nothing(mach
     with pytest.raises(ConfigError) as caught:
         await machine.submit("true", working_dir="/no/such/folder")
     assert caught.value.field == "working_dir"
-    with pytest.raises(Unsupported):
-        await machine.submit("true", num_instances=2)
     assert await machine.provider.list_tasks() == ()
 
 

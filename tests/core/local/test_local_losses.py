@@ -36,8 +36,8 @@ async def _cut_the_power(machine: Any, *tasks: Any) -> None:
     for task in tasks:
         # The supervisor's number and start now belong to somebody else: only the boot tells them apart.
         _edit(task, "state", supervisor={**Identity.mine()._asdict(), "boot": "another"})
-        if child := machine.record(task, "state")["child"]:
-            _edit(task, "state", child={**child, "boot": "another"})
+        children = machine.record(task, "state")["children"]
+        _edit(task, "state", children=[{**child, "boot": "another"} for child in children])
 
 
 async def test_a_restart_of_the_machine_loses_what_ran_and_what_waited_and_frees_the_gpus(machine):
