@@ -3,7 +3,8 @@
 ROOT/                       the machine's own folder under the state directory
   gpus/                     who holds which GPU, one lock and one lease a GPU
   queue/                    the counter of submissions, the tickets of those who wait for GPUs
-  contexts/NAME/tasks/ID/   spec.json state.json mounts.json attempt-0/rank-0.{log,idx}
+  ports/                    who has promised to serve which port
+  contexts/NAME/tasks/ID/   spec.json state.json mounts.json attempt-A/rank-R.{log,idx}
   contexts/NAME/volumes/ID/ record.json data/
 """
 

@@ -150,7 +150,8 @@ def _open_shell(standing: Standing, columns: int, rows: int, command: str | None
     finally:
         os.close(slave)
     os.set_blocking(master, False)
-    return LocalShell(f"{way.shell} in {standing.record.name}", master, process)
+    where = f"node {node} of {standing.record.name}" if standing.record.num_instances > 1 else standing.record.name
+    return LocalShell(f"{way.shell} in {where}", master, process)
 
 
 def _set_size(terminal: int, columns: int, rows: int) -> None:

@@ -19,6 +19,7 @@ from flow_core.providers.local.layout import TaskFolder
 from flow_core.providers.local.leftovers import sweep, unfinished
 from flow_core.providers.local.limits import refuse_what_is_not_here
 from flow_core.providers.local.machine import new_id
+from flow_core.providers.local.ports import promise, withdraw
 from flow_core.providers.local.processes import Identity
 from flow_core.providers.local.records import sync_folder, write_json
 from flow_core.providers.local.spawn import start_supervisor
@@ -81,6 +82,9 @@ class Submission:
             "env": dict(config.env),
             "working_dir": _working_dir(config.working_dir),
             "ranks": config.num_instances,
+            "distributed_mode": config.distributed_mode,
+            "retries": _retries(config),
+            "ports": list(config.ports),
             "max_run_time_hours": config.max_run_time_hours,
             "gpus": self._gpus(),
             "mark": secrets.token_hex(16),
@@ -123,6 +127,7 @@ class Submission:
             write_json(folder / "mounts.json", {"mounts": mounts})
         root = self._shelf.layout.root
         with queue.queue_lock(root):
+            promise(task, spec["ports"])
             place = queue.next_place(root)
             spec |= {"seq": place.seq, "created_at": place.created_at}
             if count := spec["gpus"]["count"] * spec["ranks"]:
@@ -175,6 +180,7 @@ class Submission:
 
     def _undo(self, task: TaskFolder, spec: dict[str, Any]) -> None:
         self._leave_the_line(task, spec)
+        withdraw(task, spec["ports"])
         shutil.rmtree(task.path, ignore_errors=True)
         shutil.rmtree(unfinished(task.path), ignore_errors=True)
         for volume_id in self._made_volumes:
@@ -194,6 +200,20 @@ def argv_of(config: TaskConfig) -> list[str]:
         return list(config.command)
     shell = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
     return [shell, "-c", config.command]
+
+
+def _retries(config: TaskConfig) -> dict[str, Any] | None:
+    """When the supervisor tries again: the delay grows by the factor, up to its limit."""
+    wanted = config.retries
+    if wanted is None or not wanted.max_retries:
+        return None
+    factor = 2.0 if wanted.mode == "exponential" else 1.0
+    return {
+        "max": wanted.max_retries,
+        "delay_s": wanted.delay_s,
+        "factor": factor,
+        "max_delay_s": wanted.max_delay_s,
+    }
 
 
 def _working_dir(wanted: str | None) -> str:

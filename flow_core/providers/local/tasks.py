@@ -114,7 +114,7 @@ class TaskShelf:
         spec = read_json(folder.spec) or {}
         for name in _NUMBERS:
             float(spec[name])
-        int(spec.get("ranks", 1))
+        int(spec.get("ranks", 1)), *map(int, spec.get("ports", ()))
         if not all(isinstance(spec[name], str) for name in _TEXTS) or not isinstance(spec["gpus"], dict):
             raise MalformedRecord("spec.json does not hold a task")
         Identity.parse(spec.get("submitter"))
@@ -167,6 +167,7 @@ class TaskShelf:
             owner=str(spec.get("owner", "")),
             attempt=state.attempt,
             volumes=tuple(mounts),
+            endpoints=_endpoints(spec) if state.status == "running" else {},
             config=spec.get("config", {}),
             provider_metadata=_metadata(folder, spec, state),
         )
@@ -198,6 +199,11 @@ def _metadata(folder: TaskFolder, spec: dict[str, Any], state: State) -> dict[st
         **({"pids": tuple(child.pid for child in state.children)} if len(state.children) > 1 else {}),
         "gpus": tuple(state.gpus),
     }
+
+
+def _endpoints(spec: dict[str, Any]) -> dict[str, str]:
+    """Where the task is reached, by port."""
+    return {str(port): f"http://127.0.0.1:{port}" for port in spec.get("ports", ())}
 
 
 def _moment(seconds: float | None) -> datetime | None:

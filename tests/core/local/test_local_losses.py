@@ -62,6 +62,64 @@ async def test_after_a_restart_the_gpus_are_free_though_nobody_looked_at_the_los
     assert machine.record(before, "state")["message"] == "lost: the machine was restarted"
 
 
+_STUBBORN = "trap '' TERM; echo up; while :; do sleep 0.05; done"
+
+
+async def _in_line(machine: Any) -> Any:
+    await machine.running(await machine.submit("exec sleep 300", instance_type="a100:2"))
+    task = await machine.submit("sleep 300", instance_type="a100", num_instances=2)
+    return await machine.until_task(task, lambda now: now.message.startswith("waiting"))
+
+
+async def _starting(machine: Any) -> Any:
+    task = await machine.submit(_STUBBORN, num_instances=100)
+    folder = Path(task.provider_metadata["folder"]) / "attempt-0"
+    await machine.until(lambda: (folder / "rank-0.log").exists(), "the first ranks start")
+    return task
+
+
+async def _running(machine: Any) -> Any:
+    return await machine.running(await machine.submit(_STUBBORN, instance_type="a100", num_instances=2))
+
+
+async def _stopping(machine: Any) -> Any:
+    task = await _running(machine)
+    await machine.until(lambda: _outputs(task) == [b"up\n", b"up\n"], "both ranks are deaf to SIGTERM")
+    os.kill(task.provider_metadata["pids"][0], signal.SIGKILL)
+    await machine.until(lambda: not machine.is_alive(task.provider_metadata["pids"][0]), "a rank has failed")
+    return task
+
+
+async def _between_attempts(machine: Any) -> Any:
+    retries = {"max_retries": 3, "delay_s": 60.0}
+    task = await machine.submit("exit 3", instance_type="a100", num_instances=2, retries=retries)
+    return await machine.until_task(task, lambda now: "starts in" in now.message)
+
+
+async def _in_a_later_attempt(machine: Any) -> Any:
+    retries = {"max_retries": 3, "delay_s": 0.0}
+    command = f"[ -e failed$NODE_RANK ] || {{ touch failed$NODE_RANK; exit 1; }}; {_STUBBORN}"
+    task = await machine.submit(command, instance_type="a100:2", retries=retries)
+    return await machine.until_task(task, lambda now: now.is_running and now.attempt == 1)
+
+
+def _outputs(task: Any) -> list[bytes]:
+    folder = Path(task.provider_metadata["folder"])
+    return [log.read_bytes() for log in sorted(folder.glob("attempt-*/rank-*.log"))]
+
+
+@pytest.mark.parametrize("phase", [_in_line, _starting, _running, _stopping, _between_attempts, _in_a_later_attempt])
+async def test_a_supervisor_killed_in_any_phase_leaves_no_process_and_no_held_gpu(machine, phase):
+    task = await phase(machine)
+    os.kill(machine.supervisor(task), signal.SIGKILL)
+    end = await machine.ended(task)
+    assert (end.status, end.message) == (TaskStatus.FAILED, "lost: its supervisor was killed")
+    await machine.until(lambda: not machine.members(task), "nothing of it lives")
+    for other in await machine.provider.list_tasks():
+        await machine.provider.cancel_task(other.task_id)
+    assert (await machine.ended(await machine.submit("true", instance_type="a100:2"))).status is TaskStatus.COMPLETED
+
+
 @pytest.mark.parametrize("script", [_STOPPED, _STOPPED_ORPHAN])
 async def test_a_supervisor_that_never_answers_is_ended_and_holds_nobody_up(machine, tmp_path, monkeypatch, script):
     stuck = tmp_path / "stuck"

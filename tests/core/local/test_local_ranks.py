@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from flow_core.errors import CapacityError, NotFound
+from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound
 from flow_core.logs.address import LogAddress
 from flow_core.models.task import TaskStatus
 from flow_core.providers.local.ranks import VARIABLES, environment, share
@@ -200,3 +200,21 @@ async def test_both_streams_of_every_rank_can_be_followed_while_they_run(machine
         assert files.log.read_bytes() == b"%d\n" % rank
     await machine.provider.cancel_task(task.task_id, force=True)
     await asyncio.wait_for(machine.ended(task), 10)
+
+
+async def test_a_shell_enters_the_rank_asked_for(machine):
+    task = await machine.running(await machine.submit("[ $NODE_RANK = 0 ] || sleep 300", num_instances=2))
+    shell = await machine.provider.shells.open(task.task_id, columns=80, rows=24, node=1, command="echo at $NODE_RANK")
+    try:
+        assert "node 1" in shell.title
+        assert b"at 1" in b"".join([piece async for piece in shell.read()])
+    finally:
+        await shell.close()
+    for node in (2, -1):
+        with pytest.raises(ConfigError) as caught:
+            await machine.provider.shells.open(task.task_id, columns=80, rows=24, node=node)
+        assert caught.value.field == "node"
+    first = machine.record(task, "state")["children"][0]["pid"]
+    await machine.until(lambda: not machine.is_alive(first), "rank 0 has ended")
+    with pytest.raises(Conflict, match="node 0"):
+        await machine.provider.shells.open(task.task_id, columns=80, rows=24)

@@ -1,0 +1,79 @@
+"""The ports that tasks serve: each is promised to one unfinished task of this machine, in whatever context."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from flow_core.errors import Conflict, NotFound
+from flow_core.models.task import TaskRecord
+from flow_core.providers.local.layout import Layout, TaskFolder, make_folder
+from flow_core.providers.local.listeners import listener_of
+from flow_core.providers.local.processes import Identity
+from flow_core.providers.local.records import MalformedRecord, read_json, write_json
+from flow_core.providers.local.tasks import TaskShelf
+
+
+def promise(task: TaskFolder, ports: Sequence[int]) -> None:
+    """Keeps the ports for this task until it is over. Call it under the queue's lock.
+
+    Raises Conflict that names who has one of them; then none is promised.
+    """
+    for port in ports:
+        if holder := _holder(task.root, port):
+            raise Conflict(f"ports: {port} is promised to {holder}; cancel it, or choose another port")
+        if listener := listener_of(port):
+            raise Conflict(f"ports: {port} is listened on by {listener}; end it, or choose another port")
+    for port in ports:
+        make_folder(_promise(task.root, port).parent)
+        data = {"task": str(task.path.relative_to(task.root)), "submitter": Identity.mine()._asdict()}
+        write_json(_promise(task.root, port), data)
+
+
+def withdraw(task: TaskFolder, ports: Iterable[int]) -> None:
+    """Frees those of the ports that are promised to this task. Twice is safe."""
+    for port in ports:
+        if _read(task.root, port).get("task") == str(task.path.relative_to(task.root)):
+            _promise(task.root, port).unlink(missing_ok=True)
+
+
+def _holder(root: Path, port: int) -> str:
+    """The unfinished task that the port is promised to, in words; "" when there is none."""
+    data = _read(root, port)
+    named = data.get("task")
+    if not isinstance(named, str) or ".." in named:
+        return ""
+    task = TaskFolder(root / named)
+    record = _record(task)
+    if record is not None:
+        return "" if record.is_terminal else f"task {task.task_id} of context {record.context!r} ({record.status})"
+    return f"task {task.task_id}, which is just being submitted" if _is_alive(data.get("submitter")) else ""
+
+
+def _record(task: TaskFolder) -> TaskRecord | None:
+    """The task as it is now, settled if its supervisor is gone; None when there is no such task (yet)."""
+    context = Layout(task.root, task.path.parents[1].name)
+    try:
+        return TaskShelf(context, "").get(task.task_id).record
+    except NotFound:
+        return None
+
+
+def _is_alive(submitter: Any) -> bool:
+    try:
+        identity = Identity.parse(submitter)
+    except (KeyError, TypeError, ValueError):
+        return False
+    return identity is not None and identity.is_alive
+
+
+def _read(root: Path, port: int) -> dict[str, Any]:
+    try:
+        return read_json(_promise(root, port)) or {}
+    except MalformedRecord:
+        return {}
+
+
+def _promise(root: Path, port: int) -> Path:
+    return root / "ports" / f"{port}.json"
