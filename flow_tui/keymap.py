@@ -113,6 +113,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("logs.toggle_wrap", "w", "wrap", "Wrap long lines, or cut them", True),
     Action("logs.toggle_time", "t", "time", "Show when each line was written", True),
     Action("logs.cycle_stream", "e", "stream", "Both streams, stdout only, stderr only", True),
+    Action("logs.previous_log", "left_parenthesis", "previous log", "The log of the previous rank or attempt"),
+    Action("logs.next_log", "right_parenthesis", "next log", "The log of the next rank or attempt"),
 )
 
 BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
@@ -124,6 +126,8 @@ _SHOWN = {
     "minus": "-",
     "at": "@",
     "colon": ":",
+    "left_parenthesis": "(",
+    "right_parenthesis": ")",
     "escape": "esc",
     "pagedown": "pgdn",
     "pageup": "pgup",

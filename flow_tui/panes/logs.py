@@ -46,6 +46,7 @@ class LogsPane(Vertical, inherit_bindings=False):
         super().__init__(name=name, id=id, classes=classes)
         self._record: TaskRecord | None = None
         self._files: SpoolFiles | None = None
+        self._place = ""
         self._lines: int | None = None
 
     def compose(self) -> ComposeResult:
@@ -58,14 +59,19 @@ class LogsPane(Vertical, inherit_bindings=False):
         self._tell()
 
     def show(
-        self, task: TaskRecord | None, files: SpoolFiles | None, is_complete: IsComplete | None = None
+        self,
+        task: TaskRecord | None,
+        files: SpoolFiles | None,
+        is_complete: IsComplete | None = None,
+        place: str = "",
     ) -> AwaitComplete:
         """Shows this task's log at its end, at once. The same log again changes its title only: one stays where one is.
 
+        `place` says which of the task's logs it is, where there are several.
         May be awaited, which returns once no child of a search in the last log is left.
         """
         same = task is not None and self._record is not None and task.key == self._record.key and files == self._files
-        self._record, self._files = task, files
+        self._record, self._files, self._place = task, files, place
         ended = AwaitComplete()
         if not same:
             self._lines = None
@@ -192,7 +198,8 @@ class LogsPane(Vertical, inherit_bindings=False):
             self.border_title, self.border_subtitle = "Log", ""
             return
         shown = [view.stream_name] if view.stream is not None else []
-        words = [visible(self._record.name), "follow" if view.following else "paused", *shown]
+        place = [self._place] if self._place else []
+        words = [visible(self._record.name), *place, "follow" if view.following else "paused", *shown]
         self.border_title = Content("  ".join(["Log", *words]))
         lines = self._lines
         self.border_subtitle = "" if lines is None else f"{lines:,} {'line' if lines == 1 else 'lines'}"

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import events, on, work
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
@@ -17,7 +17,6 @@ from textual.widget import Widget
 
 from flow_core.errors import FlowError
 from flow_core.fleet import Fleet
-from flow_core.logs.address import LogAddress
 from flow_core.models.task import TaskRecord
 from flow_tui.keymap import BY_ID, bindings_of
 from flow_tui.panes.table_pane import TablePane
@@ -25,18 +24,17 @@ from flow_tui.panes.tasks import TasksPane
 from flow_tui.screens import chrome, reasons
 from flow_tui.screens.late_panes import LatePanes
 from flow_tui.screens.layout import PANES, SIZES, panes_in_view, size_class
+from flow_tui.screens.task_log import TaskLog
 from flow_tui.widgets.chrome import Bar
 from flow_tui.widgets.table import ResourceTable
 
 if TYPE_CHECKING:
-    from flow_core.logs.spool import SpoolFiles
     from flow_tui.panes.logs import LogsPane
     from flow_tui.screens.detail import TaskDetail
     from flow_tui.widgets.terminal import TerminalView
 
 _TICK_S = 1.0
 _REST_S = 0.3
-_NO_LOG_YET = ("", "", -1)
 
 
 class DashboardScreen(LatePanes, Screen[None]):
@@ -50,7 +48,7 @@ class DashboardScreen(LatePanes, Screen[None]):
         self.fleet = fleet
         self.tasks = TasksPane(id="tasks")
         self._logs: LogsPane | None = None
-        self.log_files: SpoolFiles | None = None
+        self.task_log = TaskLog(self)
         self.draft: Mapping[str, str] | None = None
         self._places: dict[str, Widget] = {}
         self._front = "tasks"
@@ -58,7 +56,6 @@ class DashboardScreen(LatePanes, Screen[None]):
         self._side = "instances"
         self._zoomed = False
         self._arranged: tuple[str, tuple[str, ...]] | None = None
-        self._shown_log: tuple[str, str, int] | None = _NO_LOG_YET
         self._detail: TaskDetail | None = None
         self._awaited: tuple[str, str] | None = None
         self._deeds: dict[str, Any] = {}
@@ -96,6 +93,11 @@ class DashboardScreen(LatePanes, Screen[None]):
     async def all_panes(self) -> None:
         """Returns once every pane is there, a moment after the first frame."""
         await self._logs_are_there.wait()
+
+    async def logs_pane(self) -> LogsPane | None:
+        """The pane once it is there; None when the dashboard is being left."""
+        await self.all_panes()
+        return self._logs if self._logs is not None and self._logs.is_attached else None
 
     @property
     def front(self) -> str:
@@ -309,14 +311,14 @@ class DashboardScreen(LatePanes, Screen[None]):
 
     def _follow_selection(self) -> None:
         """The log and the open detail follow what is known of their task."""
-        self._show_log_of(self.tasks.selected)
+        self.task_log.show(self.tasks.selected)
         if self._detail is not None and (task := self.fleet.task(self._detail.task_key)):
             self._detail.update(task)
 
     @on(ResourceTable.Highlighted)
     def _highlighted(self, event: ResourceTable.Highlighted) -> None:
         if event.table is self.tasks.table:
-            self._show_log_of(event.row)
+            self.task_log.show(event.row)
         self._show_chrome()
 
     @on(ResourceTable.Activated)
@@ -325,31 +327,6 @@ class DashboardScreen(LatePanes, Screen[None]):
             self.action_act("tasks.detail")
         else:
             self.action_act("volumes.users" if event.table is self.volumes.table else "instances.submit_here")
-
-    def _show_log_of(self, task: TaskRecord | None) -> None:
-        wanted = None if task is None else (*task.key, task.attempt)
-        if wanted != self._shown_log:
-            self._shown_log = wanted
-            self.call_after_refresh(self._open_log, task)
-
-    @work(group="log", exclusive=True)
-    async def _open_log(self, task: TaskRecord | None) -> None:
-        await self.all_panes()
-        logs = self._logs
-        if logs is None or not logs.is_attached:
-            return
-        if task is None:
-            self.log_files = None
-            logs.show(None, None, None)
-            return
-        flow = self.fleet.flow(task.context)
-        address = LogAddress(task.context, task.task_id, task.attempt)
-        try:
-            self.log_files = await flow.open_log(address)
-        except FlowError as error:
-            self.log_files = None
-            self.say(str(error), severity="error")
-        logs.show(task, self.log_files, lambda: flow.is_log_complete(address))
 
     def on_terminal_view_released(self) -> None:
         self.bring_to_front(self._last_front if self._last_front != "shell" else "tasks")

@@ -29,6 +29,7 @@ def deeds_for(place: str, dashboard: DashboardScreen) -> Any:
         "tasks": TaskDeeds,
         "instances": InstanceDeeds,
         "volumes": VolumeDeeds,
+        "logs": LogDeeds,
         "shell": ShellDeeds,
     }
     return kinds[place](dashboard) if place in kinds else None
@@ -141,6 +142,19 @@ class InstanceDeeds:
         instance = self._dashboard.instances.selected
         if instance is not None:
             self._dashboard.open_submit_form({"context": instance.context, "gpu": instance.instance_type})
+
+
+class LogDeeds:
+    """What is done with the logs of the selected task."""
+
+    def __init__(self, dashboard: DashboardScreen) -> None:
+        self._dashboard = dashboard
+
+    async def action_next_log(self) -> None:
+        await self._dashboard.task_log.step(1)
+
+    async def action_previous_log(self) -> None:
+        await self._dashboard.task_log.step(-1)
 
 
 class ShellDeeds:

@@ -20,6 +20,8 @@ def why_not(dashboard: DashboardScreen, place: str, verb: str) -> str | None:
         return _about_task(dashboard.tasks.selected, verb)
     if place == "volumes" and verb in _NEED_A_VOLUME:
         return _about_volume(dashboard, dashboard.volumes.selected, verb)
+    if place == "logs" and verb in ("next_log", "previous_log"):
+        return _about_logs(dashboard.tasks.selected)
     if place == "instances" and verb == "submit_here" and dashboard.instances.selected is None:
         return "no instance type is selected"
     return None
@@ -37,6 +39,14 @@ def _about_task(task: TaskRecord | None, verb: str) -> str | None:
         return f"{task.name} has ended already: {task.status.value}"
     if verb == "shell" and task.status is not TaskStatus.RUNNING:
         return f"a shell needs a running task; {task.name} is {task.status.value}"
+    return None
+
+
+def _about_logs(task: TaskRecord | None) -> str | None:
+    if task is None:
+        return "no task is selected"
+    if task.num_instances == 1 and not task.attempt:
+        return f"{task.name} has one log only"
     return None
 
 

@@ -68,7 +68,7 @@ class TaskDeeds:
         if task is None:
             return
         choices = [Choice("id", task.task_id), Choice("name", task.name), Choice("command", task.command)]
-        if files := self._dashboard.log_files:
+        if files := self._dashboard.task_log.files:
             choices.append(Choice("log file", str(files.log)))
         if value := await self._dashboard.app.push_screen_wait(Pick("Copy", choices)):
             self._dashboard.copy(value)

@@ -36,6 +36,7 @@ def facts_of(task: TaskRecord, now: datetime | None = None) -> tuple[Row, ...]:
         "State": _state(task),
         "Times": _times(task, moment),
         "Task": _what(task),
+        "Endpoints": ((f"port {port}", address) for port, address in task.endpoints.items()),
         "Volumes": ((volume.name or volume.volume_id, volume.mount_path) for volume in task.volumes),
         "Environment": _environment(task.config.get("env")),
         "Cost": _cost(task),
@@ -52,7 +53,7 @@ def _state(task: TaskRecord) -> Iterator[tuple[str, str]]:
         yield "exit code", _exit(task.exit_code)
     yield "message", task.message
     if task.attempt:
-        yield "attempt", str(task.attempt)
+        yield "attempt", str(task.attempt + 1)
 
 
 def _exit(code: int) -> str:

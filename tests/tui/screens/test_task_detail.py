@@ -112,6 +112,16 @@ def test_everything_asked_for_is_there_and_secrets_of_the_provider_are_not() -> 
     assert "data_mounts" not in known
 
 
+def test_ports_are_shown_as_the_addresses_at_which_they_are_reached() -> None:
+    known = facts(replace(RUNNING, endpoints={"8080": "http://127.0.0.1:8080"}))
+    assert known["port 8080"] == "http://127.0.0.1:8080"
+
+
+def test_attempts_are_counted_as_people_count() -> None:
+    assert "attempt" not in facts(RUNNING)
+    assert facts(replace(RUNNING, attempt=1))["attempt"] == "2"
+
+
 def test_nothing_is_billed_only_where_no_price_is_known() -> None:
     assert facts(RUNNING)["price"] == "nothing is billed here"
     paid = facts(replace(RUNNING, price_usd_per_hour=Decimal("9.84"), cost_usd=Decimal("41.2")))
