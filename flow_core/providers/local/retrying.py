@@ -19,7 +19,7 @@ class Retrying:
         self._tries = 1 + int(wanted["max"])
         self._delay_s = float(wanted.get("delay_s", 0.0))
         self._factor = float(wanted.get("factor", 1.0))
-        self._max_delay_s = float(wanted.get("max_delay_s") or "inf")
+        self._max_delay_s = float(wanted.get("max_delay_s", "inf"))
 
     def run(self, attempt: Callable[[], Outcome]) -> Outcome:
         """Makes attempts until one ends well, none is left or the task has to stop; returns the end of it all."""
