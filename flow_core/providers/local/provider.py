@@ -81,8 +81,9 @@ class LocalProvider:
             return f"start no further attempt of {task.task_id}"
         if pid is None:
             return f"take {task.task_id} out of the queue"
-        pids = " ".join(map(str, task.provider_metadata.get("pids", (pid,))))
-        return f"SIGTERM to pid {pids} and every process below it, SIGKILL after {grace_s():g} s"
+        others = len(task.provider_metadata.get("pids", (pid,))) - 1
+        which = f"pid {pid} and the main processes of {others} other instances" if others else f"pid {pid}"
+        return f"SIGTERM to {which} and every process below it, SIGKILL after {grace_s():g} s"
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -9,8 +9,10 @@ import sys
 
 import pytest
 
+from flow_core import AsyncFlow, TaskConfig
 from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound
 from flow_core.logs.address import LogAddress
+from flow_core.models.retries import Retries
 from flow_core.models.task import TaskStatus
 from flow_core.providers.local.ranks import VARIABLES, environment, share
 
@@ -136,7 +138,7 @@ async def test_a_task_of_several_ranks_is_completed_when_the_last_one_is(machine
 
 async def test_cancel_ends_every_rank(machine):
     task = await machine.running(await machine.submit("trap '' TERM; sleep 300 & wait; sleep 300", num_instances=3))
-    assert "pid" in machine.provider.describe_cancel(task)
+    assert "the main processes of 2 other instances" in machine.provider.describe_cancel(task)
     await machine.provider.cancel_task(task.task_id)
     assert (await machine.ended(task)).status is TaskStatus.CANCELLED
     await machine.until(lambda: not machine.members(task), "all processes gone")
@@ -165,6 +167,24 @@ async def test_a_command_that_no_rank_can_run_names_the_rank(machine):
     end = await machine.ended(await machine.submit(["no-such-command-here"], num_instances=2))
     assert (end.status, end.exit_code) == (TaskStatus.FAILED, 127)
     assert end.message.startswith("rank 0: can't run")
+
+
+async def test_a_client_reads_the_log_of_the_rank_and_attempt_asked_for(machine):
+    async with AsyncFlow("local") as flow:
+        config = TaskConfig(command='echo "$NODE_RANK"; [ -e again ] || { touch again; exit 1; }', num_instances=2)
+        task = await (await flow.run(config.model_copy(update={"retries": Retries(max_retries=3, delay_s=0)}))).wait(20)
+        assert task.status is TaskStatus.COMPLETED
+        assert [await flow.logs(task.task_id, rank=rank) for rank in range(2)] == ["0\n", "1\n"]
+        assert await flow.logs(task.task_id, attempt=0, rank=1) in ("1\n", "")
+        for fields in ({"rank": 2}, {"attempt": 7}):
+            with pytest.raises(NotFound):
+                await flow.logs(task.task_id, **fields)
+
+
+async def test_a_command_runs_in_the_rank_asked_for(machine):
+    task = await machine.running(await machine.submit("sleep 300", num_instances=2))
+    done = await machine.provider.remote.run(task.task_id, "echo at $NODE_RANK", node=1)
+    assert (done.exit_code, done.stdout) == (0, b"at 1\n")
 
 
 async def test_a_rank_that_there_is_not_has_no_log(machine):
