@@ -51,12 +51,12 @@ class Keeper:
         """Returns when each main process has ended, one of them failed or all had to stop, and nothing else lives."""
         while self._running and self._failed is None and not self._stop.is_given:
             self._pump(self._stop.left_s)
-        failed, others = self._failed, bool(self._running)
+        failed, others = self._failed, list(self._running.values())
         self._end_all()
         if failed is not None:
-            return self._failure(failed, others)
+            return self._failure(failed, bool(others))
         if others:
-            return self._stop.outcome(*self._end_of(0))
+            return self._stop.outcome(*self._end_of(others[0]))
         return Outcome("completed", 0)
 
     def give_up(self, error: LaunchError) -> Outcome:

@@ -144,6 +144,15 @@ async def test_cancel_ends_every_rank(machine):
     await machine.until(lambda: not machine.members(task), "all processes gone")
 
 
+async def test_a_cancelled_task_tells_the_exit_code_of_a_rank_that_had_not_ended(machine):
+    task = await machine.running(await machine.submit('[ "$NODE_RANK" = 0 ] || exec sleep 300', num_instances=2))
+    first = task.provider_metadata["pid"]
+    await machine.until(lambda: not machine.is_alive(first), "rank 0 has ended")
+    await machine.provider.cancel_task(task.task_id)
+    end = await machine.ended(task)
+    assert (end.status, end.exit_code, end.message) == (TaskStatus.CANCELLED, 143, "killed by SIGTERM")
+
+
 async def test_the_run_time_limit_ends_every_rank(machine):
     end = await machine.ended(await machine.submit("sleep 300", num_instances=2, max_run_time_hours=0.0001))
     assert end.status is TaskStatus.FAILED

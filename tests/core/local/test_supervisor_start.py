@@ -14,7 +14,7 @@ sys.path.insert(0, sys.argv[1])
 import flow_core.providers.local.supervisor
 print(*{name.partition('.')[0] for name in sys.modules})
 """
-_SLOW = {"asyncio", "dataclasses", "inspect"}
+_SLOW = {"asyncio", "dataclasses", "inspect", "socket"}
 # Where there is no /proc, processes are looked up with ps.
 _SLOW |= {"shutil", "subprocess", "tempfile", "threading"} if sys.platform == "linux" else set()
 
