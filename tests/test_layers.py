@@ -57,7 +57,7 @@ TUI = {
 }
 TERMINAL_LIBRARIES = {"textual", "rich"}
 WITHOUT_TEXTUAL = ("flow_tui.terminal", "flow_tui.format", "flow_tui.filter", "flow_tui.arguments")
-HEAVY = {"pydantic", "asyncio", "httpx", "asyncssh", "textual", "yaml", "bittty", "pynvml"}
+HEAVY = {"pydantic", "asyncio", "httpx", "asyncssh", "textual", "yaml", "bittty", "pynvml", "boto3"}
 
 
 def module_name(file: Path) -> str:

@@ -5,6 +5,7 @@ ROOT/                       the machine's own folder under the state directory
   queue/                    the counter of submissions, the tickets of those who wait for GPUs
   ports/                    who has promised to serve which port
   contexts/NAME/tasks/ID/   spec.json state.json mounts.json attempt-A/rank-R.{log,idx}
+                            data/N (copies of what was fetched for it, while it lasts)
   contexts/NAME/volumes/ID/ record.json data/
 """
 
@@ -19,6 +20,8 @@ from flow_core.logs.spool import SpoolFiles
 # Compiled on first use, and kept by `re`: a supervisor needs neither.
 _TASK_ID = r"task_[a-z2-7]{10}"
 _VOLUME_ID = r"vol_[a-z2-7]{10}"
+DOOMED = ".deleted-"
+"""How the name begins of what any sweep may remove."""
 
 
 class TaskFolder(NamedTuple):
@@ -64,6 +67,21 @@ class TaskFolder(NamedTuple):
     def links(self) -> Path:
         """Symbolic links to the task's volumes, by name."""
         return self.path / "volumes"
+
+    @property
+    def copies(self) -> Path:
+        """What was fetched for the task, one entry a mount; gone when the task is over."""
+        return self.path / "data"
+
+    @property
+    def doomed_copies(self) -> Path:
+        """Where the copies go in one step, before they are removed."""
+        return self.path.with_name(f"{DOOMED}{self.path.name}-data")
+
+    @property
+    def found(self) -> Path:
+        """Where the task finds its copies when they can't be mounted: symbolic links by their targets."""
+        return self.path / "mounts"
 
     def spool(self, attempt: int = 0, rank: int = 0) -> SpoolFiles:
         return SpoolFiles.at(self.path / f"attempt-{attempt}" / f"rank-{rank}")

@@ -8,9 +8,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from flow_core.providers.local.layout import Layout
+from flow_core.providers.local.layout import DOOMED, Layout
 
-_UNFINISHED, _DOOMED = ".new-", ".deleted-"
+_UNFINISHED = ".new-"
 # The shell leaves at once, so that nobody waits for a large tree, and rm outlives us.
 _REMOVE = 'rm -rf -- "$@" &'
 
@@ -22,7 +22,7 @@ def unfinished(path: Path) -> Path:
 
 def doomed(path: Path) -> Path:
     """Where a folder goes in one step, under the context's lock, before it is removed without it."""
-    return path.with_name(_DOOMED + path.name)
+    return path.with_name(DOOMED + path.name)
 
 
 def sweep(layout: Layout) -> None:
@@ -57,5 +57,5 @@ def remove(folder: Path) -> None:
 def _leftovers(folder: Path) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith((_UNFINISHED, _DOOMED)):
+            if entry.name.startswith((_UNFINISHED, DOOMED)):
                 yield entry.path

@@ -1,4 +1,4 @@
-"""Where a task finds its volumes: at the paths asked for, or through links in its folder. Standard library only."""
+"""Where a task finds its volumes and data: at the paths asked for, or through links. Standard library only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flow_core.providers.local.copies import copies_among
 from flow_core.providers.local.layout import make_folder
 from flow_core.providers.local.ledger import Ledger
 from flow_core.providers.local.namespace import Mount, can_mount
@@ -19,13 +20,24 @@ class Mounting:
         self._ledger = ledger
         self._wanted: list[dict[str, Any]] = []
         self.staging: Path = ledger.task.path / "root"
-        self.notice = ""
+        self._problem = ""
         self._look()
 
     @property
     def is_unsupported(self) -> bool:
         """True when something is wanted that a link can't stand in for."""
-        return bool(self.notice) and any(not one.get("volume_id") for one in self._wanted)
+        return bool(self._problem) and len(self._volumes) + len(self._copies) < len(self._wanted)
+
+    @property
+    def notice(self) -> str:
+        """What is worth knowing of the mounts: which are copies, and where they are when not at their paths."""
+        said = [f"{one['target']} is a read-only copy of {one['s3']}" for one in self._copies]
+        if self._problem:
+            task = self._ledger.task
+            found = [f"volumes are found under {task.links} and in FLOW_VOLUME_*"] if self._volumes else []
+            found += [f"copies are found under {task.found} and in FLOW_DATA_*"] if self._copies else []
+            said.append(f"{', '.join(found) or 'mounts are not to be had'}, not at their mount paths: {self._problem}")
+        return "; ".join(said)
 
     def take(self) -> None:
         """Settles the mounts: a volume attached from now on comes as a link. Twice is safe."""
@@ -41,16 +53,30 @@ class Mounting:
         return _mounts(self._wanted) if self._ledger.state.namespaced else ()
 
     def environment(self) -> dict[str, str]:
-        """What tells the task where its volumes are. Makes the links."""
+        """What tells the task where its volumes and data are. Makes the links."""
+        links = self._ledger.task.links
         env = {}
-        for volume in (one for one in self._wanted if one.get("volume_id")):
-            link = self._ledger.task.links / volume["name"]
-            make_folder(link.parent)
-            if not link.is_symlink():
-                link.symlink_to(volume["source"])
+        for volume in self._volumes:
             variable = "FLOW_VOLUME_" + volume["name"].upper().replace("-", "_")
-            env[variable] = volume["target"] if self._ledger.state.namespaced else str(link)
+            env[variable] = self._place(volume, links / volume["name"])
+        for number, copy in enumerate(self._copies):
+            # Below a path like the one asked for, since many a program goes by the end of a file's name.
+            env[f"FLOW_DATA_{number}"] = self._place(copy, self._ledger.task.found / copy["target"].lstrip("/"))
         return env
+
+    @property
+    def _volumes(self) -> list[dict[str, Any]]:
+        return [one for one in self._wanted if one.get("volume_id")]
+
+    @property
+    def _copies(self) -> list[dict[str, Any]]:
+        return copies_among(self._wanted)
+
+    def _place(self, mount: dict[str, Any], link: Path) -> str:
+        make_folder(link.parent)
+        if not link.is_symlink():
+            link.symlink_to(mount["source"])
+        return str(mount["target"]) if self._ledger.state.namespaced else str(link)
 
     def _look(self) -> None:
         task = self._ledger.task
@@ -58,12 +84,8 @@ class Mounting:
         if not self._wanted:
             return
         make_folder(self.staging)
-        problem = can_mount(_mounts(self._wanted), self.staging)
-        self._ledger.state.namespaced = not problem
-        if problem:
-            self.notice = (
-                f"volumes are found under {task.links} and in FLOW_VOLUME_*, not at their mount paths: {problem}"
-            )
+        self._problem = can_mount(_mounts(self._wanted), self.staging)
+        self._ledger.state.namespaced = not self._problem
 
 
 def _mounts(wanted: list[dict[str, Any]]) -> list[Mount]:

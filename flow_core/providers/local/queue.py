@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flow_core.providers.local import leases
 from flow_core.providers.local.layout import TaskFolder
@@ -89,6 +89,13 @@ def issue(root: Path, place: Place, task: TaskFolder, candidates: Sequence[str],
     }
     write_json(path, data)
     return Ticket(path, place.seq, task, count, tuple(candidates), submitter)
+
+
+def stand_in_line(task: TaskFolder, spec: dict[str, Any]) -> None:
+    """Takes the task's place in the line, if it wants GPUs. Call it under the queue's lock."""
+    if count := spec["gpus"]["count"] * spec["ranks"]:
+        place = Place(int(spec["seq"]), float(spec["created_at"]))
+        issue(task.root, place, task, spec["gpus"]["candidates"], count)
 
 
 def ticket_of(task: TaskFolder, seq: int) -> Ticket | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from flow_core.providers.local import queue
+from flow_core.providers.local.copies import discard
 from flow_core.providers.local.layout import TaskFolder
 from flow_core.providers.local.processes import Identity, Tree, end_tree, grace_s
 from flow_core.providers.local.records import MalformedRecord, State, read_json, try_lock
@@ -38,6 +39,7 @@ def settle(task: TaskFolder) -> None:
         if spec is None or not is_abandoned(spec, state):
             return
         end_tree(tree_of(spec, state).members, grace_s())
+        discard(task)
         _write_end(task, spec, state or State())
     except (MalformedRecord, KeyError, TypeError, ValueError):
         return

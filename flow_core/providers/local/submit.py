@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from flow_core.errors import CapacityError, ConfigError, NotFound, Unreachable, Unsupported
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.providers.local import queue
+from flow_core.providers.local.copies import copies_among, make_room
+from flow_core.providers.local.data_mounts import plan_mounts, volume_name
 from flow_core.providers.local.gpus import Gpu, choose, gpus_here
 from flow_core.providers.local.layout import TaskFolder
 from flow_core.providers.local.leftovers import sweep, unfinished
@@ -26,7 +28,7 @@ from flow_core.providers.local.spawn import start_supervisor
 from flow_core.providers.local.volumes import VolumeShelf
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import MountSpec, TaskConfig, VolumeSpec
+    from flow_core.models.spec import TaskConfig, VolumeSpec
 
 _HAS_SUFFIX = re.compile(r".*-[0-9a-f]{6}")
 
@@ -46,15 +48,15 @@ class Submission:
         if self._config.image:
             raise Unsupported("image: the local provider runs commands as they are, not in containers")
         spec = self._plan()
-        binds = [_bind(mount) for mount in self._config.data_mounts if not _volume_name(mount)]
-        self._shelf.layout.make()
         task = self._shelf.layout.task(new_id("task"))
+        mounts = plan_mounts(self._config.data_mounts, task)
+        self._shelf.layout.make()
         with self._shelf.lock():
             sweep(self._shelf.layout)
             if (known := self._submitted_before()) is not None:
                 return known
             try:
-                self._write(task, spec, binds)
+                self._write(task, spec, mounts)
                 start_supervisor(task, spec["mark"])
             except Unreachable:
                 self._disown(task, spec)
@@ -119,26 +121,27 @@ class Submission:
             "hide": False,
         }
 
-    def _write(self, task: TaskFolder, spec: dict[str, Any], binds: list[dict[str, Any]]) -> None:
-        mounts = [*self._volumes(), *binds]
+    def _write(self, task: TaskFolder, spec: dict[str, Any], planned: list[dict[str, Any]]) -> None:
+        mounts = [*self._volumes(), *planned]
         folder = unfinished(task.path)
         folder.mkdir(mode=0o700)
         if mounts:
             write_json(folder / "mounts.json", {"mounts": mounts})
+        make_room(TaskFolder(folder), mounts)
         root = self._shelf.layout.root
         with queue.queue_lock(root):
             promise(task, spec["ports"])
             place = queue.next_place(root)
             spec |= {"seq": place.seq, "created_at": place.created_at}
-            if count := spec["gpus"]["count"] * spec["ranks"]:
-                queue.issue(root, place, task, spec["gpus"]["candidates"], count)
+            if not copies_among(mounts):  # whoever has yet to fetch holds nobody up
+                queue.stand_in_line(task, spec)
         write_json(folder / "spec.json", spec)
         folder.rename(task.path)
         sync_folder(task.path.parent)
 
     def _volumes(self) -> list[dict[str, Any]]:
         """The volumes asked for: first all refusals, then those that are made anew."""
-        named = [(_volume_name(mount), mount.target) for mount in self._config.data_mounts]
+        named = [(volume_name(mount), mount.target) for mount in self._config.data_mounts]
         wanted: list[tuple[VolumeSpec | None, Any, str]] = [
             (None, self._found(name), target) for name, target in named if name
         ]
@@ -221,25 +224,6 @@ def _working_dir(wanted: str | None) -> str:
     if not path.is_dir():
         raise ConfigError(f"working_dir: {str(path)!r} is no folder on this machine", field="working_dir")
     return str(path.absolute())
-
-
-def _volume_name(mount: MountSpec) -> str:
-    """The volume a data mount means, or "" when it means something else."""
-    if mount.source.startswith("volume://"):
-        return mount.source.removeprefix("volume://")
-    return mount.source if mount.mount_type == "volume" else ""
-
-
-def _bind(mount: MountSpec) -> dict[str, Any]:
-    if "://" in mount.source or mount.mount_type == "s3fs":
-        raise Unsupported(
-            f"data_mounts: {mount.source!r} can't be mounted by the local provider; copy it in the command"
-        )
-    source = Path(mount.source).expanduser().absolute()
-    if not source.exists():
-        raise ConfigError(f"data_mounts: {str(source)!r} does not exist on this machine", field="data_mounts")
-    read_only = mount.options.get("read_only", True) is not False
-    return {"source": str(source), "target": mount.target, "read_only": read_only}
 
 
 def _owner() -> str:

@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 from flow_core.providers.local import queue
+from flow_core.providers.local.copies import discard
+from flow_core.providers.local.fetching import Fetching
 from flow_core.providers.local.keeper import Keeper
 from flow_core.providers.local.launch import LaunchError
 from flow_core.providers.local.layout import TaskFolder
@@ -59,14 +61,19 @@ class Supervisor:
         self._ledger.write()
         _answer("ok")
         starter = Starter(self._ledger, mounting)
+        early = Fetching(self._ledger, self._stop).run()
         turn = Turn(self._ledger, self._stop)
-        locks = turn.wait()
+        locks = None if early else turn.wait()
         if locks is None:
-            self._ledger.finish(self._stop.outcome())
+            self._finish(early or self._stop.outcome())
         else:
-            self._ledger.finish(self._work(starter, turn, locks))
+            self._finish(self._work(starter, turn, locks))
             locks.release()
         queue.ring(self._ledger.task.root)
+
+    def _finish(self, outcome: Outcome) -> None:
+        discard(self._ledger.task)
+        self._ledger.finish(outcome)
 
     def _work(self, starter: Starter, turn: Turn, locks: GpuLocks) -> Outcome:
         self._stop.limit(self._ledger.spec.get("max_run_time_hours"))

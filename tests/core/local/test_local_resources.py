@@ -121,7 +121,7 @@ async def test_a_refusal_leaves_no_volume_behind(machine):
         await machine.submit("true", volumes=[new, {"name": "missing"}])
     assert await machine.provider.volumes.list() == ()
     with pytest.raises(Unsupported, match="data_mounts"):
-        await machine.submit("true", volumes=[new], data_mounts=[{"source": "s3://bucket/key", "target": "/x"}])
+        await machine.submit("true", volumes=[new], data_mounts=[{"source": "gs://bucket/key", "target": "/x"}])
     assert await machine.provider.volumes.list() == ()
     await machine.ended(await machine.submit("true", volumes=[new]))
     assert [one.name for one in await machine.provider.volumes.list()] == ["fresh"]

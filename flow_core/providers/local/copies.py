@@ -1,0 +1,45 @@
+"""The copies that a task's mounts are made of: their place in its folder, and their end. Standard library only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from flow_core.providers.local.layout import TaskFolder
+
+# The shell leaves at once, so that nobody waits for a large tree, and rm outlives us.
+_REMOVE = 'rm -rf -- "$@" &'
+
+
+def copies_among(mounts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that are fetched before the task starts."""
+    return [mount for mount in mounts if mount.get("s3")]
+
+
+def make_room(task: TaskFolder, mounts: Iterable[dict[str, Any]]) -> None:
+    """An empty entry for each copy, so that mounting it can be tried before it is there."""
+    for mount in copies_among(mounts):
+        place = task.copies / Path(mount["source"]).name
+        place.parent.mkdir(mode=0o700, exist_ok=True)
+        if os.path.isfile(mount["target"]) and not mount["s3"].endswith("/"):
+            place.touch()
+        else:
+            place.mkdir()
+
+
+def discard(task: TaskFolder) -> None:
+    """Takes the copies away, whole or half made: out of sight at once, from the disk soon. Twice is safe."""
+    doomed = task.doomed_copies
+    try:
+        task.copies.rename(doomed)
+    except FileNotFoundError:
+        return
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        quiet = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)]
+        command = ["/bin/sh", "-c", _REMOVE, "sh", str(doomed)]
+        os.waitpid(os.posix_spawn(command[0], command, os.environ, file_actions=quiet, setpgroup=0), 0)
+    finally:
+        os.close(null)

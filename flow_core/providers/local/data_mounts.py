@@ -1,0 +1,63 @@
+"""The data mounts of a submission: paths of this machine, and copies of what lies in S3."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flow_core.errors import ConfigError, Unsupported
+from flow_core.providers.local.s3_address import SCHEME, S3Address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from flow_core.models.spec import MountSpec
+    from flow_core.providers.local.layout import TaskFolder
+
+
+def volume_name(mount: MountSpec) -> str:
+    """The volume a data mount means, or "" when it means something else."""
+    if mount.source.startswith("volume://"):
+        return mount.source.removeprefix("volume://")
+    return mount.source if mount.mount_type == "volume" else ""
+
+
+def plan_mounts(wanted: Iterable[MountSpec], task: TaskFolder) -> list[dict[str, Any]]:
+    """The entries of mounts.json for all that are no volumes. Raises ConfigError, Unsupported; makes nothing."""
+    planned: list[dict[str, Any]] = []
+    copies = 0
+    for mount in wanted:
+        if volume_name(mount):
+            continue
+        if mount.mount_type == "s3fs" or mount.source.startswith(SCHEME):
+            planned.append(_copy(mount, task.copies / str(copies)))
+            copies += 1
+        else:
+            planned.append(_bind(mount))
+    return planned
+
+
+def _copy(mount: MountSpec, place: Path) -> dict[str, Any]:
+    address = S3Address.parse(mount.source)
+    unknown = sorted(mount.options.keys() - {"read_only"})
+    if mount.options.get("read_only", True) is not True or unknown:
+        what = f"option {unknown[0]!r} is not known; " if unknown else ""
+        raise Unsupported(
+            f"data_mounts: {what}s3:// mounts are copies, writing back isn't done; upload in the command instead"
+        )
+    if importlib.util.find_spec("boto3") is None:
+        raise Unsupported(f"data_mounts: {str(address)!r} needs boto3; install it with: pip install 'flow-tui[s3]'")
+    return {"source": str(place), "target": mount.target, "read_only": True, "s3": str(address)}
+
+
+def _bind(mount: MountSpec) -> dict[str, Any]:
+    if "://" in mount.source:
+        raise Unsupported(
+            f"data_mounts: {mount.source!r} can't be mounted by the local provider; copy it in the command"
+        )
+    source = Path(mount.source).expanduser().absolute()
+    if not source.exists():
+        raise ConfigError(f"data_mounts: {str(source)!r} does not exist on this machine", field="data_mounts")
+    read_only = mount.options.get("read_only", True) is not False
+    return {"source": str(source), "target": mount.target, "read_only": read_only}

@@ -1,0 +1,98 @@
+"""What of S3 is refused before anybody is asked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import flow_core
+from flow_core.errors import ConfigError, Unsupported
+from flow_core.providers.local.fetch_report import Unfit
+from flow_core.providers.local.fetching import _CODE
+from flow_core.providers.local.s3_keys import Clashes, path_of
+
+_SUBMIT = """
+from flow_core import Flow, Unsupported
+with Flow() as flow:
+    try:
+        flow.submit("true", mounts={"/x": "s3://bucket/x"})
+    except Unsupported as error:
+        print(error)
+    print(flow.list_tasks())
+"""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("s3://", "s3:///x", "s3://ab", "s3://Upper/x", "s3://a..b", "s3://under_score", "s3://1.2.3.4/x"),
+        *("s3://-ab", "s3://bucket/\n", "s3://bucket/" + "k" * 1025, "s3://bucket/a\tb"),
+    ],
+)
+async def test_an_address_that_cannot_be_is_refused_at_once_by_its_field(machine, source):
+    with pytest.raises(ConfigError) as caught:
+        await machine.submit("true", data_mounts=[{"source": source, "target": "/data"}])
+    assert caught.value.field == "data_mounts"
+    assert await machine.provider.list_tasks() == ()
+
+
+@pytest.mark.parametrize("options", [{"read_only": False}, {"read_only": "no"}, {"writable": True}, {"upload": "end"}])
+async def test_writing_back_is_refused(machine, options):
+    with pytest.raises(Unsupported, match="copies, writing back isn't done; upload in the command instead"):
+        await machine.submit("true", data_mounts=[{"source": "s3://bucket/x", "target": "/x", "options": options}])
+    assert await machine.provider.list_tasks() == ()
+
+
+def test_without_the_library_the_submit_says_what_to_install_and_makes_nothing(tmp_path):
+    site = tmp_path / "site"
+    site.mkdir()
+    for entry in Path(pydantic.__file__).parents[1].iterdir():
+        if not entry.name.startswith(("boto3", "botocore")):
+            (site / entry.name).symlink_to(entry)
+    path = os.pathsep.join([str(site), str(Path(flow_core.__file__).parents[1])])
+    command = [sys.executable, "-S", "-c", _SUBMIT]
+    run = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == [
+        "data_mounts: 's3://bucket/x' needs boto3; install it with: pip install 'flow-tui[s3]'",
+        "[]",
+    ]
+
+
+def test_the_fetching_program_says_so_too_when_it_runs_where_the_library_is_not(tmp_path):
+    root = str(Path(flow_core.__file__).parents[1])
+    (tmp_path / "mounts.json").write_text('{"version": 1, "mounts": [{"s3": "s3://bucket/x"}]}')
+    command = [sys.executable, "-S", "-c", _CODE, root, str(tmp_path), "0"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline().startswith(f"failed s3://bucket/x can't be fetched: {sys.executable} has no")
+
+
+@given(st.text())
+def test_whatever_a_key_is_its_file_lies_below_the_folder(key):
+    try:
+        path = path_of(key)
+    except Unfit:
+        return
+    assert Path("/top", path).resolve().is_relative_to("/top")
+    assert Path("/top", path) != Path("/top")
+    assert str(Path(path)) == path.removesuffix("/")
+
+
+@given(st.sets(st.text("ab/-", min_size=1)))
+def test_the_clashes_found_are_those_that_a_disk_would_find(keys):
+    paths = sorted(keys, key=str.encode)
+    clashes = Clashes()
+    try:
+        for path in paths:
+            clashes.check(path)
+        found = False
+    except Unfit:
+        found = True
+    assert found == any(other.startswith(one + "/") for one in paths if not one.endswith("/") for other in paths)

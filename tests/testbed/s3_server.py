@@ -1,0 +1,105 @@
+"""An S3 server on loopback: moto's, behind a door of ours that a test may hold shut, guard or break."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import boto3
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+_DENIED = "<?xml version='1.0'?><Error><Code>{0}</Code><Message>no entry</Message></Error>"
+
+
+class S3Server:
+    """Answers from the moment it is made until it is closed. Threads of this process serve it."""
+
+    def __init__(self) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=MotoRequestHandler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.reset()
+
+    def reset(self) -> None:
+        """The door is open to everybody again, and nothing was asked for yet."""
+        self.requests: list[str] = []
+        self.callers: set[str] = set()
+        self.refusals: dict[str, str] = {}  # access key -> error code
+        self.listing: str | None = None  # said instead of what is there
+        self.breaks = 0  # so many connections end without an answer
+        self.waiting = 0  # how many are held
+        self._held = ""
+        self._open = threading.Event()
+        self._open.set()
+        self._dead = False
+
+    def hold(self, key: str) -> None:
+        """Whoever wants this object waits until `release`."""
+        self._held = key
+        self._open.clear()
+
+    def release(self) -> None:
+        self._open.set()
+
+    def kill(self) -> None:
+        """As kill -9 does: connections break in the middle of things, and nobody answers any more."""
+        self._dead = True
+        self._server.shutdown()
+        self._server.server_close()
+        self._open.set()
+
+    def close(self) -> None:
+        self._open.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5)
+
+    def put(self, bucket: str, objects: dict[str, bytes]) -> None:
+        client = self._client()
+        client.create_bucket(Bucket=bucket)
+        for key, content in objects.items():
+            client.put_object(Bucket=bucket, Key=key, Body=content)
+        self.requests.clear()
+
+    def _client(self) -> Any:
+        keys = {"aws_access_key_id": "owner", "aws_secret_access_key": "owner", "region_name": "us-east-1"}
+        return boto3.session.Session().client("s3", endpoint_url=self.url, **keys)
+
+    def _serve(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        self.requests.append(f"{environ['REQUEST_METHOD']} {path}?{environ['QUERY_STRING']}")
+        caller = re.search("Credential=([^/]*)/", environ.get("HTTP_AUTHORIZATION", ""))
+        self.callers.add(caller[1] if caller else "")
+        if caller and caller[1] in self.refusals:
+            return _answer(start, "403 Forbidden", _DENIED.format(self.refusals[caller[1]]))
+        if self.listing is not None and "list-type" in environ["QUERY_STRING"]:
+            return _answer(start, "200 OK", self.listing)
+        if environ["REQUEST_METHOD"] == "GET" and "list-type" not in environ["QUERY_STRING"]:
+            self._mind_the_door(path, environ)
+        return self._moto(environ, start)
+
+    def _mind_the_door(self, path: str, environ: dict[str, Any]) -> None:
+        if self._held and path.endswith(self._held):
+            self.waiting += 1
+            self._open.wait(60)
+        if self._dead or self.breaks:
+            self.breaks = max(0, self.breaks - 1)
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            raise ConnectionResetError
+
+
+def listing(bucket: str, *objects: tuple[str, int]) -> str:
+    """What a server says that holds these (key, size)."""
+    contents = "".join(f"<Contents><Key>{key}</Key><Size>{size}</Size></Contents>" for key, size in objects)
+    return f"<?xml version='1.0'?><ListBucketResult><Name>{bucket}</Name>{contents}</ListBucketResult>"
+
+
+def _answer(start: Callable[..., Any], status: str, text: str) -> Iterator[bytes]:
+    start(status, [("Content-Type", "application/xml")])
+    yield text.encode()
