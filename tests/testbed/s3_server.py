@@ -60,11 +60,11 @@ class S3Server:
         self._server.server_close()
         self._thread.join(5)
 
-    def put(self, bucket: str, objects: dict[str, bytes]) -> None:
-        client = self._client()
-        client.create_bucket(Bucket=bucket)
+    def put(self, bucket: str, objects: dict[str, bytes], *, public: bool = False) -> None:
+        client, rights = self._client(), "public-read" if public else "private"
+        client.create_bucket(Bucket=bucket, ACL=rights)
         for key, content in objects.items():
-            client.put_object(Bucket=bucket, Key=key, Body=content)
+            client.put_object(Bucket=bucket, Key=key, Body=content, ACL=rights)
         self.requests.clear()
 
     def _client(self) -> Any:
@@ -74,10 +74,11 @@ class S3Server:
     def _serve(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         self.requests.append(f"{environ['REQUEST_METHOD']} {path}?{environ['QUERY_STRING']}")
-        caller = re.search("Credential=([^/]*)/", environ.get("HTTP_AUTHORIZATION", ""))
-        self.callers.add(caller[1] if caller else "")
-        if caller and caller[1] in self.refusals:
-            return _answer(start, "403 Forbidden", _DENIED.format(self.refusals[caller[1]]))
+        said = re.search("Credential=([^/]*)/", environ.get("HTTP_AUTHORIZATION", ""))
+        caller = said[1] if said else ""
+        self.callers.add(caller)
+        if caller in self.refusals:
+            return _answer(start, "403 Forbidden", _DENIED.format(self.refusals[caller]))
         if self.listing is not None and "list-type" in environ["QUERY_STRING"]:
             return _answer(start, "200 OK", self.listing)
         if environ["REQUEST_METHOD"] == "GET" and "list-type" not in environ["QUERY_STRING"]:

@@ -6,11 +6,13 @@ import json
 import os
 import queue
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import boto3
 from boto3.s3.transfer import TransferConfig, create_transfer_manager
+from botocore import UNSIGNED
 from botocore.config import Config
 
 from flow_core.providers.local.fetch_report import FetchError, Report, Unfit
@@ -25,16 +27,20 @@ _CONNECT_TIMEOUT_S, _READ_TIMEOUT_S = 15, 60
 
 
 def s3_client(addresses: str) -> Any:
-    """Where it connects to, and as whom, boto3 finds in the environment, else in the profile.
+    """Where it connects to, and as whom, boto3 finds in the environment, else in the profile; else as nobody.
 
     Raises FetchError about the addresses that it is for.
     """
-    config = Config(
-        connect_timeout=_CONNECT_TIMEOUT_S, read_timeout=_READ_TIMEOUT_S, max_pool_connections=2 * _CONNECTIONS
-    )
     try:
         with explained(addresses):
-            return boto3.session.Session().client("s3", config=config)
+            session = boto3.session.Session()
+            config = Config(
+                connect_timeout=_CONNECT_TIMEOUT_S,
+                read_timeout=_READ_TIMEOUT_S,
+                max_pool_connections=2 * _CONNECTIONS,
+                signature_version=None if session.get_credentials() else UNSIGNED,  # much of the world's data is public
+            )
+            return session.client("s3", config=config)
     except ValueError as error:
         why = "AWS_ENDPOINT_URL is no address of a server; it looks like https://host:port"
         raise FetchError(f"{addresses} can't be fetched: {why}") from error
@@ -57,7 +63,7 @@ class S3Copy:
     def look(self) -> None:
         """Finds out what is there, and that all of it can be files here."""
         self._report.look(str(self._address))
-        with explained(str(self._address)), open(self._list, "w", encoding="utf-8") as stream:
+        with self._explained(), open(self._list, "w", encoding="utf-8") as stream:
             for entry in find(self._client, self._address, self._report):
                 stream.write(json.dumps(entry) + "\n")
                 self._objects += 1
@@ -74,12 +80,15 @@ class S3Copy:
             max_concurrency=_CONNECTIONS,
             preferred_transfer_client="classic",  # the native one keeps to none of these limits
         )
-        with explained(str(self._address)):
+        with self._explained():
             self._parts.mkdir()
             os.chmod(self._place, 0o755)  # as what will be in it
             self._transfer(create_transfer_manager(self._client, config))
             self._parts.rmdir()
             self._list.unlink()
+
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(str(self._address), anonymous=self._client.meta.config.signature_version is UNSIGNED)
 
     def _transfer(self, manager: Any) -> None:
         arrived: queue.SimpleQueue[_Transfer] = queue.SimpleQueue()

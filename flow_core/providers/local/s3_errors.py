@@ -29,22 +29,22 @@ _CREDENTIALS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 
 
 @contextmanager
-def explained(address: str) -> Iterator[None]:
+def explained(address: str, *, anonymous: bool = False) -> Iterator[None]:
     """What the library says in this block, or the disk does, becomes a FetchError about the address."""
     try:
         yield
     except Unfit as error:
         raise FetchError(f"{address} can't be fetched: {error}") from error
     except (said.BotoCoreError, said.ClientError, RetriesExceededError, OSError) as error:
-        raise FetchError(f"{address} can't be fetched: {_sentence(error)}") from error
+        raise FetchError(f"{address} can't be fetched: {_sentence(error, anonymous)}") from error
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: Exception, anonymous: bool) -> str:
     match error:
         case said.ClientError():
-            return _refusal(error)
+            return _refusal(error, anonymous)
         case said.NoCredentialsError() | said.PartialCredentialsError() | said.CredentialRetrievalError():
-            return f"there are no credentials; set {_CREDENTIALS}"
+            return f"the credentials are not complete; set {_CREDENTIALS}"
         case said.ProfileNotFound():
             return "AWS_PROFILE names a profile that is not configured"
         case said.ConfigParseError() | said.ConfigNotFound():
@@ -59,10 +59,12 @@ def _sentence(error: Exception) -> str:
             return f"it can't be written here: {getattr(error, 'strerror', None) or type(error).__name__}"
 
 
-def _refusal(error: said.ClientError) -> str:
+def _refusal(error: said.ClientError, anonymous: bool) -> str:
     code = str(error.response.get("Error", {}).get("Code", ""))[:60]
     if code in _UNKNOWN_CALLER:
         return f"the credentials are not accepted ({code}); check {_CREDENTIALS}"
+    if code in _FORBIDDEN and anonymous:
+        return f"there are no credentials, and it may not be read without; set {_CREDENTIALS}"
     if code in _FORBIDDEN:
         return f"these credentials may not read it ({code})"
     return _REFUSALS.get(code, f"the server refused ({code!r})")

@@ -202,11 +202,16 @@ async def test_wrong_credentials_and_missing_rights_are_said_without_naming_a_se
     assert "0ther-secret" not in end.message
 
 
-async def test_no_credentials_at_all_are_said(machine, s3, bucket, monkeypatch):
+async def test_without_credentials_what_is_public_is_fetched_and_what_is_not_says_so(machine, s3, bucket, monkeypatch):
+    s3.put(bucket, {"a": b"x"}, public=True)
+    s3.put(f"{bucket}-private", {"a": b"x"})
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    end = await machine.ended(await machine.submit("true", **_mount(f"s3://{bucket}/data")))
-    assert (end.status, "there are no credentials" in end.message) == (TaskStatus.FAILED, True), end.message
+    end = await machine.ended(await machine.submit("true", **_mount(f"s3://{bucket}")))
+    assert end.status is TaskStatus.COMPLETED, end.message
+    end = await machine.ended(await machine.submit("true", **_mount(f"s3://{bucket}-private")))
+    assert end.status is TaskStatus.FAILED
+    assert "there are no credentials, and it may not be read without; set AWS_ACCESS_KEY_ID" in end.message
 
 
 @pytest.mark.parametrize(
