@@ -63,7 +63,7 @@ class Report:
     def _speak(self) -> None:
         while not self._ended.wait(_EVERY_S):
             with self._lock:
-                if not self._ended.is_set():
+                if self._address and not self._ended.is_set():
                     self._write(f"say fetching {self._address}: {self._progress()}")
 
     def _progress(self) -> str:

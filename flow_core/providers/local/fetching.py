@@ -26,18 +26,21 @@ _CREDENTIALS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SES
 class Fetching:
     """The data of one task, fetched once however often the task is tried."""
 
-    def __init__(self, ledger: Ledger, stop: StopOrder) -> None:
+    def __init__(self, ledger: Ledger, stop: StopOrder, notice: str) -> None:
+        """`notice` goes along with all that is said of the progress."""
         self._ledger = ledger
         self._stop = stop
+        self._notice = f"; {notice}" if notice else ""
         self._line = b""
         self._verdict: tuple[str, str] | None = None
         mounts = (read_json(ledger.task.mounts) or {}).get("mounts", [])
-        self._addresses = [mount["s3"] for mount in copies_among(mounts)]
+        self._names = " and ".join(mount["s3"] for mount in copies_among(mounts))
 
     def run(self) -> Outcome | None:
         """None once the data is there and the task has its place in the line; else how the task ends."""
-        if not self._addresses:
+        if not self._names:
             return None
+        self._say(f"fetching {self._names}")
         problem = self._fetch()
         if self._stop.is_over:
             return self._stop.outcome()
@@ -73,7 +76,7 @@ class Fetching:
         return self._failure(f"the program that fetches it ended early ({why})")
 
     def _failure(self, why: str) -> str:
-        return f"{' and '.join(self._addresses)} can't be fetched: {why}"
+        return f"{self._names} can't be fetched: {why}"
 
     def _listen(self, child: Child) -> bool:
         """Passes on what the program says until it falls silent; False when it does so without ending."""
@@ -105,9 +108,12 @@ class Fetching:
         for line in lines:
             verb, _, text = line.decode(errors="replace").partition(" ")
             if verb == "say":
-                self._ledger.say(text)
+                self._say(text)
             else:
                 self._verdict = (verb, text)
+
+    def _say(self, text: str) -> None:
+        self._ledger.say(text + self._notice)
 
     def _end(self, child: Child) -> int:
         """Its wait status, once it and whatever it started are gone."""

@@ -31,13 +31,18 @@ class Mounting:
     @property
     def notice(self) -> str:
         """What is worth knowing of the mounts: which are copies, and where they are when not at their paths."""
-        said = [f"{one['target']} is a read-only copy of {one['s3']}" for one in self._copies]
-        if self._problem:
-            task = self._ledger.task
-            found = [f"volumes are found under {task.links} and in FLOW_VOLUME_*"] if self._volumes else []
-            found += [f"copies are found under {task.found} and in FLOW_DATA_*"] if self._copies else []
-            said.append(f"{', '.join(found) or 'mounts are not to be had'}, not at their mount paths: {self._problem}")
-        return "; ".join(said)
+        copies = [f"{one['target']} is a read-only copy of {one['s3']}" for one in self._copies]
+        return "; ".join([*copies, *filter(None, [self.elsewhere])])
+
+    @property
+    def elsewhere(self) -> str:
+        """Where things are, and why, when they can't be at their paths; else nothing."""
+        if not self._problem:
+            return ""
+        task = self._ledger.task
+        found = [f"volumes are found under {task.links} and in FLOW_VOLUME_*"] if self._volumes else []
+        found += [f"copies are found under {task.found} and in FLOW_DATA_*"] if self._copies else []
+        return f"{', '.join(found) or 'mounts are not to be had'}, not at their mount paths: {self._problem}"
 
     def take(self) -> None:
         """Settles the mounts: a volume attached from now on comes as a link. Twice is safe."""

@@ -61,7 +61,7 @@ class Supervisor:
         self._ledger.write()
         _answer("ok")
         starter = Starter(self._ledger, mounting)
-        early = Fetching(self._ledger, self._stop).run()
+        early = Fetching(self._ledger, self._stop, mounting.elsewhere).run()
         turn = Turn(self._ledger, self._stop)
         locks = None if early else turn.wait()
         if locks is None:

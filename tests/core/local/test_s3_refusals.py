@@ -69,7 +69,8 @@ def test_the_fetching_program_says_so_too_when_it_runs_where_the_library_is_not(
     root = str(Path(flow_core.__file__).parents[1])
     (tmp_path / "mounts.json").write_text('{"version": 1, "mounts": [{"s3": "s3://bucket/x"}]}')
     command = [sys.executable, "-S", "-c", _CODE, root, str(tmp_path), "0"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as run:
         assert run.stdout is not None
         assert run.stdout.readline().startswith(f"failed s3://bucket/x can't be fetched: {sys.executable} has no")
 
