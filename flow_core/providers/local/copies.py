@@ -31,15 +31,18 @@ def make_room(task: TaskFolder, mounts: Iterable[dict[str, Any]]) -> None:
 
 def discard(task: TaskFolder) -> None:
     """Takes the copies away, whole or half made: out of sight at once, from the disk soon. Twice is safe."""
-    doomed = task.doomed_copies
     try:
-        task.copies.rename(doomed)
-    except FileNotFoundError:
-        return
+        task.copies.rename(task.doomed_copies)
+        _remove(task.doomed_copies)
+    except OSError:
+        pass  # there are none, or the next sweep has to do it: the task's end is told in any case
+
+
+def _remove(path: Path) -> None:
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:
         quiet = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)]
-        command = ["/bin/sh", "-c", _REMOVE, "sh", str(doomed)]
+        command = ["/bin/sh", "-c", _REMOVE, "sh", str(path)]
         os.waitpid(os.posix_spawn(command[0], command, os.environ, file_actions=quiet, setpgroup=0), 0)
     finally:
         os.close(null)

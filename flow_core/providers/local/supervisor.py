@@ -50,6 +50,7 @@ class Supervisor:
     def __init__(self, task: TaskFolder) -> None:
         self._ledger = Ledger(task)
         self._stop = StopOrder(task)
+        self._locks = GpuLocks()
 
     def run(self) -> None:
         self._stop.listen()
@@ -60,29 +61,27 @@ class Supervisor:
         self._ledger.state.message = mounting.notice
         self._ledger.write()
         _answer("ok")
-        starter = Starter(self._ledger, mounting)
-        early = Fetching(self._ledger, self._stop, mounting.elsewhere).run()
-        turn = Turn(self._ledger, self._stop)
-        locks = None if early else turn.wait()
-        if locks is None:
-            self._finish(early or self._stop.outcome())
-        else:
-            self._finish(self._work(starter, turn, locks))
-            locks.release()
-        queue.ring(self._ledger.task.root)
-
-    def _finish(self, outcome: Outcome) -> None:
+        fetching = Fetching(self._ledger, self._stop, mounting.elsewhere)
+        outcome = fetching.run() or self._take_turn(mounting)
         discard(self._ledger.task)
         self._ledger.finish(outcome)
+        self._locks.release()
+        queue.ring(self._ledger.task.root)
 
-    def _work(self, starter: Starter, turn: Turn, locks: GpuLocks) -> Outcome:
+    def _take_turn(self, mounting: Mounting) -> Outcome:
+        starter = Starter(self._ledger, mounting)
+        turn = Turn(self._ledger, self._stop)
+        locks = turn.wait()
+        if locks is None:
+            return self._stop.outcome()
+        self._locks = locks
         self._stop.limit(self._ledger.spec.get("max_run_time_hours"))
-        return Retrying(self._ledger, self._stop).run(lambda: self._attempt(starter, turn, locks))
+        return Retrying(self._ledger, self._stop).run(lambda: self._attempt(starter, turn))
 
-    def _attempt(self, starter: Starter, turn: Turn, locks: GpuLocks) -> Outcome:
+    def _attempt(self, starter: Starter, turn: Turn) -> Outcome:
         keeper = Keeper(self._ledger, self._stop)
         try:
-            starter.start(keeper, locks)
+            starter.start(keeper, self._locks)
         except LaunchError as error:
             return keeper.give_up(error)
         finally:
