@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.s3_server import S3Server
 
 import flow_core
 from flow_core import Flow, Task, TaskStatus
@@ -216,3 +218,30 @@ def test_the_dev_vm_is_stopped_when_its_context_is_left(flow: Flow) -> None:
         assert dev.exec("exit 3") == 3
         assert dev.status()["vm"]["status"] == "running"
     assert dev.status()["vm"] is None
+
+
+def test_several_mounts_on_four_gpus(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(S3Server()) as server:
+        server.put("bucket", {"pretrained/weights.bin": b"w"})
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "anybody")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "anything")
+        flow.create_volume(1, name="datasets")
+        task = run(
+            """
+            task = flow.submit(
+                "torchrun --nproc_per_node=4 train.py",
+                gpu="a100:4",
+                mounts={
+                    "/data": "volume://datasets",
+                    "/models": "s3://bucket/pretrained/",
+                },
+                wait=True,
+            )
+            """,
+            flow=flow,
+        )["task"]
+    assert task.status is TaskStatus.COMPLETED, task.message
+    said = task.logs()
+    assert "torchrun on GPUs 0,1,2,3: --nproc_per_node=4 train.py" in said
+    assert "weights.bin" in said
