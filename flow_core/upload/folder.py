@@ -1,0 +1,349 @@
+"""A destination on this machine. Every step below its top goes by descriptor, so that no link can divert it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from flow_core.errors import AuthError, Conflict, FlowError, ProviderError
+from flow_core.upload.destination import Arrived, Blocked, Known
+from flow_core.upload.entry import PIECES_AT_ONCE, Entry, SourceReader
+from flow_core.upload.hop import Hops
+from flow_core.upload.manifest import MANIFEST
+
+_PART = ".flow-sync.part"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_IN_THE_WAY = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY}
+_PIECE = 1 << 20
+_MOST_BYTES = 1 << 28
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class LocalFolder:
+    """A folder of this machine; made, with its parents, where it is missing."""
+
+    lanes = 1
+    time_step_ns = 1
+
+    def __init__(self, path: Path) -> None:
+        self.title = str(path)
+        self.place: tuple[int, int] | None = None
+        self._path = path
+        self._top = -1
+        self._last: tuple[str, int] | None = None
+        self._hops = Hops()
+
+    async def open(self) -> None:
+        await self._hop(self._open)
+
+    async def close(self) -> None:
+        await self._hops.run(self._close)
+
+    async def known(self, paths: Sequence[str]) -> list[Known | None]:
+        return await self._hop(lambda: [self._known(path) for path in paths])
+
+    async def make_folders(self, folder: str) -> list[str]:
+        return await self._hop(self._make_folders, folder)
+
+    async def put(self, source: Path, entry: Entry, on_bytes: Callable[[int], None]) -> Arrived:
+        copy = _Copy(source)
+        try:
+            while (arrived := await self._hop(self._copy_on, copy, entry.path)) is None:
+                on_bytes(copy.fresh)
+            on_bytes(copy.fresh)
+            return arrived
+        finally:
+            if not copy.is_over and not self._hops.is_stuck:
+                await self._hop(copy.drop)
+
+    async def link(self, path: str, target: str) -> None:
+        await self._hop(self._link, path, target)
+
+    async def touch(self, path: str, mode: int, mtime_ns: int) -> None:
+        await self._hop(self._touch, path, mode, mtime_ns)
+
+    async def digest(self, path: str) -> str | None:
+        summed = hashlib.blake2b(digest_size=16)
+        fd = await self._hop(self._open_file, path)
+        try:
+            while not await self._hop(_sum_up, fd, summed.update):
+                pass  # each round read some megabytes; between two of them it can be cancelled
+            return summed.hexdigest()
+        finally:
+            if not self._hops.is_stuck:
+                os.close(fd)
+
+    async def delete(self, path: str) -> None:
+        await self._hop(self._delete, path)
+
+    async def delete_folder(self, folder: str) -> bool:
+        return await self._hop(self._delete_folder, folder)
+
+    async def read_manifest(self) -> bytes | None:
+        return await self._hop(self._read_manifest)
+
+    async def write_manifest(self, data: bytes) -> None:
+        await self._hop(self._write_manifest, data)
+
+    async def _hop(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return await self._hops.run(work, *args, **kwargs)
+        except OSError as error:
+            raise self._sentence(error) from error
+
+    def _sentence(self, error: OSError) -> FlowError:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return ProviderError(f"the disk of {self.title!r} is full; make room and upload again to go on")
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            why = (error.strerror or "").lower()
+            return AuthError(f"{self.title!r} can't be written to: {why}; choose a target_dir that you may change")
+        if error.errno in (errno.ENOTDIR, errno.EEXIST) and self._top == -1:
+            return Conflict(f"{self.title!r} is no folder; choose another target_dir")
+        return ProviderError(f"{self.title!r} can't be used: {(error.strerror or str(error)).lower()}")
+
+    def _open(self) -> None:
+        self._path.mkdir(parents=True, exist_ok=True)
+        top = os.open(self._path, _FOLDER & ~os.O_NOFOLLOW)
+        try:
+            fcntl.flock(top, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(top)
+            raise Conflict(f"another upload to {self.title!r} is under way; wait for its end") from None
+        except OSError:
+            pass  # a file system without locks; then it is up to the user to start one upload at a time
+        self._top = top
+        found = os.fstat(top)
+        self.place = (found.st_dev, found.st_ino)
+
+    def _close(self) -> None:
+        if self._hops.is_stuck:
+            return  # a thread may still use the descriptors
+        for fd in (self._top, self._last[1] if self._last and self._last[0] else -1):
+            if fd != -1:
+                os.close(fd)
+        self._top, self._last = -1, None
+
+    def _folder(self, folder: str) -> int:
+        """A descriptor that is good until the next call."""
+        if self._last is not None and self._last[0] == folder:
+            return self._last[1]
+        fd = self._top
+        for name in folder.split("/") if folder else ():
+            try:
+                inner = os.open(name, _FOLDER, dir_fd=fd)
+            finally:
+                if fd != self._top:
+                    os.close(fd)
+            fd = inner
+        self._forget_folder()
+        self._last = (folder, fd)
+        return fd
+
+    def _forget_folder(self) -> None:
+        if self._last is not None and self._last[1] != self._top:
+            os.close(self._last[1])
+        self._last = None
+
+    def _known(self, path: str) -> Known | None:
+        folder, _, name = path.rpartition("/")
+        try:
+            fd = self._folder(folder)
+            found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            if stat.S_ISREG(found.st_mode):
+                return Known("file", found.st_size, found.st_mtime_ns, found.st_mode & 0o777)
+            if stat.S_ISLNK(found.st_mode):
+                return Known("link", target=os.readlink(name, dir_fd=fd))
+            return Known("other")
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                return None
+            raise
+
+    def _make_folders(self, folder: str) -> list[str]:
+        made: list[str] = []
+        names = folder.split("/") if folder else []
+        for count in range(1, len(names) + 1):
+            above = "/".join(names[: count - 1])
+            with _blocking():
+                try:
+                    os.mkdir(names[count - 1], dir_fd=self._folder(above))
+                    made.append("/".join(names[:count]))
+                except FileExistsError:
+                    self._folder("/".join(names[:count]))
+        return made
+
+    def _copy_on(self, copy: _Copy, path: str) -> Arrived | None:
+        folder, _, name = path.rpartition("/")
+        with _blocking():
+            return copy.go_on(self._folder(folder), name)
+
+    def _link(self, path: str, target: str) -> None:
+        folder, _, name = path.rpartition("/")
+        with _blocking():
+            fd = self._folder(folder)
+            with suppress(FileNotFoundError):
+                os.unlink(_PART, dir_fd=fd)
+            os.symlink(target, _PART, dir_fd=fd)
+            try:
+                os.rename(_PART, name, src_dir_fd=fd, dst_dir_fd=fd)
+            except BaseException:
+                os.unlink(_PART, dir_fd=fd)
+                raise
+
+    def _touch(self, path: str, mode: int, mtime_ns: int) -> None:
+        fd = self._open_file(path)
+        try:
+            os.fchmod(fd, mode)
+            os.utime(fd, ns=(mtime_ns, mtime_ns))
+        finally:
+            os.close(fd)
+
+    def _open_file(self, path: str) -> int:
+        folder, _, name = path.rpartition("/")
+        try:
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._folder(folder))
+        except OSError as error:
+            if error.errno in _IN_THE_WAY | {errno.ENOENT, errno.EACCES}:
+                raise Blocked(path) from error
+            raise
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise Blocked(path)
+        return fd
+
+    def _delete(self, path: str) -> None:
+        folder, _, name = path.rpartition("/")
+        try:
+            os.unlink(name, dir_fd=self._folder(folder))
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                raise
+
+    def _delete_folder(self, folder: str) -> bool:
+        above, _, name = folder.rpartition("/")
+        try:
+            if self._last is not None and self._last[0] == folder:
+                self._forget_folder()
+            os.rmdir(name, dir_fd=self._folder(above))
+        except OSError as error:
+            if error.errno in _IN_THE_WAY | {errno.ENOENT}:
+                return False
+            raise
+        return True
+
+    def _read_manifest(self) -> bytes | None:
+        try:
+            fd = self._open_file(MANIFEST)
+        except Blocked:
+            return None
+        with open(fd, "rb") as file:
+            return file.read(_MOST_BYTES)
+
+    def _write_manifest(self, data: bytes) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(_PART, dir_fd=self._top)
+        fd = _create(self._top)
+        try:
+            with open(fd, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(fd)
+            os.rename(_PART, MANIFEST, src_dir_fd=self._top, dst_dir_fd=self._top)
+        except BaseException:
+            os.unlink(_PART, dir_fd=self._top)
+            raise
+        os.fsync(self._top)
+
+
+class _Copy:
+    """One file on its way, some megabytes at a time.
+
+    It isn't synced: a crash of the machine may leave it short, which the next upload sees by its size.
+    """
+
+    def __init__(self, source: Path) -> None:
+        self._source = source
+        self._reader: SourceReader | None = None
+        self._folder = -1
+        self._out = -1
+        self.fresh = 0
+        self.is_over = False
+
+    def go_on(self, folder: int, name: str) -> Arrived | None:
+        """None while there is more."""
+        if self._reader is None:
+            self._reader = SourceReader(self._source)
+            self._folder = os.dup(folder)
+            self._out = _create(folder)
+        before = self._reader.size
+        for _ in range(PIECES_AT_ONCE):
+            piece = self._reader.read()
+            self.fresh = self._reader.size - before
+            if not piece:
+                return self._finish(self._reader, name)
+            _write_all(self._out, piece)
+        return None
+
+    def _finish(self, reader: SourceReader, name: str) -> Arrived:
+        os.fchmod(self._out, reader.mode)
+        os.utime(self._out, ns=(reader.mtime_ns, reader.mtime_ns))
+        os.rename(_PART, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        self._close()
+        return Arrived(reader.size, reader.mtime_ns, reader.mode, reader.digest)
+
+    def drop(self) -> None:
+        """Takes away what isn't whole."""
+        if self._out != -1:
+            os.unlink(_PART, dir_fd=self._folder)
+        self._close()
+
+    def _close(self) -> None:
+        self.is_over = True
+        if self._reader is not None:
+            self._reader.close()
+        for fd in (self._out, self._folder):
+            if fd != -1:
+                os.close(fd)
+
+
+def _create(folder: int) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(_PART, flags, 0o600, dir_fd=folder)
+    except FileExistsError:
+        os.unlink(_PART, dir_fd=folder)  # an upload was killed here
+        return os.open(_PART, flags, 0o600, dir_fd=folder)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _sum_up(fd: int, add: Callable[[bytes], None]) -> bool:
+    """True at the end of the file."""
+    for _ in range(PIECES_AT_ONCE):
+        piece = os.read(fd, _PIECE)
+        if not piece:
+            return True
+        add(piece)
+    return False
+
+
+@contextmanager
+def _blocking() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _IN_THE_WAY:
+            raise Blocked from error
+        raise

@@ -1,0 +1,103 @@
+"""`.flow-sync.json` at the destination: what we put there, and how far git's word reaches."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+MANIFEST = ".flow-sync.json"
+_VERSION = 1
+
+
+class Record(NamedTuple):
+    """A file or link as we left it there. `target` is where a link leads, None for a file."""
+
+    size: int = 0
+    mtime_ns: int = 0
+    mode: int = 0
+    digest: str = ""
+    target: str | None = None
+
+
+class Marker(NamedTuple):
+    """What git can be asked about later: the commit that was checked out, the paths that differed from it then, and
+    the (size, mtime_ns) of every ignore file that was read."""
+
+    commit: str
+    changed: tuple[str, ...]
+    rule_files: dict[str, tuple[int, int]]
+
+
+@dataclass(slots=True)
+class Manifest:
+    """`source` tells sources apart without naming them. No marker: what is there isn't known to be one state.
+
+    `pending` were about to be sent where nothing of others stood: one that is there and whole is ours, should the
+    upload have been killed before it could say so.
+    """
+
+    source: str = ""
+    marker: Marker | None = None
+    files: dict[str, Record] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=set)
+    pending: set[str] = field(default_factory=set)
+
+    def encode(self) -> bytes:
+        # A file is a plain list: a tree of 200,000 must stay cheap to read.
+        data: dict[str, Any] = {"version": _VERSION, "source": self.source, "marker": None}
+        if self.marker is not None:
+            data["marker"] = self.marker._asdict()
+        data["folders"] = sorted(self.folders)
+        data["pending"] = sorted(self.pending)
+        data["files"] = {path: self.files[path] for path in sorted(self.files)}
+        return json.dumps(data, separators=(",", ":")).encode()
+
+    @classmethod
+    def decode(cls, data: bytes | None) -> Manifest:
+        """An empty one for what is missing, broken, or of another version."""
+        try:
+            found = json.loads(data or b"{}")
+            if found["version"] != _VERSION:
+                return cls()
+            files = {_path(path): _record(fields) for path, fields in found["files"].items()}
+            folders, pending = ({_path(path) for path in found[name]} for name in ("folders", "pending"))
+            return cls(_text(found["source"]), _marker(found["marker"]), files, folders, pending)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return cls()
+
+
+def source_key(source: Path) -> str:
+    """The same for the same folder; says nothing of its name to who reads the manifest."""
+    return hashlib.blake2b(str(source).encode(errors="surrogateescape"), digest_size=16).hexdigest()
+
+
+def _record(fields: Iterable[Any]) -> Record:
+    size, mtime_ns, mode, digest, target = fields
+    if not (type(size) is type(mtime_ns) is type(mode) is int):
+        raise TypeError
+    return Record(size, mtime_ns, mode, _text(digest), None if target is None else _text(target))
+
+
+def _marker(fields: dict[str, Any] | None) -> Marker | None:
+    if fields is None:
+        return None
+    stamps = {_text(path): (int(size), int(mtime_ns)) for path, (size, mtime_ns) in fields["rule_files"].items()}
+    return Marker(_text(fields["commit"]), tuple(_text(path) for path in fields["changed"]), stamps)
+
+
+def _path(value: object) -> str:
+    """Refuses what leads out of the destination: anyone there may have written the file."""
+    path = _text(value)
+    if {"", ".", ".."} & set(path.split("/")):
+        raise ValueError
+    return path
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value

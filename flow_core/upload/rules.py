@@ -1,0 +1,100 @@
+"""One ignore file, in git's grammar."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+from flow_core.errors import ConfigError
+
+_MOST_BYTES = 1 << 20
+_ANYWHERE = "^(?:.+/)?"
+# What pathspec makes of a bare "*", "**", "*/" and "**/" is meant for a search, not for a whole path.
+_WHOLE = {".": ".+", "/": ".+/", "(?P<ps_d>/)": ".+/"}
+
+
+class Rules:
+    """The patterns of one file. Each speaks of a path itself, never of what lies below it, as git has it.
+
+    `base` is the folder that the file stands in, "" or ending in a slash.
+    """
+
+    __slots__ = ("_any_name", "_any_path", "_base_length", "_patterns", "takes_back")
+
+    def __init__(self, text: bytes, base: str = "") -> None:
+        self._base_length = len(base)
+        self._patterns = [one for line in _lines(text) if (one := _pattern(line)) is not None]
+        self._any_name = _union([regex for regex, _, by_name in self._patterns if by_name])
+        self._any_path = _union([regex for regex, _, by_name in self._patterns if not by_name])
+        self.takes_back = any(not ignores for _, ignores, _ in self._patterns)
+
+    def verdict(self, path: str, name: str) -> bool | None:
+        """True: ignored, False: explicitly not, None: it doesn't speak of this. A folder ends in a slash."""
+        path = path[self._base_length :]
+        # One pass over a union first: nearly no path is spoken of, and that answer should cost little.
+        if not (self._any_name is not None and self._any_name.fullmatch(name)) and not (
+            self._any_path is not None and self._any_path.fullmatch(path)
+        ):
+            return None
+        for regex, ignores, by_name in reversed(self._patterns):
+            if regex.fullmatch(name if by_name else path):
+                return ignores
+        return None
+
+
+def read_rules(path: Path, base: str, *, follow: bool = False) -> tuple[Rules | None, tuple[int, int] | None]:
+    """The rules of a file and its (size, mtime_ns); (None, None) where there is none. Like git, follows no link.
+
+    Raises ConfigError for one that can't be read.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
+    except OSError as error:
+        if isinstance(error, PermissionError):
+            raise ConfigError(f"{str(path)!r} can't be read: {error.strerror}", field="source_dir") from error
+        return None, None
+    with open(fd, "rb") as file:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            return None, None
+        if found.st_size > _MOST_BYTES:
+            raise ConfigError(f"{str(path)!r} is no ignore file: it is larger than 1 MiB", field="source_dir")
+        return Rules(file.read(_MOST_BYTES), base), (found.st_size, found.st_mtime_ns)
+
+
+def _lines(text: bytes) -> list[str]:
+    """As git splits them: at line feeds alone, without a byte order mark and trailing spaces."""
+    lines = os.fsdecode(text.removeprefix(b"\xef\xbb\xbf")).split("\n")
+    return [_without_trailing_spaces(line.removesuffix("\r")) for line in lines]
+
+
+def _without_trailing_spaces(line: str) -> str:
+    bare = line.rstrip(" ")
+    escapes = len(bare) - len(bare.rstrip("\\"))
+    return bare + " " if escapes % 2 and len(bare) < len(line) else bare
+
+
+def _pattern(line: str) -> tuple[re.Pattern[str], bool, bool] | None:
+    """(whole-path regex, ignores, is matched against the name alone), or None for what says nothing."""
+    # Deferred: who has no ignore file doesn't pay for it.
+    from pathspec.patterns.gitignore import GitIgnorePatternError
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+
+    if line.rstrip("/").endswith("/**"):
+        line = re.sub(r"/\*\*(/*)$", r"/**/*\1", line)  # what is inside, never the folder itself
+    try:
+        regex, ignores = GitIgnoreSpecPattern.pattern_to_regex(line)
+    except GitIgnorePatternError:
+        return None  # git passes over a pattern that it can't read
+    if regex is None or ignores is None:
+        return None
+    regex = _WHOLE.get(regex, regex)
+    by_name = regex.startswith(_ANYWHERE) and "/" not in line.rstrip("/")
+    regex = regex[len(_ANYWHERE) :] if by_name else regex
+    return re.compile(regex.replace("(?P<ps_d>", "(?:"), re.DOTALL), ignores, by_name
+
+
+def _union(patterns: list[re.Pattern[str]]) -> re.Pattern[str] | None:
+    return re.compile("|".join(f"(?:{one.pattern})" for one in patterns), re.DOTALL) if patterns else None

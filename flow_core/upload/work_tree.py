@@ -1,0 +1,43 @@
+"""The git work tree that a folder lies in, found without git."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+
+class WorkTree(NamedTuple):
+    """`prefix` leads from the top to the folder: "" or ending in a slash."""
+
+    top: Path
+    prefix: str
+    exclude: Path
+
+
+def find_work_tree(folder: Path) -> WorkTree | None:
+    """`folder` must be resolved."""
+    for top in (folder, *folder.parents):
+        common = _common_folder(top / ".git")
+        if common is not None:
+            below = folder.relative_to(top).as_posix()
+            return WorkTree(top, "" if below == "." else f"{below}/", common / "info" / "exclude")
+    return None
+
+
+def _common_folder(mark: Path) -> Path | None:
+    """Where the repository keeps what all its work trees share. A linked work tree has a file that names its own."""
+    if mark.is_dir():
+        return mark if (mark / "HEAD").exists() else None
+    kind, _, own = _first_line(mark).partition(": ")
+    if kind != "gitdir":
+        return None
+    git = mark.parent / own
+    return git / _first_line(git / "commondir")
+
+
+def _first_line(file: Path) -> str:
+    try:
+        with open(file, encoding="utf-8", errors="surrogateescape") as stream:
+            return stream.read(4096).partition("\n")[0]
+    except OSError:
+        return ""
