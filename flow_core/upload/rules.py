@@ -24,7 +24,7 @@ class Rules:
     __slots__ = ("_any_name", "_any_path", "_base_length", "_patterns", "takes_back")
 
     def __init__(self, text: bytes, base: str = "") -> None:
-        self._base_length = len(base)
+        self._base_length = len(_as_bytes(base))
         self._patterns = [one for line in _lines(text) if (one := _pattern(line)) is not None]
         self._any_name = _union([regex for regex, _, by_name in self._patterns if by_name])
         self._any_path = _union([regex for regex, _, by_name in self._patterns if not by_name])
@@ -32,6 +32,8 @@ class Rules:
 
     def verdict(self, path: str, name: str) -> bool | None:
         """True: ignored, False: explicitly not, None: it doesn't speak of this. A folder ends in a slash."""
+        if not path.isascii():
+            path, name = _as_bytes(path), _as_bytes(name)
         path = path[self._base_length :]
         # One pass over a union first: nearly no path is spoken of, and that answer should cost little.
         if not (self._any_name is not None and self._any_name.fullmatch(name)) and not (
@@ -66,8 +68,13 @@ def read_rules(path: Path, base: str, *, follow: bool = False) -> tuple[Rules | 
 
 def _lines(text: bytes) -> list[str]:
     """As git splits them: at line feeds alone, without a byte order mark and trailing spaces."""
-    lines = os.fsdecode(text.removeprefix(b"\xef\xbb\xbf")).split("\n")
+    lines = text.removeprefix(b"\xef\xbb\xbf").decode("latin-1").split("\n")
     return [_without_trailing_spaces(line.removesuffix("\r")) for line in lines]
+
+
+def _as_bytes(text: str) -> str:
+    """One character a byte: to git a `?` is a byte, not a letter."""
+    return text if text.isascii() else os.fsencode(text).decode("latin-1")
 
 
 def _without_trailing_spaces(line: str) -> str:

@@ -1,0 +1,60 @@
+"""A folder to upload from, with a real git around it where asked for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+_QUIET = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
+_AUTHOR = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.com", "-c", "commit.gpgsign=false")
+
+
+class Repository:
+    """A work tree, and what one does with it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        self.git("init", "--quiet", "--initial-branch=main")
+
+    def git(self, *arguments: str, below: str = "") -> bytes:
+        command = ["git", *_AUTHOR, *arguments]
+        return subprocess.run(
+            command, cwd=self.path / below, env={**os.environ, **_QUIET}, check=True, capture_output=True, timeout=60
+        ).stdout
+
+    def commit(self, message: str = "a step") -> str:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        return self.git("rev-parse", "HEAD").decode().strip()
+
+    def listed(self, below: str = "") -> set[str]:
+        """What git itself would take: tracked or not, but not ignored; what is gone from the disk left out."""
+        found = self.git("ls-files", "-z", "--others", "--cached", "--exclude-standard", below=below)
+        paths = (os.fsdecode(path) for path in found.split(b"\0") if path)
+        return {path for path in paths if os.path.lexists(self.path / below / path)}
+
+
+def write(top: Path, files: dict[str, str | bytes]) -> None:
+    for path, content in files.items():
+        file = top / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def tree(top: Path) -> dict[str, str]:
+    """Every file and link below a folder with what it holds, the upload's own notes left out."""
+    found: dict[str, str] = {}
+    for folder, _, names in os.walk(top):
+        for name in names:
+            path = Path(folder, name)
+            if name != ".flow-sync.json":
+                key = path.relative_to(top).as_posix()
+                found[key] = f"-> {path.readlink()}" if path.is_symlink() else path.read_bytes().decode("latin-1")
+    for folder, names, _ in os.walk(top):
+        for name in names:
+            path = Path(folder, name)
+            if path.is_symlink():
+                found[path.relative_to(top).as_posix()] = f"-> {path.readlink()}"
+    return found
