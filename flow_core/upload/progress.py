@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import replace
+
+from flow_core.upload.report import OnProgress, Progress
 
 _PAUSE_S = 0.05
-
-
-class Progress(NamedTuple):
-    """Totals are of what is sent or looked into, not of the whole folder. `path` is the file that moved last."""
-
-    files_done: int
-    files_total: int
-    bytes_done: int
-    bytes_total: int
-    path: str
 
 
 class Pace:
     """Counts, and tells of it at most 20 times a second and once at the end."""
 
-    def __init__(self, tell: Callable[[Progress], None] | None) -> None:
+    def __init__(self, tell: OnProgress | None) -> None:
         self._tell = tell
-        self._now = Progress(0, 0, 0, 0, "")
+        self._now = Progress(0, 0, 0, 0)
         self._told_at = -1.0
 
     def begin(self, files: int, size: int) -> None:
@@ -42,7 +33,7 @@ class Pace:
             self._tell(self._now)
 
     def _step(self, **changes: int | str) -> None:
-        self._now = self._now._replace(**changes)  # type: ignore[arg-type]
+        self._now = replace(self._now, **changes)  # type: ignore[arg-type]
         if self._tell is not None and time.monotonic() - self._told_at >= _PAUSE_S:
             self._told_at = time.monotonic()
             self._tell(self._now)

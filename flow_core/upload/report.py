@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an upload is. `path` is the file under way, relative to the source."""
+    """How far an upload is. Totals are of what is sent or looked into, not of the whole folder.
+
+    `path` is the file under way, relative to the source.
+    """
 
     files_done: int
     files_total: int
@@ -19,7 +22,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class UploadResult:
-    """What an upload did. `skipped` says of each file that could not be sent why, in words."""
+    """What an upload did. `skipped` says of each file that could not be sent why, in words; after 1,000 how many."""
 
     files_sent: int
     files_unchanged: int

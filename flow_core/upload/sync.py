@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from flow_core.errors import ConfigError, FlowError, Unreachable
@@ -17,23 +17,12 @@ from flow_core.upload.git import GitSilent, look
 from flow_core.upload.hop import Hops
 from flow_core.upload.manifest import Manifest, Marker, Record
 from flow_core.upload.plan import Plan, Planner, Step
-from flow_core.upload.progress import Pace, Progress
+from flow_core.upload.progress import Pace
+from flow_core.upload.report import OnProgress, UploadResult
 from flow_core.upload.selection import checked_source
 
 _LAST_WORDS_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class UploadResult:
-    """What an upload did. `skipped` are sentences, one for each path that wasn't sent although no rule leaves it out;
-    after 1,000 of them a count."""
-
-    files_sent: int = 0
-    files_unchanged: int = 0
-    files_deleted: int = 0
-    bytes_sent: int = 0
-    duration_s: float = 0.0
-    skipped: tuple[str, ...] = ()
+_NOTHING = UploadResult(0, 0, 0, 0, 0.0)
 
 
 async def upload(
@@ -42,7 +31,7 @@ async def upload(
     *,
     timeout_s: float = 600.0,
     git_incremental: bool | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> UploadResult:
     """Makes `destination` hold the selected files of `source`: files that differ are overwritten, files that an earlier
     upload of the same folder put there and that the source no longer has are deleted, nothing else is touched.
@@ -74,7 +63,7 @@ class _Run:
     """One upload. `result` is what has been done so far."""
 
     def __init__(self, destination: Destination, pace: Pace) -> None:
-        self.result = UploadResult()
+        self.result = _NOTHING
         self._destination = destination
         self._pace = pace
         self._hops = Hops()
@@ -92,7 +81,7 @@ class _Run:
             await self._destination.close()
 
     async def _carry_out(self, source: Path, plan: Plan) -> None:
-        self.result = UploadResult(files_unchanged=plan.unchanged)
+        self.result = replace(_NOTHING, files_unchanged=plan.unchanged)
         if plan.is_recorded:
             return
         manifest = plan.kept
