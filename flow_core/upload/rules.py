@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from flow_core.errors import ConfigError
+from flow_core.upload.entry import unreadable
 
 _MOST_BYTES = 1 << 20
 _ANYWHERE = "^(?:.+/)?"
@@ -53,9 +54,9 @@ def read_rules(path: Path, base: str, *, follow: bool = False) -> tuple[Rules | 
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
-    except OSError as error:
-        if isinstance(error, PermissionError):
-            raise ConfigError(f"{str(path)!r} can't be read: {error.strerror}", field="source_dir") from error
+    except PermissionError as error:
+        raise unreadable(path if os.path.lexists(path) else path.parent, error) from error
+    except OSError:
         return None, None
     with open(fd, "rb") as file:
         found = os.fstat(fd)

@@ -73,7 +73,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Repository(tmp_path_factory.mktemp("template")).path / ".git"
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(TREES, IGNORE_FILES, st.dictionaries(st.sampled_from(FOLDERS[1:]), IGNORE_FILES, max_size=2), IGNORE_FILES)
 @example(["a/b/a", "a/a"], "a/**\n!a/b", {}, "")
 @example(["a/b/a", "ab"], "*\n!*/\n!ab", {"a/": "!b"}, "ab")
