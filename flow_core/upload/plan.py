@@ -99,16 +99,15 @@ class Planner:
         if view is None or view.since is None or old.marker is None:
             return None
         paths = view.since | frozenset(old.marker.changed)
-        if any(path.rpartition("/")[2] in (FLOW, GIT) for path in paths):
-            return None
-        return paths if self._has_the_rules_of(old, old.marker) else None
-
-    def _has_the_rules_of(self, old: Manifest, marker: Marker) -> bool:
-        """Whether no ignore file came, went or changed, hidden ones included."""
-        tree = find_work_tree(self._source)
+        # No ignore file may have come, gone or changed, ignored ones included, which git doesn't speak of.
         folders = {"", *(folder for path in old.files for folder in parents(path))}
-        here = {f"{folder}/{name}" if folder else name for folder in folders for name in (FLOW, GIT)}
-        for name in here | set(marker.rule_files):
+        rules = {f"{folder}/{name}" if folder else name for folder in folders for name in (FLOW, GIT)}
+        rules.update(path for path in paths if path.rpartition("/")[2] in (FLOW, GIT))
+        return paths if self._are_as_read(rules, old.marker) else None
+
+    def _are_as_read(self, rules: set[str], marker: Marker) -> bool:
+        tree = find_work_tree(self._source)
+        for name in rules.union(marker.rule_files):
             place = Path(self._source, name)
             if name.startswith("//") and tree is not None:
                 place = tree.exclude if name == "//exclude" else tree.top / name[2:]

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from flow_core.errors import ConfigError
-from flow_core.upload.entry import unreadable
+from flow_core.upload.entry import settled, unreadable
 
 _MOST_BYTES = 1 << 20
 _ANYWHERE = "^(?:.+/)?"
@@ -64,7 +64,7 @@ def read_rules(path: Path, base: str, *, follow: bool = False) -> tuple[Rules | 
             return None, None
         if found.st_size > _MOST_BYTES:
             raise ConfigError(f"{str(path)!r} is no ignore file: it is larger than 1 MiB", field="source_dir")
-        return Rules(file.read(_MOST_BYTES), base), (found.st_size, found.st_mtime_ns)
+        return Rules(file.read(_MOST_BYTES), base), (found.st_size, settled(found.st_mtime_ns))
 
 
 def _lines(text: bytes) -> list[str]:
