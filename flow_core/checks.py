@@ -52,6 +52,13 @@ def seconds(name: str, value: Any) -> float | None:
     return float(value)
 
 
+def optional_flag(name: str, value: Any) -> bool | None:
+    """None, True or False."""
+    if value is not None and not isinstance(value, bool):
+        raise ConfigError(f"{name}: must be true, false or not given, not {shown(value)}", field=name)
+    return value
+
+
 def one_of(name: str, value: Any, known: Collection[str]) -> str:
     """One of the known words."""
     if not isinstance(value, str) or value not in known:

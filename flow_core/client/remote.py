@@ -79,21 +79,26 @@ class RemoteCalls(Connection):
         """Makes a directory of a running task hold what `source_dir` (this directory when not said) holds.
 
         What .flowignore and .gitignore name stays away, and only what changed is sent: by git's word where
-        `git_incremental` is true, or where it isn't said and there is a git work tree. `/workspace` is the task's
-        directory. `timeout` is seconds. Twice is safe; what arrived before an error is whole. Raises NotFound,
-        Conflict for a task that doesn't run, ConfigError, Unreachable.
+        `git_incremental` is true, or where it isn't said and there is a git work tree. What was deleted here since
+        the last upload is deleted there too; what others put there stays. `/workspace` is the task's directory.
+        `timeout` is seconds. `console` is anything with a `print`, told at the start and the end; `progress_reporter`
+        anything with an `update`, or callable, that takes (done_bytes, total_bytes, path), at most 20 times a second.
+        Twice is safe; what arrived before an error is whole. Raises NotFound, Conflict for a task that has ended,
+        ConfigError, Unreachable.
         """
+        from flow_core.client.uploading import copy_call, listener, printer, source_of, summary  # deferred: seldom used
+
         uploads = self.facet(self.provider.uploads, "code upload")
-        source = Path.cwd() if source_dir is None else Path(source_dir)
+        wanted, source = checks.text("task_id", task_id), source_of(source_dir)
         target, deadline_s = checks.text("target_dir", target_dir), checks.whole("timeout", timeout, least=1)
-        return await self.change(
-            "upload",
-            checks.text("task_id", task_id),
-            f"copy {source} to {target}",
-            lambda: uploads.upload(
-                task_id, source, target, git_incremental=git_incremental, timeout_s=deadline_s, on_progress=None
-            ),
-        )
+        checks.optional_flag("git_incremental", git_incremental)
+        say, tell = printer(console), listener(progress_reporter)
+        call = copy_call(source, target)
+        upload = partial(uploads.upload, wanted, source, target, git_incremental=git_incremental)
+        say(f"{wanted}: {call}")
+        result = await self.change("upload", wanted, call, partial(upload, timeout_s=deadline_s, on_progress=tell))
+        say(f"{wanted}: {summary(result)}")
+        return result
 
     async def resolve_ssh_endpoint(self, task_id: str, node: int | None = None) -> tuple[str, int]:
         """(host, port) at which SSH reaches a task. Raises NotFound, Conflict, Unsupported."""

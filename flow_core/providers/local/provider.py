@@ -23,6 +23,7 @@ from flow_core.providers.local.records import write_json
 from flow_core.providers.local.remote import LocalRemote
 from flow_core.providers.local.shells import LocalShells
 from flow_core.providers.local.tasks import TaskShelf
+from flow_core.providers.local.uploads import LocalUploads
 from flow_core.providers.local.volumes import LocalVolumes, VolumeShelf
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class LocalProvider:
         self.shells = LocalShells(self._tasks)
         self.remote = LocalRemote(self._tasks)
         self.init = LocalInit()
-        self.reservations = self.identity = self.uploads = None
+        self.uploads = LocalUploads(self._tasks)
+        self.reservations = self.identity = None
         self.ssh_keys = self.endpoints = self.tunnels = None
 
     async def submit(self, config: TaskConfig) -> TaskRecord:

@@ -1,0 +1,68 @@
+"""What the caller of an upload hands in, made into what the engine takes, and its outcome in words."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flow_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from flow_core.upload.report import OnProgress, Progress, UploadResult
+
+
+def source_of(source_dir: object) -> Path:
+    """Raises ConfigError."""
+    if source_dir is None:
+        return Path.cwd()
+    if not isinstance(source_dir, str | os.PathLike):
+        raise ConfigError(f"source_dir: must be a path, not {type(source_dir).__name__}", field="source_dir")
+    path = os.fspath(source_dir)
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise ConfigError(f"source_dir: {path!r} is no path", field="source_dir")
+    return Path(path).expanduser().absolute()
+
+
+def printer(console: object | None) -> Callable[[str], object]:
+    """Raises ConfigError for what can't print."""
+    if console is None:
+        return lambda _: None
+    say = getattr(console, "print", None)
+    if not callable(say):
+        raise ConfigError(f"console: a {type(console).__name__} has no print", field="console")
+    return lambda line: say(line)
+
+
+def listener(progress_reporter: object | None) -> OnProgress | None:
+    """Raises ConfigError for what can't be told anything."""
+    if progress_reporter is None:
+        return None
+    update = getattr(progress_reporter, "update", progress_reporter)
+    if not callable(update):
+        kind = type(progress_reporter).__name__
+        raise ConfigError(
+            f"progress_reporter: a {kind} has no update(done_bytes, total_bytes, path), nor can it be called",
+            field="progress_reporter",
+        )
+
+    def tell(now: Progress) -> None:
+        update(now.bytes_done, now.bytes_total, now.path)
+
+    return tell
+
+
+def copy_call(source: Path, target: str) -> str:
+    return f"copy what changed of {shlex.quote(str(source))} to {shlex.quote(target)}"
+
+
+def summary(result: UploadResult) -> str:
+    """One line without any file's name: a console may take brackets for markup."""
+    parts = [f"{result.files_sent} files sent ({result.bytes_sent:,} bytes)", f"{result.files_unchanged} unchanged"]
+    if result.files_deleted:
+        parts.append(f"{result.files_deleted} deleted")
+    if result.skipped:
+        parts.append(f"{len(result.skipped)} not sent")
+    return f"{', '.join(parts)}, in {result.duration_s:.1f} s"
