@@ -1,12 +1,14 @@
-"""What the system's git says of a work tree. Nothing is written and no hook, pager or file-system monitor is run."""
+"""What the system's git says of a work tree. It writes nothing, and runs no program that the repository names."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 _DEADLINE_S = 60.0
@@ -17,6 +19,17 @@ _QUIET = (
     *("-c", "core.excludesFile=/dev/null"),
 )
 _UNTRACKED = ("ls-files", "-z", "--others", "--exclude-standard")
+_LINKS = ("ls-files", "-z", "--stage")
+_FILTERS = ("config", "-z", "--name-only", "--get-regexp", r"^filter\..*\.(clean|process|required)$")
+_DIFFERING = (
+    "diff-index",
+    "-z",
+    "--name-only",
+    "--no-renames",
+    "--relative",
+    "--ignore-submodules=all",
+    "--no-ext-diff",
+)
 _KEPT = ("ls-files", "-z", "--cached", "--ignored", "--exclude-standard")
 
 
@@ -41,38 +54,49 @@ async def look(folder: Path, since: str | None) -> GitView:
     """Raises GitSilent."""
     head = await _git(folder, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", codes=(0, 1))
     commit = head.decode("ascii", "replace").strip() or None
-    untracked, kept = _paths(await _git(folder, *_UNTRACKED)), _paths(await _git(folder, *_KEPT))
+    kept = _paths(await _git(folder, *_KEPT))
+    # Repositories within are walked each time: asking them would be up to their own settings.
+    always = _paths(await _git(folder, *_UNTRACKED)) | _links(await _git(folder, *_LINKS))
     if commit is None:
-        return GitView(None, untracked, kept, None)
-    changed = untracked | await _differing(folder, commit)
+        return GitView(None, always, kept, None)
+    changed = always | await _differing(folder, commit)
     if since is None or since == commit:
         return GitView(commit, changed, kept, changed if since else None)
     try:
-        return GitView(commit, changed, kept, untracked | await _differing(folder, since))
+        return GitView(commit, changed, kept, always | await _differing(folder, since))
     except GitSilent:
         return GitView(commit, changed, kept, None)
 
 
 async def _differing(folder: Path, commit: str) -> frozenset[str]:
-    """Plumbing on purpose: it compares times and sizes and so never runs a filter of the repository's for that."""
     if not re.fullmatch("[0-9a-f]{40,64}", commit):
         raise GitSilent("no commit")
-    command = ("diff-index", "-z", "--name-only", "--no-renames", "--relative", "--ignore-submodules=none")
-    return _paths(await _git(folder, *command, "--no-ext-diff", commit, "--"))
+    # A file younger than the index is read, and goes through the filters of the repository unless they are blank.
+    filters = await _git(folder, *_FILTERS, codes=(0, 1))
+    blank = {name: "false" if name.endswith(".required") else "" for name in sorted(_paths(filters))}
+    return _paths(await _git(folder, *_DIFFERING, commit, "--", settings=blank))
+
+
+def _links(staged: bytes) -> frozenset[str]:
+    """The submodules among `mode hash stage<tab>path`."""
+    lines = (line for line in staged.split(b"\0") if line.startswith(b"160000 "))
+    return frozenset(os.fsdecode(line.partition(b"\t")[2]) for line in lines)
 
 
 def _paths(output: bytes) -> frozenset[str]:
     return frozenset(os.fsdecode(path) for path in output.split(b"\0") if path)
 
 
-async def _git(folder: Path, *arguments: str, codes: tuple[int, ...] = (0,)) -> bytes:
+async def _git(
+    folder: Path, *arguments: str, codes: tuple[int, ...] = (0,), settings: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
     try:
         process = await asyncio.create_subprocess_exec(
             "git",
             *_QUIET,
             *arguments,
             cwd=folder,
-            env=_environment(),
+            env=_environment(settings),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -95,7 +119,10 @@ async def _git(folder: Path, *arguments: str, codes: tuple[int, ...] = (0,)) -> 
     return output
 
 
-def _environment() -> dict[str, str]:
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     """Ours without what would point git elsewhere."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return {**kept, "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C", "GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (name, value) in enumerate(settings.items()):
+        env |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    return env

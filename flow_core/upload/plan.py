@@ -127,38 +127,32 @@ class Planner:
 
     def _judge(self, plan: Plan, entry: Entry, known: Known | None, old: Manifest) -> None:
         record = old.files.get(entry.path)
-        # A killed upload may have sent more than it could record.
-        adopted = record is None and entry.path in old.pending
-        is_ours = record is not None or adopted or known is None
         if record is not None:
             plan.kept.files[entry.path] = record  # true until something else has arrived
-        if entry.target is not None:
-            if known is not None and known.target == entry.target:
-                self._keep(plan, entry, record or (Record(target=entry.target) if adopted else None))
-            else:
-                plan.send.append(Step(entry, is_ours))
+        # A killed upload may have sent more than it could record.
+        is_known_ours = record is not None or entry.path in old.pending
+        step = self._step(entry, known, record, is_known_ours or known is None)
+        if step is not None:
+            plan.send.append(step)
             return
-        if known is None or known.kind != "file" or known.size != entry.size:
-            plan.send.append(Step(entry, is_ours))
-            return
-        untouched = record if record is not None and self._is_as_left(record, known) else None
-        if untouched is not None:
-            is_timely = untouched.mtime_ns == entry.mtime_ns
-        else:
-            is_timely = self._destination.time_step_ns == 1 and known.mtime_ns == entry.mtime_ns
-        if not is_timely:
-            plan.send.append(Step(entry, is_ours, compares=True, digest=untouched.digest if untouched else ""))
-            return
-        if known.mode != entry.mode:
-            plan.touch.append(entry)
-        digest = untouched.digest if untouched else ""
-        same = Record(entry.size, entry.mtime_ns, entry.mode, digest)
-        self._keep(plan, entry, same if record is not None or adopted else None)
-
-    def _keep(self, plan: Plan, entry: Entry, record: Record | None) -> None:
         plan.unchanged += 1
-        if record is not None:
-            plan.kept.files[entry.path] = record
+        if entry.target is None and known is not None and known.mode != entry.mode:
+            plan.touch.append(entry)
+        if is_known_ours:
+            digest = record.digest if record and known and self._is_as_left(record, known) else ""
+            plan.kept.files[entry.path] = Record(entry.size, entry.mtime_ns, entry.mode, digest, entry.target)
+
+    def _step(self, entry: Entry, known: Known | None, record: Record | None, is_ours: bool) -> Step | None:
+        """None for what is there as it has to be, its mode aside."""
+        if entry.target is not None:
+            return None if known is not None and known.target == entry.target else Step(entry, is_ours)
+        if known is None or known.kind != "file" or known.size != entry.size:
+            return Step(entry, is_ours)
+        if record is not None and self._is_as_left(record, known):
+            is_timely, digest = record.mtime_ns == entry.mtime_ns, record.digest
+        else:
+            is_timely, digest = self._destination.time_step_ns == 1 and known.mtime_ns == entry.mtime_ns, ""
+        return None if is_timely else Step(entry, is_ours, compares=True, digest=digest)
 
     def _is_as_left(self, record: Record, known: Known) -> bool:
         if record.target is not None or known.kind == "link":

@@ -80,9 +80,9 @@ class Selection:
 
     def at(self, paths: Iterable[str]) -> Iterator[list[Entry]]:
         """As `folders`, but only those of these paths that are sent, and all below the folders among them."""
-        done = ""
+        done: set[str] = set()
         for path in sorted({path.rstrip("/") for path in paths}):
-            if done and path.startswith(done):
+            if not done.isdisjoint(parents(path)):
                 continue
             folder, _, name = path.rpartition("/")
             seen = _look_at(f"{self._root}/{path}")
@@ -91,8 +91,8 @@ class Selection:
             if stat.S_ISDIR(seen.st_mode):
                 inner = self._scope_of(path)
                 if inner is not None:
-                    done = f"{path}/"
-                    yield from self._below(done, inner)
+                    done.add(path)
+                    yield from self._below(f"{path}/", inner)
                 continue
             scope = self._scope_of(folder)
             if scope is not None and self._admits(scope, folder and f"{folder}/", name, False):

@@ -168,6 +168,22 @@ async def test_a_nested_repository_is_looked_into(repository, there):
     assert not (there / "inner/.git").exists()
 
 
+async def test_a_submodule_is_looked_into_whatever_git_says_of_it(repository, there, tmp_path):
+    other = Repository(tmp_path / "other")
+    write(other.path, {"x": "1"})
+    other.commit()
+    allow = ("-c", "protocol.file.allow=always")
+    repository.git(*allow, "submodule", "--quiet", "add", str(other.path), "module")
+    repository.git("config", "submodule.module.ignore", "all")
+    repository.commit()
+    await send(repository.path, there)
+    write(repository.path, {"module/x": "22", "module/new": ""})
+    assert (await send(repository.path, there, True)).files_sent == 2
+    repository.git("-C", "module", "checkout", "--quiet", "--", ".")
+    assert (await send(repository.path, there, True)).files_sent == 1
+    assert tree(there / "module") == {"x": "1", "new": ""}
+
+
 async def test_a_part_of_a_work_tree_is_asked_about_alone(repository, there):
     await send(repository.path / "sub", there)
     assert set(tree(there)) == {"b.py"}
@@ -193,12 +209,19 @@ async def test_no_hook_monitor_or_pager_of_the_repository_runs(repository, there
     trap = tmp_path / "trap"
     trap.write_text(f"#!/bin/sh\necho ran > {flag}\n")
     trap.chmod(0o755)
-    for setting in ("core.fsmonitor", "core.pager", "diff.external", "diff.trap.textconv", "filter.trap.clean"):
+    for setting in (
+        "core.fsmonitor",
+        "core.pager",
+        "diff.external",
+        "diff.trap.textconv",
+        "filter.trap.clean",
+        "filter.lap.process",
+    ):
         repository.git("config", setting, str(trap))
     hooks = {
         f".git/hooks/{name}": trap.read_bytes() for name in ("post-index-change", "fsmonitor-watchman", "pre-commit")
     }
-    write(repository.path, hooks)
+    write(repository.path, {**hooks, ".gitattributes": "* filter=trap diff=trap\nc.py filter=lap\n"})
     for name in hooks:
         (repository.path / name).chmod(0o755)
     monkeypatch.setenv("GIT_EXTERNAL_DIFF", str(trap))

@@ -222,6 +222,14 @@ def test_only_the_paths_asked_for_are_looked_at(tmp_path):
     assert found == ["a", "sub/.gitignore", "sub/b.log", "sub/d/e"]
 
 
+def test_a_folder_and_what_is_in_it_give_each_file_once(tmp_path):
+    write(tmp_path, dict.fromkeys(("a/x", "a/y/z", "a-b/c"), ""))
+    found = [
+        entry.path for entries in selection(tmp_path).at(["a/", "a-b/", "a/x", "a/y/", "a/y/z"]) for entry in entries
+    ]
+    assert sorted(found) == ["a-b/c", "a/x", "a/y/z"]
+
+
 def test_an_ignore_file_that_is_a_link_is_not_read(tmp_path):
     write(tmp_path, {"rules": "code.py", "code.py": ""})
     (tmp_path / ".gitignore").symlink_to("rules")
