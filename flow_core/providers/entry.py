@@ -96,8 +96,10 @@ class UploadFacet(Protocol):
     ) -> UploadResult:
         """Makes `target_dir` hold what `source_dir` holds, less what its ignore files name; sends what changed.
 
-        `/workspace` is the task's directory. Twice is safe. Raises ConfigError (source or target), ProviderError,
-        and Unreachable after `timeout_s`; what arrived until then is whole.
+        `/workspace` is the task's directory. Of what stands there only files that an earlier upload of the same source
+        put there, that it no longer has and nobody changed, are deleted. Twice is safe. Raises ConfigError (source or
+        target), NotFound, Conflict (the task has ended, another upload is under way), ProviderError, and Unreachable
+        after `timeout_s`; what arrived until then is whole.
         """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -13,6 +14,7 @@ from typing import NamedTuple
 from flow_core.errors import ConfigError
 
 _PIECE = 1 << 20
+_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}  # a pipe or socket without its other end is the last
 _WARM_NS = 50_000_000
 PIECES_AT_ONCE = 8
 
@@ -38,10 +40,10 @@ class SourceReader:
         """Raises Vanished, ConfigError."""
         try:
             fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except PermissionError as error:
-            raise unreadable(path, error) from error
         except OSError as error:
-            raise Vanished from error
+            if error.errno in _GONE:
+                raise Vanished from error
+            raise unreadable(path, error) from error
         self._path = path
         self._file = io.FileIO(fd)
         self._sum = hashlib.blake2b(digest_size=16)

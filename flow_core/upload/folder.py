@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from flow_core.errors import AuthError, Conflict, FlowError, ProviderError
+from flow_core.upload.copying import PART, Copy, create
 from flow_core.upload.destination import Arrived, Blocked, Known
-from flow_core.upload.entry import PIECES_AT_ONCE, Entry, SourceReader
+from flow_core.upload.entry import PIECES_AT_ONCE, Entry
 from flow_core.upload.hop import Hops
 from flow_core.upload.manifest import MANIFEST
 
-_PART = ".flow-sync.part"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _IN_THE_WAY = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY}
 _PIECE = 1 << 20
@@ -54,7 +54,7 @@ class LocalFolder:
         return await self._hop(self._make_folders, folder)
 
     async def put(self, source: Path, entry: Entry, on_bytes: Callable[[int], None]) -> Arrived:
-        copy = _Copy(source)
+        copy = Copy(source)
         try:
             while (arrived := await self._hop(self._copy_on, copy, entry.path)) is None:
                 on_bytes(copy.fresh)
@@ -180,7 +180,7 @@ class LocalFolder:
                     self._folder("/".join(names[:count]))
         return made
 
-    def _copy_on(self, copy: _Copy, path: str) -> Arrived | None:
+    def _copy_on(self, copy: Copy, path: str) -> Arrived | None:
         folder, _, name = path.rpartition("/")
         with _blocking():
             return copy.go_on(self._folder(folder), name)
@@ -190,12 +190,12 @@ class LocalFolder:
         with _blocking():
             fd = self._folder(folder)
             with suppress(FileNotFoundError):
-                os.unlink(_PART, dir_fd=fd)
-            os.symlink(target, _PART, dir_fd=fd)
+                os.unlink(PART, dir_fd=fd)
+            os.symlink(target, PART, dir_fd=fd)
             try:
-                os.rename(_PART, name, src_dir_fd=fd, dst_dir_fd=fd)
+                os.rename(PART, name, src_dir_fd=fd, dst_dir_fd=fd)
             except BaseException:
-                os.unlink(_PART, dir_fd=fd)
+                os.unlink(PART, dir_fd=fd)
                 raise
 
     def _touch(self, path: str, mode: int, mtime_ns: int) -> None:
@@ -249,84 +249,18 @@ class LocalFolder:
 
     def _write_manifest(self, data: bytes) -> None:
         with suppress(FileNotFoundError):
-            os.unlink(_PART, dir_fd=self._top)
-        fd = _create(self._top)
+            os.unlink(PART, dir_fd=self._top)
+        fd = create(self._top)
         try:
             with open(fd, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(fd)
-            os.rename(_PART, MANIFEST, src_dir_fd=self._top, dst_dir_fd=self._top)
+            os.rename(PART, MANIFEST, src_dir_fd=self._top, dst_dir_fd=self._top)
         except BaseException:
-            os.unlink(_PART, dir_fd=self._top)
+            os.unlink(PART, dir_fd=self._top)
             raise
         os.fsync(self._top)
-
-
-class _Copy:
-    """One file on its way, some megabytes at a time.
-
-    It isn't synced: a crash of the machine may leave it short, which the next upload sees by its size.
-    """
-
-    def __init__(self, source: Path) -> None:
-        self._source = source
-        self._reader: SourceReader | None = None
-        self._folder = -1
-        self._out = -1
-        self.fresh = 0
-        self.is_over = False
-
-    def go_on(self, folder: int, name: str) -> Arrived | None:
-        """None while there is more."""
-        if self._reader is None:
-            self._reader = SourceReader(self._source)
-            self._folder = os.dup(folder)
-            self._out = _create(folder)
-        before = self._reader.size
-        for _ in range(PIECES_AT_ONCE):
-            piece = self._reader.read()
-            self.fresh = self._reader.size - before
-            if not piece:
-                return self._finish(self._reader, name)
-            _write_all(self._out, piece)
-        return None
-
-    def _finish(self, reader: SourceReader, name: str) -> Arrived:
-        os.fchmod(self._out, reader.mode)
-        os.utime(self._out, ns=(reader.mtime_ns, reader.mtime_ns))
-        os.rename(_PART, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
-        self._close()
-        return Arrived(reader.size, reader.mtime_ns, reader.mode, reader.digest)
-
-    def drop(self) -> None:
-        """Takes away what isn't whole."""
-        if self._out != -1:
-            os.unlink(_PART, dir_fd=self._folder)
-        self._close()
-
-    def _close(self) -> None:
-        self.is_over = True
-        if self._reader is not None:
-            self._reader.close()
-        for fd in (self._out, self._folder):
-            if fd != -1:
-                os.close(fd)
-
-
-def _create(folder: int) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        return os.open(_PART, flags, 0o600, dir_fd=folder)
-    except FileExistsError:
-        os.unlink(_PART, dir_fd=folder)  # an upload was killed here
-        return os.open(_PART, flags, 0o600, dir_fd=folder)
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 def _sum_up(fd: int, add: Callable[[bytes], None]) -> bool:

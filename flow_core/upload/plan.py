@@ -217,6 +217,8 @@ def _has(source: Path, path: str) -> bool:
         return not stat.S_ISDIR(os.lstat(source / path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError:
+        return True  # nobody can tell; only what is surely gone is deleted
 
 
 def _stamp(place: Path) -> tuple[int, int] | None:

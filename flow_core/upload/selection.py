@@ -170,6 +170,8 @@ class Selection:
                 return self._link(path, place)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise unreadable(Path(place), error) from error
         kind = _KINDS.get(stat.S_IFMT(seen.st_mode), "no file")
         self.skipped.add(path, f"{kind} is not sent")
         return None

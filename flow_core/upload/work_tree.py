@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,8 +27,8 @@ def find_work_tree(folder: Path) -> WorkTree | None:
 
 def _common_folder(mark: Path) -> Path | None:
     """Where the repository keeps what all its work trees share. A linked work tree has a file that names its own."""
-    if mark.is_dir():
-        return mark if (mark / "HEAD").exists() else None
+    if os.path.isdir(mark):
+        return mark if os.path.exists(mark / "HEAD") else None
     kind, _, own = _first_line(mark).partition(": ")
     if kind != "gitdir":
         return None
