@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flow_core.providers.local import leases
+from flow_core.providers.local import holds, leases
 from flow_core.providers.local.layout import TaskFolder
 from flow_core.providers.local.processes import Identity
 from flow_core.providers.local.records import MalformedRecord, State, locked, read_json, write_json
@@ -28,6 +28,7 @@ class Ticket(NamedTuple):
     gpu_count: int
     candidates: tuple[str, ...]
     submitter: Identity | None
+    reservation_id: str | None = None
 
     @property
     def bell(self) -> Path:
@@ -43,6 +44,10 @@ class Ticket(NamedTuple):
         if state is None:
             return self.submitter is not None and self.submitter.is_alive
         return state.status == "pending" and state.supervisor is not None and state.supervisor.is_alive
+
+    def open(self, reserved: Sequence[holds.Hold]) -> tuple[str, ...]:
+        """Those of its candidates that it may have now, free or not."""
+        return holds.open_to(self.candidates, self.reservation_id, reserved)
 
     def drop(self) -> None:
         """Leaves the line. Twice is safe."""
@@ -76,7 +81,9 @@ def next_place(root: Path) -> Place:
     return place
 
 
-def issue(root: Path, place: Place, task: TaskFolder, candidates: Sequence[str], count: int) -> Ticket:
+def issue(
+    root: Path, place: Place, task: TaskFolder, candidates: Sequence[str], count: int, reservation_id: str | None = None
+) -> Ticket:
     """Takes a place in the line for `count` of the candidates. Call it under the queue's lock."""
     path = root / "queue" / f"{place.seq:012d}.json"
     submitter = Identity.mine()
@@ -86,16 +93,18 @@ def issue(root: Path, place: Place, task: TaskFolder, candidates: Sequence[str],
         "count": count,
         "candidates": list(candidates),
         "submitter": submitter._asdict(),
+        "reservation": reservation_id,
     }
     write_json(path, data)
-    return Ticket(path, place.seq, task, count, tuple(candidates), submitter)
+    return Ticket(path, place.seq, task, count, tuple(candidates), submitter, reservation_id)
 
 
 def stand_in_line(task: TaskFolder, spec: dict[str, Any]) -> None:
     """Takes the task's place in the line, if it wants GPUs. Call it under the queue's lock."""
-    if count := spec["gpus"]["count"] * spec["ranks"]:
+    gpus = spec["gpus"]
+    if count := gpus["count"] * spec["ranks"]:
         place = Place(int(spec["seq"]), float(spec["created_at"]))
-        issue(task.root, place, task, spec["gpus"]["candidates"], count)
+        issue(task.root, place, task, gpus["candidates"], count, gpus.get("reservation"))
 
 
 def ticket_of(task: TaskFolder, seq: int) -> Ticket | None:
@@ -107,15 +116,32 @@ def try_start(ticket: Ticket) -> leases.GpuLocks | str:
 
     The ticket stays in the line: drop it once the task has started, so that the next one starts after it.
     """
-    with queue_lock(ticket.task.root):
-        ahead = _ahead_of(ticket)
-        if ahead:
-            return f"waiting for {ticket.gpu_count} x GPU: {ahead} task{'s' if ahead > 1 else ''} ahead in the queue"
-        locks = leases.take(ticket.task, ticket.candidates, ticket.gpu_count)
-        if locks is not None:
-            return locks
-        free = len(ticket.candidates) - len(leases.held_by(ticket.task.root, ticket.candidates))
-        return f"waiting for {ticket.gpu_count} x GPU: {free} of {len(ticket.candidates)} free"
+    root = ticket.task.root
+    with queue_lock(root):
+        reserved = holds.live(root)
+        gpu_ids = ticket.open(reserved)
+        waiting = f"waiting for {ticket.gpu_count} x GPU: "
+        if len(gpu_ids) >= ticket.gpu_count:
+            if ahead := _ahead_of(ticket, set(gpu_ids), reserved):
+                return f"{waiting}{ahead} task{'s' if ahead > 1 else ''} ahead in the queue"
+            locks = leases.take(ticket.task, gpu_ids, ticket.gpu_count)
+            if locks is not None:
+                return locks
+        free = len(gpu_ids) - len(leases.held_by(root, gpu_ids))
+        return waiting + holds.why_not(free, ticket.candidates, ticket.reservation_id, reserved)
+
+
+def line(root: Path, before: str = "counter.json") -> Iterator[Ticket]:
+    """The live tickets, in order, up to a file's name. Dead ones are removed. Call it under the queue's lock."""
+    for path in sorted((root / "queue").glob("*.json")):
+        if path.name >= before:
+            break  # numbers come first in the alphabet, and so before the counter
+        ticket = _read(root, path)
+        if ticket is not None and ticket.is_live:
+            yield ticket
+        else:
+            path.unlink(missing_ok=True)
+            path.with_suffix(".bell").unlink(missing_ok=True)
 
 
 def open_bell(ticket: Ticket) -> int | None:
@@ -144,18 +170,15 @@ def ring(root: Path) -> None:
             os.close(fd)
 
 
-def _ahead_of(ticket: Ticket) -> int:
-    """How many live tickets before this one want a GPU that this one could use. Dead ones are removed."""
+def _ahead_of(ticket: Ticket, gpu_ids: set[str], reserved: Sequence[holds.Hold]) -> int:
+    """How many before this one want a GPU that this one could use.
+
+    Those who can't start before a reservation ends are not counted: that may never be.
+    """
     ahead = 0
-    for path in sorted((ticket.task.root / "queue").glob("*.json")):
-        if path.name >= ticket.path.name:
-            break  # numbers come first in the alphabet, and so before the counter
-        other = _read(ticket.task.root, path)
-        if other is None or not other.is_live:
-            path.unlink(missing_ok=True)
-            path.with_suffix(".bell").unlink(missing_ok=True)
-        elif set(other.candidates) & set(ticket.candidates):
-            ahead += 1
+    for other in line(ticket.task.root, ticket.path.name):
+        theirs = other.open(reserved)
+        ahead += len(theirs) >= other.gpu_count and not gpu_ids.isdisjoint(theirs)
     return ahead
 
 
@@ -166,8 +189,9 @@ def _read(root: Path, path: Path) -> Ticket | None:
             return None
         task = TaskFolder(root / data["task"])
         candidates = tuple(str(gpu_id) for gpu_id in data["candidates"])
-        submitter = Identity.parse(data["submitter"])
-        return Ticket(path, int(data["seq"]), task, int(data["count"]), candidates, submitter)
+        submitter, reserved = Identity.parse(data["submitter"]), data.get("reservation")
+        reservation_id = reserved if isinstance(reserved, str) else None
+        return Ticket(path, int(data["seq"]), task, int(data["count"]), candidates, submitter, reservation_id)
     except (MalformedRecord, KeyError, TypeError, ValueError):
         return None
 
