@@ -44,7 +44,8 @@ def end_the_lost(root: Path, gpu_ids: Sequence[str]) -> None:
 
 def _of_reservations(gpu_ids: Sequence[str], reserved: Sequence[holds.Hold]) -> Iterator[Use]:
     for hold in reserved:
-        by = f"reserved {holds.until(hold)} by {hold.reservation_id}"
+        start = "" if hold.begun else f"from {holds.clock(hold.start)} "
+        by = f"reserved {start}{holds.until(hold)} by {hold.reservation_id}"
         for gpu_id in set(gpu_ids).intersection(hold.gpus):
             yield Use(gpu_id, hold.start, hold.until, by, is_planned=True)
 

@@ -19,7 +19,7 @@ from flow_core.providers.local.records import MalformedRecord, read_json, write_
 
 EXPIRED, CANCELED = "expired", "canceled"
 _FILE = r"res_[a-z2-7]{10}\.json"  # compiled on first use, and kept by `re`
-_LATEST = 253_370_764_800.0  # the year 9999; no later time can be written as a date
+LATEST = 253_370_764_800.0  # the year 9999; no later time can be written as a date
 _LONGEST_S = 100 * 365 * 86400.0
 
 
@@ -109,6 +109,14 @@ def keep(root: Path, hold: Hold) -> None:
         os.replace(folder / name, folder / "past" / name)
 
 
+def path_of(root: Path, reservation_id: str) -> Path | None:
+    """Where its record lies, over or not; None when there is none."""
+    name = f"{reservation_id}.json"
+    places = (root / "reservations" / name, root / "reservations" / "past" / name)
+    known = re.fullmatch(_FILE, name) is not None
+    return next((path for path in places if known and path.exists()), None)
+
+
 def files(folder: Path) -> list[Path]:
     """The reservations' files in a folder, readable or not."""
     try:
@@ -177,7 +185,7 @@ def _check(hold: Hold, name: str) -> None:
     texts: tuple[Any, ...] = (hold.context, hold.owner, hold.name, hold.instance_type, hold.over, *hold.gpus)
     if hold.reservation_id != name or not all(isinstance(text, str) for text in texts):
         raise ValueError
-    if not all(0 <= moment < _LATEST for moment in (hold.start, hold.end, hold.created_at)):
+    if not all(0 <= moment < LATEST for moment in (hold.start, hold.end, hold.created_at)):
         raise ValueError
     if not 0 < hold.duration_s <= _LONGEST_S or min(hold.gpu_count, hold.quantity) < 1:
         raise ValueError

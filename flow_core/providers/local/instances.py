@@ -9,7 +9,7 @@ from typing import Any
 from flow_core.errors import ConfigError
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.models.instance import AvailableInstance, InstanceRequirements
-from flow_core.providers.local import leases
+from flow_core.providers.local import holds, leases, queue
 from flow_core.providers.local.gpus import Gpu, choose, gpus_here
 from flow_core.providers.local.layout import Layout
 from flow_core.providers.local.limits import memory_here_gb
@@ -47,13 +47,19 @@ class LocalInstances:
     def _offers(self) -> list[AvailableInstance]:
         self._layout.make()
         gpus = gpus_here(self._gpu_setting)
-        held = leases.held_by(self._layout.root, [gpu.gpu_id for gpu in gpus])
+        taken = self._taken([gpu.gpu_id for gpu in gpus])
         offers = [self._offer("cpu", None, 0, None, None)]
         for model in dict.fromkeys(gpu.short_model for gpu in gpus):
             alike = [gpu for gpu in gpus if gpu.short_model == model]
-            free = sum(gpu.gpu_id not in held for gpu in alike)
+            free = sum(gpu.gpu_id not in taken for gpu in alike)
             offers += [self._offer(f"{n}x{model}", alike[0], n, free // n, len(alike) // n) for n in _steps(len(alike))]
         return offers
+
+    def _taken(self, gpu_ids: list[str]) -> set[str]:
+        """Those that a task has or a reservation keeps."""
+        root = self._layout.root
+        with queue.queue_lock(root):
+            return {*leases.held_by(root, gpu_ids), *holds.keepers(holds.live(root))}
 
     def _offer(
         self, instance_type: str, gpu: Gpu | None, count: int, free: int | None, total: int | None

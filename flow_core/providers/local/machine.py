@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import os
 import secrets
@@ -14,6 +15,14 @@ _FIRST_PID_NAMESPACE = "pid:[4026531836]"
 
 def new_id(prefix: str) -> str:
     return prefix + "_" + "".join(secrets.choice(_ALPHABET) for _ in range(10))
+
+
+def user_name() -> str:
+    """Who we are to the operating system."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def machine_id() -> str:

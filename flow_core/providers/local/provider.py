@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from flow_core.config import Context, state_dir
 from flow_core.errors import Unsupported
 from flow_core.providers.base import PollIntervals
+from flow_core.providers.local.identity import LocalIdentity
 from flow_core.providers.local.init import LocalInit
 from flow_core.providers.local.instances import LocalInstances
 from flow_core.providers.local.layout import Layout
@@ -21,6 +22,7 @@ from flow_core.providers.local.offload import offload
 from flow_core.providers.local.processes import grace_s
 from flow_core.providers.local.records import write_json
 from flow_core.providers.local.remote import LocalRemote
+from flow_core.providers.local.reservations import LocalReservations, ReservationShelf
 from flow_core.providers.local.shells import LocalShells
 from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.local.uploads import LocalUploads
@@ -50,7 +52,8 @@ class LocalProvider:
         self.remote = LocalRemote(self._tasks)
         self.init = LocalInit()
         self.uploads = LocalUploads(self._tasks)
-        self.reservations = self.identity = None
+        self.reservations = LocalReservations(ReservationShelf(layout, region, self._gpus))
+        self.identity = LocalIdentity(context.name)
         self.ssh_keys = self.endpoints = self.tunnels = None
 
     async def submit(self, config: TaskConfig) -> TaskRecord:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 import secrets
@@ -14,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from flow_core.errors import CapacityError, ConfigError, NotFound, Unreachable, Unsupported
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.providers.local import queue
+from flow_core.providers.local.booking import booked
 from flow_core.providers.local.copies import copies_among, make_room
 from flow_core.providers.local.data_mounts import plan_mounts, volume_name
 from flow_core.providers.local.gpus import Gpu, choose, gpus_here
 from flow_core.providers.local.layout import TaskFolder
 from flow_core.providers.local.leftovers import sweep, unfinished
 from flow_core.providers.local.limits import refuse_what_is_not_here
-from flow_core.providers.local.machine import new_id
+from flow_core.providers.local.machine import new_id, user_name
 from flow_core.providers.local.ports import promise, withdraw
 from flow_core.providers.local.processes import Identity
 from flow_core.providers.local.records import sync_folder, write_json
@@ -88,9 +88,9 @@ class Submission:
             "retries": _retries(config),
             "ports": list(config.ports),
             "max_run_time_hours": config.max_run_time_hours,
-            "gpus": self._gpus(),
+            "gpus": booked(config, self._gpus(), self._shelf.layout),
             "mark": secrets.token_hex(16),
-            "owner": _owner(),
+            "owner": user_name(),
             "submitter": submitter._asdict(),
             "config": config.said(),
         }
@@ -224,10 +224,3 @@ def _working_dir(wanted: str | None) -> str:
     if not path.is_dir():
         raise ConfigError(f"working_dir: {str(path)!r} is no folder on this machine", field="working_dir")
     return str(path.absolute())
-
-
-def _owner() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())

@@ -198,6 +198,7 @@ def _metadata(folder: TaskFolder, spec: dict[str, Any], state: State) -> dict[st
         "pid": None if state.child is None else state.child.pid,
         **({"pids": tuple(child.pid for child in state.children)} if len(state.children) > 1 else {}),
         "gpus": tuple(state.gpus),
+        "reservation": spec["gpus"].get("reservation"),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,7 +38,7 @@ def test_slots_come_in_order_within_the_window_and_no_two_could_be_one(
 ) -> None:
     found = slots(GPUS, uses, start, start + length)
     assert all(start <= slot.start < slot.end <= start + length for slot in found)
-    for one, other in zip(found, found[1:], strict=False):
+    for one, other in pairwise(found):
         assert one.end < other.start or (one.end == other.start and one.gpus != other.gpus)
 
 

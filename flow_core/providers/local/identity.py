@@ -1,0 +1,43 @@
+"""Who works on this machine: the operating system's users, and the keys of the one we are."""
+
+from __future__ import annotations
+
+import pwd
+
+from flow_core.models.identity import Project, SshKey, User
+from flow_core.providers.local.offload import offload
+from flow_core.ssh.public_keys import local_public_keys
+
+
+class LocalIdentity:
+    """A context is its own and only project; nobody is anybody's teammate."""
+
+    def __init__(self, context: str) -> None:
+        self._context = context
+
+    async def projects(self) -> tuple[Project, ...]:
+        return (Project(self._context, self._context),)
+
+    async def user(self, user_id: str) -> User | None:
+        """By login name or number."""
+        return await offload(_user, user_id)
+
+    async def teammates(self, user_id: str) -> tuple[User, ...]:
+        return ()
+
+    async def own_keys(self, project_id: str | None = None) -> tuple[SshKey, ...]:
+        """~/.ssh/*.pub, each called as its file is, without the ending."""
+        if project_id not in (None, self._context):
+            return ()
+        keys = await offload(local_public_keys)
+        return tuple(
+            SshKey(key.fingerprint, name.removesuffix(".pub"), str(key), key.fingerprint) for name, key in keys.items()
+        )
+
+
+def _user(user_id: str) -> User | None:
+    try:
+        entry = pwd.getpwuid(int(user_id)) if user_id.isdecimal() else pwd.getpwnam(user_id)
+    except (KeyError, ValueError, OverflowError, UnicodeEncodeError):
+        return None
+    return User(entry.pw_name, entry.pw_gecos.partition(",")[0] or entry.pw_name)

@@ -1,0 +1,1 @@
+"""The Mithril cloud over its HTTP API."""

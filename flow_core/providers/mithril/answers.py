@@ -1,0 +1,106 @@
+"""What the API answered: its JSON, or the error of ours that says what it meant."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+from flow_core.errors import AuthError, ConfigError, Conflict, FlowError, NotFound, ProviderError, Unreachable
+from flow_core.logs.sanitize import visible
+
+_NAME_TAKEN = ("name already used", "name already exists", "duplicate name")
+_PLACES = ("body", "query", "path")
+_SHOWN = 300
+
+
+class Answer(NamedTuple):
+    """One answer, read to its end."""
+
+    status: int
+    body: bytes
+    request_id: str = ""
+    retry_after: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def wait_s(self) -> float | None:
+        """How long it asks us to wait; None where it doesn't say, or nonsense."""
+        try:
+            if self.retry_after.isdecimal():
+                return float(self.retry_after[:9])
+            return max(0.0, parsedate_to_datetime(self.retry_after).timestamp() - time.time())
+        except (ValueError, TypeError, OverflowError):
+            return None
+
+    def json(self) -> Any:
+        """None for an empty body. Raises ValueError."""
+        try:
+            return json.loads(self.body) if self.body.strip() else None
+        except RecursionError as error:
+            raise ValueError("nested without end") from error
+
+
+def value_of(answer: Answer, call: str, is_change: bool, hide: Callable[[str], str]) -> Any:
+    """The JSON of a good answer. `call` is the method and path, `hide` takes secrets out of foreign text.
+
+    Raises AuthError, NotFound, Conflict, ConfigError, Unreachable, ProviderError.
+    """
+    request = f" [request {answer.request_id}]" if answer.request_id else ""
+    if answer.is_good:
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise ProviderError(f"the Mithril API answered {call} with what is not JSON{request}") from error
+    said, field = (visible(hide(text))[:_SHOWN] for text in _detail(answer))
+    if answer.status == 422 and field:
+        raise ConfigError(f"{field}: {said}{request}", field=field)
+    kind, sentence = _meaning(answer, call, is_change, said)
+    raise kind(sentence + request)
+
+
+def _meaning(answer: Answer, call: str, is_change: bool, said: str) -> tuple[type[FlowError], str]:
+    status, because = answer.status, f": {said}" if said else f" ({answer.status})"
+    if status == 401:
+        return AuthError, "the Mithril API does not accept the key in MITHRIL_API_KEY; make a new one"
+    if status == 403:
+        return AuthError, f"the Mithril API does not allow {call}{because}"
+    if status == 404:
+        return NotFound, f"the Mithril API does not know {call}{because}"
+    if status == 409 or (status == 400 and any(words in said.lower() for words in _NAME_TAKEN)):
+        return Conflict, f"the Mithril API refused {call}{because}"
+    if status == 422:
+        return ConfigError, f"the Mithril API refused {call}{because}"
+    if status == 429:
+        when = "later" if answer.wait_s is None else f"in {answer.wait_s:.0f} s"
+        return Unreachable, f"the Mithril API asks for fewer calls; try again {when}"
+    if status >= 500 and is_change:
+        doubt = "whether it was done is not known, so look before you try again"
+        return ProviderError, f"the Mithril API failed at {call}{because}; {doubt}"
+    if status >= 500:
+        return Unreachable, f"the Mithril API failed at {call}{because}; try again later"
+    if 300 <= status < 400:
+        return ProviderError, f"the Mithril API sends {call} elsewhere ({status}); check MITHRIL_API_URL"
+    return ProviderError, f"the Mithril API refused {call}{because}"
+
+
+def _detail(answer: Answer) -> tuple[str, str]:
+    """What the body says in words, and which field it speaks of; empty where it doesn't."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return "", ""
+    detail = body.get("detail", body.get("message")) if isinstance(body, dict) else None
+    if isinstance(detail, str):
+        return detail, ""
+    first = detail[0] if isinstance(detail, list) and detail else None
+    if not isinstance(first, dict):
+        return "", ""
+    place = first.get("loc")
+    parts = [str(part) for part in place if part not in _PLACES] if isinstance(place, list) else []
+    return str(first.get("msg", "")), ".".join(parts)

@@ -1,0 +1,140 @@
+"""Calls to the Mithril API: JSON there and back, with deadlines, and again where that is safe."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+from flow_core.errors import ConfigError, ProviderError, Unreachable
+from flow_core.logs.sanitize import visible
+from flow_core.providers.mithril.answers import Answer, value_of
+from flow_core.providers.mithril.settings import MithrilSettings
+
+if TYPE_CHECKING:
+    import httpx
+
+_CONNECT_S, _READ_S, _WHOLE_S = 10.0, 30.0, 60.0
+_ATTEMPTS = 3
+_MOST_BYTES = 16 << 20
+_LONGEST_PAUSE_S = 8.0
+_LONGEST_WAIT_S = 30.0  # an API that asks for more is not waited for
+_ID_SHOWN = 80
+
+
+class MithrilHttp:
+    """One pool of connections, for one event loop. Whoever made it closes it.
+
+    Every method raises AuthError, NotFound, Conflict, ConfigError (what the API says of a field), Unreachable
+    and ProviderError, and nothing else; the key is in none of them. Paths are to be quoted by the caller.
+    `pause_s` is the first pause before another try; each one after it is twice as long.
+    """
+
+    def __init__(self, settings: MithrilSettings, pause_s: float = 0.5) -> None:
+        self.settings = settings
+        self._pause_s = pause_s
+        self._client: httpx.AsyncClient | None = None
+
+    async def get(self, path: str, **params: str | int) -> Any:
+        """The JSON at a path. Tried three times when nobody answers, or the API fails or is busy."""
+        return await self._call("GET", path, params=params)
+
+    async def post(self, path: str, body: dict[str, Any]) -> Any:
+        """The JSON that a POST is answered with. Not safe twice."""
+        return await self._call("POST", path, body=body)
+
+    async def patch(self, path: str, body: dict[str, Any]) -> Any:
+        """The JSON that a PATCH is answered with. Not tried again when the API fails."""
+        return await self._call("PATCH", path, body=body)
+
+    async def delete(self, path: str) -> None:
+        """Deletes. Not tried again when the API fails."""
+        await self._call("DELETE", path)
+
+    async def close(self) -> None:
+        """Lets go of the connections. Twice is safe."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _call(
+        self, method: str, path: str, params: dict[str, str | int] | None = None, body: dict[str, Any] | None = None
+    ) -> Any:
+        for attempt in range(_ATTEMPTS):
+            last = attempt == _ATTEMPTS - 1
+            try:
+                answer = await self._send(method, path, params, body)
+            except Unreachable:
+                if last or method != "GET":
+                    raise
+                await self._pause(attempt, None)
+                continue
+            again = answer.status == 429 or (answer.status >= 500 and method == "GET")
+            if last or not again or (answer.wait_s or 0) > _LONGEST_WAIT_S:
+                break
+            await self._pause(attempt, answer.wait_s)
+        return value_of(answer, f"{method} {path}", method != "GET", self._hide)
+
+    async def _pause(self, attempt: int, asked_s: float | None) -> None:
+        pause_s = min(self._pause_s * 2**attempt, _LONGEST_PAUSE_S)
+        await asyncio.sleep((pause_s if asked_s is None else asked_s) * random.uniform(1.0, 1.25))
+
+    async def _send(
+        self, method: str, path: str, params: dict[str, str | int] | None, body: dict[str, Any] | None
+    ) -> Answer:
+        import httpx  # deferred: only calls to a cloud need it
+
+        client = self._client = self._client or self._open()
+        content = None if body is None else json.dumps(body).encode()
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        where = f"the Mithril API at {self.settings.url}"
+        try:
+            async with (
+                asyncio.timeout(_WHOLE_S),
+                client.stream(method, path, params=params, content=content, headers=headers) as response,
+            ):
+                return await self._read(response)
+        except httpx.InvalidURL as error:
+            raise ConfigError(f"{method} {path[:60]}... is no address the Mithril API could have") from error
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise Unreachable(f"{where} did not answer {method} {path} in time") from error
+        except httpx.ConnectError as error:
+            raise Unreachable(f"{where} can't be reached: {self._hide(visible(str(error)))}") from error
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise Unreachable(f"{where} broke off its answer to {method} {path}") from error
+
+    async def _read(self, response: httpx.Response) -> Answer:
+        """The body as it was sent: we ask for no compression, so that nothing small unpacks to something huge."""
+        body = bytearray()
+        async for piece in response.aiter_raw():
+            body += piece
+            if len(body) > _MOST_BYTES:
+                raise ProviderError(f"the Mithril API answered more than {_MOST_BYTES >> 20} MiB; ask for less")
+        headers = response.headers
+        request_id = headers.get("x-request-id") or headers.get("x-correlation-id") or ""
+        return Answer(
+            response.status_code,
+            bytes(body),
+            self._hide(visible(request_id))[:_ID_SHOWN],
+            headers.get("retry-after", "").strip(),
+        )
+
+    def _open(self) -> httpx.AsyncClient:
+        import httpx  # deferred: as above
+
+        settings = self.settings
+        return httpx.AsyncClient(
+            base_url=settings.url,
+            headers={
+                "Authorization": f"Bearer {settings.api_key}",
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+            },
+            timeout=httpx.Timeout(_READ_S, connect=_CONNECT_S),
+            trust_env=not settings.is_loopback,  # a proxy of the environment can't reach this machine for us
+        )
+
+    def _hide(self, foreign: str) -> str:
+        """Foreign text without the key, should anybody have put it there."""
+        return foreign.replace(self.settings.api_key, "<key>")

@@ -1,0 +1,1 @@
+"""What every user of SSH shares: keys."""

@@ -1,0 +1,82 @@
+"""Public SSH keys: reading them, telling whether two are the same, and those of this user. Never a private one."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from flow_core.errors import ConfigError
+
+_PREFERRED = ("id_ed25519.pub", "id_rsa.pub")
+_MOST_BYTES = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """One line of a .pub file. `kind` is its algorithm, such as "ssh-ed25519"; `data` is base64."""
+
+    kind: str
+    data: str
+    comment: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.data} {self.comment}".rstrip()
+
+    @property
+    def fingerprint(self) -> str:
+        """As `ssh-keygen -l` shows it: "SHA256:..."."""
+        digest = hashlib.sha256(base64.b64decode(self.data)).digest()
+        return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+
+    def is_same_as(self, other: PublicKey) -> bool:
+        """Whether one private key belongs to both, whatever their comments say."""
+        return (self.kind, self.data) == (other.kind, other.data)
+
+
+def parse_public_key(text: str) -> PublicKey:
+    """Reads one line. Raises ConfigError that never repeats what it was given."""
+    if "PRIVATE KEY" in text:
+        raise ConfigError("public_key: that is a private key; give the .pub file beside it", field="public_key")
+    words = text.strip().split(None, 2)
+    if len(words) < 2 or len(text) > _MOST_BYTES or not text.strip().isprintable():
+        raise _no_key()
+    key = PublicKey(*words)
+    try:
+        blob = base64.b64decode(key.data, validate=True)
+    except (binascii.Error, ValueError):
+        raise _no_key() from None
+    length = int.from_bytes(blob[:4], "big")
+    if blob[4 : 4 + length] != key.kind.encode() or len(blob) <= 4 + length:
+        raise _no_key()
+    return key
+
+
+def local_public_keys(folder: Path | None = None) -> dict[str, PublicKey]:
+    """This user's keys by file name (~/.ssh/*.pub), the usual ones first; what holds none is left out. Blocking."""
+    place = folder or Path.home() / ".ssh"
+    try:
+        names = sorted(path.name for path in place.glob("*.pub"))
+    except OSError:
+        return {}
+    names.sort(key=lambda name: _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED))
+    return {name: key for name in names if (key := _read(place / name)) is not None}
+
+
+def _read(path: Path) -> PublicKey | None:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return None  # opening a pipe would never return
+        with path.open("rb") as stream:
+            return parse_public_key(stream.read(_MOST_BYTES).decode())
+    except (OSError, UnicodeDecodeError, ConfigError):
+        return None
+
+
+def _no_key() -> ConfigError:
+    return ConfigError(
+        "public_key: is no OpenSSH public key; give a line such as 'ssh-ed25519 AAAA... name'", field="public_key"
+    )
