@@ -56,6 +56,15 @@ class SshKeyFacet(Protocol):
     async def ensure_default(self) -> str | None:
         """The id of a key whose private half is on this machine, registered now if need be; None without any."""
 
+    def describe_create(self, name: str) -> str:
+        """The exact call or command. At once."""
+
+    def describe_delete(self, key_id: str) -> str:
+        """The exact call or command. At once."""
+
+    def describe_ensure_default(self) -> str:
+        """The exact call or command, should one be needed. At once."""
+
 
 class IdentityFacet(Protocol):
     """Who works here."""

@@ -45,6 +45,8 @@ def parse_public_key(text: str) -> PublicKey:
     if len(words) < 2 or len(text) > _MOST_BYTES or not text.strip().isprintable():
         raise _no_key()
     key = PublicKey(*words)
+    if "-cert-v" in key.kind:
+        raise ConfigError("public_key: that is a certificate; give the key it was made for", field="public_key")
     try:
         blob = base64.b64decode(key.data, validate=True)
     except (binascii.Error, ValueError):

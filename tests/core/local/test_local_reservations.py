@@ -262,12 +262,9 @@ async def test_a_broken_record_keeps_nobody_from_anything_and_is_shown(machine):
 
 
 async def test_a_reservation_outlives_whoever_made_it(machine):
-    script = (
-        "import os; from flow_core import Flow; print(Flow('local').reserve('a100:2').id, flush=True); os.kill(0, 9)"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, start_new_session=True
-    )
+    script = "import os; from flow_core import Flow; print(Flow('local').reserve('a100:2').id, flush=True); "
+    command = [sys.executable, "-c", script + "os.kill(os.getpid(), 9)"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     task = await machine.submit("true", instance_type="a100")
     assert ended.stdout.strip() in await waiting(machine, task)

@@ -1,0 +1,81 @@
+"""Who a key belongs to, and with whom its owner works."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from flow_core.errors import NotFound
+from flow_core.models.identity import Project, SshKey, User
+from flow_core.providers.mithril import wire
+from flow_core.providers.mithril.http import MithrilHttp
+from flow_core.providers.mithril.projects import MithrilProjects
+from flow_core.providers.mithril.ssh_keys import MithrilSshKeys
+
+_PREFIX = "user_"
+
+
+class Getter(Protocol):
+    """What can be asked for a path."""
+
+    async def get(self, path: str) -> Any:
+        """The JSON there. Raises NotFound, and what else its provider raises."""
+
+
+class MithrilIdentity:
+    """See the contract."""
+
+    def __init__(self, http: MithrilHttp, projects: MithrilProjects, keys: MithrilSshKeys) -> None:
+        self._http = http
+        self._projects = projects
+        self._keys = keys
+
+    async def projects(self) -> tuple[Project, ...]:
+        return await self._projects.all()
+
+    async def me(self) -> User:
+        """The owner of the key."""
+        return _user(wire.table(await self._http.get("/v2/me"), "a user"))
+
+    async def user(self, user_id: str) -> User | None:
+        return await find_user(self._http, user_id)
+
+    async def teammates(self, user_id: str) -> tuple[User, ...]:
+        """Those whom the owner of the key may see, and of them those who share a project with somebody else."""
+        me = wire.table(await self._http.get("/v2/me"), "a user")
+        mates = wire.rows(await self._http.get("/v2/me/teammates"), "teammates")
+        if user_id not in ("me", *_names(me)):
+            theirs = next((_projects(row) for row in mates if user_id in _names(row)), set())
+            mates = [row for row in mates if user_id not in _names(row) and theirs & _projects(row)]
+        return tuple(_user(row) for row in mates)
+
+    async def own_keys(self, project_id: str | None = None) -> tuple[SshKey, ...]:
+        return await self._keys.list(project_id)
+
+
+async def find_user(http: Getter, user_id: str) -> User | None:
+    """A user over raw HTTP: under the whole id, then without its prefix. None for somebody unknown."""
+    for name in dict.fromkeys((user_id, user_id.removeprefix(_PREFIX))):
+        if wire.is_id(name):
+            try:
+                return _user(wire.table(await http.get(f"/v2/users/{name}"), "a user"))
+            except NotFound:
+                continue
+    return None
+
+
+def _user(row: dict[str, Any]) -> User:
+    return User(
+        wire.text(row, "fid", "id"),
+        wire.optional(row, "user_name", "name"),
+        wire.optional(row, "email"),
+        wire.optional(row, "organization_role", "role"),
+    )
+
+
+def _names(row: dict[str, Any]) -> set[Any]:
+    return {row.get("fid"), row.get("id")}
+
+
+def _projects(row: dict[str, Any]) -> set[str]:
+    found = row.get("project_ids")
+    return {one for one in found if isinstance(one, str)} if isinstance(found, list) else set()

@@ -1,0 +1,94 @@
+"""The SSH keys that Mithril puts on its instances."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from flow_core.errors import ConfigError, NotFound
+from flow_core.models.identity import SshKey
+from flow_core.providers.mithril import wire
+from flow_core.providers.mithril.http import MithrilHttp
+from flow_core.providers.mithril.projects import MithrilProjects
+from flow_core.ssh.public_keys import PublicKey, local_public_keys, parse_public_key
+
+_PATH = "/v2/ssh-keys"
+_DEFAULT_NAME = "flow-default"
+
+
+class MithrilSshKeys:
+    """See the contract. Keys belong to a project: the one asked for, else the chosen one."""
+
+    def __init__(self, http: MithrilHttp, projects: MithrilProjects) -> None:
+        self._http = http
+        self._projects = projects
+
+    async def list(self, project_id: str | None = None) -> tuple[SshKey, ...]:
+        project = project_id or await self._projects.chosen_id()
+        return tuple(_key(row) for row in wire.rows(await self._http.get(_PATH, project=project), "ssh keys"))
+
+    async def create(self, name: str, public_key: str) -> SshKey:
+        key = parse_public_key(public_key)
+        body = {"project": await self._projects.chosen_id(), "name": name, "public_key": str(key)}
+        return _key(wire.table(await self._http.post(_PATH, body), "an SSH key"))
+
+    async def delete(self, key_id: str) -> bool:
+        if not wire.is_id(key_id):
+            return False
+        try:
+            await self._http.delete(f"{_PATH}/{key_id}")
+        except NotFound:
+            return False
+        return True
+
+    async def ensure_default(self) -> str | None:
+        """A key of the project that is in ~/.ssh too; else the first of ~/.ssh, registered as `flow-default`."""
+        local = await asyncio.to_thread(local_public_keys)
+        if not local:
+            return None
+        there = await self.list()
+        for key in local.values():
+            if (same := next((one for one in there if _is_same(one, key)), None)) is not None:
+                return same.key_id
+        first = next(iter(local.values()))
+        return (await self.create(_free_name(first, there), str(first))).key_id
+
+    def describe_create(self, name: str) -> str:
+        return f"POST {self._http.settings.url}{_PATH} with {name!r} and its public key"
+
+    def describe_delete(self, key_id: str) -> str:
+        return f"DELETE {self._http.settings.url}{_PATH}/{key_id}"
+
+    def describe_ensure_default(self) -> str:
+        return (
+            f"POST {self._http.settings.url}{_PATH} with {_DEFAULT_NAME!r} and a public key of ~/.ssh, if none is there"
+        )
+
+
+def _key(row: dict[str, Any]) -> SshKey:
+    public_key = wire.optional(row, "public_key")
+    parsed = _parsed(public_key)
+    fingerprint = wire.optional(row, "fingerprint") if parsed is None else parsed.fingerprint
+    return SshKey(
+        wire.text(row, "fid", "id"), wire.optional(row, "name"), public_key, fingerprint, row.get("required") is True
+    )
+
+
+def _parsed(public_key: str) -> PublicKey | None:
+    try:
+        return parse_public_key(public_key)
+    except ConfigError:
+        return None
+
+
+def _is_same(there: SshKey, here: PublicKey) -> bool:
+    parsed = _parsed(there.public_key)
+    return parsed is not None and parsed.is_same_as(here)
+
+
+def _free_name(key: PublicKey, there: tuple[SshKey, ...]) -> str:
+    """`flow-default`, unless a key of another machine is called that already."""
+    if all(one.name != _DEFAULT_NAME for one in there):
+        return _DEFAULT_NAME
+    letters = "".join(letter for letter in key.fingerprint.removeprefix("SHA256:") if letter.isalnum())
+    return f"{_DEFAULT_NAME}-{letters[:6].lower()}"
