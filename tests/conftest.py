@@ -43,6 +43,7 @@ _PRESENT: dict[str, Callable[[], bool]] = {
     "pyghostty": lambda: importlib.util.find_spec("pyghostty") is not None,
     "tmux": lambda: shutil.which("tmux") is not None,
     "less": lambda: shutil.which("less") is not None,
+    "ssh-keygen": lambda: shutil.which("ssh-keygen") is not None,
 }
 
 

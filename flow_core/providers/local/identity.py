@@ -37,7 +37,8 @@ class LocalIdentity:
 
 def _user(user_id: str) -> User | None:
     try:
-        entry = pwd.getpwuid(int(user_id)) if user_id.isdecimal() else pwd.getpwnam(user_id)
+        is_number = user_id.isascii() and user_id.isdecimal()
+        entry = pwd.getpwuid(int(user_id)) if is_number else pwd.getpwnam(user_id)
     except (KeyError, ValueError, OverflowError, UnicodeEncodeError):
         return None
     return User(entry.pw_name, entry.pw_gecos.partition(",")[0] or entry.pw_name)

@@ -15,7 +15,7 @@ from flow_core.providers.mithril.settings import MithrilSettings
 if TYPE_CHECKING:
     import httpx
 
-_CONNECT_S, _READ_S, _WHOLE_S = 10.0, 30.0, 60.0
+_CONNECT_S, _WHOLE_S = 10.0, 60.0
 _ATTEMPTS = 3
 _MOST_BYTES = 16 << 20
 _LONGEST_PAUSE_S = 8.0
@@ -28,12 +28,14 @@ class MithrilHttp:
 
     Every method raises AuthError, NotFound, Conflict, ConfigError (what the API says of a field), Unreachable
     and ProviderError, and nothing else; the key is in none of them. Paths are to be quoted by the caller.
-    `pause_s` is the first pause before another try; each one after it is twice as long.
+    `pause_s` is the first pause before another try; each one after it is twice as long. `read_s` is how long the
+    API may stay silent.
     """
 
-    def __init__(self, settings: MithrilSettings, pause_s: float = 0.5) -> None:
+    def __init__(self, settings: MithrilSettings, pause_s: float = 0.5, read_s: float = 30.0) -> None:
         self.settings = settings
         self._pause_s = pause_s
+        self._read_s = read_s
         self._client: httpx.AsyncClient | None = None
 
     async def get(self, path: str, **params: str | int) -> Any:
@@ -131,7 +133,7 @@ class MithrilHttp:
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",
             },
-            timeout=httpx.Timeout(_READ_S, connect=_CONNECT_S),
+            timeout=httpx.Timeout(self._read_s, connect=_CONNECT_S),
             trust_env=not settings.is_loopback,  # a proxy of the environment can't reach this machine for us
         )
 

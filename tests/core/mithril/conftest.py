@@ -1,0 +1,167 @@
+"""A server that speaks the published API on loopback, notes what it is asked, and can be told to misbehave."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from core.mithril.contract import Contract
+
+from flow_core.providers.mithril.http import MithrilHttp
+from flow_core.providers.mithril.settings import MithrilSettings
+
+KEY = "fkey_verysecret123"
+WHEN = "2026-01-01T00:00:00Z"
+
+
+@dataclass
+class Reply:
+    """What to answer instead. `cut` promises more than comes; `wait` holds the answer back until it is set."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: bool = False
+    wait: threading.Event | None = None
+
+
+@dataclass
+class Seen:
+    """One request."""
+
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    headers: dict[str, str]
+    body: Any
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """Whoever asked has left; tests look at what the client says."""
+
+
+class FakeApi:
+    """Projects, keys and people of one account."""
+
+    def __init__(self, contract: Contract | None) -> None:
+        self.projects = [{"fid": "proj_one", "name": "lab", "created_at": WHEN}]
+        self.keys: list[dict[str, Any]] = []
+        self.me = {"id": "11-22", "fid": "user_me", "email": "me@lab.example", "organization_id": "org_1"}
+        self.mates: list[dict[str, Any]] = []
+        self.users: dict[str, dict[str, Any]] = {}
+        self.seen: list[Seen] = []
+        self.replies: list[Reply] = []
+        self.complaints: list[str] = []
+        self._contract = contract
+        self._server = _Server(("127.0.0.1", 0), self._handler())
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def calls(self) -> list[str]:
+        return [f"{one.method} {one.path}" for one in self.seen]
+
+    def add_key(self, key_id: str, name: str, public_key: str, project: str = "proj_one", **more: Any) -> None:
+        row = {"fid": key_id, "name": name, "project": project, "public_key": public_key}
+        self.keys.append({**row, "created_at": WHEN, "required": False, **more})
+
+    def answer(self, seen: Seen) -> tuple[int, Any]:
+        if seen.headers.get("authorization") != f"Bearer {KEY}":
+            return 401, {"detail": "Not authenticated"}
+        match (seen.method, seen.path.split("/")[2:]):
+            case ("GET", ["projects"]):
+                return 200, self.projects
+            case ("GET", ["me"]):
+                return 200, self.me
+            case ("GET", ["me", "teammates"]):
+                return 200, self.mates
+            case ("GET", ["users", user]) if user in self.users:
+                return 200, self.users[user]
+            case ("GET", ["ssh-keys"]):
+                return 200, [key for key in self.keys if [key["project"]] == seen.query.get("project")]
+            case ("POST", ["ssh-keys"]):
+                if seen.body["name"] in [key["name"] for key in self.keys]:
+                    return 400, {"detail": "SSH key name already exists"}
+                self.add_key(f"sshkey_{len(self.keys)}", seen.body["name"], seen.body["public_key"])
+                return 201, self.keys[-1]
+            case ("DELETE", ["ssh-keys", key_id]) if key_id in [key["fid"] for key in self.keys]:
+                self.keys = [key for key in self.keys if key["fid"] != key_id]
+                return 204, None
+        return 404, {"detail": "Not Found"}
+
+    def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: Any) -> None:
+                """Nothing on the test's own output."""
+
+            def handle_one(self) -> None:
+                url, length = urlsplit(self.path), int(self.headers.get("content-length") or 0)
+                body = json.loads(self.rfile.read(length)) if length else None
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                seen = Seen(self.command, url.path, parse_qs(url.query), headers, body)
+                api.seen.append(seen)
+                self.send(api.replies.pop(0) if api.replies else self.proper(seen))
+
+            do_GET = do_POST = do_PATCH = do_DELETE = handle_one
+
+            def proper(self, seen: Seen) -> Reply:
+                status, value = api.answer(seen)
+                if api._contract is not None:
+                    api.complaints += api._contract.complaints(
+                        seen.method, seen.path, seen.query, seen.body, status, value
+                    )
+                body = b"" if value is None else json.dumps(value).encode()
+                return Reply(status, body, {"x-request-id": f"req_{len(api.seen)}"})
+
+            def send(self, reply: Reply) -> None:
+                if reply.wait is not None:
+                    reply.wait.wait(10)
+                self.send_response(reply.status)
+                for name, value in reply.headers.items():
+                    self.send_header(name, value)
+                if reply.status != 204:
+                    self.send_header("Content-Length", str(len(reply.body) + (1000 if reply.cut else 0)))
+                self.end_headers()
+                self.wfile.write(reply.body)
+                self.close_connection = reply.cut
+
+        return Handler
+
+
+@pytest.fixture(scope="session")
+def contract() -> Contract | None:
+    """The published description, where the environment says where it lies."""
+    named = os.environ.get("FLOW_MITHRIL_OPENAPI")
+    return Contract(Path(named)) if named else None
+
+
+@pytest.fixture
+def api(contract: Contract | None) -> Iterator[FakeApi]:
+    server = FakeApi(contract)
+    yield server
+    server.close()
+    assert server.complaints == []
+
+
+@pytest.fixture
+async def http(api: FakeApi) -> AsyncIterator[MithrilHttp]:
+    client = MithrilHttp(MithrilSettings(KEY, api.url), pause_s=0.01, read_s=0.5)
+    yield client
+    await client.close()

@@ -1,0 +1,75 @@
+"""What the environment says of the Mithril API."""
+
+from __future__ import annotations
+
+import pytest
+
+from flow_core.errors import ConfigError
+from flow_core.providers.mithril.settings import MithrilSettings, settings_from_environment
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MITHRIL_API_KEY", "MITHRIL_API_URL", "MITHRIL_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_without_a_key_there_is_no_platform(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings_from_environment() is None
+    monkeypatch.setenv("MITHRIL_API_KEY", "  ")
+    monkeypatch.setenv("MITHRIL_API_URL", "nonsense")
+    assert settings_from_environment() is None
+
+
+def test_a_key_alone_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MITHRIL_API_KEY", "fkey_secret\n")
+    found = settings_from_environment()
+    assert found == MithrilSettings("fkey_secret", "https://api.mithril.ai", None)
+    assert "secret" not in f"{found} {found!r}"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://api.example/", "http://localhost:8080", "http://127.0.0.1:1/base/", "http://[::1]:8080"]
+)
+def test_an_address_may_be_elsewhere(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("MITHRIL_API_KEY", "k")
+    monkeypatch.setenv("MITHRIL_API_URL", url)
+    found = settings_from_environment()
+    assert found is not None
+    assert found.url == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.example",
+        "http://127.0.0.1.example.com",
+        "ftp://localhost",
+        "api.example",
+        "https://",
+        "https://user:secret@api.example",
+        "https://api.example:port",
+        "https://[::1",
+        "https://api.example/?a=b",
+        "https://api.ex\x1bample",
+    ],
+)
+def test_an_address_that_would_give_the_key_away_or_is_none_is_refused(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("MITHRIL_API_KEY", "k")
+    monkeypatch.setenv("MITHRIL_API_URL", url)
+    with pytest.raises(ConfigError) as refused:
+        settings_from_environment()
+    assert refused.value.field == "MITHRIL_API_URL"
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["two words", "k\x00", "ключ", "x" * 1000, "a\nb"])
+def test_what_no_key_can_be_is_refused_without_being_repeated(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    if "\x00" in key:
+        key = "k\x7f"  # an environment can't hold NUL
+    monkeypatch.setenv("MITHRIL_API_KEY", key)
+    with pytest.raises(ConfigError) as refused:
+        settings_from_environment()
+    assert key not in str(refused.value)
