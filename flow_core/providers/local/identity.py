@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import pwd
+from typing import TYPE_CHECKING
 
-from flow_core.models.identity import Project, SshKey, User
 from flow_core.providers.local.offload import offload
-from flow_core.ssh.public_keys import local_public_keys
+
+if TYPE_CHECKING:
+    from flow_core.models.identity import Project, SshKey, User
 
 
 class LocalIdentity:
-    """A context is its own and only project; nobody is anybody's teammate."""
+    """A context is its own and only project; nobody is anybody's teammate. What it needs is imported when asked."""
 
     def __init__(self, context: str) -> None:
         self._context = context
 
     async def projects(self) -> tuple[Project, ...]:
+        from flow_core.models.identity import Project
+
         return (Project(self._context, self._context),)
 
     async def user(self, user_id: str) -> User | None:
@@ -27,6 +30,9 @@ class LocalIdentity:
 
     async def own_keys(self, project_id: str | None = None) -> tuple[SshKey, ...]:
         """~/.ssh/*.pub, each called as its file is, without the ending."""
+        from flow_core.models.identity import SshKey
+        from flow_core.ssh.public_keys import local_public_keys
+
         if project_id not in (None, self._context):
             return ()
         keys = await offload(local_public_keys)
@@ -36,6 +42,10 @@ class LocalIdentity:
 
 
 def _user(user_id: str) -> User | None:
+    import pwd
+
+    from flow_core.models.identity import User
+
     try:
         is_number = user_id.isascii() and user_id.isdecimal()
         entry = pwd.getpwuid(int(user_id)) if is_number else pwd.getpwnam(user_id)

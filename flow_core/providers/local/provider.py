@@ -22,7 +22,7 @@ from flow_core.providers.local.offload import offload
 from flow_core.providers.local.processes import grace_s
 from flow_core.providers.local.records import write_json
 from flow_core.providers.local.remote import LocalRemote
-from flow_core.providers.local.reservations import LocalReservations, ReservationShelf
+from flow_core.providers.local.reservations import LocalReservations
 from flow_core.providers.local.shells import LocalShells
 from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.local.uploads import LocalUploads
@@ -52,7 +52,7 @@ class LocalProvider:
         self.remote = LocalRemote(self._tasks)
         self.init = LocalInit()
         self.uploads = LocalUploads(self._tasks)
-        self.reservations = LocalReservations(ReservationShelf(layout, region, self._gpus))
+        self.reservations = LocalReservations(layout, region, self._gpus)
         self.identity = LocalIdentity(context.name)
         self.ssh_keys = self.endpoints = self.tunnels = None
 
