@@ -30,11 +30,12 @@ def booked(config: TaskConfig, gpus: dict[str, Any], layout: Layout) -> dict[str
     layout.make()
     with queue.queue_lock(layout.root):
         reserved = holds.live(layout.root)
+    count = gpus["count"] * config.num_instances
     if wanted is not None:
-        return gpus | {"reservation": _named(wanted, reserved, gpus, layout).reservation_id}
-    own = _own(reserved, gpus)
+        return gpus | {"reservation": _named(wanted, reserved, gpus, count, layout).reservation_id}
+    own = _own(reserved, gpus, count)
     if own is None and mode == "reserved":
-        lacking = f"{gpus['count']} x {gpus['type']}"
+        lacking = f"{count} x {gpus['type']}"
         raise CapacityError(f"allocation_mode: no active reservation of yours has {lacking}; reserve them first")
     return gpus if own is None else gpus | {"reservation": own.reservation_id}
 
@@ -48,12 +49,12 @@ def _without_gpus(gpus: dict[str, Any], wanted: str | None, mode: str) -> dict[s
     )
 
 
-def _named(wanted: str, reserved: Sequence[Hold], gpus: dict[str, Any], layout: Layout) -> Hold:
+def _named(wanted: str, reserved: Sequence[Hold], gpus: dict[str, Any], count: int, layout: Layout) -> Hold:
     hold = next((hold for hold in reserved if hold.reservation_id == wanted), None)
     if hold is None:
         raise _not_live(wanted, layout)
-    if (fitting := _fitting(hold, gpus)) < gpus["count"]:
-        raise CapacityError(f"reservation_id: {wanted} has {fitting} x {gpus['type']}; the task wants {gpus['count']}")
+    if (fitting := _fitting(hold, gpus)) < count:
+        raise CapacityError(f"reservation_id: {wanted} has {fitting} x {gpus['type']}; the task wants {count}")
     return hold
 
 
@@ -67,10 +68,10 @@ def _not_live(wanted: str, layout: Layout) -> NotFound | Conflict:
         return Conflict(f"reservation_id: the record of {wanted} is broken: {error}")
 
 
-def _own(reserved: Sequence[Hold], gpus: dict[str, Any]) -> Hold | None:
+def _own(reserved: Sequence[Hold], gpus: dict[str, Any], count: int) -> Hold | None:
     """This user's, and of several the one that lasts longest."""
     me = user_name()
-    large = [hold for hold in reserved if hold.is_active and hold.owner == me and _fitting(hold, gpus) >= gpus["count"]]
+    large = [hold for hold in reserved if hold.is_active and hold.owner == me and _fitting(hold, gpus) >= count]
     return max(large, key=lambda hold: hold.until, default=None)
 
 
