@@ -50,7 +50,9 @@ class CapacityCalls(Connection):
     ) -> Reservation:
         """Holds GPUs (a shorthand such as "a100:4") for hours, from now on.
 
-        `fields` are further fields of a ReservationSpec: quantity, start_time_utc, name, region. Not safe twice.
+        `fields` are further fields of a ReservationSpec: quantity, start_time_utc, name, region. With `auto_renew` it
+        is prolonged by its duration whenever its end has come, until `cancel_reservation`; on this machine by whatever
+        call or waiting task looks next, since no process of ours runs meanwhile. Not safe twice.
         Raises ConfigError, CapacityError that says what is free, Unsupported.
         """
         from flow_core.models.reservation_spec import ReservationSpec  # deferred: loads pydantic

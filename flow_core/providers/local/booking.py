@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound
-from flow_core.providers.local import holds, queue
+from flow_core.providers.local import holds, leases, queue
 from flow_core.providers.local.holds import Hold
 from flow_core.providers.local.layout import Layout
 from flow_core.providers.local.machine import user_name
@@ -28,12 +29,12 @@ def booked(config: TaskConfig, gpus: dict[str, Any], layout: Layout) -> dict[str
     if not gpus["count"]:
         return _without_gpus(gpus, wanted, mode)
     layout.make()
+    count = gpus["count"] * config.num_instances
     with queue.queue_lock(layout.root):
         reserved = holds.live(layout.root)
-    count = gpus["count"] * config.num_instances
+        own = None if wanted is not None else _own(reserved, gpus, count, layout.root)
     if wanted is not None:
         return gpus | {"reservation": _named(wanted, reserved, gpus, count, layout).reservation_id}
-    own = _own(reserved, gpus, count)
     if own is None and mode == "reserved":
         lacking = f"{count} x {gpus['type']}"
         raise CapacityError(f"allocation_mode: no active reservation of yours has {lacking}; reserve them first")
@@ -68,11 +69,19 @@ def _not_live(wanted: str, layout: Layout) -> NotFound | Conflict:
         return Conflict(f"reservation_id: the record of {wanted} is broken: {error}")
 
 
-def _own(reserved: Sequence[Hold], gpus: dict[str, Any], count: int) -> Hold | None:
-    """This user's, and of several the one that lasts longest."""
+def _own(reserved: Sequence[Hold], gpus: dict[str, Any], count: int, root: Path) -> Hold | None:
+    """This user's, and of several first one with room for the task now, then the one that lasts longest."""
     me = user_name()
     large = [hold for hold in reserved if hold.is_active and hold.owner == me and _fitting(hold, gpus) >= count]
-    return max(large, key=lambda hold: hold.until, default=None)
+    if len(large) < 2:
+        return next(iter(large), None)
+    wanted = [(ticket.reservation_id, ticket.gpu_count) for ticket in queue.line(root)]
+
+    def has_room(hold: Hold) -> bool:
+        ahead = sum(number for reservation_id, number in wanted if reservation_id == hold.reservation_id)
+        return _fitting(hold, gpus) - len(leases.held_by(root, hold.gpus)) - ahead >= count
+
+    return max(large, key=lambda hold: (has_room(hold), hold.until))
 
 
 def _fitting(hold: Hold, gpus: dict[str, Any]) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,17 +87,17 @@ def live(root: Path, now: float | None = None) -> list[Hold]:
     """The reservations that are not over, the first made first. Call it under the queue's lock."""
     moment = time.time() if now is None else now
     found = []
-    for path in files(root / "reservations"):
-        try:
-            hold = Hold.read(path)
-        except MalformedRecord:
-            continue
+    for hold in _readable(root):
         as_it_stands = hold.at(moment)
-        if as_it_stands != hold or as_it_stands.over:
+        if as_it_stands != hold or hold.over:
             _try_keep(root, as_it_stands)
-        if not as_it_stands.over:
-            found.append(as_it_stands)
-    return sorted(found, key=lambda hold: (hold.created_at, hold.reservation_id))
+        found.append(as_it_stands)
+    return _in_order(found)
+
+
+def seen(root: Path) -> list[Hold]:
+    """As `live`, for those who decide nothing: needs no lock and writes nothing."""
+    return _in_order(hold.at(time.time()) for hold in _readable(root))
 
 
 def keep(root: Path, hold: Hold) -> None:
@@ -172,6 +172,18 @@ def clock(moment: float) -> str:
     """A time as the wall clock of this machine shows it, with the day when that isn't today."""
     shown, today = time.localtime(moment), time.localtime()
     return time.strftime("%H:%M" if shown[:3] == today[:3] else "%Y-%m-%d %H:%M", shown)
+
+
+def _readable(root: Path) -> Iterator[Hold]:
+    for path in files(root / "reservations"):
+        try:
+            yield Hold.read(path)
+        except MalformedRecord:
+            continue
+
+
+def _in_order(holds: Iterable[Hold]) -> list[Hold]:
+    return sorted((hold for hold in holds if not hold.over), key=lambda hold: (hold.created_at, hold.reservation_id))
 
 
 def _try_keep(root: Path, hold: Hold) -> None:

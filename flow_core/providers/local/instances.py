@@ -9,7 +9,7 @@ from typing import Any
 from flow_core.errors import ConfigError
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.models.instance import AvailableInstance, InstanceRequirements
-from flow_core.providers.local import holds, leases, queue
+from flow_core.providers.local import holds, leases
 from flow_core.providers.local.gpus import Gpu, choose, gpus_here
 from flow_core.providers.local.layout import Layout
 from flow_core.providers.local.limits import memory_here_gb
@@ -58,8 +58,7 @@ class LocalInstances:
     def _taken(self, gpu_ids: list[str]) -> set[str]:
         """Those that a task has or a reservation keeps."""
         root = self._layout.root
-        with queue.queue_lock(root):
-            return {*leases.held_by(root, gpu_ids), *holds.keepers(holds.live(root))}
+        return {*leases.held_by(root, gpu_ids), *holds.keepers(holds.seen(root))}
 
     def _offer(
         self, instance_type: str, gpu: Gpu | None, count: int, free: int | None, total: int | None

@@ -40,6 +40,7 @@ class ReservationShelf:
         self._layout = layout
         self._region = region
         self._gpu_setting = gpu_setting
+        self._over: dict[str, Reservation] = {}
 
     def make(self, spec: ReservationSpec) -> Reservation:
         """Raises ConfigError, Unsupported, CapacityError (says what is free, and who has the rest until when)."""
@@ -63,7 +64,8 @@ class ReservationShelf:
         folder = self._layout.root / "reservations"
         with self._lock() as now:
             holds.live(self._layout.root, now)
-            found = [self._read(path, now) for path in (*holds.files(folder), *holds.files(folder / "past"))]
+            found = [self._read(path, now) for path in holds.files(folder)]
+        found += [self._past(path) for path in holds.files(folder / "past")]
         found.sort(key=lambda one: (one.provider_metadata.get("created_at", 0.0), one.reservation_id), reverse=True)
         return [one for one in found if all(getattr(one, name) in values for name, values in wanted.items())]
 
@@ -147,6 +149,12 @@ class ReservationShelf:
             return self._shown(Hold.read(path).at(now))
         except MalformedRecord as error:
             return self._broken(path.stem, str(error))
+
+    def _past(self, path: Path) -> Reservation:
+        """What is over doesn't change any more, and is read once."""
+        if path.name not in self._over:
+            self._over[path.name] = self._read(path, time.time())
+        return self._over[path.name]
 
     def _shown(self, hold: Hold) -> Reservation:
         status = hold.over or ("active" if hold.begun else "scheduled")

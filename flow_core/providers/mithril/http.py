@@ -15,7 +15,7 @@ from flow_core.providers.mithril.settings import MithrilSettings
 if TYPE_CHECKING:
     import httpx
 
-_CONNECT_S, _WHOLE_S = 10.0, 60.0
+_CONNECT_S = 10.0
 _ATTEMPTS = 3
 _MOST_BYTES = 16 << 20
 _LONGEST_PAUSE_S = 8.0
@@ -28,14 +28,17 @@ class MithrilHttp:
 
     Every method raises AuthError, NotFound, Conflict, ConfigError (what the API says of a field), Unreachable
     and ProviderError, and nothing else; the key is in none of them. Paths are to be quoted by the caller.
-    `pause_s` is the first pause before another try; each one after it is twice as long. `read_s` is how long the
-    API may stay silent.
+    `pause_s` is the first pause before another try; each one after it is twice as long. The API may stay silent for
+    `read_s`, and a call with all its tries takes `whole_s` at most.
     """
 
-    def __init__(self, settings: MithrilSettings, pause_s: float = 0.5, read_s: float = 30.0) -> None:
+    def __init__(
+        self, settings: MithrilSettings, *, pause_s: float = 0.5, read_s: float = 30.0, whole_s: float = 90.0
+    ) -> None:
         self.settings = settings
         self._pause_s = pause_s
         self._read_s = read_s
+        self._whole_s = whole_s
         self._client: httpx.AsyncClient | None = None
 
     async def get(self, path: str, **params: str | int) -> Any:
@@ -63,20 +66,31 @@ class MithrilHttp:
     async def _call(
         self, method: str, path: str, params: dict[str, str | int] | None = None, body: dict[str, Any] | None = None
     ) -> Any:
-        for attempt in range(_ATTEMPTS):
-            last = attempt == _ATTEMPTS - 1
+        try:
+            async with asyncio.timeout(self._whole_s):
+                answer = await self._answer(method, path, params, body)
+        except TimeoutError as error:
+            raise Unreachable(f"{self._where} did not answer {method} {path} in time") from error
+        return value_of(answer, f"{method} {path}", method != "GET", self._hide)
+
+    async def _answer(
+        self, method: str, path: str, params: dict[str, str | int] | None, body: dict[str, Any] | None
+    ) -> Answer:
+        """The first answer that is to be taken as it is, or the last one."""
+        for attempt in range(_ATTEMPTS - 1):
+            asked_s: float | None = None
             try:
                 answer = await self._send(method, path, params, body)
             except Unreachable:
-                if last or method != "GET":
+                if method != "GET":
                     raise
-                await self._pause(attempt, None)
-                continue
-            again = answer.status == 429 or (answer.status >= 500 and method == "GET")
-            if last or not again or (answer.wait_s or 0) > _LONGEST_WAIT_S:
-                break
-            await self._pause(attempt, answer.wait_s)
-        return value_of(answer, f"{method} {path}", method != "GET", self._hide)
+            else:
+                asked_s = answer.wait_s
+                is_worth_it = answer.status == 429 or (answer.status >= 500 and method == "GET")
+                if not is_worth_it or (asked_s or 0) > _LONGEST_WAIT_S:
+                    return answer
+            await self._pause(attempt, asked_s)
+        return await self._send(method, path, params, body)
 
     async def _pause(self, attempt: int, asked_s: float | None) -> None:
         pause_s = min(self._pause_s * 2**attempt, _LONGEST_PAUSE_S)
@@ -90,21 +104,17 @@ class MithrilHttp:
         client = self._client = self._client or self._open()
         content = None if body is None else json.dumps(body).encode()
         headers = {} if body is None else {"Content-Type": "application/json"}
-        where = f"the Mithril API at {self.settings.url}"
         try:
-            async with (
-                asyncio.timeout(_WHOLE_S),
-                client.stream(method, path, params=params, content=content, headers=headers) as response,
-            ):
+            async with client.stream(method, path, params=params, content=content, headers=headers) as response:
                 return await self._read(response)
         except httpx.InvalidURL as error:
             raise ConfigError(f"{method} {path[:60]}... is no address the Mithril API could have") from error
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise Unreachable(f"{where} did not answer {method} {path} in time") from error
-        except httpx.ConnectError as error:
-            raise Unreachable(f"{where} can't be reached: {self._hide(visible(str(error)))}") from error
+        except httpx.TimeoutException as error:
+            raise Unreachable(f"{self._where} did not answer {method} {path} in time") from error
+        except (httpx.ConnectError, httpx.ProxyError) as error:
+            raise Unreachable(f"{self._where} can't be reached: {self._hide(visible(str(error)))}") from error
         except (httpx.TransportError, httpx.DecodingError) as error:
-            raise Unreachable(f"{where} broke off its answer to {method} {path}") from error
+            raise Unreachable(f"{self._where} broke off its answer to {method} {path}") from error
 
     async def _read(self, response: httpx.Response) -> Answer:
         """The body as it was sent: we ask for no compression, so that nothing small unpacks to something huge."""
@@ -136,6 +146,10 @@ class MithrilHttp:
             timeout=httpx.Timeout(self._read_s, connect=_CONNECT_S),
             trust_env=not settings.is_loopback,  # a proxy of the environment can't reach this machine for us
         )
+
+    @property
+    def _where(self) -> str:
+        return f"the Mithril API at {self.settings.url}"
 
     def _hide(self, foreign: str) -> str:
         """Foreign text without the key, should anybody have put it there."""

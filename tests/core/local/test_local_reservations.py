@@ -237,6 +237,15 @@ async def test_a_task_that_wants_reserved_gpus_finds_its_users_reservation(machi
     assert (free.status, free.provider_metadata["reservation"]) == (TaskStatus.COMPLETED, None)
 
 
+async def test_of_several_reservations_a_task_goes_on_one_with_room(machine):
+    first, second = await reserve(machine, "a100", duration_hours=9), await reserve(machine, "a100")
+    tasks = [await machine.submit("sleep 300", instance_type="a100", allocation_mode="reserved") for _ in range(2)]
+    went_on = [(await machine.running(task)).provider_metadata["reservation"] for task in tasks]
+    assert went_on == [first.reservation_id, second.reservation_id]
+    third = await machine.submit("true", instance_type="a100", allocation_mode="reserved")
+    assert first.reservation_id in await waiting(machine, third), "the one that lasts longest"
+
+
 async def test_a_gpu_that_left_the_machine_takes_nothing_else_along(machine, monkeypatch):
     made = await reserve(machine)
     monkeypatch.setenv("FLOW_LOCAL_GPUS", "a100:1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,13 +25,17 @@ WHEN = "2026-01-01T00:00:00Z"
 
 @dataclass
 class Reply:
-    """What to answer instead. `cut` promises more than comes; `wait` holds the answer back until it is set."""
+    """What to answer instead.
+
+    `cut` promises more than comes; `wait` holds the answer back until it is set; `pause_s` comes before each byte.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     cut: bool = False
     wait: threading.Event | None = None
+    pause_s: float = 0.0
 
 
 @dataclass
@@ -139,7 +144,9 @@ class FakeApi:
                 if reply.status != 204:
                     self.send_header("Content-Length", str(len(reply.body) + (1000 if reply.cut else 0)))
                 self.end_headers()
-                self.wfile.write(reply.body)
+                for piece in [reply.body[i : i + 1] for i in range(len(reply.body))] if reply.pause_s else [reply.body]:
+                    time.sleep(reply.pause_s)
+                    self.wfile.write(piece)
                 self.close_connection = reply.cut
 
         return Handler

@@ -122,6 +122,16 @@ async def test_an_api_that_does_not_answer_is_unreachable_in_time(api: FakeApi, 
     never.set()
 
 
+async def test_an_answer_that_comes_byte_by_byte_is_not_waited_for_either(api: FakeApi) -> None:
+    http = MithrilHttp(MithrilSettings(KEY, api.url), pause_s=0.01, read_s=5, whole_s=0.5)
+    api.replies = [Reply(200, b" " * 1000, pause_s=0.05)]
+    before = time.monotonic()
+    with pytest.raises(Unreachable, match="in time"):
+        await http.get("/v2/projects")
+    assert time.monotonic() - before < 2
+    await http.close()
+
+
 async def test_a_call_can_be_given_up_at_once(api: FakeApi, http: MithrilHttp) -> None:
     never = threading.Event()
     api.replies = [Reply(wait=never)]
