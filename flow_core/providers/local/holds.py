@@ -109,6 +109,12 @@ def keep(root: Path, hold: Hold) -> None:
         os.replace(folder / name, folder / "past" / name)
 
 
+def sweep(root: Path) -> None:
+    """Removes what writers left that were killed while they wrote. Call it under the queue's lock."""
+    for leftover in (root / "reservations").glob(".*"):
+        leftover.unlink(missing_ok=True)
+
+
 def path_of(root: Path, reservation_id: str) -> Path | None:
     """Where its record lies, over or not; None when there is none."""
     name = f"{reservation_id}.json"

@@ -55,6 +55,7 @@ class ReservationShelf:
             hold = self._planned(spec, wanted, request.count, now)
             uses = known_uses(self._layout.root, gpu_ids, holds.live(self._layout.root, now), now)
             hold = hold._replace(gpus=pick(hold, gpu_ids, uses))
+            holds.sweep(self._layout.root)
             holds.keep(self._layout.root, hold)
         return self._shown(hold)
 

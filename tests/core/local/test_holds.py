@@ -69,6 +69,9 @@ def test_what_is_over_moves_out_of_the_way_and_what_is_broken_keeps_nobody_from_
     (tmp_path / "reservations" / "res_cccccccccc.json").write_text("{")
     (tmp_path / "reservations" / "res_dddddddddd.json").mkdir()
     (tmp_path / "reservations" / "notes.txt").write_text("mine")
+    (tmp_path / "reservations" / ".res_aaaaaaaaaa.json.99").write_text("half of i")
+    holds.sweep(tmp_path)
+    assert len(list((tmp_path / "reservations").iterdir())) == 6, "and only what was half written is swept away"
     assert [one.reservation_id for one in holds.live(tmp_path, 1050)] == ["res_bbbbbbbbbb", "res_aaaaaaaaaa"]
     assert [one.reservation_id for one in holds.live(tmp_path, 1150)] == ["res_bbbbbbbbbb"]
     (past,) = holds.files(tmp_path / "reservations" / "past")
@@ -124,3 +127,20 @@ def test_of_two_that_keep_the_same_gpu_the_first_made_has_it() -> None:
         "b": "res_aaaaaaaaaa",
         "c": "res_bbbbbbbbbb",
     }
+
+
+GPUS = ("a", "b", "c", "d")
+SEVERAL = st.lists(
+    st.tuples(st.sets(st.sampled_from(GPUS), min_size=1), st.booleans(), st.sampled_from(["", "expired"])), max_size=4
+)
+
+
+@given(SEVERAL)
+def test_each_gpu_is_open_to_one_reservation_or_to_everybody_else(several: list[tuple[set[str], bool, str]]) -> None:
+    holds_there = [
+        hold(f"res_{number}", gpus=tuple(sorted(gpus)), begun=begun, over=over)
+        for number, (gpus, begun, over) in enumerate(several)
+    ]
+    live = [one for one in holds_there if not one.over]
+    owners = [holds.open_to(GPUS, one.reservation_id, live) for one in live] + [holds.open_to(GPUS, None, live)]
+    assert sorted(gpu for open_gpus in owners for gpu in open_gpus) == sorted(GPUS)
