@@ -237,6 +237,17 @@ async def test_a_task_that_wants_reserved_gpus_finds_its_users_reservation(machi
     assert (free.status, free.provider_metadata["reservation"]) == (TaskStatus.COMPLETED, None)
 
 
+async def test_all_instances_of_a_task_go_on_its_reservation_or_none(machine):
+    made = await reserve(machine)
+    fields = {"instance_type": "a100", "reservation_id": made.reservation_id}
+    task = await machine.ended(await machine.submit("echo $CUDA_VISIBLE_DEVICES", num_instances=2, **fields))
+    assert task.status is TaskStatus.COMPLETED
+    await machine.provider.reservations.release(made.reservation_id)
+    small = await reserve(machine, "a100")
+    with pytest.raises(CapacityError, match="has 1 x a100; the task wants 2"):
+        await machine.submit("true", num_instances=2, **fields | {"reservation_id": small.reservation_id})
+
+
 async def test_of_several_reservations_a_task_goes_on_one_with_room(machine):
     first, second = await reserve(machine, "a100", duration_hours=9), await reserve(machine, "a100")
     tasks = [await machine.submit("sleep 300", instance_type="a100", allocation_mode="reserved") for _ in range(2)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import threading
@@ -21,6 +22,13 @@ from flow_core.providers.mithril.settings import MithrilSettings
 
 KEY = "fkey_verysecret123"
 WHEN = "2026-01-01T00:00:00Z"
+
+
+def public_key(seed: str, kind: str = "ssh-ed25519", comment: str = "me@here") -> str:
+    """A key shaped as real ones are, of bytes that the seed decides."""
+    words = (kind.encode(), seed.encode().ljust(32, b"."))
+    blob = b"".join(len(word).to_bytes(4, "big") + word for word in words)
+    return f"{kind} {base64.b64encode(blob).decode()} {comment}"
 
 
 @dataclass

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from core.mithril.conftest import KEY, WHEN, FakeApi, Reply
+from core.mithril.conftest import KEY, WHEN, FakeApi, Reply, public_key
 
 from flow_core.errors import ConfigError, Conflict, ProviderError
 from flow_core.models.identity import User
 from flow_core.providers.mithril.platform import MithrilPlatform
 from flow_core.providers.mithril.settings import MithrilSettings
-
-
-def public_key(seed: str, kind: str = "ssh-ed25519", comment: str = "me@here") -> str:
-    words = (kind.encode(), seed.encode().ljust(32, b"."))
-    blob = b"".join(len(word).to_bytes(4, "big") + word for word in words)
-    return f"{kind} {base64.b64encode(blob).decode()} {comment}"
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core.mithril.conftest import KEY, FakeApi, Reply
-from core.mithril.test_mithril_account import public_key
+from core.mithril.conftest import KEY, FakeApi, Reply, public_key
 
 from flow_core import Flow
 from flow_core.changes import ActionLog, Gate

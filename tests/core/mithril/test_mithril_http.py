@@ -155,6 +155,14 @@ async def test_an_answer_that_is_broken_off_is_asked_for_again(api: FakeApi, htt
     assert api.calls.count("POST /v2/x") == 1
 
 
+async def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
+    api: FakeApi, http: MithrilHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert await http.get("/v2/projects") == api.projects
+
+
 async def test_nobody_there_is_unreachable() -> None:
     http = MithrilHttp(MithrilSettings(KEY, "http://127.0.0.1:9"), pause_s=0.01)
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9 can't be reached") as failed:
