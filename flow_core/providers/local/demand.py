@@ -59,6 +59,8 @@ def _of_running(root: Path, gpu_ids: Sequence[str], now: float) -> Iterator[Use]
 
 def _of_waiting(root: Path, gpu_ids: Sequence[str], reserved: Sequence[holds.Hold], now: float) -> Iterator[Use]:
     for ticket in queue.line(root):
+        if leases.leased_by(ticket.task, ticket.candidates):
+            continue  # its turn has come: it has what it waited for, and leaves the line once it runs
         for gpu_id in set(gpu_ids).intersection(ticket.open(reserved)):
             yield Use(gpu_id, now, math.inf, f"wanted by {ticket.task.task_id}, which waits")
 

@@ -1,0 +1,33 @@
+"""Who counts as waiting for a GPU when somebody wants to reserve it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flow_core.providers.local import leases, queue
+from flow_core.providers.local.demand import known_uses
+from flow_core.providers.local.layout import Layout, make_folder
+from flow_core.providers.local.processes import Identity
+from flow_core.providers.local.records import write_json
+
+GPUS = ("gpu-0", "gpu-1", "gpu-2")
+
+
+def test_a_task_that_has_its_gpus_and_is_just_starting_wants_no_others(tmp_path: Path) -> None:
+    layout = Layout(tmp_path, "local")
+    layout.make()
+    task = layout.task("task_aaaaaaaaaa")
+    make_folder(task.path)
+    with queue.queue_lock(tmp_path):
+        place = queue.next_place(tmp_path)
+        write_json(task.spec, {"created_at": place.created_at})
+        queue.issue(tmp_path, place, task, GPUS, 2)
+        assert [use.by for use in known_uses(tmp_path, GPUS, (), 0.0)] == [f"wanted by {task.task_id}, which waits"] * 3
+        write_json(task.state, {"status": "pending", "supervisor": Identity.mine()._asdict()})
+        locks = leases.take(task, GPUS, 2)
+        assert locks is not None
+        try:
+            said = [use.by for use in known_uses(tmp_path, GPUS, (), 0.0)]
+        finally:
+            locks.release()
+    assert said == [f"held by {task.task_id}"] * 2
