@@ -36,12 +36,18 @@ def _namespaces() -> bool:
     return attempt.returncode == 0
 
 
+def _has_all(*programs: str) -> bool:
+    return all(shutil.which(program) for program in programs)
+
+
 _PRESENT: dict[str, Callable[[], bool]] = {
     "linux": lambda: sys.platform == "linux",
     "root": lambda: os.geteuid() == 0,
     "namespaces": _namespaces,
     "pyghostty": lambda: importlib.util.find_spec("pyghostty") is not None,
     "tmux": lambda: shutil.which("tmux") is not None,
+    "podman": lambda: _has_all("podman", "busybox"),
+    "docker": lambda: os.geteuid() == 0 and _has_all("dockerd", "docker", "busybox"),
     "less": lambda: shutil.which("less") is not None,
     "ssh-keygen": lambda: shutil.which("ssh-keygen") is not None,
 }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from flow_core.errors import ConfigError, Conflict
+from flow_core.providers.local.container_entry import container_entry
 from flow_core.providers.local.ranks import environment, share
 from flow_core.providers.local.records import State
 from flow_core.providers.local.spawn import PACKAGE_ROOT, python, task_environment
@@ -17,15 +19,22 @@ _CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.provide
 
 
 class Entry(NamedTuple):
-    """A command that runs inside a task. `shell` is the name of its shell."""
+    """A command that runs inside a task. `shell` is the name of its shell.
+
+    `leave`, where there is one, ends what outlives the command when it is ended from outside; it may take seconds.
+    """
 
     argv: list[str]
     env: dict[str, str]
     shell: str
+    leave: Callable[[], None] | None = None
 
 
 def entry(standing: Standing, command: str | None, node: int, *, on_terminal: bool) -> Entry:
-    """A shell line, or an interactive shell, in a task's folder. Raises Conflict, ConfigError."""
+    """A shell line, or an interactive shell, in a task's folder. Raises Conflict, ConfigError, Unreachable.
+
+    May wait for seconds for a container that is just starting.
+    """
     record, state = standing.record, standing.state
     if not 0 <= node < record.num_instances:
         which = f"the nodes 0 to {record.num_instances - 1}" if record.num_instances > 1 else "one node, 0"
@@ -34,13 +43,16 @@ def entry(standing: Standing, command: str | None, node: int, *, on_terminal: bo
         raise Conflict(f"task {record.task_id} is {record.status}; only a running one can be entered")
     if not state.children[node].is_alive:
         raise Conflict(f"node {node} of task {record.task_id} has ended; only a running one can be entered")
+    how, inside = "terminal" if on_terminal else "pipes", str(state.children[node].pid if state.namespaced else 0)
+    enter = [python(), "-I", "-S", "-c", _CODE, PACKAGE_ROOT, how, inside, state.working_dir]
+    terminal = {"TERM": "xterm-256color"} if on_terminal else {}
+    if standing.spec.get("container"):
+        client = container_entry(standing, command, node, on_terminal=on_terminal)
+        return Entry([*enter, *client.argv], client.env | terminal, "shell", client.leave)
     env = _environment(standing, state, node)
     shell = shutil.which(env.get("SHELL") or "bash") or "/bin/sh"
-    inside = str(state.children[node].pid if state.namespaced else 0)
     argv = [shell, "-c", command] if command else [shell, "-i"]
-    how = "terminal" if on_terminal else "pipes"
-    enter = [python(), "-I", "-S", "-c", _CODE, PACKAGE_ROOT, how, inside, state.working_dir]
-    return Entry([*enter, *argv], {**env, "TERM": "xterm-256color"} if on_terminal else env, Path(shell).name)
+    return Entry([*enter, *argv], env | terminal, Path(shell).name)
 
 
 def _environment(standing: Standing, state: State, node: int) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What there is to set up before this machine can be used: nothing, and two things that may be."""
+"""What there is to set up before this machine can be used: nothing, and three things that may be."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 
 from flow_core.errors import FlowError
 from flow_core.providers.account import ConfigField
+from flow_core.providers.local.engine_choice import check_engine
 from flow_core.providers.local.gpus import gpus_here
 
 _FIELDS = (
     ConfigField("region", "how this machine is called", default="its host name"),
     ConfigField("gpus", "pretend GPUs for trying things out, such as a100:4", environment="FLOW_LOCAL_GPUS"),
+    ConfigField("container", "what runs tasks with an image: podman or docker", default="podman if it is there"),
 )
 
 
@@ -24,8 +26,9 @@ class LocalInit:
     def validate_config(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
         known = {field.name for field in _FIELDS}
         problems = [f"{name}: is no setting of a local context" for name in settings if name not in known]
-        try:
-            gpus_here(settings.get("gpus"))
-        except FlowError as error:
-            problems.append(str(error))
+        for check, name in ((gpus_here, "gpus"), (check_engine, "container")):
+            try:
+                check(settings.get(name))
+            except FlowError as error:
+                problems.append(str(error))
         return tuple(problems)

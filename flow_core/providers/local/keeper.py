@@ -9,6 +9,7 @@ import ctypes
 import os
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from flow_core.logs.spool import STDERR, STDOUT, SpoolWriter
 from flow_core.providers.local.launch import Child, LaunchError, end_of
@@ -16,6 +17,9 @@ from flow_core.providers.local.layout import make_folder
 from flow_core.providers.local.ledger import Ledger, Outcome
 from flow_core.providers.local.processes import Identity, Tree, end_tree, grace_s
 from flow_core.providers.local.stopping import StopOrder
+
+if TYPE_CHECKING:
+    from flow_core.providers.local.contained import Contained
 
 _PR_SET_CHILD_SUBREAPER = 36
 _CHUNK = 1 << 18
@@ -26,9 +30,10 @@ class Keeper:
     """One attempt. Make it before the first rank starts: from then on what the task leaves behind becomes this
     process's child, and every rank has a log."""
 
-    def __init__(self, ledger: Ledger, stop: StopOrder) -> None:
+    def __init__(self, ledger: Ledger, stop: StopOrder, contained: Contained | None = None) -> None:
         self._ledger = ledger
         self._stop = stop
+        self._contained = contained
         self.identities: list[Identity] = []
         self._sources: dict[int, tuple[SpoolWriter, int]] = {}
         self._running: dict[int, int] = {}
@@ -50,7 +55,9 @@ class Keeper:
     def keep(self) -> Outcome:
         """Returns when each main process has ended, one of them failed or all had to stop, and nothing else lives."""
         while self._running and self._failed is None and not self._stop.is_given:
-            self._pump(self._stop.left_s)
+            self._pump(self._patience_s)
+            if self._contained is not None:
+                self._contained.release_forsaken(self._running)
         failed, others = self._failed, list(self._running.values())
         self._end_all()
         if failed is not None:
@@ -65,6 +72,12 @@ class Keeper:
         return Outcome("failed", error.exit_code, str(error))
 
     @property
+    def _patience_s(self) -> float | None:
+        """For how long nothing but output and signals has to be looked after."""
+        waits_s = [self._stop.left_s, None if self._contained is None else self._contained.look_in_s]
+        return min((one for one in waits_s if one is not None), default=None)
+
+    @property
     def _failed(self) -> int | None:
         """The first rank that ended badly."""
         return next((rank for rank, status in self._ends.items() if status), None)
@@ -77,7 +90,12 @@ class Keeper:
         return Outcome("failed", code, message)
 
     def _end_of(self, rank: int) -> tuple[int | None, str]:
-        return end_of(self._ends[rank]) if rank in self._ends else (None, "")
+        if rank not in self._ends:
+            return None, ""
+        end, state = end_of(self._ends[rank]), self._ledger.state
+        if self._contained is None:
+            return end
+        return self._contained.explained(*end, self._ledger.task.spool(state.attempt, rank))
 
     def _end_all(self) -> None:
         def pump_for(seconds: float) -> None:
@@ -85,8 +103,11 @@ class Keeper:
             while (left := end - time.monotonic()) > 0:
                 self._pump(left)
 
-        tree = Tree(self._ledger.spec["mark"], self.identities, os.getpid())
-        end_tree(tree.members, grace_s(), pump_for, self._stop.is_urgent)
+        if self._contained is not None:
+            self._contained.end(self.identities, pump_for)
+        else:
+            tree = Tree(self._ledger.spec["mark"], self.identities, os.getpid())
+            end_tree(tree.members, grace_s(), pump_for, self._stop.is_urgent)
         while self._pump(0):
             pass
         self._close()
@@ -123,3 +144,5 @@ class Keeper:
                 return
             if (rank := self._running.pop(pid, None)) is not None:
                 self._ends[rank] = status
+            elif self._contained is not None:
+                self._contained.stray_ended()

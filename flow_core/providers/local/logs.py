@@ -18,7 +18,9 @@ class LocalLogs:
 
     async def addresses(self, task_id: str) -> tuple[LogAddress, ...]:
         standing = await offload(self._tasks.get, task_id)
-        if standing.state is None or standing.state.started_at is None:
+        if standing.state is None:
+            return ()
+        if standing.state.started_at is None and not await offload(self._has_begun, task_id):
             return ()
         attempts, ranks = range(standing.record.attempt + 1), range(standing.record.num_instances)
         return tuple(LogAddress(self._context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
@@ -31,6 +33,10 @@ class LocalLogs:
         standing = await self._find(address)
         is_over = standing.state is not None and standing.state.between_attempts
         return standing.record.is_terminal or address.attempt < standing.record.attempt or is_over
+
+    def _has_begun(self, task_id: str) -> bool:
+        """A task that has not started has a log all the same when an image was fetched for it."""
+        return self._tasks.folder(task_id).spool().log.exists()
 
     async def _find(self, address: LogAddress) -> Standing:
         """The task. Raises NotFound where it has no such log and will not have it in this attempt."""

@@ -21,6 +21,7 @@ class Mounting:
         self._wanted: list[dict[str, Any]] = []
         self.staging: Path = ledger.task.path / "root"
         self._problem = ""
+        self._is_contained = bool(ledger.spec.get("container"))
         self._look()
 
     @property
@@ -57,6 +58,10 @@ class Mounting:
         """Those to make in the task's own namespace."""
         return _mounts(self._wanted) if self._ledger.state.namespaced else ()
 
+    def binds(self) -> Sequence[Mount]:
+        """Those that an engine makes for a container."""
+        return _mounts(self._wanted)
+
     def environment(self) -> dict[str, str]:
         """What tells the task where its volumes and data are. Makes the links."""
         links = self._ledger.task.links
@@ -81,12 +86,12 @@ class Mounting:
         make_folder(link.parent)
         if not link.is_symlink():
             link.symlink_to(mount["source"])
-        return str(mount["target"]) if self._ledger.state.namespaced else str(link)
+        return str(mount["target"]) if self._is_contained or self._ledger.state.namespaced else str(link)
 
     def _look(self) -> None:
         task = self._ledger.task
         self._wanted = list((read_json(task.mounts) or {}).get("mounts", []))
-        if not self._wanted:
+        if not self._wanted or self._is_contained:
             return
         make_folder(self.staging)
         self._problem = can_mount(_mounts(self._wanted), self.staging)

@@ -52,6 +52,17 @@ def mark_of(pid: int) -> str | None:
     return None
 
 
+def mentions(pid: int, text: str) -> bool:
+    """Whether the arguments of a process hold the text; True where they can't be seen."""
+    if not _HAS_PROC:
+        return True
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as stream:
+            return os.fsencode(text) in stream.read()
+    except OSError:
+        return False
+
+
 @lru_cache(maxsize=1)
 def boot_id() -> str:
     """Changes whenever the machine starts."""

@@ -34,32 +34,35 @@ if TYPE_CHECKING:
 
 
 class LocalProvider:
-    """Tasks are processes here. Settings: `region` (a name for this machine), `gpus` (pretend ones)."""
+    """Tasks are processes here.
+
+    Settings: `region` (a name for this machine), `gpus` (pretend ones), `container` (podman or docker).
+    """
 
     def __init__(self, context: Context) -> None:
         if sys.platform not in ("linux", "darwin"):
             raise Unsupported("local tasks need Linux or macOS; add a context for a machine that runs one of them")
         self.poll = PollIntervals(busy_s=1.0, idle_s=2.0)
         region = str(context.settings.get("region") or platform.node() or "this machine")
-        self._gpus = context.settings.get("gpus")
+        self._settings, gpus = context.settings, context.settings.get("gpus")
         layout = Layout(state_dir().absolute() / "local" / machine_id(), context.name)
         self._tasks = TaskShelf(layout, region)
         self._volumes = VolumeShelf(layout, region, self._tasks)
         self.logs = LocalLogs(context.name, self._tasks)
-        self.instances = LocalInstances(layout, region, self._gpus)
+        self.instances = LocalInstances(layout, region, gpus)
         self.volumes = LocalVolumes(self._volumes)
         self.shells = LocalShells(self._tasks)
         self.remote = LocalRemote(self._tasks)
         self.init = LocalInit()
         self.uploads = LocalUploads(self._tasks)
-        self.reservations = LocalReservations(layout, region, self._gpus)
+        self.reservations = LocalReservations(layout, region, gpus)
         self.identity = LocalIdentity(context.name)
         self.ssh_keys = self.endpoints = self.tunnels = None
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
         from flow_core.providers.local.submit import Submission  # deferred: it is not needed to look at tasks
 
-        task_id = await offload(Submission(config, self._volumes, self._gpus).run)
+        task_id = await offload(Submission(config, self._volumes, self._settings).run)
         return await self.get_task(task_id)
 
     async def list_tasks(
@@ -76,9 +79,10 @@ class LocalProvider:
         await offload(self._cancel, task_id, force)
 
     def describe_submit(self, config: TaskConfig) -> str:
+        from flow_core.providers.local.images import describe_container
         from flow_core.providers.local.submit import argv_of
 
-        return shlex.join(argv_of(config))
+        return shlex.join(argv_of(config) if config.image is None else describe_container(config, self._settings))
 
     def describe_cancel(self, task: TaskRecord) -> str:
         pid = task.provider_metadata.get("pid")
@@ -87,6 +91,10 @@ class LocalProvider:
         if pid is None:
             return f"take {task.task_id} out of the queue"
         others = len(task.provider_metadata.get("pids", (pid,))) - 1
+        if containers := task.provider_metadata.get("containers"):
+            which = f"{containers[0]} and {others} other containers" if others else containers[0]
+            kill = f"{task.provider_metadata['engine']} kill"
+            return f"SIGTERM to every process in {which}, {kill} after {grace_s():g} s"
         which = f"pid {pid} and the main processes of {others} other instances" if others else f"pid {pid}"
         return f"SIGTERM to {which} and every process below it, SIGKILL after {grace_s():g} s"
 

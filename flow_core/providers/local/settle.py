@@ -12,6 +12,7 @@ from flow_core.providers.local.copies import discard
 from flow_core.providers.local.layout import TaskFolder
 from flow_core.providers.local.processes import Identity, Tree, end_tree, grace_s
 from flow_core.providers.local.records import MalformedRecord, State, read_json, try_lock
+from flow_core.providers.local.stopping import is_forced
 
 
 def is_abandoned(spec: dict[str, Any], state: State | None) -> bool:
@@ -38,9 +39,9 @@ def settle(task: TaskFolder) -> None:
         spec, state = read_json(task.spec), State.read(task.state)
         if spec is None or not is_abandoned(spec, state):
             return
-        end_tree(tree_of(spec, state).members, grace_s())
-        discard(task)
-        _write_end(task, spec, state or State())
+        if _end_what_is_left(task, spec, state or State()):
+            discard(task)
+            _write_end(task, spec, state or State())
     except (MalformedRecord, KeyError, TypeError, ValueError):
         return
     finally:
@@ -59,6 +60,27 @@ def settle_beside(tasks: Iterable[TaskFolder]) -> None:
             os.waitpid(pid, 0)
         elif abandoned:
             _settle_as_orphan(task)
+
+
+def _end_what_is_left(task: TaskFolder, spec: dict[str, Any], state: State) -> bool:
+    """False when it can't be known whether anything is left: the next look tries again."""
+    if not spec.get("container") or state.supervisor is None:
+        end_tree(tree_of(spec, state).members, grace_s())
+        return True
+    # Deferred: nearly all tasks have no image. Where the package was replaced meanwhile, the next look settles it.
+    from flow_core.providers.local.container_end import ContainerEnd
+    from flow_core.providers.local.engine import Engine, EngineError
+
+    def refuse(why: str) -> None:
+        raise EngineError(why)
+
+    end = ContainerEnd(Engine.parse(spec["container"]["engine"]), task.task_id, tree_of(spec, state))
+    try:
+        end.run(grace_s(), is_urgent=lambda: is_forced(task), on_silence=refuse)
+    except EngineError:
+        # No container outlives the machine's end.
+        return not state.supervisor.is_of_this_boot
+    return True
 
 
 def _settle_as_orphan(task: TaskFolder) -> NoReturn:

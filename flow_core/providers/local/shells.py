@@ -12,7 +12,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from flow_core.errors import Unreachable
@@ -46,8 +46,11 @@ class LocalShells:
 class LocalShell:
     """A process on a pseudo terminal of this machine."""
 
-    def __init__(self, title: str, master: int, process: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, title: str, master: int, process: subprocess.Popen[bytes], leave: Callable[[], None] | None = None
+    ) -> None:
         self.title = title
+        self._leave = leave
         self._master = master
         self._process = process
         self._gone = False
@@ -97,10 +100,14 @@ class LocalShell:
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._master)
         loop.remove_writer(self._master)
-        for group in {self._process.pid, _foreground(self._master)}:
-            _signal_group(group, signal.SIGHUP)
-        os.close(self._master)
-        await self._end()
+        try:
+            if self._leave is not None and self._process.poll() is None:
+                await offload(self._leave)
+        finally:
+            for group in {self._process.pid, _foreground(self._master)}:
+                _signal_group(group, signal.SIGHUP)
+            os.close(self._master)
+            await self._end()
 
     async def _end(self) -> None:
         if not await self._ended_within(_HANG_UP_S):
@@ -151,7 +158,7 @@ def _open_shell(standing: Standing, columns: int, rows: int, command: str | None
         os.close(slave)
     os.set_blocking(master, False)
     where = f"node {node} of {standing.record.name}" if standing.record.num_instances > 1 else standing.record.name
-    return LocalShell(f"{way.shell} in {where}", master, process)
+    return LocalShell(f"{way.shell} in {where}", master, process, way.leave)
 
 
 def _set_size(terminal: int, columns: int, rows: int) -> None:

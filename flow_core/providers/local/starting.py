@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from flow_core.providers.local.keeper import Keeper
@@ -13,6 +14,7 @@ from flow_core.providers.local.mounting import Mounting
 from flow_core.providers.local.ranks import environment, share
 
 if TYPE_CHECKING:
+    from flow_core.providers.local.contained import Contained
     from flow_core.providers.local.gathering import Gathering
 
 _PIPES_BYTES, _PIPE_BYTES = 1 << 20, 1 << 16  # what one user may have of it is limited
@@ -21,9 +23,10 @@ _PIPES_BYTES, _PIPE_BYTES = 1 << 20, 1 << 16  # what one user may have of it is 
 class Starter:
     """Starts the ranks of one task, in order; once for each attempt."""
 
-    def __init__(self, ledger: Ledger, mounting: Mounting) -> None:
+    def __init__(self, ledger: Ledger, mounting: Mounting, contained: Contained | None = None) -> None:
         self._ledger = ledger
         self._mounting = mounting
+        self._contained = contained
         self._gathering: Gathering | None = None
         if ledger.ranks > 1:
             from flow_core.providers.local.gathering import Gathering  # deferred: a submit would wait for `socket`
@@ -50,23 +53,40 @@ class Starter:
         self._ledger.write()
 
     def _launch(self, rank: int, locks: GpuLocks) -> Launch:
-        return Launch(
-            argv=self._ledger.spec["argv"],
-            env={**self._environment(rank), **self._mounting.environment()},
-            working_dir=self._ledger.state.working_dir,
-            mounts=self._mounting.mounts(),
-            staging=self._mounting.staging,
-            inherited_fds=locks.fds,
+        mine = share(self._ledger.state.gpus, rank, self._ledger.ranks)
+        env = {**self._environment(rank, mine), **self._mounting.environment()}
+        launch = (
+            self._outside(env, locks) if self._contained is None else self._inside(self._contained, rank, env, mine)
+        )
+        return launch._replace(
             pipe_bytes=max(_PIPES_BYTES // self._ledger.ranks, _PIPE_BYTES),
             restore=None if self._gathering is None else self._gathering.restore_limits,
         )
 
-    def _environment(self, rank: int) -> dict[str, str]:
-        spec, task, gpus, state = self._ledger.spec, self._ledger.task, self._ledger.spec["gpus"], self._ledger.state
-        mine = share(state.gpus, rank, self._ledger.ranks)
-        env = {**os.environ, **environment(spec, rank, len(mine), state.master_port), **spec["env"]}
-        env.update(FLOW_TASK_ID=task.task_id, FLOW_TASK_NAME=spec["name"])
-        env.update(FLOW_TASK_DIR=str(task.path), FLOW_TASK_MARK=spec["mark"])
+    def _outside(self, env: dict[str, str], locks: GpuLocks) -> Launch:
+        task = self._ledger.task
+        return Launch(
+            argv=self._ledger.spec["argv"],
+            env={**os.environ, **env, "FLOW_TASK_DIR": str(task.path), "FLOW_TASK_MARK": self._ledger.spec["mark"]},
+            working_dir=self._ledger.state.working_dir,
+            mounts=self._mounting.mounts(),
+            staging=self._mounting.staging,
+            inherited_fds=locks.fds,
+        )
+
+    def _inside(self, contained: Contained, rank: int, env: dict[str, str], gpus: Sequence[str]) -> Launch:
+        """In a container: of the machine's GPUs it sees only those it is given, so it needs no list of them."""
+        if not self._ledger.spec["gpus"].get("real"):
+            gpus = ()
+        elif gpus:
+            env = {name: value for name, value in env.items() if name != "CUDA_VISIBLE_DEVICES"}
+        return contained.launch(rank, env, self._mounting.binds(), gpus)
+
+    def _environment(self, rank: int, mine: Sequence[str]) -> dict[str, str]:
+        """What is this task's own."""
+        spec, gpus, state = self._ledger.spec, self._ledger.spec["gpus"], self._ledger.state
+        env = {**environment(spec, rank, len(mine), state.master_port), **spec["env"]}
+        env.update(FLOW_TASK_ID=self._ledger.task.task_id, FLOW_TASK_NAME=spec["name"])
         if mine:
             env["CUDA_VISIBLE_DEVICES"] = ",".join(gpus["visible"][gpu_id] for gpu_id in mine)
         elif gpus["hide"]:

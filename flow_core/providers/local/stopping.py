@@ -62,10 +62,7 @@ class StopOrder:
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
     def is_urgent(self) -> bool:
-        try:
-            return bool((read_json(self._task.cancel) or {}).get("force"))
-        except MalformedRecord:
-            return False
+        return is_forced(self._task)
 
     def wait(self, fds: Set[int], timeout_s: float | None) -> list[int]:
         """Those of the descriptors that can be read; none when a signal or the time came first."""
@@ -97,6 +94,14 @@ class StopOrder:
 
     def _on_stop(self, number: int, frame: object) -> None:
         self._asked = True
+
+
+def is_forced(task: TaskFolder) -> bool:
+    """Whether it was cancelled, and is to end at once."""
+    try:
+        return bool((read_json(task.cancel) or {}).get("force"))
+    except MalformedRecord:
+        return False
 
 
 def drain(fd: int) -> None:

@@ -6,17 +6,19 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import CapacityError, ConfigError, NotFound, Unreachable, Unsupported
+from flow_core.errors import CapacityError, ConfigError, NotFound, Unreachable
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.providers.local import queue
 from flow_core.providers.local.booking import booked
+from flow_core.providers.local.containers import argv_inside
 from flow_core.providers.local.copies import copies_among, make_room
 from flow_core.providers.local.data_mounts import plan_mounts, volume_name
 from flow_core.providers.local.gpus import Gpu, choose, gpus_here
+from flow_core.providers.local.images import plan_container
 from flow_core.providers.local.layout import TaskFolder
 from flow_core.providers.local.leftovers import sweep, unfinished
 from flow_core.providers.local.limits import refuse_what_is_not_here
@@ -36,17 +38,15 @@ _HAS_SUFFIX = re.compile(r".*-[0-9a-f]{6}")
 class Submission:
     """One submit, from checks that change nothing to the running supervisor. Blocking."""
 
-    def __init__(self, config: TaskConfig, shelf: VolumeShelf, gpu_setting: Any) -> None:
+    def __init__(self, config: TaskConfig, shelf: VolumeShelf, settings: Mapping[str, Any]) -> None:
         self._config = config
         self._shelf = shelf
-        self._gpu_setting = gpu_setting
+        self._settings = settings
         self._made_volumes: list[str] = []
 
     def run(self) -> str:
         """The new task's id. Raises ConfigError, Unsupported, CapacityError, NotFound, Conflict, Unreachable."""
         refuse_what_is_not_here(self._config)
-        if self._config.image:
-            raise Unsupported("image: the local provider runs commands as they are, not in containers")
         spec = self._plan()
         task = self._shelf.layout.task(new_id("task"))
         mounts = plan_mounts(self._config.data_mounts, task)
@@ -82,7 +82,8 @@ class Submission:
             "argv": argv_of(config),
             "command_line": config.command_line,
             "env": dict(config.env),
-            "working_dir": _working_dir(config.working_dir),
+            "working_dir": _folder(config),
+            "container": None if config.image is None else plan_container(config, self._settings.get("container")),
             "ranks": config.num_instances,
             "distributed_mode": config.distributed_mode,
             "retries": _retries(config),
@@ -97,7 +98,7 @@ class Submission:
 
     def _gpus(self) -> dict[str, Any]:
         """Those of the first instance type that can be had here at all."""
-        here, types = gpus_here(self._gpu_setting), self._config.instance_types
+        here, types = gpus_here(self._settings.get("gpus")), self._config.instance_types
         if self._config.min_gpu_memory_gb is not None:
             return self._gpus_for(GpuRequest(min_memory_gb=self._config.min_gpu_memory_gb), here)
         for number, wanted in enumerate(types or ("cpu",), start=1):
@@ -118,6 +119,7 @@ class Submission:
             "count": request.count,
             "candidates": [gpu.gpu_id for gpu in fitting],
             "visible": {gpu.gpu_id: gpu.visible for gpu in fitting},
+            "real": any(gpu.is_real for gpu in fitting),
             "hide": False,
         }
 
@@ -133,7 +135,7 @@ class Submission:
             promise(task, spec["ports"])
             place = queue.next_place(root)
             spec |= {"seq": place.seq, "created_at": place.created_at}
-            if not copies_among(mounts):  # whoever has yet to fetch holds nobody up
+            if spec["container"] is None and not copies_among(mounts):  # whoever has yet to fetch holds nobody up
                 queue.stand_in_line(task, spec)
         write_json(folder / "spec.json", spec)
         folder.rename(task.path)
@@ -199,6 +201,8 @@ def task_name(config: TaskConfig) -> str:
 
 def argv_of(config: TaskConfig) -> list[str]:
     """What is executed: the list as it is, a line through the shell."""
+    if config.image is not None:
+        return argv_inside(config.command)
     if not isinstance(config.command, str):
         return list(config.command)
     shell = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
@@ -219,8 +223,11 @@ def _retries(config: TaskConfig) -> dict[str, Any] | None:
     }
 
 
-def _working_dir(wanted: str | None) -> str:
+def _folder(config: TaskConfig) -> str:
+    """The folder of this machine that the task works in. With an image, `working_dir` is one inside it."""
+    field = "working_dir" if config.image is None else "code_root"
+    wanted: str | None = getattr(config, field)
     path = Path(wanted).expanduser() if wanted else Path.cwd()
     if not path.is_dir():
-        raise ConfigError(f"working_dir: {str(path)!r} is no folder on this machine", field="working_dir")
+        raise ConfigError(f"{field}: {str(path)!r} is no folder on this machine", field=field)
     return str(path.absolute())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flow_core.providers.local import queue
 from flow_core.providers.local.copies import discard
@@ -26,6 +27,9 @@ from flow_core.providers.local.settle import settle
 from flow_core.providers.local.starting import Starter
 from flow_core.providers.local.stopping import StopOrder
 from flow_core.providers.local.turn import Turn
+
+if TYPE_CHECKING:
+    from flow_core.providers.local.contained import Contained
 
 
 def main() -> None:
@@ -51,6 +55,11 @@ class Supervisor:
         self._ledger = Ledger(task)
         self._stop = StopOrder(task)
         self._locks = GpuLocks()
+        self._contained: Contained | None = None
+        if self._ledger.spec.get("container"):
+            from flow_core.providers.local.contained import Contained  # deferred: few tasks have an image
+
+            self._contained = Contained(self._ledger, self._stop)
 
     def run(self) -> None:
         self._stop.listen()
@@ -61,15 +70,24 @@ class Supervisor:
         self._ledger.state.message = mounting.notice
         self._ledger.write()
         _answer("ok")
-        fetching = Fetching(self._ledger, self._stop, mounting.elsewhere)
-        outcome = fetching.run() or self._take_turn(mounting)
+        outcome = self._fetch(mounting) or self._take_turn(mounting)
         discard(self._ledger.task)
         self._ledger.finish(outcome)
         self._locks.release()
         queue.ring(self._ledger.task.root)
 
+    def _fetch(self, mounting: Mounting) -> Outcome | None:
+        """None once all is there that it needs before its turn, else its end."""
+        fetching = Fetching(self._ledger, self._stop, mounting.elsewhere)
+        if self._contained is None:
+            return fetching.run()
+        outcome = self._contained.fetch() or fetching.run()
+        if outcome is None:
+            self._contained.join_line()
+        return outcome
+
     def _take_turn(self, mounting: Mounting) -> Outcome:
-        starter = Starter(self._ledger, mounting)
+        starter = Starter(self._ledger, mounting, self._contained)
         turn = Turn(self._ledger, self._stop)
         locks = turn.wait()
         if locks is None:
@@ -79,7 +97,7 @@ class Supervisor:
         return Retrying(self._ledger, self._stop).run(lambda: self._attempt(starter, turn))
 
     def _attempt(self, starter: Starter, turn: Turn) -> Outcome:
-        keeper = Keeper(self._ledger, self._stop)
+        keeper = Keeper(self._ledger, self._stop, self._contained)
         try:
             starter.start(keeper, self._locks)
         except LaunchError as error:

@@ -13,6 +13,7 @@ from typing import Any
 
 from flow_core.errors import NotFound
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
+from flow_core.providers.local.containers import name_of
 from flow_core.providers.local.layout import Layout, TaskFolder, is_task_id
 from flow_core.providers.local.processes import Identity
 from flow_core.providers.local.records import MalformedRecord, State, read_json
@@ -125,7 +126,8 @@ class TaskShelf:
     def _abandoned(self, folder: TaskFolder, seen: _Seen) -> Standing | None:
         """Nobody keeps the record any more: settled here when nothing is left, else by a process that ends it."""
         try:
-            if tree_of(seen.spec, seen.state).members():
+            # What runs in containers is asked of an engine, which may take a while.
+            if seen.spec.get("container") or tree_of(seen.spec, seen.state).members():
                 self._undertake(folder)
             else:
                 settle(folder)
@@ -199,7 +201,16 @@ def _metadata(folder: TaskFolder, spec: dict[str, Any], state: State) -> dict[st
         **({"pids": tuple(child.pid for child in state.children)} if len(state.children) > 1 else {}),
         "gpus": tuple(state.gpus),
         "reservation": spec["gpus"].get("reservation"),
+        **_containers(folder, spec, state),
     }
+
+
+def _containers(folder: TaskFolder, spec: dict[str, Any], state: State) -> dict[str, Any]:
+    """For a task with an image: which engine runs it, and under which names while it runs."""
+    if not spec.get("container"):
+        return {}
+    names = tuple(name_of(folder.task_id, state.attempt, rank) for rank in range(len(state.children)))
+    return {"engine": spec["container"]["engine"]["name"], "containers": names}
 
 
 def _endpoints(spec: dict[str, Any]) -> dict[str, str]:

@@ -54,10 +54,19 @@ class LocalUploads:
         home = PurePosixPath(standing.spec["working_dir"])
         if "\0" in target_dir:
             raise ConfigError(f"target_dir: {target_dir!r} is no path", field="target_dir")
-        wanted = _tidy(home / os.path.expanduser(target_dir))
+        container = standing.spec.get("container")
+        start = home if container is None else PurePosixPath(container["working_dir"])
+        wanted = _tidy(start / (os.path.expanduser(target_dir) if container is None else target_dir))
         if wanted.is_relative_to(_WORKSPACE) and _mount_over(wanted, mounts) is None:
             wanted = home / wanted.relative_to(_WORKSPACE)
+            if container is not None:
+                return Path(wanted)
         mount = _mount_over(wanted, mounts)
+        if mount is None and container is not None:
+            raise ConfigError(
+                f"target_dir: {target_dir!r} is in the image of task {task_id}; choose /workspace or one of its mounts",
+                field="target_dir",
+            )
         if mount is None:
             return Path(wanted)
         if mount.get("read_only"):

@@ -99,10 +99,13 @@ class VolumeShelf:
             if task.record.is_terminal:
                 raise Conflict(f"task {task_id} has ended; a volume can only be given to an unfinished one")
             link = self.tasks.folder(task_id).links / volume.name
+            is_contained = bool(task.spec.get("container"))
             taken = task.state is not None and task.state.mounts_taken
             for mount in task.record.volumes:
                 if mount.volume_id == volume.volume_id:
                     return mount.mount_path
+            if taken and is_contained:
+                raise Conflict(f"task {task_id} runs in a container, which can be given no volume after its start")
             self.refuse_if_held(volume, task_id)
             target = str(link) if taken else _parse({"name": volume.name, "mount_path": mount_path}).target
             self._add_mount(task, volume, target)

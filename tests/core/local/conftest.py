@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from flow_core.models.task import TaskRecord
 from flow_core.providers.local.process_table import mark_of, process, snapshot
 from flow_core.providers.local.provider import LocalProvider
 from flow_core.providers.local.records import MalformedRecord, read_json
+
+from .engines import ENGINES, RealEngine
 
 
 class Machine:
@@ -57,6 +60,11 @@ class Machine:
         (address,) = await self.provider.logs.addresses(task.task_id)
         return (await self.provider.logs.open(address)).log.read_bytes()
 
+    def written(self, task: TaskRecord) -> bytes:
+        """What there is of the first attempt's log so far."""
+        path = Path(task.provider_metadata["folder"], "attempt-0", "rank-0.log")
+        return path.read_bytes() if path.exists() else b""
+
     def record(self, task: TaskRecord, name: str) -> dict[str, Any]:
         return read_json(Path(task.provider_metadata["folder"]) / f"{name}.json") or {}
 
@@ -81,6 +89,28 @@ async def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     monkeypatch.chdir(tmp_path)
     yield Machine(tmp_path)
     _end_everything(tmp_path)
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.needs(name)) for name in ENGINES])
+def module_engine(request: pytest.FixtureRequest) -> Iterator[RealEngine]:
+    with ENGINES[request.param]() as engine:
+        yield engine
+
+
+@pytest.fixture
+def engine(module_engine: RealEngine, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealEngine]:
+    """podman, then docker; the machine's tasks run in it."""
+    for name, value in module_engine.env.items():
+        monkeypatch.setenv(name, value)
+    machine.provider = LocalProvider(Context("local", "local", {"container": module_engine.name}))
+    yield module_engine
+    module_engine.remove_all()
+
+
+@pytest.fixture
+def busybox() -> bytes:
+    """A program that is a shell when it is called one."""
+    return Path(str(shutil.which("busybox"))).read_bytes()
 
 
 def _end_everything(home: Path) -> None:
