@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from flow_core.models.instance import AvailableInstance
@@ -52,6 +53,15 @@ def ran_for(task: TaskRecord, now: datetime | None = None) -> str:
 def gpus(task: TaskRecord) -> str:
     """2xA100, or - for a task without one."""
     return f"{task.gpu_count}x{(task.gpu_type or 'gpu').upper()}" if task.gpu_count else "-"
+
+
+def attempt(task: TaskRecord) -> str:
+    """From 1: "2 of 4" where retries were asked for, "2" after another one, "" for the only one."""
+    retries = task.config.get("retries")
+    more = retries.get("max_retries") if isinstance(retries, Mapping) else retries
+    if isinstance(more, int) and more > 0:
+        return f"{task.attempt + 1} of {more + 1}"
+    return str(task.attempt + 1) if task.attempt else ""
 
 
 def note(task: TaskRecord) -> str:

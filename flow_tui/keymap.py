@@ -61,6 +61,7 @@ def _sorts(place: str) -> tuple[Action, ...]:
 ACTIONS: tuple[Action, ...] = (
     Action("app.help", "question_mark", "help", "The keys of this pane, searchable", True),
     Action("app.new_task", "ctrl+n", "new", "Submit a task", True, True),
+    Action("app.write_task", "ctrl+e", "write", "A new task as YAML in $EDITOR", False, True),
     Action("app.palette", "ctrl+p,colon", "palette", "Every action by name", True),
     Action("app.show_tasks", "1", "tasks", "The tasks pane; again for full size"),
     Action("app.show_instances", "2", "instances", "The instances pane; again for full size"),
@@ -83,7 +84,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("tasks.detail", "d,enter", "detail", "Everything known of this task", True),
     Action("tasks.rerun", "r", "rerun", "The submit form, filled from this task", False, True),
     Action("tasks.cancel", "ctrl+d", "cancel", "End this task; asks first", True, True),
-    Action("tasks.copy", "y", "copy", "Copy the id, the name, the command or a log path", True),
+    Action("tasks.copy", "y", "copy", "Copy the id, the name, the command, the spec or a log path", True),
+    Action("tasks.spec", "Y", "spec", "Copy what it was submitted with as YAML, without secrets"),
     *_sorts("tasks"),
     *_moves("instances"),
     Action("instances.submit_here", "enter", "submit", "Submit a task on this instance type", True, True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,25 @@ def with_mounts(config: TaskConfig, mounts: str | dict[str, str] | None) -> Task
     return TaskConfig.parse({**config.model_dump(), "data_mounts": [spec.model_dump() for spec in specs]})
 
 
+def needs_slurm(command: str) -> str | None:
+    """What to say of a command that only Slurm understands, None of any other.
+
+    Such are the text of a script with #SBATCH lines, the path of one, and whatever begins with sbatch. Reads the file.
+    """
+    if "\n" in command:
+        return _slurm_script(command)
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None
+    if words[:1] == ["sbatch"]:
+        script = next((word for word in words[1:] if not word.startswith("-") and _names_a_file(word)), None)
+        return _sentence("sbatch hands a script with #SBATCH lines to Slurm", script or "SCRIPT")
+    if len(words) == 1 and not words[0].endswith(_YAML) and _names_a_file(words[0]):
+        return _slurm_script(_head(Path(words[0]).expanduser()), Path(words[0]))
+    return None
+
+
 def _names_a_file(task: str) -> bool:
     if task.endswith(_YAML):
         return True
@@ -66,8 +86,8 @@ def _from_file(path: Path) -> TaskConfig:
             source=str(path),
         )
     text = read_text(path)
-    if path.suffix not in _YAML:
-        _refuse_slurm_script(path, text)
+    if path.suffix not in _YAML and (said := _slurm_script(text, path)):
+        raise Unsupported(said)
     try:
         return TaskConfig.from_yaml_text(text, str(path))
     except ConfigError as error:
@@ -79,9 +99,20 @@ def _from_file(path: Path) -> TaskConfig:
         ) from None
 
 
-def _refuse_slurm_script(path: Path, text: str) -> None:
-    if any(line.startswith("#SBATCH") for line in text[:_SCRIPT_HEAD].splitlines()):
-        raise Unsupported(
-            f"{path} is a Slurm script (it has #SBATCH lines) and needs a context whose provider is slurm;"
-            f" to run it here without them, give the command: bash {path}"
-        )
+def _slurm_script(text: str, path: Path | None = None) -> str | None:
+    if not any(line.startswith("#SBATCH") for line in text[:_SCRIPT_HEAD].splitlines()):
+        return None
+    return _sentence(f"{path or 'this'} is a Slurm script (it has #SBATCH lines)", path)
+
+
+def _sentence(what: str, script: str | Path | None) -> str:
+    instead = f"give the command: bash {script}" if script else "take those lines out"
+    return f"{what} and needs a context whose provider is slurm; to run it here without them, {instead}"
+
+
+def _head(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(_SCRIPT_HEAD)
+    except OSError:
+        return ""  # whoever runs it will say why it can't be read

@@ -12,8 +12,8 @@ from pydantic import Field, field_validator, model_validator
 
 from flow_core.gpu import parse_gpu
 from flow_core.models.retries import Retries
-from flow_core.models.storage_spec import MountSpec, VolumeSpec, clash, mount_target
-from flow_core.models.validated import Spec
+from flow_core.models.storage_spec import MountSpec, VolumeSpec, clash, mount_target, mount_type_of
+from flow_core.models.validated import Spec, plain_data
 from flow_core.models.yaml_file import dump, parse_table, read_text, write_text
 
 __all__ = ["MountSpec", "Retries", "TaskConfig", "VolumeSpec", "mount_target"]
@@ -140,6 +140,11 @@ class TaskConfig(Spec):
     def _each_port_once(cls, ports: list[int]) -> list[int]:
         return list(dict.fromkeys(ports))
 
+    @field_validator("provider_options")
+    @classmethod
+    def _plain_options(cls, options: dict[str, dict[str, Any]]) -> Any:
+        return plain_data(options)
+
     @field_validator("max_run_time_hours")
     @classmethod
     def _no_limit(cls, hours: float | None) -> float | None:
@@ -193,6 +198,11 @@ class TaskConfig(Spec):
         fields = self.model_dump(mode="json", exclude_defaults=True)
         if self.retries is not None:
             fields["retries"] = self.retries.model_dump()  # an empty table would say the same, and nothing to people
+        # What is left out here would be derived anew when it is read, from a size or from an address.
+        for volume, said in zip(self.volumes, fields.get("volumes", ()), strict=True):
+            said |= {"create_if_missing": volume.create_if_missing} if "size_gb" in said else {}
+        for mount, said in zip(self.data_mounts, fields.get("data_mounts", ()), strict=True):
+            said |= {"mount_type": mount.mount_type} if mount.mount_type != mount_type_of(mount.source) else {}
         return fields
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
-from flow_core.models.validated import Spec
+from flow_core.models.validated import Spec, plain_data
 from flow_core.models.volume import Volume
 
 _VOLUME_NAME = re.compile(r"[a-z0-9][a-z0-9-]*[a-z0-9]")
@@ -97,6 +97,11 @@ class MountSpec(Spec):
         if "\0" in source:
             raise ValueError("must not hold a NUL character")
         return source
+
+    @field_validator("options")
+    @classmethod
+    def _plain_options(cls, options: dict[str, Any]) -> Any:
+        return plain_data(options)
 
     @field_validator("target")
     @classmethod

@@ -20,6 +20,10 @@ def _state(task: TaskRecord) -> Cell:
     return Cell(format.state(task), f"status-{task.status.value}")
 
 
+def _instances(task: TaskRecord) -> str:
+    return str(task.num_instances) if task.num_instances > 1 else "-"
+
+
 def _created(task: TaskRecord) -> float:
     return task.created_at.timestamp() if task.created_at else _OLDEST
 
@@ -45,6 +49,8 @@ class TasksPane(TablePane[TaskRecord]):
             Column("context", "CONTEXT", lambda task: task.context, min_width=8, max_width=12, priority=3),
             Column("state", "STATE", _state, width=12, priority=10),
             Column("gpus", "GPUS", format.gpus, width=8, priority=5),
+            Column("instances", "INST", _instances, width=4, align="right", priority=1),
+            Column("attempt", "TRY", lambda task: format.attempt(task) or "-", width=7, priority=1),
             Column("time", "TIME", format.ran_for, width=7, align="right", priority=6),
             Column("age", "AGE", lambda task: format.age(task.created_at), width=7, align="right", priority=4),
             Column("note", "NOTE", lambda task: Cell(format.note(task), "muted"), min_width=10, flex=4, priority=7),

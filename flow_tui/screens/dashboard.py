@@ -206,8 +206,8 @@ class DashboardScreen(LatePanes, Screen[None]):
         self._detail = detail
         self.app.push_screen(detail, lambda _: self._forget_detail())
 
-    def open_submit_form(self, preset: Mapping[str, str] | None = None) -> None:
-        self._carry_out(partial(self._deeds_of("app").submit, preset), "submit")
+    def open_submit_form(self, preset: Mapping[str, str] | None = None, *, in_editor: bool = False) -> None:
+        self._carry_out(partial(self._deeds_of("app").submit, preset, in_editor), "submit")
 
     def _deeds_of(self, place: str) -> Any:
         """Made on first use: the dialogs behind them are not needed for the first frame."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flow_core.models.spec import TaskConfig
 from flow_tui.keymap import ACTIONS, BY_ID, actions_of, show_key
 from flow_tui.screens.action_log import ActionLogScreen
 from flow_tui.screens.confirm import Confirm
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flow_core.client import AsyncTask
+    from flow_core.models.spec import TaskConfig
     from flow_tui.screens.dashboard import DashboardScreen
     from flow_tui.widgets.terminal import TerminalView
 
@@ -89,6 +89,9 @@ class AppDeeds:
     def action_new_task(self) -> None:
         self._dashboard.open_submit_form()
 
+    def action_write_task(self) -> None:
+        self._dashboard.open_submit_form(in_editor=True)
+
     async def action_help(self) -> None:
         place = self._dashboard.front
         entries = [self._entry(action.id) for action in (*actions_of(place), *actions_of("app"))]
@@ -110,14 +113,21 @@ class AppDeeds:
         await self._dashboard.shell.close_all()
         self._dashboard.app.exit()
 
-    async def submit(self, preset: Mapping[str, str] | None) -> None:
+    async def submit(self, preset: Mapping[str, str] | None, in_editor: bool) -> None:
         """The submit form, filled with `preset` or with what was typed and not submitted last time."""
         fleet = self._dashboard.fleet
 
         async def submit(context: str, config: TaskConfig) -> AsyncTask:
             return await fleet.flow(context).run(config)
 
-        form = SubmitForm(fleet.names, submit, preset=preset, draft=None if preset else self._dashboard.draft)
+        form = SubmitForm(
+            fleet.names,
+            submit,
+            preset=preset,
+            draft=None if preset else self._dashboard.draft,
+            slurm=[state.context.name for state in fleet.states if state.context.provider == "slurm"],
+            in_editor=in_editor,
+        )
         task = await self._dashboard.app.push_screen_wait(form)
         self._dashboard.draft = form.draft if task is None else None
         if task is not None:

@@ -165,6 +165,13 @@ class Field(Vertical):
     def entered(self) -> str:
         return self.control.entered
 
+    def fill(self, text: str) -> None:
+        """As if it had been typed; a choice stays."""
+        if isinstance(self.control, Line):
+            self.control.value = text
+        elif isinstance(self.control, Lines):
+            self.control.text = text
+
     @property
     def problem(self) -> str:
         """What is shown to be wrong; empty when nothing is."""

@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Static
 
 from flow_core.errors import ConfigError, FlowError
-from flow_tui.screens.dialog import Dialog, shown
+from flow_tui.screens.dialog import Dialog, Hints, shown
 from flow_tui.screens.field import Field, name_alt_enter
 
 Answer = TypeVar("Answer")
@@ -37,6 +37,8 @@ class Form(Dialog[Answer | None]):
     """Names that a ConfigError may carry, to keys of fields."""
     SEND: ClassVar[str] = "Submit"
     SENDING: ClassVar[str] = "submitting…"
+    HINTS: ClassVar[Hints] = ()
+    """Of keys that only this form has."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s,alt+enter", "send", "Submit", id="form.send", tooltip="Check and send"),
@@ -47,7 +49,7 @@ class Form(Dialog[Answer | None]):
     problem: var[Problem | None] = var[Problem | None](None)
 
     def __init__(self, heading: str) -> None:
-        super().__init__(heading, (("ctrl+s", self.SEND.lower()), ("esc", "close"), ("tab", "next")))
+        super().__init__(heading, (("ctrl+s", self.SEND.lower()), ("esc", "close"), *self.HINTS, ("tab", "next")))
         self.draft: Mapping[str, str] = {}
 
     def fields(self) -> Iterable[Field]:
@@ -73,6 +75,11 @@ class Form(Dialog[Answer | None]):
         """What the fields hold, by key."""
         return {field.key: field.entered for field in self.query(Field)}
 
+    @property
+    def kept(self) -> Mapping[str, str]:
+        """What a form that is closed without an answer leaves for the next."""
+        return self.entered
+
     @on(Button.Pressed, ".-send")
     def action_send(self) -> None:
         if not self.busy:
@@ -86,7 +93,7 @@ class Form(Dialog[Answer | None]):
     @on(Button.Pressed, ".-close")
     def action_close(self) -> None:
         if not self.busy:
-            self.draft = self.entered
+            self.draft = self.kept
             self.finish(None)
             return
         self.workers.cancel_group(self, "submit")

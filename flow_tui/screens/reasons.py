@@ -10,7 +10,7 @@ from flow_core.models.volume import Volume
 if TYPE_CHECKING:
     from flow_tui.screens.dashboard import DashboardScreen
 
-_NEED_A_TASK = frozenset({"logs", "shell", "detail", "rerun", "cancel", "copy"})
+_NEED_A_TASK = frozenset({"logs", "shell", "detail", "rerun", "cancel", "copy", "spec"})
 _NEED_A_VOLUME = frozenset({"attach", "delete", "users", "copy"})
 
 

@@ -3,31 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from flow_core.errors import ConfigError
+from textual import work
+from textual.binding import Binding, BindingType
+
+from flow_core.errors import ConfigError, FlowError
+from flow_tui.screens.dialog import Hints
 from flow_tui.screens.field import Choice, Field, Line, Lines
-from flow_tui.screens.form import Form
+from flow_tui.screens.form import Form, Problem
 from flow_tui.screens.submit_fields import task_config
 
 if TYPE_CHECKING:
     from flow_core.client import AsyncTask
     from flow_core.models.spec import TaskConfig
+    from flow_tui.screens.task_file import TaskFile
 
 Submit = Callable[[str, "TaskConfig"], Awaitable["AsyncTask"]]
 """(context name, config) -> the task."""
+
+_IN_REST = (
+    "unique_name", "idempotency_key", "min_cpus", "min_memory_gb", "num_instances", "distributed_mode",
+    "internode_interconnect", "intranode_interconnect", "k8s", "image", "data_mounts", "ports", "retries",
+    "max_price_per_hour", "min_run_time_hours", "deadline_hours", "ssh_keys", "allocation_mode", "reservation_id",
+    "scheduled_start_time", "reserved_duration_hours", "region", "priority", "upload_code", "upload_strategy",
+    "upload_timeout", "code_root", "terminate_on_exit", "dev_vm", "after", "array", "provider_options",
+)  # fmt: skip
+_TEXT = "text"
 
 
 class SubmitForm(Form["AsyncTask"]):
     """Asks for a task and submits it; None when closed, and then `draft` holds what was typed.
 
     `preset` and `draft` fill fields by key: name, command, context, gpu, env, volumes, working_dir,
-    max_run_hours, rest (shown only when given: a JSON table of TaskConfig fields that have no place here).
-    A preset wins over a draft.
+    max_run_hours, rest (shown only when given: a JSON table of TaskConfig fields that have no place here), text
+    (a task file that was refused). A preset wins over a draft. `slurm` are the contexts that take Slurm's scripts.
+    With `in_editor` the editor opens at once.
     """
 
-    FIELD_OF: ClassVar[Mapping[str, str]] = {
+    HINTS: ClassVar[Hints] = (("ctrl+e", "edit as YAML"),)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # With priority: to text fields ctrl+e is a key of their own.
+        Binding("ctrl+e,f4", "edit", "Edit", id="submit.edit", tooltip="The task as YAML in $EDITOR", priority=True),
+    ]
+    FIELD_OF: ClassVar[Mapping[str, str]] = dict.fromkeys(_IN_REST, "rest") | {
         "name": "name",
         "command": "command",
         "context": "context",
@@ -41,12 +61,6 @@ class SubmitForm(Form["AsyncTask"]):
         "working_dir": "working_dir",
         "max_run_time_hours": "max_run_hours",
         "rest": "rest",
-        "data_mounts": "rest",
-        "max_price_per_hour": "rest",
-        "region": "rest",
-        "num_instances": "rest",
-        "priority": "rest",
-        "provider_options": "rest",
     }
 
     def __init__(
@@ -56,11 +70,21 @@ class SubmitForm(Form["AsyncTask"]):
         *,
         preset: Mapping[str, str] | None = None,
         draft: Mapping[str, str] | None = None,
+        slurm: Collection[str] = (),
+        in_editor: bool = False,
     ) -> None:
         super().__init__("New task")
         self._contexts = contexts
         self._submit = submit
+        self._slurm = slurm
+        self._in_editor = in_editor
         self._filled = {"gpu": "cpu"} | dict(draft or {}) | dict(preset or {})
+        self._refused = self._filled.pop(_TEXT, None)
+        self._file: TaskFile | None = None
+
+    def on_mount(self) -> None:
+        if self._in_editor:
+            self.call_after_refresh(self.action_edit)
 
     def fields(self) -> Iterable[Field]:
         filled = self._filled.get
@@ -77,10 +101,60 @@ class SubmitForm(Form["AsyncTask"]):
         hours = Line(filled("max_run_hours", ""), placeholder="hours, or 90m, 2d; empty for no limit")
         yield Field("max_run_hours", "max run", hours)
         if rest := filled("rest", ""):
-            yield Field("rest", "also", Line(rest))
+            yield _rest_field(rest)
 
     async def send(self, entered: Mapping[str, str]) -> AsyncTask:
         if not entered["context"]:
             raise ConfigError("no context is configured", field="context")
-        config = await asyncio.to_thread(task_config, entered)  # the first time loads pydantic
+        for_slurm = entered["context"] in self._slurm
+        config = await asyncio.to_thread(_checked, entered, for_slurm)  # the first time loads pydantic
         return await self._submit(entered["context"], config)
+
+    @property
+    def kept(self) -> Mapping[str, str]:
+        """With the text that was refused, which was typed too."""
+        refused = self._refused if self._file is None else self._file.refused
+        return self.entered if refused is None else self.entered | {_TEXT: refused}
+
+    def action_edit(self) -> None:
+        if not self.busy:
+            self._edit()
+
+    @work(group="edit", exclusive=True)
+    async def _edit(self) -> None:
+        if self._file is None:
+            from flow_tui.screens.task_file import TaskFile  # deferred: most tasks are written in the form
+
+            self._file = TaskFile(self._refused)
+        try:
+            filling = await self._file.edit(self.app, self.entered)
+        except FlowError as error:
+            self.problem = Problem(str(error))
+            return
+        if filling is not None:
+            self.problem = None
+            await self._fill(filling)
+
+    async def _fill(self, filling: Mapping[str, str]) -> None:
+        for field in self.query(Field):
+            if field.key in filling:
+                field.fill(filling[field.key])
+        shown = [field for field in self.query(Field) if field.key == "rest"]
+        if filling["rest"] and not shown:
+            await self.scrolled.mount(_rest_field(filling["rest"]))
+        elif not filling["rest"]:
+            for field in shown:
+                await field.remove()
+
+
+def _rest_field(rest: str) -> Field:
+    return Field("rest", "also", Line(rest))
+
+
+def _checked(entered: Mapping[str, str], for_slurm: bool) -> TaskConfig:
+    from flow_core.models.files import needs_slurm  # deferred: loads pydantic
+
+    config = task_config(entered)
+    if not for_slurm and isinstance(config.command, str) and (said := needs_slurm(config.command)):
+        raise ConfigError(said, field="command")
+    return config

@@ -1,48 +1,56 @@
-"""Pure: what was typed into the submit form <-> a TaskConfig. Every refusal names the field that is to blame."""
+"""Pure: what was typed into the submit form -> a TaskConfig. Every refusal names the field that is to blame."""
 
 from __future__ import annotations
 
 import json
 import re
-import shlex
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
-    from flow_core.models.task import TaskRecord
 
 _ID = re.compile(r"[a-z]+_\w+")  # no name holds an underscore, every id does
 _HOURS = re.compile(r"(\d+(?:\.\d+)?)\s*(m|min|h|d)?", re.IGNORECASE)
 _IN_HOURS = {"m": 1 / 60, "min": 1 / 60, "h": 1.0, "d": 24.0}
-_HAVE_FIELDS = frozenset(
-    {"name", "unique_name", "command", "instance_type", "min_gpu_memory_gb", "env", "working_dir", "volumes"}
-    | {"max_run_time_hours"}
-)
+_CHOOSE_AN_INSTANCE = {"instance_type", "min_gpu_memory_gb"}
+_ABOUT_VOLUMES = ("mounts ", "a volume ", "a new block volume ")
 
 
 def task_config(entered: Mapping[str, str]) -> TaskConfig:
     """The config that the fields describe. Raises ConfigError. Its first call loads pydantic: up to 0.3 s."""
     from flow_core.models.spec import TaskConfig  # deferred: loads pydantic, and most never submit
 
-    fields: dict[str, Any] = parse_rest(entered.get("rest", "")) | {
-        "command": entered.get("command", ""),
-        "instance_type": entered.get("gpu", "").strip() or "cpu",
-        "env": parse_env(entered.get("env", "")),
-        "volumes": parse_volumes(entered.get("volumes", "")),
-        "working_dir": entered.get("working_dir", "").strip() or None,
-        "max_run_time_hours": parse_hours(entered.get("max_run_hours", "")),
-    }
-    if name := entered.get("name", "").strip():
-        fields |= {"name": name, "unique_name": False}
+    fields = _fields_of(entered)
     try:
         return TaskConfig.parse(fields)
     except ConfigError as error:
-        if error.field is None and fields["volumes"]:  # only mounts can clash with one another
+        if error.field is None and error.message.startswith(_ABOUT_VOLUMES) and entered.get("volumes"):
             raise ConfigError(error.message, field="volumes") from None
         raise
+
+
+def typed_fields(entered: Mapping[str, str]) -> dict[str, Any]:
+    """The fields as far as they can be read, for somebody to put right: what can't be read stands as it was typed.
+
+    What stands in `rest` is called `also`, which no TaskConfig takes, where it is no table or says something twice.
+    """
+    name = entered.get("name", "").strip()
+    typed: dict[str, Any] = {"name": name} if name else {"name": "flow-task", "unique_name": True}
+    typed["command"] = ""
+    for key, place in PLACES.items():
+        if (text := entered.get(key, "")).strip():
+            try:
+                typed[place.field] = place.read(text)
+            except ConfigError:
+                typed[place.field] = text
+    try:
+        rest = _without_a_second(parse_rest(entered.get("rest", "")), entered)
+    except ConfigError:
+        rest = {"also": entered["rest"]}
+    return _on_cpus({**typed, **rest})
 
 
 def parse_env(text: str) -> dict[str, str]:
@@ -85,46 +93,61 @@ def parse_size_gb(text: str) -> int:
 
 
 def parse_rest(text: str) -> dict[str, Any]:
-    """Fields that have no place of their own in the form, as a JSON table."""
+    """Fields that have no place of their own in the form, or that it has no words for, as a JSON table."""
     if not text.strip():
         return {}
     try:
         fields = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):
         raise ConfigError('write a table such as {"num_instances": 2}', field="rest")
-    if own := sorted(_HAVE_FIELDS & fields.keys()):
-        raise ConfigError(f"{own[0]} has a field of its own", field="rest")
+    if "name" in fields:
+        raise ConfigError("name has a field of its own", field="rest")
     return fields
 
 
-def preset_of(task: TaskRecord) -> dict[str, str]:
-    """What to fill the form with to run a task again. A name that was made up is left to be made up anew."""
-    asked = task.config
-    command = asked.get("command") or task.command
-    hours = asked.get("max_run_time_hours")
-    memory = asked.get("min_gpu_memory_gb")
-    wanted = asked.get("instance_type") or (f"gpu:{memory}gb" if memory else task.instance_type)
-    rest = {key: value for key, value in asked.items() if key not in _HAVE_FIELDS}
-    return {
-        "name": "" if asked.get("unique_name", True) else task.name,
-        "command": command if isinstance(command, str) else shlex.join(command),
-        "context": task.context,
-        "gpu": wanted or "cpu",
-        "env": "\n".join(f"{name}={value}" for name, value in (asked.get("env") or {}).items()),
-        "volumes": ", ".join(_volume_text(volume) for volume in asked.get("volumes") or ()),
-        "working_dir": asked.get("working_dir") or "",
-        "max_run_hours": f"{hours:g}" if hours else "",
-        "rest": json.dumps(rest) if rest else "",
-    }
+class Place(NamedTuple):
+    """The TaskConfig field that one of the form stands for, and how it is read."""
+
+    field: str
+    read: Callable[[str], Any]
 
 
-def _volume_text(volume: Mapping[str, Any]) -> str:
-    parts = [volume.get("volume_id") or volume.get("name") or "", volume.get("mount_path") or ""]
-    if volume.get("create_if_missing"):
-        parts.append(str(volume.get("size_gb", 1)))
-    return ":".join(parts).rstrip(":")
+PLACES: Mapping[str, Place] = {
+    "command": Place("command", str),
+    "gpu": Place("instance_type", str.strip),
+    "env": Place("env", parse_env),
+    "volumes": Place("volumes", parse_volumes),
+    "working_dir": Place("working_dir", str.strip),
+    "max_run_hours": Place("max_run_time_hours", parse_hours),
+}
+"""By the form's keys. The name is not among them: it is one with unique_name."""
+
+
+def _fields_of(entered: Mapping[str, str]) -> dict[str, Any]:
+    fields = _without_a_second(parse_rest(entered.get("rest", "")), entered)
+    for key, place in PLACES.items():
+        if (text := entered.get(key, "")).strip():
+            fields[place.field] = place.read(text)
+    fields.setdefault("command", "")
+    fields = _on_cpus(fields)
+    if name := entered.get("name", "").strip():
+        fields = {"unique_name": False} | fields | {"name": name}
+    return fields
+
+
+def _on_cpus(fields: dict[str, Any]) -> dict[str, Any]:
+    """Where no instance is chosen; who wants any at all says null."""
+    return fields if _CHOOSE_AN_INSTANCE & fields.keys() else {**fields, "instance_type": "cpu"}
+
+
+def _without_a_second(rest: dict[str, Any], entered: Mapping[str, str]) -> dict[str, Any]:
+    """A field that is null in `rest` gives way to what was typed; any other would be said twice."""
+    for key, place in PLACES.items():
+        if entered.get(key, "").strip() and rest.pop(place.field, None) is not None:
+            raise ConfigError(f"{place.field} has a field of its own; give it once", field="rest")
+    return rest
 
 
 def _volume(entry: str) -> dict[str, Any]:

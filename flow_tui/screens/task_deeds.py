@@ -9,7 +9,8 @@ from flow_tui import format
 from flow_tui.screens.confirm import Confirm
 from flow_tui.screens.detail import TaskDetail
 from flow_tui.screens.pick import Choice, Pick
-from flow_tui.screens.submit_fields import preset_of
+from flow_tui.screens.submit_preset import preset_of
+from flow_tui.screens.task_spec import spec_yaml
 
 if TYPE_CHECKING:
     from flow_tui.screens.dashboard import DashboardScreen
@@ -68,7 +69,12 @@ class TaskDeeds:
         if task is None:
             return
         choices = [Choice("id", task.task_id), Choice("name", task.name), Choice("command", task.command)]
+        choices.append(Choice("spec YAML", spec_yaml(task)))
         if files := self._dashboard.task_log.files:
             choices.append(Choice("log file", str(files.log)))
         if value := await self._dashboard.app.push_screen_wait(Pick("Copy", choices)):
             self._dashboard.copy(value)
+
+    def action_spec(self) -> None:
+        if self.task is not None:
+            self._dashboard.copy(spec_yaml(self.task))

@@ -17,7 +17,7 @@ _LONGEST = 20_000
 _SECRET_NAME = re.compile(r"key|token|secret|passw|passphrase|pwd$|credential|cookie|auth|dsn$", re.IGNORECASE)
 _OWN_SECTION = {
     "name", "unique_name", "command", "instance_type", "env", "volumes", "working_dir",
-    "max_run_time_hours", "num_instances", "region", "provider_options",
+    "max_run_time_hours", "num_instances", "region", "provider_options", "image", "reservation_id", "data_mounts",
 }  # fmt: skip
 
 
@@ -38,6 +38,7 @@ def facts_of(task: TaskRecord, now: datetime | None = None) -> tuple[Row, ...]:
         "Task": _what(task),
         "Endpoints": ((f"port {port}", address) for port, address in task.endpoints.items()),
         "Volumes": ((volume.name or volume.volume_id, volume.mount_path) for volume in task.volumes),
+        "Mounts": _mounts(task.config.get("data_mounts")),
         "Environment": _environment(task.config.get("env")),
         "Cost": _cost(task),
         "From the provider": _plain(task.provider_metadata),
@@ -47,13 +48,17 @@ def facts_of(task: TaskRecord, now: datetime | None = None) -> tuple[Row, ...]:
     )
 
 
+def masked(name: str, value: str) -> str:
+    """A value as it may be shown: not at all where its name says that it is secret, else scrubbed."""
+    return HIDDEN if value and _SECRET_NAME.search(name) else scrub(value)
+
+
 def _state(task: TaskRecord) -> Iterator[tuple[str, str]]:
     yield "state", format.state(task)
     if task.exit_code is not None:
         yield "exit code", _exit(task.exit_code)
     yield "message", task.message
-    if task.attempt:
-        yield "attempt", str(task.attempt + 1)
+    yield "attempt", format.attempt(task)
 
 
 def _exit(code: int) -> str:
@@ -88,14 +93,24 @@ def _what(task: TaskRecord) -> Iterator[tuple[str, str]]:
     yield "asked for", task.instance_type
     yield "GPUs", format.gpus(task) if task.gpu_count else "none"
     if task.num_instances > 1:
-        yield "instances", str(task.num_instances)
+        yield "instances", f"{task.num_instances}, ranks 0 to {task.num_instances - 1}"
+    yield "machines", ", ".join(task.instances)
+    yield "image", masked("image", str(task.config.get("image") or ""))
+    yield "reservation", str(task.config.get("reservation_id") or "")
     yield from _plain({key: value for key, value in task.config.items() if key not in _OWN_SECTION})
+
+
+def _mounts(mounts: object) -> Iterator[tuple[str, str]]:
+    """By target. What is fetched from a bucket is a copy: what is written there stays on the machine."""
+    for mount in mounts if isinstance(mounts, list) else ():
+        source = str(mount.get("source") or "")
+        yield str(mount.get("target") or ""), scrub(source) + (" (a copy)" if source.startswith("s3://") else "")
 
 
 def _environment(env: object) -> Iterator[tuple[str, str]]:
     if isinstance(env, Mapping):
         for name, value in env.items():
-            yield str(name), _masked(str(name), str(value)) or "(empty)"
+            yield str(name), masked(str(name), str(value)) or "(empty)"
 
 
 def _cost(task: TaskRecord) -> Iterator[tuple[str, str]]:
@@ -112,11 +127,7 @@ def _plain(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in table.items():
         if value not in (None, "", [], {}, ()):
             text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-            yield str(name), _masked(str(name), text)
-
-
-def _masked(name: str, value: str) -> str:
-    return HIDDEN if value and _SECRET_NAME.search(name) else scrub(value)
+            yield str(name), masked(str(name), text)
 
 
 def _short(text: str) -> str:

@@ -104,3 +104,26 @@ def test_a_config_can_not_be_changed_and_survives_being_written_down() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         config.name = "other"
     assert TaskConfig.parse(config.model_dump()) == config
+
+
+def test_what_was_said_is_said_again_where_leaving_it_out_would_mean_something_else() -> None:
+    config = TaskConfig.parse(
+        {
+            "command": "x",
+            "volumes": [{"name": "data", "size_gb": 5, "create_if_missing": False}],
+            "data_mounts": [{"source": "s3://b/k", "target": "/d", "mount_type": "bind"}],
+        }
+    )
+    assert TaskConfig.parse(config.said()) == config
+    assert TaskConfig.from_yaml_text(config.to_yaml()) == config
+
+
+@pytest.mark.parametrize("value", ["2026-03-01", "!!binary gIGC", ".nan", "!!set {a, b}"])
+def test_options_hold_only_what_can_be_kept(value: str) -> None:
+    for text in (
+        f"command: x\nprovider_options: {{slurm: {{a: {value}}}}}",
+        f"command: x\ndata_mounts: [{{source: s3://b, target: /d, options: {{a: {value}}}}}]",
+    ):
+        with pytest.raises(ConfigError, match="text, numbers, lists and tables only") as refused:
+            TaskConfig.from_yaml_text(text)
+        assert refused.value.line == 2

@@ -13,9 +13,9 @@ from flow_tui.screens.submit_fields import (
     parse_rest,
     parse_size_gb,
     parse_volumes,
-    preset_of,
     task_config,
 )
+from flow_tui.screens.submit_preset import preset_of
 
 
 def test_every_field_reaches_the_config() -> None:

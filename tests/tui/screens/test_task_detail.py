@@ -104,7 +104,7 @@ def test_everything_asked_for_is_there_and_secrets_of_the_provider_are_not() -> 
     assert known["max run"] == "1h30m"
     assert known["priority"] == "high"
     assert known["GPUs"] == "4xA100"
-    assert known["instances"] == "2"
+    assert known["instances"] == "2, ranks 0 to 1"
     assert known["data"] == "/data"
     assert known["bid"] == '{"limit": 2}'
     assert known["api_token"] == "[hidden]"

@@ -1,0 +1,144 @@
+"""A text in the user's own editor, which has the terminal meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from textual.app import App, SuspendNotSupported
+
+from flow_core.config import state_dir
+from flow_core.errors import FlowError
+from flow_core.logs.sanitize import visible
+
+_ELSE = ("nano", "vi")
+_ENCODING = ("utf-8", "surrogateescape")  # what is no UTF-8 is kept too, and refused by whoever reads the text
+_GRACE_S = 2.0
+_OF_THE_EDITOR = (signal.SIGINT, signal.SIGQUIT)
+
+
+class Edited(NamedTuple):
+    """How the editor left the text, how it ended (negative for a signal), and what it is called."""
+
+    text: str
+    exit_code: int
+    editor: str
+
+
+async def edit(app: App[Any], text: str, *, name: str, beside: Mapping[str, str]) -> Edited:
+    """Returns once the editor has ended, which takes as long as it takes. The app goes on meanwhile, unseen.
+
+    The text is in a file called `name`, with the files `beside` it, in a folder that only its owner can enter
+    and that is gone afterwards. Raises FlowError where there is no editor or the terminal can't be given away.
+    """
+    command = find_editor(os.environ)
+    if app.is_web or app._driver is None or not app._driver.can_suspend:
+        raise FlowError("an editor needs a terminal, and this dashboard has none to give away")
+    try:
+        folder = await asyncio.to_thread(_lay_out, {name: text, **beside})
+        try:
+            code = await _run(app, [*command, str(folder / name)])
+            return Edited(await asyncio.to_thread(_read, folder / name, text), code, Path(command[0]).name)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)  # and whatever the editor left beside it
+    except OSError as error:
+        raise FlowError(f"the editor could not be used: {error.strerror or error}") from error
+
+
+def find_editor(environment: Mapping[str, str]) -> list[str]:
+    """$VISUAL, else $EDITOR, with their arguments; else the first there is. Raises FlowError."""
+    path = environment.get("PATH")
+    for variable in ("VISUAL", "EDITOR"):
+        if said := environment.get(variable, "").strip():
+            return _command(variable, said, path)
+    found = next((editor for editor in _ELSE if shutil.which(editor, path=path)), None)
+    if found is None:
+        raise FlowError(f"there is no editor: $VISUAL and $EDITOR are not set, and {' and '.join(_ELSE)} are not here")
+    return [found]
+
+
+def _command(variable: str, said: str, path: str | None) -> list[str]:
+    try:
+        command = shlex.split(said)
+    except ValueError as error:
+        raise FlowError(f"${variable} can't be read: {str(error).lower()}") from None
+    if shutil.which(command[0], path=path) is None:
+        raise FlowError(f"${variable} names {visible(command[0])!r}, which is not to be found")
+    return command
+
+
+def _lay_out(files: Mapping[str, str]) -> Path:
+    above = state_dir() / "edits"
+    above.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = Path(tempfile.mkdtemp(dir=above))
+    for name, text in files.items():
+        fd = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(text.encode(*_ENCODING))
+    return folder
+
+
+def _read(path: Path, before: str) -> str:
+    """A file that the editor took away was not changed by anybody."""
+    try:
+        return path.read_bytes().decode(*_ENCODING)
+    except FileNotFoundError:
+        return before
+
+
+async def _run(app: App[Any], argv: Sequence[str]) -> int:
+    failed: OSError | asyncio.CancelledError | None = None
+    code = 0
+    with _terminal_given_away(app):
+        try:
+            code = await _end_of(argv)
+        except (OSError, asyncio.CancelledError) as error:
+            failed = error  # raised below: `suspend` takes the terminal back only where nothing is raised in it
+    if failed is not None:
+        raise failed
+    return code
+
+
+async def _end_of(argv: Sequence[str]) -> int:
+    process = await asyncio.create_subprocess_exec(*argv)
+    try:
+        return await process.wait()  # no deadline: somebody is writing
+    except asyncio.CancelledError:
+        process.terminate()
+        try:
+            async with asyncio.timeout(_GRACE_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+        raise
+
+
+@contextmanager
+def _terminal_given_away(app: App[Any]) -> Iterator[None]:
+    """Nothing of the app reaches the terminal inside: no frame, and nothing that is written past the frames.
+
+    A suspended driver still takes what is written, into a queue that nobody empties and that soon blocks the loop.
+    What the keyboard signals is for the editor; a handler, unlike ignoring it, is not inherited.
+    """
+    driver: Any = app._driver
+    before = {number: signal.signal(number, lambda *_: None) for number in _OF_THE_EDITOR}
+    try:
+        with app.batch_update(), app.suspend():
+            driver.write = lambda _: None
+            try:
+                yield
+            finally:
+                del driver.write
+    except SuspendNotSupported as error:
+        raise FlowError("the terminal can't be given to an editor here") from error
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,55 @@
+"""What stands in the submit form, written in the editor: the text as it was left, and whether it was taken."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from textual.app import App
+
+from flow_core.errors import ConfigError
+from flow_tui.screens.editor import edit
+from flow_tui.screens.task_text import read_task_text, task_text
+
+_NAME = "task.yaml"
+_SCHEMA = "task.schema.json"
+_AS_BEFORE = "the form is as it was, and ctrl+e opens the text again"
+
+
+class TaskFile:
+    """The task of one form as a text. `refused` is a text that was not taken, kept until one is."""
+
+    def __init__(self, refused: str | None = None) -> None:
+        self.refused = refused
+        self._taken: tuple[str, Mapping[str, str]] | None = None
+
+    async def edit(self, app: App[Any], entered: Mapping[str, str]) -> dict[str, str] | None:
+        """What the form is to be filled with; None when nothing was changed. Raises FlowError, also with the refusal.
+
+        The text is the one that was refused, the one that filled the form as it still is, or a new one.
+        """
+        before, schema = await asyncio.to_thread(self._text_of, entered)
+        edited = await edit(app, before, name=_NAME, beside={_SCHEMA: schema})
+        if edited.text == before or not edited.text.strip():
+            return None
+        self.refused = edited.text
+        if edited.exit_code:
+            raise ConfigError(f"{edited.editor} ended with exit code {edited.exit_code}; {_AS_BEFORE}")
+        try:
+            filling = await asyncio.to_thread(read_task_text, edited.text)
+        except ConfigError as error:
+            raise ConfigError(f"{error}; {_AS_BEFORE}") from None
+        self.refused, self._taken = None, (edited.text, filling)
+        return filling
+
+    def _text_of(self, entered: Mapping[str, str]) -> tuple[str, str]:
+        from flow_core.models.schema import task_schema  # deferred: loads pydantic
+
+        schema = json.dumps(task_schema())
+        if self.refused is not None:
+            return self.refused, schema
+        if self._taken is not None and all(entered.get(key, "") == text for key, text in self._taken[1].items()):
+            return self._taken[0], schema
+        return task_text(entered, _SCHEMA), schema
