@@ -49,12 +49,12 @@ class TasksPane(TablePane[TaskRecord]):
             Column("context", "CONTEXT", lambda task: task.context, min_width=8, max_width=12, priority=3),
             Column("state", "STATE", _state, width=12, priority=10),
             Column("gpus", "GPUS", format.gpus, width=8, priority=5),
-            Column("instances", "INST", _instances, width=4, align="right", priority=1),
+            Column("instances", "INST", _instances, width=4, align="right", priority=0),
             Column("attempt", "TRY", lambda task: format.attempt(task) or "-", width=7, priority=1),
             Column("time", "TIME", format.ran_for, width=7, align="right", priority=6),
             Column("age", "AGE", lambda task: format.age(task.created_at), width=7, align="right", priority=4),
             Column("note", "NOTE", lambda task: Cell(format.note(task), "muted"), min_width=10, flex=4, priority=7),
-            Column("command", "COMMAND", lambda task: Cell(_one_line(task), "muted"), min_width=16, flex=4, priority=2),
+            Column("command", "COMMAND", lambda task: Cell(_one_line(task), "muted"), min_width=26, flex=4, priority=2),
         )
 
     def key_of(self, row: TaskRecord) -> Hashable:

@@ -101,7 +101,9 @@ async def _run(app: App[Any], argv: Sequence[str]) -> int:
         try:
             code = await _end_of(argv)
         except (OSError, asyncio.CancelledError) as error:
-            failed = error  # raised below: `suspend` takes the terminal back only where nothing is raised in it
+            if app._exit:
+                raise  # and the terminal is not taken back by an app that leaves
+            failed = error  # raised below: `suspend` takes it back only where nothing is raised in it
     if failed is not None:
         raise failed
     return code

@@ -135,6 +135,11 @@ class SubmitForm(Form["AsyncTask"]):
             self.problem = None
             await self._fill(filling)
 
+    def _located(self, error: FlowError) -> Problem:
+        """The table has many fields: there the name of the one that is wrong is told."""
+        problem = super()._located(error)
+        return Problem(str(error), problem.field) if problem.field == "rest" else problem
+
     async def _fill(self, filling: Mapping[str, str]) -> None:
         for field in self.query(Field):
             if field.key in filling:

@@ -11,9 +11,8 @@ from textual.app import App
 
 from flow_core.errors import ConfigError
 from flow_tui.screens.editor import edit
-from flow_tui.screens.task_text import read_task_text, task_text
+from flow_tui.screens.task_text import SOURCE, read_task_text, task_text
 
-_NAME = "task.yaml"
 _SCHEMA = "task.schema.json"
 _AS_BEFORE = "the form is as it was, and ctrl+e opens the text again"
 
@@ -31,7 +30,7 @@ class TaskFile:
         The text is the one that was refused, the one that filled the form as it still is, or a new one.
         """
         before, schema = await asyncio.to_thread(self._text_of, entered)
-        edited = await edit(app, before, name=_NAME, beside={_SCHEMA: schema})
+        edited = await edit(app, before, name=SOURCE, beside={_SCHEMA: schema})
         if edited.text == before or not edited.text.strip():
             return None
         self.refused = edited.text

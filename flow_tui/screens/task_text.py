@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from flow_core.errors import ConfigError
 from flow_core.logs.sanitize import visible
 from flow_tui.screens.submit_fields import task_config, typed_fields
 from flow_tui.screens.submit_preset import entered_of
 
-SOURCE = "the text"
+SOURCE = "task.yaml"
 _LONGEST = 1 << 20
-_WIDTH = 110
+_WIDTH = 76  # with its marks within 80 columns
 
 
 def task_text(entered: Mapping[str, str], schema: str) -> str:
@@ -26,8 +26,8 @@ def task_text(entered: Mapping[str, str], schema: str) -> str:
         body, complaint = task_config(entered).to_yaml(), ""
     except ConfigError as error:
         body, complaint = dump(typed_fields(entered)), str(error)
-    comments = _comments(entered.get("context", ""), schema, complaint)
-    return f"# yaml-language-server: $schema={schema}\n{comments}\n{body}"
+    above = [f"yaml-language-server: $schema={schema}", *_about(entered.get("context", ""), complaint)]
+    return f"{_comments(above)}\n{body}\n{_comments(_fields(schema))}"
 
 
 def read_task_text(text: str) -> dict[str, str]:
@@ -39,15 +39,22 @@ def read_task_text(text: str) -> dict[str, str]:
     return entered_of(TaskConfig.from_yaml_text(text, SOURCE).said())
 
 
-def _comments(context: str, schema: str, complaint: str) -> str:
+def _about(context: str, complaint: str) -> Iterator[str]:
+    yield (
+        "Save this and leave the editor: it is checked and fills the form; only ctrl+s there submits it."
+        " An error exit (:cq in vi) leaves the form as it was."
+    )
+    yield f"Context: {context or 'none'}; it is chosen in the form."
+    if complaint:
+        yield f"Not a task yet: {complaint}"
+
+
+def _fields(schema: str) -> Iterator[str]:
     from flow_core.models.spec import TaskConfig  # deferred: as above
 
-    said = [
-        "The task of the submit form. Save it and leave the editor: it is checked and fills the form, and only"
-        " ctrl+s there submits it. An editor that ends with an error (:cq in vi) leaves the form as it was.",
-        f"Context: {context or 'none'}. It is chosen in the form.",
-        f"Fields: {', '.join(TaskConfig.model_fields)}. docs/sdk.md says what each means, {schema} what it may hold.",
-    ]
-    if complaint:
-        said.append(f"Not a task yet: {complaint}")
-    return "".join(f"# {line}\n" for text in said for line in textwrap.wrap(visible(text), _WIDTH))
+    yield f"Fields: {', '.join(TaskConfig.model_fields)}."
+    yield f"docs/sdk.md says what each means, {schema} beside this file what it may hold."
+
+
+def _comments(paragraphs: Iterable[str]) -> str:
+    return "".join(f"# {line}\n" for text in paragraphs for line in textwrap.wrap(visible(text), _WIDTH))

@@ -154,14 +154,14 @@ def test_the_text_says_the_context_the_fields_and_why_it_is_no_task_yet() -> Non
     text = task_text({"context": "lab", "command": "", "gpu": "4 a100"}, "s.json")
     comments = [line for line in text.splitlines() if line.startswith("#")]
     assert comments[0] == "# yaml-language-server: $schema=s.json"
-    assert "# Context: lab. It is chosen in the form." in comments
+    assert "# Context: lab; it is chosen in the form." in comments
     assert any("num_instances" in line for line in comments)
     assert any(line.startswith("# Not a task yet: ") for line in comments)
     assert "instance_type: 4 a100" in text
 
 
 def test_a_refused_text_is_refused_with_line_and_field() -> None:
-    with pytest.raises(ConfigError, match="the text:2: num_instances: ") as refused:
+    with pytest.raises(ConfigError, match=r"task\.yaml:2: num_instances: ") as refused:
         read_task_text("command: true x\nnum_instances: 0\n")
     assert (refused.value.line, refused.value.field) == (2, "num_instances")
     with pytest.raises(ConfigError, match="larger than 1 MB"):
