@@ -125,7 +125,7 @@ async def _end_of(argv: Sequence[str]) -> int:
 
 @contextmanager
 def _terminal_given_away(app: App[Any]) -> Iterator[None]:
-    """Nothing of the app reaches the terminal inside: no frame, and nothing that is written past the frames.
+    """Nothing of the app reaches the terminal inside.
 
     A suspended driver still takes what is written, into a queue that nobody empties and that soon blocks the loop.
     What the keyboard signals is for the editor; a handler, unlike ignoring it, is not inherited.
@@ -133,7 +133,7 @@ def _terminal_given_away(app: App[Any]) -> Iterator[None]:
     driver: Any = app._driver
     before = {number: signal.signal(number, lambda *_: None) for number in _OF_THE_EDITOR}
     try:
-        with app.batch_update(), app.suspend():
+        with app.suspend():
             driver.write = lambda _: None
             try:
                 yield

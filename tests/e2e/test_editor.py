@@ -81,7 +81,7 @@ def test_while_the_editor_has_the_terminal_nothing_else_is_written_to_it(
         screen.pump(0.1)
     assert bytes(screen.raw[before:]) == b""
     gate.touch()
-    screen.wait_for("New task")
+    screen.wait_for(lambda text: "EDITING" not in text and "New task" in text and status_of("ticking", *RUNNING)(text))
     screen.send("esc")
     screen.wait_for(lambda text: "New task" not in text)
     quit_dashboard(screen)
