@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 
 from flow_core import AsyncFlow, TaskConfig
 from flow_core.config import Config, load_config, state_dir
+from flow_core.gpu import parse_gpu
 from flow_tui.app import FlowApp
 from flow_tui.screens.confirm import Confirm
 from flow_tui.screens.dashboard import DashboardScreen
@@ -246,3 +247,36 @@ async def test_a_shell_asked_for_before_the_panes_are_there_opens_once_they_are(
             dashboard.action_act("tasks.shell")
             await until(lambda: dashboard.shell.has_live_shells)
             await dashboard.shell.close_all()
+
+
+async def test_the_spec_of_a_task_is_copied_as_yaml() -> None:
+    await finished("echo spec-of-mine")
+    async with opened() as (app, dashboard, pilot):
+        await until(lambda: dashboard.tasks.selected)
+        await pilot.press("Y")
+        await until(lambda: "copied" in notices(app))
+        assert "command: echo spec-of-mine\n" in app.clipboard
+
+
+async def test_an_instance_type_is_asked_for_in_the_form_as_it_is_called(config: Callable[[str], Config]) -> None:
+    settings = config("contexts: {lab: {provider: local, gpus: 2xa100}}")
+    async with opened(settings, contexts=("lab",)) as (app, dashboard, pilot):
+        await pilot.press("2")
+        await until(lambda: dashboard.instances.selected)
+        await pilot.press("enter")
+        await until(lambda: isinstance(app.screen, SubmitForm))
+        assert app.screen.entered["gpu"] == dashboard.instances.selected.instance_type
+        assert app.screen.entered["context"] == "lab"
+        assert parse_gpu(app.screen.entered["gpu"])
+
+
+async def test_tasks_tell_their_attempt_and_instances_where_there_is_room() -> None:
+    async with AsyncFlow("local") as flow:
+        await flow.run(TaskConfig(name="twice", command="true", num_instances=2, retries=3))
+    async with opened(size=(160, 48)) as (_, dashboard, pilot):
+        await until(lambda: dashboard.tasks.table.rows)
+        await pilot.press("z")
+        await until(lambda: {"instances", "attempt"} <= set(dashboard.tasks.table.shown_columns))
+    async with opened(size=(80, 24)) as (_, dashboard, _):
+        await until(lambda: dashboard.tasks.table.rows)
+        assert not {"instances", "attempt"} & set(dashboard.tasks.table.shown_columns)

@@ -127,7 +127,9 @@ async def test_enter_in_a_line_moves_on_and_does_not_submit(ask: Any) -> None:
         ({"env": "nonsense"}, "env", "line 1 is not NAME=value"),
         ({"volumes": "data:x"}, "volumes", "'data:x': 'x' must be an absolute path"),
         ({"max_run_hours": "soon"}, "max_run_hours", "write hours, such as 12"),
+        ({"gpu": "4 a100"}, "gpu", "'4 a100' is no GPU request; did you mean 4xa100?"),
         ({"rest": "{"}, "rest", "write a table"),
+        ({"rest": '{"ports": [80]}'}, "rest", "ports.0: "),
     ],
 )
 async def test_what_is_wrong_is_said_under_its_field(ask: Any, preset: dict[str, str], key: str, said: str) -> None:

@@ -226,3 +226,26 @@ async def test_a_mangled_action_does_no_harm(ask: Any) -> None:
     async with ask(ActionLogScreen([Action(nasty, nasty, nasty, nasty, nasty, nasty, nasty)]), (120, 36)) as question:
         assert question.text.count("[red]x[/␛[2J") == 7
         assert "\x1b" not in question.text
+
+
+def test_an_attempt_is_told_of_those_that_were_asked_for() -> None:
+    assert facts(replace(RUNNING, config={"retries": {"max_retries": 3}}))["attempt"] == "1 of 4"
+    assert facts(replace(RUNNING, attempt=1, config={"retries": 3}))["attempt"] == "2 of 4"
+    assert "attempt" not in facts(replace(RUNNING, config={"retries": {"max_retries": 0}}))
+
+
+def test_mounts_are_shown_by_target_and_a_copy_is_called_one() -> None:
+    mounts = [
+        {"source": "s3://bucket/data", "target": "/data"},
+        {"source": "https://ann:hunter2@host/x", "target": "/x"},
+        {"source": "volume://ckpt", "target": "/ckpt"},
+    ]
+    known = facts(replace(RUNNING, config={"data_mounts": mounts}))
+    assert (known["/data"], known["/ckpt"]) == ("s3://bucket/data (a copy)", "volume://ckpt")
+    assert known["/x"] == "https://[hidden]@host/x"
+
+
+def test_image_reservation_and_machines_are_facts_of_a_task() -> None:
+    known = facts(replace(RUNNING, instances=("i-1", "i-2"), config={"image": "a/b:1", "reservation_id": "res_1"}))
+    assert (known["image"], known["reservation"], known["machines"]) == ("a/b:1", "res_1", "i-1, i-2")
+    assert not {"image", "reservation", "machines", "instances"} & facts(RUNNING).keys()
