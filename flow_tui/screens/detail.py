@@ -16,6 +16,7 @@ from textual.widgets import Static
 from flow_core.models.task import TaskRecord
 from flow_tui.screens.dialog import Fact, Reader
 from flow_tui.screens.task_facts import Row, facts_of
+from flow_tui.screens.task_spec import spec_yaml
 
 _TICK_S = 1.0
 
@@ -25,12 +26,13 @@ class TaskDetail(Reader):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "close", "Close", id="detail.close", tooltip="Back to where you were"),
+        Binding("Y", "copy_spec", "Spec", id="detail.spec", tooltip="Copy what it was submitted with as YAML"),
     ]
 
     rows: var[tuple[Row, ...]] = var[tuple[Row, ...]](())
 
     def __init__(self, task: TaskRecord) -> None:
-        super().__init__(task.name or task.task_id, (("j k", "scroll"), ("esc d", "close")))
+        super().__init__(task.name or task.task_id, (("j k", "scroll"), ("esc d", "close"), ("Y", "copy as YAML")))
         self._record = task
         self.set_reactive(TaskDetail.rows, facts_of(task))
 
@@ -50,6 +52,10 @@ class TaskDetail(Reader):
         if task.key == self._record.key:
             self._record = task
             self.rows = facts_of(task)
+
+    def action_copy_spec(self) -> None:
+        self.app.copy_to_clipboard(spec_yaml(self._record))
+        self.notify("copied", markup=False)
 
     def _tick(self) -> None:
         if not self._record.is_terminal:

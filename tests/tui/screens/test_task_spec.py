@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord, TaskStatus
+from flow_tui.screens.detail import TaskDetail
 from flow_tui.screens.task_spec import spec_yaml
 
 
@@ -44,3 +47,10 @@ def test_secrets_are_hidden_wherever_they_stand_and_a_comment_says_so() -> None:
 
 def test_a_task_from_elsewhere_is_said_by_what_is_known_of_it() -> None:
     assert TaskConfig.from_yaml_text(spec_yaml(record(None))).command == "srun x"
+
+
+async def test_it_is_copied_from_the_detail_too(ask: Any) -> None:
+    task = record(TaskConfig(command="echo mine"))
+    async with ask(TaskDetail(task)) as question:
+        await question.press("Y")
+        await question.until(lambda: question.app.clipboard == spec_yaml(task))
