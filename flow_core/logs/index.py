@@ -101,13 +101,6 @@ class LineIndex:
             position = data.find(b"\n", position + 1)
         return block * BLOCK + position + 1
 
-    def line_at_offset(self, offset: int) -> int | None:
-        """The number of the line that holds the byte at `offset`; `None` where that is not scanned yet."""
-        if not 0 <= offset < self._scanned:
-            return None
-        block = offset // BLOCK
-        return self._newlines(block) + self._read(block * BLOCK, offset - block * BLOCK).count(b"\n")
-
     def _newlines(self, blocks: int) -> int:
         return self._totals[blocks - 1] if blocks else 0
 

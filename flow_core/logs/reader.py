@@ -1,4 +1,4 @@
-"""Reading a log by position: the line at an offset, the line before it, the last ones. Needs no index.
+"""Reading a log by position: the line at an offset, the line before it. Needs no index.
 
 Everything here is a few `pread`s of a local file and may be called on an event loop. A line longer
 than `PIECE_LIMIT` bytes is given in pieces, so that no call reads without end.
@@ -95,15 +95,6 @@ class LineReader:
     def line_start(self, offset: int) -> int:
         """Where the line that holds the byte at `offset` starts."""
         return self._start_of(max(0, min(offset, self.size)))
-
-    def last_lines(self, count: int) -> list[Line]:
-        """The last lines of the file, in order."""
-        lines: list[Line] = []
-        offset = self.size
-        while len(lines) < count and (line := self.line_before(offset)) is not None:
-            lines.append(line)
-            offset = line.offset
-        return lines[::-1]
 
     def read(self, offset: int, length: int) -> bytes:
         """At most so many bytes from `offset`."""

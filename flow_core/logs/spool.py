@@ -15,7 +15,7 @@ import errno
 import os
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,21 +70,6 @@ class SpoolWriter:
     def close(self) -> None:
         os.close(self._log_fd)
         os.close(self._sidecar_fd)
-
-
-def read_stamps(files: SpoolFiles, start: int = 0) -> Iterator[Stamp]:
-    """The sidecar's records from number `start` on; nothing where there is no sidecar."""
-    try:
-        with open(files.sidecar, "rb") as sidecar:
-            sidecar.seek(start * RECORD.size)
-            while block := sidecar.read(RECORD.size * 4096):
-                whole = len(block) - len(block) % RECORD.size
-                for offset, packed in RECORD.iter_unpack(block[:whole]):
-                    yield Stamp(offset, packed & 1, packed >> 1)
-                if whole != len(block):
-                    return
-    except FileNotFoundError:
-        return
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -10,10 +10,10 @@ from bittty import Board, MemoryConnection, TerminalCaps
 from bittty.devices.modes import MouseEncoding, MouseProtocol
 from bittty.present import Bell, RowsScrolledOff, ScrollbackCleared, TitleChanged
 
+from flow_tui.terminal.asides import Asides
 from flow_tui.terminal.cells import Cell, join_cells, join_plain, plain_title
 from flow_tui.terminal.core import PLAIN, SCROLLBACK_BYTES, CellStyle, Color, Cursor, Modes, MouseTracking, Run
 from flow_tui.terminal.history import History, cut_row
-from flow_tui.terminal.replies import Replies
 
 _TRACKING = {
     MouseProtocol.X10: MouseTracking.PRESS,
@@ -28,13 +28,14 @@ _PENDING_LENGTH = 1 << 14
 _PENDING_KEPT = 1 << 12
 
 
-class BitttyCore:
+class BitttyCore(Asides):
     """A bittty board with nothing plugged in but us."""
 
     name = "bittty"
     keeps_scrollback = True  # asked by the board: rows that scroll off are presented
 
     def __init__(self, cols: int, rows: int) -> None:
+        super().__init__()
         self.cols, self.rows = cols, rows
         self._board: Any = Board(width=cols, height=rows)
         self._cable: Any = MemoryConnection()
@@ -42,10 +43,7 @@ class BitttyCore:
         self._board.display.attach(self)
         self._board.set_caps(TerminalCaps(grapheme_mode="permanently-set"))
         self._history = History(SCROLLBACK_BYTES)
-        self._replies = Replies()
         self._styles: dict[Any, CellStyle] = {}
-        self._title = ""
-        self._bell = False
         self._offset = 0
         self._seen_page: Any = None
         self._seen_generation = -1
@@ -118,17 +116,6 @@ class BitttyCore:
             mouse=_TRACKING.get(mouse.protocol, MouseTracking.OFF),
             mouse_sgr=mouse.encoding in _SGR_ENCODINGS,
         )
-
-    @property
-    def title(self) -> str:
-        return self._title
-
-    def take_replies(self) -> bytes:
-        return self._replies.take()
-
-    def take_bell(self) -> bool:
-        rang, self._bell = self._bell, False
-        return rang
 
     @property
     def scrollback_rows(self) -> int:

@@ -11,10 +11,10 @@ from pyghostty import Terminal, ffi, lib
 from pyghostty._ffi import check, union_fn
 from pyghostty.core import init_sized
 
+from flow_tui.terminal.asides import Asides
 from flow_tui.terminal.cells import Cell, join_cells, join_plain, plain_title
 from flow_tui.terminal.core import PLAIN, SCROLLBACK_BYTES, CellStyle, Color, Cursor, Modes, MouseTracking, Run
 from flow_tui.terminal.history import cut_row
-from flow_tui.terminal.replies import Replies
 
 _WIDE, _TAIL = 1, 2
 _GRAPHEME_CLUSTERS = 2027
@@ -46,19 +46,17 @@ class _CellBits:
 _BITS = _CellBits()
 
 
-class GhosttyCore:
+class GhosttyCore(Asides):
     """One libghostty terminal with its render state; rows are decoded once, when they are asked for as dirty."""
 
     name = "ghostty"
 
     def __init__(self, cols: int, rows: int) -> None:
+        super().__init__()
         self.cols, self.rows = cols, rows
         self._terminal: Any = Terminal(cols, rows)
         self._handle: Any = self._terminal._t[0]
         self._limit()
-        self._replies = Replies()
-        self._bell = False
-        self._title = ""
         self._listen()
         self._state, self._rows_of, self._cells_of = _render_handles()
         self._lines: list[tuple[Run, ...]] = [cut_row((), cols)] * rows
@@ -144,17 +142,6 @@ class GhosttyCore:
         if not self._terminal.get("mouse_tracking", "bool"):
             return MouseTracking.OFF
         return next((tracking for mode, tracking in _MOUSE_MODES if self._terminal.mode(mode)), MouseTracking.PRESS)
-
-    @property
-    def title(self) -> str:
-        return self._title
-
-    def take_replies(self) -> bytes:
-        return self._replies.take()
-
-    def take_bell(self) -> bool:
-        rang, self._bell = self._bell, False
-        return rang
 
     @property
     def scrollback_rows(self) -> int:

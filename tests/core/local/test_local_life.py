@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 
 import pytest
+from testbed.log_truth import all_stamps
 
 import flow_core
 from flow_core.config import Context
 from flow_core.errors import ConfigError, NotFound
-from flow_core.logs.spool import read_stamps
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskStatus
 from flow_core.providers.local.provider import LocalProvider
@@ -51,7 +51,7 @@ async def test_a_task_runs_and_its_exit_code_and_both_streams_are_kept(machine):
     assert sorted((await machine.output(task)).split()) == [b"err", b"out"]
     (address,) = await machine.provider.logs.addresses(task.task_id)
     files = await machine.provider.logs.open(address)
-    assert {stamp.stream for stamp in read_stamps(files)} == {0, 1}
+    assert {stamp.stream for stamp in all_stamps(files)} == {0, 1}
     assert await machine.provider.logs.is_complete(address)
     assert end.created_at <= end.started_at <= end.completed_at
 

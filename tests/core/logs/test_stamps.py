@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from flow_core.logs.spool import RECORD, STDERR, STDOUT, SpoolFiles, SpoolWriter, read_stamps
+from testbed.log_truth import all_stamps
+
+from flow_core.logs.spool import RECORD, STDERR, STDOUT, SpoolFiles, SpoolWriter
 from flow_core.logs.stamps import Stamps, bytes_of
 
 
@@ -29,7 +31,7 @@ def test_streams_and_times_of_random_bytes_are_those_of_their_records(tmp_path: 
     chance = random.Random(11)
     pieces = [(STDERR if chance.random() < 0.1 else STDOUT, b"x" * chance.randrange(1, 9)) for _ in range(20_000)]
     files = written(tmp_path / "log", pieces)
-    stamps, all_of_them = opened(files), list(read_stamps(files))
+    stamps, all_of_them = opened(files), all_stamps(files)
     size = files.log.stat().st_size
     truth = b"".join(bytes([stream]) * len(data) for stream, data in pieces)
     times = {stamp.offset: stamp.time_us for stamp in all_of_them}
