@@ -114,13 +114,19 @@ async def _end_of(argv: Sequence[str]) -> int:
     try:
         return await process.wait()  # no deadline: somebody is writing
     except asyncio.CancelledError:
-        process.terminate()
-        try:
-            async with asyncio.timeout(_GRACE_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
+        await _end(process)
         raise
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(_GRACE_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,9 +12,11 @@ from textual.app import App
 
 from flow_core.errors import ConfigError
 from flow_tui.screens.editor import edit
-from flow_tui.screens.task_text import SOURCE, read_task_text, task_text
+from flow_tui.screens.task_text import SOURCE, in_context, read_task_text, task_text
 
 _SCHEMA = "task.schema.json"
+_AT_ONCE_S = 0.4  # less than anybody needs to look at a text
+_CAME_BACK = "came back at once; one with a window of its own needs its option to wait, such as code --wait"
 _AS_BEFORE = "the form is as it was, and ctrl+e opens the text again"
 
 
@@ -30,8 +33,11 @@ class TaskFile:
         The text is the one that was refused, the one that filled the form as it still is, or a new one.
         """
         before, schema = await asyncio.to_thread(self._text_of, entered)
+        began = time.monotonic()
         edited = await edit(app, before, name=SOURCE, beside={_SCHEMA: schema})
         if edited.text == before or not edited.text.strip():
+            if time.monotonic() - began < _AT_ONCE_S:
+                app.notify(f"{edited.editor} {_CAME_BACK}", severity="warning", markup=False)
             return None
         self.refused = edited.text
         if edited.exit_code:
@@ -47,8 +53,8 @@ class TaskFile:
         from flow_core.models.schema import task_schema  # deferred: loads pydantic
 
         schema = json.dumps(task_schema())
-        if self.refused is not None:
-            return self.refused, schema
-        if self._taken is not None and all(entered.get(key, "") == text for key, text in self._taken[1].items()):
-            return self._taken[0], schema
-        return task_text(entered, _SCHEMA), schema
+        kept = self.refused
+        if kept is None and self._taken is not None and self._taken[1].items() <= {"rest": "", **entered}.items():
+            kept = self._taken[0]
+        text = task_text(entered, _SCHEMA) if kept is None else in_context(kept, entered.get("context", ""))
+        return text, schema

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -30,6 +31,11 @@ def task_text(entered: Mapping[str, str], schema: str) -> str:
     return f"{_comments(above)}\n{body}\n{_comments(_fields(schema))}"
 
 
+def in_context(text: str, context: str) -> str:
+    """A text that was written before, with the context that the form has now in its comment."""
+    return re.sub(r"^# Context: [^;\n]*;", lambda _: f"# {_chosen(context)}", text, count=1, flags=re.MULTILINE)
+
+
 def read_task_text(text: str) -> dict[str, str]:
     """What to fill the form with. Raises ConfigError with line and field."""
     from flow_core.models.spec import TaskConfig  # deferred: as above
@@ -44,9 +50,13 @@ def _about(context: str, complaint: str) -> Iterator[str]:
         "Save this and leave the editor: it is checked and fills the form; only ctrl+s there submits it."
         " An error exit (:cq in vi) leaves the form as it was."
     )
-    yield f"Context: {context or 'none'}; it is chosen in the form."
+    yield f"{_chosen(context)} it is chosen in the form."
     if complaint:
         yield f"Not a task yet: {complaint}"
+
+
+def _chosen(context: str) -> str:
+    return f"Context: {visible(context) or 'none'};"
 
 
 def _fields(schema: str) -> Iterator[str]:

@@ -6,14 +6,15 @@ import os
 import shlex
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from e2e.conftest import OpenDashboard
-from e2e.test_dashboard import RUNNING, assert_terminal_restored, fill, quit_dashboard, status_of, submit
+from testbed.driving import assert_terminal_restored, fill, quit_dashboard, status_of, submit
 from testbed.editor import FakeEditor
 from testbed.pty_screen import Screen
 
+OpenDashboard = Callable[..., Screen]
 MOUSE_ON, MOUSE_OFF = b"\x1b[?1003h", b"\x1b[?1003l"
 
 
@@ -43,7 +44,7 @@ def test_a_task_written_in_the_editor_is_submitted_and_the_terminal_is_as_before
     assert screen.raw.rfind(MOUSE_ON) > screen.raw.rfind(MOUSE_OFF)
     screen.send("ctrl+s")
     screen.wait_for(lambda text: "New task" not in text)
-    screen.wait_for(status_of("written", *RUNNING))
+    screen.wait_for(status_of("written", "running"))
     screen.send("l")
     screen.wait_for("hello from")
     screen.send("1")
@@ -70,7 +71,7 @@ def test_while_the_editor_has_the_terminal_nothing_else_is_written_to_it(
     editor.does(f"print('EDITING', flush=True)\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.02)")
     screen = dashboard(open_dashboard, editor)
     submit(screen, "ticking", "while :; do echo tick; sleep 0.1; done")
-    screen.wait_for(status_of("ticking", *RUNNING))
+    screen.wait_for(status_of("ticking", "running"))
     screen.send("ctrl+e")
     screen.wait_for("EDITING")
     assert screen.is_cooked()
@@ -81,7 +82,7 @@ def test_while_the_editor_has_the_terminal_nothing_else_is_written_to_it(
         screen.pump(0.1)
     assert bytes(screen.raw[before:]) == b""
     gate.touch()
-    screen.wait_for(lambda text: "EDITING" not in text and "New task" in text and status_of("ticking", *RUNNING)(text))
+    screen.wait_for(lambda text: "EDITING" not in text and "New task" in text and status_of("ticking", "running")(text))
     screen.send("esc")
     screen.wait_for(lambda text: "New task" not in text)
     quit_dashboard(screen)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from testbed.editor import FakeEditor
+from testbed.far_side import CONTEXTS, FarSide
 from textual.drivers import headless_driver
 
 from flow_core.errors import FlowError
@@ -16,7 +17,6 @@ from flow_core.models.spec import TaskConfig
 from flow_tui.screens.editor import find_editor
 from flow_tui.screens.field import Field
 from flow_tui.screens.submit import SubmitForm
-from tests.tui.screens.test_submit_form import CONTEXTS, FarSide
 
 AGAIN = "ctrl+e opens the text again"
 
@@ -174,6 +174,26 @@ async def test_what_is_no_config_yet_is_given_as_it_was_typed_with_the_complaint
     assert "# Not a task yet: line 1 is not NAME=value" in text
     assert "instance_type: 4 a100\n" in text
     assert "env: nonsense\n" in text
+
+
+async def test_an_editor_that_does_not_wait_is_told_how_to(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(headless_driver, "HeadlessDriver", Terminal)
+    monkeypatch.setenv("VISUAL", "true")
+    async with ask(SubmitForm(CONTEXTS, FarSide().submit, preset={"command": "true"})) as question:
+        await question.press("ctrl+e")
+        await question.until(lambda: [notice.message for notice in question.app._notifications])
+        assert next(iter(question.app._notifications)).message.startswith("true came back at once")
+
+
+async def test_the_comment_names_the_context_that_is_chosen_now(ask: Any, editor: FakeEditor) -> None:
+    editor.does("write(text + '# mine\\n')")
+    async with ask(SubmitForm(CONTEXTS, FarSide().submit, preset={"command": "true"})) as question:
+        await open_editor(question, editor)
+        next(field for field in question.app.screen.query(Field) if field.key == "context").control.action_turn(1)
+        await open_editor(question, editor)
+    assert "# Context: local;" in editor.seen[0]["text"]
+    assert "# Context: lab;" in editor.seen[1]["text"]
+    assert "# mine" in editor.seen[1]["text"]
 
 
 async def test_it_can_open_in_the_editor_at_once(ask: Any, editor: FakeEditor) -> None:

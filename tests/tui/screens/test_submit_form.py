@@ -8,30 +8,13 @@ import sys
 from typing import Any
 
 import pytest
+from testbed.far_side import CONTEXTS, FarSide
 
-from flow_core.client import AsyncFlow, AsyncTask
+from flow_core.client import AsyncTask
 from flow_core.errors import CapacityError, ConfigError, FlowError
 from flow_core.models.spec import TaskConfig
-from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.screens.field import Field
 from flow_tui.screens.submit import SubmitForm
-
-CONTEXTS = ("local", "lab", "mithril")
-
-
-class FarSide:
-    """Takes submissions; refuses the first ones with what it was given."""
-
-    def __init__(self, *refusals: FlowError) -> None:
-        self.refusals = list(refusals)
-        self.taken: list[tuple[str, TaskConfig]] = []
-
-    async def submit(self, context: str, config: TaskConfig) -> AsyncTask:
-        if self.refusals:
-            raise self.refusals.pop(0)
-        self.taken.append((context, config))
-        record = TaskRecord(context, "task_1", config.name, TaskStatus.PENDING)
-        return AsyncTask(record, AsyncFlow("local"))
 
 
 class Slow(FarSide):
