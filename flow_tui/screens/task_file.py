@@ -37,7 +37,8 @@ class TaskFile:
         edited = await edit(app, before, name=SOURCE, beside={_SCHEMA: schema})
         if edited.text == before or not edited.text.strip():
             if time.monotonic() - began < _AT_ONCE_S:
-                app.notify(f"{edited.editor} {_CAME_BACK}", severity="warning", markup=False)
+                said = f"ended with exit code {edited.exit_code}" if edited.exit_code else _CAME_BACK
+                app.notify(f"{edited.editor} {said}", severity="warning", markup=False)
             return None
         self.refused = edited.text
         if edited.exit_code:

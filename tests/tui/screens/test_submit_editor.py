@@ -176,13 +176,16 @@ async def test_what_is_no_config_yet_is_given_as_it_was_typed_with_the_complaint
     assert "env: nonsense\n" in text
 
 
-async def test_an_editor_that_does_not_wait_is_told_how_to(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("program", "said"), [("true", "true came back at once"), ("false", "false ended with exit")])
+async def test_an_editor_that_ends_at_once_is_told_of(
+    ask: Any, monkeypatch: pytest.MonkeyPatch, program: str, said: str
+) -> None:
     monkeypatch.setattr(headless_driver, "HeadlessDriver", Terminal)
-    monkeypatch.setenv("VISUAL", "true")
+    monkeypatch.setenv("VISUAL", program)
     async with ask(SubmitForm(CONTEXTS, FarSide().submit, preset={"command": "true"})) as question:
         await question.press("ctrl+e")
-        await question.until(lambda: [notice.message for notice in question.app._notifications])
-        assert next(iter(question.app._notifications)).message.startswith("true came back at once")
+        await question.until(lambda: len(question.app._notifications))
+        assert next(iter(question.app._notifications)).message.startswith(said)
 
 
 async def test_the_comment_names_the_context_that_is_chosen_now(ask: Any, editor: FakeEditor) -> None:
