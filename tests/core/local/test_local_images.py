@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
+from testbed.log_truth import all_stamps
 
 from flow_core.errors import ConfigError, Conflict, Unreachable
-from flow_core.logs.spool import STDERR, read_stamps
+from flow_core.logs.spool import STDERR
 from flow_core.models.task import TaskStatus
 
 from .engines import IMAGE
@@ -22,7 +23,7 @@ async def test_a_task_with_an_image_runs_in_it_and_its_exit_code_and_both_stream
     assert (end.status, end.exit_code) == (TaskStatus.FAILED, 3), end.message
     assert sorted((await machine.output(task)).split()) == [b"err", b"out"]
     (address,) = await machine.provider.logs.addresses(task.task_id)
-    assert {stamp.stream for stamp in read_stamps(await machine.provider.logs.open(address))} == {0, 1}
+    assert {stamp.stream for stamp in all_stamps(await machine.provider.logs.open(address))} == {0, 1}
     assert engine.containers() == []
 
 
@@ -200,7 +201,7 @@ async def test_an_image_is_fetched_while_the_gpus_go_to_others(machine, engine, 
         assert (await machine.ended(task)).status is TaskStatus.COMPLETED
     assert (await machine.output(task)).endswith(b"fetched\n")
     (address,) = await machine.provider.logs.addresses(task.task_id)
-    assert next(read_stamps(await machine.provider.logs.open(address))).stream == STDERR
+    assert all_stamps(await machine.provider.logs.open(address))[0].stream == STDERR
 
 
 async def test_a_further_attempt_has_a_container_and_a_log_of_its_own(machine, engine):
