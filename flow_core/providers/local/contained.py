@@ -16,9 +16,10 @@ from typing import Any
 from flow_core.logs.spool import SpoolFiles
 from flow_core.providers.local import queue
 from flow_core.providers.local.container_end import ContainerEnd
-from flow_core.providers.local.containers import Container, name_of, with_workspace
+from flow_core.providers.local.containers import Container, with_workspace
 from flow_core.providers.local.engine import Engine, EngineError, last_line
 from flow_core.providers.local.launch import Launch
+from flow_core.providers.local.layout import container_name
 from flow_core.providers.local.ledger import Ledger, Outcome
 from flow_core.providers.local.namespace import Mount
 from flow_core.providers.local.process_table import mentions, snapshot
@@ -73,7 +74,7 @@ class Contained:
         container = Container(
             engine=self._engine,
             image=self._image,
-            name=name_of(self._ledger.task.task_id, self._ledger.state.attempt, rank),
+            name=container_name(self._ledger.task.task_id, self._ledger.state.attempt, rank),
             mark=self._ledger.spec["mark"],
             argv=self._ledger.spec["argv"],
             is_line=bool(self._box["is_line"]),
@@ -102,7 +103,7 @@ class Contained:
         self._look_at = None
         table = snapshot()
         for pid, rank in running.items():
-            name = name_of(self._ledger.task.task_id, self._ledger.state.attempt, rank)
+            name = container_name(self._ledger.task.task_id, self._ledger.state.attempt, rank)
             is_watched = any(mentions(other, f"\0-n\0{name}\0") for other in table)
             if not is_watched and self._has_started(name):
                 os.kill(pid, signal.SIGKILL)  # our child, and not yet reaped

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from flow_core.providers.local.containers import names_of
 from flow_core.providers.local.engine import Engine, EngineError
+from flow_core.providers.local.layout import container_names
 from flow_core.providers.local.process_table import Process, mentions
 from flow_core.providers.local.processes import Tree, end_tree
 
@@ -26,7 +26,7 @@ class ContainerEnd:
     def __init__(self, engine: Engine, task_id: str, tree: Tree) -> None:
         self._engine = engine
         self._tree = tree
-        self._names = names_of(task_id)
+        self._names = container_names(task_id)
         self._asked: set[str] = set()
         self._killed: set[str] = set()
         self._empty_since: float | None = None

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from flow_core.errors import Unreachable
-from flow_core.providers.local.containers import enter, hang_up, name_of
+from flow_core.providers.local.containers import enter, hang_up
 from flow_core.providers.local.engine import Engine, EngineError
+from flow_core.providers.local.layout import container_name
 from flow_core.providers.local.tasks import Standing
 
 _STARTS_WITHIN_S = 10.0  # a task counts as running as soon as the engine was told to run it
@@ -26,7 +27,7 @@ class ContainerEntry(NamedTuple):
 def container_entry(standing: Standing, command: str | None, node: int, *, on_terminal: bool) -> ContainerEntry:
     """Waits for a container that is just starting. Raises Unreachable."""
     engine = Engine.parse(standing.spec["container"]["engine"])
-    name = name_of(standing.record.task_id, standing.record.attempt, node)
+    name = container_name(standing.record.task_id, standing.record.attempt, node)
     _await_start(engine, name)
     mark = f"FLOW_ENTRY_{secrets.token_hex(8)}"
 

@@ -65,15 +65,6 @@ class Container(NamedTuple):
         return ["--gpus", f'"device={",".join(self.gpus)}"']
 
 
-def name_of(task_id: str, attempt: int, rank: int) -> str:
-    return f"{names_of(task_id)}{attempt}-{rank}"
-
-
-def names_of(task_id: str) -> str:
-    """What the names of all containers of a task begin with."""
-    return f"flow-{task_id}-"
-
-
 def argv_inside(command: str | Sequence[str]) -> list[str]:
     """A line goes to bash where the image has it, else to sh; a list stays as it is."""
     return ["sh", "-c", _LINE, command] if isinstance(command, str) else list(command)

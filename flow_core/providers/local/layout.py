@@ -128,3 +128,12 @@ def is_task_id(text: str) -> bool:
 
 def is_volume_id(text: str) -> bool:
     return re.fullmatch(_VOLUME_ID, text) is not None
+
+
+def container_name(task_id: str, attempt: int, rank: int) -> str:
+    return f"{container_names(task_id)}{attempt}-{rank}"
+
+
+def container_names(task_id: str) -> str:
+    """What the names of all containers of a task begin with."""
+    return f"flow-{task_id}-"

@@ -7,13 +7,12 @@ import shlex
 import signal
 import sys
 from collections.abc import Collection
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from flow_core.config import Context, state_dir
 from flow_core.errors import Unsupported
 from flow_core.providers.base import PollIntervals
-from flow_core.providers.local.identity import LocalIdentity
-from flow_core.providers.local.init import LocalInit
 from flow_core.providers.local.instances import LocalInstances
 from flow_core.providers.local.layout import Layout
 from flow_core.providers.local.logs import LocalLogs
@@ -21,16 +20,18 @@ from flow_core.providers.local.machine import machine_id
 from flow_core.providers.local.offload import offload
 from flow_core.providers.local.processes import grace_s
 from flow_core.providers.local.records import write_json
-from flow_core.providers.local.remote import LocalRemote
 from flow_core.providers.local.reservations import LocalReservations
-from flow_core.providers.local.shells import LocalShells
 from flow_core.providers.local.tasks import TaskShelf
-from flow_core.providers.local.uploads import LocalUploads
 from flow_core.providers.local.volumes import LocalVolumes, VolumeShelf
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
     from flow_core.models.task import TaskRecord, TaskStatus
+    from flow_core.providers.local.identity import LocalIdentity
+    from flow_core.providers.local.init import LocalInit
+    from flow_core.providers.local.remote import LocalRemote
+    from flow_core.providers.local.shells import LocalShells
+    from flow_core.providers.local.uploads import LocalUploads
 
 
 class LocalProvider:
@@ -44,20 +45,47 @@ class LocalProvider:
             raise Unsupported("local tasks need Linux or macOS; add a context for a machine that runs one of them")
         self.poll = PollIntervals(busy_s=1.0, idle_s=2.0)
         region = str(context.settings.get("region") or platform.node() or "this machine")
-        self._settings, gpus = context.settings, context.settings.get("gpus")
+        self._context, self._settings, gpus = context.name, context.settings, context.settings.get("gpus")
         layout = Layout(state_dir().absolute() / "local" / machine_id(), context.name)
         self._tasks = TaskShelf(layout, region)
         self._volumes = VolumeShelf(layout, region, self._tasks)
         self.logs = LocalLogs(context.name, self._tasks)
         self.instances = LocalInstances(layout, region, gpus)
         self.volumes = LocalVolumes(self._volumes)
-        self.shells = LocalShells(self._tasks)
-        self.remote = LocalRemote(self._tasks)
-        self.init = LocalInit()
-        self.uploads = LocalUploads(self._tasks)
         self.reservations = LocalReservations(layout, region, gpus)
-        self.identity = LocalIdentity(context.name)
         self.ssh_keys = self.endpoints = self.tunnels = None
+
+    # The facets below are loaded when they are asked for: whoever only looks at tasks needs none of them.
+
+    @cached_property
+    def shells(self) -> LocalShells:
+        from flow_core.providers.local.shells import LocalShells
+
+        return LocalShells(self._tasks)
+
+    @cached_property
+    def remote(self) -> LocalRemote:
+        from flow_core.providers.local.remote import LocalRemote
+
+        return LocalRemote(self._tasks)
+
+    @cached_property
+    def uploads(self) -> LocalUploads:
+        from flow_core.providers.local.uploads import LocalUploads
+
+        return LocalUploads(self._tasks)
+
+    @cached_property
+    def identity(self) -> LocalIdentity:
+        from flow_core.providers.local.identity import LocalIdentity
+
+        return LocalIdentity(self._context)
+
+    @cached_property
+    def init(self) -> LocalInit:
+        from flow_core.providers.local.init import LocalInit
+
+        return LocalInit()
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
         from flow_core.providers.local.submit import Submission  # deferred: it is not needed to look at tasks

@@ -13,8 +13,7 @@ from typing import Any
 
 from flow_core.errors import NotFound
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
-from flow_core.providers.local.containers import name_of
-from flow_core.providers.local.layout import Layout, TaskFolder, is_task_id
+from flow_core.providers.local.layout import Layout, TaskFolder, container_name, is_task_id
 from flow_core.providers.local.processes import Identity
 from flow_core.providers.local.records import MalformedRecord, State, read_json
 from flow_core.providers.local.settle import is_abandoned, settle, tree_of
@@ -209,7 +208,7 @@ def _containers(folder: TaskFolder, spec: dict[str, Any], state: State) -> dict[
     """For a task with an image: which engine runs it, and under which names while it runs."""
     if not spec.get("container"):
         return {}
-    names = tuple(name_of(folder.task_id, state.attempt, rank) for rank in range(len(state.children)))
+    names = tuple(container_name(folder.task_id, state.attempt, rank) for rank in range(len(state.children)))
     return {"engine": spec["container"]["engine"]["name"], "containers": names}
 
 
