@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flow_core import checks
@@ -80,7 +79,7 @@ class CapacityCalls(Connection):
         call = reservations.describe_release(wanted)
         await self.change("cancel reservation", wanted, call, lambda: reservations.release(wanted))
 
-    async def reservation_availability(self, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def reservation_availability(self, params: dict[str, Any]) -> list[dict[str, Any]]:
         """Slots {"start_time", "end_time", "quantity"} in which an instance type could be reserved, earliest first.
 
         `params`: instance_type, region, earliest_start_time, latest_end_time (ISO 8601 or datetime). An empty list
