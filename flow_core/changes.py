@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from flow_core.config import state_dir
-from flow_core.errors import FlowError, ReadOnly
+from flow_core.errors import FlowError, ReadOnly, printable
 
 T = TypeVar("T")
 _ROTATE_BYTES = 4 << 20
 _READ_BYTES = 256 << 10
+_LONGEST_TEXT = 8 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,9 @@ class Gate:
         stands, logged or not: an error would have people submit a second time.
         """
         if self.read_only:
-            raise ReadOnly(f"read-only: {change.verb} {change.target} was not done; restart without --read-only")
+            raise ReadOnly(
+                f"read-only: {change.verb} {printable(change.target)} was not done; restart without --read-only"
+            )
         await asyncio.to_thread(self._check, change)
         result = "interrupted"
         try:
@@ -126,17 +129,23 @@ class Gate:
         except OSError as error:
             why = error.strerror or str(error)
             raise FlowError(
-                f"{change.verb} {change.target} was not done: the action log can't be written: {why}"
+                f"{change.verb} {printable(change.target)} was not done: the action log can't be written: {why}"
             ) from error
 
     def _record(self, change: Change, result: str) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        action = Action(now, _user(), change.context, change.verb, change.target, change.call, result)
+        target, call = _cut(change.target), _cut(change.call)
+        action = Action(now, _user(), change.context, change.verb, target, call, _cut(result))
         try:
             self.log.append(action)
             self.unlogged = None
         except OSError as error:
             self.unlogged = error.strerror or str(error)
+
+
+def _cut(text: str) -> str:
+    """A command of a megabyte would push every other line out of sight."""
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}… ({len(text):,} characters)"
 
 
 def _user() -> str:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from typing import Any
 
 from flow_core.errors import ConfigError
 
 _SHOWN = 40
+_LONGEST_LABEL = 128
 MOST = 1_000_000
 
 
 def shown(value: object) -> str:
     """A value of somebody else's, safe to print and short enough to read."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to write numbers of thousands of digits
+        return "a number of thousands of digits"
+    text = text if text.isprintable() else ascii(text)
     return text if len(text) <= _SHOWN + 2 else text[:_SHOWN] + "…'"
 
 
@@ -29,6 +35,31 @@ def text(name: str, value: Any) -> str:
 def optional_text(name: str, value: Any) -> str | None:
     """None, or text that says something."""
     return None if value is None else text(name, value)
+
+
+def optional_label(name: str, value: Any) -> str | None:
+    """None, or text short and plain enough to stand in a list."""
+    if value is None:
+        return None
+    if len(text(name, value)) > _LONGEST_LABEL or not value.isprintable():
+        raise ConfigError(f"{name}: must be at most {_LONGEST_LABEL} printable characters", field=name)
+    return str(value)
+
+
+def command(name: str, value: Any) -> str:
+    """A shell line."""
+    if "\0" in text(name, value):
+        raise ConfigError(f"{name}: must not hold a NUL character", field=name)
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        raise ConfigError(f"{name}: holds half a character (a lone surrogate)", field=name) from None
+    return str(value)
+
+
+def optional_command(name: str, value: Any) -> str | None:
+    """None, or a shell line."""
+    return None if value is None else command(name, value)
 
 
 def whole(name: str, value: Any, least: int = 0, most: int = MOST) -> int:
@@ -67,7 +98,7 @@ def one_of(name: str, value: Any, known: Collection[str]) -> str:
 
 
 def table(name: str, value: Any) -> dict[str, Any]:
-    """A table whose names are text."""
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+    """A table whose names are plain text."""
+    if not isinstance(value, dict) or not all(isinstance(key, str) and key.isprintable() for key in value):
         raise ConfigError(f"{name}: must be a table of names and values, not {shown(value)}", field=name)
     return value

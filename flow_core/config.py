@@ -22,6 +22,8 @@ from flow_core.errors import ConfigError
 LOCAL = "local"
 _NOTED_DEPTH = 3
 _CONTEXT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME_RULE = "a context's name is up to 64 letters, digits, '.', '_' and '-'"
+_SHOWN = 70
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,15 @@ class Context:
     name: str
     provider: str
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        """A name stands in paths. Raises ConfigError."""
+        if not isinstance(self.name, str) or not _CONTEXT_NAME.fullmatch(self.name):
+            raise ConfigError(f"name: {_NAME_RULE}", field="name")
+        if not isinstance(self.provider, str):
+            raise ConfigError(f"provider: must be text, not {type(self.provider).__name__}", field="provider")
+        if not isinstance(self.settings, Mapping):
+            raise ConfigError(f"settings: must be a table, not {type(self.settings).__name__}", field="settings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +61,7 @@ class Config:
             if context.name == wanted:
                 return context
         known = ", ".join(context.name for context in self.contexts)
-        raise ConfigError(f"no context is called {wanted!r}; there are: {known}", field="context")
+        raise ConfigError(f"no context is called {wanted[:_SHOWN]!r}; there are: {known}", field="context")
 
 
 def config_path() -> Path:
@@ -148,7 +159,7 @@ class _Reader:
     def _context(self, name: str, settings: Any) -> Context | None:
         where = f"contexts.{name}"
         if not _CONTEXT_NAME.fullmatch(name):
-            self._complain(where, "a context's name is up to 64 letters, digits, '.', '_' and '-'")
+            self._complain(where, _NAME_RULE)
             return None
         if not isinstance(settings, dict):
             self._complain(where, "must be a table with at least a provider")

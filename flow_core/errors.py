@@ -14,6 +14,14 @@ FlowError
 
 from __future__ import annotations
 
+_SHOWN = 200
+
+
+def printable(text: str) -> str:
+    """A name or path of somebody else's within a sentence: without control characters, its middle cut when long."""
+    short = text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}…{text[-_SHOWN // 2 :]}"
+    return short if short.isprintable() else repr(short)
+
 
 class FlowError(Exception):
     """Base of every error that flow_core raises on purpose; its text is one sentence for the user."""
@@ -32,7 +40,7 @@ class ConfigError(FlowError, ValueError):
         super().__init__(self._located())
 
     def _located(self) -> str:
-        place = self.source or ""
+        place = printable(self.source or "")
         if place and self.line is not None:
             place += f":{self.line}"
         return f"{place}: {self.message}" if place else self.message

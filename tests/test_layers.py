@@ -30,7 +30,7 @@ CORE = {
     "flow_core.changes": "errors models gpu config logs ssh providers",
     "flow_core.client": "errors checks models gpu config logs ssh upload providers changes",
     "flow_core._loop": "errors",
-    "flow_core.blocking": "errors models gpu config logs ssh upload providers changes client _loop",
+    "flow_core.blocking": "errors checks models gpu config logs ssh upload providers changes client _loop",
     "flow_core.fleet": "errors models gpu config logs ssh providers changes client",
     "flow_core.sdk": "errors models gpu config client blocking",
     "flow_core.emulator": "models",

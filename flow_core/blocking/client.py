@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flow_core import checks
 from flow_core._loop import call
 from flow_core.blocking.flow import Flow
 from flow_core.blocking.task import Task
@@ -90,6 +91,11 @@ def _config(
         if extra:
             raise ConfigError(f"{extra[0]}: goes into the {type(command).__name__} itself", field=extra[0])
         return command if isinstance(command, TaskConfig) else command.to_config()
-    named = {"instance_type": wanted["gpu"], "min_cpus": wanted["cpus"], "min_memory_gb": wanted["memory_gb"]}
+    named = {
+        "instance_type": checks.optional_text("gpu", wanted["gpu"]),
+        "min_cpus": checks.optional_whole("cpus", wanted["cpus"], least=1),
+        "min_memory_gb": checks.optional_whole("memory_gb", wanted["memory_gb"], least=1),
+    }
     given = {name: value for name, value in named.items() if value is not None}
-    return TaskConfig.parse({"name": "flow-run", "command": command, **given, **fields})
+    words = command if isinstance(command, list) else checks.command("command", command)
+    return TaskConfig.parse({"name": "flow-run", "command": words, **given, **fields})

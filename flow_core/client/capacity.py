@@ -56,7 +56,12 @@ class CapacityCalls(Connection):
         """
         from flow_core.models.reservation_spec import ReservationSpec  # deferred: loads pydantic
 
-        wanted = {"instance_type": gpu, "duration_hours": duration_hours, "auto_renew": auto_renew, **fields}
+        wanted = {
+            "instance_type": checks.text("gpu", gpu),
+            "duration_hours": duration_hours,
+            "auto_renew": auto_renew,
+            **fields,
+        }
         spec, reservations = ReservationSpec.parse(wanted), self._reservations
         call = reservations.describe_create(spec)
         return await self.change("reserve", spec.instance_type, call, lambda: reservations.create(spec))
@@ -85,11 +90,11 @@ class CapacityCalls(Connection):
         `params`: instance_type, region, earliest_start_time, latest_end_time (ISO 8601 or datetime). An empty list
         when unsupported or on error, as the reference promises.
         """
-        facet = self.provider.reservations
+        wanted, facet = checks.table("params", params), self.provider.reservations
         if facet is None:
             return []
         try:
-            return list(await facet.availability(checks.table("params", params)))
+            return list(await facet.availability(wanted))
         except FlowError:
             return []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from flow_core import checks
 from flow_core.changes import Change, Gate
 from flow_core.config import Config, Context, load_config
 from flow_core.errors import ConfigError, FlowError, Unsupported
@@ -26,10 +27,10 @@ class Connection:
     def __init__(
         self, context: Context | str | None = None, *, config: Config | None = None, gate: Gate | None = None
     ) -> None:
-        if context is not None and not isinstance(context, Context | str):
-            raise ConfigError(f"context: must be a name or a Context, not {type(context).__name__}", field="context")
+        if config is not None and not isinstance(config, Config):
+            raise ConfigError(f"config: must be a Config, not {type(config).__name__}", field="config")
         if not isinstance(context, Context):
-            context = (config or load_config()).context(context)
+            context = (config or load_config()).context(checks.optional_text("context", context))
         self.context = context
         self.gate = gate or Gate()
         self._provider: Provider | None = None

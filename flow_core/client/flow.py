@@ -80,8 +80,8 @@ class AsyncFlow(LogCalls, VolumeCalls, CapacityCalls, AccountCalls, RemoteCalls)
         fields = {
             "name": f"flow-submit-{int(time.time())}",
             "unique_name": False,
-            "command": command,
-            "instance_type": instance_type or gpu,
+            "command": checks.command("command", command),
+            "instance_type": checks.optional_text("instance_type", instance_type) or checks.optional_text("gpu", gpu),
         }
         task = await self.run(TaskConfig.parse(fields), mounts=mounts)
         return await task.wait() if wait else task

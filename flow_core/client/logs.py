@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from flow_core import checks
 from flow_core.client.connection import Connection
@@ -86,7 +86,7 @@ class LogCalls(Connection):
         from flow_core.logs.follow import follow  # deferred: only readers need it
 
         start = checks.whole("offset", offset, most=1 << 62)
-        files = await self._logs.open(address)
+        files = await self.open_log(address)
         async with aclosing(follow(files, start, lambda: self._logs.is_complete(address))) as chunks:
             async for chunk in chunks:
                 yield chunk.offset, chunk.data
@@ -97,11 +97,11 @@ class LogCalls(Connection):
 
     async def open_log(self, address: LogAddress) -> SpoolFiles:
         """The files on this machine that hold, or will hold, this log. Raises NotFound."""
-        return await self._logs.open(address)
+        return await self._logs.open(_address(address))
 
     async def is_log_complete(self, address: LogAddress) -> bool:
         """True once no byte will be added any more. Raises NotFound."""
-        return await self._logs.is_complete(address)
+        return await self._logs.is_complete(_address(address))
 
     @property
     def _logs(self) -> LogFacet:
@@ -118,11 +118,16 @@ class LogCalls(Connection):
         raise NotFound(f"task {task_id} has no log of attempt {wanted.attempt}, rank {rank}")
 
 
+def _address(address: Any) -> LogAddress:
+    if not isinstance(address, LogAddress):
+        raise ConfigError(f"address: must be a LogAddress, not {type(address).__name__}", field="address")
+    return address
+
+
 def _streams(stderr: bool, source: str | None, stream: str | None) -> frozenset[int] | None:
     """Which streams to keep, None for both."""
     from flow_core.logs.spool import STDERR, STDOUT  # deferred: only readers need it
 
-    chosen = stream or source or ("stderr" if stderr else "combined")
     streams = {
         "stdout": frozenset({STDOUT}),
         "stderr": frozenset({STDERR}),
@@ -131,6 +136,7 @@ def _streams(stderr: bool, source: str | None, stream: str | None) -> frozenset[
         "all": None,
         "auto": None,
     }
-    if not isinstance(chosen, str) or chosen not in streams:
-        raise ConfigError(f"{checks.shown(chosen)} is no log stream; there are: {', '.join(streams)}", field="stream")
-    return streams[chosen]
+    for name, said in (("stream", stream), ("source", source)):
+        if said is not None:
+            return streams[checks.one_of(name, said, streams)]
+    return streams["stderr" if stderr else "combined"]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from flow_core.providers.entry import EndpointFacet, RemoteOperations, Shell, ShellFacet, SshTunnelManager
     from flow_core.upload.report import UploadResult
 
+_WIDEST = 10_000
+
 
 class RemoteCalls(Connection):
     """What a client does inside tasks."""
@@ -37,7 +39,7 @@ class RemoteCalls(Connection):
         from flow_core.client.attach import Printer, Terminal  # deferred: most scripts never enter a task
 
         checks.text("task_id", task_id)
-        checks.optional_text("command", command)
+        checks.optional_command("command", command)
         where, terminal = checks.optional_whole("node", node) or 0, Terminal()
         if command is None and not terminal.is_there:
             raise FlowError("a shell needs a terminal, and there is none here; give a command to run instead")
@@ -55,10 +57,14 @@ class RemoteCalls(Connection):
     ) -> Shell:
         """A terminal inside a running task, for whoever draws one. The caller closes it."""
         shells = self._shells
+        checks.text("task_id", task_id)
+        checks.whole("columns", columns, 1, _WIDEST)
+        checks.whole("rows", rows, 1, _WIDEST)
+        checks.whole("node", node)
         return await self.change(
             "shell",
             task_id,
-            command or "a login shell in the task's directory",
+            checks.optional_command("command", command) or "a login shell in the task's directory",
             lambda: shells.open(task_id, columns=columns, rows=rows, command=command, node=node),
         )
 
@@ -108,9 +114,9 @@ class RemoteCalls(Connection):
 
     async def get_task_ssh_connection_info(self, task_id: str) -> tuple[Path | None, str]:
         """(path of the private key, "") for a task, or (None, why there is none)."""
-        wanted = checks.text("task_id", task_id)
+        wanted, provider = checks.text("task_id", task_id), self.provider
         try:
-            found = await self._endpoints.resolve(wanted)
+            found = await self.facet(provider.endpoints, "SSH endpoints").resolve(wanted)
         except FlowError as error:
             return None, str(error)
         return found.key_path, "" if found.key_path is not None else "its private key is not on this machine"

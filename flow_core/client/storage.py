@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flow_core import checks
 from flow_core.client.connection import Connection
+from flow_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from flow_core.models.volume import Volume, VolumeInterface
@@ -27,8 +28,10 @@ class VolumeCalls(Connection):
         Not safe twice. Raises ConfigError, and Conflict for a name that is taken.
         """
         volumes = self._volumes
-        checks.optional_text("name", name)
-        checks.optional_text("region", region)
+        checks.whole("size_gb", size_gb, least=1)
+        checks.optional_label("name", name)
+        checks.one_of("interface", interface, ("block", "file"))
+        checks.optional_label("region", region)
         call = volumes.describe_create(size_gb, name, interface)
         return await self.change(
             "create volume", name or "a volume", call, lambda: volumes.create(size_gb, name, interface, region)
@@ -58,12 +61,22 @@ class VolumeCalls(Connection):
         """As `mount_volume`, and says the path at which the task finds it."""
         volumes, volume = self._volumes, checks.text("volume_id", volume_id)
         checks.text("task_id", task_id)
-        checks.optional_text("mount_point", mount_point)
-        call = volumes.describe_attach(volume, task_id, mount_point)
+        target = _mount_point(mount_point)
+        call = volumes.describe_attach(volume, task_id, target)
         return await self.change(
-            "attach volume", f"{volume} to {task_id}", call, lambda: volumes.attach(volume, task_id, mount_point)
+            "attach volume", f"{volume} to {task_id}", call, lambda: volumes.attach(volume, task_id, target)
         )
 
     @property
     def _volumes(self) -> VolumeFacet:
         return self.facet(self.provider.volumes, "volumes")
+
+
+def _mount_point(path: str | None) -> str | None:
+    from flow_core.models.storage_spec import mount_target  # deferred: loads pydantic
+
+    wanted = checks.optional_text("mount_point", path)
+    try:
+        return None if wanted is None else mount_target(wanted)
+    except ValueError as error:
+        raise ConfigError(f"mount_point: {error}", field="mount_point") from None

@@ -30,17 +30,24 @@ def as_task_config(task: TaskConfig | str | Path, fields: dict[str, Any] | None 
         return task
     if isinstance(task, str | Path):
         return _from_file(Path(task))
-    raise ConfigError(f"task: must be a TaskConfig, a command, or the path of a YAML file, not {type(task).__name__}")
+    raise ConfigError(
+        f"task: must be a TaskConfig, a command, or the path of a YAML file, not {type(task).__name__}", field="task"
+    )
 
 
 def with_mounts(config: TaskConfig, mounts: str | dict[str, str] | None) -> TaskConfig:
     """The config with `mounts` (target -> source, or one source) in place of its data_mounts."""
+    if mounts is not None and not isinstance(mounts, str | dict):
+        raise ConfigError(
+            f"mounts: must be a source or a table of target: source, not {type(mounts).__name__}", field="mounts"
+        )
     if not mounts:
         return config
-    if not isinstance(mounts, str | dict):
-        raise ConfigError(f"mounts: must be a source or a table of target: source, not {type(mounts).__name__}")
     table = {default_target(mounts): mounts} if isinstance(mounts, str) else mounts
-    specs = [MountSpec.parse({"source": source, "target": target}) for target, source in table.items()]
+    try:
+        specs = [MountSpec.parse({"source": source, "target": target}) for target, source in table.items()]
+    except ConfigError as error:
+        raise ConfigError(f"mounts: {error.message}", field="mounts") from None
     return TaskConfig.parse({**config.model_dump(), "data_mounts": [spec.model_dump() for spec in specs]})
 
 

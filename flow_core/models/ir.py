@@ -15,10 +15,10 @@ Word = Annotated[str, Field(min_length=1)]
 class ResourceSpec(Spec):
     """What a task needs of one instance: GPUs of a type, CPUs, and memory in GB."""
 
-    gpus: int = Field(default=0, ge=0)
+    gpus: int = Field(default=0, ge=0, le=1024)
     gpu_type: str | None = None
-    cpus: int = Field(default=4, ge=1)
-    memory_gb: int = Field(default=16, ge=1)
+    cpus: int = Field(default=4, ge=1, le=1_000_000)
+    memory_gb: int = Field(default=16, ge=1, le=1_000_000)
     accelerator_hints: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -39,7 +39,7 @@ class RunParams(Spec):
     working_dir: str | None = None
     retry: int = Field(default=0, ge=0, le=10)
     preemptible_ok: bool = False
-    time_limit_s: int | None = Field(default=None, ge=1)
+    time_limit_s: int | None = Field(default=None, ge=1, le=168 * 3600)
     image: str | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ __all__ = ["MountSpec", "Retries", "TaskConfig", "VolumeSpec", "mount_target"]
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+
+_SHOWN = 80
 
 Word = Annotated[str, Field(min_length=1)]
 Hours = Annotated[float, Field(gt=0, le=168)]
@@ -51,8 +54,8 @@ class TaskConfig(Spec):
     command: str | list[Word]
     instance_type: str | list[Word] | None = None
     min_gpu_memory_gb: int | None = Field(default=None, ge=1, le=640)
-    min_cpus: int | None = Field(default=None, ge=1)
-    min_memory_gb: int | None = Field(default=None, ge=1)
+    min_cpus: int | None = Field(default=None, ge=1, le=1_000_000)
+    min_memory_gb: int | None = Field(default=None, ge=1, le=1_000_000)
     num_instances: int = Field(default=1, ge=1, le=100)
     distributed_mode: Literal["auto", "manual"] | None = None
     internode_interconnect: str | None = None
@@ -107,8 +110,8 @@ class TaskConfig(Spec):
     def _command(cls, command: str | list[str]) -> str | list[str]:
         if not command or (isinstance(command, str) and not command.strip()):
             raise ValueError("is empty; say what to run")
-        if "\0" in "".join(command):
-            raise ValueError("must not hold a NUL character")
+        if flaw := _flaw("".join(command)):
+            raise ValueError(f"must not hold {flaw}")
         return command
 
     @field_validator("instance_type")
@@ -123,9 +126,9 @@ class TaskConfig(Spec):
     def _env(cls, env: dict[str, str]) -> dict[str, str]:
         for name, value in env.items():
             if not _ENV_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is no variable name")
-            if "\0" in value:
-                raise ValueError(f"the value of {name} must not hold a NUL character")
+                raise ValueError(f"{name[:_SHOWN]!r} is no variable name")
+            if flaw := _flaw(value):
+                raise ValueError(f"the value of {name} must not hold {flaw}")
         return env
 
     @field_validator("working_dir", "code_root", "image", "region")
@@ -229,3 +232,14 @@ class TaskConfig(Spec):
         if path is not None:
             write_text(Path(path), text)
         return text
+
+
+def _flaw(text: str) -> str | None:
+    """What keeps a text from being handed to a process."""
+    if "\0" in text:
+        return "a NUL character"
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return "half a character (a lone surrogate)"
+    return None

@@ -13,6 +13,9 @@ from flow_core.models.volume import Volume
 
 _VOLUME_NAME = re.compile(r"[a-z0-9][a-z0-9-]*[a-z0-9]")
 
+_SHOWN = 80
+_LONGEST_PATH = 4095
+
 MountType = Literal["bind", "volume", "s3fs"]
 
 
@@ -94,8 +97,8 @@ class MountSpec(Spec):
     @field_validator("source")
     @classmethod
     def _source(cls, source: str) -> str:
-        if "\0" in source:
-            raise ValueError("must not hold a NUL character")
+        if not source.isprintable():
+            raise ValueError("must not hold control characters")
         return source
 
     @field_validator("options")
@@ -129,9 +132,11 @@ def mount_target(path: str) -> str:
     """A mount path, checked: absolute, plain, and not the root."""
     pure = PurePosixPath("/", path.lstrip("/"))  # two leading slashes would stand for something else
     if not path.startswith("/") or ".." in pure.parts or pure == PurePosixPath("/"):
-        raise ValueError(f"{path!r} must be an absolute path without '..', such as /data")
+        raise ValueError(f"{path[:_SHOWN]!r} must be an absolute path without '..', such as /data")
     if not path.isprintable():
-        raise ValueError(f"{path!r} must not hold control characters")
+        raise ValueError(f"{path[:_SHOWN]!r} must not hold control characters")
+    if len(path.encode()) > _LONGEST_PATH:
+        raise ValueError(f"{path[:_SHOWN]!r}… is longer than {_LONGEST_PATH} bytes, which no path can be")
     return str(pure)
 
 

@@ -23,7 +23,7 @@ def open_provider(context: Context) -> Provider:
     except KeyError:
         known = ", ".join(PROVIDERS)
         raise ConfigError(
-            f"context {context.name!r} wants provider {context.provider!r}; known are: {known}", field="provider"
+            f"context {context.name!r} wants provider {context.provider[:70]!r}; known are: {known}", field="provider"
         ) from None
     module, _, name = home.partition(":")
     provider: Provider = getattr(import_module(module), name)(context)

@@ -78,7 +78,7 @@ async def test_an_id_that_nobody_knows_is_not_found(flow: AsyncFlow) -> None:
 
 
 async def test_an_unknown_stream_is_refused_by_name(flow: AsyncFlow) -> None:
-    with pytest.raises(ConfigError, match="'stdoot' is no log stream; there are: stdout"):
+    with pytest.raises(ConfigError, match="stream: 'stdoot' is none of stdout"):
         await flow.logs("any", stream="stdoot")
 
 

@@ -1,0 +1,256 @@
+"""Whatever is handed to a public method is done, or refused in one sentence; nothing is changed by a refusal."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testbed.call_table import ID, ODD_TEXTS, STRANGERS, TABLES, VOLUME, Row
+
+from flow_core import (
+    AsyncFlow,
+    AsyncTask,
+    Client,
+    ConfigError,
+    Flow,
+    FlowError,
+    LogAddress,
+    NotFound,
+    Task,
+    Unsupported,
+    checks,
+)
+from flow_core.changes import ActionLog
+from flow_core.config import Config, Context
+
+DEADLINE_S = 30
+LONGEST_SENTENCE = 600
+
+EVERY_ROW = [(owner, name) for owner, rows in TABLES.items() for name in rows]
+EACH = pytest.mark.parametrize(
+    ("owner", "name"), EVERY_ROW, ids=[f"{owner.__name__}.{name}" for owner, name in EVERY_ROW]
+)
+CLOSED = [(owner, name) for owner, name in EVERY_ROW if TABLES[owner][name].closed]
+EACH_THAT_NEEDS_AN_OPEN_CLIENT = pytest.mark.parametrize(
+    ("owner", "name"), CLOSED, ids=[f"{owner.__name__}.{name}" for owner, name in CLOSED]
+)
+
+
+class Subject:
+    """One running task and one volume, the objects that are asked, and what there is on the disk."""
+
+    def __init__(self, home: Path, flow: Flow, task: Task, volume_id: str) -> None:
+        self.home = home
+        self.flow = flow
+        self.task_id = task.task_id
+        self.good = {ID: task.task_id, VOLUME: volume_id}
+        self.task = task
+
+    def owner(self, kind: type) -> Any:
+        """An object of this kind, its own and open."""
+        made = {AsyncFlow: AsyncFlow, Flow: Flow, Client: Client}
+        if kind in made:
+            return made[kind]("local")
+        flow = AsyncFlow("local")
+        handle = AsyncTask(self.task.record, flow)
+        return handle if kind is AsyncTask else Task(handle)
+
+    def arguments(self, row: Row, **odd: Any) -> dict[str, Any]:
+        good = {name: value for name, (_, value) in row.takes.items() if name != "fields"}
+        known = {name: self.good.get(value, value) for name, value in good.items() if isinstance(value, str)}
+        return good | known | odd
+
+    def traces(self) -> set[str]:
+        """Every folder that stands for a task, a volume, a reservation or a place in the queue."""
+        found = (path for path in self.home.glob("state/local/**/*") if "attempt-" not in str(path))
+        return {str(path) for path in found if path.is_dir() or path.parent.name in ("queue", "reservations")}
+
+
+@pytest.fixture(scope="module")
+def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+    home = tmp_path_factory.mktemp("subject")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLOW_STATE_DIR", str(home / "state"))
+        with Flow("local") as flow:
+            volume = flow.create_volume(1, name="a-volume", interface="file")
+            task = flow.submit("sleep 600").wait_until_started(20)
+            yield Subject(home, flow, task, volume.volume_id)
+            task.cancel(force=True)
+            task.wait(20)
+
+
+@pytest.fixture(autouse=True)
+def _in_its_place(subject: Subject, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FLOW_STATE_DIR", str(subject.home / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+async def ask(asked: Any, name: str, arguments: dict[str, Any]) -> Any:
+    """The answer, of a stream its first item. Never hangs."""
+    async with asyncio.timeout(DEADLINE_S):
+        if not isinstance(asked, AsyncFlow | AsyncTask):
+            return await asyncio.to_thread(lambda: settle(getattr(asked, name)(**arguments)))
+        answer = getattr(asked, name)(**arguments)
+        if inspect.isasyncgen(answer):
+            return await anext(answer)
+        return await answer if inspect.isawaitable(answer) else answer
+
+
+async def outcome(asked: Any, name: str, arguments: dict[str, Any]) -> tuple[FlowError | None, Any]:
+    """(the refusal, None), or (None, the answer); what is no FlowError comes out as it is."""
+    try:
+        return None, await ask(asked, name, arguments)
+    except FlowError as error:
+        return error, None
+
+
+def settle(answer: Any) -> Any:
+    return next(answer) if inspect.isgenerator(answer) else answer
+
+
+def is_harmless(answer: Any) -> bool:
+    """Nothing known of it, which is what the page promises of some methods in place of an error."""
+    if isinstance(answer, tuple):
+        nothing, why = answer
+        return nothing is None and isinstance(why, str) and why.isprintable()
+    return answer is None or answer == []
+
+
+def is_a_sentence(error: FlowError) -> bool:
+    text = str(error)
+    return bool(text.strip()) and text.isprintable() and len(text) <= LONGEST_SENTENCE
+
+
+@pytest.mark.parametrize("owner", TABLES, ids=lambda owner: owner.__name__)
+def test_every_method_has_a_row(owner: type) -> None:
+    public = {name for name, _ in inspect.getmembers(owner, inspect.isfunction) if not name.startswith("_")}
+    assert set(TABLES[owner]) == public
+    for name, row in TABLES[owner].items():
+        parameters = {*inspect.signature(getattr(owner, name)).parameters} - {"self", "kwargs", "do"}
+        if row.takes:
+            assert set(row.takes) <= parameters, name
+            assert parameters - set(row.takes) <= {"node", "fields"}, name
+
+
+@EACH
+async def test_a_value_of_another_type_is_refused_by_name(owner: type, name: str, subject: Subject) -> None:
+    row, asked, before = TABLES[owner][name], subject.owner(owner), subject.traces()
+    for parameter, (kind, _) in row.takes.items():
+        for value in kind.wrong:
+            refusal, answer = await outcome(asked, name, subject.arguments(row, **{parameter: value}))
+            case = f"{parameter}={checks.shown(value)}: {answer!r}"
+            assert isinstance(refusal, ConfigError | Unsupported), case
+            assert is_a_sentence(refusal), case
+            if isinstance(refusal, ConfigError):
+                assert parameter in f"{refusal.field} {refusal}", f"{case} {refusal}"
+    assert subject.traces() == before
+
+
+@EACH
+async def test_an_odd_value_is_refused_in_a_sentence(owner: type, name: str, subject: Subject) -> None:
+    row, asked, before = TABLES[owner][name], subject.owner(owner), subject.traces()
+    for parameter, (kind, _) in row.takes.items():
+        for value in kind.odd:
+            refusal, answer = await outcome(asked, name, subject.arguments(row, **{parameter: value}))
+            case = f"{parameter}={checks.shown(value)}: {answer!r}"
+            assert is_harmless(answer) if refusal is None else is_a_sentence(refusal), case
+    assert subject.traces() == before
+
+
+@EACH_THAT_NEEDS_AN_OPEN_CLIENT
+async def test_a_closed_client_refuses_in_a_sentence(owner: type, name: str, subject: Subject) -> None:
+    row, asked, before = TABLES[owner][name], subject.owner(owner), subject.traces()
+    flow = asked if owner in (AsyncFlow, Flow, Client) else asked.flow
+    await ask(flow, "close", {})
+    arguments = subject.arguments(row)
+    if "address" in arguments:
+        arguments["address"] = LogAddress("local", subject.task_id)
+    with pytest.raises(FlowError, match="is closed; make a new one") as refused:
+        await ask(asked, name, arguments)
+    assert is_a_sentence(refused.value)
+    assert subject.traces() == before
+
+
+@pytest.mark.parametrize("kind", [AsyncFlow, Flow, Client])
+@pytest.mark.parametrize("context", [*STRANGERS, *ODD_TEXTS, "mars"], ids=lambda value: ascii(value)[:30])
+def test_a_context_that_is_not_there_is_refused(kind: Any, context: Any) -> None:
+    with pytest.raises(ConfigError) as refused:
+        kind(context)
+    assert is_a_sentence(refused.value)
+    assert "context" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [None, 5, b"x", *(text for text in ODD_TEXTS if not text.isidentifier())],
+    ids=lambda value: ascii(value)[:30],
+)
+def test_a_context_is_called_what_can_stand_in_a_path(name: Any) -> None:
+    with pytest.raises(ConfigError, match="up to 64 letters") as refused:
+        Context(name, "local")
+    assert is_a_sentence(refused.value)
+
+
+@pytest.mark.parametrize("provider", ["nimbus", "", "\x1b[31m", "x" * 1_000_000], ids=lambda value: ascii(value)[:30])
+def test_a_provider_that_nobody_wrote_is_a_sentence(provider: str) -> None:
+    for kind in (Flow, Client):
+        asked: Any = kind(Context("x", provider))
+        with pytest.raises(ConfigError, match="known are: local") as refused:
+            asked.volumes() if kind is Client else asked.list_tasks()
+        assert is_a_sentence(refused.value)
+
+
+@pytest.mark.parametrize("settings", [None, 5, [], "x"])
+def test_settings_are_a_table(settings: Any) -> None:
+    with pytest.raises(ConfigError, match="settings: must be a table"):
+        Context("x", "local", settings)
+
+
+def test_a_config_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="config: must be a Config, not dict"):
+        Flow("local", config={})  # type: ignore[arg-type]
+    assert Flow("local", config=Config(Path("nowhere"), (Context("local", "local"),))).context.name == "local"
+
+
+UNKNOWN = [
+    ("cancel", {"task_id": "task_aaaaaaaaaa"}),
+    ("status", {"task_id": "task_aaaaaaaaaa"}),
+    ("get_task", {"task_id": "task_aaaaaaaaaa"}),
+    ("logs", {"task_id": "task_aaaaaaaaaa"}),
+    ("logs", {"task_id": "task_aaaaaaaaaa", "follow": True}),
+    ("logs", {"task_id": ID, "rank": 7}),
+    ("logs", {"task_id": ID, "attempt": 7}),
+    ("shell", {"task_id": "task_aaaaaaaaaa", "command": "true"}),
+    ("delete_volume", {"volume_id": "vol_aaaaaaaaaa"}),
+    ("mount_volume", {"volume_id": "vol_aaaaaaaaaa", "task_id": ID}),
+    ("mount_volume", {"volume_id": VOLUME, "task_id": "task_aaaaaaaaaa"}),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments"), UNKNOWN)
+@pytest.mark.parametrize("owner", [AsyncFlow, Flow])
+async def test_an_id_that_nobody_knows_is_not_found(
+    owner: type, name: str, arguments: dict[str, Any], subject: Subject
+) -> None:
+    before, asked = subject.traces(), subject.owner(owner)
+    with pytest.raises(NotFound) as refused:
+        await ask(asked, name, {key: subject.good.get(value, value) for key, value in arguments.items()})
+    assert is_a_sentence(refused.value)
+    assert subject.traces() == before
+
+
+async def test_the_action_log_can_be_read_after_all_of_this(subject: Subject) -> None:
+    async with AsyncFlow("local") as flow:
+        for odd in ODD_TEXTS:
+            with pytest.raises(FlowError):
+                await flow.delete_volume(odd)
+            with pytest.raises(FlowError):
+                await flow.cancel(odd)
+    log = ActionLog()
+    assert log.recent(3)
+    assert all(line.isascii() for line in (subject.home / "state" / "actions.jsonl").read_text().splitlines())
+    assert (subject.home / "state" / "actions.jsonl").stat().st_size < 1_000_000
