@@ -1,0 +1,27 @@
+"""Every provider in a world of its own, in turn."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from testbed.worlds import WORLDS, Bench
+
+from flow_core.errors import FlowError
+
+
+@pytest.fixture(params=WORLDS)
+async def bench(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Bench]:
+    monkeypatch.setenv("FLOW_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.delenv("MITHRIL_API_KEY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    opened = Bench(WORLDS[request.param](tmp_path))
+    yield opened
+    try:
+        await opened.end_everything()
+    except FlowError:
+        pass  # a test may have taken the ground from under it
+    await opened.provider.close()

@@ -1,0 +1,235 @@
+"""The contract: what holds for every provider, tried on each in a world of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testbed.worlds import Bench
+
+from flow_core import AsyncFlow
+from flow_core.errors import ConfigError, FlowError, NotFound, ProviderError, Unsupported
+from flow_core.logs.address import LogAddress
+from flow_core.models.spec import TaskConfig
+from flow_core.models.task import TaskRecord, TaskStatus
+
+UNKNOWN = ("task_aaaaaaaaaa", "nobody", "", " ", "\x1b[31m", "a\0b", "../../x", "\ud800", "x" * 100_000)
+
+
+async def test_a_task_is_listed_then_runs_then_ends_with_its_exit_code(bench: Bench) -> None:
+    task = await bench.submit("until [ -e go ]; do sleep 0.02; done", name="steps", unique_name=False)
+    assert (task.context, task.name, task.exit_code) == (bench.world.context.name, "steps", None)
+    assert [one.task_id for one in await bench.provider.list_tasks()] == [task.task_id]
+    running = await bench.until(task, lambda now: now.is_running)
+    assert running.started_at is not None
+    assert running.completed_at is None
+    Path("go").touch()
+    ended = await bench.ended(task)
+    assert (ended.status, ended.exit_code) == (TaskStatus.COMPLETED, 0)
+    assert ended.created_at <= ended.started_at <= ended.completed_at  # type: ignore[operator]
+
+
+async def test_a_task_that_fails_keeps_its_exit_code(bench: Bench) -> None:
+    ended = await bench.ended(await bench.submit("exit 7"))
+    assert (ended.status, ended.exit_code) == (TaskStatus.FAILED, 7)
+
+
+async def test_cancelling_twice_and_after_the_end_changes_nothing_more(bench: Bench) -> None:
+    task = await bench.running()
+    await bench.provider.cancel_task(task.task_id)
+    await bench.provider.cancel_task(task.task_id)
+    ended = await bench.ended(task)
+    assert ended.status is TaskStatus.CANCELLED
+    await bench.provider.cancel_task(task.task_id)
+    await bench.provider.cancel_task(task.task_id, force=True)
+    assert await bench.provider.get_task(task.task_id) == ended
+
+
+@pytest.mark.parametrize("stranger", UNKNOWN, ids=lambda text: ascii(text)[:20])
+async def test_an_id_that_nobody_knows_is_not_found_anywhere(bench: Bench, stranger: str) -> None:
+    provider, context = bench.provider, bench.world.context.name
+    address = LogAddress(context, stranger)
+    calls: list[Callable[[], Awaitable[Any]]] = [
+        lambda: provider.get_task(stranger),
+        lambda: provider.cancel_task(stranger),
+        lambda: provider.cancel_task(stranger, force=True),
+    ]
+    if (logs := provider.logs) is not None:
+        calls += [lambda: logs.addresses(stranger), lambda: logs.open(address), lambda: logs.is_complete(address)]
+    if (volumes := provider.volumes) is not None:
+        calls += [lambda: volumes.delete(stranger), lambda: volumes.attach(stranger, stranger, None)]
+    if (shells := provider.shells) is not None:
+        calls += [lambda: shells.open(stranger, columns=80, rows=24), lambda: shells.directory(stranger)]
+    if (remote := provider.remote) is not None:
+        calls.append(lambda: remote.run(stranger, "true"))
+    if (uploads := provider.uploads) is not None:
+        calls.append(lambda: uploads.upload(stranger, Path.cwd(), "/workspace"))
+    if (reservations := provider.reservations) is not None:
+        calls += [lambda: reservations.get(stranger), lambda: reservations.release(stranger)]
+    if (endpoints := provider.endpoints) is not None:
+        calls += [lambda: endpoints.resolve(stranger), lambda: endpoints.command(stranger)]
+    for call in calls:
+        with pytest.raises(NotFound) as refused:
+            await call()
+        assert str(refused.value).isprintable()
+        assert len(str(refused.value)) < 300
+    assert await provider.list_tasks() == ()
+
+
+async def test_tasks_are_listed_last_submitted_first_by_status_and_up_to_a_limit(bench: Bench) -> None:
+    done = [await bench.ended(await bench.submit("true")) for _ in range(2)]
+    failed = await bench.ended(await bench.submit("false"))
+    running = await bench.running()
+    order = [running.task_id, failed.task_id, done[1].task_id, done[0].task_id]
+    assert [task.task_id for task in await bench.provider.list_tasks()] == order
+    assert [task.task_id for task in await bench.provider.list_tasks(limit=2)] == order[:2]
+    assert await bench.provider.list_tasks(limit=0) == ()
+    assert await bench.provider.list_tasks(frozenset()) == ()
+    found = await bench.provider.list_tasks({TaskStatus.COMPLETED, TaskStatus.FAILED}, limit=2)
+    assert [task.task_id for task in found] == order[1:3]
+    assert await bench.provider.list_tasks({TaskStatus.RUNNING}) == (running,)
+
+
+async def test_a_followed_log_ends_with_its_task_and_holds_every_byte(bench: Bench) -> None:
+    task = await bench.submit("for n in 1 2 3 4 5; do printf '%s\\0\\377' $n; sleep 0.05; done")
+    flow = await client(bench, task)
+    (address,) = await flow.log_addresses(task.task_id)
+    pieces = [piece async for piece in flow.log_bytes(address)]
+    assert b"".join(data for _, data in pieces) == b"".join(b"%d\0\377" % n for n in (1, 2, 3, 4, 5))
+    offsets = [offset for offset, _ in pieces]
+    assert offsets == sorted(offsets)
+    assert (await bench.provider.get_task(task.task_id)).is_terminal
+
+
+async def test_reading_on_at_an_offset_misses_nothing_and_repeats_nothing(bench: Bench) -> None:
+    task = await bench.submit("for n in $(seq 2000); do echo line $n; [ $((n % 100)) = 0 ] && sleep 0.02; done")
+    flow = await client(bench, task)
+    (address,) = await flow.log_addresses(task.task_id)
+    wanted = b"".join(b"line %d\n" % n for n in range(1, 2001))
+    got, offset, rounds = b"", 0, 0
+    while len(got) < len(wanted):
+        rounds += 1
+        async with aclosing(flow.log_bytes(address, offset)) as pieces:  # type: ignore[type-var]
+            async for start, data in pieces:
+                assert start == offset
+                part = data[: max(1, len(data) // 2)]
+                got, offset = got + part, start + len(part)
+                break
+    assert got == wanted
+    assert rounds > 3
+    assert [piece async for piece in flow.log_bytes(address, offset)] == []
+
+
+async def test_leaving_a_followed_log_early_releases_what_it_held(bench: Bench) -> None:
+    task = await bench.running("echo first; sleep 600")
+    flow = await client(bench, task)
+    await leave_early(flow, task)  # the first time loads what later ones use
+    before, others = open_files(), asyncio.all_tasks()
+    for _ in range(10):
+        await leave_early(flow, task)
+    assert open_files() == before
+    assert asyncio.all_tasks() <= others
+
+
+async def test_a_reader_that_is_cancelled_releases_what_it_held(bench: Bench) -> None:
+    task = await bench.running("echo first; sleep 600")
+    flow = await client(bench, task)
+    await leave_early(flow, task)
+    before = open_files()
+    for _ in range(10):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                _ = [line async for line in await flow.logs(task.task_id, follow=True)]
+    assert open_files() == before
+
+
+async def test_what_can_not_run_leaves_nothing_behind(bench: Bench) -> None:
+    await bench.ended(await bench.submit("true"))  # whatever a first submit makes is there
+    before = bench.world.traces()
+    for fields in bench.world.impossible:
+        with pytest.raises(FlowError) as refused:
+            await bench.submit("true", **fields)
+        assert isinstance(refused.value, ConfigError | Unsupported | ProviderError)
+        assert str(refused.value).isprintable()
+        assert bench.world.traces() == before, fields
+    assert len(await bench.provider.list_tasks()) == 1
+    assert bench.provider.volumes is None or await bench.provider.volumes.list() == ()
+
+
+async def test_what_is_shown_of_a_call_never_holds_values_of_the_environment(bench: Bench) -> None:
+    config = TaskConfig(command="sleep 600", env={"API_TOKEN": "hunter2"}, name="secretive")
+    assert "hunter2" not in bench.provider.describe_submit(config)
+    task = await bench.provider.submit(config)
+    running = await bench.until(task, lambda now: now.is_running)
+    assert "hunter2" not in bench.provider.describe_cancel(task) + bench.provider.describe_cancel(running)
+    assert "hunter2" not in f"{running.message}{running.provider_metadata}{running.command}"
+
+
+async def test_twenty_calls_at_once_are_answered(bench: Bench) -> None:
+    task = await bench.running("echo ready; sleep 600")
+    submitted = await asyncio.gather(*(bench.submit("true") for _ in range(5)))
+    assert len({one.task_id for one in submitted}) == 5
+    flow = await client(bench, task)
+    answers = await asyncio.gather(
+        *(bench.provider.list_tasks() for _ in range(8)),
+        *(bench.provider.get_task(task.task_id) for _ in range(8)),
+        *(flow.logs(task.task_id) for _ in range(4)),
+    )
+    assert all(len(tasks) == 6 for tasks in answers[:8])
+    assert {one.task_id for one in answers[8:16]} == {task.task_id}
+    assert set(answers[16:]) == {"ready\n"}
+
+
+async def test_closing_twice_is_safe_and_leaves_tasks_alone(bench: Bench) -> None:
+    task = await bench.running()
+    await bench.provider.close()
+    await bench.provider.close()
+    again = Bench(bench.world)
+    assert (await again.provider.get_task(task.task_id)).is_running
+    await again.provider.close()
+
+
+async def test_another_client_of_the_same_context_sees_the_same(bench: Bench) -> None:
+    task = await bench.running()
+    other = Bench(bench.world)
+    assert await other.provider.list_tasks() == await bench.provider.list_tasks()
+    await other.provider.cancel_task(task.task_id)
+    assert (await bench.ended(task)).status is TaskStatus.CANCELLED
+    await other.provider.close()
+
+
+async def test_how_to_set_it_up_can_be_asked(bench: Bench) -> None:
+    fields = bench.provider.init.config_fields()
+    assert all(field.name and field.description for field in fields)
+    assert bench.provider.init.validate_config(bench.world.context.settings) == ()
+    complaints = bench.provider.init.validate_config({"no such setting": 1})
+    assert any("no such setting" in sentence for sentence in complaints)
+    assert bench.provider.poll.busy_s > 0
+    assert bench.provider.poll.idle_s >= bench.provider.poll.busy_s
+
+
+async def client(bench: Bench, task: TaskRecord) -> AsyncFlow:
+    """A client of the same context, once the task has a log."""
+    flow = AsyncFlow(bench.world.context)
+    await bench.until(task, lambda now: now.is_running or now.is_terminal)
+    if bench.provider.logs is None:
+        pytest.fail("a provider without logs: say here what holds for it")
+    return flow
+
+
+async def leave_early(flow: AsyncFlow, task: TaskRecord) -> None:
+    async with aclosing(await flow.logs(task.task_id, follow=True)) as lines:  # type: ignore[type-var]
+        async for line in lines:
+            assert line == "first"
+            break
+
+
+def open_files() -> int:
+    """How many descriptors this process holds."""
+    return len(os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd"))

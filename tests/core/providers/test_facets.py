@@ -1,0 +1,258 @@
+"""The facets of a provider: one that is there works, of one that is missing the client says so."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testbed.worlds import END_S, Bench
+
+from flow_core import AsyncFlow
+from flow_core.errors import ConfigError, Conflict, NotFound, Unreachable, Unsupported
+from flow_core.logs.address import LogAddress
+from flow_core.models.reservation_spec import ReservationSpec
+from flow_core.models.task import TaskRecord
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3kTwd5kCD6Zq0S6vTmTqXGzPnE7u7b8mYH8cXl3x0N someone@somewhere"
+FACETS = (
+    *("logs", "instances", "volumes", "reservations", "ssh_keys", "identity"),
+    *("shells", "remote", "uploads", "endpoints", "tunnels"),
+)
+
+Trip = Callable[[Bench, AsyncFlow, TaskRecord], Awaitable[None]]
+
+
+@pytest.mark.parametrize("facet", FACETS)
+async def test_a_facet_works_or_is_said_to_be_missing(bench: Bench, facet: str) -> None:
+    is_there = getattr(bench.provider, facet) is not None
+    if facet in bench.world.facets:
+        assert is_there, f"{facet} is promised"
+    task = await bench.running("echo hello; sleep 600")
+    async with AsyncFlow(bench.world.context) as flow:
+        if is_there:
+            await ROUND_TRIPS[facet](bench, flow, task)
+        else:
+            await answers_without(facet, flow, task.task_id)
+
+
+async def answers_without(facet: str, flow: AsyncFlow, task_id: str) -> None:
+    """What the client says of a missing facet: Unsupported with a sentence, or the empty answer it documents."""
+    refused, empty = MISSING[facet]
+    for name, arguments in refused.items():
+        with pytest.raises(Unsupported, match=f"context '{flow.context.name}'") as refusal:
+            await ask(flow, name, arguments, task_id)
+        assert str(refusal.value).isprintable()
+    for name, (arguments, wanted) in empty.items():
+        assert await ask(flow, name, arguments, task_id) == wanted
+
+
+async def ask(flow: AsyncFlow, name: str, arguments: tuple[Any, ...], task_id: str) -> Any:
+    answer = getattr(flow, name)(*(task_id if one == "TASK" else one for one in arguments))
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+Refused = dict[str, tuple[Any, ...]]
+Empty = dict[str, tuple[tuple[Any, ...], Any]]
+MISSING: dict[str, tuple[Refused, Empty]] = {
+    "logs": ({"logs": ("TASK",), "log_addresses": ("TASK",)}, {}),
+    "instances": ({"find_instances": ({},)}, {"normalize_instance_request": ((16, "h100"), ("8xh100", 2, None))}),
+    "volumes": (
+        {"list_volumes": (), "create_volume": (1,), "delete_volume": ("x",), "mount_volume": ("x", "TASK")},
+        {},
+    ),
+    "reservations": (
+        {"reserve": ("a100",), "cancel_reservation": ("x",)},
+        {"list_reservations": ((), []), "get_reservation": (("x",), None), "reservation_availability": (({},), [])},
+    ),
+    "ssh_keys": (
+        {"get_ssh_key_manager": (), "create_platform_ssh_key": ("x", KEY), "delete_platform_ssh_key": ("x",)},
+        {"list_platform_ssh_keys": ((), []), "ensure_default_ssh_key": ((), None)},
+    ),
+    "identity": (
+        {},
+        {"list_projects": ((), []), "get_user": (("x",), None), "get_user_teammates": (("x",), [])},
+    ),
+    "shells": ({"task_directory": ("TASK",)}, {}),
+    "remote": ({"get_remote_operations": ()}, {}),
+    "uploads": ({"upload_code_to_task": ("TASK",)}, {}),
+    "endpoints": ({"resolve_ssh_endpoint": ("TASK",), "wait_for_ssh": ("TASK",), "ssh_command": ("TASK",)}, {}),
+    "tunnels": ({"get_ssh_tunnel_manager": ()}, {}),
+}
+
+
+async def logs_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+    logs = bench.provider.logs
+    assert logs is not None
+    (address,) = await logs.addresses(task.task_id)
+    assert address == LogAddress(bench.world.context.name, task.task_id, 0, 0)
+    deadline = time.monotonic() + END_S
+    while await flow.logs(task.task_id) != "hello\n":
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+    assert not await logs.is_complete(address)
+    await bench.provider.cancel_task(task.task_id, force=True)
+    await bench.ended(task)
+    assert await logs.is_complete(address)
+    with pytest.raises(NotFound):
+        await logs.open(LogAddress(address.context, address.task_id, 9, 0))
+    with pytest.raises(NotFound):
+        await logs.open(LogAddress(address.context, address.task_id, 0, 9))
+
+
+async def instances_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+    found = await flow.find_instances({})
+    assert found
+    prices = [one.price_per_hour for one in found]
+    assert prices == sorted(prices)
+    assert all(one.context == bench.world.context.name for one in found)
+    again = await flow.find_instances({"instance_type": found[-1].instance_type})
+    assert found[-1].instance_type in [one.instance_type for one in again]
+    assert await flow.normalize_instance_request(0) == ("cpu", 1, None)
+    with pytest.raises(ConfigError, match="no such key"):
+        await flow.find_instances({"no such key": 1})  # type: ignore[typeddict-unknown-key]
+
+
+async def volumes_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+    volumes = bench.provider.volumes
+    assert volumes is not None
+    first = await volumes.create(1, "first", "block", None)
+    second = await volumes.create(2, "second", "file", None)
+    assert [one.volume_id for one in await volumes.list()] == [second.volume_id, first.volume_id]
+    with pytest.raises(Conflict, match="first"):
+        await volumes.create(1, "first", "block", None)
+    place = await volumes.attach("first", task.task_id, None)
+    assert await volumes.attach(first.volume_id, task.task_id, None) == place
+    with pytest.raises(Conflict, match=task.task_id):
+        await volumes.delete("first")
+    for words in (volumes.describe_create(1, "x", "block"), volumes.describe_delete(first)):
+        assert words.isprintable()
+    await volumes.delete("second")
+    await bench.provider.cancel_task(task.task_id, force=True)
+    await bench.ended(task)
+    await volumes.delete(first.volume_id)
+    assert await volumes.list() == ()
+
+
+async def shells_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+    shells = bench.provider.shells
+    assert shells is not None
+    shell = await shells.open(task.task_id, columns=80, rows=24, command="read line; echo got $line; stty size; exit 5")
+    try:
+        await shell.resize(100, 30)
+        await shell.write(b"words\n")
+        said = b"".join([piece async for piece in shell.read()])
+        assert b"got words" in said
+        assert b"30 100" in said
+        assert await shell.wait() == 5
+    finally:
+        await shell.close()
+    await shell.close()
+    await shell.resize(80, 24)
+    with pytest.raises(ConfigError) as refused:
+        await shells.open(task.task_id, columns=80, rows=24, node=99)
+    assert refused.value.field == "node"
+
+
+async def remote_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+    remote = bench.provider.remote
+    assert remote is not None
+    done = await remote.run(task.task_id, "cat; echo err >&2; exit 3", stdin=b"\0\377")
+    assert (done.exit_code, done.stdout, done.stderr, done.is_cut) == (3, b"\0\377", b"err\n", False)
+    with pytest.raises(Unreachable):
+        await remote.run(task.task_id, "sleep 600", timeout_s=0.2)
+    with pytest.raises(ConfigError):
+        await remote.run(task.task_id, "true", node=99)
+    await bench.provider.cancel_task(task.task_id, force=True)
+    await bench.ended(task)
+    with pytest.raises(Conflict):
+        await remote.run(task.task_id, "true")
+
+
+async def uploads_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+    uploads, remote, code = bench.provider.uploads, bench.provider.remote, Path("code").absolute()
+    assert uploads is not None
+    (code / "inner").mkdir(parents=True)
+    (code / "inner" / "file").write_text("content")
+    (code / "secret").write_text("no")
+    (code / ".flowignore").write_text("secret\n")
+    for _ in range(2):
+        await uploads.upload(task.task_id, code, str(Path("there").absolute()))
+    if remote is not None:
+        done = await remote.run(task.task_id, "cd there && cat inner/file && ls")
+        assert done.stdout.startswith(b"content")
+        assert b"secret" not in done.stdout
+
+
+async def reservations_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+    facet = bench.provider.reservations
+    assert facet is not None
+    offers = [one for one in await flow.find_instances({}) if one.gpu_count]
+    spec = ReservationSpec.parse({"instance_type": offers[0].instance_type, "duration_hours": 3})
+    made = await facet.create(spec)
+    assert not made.status.is_final
+    assert (await facet.get(made.reservation_id)).reservation_id == made.reservation_id
+    assert [one.reservation_id for one in await facet.list({})] == [made.reservation_id]
+    slots = await facet.availability({"instance_type": offers[0].instance_type})
+    assert all({"start_time", "end_time", "quantity"} <= set(slot) for slot in slots)
+    await facet.release(made.reservation_id)
+    await facet.release(made.reservation_id)
+    assert (await facet.get(made.reservation_id)).status.is_final
+
+
+async def ssh_keys_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+    facet = bench.provider.ssh_keys
+    assert facet is not None
+    key = await facet.create("contract", KEY)
+    assert key.key_id in [one.key_id for one in await facet.list()]
+    assert await facet.delete(key.key_id)
+    assert not await facet.delete(key.key_id)
+
+
+async def identity_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+    facet = bench.provider.identity
+    assert facet is not None
+    assert all(project.project_id for project in await facet.projects())
+    assert await facet.user("nobody-at-all") is None
+    assert all(user.user_id for user in await facet.teammates("nobody-at-all"))
+    assert isinstance(await facet.own_keys(), tuple)
+
+
+async def endpoints_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+    facet = bench.provider.endpoints
+    assert facet is not None
+    found = await facet.resolve(task.task_id)
+    assert found.host
+    assert 0 < found.port < 65536
+    assert (await facet.command(task.task_id)).startswith("ssh ")
+    with pytest.raises(ConfigError):
+        await facet.resolve(task.task_id, 99)
+
+
+async def tunnels_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+    facet = bench.provider.tunnels
+    assert facet is not None
+    tunnel = await facet.open(task.task_id, 8080)
+    assert tunnel in await facet.list(task.task_id)
+    await facet.close(tunnel.tunnel_id)
+    await facet.close(tunnel.tunnel_id)
+    assert await facet.list() == ()
+
+
+ROUND_TRIPS: dict[str, Trip] = {
+    "logs": logs_round_trip,
+    "instances": instances_round_trip,
+    "volumes": volumes_round_trip,
+    "reservations": reservations_round_trip,
+    "ssh_keys": ssh_keys_round_trip,
+    "identity": identity_round_trip,
+    "shells": shells_round_trip,
+    "remote": remote_round_trip,
+    "uploads": uploads_round_trip,
+    "endpoints": endpoints_round_trip,
+    "tunnels": tunnels_round_trip,
+}

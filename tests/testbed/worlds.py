@@ -1,0 +1,94 @@
+"""One small world a provider, in which the contract is tried. A new provider: one class and one line in WORLDS."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from flow_core.config import Context
+from flow_core.models.spec import TaskConfig
+from flow_core.models.task import TaskRecord
+from flow_core.providers import open_provider
+from flow_core.providers.base import Provider
+
+END_S = 30.0
+
+
+class World(Protocol):
+    """Where tasks of one provider run while the contract is tried."""
+
+    context: Context
+    facets: frozenset[str]
+    """Those that this provider promises; what it has besides must work too."""
+    impossible: tuple[dict[str, Any], ...]
+    """Fields of tasks that can never run here, for a reason each."""
+
+    def traces(self) -> set[str]:
+        """All that stands for a task, a volume, a place in a queue, by whatever name."""
+
+
+class LocalWorld:
+    """This machine, with two pretend GPUs."""
+
+    context = Context("local", "local", {"gpus": "a100:2"})
+    facets = frozenset({"logs", "instances", "volumes", "shells", "remote"})
+    impossible: tuple[dict[str, Any], ...] = (
+        {"instance_type": "8xh900"},
+        {"min_gpu_memory_gb": 640},
+        {"k8s": "a-cluster"},
+        {"array": "0-9"},
+        {"after": ["task_aaaaaaaaaa"]},
+        {"working_dir": "/nowhere/at/all"},
+        {"min_cpus": 1_000_000},
+        {"data_mounts": [{"source": "/nowhere/at/all", "target": "/data"}]},
+        {"data_mounts": [{"source": "volume://no-such", "target": "/data"}]},
+        {"volumes": [{"name": "new-one", "size_gb": 1}, {"volume_id": "vol_aaaaaaaaaa"}]},
+        {"volumes": [{"name": "new-one", "size_gb": 1}], "instance_type": "8xh900"},
+        {"env": {"BIG": "x" * 1_000_000}},
+    )
+
+    def __init__(self, home: Path) -> None:
+        self._state = home / "state"
+
+    def traces(self) -> set[str]:
+        found = self._state.glob("local/**/*")
+        return {str(path) for path in found if path.is_dir() or path.parent.name in ("queue", "gpus")} - {
+            str(path) for path in self._state.glob("local/*/queue/counter.json")
+        }
+
+
+WORLDS: dict[str, Callable[[Path], World]] = {"local": LocalWorld}
+
+
+class Bench:
+    """An opened provider in its world, and the questions the contract asks."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.provider: Provider = open_provider(world.context)
+
+    async def submit(self, command: str = "sleep 600", **fields: Any) -> TaskRecord:
+        return await self.provider.submit(TaskConfig.parse({"command": command, **fields}))
+
+    async def running(self, command: str = "sleep 600", **fields: Any) -> TaskRecord:
+        return await self.until(await self.submit(command, **fields), lambda task: task.is_running)
+
+    async def ended(self, task: TaskRecord) -> TaskRecord:
+        return await self.until(task, lambda now: now.is_terminal)
+
+    async def until(self, task: TaskRecord, holds: Callable[[TaskRecord], bool]) -> TaskRecord:
+        deadline = time.monotonic() + END_S
+        while not holds(now := await self.provider.get_task(task.task_id)):
+            assert time.monotonic() < deadline, f"still {now.status}: {now.message}"
+            await asyncio.sleep(0.01)
+        return now
+
+    async def end_everything(self) -> None:
+        for task in await self.provider.list_tasks():
+            if not task.is_terminal:
+                await self.provider.cancel_task(task.task_id, force=True)
+        for task in await self.provider.list_tasks():
+            await self.ended(task)
