@@ -17,10 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flow_core.errors import ConfigError
+from flow_core.errors import ConfigError, printable
 
 LOCAL = "local"
-_NOTED_DEPTH = 3
 _CONTEXT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NAME_RULE = "a context's name is up to 64 letters, digits, '.', '_' and '-'"
 _SHOWN = 70
@@ -108,7 +107,7 @@ class _Reader:
         self._source = source
         self._text = text
         self._problems: list[ConfigError] = []
-        self._lines: dict[str, int] = {}
+        self._lines: Mapping[str, int] = {}
 
     def read(self) -> Config:
         document = self._document()
@@ -124,30 +123,14 @@ class _Reader:
         )
 
     def _document(self) -> dict[Any, Any]:
-        import yaml  # deferred: a machine without a config file doesn't need it
+        from flow_core.models.yaml_file import parse_table  # deferred: a machine without a config file doesn't need it
 
         try:
-            node = yaml.compose(self._text, Loader=yaml.SafeLoader)
-            document = yaml.safe_load(self._text)
-        except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none, such as 2026-13-01
-            mark = getattr(error, "problem_mark", None)
-            said = getattr(error, "problem", None) or "is not YAML"
-            self._problems.append(
-                ConfigError(
-                    f"is not valid YAML: {said}", source=str(self._source), line=mark.line + 1 if mark else None
-                )
-            )
+            fields, self._lines = parse_table(self._text, str(self._source))
+        except ConfigError as problem:
+            self._problems.append(problem)
             return {}
-        if node is not None:
-            self._note_lines(node, "", _NOTED_DEPTH)
-        return self._table("", document)
-
-    def _note_lines(self, node: Any, prefix: str, depth: int) -> None:
-        """Only as deep as there are names to complain about: an alias may hold itself."""
-        for key, value in node.value if node.id == "mapping" and depth else ():
-            name = f"{prefix}{key.value}"
-            self._lines[name] = key.start_mark.line + 1
-            self._note_lines(value, f"{name}.", depth - 1)
+        return fields
 
     def _contexts(self, value: Any) -> tuple[Context, ...]:
         found = {LOCAL: Context(LOCAL, LOCAL)}
@@ -169,7 +152,7 @@ class _Reader:
         provider = settings.get("provider", LOCAL if name == LOCAL else None)
         if not isinstance(provider, str) or provider not in PROVIDERS:
             known = ", ".join(PROVIDERS)
-            self._complain(f"{where}.provider", f"{provider!r} is no provider; known are: {known}")
+            self._complain(f"{where}.provider", f"{printable(repr(provider))} is no provider; known are: {known}")
             return None
         if name == LOCAL and provider != LOCAL:
             self._complain(f"{where}.provider", "the context 'local' is always this machine")
@@ -182,7 +165,7 @@ class _Reader:
             return LOCAL
         if str(value) in [context.name for context in contexts]:
             return str(value)
-        self._complain("default", f"{value!r} is none of the contexts; using {LOCAL!r}")
+        self._complain("default", f"{printable(repr(value))} is none of the contexts; using {LOCAL!r}")
         return LOCAL
 
     def _table(self, where: str, value: Any) -> dict[Any, Any]:
@@ -195,5 +178,5 @@ class _Reader:
 
     def _complain(self, where: str, said: str) -> None:
         line = self._lines.get(where) or self._lines.get(where.rpartition(".")[0])
-        message = f"{where}: {said}" if where else said
+        message = f"{printable(where)}: {said}" if where else said
         self._problems.append(ConfigError(message, field=where or None, source=str(self._source), line=line))

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from flow_core.models.plain import PlainTable
 from flow_core.models.spec import TaskConfig
 from flow_core.models.validated import Spec
 
@@ -19,7 +20,7 @@ class ResourceSpec(Spec):
     gpu_type: str | None = None
     cpus: int = Field(default=4, ge=1, le=1_000_000)
     memory_gb: int = Field(default=16, ge=1, le=1_000_000)
-    accelerator_hints: dict[str, Any] = Field(default_factory=dict)
+    accelerator_hints: PlainTable = Field(default_factory=dict)
 
 
 class SpecMount(Spec):

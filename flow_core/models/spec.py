@@ -12,9 +12,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from flow_core.gpu import parse_gpu
+from flow_core.models.plain import PlainTable
 from flow_core.models.retries import Retries
 from flow_core.models.storage_spec import MountSpec, VolumeSpec, clash, mount_target, mount_type_of
-from flow_core.models.validated import Spec, plain_data
+from flow_core.models.validated import Spec
 from flow_core.models.yaml_file import dump, parse_table, read_text, write_text
 
 __all__ = ["MountSpec", "Retries", "TaskConfig", "VolumeSpec", "mount_target"]
@@ -87,7 +88,7 @@ class TaskConfig(Spec):
     dev_vm: bool | None = None
     after: list[Word] = Field(default_factory=list)
     array: Word | None = None
-    provider_options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    provider_options: dict[str, PlainTable] = Field(default_factory=dict)
 
     @field_validator("name")
     @classmethod
@@ -142,11 +143,6 @@ class TaskConfig(Spec):
     @classmethod
     def _each_port_once(cls, ports: list[int]) -> list[int]:
         return list(dict.fromkeys(ports))
-
-    @field_validator("provider_options")
-    @classmethod
-    def _plain_options(cls, options: dict[str, dict[str, Any]]) -> Any:
-        return plain_data(options)
 
     @field_validator("max_run_time_hours")
     @classmethod

@@ -8,7 +8,8 @@ from typing import Any, Literal, Self
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
-from flow_core.models.validated import Spec, plain_data
+from flow_core.models.plain import PlainTable
+from flow_core.models.validated import Spec
 from flow_core.models.volume import Volume
 
 _VOLUME_NAME = re.compile(r"[a-z0-9][a-z0-9-]*[a-z0-9]")
@@ -83,7 +84,7 @@ class MountSpec(Spec):
     source: str = Field(min_length=1)
     target: str
     mount_type: MountType = "bind"
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: PlainTable = Field(default_factory=dict)
     cache_key: str | None = None
     size_estimate_gb: float | None = Field(default=None, ge=0)
 
@@ -100,11 +101,6 @@ class MountSpec(Spec):
         if not source.isprintable():
             raise ValueError("must not hold control characters")
         return source
-
-    @field_validator("options")
-    @classmethod
-    def _plain_options(cls, options: dict[str, Any]) -> Any:
-        return plain_data(options)
 
     @field_validator("target")
     @classmethod

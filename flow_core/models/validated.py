@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -47,14 +46,6 @@ class Spec(BaseModel, metaclass=_Refusing):
             raise _refusal(cls, error, source, lines or {}) from None
         except RecursionError:
             raise ConfigError("is nested too deeply to be read", source=source) from None
-
-
-def plain_data(value: Any) -> Any:
-    """The value as JSON would hold it. For a validator of a field that may hold anything at all."""
-    try:
-        return json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError, RecursionError):  # such as a date, which YAML makes of 2026-03-01
-        raise ValueError("must hold text, numbers, lists and tables only; write a date in quotes") from None
 
 
 def _refusal(model: type, error: ValidationError, source: str | None, lines: Mapping[str, int]) -> ConfigError:

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flow_core.errors import ConfigError
+from flow_core.errors import ConfigError, printable
 
 _MOST_CHARACTERS = 4 << 20
+_MOST_VALUES = 100_000
+_MERGE = "tag:yaml.org,2002:merge"
 _NOTED_DEPTH = 6
 
 
@@ -45,9 +47,15 @@ def parse_table(text: str, source: str | None = None) -> YamlTable:
     """The table that a text holds; an empty text holds an empty one. Raises ConfigError with the line."""
     import yaml  # deferred: only files need it
 
+    lines: dict[str, int] = {}
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        fields = yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        _refuse_too_much(node, source)
+        _note(node, "", _NOTED_DEPTH, lines, source)
+        fields = None if node is None else loader.construct_document(node)
+    except ConfigError:
+        raise
     except RecursionError:
         raise ConfigError("is nested too deeply to be read", source=source) from None
     except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:  # such as the date 2026-13-01
@@ -60,8 +68,6 @@ def parse_table(text: str, source: str | None = None) -> YamlTable:
         return YamlTable({}, {})
     if not isinstance(fields, dict):
         raise ConfigError("must hold a table of names and values", source=source, line=1)
-    lines: dict[str, int] = {}
-    _note(node, "", _NOTED_DEPTH, lines)
     return YamlTable(fields, lines)
 
 
@@ -70,25 +76,58 @@ def dump(fields: Mapping[str, Any]) -> str:
     import yaml  # deferred: as above
 
     class Dumper(yaml.SafeDumper):
-        """Writes text of several lines as a block, which is how people write it."""
+        """Writes text of several lines as a block, which is how people write it.
+
+        What can't be seen is escaped: left as it is, some of it would be read back as a blank.
+        """
 
     def block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+        is_plain = text.replace("\n", "").isprintable()
+        style = ("|" if "\n" in text else None) if is_plain else '"'
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
     Dumper.add_representer(str, block)
     return yaml.dump(dict(fields), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000)
 
 
-def _note(node: Any, prefix: str, depth: int, lines: dict[str, int]) -> None:
-    """Only as deep as there are names to complain about: an alias may hold itself."""
+def _refuse_too_much(node: Any, source: str | None) -> None:
+    """A few lines of aliases can stand for more values than any machine holds, or for themselves."""
+    sizes: dict[int, int | None] = {}
+
+    def size(node: Any) -> int:
+        if id(node) in sizes:
+            known = sizes[id(node)]
+            if known is None:
+                raise ConfigError("an alias in it stands for itself", source=source, line=node.start_mark.line + 1)
+            return known
+        sizes[id(node)] = None
+        parts = node.value if node.id != "scalar" else ()
+        total = 1 + sum(size(part) for entry in parts for part in (entry if isinstance(entry, tuple) else (entry,)))
+        sizes[id(node)] = total
+        return total
+
+    if node is not None and size(node) > _MOST_VALUES:
+        raise ConfigError(f"holds more than {_MOST_VALUES} values, which no such file does", source=source)
+
+
+def _note(node: Any, prefix: str, depth: int, lines: dict[str, int], source: str | None) -> None:
+    """The line of each name, only as deep as there are names to complain about. Refuses one that is given twice."""
     if node is None or not depth:
         return
     if node.id == "mapping":
+        here: dict[str, int] = {}
         for key, value in node.value:
-            name = f"{prefix}{key.value}"
-            lines[name] = key.start_mark.line + 1
-            _note(value, f"{name}.", depth - 1, lines)
+            name, line = f"{prefix}{key.value}", key.start_mark.line + 1
+            if name in here and key.tag != _MERGE:
+                raise ConfigError(
+                    f"{printable(name)}: is given twice, first in line {here[name]}",
+                    field=name,
+                    source=source,
+                    line=line,
+                )
+            lines[name] = here[name] = line
+            _note(value, f"{name}.", depth - 1, lines, source)
     elif node.id == "sequence":
         for number, value in enumerate(node.value):
             lines[f"{prefix}{number}"] = value.start_mark.line + 1
-            _note(value, f"{prefix}{number}.", depth - 1, lines)
+            _note(value, f"{prefix}{number}.", depth - 1, lines, source)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from testbed.call_table import ID, ODD_TEXTS, STRANGERS, TABLES, VOLUME, Row
+from testbed.sentences import is_a_sentence
 
 from flow_core import (
     AsyncFlow,
@@ -28,7 +29,6 @@ from flow_core.changes import ActionLog
 from flow_core.config import Config, Context
 
 DEADLINE_S = 30
-LONGEST_SENTENCE = 600
 
 EVERY_ROW = [(owner, name) for owner, rows in TABLES.items() for name in rows]
 EACH = pytest.mark.parametrize(
@@ -118,11 +118,6 @@ def is_harmless(answer: Any) -> bool:
         nothing, why = answer
         return nothing is None and isinstance(why, str) and why.isprintable()
     return answer is None or answer == []
-
-
-def is_a_sentence(error: FlowError) -> bool:
-    text = str(error)
-    return bool(text.strip()) and text.isprintable() and len(text) <= LONGEST_SENTENCE
 
 
 @pytest.mark.parametrize("owner", TABLES, ids=lambda owner: owner.__name__)
