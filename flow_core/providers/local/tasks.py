@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,6 +55,12 @@ class TaskShelf:
         self._seen: dict[str, _Seen] = {}
         self._undertaken: dict[str, float] = {}
         self._lock = threading.RLock()
+        _shelves.add(self)
+
+    def renew(self) -> None:
+        """Forgets what was seen. For a process that has just been forked."""
+        self._lock = threading.RLock()
+        self._seen = {}
 
     def all(self) -> list[Standing]:
         """Every task, last submitted first."""
@@ -227,3 +234,15 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+_shelves: weakref.WeakSet[TaskShelf] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """A thread that doesn't exist in the child may have held the lock, half way through a look."""
+    for shelf in _shelves:
+        shelf.renew()
+
+
+os.register_at_fork(after_in_child=_after_fork)
