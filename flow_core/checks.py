@@ -10,6 +10,7 @@ from flow_core.errors import ConfigError
 
 _SHOWN = 40
 _LONGEST_LABEL = 128
+_LONGEST_PATH = 4095
 MOST = 1_000_000
 
 
@@ -60,6 +61,22 @@ def command(name: str, value: Any) -> str:
 def optional_command(name: str, value: Any) -> str | None:
     """None, or a shell line."""
     return None if value is None else command(name, value)
+
+
+def path(name: str, value: Any) -> str:
+    """A path that a file system could have."""
+    found = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(found, str):
+        raise ConfigError(f"{name}: must be a path, not {type(value).__name__}", field=name)
+    if not found.strip() or "\0" in found:
+        raise ConfigError(f"{name}: {shown(found)} is no path", field=name)
+    try:
+        is_too_long = len(os.fsencode(found)) > _LONGEST_PATH
+    except UnicodeEncodeError:
+        raise ConfigError(f"{name}: {shown(found)} holds half a character (a lone surrogate)", field=name) from None
+    if is_too_long:
+        raise ConfigError(f"{name}: {shown(found)} is longer than {_LONGEST_PATH} bytes, which no path is", field=name)
+    return found
 
 
 def whole(name: str, value: Any, least: int = 0, most: int = MOST) -> int:

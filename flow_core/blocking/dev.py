@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any
 
 from flow_core._loop import call
+from flow_core.blocking.lent import lent_terminal
 from flow_core.blocking.task import Task
 from flow_core.blocking.words import same_as
 from flow_core.client.dev import AsyncDevEnvironment
@@ -43,7 +44,8 @@ class DevEnvironment:
 
     @same_as(AsyncDevEnvironment.connect)
     def connect(self, command: str | None = None) -> None:
-        call(self._dev.connect(command))
+        with lent_terminal():
+            call(self._dev.connect(command))
 
     @same_as(AsyncDevEnvironment.run)
     def run(self, command: str, image: str | None = None, wait: bool = True) -> int | Task:
@@ -54,7 +56,8 @@ class DevEnvironment:
     def exec(
         self, command: str | list[str], image: str | None = None, interactive: bool = False, retries: int = 0
     ) -> int:
-        return call(self._dev.exec(command, image, interactive, retries))
+        with lent_terminal():
+            return call(self._dev.exec(command, image, interactive, retries))
 
     @same_as(AsyncDevEnvironment.reset)
     def reset(self) -> Task:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from flow_core._loop import call, iterate
 from flow_core.blocking.dev import DevEnvironment
+from flow_core.blocking.lent import lent_terminal
 from flow_core.blocking.power import RemoteOperations, SshKeyManager, SshTunnelManager
 from flow_core.blocking.task import Task
 from flow_core.blocking.words import same_as
@@ -156,7 +157,8 @@ class Flow:
         progress_context: object | None = None,
         record: bool = False,
     ) -> None:
-        call(self._flow.shell(task_id, command, node, progress_context, record))
+        with lent_terminal():
+            call(self._flow.shell(task_id, command, node, progress_context, record))
 
     @same_as(AsyncFlow.create_volume)
     def create_volume(

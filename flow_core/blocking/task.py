@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flow_core._loop import call, iterate
+from flow_core.blocking.lent import lent_terminal
 from flow_core.blocking.words import same_as
 from flow_core.client.task import AsyncTask
 from flow_core.models.task import TaskRecord
@@ -73,4 +74,5 @@ class Task(TaskFacts):
 
     @same_as(AsyncTask.shell)
     def shell(self, command: str | None = None, node: int | None = None, record: bool = False) -> None:
-        call(self._task.shell(command, node, record))
+        with lent_terminal():
+            call(self._task.shell(command, node, record))

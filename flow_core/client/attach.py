@@ -32,6 +32,11 @@ class Printer:
     async def __call__(self, stream: int, data: bytes) -> None:
         await asyncio.to_thread(_print, sys.stdout if stream == 1 else sys.stderr, self._decoders[stream].decode(data))
 
+    def end(self) -> None:
+        """Shows that the last character was cut off, where it was."""
+        _print(sys.stdout, self._decoders[1].decode(b"", final=True))
+        _print(sys.stderr, self._decoders[2].decode(b"", final=True))
+
 
 class Terminal:
     """The terminal of this program, by its descriptors."""
@@ -95,6 +100,7 @@ class Terminal:
                     await printer(1, piece)
                 if recording is not None:
                     recording.output(piece)
+        printer.end()
 
     async def _type(self, shell: Shell) -> None:
         loop = asyncio.get_running_loop()
@@ -134,8 +140,9 @@ class Terminal:
 
 
 def _print(target: TextIO, text: str) -> None:
-    target.write(text)
-    target.flush()
+    if text:
+        target.write(text)
+        target.flush()
 
 
 def _resolve(ready: asyncio.Future[None]) -> None:

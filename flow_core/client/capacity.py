@@ -58,7 +58,7 @@ class CapacityCalls(Connection):
 
         wanted = {
             "instance_type": checks.text("gpu", gpu),
-            "duration_hours": duration_hours,
+            "duration_hours": checks.whole("duration_hours", duration_hours, least=1),
             "auto_renew": auto_renew,
             **fields,
         }
@@ -88,7 +88,7 @@ class CapacityCalls(Connection):
         """Slots {"start_time", "end_time", "quantity"} in which an instance type could be reserved, earliest first.
 
         `params`: instance_type, region, earliest_start_time, latest_end_time (ISO 8601 or datetime). An empty list
-        when unsupported or on error, as the reference promises.
+        when unsupported or on error, as the reference promises; ConfigError for what is no table.
         """
         wanted, facet = checks.table("params", params), self.provider.reservations
         if facet is None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flow_core import checks
 from flow_core.client.attach import Printer, Terminal
 from flow_core.errors import Conflict, NotFound, Unreachable
+from flow_core.gpu import parse_gpu
 from flow_core.models.task import TaskStatus
 
 if TYPE_CHECKING:
@@ -97,10 +98,10 @@ class AsyncDevEnvironment:
         `interactive` gives it this program's terminal. Tried again up to `retries` times when the VM can't be
         reached. Raises Conflict when `image` is not the one that the VM runs in.
         """
+        line = _line(command)
+        attempts_left = checks.whole("retries", retries, most=100)
         vm = await self.ensure_started()
         _refuse_other(vm, None, image)
-        line = checks.text("command", command if isinstance(command, str) else shlex.join(command))
-        attempts_left = checks.whole("retries", retries, most=100)
         while True:
             try:
                 return await (self._on_terminal(vm, line) if interactive else self._plainly(vm, line))
@@ -112,9 +113,11 @@ class AsyncDevEnvironment:
     async def reset(self) -> AsyncTask:
         """Ends everything in the VM and starts it anew, as it was asked for. Its directory and volumes stay."""
         vm = await self.ensure_started()
+        place = await self._flow.task_directory(vm.task_id)
+        fields = dict(vm.config) if place is None else {"working_dir": str(place), **vm.config}
         await vm.cancel()
         await vm.wait()
-        self._task = await (await self._flow.run(self._config(dict(vm.config)))).wait_until_started()
+        self._task = await (await self._flow.run(self._config(fields))).wait_until_started()
         return self._task
 
     async def stop(self) -> bool:
@@ -170,8 +173,10 @@ class AsyncDevEnvironment:
         return TaskConfig.parse(fields)
 
     async def _plainly(self, vm: AsyncTask, line: str) -> int:
-        remote = self._flow.get_remote_operations()
-        return (await remote.run(vm.task_id, line, timeout_s=None, on_output=Printer())).exit_code
+        remote, printer = self._flow.get_remote_operations(), Printer()
+        done = await remote.run(vm.task_id, line, timeout_s=None, on_output=printer)
+        printer.end()
+        return done.exit_code
 
     async def _on_terminal(self, vm: AsyncTask, line: str) -> int:
         terminal = Terminal()
@@ -189,12 +194,26 @@ def dev_name() -> str:
     return "dev-" + hashlib.sha256(user.encode()).hexdigest()[:6]
 
 
+def _line(command: str | list[str]) -> str:
+    if isinstance(command, list) and all(isinstance(word, str) for word in command):
+        return checks.command("command", shlex.join(command))
+    return checks.command("command", command)
+
+
+def _is_same_type(asked: object, there: object) -> bool:
+    """Whether two ways to write an instance type mean the same."""
+    if isinstance(asked, str) and isinstance(there, str):
+        return parse_gpu(asked) == parse_gpu(there)
+    return asked == there
+
+
 def _refuse_other(vm: AsyncTask, instance_type: str | None, image: str | None) -> None:
-    for what, asked, there in (
-        ("instance type", instance_type, vm.config.get("instance_type")),
-        ("image", image, vm.config.get("image")),
+    type_there, image_there = vm.config.get("instance_type"), vm.config.get("image")
+    for what, asked, there, is_same in (
+        ("instance type", instance_type, type_there, _is_same_type(instance_type, type_there)),
+        ("image", image, image_there, image == image_there),
     ):
-        if asked is not None and asked != there:
+        if asked is not None and not is_same:
             raise Conflict(
                 f"the dev VM {vm.task_id} has {what} {there or 'none'}, not {asked};"
                 " stop it first, or start another one with force_new"

@@ -25,10 +25,10 @@ class Recording:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._file = open(path, "x", encoding="utf-8", opener=_private)  # noqa: SIM115 - closed by `close`
-            header = {"version": 2, "width": columns, "height": rows, "timestamp": int(time.time()), "title": title}
-            self._write(header | {"env": {"TERM": "xterm-256color"}})
         except OSError as error:
             raise FlowError(f"the shell can't be recorded in {path}: {error.strerror}") from error
+        header = {"version": 2, "width": columns, "height": rows, "timestamp": int(time.time()), "title": title}
+        self._write(header | {"env": {"TERM": "xterm-256color"}})
 
     @classmethod
     def start(cls, name: str, columns: int, rows: int, title: str) -> Recording:
@@ -54,14 +54,23 @@ class Recording:
 
     def close(self) -> None:
         """Twice is safe."""
-        self._file.close()
+        if self._file.closed:
+            return
+        try:
+            if text := self._decode(b"", final=True):
+                self._event("o", text)
+        finally:
+            self._file.close()
 
     def _event(self, kind: str, text: str) -> None:
         self._write([round(time.monotonic() - self._started, 6), kind, text])
 
     def _write(self, line: Any) -> None:
-        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise FlowError(f"the shell can't be recorded in {self.path}: {error.strerror}") from error
 
 
 def _private(path: str, flags: int) -> int:

@@ -44,9 +44,10 @@ class RemoteCalls(Connection):
         if command is None and not terminal.is_there:
             raise FlowError("a shell needs a terminal, and there is none here; give a command to run instead")
         if command is not None and not terminal.is_there and not record:
-            remote = self.get_remote_operations()
-            run = partial(remote.run, task_id, command, node=where, timeout_s=None, on_output=Printer())
+            remote, printer = self.get_remote_operations(), Printer()
+            run = partial(remote.run, task_id, command, node=where, timeout_s=None, on_output=printer)
             await self.change("shell", task_id, command, run)
+            printer.end()
             return
         columns, rows = terminal.size
         shell = await self.open_shell(task_id, columns=columns, rows=rows, command=command, node=where)
@@ -92,11 +93,11 @@ class RemoteCalls(Connection):
         Twice is safe; what arrived before an error is whole. Raises NotFound, Conflict for a task that has ended,
         ConfigError, Unreachable.
         """
-        from flow_core.client.uploading import copy_call, listener, printer, source_of, summary  # deferred: seldom used
+        from flow_core.client.uploading import copy_call, listener, printer, source_of, summary, target_of  # deferred
 
         uploads = self.facet(self.provider.uploads, "code upload")
         wanted, source = checks.text("task_id", task_id), source_of(source_dir)
-        target, deadline_s = checks.text("target_dir", target_dir), checks.whole("timeout", timeout, least=1)
+        target, deadline_s = target_of(target_dir), checks.whole("timeout", timeout, least=1)
         checks.optional_flag("git_incremental", git_incremental)
         say, tell = printer(console), listener(progress_reporter)
         call = copy_call(source, target)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flow_core import checks
 from flow_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,14 +17,19 @@ if TYPE_CHECKING:
 
 def source_of(source_dir: object) -> Path:
     """Raises ConfigError."""
-    if source_dir is None:
-        return Path.cwd()
-    if not isinstance(source_dir, str | os.PathLike):
-        raise ConfigError(f"source_dir: must be a path, not {type(source_dir).__name__}", field="source_dir")
-    path = os.fspath(source_dir)
-    if not isinstance(path, str) or not path or "\0" in path:
-        raise ConfigError(f"source_dir: {path!r} is no path", field="source_dir")
-    return Path(path).expanduser().absolute()
+    return Path.cwd() if source_dir is None else Path(checks.path("source_dir", source_dir)).expanduser().absolute()
+
+
+def target_of(target_dir: object) -> str:
+    """Raises ConfigError."""
+    target = checks.path("target_dir", target_dir)
+    if not target.isprintable():
+        raise ConfigError(f"target_dir: {checks.shown(target)} must not hold control characters", field="target_dir")
+    if os.path.normpath(target) in ("/", "//"):
+        raise ConfigError(
+            "target_dir: must be a folder of its own, not the root of the file system", field="target_dir"
+        )
+    return target
 
 
 def printer(console: object | None) -> Callable[[str], object]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from flow_core.errors import ConfigError
+from flow_core.errors import ConfigError, printable
 from flow_core.upload.entry import Entry, parents, unreadable
 from flow_core.upload.rules import Rules, read_rules
 from flow_core.upload.work_tree import WorkTree
@@ -244,15 +244,17 @@ class Selection:
 def checked_source(source: Path) -> Path:
     """The folder, resolved. Raises ConfigError."""
     path = source.expanduser()
+    where = printable(repr(str(path)))
     try:
         resolved = path.resolve(strict=True)
         if resolved.is_dir():
             return resolved
     except FileNotFoundError:
-        raise ConfigError(f"source_dir: {str(path)!r} does not exist", field="source_dir") from None
+        raise ConfigError(f"source_dir: {where} does not exist", field="source_dir") from None
     except (OSError, RuntimeError) as error:
-        raise ConfigError(f"source_dir: {str(path)!r} can't be opened: {error}", field="source_dir") from error
-    raise ConfigError(f"source_dir: {str(path)!r} is no folder", field="source_dir")
+        why = getattr(error, "strerror", None) or "it can't be found"
+        raise ConfigError(f"source_dir: {where} can't be opened: {why}", field="source_dir") from error
+    raise ConfigError(f"source_dir: {where} is no folder", field="source_dir")
 
 
 def is_left_out(work_tree: WorkTree) -> bool:

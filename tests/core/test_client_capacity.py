@@ -89,7 +89,8 @@ async def test_availability_is_empty_on_error_and_else_says_when(flow: AsyncFlow
     assert [(slot["quantity"], slot["end_time"]) for slot in slots] == [(1, soon.isoformat())]
     assert await flow.reservation_availability({}) == []
     assert await flow.reservation_availability({"instance_type": "a100", "colour": "red"}) == []
-    assert await flow.reservation_availability("a100") == []  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="params: must be a table"):
+        await flow.reservation_availability("a100")  # type: ignore[arg-type]
 
 
 async def test_an_engine_without_reservations_has_none(flow: AsyncFlow) -> None:

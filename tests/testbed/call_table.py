@@ -52,6 +52,8 @@ MAYBE_WHOLE = Kind(ODD_NUMBERS)
 SECONDS = Kind(("5", b"5", [], SOMETHING, True), (-1, float("nan"), float("inf"), -float("inf")))
 TABLE = Kind((None, 5, b"x", [], "text", SOMETHING, {5: "x"}), ({"\x1b[31m": 1}, {"no such key": 1}, {"": None}))
 MAYBE_TABLE = Kind(TABLE.wrong[1:], TABLE.odd)
+# Only what is refused: an odd folder that can be made is made, and filled.
+TARGET = Kind((None, *STRANGERS), ("", " ", "\0", "\ud800", "/", "//", "/..", "a\x1b[31mb", "x" * 1_000_000))
 PATH = Kind((5, b"x", [], SOMETHING, {}), ("", "\0", "/nowhere/at/all", Path("/nowhere"), "\ud800", "x" * 10_000))
 TASK = Kind((None, 5, b"x", [], SOMETHING, {"command": "x"}), ("", " ", "\0", "nowhere.yaml", "\x1b.yml", Path("\0")))
 NO_COMMANDS = ("", " \t\n", "\0", "true\0", "\ud800", "true " + "x" * 1_000_000)
@@ -159,7 +161,7 @@ FLOW = {
             "source_dir": (PATH, "."),
             "timeout": (WHOLE, 60),
             "console": (ANYTHING, None),
-            "target_dir": (NAME, "/workspace"),
+            "target_dir": (TARGET, "/workspace"),
             "progress_reporter": (ANYTHING, None),
             "git_incremental": (ANYTHING, None),
         }
