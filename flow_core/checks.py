@@ -63,6 +63,13 @@ def optional_command(name: str, value: Any) -> str | None:
     return None if value is None else command(name, value)
 
 
+def raw(name: str, value: Any) -> bytes:
+    """Bytes."""
+    if not isinstance(value, bytes):
+        raise ConfigError(f"{name}: must be bytes, not {type(value).__name__}", field=name)
+    return value
+
+
 def path(name: str, value: Any) -> str:
     """A path that a file system could have."""
     found = os.fspath(value) if isinstance(value, os.PathLike) else value

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flow_core import checks
 from flow_core._loop import call
 from flow_core.blocking.words import same_as
 from flow_core.providers import account, entry
 
 if TYPE_CHECKING:
     from flow_core.models.identity import SshKey
+
+_LAST_PORT = 65535
 
 
 class RemoteOperations:
@@ -26,7 +29,9 @@ class RemoteOperations:
         Not safe twice. After `timeout_s` (None: never) the command is ended and Unreachable raised. Raises NotFound,
         Conflict for a task that doesn't run, ConfigError for a node it doesn't have.
         """
-        return call(self._remote.run(task_id, command, node=node, timeout_s=timeout_s, stdin=stdin))
+        wanted, line = checks.text("task_id", task_id), checks.command("command", command)
+        where, limit_s = checks.whole("node", node), checks.seconds("timeout_s", timeout_s)
+        return call(self._remote.run(wanted, line, node=where, timeout_s=limit_s, stdin=checks.raw("stdin", stdin)))
 
 
 class SshKeyManager:
@@ -37,15 +42,15 @@ class SshKeyManager:
 
     @same_as(account.SshKeyFacet.list)
     def list(self, project_id: str | None = None) -> tuple[SshKey, ...]:
-        return call(self._keys.list(project_id))
+        return call(self._keys.list(checks.optional_text("project_id", project_id)))
 
     @same_as(account.SshKeyFacet.create)
     def create(self, name: str, public_key: str) -> SshKey:
-        return call(self._keys.create(name, public_key))
+        return call(self._keys.create(checks.text("name", name), checks.text("public_key", public_key)))
 
     @same_as(account.SshKeyFacet.delete)
     def delete(self, key_id: str) -> bool:
-        return call(self._keys.delete(key_id))
+        return call(self._keys.delete(checks.text("key_id", key_id)))
 
     @same_as(account.SshKeyFacet.ensure_default)
     def ensure_default(self) -> str | None:
@@ -60,12 +65,14 @@ class SshTunnelManager:
 
     @same_as(entry.SshTunnelManager.open)
     def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> entry.Tunnel:
-        return call(self._tunnels.open(task_id, remote_port, local_port, node=node))
+        wanted, far = checks.text("task_id", task_id), checks.whole("remote_port", remote_port, 1, _LAST_PORT)
+        near = checks.whole("local_port", local_port, 0, _LAST_PORT)
+        return call(self._tunnels.open(wanted, far, near, node=checks.whole("node", node)))
 
     @same_as(entry.SshTunnelManager.list)
     def list(self, task_id: str | None = None) -> tuple[entry.Tunnel, ...]:
-        return call(self._tunnels.list(task_id))
+        return call(self._tunnels.list(checks.optional_text("task_id", task_id)))
 
     @same_as(entry.SshTunnelManager.close)
     def close(self, tunnel_id: str) -> None:
-        call(self._tunnels.close(tunnel_id))
+        call(self._tunnels.close(checks.text("tunnel_id", tunnel_id)))

@@ -249,3 +249,23 @@ async def test_the_action_log_can_be_read_after_all_of_this(subject: Subject) ->
     assert log.recent(3)
     assert all(line.isascii() for line in (subject.home / "state" / "actions.jsonl").read_text().splitlines())
     assert (subject.home / "state" / "actions.jsonl").stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("odd", [None, 5, b"x", [], *ODD_TEXTS], ids=lambda value: ascii(value)[:30])
+def test_single_commands_refuse_what_is_no_task_and_no_command(odd: Any, subject: Subject) -> None:
+    with Flow("local") as flow:
+        remote = flow.get_remote_operations()
+        with pytest.raises(FlowError) as refused:
+            remote.run(odd, "true")
+        assert is_a_sentence(refused.value)
+    if not isinstance(odd, str):
+        with pytest.raises(ConfigError, match="command: must be text"):
+            remote.run(subject.task_id, odd)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("node", -1), ("node", None), ("timeout_s", "5"), ("timeout_s", -1), ("stdin", "text")]
+)
+def test_single_commands_refuse_arguments_by_name(name: str, value: Any, subject: Subject) -> None:
+    with Flow("local") as flow, pytest.raises(ConfigError, match=f"{name}: "):
+        flow.get_remote_operations().run(subject.task_id, "true", **{name: value})

@@ -105,7 +105,7 @@ def test_values_of_every_kind_survive_in_free_tables() -> None:
             TaskConfig.parse({"command": "x", "provider_options": {"slurm": {"key": value}}})
 
 
-@given(CONFIGS.map(lambda fields: fields | {"command": "true"}))
+@given(CONFIGS.map(lambda fields: fields | {"command": "true", "idempotency_key": None}))
 @FEW
 def test_a_submit_makes_a_whole_task_or_nothing(fields: dict[str, Any]) -> None:
     config = config_of(fields)

@@ -25,6 +25,8 @@ class World(Protocol):
     """Those that this provider promises; what it has besides must work too."""
     impossible: tuple[dict[str, Any], ...]
     """Fields of tasks that can never run here, for a reason each."""
+    scarce: str
+    """An instance type that one task can have at a time; the next one waits."""
 
     def traces(self) -> set[str]:
         """All that stands for a task, a volume, a place in a queue, by whatever name."""
@@ -34,7 +36,8 @@ class LocalWorld:
     """This machine, with two pretend GPUs."""
 
     context = Context("local", "local", {"gpus": "a100:2"})
-    facets = frozenset({"logs", "instances", "volumes", "shells", "remote"})
+    facets = frozenset({"logs", "instances", "volumes", "shells", "remote", "uploads", "reservations"})
+    scarce = "a100:2"
     impossible: tuple[dict[str, Any], ...] = (
         {"instance_type": "8xh900"},
         {"min_gpu_memory_gb": 640},

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testbed.worlds import Bench
+from testbed.worlds import END_S, Bench
 
 from flow_core import AsyncFlow
 from flow_core.errors import ConfigError, FlowError, NotFound, ProviderError, Unsupported
@@ -105,6 +105,37 @@ async def test_a_followed_log_ends_with_its_task_and_holds_every_byte(bench: Ben
     offsets = [offset for offset, _ in pieces]
     assert offsets == sorted(offsets)
     assert (await bench.provider.get_task(task.task_id)).is_terminal
+
+
+async def test_a_log_can_be_followed_before_its_task_has_begun(bench: Bench) -> None:
+    holder = await bench.running(instance_type=bench.world.scarce)
+    waiting = await bench.submit("echo begun", instance_type=bench.world.scarce)
+    assert (await bench.provider.get_task(waiting.task_id)).status is TaskStatus.PENDING
+    async with AsyncFlow(bench.world.context) as flow:
+        assert await flow.logs(waiting.task_id) == ""
+        reading = asyncio.create_task(every_line(flow, waiting.task_id))
+        await asyncio.sleep(0)
+        await bench.provider.cancel_task(holder.task_id, force=True)
+        async with asyncio.timeout(END_S):
+            assert await reading == ["begun"]
+
+
+async def test_the_log_of_a_task_that_is_cancelled_before_it_begins_ends(bench: Bench) -> None:
+    await bench.running(instance_type=bench.world.scarce)
+    waiting = await bench.submit("echo begun", instance_type=bench.world.scarce)
+    async with AsyncFlow(bench.world.context) as flow:
+        reading = asyncio.create_task(every_line(flow, waiting.task_id))
+        await asyncio.sleep(0)
+        await bench.provider.cancel_task(waiting.task_id)
+        async with asyncio.timeout(END_S):
+            assert await reading == []
+        ended = await bench.ended(waiting)
+        assert (ended.status, ended.exit_code, ended.started_at) == (TaskStatus.CANCELLED, None, None)
+        assert await flow.logs(waiting.task_id) == ""
+
+
+async def every_line(flow: AsyncFlow, task_id: str) -> list[str]:
+    return [line async for line in await flow.logs(task_id, follow=True)]
 
 
 async def test_reading_on_at_an_offset_misses_nothing_and_repeats_nothing(bench: Bench) -> None:
