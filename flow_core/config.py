@@ -66,7 +66,7 @@ class Config:
 def config_path() -> Path:
     """Where the config file is looked for: `$FLOW_CONFIG`, else the platform's config directory."""
     if explicit := os.environ.get("FLOW_CONFIG"):
-        return Path(explicit).expanduser()
+        return Path(os.path.expanduser(explicit))
     import platformdirs  # deferred: not needed when $FLOW_CONFIG says where
 
     return Path(platformdirs.user_config_dir("flow", appauthor=False)) / "config.yaml"
@@ -75,7 +75,7 @@ def config_path() -> Path:
 def state_dir() -> Path:
     """Where tasks, volumes and our own records live: `$FLOW_STATE_DIR`, else the platform's state directory."""
     if explicit := os.environ.get("FLOW_STATE_DIR"):
-        return Path(explicit).expanduser()
+        return Path(os.path.expanduser(explicit))
     import platformdirs  # deferred: as above
 
     return Path(platformdirs.user_state_dir("flow", appauthor=False))

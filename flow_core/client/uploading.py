@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 def source_of(source_dir: object) -> Path:
     """Raises ConfigError."""
-    return Path.cwd() if source_dir is None else Path(checks.path("source_dir", source_dir)).expanduser().absolute()
+    wanted = "." if source_dir is None else checks.path("source_dir", source_dir)
+    try:
+        return Path(os.path.expanduser(wanted)).absolute()
+    except OSError:
+        raise ConfigError(
+            "source_dir: the folder this runs in is gone; write a path from /", field="source_dir"
+        ) from None
 
 
 def target_of(target_dir: object) -> str:

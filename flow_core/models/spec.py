@@ -25,6 +25,7 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 _SHOWN = 80
+_LONGEST_TEXT = 4095
 
 Word = Annotated[str, Field(min_length=1)]
 Hours = Annotated[float, Field(gt=0, le=168)]
@@ -132,11 +133,16 @@ class TaskConfig(Spec):
                 raise ValueError(f"the value of {name} must not hold {flaw}")
         return env
 
-    @field_validator("working_dir", "code_root", "image", "region")
+    @field_validator(
+        *("working_dir", "code_root", "image", "region", "k8s", "array"),
+        *("internode_interconnect", "intranode_interconnect"),
+    )
     @classmethod
     def _plain_text(cls, text: str | None) -> str | None:
         if text is not None and not text.isprintable():
             raise ValueError("must not hold control characters")
+        if text is not None and len(text.encode()) > _LONGEST_TEXT:
+            raise ValueError(f"must be at most {_LONGEST_TEXT} bytes")
         return text
 
     @field_validator("ports")

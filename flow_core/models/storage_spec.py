@@ -100,6 +100,8 @@ class MountSpec(Spec):
     def _source(cls, source: str) -> str:
         if not source.isprintable():
             raise ValueError("must not hold control characters")
+        if len(source.encode()) > _LONGEST_PATH:
+            raise ValueError(f"must be at most {_LONGEST_PATH} bytes")
         return source
 
     @field_validator("target")

@@ -24,13 +24,14 @@ class YamlTable(NamedTuple):
 def read_text(path: Path) -> str:
     """The text of a file. Raises ConfigError that names it."""
     try:
-        text = path.read_text(encoding="utf-8")
+        is_huge = path.stat().st_size > 4 * _MOST_CHARACTERS
+        text = "" if is_huge else path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError("the file does not exist", source=str(path)) from None
     except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a path that can't be one
         reason = getattr(error, "strerror", None) or "is not UTF-8 text"
         raise ConfigError(f"can't be read: {reason}", source=str(path)) from None
-    if len(text) > _MOST_CHARACTERS:
+    if is_huge or len(text) > _MOST_CHARACTERS:
         raise ConfigError(f"is larger than {_MOST_CHARACTERS >> 20} MB, which no such file is", source=str(path))
     return text
 

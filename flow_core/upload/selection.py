@@ -243,7 +243,7 @@ class Selection:
 
 def checked_source(source: Path) -> Path:
     """The folder, resolved. Raises ConfigError."""
-    path = source.expanduser()
+    path = Path(os.path.expanduser(source))
     where = printable(repr(str(path)))
     try:
         resolved = path.resolve(strict=True)

@@ -269,3 +269,24 @@ def test_single_commands_refuse_what_is_no_task_and_no_command(odd: Any, subject
 def test_single_commands_refuse_arguments_by_name(name: str, value: Any, subject: Subject) -> None:
     with Flow("local") as flow, pytest.raises(ConfigError, match=f"{name}: "):
         flow.get_remote_operations().run(subject.task_id, "true", **{name: value})
+
+
+def test_a_folder_that_is_gone_is_a_sentence(subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    before = subject.traces()
+    with Flow("local") as flow:
+        for call in (
+            lambda: flow.run("true"),
+            lambda: flow.run("true", image="ubuntu"),
+            lambda: flow.run("true", mounts={"/data": "here"}),
+            lambda: flow.run("task.yaml"),
+            lambda: flow.upload_code_to_task(subject.task_id),
+        ):
+            with pytest.raises(ConfigError) as refused:
+                call()
+            assert is_a_sentence(refused.value)
+        assert flow.get_task(subject.task_id).is_running
+    assert subject.traces() == before

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import ConfigError, Unsupported
+from flow_core.errors import ConfigError, Unsupported, printable
+from flow_core.providers.local.paths import absolute
 from flow_core.providers.local.s3_address import SCHEME, S3Address
 
 if TYPE_CHECKING:
@@ -53,11 +55,10 @@ def _copy(mount: MountSpec, place: Path) -> dict[str, Any]:
 
 def _bind(mount: MountSpec) -> dict[str, Any]:
     if "://" in mount.source:
-        raise Unsupported(
-            f"data_mounts: {mount.source!r} can't be mounted by the local provider; copy it in the command"
-        )
-    source = Path(mount.source).expanduser().absolute()
-    if not source.exists():
-        raise ConfigError(f"data_mounts: {str(source)!r} does not exist on this machine", field="data_mounts")
+        raise Unsupported(f"data_mounts: {printable(repr(mount.source))} can't be mounted here; copy it in the command")
+    source = absolute("data_mounts", mount.source)
+    if not os.path.exists(source):
+        shown = printable(repr(str(source)))
+        raise ConfigError(f"data_mounts: {shown} does not exist on this machine", field="data_mounts")
     read_only = mount.options.get("read_only", True) is not False
     return {"source": str(source), "target": mount.target, "read_only": read_only}

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import ConfigError
+from flow_core.errors import ConfigError, printable
 from flow_core.gpu import parse_gpu
 from flow_core.providers.local.containers import WORKSPACE, Container, argv_inside, with_workspace
 from flow_core.providers.local.engine_choice import choose_engine, likely_engine
 from flow_core.providers.local.gpus import gpus_here
 from flow_core.providers.local.namespace import Mount
+from flow_core.providers.local.paths import absolute
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
@@ -43,7 +43,7 @@ def describe_container(config: TaskConfig, settings: Mapping[str, Any]) -> list[
         argv=argv_inside(config.command),
         is_line=isinstance(config.command, str),
         working_dir=_working_dir(config),
-        binds=with_workspace(str(Path(config.code_root or ".").expanduser().absolute()), [*_described_binds(config)]),
+        binds=with_workspace(str(absolute("code_root", config.code_root or ".")), [*_described_binds(config)]),
         gpus=_described_gpus(config, settings.get("gpus")),
         variables=sorted(config.env),
     )
@@ -55,7 +55,7 @@ def _described_binds(config: TaskConfig) -> Iterator[Mount]:
         yield Mount(f"<volume {volume.volume_id or volume.name or 'anew'}>", volume.target)
     for mount in config.data_mounts:
         is_path = mount.mount_type == "bind" and "://" not in mount.source
-        source = str(Path(mount.source).expanduser().absolute()) if is_path else f"<{mount.source}>"
+        source = str(absolute("data_mounts", mount.source)) if is_path else f"<{mount.source}>"
         yield Mount(source, mount.target, is_path and mount.options.get("read_only", True) is not False)
 
 
@@ -69,7 +69,9 @@ def _described_gpus(config: TaskConfig, setting: Any) -> list[str]:
 def _checked(config: TaskConfig) -> str:
     image = str(config.image)
     if not _IMAGE.fullmatch(image):
-        raise ConfigError(f"image: {image!r} is no name of an image; write for example ubuntu:24.04", field="image")
+        raise ConfigError(
+            f"image: {printable(repr(image))} is no name of an image; write for example ubuntu:24.04", field="image"
+        )
     return image
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from flow_core.errors import ProviderError, Unreachable
+from flow_core.errors import ProviderError, Unreachable, printable
 
 _DEADLINE_S = 20.0
 _P = ParamSpec("_P")
@@ -21,5 +21,5 @@ async def offload(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -
     except TimeoutError:
         raise Unreachable(f"the state directory did not answer within {_DEADLINE_S:g} s") from None
     except OSError as error:
-        place = f" ({error.filename})" if error.filename else ""
+        place = f" ({printable(str(error.filename))})" if error.filename else ""
         raise ProviderError(f"the state directory can't be used: {error.strerror or error}{place}") from error

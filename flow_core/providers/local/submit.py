@@ -7,10 +7,9 @@ import re
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import CapacityError, ConfigError, NotFound, Unreachable
+from flow_core.errors import CapacityError, NotFound, Unreachable
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.providers.local import queue
 from flow_core.providers.local.booking import booked
@@ -23,6 +22,7 @@ from flow_core.providers.local.layout import TaskFolder
 from flow_core.providers.local.leftovers import sweep, unfinished
 from flow_core.providers.local.limits import refuse_what_is_not_here
 from flow_core.providers.local.machine import new_id, user_name
+from flow_core.providers.local.paths import folder
 from flow_core.providers.local.ports import promise, withdraw
 from flow_core.providers.local.processes import Identity
 from flow_core.providers.local.records import sync_folder, write_json
@@ -111,6 +111,8 @@ class Submission:
 
     def _gpus_for(self, request: GpuRequest, here: Sequence[Gpu]) -> dict[str, Any]:
         if not request.needs_gpu:
+            if request.cpus and request.cpus > (os.cpu_count() or request.cpus):
+                raise CapacityError(f"{request} can't be had on this machine; it has {os.cpu_count()} CPUs")
             return {"wanted": str(request), "count": 0, "visible": {}, "hide": any(gpu.is_real for gpu in here)}
         fitting = choose(here, request, self._config.num_instances)
         return {
@@ -227,7 +229,4 @@ def _folder(config: TaskConfig) -> str:
     """The folder of this machine that the task works in. With an image, `working_dir` is one inside it."""
     field = "working_dir" if config.image is None else "code_root"
     wanted: str | None = getattr(config, field)
-    path = Path(wanted).expanduser() if wanted else Path.cwd()
-    if not path.is_dir():
-        raise ConfigError(f"{field}: {str(path)!r} is no folder on this machine", field=field)
-    return str(path.absolute())
+    return str(folder(field, wanted or "."))
