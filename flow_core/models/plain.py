@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from datetime import date, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
@@ -13,7 +12,7 @@ _MOST = 10_000
 
 
 def plain_table(table: dict[str, Any]) -> dict[str, Any]:
-    """The table, with dates as ISO text. Raises ValueError for what isn't plain data, or far too much of it."""
+    """The table, copied. Raises ValueError for what isn't plain data (a date of YAML's), or for far too much of it."""
     room = [_MOST]
     return {_name(key): _plain(value, _DEEPEST, room) for key, value in table.items()}
 
@@ -30,13 +29,11 @@ def _plain(value: Any, depth: int, room: list[int]) -> Any:
         return {_name(key): _plain(one, depth - 1, room) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one, depth - 1, room) for one in value]
-    if isinstance(value, datetime | date):
-        return value.isoformat()
     if value is None or isinstance(value, bool | str) or (isinstance(value, int) and abs(value) < 1 << 63):
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
-    raise ValueError(f"holds a {type(value).__name__} that can't be written down; write text instead")
+    raise ValueError(f"must hold text, numbers, lists and tables only, no {type(value).__name__}; write it in quotes")
 
 
 def _name(key: Any) -> str:
