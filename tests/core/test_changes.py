@@ -57,6 +57,28 @@ async def test_read_only_does_nothing_and_says_what_was_not_done(log: ActionLog)
     assert log.recent() == ()
 
 
+async def test_a_target_of_somebody_elses_is_shown_without_its_control_characters(log: ActionLog) -> None:
+    change = Change("delete volume", "local", "\x1b[31m" + "x" * 5000, "rm")
+    with pytest.raises(ReadOnly) as refused:
+        await Gate(read_only=True, log=log).apply(change, nothing)
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 400
+
+
+async def nothing() -> None:
+    """What a change does here."""
+
+
+async def test_one_long_command_does_not_push_the_others_out_of_sight(log: ActionLog) -> None:
+    gate = Gate(log=log)
+    for call in ("first", "x" * 1_000_000, "last"):
+        await gate.apply(Change("submit", "local", "train", call), nothing)
+    last, long, first = log.recent()
+    assert (last.call, first.call) == ("last", "first")
+    assert long.call.startswith("xxx")
+    assert long.call.endswith("… (1,000,000 characters)")
+
+
 async def test_a_refusal_is_written_down_in_its_own_words(log: ActionLog) -> None:
     with pytest.raises(Conflict):
         await Gate(log=log).apply(CHANGE, Deed(Conflict("held by t-2")))
