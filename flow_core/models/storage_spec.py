@@ -17,6 +17,11 @@ _VOLUME_NAME = re.compile(r"[a-z0-9][a-z0-9-]*[a-z0-9]")
 _SHOWN = 80
 _LONGEST_PATH = 4095
 
+_OF_THE_SYSTEM = frozenset(
+    {"/bin", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys"}
+    | {"/usr", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/sbin"}
+)
+
 MountType = Literal["bind", "volume", "s3fs"]
 
 
@@ -135,6 +140,8 @@ def mount_target(path: str) -> str:
         raise ValueError(f"{path[:_SHOWN]!r} must not hold control characters")
     if len(path.encode()) > _LONGEST_PATH:
         raise ValueError(f"{path[:_SHOWN]!r}… is longer than {_LONGEST_PATH} bytes, which no path can be")
+    if str(pure) in _OF_THE_SYSTEM:
+        raise ValueError(f"{str(pure)!r} must not hide the system's own files; choose another path, such as /data")
     return str(pure)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +25,10 @@ class YamlTable(NamedTuple):
 def read_text(path: Path) -> str:
     """The text of a file. Raises ConfigError that names it."""
     try:
-        is_huge = path.stat().st_size > 4 * _MOST_CHARACTERS
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for whoever writes it
+            raise ConfigError("is not a file", source=str(path))
+        is_huge = status.st_size > 4 * _MOST_CHARACTERS
         text = "" if is_huge else path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError("the file does not exist", source=str(path)) from None

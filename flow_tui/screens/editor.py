@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import glob
 import os
+import platform
 import shlex
 import shutil
 import signal
@@ -78,12 +80,35 @@ def _command(variable: str, said: str, path: str | None) -> list[str]:
 def _lay_out(files: Mapping[str, str]) -> Path:
     above = state_dir() / "edits"
     above.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder = Path(tempfile.mkdtemp(dir=above))
+    _sweep(above)
+    folder = Path(tempfile.mkdtemp(prefix=f"{_here()}{os.getpid()}-", dir=above))
     for name, text in files.items():
         fd = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "wb") as file:
             file.write(text.encode(*_ENCODING))
     return folder
+
+
+def _sweep(above: Path) -> None:
+    """Removes what dashboards of this machine left that were killed while they had an editor open."""
+    for folder in above.glob(f"{glob.escape(_here())}*"):
+        pid = folder.name.removeprefix(_here()).partition("-")[0]
+        if pid.isdigit() and not _lives(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _here() -> str:
+    return f"{platform.node()}-"  # homes are shared between machines, and process numbers are not
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _read(path: Path, before: str) -> str:

@@ -62,7 +62,10 @@ def test_a_refusal_does_not_repeat_the_values_of_the_environment() -> None:
     assert refused.value.__cause__ is None
 
 
-@pytest.mark.parametrize("path", ["/", "//", "///", "/.", "data", "", "/a/../b", "/a\nb", "/a\x1b[1m"])
+@pytest.mark.parametrize(
+    "path",
+    ["/usr", "/etc/", "//dev", "/usr/./bin", "/", "//", "///", "/.", "data", "", "/a/../b", "/a\nb", "/a\x1b[1m"],
+)
 def test_a_path_that_is_no_place_of_its_own_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="must"):
         mount_target(path)

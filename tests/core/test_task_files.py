@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import string
 from pathlib import Path
 
@@ -189,3 +190,9 @@ def test_what_is_wrong_in_a_file_is_said_with_file_line_and_field(
         TaskConfig.from_yaml(path)
     assert (refused.value.field, refused.value.line) == (field, above + number + 1)
     assert str(refused.value).startswith(f"{path}:{above + number + 1}: {field}: ")
+
+
+def test_a_pipe_is_no_task_file_and_nobody_waits_for_its_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "task.yaml")
+    with pytest.raises(ConfigError, match="is not a file"):
+        TaskConfig.from_yaml(tmp_path / "task.yaml")

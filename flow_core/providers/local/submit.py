@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import CapacityError, NotFound, Unreachable
+from flow_core.errors import CapacityError, Conflict, NotFound, Unreachable
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.providers.local import queue
 from flow_core.providers.local.booking import booked
@@ -67,12 +67,15 @@ class Submission:
         return task.task_id
 
     def _submitted_before(self) -> str | None:
-        """The task that this very submit made when it was tried before, by its idempotency key."""
+        """The task that this very submit made when it was tried before. Raises Conflict for another one's key."""
         key = self._config.idempotency_key
         if key is None:
             return None
         tasks = (one.record for one in self._shelf.tasks.all())
-        return next((task.task_id for task in tasks if task.config.get("idempotency_key") == key), None)
+        found = next((task for task in tasks if task.config.get("idempotency_key") == key), None)
+        if found is not None and found.config != self._config.said():
+            raise Conflict(f"idempotency_key: {key!r} is that of task {found.task_id}, which was asked something else")
+        return None if found is None else found.task_id
 
     def _plan(self) -> dict[str, Any]:
         config = self._config

@@ -17,7 +17,7 @@ from testbed.log_truth import all_stamps
 
 import flow_core
 from flow_core.config import Context
-from flow_core.errors import ConfigError, NotFound
+from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskStatus
 from flow_core.providers.local.provider import LocalProvider
@@ -87,6 +87,14 @@ async def test_the_task_gets_its_environment_and_folder_but_not_our_terminal(mac
     assert lines[0] == str(work)
     assert {"GREETING=a=b", f"FLOW_TASK_ID={task.task_id}", f"FLOW_TASK_NAME={task.name}"} <= set(lines)
     assert not [line for line in lines if line.startswith(("COLUMNS=", "TEXTUAL"))]
+
+
+async def test_a_submit_that_is_tried_again_with_its_key_finds_its_task(machine):
+    first = await machine.submit("true", idempotency_key="once")
+    assert (await machine.submit("true", idempotency_key="once")).task_id == first.task_id
+    with pytest.raises(Conflict, match="'once' is that of task"):
+        await machine.submit("false", idempotency_key="once")
+    assert len(await machine.provider.list_tasks()) == 1
 
 
 async def test_a_missing_working_dir_is_refused_by_field_and_leaves_nothing(machine):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from testbed.editor import FakeEditor
 from testbed.far_side import CONTEXTS, FarSide
 from textual.drivers import headless_driver
 
+from flow_core.config import state_dir
 from flow_core.errors import FlowError
 from flow_core.models.spec import TaskConfig
 from flow_tui.screens.editor import find_editor
@@ -164,6 +167,24 @@ async def test_only_the_owner_can_read_the_text_and_nothing_of_it_stays(ask: Any
     assert given["modes"] == [0o600, 0o700]
     assert Path(given["path"]).is_relative_to(os.environ["FLOW_STATE_DIR"])
     assert list((Path(os.environ["FLOW_STATE_DIR"]) / "edits").iterdir()) == []
+
+
+async def test_what_a_killed_dashboard_left_of_an_editor_is_taken_away(
+    ask: Any, editor: FakeEditor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    edits = state_dir() / "edits"
+    dead, living, elsewhere = (edits / name for name in (f"here-{ended.pid}-x", f"here-{os.getppid()}-x", "there-1-x"))
+    for folder in (dead, living, elsewhere):
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(platform, "node", lambda: "here")
+    editor.does("pass")
+    async with ask(SubmitForm(CONTEXTS, FarSide().submit)) as question:
+        await open_editor(question, editor)
+    assert not dead.exists()
+    assert living.exists()
+    assert elsewhere.exists()
 
 
 async def test_what_is_no_config_yet_is_given_as_it_was_typed_with_the_complaint(ask: Any, editor: FakeEditor) -> None:
