@@ -26,15 +26,16 @@ def read_text(path: Path) -> str:
     """The text of a file. Raises ConfigError that names it."""
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for whoever writes it
-            raise ConfigError("is not a file", source=str(path))
-        is_huge = status.st_size > 4 * _MOST_CHARACTERS
-        text = "" if is_huge else path.read_text(encoding="utf-8")
+        is_file, is_huge = stat.S_ISREG(status.st_mode), status.st_size > 4 * _MOST_CHARACTERS
+        # Reading a pipe would wait for whoever writes it.
+        text = path.read_text(encoding="utf-8") if is_file and not is_huge else ""
     except FileNotFoundError:
         raise ConfigError("the file does not exist", source=str(path)) from None
     except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a path that can't be one
         reason = getattr(error, "strerror", None) or "is not UTF-8 text"
         raise ConfigError(f"can't be read: {reason}", source=str(path)) from None
+    if not is_file:
+        raise ConfigError("is not a file", source=str(path))
     if is_huge or len(text) > _MOST_CHARACTERS:
         raise ConfigError(f"is larger than {_MOST_CHARACTERS >> 20} MB, which no such file is", source=str(path))
     return text
