@@ -25,6 +25,7 @@ from flow_tui.screens import chrome, reasons
 from flow_tui.screens.late_panes import LatePanes
 from flow_tui.screens.layout import PANES, SIZES, panes_in_view, size_class
 from flow_tui.screens.task_log import TaskLog
+from flow_tui.terminal.prefix import Command
 from flow_tui.widgets.chrome import Bar
 from flow_tui.widgets.table import ResourceTable
 
@@ -328,21 +329,15 @@ class DashboardScreen(LatePanes, Screen[None]):
         else:
             self.action_act("volumes.users" if event.table is self.volumes.table else "instances.submit_here")
 
-    def on_terminal_view_released(self) -> None:
+    def leave_shell(self) -> None:
         self.bring_to_front(self._last_front if self._last_front != "shell" else "tasks")
 
-    def on_terminal_view_zoom_requested(self) -> None:
-        self.toggle_zoom()
+    def on_terminal_view_asked(self, event: TerminalView.Asked) -> None:
+        deeds = self._deeds_of("shell")
+        self._carry_out(deeds.close if event.command is Command.CLOSE else partial(deeds.answer, event), event.command)
 
-    def on_terminal_view_jump_requested(self, event: TerminalView.JumpRequested) -> None:
-        if 1 <= event.digit <= len(PANES):
-            self.bring_to_front(PANES[event.digit - 1])
-
-    def on_terminal_view_help_requested(self) -> None:
-        self.action_act("app.help")
-
-    def on_terminal_view_kill_requested(self) -> None:
-        self._carry_out(self._deeds_of("shell").close, "close shell")
+    def on_terminal_view_copied(self, event: TerminalView.Copied) -> None:
+        self.copy(event.text)
 
     def on_terminal_view_paste_needs_consent(self, event: TerminalView.PasteNeedsConsent) -> None:
         self._carry_out(partial(self._deeds_of("shell").paste, event.control, event.text), "paste")
@@ -350,7 +345,7 @@ class DashboardScreen(LatePanes, Screen[None]):
     def on_terminal_view_ended(self) -> None:
         self._show_chrome()
 
-    def on_terminal_view_keys_changed(self) -> None:
+    def on_terminal_view_changed(self) -> None:
         self._show_chrome()
 
     def _tick(self) -> None:

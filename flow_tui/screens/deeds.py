@@ -9,6 +9,7 @@ from flow_tui.screens.action_log import ActionLogScreen
 from flow_tui.screens.confirm import Confirm
 from flow_tui.screens.help import HelpEntry, HelpScreen
 from flow_tui.screens.layout import PANES
+from flow_tui.screens.shell_deeds import ShellDeeds
 from flow_tui.screens.submit import SubmitForm
 from flow_tui.screens.task_deeds import TaskDeeds
 from flow_tui.screens.volume_deeds import VolumeDeeds
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from flow_core.client import AsyncTask
     from flow_core.models.spec import TaskConfig
     from flow_tui.screens.dashboard import DashboardScreen
-    from flow_tui.widgets.terminal import TerminalView
 
 
 def deeds_for(place: str, dashboard: DashboardScreen) -> Any:
@@ -165,37 +165,6 @@ class LogDeeds:
 
     async def action_previous_log(self) -> None:
         await self._dashboard.task_log.step(-1)
-
-
-class ShellDeeds:
-    """What is asked about the shell in front."""
-
-    def __init__(self, dashboard: DashboardScreen) -> None:
-        self._dashboard = dashboard
-
-    async def close(self) -> None:
-        question = Confirm(
-            "Close this shell?",
-            [],
-            call="hang up the shell",
-            loses="what runs in it",
-            keeps="the task",
-        )
-        if await self._dashboard.app.push_screen_wait(question):
-            await self._dashboard.shell.close_front()
-            self._dashboard.bring_to_front("tasks")
-
-    async def paste(self, view: TerminalView, text: str) -> None:
-        lines = text.count("\n") + text.count("\r") + 1
-        question = Confirm(
-            f"Paste {lines} lines?",
-            ["The shell did not ask for pasted text as one piece: each line runs as it arrives."],
-            call="send the text as if it were typed",
-            loses="nothing",
-            keeps="the clipboard",
-        )
-        if await self._dashboard.app.push_screen_wait(question):
-            view.send_paste(text)
 
 
 assert {action.place for action in ACTIONS} <= {"app", *PANES}

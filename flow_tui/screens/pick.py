@@ -18,10 +18,15 @@ from textual.widgets.option_list import Option
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One line of the list: a word, and the value it stands for."""
+    """One line of the list: a word, the value it stands for, and what is shown beside it: the value, unless said."""
 
     label: str
     value: str
+    note: str | None = None
+
+    @property
+    def shown(self) -> str:
+        return _short(self.value if self.note is None else self.note)
 
 
 class Pick(ModalScreen[str | None]):
@@ -47,7 +52,7 @@ class Pick(ModalScreen[str | None]):
         width = max((len(choice.label) for choice in self._choices), default=0) + 2
         with Vertical() as box:
             box.border_title = Content(self._title)
-            yield OptionList(*(Option(Content(f"{c.label:<{width}}{_short(c.value)}")) for c in self._choices))
+            yield OptionList(*(Option(Content(f"{c.label:<{width}}{c.shown}")) for c in self._choices))
 
     def action_next(self) -> None:
         self.query_one(OptionList).action_cursor_down()

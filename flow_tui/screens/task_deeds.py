@@ -13,6 +13,7 @@ from flow_tui.screens.submit_preset import preset_of
 from flow_tui.screens.task_spec import spec_yaml
 
 if TYPE_CHECKING:
+    from flow_core.providers.entry import Shell
     from flow_tui.screens.dashboard import DashboardScreen
 
 
@@ -41,12 +42,26 @@ class TaskDeeds:
         task = self.task
         if task is None:
             return
+        node = await self._pick_node(task)
+        if node is None:
+            return
         flow = self._dashboard.fleet.flow(task.context)
         await self._dashboard.all_panes()
         self._dashboard.bring_to_front("shell")
-        await self._dashboard.shell.enter(
-            task, lambda columns, rows: flow.open_shell(task.task_id, columns=columns, rows=rows)
-        )
+
+        async def open_shell(columns: int, rows: int) -> Shell:
+            return await flow.open_shell(task.task_id, columns=columns, rows=rows, node=node)
+
+        await self._dashboard.shell.enter(task, open_shell, node)
+
+    async def _pick_node(self, task: TaskRecord) -> int | None:
+        if task.num_instances == 1:
+            return 0
+        entered = self._dashboard.shell.nodes_of(task)
+        nodes = range(task.num_instances)
+        choices = [Choice(f"node {node}", str(node), "a shell is open" if node in entered else "") for node in nodes]
+        picked = await self._dashboard.app.push_screen_wait(Pick(f"Shell in {task.name}", choices))
+        return None if picked is None else int(picked)
 
     async def action_cancel(self) -> None:
         task = self.task

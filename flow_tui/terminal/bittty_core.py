@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
 from bittty import Board, MemoryConnection, TerminalCaps
 from bittty.devices.modes import MouseEncoding, MouseProtocol
-from bittty.present import Bell, RowsScrolledOff, ScrollbackCleared, TitleChanged
+from bittty.present import Bell, ClipboardChanged, RowsScrolledOff, ScrollbackCleared, TitleChanged
 
 from flow_tui.terminal.asides import Asides
-from flow_tui.terminal.cells import Cell, join_cells, join_plain, plain_title
-from flow_tui.terminal.core import PLAIN, SCROLLBACK_BYTES, CellStyle, Color, Cursor, Modes, MouseTracking, Run
+from flow_tui.terminal.cells import Cell, join_cells, join_plain, plain_title, split_runs
+from flow_tui.terminal.core import PLAIN, SCROLLBACK_BYTES, CellStyle, Color, Cursor, Line, Modes, MouseTracking, Run
 from flow_tui.terminal.history import History, cut_row
 
 _TRACKING = {
@@ -60,6 +61,8 @@ class BitttyCore(Asides):
             self._bell = True
         elif isinstance(event, TitleChanged):
             self._title = plain_title(event.title)
+        elif isinstance(event, ClipboardChanged):
+            self._note_clipboard(event.text)
 
     def feed(self, data: bytes) -> None:
         self._board.feed_host_data(data)
@@ -131,6 +134,28 @@ class BitttyCore(Asides):
             self._offset = offset
             self._seen_page = None
 
+    @property
+    def first_line(self) -> int:
+        return self._history.forgotten + (len(self._history) - self.scrollback_rows)
+
+    def line(self, number: int) -> Line:
+        for runs, wraps in self._rows_from(number, number):
+            return Line(split_runs(cut_row(runs, self.cols)), wraps)
+        return Line(("",) * self.cols, False)
+
+    def texts(self, first: int, last: int) -> list[tuple[str, bool]]:
+        rows = self._rows_from(first, last)
+        return [("".join(run.text for run in runs).rstrip(), wraps) for runs, wraps in rows]
+
+    def _rows_from(self, first: int, last: int) -> Iterator[tuple[tuple[Run, ...], bool]]:
+        kept = self.scrollback_rows
+        start, end = first - self.first_line, last - self.first_line + 1
+        if kept:
+            yield from self._history.slice(max(0, start), max(0, min(end, kept)))
+        page = self._board.display.page
+        for y in range(max(0, start - kept), min(end - kept, self.rows)):
+            yield self._runs(page.grid[y]), bool(page.is_line_wrapped(y))
+
     def close(self) -> None:
         self._board.display.detach()
         self._history.clear()
@@ -138,7 +163,7 @@ class BitttyCore(Asides):
     def _keep(self, lines: tuple[Any, ...]) -> None:
         before = len(self._history)
         for line in lines:
-            self._history.append(self._runs(line.cells))
+            self._history.append(self._runs(line.cells), wraps=bool(line.wrapped))
         if self._offset:  # the view stays on its text while output goes on below it
             grown = max(0, len(self._history) - before)
             self._offset = min(self._offset + grown, len(self._history))

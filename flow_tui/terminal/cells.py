@@ -66,6 +66,23 @@ def _add(runs: list[Run], texts: list[str], columns: int, style: CellStyle) -> N
     runs.extend(Run(text, style, cell_len(text)) for text in texts)
 
 
+def split_runs(row: Iterable[Run]) -> tuple[str, ...]:
+    """The row's characters, one a column, each with what combines with it; the second half of a wide one is empty."""
+    cells: list[str] = []
+    for run in row:
+        if run.text.isascii():
+            cells.extend(run.text)
+            continue
+        for character in run.text:
+            columns = cell_len(character)
+            if columns:
+                cells += [character, ""][:columns]
+            elif cells:
+                at = -1 if cells[-1] else -2
+                cells[at] += character
+    return tuple(cells)
+
+
 @lru_cache(maxsize=4096)
 def fit(text: str, width: int) -> str:
     """What to draw for a cluster that takes `width` columns, so that Rich measures exactly that."""

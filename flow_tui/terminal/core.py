@@ -43,6 +43,13 @@ class Run(NamedTuple):
     width: int
 
 
+class Line(NamedTuple):
+    """A row's characters, one a column: a wide one is followed by an empty string. `wraps`: it goes on below."""
+
+    cells: tuple[str, ...]
+    wraps: bool
+
+
 class Cursor(NamedTuple):
     """Where the cursor stands in the visible rows, counted from 0."""
 
@@ -110,6 +117,9 @@ class TerminalCore(Protocol):
     def take_bell(self) -> bool:
         """True if the bell rang since the last call."""
 
+    def take_clipboard(self) -> str | None:
+        """What the far side last asked to have on the clipboard, at most once; it is never told what is there."""
+
     @property
     def scrollback_rows(self) -> int:
         """Rows that are kept above the screen."""
@@ -120,6 +130,17 @@ class TerminalCore(Protocol):
 
     def scroll_to(self, offset: int) -> None:
         """Moves the view, no further than there are rows."""
+
+    @property
+    def first_line(self) -> int:
+        """The number of the oldest row that is kept. It grows as rows are forgotten, so that a row keeps its number
+        until the size changes; the screen's rows come after those of the scrollback."""
+
+    def line(self, number: int) -> Line:
+        """A row of the scrollback or the screen; an empty one for a number that is not, or no longer, there."""
+
+    def texts(self, first: int, last: int) -> list[tuple[str, bool]]:
+        """Rows as text without their blank ends, both ends included, and whether each wraps; 20 us a row at most."""
 
     def close(self) -> None:
         """Frees what the core holds. Twice is safe; nothing else may be called afterwards."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -13,37 +12,17 @@ from pyghostty.core import init_sized
 
 from flow_tui.terminal.asides import Asides
 from flow_tui.terminal.cells import Cell, join_cells, join_plain, plain_title
-from flow_tui.terminal.core import PLAIN, SCROLLBACK_BYTES, CellStyle, Color, Cursor, Modes, MouseTracking, Run
+from flow_tui.terminal.core import PLAIN, SCROLLBACK_BYTES, CellStyle, Color, Cursor, Line, Modes, MouseTracking, Run
+from flow_tui.terminal.ghostty_cells import CELL_BITS, GRAPHEME, WIDE, WIDE_TAIL
+from flow_tui.terminal.ghostty_lines import GhosttyLines
 from flow_tui.terminal.history import cut_row
 
-_WIDE, _TAIL = 1, 2
 _GRAPHEME_CLUSTERS = 2027
-_GRAPHEME, _PALETTE_BACKGROUND, _RGB_BACKGROUND = 1, 2, 3
+_PALETTE_BACKGROUND, _RGB_BACKGROUND = 2, 3
 _MOUSE_MODES = ((1003, MouseTracking.MOVE), (1002, MouseTracking.DRAG), (1000, MouseTracking.CLICK))
 
 # The union in the library's own parameter can't be passed by value through cffi; this one is laid out the same.
 ffi.cdef("typedef struct { GhosttyTerminalScrollViewportTag tag; uint64_t value[2]; } FlowScrollTarget;")
-
-
-class _CellBits:
-    """Where the fields lie inside a cell's 64 bits; the library says so itself, and may move them."""
-
-    def __init__(self) -> None:
-        described = json.loads(ffi.string(lib.ghostty_type_json()))["types"]["GhosttyCell"]["bits"]
-        self.tag, self.tag_mask = self._field(described["content_tag"])
-        self.content, self.content_mask = self._field(described["content"])
-        self.style, self.style_mask = self._field(described["style_id"])
-        self.wide, self.wide_mask = self._field(described["wide"])
-        self.not_plain = self.tag_mask << self.tag | self.wide_mask << self.wide
-        codepoint = described["content"]["arms"]["CODEPOINT"]["bits"]["codepoint"]
-        self.codepoint_mask = (1 << codepoint["width"]) - 1
-
-    @staticmethod
-    def _field(described: dict[str, int]) -> tuple[int, int]:
-        return described["lsb"], (1 << described["width"]) - 1
-
-
-_BITS = _CellBits()
 
 
 class GhosttyCore(Asides):
@@ -60,6 +39,7 @@ class GhosttyCore(Asides):
         self._listen()
         self._state, self._rows_of, self._cells_of = _render_handles()
         self._lines: list[tuple[Run, ...]] = [cut_row((), cols)] * rows
+        self._kept = GhosttyLines(self._terminal)
         self._cursor = Cursor(0, 0, True)
 
     def _limit(self) -> None:
@@ -79,6 +59,8 @@ class GhosttyCore(Asides):
         self._on_title = ffi.callback("GhosttyTerminalTitleChangedFn", self._rename)
         self._set("BELL", self._on_bell)
         self._set("TITLE_CHANGED", self._on_title)
+        self._on_clipboard = ffi.callback("GhosttyTerminalClipboardWriteFn", self._copy)
+        self._set("CLIPBOARD_WRITE", self._on_clipboard)
 
     def _set(self, option: str, value: Any) -> None:
         check(lib.ghostty_terminal_set(self._handle, getattr(lib, f"GHOSTTY_TERMINAL_OPT_{option}"), value), option)
@@ -90,6 +72,11 @@ class GhosttyCore(Asides):
         said = self._terminal.get("title", "GhosttyString")
         raw = bytes(ffi.buffer(said.ptr, said.len)) if said.len else b""
         self._title = plain_title(raw.decode("utf-8", "replace"))
+
+    def _copy(self, _terminal: Any, _userdata: Any, wanted: Any) -> None:
+        if wanted.contents_len:
+            said = wanted.contents[0].data
+            self._note_clipboard(bytes(ffi.buffer(said.ptr, said.len)).decode("utf-8", "replace") if said.len else "")
 
     def feed(self, data: bytes) -> None:
         self._terminal.feed(data)
@@ -161,8 +148,19 @@ class GhosttyCore(Asides):
         scroll = union_fn("ghostty_terminal_scroll_viewport", "void(*)(GhosttyTerminal, FlowScrollTarget)")
         scroll(self._handle, target[0])
 
+    @property
+    def first_line(self) -> int:
+        return self._kept.first_line
+
+    def line(self, number: int) -> Line:
+        return self._kept.line(number)
+
+    def texts(self, first: int, last: int) -> list[tuple[str, bool]]:
+        return self._kept.texts(first, last)
+
     def close(self) -> None:
         if self._terminal is not None:
+            self._kept.close()
             self._terminal.close()
             self._terminal = self._handle = None
 
@@ -187,7 +185,7 @@ class GhosttyCore(Asides):
 
     def _plain(self, raw_cells: list[int]) -> tuple[Run, ...] | None:
         """The row at once where every cell is one narrow character."""
-        bits = _BITS
+        bits = CELL_BITS
         if reduce(or_, raw_cells) & bits.not_plain:
             return None
         codes = [(raw >> bits.content) & bits.codepoint_mask or 32 for raw in raw_cells]
@@ -198,12 +196,12 @@ class GhosttyCore(Asides):
         return self._style_at(x) if style_id else PLAIN
 
     def _cells(self, raw_cells: list[int]) -> list[Cell]:
-        bits = _BITS
+        bits = CELL_BITS
         styles: dict[int, CellStyle] = {0: PLAIN}  # ids mean something within one row only
         cells: list[Cell] = []
         for x, raw in enumerate(raw_cells):
             wide = (raw >> bits.wide) & bits.wide_mask
-            if wide == _TAIL:
+            if wide == WIDE_TAIL:
                 continue
             style_id = (raw >> bits.style) & bits.style_mask
             style = styles.get(style_id)
@@ -214,8 +212,8 @@ class GhosttyCore(Asides):
                 cells.append((" ", 1, _blank(tag, (raw >> bits.content) & bits.content_mask)))
                 continue
             code = (raw >> bits.content) & bits.codepoint_mask
-            text = self._cluster_at(x) if tag == _GRAPHEME else chr(code) if code else " "
-            cells.append((" " if style.hidden else text, 2 if wide == _WIDE else 1, style))
+            text = self._cluster_at(x) if tag == GRAPHEME else chr(code) if code else " "
+            cells.append((" " if style.hidden else text, 2 if wide == WIDE else 1, style))
         return cells
 
     def _style_at(self, x: int) -> CellStyle:

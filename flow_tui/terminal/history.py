@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from itertools import islice
 
 from rich.cells import set_cell_size
 
@@ -18,24 +20,31 @@ class History:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._rows: deque[tuple[Run, ...]] = deque()
+        self._rows: deque[tuple[tuple[Run, ...], bool]] = deque()
         self._bytes = 0
+        self.forgotten = 0
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, index: int) -> tuple[Run, ...]:
-        return self._rows[index]
+        return self._rows[index][0]
 
-    def append(self, row: tuple[Run, ...]) -> None:
+    def slice(self, first: int, last: int) -> Iterator[tuple[tuple[Run, ...], bool]]:
+        """Rows from `first` up to but without `last`, each with whether it wraps."""
+        return islice(self._rows, first, last)
+
+    def append(self, row: tuple[Run, ...], *, wraps: bool = False) -> None:
         """Keeps a row without the blanks at its end."""
         trimmed = _without_blank_end(row)
-        self._rows.append(trimmed)
+        self._rows.append((trimmed, wraps))
         self._bytes += _cost(trimmed)
         while self._bytes > self._max_bytes:
-            self._bytes -= _cost(self._rows.popleft())
+            self._bytes -= _cost(self._rows.popleft()[0])
+            self.forgotten += 1
 
     def clear(self) -> None:
+        self.forgotten += len(self._rows)
         self._rows.clear()
         self._bytes = 0
 

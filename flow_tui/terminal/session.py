@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from flow_core.errors import FlowError
 from flow_tui.terminal.cells import plain_text
+from flow_tui.terminal.snapshot import snapshot
 
 if TYPE_CHECKING:
     from flow_core.providers.entry import Shell
@@ -19,11 +20,38 @@ _WAIT_S = 10.0
 _TYPED_AHEAD_BYTES = 1 << 20
 
 
+# What a program may have left behind: origin mode, margins, insert mode, wrapping off, line drawing, key modes, a mouse
+# that is reported. DECSTR would say it shorter, but the native core doesn't know it.
+_RESET = (
+    b"\x1b[?6l\x1b[r\x1b[4l\x1b[?7h\x1b(B\x0f\x1b[?1l\x1b>\x1b[<99u\x1b[>4;0m"
+    b"\x1b[?9;1000;1002;1003;1004;1005;1006;1015;1016;2004l\x1b[0m"
+)
+_CHOICES = "enter opens {what}, k closes"
+
+
+class Recorder(Protocol):
+    """Where a session is written down."""
+
+    def output(self, data: bytes) -> None:
+        """Raises FlowError where it can't be written."""
+
+    def resized(self, columns: int, rows: int) -> None:
+        """Raises FlowError where it can't be written."""
+
+
 class Ending(NamedTuple):
     """How a shell ended: its exit code where somebody knew, and what went wrong, as a sentence."""
 
     code: int | None
     reason: str
+
+    @property
+    def lines(self) -> list[str]:
+        """What the user reads, with what can be done now."""
+        if self.reason or self.code is None:
+            why = [f"[{plain_text(self.reason)}]"] if self.reason else []
+            return [*why, f"[connection lost: {_CHOICES.format(what='it again')}]"]
+        return [f"[exit code {self.code}: {_CHOICES.format(what='another')}]"]
 
 
 class Session:
@@ -32,6 +60,7 @@ class Session:
     def __init__(self, core: TerminalCore, shell: Shell, changed: Callable[[], None]) -> None:
         self.core = core
         self.is_live = True
+        self.recorder: Recorder | None = None
         self._shell = shell
         self._changed = changed
         self._outbox = bytearray()
@@ -65,6 +94,21 @@ class Session:
         """The terminal at once, then the far side."""
         self.core.resize(cols, rows)
         self._has_size.set()
+        self._write_down(lambda recorder: recorder.resized(cols, rows))
+
+    def record(self, recorder: Recorder | None) -> None:
+        """From now on, beginning with what is on the screen; None ends it. A recorder that fails is let go."""
+        self.recorder = recorder
+        self._write_down(lambda recorder: recorder.output(snapshot(self.core)))
+
+    def _write_down(self, write: Callable[[Recorder], None]) -> None:
+        if self.recorder is None:
+            return
+        try:
+            write(self.recorder)
+        except FlowError:
+            self.recorder = None
+            self._changed()
 
     async def _show(self) -> str:
         # No queue and no deadline: the far side is paused while nobody asks for its next piece, so at most one
@@ -85,7 +129,9 @@ class Session:
         loop = asyncio.get_running_loop()
         until = loop.time() + _SLICE_S
         for start in range(0, len(piece), _SLICE_BYTES):
-            self.core.feed(piece[start : start + _SLICE_BYTES])
+            part = piece[start : start + _SLICE_BYTES]
+            self.core.feed(part)
+            self._write_down(lambda recorder, part=part: recorder.output(part))  # type: ignore[misc]
             if loop.time() >= until:
                 await self._breathe()
                 until = loop.time() + _SLICE_S
@@ -135,8 +181,10 @@ class Session:
         self.core.feed(b"\x18" + leave + b"\x1b[?2026l\x1b[?25h\x1b[0m")
 
     def show_ending(self, ending: Ending) -> None:
-        """Writes how the shell ended on a line of its own, going by where the cursor was last seen."""
-        code = "unknown" if ending.code is None else ending.code
-        lines = [f"[{plain_text(ending.reason)}]"] if ending.reason else []
-        start = "\r\n" if self.core.cursor.x else ""
-        self.core.feed((start + "\r\n".join([*lines, f"[exit code {code}]"]) + "\x1b[?25l").encode())
+        """Makes the terminal as it starts, but for its text, and writes how the shell ended on a line of its own.
+
+        The cursor is taken from where it was last seen, since some of that sends it home.
+        """
+        cursor = self.core.cursor
+        place = f"\x1b[{cursor.y + 1};{cursor.x + 1}H" + ("\r\n" if cursor.x else "")
+        self.core.feed(_RESET + (place + "\r\n".join(ending.lines) + "\r\n\x1b[?25l").encode())

@@ -11,6 +11,7 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
+from flow_tui.terminal.copy_mode import Mark
 from flow_tui.terminal.core import Cursor, TerminalCore
 from flow_tui.terminal.painting import paint
 
@@ -18,6 +19,8 @@ _FRAME_S = 1 / 60
 _HELD_FRAME_S = 0.15  # an application that forgets to end its synchronized update must not freeze the pane
 _CURSOR = Style(reverse=True)
 _IDLE_CURSOR = Style(underline=True)
+_SELECTED = Style(reverse=True)
+_FOUND = Style(color="black", bgcolor="yellow", reverse=False)
 
 
 class TerminalRows(Widget):
@@ -29,6 +32,7 @@ class TerminalRows(Widget):
         super().__init__(id=id, classes=classes)
         self._strips: list[Strip] = []
         self._cursor = Cursor(0, 0, False)
+        self._marks: dict[int, list[Mark]] = {}
         self._painted_at = float("-inf")
         self._held_since: float | None = None
         self._frame_timer: Timer | None = None
@@ -37,6 +41,14 @@ class TerminalRows(Widget):
     def core(self) -> TerminalCore | None:
         """The terminal to draw, once there is one."""
         return None
+
+    def shown_cursor(self, core: TerminalCore) -> Cursor:
+        """The cursor to draw."""
+        return core.cursor
+
+    def shown_marks(self) -> dict[int, list[Mark]]:
+        """What stands out, by row."""
+        return {}
 
     def want_frame(self, core: TerminalCore, now: float) -> None:
         """At once after quiet, else when the last frame is old enough; held while the far side draws."""
@@ -72,8 +84,10 @@ class TerminalRows(Widget):
         dirty = core.dirty_rows()
         for y in dirty:
             self._strips[y] = Strip(paint(core.row(y), base), core.cols)
-        before, self._cursor = self._cursor, core.cursor
+        before, self._cursor = self._cursor, self.shown_cursor(core)
         touched = {*dirty, before.y, self._cursor.y} if before != self._cursor else set(dirty)
+        marks, self._marks = self._marks, self.shown_marks()
+        touched |= {y for y in {*marks, *self._marks} if marks.get(y) != self._marks.get(y)}
         if touched:
             self.refresh(*(Region(0, y, width, 1) for y in touched))
 
@@ -82,6 +96,8 @@ class TerminalRows(Widget):
         if y >= len(self._strips):
             return Strip.blank(width, base)
         strip = self._strips[y]
+        for mark in self._marks.get(y, ()):
+            strip = _in_look(strip, mark.first, mark.last + 1, _SELECTED if mark.is_selected else _FOUND)
         if self._cursor.visible and self._cursor.y == y:
             strip = _with_cursor(strip, self._cursor.x, _CURSOR if self.has_focus else _IDLE_CURSOR)
         return strip.adjust_cell_length(width, base)
@@ -96,8 +112,9 @@ class TerminalRows(Widget):
 
 def _with_cursor(strip: Strip, x: int, look: Style) -> Strip:
     """The strip with the character at column `x`, whole if it is a wide one, in the cursor's look."""
-    end = x + 1
-    if len(strip.crop(x, x + 2).text) == 1:
-        end = x + 2
-    under = [Segment(text, (style or Style()) + look) for text, style, _ in strip.crop(x, end)]
-    return Strip.join([strip.crop(0, x), Strip(under, end - x), strip.crop(end, strip.cell_length)])
+    return _in_look(strip, x, x + 2 if len(strip.crop(x, x + 2).text) == 1 else x + 1, look)
+
+
+def _in_look(strip: Strip, start: int, end: int, look: Style) -> Strip:
+    under = [Segment(text, (style or Style()) + look) for text, style, _ in strip.crop(start, end)]
+    return Strip.join([strip.crop(0, start), Strip(under), strip.crop(end, strip.cell_length)])

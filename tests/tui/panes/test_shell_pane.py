@@ -174,15 +174,15 @@ def border_subtitle(app: Host) -> str:
     return subtitle.plain
 
 
-async def test_an_ended_shell_stays_to_be_read_and_a_new_one_replaces_it(open_pty: Any) -> None:
+async def test_an_ended_shell_stays_to_be_read_and_another_goes_on_below_it(open_pty: Any) -> None:
     async with hosted() as (app, pilot):
         await app.pane.enter(task(), lambda c, r: open_pty(c, r, command="echo last words; exit 4"))
-        await until(pilot, lambda: "last words\n[exit code 4]" in text(app.pane.front))
+        await until(pilot, lambda: "last words\n[exit code 4: enter opens another, k closes]" in text(app.pane.front))
         await until(pilot, lambda: not app.pane.has_live_shells)
         first = app.pane.front
         await app.pane.enter(task(), open_pty)
-        await until(pilot, lambda: "ready>" in text(app.pane.front))
-        assert app.pane.front is not first
+        await until(pilot, lambda: "k closes]\nready>" in text(app.pane.front))
+        assert app.pane.front is first
         assert len(app.query(TerminalView)) == 1
 
 

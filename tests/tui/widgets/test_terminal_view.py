@@ -16,7 +16,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from flow_core.errors import Unreachable
-from flow_tui.widgets.terminal import Keys, TerminalView
+from flow_tui.terminal.prefix import Command, Keys
+from flow_tui.widgets.terminal import TerminalView
 
 DEADLINE_S = 10.0
 
@@ -45,7 +46,10 @@ class Host(App[None]):
     def bell(self) -> None:
         self.bells += 1
 
-    def get(self, kind: type[Message]) -> list[Message]:
+    def asked(self, command: Command) -> list[Any]:
+        return [message for message in self.get(TerminalView.Asked) if message.command is command]
+
+    def get(self, kind: type[Message]) -> list[Any]:
         return [message for message in self.heard if type(message) is kind]
 
 
@@ -68,7 +72,7 @@ async def hosted(shell: Any, size: tuple[int, int] = (60, 16)) -> AsyncIterator[
     heard: list[Message] = app.heard
 
     def hook(message: Message) -> None:
-        if isinstance(message, TerminalView._About) and message not in heard:
+        if isinstance(message, TerminalView.About) and message not in heard:
             heard.append(message)
 
     async with app.run_test(size=size, message_hook=hook) as pilot:
@@ -117,7 +121,7 @@ async def test_the_prefix_then_escape_leaves(open_pty: Any) -> None:
         for last in ("escape", "enter"):
             app.heard.clear()
             await pilot.press("ctrl+right_square_bracket", last)
-            await until(pilot, lambda: app.get(TerminalView.Released))
+            await until(pilot, lambda: app.asked(Command.LEAVE))
         assert app.view.keys is Keys.SHELL
         assert shell.written == b""
 
@@ -126,7 +130,7 @@ async def test_the_prefix_alone_leaves_after_two_seconds(open_pty: Any) -> None:
     async with hosted(await open_pty()) as (app, pilot):
         started = time.monotonic()
         await pilot.press("ctrl+right_square_bracket")
-        await until(pilot, lambda: app.get(TerminalView.Released))
+        await until(pilot, lambda: app.asked(Command.LEAVE))
         assert time.monotonic() - started > 1.5
 
 
@@ -136,12 +140,12 @@ async def test_the_prefix_twice_is_sent_and_other_keys_ask_the_app(open_pty: Any
     async with hosted(shell) as (app, pilot):
         await pilot.press(prefix, prefix)
         await until(pilot, lambda: shell.written == b"\x1d")
-        await pilot.press(prefix, "k", prefix, "z", prefix, "question_mark", prefix, "4", prefix, "x")
-        await until(pilot, lambda: app.get(TerminalView.JumpRequested))
-        assert app.get(TerminalView.KillRequested)
-        assert app.get(TerminalView.ZoomRequested)
-        assert app.get(TerminalView.HelpRequested)
-        assert app.get(TerminalView.JumpRequested) == [TerminalView.JumpRequested(app.view, 4)]
+        await pilot.press(prefix, "k", prefix, "z", prefix, "question_mark", prefix, "4", prefix, "j")
+        await until(pilot, lambda: app.asked(Command.PANE))
+        assert app.asked(Command.CLOSE)
+        assert app.asked(Command.ZOOM)
+        assert app.asked(Command.HELP)
+        assert app.asked(Command.PANE) == [TerminalView.Asked(app.view, Command.PANE, 4)]
         assert shell.written == b"\x1d"
         assert app.view.keys is Keys.SHELL
 
@@ -154,7 +158,7 @@ async def test_the_scrollback_is_read_with_keys_and_left_with_q(open_pty: Any) -
         await until(pilot, lambda: screen(app).startswith("1\n2\n"))
         await pilot.press("pagedown", "down")
         height = app.view.size.height
-        await until(pilot, lambda: screen(app).startswith(f"{height + 1}\n"))
+        await until(pilot, lambda: screen(app).startswith(f"{height}\n"))
         await pilot.press("up", "G")
         await until(pilot, lambda: "100" in screen(app))
         await pilot.press("pageup", "q")
@@ -195,7 +199,7 @@ async def test_a_flood_arrives_whole_while_the_loop_stays_responsive(open_pty: A
 
         await asyncio.gather(watch(), until(pilot, lambda: app.get(TerminalView.Ended)))
         assert shell.bytes_read == sum(len(str(n)) + 2 for n in range(1, 200_001)) + len("over\r\n")
-        assert "200000\nover\n[exit code 0]" in screen(app)
+        assert "200000\nover\n[exit code 0: " in screen(app)
         assert max(lags) < 0.5
         assert sorted(lags)[len(lags) // 2] < 0.1
 
@@ -206,13 +210,13 @@ async def test_noise_does_no_harm(open_pty: Any, core: str, monkeypatch: pytest.
     async with hosted(await open_pty(command="head -c 200000 /dev/urandom; exit 3")) as (app, pilot):
         await until(pilot, lambda: app.get(TerminalView.Ended))
         assert app.get(TerminalView.Ended) == [TerminalView.Ended(app.view, 3)]
-        assert "[exit code 3]" in screen(app)
+        assert "[exit code 3: " in screen(app)
 
 
 async def test_the_end_of_a_shell_is_shown_and_gives_the_keys_back(open_pty: Any) -> None:
     async with hosted(await open_pty(command="printf 'no newline'; exit 7")) as (app, pilot):
         await until(pilot, lambda: app.get(TerminalView.Ended))
-        assert screen(app).startswith("no newline\n[exit code 7]")
+        assert screen(app).startswith("no newline\n[exit code 7: ")
         assert not app.view.captures_keys
         await pilot.press("tab")
         assert not app.view.has_focus
@@ -367,7 +371,9 @@ async def test_a_far_side_that_breaks_is_a_sentence_in_the_view(open_pty: Any) -
     await shell.close()
     async with hosted(shell) as (app, pilot):
         await until(pilot, lambda: app.get(TerminalView.Ended))
-        assert screen(app).startswith("half a li\n[The connection to lab was lost.[2J]\n[exit code ")
+        assert screen(app).startswith(
+            "half a li\n[The connection to lab was lost.[2J]\n[connection lost: enter opens it again, k closes]"
+        )
 
 
 @pytest.mark.needs("less")
@@ -383,4 +389,4 @@ async def test_a_real_pager_runs_with_keys_and_wheel(open_pty: Any) -> None:
         await until(pilot, lambda: "\n200\n" in screen(app))
         await pilot.press("q")
         await until(pilot, lambda: app.get(TerminalView.Ended))
-        assert "[exit code 0]" in screen(app)
+        assert "[exit code 0: " in screen(app)

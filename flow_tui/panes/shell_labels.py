@@ -1,0 +1,63 @@
+"""What the border and the tabs of the shell pane say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+from textual.widget import Widget
+
+from flow_tui.terminal.prefix import RELEASE_KEY, Keys
+from flow_tui.widgets.shell_tabs import Tab, Tabs
+
+if TYPE_CHECKING:
+    from flow_tui.panes.shell_tab import ShellTab
+
+_PREFIX = "{key} sends it  [ copy  n p c tabs  k close  z zoom  r record  1-8 pane  ? help  esc leaves"
+_COPY = "hjkl wb 0$ gG  / ? n N find  v V y take  q ends"
+_REC = "● REC"
+
+
+def show_labels(pane: Widget, tabs: Sequence[ShellTab], front: ShellTab | None, release_key: str) -> None:
+    """Names and titles are foreign, so they are content, never markup."""
+    pane.border_title = Content(_title(front))
+    pane.border_subtitle = Content(_subtitle(front, "ctrl+]" if release_key == RELEASE_KEY else release_key))
+    pane.set_class(front is not None and front.view.is_recording, "-recording")
+    row = pane.query_one(Tabs)
+    row.display = len(tabs) > 1
+    row.tabs = tuple(
+        Tab(tab.number, _tab_text(at, tab), is_front=tab is front, is_marked=tab.view.has_rung)
+        for at, tab in enumerate(tabs, start=1)
+    )
+
+
+def _title(front: ShellTab | None) -> str:
+    if front is None:
+        return "SHELL"
+    pieces = ["SHELL", f"task {front.name}", front.view.title_text, _REC if front.view.is_recording else ""]
+    return "  ".join(filter(None, pieces))
+
+
+def _tab_text(at: int, tab: ShellTab) -> str:
+    marks = "●" * tab.view.is_recording + "!" * tab.view.has_rung + "✕" * tab.view.is_over
+    return " ".join(filter(None, [f"{at} {tab.name}", marks, tab.view.title_text]))
+
+
+def _subtitle(front: ShellTab | None, key: str) -> str:
+    if front is None:
+        return f"{key} leaves"
+    view = front.view
+    above = "{}/{}".format(*view.position) if view.position is not None else ""
+    if view.keys is Keys.PREFIX:
+        return _PREFIX.format(key=key)
+    if view.keys is Keys.COPY and view.copying is not None:
+        asked = view.copying.prompt
+        said = view.copying.notice or (f"find: {asked}" if asked is not None else _COPY)
+        return "  ".join(filter(None, [above, said, f"{key} leaves"]))
+    if view.clipboard.waiting is not None:
+        size = len(view.clipboard.waiting)
+        return f"it wants to copy {size} characters: {key} y lets it, {key} x never  {key} leaves"
+    if view.is_over:
+        return "  ".join(filter(None, [above, "enter opens it again  k closes", f"{key} leaves"]))
+    return "  ".join(filter(None, [above, "opening" if view.is_opening else "", f"{key} leaves"]))

@@ -1,0 +1,123 @@
+"""Any row that a libghostty terminal keeps, by a number that stays with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyghostty import Terminal, ffi, lib
+from pyghostty._ffi import check, union_fn
+from pyghostty.core import init_sized, read_buf
+
+from flow_tui.terminal.core import Line
+from flow_tui.terminal.ghostty_cells import CELL_BITS, GRAPHEME, WIDE_HEAD, WIDE_TAIL
+
+_ACTIVE = 0
+
+
+class GhosttyLines:
+    """The rows of one terminal's screen and scrollback.
+
+    The library counts rows from the oldest it has, so all numbers change when it forgets some. A reference that it
+    keeps up to date itself tells by how much; it is set anew with every question.
+    """
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal: Any = terminal
+        self._pin: Any = None
+        self._pinned = 0
+
+    @property
+    def first_line(self) -> int:
+        """As in TerminalCore."""
+        first = self._first()
+        self._pin_screen(first)
+        return first
+
+    def line(self, number: int) -> Line:
+        """As in TerminalCore."""
+        y, cols = number - self.first_line, self._terminal.size[0]
+        if not 0 <= y < self._count():
+            return Line(("",) * cols, False)
+        ref = self._terminal.ref(0, y, "screen")
+        return Line(_cells(ref, cols), _wraps(ref))
+
+    def texts(self, first: int, last: int) -> list[tuple[str, bool]]:
+        """As in TerminalCore."""
+        base = self.first_line
+        start, end = max(0, first - base), min(last - base, self._count() - 1)
+        if start > end:
+            return []
+        rows = self._text(start, end).split("\n")
+        rows += [""] * (end - start + 1 - len(rows))
+        return [(row, _wraps(self._terminal.ref(0, start + i, "screen"))) for i, row in enumerate(rows)]
+
+    def close(self) -> None:
+        """Lets go of the terminal. Twice is safe."""
+        if self._pin is not None:
+            lib.ghostty_tracked_grid_ref_free(self._pin[0])
+            self._pin = None
+
+    def _count(self) -> int:
+        return int(self._terminal.get("scrollback_rows", "size_t")) + int(self._terminal.size[1])
+
+    def _first(self) -> int:
+        if self._pin is None:
+            return 0
+        place = ffi.new("GhosttyPointCoordinate*")
+        if lib.ghostty_tracked_grid_ref_point(self._pin[0], lib.GHOSTTY_POINT_TAG_SCREEN, place):
+            return self._pinned + 1  # forgotten since somebody last asked, so nobody holds a number of it
+        return self._pinned - int(place.y)
+
+    def _pin_screen(self, first: int) -> None:
+        self.close()
+        point = ffi.new("GhosttyPointS*")
+        point.tag = _ACTIVE
+        self._pin = ffi.new("GhosttyTrackedGridRef*")
+        track = union_fn(
+            "ghostty_terminal_grid_ref_track",
+            "GhosttyResult(*)(GhosttyTerminal, GhosttyPointS, GhosttyTrackedGridRef*)",
+        )
+        check(track(self._terminal._t[0], point[0], self._pin), "track")
+        self._pinned = first + self._count() - int(self._terminal.size[1])
+
+    def _text(self, start: int, end: int) -> str:
+        chosen = init_sized("GhosttySelection")
+        chosen.start = self._terminal.ref(0, start, "screen")[0]
+        chosen.end = self._terminal.ref(self._terminal.size[0] - 1, end, "screen")[0]
+        how = init_sized("GhosttyTerminalSelectionFormatOptions")
+        how.emit, how.unwrap, how.trim, how.selection = lib.GHOSTTY_FORMATTER_FORMAT_PLAIN, False, True, chosen
+        handle = self._terminal._t[0]
+        text: str = read_buf(lambda *into: lib.ghostty_terminal_selection_format_buf(handle, how[0], *into))
+        return text
+
+
+def _cells(ref: Any, cols: int) -> tuple[str, ...]:
+    bits, out = CELL_BITS, ffi.new("GhosttyCell*")
+    cells: list[str] = []
+    for x in range(cols):
+        ref.x = x
+        check(lib.ghostty_grid_ref_cell(ref, out), "cell")
+        raw = out[0]
+        if (raw >> bits.wide) & bits.wide_mask in (WIDE_TAIL, WIDE_HEAD):
+            cells.append("")
+        elif (tag := (raw >> bits.tag) & bits.tag_mask) == GRAPHEME:
+            cells.append(_cluster(ref))
+        else:
+            code = 0 if tag else (raw >> bits.content) & bits.codepoint_mask
+            cells.append(chr(code) if code else " ")
+    ref.x = 0
+    return tuple(cells)
+
+
+def _cluster(ref: Any) -> str:
+    length, codes = ffi.new("size_t*"), ffi.new("uint32_t[]", 64)
+    if lib.ghostty_grid_ref_graphemes(ref, codes, 64, length):
+        return "\ufffd"  # more marks on one letter than anybody writes
+    return "".join(map(chr, codes[0 : length[0]]))
+
+
+def _wraps(ref: Any) -> bool:
+    row, wraps = ffi.new("GhosttyRow*"), ffi.new("bool*")
+    check(lib.ghostty_grid_ref_row(ref, row), "row")
+    check(lib.ghostty_row_get(row[0], lib.GHOSTTY_ROW_DATA_WRAP, wraps), "wrap")
+    return bool(wraps[0])

@@ -1,0 +1,72 @@
+"""A row of tabs, one of them in front."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+from textual import events
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+
+_LONGEST = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One tab. `number` names it in messages; its text is foreign, and printable."""
+
+    number: int
+    text: str
+    is_front: bool = False
+    is_marked: bool = False
+
+
+class Tabs(Widget):
+    """As many tabs as fit, the one in front always among them. A click asks for one."""
+
+    DEFAULT_CSS = """
+    Tabs { height: 1; width: 1fr; }
+    """
+
+    @dataclass
+    class Picked(Message):
+        """The user wants this tab."""
+
+        number: int
+
+    tabs: reactive[tuple[Tab, ...]] = reactive(())
+
+    def render(self) -> Content:
+        return Content("").join(Content.styled(text, _style(tab)) for tab, text, _ in self._placed())
+
+    def on_click(self, event: events.Click) -> None:
+        event.stop()
+        for tab, text, start in self._placed():
+            if start <= event.x < start + cell_len(text):
+                self.post_message(self.Picked(tab.number))
+
+    def _placed(self) -> list[tuple[Tab, str, int]]:
+        """Each tab with what it says and its column, beginning so that the one in front is seen."""
+        room, front = self.content_size.width, next((i for i, tab in enumerate(self.tabs) if tab.is_front), 0)
+        texts = [f" {_short(tab.text)} " for tab in self.tabs]
+        first = 0
+        while first < front and sum(map(cell_len, texts[first : front + 1])) > room:
+            first += 1
+        placed, x = [], 0
+        for tab, text in list(zip(self.tabs, texts, strict=True))[first:]:
+            placed.append((tab, text, x))
+            x += cell_len(text)
+        return placed
+
+
+def _short(text: str) -> str:
+    return text if cell_len(text) <= _LONGEST else set_cell_size(text, _LONGEST - 1).rstrip() + "…"
+
+
+def _style(tab: Tab) -> str:
+    if tab.is_front:
+        return "bold reverse"
+    return "bold $warning" if tab.is_marked else "$text-muted"
