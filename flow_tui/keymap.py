@@ -75,6 +75,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.previous_screen", "minus", "last", "The pane that was in front before"),
     Action("app.refresh", "ctrl+r,R", "refresh", "Asks every context now"),
     Action("app.action_log", "at", "actions", "What was changed: the exact call, who, when, result"),
+    Action("app.recordings", "f8", "recordings", "Play a recorded shell"),
     Action("app.next_theme", "f9", "theme", "The next theme"),
     Action("app.quit", "q", "quit", "Leaves the dashboard; tasks go on. Asks while a shell lives", True),
     *_moves("tasks"),

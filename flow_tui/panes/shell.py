@@ -192,10 +192,7 @@ class ShellPane(Vertical):
 
     def _record(self, tab: ShellTab) -> None:
         try:
-            ended = tab.stop_recording()
-            if ended is not None:
-                self.notify(f"recorded in {ended}", markup=False)
-            elif tab.is_live:
+            if not tab.stop_recording() and tab.is_live:
                 tab.start_recording()
         except FlowError as error:
             self.notify(str(error), severity="error", markup=False)

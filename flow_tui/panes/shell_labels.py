@@ -60,4 +60,4 @@ def _subtitle(front: ShellTab | None, key: str) -> str:
         return f"it wants to copy {size} characters: {key} y lets it, {key} x never  {key} leaves"
     if view.is_over:
         return "  ".join(filter(None, [above, "enter opens it again  k closes", f"{key} leaves"]))
-    return "  ".join(filter(None, [above, "opening" if view.is_opening else "", f"{key} leaves"]))
+    return "  ".join(filter(None, [view.note, above, "opening" if view.is_opening else "", f"{key} leaves"]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.worker import Worker
@@ -66,14 +65,15 @@ class ShellTab:
             self.recording = Recording.start(self.task.task_id, core.cols, core.rows, self.name)
             self.view.record(self.recording)
 
-    def stop_recording(self) -> Path | None:
-        """The file that is now complete; None where nothing was recorded."""
+    def stop_recording(self) -> bool:
+        """Says where it was recorded. False where it wasn't."""
         recording, self.recording = self.recording, None
         if recording is None:
-            return None
+            return False
         self.view.record(None)
         recording.close()
-        return recording.path
+        self.view.notify(f"recorded in {recording.path}", markup=False)
+        return True
 
 
 async def hang_up(shell: Shell) -> None:

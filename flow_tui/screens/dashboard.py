@@ -337,7 +337,7 @@ class DashboardScreen(LatePanes, Screen[None]):
         self._carry_out(deeds.close if event.command is Command.CLOSE else partial(deeds.answer, event), event.command)
 
     def on_terminal_view_copied(self, event: TerminalView.Copied) -> None:
-        self.copy(event.text)
+        self.app.copy_to_clipboard(event.text)  # the border says so: a notice would hide what is read
 
     def on_terminal_view_paste_needs_consent(self, event: TerminalView.PasteNeedsConsent) -> None:
         self._carry_out(partial(self._deeds_of("shell").paste, event.control, event.text), "paste")

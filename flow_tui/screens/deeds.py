@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_tui.keymap import ACTIONS, BY_ID, actions_of, show_key
@@ -9,6 +10,7 @@ from flow_tui.screens.action_log import ActionLogScreen
 from flow_tui.screens.confirm import Confirm
 from flow_tui.screens.help import HelpEntry, HelpScreen
 from flow_tui.screens.layout import PANES
+from flow_tui.screens.pick import Pick
 from flow_tui.screens.shell_deeds import ShellDeeds
 from flow_tui.screens.submit import SubmitForm
 from flow_tui.screens.task_deeds import TaskDeeds
@@ -85,6 +87,17 @@ class AppDeeds:
 
     def action_action_log(self) -> None:
         self._dashboard.app.push_screen(ActionLogScreen(self._dashboard.fleet.gate.log.recent()))
+
+    async def action_recordings(self) -> None:
+        from flow_tui.screens.replay import open_replay, recordings  # deferred: seldom wanted
+
+        found = await recordings()
+        if not found:
+            self._dashboard.say("nothing is recorded yet; ctrl+] r in a shell begins")
+            return
+        chosen = await self._dashboard.app.push_screen_wait(Pick("Recordings", found))
+        if chosen is not None:
+            await self._dashboard.app.push_screen_wait(await open_replay(Path(chosen)))
 
     def action_new_task(self) -> None:
         self._dashboard.open_submit_form()

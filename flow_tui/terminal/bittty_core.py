@@ -27,6 +27,8 @@ _STYLE, _TEXT = itemgetter(0), itemgetter(1)
 _STYLES_KEPT = 4096
 _PENDING_LENGTH = 1 << 14
 _PENDING_KEPT = 1 << 12
+_CLIPBOARD_START, _CLIPBOARD_LENGTH = "\x1b]52;", 1 << 17
+_NOBODYS_START = "\x1b]9999;"
 
 
 class BitttyCore(Asides):
@@ -77,9 +79,14 @@ class BitttyCore(Asides):
     def _cut_pending(self) -> None:
         """Shortens a string without an end: bittty keeps all of it, and reads all of it again with every piece."""
         parser = self._board.parser
-        if parser.mode is not None and len(parser.buffer) - parser.pos > _PENDING_LENGTH:
-            start_of_end = parser.buffer[-1:] if parser.buffer.endswith("\x1b") else ""
+        length = len(parser.buffer) - parser.pos
+        if parser.mode is None or length <= _PENDING_LENGTH:
+            return
+        start_of_end = parser.buffer[-1:] if parser.buffer.endswith("\x1b") else ""
+        if not parser.buffer.startswith(_CLIPBOARD_START, parser.pos):
             parser.buffer = parser.buffer[: parser.pos + _PENDING_KEPT] + start_of_end
+        elif length > _CLIPBOARD_LENGTH:  # part of a text on the clipboard would be worse than none
+            parser.buffer = parser.buffer[: parser.pos] + _NOBODYS_START + start_of_end
 
     def resize(self, cols: int, rows: int) -> None:
         self.cols, self.rows = cols, rows
@@ -139,9 +146,13 @@ class BitttyCore(Asides):
         return self._history.forgotten + (len(self._history) - self.scrollback_rows)
 
     def line(self, number: int) -> Line:
-        for runs, wraps in self._rows_from(number, number):
-            return Line(split_runs(cut_row(runs, self.cols)), wraps)
-        return Line(("",) * self.cols, False)
+        rows = list(self._rows_from(number, number + 1))[:2]
+        if not rows or not self.first_line <= number <= self.first_line + self.scrollback_rows + self.rows - 1:
+            return Line(("",) * self.cols, False)
+        cells, wraps = split_runs(cut_row(rows[0][0], self.cols)), rows[0][1]
+        if wraps and cells[-1] == " " and split_runs(rows[-1][0])[1:2] == ("",):
+            cells = (*cells[:-1], "")  # the next row's wide character did not fit here
+        return Line(cells, wraps)
 
     def texts(self, first: int, last: int) -> list[tuple[str, bool]]:
         rows = self._rows_from(first, last)

@@ -47,6 +47,7 @@ class TerminalView(Says, MouseRows, can_focus=True):
         self.keys = Keys.SHELL
         self.title_text = ""
         self.has_rung = False
+        self.note = ""
         self.clipboard = ClipboardConsent()
         self._core: TerminalCore | None = None
         self._session: Session | None = None
@@ -169,7 +170,7 @@ class TerminalView(Says, MouseRows, can_focus=True):
     def _take_clipboard(self, text: str) -> None:
         allowed = self.clipboard.ask(text)
         if allowed is not None:
-            self.post_message(self.Copied(self, allowed))
+            self.copied(allowed)
         else:
             self._tell()
 
@@ -222,6 +223,9 @@ class TerminalView(Says, MouseRows, can_focus=True):
             return
         event.stop()
         event.prevent_default()
+        if self.note:
+            self.note = ""
+            self._tell()
         if self.keys is Keys.PREFIX:
             self._after_prefix(event)
         elif event.key == self.release_key:
@@ -281,7 +285,7 @@ class TerminalView(Says, MouseRows, can_focus=True):
 
     def _carry_out(self, command: Command) -> None:
         if command is Command.ALLOW_COPY and (text := self.clipboard.allow()) is not None:
-            self.post_message(self.Copied(self, text))
+            self.copied(text)
         elif command is Command.REFUSE_COPY:
             self.clipboard.refuse()
         self._tell()
@@ -304,6 +308,8 @@ class TerminalView(Says, MouseRows, can_focus=True):
             self._tell()
 
     def copied(self, text: str) -> None:
+        self.note = f"copied {len(text)} characters"
+        self._tell()
         self.post_message(self.Copied(self, text))
 
     def _send(self, data: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,24 +15,6 @@ from rich.cells import cell_len
 from flow_tui.terminal.core import PLAIN, CellStyle, Cursor, MouseTracking, Run, TerminalCore, open_core
 
 OpenCore = Callable[[int, int], TerminalCore]
-
-
-CORES = ["bittty", pytest.param("ghostty", marks=pytest.mark.needs("pyghostty"))]
-
-
-@pytest.fixture(params=CORES)
-def new_core(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenCore]:
-    monkeypatch.setenv("FLOW_TERMINAL_CORE", request.param)
-    opened: list[TerminalCore] = []
-
-    def make(cols: int, rows: int) -> TerminalCore:
-        opened.append(open_core(cols, rows))
-        assert opened[-1].name == request.param
-        return opened[-1]
-
-    yield make
-    for core in opened:
-        core.close()
 
 
 def shown(core: TerminalCore) -> list[str]:

@@ -1,0 +1,121 @@
+"""Playing a recorded shell."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import ScrollableContainer, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from flow_core.config import state_dir
+from flow_tui.screens.pick import Choice
+from flow_tui.terminal.cast import Cast, cast_title, read_cast
+from flow_tui.terminal.core import load_core
+from flow_tui.terminal.player import Player
+from flow_tui.widgets.replay_view import ReplayView
+
+_SKIP_S = 5.0
+_LISTED = 500
+
+
+async def recordings() -> list[Choice]:
+    """The recordings in the state directory, the newest first."""
+    return await asyncio.to_thread(_recordings)
+
+
+async def open_replay(path: Path) -> Replay:
+    """Reads the recording, which may take seconds for a large one. Raises FlowError."""
+    cast = await asyncio.to_thread(read_cast, path)
+    open_core = await asyncio.to_thread(load_core)
+    return Replay(cast, Player(cast, open_core(*cast.size)))
+
+
+def _recordings() -> list[Choice]:
+    found = sorted(state_dir().glob("recordings/*.cast"), key=_changed_at, reverse=True)
+    return [Choice(_when(file), str(file), cast_title(file)) for file in found[:_LISTED]]
+
+
+def _when(path: Path) -> str:
+    return f"{datetime.fromtimestamp(_changed_at(path)):%Y-%m-%d %H:%M:%S}"
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+class Replay(ModalScreen[None]):
+    """Shows what a terminal showed. Nothing in a recording is carried out."""
+
+    DEFAULT_CSS = """
+    Replay { align: center middle; }
+    Replay > Vertical { border: heavy $accent; width: auto; height: auto; max-width: 100%; max-height: 100%; }
+    Replay ScrollableContainer { width: auto; height: auto; max-width: 100%; max-height: 100%; }
+    Replay Static { height: 1; width: 1fr; color: $text-muted; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss(None)", "close", id="replay.close", tooltip="Back to the dashboard"),
+        Binding("space", "pause", "pause", id="replay.pause", tooltip="Stop, and go on", priority=True),
+        Binding("left,h", "skip(-1)", "back", id="replay.back", tooltip="Five seconds back", priority=True),
+        Binding("right,l", "skip(1)", "forward", id="replay.forward", tooltip="Five seconds on", priority=True),
+        Binding("home,0,g", "start", "start", id="replay.start", tooltip="From the start", priority=True),
+        Binding("plus,up", "faster(1)", "faster", id="replay.faster", tooltip="Twice as fast", priority=True),
+        Binding("minus,down", "faster(-1)", "slower", id="replay.slower", tooltip="Half as fast", priority=True),
+    ]
+
+    def __init__(self, cast: Cast, player: Player) -> None:
+        super().__init__()
+        self._cast = cast
+        self._player = player
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = Content(f"REPLAY  {self._cast.title}")
+            box.border_subtitle = Content("space pause  left right 5 s  + - speed  home start  q close")
+            with ScrollableContainer():
+                yield ReplayView(self._player, self._show_progress)
+            yield Static(markup=False)
+
+    def on_mount(self) -> None:
+        self._show_progress()
+
+    def action_pause(self) -> None:
+        self._player.toggle()
+        self._go_on()
+
+    def action_skip(self, step: int) -> None:
+        self._player.seek(self._player.at_s + step * _SKIP_S)
+        self._go_on()
+
+    def action_start(self) -> None:
+        self._player.seek(0.0)
+        self._go_on()
+
+    def action_faster(self, step: int) -> None:
+        self._player.change_speed(step)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self.query_one(ReplayView).go_on()
+        self._show_progress()
+
+    def _show_progress(self) -> None:
+        player = self._player
+        state = "playing" if player.is_playing else "at the end" if player.is_at_end else "paused"
+        when = f"{_clock(player.at_s)} / {_clock(self._cast.duration_s)}"
+        self.query_one(Static).update(f"{when}  {player.speed:g}x  {state}")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"

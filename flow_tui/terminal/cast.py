@@ -1,0 +1,93 @@
+"""Reading recorded terminal sessions: asciicast v2."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flow_core.errors import FlowError
+from flow_tui.terminal.cells import plain_title
+
+_MAX_BYTES = 200_000_000
+_MAX_SIZE = (500, 200)
+_PIECE = 4096
+
+
+class Moment(NamedTuple):
+    """Output, or a new size where there is one, at a time counted from the start."""
+
+    at_s: float
+    output: bytes = b""
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Cast:
+    """A recording. Sizes are (columns, rows), never larger than 500 by 200."""
+
+    title: str
+    size: tuple[int, int]
+    moments: tuple[Moment, ...]
+
+    @property
+    def duration_s(self) -> float:
+        return self.moments[-1].at_s if self.moments else 0.0
+
+
+def read_cast(path: Path) -> Cast:
+    """Takes about a second for 50 MB. A broken or unfinished line is left out. Raises FlowError."""
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise FlowError(f"{path.name} is too large to be played here: more than {_MAX_BYTES // 1_000_000} MB")
+        with open(path, encoding="utf-8", errors="replace") as lines:
+            header = _json(lines.readline(_PIECE))
+            if not isinstance(header, dict) or header.get("version") != 2:
+                raise FlowError(f"{path.name} is no recording: asciicast version 2 is what can be played")
+            moments = tuple(_moments(lines))
+    except OSError as error:
+        raise FlowError(f"{path.name} can't be read: {error.strerror}") from error
+    size = _size(header.get("width"), header.get("height")) or (80, 24)
+    return Cast(plain_title(str(header.get("title") or path.stem)), size, moments)
+
+
+def cast_title(path: Path) -> str:
+    """What a recording is called, without reading more than its beginning; its file's name where it says nothing."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as lines:
+            header = _json(lines.readline(_PIECE))
+    except OSError:
+        header = None
+    return plain_title(str(header.get("title") or path.stem)) if isinstance(header, dict) else path.stem
+
+
+def _moments(lines: Iterator[str]) -> Iterator[Moment]:
+    last_s = 0.0
+    for line in lines:
+        event = _json(line)
+        if not isinstance(event, list) or len(event) != 3 or not isinstance(event[2], str):
+            continue
+        at_s, kind, data = event
+        if isinstance(at_s, int | float) and last_s <= at_s < 1e9:
+            last_s = float(at_s)
+        if kind == "o":
+            output = data.encode("utf-8", "replace")
+            yield from (Moment(last_s, output[i : i + _PIECE]) for i in range(0, len(output), _PIECE))
+        elif kind == "r" and (size := _size(*data.split("x", 1))):
+            yield Moment(last_s, size=size)
+
+
+def _json(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _size(columns: Any, rows: Any = None) -> tuple[int, int] | None:
+    try:
+        return max(1, min(int(columns), _MAX_SIZE[0])), max(1, min(int(rows), _MAX_SIZE[1]))
+    except (TypeError, ValueError, OverflowError):
+        return None

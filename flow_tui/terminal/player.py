@@ -1,0 +1,71 @@
+"""A recording played into a terminal. What it says is shown and nothing else: no answers, no bell, no clipboard."""
+
+from __future__ import annotations
+
+import time
+
+from flow_tui.terminal.cast import Cast
+from flow_tui.terminal.core import TerminalCore
+
+SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+_BUDGET_S = 0.008
+
+
+class Player:
+    """Where a recording stands. `tick` brings the terminal there, a few milliseconds at a time."""
+
+    def __init__(self, cast: Cast, core: TerminalCore) -> None:
+        self.cast = cast
+        self.core = core
+        self.at_s = 0.0
+        self.speed = 1.0
+        self.is_playing = True
+        self._next = 0
+
+    @property
+    def is_caught_up(self) -> bool:
+        """True once everything until now is on the screen."""
+        moments = self.cast.moments
+        return self._next >= len(moments) or moments[self._next].at_s > self.at_s
+
+    @property
+    def is_at_end(self) -> bool:
+        return self.at_s >= self.cast.duration_s
+
+    def tick(self, passed_s: float) -> None:
+        """Time goes on while it plays; the terminal follows."""
+        if self.is_playing and self.is_caught_up:
+            self.at_s = min(self.at_s + passed_s * self.speed, self.cast.duration_s)
+            self.is_playing = not self.is_at_end
+        until = time.monotonic() + _BUDGET_S
+        while not self.is_caught_up and time.monotonic() < until:
+            self._show_next()
+        self.core.take_replies()
+        self.core.take_clipboard()
+        self.core.take_bell()
+
+    def toggle(self) -> None:
+        """Stops or goes on; at the end, from the start again."""
+        if not self.is_playing and self.is_at_end:
+            self.seek(0.0)
+        self.is_playing = not self.is_playing
+
+    def seek(self, at_s: float) -> None:
+        """To another time; `tick` plays what lies between."""
+        at_s = max(0.0, min(at_s, self.cast.duration_s))
+        if at_s < self.at_s:
+            self._next = 0
+            self.core.feed(b"\x18\x1bc\x1b[3J")
+            self.core.resize(*self.cast.size)
+        self.at_s = at_s
+
+    def change_speed(self, step: int) -> None:
+        self.speed = SPEEDS[max(0, min(SPEEDS.index(self.speed) + step, len(SPEEDS) - 1))]
+
+    def _show_next(self) -> None:
+        moment = self.cast.moments[self._next]
+        self._next += 1
+        if moment.size is not None:
+            self.core.resize(*moment.size)
+        else:
+            self.core.feed(moment.output)
