@@ -201,6 +201,9 @@ class ShellPane(Vertical):
     def on_terminal_view_changed(self) -> None:
         self._label()
 
+    def on_terminal_view_ended(self) -> None:
+        self._label()
+
     @on(Tabs.Picked)
     def _picked(self, message: Tabs.Picked) -> None:
         message.stop()

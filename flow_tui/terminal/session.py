@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _SLICE_S = 0.004
 _SLICE_BYTES = 4096
 _WAIT_S = 10.0
+_LOST_S = 1.0  # where reading broke, hardly anybody knows an exit code
 _TYPED_AHEAD_BYTES = 1 << 20
 
 
@@ -166,7 +167,7 @@ class Session:
 
     async def _ending(self, reason: str) -> Ending:
         try:
-            async with asyncio.timeout(_WAIT_S):
+            async with asyncio.timeout(_LOST_S if reason else _WAIT_S):
                 return Ending(await self._shell.wait(), reason)
         except FlowError as error:
             return Ending(None, reason or str(error))

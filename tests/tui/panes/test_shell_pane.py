@@ -12,9 +12,12 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from flow_core.errors import Conflict
+from flow_core.config import state_dir
+from flow_core.errors import Conflict, Unreachable
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.panes.shell import ShellPane
+from flow_tui.terminal.cast import read_cast
+from flow_tui.widgets.shell_tabs import Tabs
 from flow_tui.widgets.terminal import TerminalView
 
 DEADLINE_S = 10.0
@@ -234,3 +237,123 @@ async def test_the_app_can_end_while_a_shell_lives(open_pty: Any) -> None:
         await app.pane.enter(task(), hand_over)
         await until(pilot, lambda: "ready>" in text(app.pane.front))
     assert shell.is_closed
+
+
+PREFIX = "ctrl+right_square_bracket"
+
+
+def tab_texts(app: Host) -> list[str]:
+    return [("*" if tab.is_front else "") + tab.text for tab in app.query_one(Tabs).tabs]
+
+
+async def test_another_shell_like_this_opens_beside_it_and_the_prefix_goes_round(open_pty: Any) -> None:
+    async with hosted() as (app, pilot):
+        await app.pane.enter(task(), open_pty)
+        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        assert not app.query_one(Tabs).display
+        first = app.pane.front
+        await pilot.press(PREFIX, "c")
+        await until(pilot, lambda: app.pane.front is not first and "ready>" in text(app.pane.front))
+        assert tab_texts(app) == ["1 train", "*2 train"]
+        assert app.query_one(Tabs).display
+        second = app.pane.front
+        await pilot.press(PREFIX, "n")
+        await until(pilot, lambda: app.pane.front is first)
+        assert first is not None
+        assert first.has_focus
+        await pilot.press(PREFIX, "p")
+        await until(pilot, lambda: app.pane.front is second)
+        await pilot.click(Tabs, offset=(2, 0))
+        await until(pilot, lambda: app.pane.front is first)
+        await app.pane.close_front()
+        await until(pilot, lambda: app.pane.front is second and second is not None and second.has_focus)
+        assert tab_texts(app) == ["*1 train"]
+
+
+async def test_each_node_of_a_task_has_shells_of_its_own(open_pty: Any) -> None:
+    pair = TaskRecord("local", "t1", "pair", TaskStatus.RUNNING, num_instances=2)
+    async with hosted() as (app, pilot):
+        await app.pane.enter(pair, open_pty, 0)
+        zero = app.pane.front
+        await app.pane.enter(pair, open_pty, 1)
+        await until(pilot, lambda: app.pane.nodes_of(pair) == {0, 1})
+        assert tab_texts(app) == ["1 pair node 0", "*2 pair node 1"]
+        await app.pane.enter(pair, open_pty, 0)
+        assert app.pane.front is zero
+
+
+async def test_enter_connects_again_after_a_lost_link_and_what_was_read_stays(open_pty: Any) -> None:
+    shells: list[Any] = []
+
+    async def shaky(columns: int, rows: int) -> Any:
+        shell = await open_pty(columns, rows)
+        if not shells:
+            read = shell.read
+
+            async def broken() -> AsyncIterator[bytes]:
+                async for piece in read():
+                    yield piece
+                    if b"ready>" in piece:
+                        raise Unreachable("the link to lab was lost")
+
+            shell.read = broken
+        elif len(shells) == 1:
+            shells.append(None)
+            raise Unreachable("lab does not answer")
+        shells.append(shell)
+        return shell
+
+    async with hosted() as (app, pilot):
+        await app.pane.enter(task(), shaky)
+        await until(pilot, lambda: "[connection lost: enter opens it again, k closes]" in text(app.pane.front))
+        await until(pilot, lambda: not app.pane.has_live_shells)
+        assert "ready>\n[the link to lab was lost]" in text(app.pane.front)
+        await until(pilot, lambda: "enter opens it again" in border_subtitle(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "[lab does not answer]" in text(app.pane.front))
+        await pilot.press("enter")
+        await until(pilot, lambda: text(app.pane.front).count("ready>") == 2)
+        assert "[the link to lab was lost]" in text(app.pane.front)
+        await pilot.press(*"echo", "space", *"$((6*7))", "enter")
+        await until(pilot, lambda: "\n42\n" in text(app.pane.front))
+
+
+async def test_a_bell_out_of_sight_marks_the_tab_until_it_is_looked_at(open_pty: Any) -> None:
+    async with hosted() as (app, pilot):
+        await app.pane.enter(task("one", "t1"), lambda c, r: open_pty(c, r, command="read x; printf '\\a'; cat"))
+        bell = app.pane.front
+        await app.pane.enter(task("two", "t2"), open_pty)
+        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        assert bell is not None
+        await until(pilot, lambda: bell.is_live)
+        bell._send(b"\n")
+        await until(pilot, lambda: tab_texts(app) == ["1 one !", "*2 two"])
+        await pilot.press(PREFIX, "n")
+        await until(pilot, lambda: tab_texts(app) == ["*1 one", "2 two"])
+
+
+async def test_a_recording_is_marked_and_can_be_played(open_pty: Any) -> None:
+    async with hosted() as (app, pilot):
+        await app.pane.enter(task(), open_pty)
+        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        await pilot.press(PREFIX, "r")
+        await until(pilot, lambda: "● REC" in border_text(app))
+        assert app.pane.has_class("-recording")
+        await pilot.press(*"echo", "space", *"$((6*7))", "enter")
+        await until(pilot, lambda: "\n42\n" in text(app.pane.front))
+        await pilot.press(PREFIX, "r")
+        await until(pilot, lambda: "● REC" not in border_text(app))
+        (file,) = (state_dir() / "recordings").glob("t1-*.cast")
+        assert file.stat().st_mode & 0o777 == 0o600
+        said = b"".join(moment.output for moment in read_cast(file).moments)
+        assert b"ready>" in said.partition(b"echo")[0]
+        assert b"42" in said
+
+
+async def test_a_shell_that_ends_ends_its_recording(open_pty: Any) -> None:
+    async with hosted() as (app, pilot):
+        await app.pane.enter(task(), open_pty)
+        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        await pilot.press(PREFIX, "r", *"exit", "enter")
+        await until(pilot, lambda: not app.pane.has_live_shells and "● REC" not in border_text(app))
+        assert any("recorded in" in note.message for note in app._notifications)
