@@ -71,8 +71,12 @@ class ShellTab:
         if recording is None:
             return False
         self.view.record(None)
-        recording.close()
-        self.view.notify(f"recorded in {recording.path}", markup=False)
+        try:
+            recording.close()
+        except FlowError as error:
+            self.view.notify(str(error), severity="error", markup=False)
+        else:
+            self.view.notify(f"recorded in {recording.path}", markup=False)
         return True
 
 

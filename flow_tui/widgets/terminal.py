@@ -106,8 +106,7 @@ class TerminalView(Says, MouseRows, can_focus=True):
         """A line of ours in the terminal, where no shell came of it."""
         self._early = None
         if self._session is not None:
-            self._session.show_ending(Ending(None, sentence))
-            self.paint_frame()
+            self._write_ending(self._session, Ending(None, sentence))
         self._tell()
 
     async def run(self, shell: Shell) -> None:
@@ -131,11 +130,14 @@ class TerminalView(Says, MouseRows, can_focus=True):
     def _end(self, session: Session, ending: Ending) -> None:
         if self.keys is Keys.PREFIX:
             self._give_keys_to(Keys.SHELL)
+        self._write_ending(session, ending)
+        self.post_message(self.Ended(self, ending.code))
+
+    def _write_ending(self, session: Session, ending: Ending) -> None:
         session.leave_application()
-        self.paint_frame()
+        self.paint_frame()  # which finds out where the cursor is now
         session.show_ending(ending)
         self.paint_frame()
-        self.post_message(self.Ended(self, ending.code))
 
     def _tell(self) -> None:
         self.post_message(self.Changed(self))
