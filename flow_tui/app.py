@@ -91,6 +91,10 @@ class FlowApp(OrderedKeys, CrashGuard, App[None], inherit_bindings=False):
     async def on_unmount(self) -> None:
         await self.fleet.__aexit__()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Textual's own ctrl+p comes before any widget's keys; a shell with the focus gets it all the same."""
+        return not (action == "command_palette" and getattr(self.focused, "captures_keys", False))
+
     async def action_interrupt(self) -> None:
         """ctrl+c twice always leaves, whatever is open."""
         now = time.monotonic()
