@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,8 +62,8 @@ HEADER = """# What a shell receives
 
 Made by pressing each key in the running dashboard, in a shell of a task, and reading what arrived there. The first
 column of bytes is for terminals of the old kind (xterm, Terminal.app, tmux); the second for those that speak the kitty
-keyboard protocol (kitty, Ghostty, WezTerm, foot, recent iTerm2), which the dashboard asks for and translates back, since
-a shell did not ask for it. `=` is the same as in the first. `ctrl+]` twice sends `1d`; once, it is the dashboard's.
+keyboard protocol (kitty, Ghostty, WezTerm, foot, recent iTerm2), which the dashboard asks for and translates back: a
+shell did not ask for it. `=` is the same as in the first. `ctrl+]` twice sends `1d`; once, it is the dashboard's.
 
 | key | arrives | arrives, kitty protocol |
 | --- | --- | --- |
@@ -75,7 +75,7 @@ def hexed(data: bytes) -> str:
 
 
 @pytest.fixture
-def press(open_dashboard: Callable[..., Screen], tmp_path: Path) -> Iterator[Callable[[str], bytes]]:
+def press(open_dashboard: Callable[..., Screen], tmp_path: Path) -> Callable[[str], bytes]:
     """Sends what a terminal sends for a key, and answers what the shell of a task received."""
     screen, sink = open_dashboard(), tmp_path / "received"
     submit(screen, "listener", "sleep 300")
@@ -102,7 +102,7 @@ def press(open_dashboard: Callable[..., Screen], tmp_path: Path) -> Iterator[Cal
         seen += len(received)
         return received[:-1]
 
-    yield pressed
+    return pressed
 
 
 def test_the_page_of_keys_is_what_the_shell_really_receives(press: Callable[[str], bytes]) -> None:

@@ -58,8 +58,6 @@ async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < deadline, "not in time"
-            f"\n{v}: {text(v)}" for v in pilot.app.query(TerminalView)
-        )
         await pilot.pause(0.01)
 
 
