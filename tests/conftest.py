@@ -48,6 +48,8 @@ _PRESENT: dict[str, Callable[[], bool]] = {
     "tmux": lambda: shutil.which("tmux") is not None,
     "podman": lambda: _has_all("podman", "busybox"),
     "docker": lambda: os.geteuid() == 0 and _has_all("dockerd", "docker", "busybox"),
+    "vi": lambda: shutil.which("vi") is not None,
+    "htop": lambda: shutil.which("htop") is not None,
     "less": lambda: shutil.which("less") is not None,
     "ssh-keygen": lambda: shutil.which("ssh-keygen") is not None,
 }

@@ -1,0 +1,56 @@
+"""A day in the shell pane: an editor, a monitor, another size, what was printed, and back out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from e2e.test_dashboard import RUNNING, status_of, submit
+from testbed.pty_screen import Screen
+
+
+@pytest.mark.needs("vi", "htop")
+def test_an_editor_a_monitor_a_resize_a_copy_and_a_shell_opened_again(
+    open_dashboard: Callable[..., Screen], tmp_path: Path
+) -> None:
+    screen, file = open_dashboard(), tmp_path / "note"
+    submit(screen, "workshop", "sleep 300")
+    screen.wait_for(status_of("workshop", *RUNNING))
+    screen.send("s")
+    screen.wait_for("ctrl+] leaves")
+    screen.settle()
+    screen.send("PS1='ready> '", "enter")
+    screen.wait_for(re.compile(r"(?m)^┃ready> ").search)
+    screen.send(f"vi {file}", "enter")
+    screen.wait_for("~")
+    screen.settle()
+    screen.send("i", "written in the pane")
+    screen.wait_for("written in the pane")
+    screen.send("esc", ":wq", "enter")
+    screen.wait_for(lambda text: "~" not in text)
+    assert file.read_text(encoding="utf-8") == "written in the pane\n"
+    screen.send("htop", "enter")
+    screen.wait_for("Load average")
+    screen.resize(100, 30)
+    screen.wait_for(lambda text: "Load average" in text and "F10" in text)
+    screen.send("q")
+    screen.wait_for(lambda text: "Load average" not in text)
+    screen.send("clear; seq 1 200", "enter")
+    screen.wait_for("200")
+    screen.send("ctrl+]", "[", "?", "123", "enter", "V", "y")
+    screen.wait_for("copied 3 characters")
+    assert b"\x1b]52;c;MTIz" in screen.raw
+    screen.send("ctrl+]", "esc")
+    screen.wait_for("workshop")
+    screen.send("s")
+    screen.wait_for("200")
+    screen.settle()
+    screen.send("exit 3", "enter")
+    screen.wait_for("[exit code 3: enter opens another, k closes]")
+    screen.send("enter")
+    screen.wait_for("ctrl+] leaves")
+    screen.settle()
+    screen.send("echo $((6*7))", "enter")
+    screen.wait_for(re.compile(r"(?m)^\W*42\b").search)
