@@ -6,6 +6,8 @@ FlowError
 ├── ReadOnly               the gate is closed; nothing was changed
 └── ProviderError          the far side said no, or nothing
     ├── AuthError          who you are, or what you may do
+    │   ├── HostKeyUnknown a host's key that nobody has vouched for yet
+    │   └── HostKeyChanged a host's key that is not the one it had, or that was revoked
     ├── NotFound           no such task, volume, instance
     ├── Conflict           it exists, is in use, or is in the wrong state
     ├── CapacityError      nothing free, now or ever
@@ -60,6 +62,20 @@ class ProviderError(FlowError):
 
 class AuthError(ProviderError):
     """Credentials are missing, wrong, or not allowed to do this."""
+
+
+class HostKeyUnknown(AuthError):
+    """A host nobody has vouched for yet. `fingerprint` is as `ssh-keygen -l` shows it."""
+
+    def __init__(self, message: str, *, host: str, key_type: str, fingerprint: str) -> None:
+        self.host = host
+        self.key_type = key_type
+        self.fingerprint = fingerprint
+        super().__init__(message)
+
+
+class HostKeyChanged(AuthError):
+    """A host shows another key than it had, or a revoked one: it may be another machine. There is nothing to ask."""
 
 
 class NotFound(ProviderError, LookupError):
