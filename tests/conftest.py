@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from testbed.sshd import find_sshd
 
 from flow_core import Flow
 from flow_core.config import Context
@@ -51,6 +52,8 @@ _PRESENT: dict[str, Callable[[], bool]] = {
     "vi": lambda: shutil.which("vi") is not None,
     "htop": lambda: shutil.which("htop") is not None,
     "less": lambda: shutil.which("less") is not None,
+    "ssh": lambda: shutil.which("ssh") is not None,
+    "sshd": lambda: find_sshd() is not None and all(shutil.which(name) for name in ("ssh", "ssh-agent", "ssh-add")),
     "ssh-keygen": lambda: shutil.which("ssh-keygen") is not None,
 }
 

@@ -24,7 +24,7 @@ CORE = {
     "flow_core.models": "errors gpu",
     "flow_core.config": "errors models gpu providers",
     "flow_core.logs": "errors models gpu config",
-    "flow_core.ssh": "errors models gpu config",
+    "flow_core.ssh": "errors models gpu config logs upload",
     "flow_core.upload": "errors models",
     "flow_core.providers": "errors models gpu config logs ssh upload",
     "flow_core.changes": "errors models gpu config logs ssh providers",

@@ -1,0 +1,42 @@
+"""What may have to be asked of a person while a connection is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownKey:
+    """The key of a host nobody has vouched for. `seen_at` is its address and the way there; `kept_in` is where a yes
+    is written to, empty where the user's config keeps none."""
+
+    host: str
+    key_type: str
+    fingerprint: str
+    seen_at: str
+    kept_in: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something that only the user knows. `prompt` was written by the far side, for a "code"; show it as text.
+
+    `attempt` counts from 1: the second one means that the first answer was wrong.
+    """
+
+    host: str
+    kind: Literal["passphrase", "password", "code"]
+    prompt: str
+    is_secret: bool = True
+    attempt: int = 1
+
+
+class Person(Protocol):
+    """Whoever sits in front of it. The deadline of a connection stands still while they think."""
+
+    async def trusts(self, key: UnknownKey) -> bool:
+        """Whether that is the key of that host. It is remembered."""
+
+    async def answer(self, question: Question) -> str | None:
+        """The answer, never kept; None gives up."""

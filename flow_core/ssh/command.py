@@ -1,0 +1,272 @@
+"""Running one command on a host, whatever its login shell prints before it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+
+import asyncssh
+
+from flow_core.errors import FlowError, ProviderError, Unreachable
+from flow_core.ssh import failures
+from flow_core.ssh.lines import Lines
+from flow_core.ssh.settings import HostSettings
+
+PIECE = 1 << 16
+_MOST_BYTES = 16 << 20
+_MOST_NOISE = 1 << 10
+_QUIET_S = 0.2
+_SIGNAL_S = 0.2
+_END_S = 2.0
+_KILL_S = 5.0
+_ESCAPES = str.maketrans({"'": "'\\''", "\\": "'\\\\'"})
+OnOutput = Callable[[int, bytes], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A command that has ended. `signal` names what ended it ("KILL"), with 128 and more as exit code, as shells say.
+
+    Output is at most 16 MiB a stream; `is_cut` when there was more.
+    """
+
+    exit_code: int
+    stdout: bytes = b""
+    stderr: bytes = b""
+    is_cut: bool = False
+    signal: str | None = None
+
+
+def quoted(text: str) -> str:
+    """As one word for sh, and also for fish, where a backslash inside quotes isn't plain."""
+    return "'" + text.translate(_ESCAPES) + "'"
+
+
+class Running:
+    """A command under way. Read both streams: the far side waits while nobody does."""
+
+    def __init__(self, settings: HostSettings, process: asyncssh.SSHClientProcess[bytes], marker: bytes) -> None:
+        self._settings = settings
+        self._process = process
+        self._connection = process.channel.get_connection()
+        self._out = _Cleaned(marker)
+        self._err = _Cleaned(marker)
+        self.is_ended = False
+
+    async def read(self, stream: int = 1) -> bytes:
+        """The next piece of stdout (1) or stderr (2), at most 64 KiB; empty at its end. Raises Unreachable."""
+        source, cleaned = (self._process.stdout, self._out) if stream == 1 else (self._process.stderr, self._err)
+        while True:
+            try:
+                piece = await source.read(PIECE)
+            except failures.LOST as error:
+                raise failures.lost(self._settings, "a command ran") from error
+            if not piece:
+                return b""
+            if clean := cleaned.take(piece):
+                return clean
+
+    async def write(self, data: bytes) -> None:
+        """To the command's stdin. What a command doesn't read is its own affair."""
+        with suppress(*failures.LOST, OSError):
+            for start in range(0, len(data), PIECE):
+                self._process.stdin.write(data[start : start + PIECE])
+                await self._process.stdin.drain()
+
+    def write_eof(self) -> None:
+        with suppress(*failures.LOST, OSError):
+            self._process.stdin.write_eof()
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """Without the output; None while it runs."""
+        if (killed := self._process.exit_signal) is not None:
+            name = killed[0]
+            number = getattr(signal, f"SIG{name}", None)
+            return Outcome(128 + int(number or 0), signal=name)
+        code = self._process.exit_status
+        return None if code is None else Outcome(code)
+
+    async def closed(self) -> None:
+        """Once nothing can come any more. A lost link is noticed by its keepalive."""
+        with suppress(OSError, asyncssh.Error):
+            await self._process.wait_closed()
+
+    @property
+    def noise(self) -> str:
+        """What came instead of the command."""
+        return (self._out.noise + self._err.noise).decode("utf-8", "replace").strip()
+
+    @property
+    def has_begun(self) -> bool:
+        return self._out.is_clean or self._err.is_clean
+
+    async def end(self) -> int | None:
+        """Closes the channel, and ends what still runs where the server lets us; else says which group is left over.
+
+        Twice is safe.
+        """
+        self.is_ended = True
+        if self.outcome is None:
+            with suppress(OSError, asyncssh.Error):
+                self._process.send_signal("KILL")
+            await self._closed_within(_SIGNAL_S)
+        self._process.close()
+        if self.outcome is None and not self._connection.is_closed():
+            return self._out.pid
+        await self._closed_within(_END_S)
+        return None
+
+    async def _closed_within(self, seconds: float) -> None:
+        with suppress(OSError, asyncssh.Error, TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._process.wait_closed()
+
+
+@asynccontextmanager
+async def started(lines: Lines, settings: HostSettings, command: str) -> AsyncIterator[Running]:
+    """A line for sh, started; ended when it is left."""
+    marker = f"flow-{secrets.token_hex(12)}"
+    # The login shell may be any, and print anything first; from the marker on, it is our sh that speaks.
+    script = f"printf '\\036{marker} %s\\036' $$; printf '\\036{marker} %s\\036' $$ >&2\n{command}"
+    left: int | None = None
+    try:
+        async with lines.session(partial(_start, script=script)) as process:
+            running = Running(settings, process, f"\x1e{marker} ".encode())
+            with lines.ending(partial(_end, lines, running)):
+                try:
+                    yield running
+                finally:
+                    left = await running.end()
+    finally:
+        if left is not None:
+            await _kill(lines, left)
+
+
+async def run(
+    lines: Lines,
+    settings: HostSettings,
+    command: str,
+    *,
+    timeout_s: float | None,
+    stdin: bytes,
+    on_output: OnOutput | None,
+) -> Outcome:
+    kept = _Kept()
+    try:
+        async with asyncio.timeout(timeout_s), started(lines, settings, command) as running:
+            outcome = await _serve(running, stdin, on_output or kept.take)
+            if running.is_ended:
+                raise Unreachable(f"the connections to {settings.alias!r} were closed while a command ran")
+    except TimeoutError:
+        raise Unreachable(
+            f"the command on {settings.alias!r} did not end within {timeout_s:g} s and was stopped"
+        ) from None
+    if outcome is None:
+        raise failures.lost(settings, "a command ran")
+    if not running.has_begun:
+        raise ProviderError(
+            f"{settings.alias!r} ran another command than was asked for, which ended with {outcome.exit_code} and"
+            f" said {running.noise!r}; check what its authorized_keys and sshd_config force"
+        )
+    return Outcome(outcome.exit_code, bytes(kept.data[1]), bytes(kept.data[2]), kept.is_cut, outcome.signal)
+
+
+async def _end(lines: Lines, running: Running) -> None:
+    left = await running.end()
+    if left is not None:
+        await _kill(lines, left)
+
+
+async def _kill(lines: Lines, group: int) -> None:
+    """For servers that pass no signals on, as OpenSSH's for root. Where this can't be asked either, nothing is left."""
+    with suppress(FlowError, OSError, asyncssh.Error, TimeoutError):
+        async with (
+            asyncio.timeout(_KILL_S),
+            lines.session(partial(_start, script=f"kill -s KILL -- -{group}")) as process,
+        ):
+            await process.wait_closed()
+
+
+async def _start(connection: asyncssh.SSHClientConnection, script: str) -> asyncssh.SSHClientProcess[bytes]:
+    return await connection.create_process(f"exec /bin/sh -c {quoted(script)}", encoding=None, max_pktsize=PIECE)
+
+
+async def _serve(running: Running, stdin: bytes, take: OnOutput) -> Outcome | None:
+    """What the command left in the background may keep its streams open; nobody waits for that."""
+    pieces = 0
+
+    async def drain(stream: int) -> None:
+        nonlocal pieces
+        while piece := await running.read(stream):
+            pieces += 1
+            await take(stream, piece)
+
+    async def feed() -> None:
+        await running.write(stdin)
+        running.write_eof()
+
+    readers = [asyncio.create_task(drain(stream)) for stream in (1, 2)]
+    feeding = asyncio.create_task(feed())
+    try:
+        while True:
+            before = pieces
+            _, pending = await asyncio.wait(readers, timeout=_QUIET_S, return_when=asyncio.FIRST_EXCEPTION)
+            for reader in readers:
+                if reader.done():
+                    reader.result()
+            if not pending or (running.outcome is not None and pieces == before):
+                return running.outcome or await _late(running)
+    finally:
+        for helper in (*readers, feeding):
+            helper.cancel()
+        await asyncio.gather(*readers, feeding, return_exceptions=True)
+
+
+async def _late(running: Running) -> Outcome | None:
+    """The exit code comes after the end of the streams."""
+    await running.closed()
+    return running.outcome
+
+
+class _Kept:
+    """Output up to a limit."""
+
+    def __init__(self) -> None:
+        self.data = {1: bytearray(), 2: bytearray()}
+        self.is_cut = False
+
+    async def take(self, stream: int, piece: bytes) -> None:
+        room = _MOST_BYTES - len(self.data[stream])
+        self.data[stream] += piece[:room]
+        self.is_cut = self.is_cut or len(piece) > room
+
+
+class _Cleaned:
+    """A stream without what came before its marker, of which the end is kept as `noise`.
+
+    The marker is followed by the id of our sh, which leads the process group of the command.
+    """
+
+    def __init__(self, marker: bytes) -> None:
+        self.is_clean = False
+        self.noise = b""
+        self.pid: int | None = None
+        self._marker = re.compile(re.escape(marker) + rb"(\d+)\x1e")
+
+    def take(self, piece: bytes) -> bytes:
+        if self.is_clean:
+            return piece
+        held = self.noise + piece
+        found = self._marker.search(held)
+        if found is None:
+            self.noise = held[-_MOST_NOISE:]
+            return b""
+        self.is_clean, self.noise, self.pid = True, b"", int(found[1])
+        return held[found.end() :]

@@ -1,0 +1,161 @@
+"""Single files of a host, over SFTP: whole, up and down, or a range of bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import asyncssh
+
+from flow_core.errors import AuthError, ConfigError, FlowError, NotFound, ProviderError, Unreachable
+from flow_core.ssh import failures
+from flow_core.ssh.lines import Lines
+from flow_core.ssh.settings import HostSettings
+
+_PIECE = 4 << 20
+QUIET_S = 60.0
+OnBytes = Callable[[int, int], None]
+"""Takes how many bytes have moved, and of how many."""
+
+
+class RemoteFiles:
+    """Paths are absolute or relative to the user's home."""
+
+    def __init__(self, lines: Lines, settings: HostSettings) -> None:
+        self._lines = lines
+        self._settings = settings
+
+    async def size(self, path: str) -> int:
+        """Raises NotFound."""
+        async with self._session(path) as sftp, asyncio.timeout(QUIET_S):
+            return (await sftp.stat(path)).size or 0
+
+    async def read(self, path: str, offset: int = 0, length: int = _PIECE) -> bytes:
+        """Bytes of a file, fewer than asked for only at its end. Twice is safe. Raises NotFound, AuthError."""
+        async with self._session(path) as sftp, asyncio.timeout(QUIET_S), sftp.open(path, "rb") as file:
+            return _bytes(await file.read(length, offset))
+
+    async def download(self, path: str, target: Path, on_bytes: OnBytes | None = None) -> int:
+        """Copies a file to this machine, whole or not at all; its size. Twice is safe.
+
+        Raises NotFound, AuthError, ConfigError (`target` can't be written to), Unreachable after a minute of silence.
+        """
+        part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        try:
+            file = await asyncio.to_thread(open, part, "xb")
+        except OSError as error:
+            raise _ours(target, error) from error
+        try:
+            with file:
+                async with self._session(path) as sftp:
+                    done = await self._fetch(sftp, path, file, on_bytes)
+            await asyncio.to_thread(os.replace, part, target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        return done
+
+    async def upload(self, source: Path, path: str, on_bytes: OnBytes | None = None) -> int:
+        """Copies a file to the host, whole or not at all, with its mode; its size. Twice is safe.
+
+        Raises ConfigError (`source` can't be read), NotFound (no such folder), AuthError, Unreachable as above.
+        """
+        try:
+            file = await asyncio.to_thread(open, source, "rb")
+        except OSError as error:
+            raise _ours(source, error) from error
+        folder, slash, name = path.rpartition("/")
+        part = f"{folder}{slash}.{name}.{secrets.token_hex(4)}.part"
+        with file:
+            async with self._session(path) as sftp:
+                try:
+                    done = await self._send(sftp, file, part, on_bytes)
+                    await replace(sftp, part, path)
+                except BaseException:
+                    with suppress(OSError, asyncssh.Error, TimeoutError):
+                        async with asyncio.timeout(QUIET_S / 10):
+                            await sftp.remove(part)
+                    raise
+        return done
+
+    async def _fetch(self, sftp: asyncssh.SFTPClient, path: str, file: BinaryIO, on_bytes: OnBytes | None) -> int:
+        done = 0
+        async with sftp.open(path, "rb") as source:
+            total = (await source.stat()).size or 0
+            while True:
+                async with asyncio.timeout(QUIET_S):
+                    piece = _bytes(await source.read(_PIECE, done))
+                if not piece:
+                    return done
+                await asyncio.to_thread(file.write, piece)
+                done += len(piece)
+                if on_bytes is not None:
+                    on_bytes(done, max(total, done))
+
+    async def _send(self, sftp: asyncssh.SFTPClient, file: BinaryIO, part: str, on_bytes: OnBytes | None) -> int:
+        done, found = 0, os.fstat(file.fileno())
+        async with sftp.open(part, "xb") as target:
+            while piece := await asyncio.to_thread(file.read, _PIECE):
+                async with asyncio.timeout(QUIET_S):
+                    await target.write(piece, done)
+                done += len(piece)
+                if on_bytes is not None:
+                    on_bytes(done, max(found.st_size, done))
+            await target.setstat(asyncssh.SFTPAttrs(permissions=found.st_mode & 0o777))
+        return done
+
+    def _session(self, path: str) -> AbstractAsyncContextManager[asyncssh.SFTPClient]:
+        return sftp_session(self._lines, self._settings, path)
+
+
+@asynccontextmanager
+async def sftp_session(lines: Lines, settings: HostSettings, path: str) -> AsyncIterator[asyncssh.SFTPClient]:
+    """An SFTP client whose refusals become sentences about `path`."""
+    async with lines.session(lambda connection: connection.start_sftp_client()) as sftp:
+        try:
+            yield sftp
+        except (OSError, asyncssh.Error, TimeoutError) as error:
+            raise refusal(settings, path, error) from error
+        finally:
+            sftp.exit()
+
+
+async def replace(sftp: asyncssh.SFTPClient, part: str | bytes, path: str | bytes) -> None:
+    """In one step where the server can; where it can't, there is a moment without the file."""
+    try:
+        await sftp.posix_rename(part, path)
+    except asyncssh.SFTPOpUnsupported:
+        with suppress(asyncssh.SFTPNoSuchFile):
+            await sftp.remove(path)
+        await sftp.rename(part, path)
+
+
+def refusal(settings: HostSettings, path: str, error: Exception) -> FlowError:
+    """What a host says to a request about a file, as a sentence."""
+    where = f"{path!r} on {settings.alias!r}"
+    if isinstance(error, asyncssh.SFTPNoSuchFile | asyncssh.SFTPNoSuchPath):
+        return NotFound(f"there is no {where}")
+    if isinstance(error, asyncssh.SFTPPermissionDenied):
+        return AuthError(f"{where} is not open to {settings.user!r}")
+    if isinstance(error, asyncssh.SFTPConnectionLost | asyncssh.SFTPNoConnection):
+        return failures.lost(settings, f"{path!r} was moved")
+    if isinstance(error, asyncssh.SFTPError):
+        return ProviderError(f"{where} can't be used: {error.reason!r}; check its kind and the free room there")
+    if isinstance(error, TimeoutError):
+        return Unreachable(f"{settings.alias!r} has said nothing for {QUIET_S:g} s about {path!r}")
+    if isinstance(error, OSError) and not isinstance(error, ConnectionError):
+        return ProviderError(f"{where} can't be copied: {(error.strerror or str(error)).lower()}")
+    return failures.lost(settings, f"{path!r} was moved")
+
+
+def _ours(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"{str(path)!r} can't be opened: {(error.strerror or str(error)).lower()}")
+
+
+def _bytes(data: bytes | str) -> bytes:
+    return data if isinstance(data, bytes) else data.encode()

@@ -1,0 +1,229 @@
+"""Files of a host as they grow: by byte and inode, over rotation, truncation and lost connections."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from flow_core.errors import Unreachable
+from flow_core.ssh.command import quoted
+
+if TYPE_CHECKING:
+    from flow_core.ssh.command import Running
+    from flow_core.ssh.host import SshHost
+
+_PAUSE_S = 0.5
+Note = Literal["", "replaced", "truncated", "gap"]
+
+# For any POSIX sh. Speaks in lines that begin with the marker, between the bytes of the file:
+#   O inode size   what follows is this file's, from the offset on that was asked for (0 for a file after the first)
+#   S inode size   how big it is now; all that was read of it has been sent before
+#   L              the rest of the file that was followed before is nowhere to be found
+#   E              the end that was asked for, by closing our stdin
+# Everything after the start is read through one descriptor, so nothing is missed or sent twice when names change.
+_SCRIPT = r"""
+exec 2>/dev/null 5<&0
+over=; open=; seen=; nap=0.1
+say() { printf '\036%s %s\n' "$m" "$*"; }
+look() {
+  ino=; size=0
+  set -- $(ls -Lidn -- "$f")
+  case "${2-}" in -*) ino=$1; size=$6 ;; esac
+}
+rest() { tail -c "+$(($p + 1))" <&3; p=0; }
+trap 'over=1' HUP
+{ cat >/dev/null; kill -HUP $$; } <&5 >/dev/null 2>&1 &
+look
+if [ -n "$i" ] && [ "$i" != "$ino" ]; then
+  dir=$(dirname -- "$f")
+  old=$(ls -1i -- "$dir" | while read -r n name; do [ "$n" != "$i" ] || printf '%s' "$dir/$name"; done)
+  if [ -n "$old" ] && [ -f "$old" ] && [ -r "$old" ]; then exec 3<"$old"; rest; else say L; fi
+  p=0
+fi
+while :; do
+  look
+  if [ -z "$open" ]; then
+    if [ -n "$ino" ] && [ -r "$f" ]; then
+      was=$ino
+      exec 3<"$f"
+      look
+      [ "$ino" = "$was" ] || continue
+      say O "$ino" "$size"
+      rest
+      open=$ino; seen="$ino $size"; nap=0.1
+    fi
+  elif [ "$ino" != "$open" ]; then
+    cat <&3
+    if [ -n "$ino" ]; then
+      # Whoever writes may need a moment to notice that its file was moved away.
+      sleep 1
+      cat <&3
+      open=
+      continue
+    fi
+  elif [ "$ino $size" != "$seen" ]; then
+    say S "$ino" "$size"
+    cat <&3
+    seen="$ino $size"; nap=0.1
+  fi
+  if [ -n "$over" ]; then
+    [ -z "$open" ] || cat <&3
+    say E
+    exit 0
+  fi
+  sleep "$nap" || sleep 1
+  case $nap in 0.1) nap=0.2 ;; 0.2) nap=0.5 ;; *) nap=1 ;; esac
+done
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes that stand at `offset` of the file with this inode. Going on from `end` and `inode` misses nothing.
+
+    `note` says what happened before them: the file was replaced by another one, or cut short and begins again, or
+    was replaced while nobody could look and its rest is gone.
+    """
+
+    data: bytes
+    offset: int
+    inode: int
+    note: Note = ""
+
+    @property
+    def end(self) -> int:
+        return self.offset + len(self.data)
+
+
+async def follow(
+    host: SshHost,
+    path: str,
+    offset: int = 0,
+    inode: int | None = None,
+    *,
+    until: asyncio.Event | None = None,
+    patience_s: float | None = None,
+) -> AsyncGenerator[Piece, None]:
+    """Yields what stands in `path` from `offset` on and what is added, as `tail -F` would; waits for a missing file.
+
+    Once `until` is set it ends, after everything that stood there then. A lost connection is made anew and followed on
+    from the byte where it stopped, for as long as it takes or `patience_s`, after which Unreachable is raised; so are
+    AuthError and HostKeyChanged. A file that is cut short and grows past the old size within a tenth of a second to a
+    second can't be told from one that grew, as with tail. Read it under `aclosing`.
+    """
+    place = _Place(offset, inode)
+    lost_at: float | None = None
+    while True:
+        try:
+            async with aclosing(_session(host, path, place, until)) as pieces:
+                async for piece in pieces:
+                    lost_at = None
+                    yield piece
+            if place.is_over:
+                return
+            if place.starts_again:
+                place.starts_again = False
+                continue
+        except Unreachable:
+            lost_at = lost_at or time.monotonic()
+            if patience_s is not None and time.monotonic() - lost_at > patience_s:
+                raise
+        await asyncio.sleep(_PAUSE_S)
+
+
+class _Place:
+    """Where the reader stands."""
+
+    def __init__(self, offset: int, inode: int | None) -> None:
+        self.offset = offset
+        self.inode = inode
+        self.note: Note = ""
+        self.starts_again = False
+        self.is_over = False
+
+    def take(self, data: bytes) -> Piece:
+        piece = Piece(data, self.offset, self.inode or 0, self.note)
+        self.offset, self.note = piece.end, ""
+        return piece
+
+    def hear(self, record: _Record) -> None:
+        if record.kind == "E":
+            self.is_over = True
+        elif record.kind == "L":
+            self.offset, self.inode, self.note = 0, None, "gap"
+        elif record.kind == "O" and self.inode not in (None, record.inode):
+            self.offset, self.inode, self.note = 0, record.inode, "replaced"
+        else:
+            self.inode = record.inode
+            if record.size < self.offset:
+                self.offset, self.note, self.starts_again = 0, "truncated", True
+
+
+async def _session(host: SshHost, path: str, place: _Place, until: asyncio.Event | None) -> AsyncGenerator[Piece, None]:
+    """One command on the far side, until it can't go on."""
+    marker = f"flow-{secrets.token_hex(12)}"
+    given = {"f": path, "p": str(place.offset), "i": str(place.inode or ""), "m": marker}
+    words = "; ".join(f"{name}={quoted(value)}" for name, value in given.items())
+    async with host.start(f"{words}\n{_SCRIPT}") as running:
+        ending = asyncio.create_task(_end_at(running, until)) if until is not None else None
+        try:
+            told = _Told(f"\x1e{marker} ".encode())
+            while data := await running.read():
+                for part in told.split(data):
+                    if isinstance(part, bytes):
+                        yield place.take(part)
+                        continue
+                    place.hear(part)
+                    if place.starts_again or place.is_over:
+                        return
+        finally:
+            if ending is not None:
+                ending.cancel()
+                await asyncio.wait((ending,))
+
+
+async def _end_at(running: Running, until: asyncio.Event) -> None:
+    await until.wait()
+    running.write_eof()
+
+
+class _Record(NamedTuple):
+    kind: str
+    inode: int = 0
+    size: int = 0
+
+
+class _Told:
+    """Tells the bytes of the file and the lines of the script apart."""
+
+    def __init__(self, marker: bytes) -> None:
+        self._marker = marker
+        self._line = re.compile(re.escape(marker) + rb"([A-Z])(?: (\d+) (\d+))?\n")
+        self._held = b""
+
+    def split(self, data: bytes) -> Iterator[bytes | _Record]:
+        data = self._held + data if self._held else data
+        start = 0
+        while self._marker in data and (found := self._line.search(data, start)) is not None:
+            if found.start() > start:
+                yield data[start : found.start()]
+            yield _Record(found[1].decode(), int(found[2] or 0), int(found[3] or 0))
+            start = found.end()
+        end = self._held_from(data, start)
+        self._held = data[end:]
+        if end > start:
+            yield data[start:end]
+
+    def _held_from(self, data: bytes, start: int) -> int:
+        """Where a line of the script may have begun that isn't whole yet."""
+        at = data.find(self._marker, start)
+        if at >= 0:
+            return at
+        at = data.rfind(b"\x1e", max(start, len(data) - len(self._marker)))
+        return at if at >= 0 and self._marker.startswith(data[at:]) else len(data)

@@ -1,0 +1,193 @@
+"""Ports that lead through a host, from this machine and back; they stay while connections come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import suppress
+from typing import Protocol
+
+import asyncssh
+
+from flow_core.errors import Conflict, FlowError
+from flow_core.ssh.lines import Lines
+from flow_core.ssh.settings import HostSettings
+
+_LOOPBACK = "127.0.0.1"
+_PIECE = 1 << 16
+_OPEN_S = 20.0
+_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 8.0
+
+
+class Forwards:
+    """The open forwards of one host."""
+
+    def __init__(self, lines: Lines, settings: HostSettings) -> None:
+        self._lines = lines
+        self._settings = settings
+        self._open: list[Forward | RemoteForward] = []
+
+    @property
+    def all(self) -> tuple[Forward | RemoteForward, ...]:
+        return tuple(one for one in self._open if not one.is_closed)
+
+    async def open(self, remote_port: int, local_port: int, remote_host: str) -> Forward:
+        forward = Forward(self._lines, remote_host, remote_port)
+        await forward.listen(local_port)
+        self._open = [*self.all, forward]
+        return forward
+
+    async def open_back(self, local_port: int, remote_port: int) -> RemoteForward:
+        forward = RemoteForward(self._lines, self._settings, local_port)
+        await forward.listen(remote_port)
+        self._open = [*self.all, forward]
+        return forward
+
+    async def close(self) -> None:
+        for one in self.all:
+            await one.close()
+
+
+class Forward:
+    """A port of this machine that leads to one that the host can reach."""
+
+    def __init__(self, lines: Lines, remote_host: str, remote_port: int) -> None:
+        self.local_port = 0
+        self.remote_host = remote_host
+        self.remote_port = remote_port
+        self.is_closed = False
+        self._lines = lines
+        self._server: asyncio.Server | None = None
+        self._visits: set[asyncio.Task[None]] = set()
+
+    async def listen(self, local_port: int) -> None:
+        """Raises Conflict."""
+        try:
+            self._server = await asyncio.start_server(self._visit, _LOOPBACK, local_port)
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise Conflict(f"port {local_port} of this machine can't be used: {why}; choose another") from error
+        self.local_port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Hangs up on who uses it. Twice is safe."""
+        self.is_closed = True
+        if self._server is not None:
+            self._server.close()
+        visits = list(self._visits)
+        for visit in visits:
+            visit.cancel()
+        await asyncio.gather(*visits, return_exceptions=True)
+
+    async def _visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visit = asyncio.current_task()
+        if visit is not None:
+            self._visits.add(visit)
+            visit.add_done_callback(self._visits.discard)
+        try:
+            # A visitor can be told nothing but that there is nobody; the reason shows at the next command.
+            with suppress(FlowError, asyncssh.Error, OSError, TimeoutError):
+                await self._serve(reader, writer)
+        finally:
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with self._lines.connection() as connection:
+            async with asyncio.timeout(_OPEN_S):
+                far_reader, far_writer = await connection.open_connection(
+                    self.remote_host, self.remote_port, encoding=None
+                )
+            try:
+                await _both(reader, far_writer, far_reader, writer)
+            finally:
+                far_writer.close()
+
+
+class RemoteForward:
+    """A port of the host that leads to one of this machine. It is opened anew after each reconnect."""
+
+    def __init__(self, lines: Lines, settings: HostSettings, local_port: int) -> None:
+        self.local_port = local_port
+        self.remote_port = 0
+        self.is_closed = False
+        self._lines = lines
+        self._settings = settings
+        self._keeping: asyncio.Task[None] | None = None
+
+    async def listen(self, remote_port: int) -> None:
+        """Raises Conflict, and what connecting raises."""
+        self.remote_port = remote_port
+        first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._keeping = asyncio.create_task(self._keep(first))
+        try:
+            await asyncio.shield(first)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Twice is safe."""
+        self.is_closed = True
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+
+    async def _keep(self, first: asyncio.Future[None]) -> None:
+        pause_s = _PAUSE_S
+        while True:
+            try:
+                async with self._lines.connection() as connection:
+                    listener = await self._ask(connection)
+                    if not first.done():
+                        first.set_result(None)
+                    pause_s = _PAUSE_S
+                    try:
+                        await connection.wait_closed()
+                    finally:
+                        listener.close()
+            except FlowError as error:
+                if not first.done():
+                    first.set_exception(error)
+                    return
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    async def _ask(self, connection: asyncssh.SSHClientConnection) -> asyncssh.SSHListener:
+        try:
+            async with asyncio.timeout(_OPEN_S):
+                listener = await connection.forward_remote_port(_LOOPBACK, self.remote_port, _LOOPBACK, self.local_port)
+        except (asyncssh.ChannelListenError, asyncssh.Error, OSError, TimeoutError) as error:
+            raise Conflict(
+                f"{self._settings.alias!r} gives us no port {self.remote_port or 'at all'}; choose another, or let its"
+                " sshd allow TCP forwarding"
+            ) from error
+        self.remote_port = listener.get_port()
+        return listener
+
+
+class _Reader(Protocol):
+    async def read(self, n: int = -1, /) -> bytes: ...
+
+
+class _Writer(Protocol):
+    def write(self, data: bytes, /) -> None: ...
+
+    async def drain(self) -> None: ...
+
+    def write_eof(self) -> None: ...
+
+
+async def _both(reader: _Reader, far_writer: _Writer, far_reader: _Reader, writer: _Writer) -> None:
+    """Until both sides have said all; an end on one side is passed on, and the other may go on talking."""
+    async with asyncio.TaskGroup() as ways:
+        ways.create_task(_pump(reader, far_writer))
+        ways.create_task(_pump(far_reader, writer))
+
+
+async def _pump(reader: _Reader, writer: _Writer) -> None:
+    with suppress(OSError, asyncssh.Error):
+        while piece := await reader.read(_PIECE):
+            writer.write(piece)
+            await writer.drain()
+        writer.write_eof()

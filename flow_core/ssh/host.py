@@ -1,0 +1,160 @@
+"""One host over SSH: commands, terminals, files and ports. What the providers use, and open to everybody."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from flow_core.ssh.lookup import find_settings
+from flow_core.ssh.settings import HostSettings
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import AsyncGenerator
+
+    from flow_core.ssh.asking import Person
+    from flow_core.ssh.command import OnOutput, Outcome, Running
+    from flow_core.ssh.files import RemoteFiles
+    from flow_core.ssh.follow import Piece
+    from flow_core.ssh.forwards import Forward, Forwards, RemoteForward
+    from flow_core.ssh.identities import Keyring
+    from flow_core.ssh.lines import Lines
+    from flow_core.ssh.sftp_folder import SftpFolder
+    from flow_core.ssh.shell import RemoteShell
+
+
+class SshHost:
+    """A machine, reached as the user's ssh would reach it. Nothing is connected before it is needed.
+
+    Many coroutines may use it at once, all of one event loop. `person` answers what only a user can; without one, what
+    would have to be asked is an AuthError. Everything it does may raise HostKeyUnknown, HostKeyChanged, AuthError,
+    NotFound (no such host) and Unreachable; a lost connection is made anew at the next call.
+    """
+
+    def __init__(self, settings: HostSettings, *, person: Person | None = None) -> None:
+        self.settings = settings
+        self._person = person
+        self._made: tuple[Lines, Keyring, Forwards] | None = None
+        self._shells: list[RemoteShell] = []
+
+    @classmethod
+    async def find(cls, name: str, *, config: Path | None = None, person: Person | None = None) -> Self:
+        """A host by what the user calls it, such as a name of ~/.ssh/config. Raises ConfigError."""
+        return cls(await find_settings(name, config=config), person=person)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def run(
+        self,
+        command: str,
+        *,
+        timeout_s: float | None = 600,
+        stdin: bytes = b"",
+        on_output: OnOutput | None = None,
+    ) -> Outcome:
+        """Runs a line for sh in the user's home. Collects what it says, or hands it to `on_output`. Not safe twice.
+
+        After `timeout_s` (None: never) the command is killed and Unreachable raised; cancelling kills it too. What it
+        left in the background goes on, but nobody waits for that.
+        """
+        from flow_core.ssh.command import run  # deferred: asyncssh takes 0.2 s
+
+        lines, *_ = self._open()
+        return await run(lines, self.settings, command, timeout_s=timeout_s, stdin=stdin, on_output=on_output)
+
+    def start(self, command: str) -> AbstractAsyncContextManager[Running]:
+        """A line for sh whose streams the caller reads and writes while it runs. Killed when it is left."""
+        from flow_core.ssh.command import started  # deferred: asyncssh takes 0.2 s
+
+        lines, *_ = self._open()
+        return started(lines, self.settings, command)
+
+    async def open_shell(
+        self, *, columns: int, rows: int, command: str | None = None, term: str = "xterm-256color"
+    ) -> RemoteShell:
+        """A login shell (or `command`) on a terminal, over a connection of its own. The caller closes it."""
+        from flow_core.ssh.link import dial  # deferred: asyncssh takes 0.2 s
+        from flow_core.ssh.shell import open_shell
+
+        _, keyring, _ = self._open()
+        link = await dial(self.settings, self._person, keyring)
+        shell = await open_shell(self.settings, link, columns, rows, command, term)
+        self._shells = [*(one for one in self._shells if not one.is_over), shell]
+        return shell
+
+    @property
+    def files(self) -> RemoteFiles:
+        """Single files, up and down and in ranges, over SFTP."""
+        from flow_core.ssh.files import RemoteFiles  # deferred: asyncssh takes 0.2 s
+
+        lines, *_ = self._open()
+        return RemoteFiles(lines, self.settings)
+
+    def folder(self, path: str) -> SftpFolder:
+        """A folder to upload into with flow_core.upload.sync.upload; relative to the user's home."""
+        from flow_core.ssh.sftp_folder import SftpFolder  # deferred: asyncssh takes 0.2 s
+
+        lines, *_ = self._open()
+        return SftpFolder(lines, self.settings, path)
+
+    def follow(
+        self,
+        path: str,
+        offset: int = 0,
+        inode: int | None = None,
+        *,
+        until: asyncio.Event | None = None,
+        patience_s: float | None = None,
+    ) -> AsyncGenerator[Piece, None]:
+        """A file as it grows, from a byte on; see flow_core.ssh.follow. Read it under `aclosing`."""
+        from flow_core.ssh.follow import follow  # deferred: asyncssh takes 0.2 s
+
+        return follow(self, path, offset, inode, until=until, patience_s=patience_s)
+
+    async def forward(self, remote_port: int, local_port: int = 0, *, remote_host: str = "127.0.0.1") -> Forward:
+        """Opens a port of this machine's loopback (0: any free one) that leads to one of the host's. It is kept over
+        reconnects until it is closed. Raises Conflict where the port is taken."""
+        *_, forwards = self._open()
+        return await forwards.open(remote_port, local_port, remote_host)
+
+    async def forward_back(self, local_port: int, remote_port: int = 0) -> RemoteForward:
+        """Opens a port of the host's loopback (0: any free one) that leads to one of this machine's. Kept over
+        reconnects until it is closed. Raises Conflict where the host refuses the port."""
+        *_, forwards = self._open()
+        return await forwards.open_back(local_port, remote_port)
+
+    @property
+    def forwards(self) -> tuple[Forward | RemoteForward, ...]:
+        """The open ones."""
+        return self._made[2].all if self._made is not None else ()
+
+    @property
+    def connection_count(self) -> int:
+        """Shared connections that are open; shells have their own."""
+        return self._made[0].count if self._made is not None else 0
+
+    async def close(self) -> None:
+        """Ends everything that still runs. Twice is safe."""
+        if self._made is None:
+            return
+        lines, _, forwards = self._made
+        for shell in self._shells:
+            await shell.close()
+        await forwards.close()
+        await lines.close()
+
+    def _open(self) -> tuple[Lines, Keyring, Forwards]:
+        if self._made is None:
+            from flow_core.ssh.forwards import Forwards  # deferred: asyncssh takes 0.2 s
+            from flow_core.ssh.identities import Keyring
+            from flow_core.ssh.lines import Lines
+
+            keyring = Keyring()
+            lines = Lines(self.settings, self._person, keyring)
+            self._made = (lines, keyring, Forwards(lines, self.settings))
+        return self._made

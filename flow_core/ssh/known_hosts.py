@@ -1,0 +1,161 @@
+"""known_hosts files: whose key a key is, told apart more finely than asyncssh does, and vouching for a new one."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import hashlib
+import hmac
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flow_core.errors import ProviderError
+
+if TYPE_CHECKING:
+    from asyncssh import SSHKey
+
+    from flow_core.ssh.settings import HostSettings
+
+_MOST_BYTES = 64 << 20
+
+
+class Standing(StrEnum):
+    """What the files say of a key that a host shows."""
+
+    KNOWN = "known"
+    UNKNOWN = "unknown"
+    CHANGED = "changed"
+    REVOKED = "revoked"
+
+
+@dataclass(slots=True)
+class KnownKeys:
+    """What the files say of one host. `places` is "file:line" of each of `keys`."""
+
+    keys: list[SSHKey] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+    authorities: list[SSHKey] = field(default_factory=list)
+    revoked: list[SSHKey] = field(default_factory=list)
+    portless: list[SSHKey] = field(default_factory=list)
+    """Keys of the same host on port 22: they may be trusted here too, and say nothing against another one."""
+
+    def standing(self, key: SSHKey) -> Standing:
+        """A host that was known by keys of other kinds only counts as changed: else one could be led past them."""
+        if key in self.revoked:
+            return Standing.REVOKED
+        if key in self.keys or (not self.keys and key in self.portless):
+            return Standing.KNOWN
+        return Standing.CHANGED if self.keys else Standing.UNKNOWN
+
+
+def known_keys(settings: HostSettings) -> KnownKeys:
+    """Everything the files of these settings say. Lines that can't be read are passed over, as ssh does. Blocking."""
+    found = KnownKeys()
+    name, bare = settings.key_name, settings.hostname.lower()
+    for path in (*settings.known_hosts, *settings.global_known_hosts):
+        for number, line in enumerate(_lines(path), 1):
+            _take(found, line, name, f"{path}:{number}")
+            if name != bare and not settings.host_key_alias:
+                _take_portless(found, line, bare)
+    return found
+
+
+def remember(settings: HostSettings, key: SSHKey) -> bool:
+    """Writes that this is the host's key; False where the settings name no file. Blocking.
+
+    Under a lock, and only while nobody else vouched for another key meanwhile: then it raises ProviderError.
+    """
+    path = next(iter(settings.known_hosts), None)
+    if path is None:
+        return False
+    line = f"{_hashed(settings.key_name) if settings.hashes_names else settings.key_name} {_exported(key)}\n"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+        with open(fd, "rb+", buffering=0) as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                return False
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if (now := known_keys(settings).standing(key)) is Standing.KNOWN:
+                return True
+            if now is not Standing.UNKNOWN:
+                raise ProviderError(f"another key of {settings.alias!r} was written to {str(path)!r} meanwhile")
+            file.write((b"" if _ends_a_line(fd) else b"\n") + line.encode())
+            os.fsync(fd)
+    except OSError as error:
+        raise ProviderError(f"{str(path)!r} can't be written to: {(error.strerror or str(error)).lower()}") from error
+    return True
+
+
+def fingerprint(key: SSHKey) -> str:
+    """As `ssh-keygen -l` shows it."""
+    return key.get_fingerprint()
+
+
+def key_type(key: SSHKey) -> str:
+    """Such as "ssh-ed25519"."""
+    return key.get_algorithm()
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return  # opening a pipe would never return
+        with path.open("rb") as file:
+            text = file.read(_MOST_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return
+    yield from text.split("\n")
+
+
+def _take(found: KnownKeys, line: str, name: str, place: str) -> None:
+    keys, authorities, revoked = _match(line, name)
+    found.keys += keys
+    found.places += [place] * len(keys)
+    found.authorities += authorities
+    found.revoked += revoked
+
+
+def _take_portless(found: KnownKeys, line: str, name: str) -> None:
+    keys, authorities, revoked = _match(line, name)
+    found.portless += keys
+    found.authorities += authorities
+    found.revoked += revoked
+
+
+def _match(line: str, name: str) -> tuple[list[SSHKey], list[SSHKey], list[SSHKey]]:
+    import asyncssh  # deferred: 0.2 s that only a connection needs
+
+    words = line.split(None, 2)
+    names = words[1] if words and words[0].startswith("@") and len(words) > 1 else words[0] if words else "#"
+    is_pattern = any(sign in names for sign in "*?|!")
+    if names.startswith("#") or not (is_pattern or name in names.lower().split(",")):
+        return [], [], []
+    try:
+        # Names are compared in small letters, as ssh does; a hashed name was one before it was hashed.
+        text = line if names.startswith("|") else line.replace(names, names.lower(), 1)
+        keys, authorities, revoked, *_ = asyncssh.import_known_hosts(text).match(name, "", None)
+    except ValueError:
+        return [], [], []
+    return list(keys), list(authorities), list(revoked)
+
+
+def _exported(key: SSHKey) -> str:
+    kind, data = key.export_public_key("openssh").decode().split()[:2]
+    return f"{kind} {data}"
+
+
+def _hashed(name: str) -> str:
+    salt = os.urandom(20)
+    digest = hmac.new(salt, name.encode(), hashlib.sha1).digest()
+    return f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
+
+
+def _ends_a_line(fd: int) -> bool:
+    size = os.fstat(fd).st_size
+    return size == 0 or os.pread(fd, 1, size - 1) == b"\n"

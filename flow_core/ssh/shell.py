@@ -1,0 +1,120 @@
+"""An interactive terminal on a host, over a connection of its own: what runs beside it must not slow the echo."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import asyncssh
+
+from flow_core.errors import ProviderError, Unreachable
+from flow_core.ssh import failures
+from flow_core.ssh.link import Link
+from flow_core.ssh.settings import HostSettings
+
+_PIECE = 1 << 16
+_WINDOW = 1 << 18
+_OPEN_S = 20.0
+_WRITE_S = 10.0
+_END_S = 2.0
+
+
+class RemoteShell:
+    """A login shell, or one command, on a terminal of the far side."""
+
+    def __init__(
+        self, title: str, settings: HostSettings, link: Link, process: asyncssh.SSHClientProcess[bytes]
+    ) -> None:
+        self.title = title
+        self._settings = settings
+        self._link = link
+        self._process = process
+        self._is_closed = False
+
+    @property
+    def is_over(self) -> bool:
+        return self._is_closed or self._link.is_lost
+
+    async def read(self) -> AsyncIterator[bytes]:
+        """Ends when the shell does. Raises Unreachable when the link was lost."""
+        while not self._is_closed:
+            try:
+                piece = await self._process.stdout.read(_PIECE)
+            except failures.LOST as error:
+                if self._is_closed:
+                    return
+                raise failures.lost(self._settings, "the shell was open") from error
+            if not piece:
+                break
+            yield piece
+        if not self._is_closed and await self._ending() is None:
+            raise failures.lost(self._settings, "the shell was open")
+
+    async def write(self, data: bytes) -> None:
+        try:
+            async with asyncio.timeout(_WRITE_S):
+                self._process.stdin.write(data)
+                await self._process.stdin.drain()
+        except TimeoutError:
+            raise Unreachable("the shell does not read what is typed") from None
+        except (*failures.LOST, OSError) as error:
+            raise Unreachable("the shell has ended") from error
+
+    async def resize(self, columns: int, rows: int) -> None:
+        with suppress(OSError, asyncssh.Error):
+            self._process.change_terminal_size(max(columns, 1), max(rows, 1))
+
+    async def wait(self) -> int:
+        """The exit code. Raises Unreachable when the link was lost before there was one."""
+        code = await self._ending()
+        if code is None:
+            raise failures.lost(self._settings, "the shell was open")
+        return code
+
+    async def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._process.exit_status is None:
+            with suppress(OSError, asyncssh.Error):
+                self._process.send_signal("HUP")
+        self._process.close()
+        with suppress(OSError, asyncssh.Error, TimeoutError):
+            async with asyncio.timeout(_END_S):
+                await self._process.wait_closed()
+        await self._link.close()
+
+    async def _ending(self) -> int | None:
+        with suppress(OSError, asyncssh.Error):
+            await self._process.wait_closed()
+        if (killed := self._process.exit_signal) is not None:
+            return 128 + int(getattr(signal, f"SIG{killed[0]}", 0))
+        return self._process.exit_status
+
+
+async def open_shell(
+    settings: HostSettings, link: Link, columns: int, rows: int, command: str | None, term: str
+) -> RemoteShell:
+    """Takes the link over, also when it fails."""
+    try:
+        async with asyncio.timeout(_OPEN_S):
+            process = await link.connection.create_process(
+                command,
+                request_pty="force",
+                term_type=term,
+                term_size=(max(columns, 1), max(rows, 1)),
+                encoding=None,
+                window=_WINDOW,
+            )
+    except asyncssh.ChannelOpenError as error:
+        await link.close()
+        raise ProviderError(f"{settings.alias!r} gives no terminal: {error.reason!r}") from error
+    except (OSError, asyncssh.Error, TimeoutError) as error:
+        await link.close()
+        raise failures.lost(settings, "a shell was opened") from error
+    except BaseException:
+        await link.close()
+        raise
+    return RemoteShell(settings.alias, settings, link, process)

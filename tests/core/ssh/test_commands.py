@@ -1,0 +1,232 @@
+"""Commands and terminals on real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from testbed.sshd import Sshd, wait_until
+
+from flow_core.errors import ProviderError, Unreachable
+from flow_core.ssh.command import quoted
+from flow_core.ssh.host import SshHost
+
+pytestmark = pytest.mark.needs("sshd")
+BIG = 200_000_000
+
+
+@pytest.fixture
+async def host(sshd: Sshd) -> AsyncIterator[SshHost]:
+    async with await SshHost.find("far", config=sshd.config()) as host:
+        yield host
+
+
+def is_running(text: str) -> bool:
+    return text in subprocess.run(["ps", "-A", "-ww", "-o", "args="], capture_output=True, text=True, check=True).stdout
+
+
+async def test_a_command_says_what_it_has_to_say_and_how_it_ended(host: SshHost) -> None:
+    outcome = await host.run("cat; echo wrong >&2; exit 3", stdin=b"to be read\0")
+    assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (3, b"to be read\0", b"wrong\n")
+    assert (outcome.signal, outcome.is_cut) == (None, False)
+
+
+async def test_a_command_that_is_killed_says_by_what(host: SshHost) -> None:
+    outcome = await host.run("kill -TERM $$")
+    assert (outcome.exit_code, outcome.signal) == (143, "TERM")
+
+
+async def test_what_does_not_read_its_input_ends_all_the_same(host: SshHost) -> None:
+    assert (await host.run("exit 5", stdin=b"x" * 5_000_000)).exit_code == 5
+
+
+@pytest.mark.parametrize(
+    "line", ["printf %s 'a b'", "printf '%s' \"it's\"", "printf '%s' 'back\\slash'", "printf a\nprintf b"]
+)
+async def test_a_line_arrives_as_it_stands(host: SshHost, line: str) -> None:
+    here = subprocess.run(["sh", "-c", line], capture_output=True, check=True).stdout
+    assert (await host.run(line)).stdout == here
+
+
+def test_a_word_is_one_word_for_sh() -> None:
+    for word in ("", "a b", "it's", "\\'", "$(x)`y`", "new\nline", "-n"):
+        assert subprocess.run(["sh", "-c", f"printf %s {quoted(word)}"], capture_output=True).stdout == word.encode()
+
+
+async def test_what_is_left_in_the_background_is_not_waited_for(host: SshHost, tmp_path: Path) -> None:
+    await host.run("true")
+    began = time.monotonic()
+    outcome = await host.run(f"(sleep 1.2; touch {tmp_path}/late) & echo done")
+    assert outcome.stdout == b"done\n"
+    assert time.monotonic() - began < 1.1
+    wait_until((tmp_path / "late").exists)
+
+
+async def test_a_command_that_takes_too_long_is_killed(host: SshHost) -> None:
+    with pytest.raises(Unreachable, match=r"did not end within 0\.3 s"):
+        await host.run("sleep 1000.125; echo never", timeout_s=0.3)
+    wait_until(lambda: not is_running("sleep 1000.125"))
+
+
+async def test_cancelling_kills_the_command_and_the_connection_stays(host: SshHost) -> None:
+    running = asyncio.create_task(host.run("echo up; sleep 1000.25"))
+    while not is_running("sleep 1000.25"):
+        await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    wait_until(lambda: not is_running("sleep 1000.25"))
+    assert (await host.run("echo again")).stdout == b"again\n"
+    assert host.connection_count == 1
+
+
+async def test_an_output_without_end_stays_in_bounds(host: SshHost) -> None:
+    outcome = await host.run("head -c 20000000 /dev/zero")
+    assert (len(outcome.stdout), outcome.is_cut) == (16 << 20, True)
+
+
+async def test_a_big_output_streams_through_little_memory(host: SshHost) -> None:
+    arrived = 0
+
+    async def take(_: int, piece: bytes) -> None:
+        nonlocal arrived
+        arrived += len(piece)
+
+    await host.run("true")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert (await host.run(f"head -c {BIG} /dev/zero", on_output=take)).exit_code == 0
+    assert arrived == BIG
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000  # KiB
+
+
+async def test_the_far_side_waits_for_a_slow_reader(host: SshHost) -> None:
+    async with host.start("head -c 50000000 /dev/zero; echo past >&2") as running:
+        assert await running.read()
+        late = asyncio.create_task(running.read(2))
+        await asyncio.wait((late,), timeout=0.5)
+        assert not late.done()
+        while await running.read():
+            pass
+        assert await late == b"past\n"
+
+
+async def test_many_commands_at_once_on_a_server_that_allows_few(make_sshd: Callable[..., Sshd]) -> None:
+    sshd = make_sshd("MaxSessions 2")
+    async with await SshHost.find("far", config=sshd.config()) as host:
+        outcomes = await asyncio.gather(*(host.run(f"echo {number}") for number in range(50)))
+        assert [outcome.stdout for outcome in outcomes] == [b"%d\n" % number for number in range(50)]
+        assert 1 < host.connection_count <= 4
+
+
+async def test_one_connection_does_while_the_server_allows_it(make_sshd: Callable[..., Sshd]) -> None:
+    sshd = make_sshd("MaxSessions 100")
+    async with await SshHost.find("far", config=sshd.config()) as host:
+        assert len(await asyncio.gather(*(host.run("true") for _ in range(50)))) == 50
+        assert host.connection_count == 1
+    assert sshd.log.read_text().count("Accepted publickey") == 1
+
+
+async def test_a_server_that_allows_no_session_says_so(make_sshd: Callable[..., Sshd]) -> None:
+    sshd = make_sshd("MaxSessions 0")
+    async with await SshHost.find("far", config=sshd.config()) as host:
+        with pytest.raises(ProviderError, match="allows no session"):
+            await host.run("true")
+
+
+async def test_a_login_shell_that_chatters_is_not_part_of_the_output(make_sshd: Callable[..., Sshd]) -> None:
+    sshd = make_sshd()
+    (sshd.home / ".bashrc").write_text("echo garbage; printf '\\036flow-'; echo more >&2\n")
+    banner = sshd.folder / "banner"
+    banner.write_text("Nobody may enter.\n")
+    force = sshd.folder / "force"
+    force.write_text('#!/bin/sh\necho noise; echo noise >&2\neval "$SSH_ORIGINAL_COMMAND"\n')
+    force.chmod(0o755)
+    sshd.options += [f"Banner {banner}", f"ForceCommand {force}"]
+    sshd.stop()
+    sshd.start()
+    async with await SshHost.find("far", config=sshd.config()) as host:
+        outcome = await host.run("echo out; echo err >&2")
+        assert (outcome.stdout, outcome.stderr) == (b"out\n", b"err\n")
+
+
+async def test_an_account_that_runs_something_else_says_what_it_said(make_sshd: Callable[..., Sshd]) -> None:
+    sshd = make_sshd('ForceCommand echo "This account is not available."; exit 1')
+    async with await SshHost.find("far", config=sshd.config()) as host:
+        with pytest.raises(ProviderError, match="This account is not available"):
+            await host.run("true")
+
+
+async def test_a_terminal_has_the_size_and_kind_that_were_asked_for(host: SshHost) -> None:
+    shell = await host.open_shell(columns=101, rows=37, term="screen-256color", command="stty size; echo $TERM; cat")
+    said = b""
+    async for piece in shell.read():
+        said += piece
+        if b"256color\r\n" in said and b"42" not in said:
+            await shell.resize(80, 24)
+            await shell.write(b"42\n\x04")
+    assert said.startswith(b"37 101\r\nscreen-256color\r\n42\r\n")
+    assert await shell.wait() == 0
+    await shell.close()
+    await shell.close()
+
+
+async def test_a_terminal_is_told_a_new_size_and_hung_up_on(host: SshHost) -> None:
+    command = "trap 'stty size' WINCH; echo up; while :; do sleep 0.01; done; : marker-1000.5"
+    shell = await host.open_shell(columns=80, rows=24, command=command)
+    said = b""
+    async for piece in shell.read():
+        said += piece
+        if said == b"up\r\n":
+            await shell.resize(132, 43)
+        if b"43 132" in said:
+            break
+    await shell.close()
+    wait_until(lambda: not is_running("marker-1000.5"))
+    assert host.connection_count == 0
+
+
+async def test_a_flood_waits_until_it_is_read(host: SshHost, tmp_path: Path) -> None:
+    shell = await host.open_shell(columns=80, rows=24, command=f"head -c 5000000 /dev/zero; touch {tmp_path}/done; cat")
+    pieces = shell.read()
+    assert len(await anext(pieces)) <= 1 << 16
+    await asyncio.sleep(0.3)
+    assert not (tmp_path / "done").exists()
+    got = 0
+    async for piece in pieces:
+        assert len(piece) <= 1 << 16
+        got += len(piece)
+        if got > 4_900_000:
+            break
+    wait_until((tmp_path / "done").exists)
+    await shell.close()
+
+
+async def test_nothing_is_left_behind(sshd: Sshd, tmp_path: Path) -> None:
+    async def everything() -> None:
+        async with await SshHost.find("far", config=sshd.config()) as host:
+            forward = await host.forward(sshd.port)
+            _, writer = await asyncio.open_connection("127.0.0.1", forward.local_port)
+            await asyncio.gather(*(host.run("true") for _ in range(15)))
+            shell = await host.open_shell(columns=80, rows=24)
+            await shell.write(b"echo hi\n")
+            await host.files.upload(sshd.key, str(tmp_path / "copy"))
+            endless = asyncio.create_task(host.run("sleep 1000.75"))
+            while not is_running("sleep 1000.75"):
+                await asyncio.sleep(0.01)
+            writer.close()
+        with pytest.raises(Unreachable):
+            await endless
+        wait_until(lambda: not is_running("sleep 1000.75"))
+
+    await everything()
+    fds, tasks = len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
+    await everything()
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == tasks
+    assert len(os.listdir("/proc/self/fd")) <= fds

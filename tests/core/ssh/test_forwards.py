@@ -1,0 +1,113 @@
+"""Ports that lead through a host, used by real TCP clients."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from testbed.sshd import Sshd
+
+from flow_core.errors import Conflict
+from flow_core.ssh.host import SshHost
+from flow_core.ssh.tunnels import SshTunnels
+
+pytestmark = pytest.mark.needs("sshd")
+DEADLINE_S = 20
+
+
+@pytest.fixture
+async def host(sshd: Sshd) -> AsyncIterator[SshHost]:
+    async with await SshHost.find("far", config=sshd.config()) as host:
+        yield host
+
+
+@asynccontextmanager
+async def shouting() -> AsyncIterator[int]:
+    """A server that gives everything back in capitals once the client has said all."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write((await reader.read()).upper())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def say(port: int, text: bytes) -> bytes:
+    async with asyncio.timeout(DEADLINE_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(text)
+        writer.write_eof()
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+
+async def test_a_port_leads_to_one_of_the_host_and_survives_a_lost_connection(sshd: Sshd, host: SshHost) -> None:
+    async with shouting() as port:
+        forward = await host.forward(port)
+        assert host.forwards == (forward,)
+        assert await say(forward.local_port, b"hello" * 100_000) == b"HELLO" * 100_000
+        assert await asyncio.gather(*(say(forward.local_port, b"a") for _ in range(20))) == [b"A"] * 20
+        sshd.drop_sessions()
+        sshd.stop()
+        sshd.start()
+        async with asyncio.timeout(DEADLINE_S):
+            while await say(forward.local_port, b"again") != b"AGAIN":
+                await asyncio.sleep(0.05)
+        await forward.close()
+        assert host.forwards == ()
+        with pytest.raises(OSError, match=r"\d"):
+            await asyncio.open_connection("127.0.0.1", forward.local_port)
+
+
+async def test_nobody_behind_the_port_is_a_closed_connection(sshd: Sshd, host: SshHost) -> None:
+    async with shouting() as port:
+        pass
+    forward = await host.forward(port)
+    assert await say(forward.local_port, b"x") == b""
+
+
+async def test_a_port_that_is_taken_is_a_conflict(host: SshHost) -> None:
+    async with shouting() as port:
+        with pytest.raises(Conflict, match=f"port {port}"):
+            await host.forward(80, port)
+
+
+async def test_a_port_of_the_host_leads_back_and_is_opened_anew(sshd: Sshd, host: SshHost) -> None:
+    async with shouting() as port:
+        forward = await host.forward_back(port)
+        assert await say(forward.remote_port, b"hello") == b"HELLO"
+        sshd.drop_sessions()
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                try:
+                    assert await say(forward.remote_port, b"again") in (b"AGAIN", b"")
+                    break
+                except OSError:
+                    await asyncio.sleep(0.05)
+        await forward.close()
+    assert host.forwards == ()
+
+
+async def test_tunnels_are_known_by_their_task_and_end_with_it(host: SshHost) -> None:
+    async def reach(task_id: str, node: int) -> tuple[SshHost, str]:
+        return host, "127.0.0.1"
+
+    tunnels = SshTunnels(reach)
+    async with shouting() as port:
+        one = await tunnels.open("task-1", port)
+        two = await tunnels.open("task-2", port)
+        assert await say(one.local_port, b"x") == b"X"
+        assert await tunnels.list() == (one, two)
+        assert await tunnels.list("task-2") == (two,)
+        await tunnels.close_task("task-1")
+        await tunnels.close(one.tunnel_id)
+        assert await tunnels.list() == (two,)
+        assert await say(two.local_port, b"x") == b"X"
+        await tunnels.close(two.tunnel_id)
+    assert host.forwards == ()

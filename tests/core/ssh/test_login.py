@@ -1,0 +1,256 @@
+"""Logging in: files, the agent, passphrases, and what only a person can answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+from testbed.sshd import Sshd, make_key
+
+from flow_core.errors import AuthError, NotFound, Unreachable
+from flow_core.ssh.host import SshHost
+from flow_core.ssh.lookup import find_settings
+from flow_core.ssh.settings import HostSettings
+
+pytestmark = pytest.mark.needs("sshd")
+SECRET = "correct horse battery"
+
+
+async def hello(settings: HostSettings, person: Any = None) -> bytes:
+    async with SshHost(settings, person=person) as host:
+        return (await host.run("echo hello")).stdout
+
+
+@pytest.fixture
+async def settings(sshd: Sshd) -> HostSettings:
+    return await find_settings("far", config=sshd.config())
+
+
+@pytest.fixture
+def locked(sshd: Sshd, tmp_path: Path) -> Path:
+    """A key with a passphrase that the server takes, and no other."""
+    key = make_key(tmp_path / "id_locked", passphrase=SECRET)
+    sshd.authorized_keys.write_text(key.with_suffix(".pub").read_text())
+    return key
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Path]:
+    socket = tmp_path / "agent"
+    told = subprocess.run(["ssh-agent", "-a", socket], capture_output=True, text=True, check=True).stdout
+    pid = re.search(r"SSH_AGENT_PID=(\d+)", told)
+    assert pid is not None
+    yield socket
+    os.kill(int(pid[1]), 15)
+
+
+def add(agent: Path, key: Path) -> None:
+    subprocess.run(["ssh-add", "-q", key], env={**os.environ, "SSH_AUTH_SOCK": str(agent)}, check=True)
+
+
+async def test_a_wrong_key_is_named_with_the_user_it_was_tried_for(settings: HostSettings, tmp_path: Path) -> None:
+    other = make_key(tmp_path / "id_other")
+    with pytest.raises(AuthError, match=f"'{settings.user}'.*id_other") as refusal:
+        await hello(replace(settings, identity_files=(other,)))
+    assert "BEGIN" not in str(refusal.value)
+
+
+async def test_keys_are_tried_in_turn_and_missing_ones_passed_over(settings: HostSettings, tmp_path: Path) -> None:
+    other = make_key(tmp_path / "id_other", kind="rsa")
+    (tmp_path / "id_broken").write_text(
+        "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"
+    )
+    files = (tmp_path / "id_none", tmp_path / "id_broken", tmp_path, other, *settings.identity_files)
+    assert await hello(replace(settings, identity_files=files)) == b"hello\n"
+
+
+async def test_an_agent_opens_the_door(settings: HostSettings, sshd: Sshd, agent: Path) -> None:
+    add(agent, sshd.key)
+    assert await hello(replace(settings, identity_files=(), agent=agent)) == b"hello\n"
+
+
+async def test_an_agent_shows_only_what_the_config_names_where_it_says_so(
+    settings: HostSettings, sshd: Sshd, agent: Path, tmp_path: Path
+) -> None:
+    add(agent, sshd.key)
+    other = make_key(tmp_path / "id_other")
+    settings = replace(settings, identity_files=(other,), agent=agent, identities_only=True)
+    with pytest.raises(AuthError, match=r"shown id_other;"):
+        await hello(settings)
+
+
+async def test_an_agent_that_is_gone_is_no_reason_to_fail(settings: HostSettings, tmp_path: Path) -> None:
+    assert await hello(replace(settings, agent=tmp_path / "nobody")) == b"hello\n"
+
+
+async def test_a_passphrase_is_asked_again_until_it_fits_and_only_once_a_host(
+    settings: HostSettings, locked: Path, someone: Any
+) -> None:
+    person = someone("wrong", SECRET)
+    async with SshHost(replace(settings, identity_files=(locked,)), person=person) as host:
+        assert (await host.run("echo hello")).stdout == b"hello\n"
+        shell = await host.open_shell(columns=80, rows=24, command="true")
+        assert await shell.wait() == 0
+        await shell.close()
+    assert [(asked.kind, asked.attempt) for asked in person.questions] == [("passphrase", 1), ("passphrase", 2)]
+    assert "id_locked" in person.questions[0].prompt
+
+
+async def test_three_wrong_passphrases_are_enough_and_none_is_repeated(
+    settings: HostSettings, locked: Path, someone: Any
+) -> None:
+    person = someone("one-wrong", "two-wrong", "three-wrong", SECRET)
+    with pytest.raises(AuthError, match="id_locked") as refusal:
+        await hello(replace(settings, identity_files=(locked,)), person)
+    assert len(person.questions) == 3
+    chain: BaseException | None = refusal.value
+    while chain is not None:
+        assert "wrong" not in str(chain)
+        chain = chain.__cause__ or chain.__context__
+
+
+async def test_without_a_person_a_locked_key_is_named(settings: HostSettings, locked: Path) -> None:
+    with pytest.raises(AuthError, match=r"id_locked stayed locked.*ssh-add"):
+        await hello(replace(settings, identity_files=(locked,)))
+
+
+async def test_no_passphrase_is_asked_for_a_key_that_the_host_does_not_take(
+    settings: HostSettings, sshd: Sshd, tmp_path: Path, someone: Any
+) -> None:
+    unwanted = make_key(tmp_path / "id_unwanted", passphrase=SECRET)
+    unwanted.with_suffix(".pub").unlink()
+    person = someone(SECRET)
+    assert await hello(replace(settings, identity_files=(unwanted, sshd.key)), person) == b"hello\n"
+    assert person.questions == []
+
+
+async def test_thinking_about_a_passphrase_does_not_count_against_the_deadline(
+    settings: HostSettings, locked: Path, someone: Any
+) -> None:
+    class Slow(someone):  # type: ignore[misc]
+        async def answer(self, question: Any) -> str | None:
+            await asyncio.sleep(1.5)
+            return await super().answer(question)  # type: ignore[no-any-return]
+
+    hasty = replace(settings, identity_files=(locked,), connect_timeout_s=1.0)
+    assert await hello(hasty, Slow(SECRET)) == b"hello\n"
+
+
+class Strict(asyncssh.SSHServer):
+    """A far side that wants a password, or a key and then a code; what OpenSSH does only with PAM."""
+
+    wants: str = "password"
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return self.wants == "password"
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return password == SECRET
+
+    def kbdint_auth_supported(self) -> bool:
+        return self.wants == "code"
+
+    def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> Any:
+        return "", "Two things, please.", "", [("Password: ", False), ("Code: ", True)]
+
+    def validate_kbdint_response(self, username: str, responses: Any) -> bool:
+        return list(responses) == [SECRET, "123456"]
+
+
+@pytest.fixture
+async def strict(request: pytest.FixtureRequest, sshd: Sshd) -> AsyncIterator[HostSettings]:
+    server = type("Wanting", (Strict,), {"wants": request.param})
+    async with await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_factory=server,
+        server_host_keys=[str(sshd.host_key)],
+        process_factory=_say_hello,
+        encoding=None,
+    ) as listener:
+        known = sshd.folder / "known"
+        kind, data, *_ = sshd.host_key.with_suffix(".pub").read_text().split()
+        known.write_text(f"[127.0.0.1]:{listener.get_port()} {kind} {data}\n")
+        yield HostSettings("strict", "127.0.0.1", "me", listener.get_port(), known_hosts=(known,))
+
+
+async def _say_hello(process: asyncssh.SSHServerProcess[bytes]) -> None:
+    marker = re.search(r"flow-\w+", process.command or "")
+    assert marker is not None
+    for stream in (process.stdout, process.stderr):
+        stream.write(b"\x1e" + marker[0].encode() + b" 1\x1e")
+    process.stdout.write(b"hello\n")
+    process.exit(0)
+
+
+@pytest.mark.parametrize("strict", ["password"], indirect=True)
+async def test_a_password_is_asked_three_times(strict: HostSettings, someone: Any) -> None:
+    person = someone("no", "nein", SECRET)
+    assert await hello(strict, person) == b"hello\n"
+    assert [(asked.kind, asked.attempt) for asked in person.questions] == [(("password"), n) for n in (1, 2, 3)]
+    with pytest.raises(AuthError):
+        await hello(strict, someone("no", "nein", "non", SECRET))
+
+
+@pytest.mark.parametrize("strict", ["password", "code"], indirect=True)
+async def test_what_only_a_person_can_give_is_said_where_there_is_none(strict: HostSettings) -> None:
+    with pytest.raises(AuthError, match="which only a person can give"):
+        await hello(strict)
+
+
+@pytest.mark.parametrize("strict", ["code"], indirect=True)
+async def test_a_second_factor_is_asked_in_the_words_of_the_host(strict: HostSettings, someone: Any) -> None:
+    person = someone(SECRET, "123456")
+    assert await hello(strict, person) == b"hello\n"
+    assert [(asked.prompt.splitlines()[-1], asked.is_secret) for asked in person.questions] == [
+        ("Password:", True),
+        ("Code:", False),
+    ]
+
+
+async def test_a_port_where_nobody_listens(settings: HostSettings, sshd: Sshd) -> None:
+    sshd.stop()
+    with pytest.raises(Unreachable, match="refused the connection"):
+        await hello(settings)
+
+
+async def test_a_host_that_no_one_has_heard_of() -> None:
+    with pytest.raises(NotFound, match="no host 'nowhere'"):
+        await hello(HostSettings("nowhere", "nowhere.invalid", "me"))
+
+
+async def test_a_port_that_speaks_something_else(sshd: Sshd) -> None:
+    async def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises((Unreachable, AuthError, Exception)) as refusal:
+            await hello(HostSettings("web", "127.0.0.1", "me", port, known_hosts=(sshd.known_hosts,)))
+    assert "'web'" in str(refusal.value)
+
+
+async def test_a_port_that_says_nothing_is_given_up_in_time(sshd: Sshd) -> None:
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        settings = HostSettings("mute", "127.0.0.1", "me", port, known_hosts=(sshd.known_hosts,), connect_timeout_s=0.3)
+        with pytest.raises(Unreachable, match=r"'mute'.*did not answer within 0\.3 s"):
+            await hello(settings)

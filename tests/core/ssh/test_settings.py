@@ -1,0 +1,194 @@
+"""How a host is reached: the user's config as ssh itself reads it, and as asyncssh does where there is no ssh."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flow_core.errors import ConfigError, Unreachable
+from flow_core.ssh.lookup import find_settings
+from flow_core.ssh.settings import HostSettings, Jump, parse_jumps, parse_settings
+
+CONFIG = """
+Include {folder}/more
+Host gpu
+  HostName 10.1.2.3
+  User ubuntu
+  Port 2222
+  ProxyJump me@jump:2201,inner
+  IdentityFile "~/keys/a b"
+  IdentityFile %d/keys/%h-%p-%r-%n
+  IdentityAgent {folder}/agent
+  IdentitiesOnly yes
+  UserKnownHostsFile {folder}/known1 "{folder}/known 2"
+  GlobalKnownHostsFile none
+  HostKeyAlias gpu-alias
+  StrictHostKeyChecking accept-new
+  HashKnownHosts yes
+  ServerAliveInterval 7
+  ServerAliveCountMax 2
+  ConnectTimeout 9
+  Compression yes
+Host inner
+  HostName inner.example
+  ProxyJump none
+Match host special user root
+  Port 77
+Host proxied
+  ProxyCommand nc -x socks:%p %h 22
+  IdentityAgent none
+  StrictHostKeyChecking no
+Host ring
+  ProxyJump ring2
+Host ring2
+  ProxyJump ring
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "more").write_text("Host jump\n  HostName jump.example\n  User wrong\n")
+    path = tmp_path / "config"
+    path.write_text(CONFIG.format(folder=tmp_path))
+    return path
+
+
+def without_ssh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+
+
+@pytest.fixture(params=[pytest.param("ssh", marks=pytest.mark.needs("ssh")), "asyncssh"])
+def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    if request.param == "asyncssh":
+        without_ssh(monkeypatch, tmp_path)
+    return str(request.param)
+
+
+async def test_a_host_is_all_that_the_config_says(config: Path, reader: str, home: Path, tmp_path: Path) -> None:
+    found = await find_settings("gpu", config=config)
+    assert replace(found, hops=(), hashes_names=True, strictness="accept-new") == HostSettings(
+        alias="gpu",
+        hostname="10.1.2.3",
+        user="ubuntu",
+        port=2222,
+        identity_files=(home / "keys/a b", home / "keys/10.1.2.3-2222-ubuntu-gpu"),
+        identities_only=True,
+        agent=tmp_path / "agent",
+        known_hosts=(tmp_path / "known1", tmp_path / "known 2"),
+        host_key_alias="gpu-alias",
+        hashes_names=True,
+        strictness="accept-new",
+        keepalive_s=7,
+        keepalive_count=2,
+        connect_timeout_s=9,
+        is_compressed=True,
+    )
+    assert [(hop.alias, hop.hostname, hop.port) for hop in found.hops] == [
+        ("jump", "jump.example", 2201),
+        ("inner", "inner.example", 22),
+    ]
+    assert found.hops[0].user == "me"
+    assert found.key_name == "gpu-alias"
+
+
+@pytest.mark.needs("ssh")
+async def test_what_only_ssh_reads_is_read(config: Path) -> None:
+    found = await find_settings("gpu", config=config)
+    assert (found.strictness, found.hashes_names) == ("accept-new", True)
+    # `no` would take a changed key too; that is the one thing in which the config isn't followed.
+    assert (await find_settings("proxied", config=config)).strictness == "accept-new"
+
+
+async def test_a_proxy_command_and_no_agent(config: Path, reader: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/somewhere")
+    found = await find_settings("proxied", config=config)
+    assert found.proxy_command == "nc -x socks:22 proxied 22"
+    assert found.agent is None
+    assert (await find_settings("other", config=config)).agent == Path("/somewhere")
+
+
+async def test_a_host_the_config_does_not_know_is_what_ssh_would_make_of_it(config: Path, reader: str) -> None:
+    found = await find_settings("plain.example", config=config)
+    assert (found.hostname, found.port, found.hops, found.proxy_command) == ("plain.example", 22, (), None)
+    assert found.user
+    assert (found.keepalive_s, found.keepalive_count) == (5, 3)
+
+
+async def test_the_users_own_config_and_keys_are_those_of_home(reader: str, home: Path) -> None:
+    (home / ".ssh").mkdir()
+    (home / ".ssh/config").write_text("Host mine\n  User someone\n")
+    found = await find_settings("mine")
+    assert found.user == "someone"
+    assert {path.parent for path in found.identity_files} == {home / ".ssh"}
+    assert {path.parent for path in found.known_hosts} == {home / ".ssh"}
+
+
+async def test_a_way_that_leads_in_a_circle_is_refused(config: Path, reader: str) -> None:
+    with pytest.raises(ConfigError, match="circle"):
+        await find_settings("ring", config=config)
+
+
+@pytest.mark.parametrize("name", ["", "-oProxyCommand=touch x", "a b", "a;b", "a\nb", "$(x)", "'"])
+async def test_what_is_no_name_of_a_host_never_reaches_ssh(name: str) -> None:
+    with pytest.raises(ConfigError, match="host"):
+        await find_settings(name)
+
+
+@pytest.mark.needs("ssh")
+async def test_a_config_that_ssh_refuses_is_said_in_its_words(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("Nonsense yes\n")
+    with pytest.raises(ConfigError, match="nonsense"):
+        await find_settings("x", config=tmp_path / "config")
+
+
+@pytest.mark.needs("ssh")
+async def test_a_config_that_runs_something_endless_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flow_core.ssh.lookup._DEADLINE_S", 0.3)
+    (tmp_path / "config").write_text('Match exec "exec sleep 30"\n  User x\n')
+    with pytest.raises(Unreachable, match="Match exec"):
+        await find_settings("x", config=tmp_path / "config")
+
+
+def test_jumps_as_ssh_writes_them() -> None:
+    assert parse_jumps("none") == ()
+    assert parse_jumps("a,me@b:2,[::1]:22,ssh://x@[fe80::1]:7") == (
+        Jump("a"),
+        Jump("b", "me", 2),
+        Jump("::1", None, 22),
+        Jump("fe80::1", "x", 7),
+    )
+    for wrong in ("-oX=y", "a:b:c", "a b", ","):
+        with pytest.raises(ConfigError):
+            parse_jumps(wrong)
+
+
+@given(st.text(max_size=200))
+def test_whatever_is_printed_is_read_or_refused(text: str) -> None:
+    try:
+        found, _ = parse_settings(text, "x")
+    except ConfigError:
+        return
+    assert found.alias == "x"
+
+
+def test_an_address_is_written_as_people_write_it() -> None:
+    assert HostSettings("a", "fe80::1", "me", 22).address == "[fe80::1]"
+    assert HostSettings("a", "host", "me", 2222).address == "host:2222"
+    assert HostSettings("a", "Host", "me", 2222).key_name == "[host]:2222"
+
+
+def test_a_host_that_nobody_has_used_costs_no_asyncssh() -> None:
+    script = (
+        "import sys; from flow_core.ssh.host import SshHost; from flow_core.ssh.settings import HostSettings;"
+        "SshHost(HostSettings('a', 'b', 'c')); print('asyncssh' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

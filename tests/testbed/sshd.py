@@ -1,0 +1,162 @@
+"""A real OpenSSH server on loopback, with keys, users' files and a client's config of its own."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+_DEADLINE_S = 10.0
+
+
+def find_sshd() -> str | None:
+    return shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin")
+
+
+def make_key(path: Path, *, kind: str = "ed25519", passphrase: str = "") -> Path:
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", path.name, "-f", path], check=True)
+    return path
+
+
+class Sshd:
+    """Serves the user who runs the tests from `start` to `stop`. `home` is the HOME that its sessions see."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.options = list(options)
+        self.home = folder / "home"
+        self.home.mkdir(exist_ok=True)
+        self.key = make_key(folder / "id_user")
+        self.host_key = make_key(folder / "host_key")
+        self.known_hosts = folder / "known_hosts"
+        self.authorized_keys = folder / "authorized_keys"
+        self.authorized_keys.write_text(self.key.with_suffix(".pub").read_text())
+        self.port = _free_port()
+        self.log = folder / "sshd.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.know()
+
+    def know(self) -> None:
+        """The client has seen the host's present key before."""
+        kind, data, *_ = self.host_key.with_suffix(".pub").read_text().split()
+        self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {kind} {data}\n")
+
+    def change_host_key(self) -> None:
+        for path in (self.host_key, self.host_key.with_suffix(".pub")):
+            path.unlink()
+        make_key(self.host_key)
+
+    def config(self, *more: str, name: str = "far") -> Path:
+        """An ssh config that knows this server under a name, and nothing of whoever runs the tests."""
+        lines = (
+            f"Host {name}",
+            "HostName 127.0.0.1",
+            f"Port {self.port}",
+            f"User {pwd.getpwuid(os.getuid()).pw_name}",
+            *more,
+            f"IdentityFile {self.key}",
+            "IdentityAgent none",
+            f"UserKnownHostsFile {self.known_hosts}",
+            "GlobalKnownHostsFile /dev/null",
+        )
+        path = self.folder / f"config-{name}"
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    def start(self) -> None:
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(mode=0o755, parents=True, exist_ok=True)  # sshd insists on it, as root
+        sshd = find_sshd()
+        assert sshd is not None
+        config = self.folder / "sshd_config"
+        config.write_text("\n".join((*self.options, *self._defaults())) + "\n")
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen([sshd, "-D", "-e", "-f", config], stdin=subprocess.DEVNULL, stderr=log)
+        wait_until(self._answers, lambda: self.log.read_text())
+
+    def stop(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Ends the server and every session of it."""
+        if self._process is None:
+            return
+        self._signal(signal.SIGCONT)
+        self._signal(number)
+        self._process.wait(_DEADLINE_S)
+        self._process = None
+
+    def drop_sessions(self) -> None:
+        """Kills who serves the present connections; the server goes on."""
+        for pid in self._family()[1:]:
+            _kill(pid, signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Nothing answers any more, and nothing is closed either."""
+        self._signal(signal.SIGSTOP)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for pid in self._family():
+            _kill(pid, number)
+
+    def _family(self) -> list[int]:
+        """The server and all below it, the server first."""
+        if self._process is None:
+            return []
+        rows = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+        parents = {int(pid): int(parent) for pid, parent in (row.split() for row in rows.splitlines())}
+        family = [self._process.pid]
+        for member in family:
+            family += [pid for pid, parent in parents.items() if parent == member]
+        return family
+
+    def _defaults(self) -> tuple[str, ...]:
+        return (
+            "ListenAddress 127.0.0.1",
+            f"Port {self.port}",
+            f"HostKey {self.host_key}",
+            "PidFile none",
+            f"AuthorizedKeysFile {self.authorized_keys}",
+            "PasswordAuthentication no",
+            "KbdInteractiveAuthentication no",
+            "PermitRootLogin yes",
+            "UsePAM no",
+            "StrictModes no",  # the folder lies below a world-writable one
+            "UseDNS no",
+            "PrintMotd no",
+            "MaxStartups 100",
+            "LogLevel VERBOSE",
+            "Subsystem sftp internal-sftp",
+            f"SetEnv HOME={self.home}",
+        )
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.log.read_text()
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False
+
+
+def wait_until(condition: object, explain: object = lambda: "") -> None:
+    assert callable(condition)
+    assert callable(explain)
+    deadline = time.monotonic() + _DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, explain()
+        time.sleep(0.01)
+
+
+def _kill(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
