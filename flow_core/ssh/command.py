@@ -19,6 +19,7 @@ from flow_core.ssh.lines import Lines
 from flow_core.ssh.settings import HostSettings
 
 PIECE = 1 << 16
+_WINDOW = 4 << 20  # what may be on its way at once, and so wait here for a slow reader; less costs speed
 _MOST_BYTES = 16 << 20
 _MOST_NOISE = 1 << 10
 _QUIET_S = 0.2
@@ -195,7 +196,9 @@ async def _kill(lines: Lines, group: int) -> None:
 
 
 async def _start(connection: asyncssh.SSHClientConnection, script: str) -> asyncssh.SSHClientProcess[bytes]:
-    return await connection.create_process(f"exec /bin/sh -c {quoted(script)}", encoding=None, max_pktsize=PIECE)
+    return await connection.create_process(
+        f"exec /bin/sh -c {quoted(script)}", encoding=None, window=_WINDOW, max_pktsize=PIECE
+    )
 
 
 async def _serve(running: Running, stdin: bytes, take: OnOutput) -> Outcome | None:

@@ -210,20 +210,21 @@ class _Told:
     def split(self, data: bytes) -> Iterator[bytes | _Record]:
         data = self._held + data if self._held else data
         start = 0
-        while self._marker in data and (found := self._line.search(data, start)) is not None:
-            if found.start() > start:
-                yield data[start : found.start()]
+        while (at := data.find(self._marker, start)) >= 0:
+            if at > start:
+                yield data[start:at]
+            start = at
+            found = self._line.match(data, at)
+            if found is None:
+                break  # it isn't whole yet
             yield _Record(found[1].decode(), int(found[2] or 0), int(found[3] or 0))
             start = found.end()
-        end = self._held_from(data, start)
+        end = start if at >= 0 else self._held_from(data, start)
         self._held = data[end:]
         if end > start:
             yield data[start:end]
 
     def _held_from(self, data: bytes, start: int) -> int:
         """Where a line of the script may have begun that isn't whole yet."""
-        at = data.find(self._marker, start)
-        if at >= 0:
-            return at
         at = data.rfind(b"\x1e", max(start, len(data) - len(self._marker)))
         return at if at >= 0 and self._marker.startswith(data[at:]) else len(data)
