@@ -15,7 +15,7 @@ from testbed.sshd import Sshd, find_sshd
 from flow_core.ssh.host import SshHost
 
 SIZE = 200_000_000
-ROUNDS = 5
+ROUNDS = 9
 COMMANDS = 100
 
 
