@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from testbed.ssh_servers import end_servers
 from testbed.sshd import find_sshd
 
 from flow_core import Flow
@@ -52,7 +53,7 @@ _PRESENT: dict[str, Callable[[], bool]] = {
     "vi": lambda: shutil.which("vi") is not None,
     "htop": lambda: shutil.which("htop") is not None,
     "less": lambda: shutil.which("less") is not None,
-    "ssh": lambda: shutil.which("ssh") is not None,
+    "ssh": lambda: all(shutil.which(program) for program in ("ssh", "scp", "sftp")),
     "sshd": lambda: find_sshd() is not None and all(shutil.which(name) for name in ("ssh", "ssh-agent", "ssh-add")),
     "ssh-keygen": lambda: shutil.which("ssh-keygen") is not None,
 }
@@ -75,6 +76,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def end_tasks(state: Path) -> None:
     """Ends what a test left running in a state directory."""
+    end_servers(state)
     names = {folder.parent.name for folder in state.glob("local/*/contexts/*/tasks") if any(folder.iterdir())}
     for name in names:
         with pytest.MonkeyPatch.context() as patch:

@@ -136,7 +136,7 @@ class AsyncFlow(LogCalls, VolumeCalls, CapacityCalls, AccountCalls, RemoteCalls)
                     if task.is_terminal:
                         raise Conflict(f"task {task_id} is {task.status}; there is nothing to reach any more")
                     if task.is_running and await endpoints.is_ready(task_id):
-                        return task
+                        return await self.get_task(task_id)
                     await asyncio.sleep(_SSH_LOOK_S)
         except TimeoutError:
             raise Unreachable(f"SSH of task {task_id} did not answer within {limit_s} s") from None

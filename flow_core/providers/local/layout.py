@@ -5,6 +5,7 @@ ROOT/                       the machine's own folder under the state directory
   queue/                    the counter of submissions, the tickets of those who wait for GPUs
   ports/                    who has promised to serve which port
   reservations/             one file a reservation, those that are over in past/
+  ssh/                      the keys, the record and the log of the SSH server
   contexts/NAME/tasks/ID/   spec.json state.json mounts.json attempt-A/rank-R.{log,idx}
                             data/N (copies of what was fetched for it, while it lasts)
   contexts/NAME/volumes/ID/ record.json data/

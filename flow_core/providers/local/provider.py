@@ -21,6 +21,7 @@ from flow_core.providers.local.offload import offload
 from flow_core.providers.local.processes import grace_s
 from flow_core.providers.local.records import write_json
 from flow_core.providers.local.reservations import LocalReservations
+from flow_core.providers.local.sshd.address import with_ssh
 from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.local.volumes import LocalVolumes, VolumeShelf
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from flow_core.providers.local.init import LocalInit
     from flow_core.providers.local.remote import LocalRemote
     from flow_core.providers.local.shells import LocalShells
+    from flow_core.providers.local.sshd.endpoint import LocalEndpoints
     from flow_core.providers.local.uploads import LocalUploads
 
 
@@ -47,13 +49,14 @@ class LocalProvider:
         region = str(context.settings.get("region") or platform.node() or "this machine")
         self._context, self._settings, gpus = context.name, context.settings, context.settings.get("gpus")
         layout = Layout(state_dir().absolute() / "local" / machine_id(), context.name)
+        self._root = layout.root
         self._tasks = TaskShelf(layout, region)
         self._volumes = VolumeShelf(layout, region, self._tasks)
         self.logs = LocalLogs(context.name, self._tasks)
         self.instances = LocalInstances(layout, region, gpus)
         self.volumes = LocalVolumes(self._volumes)
         self.reservations = LocalReservations(layout, region, gpus)
-        self.ssh_keys = self.endpoints = self.tunnels = None
+        self.ssh_keys = self.tunnels = None
 
     # The facets below are loaded when they are asked for: whoever only looks at tasks needs none of them.
 
@@ -68,6 +71,12 @@ class LocalProvider:
         from flow_core.providers.local.remote import LocalRemote
 
         return LocalRemote(self._tasks)
+
+    @cached_property
+    def endpoints(self) -> LocalEndpoints:
+        from flow_core.providers.local.sshd.endpoint import LocalEndpoints
+
+        return LocalEndpoints(self._root, self._tasks)
 
     @cached_property
     def uploads(self) -> LocalUploads:
@@ -96,12 +105,12 @@ class LocalProvider:
     async def list_tasks(
         self, statuses: Collection[TaskStatus] | None = None, limit: int | None = None
     ) -> tuple[TaskRecord, ...]:
-        records = (one.record for one in await offload(self._tasks.all))
+        records = await offload(self._records)
         wanted = tuple(record for record in records if statuses is None or record.status in statuses)
         return wanted if limit is None else wanted[:limit]
 
     async def get_task(self, task_id: str) -> TaskRecord:
-        return (await offload(self._tasks.get, task_id)).record
+        return await offload(self._record, task_id)
 
     async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
         await offload(self._cancel, task_id, force)
@@ -128,6 +137,13 @@ class LocalProvider:
 
     async def close(self) -> None:
         """Nothing is held."""
+
+    def _records(self) -> tuple[TaskRecord, ...]:
+        return with_ssh((one.record for one in self._tasks.all()), self._root)
+
+    def _record(self, task_id: str) -> TaskRecord:
+        (record,) = with_ssh((self._tasks.get(task_id).record,), self._root)
+        return record
 
     def _cancel(self, task_id: str, force: bool) -> None:
         standing = self._tasks.get(task_id)

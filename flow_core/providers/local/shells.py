@@ -86,7 +86,7 @@ class LocalShell:
 
     async def resize(self, columns: int, rows: int) -> None:
         if not self._gone:
-            _set_size(self._master, columns, rows)
+            set_size(self._master, columns, rows)
 
     async def wait(self) -> int:
         await self._ended_within(None)
@@ -104,7 +104,7 @@ class LocalShell:
             if self._leave is not None and self._process.poll() is None:
                 await offload(self._leave)
         finally:
-            for group in {self._process.pid, _foreground(self._master)}:
+            for group in {self._process.pid, foreground(self._master)}:
                 _signal_group(group, signal.SIGHUP)
             os.close(self._master)
             await self._end()
@@ -147,7 +147,7 @@ def _open_shell(standing: Standing, columns: int, rows: int, command: str | None
     way = entry(standing, command, node, on_terminal=True)
     master, slave = pty.openpty()
     try:
-        _set_size(master, columns, rows)
+        set_size(master, columns, rows)
         process = subprocess.Popen(
             way.argv, stdin=slave, stdout=slave, stderr=slave, env=way.env, start_new_session=True
         )
@@ -161,7 +161,7 @@ def _open_shell(standing: Standing, columns: int, rows: int, command: str | None
     return LocalShell(f"{way.shell} in {where}", master, process, way.leave)
 
 
-def _set_size(terminal: int, columns: int, rows: int) -> None:
+def set_size(terminal: int, columns: int, rows: int) -> None:
     try:
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", max(rows, 1), max(columns, 1), 0, 0))
     except OSError as error:
@@ -169,7 +169,7 @@ def _set_size(terminal: int, columns: int, rows: int) -> None:
             raise
 
 
-def _foreground(terminal: int) -> int:
+def foreground(terminal: int) -> int:
     try:
         return os.tcgetpgrp(terminal)
     except OSError:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.ssh_servers import end_servers
 
 from flow_core.config import Context
 from flow_core.models.spec import TaskConfig
@@ -114,6 +115,7 @@ def busybox() -> bytes:
 
 
 def _end_everything(home: Path) -> None:
+    end_servers(home / "state")
     marks = {_mark(spec) for spec in home.glob("state/local/*/contexts/*/tasks/*/spec.json")} - {None}
     for _ in range(3):
         for pid in snapshot():

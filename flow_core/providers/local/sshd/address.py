@@ -1,0 +1,74 @@
+"""How a task is called over SSH, and the command that enters it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flow_core.errors import ConfigError
+from flow_core.providers.local.sshd.folder import SshFolder, serving
+
+if TYPE_CHECKING:
+    from flow_core.models.task import TaskRecord
+
+HOST = "127.0.0.1"
+HOST_ALIAS = "flow-local"
+_USER = r"(task_[a-z2-7]{10})(?:\+(0|[1-9][0-9]{0,5}))?"
+_UNWRITABLE = re.compile(r'["\\$\x00-\x1f]|^~')
+
+
+def user_of(task_id: str, node: int = 0) -> str:
+    """The user name that means a node of a task: its id, and "+1" for node 1."""
+    return f"{task_id}+{node}" if node else task_id
+
+
+def task_and_node(user: str) -> tuple[str, int] | None:
+    """What such a user name means; None for any other."""
+    found = re.fullmatch(_USER, user)
+    return None if found is None else (found[1], int(found[2] or 0))
+
+
+def ssh_command(folder: SshFolder, port: int, user: str) -> str:
+    """The system's ssh, with our key and no trust in any host key but ours; to be typed as it stands.
+
+    Raises ConfigError for a state directory whose name ssh can't be given.
+    """
+    options = [
+        "IdentitiesOnly=yes",
+        f"UserKnownHostsFile={_in_option(folder.known_hosts)}",
+        f"HostKeyAlias={HOST_ALIAS}",
+        "StrictHostKeyChecking=yes",
+    ]
+    flags = [word for option in options for word in ("-o", option)]
+    return shlex.join(["ssh", *_identity(folder.client_key), *flags, "-p", str(port), f"{user}@{HOST}"])
+
+
+def with_ssh(records: Iterable[TaskRecord], root: Path) -> tuple[TaskRecord, ...]:
+    """The records, those of running tasks with the server's address while one lives. Starts none. Blocking."""
+    server = serving(SshFolder.of(root))
+    if server is None:
+        return tuple(records)
+    return tuple(
+        replace(record, ssh_host=HOST, ssh_port=server.port, ssh_user=user_of(record.task_id))
+        if record.is_running
+        else record
+        for record in records
+    )
+
+
+def _identity(key: Path) -> tuple[str, str]:
+    """`-i` looks for the file before it replaces %%, so a name with % can only be an option."""
+    return ("-o", f"IdentityFile={_in_option(key)}") if "%" in str(key) else ("-i", str(key))
+
+
+def _in_option(path: Path) -> str:
+    """As ssh's own option parser reads it, which splits at spaces and replaces what follows a %."""
+    text = str(path)
+    if _UNWRITABLE.search(text):
+        raise ConfigError(f"ssh can't be told of the path {text!r}; set FLOW_STATE_DIR to one without quotes and $")
+    text = text.replace("%", "%%")
+    return f'"{text}"' if re.search(r"[\s#']", text) else text

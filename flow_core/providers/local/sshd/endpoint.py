@@ -1,0 +1,54 @@
+"""SSH into running tasks of one context: where, and by which command."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from flow_core.errors import Unreachable
+from flow_core.providers.entry import SshEndpoint
+from flow_core.providers.local.entering import entry
+from flow_core.providers.local.offload import offload
+from flow_core.providers.local.sshd.address import HOST, ssh_command, user_of
+from flow_core.providers.local.sshd.folder import SshFolder
+from flow_core.providers.local.sshd.starting import ensure_server
+from flow_core.providers.local.tasks import TaskShelf
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_ANSWER_S = 3.0
+_BANNER = b"SSH-2.0-"
+
+
+class LocalEndpoints:
+    """Asking for an endpoint starts the server; looking at tasks never does."""
+
+    def __init__(self, root: Path, tasks: TaskShelf) -> None:
+        self._folder = SshFolder.of(root)
+        self._tasks = tasks
+
+    async def resolve(self, task_id: str, node: int | None = None) -> SshEndpoint:
+        """Without a node: node 0, since all of a task live and end together here."""
+        return await offload(self._resolve, task_id, node or 0)
+
+    async def is_ready(self, task_id: str) -> bool:
+        try:
+            endpoint = await self.resolve(task_id)
+            async with asyncio.timeout(_ANSWER_S):
+                reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
+                try:
+                    return (await reader.readline()).startswith(_BANNER)
+                finally:
+                    writer.close()
+        except (Unreachable, TimeoutError, OSError, ValueError):
+            return False
+
+    async def command(self, task_id: str) -> str:
+        endpoint = await self.resolve(task_id)
+        return ssh_command(self._folder, endpoint.port, endpoint.user)
+
+    def _resolve(self, task_id: str, node: int) -> SshEndpoint:
+        entry(self._tasks.get(task_id), None, node, on_terminal=False)  # raises where nobody could enter
+        port = ensure_server(self._folder).port
+        return SshEndpoint(HOST, port, user_of(task_id, node), self._folder.client_key)

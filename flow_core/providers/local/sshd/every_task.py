@@ -1,0 +1,48 @@
+"""The tasks of every context of this machine, as the SSH server sees them."""
+
+from __future__ import annotations
+
+from flow_core.errors import NotFound
+from flow_core.providers.local.entering import Entry, entry
+from flow_core.providers.local.layout import Layout
+from flow_core.providers.local.sshd.folder import SshFolder
+from flow_core.providers.local.tasks import Standing, TaskShelf
+
+
+class EveryTask:
+    """Blocking; may be used from several threads."""
+
+    def __init__(self, folder: SshFolder) -> None:
+        self._root = folder.root
+        self._shelves: dict[str, TaskShelf] = {}
+
+    def get(self, task_id: str) -> Standing:
+        """Raises NotFound."""
+        for context in self._contexts():
+            if Layout(self._root, context).task(task_id).path.is_dir():
+                return self._shelf(context).get(task_id)
+        raise NotFound(f"no task {task_id[:40]!r} on this machine")
+
+    def way_in(self, task_id: str, node: int, command: str | None, on_terminal: bool) -> Entry:
+        """Raises NotFound, Conflict, ConfigError."""
+        return entry(self.get(task_id), command, node, on_terminal=on_terminal)
+
+    def is_over(self, task_id: str) -> bool:
+        try:
+            return self.get(task_id).record.is_terminal
+        except NotFound:
+            return True
+
+    def any_unfinished(self) -> bool:
+        return any(
+            not standing.record.is_terminal for context in self._contexts() for standing in self._shelf(context).all()
+        )
+
+    def _contexts(self) -> list[str]:
+        try:
+            return sorted(path.name for path in (self._root / "contexts").iterdir())
+        except FileNotFoundError:
+            return []
+
+    def _shelf(self, context: str) -> TaskShelf:
+        return self._shelves.setdefault(context, TaskShelf(Layout(self._root, context), ""))

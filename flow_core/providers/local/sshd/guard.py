@@ -1,0 +1,101 @@
+"""Who is let in, to which task, and to what there: one guard a connection."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+
+import asyncssh
+
+from flow_core.errors import FlowError, NotFound
+from flow_core.providers.local.entering import Entry
+from flow_core.providers.local.offload import offload
+from flow_core.providers.local.sshd.address import task_and_node
+from flow_core.providers.local.sshd.every_task import EveryTask
+from flow_core.providers.local.sshd.folder import SshFolder
+from flow_core.providers.local.sshd.keys import accepted_keys
+from flow_core.providers.local.sshd.session import TaskSession
+
+_log = logging.getLogger("flow.sshd")
+_MOST_CONNECTIONS = 256
+
+
+class Guard(asyncssh.SSHServer):
+    """Nothing but a public key opens, and only the task that the user name says, while it runs."""
+
+    def __init__(self, folder: SshFolder, tasks: EveryTask, guests: set[Guard]) -> None:
+        self._folder = folder
+        self._tasks = tasks
+        self._guests = guests
+        self._connection: asyncssh.SSHServerConnection
+        self._has_said_why = False
+        self.task_id = ""
+        self.node = 0
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+        self._guests.add(self)
+        if len(self._guests) > _MOST_CONNECTIONS:
+            conn.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._guests.discard(self)
+        if self.task_id:
+            _log.info("%s left", self.task_id)
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """Only who holds a key of ours is told why a task can't be entered."""
+        if key.public_data not in await offload(accepted_keys, self._folder):
+            _log.warning("refused the key %s", key.get_fingerprint())
+            return False
+        try:
+            self.task_id, self.node = await self._wanted(username)
+        except FlowError as error:
+            self._say(str(error))
+            return False
+        return True
+
+    def auth_completed(self) -> None:
+        _log.info("%s entered, node %d", self.task_id, self.node)
+
+    def session_requested(self) -> TaskSession:
+        return TaskSession(self._way_in)
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        if not _is_loopback(dest_host):
+            why = "only ports of this machine's loopback are forwarded"
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, why)
+        return True
+
+    def part(self, why: str) -> None:
+        """Ends the connection, with a reason for the person at the other end."""
+        self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, why)
+
+    async def _way_in(self, command: str | None, on_terminal: bool) -> Entry:
+        return await offload(self._tasks.way_in, self.task_id, self.node, command, on_terminal)
+
+    async def _wanted(self, username: str) -> tuple[str, int]:
+        """Raises FlowError."""
+        wanted = task_and_node(username)
+        if wanted is None:
+            raise NotFound(f"the user name must be the id of a task, such as task_abcdefghij, not {username[:40]!r}")
+        await offload(self._tasks.way_in, *wanted, None, False)
+        return wanted
+
+    def _say(self, why: str) -> None:
+        if not self._has_said_why:
+            self._has_said_why = True
+            self._connection.send_auth_banner(f"flow: {why}\r\n")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,146 @@
+"""A process inside a task, for a session over SSH: what it says goes to a listener, as fast as that takes it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from abc import abstractmethod
+from typing import Protocol, cast
+
+from flow_core.providers.local.entering import Entry
+
+STDOUT, STDERR = 1, 2
+_QUIET_S = 0.2
+
+
+class Listener(Protocol):
+    """Who is told what the process does."""
+
+    def said(self, data: bytes, stream: int) -> None: ...
+
+    def input_is_full(self, is_full: bool) -> None:
+        """Whether to hold back what is typed."""
+
+    def ended(self, code: int) -> None:
+        """The exit code, or minus the signal. Said once, after all output."""
+
+
+class Inside(asyncio.SubprocessProtocol):
+    """What both kinds of process have in common."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._code: int | None = None
+        self._is_over = False
+        self._transport: asyncio.SubprocessTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.SubprocessTransport, transport)
+
+    @abstractmethod
+    def feed(self, data: bytes) -> None: ...
+
+    @abstractmethod
+    def feed_eof(self) -> None: ...
+
+    @abstractmethod
+    def pause(self, is_paused: bool) -> None:
+        """Holds the process's output back, or lets it go on."""
+
+    @abstractmethod
+    def hang_up(self) -> None:
+        """Nobody listens any more. What ignores SIGHUP goes on, until its task ends. Twice is safe."""
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Means something on a terminal only."""
+
+    def signal(self, number: int) -> None:
+        self._signal_group(self._transport.get_pid(), number)
+
+    def _signal_group(self, group: int, number: int) -> None:
+        if self._code is not None or group <= 1:
+            return
+        try:
+            os.killpg(group, number)
+        except (ProcessLookupError, PermissionError):
+            pass  # it has ended, or become somebody else
+
+    def _end(self) -> None:
+        if not self._is_over and self._code is not None:
+            self._is_over = True
+            self._listener.ended(self._code)
+
+
+class PipedProcess(Inside):
+    """Standard input, output and error apart."""
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__(listener)
+        self._open = {STDOUT, STDERR}
+        self._pieces = 0
+        self._is_paused = self._is_full = False
+
+    @classmethod
+    async def start(cls, way: Entry, listener: Listener) -> PipedProcess:
+        """Raises OSError."""
+        loop = asyncio.get_running_loop()
+        _, inside = await loop.subprocess_exec(lambda: cls(listener), *way.argv, env=way.env, start_new_session=True)
+        return inside
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self._pieces += 1
+        self._listener.said(data, fd)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        self._open.discard(fd)
+        self._end_if_silent(self._pieces)
+
+    def process_exited(self) -> None:
+        self._code = self._transport.get_returncode()
+        self._end_if_silent(-1)
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+        self._listener.input_is_full(True)
+
+    def resume_writing(self) -> None:
+        """Told a moment later: an end of input that comes at once would have asyncio close the pipe twice."""
+        self._is_full = False
+        asyncio.get_running_loop().call_soon(lambda: self._listener.input_is_full(self._is_full))
+
+    def feed(self, data: bytes) -> None:
+        pipe = self._transport.get_pipe_transport(0)
+        if pipe is not None and not pipe.is_closing():
+            cast(asyncio.WriteTransport, pipe).write(data)
+
+    def feed_eof(self) -> None:
+        pipe = self._transport.get_pipe_transport(0)
+        if pipe is not None and not pipe.is_closing():
+            cast(asyncio.WriteTransport, pipe).write_eof()
+
+    def pause(self, is_paused: bool) -> None:
+        self._is_paused = is_paused
+        for fd in self._open:
+            pipe = cast(asyncio.ReadTransport, self._transport.get_pipe_transport(fd))
+            if is_paused and pipe.is_reading():
+                pipe.pause_reading()
+            elif not is_paused:
+                pipe.resume_reading()
+
+    def hang_up(self) -> None:
+        self._is_over = True
+        self.signal(signal.SIGHUP)
+        for fd in (0, STDOUT, STDERR):
+            if (pipe := self._transport.get_pipe_transport(fd)) is not None:
+                pipe.close()
+
+    def _end_if_silent(self, pieces_before: int) -> None:
+        """What the command left in the background may keep its streams open; nobody waits for that."""
+        if self._code is None or self._is_over:
+            return
+        if not self._open or (pieces_before == self._pieces and not self._is_paused):
+            self._end()
+            self.hang_up()
+        else:
+            asyncio.get_running_loop().call_later(_QUIET_S, self._end_if_silent, self._pieces)

@@ -1,0 +1,173 @@
+"""The SSH server's process: it listens, and ends by itself when nobody needs it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import sys
+import time
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from flow_core.errors import FlowError
+from flow_core.providers.local.offload import offload
+from flow_core.providers.local.processes import Identity
+from flow_core.providers.local.records import try_lock
+from flow_core.providers.local.sshd.address import HOST
+from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
+
+_log = logging.getLogger("flow.sshd")
+_LOG_BYTES = 64 << 10
+_LOOK_S = 1.0
+_UNFINISHED_LOOK_S = 10.0
+_IDLE_S = 600.0
+_LOGIN_S = 30.0
+
+
+def main() -> None:
+    """Argument: the folder. Says on standard output "ok", "taken" (another serves) or "failed" and why."""
+    folder = SshFolder(Path(sys.argv[1]))
+    if try_lock(folder.lock) is None:  # the descriptor stays open, and with it the lock, as long as we live
+        print("taken", flush=True)
+        return
+    if os.fork():  # nobody has to wait for the one that stays
+        os._exit(0)
+    _open_log(folder)
+    try:
+        asyncio.run(Service(folder).run())
+    except (FlowError, OSError) as error:
+        _log.error("ended: %s", error)
+        _answer(f"failed {error}")
+
+
+class Service:
+    """The listening sockets, and who is connected."""
+
+    def __init__(self, folder: SshFolder) -> None:
+        from flow_core.providers.local.sshd.every_task import EveryTask  # deferred, with all that loads asyncssh,
+        from flow_core.providers.local.sshd.guard import Guard  # until the lock is ours
+
+        self._folder = folder
+        self._tasks = EveryTask(folder)
+        self._guests: set[Guard] = set()
+        self._guard = lambda: Guard(folder, self._tasks, self._guests)
+        self._told = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until told to end, or idle. Raises FlowError, OSError when it can't begin."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told.set)
+        port = await self._listen()
+        Served(Identity.mine(), port).write(self._folder)
+        _log.info("serving at port %d", port)
+        _answer("ok")
+        try:
+            why = await self._until_unneeded()
+        finally:
+            self._part_from({guest.task_id for guest in self._guests}, "the SSH server ends")
+        _log.info("ended: %s", why)
+        await asyncio.sleep(0)  # what was just said goes out
+
+    async def _listen(self) -> int:
+        """The port: the last one where it is free, so that a command that was printed goes on working."""
+        import asyncssh
+
+        from flow_core.providers.local.sshd.keys import prepare_keys
+
+        asyncssh.set_log_level(logging.WARNING)  # below that, it writes the commands that are run
+        options = asyncssh.SSHServerConnectionOptions(
+            server_factory=self._guard,
+            server_host_keys=[await offload(prepare_keys, self._folder)],
+            server_version="flow",
+            password_auth=False,
+            kbdint_auth=False,
+            host_based_auth=False,
+            gss_kex=False,
+            gss_auth=False,
+            agent_forwarding=False,
+            x11_forwarding=False,
+            line_editor=False,
+            encoding=None,
+            login_timeout=_LOGIN_S,
+        )
+        last = Served.read(self._folder)
+        try:
+            server = await asyncssh.listen(HOST, last.port if last else 0, options=options)
+        except OSError as error:
+            if last is None or error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+            server = await asyncssh.listen(HOST, 0, options=options)
+        port = server.get_port()
+        try:
+            await asyncssh.listen("::1", port, options=options)
+        except OSError as error:
+            _log.info("not at ::1: %s", error.strerror)
+        return port
+
+    async def _until_unneeded(self) -> str:
+        """Why it is time to end."""
+        needed = looked = time.monotonic()
+        while not await self._is_told_within(_LOOK_S):
+            now = time.monotonic()
+            if not await self._is_ours():
+                return "its record is gone, or another's"
+            await self._part_from_ended()
+            if self._guests:
+                needed = now
+            elif now - needed >= _idle_s():
+                return "nobody was connected for a while"
+            elif now - max(looked, needed) >= _UNFINISHED_LOOK_S:
+                looked = now
+                if not await offload(self._tasks.any_unfinished):
+                    return "no task is left that could be entered"
+        return "it was told to"
+
+    async def _is_told_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._told.wait()
+        except TimeoutError:
+            return False
+
+    async def _is_ours(self) -> bool:
+        found = await offload(serving, self._folder)
+        return found is not None and found.process.pid == os.getpid()
+
+    async def _part_from_ended(self) -> None:
+        for task_id in {guest.task_id for guest in self._guests} - {""}:
+            if await offload(self._tasks.is_over, task_id):
+                self._part_from({task_id}, f"task {task_id} has ended")
+
+    def _part_from(self, task_ids: set[str], why: str) -> None:
+        for guest in [guest for guest in self._guests if guest.task_id in task_ids]:
+            guest.part(why)
+
+
+def _idle_s() -> float:
+    """How long it stays without anybody connected."""
+    try:
+        return float(os.environ["FLOW_LOCAL_SSH_IDLE_S"])
+    except (KeyError, ValueError):
+        return _IDLE_S
+
+
+def _answer(text: str) -> None:
+    """To whoever started us, once; nobody may be there any more."""
+    line = " ".join(text.split())
+    try:
+        os.write(1, f"{line}\n".encode(errors="replace"))
+    except OSError:
+        pass  # it gave up; whoever asks next finds the record
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+
+
+def _open_log(folder: SshFolder) -> None:
+    handler = RotatingFileHandler(folder.log, maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])

@@ -1,0 +1,164 @@
+"""One session of an SSH connection: a shell, a command or a file server inside the task."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+
+import asyncssh
+
+from flow_core.errors import FlowError
+from flow_core.providers.local.entering import Entry
+from flow_core.providers.local.sshd.process import STDERR, Inside, PipedProcess
+from flow_core.providers.local.sshd.subsystem import sftp_command
+from flow_core.providers.local.sshd.terminal import TerminalProcess
+
+WayIn = Callable[[str | None, bool], Awaitable[Entry]]
+"""Takes a command (None: a shell) and whether it is on a terminal. Raises FlowError."""
+
+_REFUSED = 255
+_COLUMNS, _ROWS = 80, 24
+
+
+class TaskSession(asyncssh.SSHServerSession[bytes]):
+    """Made by the server when a client opens it. Stdin waits until the process has been started."""
+
+    def __init__(self, way_in: WayIn) -> None:
+        self._way_in = way_in
+        self._command: str | None = None
+        self._on_terminal = False
+        self._inside: Inside | None = None
+        self._early: list[bytes] = []
+        self._has_eof = self._is_gone = self._is_choked = False
+        self._channel: asyncssh.SSHServerChannel[bytes]
+        self._starting: asyncio.Task[None] | None = None
+
+    def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
+        self._channel = chan
+
+    def pty_requested(
+        self, term_type: str, term_size: tuple[int, int, int, int], term_modes: Mapping[int, int]
+    ) -> bool:
+        self._on_terminal = True
+        return True
+
+    def shell_requested(self) -> bool:
+        return True
+
+    def exec_requested(self, command: str) -> bool:
+        self._command = command
+        return True
+
+    def subsystem_requested(self, subsystem: str) -> bool:
+        self._command = sftp_command()
+        self._on_terminal = False
+        return subsystem == "sftp"
+
+    def session_started(self) -> None:
+        self._starting = asyncio.get_running_loop().create_task(self._start())
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        if self._inside is not None:
+            self._inside.feed(data)
+        else:
+            self._early.append(data)
+            self._channel.pause_reading()
+
+    def eof_received(self) -> bool:
+        self._has_eof = True
+        if self._inside is not None:
+            self._inside.feed_eof()
+        return True  # what it says may still go out
+
+    def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
+        if self._inside is not None:
+            self._inside.resize(*self._size())
+
+    def signal_received(self, signal: str) -> None:
+        if self._inside is not None and (number := _number_of(signal)):
+            self._inside.signal(number)
+
+    def pause_writing(self) -> None:
+        self._hold(True)
+
+    def resume_writing(self) -> None:
+        self._hold(False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_gone = True
+        if self._inside is not None:
+            self._inside.hang_up()
+
+    def said(self, data: bytes, stream: int) -> None:
+        if not self._is_gone:
+            self._channel.write(data, asyncssh.EXTENDED_DATA_STDERR if stream == STDERR else None)
+
+    def input_is_full(self, is_full: bool) -> None:
+        if is_full != self._is_choked and not self._is_gone:
+            self._is_choked = is_full
+            (self._channel.pause_reading if is_full else self._channel.resume_reading)()
+
+    def ended(self, code: int) -> None:
+        if self._is_gone:
+            return
+        if code >= 0:
+            self._channel.exit(code)
+        else:
+            self._channel.exit_with_signal(_name_of(-code))
+
+    async def _start(self) -> None:
+        try:
+            way = await self._way_in(self._command, self._on_terminal)
+            way = way._replace(env={**way.env, **self._asked_for()})
+            inside = await self._enter(way)
+        except (FlowError, OSError) as error:
+            self.said(f"flow: {error}\r\n".encode(), STDERR)
+            self.ended(_REFUSED)
+            return
+        self._inside = inside
+        if self._is_gone:
+            inside.hang_up()
+            return
+        for data in self._early:
+            inside.feed(data)
+        self._early.clear()
+        if self._has_eof:
+            inside.feed_eof()
+        inside.resize(*self._size())
+        if not self._is_choked:
+            self._channel.resume_reading()
+
+    async def _enter(self, way: Entry) -> Inside:
+        if not self._on_terminal:
+            return await PipedProcess.start(way, self)
+        return await TerminalProcess.start(way, self, *self._size(), self._channel.get_terminal_modes())
+
+    def _size(self) -> tuple[int, int]:
+        columns, rows = self._channel.get_terminal_size()[:2]
+        return columns or _COLUMNS, rows or _ROWS  # 0 is how a client says that it has none
+
+    def _asked_for(self) -> dict[str, str]:
+        """What the client may set in the process's environment."""
+        asked = self._channel.get_environment()
+        env = {name: value for name, value in asked.items() if name == "LANG" or name.startswith("LC_")}
+        term = self._channel.get_terminal_type()
+        return env | ({"TERM": term} if self._on_terminal and term else {})
+
+    def _hold(self, is_held: bool) -> None:
+        if self._inside is not None:
+            self._inside.pause(is_held)
+
+
+def _number_of(name: str) -> int | None:
+    try:
+        return signal.Signals[f"SIG{name}"].value
+    except KeyError:
+        return None
+
+
+def _name_of(number: int) -> str:
+    try:
+        return signal.Signals(number).name.removeprefix("SIG")
+    except ValueError:
+        return str(number)

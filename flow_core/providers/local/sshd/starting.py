@@ -1,0 +1,81 @@
+"""Finding the SSH server, or starting it. Standard library only: asyncssh is loaded by the server alone."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import time
+
+from flow_core.errors import ProviderError, Unreachable
+from flow_core.providers.local.layout import make_folder
+from flow_core.providers.local.machine import new_id
+from flow_core.providers.local.spawn import PACKAGE_ROOT, python, task_environment
+from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
+
+_DEADLINE_S = 15.0
+_LOOK_S = 0.05
+_PATIENCE_S = 1.0
+_MODULE = "flow_core.providers.local.sshd.serve"
+_CODE = f"import sys; sys.path[:] = sys.argv.pop(1).split(':'); from {_MODULE} import main; main()"
+
+
+def ensure_server(folder: SshFolder) -> Served:
+    """The one server of this machine folder, started if need be: at once when it runs, else in about a second.
+
+    Twice is safe, and so are two at the same moment. Raises ProviderError, Unreachable.
+    """
+    make_folder(folder.path)
+    deadline = time.monotonic() + _DEADLINE_S
+    while (found := serving(folder)) is None:
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise Unreachable(f"the SSH server did not start within {_DEADLINE_S:g} s; see {folder.log}")
+        verdict, _, said = _start(folder, left_s).partition(" ")
+        if verdict == "taken":  # another is just starting, or just ending
+            _wait_for_another(folder)
+        elif verdict != "ok":
+            raise ProviderError(f"the SSH server did not start: {said or f'it ended at once; see {folder.log}'}")
+    return found
+
+
+def _wait_for_another(folder: SshFolder) -> None:
+    until = time.monotonic() + _PATIENCE_S
+    while serving(folder) is None and time.monotonic() < until:
+        time.sleep(_LOOK_S)
+
+
+def _start(folder: SshFolder, timeout_s: float) -> str:
+    """What the new process answers: "ok", "taken", or "failed" and why; "" when it ended without a word."""
+    path = [PACKAGE_ROOT, *(os.path.abspath(place) for place in sys.path if place)]
+    # A mark of its own: asked for from inside a task, it must not count as one of that task's processes.
+    env = {**task_environment(), "FLOW_TASK_MARK": new_id("ssh")}
+    with open(folder.log, "ab", opener=lambda name, flags: os.open(name, flags, 0o600)) as complaints:
+        process = subprocess.Popen(
+            [python(), "-I", "-S", "-c", _CODE, ":".join(path), str(folder.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env=env,
+            cwd=folder.path,
+            start_new_session=True,
+        )
+    with process:  # the first process ends as soon as the server is on its own
+        answer = _read_line(process, time.monotonic() + timeout_s)
+        if not answer:
+            process.kill()
+    return answer
+
+
+def _read_line(process: subprocess.Popen[bytes], deadline: float) -> str:
+    stream, answer = process.stdout, b""
+    while stream is not None and not answer.endswith(b"\n"):
+        left_s = deadline - time.monotonic()
+        if left_s <= 0 or not select.select([stream], [], [], left_s)[0]:
+            break
+        piece = os.read(stream.fileno(), 4096)
+        if not piece:
+            break
+        answer += piece
+    return answer.decode(errors="replace").strip()

@@ -1,0 +1,408 @@
+"""Local tasks over SSH: entered by the system's own ssh, scp and sftp, with the command as it is printed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shlex
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from testbed.pty_screen import Screen
+from testbed.ssh_servers import live_servers
+
+from flow_core import AsyncFlow, Client
+from flow_core.errors import ConfigError, Conflict, NotFound
+from flow_core.providers.local.processes import Identity
+from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
+
+pytestmark = pytest.mark.needs("ssh")
+
+_UP_TO_S = 20
+
+
+@pytest.fixture
+async def task(machine):
+    return await machine.running(await machine.submit("sleep 300", env={"WORD": "hush"}))
+
+
+@pytest.fixture
+async def command(machine, task):
+    return await machine.provider.endpoints.command(task.task_id)
+
+
+def _folder(machine) -> SshFolder:
+    (found,) = machine.home.glob("state/local/*/ssh")
+    return SshFolder(found)
+
+
+async def _ssh(command: str, rest: str = "", *, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """What is typed at a shell: the printed command, and more."""
+    return await _run("sh", "-c", f"{command} {rest}", stdin=stdin)
+
+
+def _words(command: str, program: str) -> tuple[list[str], str]:
+    """The same for scp and sftp, which say -P: the command up to the address, and the address."""
+    _, *options, address = shlex.split(command)
+    return [program, *("-P" if word == "-p" else word for word in options)], address
+
+
+async def _run(*argv: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    run = subprocess.run
+    return await asyncio.to_thread(run, argv, input=stdin, capture_output=True, timeout=_UP_TO_S, check=False)
+
+
+async def test_a_command_runs_inside_the_task_and_its_exit_code_and_streams_come_back(task, command):
+    done = await _ssh(command, "'echo $FLOW_TASK_ID $WORD; pwd; echo wrong >&2; exit 7'")
+    assert (done.returncode, done.stderr) == (7, b"wrong\n")
+    assert done.stdout.decode().split() == [task.task_id, "hush", os.getcwd()]
+
+
+async def test_what_is_piped_in_arrives_whole_and_so_does_what_comes_out(command):
+    data = os.urandom(3_000_000)
+    assert (await _ssh(command, "cat", stdin=data)).stdout == data
+    assert (await _ssh(command, "'head -c 5; exit 3'", stdin=data)).stdout == data[:5]
+
+
+async def test_a_command_that_a_signal_ended_says_so(command):
+    done = await _ssh(command, "-v 'kill -TERM $$'")
+    assert done.returncode == 255
+    assert b"exit-signal" in done.stderr
+
+
+async def test_nobody_waits_for_what_a_command_leaves_in_the_background(command):
+    assert (await _ssh(command, "'sleep 100 & echo left'")).stdout == b"left\n"
+
+
+async def test_a_command_ends_when_its_client_does(machine, task, command):
+    client = await asyncio.create_subprocess_shell(f"exec {command} 'sleep 123'", stdin=subprocess.DEVNULL)
+
+    def sleepers() -> list[int]:
+        lines = ((pid, Path(f"/proc/{pid}/cmdline")) for pid in machine.members(task))
+        return [pid for pid, line in lines if line.exists() and b"sleep\x00123" in line.read_bytes()]
+
+    if sys.platform == "linux":
+        await machine.until(sleepers, "the command runs")
+        client.kill()
+        await machine.until(lambda: not sleepers(), "the command ends")
+    await client.wait()
+
+
+async def test_a_terminal_has_size_type_and_keys_and_follows_the_window(task, command):
+    with Screen(["sh", "-c", command], {"TERM": "screen-256color", "LC_ALL": "C.UTF-8"}, columns=90, rows=30) as shown:
+        shown.send('echo "<$(stty size) $TERM $LC_ALL $FLOW_TASK_ID>"', "enter")
+        shown.wait_for(f"<30 90 screen-256color C.UTF-8 {task.task_id}>")
+        shown.resize(110, 20)
+        shown.send("stty size", "enter")
+        shown.wait_for(lambda text: re.search(r"^20 110$", text, re.MULTILINE))
+        shown.send("sh -c 'echo $((6 * 7)); exec sleep 100'", "enter")
+        shown.wait_for(lambda text: re.search(r"^42$", text, re.MULTILINE))
+        shown.send("ctrl+c", "echo code $?", "enter")
+        shown.wait_for("code 130")
+        shown.send("exit 9", "enter")
+        assert shown.wait_exit() == 9
+
+
+async def test_a_terminals_own_settings_go_along(command):
+    with Screen(["sh", "-c", f"stty erase '^H' -ixon; exec {command} -t 'stty -a'"]) as shown:
+        shown.wait_exit()
+        text = shown.text()
+    assert "erase = ^H" in text
+    assert "-ixon" in text
+
+
+@pytest.mark.needs("namespaces")
+async def test_files_go_to_where_the_task_sees_them_and_come_back(machine, tmp_path):
+    volumes = [{"name": "data", "create_if_missing": True, "mount_path": "/flow-test/data"}]
+    task = await machine.running(await machine.submit("sleep 300", volumes=volumes))
+    assert not Path("/flow-test").exists()
+    scp, address = _words(await machine.provider.endpoints.command(task.task_id), "scp")
+    sent = tmp_path / "sent"
+    sent.write_bytes(os.urandom(2_000_000))
+    done = await _run(*scp, str(sent), f"{address}:/flow-test/data/weights")
+    assert done.returncode == 0, done.stderr
+    (arrived,) = tmp_path.glob("state/local/*/contexts/*/volumes/*/data/weights")
+    assert arrived.read_bytes() == sent.read_bytes()
+    back = await _run(*scp, f"{address}:/flow-test/data/weights", str(tmp_path / "back"))
+    assert (back.returncode, (tmp_path / "back").read_bytes()) == (0, sent.read_bytes())
+
+
+async def test_sftp_starts_in_the_tasks_directory_and_does_what_a_person_does_there(command, tmp_path):
+    (tmp_path / "one").write_bytes(b"1")
+    sftp, address = _words(command, "sftp")
+    deeds = """
+        pwd
+        mkdir folder
+        put one folder/two
+        chmod 640 folder/two
+        rename folder/two folder/three
+        ln -s three folder/link
+        ls -l folder
+        get folder/link copy
+        -get nowhere
+        rm folder/link
+        rm folder/three
+        rmdir folder
+    """
+    done = await _run(*sftp, "-b", "-", address, stdin=deeds.encode())
+    assert done.returncode == 0, done.stderr
+    assert f"Remote working directory: {os.getcwd()}" in done.stdout.decode()
+    assert re.search(r"-rw-r----- .* folder/three", done.stdout.decode())
+    assert (tmp_path / "copy").read_bytes() == b"1"
+    assert b'"' + os.fsencode(tmp_path / "nowhere") + b'" not found' in done.stderr
+    assert not (tmp_path / "folder").exists()
+
+
+def _echo(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.sendall(connection.recv(100).upper())
+
+
+async def test_ports_of_loopback_are_forwarded_and_no_others(machine, command):
+    with socket.create_server(("127.0.0.1", 0)) as there, socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+        free.close()
+        threading.Thread(target=_echo, args=(there,), daemon=True).start()
+        way = f"{port}:127.0.0.1:{there.getsockname()[1]}"
+        forwarding = subprocess.Popen(shlex.split(f"{command} -N -L {way}"), stderr=subprocess.DEVNULL)
+        try:
+            await machine.until(lambda: _said(port), "the port is forwarded")
+            connection = _opened.pop()
+            connection.sendall(b"hello")
+            assert connection.recv(100) == b"HELLO"
+            connection.close()
+        finally:
+            forwarding.kill()
+            forwarding.wait()
+    refused = await _ssh(command, "-W 192.0.2.1:80")
+    assert refused.returncode != 0
+    assert b"only ports of this machine's loopback" in refused.stderr
+
+
+_opened: list[socket.socket] = []
+
+
+def _said(port: int) -> bool:
+    try:
+        _opened.append(socket.create_connection(("127.0.0.1", port), timeout=_UP_TO_S))
+    except OSError:
+        return False
+    return True
+
+
+async def test_neither_agents_nor_ports_of_the_far_side_nor_foreign_variables_come_along(command):
+    done = await _ssh(f"EVIL=1 LC_X=2 {command}", "-A -o SendEnv='EVIL LC_X' 'echo \"<$SSH_AUTH_SOCK$EVIL$LC_X>\"'")
+    assert done.stdout == b"<2>\n"
+    done = await _ssh(command, "-o ExitOnForwardFailure=yes -R 0:127.0.0.1:1 true")
+    assert done.returncode == 255
+
+
+@pytest.mark.needs("ssh-keygen")
+async def test_only_our_key_and_the_users_own_open(machine, home, command, tmp_path):
+    keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f"]
+    (home / ".ssh").mkdir(mode=0o700)
+    for key in (home / ".ssh" / "id_ed25519", home / ".ssh" / "id_colleague", tmp_path / "strange"):
+        subprocess.run([*keygen, str(key)], check=True)
+    (home / ".ssh" / "id_colleague").rename(tmp_path / "colleague")
+    ours = str(_folder(machine).client_key)
+    with_key = {
+        key: await _ssh(command.replace(ours, str(key)), "-o BatchMode=yes true")
+        for key in (home / ".ssh" / "id_ed25519", tmp_path / "colleague", tmp_path / "strange")
+    }
+    assert [done.returncode for done in with_key.values()] == [0, 255, 255]
+    assert b"Permission denied (publickey)" in with_key[tmp_path / "strange"].stderr
+    assert b"flow:" not in with_key[tmp_path / "strange"].stderr
+    no_key = await _ssh(command, "-o PubkeyAuthentication=no -o PreferredAuthentications=password true")
+    assert b"Permission denied (publickey)" in no_key.stderr
+
+
+async def test_an_unknown_task_is_refused_with_a_word(task, command):
+    for wrong in ("task_aaaaaaaaaa", "root", f"{task.task_id}+1", "../etc"):
+        done = await _ssh(command.replace(task.task_id, wrong), "true")
+        assert done.returncode == 255, wrong
+        assert done.stderr.startswith(b"flow: "), wrong
+
+
+async def test_a_node_is_entered_by_its_number(machine):
+    task = await machine.running(await machine.submit("sleep 300", num_instances=2))
+    endpoint = await machine.provider.endpoints.resolve(task.task_id, 1)
+    assert endpoint.user == f"{task.task_id}+1"
+    command = await machine.provider.endpoints.command(task.task_id)
+    assert (await _ssh(command, "'echo $NODE_RANK'")).stdout == b"0\n"
+    assert (await _ssh(command.replace(task.task_id, endpoint.user), "'echo $NODE_RANK'")).stdout == b"1\n"
+    with pytest.raises(ConfigError, match="no 2"):
+        await machine.provider.endpoints.resolve(task.task_id, 2)
+
+
+async def test_a_session_ends_with_its_task_and_so_does_a_forward(machine, task, command):
+    session = await asyncio.create_subprocess_shell(f"exec {command} 'sleep 1000'", stdin=subprocess.DEVNULL)
+    forward = await asyncio.create_subprocess_shell(
+        f"exec {command} -N", stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    log = _folder(machine).log
+    await machine.until(lambda: log.read_text().count("entered") >= 2, "both are connected")
+    await machine.provider.cancel_task(task.task_id)
+    _, said = await asyncio.wait_for(forward.communicate(), _UP_TO_S)
+    assert f"{task.task_id} has ended" in said.decode()
+    assert await asyncio.wait_for(session.wait(), _UP_TO_S) != 0
+    with pytest.raises(Conflict):
+        await machine.provider.endpoints.resolve(task.task_id)
+    assert b"is cancelled" in (await _ssh(command, "true")).stderr
+
+
+async def test_looking_starts_nothing_and_says_the_address_once_it_was_asked_for(machine, task):
+    assert not list(machine.home.glob("state/local/*/ssh"))
+    assert (await machine.provider.get_task(task.task_id)).ssh_host is None
+    endpoint = await machine.provider.endpoints.resolve(task.task_id)
+    for record in (await machine.provider.get_task(task.task_id), *(await machine.provider.list_tasks())):
+        assert (record.ssh_host, record.ssh_port, record.ssh_user) == ("127.0.0.1", endpoint.port, task.task_id)
+    done = await machine.ended(await machine.submit("true"))
+    assert done.ssh_host is None
+    with pytest.raises(NotFound):
+        await machine.provider.endpoints.resolve("task_aaaaaaaaaa")
+    with pytest.raises(Conflict):
+        await machine.provider.endpoints.resolve(done.task_id)
+
+
+async def test_after_a_kill_it_is_back_at_the_same_port_with_the_same_key(machine, task, command):
+    folder = _folder(machine)
+    first, known = serving(folder), folder.known_hosts.read_bytes()
+    first.process.send(signal.SIGKILL)
+    await machine.until(lambda: serving(folder) is None, "the server is gone")
+    assert (await machine.provider.get_task(task.task_id)).ssh_host is None
+    assert (await _ssh(command, "true")).returncode == 255
+    assert await machine.provider.endpoints.command(task.task_id) == command
+    assert (await _ssh(command, "true")).returncode == 0
+    assert (folder.known_hosts.read_bytes(), serving(folder).port) == (known, first.port)
+    assert serving(folder).process != first.process
+
+
+async def test_it_takes_another_port_when_somebody_has_taken_its_own(machine, task, command):
+    folder = _folder(machine)
+    first = serving(folder)
+    first.process.send(signal.SIGKILL)
+    await machine.until(lambda: serving(folder) is None, "the server is gone")
+    with socket.create_server(("127.0.0.1", first.port)):
+        again = await machine.provider.endpoints.command(task.task_id)
+        assert again != command
+        assert (await _ssh(again, "true")).returncode == 0
+
+
+async def test_a_record_that_names_a_stranger_or_is_broken_is_nobodys(machine, task):
+    folder = SshFolder.of(next(machine.home.glob("state/local/*")))
+    folder.path.mkdir(mode=0o700)
+    me = Identity.mine()
+    Served(me._replace(start="0"), 22).write(folder)
+    assert serving(folder) is None
+    folder.record.write_text("{")
+    assert serving(folder) is None
+    assert (await machine.provider.endpoints.resolve(task.task_id)).port != 22
+
+
+async def test_many_who_ask_at_the_same_moment_start_one_server(machine, task):
+    others = [machine.open("local") for _ in range(4)]
+    found = await asyncio.gather(*(other.endpoints.resolve(task.task_id) for other in others))
+    assert len({endpoint.port for endpoint in found}) == 1
+    (only,) = live_servers(machine.home / "state")
+    assert only.port == found[0].port
+
+
+@pytest.mark.needs("linux")
+async def test_it_listens_on_loopback_only(machine, command):
+    pid = serving(_folder(machine)).process.pid
+    links = (os.readlink(one.path) for one in os.scandir(f"/proc/{pid}/fd"))
+    sockets = {link[8:-1] for link in links if link.startswith("socket:[")}
+    lines = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()]
+    listening = {line[1].partition(":")[0] for line in lines if line[3] == "0A" and line[9] in sockets}
+    assert listening
+    assert listening <= {"0100007F", "00000000000000000000000001000000"}
+
+
+async def test_it_goes_when_nobody_is_connected_and_stays_while_somebody_is(machine, monkeypatch, task):
+    monkeypatch.setenv("FLOW_LOCAL_SSH_IDLE_S", "1")
+    command = await machine.provider.endpoints.command(task.task_id)
+    server, log = serving(_folder(machine)), _folder(machine).log
+    done = await _ssh(command, "'sleep 2.5; echo still'")
+    assert done.stdout == b"still\n"
+    await machine.until(lambda: not server.process.is_alive, "the idle server ends")
+    assert "nobody was connected" in log.read_text()
+
+
+async def test_it_ends_at_once_when_told_and_parts_from_who_is_connected(machine, command):
+    session = await asyncio.create_subprocess_shell(
+        f"exec {command} 'echo in; sleep 1000'",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert await session.stdout.readline() == b"in\n"
+    server = serving(_folder(machine))
+    server.process.send(signal.SIGTERM)
+    _, said = await asyncio.wait_for(session.communicate(), _UP_TO_S)
+    assert b"the SSH server ends" in said
+    await machine.until(lambda: not server.process.is_alive, "the server ends")
+
+
+async def test_it_ends_when_its_record_is_taken_away(machine, command):
+    folder = _folder(machine)
+    server = serving(folder)
+    folder.record.unlink()
+    await machine.until(lambda: not server.process.is_alive, "the server ends")
+
+
+async def test_keys_are_for_the_owners_eyes_and_nothing_secret_is_logged(machine, task, command):
+    await _ssh(command, "'echo hunter2; true'")
+    folder = _folder(machine)
+    for path in (folder.host_key, folder.client_key, folder.log, folder.record, folder.known_hosts):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    log = folder.log.read_text()
+    assert task.task_id in log
+    for secret in (*folder.host_key.read_text().splitlines(), *folder.client_key.read_text().splitlines(), "hunter2"):
+        assert secret not in log
+
+
+async def test_a_key_that_cant_be_read_is_named_and_not_replaced(machine, task):
+    folder = SshFolder.of(next(machine.home.glob("state/local/*")))
+    folder.path.mkdir(mode=0o700)
+    folder.host_key.write_text("not a key")
+    with pytest.raises(Exception, match="host_key can't be read as a key"):
+        await machine.provider.endpoints.resolve(task.task_id)
+    assert folder.host_key.read_text() == "not a key"
+
+
+@pytest.mark.parametrize("name", ["a b", "50%", "it's", "ünï"])
+async def test_the_command_works_wherever_the_state_directory_is(machine, monkeypatch, tmp_path, name):
+    monkeypatch.setenv("FLOW_STATE_DIR", str(tmp_path / name / "state"))
+    provider = machine.open("local")
+    machine.provider = provider
+    task = await machine.running(await machine.submit("sleep 300"))
+    command = await provider.endpoints.command(task.task_id)
+    try:
+        done = await _ssh(command, "'echo in'")
+        assert (done.returncode, done.stdout) == (0, b"in\n"), done.stderr
+    finally:
+        await provider.cancel_task(task.task_id, force=True)
+        for server in live_servers(tmp_path / name / "state"):
+            server.process.send(signal.SIGKILL)
+
+
+async def test_the_clients_calls_work_on_this_machine(machine, task):
+    async with AsyncFlow("local") as flow:
+        ready = await flow.wait_for_ssh(task.task_id, timeout=_UP_TO_S)
+        host, port = await flow.resolve_ssh_endpoint(task.task_id)
+        assert (ready.ssh_host, ready.ssh_port, ready.ssh_user) == (host, port, task.task_id)
+        assert await flow.get_task_ssh_connection_info(task.task_id) == (_folder(machine).client_key, "")
+        path, why = await flow.get_task_ssh_connection_info("task_aaaaaaaaaa")
+        assert (path, "no task" in why) == (None, True)
+    client = Client("local")
+    command = await asyncio.to_thread(client.ssh, task.task_id)
+    assert (await _ssh(command, "true")).returncode == 0
+    await asyncio.to_thread(client.close)

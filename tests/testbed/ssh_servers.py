@@ -1,0 +1,27 @@
+"""The SSH servers of a state directory: which there are, and their end."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from flow_core.providers.local.sshd.folder import Served, SshFolder
+
+
+def live_servers(state: Path) -> Iterator[Served]:
+    for record in state.glob("local/*/ssh/server.json"):
+        found = Served.read(SshFolder(record.parent))
+        if found is not None and found.process.is_alive:
+            yield found
+
+
+def end_servers(state: Path) -> None:
+    """Returns once none lives."""
+    deadline = time.monotonic() + 10
+    while servers := list(live_servers(state)):
+        for server in servers:
+            server.process.send(signal.SIGKILL)
+        assert time.monotonic() < deadline, "an SSH server does not end"
+        time.sleep(0.005)
