@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from flow_core.providers.local.remote import LocalRemote
     from flow_core.providers.local.shells import LocalShells
     from flow_core.providers.local.sshd.endpoint import LocalEndpoints
+    from flow_core.providers.local.tunnels import LocalTunnels
     from flow_core.providers.local.uploads import LocalUploads
 
 
@@ -56,7 +57,7 @@ class LocalProvider:
         self.instances = LocalInstances(layout, region, gpus)
         self.volumes = LocalVolumes(self._volumes)
         self.reservations = LocalReservations(layout, region, gpus)
-        self.ssh_keys = self.tunnels = None
+        self.ssh_keys = None
 
     # The facets below are loaded when they are asked for: whoever only looks at tasks needs none of them.
 
@@ -77,6 +78,12 @@ class LocalProvider:
         from flow_core.providers.local.sshd.endpoint import LocalEndpoints
 
         return LocalEndpoints(self._root, self._tasks)
+
+    @cached_property
+    def tunnels(self) -> LocalTunnels:
+        from flow_core.providers.local.tunnels import LocalTunnels
+
+        return LocalTunnels(self._tasks)
 
     @cached_property
     def uploads(self) -> LocalUploads:
@@ -136,7 +143,9 @@ class LocalProvider:
         return f"SIGTERM to {which} and every process below it, SIGKILL after {grace_s():g} s"
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Nothing is held but tunnels."""
+        if (tunnels := vars(self).get("tunnels")) is not None:
+            await tunnels.close_all()
 
     def _records(self) -> tuple[TaskRecord, ...]:
         return with_ssh((one.record for one in self._tasks.all()), self._root)
