@@ -35,14 +35,7 @@ def entry(standing: Standing, command: str | None, node: int, *, on_terminal: bo
 
     May wait for seconds for a container that is just starting.
     """
-    record, state = standing.record, standing.state
-    if not 0 <= node < record.num_instances:
-        which = f"the nodes 0 to {record.num_instances - 1}" if record.num_instances > 1 else "one node, 0"
-        raise ConfigError(f"node: task {record.task_id} has {which}, and no {node}", field="node")
-    if not record.is_running or state is None or node >= len(state.children):
-        raise Conflict(f"task {record.task_id} is {record.status}; only a running one can be entered")
-    if not state.children[node].is_alive:
-        raise Conflict(f"node {node} of task {record.task_id} has ended; only a running one can be entered")
+    state = enterable(standing, node)
     how, inside = "terminal" if on_terminal else "pipes", str(state.children[node].pid if state.namespaced else 0)
     enter = [python(), "-I", "-S", "-c", _CODE, PACKAGE_ROOT, how, inside, state.working_dir]
     terminal = {"TERM": "xterm-256color"} if on_terminal else {}
@@ -53,6 +46,19 @@ def entry(standing: Standing, command: str | None, node: int, *, on_terminal: bo
     shell = shutil.which(env.get("SHELL") or "bash") or "/bin/sh"
     argv = [shell, "-c", command] if command else [shell, "-i"]
     return Entry([*enter, *argv], env | terminal, Path(shell).name)
+
+
+def enterable(standing: Standing, node: int) -> State:
+    """What runs there now. Raises Conflict, ConfigError where nobody could enter."""
+    record, state = standing.record, standing.state
+    if not 0 <= node < record.num_instances:
+        which = f"the nodes 0 to {record.num_instances - 1}" if record.num_instances > 1 else "one node, 0"
+        raise ConfigError(f"node: task {record.task_id} has {which}, and no {node}", field="node")
+    if not record.is_running or state is None or node >= len(state.children):
+        raise Conflict(f"task {record.task_id} is {record.status}; only a running one can be entered")
+    if not state.children[node].is_alive:
+        raise Conflict(f"node {node} of task {record.task_id} has ended; only a running one can be entered")
+    return state
 
 
 def _environment(standing: Standing, state: State, node: int) -> dict[str, str]:

@@ -7,7 +7,7 @@ import errno
 from dataclasses import dataclass
 
 from flow_core.errors import ConfigError, Conflict, NotFound, ProviderError
-from flow_core.providers.local.entering import entry
+from flow_core.providers.local.entering import enterable
 from flow_core.providers.local.listeners import listener_of
 from flow_core.providers.local.machine import new_id
 from flow_core.providers.local.offload import offload
@@ -40,8 +40,7 @@ class LocalTunnels:
     async def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> LocalTunnel:
         _check_port(remote_port, "remote_port", least=1)
         _check_port(local_port, "local_port", least=0)
-        standing = await offload(self._tasks.get, task_id)
-        await offload(entry, standing, None, node, on_terminal=False)  # raises where there is nothing to reach
+        enterable(await offload(self._tasks.get, task_id), node)
         if local_port == remote_port:
             raise Conflict(f"local_port: {local_port} is the task's own here; it needs no tunnel, or another port")
         door = _Door(remote_port)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.errors import Unreachable
 from flow_core.providers.entry import SshEndpoint
-from flow_core.providers.local.entering import entry
+from flow_core.providers.local.entering import enterable
 from flow_core.providers.local.offload import offload
 from flow_core.providers.local.sshd.address import HOST, ssh_command, user_of
 from flow_core.providers.local.sshd.folder import SshFolder
@@ -49,6 +49,6 @@ class LocalEndpoints:
         return ssh_command(self._folder, endpoint.port, endpoint.user)
 
     def _resolve(self, task_id: str, node: int) -> SshEndpoint:
-        entry(self._tasks.get(task_id), None, node, on_terminal=False)  # raises where nobody could enter
+        enterable(self._tasks.get(task_id), node)
         port = ensure_server(self._folder).port
         return SshEndpoint(HOST, port, user_of(task_id, node), self._folder.client_key)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from flow_core.errors import NotFound
-from flow_core.providers.local.entering import Entry, entry
+from flow_core.providers.local.entering import Entry, enterable, entry
 from flow_core.providers.local.layout import Layout
 from flow_core.providers.local.sshd.folder import SshFolder
+from flow_core.providers.local.sshd.subsystem import sftp_command
 from flow_core.providers.local.tasks import Standing, TaskShelf
 
 
@@ -23,9 +24,18 @@ class EveryTask:
                 return self._shelf(context).get(task_id)
         raise NotFound(f"no task {task_id[:40]!r} on this machine")
 
+    def check(self, task_id: str, node: int) -> None:
+        """Raises NotFound, Conflict, ConfigError where nobody could enter."""
+        enterable(self.get(task_id), node)
+
     def way_in(self, task_id: str, node: int, command: str | None, on_terminal: bool) -> Entry:
-        """Raises NotFound, Conflict, ConfigError."""
+        """Raises NotFound, Conflict, ConfigError, Unreachable."""
         return entry(self.get(task_id), command, node, on_terminal=on_terminal)
+
+    def way_to_files(self, task_id: str, node: int) -> Entry:
+        """A file server that sees what the task sees. Raises as `way_in` does."""
+        standing = self.get(task_id)
+        return entry(standing, sftp_command(standing.spec.get("container") is not None), node, on_terminal=False)
 
     def is_over(self, task_id: str) -> bool:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+from collections.abc import Callable
 
 import asyncssh
 
@@ -11,9 +12,8 @@ from flow_core.errors import FlowError, NotFound
 from flow_core.providers.local.entering import Entry
 from flow_core.providers.local.offload import offload
 from flow_core.providers.local.sshd.address import task_and_node
-from flow_core.providers.local.sshd.every_task import EveryTask
-from flow_core.providers.local.sshd.folder import SshFolder
 from flow_core.providers.local.sshd.keys import accepted_keys
+from flow_core.providers.local.sshd.lobby import Lobby
 from flow_core.providers.local.sshd.session import TaskSession
 
 _log = logging.getLogger("flow.sshd")
@@ -23,10 +23,8 @@ _MOST_CONNECTIONS = 256
 class Guard(asyncssh.SSHServer):
     """Nothing but a public key opens, and only the task that the user name says, while it runs."""
 
-    def __init__(self, folder: SshFolder, tasks: EveryTask, guests: set[Guard]) -> None:
-        self._folder = folder
-        self._tasks = tasks
-        self._guests = guests
+    def __init__(self, lobby: Lobby) -> None:
+        self._lobby = lobby
         self._connection: asyncssh.SSHServerConnection
         self._has_said_why = False
         self.task_id = ""
@@ -34,12 +32,12 @@ class Guard(asyncssh.SSHServer):
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
-        self._guests.add(self)
-        if len(self._guests) > _MOST_CONNECTIONS:
+        self._lobby.guests.add(self)
+        if len(self._lobby.guests) > _MOST_CONNECTIONS:
             conn.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._guests.discard(self)
+        self._lobby.guests.discard(self)
         if self.task_id:
             _log.info("%s left", self.task_id)
 
@@ -51,7 +49,7 @@ class Guard(asyncssh.SSHServer):
 
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """Only who holds a key of ours is told why a task can't be entered."""
-        if key.public_data not in await offload(accepted_keys, self._folder):
+        if key.public_data not in await offload(accepted_keys, self._lobby.folder):
             _log.warning("refused the key %s", key.get_fingerprint())
             return False
         try:
@@ -65,7 +63,7 @@ class Guard(asyncssh.SSHServer):
         _log.info("%s entered, node %d", self.task_id, self.node)
 
     def session_requested(self) -> TaskSession:
-        return TaskSession(self._way_in)
+        return TaskSession(self)
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
         if not _is_loopback(dest_host):
@@ -77,15 +75,21 @@ class Guard(asyncssh.SSHServer):
         """Ends the connection, with a reason for the person at the other end."""
         self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, why)
 
-    async def _way_in(self, command: str | None, on_terminal: bool) -> Entry:
-        return await offload(self._tasks.way_in, self.task_id, self.node, command, on_terminal)
+    async def way_in(self, command: str | None, on_terminal: bool) -> Entry:
+        return await offload(self._lobby.tasks.way_in, self.task_id, self.node, command, on_terminal)
+
+    async def way_to_files(self) -> Entry:
+        return await offload(self._lobby.tasks.way_to_files, self.task_id, self.node)
+
+    def afterwards(self, leave: Callable[[], None]) -> None:
+        self._lobby.afterwards(leave)
 
     async def _wanted(self, username: str) -> tuple[str, int]:
         """Raises FlowError."""
         wanted = task_and_node(username)
         if wanted is None:
             raise NotFound(f"the user name must be the id of a task, such as task_abcdefghij, not {username[:40]!r}")
-        await offload(self._tasks.way_in, *wanted, None, False)
+        await offload(self._lobby.tasks.check, *wanted)
         return wanted
 
     def _say(self, why: str) -> None:

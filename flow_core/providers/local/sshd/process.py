@@ -35,6 +35,10 @@ class Inside(asyncio.SubprocessProtocol):
         self._is_over = False
         self._transport: asyncio.SubprocessTransport
 
+    @property
+    def is_running(self) -> bool:
+        return self._code is None
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.SubprocessTransport, transport)
 

@@ -12,12 +12,14 @@ import time
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from flow_core.errors import FlowError
+from flow_core.errors import FlowError, ProviderError
 from flow_core.providers.local.offload import offload
 from flow_core.providers.local.processes import Identity
 from flow_core.providers.local.records import try_lock
 from flow_core.providers.local.sshd.address import HOST
 from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
+from flow_core.providers.local.sshd.keys import prepare_keys
+from flow_core.providers.local.sshd.lobby import Lobby
 
 _log = logging.getLogger("flow.sshd")
 _LOG_BYTES = 64 << 10
@@ -47,14 +49,11 @@ class Service:
     """The listening sockets, and who is connected."""
 
     def __init__(self, folder: SshFolder) -> None:
-        from flow_core.providers.local.sshd.every_task import EveryTask  # deferred, with all that loads asyncssh,
-        from flow_core.providers.local.sshd.guard import Guard  # until the lock is ours
-
         self._folder = folder
-        self._tasks = EveryTask(folder)
-        self._guests: set[Guard] = set()
-        self._guard = lambda: Guard(folder, self._tasks, self._guests)
+        self._lobby = Lobby(folder)
         self._told = asyncio.Event()
+        self._needed_at = self._looked_at = time.monotonic()
+        self._touched_at = 0
 
     async def run(self) -> None:
         """Until told to end, or idle. Raises FlowError, OSError when it can't begin."""
@@ -68,19 +67,18 @@ class Service:
         try:
             why = await self._until_unneeded()
         finally:
-            self._part_from({guest.task_id for guest in self._guests}, "the SSH server ends")
+            await self._lobby.close("the SSH server ends")
         _log.info("ended: %s", why)
-        await asyncio.sleep(0)  # what was just said goes out
 
     async def _listen(self) -> int:
         """The port: the last one where it is free, so that a command that was printed goes on working."""
-        import asyncssh
+        import asyncssh  # deferred, with all that loads it, until the lock is ours
 
-        from flow_core.providers.local.sshd.keys import prepare_keys
+        from flow_core.providers.local.sshd.guard import Guard
 
         asyncssh.set_log_level(logging.WARNING)  # below that, it writes the commands that are run
         options = asyncssh.SSHServerConnectionOptions(
-            server_factory=self._guard,
+            server_factory=lambda: Guard(self._lobby),
             server_host_keys=[await offload(prepare_keys, self._folder)],
             server_version="flow",
             password_auth=False,
@@ -110,21 +108,30 @@ class Service:
 
     async def _until_unneeded(self) -> str:
         """Why it is time to end."""
-        needed = looked = time.monotonic()
         while not await self._is_told_within(_LOOK_S):
-            now = time.monotonic()
-            if not await self._is_ours():
-                return "its record is gone, or another's"
-            await self._part_from_ended()
-            if self._guests:
-                needed = now
-            elif now - needed >= _idle_s():
-                return "nobody was connected for a while"
-            elif now - max(looked, needed) >= _UNFINISHED_LOOK_S:
-                looked = now
-                if not await offload(self._tasks.any_unfinished):
-                    return "no task is left that could be entered"
+            try:
+                if why := await self._why_unneeded(time.monotonic()):
+                    return why
+            except ProviderError as error:
+                _log.warning("%s", error)  # the disk doesn't answer; the next look tells
         return "it was told to"
+
+    async def _why_unneeded(self, now: float) -> str:
+        if not await offload(self._is_ours):
+            return "its record is gone, or another's"
+        for task_id in {guest.task_id for guest in self._lobby.guests} - {""}:
+            if await offload(self._lobby.tasks.is_over, task_id):
+                self._lobby.part({task_id}, f"task {task_id} has ended")
+        is_asked_for = await offload(self._is_asked_for)
+        if is_asked_for or self._lobby.guests:
+            self._needed_at = now
+        elif now - self._needed_at >= _idle_s():
+            return "nobody was connected for a while"
+        elif now - max(self._looked_at, self._needed_at) >= _UNFINISHED_LOOK_S:
+            self._looked_at = now
+            if not await offload(self._lobby.tasks.any_unfinished):
+                return "no task is left that could be entered"
+        return ""
 
     async def _is_told_within(self, seconds: float) -> bool:
         try:
@@ -133,18 +140,14 @@ class Service:
         except TimeoutError:
             return False
 
-    async def _is_ours(self) -> bool:
-        found = await offload(serving, self._folder)
+    def _is_ours(self) -> bool:
+        found = serving(self._folder)
         return found is not None and found.process.pid == os.getpid()
 
-    async def _part_from_ended(self) -> None:
-        for task_id in {guest.task_id for guest in self._guests} - {""}:
-            if await offload(self._tasks.is_over, task_id):
-                self._part_from({task_id}, f"task {task_id} has ended")
-
-    def _part_from(self, task_ids: set[str], why: str) -> None:
-        for guest in [guest for guest in self._guests if guest.task_id in task_ids]:
-            guest.part(why)
+    def _is_asked_for(self) -> bool:
+        """Whether somebody has found us since the last look; they touch the record."""
+        last, self._touched_at = self._touched_at, self._folder.record.stat().st_mtime_ns
+        return last != self._touched_at
 
 
 def _idle_s() -> float:

@@ -4,30 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import asyncssh
 
 from flow_core.errors import FlowError
 from flow_core.providers.local.entering import Entry
 from flow_core.providers.local.sshd.process import STDERR, Inside, PipedProcess
-from flow_core.providers.local.sshd.subsystem import sftp_command
 from flow_core.providers.local.sshd.terminal import TerminalProcess
-
-WayIn = Callable[[str | None, bool], Awaitable[Entry]]
-"""Takes a command (None: a shell) and whether it is on a terminal. Raises FlowError."""
 
 _REFUSED = 255
 _COLUMNS, _ROWS = 80, 24
 
 
+class Door(Protocol):
+    """The task that the connection leads to."""
+
+    async def way_in(self, command: str | None, on_terminal: bool) -> Entry:
+        """Raises FlowError."""
+
+    async def way_to_files(self) -> Entry:
+        """Raises FlowError."""
+
+    def afterwards(self, leave: Callable[[], None]) -> None:
+        """Does what a session leaves to be done, when it is gone."""
+
+
 class TaskSession(asyncssh.SSHServerSession[bytes]):
     """Made by the server when a client opens it. Stdin waits until the process has been started."""
 
-    def __init__(self, way_in: WayIn) -> None:
-        self._way_in = way_in
+    def __init__(self, door: Door) -> None:
+        self._door = door
         self._command: str | None = None
-        self._on_terminal = False
+        self._on_terminal = self._for_files = False
+        self._leave: Callable[[], None] | None = None
         self._inside: Inside | None = None
         self._early: list[bytes] = []
         self._has_eof = self._is_gone = self._is_choked = False
@@ -51,9 +62,9 @@ class TaskSession(asyncssh.SSHServerSession[bytes]):
         return True
 
     def subsystem_requested(self, subsystem: str) -> bool:
-        self._command = sftp_command()
+        self._for_files = subsystem == "sftp"
         self._on_terminal = False
-        return subsystem == "sftp"
+        return self._for_files
 
     def session_started(self) -> None:
         self._starting = asyncio.get_running_loop().create_task(self._start())
@@ -87,8 +98,7 @@ class TaskSession(asyncssh.SSHServerSession[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_gone = True
-        if self._inside is not None:
-            self._inside.hang_up()
+        self._hang_up()
 
     def said(self, data: bytes, stream: int) -> None:
         if not self._is_gone:
@@ -109,16 +119,17 @@ class TaskSession(asyncssh.SSHServerSession[bytes]):
 
     async def _start(self) -> None:
         try:
-            way = await self._way_in(self._command, self._on_terminal)
-            way = way._replace(env={**way.env, **self._asked_for()})
-            inside = await self._enter(way)
+            door, on_terminal = self._door, self._on_terminal
+            way = await (door.way_to_files() if self._for_files else door.way_in(self._command, on_terminal))
+            self._leave = way.leave
+            inside = await self._enter(way._replace(env={**way.env, **self._asked_for()}))
         except (FlowError, OSError) as error:
             self.said(f"flow: {error}\r\n".encode(), STDERR)
             self.ended(_REFUSED)
             return
         self._inside = inside
         if self._is_gone:
-            inside.hang_up()
+            self._hang_up()
             return
         for data in self._early:
             inside.feed(data)
@@ -144,6 +155,13 @@ class TaskSession(asyncssh.SSHServerSession[bytes]):
         env = {name: value for name, value in asked.items() if name == "LANG" or name.startswith("LC_")}
         term = self._channel.get_terminal_type()
         return env | ({"TERM": term} if self._on_terminal and term else {})
+
+    def _hang_up(self) -> None:
+        if self._inside is None:
+            return
+        if self._inside.is_running and self._leave is not None:
+            self._door.afterwards(self._leave)
+        self._inside.hang_up()
 
     def _hold(self, is_held: bool) -> None:
         if self._inside is not None:

@@ -37,6 +37,7 @@ def ensure_server(folder: SshFolder) -> Served:
             _wait_for_another(folder)
         elif verdict != "ok":
             raise ProviderError(f"the SSH server did not start: {said or f'it ended at once; see {folder.log}'}")
+    os.utime(folder.record)  # it stays a while for who has just asked
     return found
 
 

@@ -7,25 +7,31 @@ from pathlib import Path
 
 from flow_core.providers.local.spawn import python
 
+_OURS = Path(__file__).with_name("sftp.py")
 _USUAL = (
     "/usr/lib/openssh/sftp-server",
     "/usr/lib/ssh/sftp-server",
     "/usr/libexec/openssh/sftp-server",
     "/usr/libexec/sftp-server",
 )
-_SCRIPT = """
+_SYSTEMS = """
 for server in {usual}; do
   if [ -x "$server" ]; then exec "$server"; fi
 done
-if [ -x {python} ]; then exec {python} -I -S {ours}; fi
-echo "flow: no sftp-server in this task; install openssh-sftp-server in its image" >&2
+"""
+_ON_MACHINE = "exec {python} -I -S {file}"
+_IN_CONTAINER = """
+for python in python3 python; do
+  if command -v "$python" >/dev/null; then exec "$python" -I -S -c {source}; fi
+done
+echo "flow: this image has neither sftp-server nor python3, so files can't be copied this way" >&2
 exit 127
 """
 
 
-def sftp_command() -> str:
-    """A shell line: the system's sftp-server as the task sees it, else ours."""
-    script = _SCRIPT.format(
-        usual=" ".join(_USUAL), python=shlex.quote(python()), ours=shlex.quote(str(Path(__file__).with_name("sftp.py")))
-    )
+def sftp_command(in_container: bool) -> str:
+    """A shell line: the system's sftp-server as the task sees it, else ours. An image has only our server's text."""
+    ours = {"python": python(), "file": str(_OURS), "source": _OURS.read_text(encoding="utf-8")}
+    quoted = {name: shlex.quote(text) for name, text in ours.items()}
+    script = _SYSTEMS.format(usual=" ".join(_USUAL)) + (_IN_CONTAINER if in_container else _ON_MACHINE).format(**quoted)
     return f"exec /bin/sh -c {shlex.quote(script)}"  # the task's own shell may be one of another grammar
