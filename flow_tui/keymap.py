@@ -85,7 +85,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("tasks.detail", "d,enter", "detail", "Everything known of this task", True),
     Action("tasks.rerun", "r", "rerun", "The submit form, filled from this task", False, True),
     Action("tasks.cancel", "ctrl+d", "cancel", "End this task; asks first", True, True),
-    Action("tasks.copy", "y", "copy", "Copy the id, the name, the command, the spec or a log path", True),
+    Action("tasks.copy", "y", "copy", "Copy its id, name, command, spec, log path or ssh command", True),
     Action("tasks.spec", "Y", "spec", "Copy what it was submitted with as YAML, without secrets"),
     *_sorts("tasks"),
     *_moves("instances"),

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from flow_tui.screens.dashboard import DashboardScreen
 
 
+_SSH = "for a terminal of its own"  # what stands beside the choice; the command itself is asked for once it is chosen
+
+
 class TaskDeeds:
     """Carries out the actions of the tasks pane that reach beyond it."""
 
@@ -87,8 +90,11 @@ class TaskDeeds:
         choices.append(Choice("spec YAML", spec_yaml(task)))
         if files := self._dashboard.task_log.files:
             choices.append(Choice("log file", str(files.log)))
+        flow = self._dashboard.fleet.flow(task.context)
+        if task.is_running and flow.provider.endpoints is not None:
+            choices.append(Choice("ssh command", _SSH))
         if value := await self._dashboard.app.push_screen_wait(Pick("Copy", choices)):
-            self._dashboard.copy(value)
+            self._dashboard.copy(await flow.ssh_command(task.task_id) if value is _SSH else value)
 
     def action_spec(self) -> None:
         if self.task is not None:

@@ -131,7 +131,6 @@ def test_the_systems_own_client_works_with_it(tmp_path):
         -get nowhere
         -rm folder
         -mkdir folder
-        reput one folder/three
         rm folder/link
     """
     argv = ["sftp", "-D", shlex.join([sys.executable, "-I", "-S", sftp.__file__]), "-b", "-"]

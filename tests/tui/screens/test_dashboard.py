@@ -21,6 +21,7 @@ from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.screens.detail import TaskDetail
 from flow_tui.screens.help import HelpScreen
 from flow_tui.screens.layout import PANES
+from flow_tui.screens.pick import Pick
 from flow_tui.screens.submit import SubmitForm
 from flow_tui.widgets.chrome import Bar
 
@@ -224,6 +225,22 @@ async def test_a_cancel_asks_and_lands_in_the_action_log() -> None:
             await until(lambda: app.fleet.task(task.key) and app.fleet.task(task.key).is_terminal)
             await until(lambda: app.fleet.gate.log.recent()[0].verb == "cancel")
             assert app.fleet.gate.log.recent()[0].result == "ok"
+
+
+@pytest.mark.needs("ssh")
+async def test_the_ssh_command_of_a_running_task_is_copied_once_it_is_chosen() -> None:
+    async with AsyncFlow("local") as flow:
+        task = await flow.submit("sleep 300")
+        async with opened() as (app, dashboard, pilot):
+            await until(lambda: dashboard.tasks.selected and dashboard.tasks.selected.is_running)
+            await pilot.press("y")
+            await until(lambda: isinstance(app.screen, Pick))
+            await until(lambda: "ssh command" in text_of(app))
+            assert not list(state_dir().glob("local/*/ssh"))
+            await pilot.press("end", "enter")
+            await until(lambda: "copied" in notices(app))
+            assert app.clipboard == await flow.ssh_command(task.task_id)
+        await flow.cancel(task.task_id)
 
 
 async def test_the_users_own_keys_replace_ours(config: Callable[[str], Config]) -> None:
