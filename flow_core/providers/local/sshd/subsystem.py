@@ -25,6 +25,7 @@ for python in python3 python; do
   if command -v "$python" >/dev/null; then exec "$python" -I -S -c {source}; fi
 done
 echo "flow: this image has neither sftp-server nor python3, so files can't be copied this way" >&2
+sleep 1  # sftp ends its ssh as soon as we hang up, whatever that has still to show
 exit 127
 """
 
