@@ -81,6 +81,34 @@ async def test_nobody_waits_for_what_a_command_leaves_in_the_background(command)
     assert (await _ssh(command, "'sleep 100 & echo left'")).stdout == b"left\n"
 
 
+@pytest.mark.parametrize("option", ["-T", "-tt"])
+async def test_a_command_ends_when_nobody_reads_what_it_says(machine, task, command, option):
+    before = len(machine.members(task))
+    done = await _run("sh", "-c", f"{command} {option} 'yes' </dev/null | head -n 1")
+    assert done.stdout.split() == [b"y"]
+    await machine.until(lambda: len(machine.members(task)) == before, "the command ends")
+
+
+@pytest.mark.needs("linux")
+async def test_a_client_that_reads_nothing_for_a_while_costs_little_memory(machine, command):
+    def resident_mb() -> float:
+        pid = serving(_folder(machine)).process.pid
+        (line,) = (line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+        return int(line.split()[1]) / 1024
+
+    await _ssh(command, "true")
+    before = resident_mb()
+    lines = (f"{command} 'head -c 200000000 /dev/zero' | (sleep 2; wc -c)", f"head -c 200000000 /dev/zero | {command} ")
+    out, into = lines[0], lines[1] + "'sleep 2; wc -c'"
+    both = asyncio.gather(_run("sh", "-c", out), _run("sh", "-c", into))
+    most = before
+    while not both.done():
+        most = max(most, resident_mb())
+        await asyncio.sleep(0.05)
+    assert [done.stdout.split() for done in await both] == [[b"200000000"]] * 2
+    assert most - before < 40
+
+
 async def test_a_command_ends_when_its_client_does(machine, task, command):
     client = await asyncio.create_subprocess_shell(f"exec {command} 'sleep 123'", stdin=subprocess.DEVNULL)
 

@@ -62,8 +62,18 @@ class Guard(asyncssh.SSHServer):
     def auth_completed(self) -> None:
         _log.info("%s entered, node %d", self.task_id, self.node)
 
-    def session_requested(self) -> TaskSession:
-        return TaskSession(self)
+    def session_requested(self) -> tuple[asyncssh.SSHServerChannel[bytes], TaskSession]:
+        channel: asyncssh.SSHServerChannel[bytes] = self._connection.create_server_channel(encoding=None)
+        session = TaskSession(self)
+
+        def end_of_writing(_: object) -> bool:
+            session.output_unwanted()
+            return True
+
+        # OpenSSH's way to pass on that its own output is closed. asyncssh doesn't know it, but looks for a method of
+        # this name; without it `ssh ... yes | head -1` would never end.
+        vars(channel)["_process_eow_at_openssh_dot_com_request"] = end_of_writing
+        return channel, session
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
         if not _is_loopback(dest_host):

@@ -53,6 +53,10 @@ class Inside(asyncio.SubprocessProtocol):
         """Holds the process's output back, or lets it go on."""
 
     @abstractmethod
+    def mute(self) -> None:
+        """Nobody wants its output any more; it learns that as it would from a pipe, or from a terminal."""
+
+    @abstractmethod
     def hang_up(self) -> None:
         """Nobody listens any more. What ignores SIGHUP goes on, until its task ends. Twice is safe."""
 
@@ -131,6 +135,10 @@ class PipedProcess(Inside):
                 pipe.pause_reading()
             elif not is_paused:
                 pipe.resume_reading()
+
+    def mute(self) -> None:
+        if (pipe := self._transport.get_pipe_transport(STDOUT)) is not None:
+            pipe.close()
 
     def hang_up(self) -> None:
         self._is_over = True

@@ -80,7 +80,7 @@ class Service:
         options = asyncssh.SSHServerConnectionOptions(
             server_factory=lambda: Guard(self._lobby),
             server_host_keys=[await offload(prepare_keys, self._folder)],
-            server_version="flow",
+            server_version="OpenSSH_9.0_flow",  # ssh tells us that nobody reads its output only if it reads "OpenSSH"
             password_auth=False,
             kbdint_auth=False,
             host_based_auth=False,

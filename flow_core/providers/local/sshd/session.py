@@ -90,6 +90,11 @@ class TaskSession(asyncssh.SSHServerSession[bytes]):
         if self._inside is not None and (number := _number_of(signal)):
             self._inside.signal(number)
 
+    def output_unwanted(self) -> None:
+        """The client can't write what it gets: `ssh ... yes | head -1`."""
+        if self._inside is not None:
+            self._inside.mute()
+
     def pause_writing(self) -> None:
         self._hold(True)
 

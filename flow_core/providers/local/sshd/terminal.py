@@ -92,12 +92,15 @@ class TerminalProcess(Inside):
         if self._master >= 0:
             self._signal_group(foreground(self._master), number)
 
+    def mute(self) -> None:
+        self.signal(signal.SIGHUP)
+        self._signal_group(self._transport.get_pid(), signal.SIGHUP)
+
     def hang_up(self) -> None:
         self._is_over = True
         if self._master < 0:
             return
-        self.signal(signal.SIGHUP)
-        self._signal_group(self._transport.get_pid(), signal.SIGHUP)
+        self.mute()
         self.pause(True)
         self._loop.remove_writer(self._master)
         os.close(self._master)
