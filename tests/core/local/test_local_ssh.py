@@ -84,8 +84,9 @@ async def test_nobody_waits_for_what_a_command_leaves_in_the_background(command)
 @pytest.mark.parametrize("option", ["-T", "-tt"])
 async def test_a_command_ends_when_nobody_reads_what_it_says(machine, task, command, option):
     before = len(machine.members(task))
-    done = await _run("sh", "-c", f"{command} {option} 'yes' </dev/null | head -n 1")
-    assert done.stdout.split() == [b"y"]
+    for reader in ("head -n 1", "(sleep 0.5; head -n 1)"):
+        done = await _run("sh", "-c", f"{command} {option} 'yes' </dev/null | {reader}")
+        assert done.stdout.split() == [b"y"]
     await machine.until(lambda: len(machine.members(task)) == before, "the command ends")
 
 

@@ -12,6 +12,7 @@ from flow_core.providers.local.entering import Entry
 
 STDOUT, STDERR = 1, 2
 _QUIET_S = 0.2
+_NEVER = -1
 
 
 class Listener(Protocol):
@@ -87,7 +88,7 @@ class PipedProcess(Inside):
         super().__init__(listener)
         self._open = {STDOUT, STDERR}
         self._pieces = 0
-        self._is_paused = self._is_full = False
+        self._is_paused = self._is_full = self._is_muted = False
 
     @classmethod
     async def start(cls, way: Entry, listener: Listener) -> PipedProcess:
@@ -102,11 +103,11 @@ class PipedProcess(Inside):
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         self._open.discard(fd)
-        self._end_if_silent(self._pieces)
+        self._end_if_silent(_NEVER)
 
     def process_exited(self) -> None:
         self._code = self._transport.get_returncode()
-        self._end_if_silent(-1)
+        self._end_if_silent(_NEVER)
 
     def pause_writing(self) -> None:
         self._is_full = True
@@ -128,17 +129,20 @@ class PipedProcess(Inside):
             cast(asyncio.WriteTransport, pipe).write_eof()
 
     def pause(self, is_paused: bool) -> None:
-        self._is_paused = is_paused
+        self._is_paused = is_paused and not self._is_muted  # nothing would ever let that go on
         for fd in self._open:
             pipe = cast(asyncio.ReadTransport, self._transport.get_pipe_transport(fd))
-            if is_paused and pipe.is_reading():
+            if self._is_paused and pipe.is_reading():
                 pipe.pause_reading()
-            elif not is_paused:
+            elif not self._is_paused:
                 pipe.resume_reading()
 
     def mute(self) -> None:
         if (pipe := self._transport.get_pipe_transport(STDOUT)) is not None:
             pipe.close()
+        self._open.discard(STDOUT)
+        self._is_muted = True
+        self.pause(False)
 
     def hang_up(self) -> None:
         self._is_over = True

@@ -15,6 +15,7 @@ from flow_core.providers.local.sshd.process import STDERR, Inside, PipedProcess
 from flow_core.providers.local.sshd.terminal import TerminalProcess
 
 _REFUSED = 255
+_MOST_STUCK = 1 << 20
 _COLUMNS, _ROWS = 80, 24
 
 
@@ -41,7 +42,7 @@ class TaskSession(asyncssh.SSHServerSession[bytes]):
         self._leave: Callable[[], None] | None = None
         self._inside: Inside | None = None
         self._early: list[bytes] = []
-        self._has_eof = self._is_gone = self._is_choked = False
+        self._has_eof = self._is_gone = self._is_choked = self._is_unwanted = False
         self._channel: asyncssh.SSHServerChannel[bytes]
         self._starting: asyncio.Task[None] | None = None
 
@@ -92,6 +93,7 @@ class TaskSession(asyncssh.SSHServerSession[bytes]):
 
     def output_unwanted(self) -> None:
         """The client can't write what it gets: `ssh ... yes | head -1`."""
+        self._is_unwanted = True
         if self._inside is not None:
             self._inside.mute()
 
@@ -106,7 +108,8 @@ class TaskSession(asyncssh.SSHServerSession[bytes]):
         self._hang_up()
 
     def said(self, data: bytes, stream: int) -> None:
-        if not self._is_gone:
+        is_stuck = self._is_unwanted and self._channel.get_write_buffer_size() > _MOST_STUCK
+        if not self._is_gone and not is_stuck:
             self._channel.write(data, asyncssh.EXTENDED_DATA_STDERR if stream == STDERR else None)
 
     def input_is_full(self, is_full: bool) -> None:
@@ -117,7 +120,9 @@ class TaskSession(asyncssh.SSHServerSession[bytes]):
     def ended(self, code: int) -> None:
         if self._is_gone:
             return
-        if code >= 0:
+        if self._is_unwanted and self._channel.get_write_buffer_size():
+            self._channel.abort()  # the client has no room for the rest, and never will
+        elif code >= 0:
             self._channel.exit(code)
         else:
             self._channel.exit_with_signal(_name_of(-code))
