@@ -344,6 +344,13 @@ async def test_many_who_ask_at_the_same_moment_start_one_server(machine, task):
     assert only.port == found[0].port
 
 
+async def test_asked_for_from_inside_a_task_it_outlives_that_task(machine, task):
+    ask = f"from flow_core import Client; print(Client('local').ssh('{task.task_id}'))"
+    asker = await machine.ended(await machine.submit([sys.executable, "-c", ask]))
+    command = (await machine.output(asker)).decode()
+    assert (await _ssh(command.strip(), "'echo in'")).stdout == b"in\n"
+
+
 @pytest.mark.needs("linux")
 async def test_it_listens_on_loopback_only(machine, command):
     pid = serving(_folder(machine)).process.pid
