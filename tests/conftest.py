@@ -53,8 +53,8 @@ _PRESENT: dict[str, Callable[[], bool]] = {
     "vi": lambda: shutil.which("vi") is not None,
     "htop": lambda: shutil.which("htop") is not None,
     "less": lambda: shutil.which("less") is not None,
-    "ssh": lambda: all(shutil.which(program) for program in ("ssh", "scp", "sftp")),
-    "sshd": lambda: find_sshd() is not None and all(shutil.which(name) for name in ("ssh", "ssh-agent", "ssh-add")),
+    "ssh": lambda: _has_all("ssh", "scp", "sftp"),
+    "sshd": lambda: find_sshd() is not None and _has_all("ssh", "ssh-agent", "ssh-add"),
     "ssh-keygen": lambda: shutil.which("ssh-keygen") is not None,
 }
 

@@ -42,7 +42,7 @@ class TaskSession(asyncssh.SSHServerSession[bytes]):
         self._leave: Callable[[], None] | None = None
         self._inside: Inside | None = None
         self._early: list[bytes] = []
-        self._has_eof = self._is_gone = self._is_choked = self._is_unwanted = False
+        self._has_eof = self._is_gone = self._is_choked = self._is_held = self._is_unwanted = False
         self._channel: asyncssh.SSHServerChannel[bytes]
         self._starting: asyncio.Task[None] | None = None
 
@@ -146,6 +146,9 @@ class TaskSession(asyncssh.SSHServerSession[bytes]):
         self._early.clear()
         if self._has_eof:
             inside.feed_eof()
+        inside.pause(self._is_held)  # it may have said much before we knew it
+        if self._is_unwanted:
+            inside.mute()
         inside.resize(*self._size())
         if not self._is_choked:
             self._channel.resume_reading()
@@ -174,6 +177,7 @@ class TaskSession(asyncssh.SSHServerSession[bytes]):
         self._inside.hang_up()
 
     def _hold(self, is_held: bool) -> None:
+        self._is_held = is_held
         if self._inside is not None:
             self._inside.pause(is_held)
 
