@@ -15,7 +15,7 @@ from flow_core.client.logs import LogCalls
 from flow_core.client.remote import RemoteCalls
 from flow_core.client.storage import VolumeCalls
 from flow_core.client.task import AsyncTask
-from flow_core.errors import ConfigError, Conflict, Unreachable
+from flow_core.errors import ConfigError, Conflict, Unreachable, printable
 from flow_core.models.task import TaskStatus
 
 if TYPE_CHECKING:
@@ -128,6 +128,7 @@ class AsyncFlow(LogCalls, VolumeCalls, CapacityCalls, AccountCalls, RemoteCalls)
         `show_progress` and `progress_adapter` are accepted and not needed. Raises NotFound, Conflict once the task
         has ended, Unreachable after `timeout`, Unsupported.
         """
+        checks.text("task_id", task_id)
         endpoints, limit_s = self._endpoints, checks.whole("timeout", timeout)
         try:
             async with asyncio.timeout(limit_s):
@@ -139,7 +140,7 @@ class AsyncFlow(LogCalls, VolumeCalls, CapacityCalls, AccountCalls, RemoteCalls)
                         return await self.get_task(task_id)
                     await asyncio.sleep(_SSH_LOOK_S)
         except TimeoutError:
-            raise Unreachable(f"SSH of task {task_id} did not answer within {limit_s} s") from None
+            raise Unreachable(f"SSH of task {printable(task_id)} did not answer within {limit_s} s") from None
 
     def dev_context(self, auto_stop: bool = False) -> AsyncDevEnvironment:
         """The dev VM of this user: started on entering, stopped on leaving only with `auto_stop`."""

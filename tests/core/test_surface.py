@@ -133,7 +133,18 @@ PUBLIC = {
     *("MountSpec", "ReservationSpec", "ResourceSpec", "Retries", "RunParams", "SpecMount", "TaskConfig", "TaskSpec"),
     *("VolumeSpec", "Reservation", "ReservationStatus", "TaskRecord", "TaskStatus", "Volume"),
     *("Project", "SshKey", "User", "LogAddress", "IProviderInit", "Provider", "__version__"),
-    *("AuthError", "CapacityError", "ConfigError", "Conflict", "FlowError", "NotFound", "ProviderError", "ReadOnly"),
+    *(
+        "AuthError",
+        "CapacityError",
+        "ConfigError",
+        "Conflict",
+        "FlowError",
+        "HostKeyChanged",
+        "HostKeyUnknown",
+        "NotFound",
+        "ProviderError",
+        "ReadOnly",
+    ),
     *("Unreachable", "Unsupported"),
 }
 REFERENCE_PATHS = {

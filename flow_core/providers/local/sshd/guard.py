@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections.abc import Callable
+from weakref import WeakSet
 
 import asyncssh
 
@@ -14,6 +15,7 @@ from flow_core.providers.local.offload import offload
 from flow_core.providers.local.sshd.address import task_and_node
 from flow_core.providers.local.sshd.keys import accepted_keys
 from flow_core.providers.local.sshd.lobby import Lobby
+from flow_core.providers.local.sshd.process import STDERR
 from flow_core.providers.local.sshd.session import TaskSession
 
 _log = logging.getLogger("flow.sshd")
@@ -27,6 +29,7 @@ class Guard(asyncssh.SSHServer):
         self._lobby = lobby
         self._connection: asyncssh.SSHServerConnection
         self._has_said_why = False
+        self._sessions: WeakSet[TaskSession] = WeakSet()
         self.task_id = ""
         self.node = 0
 
@@ -65,6 +68,7 @@ class Guard(asyncssh.SSHServer):
     def session_requested(self) -> tuple[asyncssh.SSHServerChannel[bytes], TaskSession]:
         channel: asyncssh.SSHServerChannel[bytes] = self._connection.create_server_channel(encoding=None)
         session = TaskSession(self)
+        self._sessions.add(session)
 
         def end_of_writing(_: object) -> bool:
             session.output_unwanted()
@@ -82,7 +86,12 @@ class Guard(asyncssh.SSHServer):
         return True
 
     def part(self, why: str) -> None:
-        """Ends the connection, with a reason for the person at the other end."""
+        """Ends the connection, with a reason for the person at the other end.
+
+        Said in each session too: a client may leave when its session is closed, before it reads the reason.
+        """
+        for session in tuple(self._sessions):
+            session.said(f"flow: {why}\r\n".encode(), STDERR)
         self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, why)
 
     async def way_in(self, command: str | None, on_terminal: bool) -> Entry:
