@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError, Unsupported, printable
 from flow_core.providers.local.paths import absolute
-from flow_core.providers.local.s3_address import SCHEME, S3Address
+from flow_core.providers.local.s3.address import SCHEME, S3Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

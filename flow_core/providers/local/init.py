@@ -7,8 +7,8 @@ from typing import Any
 
 from flow_core.errors import FlowError
 from flow_core.providers.account import ConfigField
-from flow_core.providers.local.engine_choice import check_engine
-from flow_core.providers.local.gpus import gpus_here
+from flow_core.providers.local.capacity.gpus import gpus_here
+from flow_core.providers.local.containers.choice import check_engine
 
 _FIELDS = (
     ConfigField("region", "how this machine is called", default="its host name"),

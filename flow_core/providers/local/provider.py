@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 from flow_core.config import Context, state_dir
 from flow_core.errors import Unsupported
 from flow_core.providers.base import PollIntervals
-from flow_core.providers.local.instances import LocalInstances
+from flow_core.providers.local.capacity.instances import LocalInstances
+from flow_core.providers.local.capacity.reservations import LocalReservations
 from flow_core.providers.local.layout import Layout
 from flow_core.providers.local.logs import LocalLogs
 from flow_core.providers.local.machine import machine_id
 from flow_core.providers.local.offload import offload
-from flow_core.providers.local.processes import grace_s
 from flow_core.providers.local.records import write_json
-from flow_core.providers.local.reservations import LocalReservations
 from flow_core.providers.local.sshd.address import with_ssh
+from flow_core.providers.local.supervisor.processes import grace_s
 from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.local.volumes import LocalVolumes, VolumeShelf
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord, TaskStatus
     from flow_core.providers.local.identity import LocalIdentity
     from flow_core.providers.local.init import LocalInit
-    from flow_core.providers.local.remote import LocalRemote
-    from flow_core.providers.local.shells import LocalShells
+    from flow_core.providers.local.inside.remote import LocalRemote
+    from flow_core.providers.local.inside.shells import LocalShells
+    from flow_core.providers.local.inside.tunnels import LocalTunnels
+    from flow_core.providers.local.inside.uploads import LocalUploads
     from flow_core.providers.local.sshd.endpoint import LocalEndpoints
-    from flow_core.providers.local.tunnels import LocalTunnels
-    from flow_core.providers.local.uploads import LocalUploads
 
 
 class LocalProvider:
@@ -63,13 +63,13 @@ class LocalProvider:
 
     @cached_property
     def shells(self) -> LocalShells:
-        from flow_core.providers.local.shells import LocalShells
+        from flow_core.providers.local.inside.shells import LocalShells
 
         return LocalShells(self._tasks)
 
     @cached_property
     def remote(self) -> LocalRemote:
-        from flow_core.providers.local.remote import LocalRemote
+        from flow_core.providers.local.inside.remote import LocalRemote
 
         return LocalRemote(self._tasks)
 
@@ -81,13 +81,13 @@ class LocalProvider:
 
     @cached_property
     def tunnels(self) -> LocalTunnels:
-        from flow_core.providers.local.tunnels import LocalTunnels
+        from flow_core.providers.local.inside.tunnels import LocalTunnels
 
         return LocalTunnels(self._tasks)
 
     @cached_property
     def uploads(self) -> LocalUploads:
-        from flow_core.providers.local.uploads import LocalUploads
+        from flow_core.providers.local.inside.uploads import LocalUploads
 
         return LocalUploads(self._tasks)
 
@@ -123,7 +123,7 @@ class LocalProvider:
         await offload(self._cancel, task_id, force)
 
     def describe_submit(self, config: TaskConfig) -> str:
-        from flow_core.providers.local.images import describe_container
+        from flow_core.providers.local.containers.images import describe_container
         from flow_core.providers.local.submit import argv_of
 
         return shlex.join(argv_of(config) if config.image is None else describe_container(config, self._settings))

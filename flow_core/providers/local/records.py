@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flow_core.providers.local.processes import Identity
+from flow_core.providers.local.supervisor.processes import Identity
 
 VERSION = 1
 FINAL = frozenset({"completed", "failed", "cancelled"})

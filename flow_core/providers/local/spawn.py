@@ -12,11 +12,14 @@ from pathlib import Path
 import flow_core
 from flow_core.errors import ConfigError, ProviderError, Unreachable, Unsupported
 from flow_core.providers.local.layout import TaskFolder
-from flow_core.providers.local.ranks import VARIABLES
+from flow_core.providers.local.supervisor.ranks import VARIABLES
 
 _DEADLINE_S = 10.0
 PACKAGE_ROOT = str(Path(flow_core.__file__).parent.parent)
-_CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.providers.local.supervisor import main; main()"
+_CODE = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1));"
+    " from flow_core.providers.local.supervisor.main import main; main()"
+)
 _OURS = ("TEXTUAL", "FLOW_TASK_", "FLOW_VOLUME_", "FLOW_DATA_")
 _TERMINAL = frozenset({"COLUMNS", "LINES"})
 _MARK = "FLOW_TASK_MARK"

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import CapacityError, Conflict, NotFound, Unreachable
 from flow_core.gpu import GpuRequest, parse_gpu
-from flow_core.providers.local import queue
-from flow_core.providers.local.booking import booked
-from flow_core.providers.local.containers import argv_inside
-from flow_core.providers.local.copies import copies_among, make_room
+from flow_core.providers.local.capacity import queue
+from flow_core.providers.local.capacity.booking import booked
+from flow_core.providers.local.capacity.gpus import Gpu, choose, gpus_here
+from flow_core.providers.local.capacity.limits import refuse_what_is_not_here
+from flow_core.providers.local.containers.arguments import argv_inside
+from flow_core.providers.local.containers.images import plan_container
 from flow_core.providers.local.data_mounts import plan_mounts, volume_name
-from flow_core.providers.local.gpus import Gpu, choose, gpus_here
-from flow_core.providers.local.images import plan_container
 from flow_core.providers.local.layout import TaskFolder
 from flow_core.providers.local.leftovers import sweep, unfinished
-from flow_core.providers.local.limits import refuse_what_is_not_here
 from flow_core.providers.local.machine import new_id, user_name
 from flow_core.providers.local.paths import folder
 from flow_core.providers.local.ports import promise, withdraw
-from flow_core.providers.local.processes import Identity
 from flow_core.providers.local.records import sync_folder, write_json
+from flow_core.providers.local.s3.copies import copies_among, make_room
 from flow_core.providers.local.spawn import start_supervisor
+from flow_core.providers.local.supervisor.processes import Identity
 from flow_core.providers.local.volumes import VolumeShelf
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.models.volume import Volume, VolumeInterface
-from flow_core.providers.local import queue
+from flow_core.providers.local.capacity import queue
 from flow_core.providers.local.layout import Layout, is_volume_id
 from flow_core.providers.local.leftovers import doomed, remove, sweep, unfinished
 from flow_core.providers.local.machine import new_id

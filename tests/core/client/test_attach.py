@@ -16,7 +16,7 @@ from testbed.pty_screen import Screen
 
 import flow_core
 from flow_core import Flow, FlowError, NotFound, Task
-from flow_core.providers.local.process_table import process
+from flow_core.providers.local.supervisor.process_table import process
 
 ROOT = Path(flow_core.__file__).parent.parent
 SHELL = """\

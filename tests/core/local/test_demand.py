@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flow_core.providers.local import leases, queue
-from flow_core.providers.local.demand import known_uses
+from flow_core.providers.local.capacity import leases, queue
+from flow_core.providers.local.capacity.demand import known_uses
 from flow_core.providers.local.layout import Layout, make_folder
-from flow_core.providers.local.processes import Identity
 from flow_core.providers.local.records import write_json
+from flow_core.providers.local.supervisor.processes import Identity
 
 GPUS = ("gpu-0", "gpu-1", "gpu-2")
 

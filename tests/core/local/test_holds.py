@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flow_core.providers.local import holds
-from flow_core.providers.local.holds import Hold
+from flow_core.providers.local.capacity import holds
+from flow_core.providers.local.capacity.holds import Hold
 from flow_core.providers.local.records import MalformedRecord, write_json
 
 MOMENTS = st.floats(0, 1e6)

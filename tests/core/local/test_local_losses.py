@@ -15,7 +15,7 @@ import pytest
 
 from flow_core.errors import NotFound, Unreachable
 from flow_core.models.task import TaskStatus
-from flow_core.providers.local.processes import Identity
+from flow_core.providers.local.supervisor.processes import Identity
 
 _STOPPED = "#!/bin/sh\nkill -STOP $$\n"
 _STOPPED_ORPHAN = "#!/bin/sh\nsh -c 'kill -STOP $$' &\n"

@@ -14,7 +14,7 @@ from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound
 from flow_core.logs.address import LogAddress
 from flow_core.models.retries import Retries
 from flow_core.models.task import TaskStatus
-from flow_core.providers.local.ranks import VARIABLES, environment, share
+from flow_core.providers.local.supervisor.ranks import VARIABLES, environment, share
 
 
 async def _outputs(machine, task):

@@ -19,9 +19,9 @@ from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound, Uns
 from flow_core.models.reservation import Reservation, ReservationStatus
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.task import TaskStatus
-from flow_core.providers.local import holds
-from flow_core.providers.local.holds import Hold
-from flow_core.providers.local.queue import queue_lock
+from flow_core.providers.local.capacity import holds
+from flow_core.providers.local.capacity.holds import Hold
+from flow_core.providers.local.capacity.queue import queue_lock
 
 
 async def reserve(machine: Any, gpu: str = "a100:2", **fields: Any) -> Reservation:

@@ -20,8 +20,8 @@ from testbed.ssh_servers import live_servers
 
 from flow_core import AsyncFlow, Client
 from flow_core.errors import ConfigError, Conflict, NotFound
-from flow_core.providers.local.processes import Identity
 from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
+from flow_core.providers.local.supervisor.processes import Identity
 
 pytestmark = pytest.mark.needs("ssh")
 

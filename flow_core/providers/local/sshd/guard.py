@@ -10,7 +10,7 @@ from weakref import WeakSet
 import asyncssh
 
 from flow_core.errors import FlowError, NotFound
-from flow_core.providers.local.entering import Entry
+from flow_core.providers.local.inside.entering import Entry
 from flow_core.providers.local.offload import offload
 from flow_core.providers.local.sshd.address import task_and_node
 from flow_core.providers.local.sshd.keys import accepted_keys

@@ -8,7 +8,7 @@ import signal
 from abc import abstractmethod
 from typing import Protocol, cast
 
-from flow_core.providers.local.entering import Entry
+from flow_core.providers.local.inside.entering import Entry
 
 STDOUT, STDERR = 1, 2
 _QUIET_S = 0.2

@@ -10,7 +10,7 @@ from typing import Protocol
 import asyncssh
 
 from flow_core.errors import FlowError
-from flow_core.providers.local.entering import Entry
+from flow_core.providers.local.inside.entering import Entry
 from flow_core.providers.local.sshd.process import STDERR, Inside, PipedProcess
 from flow_core.providers.local.sshd.terminal import TerminalProcess
 

@@ -8,8 +8,8 @@ import pty
 import signal
 from collections.abc import Mapping
 
-from flow_core.providers.local.entering import Entry
-from flow_core.providers.local.shells import foreground, set_size
+from flow_core.providers.local.inside.entering import Entry
+from flow_core.providers.local.inside.shells import foreground, set_size
 from flow_core.providers.local.sshd.modes import apply_modes
 from flow_core.providers.local.sshd.process import STDOUT, Inside, Listener
 

@@ -1,0 +1,76 @@
+"""Who has or wants the GPUs of this machine from now on: reservations, running tasks, and the line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from flow_core.providers.local.capacity import holds, leases, queue
+from flow_core.providers.local.capacity.timeline import Use
+from flow_core.providers.local.layout import TaskFolder
+from flow_core.providers.local.records import MalformedRecord, State, read_json
+from flow_core.providers.local.spawn import start_undertaker
+from flow_core.providers.local.supervisor.settle import is_abandoned, settle, tree_of
+
+
+def known_uses(root: Path, gpu_ids: Sequence[str], reserved: Sequence[holds.Hold], now: float) -> list[Use]:
+    """Every use of these GPUs that is known of. Call it under the queue's lock.
+
+    A task has its GPUs until its time limit, and without one for as long as anybody knows; so does a task that
+    waits with all that it could use, since the next one to be free may be its own.
+    """
+    return [
+        *_of_reservations(gpu_ids, reserved),
+        *_of_running(root, gpu_ids, now),
+        *_of_waiting(root, gpu_ids, reserved, now),
+    ]
+
+
+def end_the_lost(root: Path, gpu_ids: Sequence[str]) -> None:
+    """Frees what belongs to tasks whose supervisor was killed: at once, or soon where something of them still runs."""
+    for task in {task for task in leases.held_by(root, gpu_ids).values() if task is not None}:
+        try:
+            spec, state = read_json(task.spec), State.read(task.state)
+            if spec is None or not is_abandoned(spec, state):
+                continue
+            if tree_of(spec, state).members():
+                start_undertaker(task)
+            else:
+                settle(task)
+        except (MalformedRecord, KeyError, TypeError, ValueError):
+            continue
+
+
+def _of_reservations(gpu_ids: Sequence[str], reserved: Sequence[holds.Hold]) -> Iterator[Use]:
+    for hold in reserved:
+        start = "" if hold.begun else f"from {holds.clock(hold.start)} "
+        by = f"reserved {start}{holds.until(hold)} by {hold.reservation_id}"
+        for gpu_id in set(gpu_ids).intersection(hold.gpus):
+            yield Use(gpu_id, hold.start, hold.until, by, is_planned=True)
+
+
+def _of_running(root: Path, gpu_ids: Sequence[str], now: float) -> Iterator[Use]:
+    for gpu_id, task in leases.held_by(root, gpu_ids).items():
+        by = "held by what a task left behind" if task is None else f"held by {task.task_id}"
+        limit = _limit(task)
+        yield Use(gpu_id, now, limit if limit > now else math.inf, by)
+
+
+def _of_waiting(root: Path, gpu_ids: Sequence[str], reserved: Sequence[holds.Hold], now: float) -> Iterator[Use]:
+    for ticket in queue.line(root):
+        if leases.leased_by(ticket.task, ticket.candidates):
+            continue  # its turn has come: it has what it waited for, and leaves the line once it runs
+        for gpu_id in set(gpu_ids).intersection(ticket.open(reserved)):
+            yield Use(gpu_id, now, math.inf, f"wanted by {ticket.task.task_id}, which waits")
+
+
+def _limit(task: TaskFolder | None) -> float:
+    """When a task's time is up; infinite where it has no limit."""
+    try:
+        spec, state = (None, None) if task is None else (read_json(task.spec), State.read(task.state))
+        if spec is None or state is None or state.started_at is None:
+            return math.inf
+        return state.started_at + float(spec["max_run_time_hours"]) * 3600
+    except (MalformedRecord, KeyError, TypeError, ValueError):
+        return math.inf

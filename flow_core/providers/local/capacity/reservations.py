@@ -1,0 +1,55 @@
+"""Reservations of this machine, off the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from flow_core.providers.local.offload import offload
+
+if TYPE_CHECKING:
+    from flow_core.models.reservation import Reservation
+    from flow_core.models.reservation_spec import ReservationSpec
+    from flow_core.providers.local.capacity.reservation_shelf import ReservationShelf
+    from flow_core.providers.local.layout import Layout
+
+
+class LocalReservations:
+    """The shelf, off the event loop.
+
+    One that renews itself has no process of ours that would do it: its next term is written by whoever looks next
+    (any call, or a task that waits), before anything is decided. So it holds until it is released.
+    """
+
+    def __init__(self, layout: Layout, region: str, gpu_setting: Any) -> None:
+        self._of = (layout, region, gpu_setting)
+
+    async def create(self, spec: ReservationSpec) -> Reservation:
+        return await offload(self._shelf.make, spec)
+
+    async def list(self, params: Mapping[str, Any]) -> tuple[Reservation, ...]:
+        return tuple(await offload(self._shelf.all, params))
+
+    async def get(self, reservation_id: str) -> Reservation:
+        return await offload(self._shelf.get, reservation_id)
+
+    async def availability(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+        return tuple(await offload(self._shelf.availability, params))
+
+    async def release(self, reservation_id: str) -> None:
+        await offload(self._shelf.release, reservation_id)
+
+    def describe_create(self, spec: ReservationSpec) -> str:
+        start = "now" if spec.start_time_utc is None else spec.start_time_utc.isoformat(timespec="minutes")
+        renewed = ", renewed until it is released" if spec.auto_renew else ""
+        return f"keep {spec.quantity} x {spec.instance_type} from {start} for {spec.duration_hours} h{renewed}"
+
+    def describe_release(self, reservation_id: str) -> str:
+        return f"give the GPUs of {reservation_id} back; tasks on them go on"
+
+    @cached_property
+    def _shelf(self) -> ReservationShelf:
+        from flow_core.providers.local.capacity.reservation_shelf import ReservationShelf  # deferred: rarely asked for
+
+        return ReservationShelf(*self._of)

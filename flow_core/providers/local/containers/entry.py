@@ -1,0 +1,58 @@
+"""How a process gets into a task that runs in a container: through the engine."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from flow_core.errors import Unreachable
+from flow_core.providers.local.containers.arguments import enter, hang_up
+from flow_core.providers.local.containers.engine import Engine, EngineError
+from flow_core.providers.local.layout import container_name
+from flow_core.providers.local.tasks import Standing
+
+_STARTS_WITHIN_S = 10.0  # a task counts as running as soon as the engine was told to run it
+
+
+class ContainerEntry(NamedTuple):
+    """The client that enters. `leave` ends what the client's own end leaves in the container; it may take seconds."""
+
+    argv: list[str]
+    env: dict[str, str]
+    leave: Callable[[], None]
+
+
+def container_entry(standing: Standing, command: str | None, node: int, *, on_terminal: bool) -> ContainerEntry:
+    """Waits for a container that is just starting. Raises Unreachable."""
+    engine = Engine.parse(standing.spec["container"]["engine"])
+    name = container_name(standing.record.task_id, standing.record.attempt, node)
+    _await_start(engine, name)
+    mark = f"FLOW_ENTRY_{secrets.token_hex(8)}"
+
+    def leave() -> None:
+        try:
+            engine.ask(*hang_up(name, mark))
+        except (EngineError, FileNotFoundError):
+            return  # the container is gone, and all in it; or it has no grep, and what was started ends with the task
+
+    env = {**engine.environment, mark: "1"}
+    return ContainerEntry(enter(engine, name, mark, command, on_terminal=on_terminal), env, leave)
+
+
+def _await_start(engine: Engine, name: str) -> None:
+    deadline = time.monotonic() + _STARTS_WITHIN_S
+    while True:
+        try:
+            state, _ = engine.state_of(name)
+            if state == "running":
+                return
+            why = f"it is {state}"
+        except EngineError as error:
+            why = str(error)
+        except FileNotFoundError:
+            raise Unreachable(f"{engine.path} is no longer on this machine") from None
+        if time.monotonic() >= deadline:
+            raise Unreachable(f"the container can't be entered: {why}")
+        time.sleep(0.1)

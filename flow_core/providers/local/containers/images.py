@@ -1,0 +1,84 @@
+"""What a task with an image is planned to be, before anything of it is made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from flow_core.errors import ConfigError, printable
+from flow_core.gpu import parse_gpu
+from flow_core.providers.local.capacity.gpus import gpus_here
+from flow_core.providers.local.containers.arguments import WORKSPACE, Container, argv_inside, with_workspace
+from flow_core.providers.local.containers.choice import choose_engine, likely_engine
+from flow_core.providers.local.paths import absolute
+from flow_core.providers.local.supervisor.namespace import Mount
+
+if TYPE_CHECKING:
+    from flow_core.models.spec import TaskConfig
+
+_IMAGE = re.compile(r"[A-Za-z0-9][\x21-\x7e]*")
+
+
+def plan_container(config: TaskConfig, setting: Any) -> dict[str, Any]:
+    """What the supervisor needs to know. May take seconds. Raises ConfigError, Unsupported."""
+    image, inside = _checked(config), _working_dir(config)
+    choice = choose_engine(setting)
+    return {
+        "engine": choice.engine._asdict(),
+        "image": image,
+        "is_line": isinstance(config.command, str),
+        "working_dir": inside,
+        "defaults": choice.defaults,
+    }
+
+
+def describe_container(config: TaskConfig, settings: Mapping[str, Any]) -> list[str]:
+    """The argv that would run it, without values of variables, and with words for what is known only later."""
+    container = Container(
+        engine=likely_engine(settings.get("container")),
+        image=_checked(config),
+        name="flow-<new id>-0-0",
+        mark="<new mark>",
+        argv=argv_inside(config.command),
+        is_line=isinstance(config.command, str),
+        working_dir=_working_dir(config),
+        binds=with_workspace(str(absolute("code_root", config.code_root or ".")), [*_described_binds(config)]),
+        gpus=_described_gpus(config, settings.get("gpus")),
+        variables=sorted(config.env),
+    )
+    return container.run()
+
+
+def _described_binds(config: TaskConfig) -> Iterator[Mount]:
+    for volume in config.volumes:
+        yield Mount(f"<volume {volume.volume_id or volume.name or 'anew'}>", volume.target)
+    for mount in config.data_mounts:
+        is_path = mount.mount_type == "bind" and "://" not in mount.source
+        source = str(absolute("data_mounts", mount.source)) if is_path else f"<{mount.source}>"
+        yield Mount(source, mount.target, is_path and mount.options.get("read_only", True) is not False)
+
+
+def _described_gpus(config: TaskConfig, setting: Any) -> list[str]:
+    """Only real ones are given to a container."""
+    wanted = parse_gpu(next(iter(config.instance_types), "cpu"))
+    count = wanted.count if wanted.needs_gpu else int(config.min_gpu_memory_gb is not None)
+    return [f"<GPU {number}>" for number in range(count)] if any(gpu.is_real for gpu in gpus_here(setting)) else []
+
+
+def _checked(config: TaskConfig) -> str:
+    image = str(config.image)
+    if not _IMAGE.fullmatch(image):
+        raise ConfigError(
+            f"image: {printable(repr(image))} is no name of an image; write for example ubuntu:24.04", field="image"
+        )
+    return image
+
+
+def _working_dir(config: TaskConfig) -> str:
+    wanted = config.working_dir or WORKSPACE
+    if not wanted.startswith("/") or "\0" in wanted:
+        raise ConfigError(
+            f"working_dir: {wanted!r} must be a path inside the image, starting with /", field="working_dir"
+        )
+    return wanted

@@ -1,0 +1,148 @@
+"""Tunnels to ports of tasks. A task's ports are this machine's, so each leads from one local port to another."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from dataclasses import dataclass
+
+from flow_core.errors import ConfigError, Conflict, NotFound, ProviderError
+from flow_core.providers.local.inside.entering import enterable
+from flow_core.providers.local.listeners import listener_of
+from flow_core.providers.local.machine import new_id
+from flow_core.providers.local.offload import offload
+from flow_core.providers.local.tasks import TaskShelf
+
+_HOST = "127.0.0.1"
+_PIECE = 1 << 16
+_LOOK_S = 1.0
+_CONNECT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTunnel:
+    """One open tunnel."""
+
+    tunnel_id: str
+    task_id: str
+    local_port: int
+    remote_port: int
+
+
+class LocalTunnels:
+    """They live in this process, and end with it."""
+
+    def __init__(self, tasks: TaskShelf) -> None:
+        self._tasks = tasks
+        self._doors: dict[str, _Door] = {}
+        self._watching: asyncio.Task[None] | None = None
+
+    async def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> LocalTunnel:
+        _check_port(remote_port, "remote_port", least=1)
+        _check_port(local_port, "local_port", least=0)
+        enterable(await offload(self._tasks.get, task_id), node)
+        if local_port == remote_port:
+            raise Conflict(f"local_port: {local_port} is the task's own here; it needs no tunnel, or another port")
+        door = _Door(remote_port)
+        tunnel = LocalTunnel(new_id("tun"), task_id, await door.open(local_port), remote_port)
+        door.tunnel = tunnel
+        self._doors[tunnel.tunnel_id] = door
+        if self._watching is None:
+            self._watching = asyncio.get_running_loop().create_task(self._watch())
+        return tunnel
+
+    async def list(self, task_id: str | None = None) -> tuple[LocalTunnel, ...]:
+        tunnels = (door.tunnel for door in self._doors.values())
+        return tuple(tunnel for tunnel in tunnels if task_id is None or tunnel.task_id == task_id)
+
+    async def close(self, tunnel_id: str) -> None:
+        if (door := self._doors.pop(tunnel_id, None)) is not None:
+            await door.close()
+
+    async def close_all(self) -> None:
+        """Twice is safe."""
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        for tunnel_id in tuple(self._doors):
+            await self.close(tunnel_id)
+
+    async def _watch(self) -> None:
+        """Closes the tunnels of tasks that have ended, as long as there are any."""
+        while self._doors:
+            await asyncio.sleep(_LOOK_S)
+            for task_id in {door.tunnel.task_id for door in self._doors.values()}:
+                if await self._is_over(task_id):
+                    for tunnel in await self.list(task_id):
+                        await self.close(tunnel.tunnel_id)
+        self._watching = None
+
+    async def _is_over(self, task_id: str) -> bool:
+        try:
+            return (await offload(self._tasks.get, task_id)).record.is_terminal
+        except NotFound:
+            return True
+        except ProviderError:
+            return False  # the disk doesn't answer; the next look tells
+
+
+class _Door:
+    """A listening port, and the connections that came in through it."""
+
+    tunnel: LocalTunnel
+
+    def __init__(self, remote_port: int) -> None:
+        self._remote_port = remote_port
+        self._server: asyncio.Server
+        self._visits: set[asyncio.Task[None]] = set()
+
+    async def open(self, port: int) -> int:
+        """The port it got. Raises Conflict, ProviderError."""
+        try:
+            self._server = await asyncio.start_server(self._let_in, _HOST, port)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                listener = await offload(listener_of, port)
+                raise Conflict(f"local_port: {port} is listened on by {listener or 'another'}") from error
+            raise ProviderError(f"local_port: {port} can't be opened: {error.strerror}") from error
+        bound: int = self._server.sockets[0].getsockname()[1]
+        return bound
+
+    async def close(self) -> None:
+        self._server.close()
+        for visit in tuple(self._visits):
+            visit.cancel()
+        await asyncio.gather(*self._visits, return_exceptions=True)
+
+    def _let_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visit = asyncio.get_running_loop().create_task(self._carry(reader, writer))
+        self._visits.add(visit)
+        visit.add_done_callback(self._visits.discard)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ends = [writer]
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                far_reader, far_writer = await asyncio.open_connection(_HOST, self._remote_port)
+            ends.append(far_writer)
+            async with asyncio.TaskGroup() as ways:
+                ways.create_task(_copy(reader, far_writer))
+                ways.create_task(_copy(far_reader, writer))
+        except* (OSError, TimeoutError):
+            pass  # one end hung up, or nobody listens: the other is hung up on
+        finally:
+            for end in ends:
+                end.close()
+
+
+async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    while data := await source.read(_PIECE):
+        target.write(data)
+        await target.drain()
+    target.write_eof()
+
+
+def _check_port(port: int, field: str, *, least: int) -> None:
+    if not least <= port < 1 << 16:
+        raise ConfigError(f"{field}: must be a port number, {least} to 65535, not {port}", field=field)
