@@ -109,7 +109,7 @@ async def test_whoever_reads_nothing_for_a_while_costs_little_memory(machine, co
         most = max(most, resident_mb())
         await asyncio.sleep(0.05)
     assert (await running).stdout.split() == [b"200000000"]
-    assert most - before < 40
+    assert most - before < 100  # of 200 that would pile up; usually 6, and once 69 on a machine that was very busy
 
 
 async def test_a_command_ends_when_its_client_does(machine, task, command):
