@@ -27,8 +27,10 @@ def task_text(entered: Mapping[str, str], schema: str) -> str:
         body, complaint = task_config(entered).to_yaml(), ""
     except ConfigError as error:
         body, complaint = dump(typed_fields(entered)), str(error)
-    above = [f"yaml-language-server: $schema={schema}", *_about(entered.get("context", ""), complaint)]
-    return f"{_comments(above)}\n{body}\n{_comments(_fields(schema))}"
+    about = _about(entered.get("context", ""), complaint)
+    # All above the task: an editor goes on with a comment when a line is begun below one.
+    above = [f"yaml-language-server: $schema={schema}", *_fields(schema), *about]
+    return f"{_comments(above)}\n{body}"
 
 
 def in_context(text: str, context: str) -> str:
