@@ -20,18 +20,19 @@ _LENGTH_MAX = 64
 _DIGITS = 6  # more than any number that is allowed; Python refuses to read numbers of thousands of digits
 
 _MODEL = r"(?P<model>[a-z][a-z0-9]*(?:[-.][a-z0-9]+)*)"
+# Compiled on first use, and kept by `re`: many import this and never read a shorthand.
 _FORMS = (
-    re.compile(rf"{_MODEL}\.(?P<count>\d+)x"),
-    re.compile(rf"(?P<count>\d+)\s*x\s*{_MODEL}"),
-    re.compile(rf"{_MODEL}:(?P<count>\d+)"),
-    re.compile(r"(?P<model>[a-z](?:[a-z0-9]|[-.](?=[a-z0-9]))*?\d[a-z]*)x(?P<count>\d+)"),
-    re.compile(_MODEL),
+    rf"{_MODEL}\.(?P<count>\d+)x",
+    rf"(?P<count>\d+)\s*x\s*{_MODEL}",
+    rf"{_MODEL}:(?P<count>\d+)",
+    r"(?P<model>[a-z](?:[a-z0-9]|[-.](?=[a-z0-9]))*?\d[a-z]*)x(?P<count>\d+)",
+    _MODEL,
 )
-_MEMORY = re.compile(r"(?:(?P<count>\d+)\s*x\s*)?gpu:(?P<memory>\d+)\s*gb?")
-_COUNTED_TWICE = re.compile(r"\d+\s*x.*(?::\d+|\d[a-z]*x\d+|\.\d+x)|.*\d[a-z]*x\d+(?::|[a-z]*x)\d+|.*\.\d+x:\d+")
-_TYPE_ID = re.compile(r"it_[A-Za-z0-9]+")
-_MAKERS = re.compile(r"\b(?:nvidia|amd)\s+")
-_MODEL_AND_NUMBER = re.compile(r"([a-z]+\d+[a-z]*)\D+(\d{1,4})(?!\w)|(?<!\w)(\d{1,4})\D+?([a-z]+\d+[a-z]*)")
+_MEMORY = r"(?:(?P<count>\d+)\s*x\s*)?gpu:(?P<memory>\d+)\s*gb?"
+_COUNTED_TWICE = r"\d+\s*x.*(?::\d+|\d[a-z]*x\d+|\.\d+x)|.*\d[a-z]*x\d+(?::|[a-z]*x)\d+|.*\.\d+x:\d+"
+_TYPE_ID = r"it_[A-Za-z0-9]+"
+_MAKERS = r"\b(?:nvidia|amd)\s+"
+_MODEL_AND_NUMBER = r"([a-z]+\d+[a-z]*)\D+(\d{1,4})(?!\w)|(?<!\w)(\d{1,4})\D+?([a-z]+\d+[a-z]*)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +71,27 @@ def parse_gpu(text: str) -> GpuRequest:
         raise ConfigError(f"the GPU must be text such as a100:4, not {type(text).__name__}", field="gpu")
     if not text.strip():
         raise ConfigError("the GPU is empty; write for example a100, a100:4 or cpu", field="gpu")
-    if len(text) <= _LENGTH_MAX and _TYPE_ID.fullmatch(text.strip()):
+    if len(text) <= _LENGTH_MAX and re.fullmatch(_TYPE_ID, text.strip()):
         return GpuRequest(type_id=text.strip())
     wanted = _as_written(text.strip().lower()) if len(text) <= _LENGTH_MAX else text.strip().lower()
-    if memory := _MEMORY.fullmatch(wanted):
+    if memory := re.fullmatch(_MEMORY, wanted):
         return _by_memory(int(memory["memory"][:_DIGITS]), memory["count"], text)
-    if len(wanted) <= _LENGTH_MAX and _COUNTED_TWICE.fullmatch(wanted):
+    if len(wanted) <= _LENGTH_MAX and re.fullmatch(_COUNTED_TWICE, wanted):
         raise ConfigError(f"{_shown(text)} gives the count twice; write it once, as in 4xa100", field="gpu")
     for form in _FORMS if len(wanted) <= _LENGTH_MAX else ():
-        if found := form.fullmatch(wanted):
+        if found := re.fullmatch(form, wanted):
             return _by_model(found["model"], found.groupdict().get("count"), text)
     raise ConfigError(f"{_shown(text)} is no GPU request; {_hint(wanted)}", field="gpu")
 
 
 def _as_written(shown: str) -> str:
     """What is shown to people ("8x NVIDIA H100 80GB SXM5"), as it is asked for ("8xh100-80gb-sxm5")."""
-    found = _MAKERS.search(shown)
+    found = re.search(_MAKERS, shown)
     return shown if found is None else shown[: found.start()] + "-".join(shown[found.end() :].split())
 
 
 def _hint(wanted: str) -> str:
-    found = _MODEL_AND_NUMBER.search(wanted[:_LENGTH_MAX])
+    found = re.search(_MODEL_AND_NUMBER, wanted[:_LENGTH_MAX])
     if found is None:
         return "write for example a100, a100:4, 4xa100, gpu:40gb or cpu"
     count, model = found[2] or found[3], found[1] or found[4]
