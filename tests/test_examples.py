@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from testbed.s3_server import S3Server
+from testbed.sshd import Sshd
+
+from flow_core import Flow
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
@@ -28,6 +36,19 @@ SAID = {
     "try_again": "completed after 2 attempts",
     "upload_code": "version 2",
 }
+
+
+@pytest.fixture
+def flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flow]:
+    """This machine with four pretend GPUs, and programs that the pages speak of."""
+    for name, text in (("python", "echo python ran"), ("nvidia-smi", "echo NVIDIA-SMI")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("FLOW_LOCAL_GPUS", "a100:4")
+    monkeypatch.chdir(tmp_path)
+    with Flow() as opened:
+        yield opened
 
 
 def run(script: Path, folder: Path) -> str:
@@ -63,3 +84,47 @@ def test_the_python_on_the_page_of_the_sdk_runs_as_it_stands(tmp_path: Path) -> 
         (tmp_path / name).write_text("print('step 1')\n", encoding="utf-8")
     (tmp_path / "task.yaml").write_text((ROOT / "docs" / "examples" / "task.yaml").read_text(), encoding="utf-8")
     run(tmp_path / "page.py", tmp_path)
+
+
+def test_the_python_on_the_page_of_local_tasks_runs_as_it_stands(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(S3Server()) as server:
+        server.put("bucket", {"pretrained/weights.bin": b"w"})
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "anybody")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "anything")
+        blocks = BLOCK.findall((ROOT / "docs" / "local.md").read_text(encoding="utf-8"))
+        exec(compile("\n".join(blocks), "local.md", "exec"), {"flow": flow})
+        assert [task.wait(60).exit_code for task in flow.list_tasks()] == [0, 0]
+
+
+def test_the_python_in_the_readme_runs_as_it_stands(flow: Flow, capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    exec(compile(block, "README.md", "exec"), {})
+    assert "NVIDIA-SMI" in capsys.readouterr().out
+    assert [task.wait(60).exit_code for task in flow.list_tasks()] == [0, 0]
+
+
+@pytest.mark.needs("sshd")
+def test_the_python_on_the_page_of_hosts_runs_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sshd = Sshd(tmp_path / "sshd")
+    model = tmp_path / "far" / "runs" / "7" / "model.pt"  # not in the home directory of whoever runs this
+    model.parent.mkdir(parents=True)
+    model.write_text("weights")
+    home = tmp_path / "me"
+    (home / ".ssh").mkdir(parents=True)
+    (home / ".ssh" / "config").write_text(sshd.config(name="gpu1").read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(tmp_path)
+    main, asking = BLOCK.findall((ROOT / "docs" / "ssh.md").read_text(encoding="utf-8"))
+    compile(asking.replace("host = await", "host ="), "ssh.md", "exec")
+    names: dict[str, Any] = {}
+    exec(compile(main.replace("runs/7/model.pt", str(model)), "ssh.md", "exec"), names)
+    sshd.start()
+    try:
+        asyncio.run(names["main"]())
+    finally:
+        sshd.stop()
+    assert (tmp_path / "model.pt").read_text() == "weights"
+    assert "TensorBoard: http://127.0.0.1:" in capsys.readouterr().out
