@@ -40,10 +40,10 @@ def start_supervisor(task: TaskFolder, mark: str) -> None:
         )
     with process:
         try:
-            answer = _read_answer(process)
-        except Unreachable:
+            answer = read_answer(process, time.monotonic() + _DEADLINE_S)
+        except TimeoutError:
             process.kill()  # it may be stopped, and leaving this block waits for its end
-            raise
+            raise Unreachable(f"the task's supervisor did not answer within {_DEADLINE_S:g} s") from None
     verdict, _, said = answer.partition(" ")
     if verdict == "unsupported":
         raise Unsupported(said)
@@ -81,15 +81,16 @@ def _command(job: str, task: TaskFolder) -> list[str]:
     return [python(), "-I", "-S", "-c", _CODE, PACKAGE_ROOT, job, str(task.path)]
 
 
-def _read_answer(process: subprocess.Popen[bytes]) -> str:
-    stream = process.stdout
-    if stream is None:
-        return ""
-    deadline, answer = time.monotonic() + _DEADLINE_S, b""
-    while not answer.endswith(b"\n"):
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([stream], [], [], left)[0]:
-            raise Unreachable(f"the task's supervisor did not answer within {_DEADLINE_S:g} s")
+def read_answer(process: subprocess.Popen[bytes], deadline: float) -> str:
+    """The one line that a process of ours answers on its standard output, what there is of it when it ends before.
+
+    Raises TimeoutError at the deadline, which is a time of the monotonic clock.
+    """
+    stream, answer = process.stdout, b""
+    while stream is not None and not answer.endswith(b"\n"):
+        left_s = deadline - time.monotonic()
+        if left_s <= 0 or not select.select([stream], [], [], left_s)[0]:
+            raise TimeoutError
         piece = os.read(stream.fileno(), 4096)
         if not piece:
             break

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import subprocess
 import sys
 import time
@@ -11,7 +10,7 @@ import time
 from flow_core.errors import ProviderError, Unreachable
 from flow_core.providers.local.layout import make_folder
 from flow_core.providers.local.machine import new_id
-from flow_core.providers.local.spawn import PACKAGE_ROOT, python, task_environment
+from flow_core.providers.local.spawn import PACKAGE_ROOT, python, read_answer, task_environment
 from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
 
 _DEADLINE_S = 15.0
@@ -63,20 +62,10 @@ def _start(folder: SshFolder, timeout_s: float) -> str:
             start_new_session=True,
         )
     with process:  # the first process ends as soon as the server is on its own
-        answer = _read_line(process, time.monotonic() + timeout_s)
+        try:
+            answer = read_answer(process, time.monotonic() + timeout_s)
+        except TimeoutError:
+            answer = ""
         if not answer:
             process.kill()
     return answer
-
-
-def _read_line(process: subprocess.Popen[bytes], deadline: float) -> str:
-    stream, answer = process.stdout, b""
-    while stream is not None and not answer.endswith(b"\n"):
-        left_s = deadline - time.monotonic()
-        if left_s <= 0 or not select.select([stream], [], [], left_s)[0]:
-            break
-        piece = os.read(stream.fileno(), 4096)
-        if not piece:
-            break
-        answer += piece
-    return answer.decode(errors="replace").strip()
