@@ -1,0 +1,1 @@
+"""The emulator's machines: each runs its startup script and is reached over SSH."""

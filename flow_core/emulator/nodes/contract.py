@@ -1,0 +1,56 @@
+"""What the API side asks of its machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class NodeVolume:
+    """A volume as a machine gets it. Its bytes outlive the machine."""
+
+    fid: str
+    name: str
+    size_gb: int
+    interface: Literal["Block", "File"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """One machine of a bid or a reservation. `index` counts from 0 within `private_ips`, those of all its machines."""
+
+    instance_fid: str
+    order_fid: str
+    name: str
+    index: int
+    private_ips: tuple[str, ...]
+    startup_script: str | None
+    public_keys: tuple[str, ...]
+    volumes: tuple[NodeVolume, ...]
+
+
+class NodeFleet(Protocol):
+    """Every machine of one emulator. Coroutines of one event loop; none takes long."""
+
+    @property
+    def ssh_port(self) -> int:
+        """A port of loopback that leads to the newest machine that takes the client's key."""
+
+    async def boot(self, spec: NodeSpec) -> int:
+        """Starts a machine, again if it was halted with its disk kept: the startup script runs on the first boot only.
+
+        Returns its own SSH port on loopback, which answers from now on, for any user with one of the keys.
+        """
+
+    async def warn(self, instance_fid: str, signal: str | None) -> None:
+        """Puts a text at /opt/mithril/MITHRIL_SIGNAL.yml, or takes it away. Harmless for an unknown machine."""
+
+    async def halt(self, instance_fid: str, *, keeps_disk: bool) -> None:
+        """Ends every process and session on a machine. Twice is safe."""
+
+    async def forget_volume(self, volume_fid: str) -> None:
+        """Deletes a volume's bytes. Twice is safe."""
+
+    async def close(self) -> None:
+        """Halts everything and deletes what lies on disk. Twice is safe."""
