@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flow_core.models.instance import AvailableInstance
     from flow_core.models.volume import Volume
     from flow_core.providers.base import Provider
+    from flow_core.ssh.asking import Person
 
 _DEADLINE_S = 30.0
 _BACKOFF_MAX_S = 60.0
@@ -52,14 +53,15 @@ class ContextState:
 class Fleet:
     """Clients of several contexts, polled. Listeners are called on the loop whenever what is known changed.
 
+    `person` answers for all of them what only a user can.
     `wanted` holds what to ask for besides tasks: any of "volumes", "instances". Use as an async context
     manager: the pollers run inside.
     """
 
-    def __init__(self, contexts: Iterable[Context], gate: Gate) -> None:
+    def __init__(self, contexts: Iterable[Context], gate: Gate, person: Person | None = None) -> None:
         self.gate = gate
         self.wanted: frozenset[str] = frozenset()
-        self._flows = {context.name: AsyncFlow(context, gate=gate) for context in contexts}
+        self._flows = {context.name: AsyncFlow(context, gate=gate, person=person) for context in contexts}
         self._states = {name: ContextState(flow.context) for name, flow in self._flows.items()}
         self._wake = {name: asyncio.Event() for name in self._flows}
         self._listeners: list[Callable[[], None]] = []

@@ -33,10 +33,10 @@ CORE = {
     "flow_core.blocking": "errors checks models gpu config logs ssh upload providers changes client _loop",
     "flow_core.fleet": "errors models gpu config logs ssh providers changes client",
     "flow_core.sdk": "errors models gpu config client blocking",
-    "flow_core.emulator": "models",
+    "flow_core.emulator": "errors models",
 }
-CONTRACT = ("base", "entry", "account")
-CORE_FOR_TUI = "errors models gpu config logs changes client fleet providers.base providers.entry"
+CONTRACT = ("base", "entry", "account", "over_ssh")
+CORE_FOR_TUI = "errors models gpu config logs changes client fleet providers.base providers.entry ssh.asking"
 TUI = {
     "flow_tui.format": "",
     "flow_tui.filter": "format",

@@ -13,6 +13,7 @@ from flow_core.providers import open_provider
 
 if TYPE_CHECKING:
     from flow_core.providers.base import Provider
+    from flow_core.ssh.asking import Person
 
 T = TypeVar("T")
 
@@ -21,11 +22,17 @@ class Connection:
     """What all calls of a client share.
 
     `context` is a name, or a Context; without one: `$FLOW_CONTEXT`, else the config's default, else `local`.
-    Raises ConfigError for a context that isn't configured. Opens nothing until the first call.
+    `person` answers what only a user can, such as a passphrase. Raises ConfigError for a context that isn't configured.
+    Opens nothing until the first call.
     """
 
     def __init__(
-        self, context: Context | str | None = None, *, config: Config | None = None, gate: Gate | None = None
+        self,
+        context: Context | str | None = None,
+        *,
+        config: Config | None = None,
+        gate: Gate | None = None,
+        person: Person | None = None,
     ) -> None:
         if config is not None and not isinstance(config, Config):
             raise ConfigError(f"config: must be a Config, not {type(config).__name__}", field="config")
@@ -33,6 +40,7 @@ class Connection:
             context = (config or load_config()).context(checks.optional_text("context", context))
         self.context = context
         self.gate = gate or Gate()
+        self._person = person
         self._provider: Provider | None = None
         self._is_closed = False
 
@@ -42,7 +50,7 @@ class Connection:
         if self._is_closed:
             raise FlowError(f"this client of context {self.context.name!r} is closed; make a new one")
         if self._provider is None:
-            self._provider = open_provider(self.context)
+            self._provider = open_provider(self.context, self._person)
         return self._provider
 
     async def close(self) -> None:

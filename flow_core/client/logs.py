@@ -75,6 +75,7 @@ class LogCalls(Connection):
         address = await self._log_of(checks.text("task_id", task_id), attempt, rank)
         files = await self._logs.open(address)
         if not follow:
+            await self._logs.catch_up(address)
             return await asyncio.to_thread(tail_text, files, lines, wanted)
         return follow_lines(files, lambda: self._logs.is_complete(address), wanted)
 

@@ -10,14 +10,18 @@ from flow_core.errors import ConfigError
 if TYPE_CHECKING:
     from flow_core.config import Context
     from flow_core.providers.base import Provider
+    from flow_core.ssh.asking import Person
 
 PROVIDERS = {
     "local": "flow_core.providers.local.provider:LocalProvider",
 }
 
 
-def open_provider(context: Context) -> Provider:
-    """The provider of a context. Touches no network and waits for nothing."""
+def open_provider(context: Context, person: Person | None = None) -> Provider:
+    """The provider of a context. Touches no network and waits for nothing.
+
+    `person` answers what only a user can, such as a passphrase; without one, what would have to be asked is an error.
+    """
     try:
         home = PROVIDERS[context.provider]
     except KeyError:
@@ -26,5 +30,5 @@ def open_provider(context: Context) -> Provider:
             f"context {context.name!r} wants provider {context.provider[:70]!r}; known are: {known}", field="provider"
         ) from None
     module, _, name = home.partition(":")
-    provider: Provider = getattr(import_module(module), name)(context)
+    provider: Provider = getattr(import_module(module), name)(context, person)
     return provider

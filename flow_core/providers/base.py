@@ -9,7 +9,7 @@ ways into a task stand in `entry`, those of the account in `account`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flow_core.logs.address import LogAddress
     from flow_core.logs.spool import SpoolFiles
     from flow_core.models.instance import AvailableInstance, InstanceRequirements
+    from flow_core.models.metrics import MachineSample
     from flow_core.models.spec import TaskConfig
     from flow_core.models.task import TaskRecord, TaskStatus
     from flow_core.models.volume import Volume, VolumeInterface
@@ -47,6 +48,7 @@ class Provider(Protocol):
     uploads: UploadFacet | None
     endpoints: EndpointFacet | None
     tunnels: SshTunnelManager | None
+    metrics: MetricsFacet | None
     init: IProviderInit
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
@@ -88,8 +90,15 @@ class LogFacet(Protocol):
     async def open(self, address: LogAddress) -> SpoolFiles:
         """The spool on this machine that holds this log, or will. The files may not exist yet. Raises NotFound."""
 
+    async def catch_up(self, address: LogAddress) -> None:
+        """Returns once the spool holds all that had been written when this was called. Raises NotFound, Unreachable."""
+
     async def is_complete(self, address: LogAddress) -> bool:
-        """True once no byte will be added any more. Raises NotFound."""
+        """True once no byte will be added to the spool any more. Raises NotFound.
+
+        Whoever reads on asks this every few seconds at least: a spool that is filled from afar is filled for as long
+        as somebody asks.
+        """
 
 
 class InstanceFacet(Protocol):
@@ -128,3 +137,17 @@ class VolumeFacet(Protocol):
 
     def describe_attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
         """The exact call or command. At once."""
+
+
+class MetricsFacet(Protocol):
+    """How busy machines are. Nothing is measured while nobody iterates; close the iterator when leaving it early."""
+
+    def of_task(self, task_id: str, *, node: int = 0) -> AsyncGenerator[MachineSample, None]:
+        """The machine that a task's node runs on, every two seconds while the task runs.
+
+        Raises NotFound, Conflict for a task that doesn't run, ConfigError (field "node"), Unreachable.
+        """
+
+    def of_instance(self, allocation_id: str) -> AsyncGenerator[MachineSample, None]:
+        """A machine that `instances.find` names, every two seconds. Raises NotFound, Unreachable, and Unsupported
+        where what can be had is no machine of yours."""

@@ -32,7 +32,7 @@ class Obedient:
     is_silent = False
     asked = 0
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, person: object) -> None:
         self.poll = PollIntervals(busy_s=0.01, idle_s=0.01)
         self.logs = self.instances = self.shells = None
         self.volumes = self

@@ -29,6 +29,9 @@ class LocalLogs:
         await self._find(address)
         return self._tasks.folder(address.task_id).spool(address.attempt, address.rank)
 
+    async def catch_up(self, address: LogAddress) -> None:
+        await self._find(address)  # the spool is where the supervisor writes
+
     async def is_complete(self, address: LogAddress) -> bool:
         standing = await self._find(address)
         is_over = standing.state is not None and standing.state.between_attempts

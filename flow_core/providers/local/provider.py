@@ -35,15 +35,17 @@ if TYPE_CHECKING:
     from flow_core.providers.local.inside.tunnels import LocalTunnels
     from flow_core.providers.local.inside.uploads import LocalUploads
     from flow_core.providers.local.sshd.endpoint import LocalEndpoints
+    from flow_core.ssh.asking import Person
 
 
 class LocalProvider:
     """Tasks are processes here.
 
     Settings: `region` (a name for this machine), `gpus` (pretend ones), `container` (podman or docker).
+    Nothing has to be asked of a person.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, person: Person | None = None) -> None:
         if sys.platform not in ("linux", "darwin"):
             raise Unsupported("local tasks need Linux or macOS; add a context for a machine that runs one of them")
         self.poll = PollIntervals(busy_s=1.0, idle_s=2.0)
@@ -57,7 +59,7 @@ class LocalProvider:
         self.instances = LocalInstances(layout, region, gpus)
         self.volumes = LocalVolumes(self._volumes)
         self.reservations = LocalReservations(layout, region, gpus)
-        self.ssh_keys = None
+        self.ssh_keys = self.metrics = None
 
     # The facets below are loaded when they are asked for: whoever only looks at tasks needs none of them.
 

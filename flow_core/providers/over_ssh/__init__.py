@@ -1,0 +1,1 @@
+"""The facets of every provider whose tasks run on machines reached by SSH. A provider says where; this says how."""

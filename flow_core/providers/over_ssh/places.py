@@ -1,0 +1,59 @@
+"""What a provider says of its tasks, so that the facets of this room can reach them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from flow_core.logs.address import LogAddress
+    from flow_core.ssh.host import SshHost
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One node of a task.
+
+    `directory` is the task's, absolute, on the node. `enter` makes the line for sh that runs a command there (None: a
+    login shell) with the task's environment, replacing that sh. `address` is what the node's ports are reached at,
+    seen from the host.
+    """
+
+    host: SshHost
+    directory: str
+    enter: Callable[[str | None], str]
+    address: str = "127.0.0.1"
+
+
+class Places(Protocol):
+    """Where running tasks are. Every method raises NotFound for an unknown task and Unreachable within a deadline."""
+
+    async def place(self, task_id: str, node: int) -> Place:
+        """Raises Conflict for a task that doesn't run, ConfigError (field "node") for a node it doesn't have."""
+
+    async def is_over(self, task_id: str) -> bool:
+        """Whether the task has ended, as far as is known; asks nobody more often than the provider's list does."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """The file in which a log grows, absolute, on its host."""
+
+    host: SshHost
+    path: str
+
+
+class LogSources(Protocol):
+    """Where logs are. Every method raises NotFound for an unknown task or log and Unreachable within a deadline."""
+
+    context: str
+
+    async def addresses(self, task_id: str) -> tuple[LogAddress, ...]:
+        """Every log of a task, by attempt and rank; empty before it started."""
+
+    async def file(self, address: LogAddress) -> LogFile | None:
+        """None while there can't be one yet, or where the machine it was on is gone."""
+
+    async def is_over(self, address: LogAddress) -> bool:
+        """True once the far side adds nothing more."""
