@@ -13,8 +13,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AsyncDevEnvironment": "client.dev",
-    "AsyncFlow": "client",
-    "AsyncTask": "client",
+    "AsyncFlow": "client.flow",
+    "AsyncTask": "client.task",
     "Client": "blocking",
     "DevEnvironment": "blocking",
     "Flow": "blocking",
@@ -81,8 +81,9 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from flow_core.blocking import Client, DevEnvironment, Flow, Task, run
-    from flow_core.client import AsyncFlow, AsyncTask
     from flow_core.client.dev import AsyncDevEnvironment
+    from flow_core.client.flow import AsyncFlow
+    from flow_core.client.task import AsyncTask
     from flow_core.errors import (
         AuthError,
         CapacityError,

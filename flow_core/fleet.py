@@ -14,12 +14,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from flow_core.changes import Gate
-from flow_core.client import AsyncFlow
+from flow_core.client.connection import Connection
 from flow_core.config import Context
 from flow_core.errors import FlowError, NotFound
 from flow_core.models.task import TaskRecord
 
 if TYPE_CHECKING:
+    from flow_core.client.flow import AsyncFlow
     from flow_core.models.instance import AvailableInstance
     from flow_core.models.volume import Volume
     from flow_core.providers.base import Provider
@@ -61,14 +62,15 @@ class Fleet:
     def __init__(self, contexts: Iterable[Context], gate: Gate, person: Person | None = None) -> None:
         self.gate = gate
         self.wanted: frozenset[str] = frozenset()
-        self._flows = {context.name: AsyncFlow(context, gate=gate, person=person) for context in contexts}
-        self._states = {name: ContextState(flow.context) for name, flow in self._flows.items()}
-        self._wake = {name: asyncio.Event() for name in self._flows}
+        self._connections = {context.name: Connection(context, gate=gate, person=person) for context in contexts}
+        self._flows: dict[str, AsyncFlow] = {}
+        self._states = {name: ContextState(one.context) for name, one in self._connections.items()}
+        self._wake = {name: asyncio.Event() for name in self._connections}
         self._listeners: list[Callable[[], None]] = []
         self._pollers: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Fleet:
-        self._pollers = [self._start_poller(name) for name in self._flows]
+        self._pollers = [self._start_poller(name) for name in self._connections]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -77,11 +79,11 @@ class Fleet:
         await asyncio.gather(*self._pollers, return_exceptions=True)
         with suppress(TimeoutError, FlowError):
             async with asyncio.timeout(_CLOSE_S):
-                await asyncio.gather(*(flow.close() for flow in self._flows.values()))
+                await asyncio.gather(*(one.close() for one in (*self._flows.values(), *self._connections.values())))
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self._flows)
+        return tuple(self._connections)
 
     @property
     def states(self) -> tuple[ContextState, ...]:
@@ -91,7 +93,7 @@ class Fleet:
     def tasks(self) -> tuple[TaskRecord, ...]:
         """Every context's tasks, last created first; within a context in the provider's order."""
         merged = [task for state in self.states for task in state.tasks]
-        if len(self._flows) > 1:
+        if len(self._connections) > 1:
             merged.sort(key=lambda task: task.created_at.timestamp() if task.created_at else 0.0, reverse=True)
         return tuple(merged)
 
@@ -105,10 +107,13 @@ class Fleet:
 
     def flow(self, context: str) -> AsyncFlow:
         """The client of a context. Raises NotFound."""
-        try:
-            return self._flows[context]
-        except KeyError:
-            raise NotFound(f"no context is called {context!r}; there are: {', '.join(self.names)}") from None
+        if context not in self._connections:
+            raise NotFound(f"no context is called {context!r}; there are: {', '.join(self.names)}")
+        if context not in self._flows:
+            from flow_core.client.flow import AsyncFlow  # deferred: tasks are on the screen before anybody needs it
+
+            self._flows[context] = AsyncFlow.sharing(self._connections[context])
+        return self._flows[context]
 
     def task(self, key: tuple[str, str]) -> TaskRecord | None:
         """The task as last answered."""
@@ -177,7 +182,7 @@ class Fleet:
         state = self._states[name]
         try:
             async with asyncio.timeout(_DEADLINE_S):
-                provider = self._flows[name].provider
+                provider = self._connections[name].provider
                 state = replace(state, tasks=await provider.list_tasks(limit=_TASKS_SHOWN))
                 state = replace(state, answered_at=time.monotonic())
                 state = await self._ask_more(provider, state)
@@ -204,5 +209,5 @@ class Fleet:
         state = self._states[name]
         if state.failures:
             return min(_BACKOFF_MAX_S, 2.0 ** min(state.failures, _DOUBLINGS_MAX)) * random.uniform(0.5, 1.0)
-        poll = self._flows[name].provider.poll
+        poll = self._connections[name].provider.poll
         return poll.busy_s if any(not task.is_terminal for task in state.tasks) else poll.idle_s

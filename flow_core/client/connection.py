@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from flow_core import checks
 from flow_core.changes import Change, Gate
@@ -43,6 +43,13 @@ class Connection:
         self._person = person
         self._provider: Provider | None = None
         self._is_closed = False
+
+    @classmethod
+    def sharing(cls, other: Connection) -> Self:
+        """A client over the provider that another one holds open; whichever is closed first lets go of it."""
+        client = cls(other.context, gate=other.gate)
+        client._provider = other.provider
+        return client
 
     @property
     def provider(self) -> Provider:

@@ -19,7 +19,7 @@ from flow_tui.screens.volume_deeds import VolumeDeeds
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flow_core.client import AsyncTask
+    from flow_core.client.task import AsyncTask
     from flow_core.models.spec import TaskConfig
     from flow_tui.screens.dashboard import DashboardScreen
 

@@ -16,7 +16,7 @@ from flow_tui.screens.form import Form, Problem
 from flow_tui.screens.submit_fields import task_config
 
 if TYPE_CHECKING:
-    from flow_core.client import AsyncTask
+    from flow_core.client.task import AsyncTask
     from flow_core.models.spec import TaskConfig
     from flow_tui.screens.task_file import TaskFile
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flow_core.changes import ActionLog, Gate
-from flow_core.client import AsyncFlow
+from flow_core.client.flow import AsyncFlow
 from flow_core.config import Context
 from flow_core.errors import ConfigError, NotFound, ReadOnly
 from flow_core.models.spec import TaskConfig

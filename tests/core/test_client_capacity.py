@@ -10,7 +10,7 @@ import pytest
 
 from flow_core import Client, Flow
 from flow_core.changes import ActionLog, Gate
-from flow_core.client import AsyncFlow
+from flow_core.client.flow import AsyncFlow
 from flow_core.errors import CapacityError, ConfigError, NotFound, ReadOnly, Unsupported
 from flow_core.models.reservation import ReservationStatus
 

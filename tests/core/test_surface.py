@@ -107,7 +107,7 @@ BEYOND = {
         *("reserve", "cancel_reservation", "provider_port"),
         *("attach_volume", "ssh_command", "task_directory", "open_shell"),
         *("log_addresses", "log_bytes", "open_log", "is_log_complete"),
-        *("provider", "facet", "change"),
+        *("provider", "facet", "change", "sharing"),
     },
 }
 TYPED_DICTS = {

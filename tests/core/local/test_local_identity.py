@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flow_core.client import AsyncFlow
+from flow_core.client.flow import AsyncFlow
 from flow_core.config import Context
 from flow_core.ssh.public_keys import local_public_keys
 

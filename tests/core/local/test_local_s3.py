@@ -14,7 +14,7 @@ from zlib import crc32
 import pytest
 from testbed.s3_server import S3Server, listing
 
-from flow_core.client import AsyncFlow
+from flow_core.client.flow import AsyncFlow
 from flow_core.config import Context
 from flow_core.models.task import TaskRecord, TaskStatus
 

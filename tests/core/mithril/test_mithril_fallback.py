@@ -10,7 +10,7 @@ from core.mithril.conftest import KEY, FakeApi, Reply, public_key
 
 from flow_core import Flow
 from flow_core.changes import ActionLog, Gate
-from flow_core.client import AsyncFlow
+from flow_core.client.flow import AsyncFlow
 from flow_core.errors import AuthError, ConfigError, FlowError, NotFound, ReadOnly, Unsupported
 from flow_core.models.identity import User
 

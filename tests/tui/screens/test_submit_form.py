@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from testbed.far_side import CONTEXTS, FarSide
 
-from flow_core.client import AsyncTask
+from flow_core.client.task import AsyncTask
 from flow_core.errors import CapacityError, ConfigError, FlowError
 from flow_core.models.spec import TaskConfig
 from flow_tui.screens.field import Field
