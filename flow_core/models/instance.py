@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
 
+from flow_core.errors import ConfigError
+from flow_core.gpu import parse_gpu
 from flow_core.models.catalog import CatalogEntry, GPUInstanceDict
 
 
@@ -20,6 +22,14 @@ class InstanceRequirements(TypedDict, total=False):
     max_price: float
     max_price_per_hour: float
     region: str
+
+
+def check_requirements(wanted: InstanceRequirements) -> None:
+    """Raises ConfigError for a key that nobody knows."""
+    for key in wanted:
+        if key not in InstanceRequirements.__annotations__:
+            known = ", ".join(sorted(InstanceRequirements.__annotations__))
+            raise ConfigError(f"{key}: is no requirement we know; known are: {known}", field=key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,20 @@ class AvailableInstance:
     internode_interconnect: str | None = None
     intranode_interconnect: str | None = None
     description: str = ""
+
+    def fits(self, wanted: InstanceRequirements) -> bool:
+        """Whether it is all that is asked for. Raises ConfigError for a GPU type that can't be read."""
+        least = max(wanted.get("gpu_count", 0), wanted.get("min_gpu_count", 0))
+        prices = [wanted[key] for key in ("max_price", "max_price_per_hour") if wanted.get(key) is not None]
+        return (
+            wanted.get("instance_type", self.instance_type) == self.instance_type
+            and ("gpu_type" not in wanted or parse_gpu(wanted["gpu_type"]).model == self.gpu_type)
+            and ("gpu_count" not in wanted or wanted["gpu_count"] == self.gpu_count)
+            and self.gpu_count >= least
+            and (self.gpu_memory_gb or 0) >= wanted.get("gpu_memory_gb", 0)
+            and all(self.price_per_hour <= price for price in prices)
+            and wanted.get("region", self.region) == self.region
+        )
 
     @property
     def key(self) -> tuple[str, str]:

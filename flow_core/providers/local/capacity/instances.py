@@ -8,14 +8,12 @@ from typing import Any
 
 from flow_core.errors import ConfigError
 from flow_core.gpu import GpuRequest, parse_gpu
-from flow_core.models.instance import AvailableInstance, InstanceRequirements
+from flow_core.models.instance import AvailableInstance, InstanceRequirements, check_requirements
 from flow_core.providers.local.capacity import holds, leases
 from flow_core.providers.local.capacity.gpus import Gpu, choose, gpus_here
 from flow_core.providers.local.capacity.limits import memory_here_gb
 from flow_core.providers.local.layout import Layout
 from flow_core.providers.local.offload import offload
-
-_KNOWN = frozenset(InstanceRequirements.__annotations__)
 
 
 class LocalInstances:
@@ -27,13 +25,9 @@ class LocalInstances:
         self._gpu_setting = gpu_setting
 
     async def find(self, requirements: InstanceRequirements) -> tuple[AvailableInstance, ...]:
-        for key in requirements:
-            if key not in _KNOWN:
-                raise ConfigError(
-                    f"{key}: is no requirement we know; known are: {', '.join(sorted(_KNOWN))}", field=key
-                )
+        check_requirements(requirements)
         offers = await offload(self._offers)
-        return tuple(offer for offer in offers if _fits(offer, requirements))
+        return tuple(offer for offer in offers if offer.fits(requirements))
 
     async def normalize(self, gpu_count: int, gpu_type: str | None) -> tuple[str, int, str | None]:
         if gpu_count < 0:
@@ -83,17 +77,3 @@ class LocalInstances:
 
 def _steps(count: int) -> list[int]:
     return sorted({n for n in (1, 2, 4, 8, 16) if n <= count} | {count})
-
-
-def _fits(offer: AvailableInstance, wanted: InstanceRequirements) -> bool:
-    least = max(wanted.get("gpu_count", 0), wanted.get("min_gpu_count", 0))
-    prices = [wanted[key] for key in ("max_price", "max_price_per_hour") if wanted.get(key) is not None]
-    return (
-        wanted.get("instance_type", offer.instance_type) == offer.instance_type
-        and ("gpu_type" not in wanted or parse_gpu(wanted["gpu_type"]).model == offer.gpu_type)
-        and ("gpu_count" not in wanted or wanted["gpu_count"] == offer.gpu_count)
-        and offer.gpu_count >= least
-        and (offer.gpu_memory_gb or 0) >= wanted.get("gpu_memory_gb", 0)
-        and all(offer.price_per_hour <= price for price in prices)
-        and wanted.get("region", offer.region) == offer.region
-    )
