@@ -35,7 +35,7 @@ CORE = {
     "flow_core.sdk": "errors models gpu config client blocking",
     "flow_core.emulator": "errors models",
 }
-CONTRACT = ("base", "entry", "account", "over_ssh")
+CONTRACT = ("base", "entry", "account", "over_ssh", "records", "offload")
 CORE_FOR_TUI = "errors models gpu config logs changes client fleet providers.base providers.entry ssh.asking"
 TUI = {
     "flow_tui.format": "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core.providers.local.offload import offload
+from flow_core.providers.offload import offload
 
 if TYPE_CHECKING:
     from flow_core.models.identity import Project, SshKey, User

@@ -10,9 +10,9 @@ from flow_core.errors import Conflict, NotFound
 from flow_core.models.task import TaskRecord
 from flow_core.providers.local.layout import Layout, TaskFolder, make_folder
 from flow_core.providers.local.listeners import listener_of
-from flow_core.providers.local.records import MalformedRecord, read_json, write_json
 from flow_core.providers.local.supervisor.processes import Identity
 from flow_core.providers.local.tasks import TaskShelf
+from flow_core.providers.records import MalformedRecord, read_json, write_json
 
 
 def promise(task: TaskFolder, ports: Sequence[int]) -> None:

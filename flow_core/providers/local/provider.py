@@ -18,12 +18,12 @@ from flow_core.providers.local.capacity.reservations import LocalReservations
 from flow_core.providers.local.layout import Layout
 from flow_core.providers.local.logs import LocalLogs
 from flow_core.providers.local.machine import machine_id
-from flow_core.providers.local.offload import offload
-from flow_core.providers.local.records import write_json
 from flow_core.providers.local.sshd.address import with_ssh
 from flow_core.providers.local.supervisor.processes import grace_s
 from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.local.volumes import LocalVolumes, VolumeShelf
+from flow_core.providers.offload import offload
+from flow_core.providers.records import write_json
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig

@@ -23,11 +23,11 @@ from flow_core.providers.local.leftovers import sweep, unfinished
 from flow_core.providers.local.machine import new_id, user_name
 from flow_core.providers.local.paths import folder
 from flow_core.providers.local.ports import promise, withdraw
-from flow_core.providers.local.records import sync_folder, write_json
 from flow_core.providers.local.s3.copies import copies_among, make_room
 from flow_core.providers.local.spawn import start_supervisor
 from flow_core.providers.local.supervisor.processes import Identity
 from flow_core.providers.local.volumes import VolumeShelf
+from flow_core.providers.records import sync_folder, write_json
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig, VolumeSpec

@@ -15,10 +15,11 @@ from typing import Any
 from flow_core.errors import NotFound
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
 from flow_core.providers.local.layout import Layout, TaskFolder, container_name, is_task_id
-from flow_core.providers.local.records import MalformedRecord, State, read_json
 from flow_core.providers.local.spawn import start_undertaker
+from flow_core.providers.local.state import State
 from flow_core.providers.local.supervisor.processes import Identity
 from flow_core.providers.local.supervisor.settle import is_abandoned, settle, tree_of
+from flow_core.providers.records import MalformedRecord, read_json
 
 _RETRY_S = 10.0
 _NUMBERS = ("seq", "created_at")

@@ -15,9 +15,9 @@ from flow_core.providers.local.capacity import queue
 from flow_core.providers.local.layout import Layout, is_volume_id
 from flow_core.providers.local.leftovers import doomed, remove, sweep, unfinished
 from flow_core.providers.local.machine import new_id
-from flow_core.providers.local.offload import offload
-from flow_core.providers.local.records import MalformedRecord, locked, read_json, write_json
 from flow_core.providers.local.tasks import Standing, TaskShelf
+from flow_core.providers.offload import offload
+from flow_core.providers.records import MalformedRecord, locked, read_json, write_json
 
 if TYPE_CHECKING:
     from flow_core.models.spec import VolumeSpec

@@ -19,8 +19,8 @@ from flow_core.config import Context
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord
 from flow_core.providers.local.provider import LocalProvider
-from flow_core.providers.local.records import MalformedRecord, read_json
 from flow_core.providers.local.supervisor.process_table import mark_of, process, snapshot
+from flow_core.providers.records import MalformedRecord, read_json
 
 from .engines import ENGINES, RealEngine
 

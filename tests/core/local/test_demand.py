@@ -7,8 +7,8 @@ from pathlib import Path
 from flow_core.providers.local.capacity import leases, queue
 from flow_core.providers.local.capacity.demand import known_uses
 from flow_core.providers.local.layout import Layout, make_folder
-from flow_core.providers.local.records import write_json
 from flow_core.providers.local.supervisor.processes import Identity
+from flow_core.providers.records import write_json
 
 GPUS = ("gpu-0", "gpu-1", "gpu-2")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flow_core.providers.local.capacity import holds
 from flow_core.providers.local.capacity.holds import Hold
-from flow_core.providers.local.records import MalformedRecord, write_json
+from flow_core.providers.records import MalformedRecord, write_json
 
 MOMENTS = st.floats(0, 1e6)
 

@@ -11,7 +11,7 @@ from flow_core.providers.local.capacity import holds, leases, queue
 from flow_core.providers.local.capacity.holds import Hold
 from flow_core.providers.local.layout import Layout
 from flow_core.providers.local.machine import user_name
-from flow_core.providers.local.records import MalformedRecord
+from flow_core.providers.records import MalformedRecord
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig

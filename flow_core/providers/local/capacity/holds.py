@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flow_core.providers.local.layout import make_folder
-from flow_core.providers.local.records import MalformedRecord, read_json, write_json
+from flow_core.providers.records import MalformedRecord, read_json, write_json
 
 EXPIRED, CANCELED = "expired", "canceled"
 _FILE = r"res_[a-z2-7]{10}\.json"  # compiled on first use, and kept by `re`

@@ -13,7 +13,7 @@ from flow_core.providers.local.capacity import holds, leases
 from flow_core.providers.local.capacity.gpus import Gpu, choose, gpus_here
 from flow_core.providers.local.capacity.limits import memory_here_gb
 from flow_core.providers.local.layout import Layout
-from flow_core.providers.local.offload import offload
+from flow_core.providers.offload import offload
 
 
 class LocalInstances:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.providers.local.layout import TaskFolder
-from flow_core.providers.local.records import MalformedRecord, State, read_json, try_lock, write_json
+from flow_core.providers.local.state import State
+from flow_core.providers.records import MalformedRecord, read_json, try_lock, write_json
 
 _UNSAFE = r"[^A-Za-z0-9.-]"
 

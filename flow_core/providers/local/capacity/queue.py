@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 from flow_core.providers.local.capacity import holds, leases
 from flow_core.providers.local.layout import TaskFolder
-from flow_core.providers.local.records import MalformedRecord, State, locked, read_json, write_json
+from flow_core.providers.local.state import State
 from flow_core.providers.local.supervisor.processes import Identity
+from flow_core.providers.records import MalformedRecord, locked, read_json, write_json
 
 
 class Ticket(NamedTuple):

@@ -20,7 +20,7 @@ from flow_core.providers.local.capacity.gpus import choose, gpus_here
 from flow_core.providers.local.capacity.holds import Hold
 from flow_core.providers.local.layout import Layout
 from flow_core.providers.local.machine import new_id, user_name
-from flow_core.providers.local.records import MalformedRecord
+from flow_core.providers.records import MalformedRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

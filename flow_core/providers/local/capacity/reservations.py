@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from flow_core.providers.local.offload import offload
+from flow_core.providers.offload import offload
 
 if TYPE_CHECKING:
     from flow_core.models.reservation import Reservation

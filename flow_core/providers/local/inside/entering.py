@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from flow_core.errors import ConfigError, Conflict
 from flow_core.providers.local.containers.entry import container_entry
-from flow_core.providers.local.records import State
 from flow_core.providers.local.spawn import PACKAGE_ROOT, python, task_environment
+from flow_core.providers.local.state import State
 from flow_core.providers.local.supervisor.ranks import environment, share
 from flow_core.providers.local.tasks import Standing
 

@@ -11,8 +11,8 @@ from contextlib import suppress
 from flow_core.errors import Unreachable
 from flow_core.providers.entry import Completed, OnOutput
 from flow_core.providers.local.inside.entering import entry
-from flow_core.providers.local.offload import offload
 from flow_core.providers.local.tasks import TaskShelf
+from flow_core.providers.offload import offload
 
 _PIECE = 1 << 16
 _MOST_BYTES = 16 << 20

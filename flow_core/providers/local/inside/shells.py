@@ -17,8 +17,8 @@ from pathlib import Path
 
 from flow_core.errors import Unreachable
 from flow_core.providers.local.inside.entering import entry
-from flow_core.providers.local.offload import offload
 from flow_core.providers.local.tasks import Standing, TaskShelf
+from flow_core.providers.offload import offload
 
 _PIECE = 1 << 16
 _WRITE_DEADLINE_S = 10.0

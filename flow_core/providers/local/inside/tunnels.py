@@ -10,8 +10,8 @@ from flow_core.errors import ConfigError, Conflict, NotFound, ProviderError
 from flow_core.providers.local.inside.entering import enterable
 from flow_core.providers.local.listeners import listener_of
 from flow_core.providers.local.machine import new_id
-from flow_core.providers.local.offload import offload
 from flow_core.providers.local.tasks import TaskShelf
+from flow_core.providers.offload import offload
 
 _HOST = "127.0.0.1"
 _PIECE = 1 << 16

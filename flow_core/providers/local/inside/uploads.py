@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError, Conflict
-from flow_core.providers.local.offload import offload
-from flow_core.providers.local.records import read_json
 from flow_core.providers.local.tasks import TaskShelf
+from flow_core.providers.offload import offload
+from flow_core.providers.records import read_json
 
 if TYPE_CHECKING:
     from flow_core.upload.report import OnProgress, UploadResult

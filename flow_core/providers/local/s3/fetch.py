@@ -13,9 +13,9 @@ import threading
 from pathlib import Path
 
 from flow_core.providers.local.layout import TaskFolder
-from flow_core.providers.local.records import read_json
 from flow_core.providers.local.s3.copies import copies_among
 from flow_core.providers.local.s3.report import FetchError, Report, amount
+from flow_core.providers.records import read_json
 
 _SPARE_BYTES = 1 << 26  # for the records and logs of everybody on that disk
 

@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 
 from flow_core.providers.local.capacity import queue
-from flow_core.providers.local.records import read_json
 from flow_core.providers.local.s3.copies import copies_among
 from flow_core.providers.local.supervisor.launch import Child, Launch, LaunchError, end_of
 from flow_core.providers.local.supervisor.ledger import Ledger, Outcome
 from flow_core.providers.local.supervisor.processes import Identity, Tree, end_tree
 from flow_core.providers.local.supervisor.stopping import StopOrder
+from flow_core.providers.records import read_json
 
 _CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.providers.local.s3.fetch import main; main()"
 _PACKAGE_ROOT = str(Path(__file__).parents[3])

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from flow_core.errors import Unreachable
 from flow_core.providers.entry import SshEndpoint
 from flow_core.providers.local.inside.entering import enterable
-from flow_core.providers.local.offload import offload
 from flow_core.providers.local.sshd.address import HOST, ssh_command, user_of
 from flow_core.providers.local.sshd.folder import SshFolder
 from flow_core.providers.local.sshd.starting import ensure_server
 from flow_core.providers.local.tasks import TaskShelf
+from flow_core.providers.offload import offload
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,12 +11,12 @@ import asyncssh
 
 from flow_core.errors import FlowError, NotFound
 from flow_core.providers.local.inside.entering import Entry
-from flow_core.providers.local.offload import offload
 from flow_core.providers.local.sshd.address import task_and_node
 from flow_core.providers.local.sshd.keys import accepted_keys
 from flow_core.providers.local.sshd.lobby import Lobby
 from flow_core.providers.local.sshd.process import STDERR
 from flow_core.providers.local.sshd.session import TaskSession
+from flow_core.providers.offload import offload
 
 _log = logging.getLogger("flow.sshd")
 _MOST_CONNECTIONS = 256

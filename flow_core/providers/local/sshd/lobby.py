@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from flow_core.providers.local.offload import offload
 from flow_core.providers.local.sshd.every_task import EveryTask
 from flow_core.providers.local.sshd.folder import SshFolder
+from flow_core.providers.offload import offload
 
 if TYPE_CHECKING:
     from flow_core.providers.local.sshd.guard import Guard

@@ -6,8 +6,9 @@ import time
 from typing import Any, NamedTuple
 
 from flow_core.providers.local.layout import TaskFolder
-from flow_core.providers.local.records import State, read_json
+from flow_core.providers.local.state import State
 from flow_core.providers.local.supervisor.processes import Identity
+from flow_core.providers.records import read_json
 
 
 class Outcome(NamedTuple):

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from flow_core.providers.local.capacity import queue
 from flow_core.providers.local.capacity.leases import GpuLocks
 from flow_core.providers.local.layout import TaskFolder
-from flow_core.providers.local.records import try_lock
 from flow_core.providers.local.s3.copies import discard
 from flow_core.providers.local.s3.fetching import Fetching
 from flow_core.providers.local.supervisor.keeper import Keeper
@@ -27,6 +26,7 @@ from flow_core.providers.local.supervisor.settle import settle
 from flow_core.providers.local.supervisor.starting import Starter
 from flow_core.providers.local.supervisor.stopping import StopOrder
 from flow_core.providers.local.supervisor.turn import Turn
+from flow_core.providers.records import try_lock
 
 if TYPE_CHECKING:
     from flow_core.providers.local.containers.contained import Contained

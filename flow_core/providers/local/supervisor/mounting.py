@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.providers.local.layout import make_folder
-from flow_core.providers.local.records import locked, read_json
 from flow_core.providers.local.s3.copies import copies_among
 from flow_core.providers.local.supervisor.ledger import Ledger
 from flow_core.providers.local.supervisor.namespace import Mount, can_mount
+from flow_core.providers.records import locked, read_json
 
 
 class Mounting:

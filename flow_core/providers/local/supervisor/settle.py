@@ -9,10 +9,11 @@ from typing import Any, NoReturn
 
 from flow_core.providers.local.capacity import queue
 from flow_core.providers.local.layout import TaskFolder
-from flow_core.providers.local.records import MalformedRecord, State, read_json, try_lock
 from flow_core.providers.local.s3.copies import discard
+from flow_core.providers.local.state import State
 from flow_core.providers.local.supervisor.processes import Identity, Tree, end_tree, grace_s
 from flow_core.providers.local.supervisor.stopping import is_forced
+from flow_core.providers.records import MalformedRecord, read_json, try_lock
 
 
 def is_abandoned(spec: dict[str, Any], state: State | None) -> bool:

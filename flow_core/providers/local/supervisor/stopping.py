@@ -12,8 +12,8 @@ import time
 from collections.abc import Set
 
 from flow_core.providers.local.layout import TaskFolder
-from flow_core.providers.local.records import MalformedRecord, read_json
 from flow_core.providers.local.supervisor.ledger import Outcome
+from flow_core.providers.records import MalformedRecord, read_json
 
 
 class StopOrder:
