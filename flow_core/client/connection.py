@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from flow_core import checks
@@ -40,7 +41,7 @@ class Connection:
             context = (config or load_config()).context(checks.optional_text("context", context))
         self.context = context
         self.gate = gate or Gate()
-        self._person = person
+        self._open: Callable[[], Provider] = partial(open_provider, self.context, person)
         self._provider: Provider | None = None
         self._is_closed = False
 
@@ -48,7 +49,7 @@ class Connection:
     def sharing(cls, other: Connection) -> Self:
         """A client over the provider that another one holds open; whichever is closed first lets go of it."""
         client = cls(other.context, gate=other.gate)
-        client._provider = other.provider
+        client._open = lambda: other.provider
         return client
 
     @property
@@ -57,7 +58,7 @@ class Connection:
         if self._is_closed:
             raise FlowError(f"this client of context {self.context.name!r} is closed; make a new one")
         if self._provider is None:
-            self._provider = open_provider(self.context, self._person)
+            self._provider = self._open()
         return self._provider
 
     async def close(self) -> None:
