@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import shlex
@@ -25,7 +26,7 @@ from flow_core.providers.local.supervisor.processes import Identity
 
 pytestmark = pytest.mark.needs("ssh")
 
-_UP_TO_S = 20
+_UP_TO_S = 30
 
 
 @pytest.fixture
@@ -93,8 +94,12 @@ async def test_a_command_ends_when_nobody_reads_what_it_says(machine, task, comm
 @pytest.mark.needs("linux")
 @pytest.mark.parametrize(
     "line",
-    ["{} 'head -c 200000000 /dev/zero' | (sleep 1; wc -c)", "head -c 200000000 /dev/zero | {} 'sleep 1; wc -c'"],
-    ids=["client", "command"],
+    [
+        "{} 'head -c 200000000 /dev/zero' | (sleep 1; wc -c)",
+        "head -c 200000000 /dev/zero | {} 'sleep 1; wc -c'",
+        "head -c 200000000 /dev/zero | {} cat | (sleep 1; wc -c)",
+    ],
+    ids=["client", "command", "both"],
 )
 async def test_whoever_reads_nothing_for_a_while_costs_little_memory(machine, command, line):
     def resident_mb() -> float:
@@ -109,7 +114,40 @@ async def test_whoever_reads_nothing_for_a_while_costs_little_memory(machine, co
         most = max(most, resident_mb())
         await asyncio.sleep(0.05)
     assert (await running).stdout.split() == [b"200000000"]
-    assert most - before < 100  # of 200 that would pile up; usually 6, and once 69 on a machine that was very busy
+    assert most - before < 40  # of 200 that would pile up
+
+
+@pytest.mark.parametrize("option", ["-T", "-tt"])
+async def test_a_command_that_reads_slowly_is_sent_little_more_than_it_reads(command, option):
+    prepare = "[ ! -t 0 ] || stty raw -echo; echo ready"
+    read = "for i in $(seq 50); do head -c 65536 >/dev/null; sleep 0.02; done; echo read; exec sleep 1000"
+    client = await asyncio.create_subprocess_shell(
+        f"exec {command} {option} {shlex.quote(f'{prepare}; {read}')}",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    sent = 0
+
+    async def send() -> None:
+        nonlocal sent
+        while True:
+            client.stdin.write(bytes(1 << 16))
+            await client.stdin.drain()
+            sent += 1 << 16
+
+    async def until_it_says(word: bytes) -> None:
+        assert (await asyncio.wait_for(client.stdout.readline(), _UP_TO_S)).strip() == word
+
+    await until_it_says(b"ready")
+    sending = asyncio.create_task(send())
+    try:
+        await until_it_says(b"read")
+        assert sent < 20 << 20  # 3 MiB are read, and some lie in the buffers on the way; more than 50 would pile up
+    finally:
+        sending.cancel()
+        client.kill()
+        await client.wait()
 
 
 async def test_a_command_ends_when_its_client_does(machine, task, command):
@@ -321,10 +359,23 @@ async def test_it_takes_another_port_when_somebody_has_taken_its_own(machine, ta
     first = serving(folder)
     first.process.send(signal.SIGKILL)
     await machine.until(lambda: serving(folder) is None, "the server is gone")
-    with socket.create_server(("127.0.0.1", first.port)):
+    with await _once_free(machine, first.port):
         again = await machine.provider.endpoints.command(task.task_id)
         assert again != command
         assert (await _ssh(again, "true")).returncode == 0
+
+
+async def _once_free(machine, port: int) -> socket.socket:
+    """Listens there. A process that was killed may hold its sockets a moment longer than its name."""
+    taken: list[socket.socket] = []
+
+    def take() -> bool:
+        with contextlib.suppress(OSError):
+            taken.append(socket.create_server(("127.0.0.1", port)))
+        return bool(taken)
+
+    await machine.until(take, f"port {port} is free")
+    return taken[0]
 
 
 async def test_a_record_that_names_a_stranger_or_is_broken_is_nobodys(machine, task):

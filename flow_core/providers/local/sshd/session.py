@@ -43,6 +43,7 @@ class TaskSession(asyncssh.SSHServerSession[bytes]):
         self._inside: Inside | None = None
         self._early: list[bytes] = []
         self._has_eof = self._is_gone = self._is_choked = self._is_held = self._is_unwanted = False
+        self._is_catching_up = False
         self._channel: asyncssh.SSHServerChannel[bytes]
         self._starting: asyncio.Task[None] | None = None
 
@@ -113,9 +114,13 @@ class TaskSession(asyncssh.SSHServerSession[bytes]):
             self._channel.write(data, asyncssh.EXTENDED_DATA_STDERR if stream == STDERR else None)
 
     def input_is_full(self, is_full: bool) -> None:
-        if is_full != self._is_choked and not self._is_gone:
-            self._is_choked = is_full
-            (self._channel.pause_reading if is_full else self._channel.resume_reading)()
+        if is_full == self._is_choked or self._is_gone:
+            return
+        self._is_choked = is_full
+        if not is_full:
+            self._catch_up()
+        elif not self._is_catching_up:
+            self._channel.pause_reading()
 
     def ended(self, code: int) -> None:
         if self._is_gone:
@@ -151,7 +156,21 @@ class TaskSession(asyncssh.SSHServerSession[bytes]):
             inside.mute()
         inside.resize(*self._size())
         if not self._is_choked:
-            self._channel.resume_reading()
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Takes all that has come in the meantime, and only then pauses again where that was too much at once.
+
+        asyncssh allows the client another window with the first piece that it hands on, whatever is left to be handed
+        on: a pause after each few pieces would let nearly all that a client has to send pile up here.
+        """
+        if self._is_catching_up:
+            return
+        self._is_catching_up = True
+        self._channel.resume_reading()
+        self._is_catching_up = False
+        if self._is_choked:
+            self._channel.pause_reading()
 
     async def _enter(self, way: Entry) -> Inside:
         if not self._on_terminal:
