@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import asyncssh
 
@@ -17,8 +18,8 @@ from flow_core.errors import FlowError, ProviderError, Unreachable
 from flow_core.ssh import failures
 from flow_core.ssh.lines import Lines
 from flow_core.ssh.settings import HostSettings
+from flow_core.ssh.stream import PIECE, STDERR, Stream
 
-PIECE = 1 << 16
 _WINDOW = 4 << 20  # what may be on its way at once, and so wait here for a slow reader; less costs speed
 _MOST_BYTES = 16 << 20
 _MOST_NOISE = 1 << 10
@@ -52,20 +53,23 @@ def quoted(text: str) -> str:
 class Running:
     """A command under way. Read both streams: the far side waits while nobody does."""
 
-    def __init__(self, settings: HostSettings, process: asyncssh.SSHClientProcess[bytes], marker: bytes) -> None:
+    def __init__(
+        self, settings: HostSettings, channel: asyncssh.SSHClientChannel[bytes], stream: Stream, marker: bytes
+    ) -> None:
         self._settings = settings
-        self._process = process
-        self._connection = process.channel.get_connection()
+        self._channel = channel
+        self._stream = stream
+        self._connection = channel.get_connection()
         self._out = _Cleaned(marker)
         self._err = _Cleaned(marker)
         self.is_ended = False
 
     async def read(self, stream: int = 1) -> bytes:
         """The next piece of stdout (1) or stderr (2), at most 64 KiB; empty at its end. Raises Unreachable."""
-        source, cleaned = (self._process.stdout, self._out) if stream == 1 else (self._process.stderr, self._err)
+        source, cleaned = (None, self._out) if stream == 1 else (STDERR, self._err)
         while True:
             try:
-                piece = await source.read(PIECE)
+                piece = await self._stream.read(source)
             except failures.LOST as error:
                 raise failures.lost(self._settings, "a command ran") from error
             if not piece:
@@ -77,27 +81,25 @@ class Running:
         """To the command's stdin. What a command doesn't read is its own affair."""
         with suppress(*failures.LOST, OSError):
             for start in range(0, len(data), PIECE):
-                self._process.stdin.write(data[start : start + PIECE])
-                await self._process.stdin.drain()
+                await self._stream.write(data[start : start + PIECE])
 
     def write_eof(self) -> None:
         with suppress(*failures.LOST, OSError):
-            self._process.stdin.write_eof()
+            self._stream.write_eof()
 
     @property
     def outcome(self) -> Outcome | None:
         """Without the output; None while it runs."""
-        if (killed := self._process.exit_signal) is not None:
+        if (killed := self._channel.get_exit_signal()) is not None:
             name = killed[0]
             number = getattr(signal, f"SIG{name}", None)
             return Outcome(128 + int(number or 0), signal=name)
-        code = self._process.exit_status
+        code = self._channel.get_exit_status()
         return None if code is None else Outcome(code)
 
     async def closed(self) -> None:
         """Once nothing can come any more. A lost link is noticed by its keepalive."""
-        with suppress(OSError, asyncssh.Error):
-            await self._process.wait_closed()
+        await self._channel.wait_closed()
 
     @property
     def noise(self) -> str:
@@ -116,18 +118,26 @@ class Running:
         self.is_ended = True
         if self.outcome is None:
             with suppress(OSError, asyncssh.Error):
-                self._process.send_signal("KILL")
+                self._channel.send_signal("KILL")
             await self._closed_within(_SIGNAL_S)
-        self._process.close()
+            await self._learn_pid()
+        self._channel.close()
         if self.outcome is None and not self._connection.is_closed():
             return self._out.pid
         await self._closed_within(_END_S)
         return None
 
+    async def _learn_pid(self) -> None:
+        """Whoever ends it at once may not have read what our sh says first."""
+        with suppress(*failures.LOST, OSError, TimeoutError):
+            async with asyncio.timeout(_END_S):
+                while self._out.pid is None and (piece := await self._stream.read()):
+                    self._out.take(piece)
+
     async def _closed_within(self, seconds: float) -> None:
-        with suppress(OSError, asyncssh.Error, TimeoutError):
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._process.wait_closed()
+                await self._channel.wait_closed()
 
 
 @asynccontextmanager
@@ -138,8 +148,8 @@ async def started(lines: Lines, settings: HostSettings, command: str) -> AsyncIt
     script = f"printf '\\036{marker} %s\\036' $$; printf '\\036{marker} %s\\036' $$ >&2\n{command}"
     left: int | None = None
     try:
-        async with lines.session(partial(_start, script=script)) as process:
-            running = Running(settings, process, f"\x1e{marker} ".encode())
+        async with lines.session(partial(_start, script=script)) as (channel, stream):
+            running = Running(settings, channel, stream, f"\x1e{marker} ".encode())
             with lines.ending(partial(_end, lines, running)):
                 try:
                     yield running
@@ -190,15 +200,18 @@ async def _kill(lines: Lines, group: int) -> None:
     with suppress(FlowError, OSError, asyncssh.Error, TimeoutError):
         async with (
             asyncio.timeout(_KILL_S),
-            lines.session(partial(_start, script=f"kill -s KILL -- -{group}")) as process,
+            lines.session(partial(_start, script=f"kill -s KILL -- -{group}")) as (channel, _),
         ):
-            await process.wait_closed()
+            await channel.wait_closed()
 
 
-async def _start(connection: asyncssh.SSHClientConnection, script: str) -> asyncssh.SSHClientProcess[bytes]:
-    return await connection.create_process(
-        f"exec /bin/sh -c {quoted(script)}", encoding=None, window=_WINDOW, max_pktsize=PIECE
+async def _start(
+    connection: asyncssh.SSHClientConnection, script: str
+) -> tuple[asyncssh.SSHClientChannel[bytes], Stream]:
+    channel, stream = await connection.create_session(
+        Stream, f"exec /bin/sh -c {quoted(script)}", encoding=None, window=_WINDOW, max_pktsize=PIECE
     )
+    return channel, cast(Stream, stream)
 
 
 async def _serve(running: Running, stdin: bytes, take: OnOutput) -> Outcome | None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable
 from contextlib import suppress
-from typing import Protocol
+from typing import cast
 
 import asyncssh
 
 from flow_core.errors import Conflict, FlowError
 from flow_core.ssh.lines import Lines
+from flow_core.ssh.relay import Relays, relay
 from flow_core.ssh.settings import HostSettings
+from flow_core.ssh.stream import Stream
 
 _LOOPBACK = "127.0.0.1"
-_PIECE = 1 << 16
 _OPEN_S = 20.0
 _PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 8.0
@@ -95,13 +97,8 @@ class Forward:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with self._lines.connection() as connection:
             async with asyncio.timeout(_OPEN_S):
-                far_reader, far_writer = await connection.open_connection(
-                    self.remote_host, self.remote_port, encoding=None
-                )
-            try:
-                await _both(reader, far_writer, far_reader, writer)
-            finally:
-                far_writer.close()
+                _, stream = await connection.create_connection(Stream, self.remote_host, self.remote_port)
+            await relay(cast(Stream, stream), reader, writer)
 
 
 class RemoteForward:
@@ -138,7 +135,8 @@ class RemoteForward:
         while True:
             try:
                 async with self._lines.connection() as connection:
-                    listener = await self._ask(connection)
+                    relays = Relays()
+                    listener = await self._ask(connection, relays)
                     if not first.done():
                         first.set_result(None)
                     pause_s = _PAUSE_S
@@ -146,6 +144,7 @@ class RemoteForward:
                         await connection.wait_closed()
                     finally:
                         listener.close()
+                        relays.hang_up()
             except FlowError as error:
                 if not first.done():
                     first.set_exception(error)
@@ -153,10 +152,13 @@ class RemoteForward:
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    async def _ask(self, connection: asyncssh.SSHClientConnection) -> asyncssh.SSHListener:
+    async def _ask(self, connection: asyncssh.SSHClientConnection, relays: Relays) -> asyncssh.SSHListener:
+        def visited(_host: str, _port: int) -> Awaitable[Stream]:
+            return relays.lead_to(_LOOPBACK, self.local_port)
+
         try:
             async with asyncio.timeout(_OPEN_S):
-                listener = await connection.forward_remote_port(_LOOPBACK, self.remote_port, _LOOPBACK, self.local_port)
+                listener = await connection.create_server(visited, _LOOPBACK, self.remote_port)
         except (asyncssh.ChannelListenError, asyncssh.Error, OSError, TimeoutError) as error:
             raise Conflict(
                 f"{self._settings.alias!r} gives us no port {self.remote_port or 'at all'}; choose another, or let its"
@@ -164,30 +166,3 @@ class RemoteForward:
             ) from error
         self.remote_port = listener.get_port()
         return listener
-
-
-class _Reader(Protocol):
-    async def read(self, n: int = -1, /) -> bytes: ...
-
-
-class _Writer(Protocol):
-    def write(self, data: bytes, /) -> None: ...
-
-    async def drain(self) -> None: ...
-
-    def write_eof(self) -> None: ...
-
-
-async def _both(reader: _Reader, far_writer: _Writer, far_reader: _Reader, writer: _Writer) -> None:
-    """Until both sides have said all; an end on one side is passed on, and the other may go on talking."""
-    async with asyncio.TaskGroup() as ways:
-        ways.create_task(_pump(reader, far_writer))
-        ways.create_task(_pump(far_reader, writer))
-
-
-async def _pump(reader: _Reader, writer: _Writer) -> None:
-    with suppress(OSError, asyncssh.Error):
-        while piece := await reader.read(_PIECE):
-            writer.write(piece)
-            await writer.drain()
-        writer.write_eof()

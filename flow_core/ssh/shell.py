@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import cast
 
 import asyncssh
 
@@ -13,8 +14,8 @@ from flow_core.errors import ProviderError, Unreachable
 from flow_core.ssh import failures
 from flow_core.ssh.link import Link
 from flow_core.ssh.settings import HostSettings
+from flow_core.ssh.stream import Stream
 
-_PIECE = 1 << 16
 _WINDOW = 1 << 18
 _OPEN_S = 20.0
 _WRITE_S = 10.0
@@ -25,12 +26,18 @@ class RemoteShell:
     """A login shell, or one command, on a terminal of the far side."""
 
     def __init__(
-        self, title: str, settings: HostSettings, link: Link, process: asyncssh.SSHClientProcess[bytes]
+        self,
+        title: str,
+        settings: HostSettings,
+        link: Link,
+        channel: asyncssh.SSHClientChannel[bytes],
+        stream: Stream,
     ) -> None:
         self.title = title
         self._settings = settings
         self._link = link
-        self._process = process
+        self._channel = channel
+        self._stream = stream
         self._is_closed = False
 
     @property
@@ -41,7 +48,7 @@ class RemoteShell:
         """Ends when the shell does. Raises Unreachable when the link was lost."""
         while not self._is_closed:
             try:
-                piece = await self._process.stdout.read(_PIECE)
+                piece = await self._stream.read()
             except failures.LOST as error:
                 if self._is_closed:
                     return
@@ -55,8 +62,7 @@ class RemoteShell:
     async def write(self, data: bytes) -> None:
         try:
             async with asyncio.timeout(_WRITE_S):
-                self._process.stdin.write(data)
-                await self._process.stdin.drain()
+                await self._stream.write(data)
         except TimeoutError:
             raise Unreachable("the shell does not read what is typed") from None
         except (*failures.LOST, OSError) as error:
@@ -64,7 +70,7 @@ class RemoteShell:
 
     async def resize(self, columns: int, rows: int) -> None:
         with suppress(OSError, asyncssh.Error):
-            self._process.change_terminal_size(max(columns, 1), max(rows, 1))
+            self._channel.change_terminal_size(max(columns, 1), max(rows, 1))
 
     async def wait(self) -> int:
         """The exit code. Raises Unreachable when the link was lost before there was one."""
@@ -77,21 +83,20 @@ class RemoteShell:
         if self._is_closed:
             return
         self._is_closed = True
-        if self._process.exit_status is None:
+        if self._channel.get_exit_status() is None:
             with suppress(OSError, asyncssh.Error):
-                self._process.send_signal("HUP")
-        self._process.close()
-        with suppress(OSError, asyncssh.Error, TimeoutError):
+                self._channel.send_signal("HUP")
+        self._channel.close()
+        with suppress(TimeoutError):
             async with asyncio.timeout(_END_S):
-                await self._process.wait_closed()
+                await self._channel.wait_closed()
         await self._link.close()
 
     async def _ending(self) -> int | None:
-        with suppress(OSError, asyncssh.Error):
-            await self._process.wait_closed()
-        if (killed := self._process.exit_signal) is not None:
+        await self._channel.wait_closed()
+        if (killed := self._channel.get_exit_signal()) is not None:
             return 128 + int(getattr(signal, f"SIG{killed[0]}", 0))
-        return self._process.exit_status
+        return self._channel.get_exit_status()
 
 
 async def open_shell(
@@ -100,7 +105,8 @@ async def open_shell(
     """Takes the link over, also when it fails."""
     try:
         async with asyncio.timeout(_OPEN_S):
-            process = await link.connection.create_process(
+            channel, stream = await link.connection.create_session(
+                Stream,
                 command,
                 request_pty="force",
                 term_type=term,
@@ -117,4 +123,4 @@ async def open_shell(
     except BaseException:
         await link.close()
         raise
-    return RemoteShell(settings.alias, settings, link, process)
+    return RemoteShell(settings.alias, settings, link, channel, cast(Stream, stream))

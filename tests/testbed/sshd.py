@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-_DEADLINE_S = 10.0
+_DEADLINE_S = 30.0
 
 
 def find_sshd() -> str | None:

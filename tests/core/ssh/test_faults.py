@@ -16,13 +16,14 @@ from flow_core.ssh.lookup import find_settings
 from flow_core.ssh.settings import HostSettings
 
 pytestmark = pytest.mark.needs("sshd")
+DEADLINE_S = 30
 
 
 @pytest.fixture
 async def settings(sshd: Sshd) -> HostSettings:
     found = await find_settings("far", config=sshd.config())
     assert found.keepalive_s * (found.keepalive_count + 1) <= 20
-    return replace(found, keepalive_s=0.2, keepalive_count=2, connect_timeout_s=2.0)
+    return found
 
 
 @pytest.fixture
@@ -37,9 +38,10 @@ async def test_a_server_that_is_killed_ends_what_runs_and_is_found_again(sshd: S
     async def take(stream: int, piece: bytes) -> None:
         is_up.set()
 
-    running = asyncio.create_task(host.run("echo up; sleep 5", on_output=take))
-    await is_up.wait()
-    shell = await host.open_shell(columns=80, rows=24, command="echo up; sleep 5")
+    running = asyncio.create_task(host.run("echo up; sleep 60", on_output=take))
+    async with asyncio.timeout(DEADLINE_S):
+        await is_up.wait()
+    shell = await host.open_shell(columns=80, rows=24, command="echo up; sleep 60")
     pieces = shell.read()
     assert await anext(pieces) == b"up\r\n"
     sshd.stop()
@@ -58,33 +60,29 @@ async def test_a_server_that_is_killed_ends_what_runs_and_is_found_again(sshd: S
     assert (await host.run("echo back")).stdout == b"back\n"
 
 
-async def test_a_server_that_freezes_is_noticed(sshd: Sshd, host: SshHost) -> None:
-    await host.run("true")
-    running = asyncio.create_task(host.run("sleep 20"))
-    shell = await host.open_shell(columns=80, rows=24)
-    await asyncio.wait((running,), timeout=0.2)
-    sshd.pause()
-    began = time.monotonic()
-    with pytest.raises(Unreachable, match="'far' was lost"):
-        await running
-    with pytest.raises(Unreachable):
-        async for _ in shell.read():
-            pass
-    assert time.monotonic() - began < 5 * 0.2 + 1
-    with pytest.raises(Unreachable, match="did not answer within 2 s"):
+async def test_a_server_that_freezes_is_noticed(sshd: Sshd, settings: HostSettings) -> None:
+    watchful, hasty = replace(settings, keepalive_s=1.0, keepalive_count=2), replace(settings, connect_timeout_s=0.5)
+    async with asyncio.timeout(DEADLINE_S), SshHost(watchful) as host, SshHost(hasty) as another:
         await host.run("true")
-    began = time.monotonic()
-    await shell.close()
-    await host.close()
-    assert time.monotonic() - began < 5
+        running = asyncio.create_task(host.run("sleep 60"))
+        shell = await host.open_shell(columns=80, rows=24)
+        await asyncio.wait((running,), timeout=0.2)
+        sshd.pause()
+        with pytest.raises(Unreachable, match=r"did not answer within 0\.5 s"):
+            await another.run("true")
+        with pytest.raises(Unreachable, match="'far' was lost"):
+            await running
+        with pytest.raises(Unreachable):
+            async for _ in shell.read():
+                pass
+        await shell.close()
 
 
 async def test_everybody_who_waits_for_a_connection_hears_why_there_is_none(sshd: Sshd, host: SshHost) -> None:
     sshd.stop()
-    began = time.monotonic()
-    answers = await asyncio.gather(*(host.run("true") for _ in range(50)), return_exceptions=True)
+    async with asyncio.timeout(DEADLINE_S):  # one after the other would take minutes
+        answers = await asyncio.gather(*(host.run("true") for _ in range(50)), return_exceptions=True)
     assert {type(answer) for answer in answers} == {Unreachable}
-    assert time.monotonic() - began < 2
     began = time.monotonic()
     for _ in range(3):
         with pytest.raises(Unreachable):
@@ -116,7 +114,7 @@ async def test_a_connection_nobody_uses_is_closed(sshd: Sshd, host: SshHost, mon
     monkeypatch.setattr("flow_core.ssh.lines._IDLE_S", 0.2)
     await host.run("sleep 0.5")
     assert host.connection_count == 1
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         while host.connection_count:
             await asyncio.sleep(0.02)
     assert (await host.run("echo back")).stdout == b"back\n"

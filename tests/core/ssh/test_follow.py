@@ -19,7 +19,7 @@ from flow_core.ssh.follow import Piece, _Record, _Told
 from flow_core.ssh.host import SshHost
 
 pytestmark = pytest.mark.needs("sshd")
-DEADLINE_S = 20
+DEADLINE_S = 30
 WRITER = """
 import sys, time
 with open(sys.argv[1], "ab", 0) as log:
@@ -153,7 +153,9 @@ async def test_nothing_is_missing_and_nothing_twice_over_lost_connections_and_a_
     sshd.drop_sessions()
     await reading.has(len(reading.data) + 500)
     sshd.stop()
-    await asyncio.sleep(0.2)
+    async with asyncio.timeout(DEADLINE_S):
+        while host.connection_count:
+            await asyncio.sleep(0.01)
     sshd.start()
     process.wait(DEADLINE_S)
     await reading.has(log.stat().st_size)

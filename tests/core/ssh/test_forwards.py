@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from testbed.sshd import Sshd
@@ -14,7 +14,7 @@ from flow_core.ssh.host import SshHost
 from flow_core.ssh.tunnels import SshTunnels
 
 pytestmark = pytest.mark.needs("sshd")
-DEADLINE_S = 20
+DEADLINE_S = 30
 
 
 @pytest.fixture
@@ -38,11 +38,14 @@ async def shouting() -> AsyncIterator[int]:
 
 
 async def say(port: int, text: bytes) -> bytes:
+    """The answer; b"" where somebody hangs up instead. Raises OSError where nobody listens."""
     async with asyncio.timeout(DEADLINE_S):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(text)
-        writer.write_eof()
-        answer = await reader.read()
+        answer = b""
+        with suppress(ConnectionError):
+            writer.write(text)
+            writer.write_eof()
+            answer = await reader.read()
         writer.close()
         return answer
 

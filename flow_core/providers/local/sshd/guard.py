@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from weakref import WeakSet
 
 import asyncssh
@@ -17,6 +17,8 @@ from flow_core.providers.local.sshd.lobby import Lobby
 from flow_core.providers.local.sshd.process import STDERR
 from flow_core.providers.local.sshd.session import TaskSession
 from flow_core.providers.offload import offload
+from flow_core.ssh.relay import Relays
+from flow_core.ssh.stream import Stream
 
 _log = logging.getLogger("flow.sshd")
 _MOST_CONNECTIONS = 256
@@ -30,6 +32,7 @@ class Guard(asyncssh.SSHServer):
         self._connection: asyncssh.SSHServerConnection
         self._has_said_why = False
         self._sessions: WeakSet[TaskSession] = WeakSet()
+        self._relays = Relays()
         self.task_id = ""
         self.node = 0
 
@@ -41,6 +44,7 @@ class Guard(asyncssh.SSHServer):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lobby.guests.discard(self)
+        self._relays.hang_up()
         if self.task_id:
             _log.info("%s left", self.task_id)
 
@@ -79,11 +83,13 @@ class Guard(asyncssh.SSHServer):
         vars(channel)["_process_eow_at_openssh_dot_com_request"] = end_of_writing
         return channel, session
 
-    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+    def connection_requested(
+        self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
+    ) -> Coroutine[None, None, Stream]:
         if not _is_loopback(dest_host):
             why = "only ports of this machine's loopback are forwarded"
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, why)
-        return True
+        return self._relays.lead_to(dest_host, dest_port)
 
     def part(self, why: str) -> None:
         """Ends the connection, with a reason for the person at the other end.

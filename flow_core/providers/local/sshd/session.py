@@ -13,6 +13,7 @@ from flow_core.errors import FlowError
 from flow_core.providers.local.inside.entering import Entry
 from flow_core.providers.local.sshd.process import STDERR, Inside, PipedProcess
 from flow_core.providers.local.sshd.terminal import TerminalProcess
+from flow_core.ssh.valve import Valve
 
 _REFUSED = 255
 _MOST_STUCK = 1 << 20
@@ -43,12 +44,13 @@ class TaskSession(asyncssh.SSHServerSession[bytes]):
         self._inside: Inside | None = None
         self._early: list[bytes] = []
         self._has_eof = self._is_gone = self._is_choked = self._is_held = self._is_unwanted = False
-        self._is_catching_up = False
         self._channel: asyncssh.SSHServerChannel[bytes]
+        self._valve: Valve
         self._starting: asyncio.Task[None] | None = None
 
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
         self._channel = chan
+        self._valve = Valve(chan)
 
     def pty_requested(
         self, term_type: str, term_size: tuple[int, int, int, int], term_modes: Mapping[int, int]
@@ -76,7 +78,7 @@ class TaskSession(asyncssh.SSHServerSession[bytes]):
             self._inside.feed(data)
         else:
             self._early.append(data)
-            self._channel.pause_reading()
+            self._valve.shut()
 
     def eof_received(self) -> bool:
         self._has_eof = True
@@ -114,13 +116,9 @@ class TaskSession(asyncssh.SSHServerSession[bytes]):
             self._channel.write(data, asyncssh.EXTENDED_DATA_STDERR if stream == STDERR else None)
 
     def input_is_full(self, is_full: bool) -> None:
-        if is_full == self._is_choked or self._is_gone:
-            return
         self._is_choked = is_full
-        if not is_full:
-            self._catch_up()
-        elif not self._is_catching_up:
-            self._channel.pause_reading()
+        if not self._is_gone:
+            (self._valve.shut if is_full else self._valve.open)()
 
     def ended(self, code: int) -> None:
         if self._is_gone:
@@ -156,21 +154,7 @@ class TaskSession(asyncssh.SSHServerSession[bytes]):
             inside.mute()
         inside.resize(*self._size())
         if not self._is_choked:
-            self._catch_up()
-
-    def _catch_up(self) -> None:
-        """Takes all that has come in the meantime, and only then pauses again where that was too much at once.
-
-        asyncssh allows the client another window with the first piece that it hands on, whatever is left to be handed
-        on: a pause after each few pieces would let nearly all that a client has to send pile up here.
-        """
-        if self._is_catching_up:
-            return
-        self._is_catching_up = True
-        self._channel.resume_reading()
-        self._is_catching_up = False
-        if self._is_choked:
-            self._channel.pause_reading()
+            self._valve.open()
 
     async def _enter(self, way: Entry) -> Inside:
         if not self._on_terminal:

@@ -1,0 +1,71 @@
+"""Channels that lead to TCP connections: what the one says the other hears."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import asyncssh
+
+from flow_core.ssh.stream import PIECE, Stream
+
+_CONNECT_S = 20.0
+
+
+async def relay(stream: Stream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Until both sides have said all, then closes both. An end is passed on; the other side may go on talking."""
+    try:
+        await stream.opened()
+        try:
+            async with asyncio.TaskGroup() as ways:
+                ways.create_task(_to_channel(reader, stream))
+                ways.create_task(_to_connection(stream, writer))
+        finally:
+            stream.close()
+    finally:
+        writer.close()
+
+
+class Relays:
+    """The connections that the channels of one SSH connection were led to."""
+
+    def __init__(self) -> None:
+        self._open: set[asyncio.Task[None]] = set()
+        self._is_over = False
+
+    async def lead_to(self, host: str, port: int) -> Stream:
+        """The session for a channel that somebody opens. Raises ChannelOpenError."""
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                reader, writer = await asyncio.open_connection(host, port)
+        except (OSError, TimeoutError) as error:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, str(error)) from error
+        if self._is_over:
+            writer.close()
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "nobody is there any more")
+        stream = Stream()
+        task = asyncio.create_task(relay(stream, reader, writer))
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+        return stream
+
+    def hang_up(self) -> None:
+        """On all, for good. Twice is safe."""
+        self._is_over = True
+        for task in self._open:
+            task.cancel()
+
+
+async def _to_channel(reader: asyncio.StreamReader, stream: Stream) -> None:
+    with suppress(OSError, asyncssh.Error):
+        while piece := await reader.read(PIECE):
+            await stream.write(piece)
+        stream.write_eof()
+
+
+async def _to_connection(stream: Stream, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError, asyncssh.Error):
+        while piece := await stream.read():
+            writer.write(piece)
+            await writer.drain()
+        writer.write_eof()
