@@ -256,6 +256,37 @@ async def test_ports_of_loopback_are_forwarded_and_no_others(machine, command):
     assert b"only ports of this machine's loopback" in refused.stderr
 
 
+async def test_what_goes_to_a_forwarded_port_waits_for_who_reads_it_slowly(machine, command):
+    read = sent = 0
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal read
+        for _ in range(300):
+            read += len(await reader.read(1 << 16))
+            await asyncio.sleep(0.005)
+        writer.close()
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)  # the kernel isn't to hold much of it for us
+    async with await asyncio.start_server(take, sock=listener) as there:
+        way = f"127.0.0.1:{there.sockets[0].getsockname()[1]}"
+        client = await asyncio.create_subprocess_shell(
+            f"exec {command} -W {way}", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            async with asyncio.timeout(_UP_TO_S):
+                with contextlib.suppress(ConnectionError):
+                    while True:
+                        client.stdin.write(bytes(1 << 16))
+                        await client.stdin.drain()
+                        sent += 1 << 16
+        finally:
+            if client.returncode is None:
+                client.kill()
+            await client.wait()
+    assert 0 < sent - read < 30_000_000
+
+
 _opened: list[socket.socket] = []
 
 

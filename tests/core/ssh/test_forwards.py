@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -73,6 +74,58 @@ async def test_nobody_behind_the_port_is_a_closed_connection(sshd: Sshd, host: S
         pass
     forward = await host.forward(port)
     assert await say(forward.local_port, b"x") == b""
+
+
+def narrow(connection: socket.socket) -> socket.socket:
+    """The kernel holds little for who reads from it, so that the most of what is under way would lie with us."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
+    return connection
+
+
+class Flood:
+    """One end writes as fast as it may, and the other takes a few hundred pieces, with a moment between them."""
+
+    def __init__(self) -> None:
+        self.sent = self.read = 0
+
+    async def write(self, _: object, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while True:
+                writer.write(bytes(1 << 16))
+                await writer.drain()
+                self.sent += 1 << 16
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(300):
+            self.read += len(await reader.read(1 << 16))
+            await asyncio.sleep(0.005)
+        writer.close()
+
+    @property
+    def under_way(self) -> int:
+        return self.sent - self.read
+
+
+async def test_a_flood_from_the_host_waits_for_a_slow_reader(host: SshHost) -> None:
+    flood = Flood()
+    async with asyncio.timeout(DEADLINE_S), await asyncio.start_server(flood.write, "127.0.0.1", 0) as server:
+        forward = await host.forward(server.sockets[0].getsockname()[1])
+        reader = narrow(socket.socket())
+        reader.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(reader, ("127.0.0.1", forward.local_port))
+        await flood.take(*await asyncio.open_connection(sock=reader))
+        assert flood.under_way < 30_000_000
+        await forward.close()
+
+
+async def test_a_flood_that_comes_back_from_the_host_waits_for_a_slow_reader(host: SshHost) -> None:
+    flood = Flood()
+    listener = narrow(socket.create_server(("127.0.0.1", 0)))
+    async with asyncio.timeout(DEADLINE_S), await asyncio.start_server(flood.take, sock=listener) as server:
+        forward = await host.forward_back(server.sockets[0].getsockname()[1])
+        await flood.write(*await asyncio.open_connection("127.0.0.1", forward.remote_port))
+        assert flood.under_way < 30_000_000
+        await forward.close()
 
 
 async def test_a_port_that_is_taken_is_a_conflict(host: SshHost) -> None:
