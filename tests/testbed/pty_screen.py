@@ -88,7 +88,7 @@ class Screen:
             if data == b"\x1b":
                 self._escape_sent_at = time.monotonic()
 
-    def wait_for(self, wanted: str | Callable[[str], object], timeout_s: float = 10.0) -> str:
+    def wait_for(self, wanted: str | Callable[[str], object], timeout_s: float = 30.0) -> str:
         """Reads on until the text is on the screen, or the question about the screen's text is answered yes."""
         holds = wanted if callable(wanted) else lambda text: wanted in text
         deadline = time.monotonic() + timeout_s
@@ -109,7 +109,7 @@ class Screen:
         while time.monotonic() < deadline and self.pump(quiet_s):
             pass
 
-    def wait_exit(self, timeout_s: float = 10.0) -> int:
+    def wait_exit(self, timeout_s: float = 30.0) -> int:
         """The exit code, 128 + N for a signal, once the program has ended by itself."""
         deadline = time.monotonic() + timeout_s
         while not self._reaped():

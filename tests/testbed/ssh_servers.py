@@ -19,7 +19,7 @@ def live_servers(state: Path) -> Iterator[Served]:
 
 def end_servers(state: Path) -> None:
     """Returns once none lives."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while servers := list(live_servers(state)):
         for server in servers:
             server.process.send(signal.SIGKILL)

@@ -38,14 +38,14 @@ class Machine:
     async def submit(self, command: str | list[str], **fields: Any) -> TaskRecord:
         return await self.provider.submit(TaskConfig.parse({"command": command, **fields}))
 
-    async def until(self, condition: Callable[[], Any], what: str, seconds: float = 15) -> None:
+    async def until(self, condition: Callable[[], Any], what: str, seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"never happened: {what}"
             await asyncio.sleep(0.01)
 
     async def until_task(self, task: TaskRecord, wanted: Callable[[TaskRecord], bool]) -> TaskRecord:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 30
         while not wanted(now := await self.provider.get_task(task.task_id)):
             assert time.monotonic() < deadline, f"still {now.status}: {now.message}"
             await asyncio.sleep(0.01)
