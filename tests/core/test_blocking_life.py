@@ -52,7 +52,7 @@ def start(script: str, *arguments: str, begin: str = BEGIN) -> subprocess.Popen[
     )
 
 
-def end(program: subprocess.Popen[str], timeout_s: float = 20) -> tuple[int, str, str]:
+def end(program: subprocess.Popen[str], timeout_s: float = 30) -> tuple[int, str, str]:
     """(exit code, what it said, what it complained)."""
     try:
         said, complained = program.communicate(timeout=timeout_s)
@@ -146,7 +146,7 @@ def test_ctrl_c_reaches_a_call_within_another_loop() -> None:
 def until_it_waits(pid: int) -> None:
     """Until its main thread has been asleep for a while: there is no other way to see from outside that it waits."""
     asleep_since = time.monotonic()
-    deadline = asleep_since + 15
+    deadline = asleep_since + 30
     while time.monotonic() - asleep_since < 0.2:
         assert time.monotonic() < deadline
         if sys.platform == "linux" and b"State:\tS" not in Path(f"/proc/{pid}/status").read_bytes():

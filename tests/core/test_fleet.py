@@ -161,7 +161,7 @@ async def test_leaving_does_not_wait_for_a_context_that_keeps_silent(
 ) -> None:
     monkeypatch.setattr("flow_core.fleet._CLOSE_S", 0.1)
     far.is_silent = True
-    async with asyncio.timeout(5), Fleet([FAR], Gate()):
+    async with asyncio.timeout(30), Fleet([FAR], Gate()):
         await until(lambda: far.asked)
 
 

@@ -15,7 +15,7 @@ from testbed.pty_screen import Screen
 PAGE = Path(__file__).parent.parent.parent / "docs" / "keys.md"
 SINK = Path(__file__).parent.parent / "testbed" / "key_sink.py"
 _ALONE_S = 0.25  # an escape with nothing behind it is the key
-_DEADLINE_S = 10.0
+_DEADLINE_S = 30.0
 
 # (key, what a terminal of the old kind sends, what one with the kitty protocol sends where that differs)
 KEYS = [

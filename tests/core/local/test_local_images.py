@@ -139,13 +139,13 @@ async def test_a_shell_opens_inside_the_container_and_leaves_nothing_there(machi
     shell = await machine.provider.shells.open(task.task_id, columns=80, rows=24)
     await shell.write(b'echo "<$COLOUR>" $PWD $TERM\n')
     said = b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for piece in shell.read():
             said += piece
             if b"<blue green> /workspace xterm-256color" in said:
                 break
     await shell.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while "sh -i" in engine.run("exec", engine.containers()[0], "ps"):
             await asyncio.sleep(0.05)
     await machine.provider.cancel_task(task.task_id, force=True)

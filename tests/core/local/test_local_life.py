@@ -253,7 +253,7 @@ async def test_two_contexts_may_hold_the_same_task_id(machine):
 
 
 async def _end(provider: LocalProvider, task_id: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not (await provider.get_task(task_id)).is_terminal and time.monotonic() < deadline:
         await asyncio.sleep(0.01)
 

@@ -228,7 +228,7 @@ async def test_both_streams_of_every_rank_can_be_followed_while_they_run(machine
         await machine.until(lambda files=files: files.log.read_bytes() != b"", "the rank's output")
         assert files.log.read_bytes() == b"%d\n" % rank
     await machine.provider.cancel_task(task.task_id, force=True)
-    await asyncio.wait_for(machine.ended(task), 10)
+    await asyncio.wait_for(machine.ended(task), 30)
 
 
 async def test_a_shell_enters_the_rank_asked_for(machine):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
@@ -210,11 +209,10 @@ async def test_closing_a_shell_ends_it_and_a_finished_task_has_none(machine):
     task = await machine.running(await machine.submit("sleep 300"))
     shell = await machine.provider.shells.open(task.task_id, columns=80, rows=24)
     await shell.write(b"trap '' HUP\n")
-    before = time.monotonic()
-    await shell.close()
-    await shell.close()
-    await shell.resize(10, 10)
-    assert time.monotonic() - before < 5
+    async with asyncio.timeout(30):
+        await shell.close()
+        await shell.close()
+        await shell.resize(10, 10)
     await machine.provider.cancel_task(task.task_id)
     await machine.ended(task)
     with pytest.raises(Conflict):

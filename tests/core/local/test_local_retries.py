@@ -64,7 +64,7 @@ async def test_between_attempts_it_is_pending_and_says_when_the_next_one_starts(
     asked = time.monotonic()
     await machine.provider.cancel_task(task.task_id)
     end = await machine.ended(task)
-    assert time.monotonic() - asked < 5
+    assert time.monotonic() - asked < 30  # the next attempt would have been in 60
     assert (end.status, end.message) == (TaskStatus.CANCELLED, "attempt 1 of 4 failed with exit code 3")
     assert (await machine.ended(await machine.submit("true", instance_type="a100:2"))).status is TaskStatus.COMPLETED
 

@@ -35,7 +35,7 @@ async def served(machine):
     """A task that listens, and where."""
     port = _free_port()
     task = await machine.running(await machine.submit([sys.executable, "-c", _SERVER, str(port)], ports=[port]))
-    deadline = asyncio.get_running_loop().time() + 15
+    deadline = asyncio.get_running_loop().time() + 30
     while not await machine.output(task):
         assert asyncio.get_running_loop().time() < deadline
         await asyncio.sleep(0.01)
@@ -47,7 +47,7 @@ async def _ask(port: int, data: bytes) -> bytes:
     writer.write(data)
     writer.write_eof()
     try:
-        return await asyncio.wait_for(reader.read(), 15)
+        return await asyncio.wait_for(reader.read(), 30)
     finally:
         writer.close()
 
@@ -95,9 +95,9 @@ async def test_a_tunnel_ends_with_its_task_and_its_connections_with_it(machine, 
     tunnel = await machine.provider.tunnels.open(task.task_id, port)
     reader, writer = await asyncio.open_connection("127.0.0.1", tunnel.local_port)
     await machine.provider.cancel_task(task.task_id, force=True)
-    assert await asyncio.wait_for(reader.read(), 15) == b""
+    assert await asyncio.wait_for(reader.read(), 30) == b""
     writer.close()
-    deadline = asyncio.get_running_loop().time() + 15
+    deadline = asyncio.get_running_loop().time() + 30
     while await machine.provider.tunnels.list():
         assert asyncio.get_running_loop().time() < deadline
         await asyncio.sleep(0.01)
@@ -112,7 +112,7 @@ async def test_ordinary_code_opens_tunnels_and_closing_the_client_closes_them(se
         with Flow("local") as flow:
             tunnels = flow.get_ssh_tunnel_manager()
             tunnel = tunnels.open(task.task_id, port)
-            with socket.create_connection(("127.0.0.1", tunnel.local_port), timeout=15) as connection:
+            with socket.create_connection(("127.0.0.1", tunnel.local_port), timeout=30) as connection:
                 connection.sendall(b"word")
                 connection.shutdown(socket.SHUT_WR)
                 assert connection.recv(100) == b"WORD"

@@ -95,13 +95,11 @@ def test_a_bad_pattern_is_refused_with_a_sentence(tmp_path: Path) -> None:
 async def test_a_pattern_that_never_ends_blocks_nobody_and_ends_when_cancelled(open_search: Open) -> None:
     search = open_search(b"a" * 64 + b"!\nok\n", "(a+)+$")
     running = asyncio.ensure_future(search.next(0))
-    worst, deadline = 0.0, time.monotonic() + 0.4
+    before, deadline = time.process_time(), time.monotonic() + 0.4
     while time.monotonic() < deadline:
-        before = time.monotonic()
         await asyncio.sleep(0.01)
-        worst = max(worst, time.monotonic() - before)
     assert not running.done()
-    assert worst < 0.2
+    assert time.process_time() - before < 0.2  # it is another process that works
     child = search._child
     assert child is not None
     running.cancel()

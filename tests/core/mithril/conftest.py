@@ -177,6 +177,6 @@ def api(contract: Contract | None) -> Iterator[FakeApi]:
 
 @pytest.fixture
 async def http(api: FakeApi) -> AsyncIterator[MithrilHttp]:
-    client = MithrilHttp(MithrilSettings(KEY, api.url), pause_s=0.01, read_s=0.5)
+    client = MithrilHttp(MithrilSettings(KEY, api.url), pause_s=0.01)
     yield client
     await client.close()

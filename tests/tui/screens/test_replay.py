@@ -40,7 +40,7 @@ async def test_a_recording_is_played_paused_and_sought_and_does_nothing_else() -
         app.push_screen(screen)
 
         async def until(*wanted: str) -> None:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 30
             while not all(text in shown(screen) for text in wanted):
                 assert time.monotonic() < deadline, shown(screen)
                 await pilot.pause(0.02)

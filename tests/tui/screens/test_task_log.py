@@ -23,7 +23,7 @@ TASK = TaskRecord("local", "task_a", "train", TaskStatus.RUNNING)
 
 
 async def until(holds: Callable[[], Any]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not holds():
             await asyncio.sleep(0.02)
 

@@ -19,7 +19,7 @@ from flow_core.errors import Unreachable
 from flow_tui.terminal.prefix import Command, Keys
 from flow_tui.widgets.terminal import TerminalView
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 class Host(App[None]):
