@@ -85,7 +85,7 @@ def test_a_program_ends_at_once_and_without_a_word(how: str) -> None:
     since = time.monotonic()
     code, _, complained = end(program)
     assert (code, complained) == (0, "")
-    assert time.monotonic() - since < 2
+    assert time.monotonic() - since < 4.5  # to settle what is open may take 5
 
 
 def test_what_is_asked_after_the_end_is_refused_in_a_sentence() -> None:
