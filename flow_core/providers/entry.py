@@ -126,7 +126,8 @@ class EndpointFacet(Protocol):
         """The system's `ssh` command that enters the task, to be typed as it stands."""
 
 
-class Tunnel(Protocol):
+@dataclass(frozen=True, slots=True)
+class Tunnel:
     """An open port of this machine that leads to a task."""
 
     tunnel_id: str

@@ -17,6 +17,7 @@ import asyncssh
 from flow_core.errors import FlowError, ProviderError, Unreachable
 from flow_core.ssh import failures
 from flow_core.ssh.lines import Lines
+from flow_core.ssh.quoting import by_sh
 from flow_core.ssh.settings import HostSettings
 from flow_core.ssh.stream import PIECE, STDERR, Stream
 
@@ -27,7 +28,6 @@ _QUIET_S = 0.2
 _SIGNAL_S = 0.2
 _END_S = 2.0
 _KILL_S = 5.0
-_ESCAPES = str.maketrans({"'": "'\\''", "\\": "'\\\\'"})
 OnOutput = Callable[[int, bytes], Awaitable[None]]
 
 
@@ -43,11 +43,6 @@ class Outcome:
     stderr: bytes = b""
     is_cut: bool = False
     signal: str | None = None
-
-
-def quoted(text: str) -> str:
-    """As one word for sh, and also for fish, where a backslash inside quotes isn't plain."""
-    return "'" + text.translate(_ESCAPES) + "'"
 
 
 class Running:
@@ -209,7 +204,7 @@ async def _start(
     connection: asyncssh.SSHClientConnection, script: str
 ) -> tuple[asyncssh.SSHClientChannel[bytes], Stream]:
     channel, stream = await connection.create_session(
-        Stream, f"exec /bin/sh -c {quoted(script)}", encoding=None, window=_WINDOW, max_pktsize=PIECE
+        Stream, by_sh(script), encoding=None, window=_WINDOW, max_pktsize=PIECE
     )
     return channel, cast(Stream, stream)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from flow_core.errors import Unreachable
-from flow_core.ssh.command import quoted
+from flow_core.ssh.quoting import quoted
 
 if TYPE_CHECKING:
     from flow_core.ssh.command import Running

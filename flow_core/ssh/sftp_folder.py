@@ -12,9 +12,10 @@ from pathlib import Path
 import asyncssh
 
 from flow_core.errors import Conflict, ProviderError, Unreachable
-from flow_core.ssh.command import Running, quoted, run, started
+from flow_core.ssh.command import Running, run, started
 from flow_core.ssh.files import QUIET_S, refusal, replace, sftp_session
 from flow_core.ssh.lines import Lines
+from flow_core.ssh.quoting import quoted
 from flow_core.ssh.settings import HostSettings
 from flow_core.upload.destination import Arrived, Blocked, Known
 from flow_core.upload.entry import Entry, SourceReader, parents

@@ -17,13 +17,14 @@ class Place:
 
     `directory` is the task's, absolute, on the node. `enter` makes the line for sh that runs a command there (None: a
     login shell) with the task's environment, replacing that sh. `address` is what the node's ports are reached at,
-    seen from the host.
+    seen from the host. `name` is what people call it, such as "node 1 of train"; empty where nobody gave one.
     """
 
     host: SshHost
     directory: str
     enter: Callable[[str | None], str]
     address: str = "127.0.0.1"
+    name: str = ""
 
 
 class Places(Protocol):

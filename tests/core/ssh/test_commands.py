@@ -14,8 +14,8 @@ import pytest
 from testbed.sshd import Sshd, wait_until
 
 from flow_core.errors import ProviderError, Unreachable
-from flow_core.ssh.command import quoted
 from flow_core.ssh.host import SshHost
+from flow_core.ssh.quoting import quoted
 
 pytestmark = pytest.mark.needs("sshd")
 DEADLINE_S = 30

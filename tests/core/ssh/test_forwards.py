@@ -12,7 +12,6 @@ from testbed.sshd import Sshd
 
 from flow_core.errors import Conflict
 from flow_core.ssh.host import SshHost
-from flow_core.ssh.tunnels import SshTunnels
 
 pytestmark = pytest.mark.needs("sshd")
 DEADLINE_S = 30
@@ -147,23 +146,4 @@ async def test_a_port_of_the_host_leads_back_and_is_opened_anew(sshd: Sshd, host
                 except OSError:
                     await asyncio.sleep(0.05)
         await forward.close()
-    assert host.forwards == ()
-
-
-async def test_tunnels_are_known_by_their_task_and_end_with_it(host: SshHost) -> None:
-    async def reach(task_id: str, node: int) -> tuple[SshHost, str]:
-        return host, "127.0.0.1"
-
-    tunnels = SshTunnels(reach)
-    async with shouting() as port:
-        one = await tunnels.open("task-1", port)
-        two = await tunnels.open("task-2", port)
-        assert await say(one.local_port, b"x") == b"X"
-        assert await tunnels.list() == (one, two)
-        assert await tunnels.list("task-2") == (two,)
-        await tunnels.close_task("task-1")
-        await tunnels.close(one.tunnel_id)
-        assert await tunnels.list() == (two,)
-        assert await say(two.local_port, b"x") == b"X"
-        await tunnels.close(two.tunnel_id)
     assert host.forwards == ()

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from dataclasses import dataclass
 
-from flow_core.errors import ConfigError, Conflict, NotFound, ProviderError
+from flow_core.errors import Conflict, ProviderError
+from flow_core.providers.entry import Tunnel
 from flow_core.providers.local.inside.entering import enterable
 from flow_core.providers.local.listeners import listener_of
 from flow_core.providers.local.machine import new_id
 from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.offload import offload
+from flow_core.providers.over_ssh.ports import check_port
+from flow_core.providers.over_ssh.tunnel_watch import TunnelWatch
 
 _HOST = "127.0.0.1"
 _PIECE = 1 << 16
-_LOOK_S = 1.0
 _CONNECT_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class LocalTunnel:
-    """One open tunnel."""
-
-    tunnel_id: str
-    task_id: str
-    local_port: int
-    remote_port: int
 
 
 class LocalTunnels:
@@ -35,23 +26,22 @@ class LocalTunnels:
     def __init__(self, tasks: TaskShelf) -> None:
         self._tasks = tasks
         self._doors: dict[str, _Door] = {}
-        self._watching: asyncio.Task[None] | None = None
+        self._watch = TunnelWatch(self, self._is_over)
 
-    async def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> LocalTunnel:
-        _check_port(remote_port, "remote_port", least=1)
-        _check_port(local_port, "local_port", least=0)
+    async def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> Tunnel:
+        check_port(remote_port, "remote_port", least=1)
+        check_port(local_port, "local_port", least=0)
         enterable(await offload(self._tasks.get, task_id), node)
         if local_port == remote_port:
             raise Conflict(f"local_port: {local_port} is the task's own here; it needs no tunnel, or another port")
         door = _Door(remote_port)
-        tunnel = LocalTunnel(new_id("tun"), task_id, await door.open(local_port), remote_port)
+        tunnel = Tunnel(new_id("tun"), task_id, await door.open(local_port), remote_port)
         door.tunnel = tunnel
         self._doors[tunnel.tunnel_id] = door
-        if self._watching is None:
-            self._watching = asyncio.get_running_loop().create_task(self._watch())
+        self._watch.start()
         return tunnel
 
-    async def list(self, task_id: str | None = None) -> tuple[LocalTunnel, ...]:
+    async def list(self, task_id: str | None = None) -> tuple[Tunnel, ...]:
         tunnels = (door.tunnel for door in self._doors.values())
         return tuple(tunnel for tunnel in tunnels if task_id is None or tunnel.task_id == task_id)
 
@@ -61,36 +51,16 @@ class LocalTunnels:
 
     async def close_all(self) -> None:
         """Twice is safe."""
-        watching, self._watching = self._watching, None
-        if watching is not None:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
-        for tunnel_id in tuple(self._doors):
-            await self.close(tunnel_id)
-
-    async def _watch(self) -> None:
-        """Closes the tunnels of tasks that have ended, as long as there are any."""
-        while self._doors:
-            await asyncio.sleep(_LOOK_S)
-            for task_id in {door.tunnel.task_id for door in self._doors.values()}:
-                if await self._is_over(task_id):
-                    for tunnel in await self.list(task_id):
-                        await self.close(tunnel.tunnel_id)
-        self._watching = None
+        await self._watch.stop()
 
     async def _is_over(self, task_id: str) -> bool:
-        try:
-            return (await offload(self._tasks.get, task_id)).record.is_terminal
-        except NotFound:
-            return True
-        except ProviderError:
-            return False  # the disk doesn't answer; the next look tells
+        return (await offload(self._tasks.get, task_id)).record.is_terminal
 
 
 class _Door:
     """A listening port, and the connections that came in through it."""
 
-    tunnel: LocalTunnel
+    tunnel: Tunnel
 
     def __init__(self, remote_port: int) -> None:
         self._remote_port = remote_port
@@ -141,8 +111,3 @@ async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
         target.write(data)
         await target.drain()
     target.write_eof()
-
-
-def _check_port(port: int, field: str, *, least: int) -> None:
-    if not least <= port < 1 << 16:
-        raise ConfigError(f"{field}: must be a port number, {least} to 65535, not {port}", field=field)

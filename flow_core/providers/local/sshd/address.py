@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow_core.errors import ConfigError
 from flow_core.providers.local.sshd.folder import SshFolder, serving
+from flow_core.ssh.quoting import identity_words, in_option
 
 if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 HOST_ALIAS = "flow-local"
 _USER = r"(task_[a-z2-7]{10})(?:\+(0|[1-9][0-9]{0,5}))?"
-_UNWRITABLE = re.compile(r'["\\$\x00-\x1f]|^~')
 
 
 def user_of(task_id: str, node: int = 0) -> str:
@@ -39,12 +38,12 @@ def ssh_command(folder: SshFolder, port: int, user: str) -> str:
     """
     options = [
         "IdentitiesOnly=yes",
-        f"UserKnownHostsFile={_in_option(folder.known_hosts)}",
+        f"UserKnownHostsFile={in_option(folder.known_hosts)}",
         f"HostKeyAlias={HOST_ALIAS}",
         "StrictHostKeyChecking=yes",
     ]
     flags = [word for option in options for word in ("-o", option)]
-    return shlex.join(["ssh", *_identity(folder.client_key), *flags, "-p", str(port), f"{user}@{HOST}"])
+    return shlex.join(["ssh", *identity_words(folder.client_key), *flags, "-p", str(port), f"{user}@{HOST}"])
 
 
 def with_ssh(records: Iterable[TaskRecord], root: Path) -> tuple[TaskRecord, ...]:
@@ -58,17 +57,3 @@ def with_ssh(records: Iterable[TaskRecord], root: Path) -> tuple[TaskRecord, ...
         else record
         for record in records
     )
-
-
-def _identity(key: Path) -> tuple[str, str]:
-    """`-i` looks for the file before it replaces %%, so a name with % can only be an option."""
-    return ("-o", f"IdentityFile={_in_option(key)}") if "%" in str(key) else ("-i", str(key))
-
-
-def _in_option(path: Path) -> str:
-    """As ssh's own option parser reads it, which splits at spaces and replaces what follows a %."""
-    text = str(path)
-    if _UNWRITABLE.search(text):
-        raise ConfigError(f"ssh can't be told of the path {text!r}; set FLOW_STATE_DIR to one without quotes and $")
-    text = text.replace("%", "%%")
-    return f'"{text}"' if re.search(r"[\s#']", text) else text

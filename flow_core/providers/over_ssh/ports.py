@@ -1,0 +1,11 @@
+"""What a port may be."""
+
+from __future__ import annotations
+
+from flow_core.errors import ConfigError
+
+
+def check_port(port: int, field: str, *, least: int) -> None:
+    """Raises ConfigError."""
+    if not least <= port < 1 << 16:
+        raise ConfigError(f"{field}: must be a port number, {least} to 65535, not {port}", field=field)

@@ -1,0 +1,32 @@
+"""Single commands inside running tasks, over SSH."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flow_core.providers.entry import Completed, OnOutput
+
+if TYPE_CHECKING:
+    from flow_core.providers.over_ssh.places import Places
+
+
+class SshRemote:
+    """Runs commands as the task itself would: in its directory, with its environment."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+
+    async def run(
+        self,
+        task_id: str,
+        command: str,
+        *,
+        node: int = 0,
+        timeout_s: float | None = 600,
+        stdin: bytes = b"",
+        on_output: OnOutput | None = None,
+    ) -> Completed:
+        place = await self._places.place(task_id, node)
+        line = place.enter(command)
+        ended = await place.host.run(line, timeout_s=timeout_s, stdin=stdin, on_output=on_output)
+        return Completed(ended.exit_code, ended.stdout, ended.stderr, ended.is_cut)

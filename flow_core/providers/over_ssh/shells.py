@@ -1,0 +1,36 @@
+"""Terminals inside running tasks, over SSH."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flow_core.ssh.quoting import by_sh
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flow_core.providers.over_ssh.places import Place, Places
+    from flow_core.ssh.shell import RemoteShell
+
+
+class SshShells:
+    """Opens shells where tasks run, each over a connection of its own."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+
+    async def open(
+        self, task_id: str, *, columns: int, rows: int, command: str | None = None, node: int = 0
+    ) -> RemoteShell:
+        place = await self._places.place(task_id, node)
+        shell = await place.host.open_shell(columns=columns, rows=rows, command=by_sh(place.enter(command)))
+        shell.title = f"shell in {_name(place, task_id, node)}"
+        return shell
+
+    async def directory(self, task_id: str) -> Path | None:
+        await self._places.is_over(task_id)  # says whether there is such a task
+        return None
+
+
+def _name(place: Place, task_id: str, node: int) -> str:
+    return place.name or (f"node {node} of {task_id}" if node else task_id)

@@ -1,0 +1,46 @@
+"""Ports of tasks on this machine, over SSH."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from flow_core.providers.entry import Tunnel
+from flow_core.providers.over_ssh.ports import check_port
+from flow_core.providers.over_ssh.tunnel_watch import TunnelWatch
+
+if TYPE_CHECKING:
+    from flow_core.providers.over_ssh.places import Places
+    from flow_core.ssh.forwards import Forward
+
+
+class SshTunnels:
+    """They live in this process, over reconnects, until their task ends."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._open: dict[str, tuple[Tunnel, Forward]] = {}
+        self._watch = TunnelWatch(self, places.is_over)
+
+    async def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> Tunnel:
+        check_port(remote_port, "remote_port", least=1)
+        check_port(local_port, "local_port", least=0)
+        place = await self._places.place(task_id, node)
+        forward = await place.host.forward(remote_port, local_port, remote_host=place.address)
+        tunnel = Tunnel(f"tunnel-{secrets.token_hex(4)}", task_id, forward.local_port, remote_port)
+        self._open[tunnel.tunnel_id] = (tunnel, forward)
+        self._watch.start()
+        return tunnel
+
+    async def list(self, task_id: str | None = None) -> tuple[Tunnel, ...]:
+        living = [tunnel for tunnel, forward in self._open.values() if not forward.is_closed]
+        return tuple(tunnel for tunnel in living if task_id in (None, tunnel.task_id))
+
+    async def close(self, tunnel_id: str) -> None:
+        found = self._open.pop(tunnel_id, None)
+        if found is not None:
+            await found[1].close()
+
+    async def close_all(self) -> None:
+        """Twice is safe."""
+        await self._watch.stop()

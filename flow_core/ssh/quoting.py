@@ -1,0 +1,35 @@
+"""Words as others read them: the shells of the far side, whichever they are, and ssh itself."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from flow_core.errors import ConfigError
+
+_ESCAPES = str.maketrans({"'": "'\\''", "\\": "'\\\\'"})
+_UNWRITABLE = re.compile(r'["\\$\x00-\x1f]|^~')
+
+
+def quoted(text: str) -> str:
+    """As one word for sh, and also for fish, where a backslash inside quotes isn't plain."""
+    return "'" + text.translate(_ESCAPES) + "'"
+
+
+def by_sh(line: str) -> str:
+    """A line for sh, for a login shell that may be another, which it replaces."""
+    return f"exec /bin/sh -c {quoted(line)}"
+
+
+def identity_words(key: Path) -> tuple[str, str]:
+    """`-i` looks for the file before it replaces %%, so a name with % can only be an option. Raises ConfigError."""
+    return ("-o", f"IdentityFile={in_option(key)}") if "%" in str(key) else ("-i", str(key))
+
+
+def in_option(path: Path) -> str:
+    """As ssh's own option parser reads it, which splits at spaces and replaces what follows a %. Raises ConfigError."""
+    text = str(path)
+    if _UNWRITABLE.search(text):
+        raise ConfigError(f"ssh can't be told of the path {text!r}; choose one without quotes, backslashes and $")
+    text = text.replace("%", "%%")
+    return f'"{text}"' if re.search(r"[\s#']", text) else text

@@ -1,0 +1,72 @@
+"""The system's own ssh, told to reach a host as we do: a command that can be typed as it stands."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+
+from flow_core.errors import ConfigError, Unreachable
+from flow_core.ssh.lookup import find_settings
+from flow_core.ssh.quoting import identity_words, in_option
+from flow_core.ssh.settings import HostSettings, home
+
+
+async def ssh_words(settings: HostSettings) -> list[str]:
+    """By the name that the user calls the host, where their ssh knows the same way under it, else spelled out.
+
+    Raises ConfigError for paths that ssh can't be told.
+    """
+    return ["ssh", settings.alias] if await _is_known(settings) else spelled_out(settings)
+
+
+def spelled_out(settings: HostSettings) -> list[str]:
+    """With every setting that decides who is reached and who may enter. Raises ConfigError."""
+    keys = [path for path in settings.identity_files if path.exists()]
+    options = [f"CertificateFile={in_option(path)}" for path in settings.certificate_files if path.exists()]
+    if settings.identities_only:
+        options.append("IdentitiesOnly=yes")
+    own = (home() / ".ssh" / "known_hosts", home() / ".ssh" / "known_hosts2")
+    if settings.known_hosts and settings.known_hosts != own:
+        options.append(f"UserKnownHostsFile={' '.join(map(in_option, settings.known_hosts))}")
+    if settings.host_key_alias:
+        options.append(f"HostKeyAlias={settings.host_key_alias}")
+    if settings.strictness != "ask":
+        options.append(f"StrictHostKeyChecking={settings.strictness}")
+    if proxy := _proxy(settings):
+        options.append(f"ProxyCommand={proxy}")
+    flags = [word for option in options for word in ("-o", option)]
+    port = ["-p", str(settings.port)] if settings.port != 22 else []
+    identities = [word for key in keys for word in identity_words(key)]
+    return ["ssh", *identities, *flags, *port, f"{settings.user}@{settings.hostname}"]
+
+
+def _proxy(settings: HostSettings) -> str:
+    """What ssh is to run for its connection; it replaces what follows a %."""
+    if not settings.hops:
+        return (settings.proxy_command or "").replace("%", "%%")
+    *before, nearest = settings.hops
+    way = spelled_out(replace(nearest, hops=tuple(before)))
+    return shlex.join(way).replace("%", "%%") + " -W '[%h]:%p'"
+
+
+async def _is_known(settings: HostSettings) -> bool:
+    try:
+        found = await find_settings(settings.alias)
+    except (ConfigError, Unreachable):
+        return False
+    return _way(found) == _way(settings)
+
+
+def _way(settings: HostSettings) -> tuple[object, ...]:
+    """What decides who is reached and who may enter."""
+    return (
+        settings.hostname.lower(),
+        settings.port,
+        settings.user,
+        settings.identity_files,
+        settings.certificate_files,
+        settings.known_hosts,
+        settings.key_name,
+        settings.proxy_command,
+        tuple(map(_way, settings.hops)),
+    )
