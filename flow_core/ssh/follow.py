@@ -87,8 +87,8 @@ done
 class Piece:
     """Bytes that stand at `offset` of the file with this inode. Going on from `end` and `inode` misses nothing.
 
-    `note` says what happened before them: the file was replaced by another one, or cut short and begins again, or
-    was replaced while nobody could look and its rest is gone.
+    `note`, in a piece without bytes, says what happens here: the file was replaced by another one, or cut short and
+    begins again, or was replaced while nobody could look and its rest is gone.
     """
 
     data: bytes
@@ -180,6 +180,8 @@ async def _session(host: SshHost, path: str, place: _Place, until: asyncio.Event
                         yield place.take(part)
                         continue
                     place.hear(part)
+                    if place.note:
+                        yield place.take(b"")
                     if place.starts_again or place.is_over:
                         return
         finally:

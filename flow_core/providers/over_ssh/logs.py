@@ -1,0 +1,104 @@
+"""Logs that grow on hosts, kept on this machine as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flow_core.errors import AuthError, NotFound, Unreachable, printable
+from flow_core.providers.offload import offload
+from flow_core.providers.over_ssh.catching_up import catch_up
+from flow_core.providers.over_ssh.puller import Puller
+from flow_core.providers.over_ssh.spool_place import SpoolPaths, read_position
+
+if TYPE_CHECKING:
+    from flow_core.logs.address import LogAddress
+    from flow_core.logs.spool import SpoolFiles
+    from flow_core.providers.over_ssh.places import LogSources
+
+_IDLE_S = 30.0
+
+
+class SpooledLogs:
+    """The contract's LogFacet. `folder` is ours alone; several programs of one user may share it.
+
+    A log is pulled from `open`, `catch_up` or `is_complete` on until it is complete, or nobody has called one of them
+    for `idle_s`.
+    """
+
+    def __init__(self, sources: LogSources, folder: Path, *, idle_s: float = _IDLE_S) -> None:
+        self._sources = sources
+        self._folder = folder
+        self._idle_s = idle_s
+        self._pullers: dict[LogAddress, Puller] = {}
+        self._all: set[Puller] = set()
+        self._is_closed = False
+
+    async def addresses(self, task_id: str) -> tuple[LogAddress, ...]:
+        return await self._sources.addresses(task_id)
+
+    async def open(self, address: LogAddress) -> SpoolFiles:
+        """At once where something of it was read before, else after asking whether there is such a log."""
+        await self._see_to(address)
+        return SpoolPaths.at(self._folder, address).files
+
+    async def catch_up(self, address: LogAddress) -> None:
+        puller = await self._see_to(address)
+        if puller is None:
+            return
+        file = await self._sources.file(address)
+        if file is not None or await self._sources.is_over(address):
+            await catch_up(puller, file)
+
+    async def is_complete(self, address: LogAddress) -> bool:
+        """Raises AuthError too: waiting does not help where nobody lets us in."""
+        puller = await self._see_to(address)
+        if puller is None or puller.is_complete:
+            return True
+        if isinstance(puller.error, AuthError):
+            raise puller.error
+        return False
+
+    async def aclose(self) -> None:
+        """Ends every puller; what they have read stays. Twice is safe."""
+        self._is_closed = True
+        await asyncio.gather(*(puller.end() for puller in self._all))
+
+    async def _see_to(self, address: LogAddress) -> Puller | None:
+        """Who pulls it, from now on if nobody did; None for a log that is complete."""
+        if (puller := self._living(address)) is None:
+            paths = SpoolPaths.at(self._folder, address)
+            position = await offload(read_position, paths.position)
+            if position is not None and position.is_complete:
+                return None
+            if position is None:
+                await self._check(address)
+                await offload(paths.lock.parent.mkdir, 0o700, parents=True, exist_ok=True)
+            puller = self._living(address) or self._start(address, paths)
+        puller.touch()
+        return puller
+
+    def _living(self, address: LogAddress) -> Puller | None:
+        puller = self._pullers.get(address)
+        return puller if puller is not None and puller.is_going_on else None
+
+    def _start(self, address: LogAddress, paths: SpoolPaths) -> Puller:
+        if self._is_closed:
+            raise Unreachable("the connections to the machines of this context are closed")
+        puller = self._pullers[address] = Puller(self._sources, address, paths, self._idle_s)
+        self._all.add(puller)
+        puller.start(partial(self._ended, address, puller))
+        return puller
+
+    def _ended(self, address: LogAddress, puller: Puller) -> None:
+        self._all.discard(puller)
+        if self._pullers.get(address) is puller and not puller.has_failed:
+            del self._pullers[address]
+
+    async def _check(self, address: LogAddress) -> None:
+        """Raises NotFound where there is no such log."""
+        if address.context != self._sources.context:
+            raise NotFound(f"task {printable(address.task_id)} is not of context {self._sources.context}")
+        await self._sources.is_over(address)

@@ -1,0 +1,77 @@
+"""Tasks that are directories on a host, and what a provider would say of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from flow_core.errors import ConfigError, Conflict, NotFound
+from flow_core.logs.address import LogAddress
+from flow_core.providers.over_ssh.places import LogFile, Place
+from flow_core.ssh.host import SshHost
+from flow_core.ssh.quoting import quoted
+
+CONTEXT = "lab"
+DEADLINE_S = 30
+
+
+class Far:
+    """Tasks with one node on one host, a directory each: places and log sources of a provider."""
+
+    context = CONTEXT
+
+    def __init__(self, host: SshHost, folder: Path) -> None:
+        self.host = host
+        self.folder = folder
+        self.ended: set[str] = set()
+        self.gone: set[str] = set()
+        folder.mkdir(exist_ok=True)
+
+    def start(self, task_id: str = "train") -> Path:
+        (self.folder / task_id).mkdir()
+        return self.folder / task_id
+
+    def log(self, task_id: str = "train") -> Path:
+        return self.folder / task_id / "log of it"
+
+    async def place(self, task_id: str, node: int) -> Place:
+        directory = self._find(task_id)
+        if node:
+            raise ConfigError(f"node: task {task_id} has one node, 0, and no {node}", field="node")
+        if task_id in self.ended:
+            raise Conflict(f"task {task_id} has ended; only a running one can be entered")
+        return Place(self.host, str(directory), lambda command: _enter(directory, command), name=f"the {task_id}")
+
+    async def addresses(self, task_id: str) -> tuple[LogAddress, ...]:
+        self._find(task_id)
+        return (LogAddress(CONTEXT, task_id),)
+
+    async def file(self, address: LogAddress) -> LogFile | None:
+        self._find(address.task_id)
+        return None if address.task_id in self.gone else LogFile(self.host, str(self.log(address.task_id)))
+
+    async def is_over(self, task: str | LogAddress) -> bool:
+        task_id = task if isinstance(task, str) else task.task_id
+        self._find(task_id)
+        return task_id in self.ended
+
+    def _find(self, task_id: str) -> Path:
+        if not (self.folder / task_id).is_dir():
+            raise NotFound(f"there is no task {task_id}")
+        return self.folder / task_id
+
+
+def _enter(directory: Path, command: str | None) -> str:
+    tail = "" if command is None else f" -c {quoted(command)}"
+    return f"cd {quoted(str(directory))} && TASK='it'\\''s' exec bash{tail}"
+
+
+async def until(condition: Callable[[], object] | Callable[[], Awaitable[object]]) -> None:
+    """Looks again and again, at most for DEADLINE_S."""
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            found = condition()
+            if await found if isinstance(found, Awaitable) else found:
+                return
+            await asyncio.sleep(0.01)
