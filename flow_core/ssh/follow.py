@@ -29,7 +29,7 @@ Note = Literal["", "replaced", "truncated", "gap"]
 # Everything after the start is read through one descriptor, so nothing is missed or sent twice when names change.
 _SCRIPT = r"""
 exec 2>/dev/null 5<&0
-over=; open=; seen=; nap=0.1
+over=; open=; seen=; quiet=0
 say() { printf '\036%s %s\n' "$m" "$*"; }
 look() {
   ino=; size=0
@@ -56,7 +56,7 @@ while :; do
       [ "$ino" = "$was" ] || continue
       say O "$ino" "$size"
       rest
-      open=$ino; seen="$ino $size"; nap=0.1
+      open=$ino; seen="$ino $size"; quiet=0
     fi
   elif [ "$ino" != "$open" ]; then
     cat <&3
@@ -70,15 +70,17 @@ while :; do
   elif [ "$ino $size" != "$seen" ]; then
     say S "$ino" "$size"
     cat <&3
-    seen="$ino $size"; nap=0.1
+    seen="$ino $size"; quiet=0
   fi
   if [ -n "$over" ]; then
     [ -z "$open" ] || cat <&3
     say E
     exit 0
   fi
+  # A look takes two processes; a log that has been quiet for a minute is looked at less often.
+  case $quiet in [0-4]) nap=0.1 ;; ??|?|[12]??) nap=0.2 ;; *) nap=0.5 ;; esac
   sleep "$nap" || sleep 1
-  case $nap in 0.1) nap=0.2 ;; 0.2) nap=0.5 ;; *) nap=1 ;; esac
+  quiet=$(($quiet + 1))
 done
 """
 
@@ -114,8 +116,8 @@ async def follow(
 
     Once `until` is set it ends, after everything that stood there then. A lost connection is made anew and followed on
     from the byte where it stopped, for as long as it takes or `patience_s`, after which Unreachable is raised; so are
-    AuthError and HostKeyChanged. A file that is cut short and grows past the old size within a tenth of a second to a
-    second can't be told from one that grew, as with tail. Read it under `aclosing`.
+    AuthError and HostKeyChanged. A file that is cut short and grows past the old size within a tenth of a second to
+    half a second can't be told from one that grew, as with tail. Read it under `aclosing`.
     """
     place = _Place(offset, inode)
     lost_at: float | None = None

@@ -8,7 +8,7 @@ from dataclasses import replace
 from flow_core.errors import ConfigError, Unreachable
 from flow_core.ssh.lookup import find_settings
 from flow_core.ssh.quoting import identity_words, in_option
-from flow_core.ssh.settings import HostSettings, home
+from flow_core.ssh.settings import HostSettings, account_home, home
 
 
 async def ssh_words(settings: HostSettings) -> list[str]:
@@ -25,7 +25,7 @@ def spelled_out(settings: HostSettings) -> list[str]:
     options = [f"CertificateFile={in_option(path)}" for path in settings.certificate_files if path.exists()]
     if settings.identities_only:
         options.append("IdentitiesOnly=yes")
-    own = (home() / ".ssh" / "known_hosts", home() / ".ssh" / "known_hosts2")
+    own = tuple(account_home() / ".ssh" / name for name in ("known_hosts", "known_hosts2"))
     if settings.known_hosts and settings.known_hosts != own:
         options.append(f"UserKnownHostsFile={' '.join(map(in_option, settings.known_hosts))}")
     if settings.host_key_alias:
@@ -50,6 +50,8 @@ def _proxy(settings: HostSettings) -> str:
 
 
 async def _is_known(settings: HostSettings) -> bool:
+    if home() != account_home():
+        return False  # ssh goes by the password database, and so reads other files than we do
     try:
         found = await find_settings(settings.alias)
     except (ConfigError, Unreachable):

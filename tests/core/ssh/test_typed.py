@@ -1,0 +1,70 @@
+"""The system's ssh, told to reach hosts as we do, run against real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from testbed.sshd import Sshd
+
+from flow_core.errors import ConfigError
+from flow_core.ssh.lookup import find_settings
+from flow_core.ssh.settings import HostSettings, account_home
+from flow_core.ssh.typed import spelled_out, ssh_words
+
+pytestmark = pytest.mark.needs("ssh", "sshd")
+
+
+async def say(words: list[str], *command: str) -> str:
+    done = await asyncio.to_thread(
+        subprocess.run, [*words, *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+async def test_a_host_that_ssh_does_not_know_is_spelled_out_with_its_key_and_its_trust(sshd: Sshd) -> None:
+    settings = await find_settings("far", config=sshd.config("HostKeyAlias instance-7", "IdentitiesOnly yes"))
+    kind, data, *_ = sshd.host_key.with_suffix(".pub").read_text().split()
+    sshd.known_hosts.write_text(f"instance-7 {kind} {data}\n")
+    words = await ssh_words(settings)
+    assert "far" not in words
+    assert await say(words, "echo there") == "there\n"
+    sshd.known_hosts.write_text("")
+    with pytest.raises(AssertionError, match="Host key verification failed"):
+        await say([words[0], "-o", "BatchMode=yes", *words[1:]], "true")
+
+
+async def test_jump_hosts_are_on_the_way(make_sshd: Callable[..., Sshd]) -> None:
+    inner, outer = make_sshd(), make_sshd()
+    jump = await find_settings("jump", config=outer.config(name="jump"))
+    settings = replace(await find_settings("far", config=inner.config()), hops=(jump,))
+    outer.log.write_text("")
+    assert await say(await ssh_words(settings), "echo there") == "there\n"
+    assert "Accepted publickey" in outer.log.read_text()
+
+
+async def test_paths_with_spaces_and_percents_arrive(sshd: Sshd, tmp_path: Path) -> None:
+    odd = tmp_path / "50%d of it"
+    odd.mkdir()
+    settings = await find_settings("far", config=sshd.config())
+    key = sshd.key.rename(odd / "a key")
+    known = sshd.known_hosts.rename(odd / "known hosts")
+    words = await ssh_words(replace(settings, identity_files=(key,), known_hosts=(known,)))
+    assert await say(words, "echo there") == "there\n"
+
+
+async def test_the_users_own_name_for_a_host_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(account_home()))
+    settings = await find_settings("somewhere.example")
+    assert await ssh_words(settings) == ["ssh", "somewhere.example"]
+    assert (await ssh_words(replace(settings, port=7777)))[-1].endswith("@somewhere.example")
+
+
+def test_a_path_that_ssh_cannot_be_told_is_refused() -> None:
+    with pytest.raises(ConfigError, match="quotes"):
+        spelled_out(HostSettings("far", "127.0.0.1", "me", known_hosts=(Path('/tmp/a"b'),)))
