@@ -20,20 +20,27 @@ _QUIET_S = 20.0
 _ASK_S = 20.0
 
 
-class _Far(NamedTuple):
-    inode: int = 0
-    size: int = 0
-
-
 class _Near(NamedTuple):
+    """The spool."""
+
     position: Position
     size: int
 
-    def holds(self, far: _Far | None) -> bool:
-        if far is None or self.position.is_complete:
-            return self.position.is_complete
-        is_same = self.position.inode in (None, far.inode)
-        return far.size == 0 or (is_same and self.size - self.position.base >= far.size)
+    @property
+    def offset(self) -> int:
+        return self.size - self.position.base
+
+
+class _Far(NamedTuple):
+    """The file, and how much of it the spool had before it was looked at."""
+
+    inode: int
+    size: int
+    had: int
+
+    def is_in(self, near: _Near) -> bool:
+        was_cut_short = self.size < self.had
+        return near.position.inode in (None, self.inode) and near.offset >= self.size and not was_cut_short
 
 
 async def catch_up(puller: Puller, file: LogFile | None) -> None:
@@ -42,28 +49,50 @@ async def catch_up(puller: Puller, file: LogFile | None) -> None:
     Raises what is in the puller's way, and Unreachable once nothing has come for 20 s.
     """
     puller.hurry()
-    far = await _look(file)
     near = await offload(_read, puller.paths)
-    clock = asyncio.get_running_loop()
-    heard_at = clock.time()
-    while not near.holds(far):
-        if puller.error is not None and not isinstance(puller.error, Unreachable):
-            raise puller.error
-        if clock.time() - heard_at > _QUIET_S:
-            raise puller.error or Unreachable(f"nothing of the log has come for {_QUIET_S:g} s; try again")
+    waiting = _Waiting(puller)
+    while not near.position.is_complete:
+        # What was asked for may have moved on to another file since it was looked at, or shrunk.
+        known, far = near.position, await _look(file, near) if file is not None else None
+        if file is not None and far is None:
+            return
+        while near.position == known:
+            if far is not None and far.is_in(near):
+                return
+            await waiting.rest()
+            before, near = near, await offload(_read, puller.paths)
+            if near != before:
+                waiting.heard()
+
+
+class _Waiting:
+    """For as long as something comes."""
+
+    def __init__(self, puller: Puller) -> None:
+        self._puller = puller
+        self._clock = asyncio.get_running_loop().time
+        self._heard_at = self._clock()
+
+    def heard(self) -> None:
+        self._heard_at = self._clock()
+
+    async def rest(self) -> None:
+        """Raises what is in the puller's way."""
+        error = self._puller.error
+        if error is not None and not isinstance(error, Unreachable):
+            raise error
+        if self._clock() - self._heard_at > _QUIET_S:
+            raise error or Unreachable(f"nothing of the log has come for {_QUIET_S:g} s; try again")
         await asyncio.sleep(_POLL_S)
-        before, near = near, await offload(_read, puller.paths)
-        if near != before:
-            heard_at = clock.time()
-        if near.position != before.position and not near.position.is_complete:
-            far = await _look(file)  # what was asked for may have moved on to another file, or shrunk
 
 
-async def _look(file: LogFile | None) -> _Far | None:
-    if file is None:
-        return None
+async def _look(file: LogFile, near: _Near) -> _Far | None:
+    """None where there is no such file."""
     said = (await file.host.run(f"ls -Lidn -- {quoted(file.path)}", timeout_s=_ASK_S)).stdout.split()
-    return _Far(int(said[0]), int(said[5])) if len(said) > 5 and said[1][:1] == b"-" else _Far()
+    if len(said) < 6 or not said[1].startswith(b"-"):
+        return None
+    inode, size = int(said[0]), int(said[5])
+    return _Far(inode, size, near.offset if near.position.inode == inode else 0)
 
 
 def _read(paths: SpoolPaths) -> _Near:

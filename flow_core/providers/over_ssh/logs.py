@@ -41,7 +41,8 @@ class SpooledLogs:
 
     async def open(self, address: LogAddress) -> SpoolFiles:
         """At once where something of it was read before, else after asking whether there is such a log."""
-        await self._see_to(address)
+        if (puller := await self._see_to(address)) is not None:
+            puller.hurry()
         return SpoolPaths.at(self._folder, address).files
 
     async def catch_up(self, address: LogAddress) -> None:

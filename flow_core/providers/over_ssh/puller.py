@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from flow_core.errors import FlowError, NotFound, ProviderError
+from flow_core.errors import AuthError, FlowError, NotFound, ProviderError
 from flow_core.providers.over_ssh.spool_place import SpoolPaths, read_position
 from flow_core.providers.over_ssh.spool_tail import SpoolTail
 from flow_core.upload.hop import Hops
@@ -89,12 +89,14 @@ class Puller:
         try:
             while not self.is_complete:
                 self.error = None
+                pause_s: float | None
                 try:
                     pause_s = await self._attempt(hops)
                     self._failures = 0
+                except AuthError as error:
+                    self.error, pause_s = error, None  # a person may have said no: only who asks anew asks them again
                 except FlowError as error:
-                    self.error = error
-                    pause_s = self._next_pause()
+                    self.error, pause_s = error, self._next_pause()
                 except OSError as error:
                     self.error = ProviderError(f"the log can't be kept in {self.paths.lock.parent}: {error.strerror}")
                     pause_s = self._next_pause()
@@ -177,7 +179,7 @@ class Puller:
         self._failures += 1
         return pause_s * random.uniform(0.5, 1.0)
 
-    async def _rest(self, seconds: float) -> None:
+    async def _rest(self, seconds: float | None) -> None:
         self._wanted_now.clear()
         try:
             async with asyncio.timeout(seconds):

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import json
-import os
 import re
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from flow_core.errors import ProviderError
+from flow_core.errors import ProviderError, printable
 from flow_core.logs.address import LogAddress
 from flow_core.logs.spool import SpoolFiles
+from flow_core.providers.records import MalformedRecord, read_json, write_json
 
-_VERSION = 1
 _PLAIN = re.compile(r"[a-z0-9_][a-z0-9_-]{0,80}")
 
 
@@ -46,40 +43,17 @@ class Position(NamedTuple):
 
 
 def read_position(path: Path) -> Position | None:
-    """None where nothing was ever read, or nothing that we wrote stands there. Raises ProviderError."""
+    """None where nothing was ever read. Raises ProviderError."""
     try:
-        data = json.loads(path.read_bytes())
-        if data.pop("version") == _VERSION:
-            return Position(**data)
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, AttributeError, KeyError):
-        return None  # then the size of the spool still says how far it came
-    raise ProviderError(f"the log in {path.parent} was fetched by another version of flow; update this one")
+        data = read_json(path)
+        return None if data is None else Position(**{name: data[name] for name in Position._fields})
+    except (MalformedRecord, KeyError) as error:
+        where = printable(str(path.parent))
+        raise ProviderError(f"what was fetched of this log can't be used; delete {where} to fetch it anew") from error
 
 
 def write_position(path: Path, position: Position) -> None:
-    """Replaces it in one step."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags | os.O_CLOEXEC, 0o600)) as file:
-        file.write(json.dumps({"version": _VERSION, **position._asdict()}).encode())
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
-def try_lock(path: Path) -> int | None:
-    """A descriptor that holds the lock until it is closed, or None while another holds it."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
+    write_json(path, position._asdict())
 
 
 def _name(text: str) -> str:
@@ -87,4 +61,4 @@ def _name(text: str) -> str:
     if _PLAIN.fullmatch(text):
         return text
     plain = re.sub(r"[^a-z0-9_-]", "-", text.lower())[:40]
-    return f"{plain}.{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
+    return f"{plain}.{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"

@@ -6,7 +6,8 @@ import os
 import time
 
 from flow_core.logs.spool import RECORD, STDOUT
-from flow_core.providers.over_ssh.spool_place import Position, SpoolPaths, read_position, try_lock, write_position
+from flow_core.providers.over_ssh.spool_place import Position, SpoolPaths, read_position, write_position
+from flow_core.providers.records import try_lock
 
 _SAME_MOMENT_US = 1_000
 _LOST = "a part of this log was lost on this machine"

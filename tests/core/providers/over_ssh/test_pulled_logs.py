@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import random
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from testbed.far_tasks import CONTEXT, Far, until
+from testbed.far_tasks import CONTEXT, DEADLINE_S, Far, until
+from testbed.sshd import Sshd
 
+from flow_core.errors import AuthError, NotFound, Unreachable
 from flow_core.logs.address import LogAddress
+from flow_core.logs.follow import follow
+from flow_core.logs.spool import STDOUT
+from flow_core.logs.stamps import Stamps
+from flow_core.providers.over_ssh.hosts import HostPool
 from flow_core.providers.over_ssh.logs import SpooledLogs
 
 pytestmark = pytest.mark.needs("sshd")
@@ -27,6 +37,10 @@ def append(log: Path, data: bytes) -> None:
         file.write(data)
 
 
+async def completed(logs: SpooledLogs, address: LogAddress = TRAIN) -> None:
+    await until(lambda: logs.is_complete(address))
+
+
 async def test_what_stands_there_is_caught_up_with_and_what_comes_is_added(far: Far, logs: SpooledLogs) -> None:
     far.start()
     append(far.log(), b"one\n\0\xff")
@@ -36,7 +50,245 @@ async def test_what_stands_there_is_caught_up_with_and_what_comes_is_added(far: 
     append(far.log(), b"two\n")
     await until(lambda: files.log.read_bytes() == b"one\n\0\xfftwo\n")
     assert not await logs.is_complete(TRAIN)
-    far.ended.add("train")
     append(far.log(), b"the end\n")
-    await until(lambda: logs.is_complete(TRAIN))
+    far.ended.add("train")
+    await completed(logs)
     assert files.log.read_bytes() == b"one\n\0\xfftwo\nthe end\n"
+
+
+async def test_a_reader_gets_every_byte_as_it_comes_until_the_log_is_complete(far: Far, logs: SpooledLogs) -> None:
+    far.start()
+    files = await logs.open(TRAIN)
+    said = bytearray()
+    async with asyncio.timeout(DEADLINE_S), aclosing(follow(files, 0, lambda: logs.is_complete(TRAIN))) as chunks:
+        append(far.log(), b"line 0\n")
+        async for chunk in chunks:
+            said += chunk.data
+            if (count := said.count(b"\n")) < 20:
+                append(far.log(), b"line %d\n" % count)
+            else:
+                far.ended.add("train")
+    assert said.splitlines() == [b"line %d" % number for number in range(20)]
+
+
+async def test_every_byte_is_stamped_with_the_time_it_came(far: Far, logs: SpooledLogs) -> None:
+    far.start()
+    append(far.log(), b"of long ago\n")
+    os.utime(far.log(), (0, 0))
+    files = await logs.open(TRAIN)
+    await logs.catch_up(TRAIN)
+    stamps = Stamps(files.sidecar)
+    await until(stamps.refresh)
+    stamp = stamps.stamp_at(0)
+    stamps.close()
+    assert stamp is not None
+    assert stamp.stream == STDOUT
+    assert abs(stamp.time_us / 1e6 - files.log.stat().st_mtime) < DEADLINE_S
+
+
+async def test_fifty_megabytes_of_anything_arrive_as_they_are(far: Far, logs: SpooledLogs) -> None:
+    far.start()
+    data = random.Random(4).randbytes(50 << 20)
+    far.log().write_bytes(data)
+    files = await logs.open(TRAIN)
+    async with asyncio.timeout(2 * DEADLINE_S):
+        await logs.catch_up(TRAIN)
+    assert files.log.read_bytes() == data
+
+
+async def test_twenty_logs_grow_at_once(far: Far, logs: SpooledLogs) -> None:
+    addresses = [LogAddress(CONTEXT, f"task-{number}") for number in range(20)]
+    for address in addresses:
+        far.start(address.task_id)
+    files = [await logs.open(address) for address in addresses]
+    for line in range(5):
+        for address in addresses:
+            append(far.log(address.task_id), f"{address.task_id} says {line}\n".encode())
+        async with asyncio.timeout(2 * DEADLINE_S):
+            await asyncio.gather(*(logs.catch_up(address) for address in addresses))
+    far.ended.update(address.task_id for address in addresses)
+    for address, spool in zip(addresses, files, strict=True):
+        await completed(logs, address)
+        assert spool.log.read_bytes() == far.log(address.task_id).read_bytes()
+
+
+async def test_a_log_that_has_not_begun_is_empty_and_then_comes(far: Far, logs: SpooledLogs) -> None:
+    far.start()
+    files = await logs.open(TRAIN)
+    await logs.catch_up(TRAIN)
+    far.gone.add("train")
+    await logs.catch_up(TRAIN)
+    assert not await logs.is_complete(TRAIN)
+    far.gone.clear()
+    append(far.log(), b"at last\n")
+    await until(lambda: files.log.exists() and files.log.read_bytes() == b"at last\n")
+
+
+async def test_a_log_that_never_began_is_complete_with_its_task(far: Far, logs: SpooledLogs) -> None:
+    far.start()
+    far.ended.add("train")
+    files = await logs.open(TRAIN)
+    await logs.catch_up(TRAIN)
+    await completed(logs)
+    assert files.log.read_bytes() == b""
+
+
+async def test_logs_nobody_has_are_not_found(far: Far, logs: SpooledLogs, tmp_path: Path) -> None:
+    far.start()
+    for address in (LogAddress(CONTEXT, "other"), LogAddress(CONTEXT, "../train"), LogAddress("else", "train")):
+        for call in (logs.open, logs.catch_up, logs.is_complete):
+            with pytest.raises(NotFound):
+                await call(address)
+    with pytest.raises(NotFound):
+        await logs.addresses("other")
+    assert await logs.addresses("train") == (TRAIN,)
+    assert not (tmp_path / "spools").exists()
+
+
+async def test_a_replaced_file_is_read_on_to_its_end_and_the_next_one_follows(far: Far, logs: SpooledLogs) -> None:
+    far.start()
+    append(far.log(), b"old\n")
+    files = await logs.open(TRAIN)
+    await logs.catch_up(TRAIN)
+    far.log().rename(far.log().with_suffix(".1"))
+    append(far.log().with_suffix(".1"), b"last of the old\n")
+    append(far.log(), b"new\n")
+    await logs.catch_up(TRAIN)
+    assert files.log.read_bytes() == b"old\nlast of the old\nnew\n"
+    append(far.log(), b"more\n")
+    await logs.catch_up(TRAIN)
+    assert files.log.read_bytes() == b"old\nlast of the old\nnew\nmore\n"
+
+
+async def test_a_file_that_was_cut_short_begins_again_behind_a_line_that_says_so(far: Far, logs: SpooledLogs) -> None:
+    far.start()
+    append(far.log(), b"a long beginning")
+    files = await logs.open(TRAIN)
+    await logs.catch_up(TRAIN)
+    far.log().write_bytes(b"short\n")
+    await logs.catch_up(TRAIN)
+    first, said, last = files.log.read_bytes().splitlines()
+    assert (first, last) == (b"a long beginning", b"short")
+    assert said.startswith(b"[flow] ")
+    assert b"cut short" in said
+
+
+async def test_what_was_lost_while_nobody_looked_is_a_line_that_says_so(far: Far, tmp_path: Path) -> None:
+    far.start()
+    append(far.log(), b"read in time\n")
+    logs = SpooledLogs(far, tmp_path / "spools")
+    files = await logs.open(TRAIN)
+    await logs.catch_up(TRAIN)
+    await logs.aclose()
+    append(far.log(), b"read by nobody\n")
+    append(far.log().with_name("new"), b"new\n")
+    far.log().with_name("new").replace(far.log())
+    logs = SpooledLogs(far, tmp_path / "spools")
+    await logs.catch_up(TRAIN)
+    await logs.aclose()
+    first, said, last = files.log.read_bytes().splitlines()
+    assert (first, last) == (b"read in time", b"new")
+    assert b"missing" in said
+
+
+async def test_a_complete_log_is_read_without_its_machine(far: Far, sshd: Sshd, tmp_path: Path) -> None:
+    far.start()
+    append(far.log(), b"all of it\n")
+    far.ended.add("train")
+    logs = SpooledLogs(far, tmp_path / "spools")
+    files = await logs.open(TRAIN)
+    await completed(logs)
+    await logs.aclose()
+    sshd.stop()
+    again = SpooledLogs(far, tmp_path / "spools")
+    assert await again.open(TRAIN) == files
+    await again.catch_up(TRAIN)
+    assert await again.is_complete(TRAIN)
+    assert files.log.read_bytes() == b"all of it\n"
+    await again.aclose()
+
+
+async def test_a_log_whose_machine_is_gone_stays_readable_and_says_where_it_breaks_off(
+    far: Far, sshd: Sshd, logs: SpooledLogs
+) -> None:
+    far.start()
+    append(far.log(), b"until here\n")
+    files = await logs.open(TRAIN)
+    await logs.catch_up(TRAIN)
+    sshd.stop()
+    far.gone.add("train")
+    assert not await logs.is_complete(TRAIN)
+    far.ended.add("train")
+    await logs.catch_up(TRAIN)
+    assert await logs.is_complete(TRAIN)
+    first, said = files.log.read_bytes().splitlines()
+    assert first == b"until here"
+    assert b"gone" in said
+
+
+async def test_nobody_answering_is_said_and_what_is_here_stays(far: Far, sshd: Sshd, logs: SpooledLogs) -> None:
+    far.start()
+    append(far.log(), b"until here\n")
+    files = await logs.open(TRAIN)
+    await logs.catch_up(TRAIN)
+    sshd.stop()
+    with pytest.raises(Unreachable):
+        await logs.catch_up(TRAIN)
+    far.ended.add("train")
+    assert not await logs.is_complete(TRAIN)
+    assert files.log.read_bytes() == b"until here\n"
+    append(far.log(), b"and on\n")
+    sshd.start()
+    await logs.catch_up(TRAIN)
+    assert files.log.read_bytes() == b"until here\nand on\n"
+    await completed(logs)
+
+
+async def test_who_is_not_let_in_hears_so(far: Far, sshd: Sshd, logs: SpooledLogs) -> None:
+    far.start()
+    append(far.log(), b"for others\n")
+    keys = sshd.authorized_keys.read_text()
+    sshd.authorized_keys.write_text("")
+    await logs.open(TRAIN)
+    with pytest.raises(AuthError):
+        await logs.catch_up(TRAIN)
+    with pytest.raises(AuthError):
+        await until(lambda: logs.is_complete(TRAIN))
+    sshd.authorized_keys.write_text(keys)
+    files = await logs.open(TRAIN)
+    await until(lambda: files.log.read_bytes() == b"for others\n")
+
+
+async def test_a_log_nobody_asks_for_is_let_go_of_until_somebody_does(far: Far, tmp_path: Path) -> None:
+    far.start()
+    logs = SpooledLogs(far, tmp_path / "spools", idle_s=0.5)
+    files = await logs.open(TRAIN)
+    await logs.catch_up(TRAIN)
+    before, others = _descriptors(), len(asyncio.all_tasks())
+    await until(lambda: _descriptors() <= before - 3 and len(asyncio.all_tasks()) < others)
+    append(far.log(), b"later\n")
+    await logs.catch_up(TRAIN)
+    assert files.log.read_bytes() == b"later\n"
+    await logs.aclose()
+
+
+async def test_all_is_let_go_of_with_the_provider(far: Far, pool: HostPool, tmp_path: Path) -> None:
+    far.start()
+    append(far.log(), b"some\n" * 1000)
+    await asyncio.to_thread(_descriptors)
+    before, others = _descriptors(), len(asyncio.all_tasks())
+    logs = SpooledLogs(far, tmp_path / "spools")
+    files = await logs.open(TRAIN)
+    async with aclosing(follow(files, 0, lambda: logs.is_complete(TRAIN))) as chunks:
+        async for _ in chunks:
+            break
+    await logs.aclose()
+    await logs.aclose()
+    await pool.close()
+    await until(lambda: _descriptors() <= before and len(asyncio.all_tasks()) <= others)
+    with pytest.raises(Unreachable):
+        await logs.open(TRAIN)
+
+
+def _descriptors() -> int:
+    return len(os.listdir("/dev/fd"))

@@ -1,0 +1,188 @@
+"""Pulls of a growing log that are cut off: by kill -9, by a server that goes away, by another program's turn."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from testbed import pull_log
+from testbed.far_tasks import CONTEXT, DEADLINE_S, Far, until
+from testbed.sshd import Sshd
+
+from flow_core.logs.address import LogAddress
+from flow_core.logs.spool import RECORD, SpoolFiles
+from flow_core.providers.over_ssh.logs import SpooledLogs
+
+pytestmark = pytest.mark.needs("sshd")
+TRAIN = LogAddress(CONTEXT, "train")
+_RUN = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module('testbed.pull_log', None, '__main__')"
+WRITER = """
+import sys, time
+with open(sys.argv[1], "ab", 0) as log:
+    for number in range(int(sys.argv[2])):
+        log.write(b"line %d\\n" % number * 20)
+        time.sleep(0.002)
+"""
+
+
+@pytest.fixture
+async def logs(far: Far, tmp_path: Path) -> AsyncIterator[SpooledLogs]:
+    logs = SpooledLogs(far, tmp_path / "spools")
+    yield logs
+    await logs.aclose()
+
+
+class Program:
+    """Another program of the same user that pulls the log."""
+
+    def __init__(self, sshd: Sshd, far: Far, spools: Path) -> None:
+        tests = Path(pull_log.__file__).parent.parent
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _RUN, tests, sshd.config(), far.folder, spools], stdout=subprocess.PIPE
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"pulling\n"
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(DEADLINE_S)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+
+@pytest.fixture
+def program(sshd: Sshd, far: Far, tmp_path: Path) -> Iterator[Callable[[], Program]]:
+    programs: list[Program] = []
+
+    def start() -> Program:
+        programs.append(Program(sshd, far, tmp_path / "spools"))
+        return programs[-1]
+
+    yield start
+    for one in programs:
+        one.kill()
+
+
+@pytest.fixture
+def writer(far: Far) -> Iterator[subprocess.Popen[bytes]]:
+    """Writes for about two seconds."""
+    far.start()
+    with subprocess.Popen([sys.executable, "-c", WRITER, far.log(), "800"]) as process:
+        yield process
+        process.kill()
+
+
+def size(path: Path) -> int:
+    with suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0
+
+
+def check(files: SpoolFiles, far: Far) -> None:
+    assert files.log.read_bytes() == far.log().read_bytes()
+    offsets, times = zip(*RECORD.iter_unpack(files.sidecar.read_bytes()), strict=True)
+    assert sorted(offsets) == list(offsets)
+    assert sorted(times) == list(times)
+
+
+async def test_a_killed_program_is_followed_by_one_that_goes_on_at_the_byte(
+    far: Far, writer: subprocess.Popen[bytes], program: Callable[[], Program], logs: SpooledLogs, tmp_path: Path
+) -> None:
+    spool = tmp_path / "spools" / CONTEXT / "train" / "0-0.log"
+    for _ in range(4):
+        pulling = await asyncio.to_thread(program)
+        before = size(spool)
+        await until(lambda before=before: size(spool) > before or writer.poll() is not None)
+        await asyncio.to_thread(time.sleep, random.uniform(0, 0.05))  # anywhere within a step
+        await asyncio.to_thread(pulling.kill)
+    await until(lambda: writer.poll() is not None)
+    far.ended.add("train")
+    files = await logs.open(TRAIN)
+    await until(lambda: logs.is_complete(TRAIN))
+    check(files, far)
+
+
+async def test_two_programs_share_a_spool_and_the_second_takes_over(
+    far: Far, program: Callable[[], Program], logs: SpooledLogs
+) -> None:
+    far.start()
+    first = await asyncio.to_thread(program)
+    append(far.log(), b"by the first\n")
+    files = await logs.open(TRAIN)
+    await logs.catch_up(TRAIN)
+    assert files.log.read_bytes() == b"by the first\n"
+    await asyncio.to_thread(first.kill)
+    append(far.log(), b"by the second\n")
+    await logs.catch_up(TRAIN)
+    assert files.log.read_bytes() == b"by the first\nby the second\n"
+    far.ended.add("train")
+    await until(lambda: logs.is_complete(TRAIN))
+    check(files, far)
+
+
+async def test_two_programs_never_write_anything_twice(
+    far: Far, writer: subprocess.Popen[bytes], logs: SpooledLogs, tmp_path: Path
+) -> None:
+    other = SpooledLogs(far, tmp_path / "spools", idle_s=0.2)
+    files = await logs.open(TRAIN)
+    for turn in itertools.count():
+        one = (logs, other)[turn % 2]
+        await one.catch_up(TRAIN)
+        if writer.poll() is not None and turn > 3:
+            break
+        await asyncio.sleep(0.05)
+    far.ended.add("train")
+    await until(lambda: logs.is_complete(TRAIN))
+    await until(lambda: other.is_complete(TRAIN))
+    await other.aclose()
+    check(files, far)
+
+
+async def test_a_server_that_goes_away_and_comes_back_costs_no_byte(
+    far: Far, sshd: Sshd, writer: subprocess.Popen[bytes], logs: SpooledLogs
+) -> None:
+    files = await logs.open(TRAIN)
+    for _ in range(3):
+        before = size(files.log)
+        await until(lambda before=before: size(files.log) > before or writer.poll() is not None)
+        sshd.stop()
+        sshd.start()
+        assert not await logs.is_complete(TRAIN)
+    await until(lambda: writer.poll() is not None)
+    far.ended.add("train")
+    await until(lambda: logs.is_complete(TRAIN))
+    check(files, far)
+
+
+async def test_a_log_that_is_replaced_over_and_over_is_read_from_end_to_end(far: Far, logs: SpooledLogs) -> None:
+    far.start()
+    said = b""
+    files = await logs.open(TRAIN)
+    for turn in range(4):
+        piece = b"file %d\n" % turn * 1000
+        append(far.log(), piece)
+        said += piece
+        if turn % 2 == 0:
+            await logs.catch_up(TRAIN)
+        far.log().rename(far.log().with_suffix(f".{turn}"))
+        append(far.log().with_suffix(f".{turn}"), b"late\n")
+        said += b"late\n"
+        append(far.log(), b"next\n")
+        said += b"next\n"
+        await logs.catch_up(TRAIN)
+    far.ended.add("train")
+    await until(lambda: logs.is_complete(TRAIN))
+    assert files.log.read_bytes() == said
+
+
+def append(log: Path, data: bytes) -> None:
+    with log.open("ab") as file:
+        file.write(data)
