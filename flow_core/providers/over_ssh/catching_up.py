@@ -63,6 +63,7 @@ async def catch_up(puller: Puller, file: LogFile | None) -> None:
             before, near = near, await offload(_read, puller.paths)
             if near != before:
                 waiting.heard()
+    puller.is_complete = True  # it may not have come to saying so itself
 
 
 class _Waiting:
@@ -82,7 +83,9 @@ class _Waiting:
         if error is not None and not isinstance(error, Unreachable):
             raise error
         if self._clock() - self._heard_at > _QUIET_S:
-            raise error or Unreachable(f"nothing of the log has come for {_QUIET_S:g} s; try again")
+            raise error or Unreachable(
+                f"nothing of the log has come for {_QUIET_S:g} s; try again, and end other programs that follow it"
+            )
         await asyncio.sleep(_POLL_S)
 
 

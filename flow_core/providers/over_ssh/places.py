@@ -17,7 +17,8 @@ class Place:
 
     `directory` is the task's, absolute, on the node. `enter` makes the line for sh that runs a command there (None: a
     login shell) with the task's environment, replacing that sh. `address` is what the node's ports are reached at,
-    seen from the host. `name` is what people call it, such as "node 1 of train"; empty where nobody gave one.
+    seen from the host. `name` is what people call the task; empty where they gave it none. No secret may stand in the
+    line that `enter` makes: it is shown to people, and in lists of processes.
     """
 
     host: SshHost

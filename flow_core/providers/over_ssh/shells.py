@@ -9,7 +9,7 @@ from flow_core.ssh.quoting import by_sh
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flow_core.providers.over_ssh.places import Place, Places
+    from flow_core.providers.over_ssh.places import Places
     from flow_core.ssh.shell import RemoteShell
 
 
@@ -24,13 +24,10 @@ class SshShells:
     ) -> RemoteShell:
         place = await self._places.place(task_id, node)
         shell = await place.host.open_shell(columns=columns, rows=rows, command=by_sh(place.enter(command)))
-        shell.title = f"shell in {_name(place, task_id, node)}"
+        name = place.name or task_id
+        shell.title = f"shell in node {node} of {name}" if node else f"shell in {name}"
         return shell
 
     async def directory(self, task_id: str) -> Path | None:
         await self._places.is_over(task_id)  # says whether there is such a task
         return None
-
-
-def _name(place: Place, task_id: str, node: int) -> str:
-    return place.name or (f"node {node} of {task_id}" if node else task_id)

@@ -13,13 +13,14 @@ import pytest
 from testbed.far_tasks import CONTEXT, DEADLINE_S, Far, until
 from testbed.sshd import Sshd
 
-from flow_core.errors import AuthError, NotFound, Unreachable
+from flow_core.errors import AuthError, HostKeyUnknown, NotFound, Unreachable
 from flow_core.logs.address import LogAddress
 from flow_core.logs.follow import follow
 from flow_core.logs.spool import STDOUT
 from flow_core.logs.stamps import Stamps
 from flow_core.providers.over_ssh.hosts import HostPool
 from flow_core.providers.over_ssh.logs import SpooledLogs
+from flow_core.ssh.asking import Question, UnknownKey
 
 pytestmark = pytest.mark.needs("sshd")
 TRAIN = LogAddress(CONTEXT, "train")
@@ -145,9 +146,10 @@ async def test_logs_nobody_has_are_not_found(far: Far, logs: SpooledLogs, tmp_pa
     assert not (tmp_path / "spools").exists()
 
 
-async def test_a_replaced_file_is_read_on_to_its_end_and_the_next_one_follows(far: Far, logs: SpooledLogs) -> None:
+async def test_a_replaced_file_is_read_on_to_its_end_and_the_next_one_follows(far: Far, tmp_path: Path) -> None:
     far.start()
     append(far.log(), b"old\n")
+    logs = SpooledLogs(far, tmp_path / "spools")
     files = await logs.open(TRAIN)
     await logs.catch_up(TRAIN)
     far.log().rename(far.log().with_suffix(".1"))
@@ -155,9 +157,12 @@ async def test_a_replaced_file_is_read_on_to_its_end_and_the_next_one_follows(fa
     append(far.log(), b"new\n")
     await logs.catch_up(TRAIN)
     assert files.log.read_bytes() == b"old\nlast of the old\nnew\n"
+    await logs.aclose()
     append(far.log(), b"more\n")
+    logs = SpooledLogs(far, tmp_path / "spools")
     await logs.catch_up(TRAIN)
     assert files.log.read_bytes() == b"old\nlast of the old\nnew\nmore\n"
+    await logs.aclose()
 
 
 async def test_a_file_that_was_cut_short_begins_again_behind_a_line_that_says_so(far: Far, logs: SpooledLogs) -> None:
@@ -257,6 +262,39 @@ async def test_who_is_not_let_in_hears_so(far: Far, sshd: Sshd, logs: SpooledLog
     sshd.authorized_keys.write_text(keys)
     files = await logs.open(TRAIN)
     await until(lambda: files.log.read_bytes() == b"for others\n")
+
+
+async def test_a_person_who_said_no_is_asked_again_only_when_somebody_wants_the_log(
+    far: Far, sshd: Sshd, tmp_path: Path
+) -> None:
+    class Doubter:
+        asked = 0
+
+        async def trusts(self, key: UnknownKey) -> bool:
+            self.asked += 1
+            return False
+
+        async def answer(self, question: Question) -> str | None:
+            return None
+
+    far.start()
+    sshd.known_hosts.write_text("")
+    doubter = Doubter()
+    pool = HostPool(doubter)
+    far.host = await pool.find("far", config=sshd.config())
+    logs = SpooledLogs(far, tmp_path / "spools")
+    for wanted in (1, 2):
+        await logs.open(TRAIN)
+        await until(lambda wanted=wanted: doubter.asked == wanted)
+        with pytest.raises(HostKeyUnknown):
+            await until(lambda: logs.is_complete(TRAIN))
+        for _ in range(20):
+            await asyncio.sleep(0.05)  # as somebody who follows the log goes on asking
+            with pytest.raises(HostKeyUnknown):
+                await logs.is_complete(TRAIN)
+        assert doubter.asked == wanted
+    await logs.aclose()
+    await pool.close()
 
 
 async def test_a_log_nobody_asks_for_is_let_go_of_until_somebody_does(far: Far, tmp_path: Path) -> None:
