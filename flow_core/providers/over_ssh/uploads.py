@@ -45,7 +45,7 @@ class SshUploads:
 
 async def _folder(place: Place, target_dir: str) -> str:
     """The folder of the host that the task sees at `target_dir`. Raises ConfigError."""
-    if "\0" in target_dir:
+    if "\0" in target_dir or not _is_text(target_dir):
         raise ConfigError(f"target_dir: {target_dir!r} is no path", field="target_dir")
     first, slash, rest = target_dir.partition("/")
     if first.startswith("~"):
@@ -56,9 +56,17 @@ async def _folder(place: Place, target_dir: str) -> str:
     return str(wanted)
 
 
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False  # a host is told its commands in UTF-8
+    return True
+
+
 async def _home(place: Place, word: str) -> str:
     """What `~` or `~somebody` means on the host; as it stands where it means nothing there, as in a shell."""
     if word != "~" and not _SOMEBODY.fullmatch(word):
         return word
     said = await place.host.run(f"printf %s {word}", timeout_s=_ASK_S)
-    return said.stdout.decode("utf-8", "surrogateescape") or word
+    return said.stdout.decode("utf-8", "replace") or word

@@ -145,9 +145,10 @@ async def test_an_upload_to_nowhere_is_refused(far: Far, code: Path) -> None:
     far.start("done")
     far.ended.add("done")
     uploads = SshUploads(far)
-    with pytest.raises(ConfigError) as wrong:
-        await uploads.upload("train", code, "a\0b")
-    assert wrong.value.field == "target_dir"
+    for target in ("a\0b", "half\ud800"):
+        with pytest.raises(ConfigError) as wrong:
+            await uploads.upload("train", code, target)
+        assert wrong.value.field == "target_dir"
     with pytest.raises(Conflict):
         await uploads.upload("done", code, "/workspace")
     with pytest.raises(NotFound):
