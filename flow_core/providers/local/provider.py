@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from flow_core.providers.local.inside.shells import LocalShells
     from flow_core.providers.local.inside.tunnels import LocalTunnels
     from flow_core.providers.local.inside.uploads import LocalUploads
+    from flow_core.providers.local.metrics import LocalMetrics
     from flow_core.providers.local.sshd.endpoint import LocalEndpoints
     from flow_core.ssh.asking import Person
 
@@ -59,7 +60,7 @@ class LocalProvider:
         self.instances = LocalInstances(layout, region, gpus)
         self.volumes = LocalVolumes(self._volumes)
         self.reservations = LocalReservations(layout, region, gpus)
-        self.ssh_keys = self.metrics = None
+        self.ssh_keys = None
 
     # The facets below are loaded when they are asked for: whoever only looks at tasks needs none of them.
 
@@ -92,6 +93,12 @@ class LocalProvider:
         from flow_core.providers.local.inside.uploads import LocalUploads
 
         return LocalUploads(self._tasks)
+
+    @cached_property
+    def metrics(self) -> LocalMetrics:
+        from flow_core.providers.local.metrics import LocalMetrics
+
+        return LocalMetrics(self._tasks, self.instances)
 
     @cached_property
     def identity(self) -> LocalIdentity:

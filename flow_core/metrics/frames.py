@@ -1,0 +1,94 @@
+"""From the bytes of a sampling channel to samples."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from flow_core.metrics import host, mig, smi
+from flow_core.models.metrics import GpuProcess, GpuSample, MachineSample
+
+_LONGEST_LINE = 1 << 20
+_MOST_LINES = 20_000
+_END = "end"
+
+
+class FrameReader:
+    """Reads lines "frame tag text", in any pieces; a frame is whole at its `end`.
+
+    Every line of foreign text bears our tag, so none can be taken for another. What can't be read is left out; lines
+    that come after their frame was given up are ignored.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._number = -1
+        self._frame: dict[str, list[str]] = defaultdict(list)
+        self._lines = 0
+        self._xids: dict[str, int] = {}
+
+    def feed(self, data: bytes) -> list[MachineSample]:
+        """The samples that are whole now."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._rest = self._rest[:_LONGEST_LINE]
+        return [sample for line in lines if (sample := self._take(line)) is not None]
+
+    def _take(self, line: bytes) -> MachineSample | None:
+        number, _, tagged = line.decode("utf-8", "replace").partition(" ")
+        tag, _, text = tagged.partition(" ")
+        if not (number.isascii() and number.isdigit() and len(number) < 12) or int(number) < self._number:
+            return None
+        if int(number) != self._number:
+            self._begin(int(number))
+        if tag == _END:
+            frame = {name: "\n".join(texts) for name, texts in self._frame.items()}
+            self._begin(self._number + 1)
+            return self._sample(frame)
+        self._lines += 1
+        if self._lines <= _MOST_LINES:
+            self._frame[tag].append(text)
+        return None
+
+    def _begin(self, number: int) -> None:
+        self._number, self._lines = number, 0
+        self._frame.clear()
+
+    def _sample(self, frame: Mapping[str, str]) -> MachineSample:
+        self._xids |= host.xids(frame.get("xid", ""))
+        rows = smi.gpu_rows(frame.get("gpu", ""))
+        rows = tuple(replace(row, gpu=replace(row.gpu, xid=self._xids.get(row.bus))) for row in rows)
+        gpus = mig.with_slices(rows, frame.get("list", ""), frame.get("xml", ""))
+        used, total = _memory(frame)
+        return MachineSample(
+            datetime.now(UTC),
+            gpus,
+            _processes(frame, gpus),
+            "gpu" in frame or "stuck" in frame,
+            _problem(frame),
+            host.load(frame.get("load", "")),
+            smi.whole(frame.get("cpus", "")),
+            used,
+            total,
+        )
+
+
+def _processes(frame: Mapping[str, str], gpus: tuple[GpuSample, ...]) -> tuple[GpuProcess, ...]:
+    found = mig.on_slices(smi.gpu_processes(frame.get("app", "")), gpus, frame.get("xml", ""))
+    users = host.owners(frame.get("who", ""))
+    pairs = (line.partition(" ") for line in frame.get("task", "").splitlines())
+    tasks = {pid: task_id for pid, _, task_id in pairs}
+    return tuple(replace(one, user=users.get(one.pid, ""), task_id=tasks.get(str(one.pid), "")) for one in found)
+
+
+def _problem(frame: Mapping[str, str]) -> str:
+    if seconds := frame.get("stuck"):
+        return f"nvidia-smi has not answered for {seconds} s; its driver may need a restart"
+    return smi.complaint(frame.get("gpu", ""))
+
+
+def _memory(frame: Mapping[str, str]) -> tuple[float | None, float | None]:
+    if "vm" in frame:
+        return host.memory_of_vm_stat(frame["vm"], smi.whole(frame.get("memsize", "")))
+    return host.memory_of_meminfo(frame.get("mem", ""))

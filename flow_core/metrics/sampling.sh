@@ -1,0 +1,116 @@
+# Says how busy this machine is, every $pause seconds until stdin ends, as lines "frame tag text"; flow_core reads them.
+# Plain POSIX: it runs on machines of which nothing is known. $pause and $limit are set above.
+
+LC_ALL=C
+PATH=$PATH:/usr/lib/wsl/lib:/usr/sbin:/sbin
+export LC_ALL PATH
+exec 2>/dev/null
+
+# The name comes last: it alone may hold a comma. Drivers before 450 know no MIG.
+older=index,uuid,pci.bus_id,utilization.gpu,memory.used,memory.total,power.draw,power.limit,temperature.gpu
+older=$older,ecc.errors.uncorrected.volatile.total
+fields=$older,mig.mode.current,name
+older=$older,name
+apps=gpu_uuid,pid,used_memory,process_name
+cpus=$(getconf _NPROCESSORS_ONLN || sysctl -n hw.ncpu)
+
+tagged() {
+    sed "s/^/$n $1 /"
+}
+
+# Runs a command and kills it after $limit seconds. Not every system has a `timeout`.
+limited() {
+    "$@" </dev/null 2>&1 &
+    cmd=$!
+    (
+        trap 'kill $!' TERM
+        sleep "$limit" &
+        wait $! && kill -s KILL $cmd
+    ) >/dev/null 2>&1 &
+    guard=$!
+    wait $cmd
+    status=$?
+    kill $guard
+    [ $status -ne 137 ] || echo "$1 did not answer within $limit s"
+    return $status
+}
+
+machine() {
+    echo "$n cpus $cpus"
+    if [ -r /proc/meminfo ]; then
+        sed "s/^/$n load /" /proc/loadavg
+        sed -n "/^Mem[TFA]/s/^/$n mem /p" /proc/meminfo
+    else
+        sysctl -n vm.loadavg | tagged load
+        sysctl -n hw.memsize | tagged memsize
+        vm_stat | tagged vm
+    fi
+}
+
+gpus() {
+    out=$(limited nvidia-smi --query-gpu=$fields --format=csv,nounits)
+    case $out in
+    *'not a valid field'*) out=$(limited nvidia-smi --query-gpu=$older --format=csv,nounits) ;;
+    esac
+    printf '%s\n' "$out" | tagged gpu
+    case $out in
+    *', Enabled,'*)
+        limited nvidia-smi -L | tagged list
+        # What measures a slice is one hundredth of what there is.
+        limited nvidia-smi -q -x | awk '
+            /<mig_devices>|<processes>/ { kept = 1 }
+            kept || /<\/?(nvidia_smi_log|gpu)[ >]/ || /<uuid>/ { print }
+            /<\/(mig_devices|processes)>/ { kept = 0 }' | tagged xml
+        ;;
+    esac
+}
+
+processes() {
+    out=$(limited nvidia-smi --query-compute-apps=$apps --format=csv,nounits)
+    printf '%s\n' "$out" | tagged app
+    printf '%s\n' "$out" | sed -n 's/^[^,]*, *\([0-9][0-9]*\),.*/\1/p' | sort -u | head -n 200 | while read -r pid; do
+        ls -ld "/proc/$pid" | tagged who
+        tr '\0' '\n' <"/proc/$pid/environ" | sed -n "s/^FLOW_TASK_ID=/$n task $pid /p"
+    done
+}
+
+# The kernel may let only root, or a group, read its log.
+kernel() {
+    log=$(limited dmesg) || log=$(limited journalctl -k -b -q --no-pager)
+    printf '%s\n' "$log" | grep -a 'NVRM: Xid' | tail -n 50 | tagged xid
+}
+
+frame() {
+    machine
+    if command -v nvidia-smi >/dev/null; then
+        gpus
+        processes
+        [ $((n % 10)) -ne 1 ] || kernel
+    fi
+    echo "$n end"
+}
+
+# A broken driver can hold nvidia-smi where no signal reaches it. Then no other is started, and the rest goes on.
+sampling() {
+    n=0 late=0 job=
+    while :; do
+        n=$((n + 1))
+        if [ -n "$job" ] && kill -0 "$job"; then
+            late=$((late + pause))
+            if [ $late -gt $((limit + pause)) ]; then
+                machine
+                echo "$n stuck $late"
+                echo "$n end"
+            fi
+        else
+            late=0
+            frame &
+            job=$!
+        fi
+        sleep "$pause"
+    done
+}
+
+sampling &
+cat >/dev/null
+kill -s KILL 0

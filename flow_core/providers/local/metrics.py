@@ -1,0 +1,89 @@
+"""How busy this machine is, and the GPUs that a task has of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from functools import partial
+
+from flow_core.errors import Conflict, NotFound, Unreachable, printable
+from flow_core.metrics.reading import read_samples
+from flow_core.metrics.script import sampling_script
+from flow_core.metrics.shared import SharedSamples
+from flow_core.metrics.visible import visible_to
+from flow_core.models.metrics import MachineSample
+from flow_core.providers.local.capacity.instances import LocalInstances
+from flow_core.providers.local.inside.entering import enterable
+from flow_core.providers.local.offload import offload
+from flow_core.providers.local.supervisor.ranks import share
+from flow_core.providers.local.tasks import TaskShelf
+
+_PIECE = 1 << 16
+_END_S = 2.0
+
+
+class LocalMetrics:
+    """Samples of this machine, taken once for all who look."""
+
+    def __init__(self, tasks: TaskShelf, instances: LocalInstances) -> None:
+        self._tasks = tasks
+        self._instances = instances
+        self._samples = SharedSamples(_samples)
+
+    async def of_task(self, task_id: str, *, node: int = 0) -> AsyncGenerator[MachineSample, None]:
+        visible = await offload(self._visible, task_id, node)
+        async with aclosing(self._samples.look()) as samples:
+            async for sample in samples:
+                yield visible_to(sample, visible)
+                if not await offload(self._runs, task_id, node):
+                    return
+
+    async def of_instance(self, allocation_id: str) -> AsyncGenerator[MachineSample, None]:
+        if allocation_id not in {offer.allocation_id for offer in await self._instances.find({})}:
+            raise NotFound(f"nothing here is called {printable(allocation_id)}; find_instances lists what is")
+        async with aclosing(self._samples.look()) as samples:
+            async for sample in samples:
+                yield sample
+
+    def _visible(self, task_id: str, node: int) -> str | None:
+        """As the task was told: None where it was told nothing, and so may use every GPU."""
+        standing = self._tasks.get(task_id)
+        state, gpus = enterable(standing, node), standing.spec["gpus"]
+        mine = share(state.gpus, node, standing.record.num_instances)
+        return ",".join(gpus["visible"][gpu_id] for gpu_id in mine) if mine or gpus["hide"] else None
+
+    def _runs(self, task_id: str, node: int) -> bool:
+        try:
+            enterable(self._tasks.get(task_id), node)
+        except (Conflict, NotFound):
+            return False
+        return True
+
+
+async def _samples() -> AsyncGenerator[MachineSample, None]:
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "/bin/sh", "-c", sampling_script(), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True
+        )
+    except OSError as error:
+        raise Unreachable(f"this machine can't be measured: {error.strerror}") from error
+    assert process.stdout is not None
+    try:
+        async with aclosing(read_samples(partial(process.stdout.read, _PIECE), "this machine")) as samples:
+            async for sample in samples:
+                yield sample
+    finally:
+        await _end(process)
+
+
+async def _end(process: Process) -> None:
+    """With all it started. A driver at fault may hold one of them where no signal reaches it."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_END_S):
+            await process.wait()

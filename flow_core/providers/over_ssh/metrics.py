@@ -1,0 +1,74 @@
+"""How busy machines reached by SSH are, and the GPUs that a task has of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from functools import partial
+from typing import TYPE_CHECKING
+
+from flow_core.metrics.reading import read_samples
+from flow_core.metrics.script import sampling_script
+from flow_core.metrics.shared import SharedSamples
+from flow_core.metrics.visible import visible_to
+from flow_core.models.metrics import MachineSample
+
+if TYPE_CHECKING:
+    from flow_core.providers.over_ssh.places import Place, Places
+    from flow_core.ssh.host import SshHost
+
+_ASK_S = 20.0
+_UNTOLD = "untold"
+
+
+class SshMetrics:
+    """One channel a host, shared by all who look at it and closed when the last one leaves.
+
+    `machines` finds the host of an allocation id that `instances.find` gave out; it raises NotFound.
+    """
+
+    def __init__(self, places: Places, machines: Callable[[str], Awaitable[SshHost]]) -> None:
+        self._places = places
+        self._machines = machines
+        self._shared: dict[SshHost, SharedSamples] = {}
+
+    async def of_task(self, task_id: str, *, node: int = 0) -> AsyncGenerator[MachineSample, None]:
+        place = await self._places.place(task_id, node)
+        visible = await _visible(place)
+        async with aclosing(self._look(place.host)) as samples:
+            async for sample in samples:
+                yield visible_to(sample, visible)
+                if await self._places.is_over(task_id):
+                    return
+
+    async def of_instance(self, allocation_id: str) -> AsyncGenerator[MachineSample, None]:
+        async with aclosing(self._look(await self._machines(allocation_id))) as samples:
+            async for sample in samples:
+                yield sample
+
+    async def _look(self, host: SshHost) -> AsyncGenerator[MachineSample, None]:
+        shared = self._shared.setdefault(host, SharedSamples(partial(_samples, host)))
+        try:
+            async with aclosing(shared.look()) as samples:
+                async for sample in samples:
+                    yield sample
+        finally:
+            if shared.is_idle and self._shared.get(host) is shared:
+                del self._shared[host]
+
+
+async def _samples(host: SshHost) -> AsyncGenerator[MachineSample, None]:
+    async with (
+        host.start(sampling_script()) as running,
+        aclosing(read_samples(running.read, repr(host.settings.alias))) as samples,
+    ):
+        async for sample in samples:
+            yield sample
+
+
+async def _visible(place: Place) -> str | None:
+    """As the task was told: None where it was told nothing, and so may use every GPU."""
+    line = place.enter(f'printf %s "${{CUDA_VISIBLE_DEVICES-{_UNTOLD}}}"')
+    outcome = await place.host.run(line, timeout_s=_ASK_S)
+    said = outcome.stdout.decode("utf-8", "replace").strip()
+    return None if outcome.exit_code or said == _UNTOLD else said

@@ -1,0 +1,58 @@
+"""A far side with NVIDIA GPUs: a program called nvidia-smi that says what a real one said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RECORDED = Path(__file__).parent.parent / "core" / "metrics" / "recorded"
+_SMI = r"""#!/bin/sh
+cd "$(dirname "$0")/said" || exit 9
+echo "$*" >>calls
+while [ -e hangs ]; do sleep 0.1; done
+(while [ -e stuck ]; do sleep 0.1; done) & wait
+case "$*" in
+*mig.mode.current*) [ -e knows_no_mig ] && echo 'Field "mig.mode.current" is not a valid field to query.' && exit 2 ;;
+esac
+case "$*" in
+--query-gpu=*) cat gpu ;;
+--query-compute-apps=*) cat apps ;;
+-L) cat list ;;
+"-q -x") cat xml ;;
+esac
+"""
+_DMESG = '#!/bin/sh\ncat "$(dirname "$0")/said/kernel"\n'
+
+
+class FakeSmi:
+    """Put `bin` in front of a PATH. What it says can be changed while it is asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bin = folder / "bin"
+        self.said = self.bin / "said"
+        self.said.mkdir(parents=True)
+        for name, text in (("nvidia-smi", _SMI), ("dmesg", _DMESG)):
+            (self.bin / name).write_text(text)
+            (self.bin / name).chmod(0o755)
+        self.says()
+
+    def says(self, gpu: str = "", apps: str = "", list: str = "", xml: str = "", kernel: str = "") -> None:
+        """Each is the name of a recording, or the text itself."""
+        for name, what in (("gpu", gpu), ("apps", apps), ("list", list), ("xml", xml), ("kernel", kernel)):
+            recording = RECORDED / what if what and "\n" not in what else None
+            (self.said / name).write_text(recording.read_text() if recording else what)
+
+    @property
+    def calls(self) -> list[str]:
+        path = self.said / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def hang(self, *, beyond_signals: bool = False) -> None:
+        """Until `answer`. Beyond signals: killing it leaves its output open, as one that is held in the kernel does."""
+        (self.said / ("stuck" if beyond_signals else "hangs")).touch()
+
+    def answer(self) -> None:
+        for name in ("stuck", "hangs"):
+            (self.said / name).unlink(missing_ok=True)
+
+    def know_no_mig(self) -> None:
+        (self.said / "knows_no_mig").touch()
