@@ -43,6 +43,9 @@ _HOMES = {
     "Project": "models.identity",
     "SshKey": "models.identity",
     "User": "models.identity",
+    "GpuProcess": "models.metrics",
+    "GpuSample": "models.metrics",
+    "MachineSample": "models.metrics",
     "LogAddress": "logs.address",
     "IProviderInit": "providers.account",
     "Provider": "providers.base",
@@ -104,6 +107,7 @@ if TYPE_CHECKING:
     from flow_core.models.identity import Project, SshKey, User
     from flow_core.models.instance import AvailableInstance, InstanceRequirements
     from flow_core.models.ir import ResourceSpec, RunParams, SpecMount, TaskSpec
+    from flow_core.models.metrics import GpuProcess, GpuSample, MachineSample
     from flow_core.models.reservation import Reservation, ReservationStatus
     from flow_core.models.reservation_spec import ReservationSpec
     from flow_core.models.spec import MountSpec, Retries, TaskConfig, VolumeSpec

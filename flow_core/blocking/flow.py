@@ -20,6 +20,7 @@ from flow_core.models.task import TaskStatus
 if TYPE_CHECKING:
     from flow_core.models.identity import User
     from flow_core.models.instance import AvailableInstance, InstanceRequirements
+    from flow_core.models.metrics import MachineSample
     from flow_core.models.reservation import Reservation
     from flow_core.models.spec import TaskConfig
     from flow_core.models.volume import Volume, VolumeInterface
@@ -296,6 +297,14 @@ class Flow:
     @same_as(AsyncFlow.get_ssh_tunnel_manager)
     def get_ssh_tunnel_manager(self) -> SshTunnelManager:
         return SshTunnelManager(self._flow.get_ssh_tunnel_manager())
+
+    @same_as(AsyncFlow.task_metrics)
+    def task_metrics(self, task_id: str, node: int = 0) -> Iterator[MachineSample]:
+        return iterate(self._flow.task_metrics(task_id, node))
+
+    @same_as(AsyncFlow.instance_metrics)
+    def instance_metrics(self, allocation_id: str) -> Iterator[MachineSample]:
+        return iterate(self._flow.instance_metrics(allocation_id))
 
     @same_as(AsyncFlow.provider_port)
     def provider_port(self) -> Provider:

@@ -49,10 +49,12 @@ machine() {
 
 gpus() {
     out=$(limited nvidia-smi --query-gpu=$fields --format=csv,nounits)
+    answered=$?
     case $out in
     *'not a valid field'*) out=$(limited nvidia-smi --query-gpu=$older --format=csv,nounits) ;;
     esac
     printf '%s\n' "$out" | tagged gpu
+    [ $answered -ne 137 ] || return
     case $out in
     *', Enabled,'*)
         limited nvidia-smi -L | tagged list
@@ -63,6 +65,7 @@ gpus() {
             /<\/(mig_devices|processes)>/ { kept = 0 }' | tagged xml
         ;;
     esac
+    return 0
 }
 
 processes() {
@@ -83,8 +86,7 @@ kernel() {
 frame() {
     machine
     if command -v nvidia-smi >/dev/null; then
-        gpus
-        processes
+        gpus && processes
         [ $((n % 10)) -ne 1 ] || kernel
     fi
     echo "$n end"

@@ -101,12 +101,13 @@ CLOSER = {
 }
 # What is public beyond the page. A line here is a decision.
 BEYOND = {
-    Flow: {"aio", "context", "reserve", "cancel_reservation", "provider_port"},
+    Flow: {"aio", "context", "reserve", "cancel_reservation", "provider_port", "task_metrics", "instance_metrics"},
     Client: {"close"},
     AsyncFlow: {
         *("reserve", "cancel_reservation", "provider_port"),
         *("attach_volume", "ssh_command", "task_directory", "open_shell"),
         *("log_addresses", "log_bytes", "open_log", "is_log_complete"),
+        *("task_metrics", "instance_metrics"),
         *("provider", "facet", "change", "sharing"),
     },
 }
@@ -132,6 +133,7 @@ PUBLIC = {
     *("AvailableInstance", "CatalogEntry", "GPUInstanceDict", "InstanceRequirements", "TaskDict"),
     *("MountSpec", "ReservationSpec", "ResourceSpec", "Retries", "RunParams", "SpecMount", "TaskConfig", "TaskSpec"),
     *("VolumeSpec", "Reservation", "ReservationStatus", "TaskRecord", "TaskStatus", "Volume"),
+    *("GpuProcess", "GpuSample", "MachineSample"),
     *("Project", "SshKey", "User", "LogAddress", "IProviderInit", "Provider", "__version__"),
     *(
         "AuthError",

@@ -7,7 +7,7 @@ from pathlib import Path
 RECORDED = Path(__file__).parent.parent / "core" / "metrics" / "recorded"
 _SMI = r"""#!/bin/sh
 cd "$(dirname "$0")/said" || exit 9
-echo "$*" >>calls
+echo $(ps -o pgid= -p $$) "$*" >>calls
 while [ -e hangs ]; do sleep 0.1; done
 (while [ -e stuck ]; do sleep 0.1; done) & wait
 case "$*" in
@@ -43,8 +43,18 @@ class FakeSmi:
 
     @property
     def calls(self) -> list[str]:
+        """The arguments of each call."""
+        return [args for _, args in self._calls]
+
+    @property
+    def callers(self) -> set[int]:
+        """The process groups it was called from."""
+        return {int(group) for group, _ in self._calls}
+
+    @property
+    def _calls(self) -> list[list[str]]:
         path = self.said / "calls"
-        return path.read_text().splitlines() if path.exists() else []
+        return [line.split(" ", 1) for line in path.read_text().splitlines()] if path.exists() else []
 
     def hang(self, *, beyond_signals: bool = False) -> None:
         """Until `answer`. Beyond signals: killing it leaves its output open, as one that is held in the kernel does."""

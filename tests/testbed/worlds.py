@@ -36,7 +36,7 @@ class LocalWorld:
     """This machine, with two pretend GPUs."""
 
     context = Context("local", "local", {"gpus": "a100:2"})
-    facets = frozenset({"logs", "instances", "volumes", "shells", "remote", "uploads", "reservations"})
+    facets = frozenset({"logs", "instances", "volumes", "shells", "remote", "uploads", "reservations", "metrics"})
     scarce = "a100:2"
     impossible: tuple[dict[str, Any], ...] = (
         {"instance_type": "8xh900"},

@@ -18,9 +18,9 @@ from flow_core.metrics.visible import visible_to
 from flow_core.models.metrics import MachineSample
 from flow_core.providers.local.capacity.instances import LocalInstances
 from flow_core.providers.local.inside.entering import enterable
-from flow_core.providers.local.offload import offload
 from flow_core.providers.local.supervisor.ranks import share
 from flow_core.providers.local.tasks import TaskShelf
+from flow_core.providers.offload import offload
 
 _PIECE = 1 << 16
 _END_S = 2.0

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from flow_core.models.task import TaskRecord
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3kTwd5kCD6Zq0S6vTmTqXGzPnE7u7b8mYH8cXl3x0N someone@somewhere"
 FACETS = (
     *("logs", "instances", "volumes", "reservations", "ssh_keys", "identity"),
-    *("shells", "remote", "uploads", "endpoints", "tunnels"),
+    *("shells", "remote", "uploads", "endpoints", "tunnels", "metrics"),
 )
 
 Trip = Callable[[Bench, AsyncFlow, TaskRecord], Awaitable[None]]
@@ -82,6 +83,7 @@ MISSING: dict[str, tuple[Refused, Empty]] = {
     "uploads": ({"upload_code_to_task": ("TASK",)}, {}),
     "endpoints": ({"resolve_ssh_endpoint": ("TASK",), "wait_for_ssh": ("TASK",), "ssh_command": ("TASK",)}, {}),
     "tunnels": ({"get_ssh_tunnel_manager": ()}, {}),
+    "metrics": ({"task_metrics": ("TASK",), "instance_metrics": ("x",)}, {}),
 }
 
 
@@ -243,6 +245,17 @@ async def tunnels_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) ->
     assert await facet.list() == ()
 
 
+async def metrics_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+    async with aclosing(flow.task_metrics(task.task_id)) as samples:
+        assert (await anext(samples)).load is not None
+        await bench.provider.cancel_task(task.task_id, force=True)
+        await bench.ended(task)
+        assert len([sample async for sample in samples]) <= 1
+    for asked, error in ((flow.task_metrics(task.task_id), Conflict), (flow.instance_metrics("no-such"), NotFound)):
+        with pytest.raises(error):
+            await anext(asked)
+
+
 ROUND_TRIPS: dict[str, Trip] = {
     "logs": logs_round_trip,
     "instances": instances_round_trip,
@@ -255,4 +268,5 @@ ROUND_TRIPS: dict[str, Trip] = {
     "uploads": uploads_round_trip,
     "endpoints": endpoints_round_trip,
     "tunnels": tunnels_round_trip,
+    "metrics": metrics_round_trip,
 }
