@@ -83,6 +83,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("tasks.logs", "l", "logs", "The log of this task", True),
     Action("tasks.shell", "s", "shell", "A shell in this task", True, True),
     Action("tasks.detail", "d,enter", "detail", "Everything known of this task", True),
+    Action("tasks.metrics", "m", "metrics", "How busy its machine is: GPUs, their processes, load and memory"),
     Action("tasks.rerun", "r", "rerun", "The submit form, filled from this task", False, True),
     Action("tasks.cancel", "ctrl+d", "cancel", "End this task; asks first", True, True),
     Action("tasks.copy", "y", "copy", "Copy its id, name, command, spec, log path or ssh command", True),

@@ -10,7 +10,7 @@ from flow_core.models.volume import Volume
 if TYPE_CHECKING:
     from flow_tui.screens.dashboard import DashboardScreen
 
-_NEED_A_TASK = frozenset({"logs", "shell", "detail", "rerun", "cancel", "copy", "spec"})
+_NEED_A_TASK = frozenset({"logs", "shell", "detail", "metrics", "rerun", "cancel", "copy", "spec"})
 _NEED_A_VOLUME = frozenset({"attach", "delete", "users", "copy"})
 
 
@@ -37,6 +37,8 @@ def _about_task(task: TaskRecord | None, verb: str) -> str | None:
         return "no task is selected; ctrl+n submits one"
     if verb == "cancel" and task.is_terminal:
         return f"{task.name} has ended already: {task.status.value}"
+    if verb == "metrics" and task.is_terminal:
+        return f"{task.name} has ended; metrics are of a machine that works for it"
     if verb == "shell" and task.status is not TaskStatus.RUNNING:
         return f"a shell needs a running task; {task.name} is {task.status.value}"
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flow_core.models.task import TaskRecord
@@ -34,8 +35,16 @@ class TaskDeeds:
         self._dashboard.bring_to_front("logs")
 
     def action_detail(self) -> None:
-        if self.task is not None:
-            self._dashboard.open_detail(TaskDetail(self.task))
+        self._open_detail()
+
+    def action_metrics(self) -> None:
+        self._open_detail(metrics=True)
+
+    def _open_detail(self, *, metrics: bool = False) -> None:
+        if (task := self.task) is not None:
+            flow = self._dashboard.fleet.flow(task.context)
+            look = partial(flow.task_metrics, task.task_id)
+            self._dashboard.open_detail(TaskDetail(task, look, metrics=metrics))
 
     def action_rerun(self) -> None:
         if self.task is not None:

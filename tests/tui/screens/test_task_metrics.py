@@ -1,0 +1,158 @@
+"""The metrics of a task in the dashboard, over a real local context and a driver that says what real ones said."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testbed.fake_smi import FakeSmi
+from textual.app import App
+from textual.pilot import Pilot
+
+from flow_core import AsyncFlow
+from flow_core.config import load_config
+from flow_core.errors import Unreachable, Unsupported
+from flow_core.models.metrics import MachineSample
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_tui.app import FlowApp
+from flow_tui.screens.detail import TaskDetail
+
+SIZES = [(120, 36), (80, 24), (60, 15)]
+
+
+@pytest.fixture
+def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSmi:
+    smi = FakeSmi(tmp_path / "driver")
+    monkeypatch.setenv("PATH", f"{smi.bin}:{os.environ['PATH']}")
+    monkeypatch.setenv("FLOW_LOCAL_GPUS", "a100:2")
+    smi.says("titan-x.csv", "titan-x-apps.csv")
+    return smi
+
+
+async def until(pilot: Pilot[Any], holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not holds():
+            await pilot.pause(0.02)
+
+
+def text_of(app: App[Any]) -> str:
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips(app.size))
+
+
+def is_measured(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@asynccontextmanager
+async def dashboard(size: tuple[int, int], **fields: Any) -> AsyncIterator[tuple[FlowApp, Pilot[None]]]:
+    """With the cursor on a task that runs."""
+    async with AsyncFlow("local") as flow:
+        task = await flow.run("sleep 300", name="trains", unique_name=False, wait=True, **fields)
+        app = FlowApp(load_config())
+        try:
+            async with app.run_test(size=size) as pilot:
+                await until(pilot, lambda: "trains" in text_of(app))
+                yield app, pilot
+        finally:
+            await task.cancel(force=True)
+            await task.wait()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_gpus_of_a_task_are_shown_while_they_are_looked_at(smi: FakeSmi, size: tuple[int, int]) -> None:
+    async with dashboard(size, instance_type="a100") as (app, pilot):
+        assert smi.calls == []
+        await pilot.press("m")
+        await until(pilot, lambda: "76%" in text_of(app))
+        assert isinstance(app.screen, TaskDetail)
+        for words in ("1 x GeForce GTX TITAN X", "7.8/12.0G", "80C", "48448"):
+            assert words in text_of(app)
+        assert "192453" not in text_of(app)
+        await pilot.press("G")
+        await until(pilot, lambda: "memory  " in text_of(app))
+        (group,) = smi.callers
+        await pilot.press("escape")
+        await until(pilot, lambda: not is_measured(group))
+
+
+async def test_nothing_is_measured_while_the_facts_are_shown_or_something_lies_on_top(smi: FakeSmi) -> None:
+    async with dashboard((120, 36), instance_type="a100") as (app, pilot):
+        await pilot.press("d")
+        await until(pilot, lambda: "submitted" in text_of(app))
+        assert smi.callers == set()
+        seen: set[int] = set()
+        for away, back in (("m", "m"), ("left_square_bracket", "right_square_bracket"), ("ctrl+p", "escape")):
+            if not seen:
+                await pilot.press("right_square_bracket")
+            await until(pilot, lambda: smi.callers - seen)
+            (group,) = smi.callers - seen
+            seen.add(group)
+            await pilot.press(away)
+            await until(pilot, lambda group=group: not is_measured(group))  # type: ignore[misc]
+            await pilot.press(back)
+        await until(pilot, lambda: smi.callers - seen)
+
+
+async def test_another_node_is_chosen_with_the_keys_of_ranks(smi: FakeSmi) -> None:
+    async with dashboard((80, 24), instance_type="a100", num_instances=2) as (app, pilot):
+        await pilot.press("m")
+        await until(pilot, lambda: "node 0 of 2" in text_of(app) and "76%" in text_of(app))
+        await pilot.press("right_parenthesis")
+        await until(pilot, lambda: "node 1 of 2" in text_of(app) and "192453" in text_of(app))
+        assert "48448" not in text_of(app)
+        await pilot.press("right_parenthesis")
+        await until(pilot, lambda: "node 0 of 2" in text_of(app) and "48448" in text_of(app))
+
+
+@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is one here")
+async def test_a_machine_without_a_driver_is_told_so_and_the_rest_is_shown() -> None:
+    async with dashboard((60, 15)) as (app, pilot):
+        await pilot.press("m")
+        await until(pilot, lambda: "no NVIDIA driver here" in text_of(app))
+        assert "load    " in text_of(app)
+
+
+async def test_it_is_said_when_the_task_has_ended(smi: FakeSmi) -> None:
+    async with dashboard((80, 24), instance_type="a100") as (app, pilot):
+        await pilot.press("m")
+        await until(pilot, lambda: "76%" in text_of(app))
+        async with AsyncFlow("local") as flow:
+            (task,) = await flow.list_tasks()
+            await task.cancel(force=True)
+        await until(pilot, lambda: "the task has ended" in text_of(app))
+        assert "76%" in text_of(app)
+
+
+RUNNING = TaskRecord("lab", "task_1", "trains", TaskStatus.RUNNING, created_at=datetime.now(UTC))
+
+
+async def test_a_context_without_metrics_says_so(ask: Any) -> None:
+    def look(node: int) -> AsyncGenerator[MachineSample, None]:
+        raise Unsupported("context 'lab' (provider nothing) has no metrics")
+
+    async with ask(TaskDetail(RUNNING, look, metrics=True)) as question:
+        await question.shows("context 'lab' (provider nothing) has no metrics")
+
+
+async def test_a_link_that_is_lost_is_told_and_what_was_seen_stays(ask: Any) -> None:
+    async def look(node: int) -> AsyncGenerator[MachineSample, None]:
+        yield MachineSample(datetime.now(UTC), load=1.25)
+        raise Unreachable("the link to [red]'far'[/ was lost")
+
+    async with ask(TaskDetail(RUNNING, look, metrics=True)) as question:
+        await question.shows("the link to [red]'far'[/ was lost")
+        assert "1.2" in question.text
+        assert question.app.screen.query_one("MetricsView").is_sampling
+        await question.press("m")
+        assert not question.app.screen.query_one("MetricsView").is_sampling
