@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -13,6 +13,7 @@ from flow_core.models.metrics import GpuProcess, GpuSample, MachineSample
 _LONGEST_LINE = 1 << 20
 _MOST_LINES = 20_000
 _END = "end"
+_OFF_THE_BUS = 79
 
 
 class FrameReader:
@@ -66,12 +67,17 @@ class FrameReader:
             gpus,
             _processes(frame, gpus),
             "gpu" in frame or "stuck" in frame,
-            _problem(frame),
+            _problem(frame) or self._lost({row.bus for row in rows}),
             host.load(frame.get("load", "")),
             smi.whole(frame.get("cpus", "")),
             used,
             total,
         )
+
+    def _lost(self, listed: Collection[str]) -> str:
+        """A GPU that is gone has no row where its XID could stand."""
+        lost = [bus for bus, xid in self._xids.items() if xid == _OFF_THE_BUS and bus not in listed]
+        return f"the GPU at {', '.join(lost)} has fallen off the bus (XID {_OFF_THE_BUS})" if lost else ""
 
 
 def _processes(frame: Mapping[str, str], gpus: tuple[GpuSample, ...]) -> tuple[GpuProcess, ...]:

@@ -16,6 +16,7 @@ from textual.worker import Worker
 from flow_core.errors import Conflict, FlowError, Unreachable
 from flow_core.logs.sanitize import visible
 from flow_core.models.metrics import MachineSample
+from flow_core.models.task import TaskRecord
 from flow_tui.panes.metrics_text import History, lines_of
 
 Look = Callable[[int], AsyncGenerator[MachineSample, None]]
@@ -34,13 +35,13 @@ class MetricsView(Widget):
     said: reactive[str] = reactive("", layout=True)
     """Why there is nothing newer; "" while samples come."""
 
-    def __init__(self, look: Look, task_id: str, nodes: int) -> None:
+    def __init__(self, look: Look, task: TaskRecord) -> None:
         super().__init__()
-        self.nodes = nodes
+        self.nodes = task.num_instances
         self.history = History()
-        self.is_final = False
+        self.is_final = task.is_terminal
         self._look = look
-        self._task_id = task_id
+        self._task_id = task.task_id
         self._worker: Worker[None] | None = None
 
     @property
@@ -78,18 +79,21 @@ class MetricsView(Widget):
     @work(group="sample", exclusive=True)
     async def _sample(self, node: int) -> None:
         """Goes on after a lost link, and when a task that waits begins to run."""
-        while not self.is_final:
+        while True:
             try:
                 async with aclosing(self._look(node)) as samples:
                     async for sample in samples:
                         self.history.add(sample)
                         self.said = ""
                         self.refresh(layout=True)
-                self.said = "the task has ended; this is how it was last"
-                return
+                self.is_final = True
             except (Conflict, Unreachable) as error:
                 self.said = str(error)
             except FlowError as error:
                 self.said = str(error)
+                return
+            if self.is_final:
+                seen = self.history.latest is not None
+                self.said = "the task has ended; this is how it was last" if seen else "the task has ended"
                 return
             await asyncio.sleep(_AGAIN_S)

@@ -51,7 +51,7 @@ class TaskDetail(Reader):
             hints[2:2] = [("m", "metrics")] + ([("( )", "node")] if task.num_instances > 1 else [])
         super().__init__(task.name or task.task_id, hints)
         self._record = task
-        self._view = None if look is None else MetricsView(look, task.task_id, task.num_instances)
+        self._view = None if look is None else MetricsView(look, task)
         self._shows_metrics = metrics and look is not None
         self.set_reactive(TaskDetail.rows, facts_of(task))
 

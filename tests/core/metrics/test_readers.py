@@ -181,6 +181,16 @@ def test_owners_of_processes_are_read_and_those_that_are_gone_are_not() -> None:
     assert host.owners(said) == {42: "ann"}
 
 
+def test_a_gpu_that_is_gone_is_told_though_no_row_is_left_of_it() -> None:
+    rows = "1 gpu index, pci.bus_id, name\n1 gpu 0, 00000000:4E:00.0, A100"
+    kernel = (
+        "1 xid NVRM: Xid (PCI:0000:81:00): 79, GPU has fallen off the bus.\n1 xid NVRM: Xid (PCI:0000:4e:00): 79, x"
+    )
+    (sample,) = FrameReader().feed(f"{rows}\n{kernel}\n1 end\n".encode())
+    assert sample.gpu_problem == "the GPU at 0000:81:00 has fallen off the bus (XID 79)"
+    assert sample.gpus[0].xid == 79
+
+
 ANY_TEXT = st.text() | st.lists(
     st.text() | st.sampled_from(["index, uuid", "gpu_uuid, pid, used_gpu_memory [MiB], process_name", "0, GPU-1"])
 ).map("\n".join)

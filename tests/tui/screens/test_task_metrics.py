@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from textual.pilot import Pilot
 
 from flow_core import AsyncFlow
 from flow_core.config import load_config
-from flow_core.errors import Unreachable, Unsupported
+from flow_core.errors import Conflict, Unreachable, Unsupported
 from flow_core.models.metrics import MachineSample
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.app import FlowApp
@@ -143,6 +144,18 @@ async def test_a_context_without_metrics_says_so(ask: Any) -> None:
 
     async with ask(TaskDetail(RUNNING, look, metrics=True)) as question:
         await question.shows("context 'lab' (provider nothing) has no metrics")
+
+
+async def test_a_task_that_waits_is_told_and_one_that_has_ended_too(ask: Any) -> None:
+    async def look(node: int) -> AsyncGenerator[MachineSample, None]:
+        raise Conflict("task task_1 is pending; it has no machine yet")
+        yield
+
+    async with ask(TaskDetail(replace(RUNNING, status=TaskStatus.PENDING), look, metrics=True)) as question:
+        await question.shows("task task_1 is pending; it has no machine yet")
+    async with ask(TaskDetail(replace(RUNNING, status=TaskStatus.COMPLETED), look, metrics=True)) as question:
+        await question.shows("the task has ended")
+        assert "asking" not in question.text
 
 
 async def test_a_link_that_is_lost_is_told_and_what_was_seen_stays(ask: Any) -> None:
