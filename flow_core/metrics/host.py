@@ -10,7 +10,7 @@ _LOAD = re.compile(r"\{? *([0-9]{1,9}[.,][0-9]{1,9})")
 _MEMINFO = re.compile(r"(\w+): +([0-9]{1,15}) kB")
 _PAGE_SIZE = re.compile(r"page size of ([0-9]{1,9}) bytes")
 _PAGES = re.compile(r"Pages (free|inactive|speculative): +([0-9]{1,15})\.?")
-_OWNER = re.compile(r"\S+ +\S+ +(\S+) .*/proc/([0-9]{1,12})")
+_OWNER = re.compile(r"d\S+ +\S+ +(\S+) .* ([0-9]{1,12})")
 _XID = re.compile(r"NVRM: Xid \((?:PCI:)?([0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2})(?:\.[0-9])?\): ([0-9]{1,9})")
 _KB, _GB = 1024, 2**30
 
@@ -39,7 +39,7 @@ def memory_of_vm_stat(text: str, total_bytes: int | None) -> tuple[float | None,
 
 
 def owners(text: str) -> dict[int, str]:
-    """User names by process, of `ls -ld /proc/1 /proc/2`."""
+    """User names by process, of `ls -ld 1 2` in /proc."""
     return {int(found[2]): found[1] for line in text.splitlines() if (found := _OWNER.fullmatch(line.strip()))}
 
 

@@ -68,13 +68,15 @@ gpus() {
     return 0
 }
 
+# One call for all of them: there may be hundreds.
 processes() {
     out=$(limited nvidia-smi --query-compute-apps=$apps --format=csv,nounits)
     printf '%s\n' "$out" | tagged app
-    printf '%s\n' "$out" | sed -n 's/^[^,]*, *\([0-9][0-9]*\),.*/\1/p' | sort -u | head -n 200 | while read -r pid; do
-        ls -ld "/proc/$pid" | tagged who
-        tr '\0' '\n' <"/proc/$pid/environ" | sed -n "s/^FLOW_TASK_ID=/$n task $pid /p"
-    done
+    pids=$(printf '%s\n' "$out" | sed -n 's/^[^,]*, *\([0-9][0-9]*\),.*/\1/p' | sort -u | head -n 500)
+    [ -n "$pids" ] && cd /proc || return
+    ls -ld $pids | tagged who
+    grep -asHz '^FLOW_TASK_ID=' $(printf '%s/environ ' $pids) | tr '\0' '\n' |
+        sed -n "s/^\([0-9]*\).environ:FLOW_TASK_ID=/$n task \1 /p"
 }
 
 # The kernel may let only root, or a group, read its log.

@@ -177,7 +177,7 @@ def test_load_and_memory_of_linux_and_of_a_mac_are_read() -> None:
 
 
 def test_owners_of_processes_are_read_and_those_that_are_gone_are_not() -> None:
-    said = "dr-xr-xr-x 9 ann users 0 Nov 24 10:00 /proc/42\nls: cannot access '/proc/43': No such file\n"
+    said = "dr-xr-xr-x 9 ann users 0 Nov 24 10:00 42\nls: cannot access '43': No such file\n"
     assert host.owners(said) == {42: "ann"}
 
 
@@ -233,7 +233,7 @@ def test_a_frame_is_read_whatever_its_pieces_and_foreign_text_ends_none() -> Non
         "1 app gpu_uuid, pid, used_gpu_memory [MiB], process_name",
         "1 app GPU-1, 42, 10, evil",
         "1 app 1 end",
-        "1 who dr-xr-xr-x 9 ann users 0 Nov 24 10:00 /proc/42",
+        "1 who dr-xr-xr-x 9 ann users 0 Nov 24 10:00 42",
         "1 task 42 task_abc",
         "1 end",
         "0 gpu late",
