@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from textual import work
 from textual.content import Content
@@ -39,10 +39,12 @@ class MetricsView(Widget):
         super().__init__()
         self.nodes = task.num_instances
         self.history = History()
-        self.is_final = task.is_terminal
         self._look = look
         self._task_id = task.task_id
+        self._ended = asyncio.Event()
         self._worker: Worker[None] | None = None
+        if task.is_terminal:
+            self.end()
 
     @property
     def is_sampling(self) -> bool:
@@ -58,6 +60,10 @@ class MetricsView(Widget):
         if self._worker is not None:
             self._worker.cancel()
             self._worker = None
+
+    def end(self) -> None:
+        """The task has ended: what is lost from now on is not looked for again."""
+        self._ended.set()
 
     def show_node(self, node: int) -> None:
         """Samples of another node, from the first on."""
@@ -78,7 +84,7 @@ class MetricsView(Widget):
 
     @work(group="sample", exclusive=True)
     async def _sample(self, node: int) -> None:
-        """Goes on after a lost link, and when a task that waits begins to run."""
+        """Goes on after a lost link, with another attempt, and when a task that waits begins to run."""
         while True:
             try:
                 async with aclosing(self._look(node)) as samples:
@@ -86,14 +92,15 @@ class MetricsView(Widget):
                         self.history.add(sample)
                         self.said = ""
                         self.refresh(layout=True)
-                self.is_final = True
+                self.said = "nothing of the task runs there now"
             except (Conflict, Unreachable) as error:
                 self.said = str(error)
             except FlowError as error:
                 self.said = str(error)
                 return
-            if self.is_final:
-                seen = self.history.latest is not None
-                self.said = "the task has ended; this is how it was last" if seen else "the task has ended"
-                return
-            await asyncio.sleep(_AGAIN_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_AGAIN_S):
+                    await self._ended.wait()
+                    seen = self.history.latest is not None
+                    self.said = "the task has ended; this is how it was last" if seen else "the task has ended"
+                    return

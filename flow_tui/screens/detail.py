@@ -81,8 +81,8 @@ class TaskDetail(Reader):
         if task.key == self._record.key:
             self._record = task
             self.rows = facts_of(task)
-            if self._view is not None:
-                self._view.is_final = task.is_terminal
+            if self._view is not None and task.is_terminal:
+                self._view.end()
 
     def action_switch(self) -> None:
         if self._view is not None:

@@ -23,6 +23,7 @@ from flow_core.errors import Conflict, Unreachable, Unsupported
 from flow_core.models.metrics import MachineSample
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.app import FlowApp
+from flow_tui.panes import metrics
 from flow_tui.screens.detail import TaskDetail
 
 SIZES = [(120, 36), (80, 24), (60, 15)]
@@ -169,3 +170,20 @@ async def test_a_link_that_is_lost_is_told_and_what_was_seen_stays(ask: Any) -> 
         assert question.app.screen.query_one("MetricsView").is_sampling
         await question.press("m")
         assert not question.app.screen.query_one("MetricsView").is_sampling
+
+
+async def test_a_task_that_is_tried_again_is_looked_at_again(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "_AGAIN_S", 0.05)
+    looks: list[float] = []
+
+    async def look(node: int) -> AsyncGenerator[MachineSample, None]:
+        looks.append(len(looks) + 1)
+        yield MachineSample(datetime.now(UTC), load=looks[-1])
+
+    detail = TaskDetail(RUNNING, look, metrics=True)
+    async with ask(detail) as question:
+        await question.shows("nothing of the task runs there now")
+        await question.until(lambda: len(looks) > 3)
+        detail.update(replace(RUNNING, status=TaskStatus.FAILED))
+        await question.shows("the task has ended; this is how it was last")
+        assert f"{len(looks)}.0" in question.text
