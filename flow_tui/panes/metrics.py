@@ -14,10 +14,9 @@ from textual.widget import Widget
 from textual.worker import Worker
 
 from flow_core.errors import Conflict, FlowError, Unreachable
-from flow_core.logs.sanitize import visible
 from flow_core.models.metrics import MachineSample
 from flow_core.models.task import TaskRecord
-from flow_tui.panes.metrics_text import History, lines_of
+from flow_tui.panes.metrics_text import History, lines_of, wrapped
 
 Look = Callable[[int], AsyncGenerator[MachineSample, None]]
 """From a node's number to samples of its machine."""
@@ -80,7 +79,7 @@ class MetricsView(Widget):
     def _lines(self, width: int) -> list[Content]:
         width = max(40, width)
         lines = [] if self.said and self.history.latest is None else lines_of(self.history, self._task_id, width)
-        return [Content.styled(visible(self.said), "$warning"), *lines] if self.said else lines
+        return [*wrapped(self.said, width), *lines]
 
     @work(group="sample", exclusive=True)
     async def _sample(self, node: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 
@@ -67,9 +68,14 @@ def lines_of(history: History, task_id: str, width: int) -> list[Content]:
     return [line.truncate(width, ellipsis=True) for line in lines]
 
 
+def wrapped(problem: str, width: int) -> Iterator[Content]:
+    """Foreign text that has to be read to its end."""
+    for line in textwrap.wrap(visible(problem), width):
+        yield Content.styled(line, _WARNING)
+
+
 def _gpus(sample: MachineSample, history: History, width: int) -> Iterator[Content]:
-    if sample.gpu_problem:
-        yield Content.styled(visible(sample.gpu_problem), _WARNING)
+    yield from wrapped(sample.gpu_problem, width)
     if not sample.gpus:
         if not sample.gpu_problem:
             yield Content("no GPU for this task" if sample.has_driver else "no NVIDIA driver here")

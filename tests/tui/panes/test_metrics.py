@@ -79,6 +79,14 @@ def test_a_machine_without_gpus_is_told_in_words(sample: MachineSample, words: s
     assert said(sample).splitlines()[0] == words
 
 
+def test_what_a_driver_says_can_be_read_to_its_end() -> None:
+    problem = (
+        "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that it is running."
+    )
+    lines = said(MachineSample(BUSY.taken_at, has_driver=True, gpu_problem=problem), 48).splitlines()
+    assert " ".join(lines[:3]).strip() == problem
+
+
 @pytest.mark.parametrize("width", [40, 48, 66, 90, 200])
 def test_no_line_is_wider_than_there_is_room(width: int) -> None:
     long = replace(BUSY, gpu_problem="x" * 300, processes=(GpuProcess(7, "", "名" * 300, None, "u" * 40),))
