@@ -220,6 +220,8 @@ UNKNOWN = [
     ("logs", {"task_id": ID, "rank": 7}),
     ("logs", {"task_id": ID, "attempt": 7}),
     ("shell", {"task_id": "task_aaaaaaaaaa", "command": "true"}),
+    ("task_metrics", {"task_id": "task_aaaaaaaaaa"}),
+    ("instance_metrics", {"allocation_id": "local-8xh900"}),
     ("delete_volume", {"volume_id": "vol_aaaaaaaaaa"}),
     ("mount_volume", {"volume_id": "vol_aaaaaaaaaa", "task_id": ID}),
     ("mount_volume", {"volume_id": VOLUME, "task_id": "task_aaaaaaaaaa"}),

@@ -113,6 +113,7 @@ FLOW = {
     "get_task_ssh_connection_info": Row(ONE_TASK),
     "get_user": Row({"user_id": (NAME, "no-such")}),
     "get_user_teammates": Row({"user_id": (NAME, "no-such")}),
+    "instance_metrics": Row({"allocation_id": (NAME, "local-cpu")}),
     "list_platform_ssh_keys": Row({}),
     "list_projects": Row({}),
     "list_reservations": Row({"params": (MAYBE_TABLE, None)}),
@@ -155,6 +156,7 @@ FLOW = {
             "wait": FLAG,
         }
     ),
+    "task_metrics": Row({**ONE_TASK, "node": (WHOLE, 0)}),
     "upload_code_to_task": Row(
         {
             **ONE_TASK,
