@@ -116,5 +116,8 @@ sampling() {
 }
 
 sampling &
+loop=$!
 cat >/dev/null
-kill -s KILL 0
+# Some servers give a command no group of its own, and this would end them too. There, what is under way ends by itself.
+[ "$(ps -o pgid= -p $$)" -eq $$ ] && kill -s KILL 0
+kill -s KILL $loop

@@ -168,6 +168,29 @@ def test_it_ends_with_its_stdin_and_takes_everything_with_it(
     until_gone(running.process.pid)
 
 
+def test_it_ends_nobody_else_where_it_leads_no_group(smi: FakeSmi, tmp_path: Path) -> None:
+    (tmp_path / "script").write_text(sampling_script(1, 2))
+    server = "sleep 1000 & /bin/sh script | { read -r line; echo $line; cat >/dev/null; }; wait"
+    with subprocess.Popen(
+        ["/bin/sh", "-c", server],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PATH": f"{smi.bin}:{os.environ['PATH']}"},
+        start_new_session=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"1 ")
+        process.stdin.close()
+        deadline = time.monotonic() + DEADLINE_S
+        while any("sleep 1000" not in one for one in group(process.pid)[1:]):
+            assert time.monotonic() < deadline, group(process.pid)
+            time.sleep(0.02)
+        assert any("sleep 1000" in one for one in group(process.pid))
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def test_it_ends_when_who_started_it_is_killed(smi: FakeSmi, tmp_path: Path) -> None:
     (tmp_path / "script").write_text(sampling_script(1, 2))
     starter = (
