@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from textual.content import Content
 
 from flow_core.logs.sanitize import visible
-from flow_core.models.metrics import GpuProcess, GpuSample, MachineSample
+from flow_core.models.metrics import GpuSample, MachineSample
 from flow_tui.widgets.sparks import bar, spark
 
 _MOST_KEPT = 150
 _WIDE = 84
 _HOT_C, _TOO_HOT_C = 80, 90
 _FULL = 0.95
-_MUTED, _GOOD, _WARNING, _ERROR = "$text-muted", "$success", "$warning", "bold $error"
+_MUTED, _GOOD, _WARNING, _ERROR = "$muted", "$success", "$warning", "bold $error"
 # What NVIDIA's document calls those that are seen most.
 _XIDS = {
     13: "exception of a program's kernel",
@@ -64,7 +64,7 @@ def lines_of(history: History, task_id: str, width: int) -> list[Content]:
     sample = history.latest
     if sample is None:
         return [Content.styled("asking the machine …", _MUTED)]
-    lines = [*_gpus(sample, history, width), *_processes(sample.processes, task_id), *_machine(sample, history, width)]
+    lines = [*_gpus(sample, history, width), *_processes(sample, task_id), *_machine(sample, history, width)]
     return [line.truncate(width, ellipsis=True) for line in lines]
 
 
@@ -94,12 +94,11 @@ def _gpu(gpu: GpuSample, history: History, width: int) -> Content:
     watts = _watts(gpu, has_room=width >= _WIDE)
     room = max(0, width - 29 - len(watts))
     bar_width = min(16, room // 2)
-    number = f"{gpu.index}" if gpu.mig_index is None else f"{gpu.index}:{gpu.mig_index}"
     used, total = gpu.memory_used_mb, gpu.memory_total_mb
     full = used / total if used is not None and total else None
     memory = f"{_gib(used)}/{_gib(total)}G" if total is not None else "-"
     parts = [
-        (f"{number:<4}", ""),
+        (f"{_number(gpu):<4}", ""),
         *_busy(gpu, history, bar_width, room - bar_width),
         (f" {memory:>12}", _WARNING if full is not None and full >= _FULL else ""),
         (watts, ""),
@@ -128,14 +127,15 @@ def _warnings(gpu: GpuSample) -> Iterator[Content]:
         yield Content.styled(f"    XID {gpu.xid} in the kernel's log" + (f": {words}" if words else ""), _ERROR)
 
 
-def _processes(processes: Sequence[GpuProcess], task_id: str) -> Iterator[Content]:
-    if not processes:
+def _processes(sample: MachineSample, task_id: str) -> Iterator[Content]:
+    if not sample.processes:
         return
-    yield Content.styled(f"{'PID':>8} {'USER':<10} {'MEMORY':>8}  PROCESS", _MUTED)
-    for one in sorted(processes, key=lambda one: -(one.memory_mb or 0)):
+    numbers = {gpu.uuid: _number(gpu) for gpu in sample.gpus}
+    yield Content.styled(f"{'GPU':<4}{'PID':<9}{'USER':<11}{'MEMORY':<8}PROCESS", _MUTED)
+    for one in sorted(sample.processes, key=lambda one: -(one.memory_mb or 0)):
         memory = f"{_gib(one.memory_mb)}G" if one.memory_mb is not None else "-"
-        user = visible(one.user or "-")[:10]
-        line = f"{one.pid:>8} {user:<10} {memory:>8}  {visible(one.name or '-')}"
+        user, name = visible(one.user or "-")[:10], visible(one.name or "-")
+        line = f"{numbers.get(one.gpu_uuid, '-'):<4}{one.pid:<9}{user:<11}{memory:<8}{name}"
         is_ours = one.task_id == task_id
         yield Content.styled(line, "bold") if is_ours else Content(line)
     yield Content()
@@ -162,6 +162,10 @@ def _machine(sample: MachineSample, history: History, width: int) -> Iterator[Co
 
 def _key(gpu: GpuSample) -> Key:
     return gpu.index, gpu.mig_index
+
+
+def _number(gpu: GpuSample) -> str:
+    return f"{gpu.index}" if gpu.mig_index is None else f"{gpu.index}:{gpu.mig_index}"
 
 
 def _gib(mib: float | None) -> str:

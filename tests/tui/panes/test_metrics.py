@@ -43,9 +43,10 @@ def test_a_gpu_is_told_by_its_figures_and_what_is_not_known_is_left_out() -> Non
 def test_processes_come_by_their_memory_and_the_machine_last() -> None:
     lines = said(BUSY).splitlines()
     assert lines[0] == "2 x NVIDIA H100"
-    assert [line.split() for line in lines if "G  " in line][-2:] == [
-        ["8", "ana", "68.4G", "train"],
-        ["7", "bob", "0.0G", "small"],
+    assert lines[4:7] == [
+        "GPU PID      USER       MEMORY  PROCESS",
+        "0   8        ana        68.4G   train",
+        "0   7        bob        0.0G    small",
     ]
     assert lines[-2].startswith("load    ▓░░░░░░░ 33.2 of 208 CPUs")
     assert lines[-1] == "memory  ▓▓▓░░░░░ 579.0 of 1480.0 GB"
