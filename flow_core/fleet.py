@@ -9,7 +9,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from flow_core.client.connection import Connection
 from flow_core.config import Context
 from flow_core.errors import FlowError, NotFound
 from flow_core.models.task import TaskRecord
+from flow_core.ssh.patience import Patience
 
 if TYPE_CHECKING:
     from flow_core.client.flow import AsyncFlow
@@ -62,7 +63,11 @@ class Fleet:
     def __init__(self, contexts: Iterable[Context], gate: Gate, person: Person | None = None) -> None:
         self.gate = gate
         self.wanted: frozenset[str] = frozenset()
-        self._connections = {context.name: Connection(context, gate=gate, person=person) for context in contexts}
+        chosen = tuple(contexts)
+        self._patience = {one.name: Patience(person, one.name) for one in chosen if person is not None}
+        self._connections = {
+            one.name: Connection(one, gate=gate, person=self._patience.get(one.name)) for one in chosen
+        }
         self._flows: dict[str, AsyncFlow] = {}
         self._states = {name: ContextState(one.context) for name, one in self._connections.items()}
         self._wake = {name: asyncio.Event() for name in self._connections}
@@ -114,6 +119,11 @@ class Fleet:
 
             self._flows[context] = AsyncFlow.sharing(self._connections[context])
         return self._flows[context]
+
+    def deadline(self, context: str, timeout_s: float) -> AbstractAsyncContextManager[object]:
+        """A deadline for what a context's client does; it stands still while the person is asked in its name."""
+        patience = self._patience.get(context)
+        return asyncio.timeout(timeout_s) if patience is None else patience.deadline(timeout_s)
 
     def task(self, key: tuple[str, str]) -> TaskRecord | None:
         """The task as last answered."""
@@ -181,7 +191,7 @@ class Fleet:
     async def _ask(self, name: str) -> ContextState:
         state = self._states[name]
         try:
-            async with asyncio.timeout(_DEADLINE_S):
+            async with self.deadline(name, _DEADLINE_S):
                 provider = self._connections[name].provider
                 state = replace(state, tasks=await provider.list_tasks(limit=_TASKS_SHOWN))
                 state = replace(state, answered_at=time.monotonic())

@@ -9,20 +9,23 @@ from typing import Literal, Protocol
 @dataclass(frozen=True, slots=True)
 class UnknownKey:
     """The key of a host nobody has vouched for. `seen_at` is its address and the way there; `kept_in` is where a yes
-    is written to, empty where the user's config keeps none."""
+    is written to, empty where the user's config keeps none. `context` is whose tasks need the host, where that is
+    known."""
 
     host: str
     key_type: str
     fingerprint: str
     seen_at: str
     kept_in: str
+    context: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """Something that only the user knows. `prompt` was written by the far side, for a "code"; show it as text.
 
-    `attempt` counts from 1: the second one means that the first answer was wrong.
+    `attempt` counts from 1: the second one means that the first answer was wrong; for a "code" it may as well be the
+    next thing that the host wants to know. `context` is as above.
     """
 
     host: str
@@ -30,6 +33,7 @@ class Question:
     prompt: str
     is_secret: bool = True
     attempt: int = 1
+    context: str = ""
 
 
 class Person(Protocol):

@@ -18,6 +18,7 @@ from flow_core.fleet import ContextState, Fleet
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.volume import Volume
 from flow_core.providers.base import PollIntervals
+from flow_core.ssh.asking import Person, Question
 
 FAR = Context("far", "obedient")
 LOCAL = Context("local", "local")
@@ -32,7 +33,10 @@ class Obedient:
     is_silent = False
     asked = 0
 
-    def __init__(self, context: Context, person: object) -> None:
+    asks = 0
+
+    def __init__(self, context: Context, person: Person | None) -> None:
+        self._person = person
         self.poll = PollIntervals(busy_s=0.01, idle_s=0.01)
         self.logs = self.instances = self.shells = None
         self.volumes = self
@@ -43,6 +47,9 @@ class Obedient:
             await asyncio.Event().wait()
         if self.fails is not None:
             raise self.fails
+        if self._person is not None:
+            questions = [Question("gpu1", "password", f"Password {n}") for n in range(self.asks)]
+            await asyncio.gather(*(self._person.answer(question) for question in questions))
         return self.answers
 
     async def list(self) -> tuple[Volume, ...]:
@@ -185,3 +192,58 @@ async def test_a_context_that_fails_at_once_is_not_waited_for(far: type[Obedient
     async with Fleet([FAR], Gate()) as fleet:
         assert await fleet.first_answers(10)
         assert state(fleet, "far").error is not None
+
+
+class Slow:
+    """A person who answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[Question] = []
+        self.answers = asyncio.Semaphore(0)
+
+    async def trusts(self, key: object) -> bool:
+        return False
+
+    async def answer(self, question: Question) -> str | None:
+        self.asked.append(question)
+        await self.answers.acquire()
+        return "x"
+
+
+async def test_a_context_is_not_given_up_while_the_person_it_asks_is_thinking(
+    far: type[Obedient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flow_core.fleet._DEADLINE_S", 0.3)
+    far.asks, far.answers, person = 2, (task("t-1"),), Slow()
+    errors: set[str | None] = set()
+    async with Fleet([FAR], Gate(), person) as fleet:
+        fleet.subscribe(lambda: errors.add(state(fleet, "far").error))
+        await until(lambda: len(person.asked) == 2)
+        assert {question.context for question in person.asked} == {"far"}
+        for wait_s in (0.5, 1.0):
+            asyncio.get_running_loop().call_later(wait_s, person.answers.release)
+        await until(lambda: fleet.tasks)
+        assert errors == {None}
+        far.asks = 0
+
+
+async def test_the_deadline_of_a_context_goes_on_once_the_person_has_answered(far: type[Obedient]) -> None:
+    person = Slow()
+    fleet = Fleet([FAR], Gate(), person)
+    asking = asyncio.create_task(fleet._patience["far"].answer(Question("gpu1", "password", "Password")))
+    await until(lambda: person.asked)
+    asyncio.get_running_loop().call_later(0.2, person.answers.release)
+
+    async def wait() -> None:
+        async with fleet.deadline("far", 0.05):
+            assert await asking == "x"
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await wait()
+
+
+async def test_without_a_person_a_deadline_is_one(far: type[Obedient]) -> None:
+    with pytest.raises(TimeoutError):
+        async with Fleet([FAR], Gate()).deadline("far", 0.01):
+            await asyncio.Event().wait()
