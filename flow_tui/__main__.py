@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _SYSTEMS = ("linux", "darwin")
 _FRAMES_PER_SECOND = "240"
+_KEY_LOGS = ("TEXTUAL", "TEXTUAL_LOG")  # Textual's log and console show every key, those of a passphrase included
 _REFUSED = 2
 _INTERRUPTED = 130
 
@@ -69,6 +70,8 @@ def _config(said: Arguments) -> Config:
 def _open_app(said: Arguments, config: Config) -> FlowApp:
     gc.disable()  # until the first rows are shown: what is loaded now stays, and need not be looked through
     os.environ.setdefault("TEXTUAL_FPS", _FRAMES_PER_SECOND)  # Textual reads it once, while it is imported
+    for name in _KEY_LOGS:
+        os.environ.pop(name, None)
     from flow_tui.app import FlowApp
 
     app = FlowApp(config, contexts=said.contexts, read_only=said.read_only, theme=said.theme)

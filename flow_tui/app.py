@@ -16,6 +16,7 @@ from flow_core.fleet import Fleet
 from flow_tui.crash import CrashGuard
 from flow_tui.key_order import OrderedKeys
 from flow_tui.keymap import check_keys
+from flow_tui.questions import Questions
 from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.terminal.prefix import RELEASE_KEY
 from flow_tui.themes import DEFAULT, load_themes, variable_defaults
@@ -61,7 +62,8 @@ class FlowApp(OrderedKeys, CrashGuard, App[None], inherit_bindings=False):
         super().__init__()
         gate = Gate(read_only=read_only or config.dashboard.get("read_only") is True)
         chosen = [context for context in config.contexts if not contexts or context.name in contexts]
-        self.fleet = Fleet(chosen, gate)
+        self.questions = Questions()
+        self.fleet = Fleet(chosen, gate, self.questions)
         self._problems = [str(problem) for problem in config.problems]
         self._interrupted_at = -_TWICE_S
         self.own_themes: tuple[str, ...] = ()
@@ -74,7 +76,7 @@ class FlowApp(OrderedKeys, CrashGuard, App[None], inherit_bindings=False):
     def get_default_screen(self) -> Screen[None]:
         release = self._config.dashboard.get("shell_release")
         key = release if isinstance(release, str) and release else RELEASE_KEY
-        return DashboardScreen(self.fleet, release_key=_KEY_NAMES.get(key, key))
+        return DashboardScreen(self.fleet, self.questions, release_key=_KEY_NAMES.get(key, key))
 
     async def on_mount(self) -> None:
         self._forget_start = self.fleet.subscribe(self._started)

@@ -42,10 +42,11 @@ TUI = {
     "flow_tui.format": "",
     "flow_tui.filter": "format",
     "flow_tui.keymap": "",
+    "flow_tui.questions": "",
     "flow_tui.terminal": "",
     "flow_tui.widgets": "format terminal",
     "flow_tui.panes": "format filter keymap terminal widgets",
-    "flow_tui.screens": "format filter keymap scrub terminal widgets panes",
+    "flow_tui.screens": "format filter keymap questions scrub terminal widgets panes",
     "flow_tui.themes": "",
     "flow_tui.commands": "format keymap terminal widgets panes screens",
     "flow_tui.arguments": "",
@@ -53,11 +54,18 @@ TUI = {
     "flow_tui.report": "scrub",
     "flow_tui.crash": "scrub report",
     "flow_tui.key_order": "",
-    "flow_tui.app": "format key_order keymap themes commands crash report scrub terminal widgets panes screens",
+    "flow_tui.app": "format key_order keymap questions themes commands crash report scrub terminal widgets panes"
+    " screens",
     "flow_tui.__main__": "arguments app crash report keymap themes",
 }
 TERMINAL_LIBRARIES = {"textual", "rich"}
-WITHOUT_TEXTUAL = ("flow_tui.terminal", "flow_tui.format", "flow_tui.filter", "flow_tui.arguments")
+WITHOUT_TEXTUAL = (
+    "flow_tui.terminal",
+    "flow_tui.questions",
+    "flow_tui.format",
+    "flow_tui.filter",
+    "flow_tui.arguments",
+)
 HEAVY = {"pydantic", "asyncio", "httpx", "asyncssh", "textual", "yaml", "bittty", "pynvml", "boto3"}
 
 

@@ -13,7 +13,7 @@ from textual.widgets import Static
 from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
 from flow_tui.panes.shell_labels import show_labels
-from flow_tui.panes.shell_tab import OPEN_S, OpenShell, ShellTab, hang_up
+from flow_tui.panes.shell_tab import OpenShell, ShellTab, hang_up
 from flow_tui.terminal.prefix import RELEASE_KEY, Command
 from flow_tui.widgets.shell_tabs import Tabs
 
@@ -141,11 +141,7 @@ class ShellPane(Vertical):
 
     async def _ask_for_shell(self, tab: ShellTab) -> Shell:
         columns, rows = await tab.view.laid_out(_LAYOUT_S)
-        try:
-            async with asyncio.timeout(OPEN_S):
-                return await tab.open_shell(columns, rows)
-        except TimeoutError:
-            raise FlowError(f"nobody answered within {OPEN_S:.0f} s") from None
+        return await tab.open_shell(columns, rows)
 
     def _run(self, tab: ShellTab, shell: Shell) -> None:
         tab.worker = self.run_worker(tab.live(shell), group=f"shell {tab.number}")

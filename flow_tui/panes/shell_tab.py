@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from flow_tui.widgets.terminal import TerminalView
 
 OpenShell = Callable[[int, int], Awaitable[Shell]]
-"""(columns, rows) -> a shell."""
+"""(columns, rows) -> a shell, within a deadline of its own. Raises FlowError."""
 
-OPEN_S = 60.0  # a jump host, a dialog for a passphrase
 _CLOSE_S = 3.0
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from flow_core.fleet import ContextState, Fleet
+from flow_core.logs.sanitize import visible
 from flow_core.models.task import TaskStatus
 from flow_tui import format
 from flow_tui.keymap import actions_of
+from flow_tui.questions import Questions
 from flow_tui.screens.layout import PANES
 from flow_tui.widgets.chrome import Piece
 
@@ -17,19 +19,31 @@ _MUTED = "$text-muted"
 Pieces = tuple[Piece, ...]
 
 
-def header(fleet: Fleet, width: int) -> tuple[Pieces, Pieces]:
+def header(fleet: Fleet, questions: Questions, width: int) -> tuple[Pieces, Pieces]:
     """Sources at the left; what runs, the mode and the time at the right."""
     name = Piece("flow-tui" if width >= 100 else "flow", "bold $accent")
-    chips = tuple(_chip(state, width) for state in fleet.states)
+    chips = tuple(_chip(state, state.context.name in questions.contexts, width) for state in fleet.states)
     running = sum(task.status is TaskStatus.RUNNING for task in fleet.tasks)
     waiting = sum(task.status is TaskStatus.PENDING for task in fleet.tasks)
     mode = Piece("READ-ONLY", "bold $warning") if fleet.gate.read_only else Piece("RW", _MUTED)
     counts = Piece(f"{running} running" + (f", {waiting} waiting" if waiting else ""), _MUTED)
-    return (name, *chips), (mode, counts, Piece(datetime.now().strftime("%H:%M"), _MUTED))
+    time = Piece(datetime.now().strftime("%H:%M"), _MUTED)
+    return (name, *chips), (*_call(fleet, questions, width), mode, counts, time)
 
 
-def _chip(state: ContextState, width: int) -> Piece:
+def _call(fleet: Fleet, questions: Questions, width: int) -> Pieces:
+    """What needs the user, and the key that leads there."""
+    if waiting := questions.open:
+        first = visible(waiting[0].told) if width >= 100 else "a host asks"
+        text = first if len(waiting) == 1 else f"{len(waiting)} questions"
+        return (Piece(f"{text}: ! answers", "bold $warning"),)
+    return (Piece("! tells why", "bold $error"),) if any(state.error for state in fleet.states) else ()
+
+
+def _chip(state: ContextState, is_asking: bool, width: int) -> Piece:
     name = state.context.name if width >= 70 else state.context.name[:2]
+    if is_asking:
+        return Piece(f"{name}?", "bold $warning")
     if state.error is None:
         return Piece(f"{name}●", "$success") if state.answered_at is not None else Piece(f"{name}…", _MUTED)
     return Piece(f"{name}! {'stale ' + format.duration(state.age_s) if state.age_s else 'no answer'}", "bold $error")

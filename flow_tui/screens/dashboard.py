@@ -21,7 +21,9 @@ from flow_core.models.task import TaskRecord
 from flow_tui.keymap import BY_ID, bindings_of
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.tasks import TasksPane
+from flow_tui.questions import Questions
 from flow_tui.screens import chrome, reasons
+from flow_tui.screens.asking import Asking
 from flow_tui.screens.late_panes import LatePanes
 from flow_tui.screens.layout import PANES, SIZES, panes_in_view, size_class
 from flow_tui.screens.task_log import TaskLog
@@ -43,10 +45,12 @@ class DashboardScreen(LatePanes, Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("app")]
 
-    def __init__(self, fleet: Fleet, *, release_key: str) -> None:
+    def __init__(self, fleet: Fleet, questions: Questions, *, release_key: str) -> None:
         super().__init__()
         self.release_key = release_key
         self.fleet = fleet
+        self.questions = questions
+        self.asking = Asking(self, questions)
         self.tasks = TasksPane(id="tasks")
         self._logs: LogsPane | None = None
         self.task_log = TaskLog(self)
@@ -351,16 +355,21 @@ class DashboardScreen(LatePanes, Screen[None]):
     def _tick(self) -> None:
         if any(not task.is_terminal for task in self.fleet.tasks):
             self.tasks.table.redraw_rows()
-        self._show_header()
+        self.show_header()
 
-    def _show_header(self) -> None:
-        header = self.query_one("#header", Bar)
-        header.left, header.right = chrome.header(self.fleet, self.size.width)
+    def show_header(self) -> None:
+        if self.is_mounted:
+            header = self.query_one("#header", Bar)
+            header.left, header.right = chrome.header(self.fleet, self.questions, self.size.width)
+
+    @on(events.Click, "#header")
+    def _header_clicked(self) -> None:
+        self.action_act("app.attend")
 
     def _show_chrome(self) -> None:
         if not self.is_mounted:
             return
-        self._show_header()
+        self.show_header()
         filter_text = getattr(self._places.get(self._front), "filter_text", "")
         tabs, footer = self.query_one("#tabs", Bar), self.query_one("#footer", Bar)
         tabs.left, tabs.right = chrome.tabs(self._front, filter_text, self.size.width)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flow_tui.keymap import ACTIONS, BY_ID, actions_of, show_key
 from flow_tui.screens.action_log import ActionLogScreen
 from flow_tui.screens.confirm import Confirm
+from flow_tui.screens.contexts import ContextsScreen
 from flow_tui.screens.help import HelpEntry, HelpScreen
 from flow_tui.screens.layout import PANES
 from flow_tui.screens.pick import Pick
@@ -77,7 +78,14 @@ class AppDeeds:
         self._dashboard.app.action_command_palette()
 
     def action_refresh(self) -> None:
+        self._dashboard.questions.forget_refusals()
         self._dashboard.fleet.refresh()
+
+    def action_attend(self) -> None:
+        if self._dashboard.asking.is_called_for:
+            self._dashboard.asking.go_through()
+        else:
+            self._dashboard.app.push_screen(ContextsScreen(self._dashboard.fleet, self.action_refresh))
 
     def action_next_theme(self) -> None:
         app = self._dashboard.app
@@ -131,7 +139,8 @@ class AppDeeds:
         fleet = self._dashboard.fleet
 
         async def submit(context: str, config: TaskConfig) -> AsyncTask:
-            return await fleet.flow(context).run(config)
+            with self._dashboard.questions.hurried(context):
+                return await fleet.flow(context).run(config)
 
         form = SubmitForm(
             fleet.names,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
 from flow_tui import format
 from flow_tui.screens.confirm import Confirm
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from flow_tui.screens.dashboard import DashboardScreen
 
 
+_OPEN_S = 60.0  # with jump hosts on the way; what is asked meanwhile doesn't count
 _SSH = "for a terminal of its own"  # what stands beside the choice; the command itself is asked for once it is chosen
 
 
@@ -62,7 +64,12 @@ class TaskDeeds:
         self._dashboard.bring_to_front("shell")
 
         async def open_shell(columns: int, rows: int) -> Shell:
-            return await flow.open_shell(task.task_id, columns=columns, rows=rows, node=node)
+            try:
+                with self._dashboard.questions.hurried(task.context):
+                    async with self._dashboard.fleet.deadline(task.context, _OPEN_S):
+                        return await flow.open_shell(task.task_id, columns=columns, rows=rows, node=node)
+            except TimeoutError:
+                raise FlowError(f"nobody answered within {_OPEN_S:.0f} s") from None
 
         await self._dashboard.shell.enter(task, open_shell, node)
 
@@ -88,7 +95,8 @@ class TaskDeeds:
             keeps="its log, its record and the data on its volumes",
         )
         if await self._dashboard.app.push_screen_wait(question):
-            await flow.cancel(task.task_id)
+            with self._dashboard.questions.hurried(task.context):
+                await flow.cancel(task.task_id)
             self._dashboard.fleet.refresh(task.context)
 
     async def action_copy(self) -> None:
@@ -103,7 +111,8 @@ class TaskDeeds:
         if task.is_running and flow.provider.endpoints is not None:
             choices.append(Choice("ssh command", _SSH))
         if value := await self._dashboard.app.push_screen_wait(Pick("Copy", choices)):
-            self._dashboard.copy(await flow.ssh_command(task.task_id) if value is _SSH else value)
+            with self._dashboard.questions.hurried(task.context):
+                self._dashboard.copy(await flow.ssh_command(task.task_id) if value is _SSH else value)
 
     def action_spec(self) -> None:
         if self.task is not None:

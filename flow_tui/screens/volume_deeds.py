@@ -31,7 +31,8 @@ class VolumeDeeds:
 
         async def create(context: str, size_gb: int, name: str, interface: str) -> Volume:
             kind: VolumeInterface = "file" if interface == "file" else "block"
-            return await fleet.flow(context).create_volume(size_gb, name or None, kind)
+            with self._dashboard.questions.hurried(context):
+                return await fleet.flow(context).create_volume(size_gb, name or None, kind)
 
         volume = await self._dashboard.app.push_screen_wait(VolumeForm(fleet.names, create))
         if volume is not None:
@@ -44,7 +45,8 @@ class VolumeDeeds:
         flow = self._dashboard.fleet.flow(volume.context)
 
         async def attach(task: TaskRecord, path: str | None) -> str:
-            return await flow.attach_volume(volume.volume_id, task.task_id, path)
+            with self._dashboard.questions.hurried(volume.context):
+                return await flow.attach_volume(volume.volume_id, task.task_id, path)
 
         path = await self._dashboard.app.push_screen_wait(
             AttachForm(volume.name, open_tasks(self._dashboard, volume), attach)
@@ -67,7 +69,8 @@ class VolumeDeeds:
             keeps="every task and its log",
         )
         if await self._dashboard.app.push_screen_wait(question):
-            await flow.delete_volume(volume.volume_id)
+            with self._dashboard.questions.hurried(volume.context):
+                await flow.delete_volume(volume.volume_id)
             self._dashboard.fleet.refresh(volume.context)
 
     def action_users(self) -> None:

@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import asyncssh
 import pytest
 from testbed.sshd import Sshd, make_key
+from testbed.strict_sshd import SECRET, strict_sshd
 
 from flow_core.errors import AuthError, NotFound, Unreachable
 from flow_core.ssh.host import SshHost
@@ -21,7 +21,6 @@ from flow_core.ssh.lookup import find_settings
 from flow_core.ssh.settings import HostSettings
 
 pytestmark = pytest.mark.needs("sshd")
-SECRET = "correct horse battery"
 
 
 async def hello(settings: HostSettings, person: Any = None) -> bytes:
@@ -144,54 +143,10 @@ async def test_thinking_about_a_passphrase_does_not_count_against_the_deadline(
     assert await hello(hasty, Slow(SECRET)) == b"hello\n"
 
 
-class Strict(asyncssh.SSHServer):
-    """A far side that wants a password, or a key and then a code; what OpenSSH does only with PAM."""
-
-    wants: str = "password"
-
-    def begin_auth(self, username: str) -> bool:
-        return True
-
-    def password_auth_supported(self) -> bool:
-        return self.wants == "password"
-
-    def validate_password(self, username: str, password: str) -> bool:
-        return password == SECRET
-
-    def kbdint_auth_supported(self) -> bool:
-        return self.wants == "code"
-
-    def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> Any:
-        return "", "Two things, please.", "", [("Password: ", False), ("Code: ", True)]
-
-    def validate_kbdint_response(self, username: str, responses: Any) -> bool:
-        return list(responses) == [SECRET, "123456"]
-
-
 @pytest.fixture
 async def strict(request: pytest.FixtureRequest, sshd: Sshd) -> AsyncIterator[HostSettings]:
-    server = type("Wanting", (Strict,), {"wants": request.param})
-    async with await asyncssh.listen(
-        "127.0.0.1",
-        0,
-        server_factory=server,
-        server_host_keys=[str(sshd.host_key)],
-        process_factory=_say_hello,
-        encoding=None,
-    ) as listener:
-        known = sshd.folder / "known"
-        kind, data, *_ = sshd.host_key.with_suffix(".pub").read_text().split()
-        known.write_text(f"[127.0.0.1]:{listener.get_port()} {kind} {data}\n")
-        yield HostSettings("strict", "127.0.0.1", "me", listener.get_port(), known_hosts=(known,))
-
-
-async def _say_hello(process: asyncssh.SSHServerProcess[bytes]) -> None:
-    marker = re.search(r"flow-\w+", process.command or "")
-    assert marker is not None
-    for stream in (process.stdout, process.stderr):
-        stream.write(b"\x1e" + marker[0].encode() + b" 1\x1e")
-    process.stdout.write(b"hello\n")
-    process.exit(0)
+    async with strict_sshd(sshd.folder, sshd.host_key, request.param) as settings:
+        yield settings
 
 
 @pytest.mark.parametrize("strict", ["password"], indirect=True)

@@ -1,0 +1,77 @@
+"""When what hosts ask is shown: at once where the user waits for it, else when the user says so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flow_core.logs.sanitize import visible
+from flow_core.ssh.asking import UnknownKey
+from flow_tui.questions import Pending, Questions
+
+if TYPE_CHECKING:
+    from flow_tui.screens.asked import Asked
+    from flow_tui.screens.dashboard import DashboardScreen
+
+
+class Asking:
+    """Shows one question after the other. One that nobody waits for is a notice, never in the way of what is typed."""
+
+    def __init__(self, dashboard: DashboardScreen, questions: Questions) -> None:
+        self._dashboard = dashboard
+        self._questions = questions
+        self._shown: Pending | None = None
+        self._is_going_through = False
+        self._told: set[Pending] = set()
+        questions.subscribe(self._look_soon)
+
+    @property
+    def is_called_for(self) -> bool:
+        """Whether there is anything to answer."""
+        return bool(self._questions.open)
+
+    def go_through(self) -> None:
+        """Shows all there is, one after the other."""
+        self._is_going_through = True
+        self._look()
+
+    def _look_soon(self) -> None:
+        """Whoever asks does so from a task of its own, where no screen can be opened."""
+        self._dashboard.call_later(self._look)
+
+    def _look(self) -> None:
+        self._dashboard.show_header()
+        waiting = self._questions.open
+        self._told &= set(waiting)
+        if self._shown is not None:
+            return
+        urgent = [one for one in waiting if self._is_going_through or self._questions.is_urgent(one)]
+        if urgent:
+            self._show(urgent[0])
+            return
+        self._is_going_through = False
+        for pending in waiting:
+            self._tell(pending)
+
+    def _show(self, pending: Pending) -> None:
+        dialog = _dialog(pending)
+        self._shown = pending
+        pending.ended.add_done_callback(lambda ended: dialog.lapse() if ended.cancelled() else None)
+
+        def settle(answer: str | None) -> None:
+            self._shown = None
+            self._questions.settle(pending, answer)
+            self._look()
+
+        self._dashboard.app.push_screen(dialog, settle)
+
+    def _tell(self, pending: Pending) -> None:
+        """Once, and of several at once only the first: the header counts them."""
+        if not self._told:
+            self._dashboard.say(f"{visible(pending.told)}: ! answers", severity="warning")
+        self._told.add(pending)
+
+
+def _dialog(pending: Pending) -> Asked:
+    from flow_tui.screens.asked import HostKeyAsked, SecretAsked  # deferred: most sessions are asked nothing
+
+    return HostKeyAsked(pending.asked) if isinstance(pending.asked, UnknownKey) else SecretAsked(pending.asked)

@@ -1,0 +1,123 @@
+"""A host that wants something of a person, at a real terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import yaml
+from testbed.driving import assert_terminal_restored, quit_dashboard
+from testbed.pty_screen import Screen
+from testbed.sshd import Sshd, make_key
+
+pytestmark = pytest.mark.needs("sshd")
+PASSPHRASE = "correct horse"
+WAIT_S = 30.0
+PROGRAM = """
+import sys
+from flow_core import providers
+from flow_tui.__main__ import main
+providers.PROVIDERS["ssh"] = "testbed.ssh_place:SshPlace"
+if "faulty" in sys.argv:
+    from flow_tui.screens.asked import SecretAsked
+    def accept(self, text):
+        raise ValueError("a fault of ours")
+    SecretAsked.accept = accept
+del sys.argv[1:]
+main()
+"""
+OpenOver = Callable[..., Screen]
+
+
+@pytest.fixture
+def sshd(tmp_path: Path) -> Iterator[Sshd]:
+    server = Sshd(tmp_path / "sshd")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def open_over(environment: dict[str, str], tmp_path: Path) -> Iterator[OpenOver]:
+    """The dashboard with the server as its only other context."""
+    with ExitStack() as stack:
+
+        def opened(sshd: Sshd, *arguments: str, **extra: str) -> Screen:
+            config = tmp_path / "config.yaml"
+            settings = {"provider": "ssh", "host": "gpu1", "config": str(sshd.config(name="gpu1"))}
+            config.write_text(yaml.safe_dump({"contexts": {"lab": settings}}))
+            places = {"FLOW_CONFIG": str(config), "PYTHONPATH": os.pathsep.join(sys.path)}
+            argv = [sys.executable, "-c", PROGRAM, *arguments]
+            screen = stack.enter_context(Screen(argv, environment | places | extra))
+            screen.wait_for("Tasks", timeout_s=WAIT_S)
+            return screen
+
+        yield opened
+
+
+def lock(sshd: Sshd) -> None:
+    """The server takes only a key with a passphrase."""
+    for path in (sshd.key, sshd.key.with_suffix(".pub")):
+        path.unlink()
+    sshd.authorized_keys.write_text(make_key(sshd.key, passphrase=PASSPHRASE).with_suffix(".pub").read_text())
+
+
+def kept(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
+
+
+def test_a_host_nobody_knows_is_vouched_for_and_its_tasks_are_listed(sshd: Sshd, open_over: OpenOver) -> None:
+    sshd.known_hosts.unlink()
+    screen = open_over(sshd)
+    screen.wait_for("gpu1 shows an unknown key: ! answers", timeout_s=WAIT_S)
+    screen.send("!")
+    screen.wait_for("Is this the key of gpu1?", timeout_s=WAIT_S)
+    screen.send("yes")
+    screen.wait_for("yes")
+    assert not sshd.known_hosts.exists()
+    screen.send("enter")
+    screen.wait_for("hello-from-gpu1", timeout_s=WAIT_S)
+    assert sshd.known_hosts.exists()
+    screen.send("s")
+    screen.wait_for("SHELL  task hello-from-gpu1", timeout_s=WAIT_S)
+
+
+def test_a_passphrase_opens_the_way_and_is_written_nowhere(
+    sshd: Sshd, open_over: OpenOver, state: Path, tmp_path: Path
+) -> None:
+    lock(sshd)
+    log = tmp_path / "textual.log"
+    screen = open_over(sshd, TEXTUAL_LOG=str(log), TEXTUAL="debug")
+    screen.wait_for("gpu1 asks for a passphrase: ! answers", timeout_s=WAIT_S)
+    screen.send("!")
+    screen.wait_for("Passphrase of id_user")
+    screen.settle()
+    screen.send(PASSPHRASE)
+    screen.wait_for("•" * len(PASSPHRASE))
+    screen.send("enter")
+    screen.wait_for("hello-from-gpu1", timeout_s=WAIT_S)
+    quit_dashboard(screen)
+    assert b"horse" not in screen.raw
+    assert b"horse" not in kept(state)
+    assert not log.exists()
+
+
+def test_a_fault_with_a_passphrase_on_the_line_tells_nobody_of_it(sshd: Sshd, open_over: OpenOver, state: Path) -> None:
+    lock(sshd)
+    screen = open_over(sshd, "faulty")
+    screen.wait_for("! answers", timeout_s=WAIT_S)
+    screen.send("!")
+    screen.wait_for("Passphrase of id_user")
+    screen.settle()
+    screen.send(PASSPHRASE)
+    screen.wait_for("•" * len(PASSPHRASE))
+    screen.send("enter")
+    assert screen.wait_exit(WAIT_S) == 1
+    assert_terminal_restored(screen)
+    assert list((state / "crashes").glob("*.txt"))
+    assert b"horse" not in kept(state)
+    assert b"horse" not in screen.raw

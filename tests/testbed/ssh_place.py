@@ -1,0 +1,53 @@
+"""A provider whose tasks are a host: as little of one as it takes to have a dashboard connect over SSH."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from flow_core.config import Context
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.providers.base import PollIntervals
+from flow_core.providers.entry import Shell
+from flow_core.ssh.asking import Person
+from flow_core.ssh.host import SshHost
+
+
+class SshPlace:
+    """One running task, named after its host, as long as that answers. `config` is an ssh config, `host` a name of it,
+    or `settings` say all."""
+
+    def __init__(self, context: Context, person: Person | None) -> None:
+        self.context = context
+        self.poll = PollIntervals(busy_s=0.1, idle_s=0.1)
+        self.shells = self
+        self.logs = self.instances = self.volumes = self.endpoints = self.metrics = None
+        self._person = person
+        self._host: SshHost | None = None
+
+    async def list_tasks(
+        self, statuses: Collection[TaskStatus] | None = None, limit: int | None = None
+    ) -> tuple[TaskRecord, ...]:
+        host = await self._found()
+        said = (await host.run("echo hello")).stdout.decode().strip()
+        return (TaskRecord(self.context.name, "t-1", f"{said}-from-{host.settings.alias}", TaskStatus.RUNNING),)
+
+    async def open(self, task_id: str, *, columns: int, rows: int, command: str | None = None, node: int = 0) -> Shell:
+        return await (await self._found()).open_shell(columns=columns, rows=rows, command=command)
+
+    async def directory(self, task_id: str) -> Path | None:
+        return None
+
+    async def close(self) -> None:
+        if self._host is not None:
+            await self._host.close()
+
+    async def _found(self) -> SshHost:
+        if self._host is None:
+            settings: dict[str, Any] = dict(self.context.settings)
+            if "settings" in settings:
+                self._host = SshHost(settings["settings"], person=self._person)
+            else:
+                self._host = await SshHost.find(settings["host"], config=settings["config"], person=self._person)
+        return self._host

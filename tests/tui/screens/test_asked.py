@@ -1,0 +1,157 @@
+"""The dialogs of a host: what they say, and what they take for an answer."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import pytest
+from textual.widgets import Input
+
+from flow_core.ssh.asking import Question, UnknownKey
+from flow_tui.screens.asked import HostKeyAsked, SecretAsked
+
+FINGERPRINT = "SHA256:uNiVztksCsDhcc0u9e8BrrMc7cxHNwUmGXDWSkyUgoA"
+SECRET = "correct [b]horse"
+
+
+def host_key(**said: str) -> HostKeyAsked:
+    facts = {
+        "host": "gpu1",
+        "key_type": "ssh-ed25519",
+        "fingerprint": FINGERPRINT,
+        "seen_at": "10.0.0.7:2222 through hop",
+    }
+    return HostKeyAsked(UnknownKey(**{**facts, "kept_in": "/home/me/.ssh/known_hosts", "context": "lab", **said}))
+
+
+def secret(kind: Any = "passphrase", prompt: str = "Passphrase of id_a", **more: Any) -> SecretAsked:
+    return SecretAsked(Question("gpu1", kind, prompt, **more))
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 20)])
+async def test_it_says_all_that_is_known_of_the_key(ask: Any, size: tuple[int, int]) -> None:
+    async with ask(host_key(), size=size) as question:
+        for said in ("key of gpu1?", FINGERPRINT, "ssh-ed25519", "10.0.0.7:2222 through hop", "lab", "known_hosts"):
+            assert "".join(said.split()) in "".join(question.text.replace("│", "").split())
+
+
+@pytest.mark.parametrize("answer", ["yes", "YES ", FINGERPRINT])
+async def test_the_word_or_the_fingerprint_says_yes(ask: Any, answer: str) -> None:
+    async with ask(host_key()) as question:
+        await question.type(answer)
+        assert question.answers == []
+        await question.press("enter")
+        assert question.answers == ["yes"]
+
+
+@pytest.mark.parametrize("keys", [["enter"], ["y"], ["y", "enter"], ["space", "enter"], ["tab", "enter"], ["ctrl+d"]])
+async def test_nothing_else_does(ask: Any, keys: list[str]) -> None:
+    async with ask(host_key()) as question:
+        await question.press(*keys)
+        assert question.answers == []
+        assert question.app.pressed_below == 0
+        await question.press("escape")
+        assert question.answers == [None]
+
+
+async def test_no_is_a_no(ask: Any) -> None:
+    async with ask(host_key()) as question:
+        await question.type("no")
+        await question.press("enter")
+        assert question.answers == [None]
+
+
+async def test_another_fingerprint_is_said_to_be_another_host(ask: Any) -> None:
+    async with ask(host_key()) as question:
+        await question.type(FINGERPRINT.swapcase().replace("sha", "SHA"))
+        await question.press("enter")
+        assert "another fingerprint" in question.text
+        assert question.answers == []
+
+
+async def test_foreign_words_are_text(ask: Any) -> None:
+    hostile = "[red]x[/\x1b[2J"
+    async with ask(host_key(host=hostile, key_type=hostile, seen_at=hostile, kept_in=hostile)) as question:
+        assert question.text.count("[red]x[/␛[2J") == 4
+    async with ask(secret("code", f"{hostile}\nCode [/]:\t")) as question:
+        assert "[red]x[/␛[2J" in question.text
+        assert "Code [/]:" in question.text
+
+
+async def test_a_secret_is_shown_as_dots_only_and_handed_over_as_it_was_typed(ask: Any) -> None:
+    async with ask(secret(context="lab")) as question:
+        assert "gpu1 asks for a passphrase" in question.text
+        assert "Passphrase of id_a" in question.text
+        await question.type(SECRET)
+        line = question.app.screen.query_one(Input)
+        assert line.value == SECRET
+        assert "•" * len(SECRET) in question.text
+        for shown in (question.text, question.app.export_screenshot(), repr(line), repr(question.app.screen)):
+            assert "horse" not in shown
+        await question.press("enter")
+        assert question.answers == [SECRET]
+        question.answers.clear()
+        held = [line for line in gc.get_objects() if isinstance(line, Input) and "horse" in line.value]
+        assert held == []
+
+
+@pytest.mark.parametrize("key", ["ctrl+c", "ctrl+x"])
+async def test_a_secret_can_not_be_copied(ask: Any, key: str) -> None:
+    async with ask(secret()) as question:
+        await question.type(SECRET)
+        await question.press("ctrl+shift+a", key)
+        assert question.app.clipboard == ""
+
+
+async def test_what_the_host_lets_be_seen_is_seen(ask: Any) -> None:
+    async with ask(secret("code", "Code: ", is_secret=False)) as question:
+        await question.type("123456")
+        assert "123456" in question.text
+
+
+async def test_esc_gives_up(ask: Any) -> None:
+    async with ask(secret()) as question:
+        await question.type("half")
+        await question.press("escape")
+        assert question.answers == [None]
+
+
+async def test_nothing_is_an_answer_only_to_a_host_that_asks_for_a_code(ask: Any) -> None:
+    async with ask(secret("password")) as question:
+        await question.press("enter")
+        assert question.answers == []
+        assert "esc gives up" in question.text
+    async with ask(secret("code")) as question:
+        await question.press("enter")
+        assert question.answers == [""]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("passphrase", "That was not the passphrase. Attempt 2."), ("code", "Question 2 of this login")]
+)
+async def test_a_second_attempt_says_what_was_wrong(ask: Any, kind: str, said: str) -> None:
+    async with ask(secret(kind, attempt=2)) as question:
+        assert said in question.text
+
+
+async def test_a_long_prompt_scrolls_and_the_line_stays_in_view(ask: Any) -> None:
+    async with ask(secret("code", "\n".join(f"banner {n}" for n in range(300))), size=(60, 15)) as question:
+        assert "banner 0" in question.text
+        assert "enter answer" in question.text
+        await question.type("42")
+        assert "••" in question.text
+
+
+async def test_what_is_typed_once_nobody_waits_any_more_goes_nowhere(ask: Any) -> None:
+    async with ask(secret()) as question:
+        await question.type("half a passphr")
+        question.app.question.lapse()
+        await question.shows("nobody waits")
+        await question.type("ase y")
+        await question.press("enter", "ctrl+d")
+        assert question.answers == []
+        assert question.app.pressed_below == 0
+        assert question.app.screen.query_one(Input).value == ""
+        await question.press("escape")
+        assert question.answers == [None]

@@ -1,0 +1,339 @@
+"""The dashboard answers what real SSH servers ask: nothing in the way of what is typed, nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from testbed.sshd import Sshd, make_key
+from testbed.strict_sshd import CODE, SECRET, strict_sshd
+from textual.pilot import Pilot
+from textual.widgets import Input, Static
+
+from flow_core import providers
+from flow_core.config import Config, Context, state_dir
+from flow_core.fleet import ContextState
+from flow_core.ssh.host import SshHost
+from flow_core.ssh.lookup import find_settings
+from flow_tui.app import FlowApp
+from flow_tui.screens.asked import Asked, HostKeyAsked, SecretAsked
+from flow_tui.screens.contexts import ContextsScreen
+from flow_tui.screens.dashboard import DashboardScreen
+
+pytestmark = pytest.mark.needs("sshd")
+PATIENCE_S = 30.0
+
+
+@pytest.fixture(autouse=True)
+def ssh_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(providers.PROVIDERS, "ssh", "testbed.ssh_place:SshPlace")
+
+
+@pytest.fixture
+def make_sshd(tmp_path: Path) -> Iterator[Callable[..., Sshd]]:
+    made: list[Sshd] = []
+
+    def make(*options: str) -> Sshd:
+        made.append(Sshd(tmp_path / f"sshd{len(made)}", *options))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for sshd in made:
+        sshd.stop()
+
+
+@pytest.fixture
+def sshd(make_sshd: Callable[..., Sshd]) -> Sshd:
+    return make_sshd()
+
+
+@pytest.fixture
+def locked(sshd: Sshd) -> Sshd:
+    """A server that takes a key with a passphrase, and no other."""
+    for path in (sshd.key, sshd.key.with_suffix(".pub")):
+        path.unlink()
+    make_key(sshd.key, passphrase=SECRET)
+    sshd.authorized_keys.write_text(sshd.key.with_suffix(".pub").read_text())
+    return sshd
+
+
+def place(sshd: Sshd, name: str = "lab", host: str = "gpu1", *more: str) -> Context:
+    return Context(name, "ssh", {"host": host, "config": sshd.config(*more, name=host)})
+
+
+class Desk:
+    """The dashboard, its keys, and what a person sees of it."""
+
+    def __init__(self, app: FlowApp, pilot: Pilot[None]) -> None:
+        self.app = app
+        self.pilot = pilot
+        dashboard = app.screen
+        assert isinstance(dashboard, DashboardScreen)
+        self.dashboard = dashboard
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while not holds():
+                    await self.pilot.pause(0.01)
+        except TimeoutError:
+            pytest.fail(f"not in time; on screen:\n{self.text}")
+
+    async def shows(self, *texts: str) -> None:
+        """Once all of them are there, wherever lines are broken."""
+        await self.until(lambda: all("".join(text.split()) in self._squeezed for text in texts))
+
+    async def asks(self, kind: type[Asked]) -> Asked:
+        await self.until(lambda: isinstance(self.app.screen, kind) and self.app.screen.focused)
+        assert isinstance(self.app.screen, kind)
+        return self.app.screen
+
+    async def type(self, text: str) -> None:
+        await self.pilot.press(*("space" if char == " " else char for char in text), "enter")
+
+    def state(self, name: str = "lab") -> ContextState:
+        return next(state for state in self.app.fleet.states if state.context.name == name)
+
+    @property
+    def listed(self) -> set[str]:
+        return {task.name for task in self.app.fleet.tasks}
+
+    @property
+    def notices(self) -> list[str]:
+        return [notice.message for notice in self.app._notifications]
+
+    @property
+    def text(self) -> str:
+        """What is on screen; of a dialog, only what is in its frame."""
+        frame = next(iter(self.app.screen.query(".dialog-frame")), self.app.screen).region
+        strips = self.app.screen._compositor.render_strips(self.app.size)[frame.y : frame.bottom]
+        return "\n".join(strip.crop(frame.x, frame.right).text.rstrip() for strip in strips)
+
+    @property
+    def _squeezed(self) -> str:
+        return "".join(char for char in self.text if not char.isspace() and not "\u2500" <= char <= "\u259f")
+
+
+@asynccontextmanager
+async def desk(*contexts: Context, size: tuple[int, int] = (120, 36)) -> AsyncIterator[Desk]:
+    app = FlowApp(Config(state_dir() / "config.yaml", contexts, contexts[0].name))
+    async with app.run_test(size=size) as pilot:
+        yield Desk(app, pilot)
+        await app.screen_stack[0].shell.close_all()  # type: ignore[attr-defined]
+
+
+async def test_an_unknown_host_is_a_notice_until_the_user_says_yes_to_its_key(sshd: Sshd) -> None:
+    sshd.known_hosts.unlink()
+    async with desk(place(sshd)) as at:
+        await at.shows("lab?", "gpu1 shows an unknown key: ! answers")
+        assert at.app.screen is at.dashboard
+        await at.pilot.press("exclamation_mark")
+        await at.asks(HostKeyAsked)
+        await at.shows("SHA256:", "ssh-ed25519", f"127.0.0.1:{sshd.port}", str(sshd.known_hosts))
+        assert not sshd.known_hosts.exists()
+        await at.type("yes")
+        await at.until(lambda: at.listed == {"hello-from-gpu1"})
+        assert sshd.known_hosts.read_text().startswith(f"[127.0.0.1]:{sshd.port} ssh-ed25519 ")
+        await at.until(lambda: "lab●" in at.text and "answers" not in at.text.splitlines()[0])
+
+
+async def test_a_no_is_not_asked_again_until_the_user_refreshes(sshd: Sshd) -> None:
+    sshd.known_hosts.unlink()
+    async with desk(place(sshd)) as at:
+        await at.until(lambda: at.app.questions.open)
+        await at.pilot.press("exclamation_mark")
+        await at.asks(HostKeyAsked)
+        await at.pilot.press("escape")
+        await at.until(lambda: at.state().failures >= 2)
+        assert at.app.questions.open == ()
+        assert not sshd.known_hosts.exists()
+        await at.shows("lab! no answer", "! tells why")
+        await at.pilot.press("exclamation_mark")
+        await at.until(lambda: isinstance(at.app.screen, ContextsScreen))
+        await at.shows("the key of 'gpu1'", "is not known", "SHA256:", "never answered")
+        await at.pilot.press("r")
+        await at.until(lambda: at.app.questions.open)
+
+
+async def test_a_changed_key_is_told_in_full_and_nobody_is_asked(sshd: Sshd) -> None:
+    before = sshd.known_hosts.read_text()
+    sshd.change_host_key()
+    sshd.stop()
+    sshd.start()
+    async with desk(place(sshd), size=(80, 24)) as at:
+        await at.shows("lab! no answer")
+        await at.pilot.press("exclamation_mark")
+        await at.until(lambda: isinstance(at.app.screen, ContextsScreen))
+        error = at.state().error
+        assert error is not None
+        assert error.count("SHA256:") == 2
+        await at.shows("lab", error)
+        await at.pilot.press("y")
+        assert at.app.clipboard == f"lab: {error}"
+        assert at.app.questions.open == ()
+    assert sshd.known_hosts.read_text() == before
+
+
+async def test_a_host_that_changes_its_key_under_a_running_task_gives_no_shell(sshd: Sshd) -> None:
+    async with desk(place(sshd), size=(80, 24)) as at:
+        await at.until(lambda: at.dashboard.tasks.selected)
+        sshd.change_host_key()
+        sshd.stop()
+        sshd.start()
+        await at.pilot.press("s")
+        await at.until(lambda: at.dashboard.query("#shell-notice"))
+        notice = at.dashboard.query_one("#shell-notice", Static)
+        await at.until(lambda: "has changed" in str(notice.content))
+        told = str(notice.content).splitlines()[0]
+        assert told.count("SHA256:") == 2
+        await at.shows(told, "ssh-keygen -R")
+
+
+async def test_a_wrong_passphrase_is_said_at_once_and_the_right_one_opens(locked: Sshd) -> None:
+    async with desk(place(locked)) as at:
+        await at.shows("gpu1 asks for a passphrase: ! answers")
+        await at.pilot.press("exclamation_mark")
+        first = await at.asks(SecretAsked)
+        await at.shows("Passphrase of id_user")
+        await at.type("hunter2")
+        await at.until(lambda: at.app.screen is not first and isinstance(at.app.screen, SecretAsked))
+        await at.shows("That was not the passphrase. Attempt 2.")
+        await at.type(SECRET)
+        await at.until(lambda: at.listed == {"hello-from-gpu1"})
+        assert SECRET not in at.app.export_screenshot()
+    assert not list(state_dir().glob("crashes/*"))
+
+
+async def test_who_gives_up_on_a_passphrase_reads_what_to_do_about_it(locked: Sshd) -> None:
+    async with desk(place(locked)) as at:
+        await at.until(lambda: at.app.questions.open)
+        await at.pilot.press("exclamation_mark")
+        await at.asks(SecretAsked)
+        await at.pilot.press("escape")
+        await at.until(lambda: at.state().error and "ssh-add" in (at.state().error or ""))
+
+
+async def test_a_second_factor_follows_the_password(sshd: Sshd) -> None:
+    async with (
+        strict_sshd(sshd.folder, sshd.host_key, "code") as settings,
+        desk(Context("lab", "ssh", {"settings": settings})) as at,
+    ):
+        await at.until(lambda: at.app.questions.open)
+        await at.pilot.press("exclamation_mark")
+        first = await at.asks(SecretAsked)
+        await at.shows("Two things, please.", "Password:")
+        await at.type(SECRET)
+        await at.until(lambda: at.app.screen is not first and isinstance(at.app.screen, SecretAsked))
+        await at.shows("Code:")
+        await at.type(CODE)
+        await at.until(lambda: at.listed == {"hello-from-strict"})
+
+
+async def test_two_hosts_that_ask_at_once_are_answered_one_after_the_other(make_sshd: Callable[..., Sshd]) -> None:
+    one, two = make_sshd(), make_sshd()
+    for sshd in (one, two):
+        sshd.known_hosts.unlink()
+    async with desk(place(one), place(two, "home", "gpu2")) as at:
+        await at.shows("lab?", "home?", "2 questions: ! answers")
+        assert len([notice for notice in at.notices if "answers" in notice]) == 1
+        await at.pilot.press("exclamation_mark")
+        first = await at.asks(HostKeyAsked)
+        await at.type("yes")
+        await at.until(lambda: at.app.screen is not first and isinstance(at.app.screen, HostKeyAsked))
+        await at.asks(HostKeyAsked)
+        await at.type("yes")
+        await at.until(lambda: at.listed == {"hello-from-gpu1", "hello-from-gpu2"})
+        await at.until(lambda: at.app.screen is at.dashboard)
+
+
+async def test_what_the_user_waits_for_is_asked_at_once_and_only_once(sshd: Sshd) -> None:
+    context = place(sshd)
+    async with desk(context) as at:
+        await at.until(lambda: at.dashboard.tasks.selected)
+        sshd.known_hosts.unlink()
+        sshd.drop_sessions()
+        await at.until(lambda: at.app.questions.open)
+        assert at.app.screen is at.dashboard
+        await at.pilot.press("s")
+        await at.asks(HostKeyAsked)
+        await at.until(lambda: len(at.app.questions.open[0].contexts) == 2)
+        assert len(at.app.questions.open) == 1
+        await at.type("yes")
+        await at.until(lambda: at.dashboard.shell.has_live_shells)
+        await at.until(lambda: at.state().error is None and not at.app.questions.open)
+        assert at.app.screen is at.dashboard
+
+
+async def test_a_question_in_the_middle_of_typing_leaves_the_typing_alone(sshd: Sshd) -> None:
+    context = place(sshd)
+    async with desk(context) as at:
+        await at.until(lambda: at.dashboard.tasks.selected)
+        await at.pilot.press("slash", *"hel")
+        sshd.known_hosts.unlink()
+        sshd.drop_sessions()
+        await at.until(lambda: at.app.questions.open)
+        await at.shows("! answers")
+        await at.pilot.press(*"lo!")
+        assert at.dashboard.tasks.filter_text == "hello!"
+
+
+async def test_a_host_that_hangs_up_on_who_thinks_too_long_takes_its_question_back(locked: Sshd) -> None:
+    locked.options.append("LoginGraceTime 1")
+    locked.stop()
+    locked.start()
+    async with desk(place(locked)) as at:
+        await at.until(lambda: at.app.questions.open)
+        await at.pilot.press("exclamation_mark")
+        dialog = await at.asks(SecretAsked)
+        await at.pilot.press(*"corr")
+        await at.shows("nobody waits for this answer")
+        assert dialog.query_one(Input).value == ""
+        await at.type("ect q")
+        assert at.app.screen is dialog
+        await at.pilot.press("escape")
+        await at.until(lambda: at.app.screen is not dialog)
+        await at.until(lambda: at.app.questions.open or isinstance(at.app.screen, SecretAsked))
+
+
+async def test_an_asker_that_is_cancelled_leaves_no_question_behind(sshd: Sshd) -> None:
+    sshd.known_hosts.unlink()
+    settings = await find_settings("gpu1", config=sshd.config(name="gpu1"))
+    async with desk(Context("local", "local")) as at, SshHost(settings, person=at.app.questions) as host:
+        asking = asyncio.create_task(host.run("true"))
+        await at.until(lambda: at.app.questions.open)
+        asking.cancel()
+        await at.until(lambda: not at.app.questions.open)
+        await at.until(lambda: "answers" not in at.text.splitlines()[0])
+
+
+async def test_a_person_may_think_for_longer_than_a_context_may_take(
+    locked: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flow_core.fleet._DEADLINE_S", 1.0)
+    settings = replace(await find_settings("gpu1", config=locked.config(name="gpu1")), connect_timeout_s=0.9)
+    async with desk(Context("lab", "ssh", {"settings": settings})) as at:
+        await at.until(lambda: at.app.questions.open)
+        thought = asyncio.get_running_loop().time() + 2
+        await at.pilot.press("exclamation_mark")
+        await at.asks(SecretAsked)
+        await at.until(lambda: asyncio.get_running_loop().time() > thought)
+        await at.type(SECRET)
+        await at.until(lambda: at.listed)
+        assert at.state().failures == 0
+
+
+async def test_a_click_on_the_header_tells_what_is_wrong(sshd: Sshd) -> None:
+    sshd.stop()
+    async with desk(place(sshd)) as at:
+        await at.shows("lab! no answer", "! tells why")
+        await at.pilot.click("#header")
+        await at.until(lambda: isinstance(at.app.screen, ContextsScreen))
+        await at.shows("refused the connection; check that an SSH server runs on that port")
+        sshd.start()
+        await at.pilot.press("r")
+        await at.shows("lab ssh answers")
