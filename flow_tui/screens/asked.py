@@ -35,14 +35,15 @@ class Asked(Dialog[str | None]):
     def __init__(self, heading: str, line: Input, *, enter: str, esc: str, problem: str = "") -> None:
         super().__init__(heading, (("enter", enter), ("esc", esc)))
         self._line = line
-        self._problem = problem
-        self._is_gone = False
+        self._problem = Static(classes="form-problem")
+        if problem:
+            self._complain(Content(problem))
 
     def foot(self) -> Iterable[Widget]:
         if self.ASK:
             yield Static(self.ASK, markup=False, classes="confirm-ask")
         yield self._line
-        yield Static(classes="form-problem")
+        yield self._problem
 
     def buttons(self) -> Iterable[Widget]:
         refuse = Button(Content("Give up"), compact=True, variant="primary")
@@ -51,16 +52,9 @@ class Asked(Dialog[str | None]):
 
     def on_mount(self) -> None:
         self._line.focus()
-        if self._problem:
-            self._complain(Content(self._problem))
-        if self._is_gone:
-            self.lapse()
 
     def lapse(self) -> None:
         """Says that nobody waits for the answer. It stays open: what is still being typed must go nowhere else."""
-        self._is_gone = True
-        if not self.is_mounted:
-            return  # once it is
         self._line.value = ""
         self._line.disabled = True
         self._complain(Content(_GONE))
@@ -80,9 +74,8 @@ class Asked(Dialog[str | None]):
         self.finish(answer)
 
     def _complain(self, what: Content) -> None:
-        problem = self.query_one(".form-problem", Static)
-        problem.update(what)
-        problem.add_class("-wrong")
+        self._problem.update(what)
+        self._problem.add_class("-wrong")
 
     @on(Button.Pressed)
     def _clicked(self) -> None:

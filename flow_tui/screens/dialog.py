@@ -30,6 +30,8 @@ class Dialog(ModalScreen[Answer], Generic[Answer]):
     """A framed question. Subclasses fill `body` and `foot`; the hints come last."""
 
     CSS_PATH = "dialogs.tcss"
+    # The app's own keys end at a modal screen; leaving has to work from everywhere.
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "app.interrupt", show=False)]
 
     def __init__(self, heading: str, hints: Hints) -> None:
         super().__init__(classes="dialog")

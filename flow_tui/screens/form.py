@@ -19,7 +19,9 @@ from flow_tui.screens.dialog import Dialog, Hints, shown
 from flow_tui.screens.field import Field, name_alt_enter
 
 Answer = TypeVar("Answer")
-_ANSWER_S = 120.0  # providers have deadlines of their own; this one is for those that break it
+# Providers have deadlines of their own; this one is for those that break it. A host may ask something meanwhile, and
+# whoever thinks about that is not to lose what was sent.
+_ANSWER_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)

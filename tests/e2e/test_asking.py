@@ -121,3 +121,17 @@ def test_a_fault_with_a_passphrase_on_the_line_tells_nobody_of_it(sshd: Sshd, op
     assert list((state / "crashes").glob("*.txt"))
     assert b"horse" not in kept(state)
     assert b"horse" not in screen.raw
+
+
+def test_leaving_while_a_host_asks_leaves_no_report(sshd: Sshd, open_over: OpenOver, state: Path) -> None:
+    sshd.known_hosts.unlink()
+    screen = open_over(sshd)
+    screen.wait_for("! answers", timeout_s=WAIT_S)
+    screen.send("!")
+    screen.wait_for("Is this the key of gpu1?")
+    screen.settle()
+    screen.send("ctrl+c", "ctrl+c")
+    assert screen.wait_exit(WAIT_S) == 0
+    assert_terminal_restored(screen)
+    assert not list(state.glob("crashes/*"))
+    assert not sshd.known_hosts.exists()

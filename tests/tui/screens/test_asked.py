@@ -155,3 +155,13 @@ async def test_what_is_typed_once_nobody_waits_any_more_goes_nowhere(ask: Any) -
         assert question.app.screen.query_one(Input).value == ""
         await question.press("escape")
         assert question.answers == [None]
+
+
+async def test_a_question_that_is_given_up_before_it_is_seen_says_so(ask: Any) -> None:
+    dialog = secret(attempt=2)
+    dialog.lapse()
+    async with ask(dialog) as question:
+        await question.shows("nobody waits")
+        await question.type("x")
+        await question.press("enter", "escape")
+        assert question.answers == [None]
