@@ -10,27 +10,30 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from flow_core.ssh.asking import Question, UnknownKey
+if TYPE_CHECKING:
+    from flow_core.ssh.asking import Question, UnknownKey
 
 _AT_IT_S = 10.0  # what the same host asks so soon after an answer belongs to it: the next attempt, a second factor
 
 
-@dataclass(eq=False)
 class Pending:
-    """Something that is asked. `ended` is done once it was answered, cancelled once nobody waits for it any more."""
+    """Something that is asked, on behalf of `contexts`. `told` says what, in a few words, some of them foreign.
 
-    asked: UnknownKey | Question
-    ended: asyncio.Future[None]
-    contexts: list[str] = field(default_factory=list)
-    given: str | None = field(default=None, repr=False)
+    `same` is equal for those that one answer serves, `refusal` for those that a no holds for. `ended` is done once it
+    was answered, cancelled once nobody waits for it any more.
+    """
 
-    @property
-    def told(self) -> str:
-        """What it is about, in a few words, some of them foreign."""
-        said = "shows an unknown key" if isinstance(self.asked, UnknownKey) else f"asks for a {self.asked.kind}"
-        return f"{self.asked.host} {said}"
+    def __init__(self, asked: UnknownKey | Question, what: str, *, same: Hashable, refusal: Hashable) -> None:
+        self.asked = asked
+        self.told = f"{asked.host} {what}"
+        self.same = same
+        self.refusal = refusal
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.contexts: list[str] = []
+        self.given: str | None = None
 
 
 class Questions:
@@ -54,16 +57,22 @@ class Questions:
         return frozenset(context for pending in self._open for context in pending.contexts)
 
     async def trusts(self, key: UnknownKey) -> bool:
-        return await self._ask(key) is not None
+        same, refusal = replace(key, context=""), (key.host, key.fingerprint)
+        return await self._ask(Pending(key, "shows an unknown key", same=same, refusal=refusal)) is not None
 
     async def answer(self, question: Question) -> str | None:
-        return await self._ask(question)
+        same: object = replace(question, context="")
+        refusal: Hashable = (question.host, question.kind, question.prompt)
+        if question.kind == "code":
+            same = object()  # it is good for one login only, so each asks for its own
+            refusal = (question.host, question.kind)  # whose words may be others every time
+        return await self._ask(Pending(question, f"asks for a {question.kind}", same=same, refusal=refusal))
 
     def is_urgent(self, pending: Pending) -> bool:
         """Whether the user waits for it, or is at it."""
         if any(self._hurried[context] for context in pending.contexts):
             return True
-        if isinstance(pending.asked, Question) and pending.asked.attempt > 1:
+        if getattr(pending.asked, "attempt", 1) > 1:
             return True
         answered_at = self._answered_at.get(pending.asked.host)
         return answered_at is not None and pending.ended.get_loop().time() - answered_at < _AT_IT_S
@@ -73,7 +82,7 @@ class Questions:
         if pending.ended.done():
             return
         if answer is None:
-            self._refused.setdefault(_refusal(pending.asked), set()).update(pending.contexts)
+            self._refused.setdefault(pending.refusal, set()).update(pending.contexts)
         else:
             self._answered_at[pending.asked.host] = pending.ended.get_loop().time()
         pending.given = answer
@@ -100,26 +109,21 @@ class Questions:
     def subscribe(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)
 
-    async def _ask(self, asked: UnknownKey | Question) -> str | None:
-        if (contexts := self._refused.get(_refusal(asked))) is not None:
-            contexts.add(asked.context)
+    async def _ask(self, asked: Pending) -> str | None:
+        context = asked.asked.context
+        if (contexts := self._refused.get(asked.refusal)) is not None:
+            contexts.add(context)
             return None
-        pending = self._pending(asked)
-        pending.contexts.append(asked.context)
+        pending = next((one for one in self._open if one.same == asked.same), asked)
+        if pending is asked:
+            self._open.append(pending)
+        pending.contexts.append(context)
         self._tell()
         try:
             await asyncio.shield(pending.ended)
             return pending.given
         finally:
-            self._leave(pending, asked.context)
-
-    def _pending(self, asked: UnknownKey | Question) -> Pending:
-        for pending in self._open:
-            if _is_same(pending.asked, asked):
-                return pending
-        pending = Pending(asked, asyncio.get_running_loop().create_future())
-        self._open.append(pending)
-        return pending
+            self._leave(pending, context)
 
     def _leave(self, pending: Pending, context: str) -> None:
         pending.contexts.remove(context)
@@ -137,17 +141,3 @@ class Questions:
     def _tell(self) -> None:
         for listener in tuple(self._listeners):
             listener()
-
-
-def _is_same(one: UnknownKey | Question, other: UnknownKey | Question) -> bool:
-    """A code is good for one login only, so each asks for its own."""
-    if isinstance(other, Question) and other.kind == "code":
-        return False
-    return replace(one, context="") == replace(other, context="")
-
-
-def _refusal(asked: UnknownKey | Question) -> Hashable:
-    """What a no is a no to. The words of a host that asks for a code may be others every time."""
-    if isinstance(asked, UnknownKey):
-        return asked.host, asked.fingerprint
-    return asked.host, asked.kind, "" if asked.kind == "code" else asked.prompt

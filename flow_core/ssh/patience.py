@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from flow_core.ssh.asking import Person, Question, UnknownKey
+if TYPE_CHECKING:
+    from flow_core.ssh.asking import Person, Question, UnknownKey
 
 
 class Patience:

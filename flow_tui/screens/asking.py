@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flow_core.logs.sanitize import visible
-from flow_core.ssh.asking import UnknownKey
-from flow_tui.questions import Pending, Questions
 
 if TYPE_CHECKING:
+    from flow_tui.questions import Pending, Questions
     from flow_tui.screens.asked import Asked
     from flow_tui.screens.dashboard import DashboardScreen
 
@@ -72,6 +71,7 @@ class Asking:
 
 
 def _dialog(pending: Pending) -> Asked:
-    from flow_tui.screens.asked import HostKeyAsked, SecretAsked  # deferred: most sessions are asked nothing
+    from flow_core.ssh.asking import UnknownKey  # deferred: most sessions are asked nothing
+    from flow_tui.screens.asked import HostKeyAsked, SecretAsked
 
     return HostKeyAsked(pending.asked) if isinstance(pending.asked, UnknownKey) else SecretAsked(pending.asked)
