@@ -18,7 +18,7 @@ from flow_core.client.connection import Connection
 from flow_core.config import Context
 from flow_core.errors import FlowError, NotFound
 from flow_core.models.task import TaskRecord
-from flow_core.ssh.patience import Patience
+from flow_core.ssh.patience import Patience, deadline
 
 if TYPE_CHECKING:
     from flow_core.client.flow import AsyncFlow
@@ -122,8 +122,7 @@ class Fleet:
 
     def deadline(self, context: str, timeout_s: float) -> AbstractAsyncContextManager[object]:
         """A deadline for what a context's client does; it stands still while the person is asked in its name."""
-        patience = self._patience.get(context)
-        return asyncio.timeout(timeout_s) if patience is None else patience.deadline(timeout_s)
+        return deadline(self._patience.get(context), timeout_s)
 
     def task(self, key: tuple[str, str]) -> TaskRecord | None:
         """The task as last answered."""

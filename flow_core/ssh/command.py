@@ -166,7 +166,7 @@ async def run(
 ) -> Outcome:
     kept = _Kept()
     try:
-        async with asyncio.timeout(timeout_s), started(lines, settings, command) as running:
+        async with lines.deadline(timeout_s), started(lines, settings, command) as running:
             outcome = await _serve(running, stdin, on_output or kept.take)
             if running.is_ended:
                 raise Unreachable(f"the connections to {settings.alias!r} were closed while a command ran")

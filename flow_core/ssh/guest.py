@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import asyncssh
 
-from flow_core.ssh.asking import Person, Question, UnknownKey
+from flow_core.ssh.asking import Person, Question
 from flow_core.ssh.identities import Identities, Keyring
 from flow_core.ssh.settings import HostSettings
 
@@ -21,10 +20,9 @@ class Guest(asyncssh.SSHClient):
         self, settings: HostSettings, person: Person | None, keyring: Keyring, on_lost: Callable[[], None] | None
     ) -> None:
         self.shown: asyncssh.SSHKey | None = None
-        self.clock: asyncio.Timeout | None = None
         self.missing: list[str] = []
         self._settings = settings
-        self._person = _Patient(person, self) if person is not None else None
+        self._person = person
         self.identities = Identities(settings, self._person, keyring)
         self._on_lost = on_lost
         self._offers: AsyncIterator[asyncssh.SSHKeyPair] | None = None
@@ -78,26 +76,3 @@ class Guest(asyncssh.SSHClient):
             self.missing.append(question.kind)
             return None
         return await self._person.answer(question)
-
-
-class _Patient:
-    """The person, with the deadline of the connection stopped while they think."""
-
-    def __init__(self, person: Person, guest: Guest) -> None:
-        self._person = person
-        self._guest = guest
-
-    async def trusts(self, key: UnknownKey) -> bool:
-        return await self._person.trusts(key)
-
-    async def answer(self, question: Question) -> str | None:
-        clock, loop = self._guest.clock, asyncio.get_running_loop()
-        ends = clock.when() if clock is not None else None
-        if clock is None or ends is None:
-            return await self._person.answer(question)
-        left = ends - loop.time()
-        clock.reschedule(None)
-        try:
-            return await self._person.answer(question)
-        finally:
-            clock.reschedule(loop.time() + left)

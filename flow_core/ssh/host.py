@@ -59,8 +59,8 @@ class SshHost:
     ) -> Outcome:
         """Runs a line for sh in the user's home. Collects what it says, or hands it to `on_output`. Not safe twice.
 
-        After `timeout_s` (None: never) the command is killed and Unreachable raised; cancelling kills it too. What it
-        left in the background goes on, but nobody waits for that.
+        After `timeout_s` (None: never), in which a person's thinking doesn't count, the command is killed and
+        Unreachable raised; cancelling kills it too. What it left in the background goes on, but nobody waits for that.
         """
         from flow_core.ssh.command import run  # deferred: asyncssh takes 0.2 s
 

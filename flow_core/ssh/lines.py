@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import TypeVar
 
 import asyncssh
@@ -15,6 +15,7 @@ from flow_core.ssh import failures
 from flow_core.ssh.asking import Person
 from flow_core.ssh.identities import Keyring
 from flow_core.ssh.link import Link, dial
+from flow_core.ssh.patience import Patience, deadline
 from flow_core.ssh.settings import HostSettings
 
 _MOST_LINES = 4
@@ -54,7 +55,7 @@ class Lines:
 
     def __init__(self, settings: HostSettings, person: Person | None, keyring: Keyring) -> None:
         self._settings = settings
-        self._person = person
+        self._person = Patience(person) if person is not None else None
         self._keyring = keyring
         self._lines: list[_Line] = []
         self._freed = asyncio.Condition()
@@ -69,6 +70,10 @@ class Lines:
     def count(self) -> int:
         """Connections that are open."""
         return sum(not line.link.is_lost for line in self._lines)
+
+    def deadline(self, timeout_s: float | None) -> AbstractAsyncContextManager[object]:
+        """For whoever waits for a connection and for what is done on it; a person who is asked may think."""
+        return deadline(self._person, timeout_s)
 
     @asynccontextmanager
     async def session(self, opener: Opener[_T]) -> AsyncIterator[_T]:

@@ -16,6 +16,7 @@ from flow_core.ssh.guest import Guest
 from flow_core.ssh.host_keys import vouch
 from flow_core.ssh.identities import Keyring
 from flow_core.ssh.known_hosts import KnownKeys, known_keys
+from flow_core.ssh.patience import Patience, deadline
 from flow_core.ssh.settings import HostSettings
 
 _CLOSE_S = 2.0
@@ -85,7 +86,7 @@ class _Dialling:
         on_lost: Callable[[], None] | None,
     ) -> None:
         self._settings = settings
-        self._person = person
+        self._patience = Patience(person) if person is not None else None
         self._keyring = keyring
         self._tunnel = opened[-1] if opened else None
         self._on_lost = on_lost
@@ -95,13 +96,13 @@ class _Dialling:
         for _ in range(2):
             known = await asyncio.to_thread(known_keys, self._settings)
             known.keys += self._vouched  # where the settings name no file to remember it in
-            guest = Guest(self._settings, self._person, self._keyring, self._on_lost)
+            guest = Guest(self._settings, self._patience, self._keyring, self._on_lost)
             try:
                 return await self._try(known, guest)
             except asyncssh.HostKeyNotVerifiable as error:
                 if guest.shown is None:
                     raise failures.no_certificate(self._settings, error) from error
-                await vouch(self._settings, known, guest.shown, self._way(), self._person)
+                await vouch(self._settings, known, guest.shown, self._way(), self._patience)
                 self._vouched.append(guest.shown)
             finally:
                 guest.close_agent()
@@ -109,8 +110,7 @@ class _Dialling:
 
     async def _try(self, known: KnownKeys, guest: Guest) -> asyncssh.SSHClientConnection:
         try:
-            async with asyncio.timeout(self._settings.connect_timeout_s) as clock:
-                guest.clock = clock
+            async with deadline(self._patience, self._settings.connect_timeout_s):
                 return await asyncssh.connect(
                     self._settings.hostname,
                     self._settings.port,

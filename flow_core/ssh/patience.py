@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,15 @@ if TYPE_CHECKING:
     from flow_core.ssh.asking import Person, Question, UnknownKey
 
 
-class Patience:
-    """A person, asked in the name of a context. Whoever waits for what they answer waits under `deadline`."""
+def deadline(patience: Patience | None, timeout_s: float | None) -> AbstractAsyncContextManager[object]:
+    """The patience's; an ordinary one where there is nobody to ask."""
+    return asyncio.timeout(timeout_s) if patience is None else patience.deadline(timeout_s)
 
-    def __init__(self, person: Person, context: str) -> None:
+
+class Patience:
+    """A person, asked in the name of a context, where one is given. Whoever waits for them waits under `deadline`."""
+
+    def __init__(self, person: Person, context: str | None = None) -> None:
         self._person = person
         self._context = context
         self._asking = 0
@@ -23,15 +28,19 @@ class Patience:
 
     async def trusts(self, key: UnknownKey) -> bool:
         with self._thinking():
-            return await self._person.trusts(replace(key, context=self._context))
+            return await self._person.trusts(key if self._context is None else replace(key, context=self._context))
 
     async def answer(self, question: Question) -> str | None:
         with self._thinking():
-            return await self._person.answer(replace(question, context=self._context))
+            named = question if self._context is None else replace(question, context=self._context)
+            return await self._person.answer(named)
 
     @asynccontextmanager
-    async def deadline(self, timeout_s: float) -> AsyncIterator[None]:
-        """Raises TimeoutError after so many seconds in which the person was asked nothing."""
+    async def deadline(self, timeout_s: float | None) -> AsyncIterator[None]:
+        """Raises TimeoutError after so many seconds in which the person was asked nothing (None: never)."""
+        if timeout_s is None:
+            yield
+            return
         async with asyncio.timeout(timeout_s) as clock:
             self._left_s[clock] = timeout_s
             if self._asking:

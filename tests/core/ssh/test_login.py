@@ -209,3 +209,17 @@ async def test_a_port_that_says_nothing_is_given_up_in_time(sshd: Sshd) -> None:
         settings = HostSettings("mute", "127.0.0.1", "me", port, known_hosts=(sshd.known_hosts,), connect_timeout_s=0.3)
         with pytest.raises(Unreachable, match=r"'mute'.*did not answer within 0\.3 s"):
             await hello(settings)
+
+
+async def test_nor_does_it_count_against_the_deadline_of_the_command_that_waits_for_it(
+    settings: HostSettings, locked: Path, someone: Any
+) -> None:
+    class Slow(someone):  # type: ignore[misc]
+        async def answer(self, question: Any) -> str | None:
+            await asyncio.sleep(1.5)
+            return await super().answer(question)  # type: ignore[no-any-return]
+
+    async with SshHost(replace(settings, identity_files=(locked,)), person=Slow(SECRET)) as host:
+        assert (await host.run("echo hello", timeout_s=1.0)).stdout == b"hello\n"
+        with pytest.raises(Unreachable, match="did not end within 1 s"):
+            await host.run("sleep 60", timeout_s=1.0)
