@@ -77,6 +77,11 @@ class AvailableInstance:
     def key(self) -> tuple[str, str]:
         return (self.context, self.allocation_id)
 
+    @property
+    def is_down(self) -> bool:
+        """It is a machine, and nobody reaches it now; `description` says why."""
+        return self.status == "unreachable"
+
     def catalog_entry(self) -> CatalogEntry:
         """The same as the reference's dictionary. `available` is true when one more would start at once."""
         return {

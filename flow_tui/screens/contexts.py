@@ -45,7 +45,7 @@ class ContextsScreen(Reader):
         self.notify("asking every context", markup=False)
 
     def action_copy(self) -> None:
-        wrong = [f"{state.context.name}: {state.error}" for state in self._fleet.states if state.error]
+        wrong = [f"{state.context.name}: {reason}" for state in self._fleet.states for reason in _wrong(state)]
         if wrong:
             self.app.copy_to_clipboard("\n".join(wrong))
             self.notify("copied", markup=False)
@@ -56,8 +56,16 @@ class ContextsScreen(Reader):
 
 def _entry(state: ContextState) -> Content:
     head = [shown(state.context.name, "bold"), shown(state.context.provider, "$muted")]
-    if state.error is None:
-        how = Content.styled("answers" if state.answered_at is not None else "has not answered yet", "$success")
-        return Content("  ").join([*head, how])
-    since = f"no answer for {format.duration(state.age_s)}" if state.age_s is not None else "never answered"
-    return Content.assemble(Content("  ").join([*head, Content.styled(since, "$error")]), "\n", shown(state.error))
+    if state.error is not None:
+        since = f"no answer for {format.duration(state.age_s)}" if state.age_s is not None else "never answered"
+        head.append(Content.styled(since, "$error"))
+    else:
+        how = "answers" if state.answered_at is not None else "has not answered yet"
+        head.append(Content.styled(how, "$success"))
+    return Content("\n").join([Content("  ").join(head), *(shown(reason) for reason in _wrong(state))])
+
+
+def _wrong(state: ContextState) -> list[str]:
+    """Of the context as a whole, then of its machines, as far as they were looked at."""
+    down = [one.description for one in state.instances if one.is_down]
+    return [reason for reason in (state.error, *down) if reason]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flow_core.models.instance import AvailableInstance
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.volume import Volume
 
@@ -22,8 +23,8 @@ def why_not(dashboard: DashboardScreen, place: str, verb: str) -> str | None:
         return _about_volume(dashboard, dashboard.volumes.selected, verb)
     if place == "logs" and verb in ("next_log", "previous_log"):
         return _about_logs(dashboard.tasks.selected)
-    if place == "instances" and verb == "submit_here" and dashboard.instances.selected is None:
-        return "no instance type is selected"
+    if place == "instances" and verb == "submit_here":
+        return _about_instance(dashboard.instances.selected)
     return None
 
 
@@ -42,6 +43,12 @@ def _about_task(task: TaskRecord | None, verb: str) -> str | None:
     if verb == "shell" and task.status is not TaskStatus.RUNNING:
         return f"a shell needs a running task; {task.name} is {task.status.value}"
     return None
+
+
+def _about_instance(instance: AvailableInstance | None) -> str | None:
+    if instance is None:
+        return "no instance type is selected"
+    return instance.description or "it can't be reached" if instance.is_down else None
 
 
 def _about_logs(task: TaskRecord | None) -> str | None:
