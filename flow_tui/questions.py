@@ -66,14 +66,15 @@ class Questions:
         if question.kind == "code":
             same = object()  # it is good for one login only, so each asks for its own
             refusal = (question.host, question.kind)  # whose words may be others every time
-        return await self._ask(Pending(question, f"asks for a {question.kind}", same=same, refusal=refusal))
+        what = "asks something" if question.kind == "code" else f"asks for a {question.kind}"
+        return await self._ask(Pending(question, what, same=same, refusal=refusal))
 
     def is_urgent(self, pending: Pending) -> bool:
-        """Whether the user waits for it, or is at it."""
-        if any(self._hurried[context] for context in pending.contexts):
-            return True
-        if getattr(pending.asked, "attempt", 1) > 1:
-            return True
+        """Whether the user waits for it, or has just given an answer that was wrong."""
+        return any(self._hurried[context] for context in pending.contexts) or getattr(pending.asked, "attempt", 1) > 1
+
+    def is_next(self, pending: Pending) -> bool:
+        """Whether it follows an answer to the same host, such as a passphrase after the host's key."""
         answered_at = self._answered_at.get(pending.asked.host)
         return answered_at is not None and pending.ended.get_loop().time() - answered_at < _AT_IT_S
 

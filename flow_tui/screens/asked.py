@@ -125,7 +125,7 @@ class SecretAsked(Asked):
 
     def __init__(self, question: Question) -> None:
         super().__init__(
-            f"{question.host} asks for a {question.kind}",
+            f"{question.host} asks" + ("" if question.kind == "code" else f" for a {question.kind}"),
             Hidden() if question.is_secret else Line("", classes="confirm-word"),
             enter="answer",
             esc="give up",

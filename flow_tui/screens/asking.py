@@ -43,13 +43,22 @@ class Asking:
         self._told &= set(waiting)
         if self._shown is not None:
             return
-        urgent = [one for one in waiting if self._is_going_through or self._questions.is_urgent(one)]
-        if urgent:
-            self._show(urgent[0])
+        if (pending := next(filter(self._is_due, waiting), None)) is not None:
+            self._show(pending)
             return
         self._is_going_through = False
         for pending in waiting:
             self._tell(pending)
+
+    def _is_due(self, pending: Pending) -> bool:
+        if self._is_going_through or self._questions.is_urgent(pending):
+            return True
+        return self._questions.is_next(pending) and not self._is_typing
+
+    @property
+    def _is_typing(self) -> bool:
+        focused = self._dashboard.app.focused
+        return focused is not None and (getattr(focused, "captures_keys", False) or focused.check_consume_key("a", "a"))
 
     def _show(self, pending: Pending) -> None:
         dialog = _dialog(pending)

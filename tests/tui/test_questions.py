@@ -116,16 +116,18 @@ async def test_what_a_poller_asks_becomes_urgent_once_the_user_waits_for_its_con
     assert not questions.is_urgent(questions.open[0])
 
 
-async def test_what_follows_an_answer_is_urgent(start: Any) -> None:
+async def test_a_second_attempt_is_urgent_and_what_else_the_host_asks_comes_next(start: Any) -> None:
     questions = Questions()
     start(questions.answer(PASSPHRASE))
     await until(lambda: questions.open)
     assert not questions.is_urgent(questions.open[0])
+    assert not questions.is_next(questions.open[0])
     questions.settle(questions.open[0], "wrong")
-    for following in (replace(PASSPHRASE, attempt=2), CODE):
+    for following, is_urgent in ((replace(PASSPHRASE, attempt=2), True), (CODE, False)):
         start(questions.answer(following))
         await until(lambda: questions.open)
-        assert questions.is_urgent(questions.open[0])
+        assert questions.is_urgent(questions.open[0]) is is_urgent
+        assert questions.is_next(questions.open[0])
         questions.settle(questions.open[0], None)
 
 
