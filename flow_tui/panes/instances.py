@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Hashable, Sequence
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -13,28 +11,15 @@ from flow_core.models.instance import AvailableInstance
 from flow_tui import format
 from flow_tui.keymap import bindings_of
 from flow_tui.panes.table_pane import TablePane
-from flow_tui.widgets.columns import Cell, Cells, Column
+from flow_tui.widgets.columns import Cell, Column
 
 
 def _free(instance: AvailableInstance) -> Cell:
-    if instance.is_down:
-        return Cell("down")
     return Cell(format.free_of(instance), "muted" if instance.available_quantity == 0 else "")
 
 
 def _memory(instance: AvailableInstance) -> str:
     return f"{instance.gpu_memory_gb}G" if instance.gpu_memory_gb else "-"
-
-
-def _greyed(render: Callable[[AvailableInstance], Cells], instance: AvailableInstance) -> Cells:
-    cells = render(instance)
-    if not instance.is_down:
-        return cells
-    return [Cell(cell if isinstance(cell, str) else cell.text, "muted") for cell in _each(cells)]
-
-
-def _each(cells: Cells) -> Sequence[str | Cell]:
-    return [cells] if isinstance(cells, str | Cell) else cells
 
 
 class InstancesPane(TablePane[AvailableInstance]):
@@ -51,9 +36,6 @@ class InstancesPane(TablePane[AvailableInstance]):
     }
 
     def columns(self) -> Sequence[Column[AvailableInstance]]:
-        return tuple(replace(column, render=partial(_greyed, column.render)) for column in self._columns())
-
-    def _columns(self) -> Sequence[Column[AvailableInstance]]:
         return (
             Column("type", "TYPE", lambda instance: instance.instance_type, min_width=8, max_width=22, priority=9),
             Column("context", "CONTEXT", lambda instance: instance.context, min_width=8, max_width=12, priority=5),
@@ -78,5 +60,4 @@ class InstancesPane(TablePane[AvailableInstance]):
             "context": row.context.lower(),
             "region": row.region.lower(),
             "about": row.description.lower(),
-            "status": row.status.lower(),
         }

@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 from flow_core import AsyncFlow, TaskConfig
 from flow_core.config import Config, load_config, state_dir
 from flow_core.gpu import parse_gpu
+from flow_core.models.instance import AvailableInstance
 from flow_tui.app import FlowApp
 from flow_tui.screens.confirm import Confirm
 from flow_tui.screens.dashboard import DashboardScreen
@@ -297,3 +298,14 @@ async def test_tasks_tell_their_attempt_and_instances_where_there_is_room() -> N
     async with opened(size=(80, 24)) as (_, dashboard, _):
         await until(lambda: dashboard.tasks.table.rows)
         assert not {"instances", "attempt"} & set(dashboard.tasks.table.shown_columns)
+
+
+async def test_enter_on_a_machine_that_is_down_says_why() -> None:
+    down = AvailableInstance(
+        "local", "gpu2", "2xa100", "gpu2", 0.0, status="unreachable", description="gpu2 refused the connection [/]"
+    )
+    async with opened() as (app, dashboard, _pilot):
+        dashboard.instances.show([down])
+        dashboard.action_act("instances.submit_here")
+        await until(lambda: "gpu2 refused the connection [/]" in notices(app))
+        assert app.screen is dashboard
