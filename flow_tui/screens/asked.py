@@ -35,6 +35,7 @@ class Asked(Dialog[str | None]):
     def __init__(self, heading: str, line: Input, *, enter: str, esc: str, problem: str = "") -> None:
         super().__init__(heading, (("enter", enter), ("esc", esc)))
         self._line = line
+        self._esc = esc
         self._problem = Static(classes="form-problem")
         if problem:
             self._complain(Content(problem))
@@ -46,7 +47,7 @@ class Asked(Dialog[str | None]):
         yield self._problem
 
     def buttons(self) -> Iterable[Widget]:
-        refuse = Button(Content("Give up"), compact=True, variant="primary")
+        refuse = Button(Content(self._esc.capitalize()), compact=True, variant="primary")
         refuse.can_focus = False
         yield refuse
 
@@ -135,7 +136,11 @@ class SecretAsked(Asked):
 
     def body(self) -> Iterable[Widget]:
         prompt = self._question.prompt
-        yield Static(shown(prompt if len(prompt) <= _LONGEST_PROMPT else f"{prompt[:_LONGEST_PROMPT]} …"))
+        prompt = prompt if len(prompt) <= _LONGEST_PROMPT else f"{prompt[:_LONGEST_PROMPT]} …"
+        if self._question.kind == "code":
+            yield Fact("It says:", prompt)  # its own words, which may imitate ours
+        else:
+            yield Static(shown(prompt))
         if self._question.context:
             yield Fact("Context:", self._question.context)
 
