@@ -82,7 +82,8 @@ class DashboardScreen(LatePanes, Screen[None]):
         await self.query_one("#panes").mount(*(widget for pane, widget in self._places.items() if pane != "tasks"))
         self._rest_is_there = True
         self._ask_for_more()
-        self._focus_front()
+        if not self._places[self._front].has_focus_within:  # else it is where it belongs, in a filter perhaps
+            self._focus_front()
         self.call_after_refresh(self._mount_logs)
 
     async def _mount_logs(self) -> None:

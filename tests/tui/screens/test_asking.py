@@ -24,6 +24,7 @@ from flow_tui.app import FlowApp
 from flow_tui.screens.asked import Asked, HostKeyAsked, SecretAsked
 from flow_tui.screens.contexts import ContextsScreen
 from flow_tui.screens.dashboard import DashboardScreen
+from flow_tui.screens.layout import PANES
 
 pytestmark = pytest.mark.needs("sshd")
 PATIENCE_S = 30.0
@@ -273,7 +274,7 @@ async def test_what_the_user_waits_for_is_asked_at_once_and_only_once(sshd: Sshd
 async def test_a_question_in_the_middle_of_typing_leaves_the_typing_alone(sshd: Sshd) -> None:
     context = place(sshd)
     async with desk(context) as at:
-        await at.until(lambda: at.dashboard.tasks.selected)
+        await at.until(lambda: at.dashboard.tasks.selected and len(at.dashboard.query("#panes > *")) == len(PANES))
         await at.pilot.press("slash", *"hel")
         sshd.known_hosts.unlink()
         sshd.drop_sessions()
@@ -343,7 +344,7 @@ async def test_a_click_on_the_header_tells_what_is_wrong(sshd: Sshd) -> None:
 async def test_what_follows_an_answer_waits_while_the_user_types_something_else(sshd: Sshd) -> None:
     settings = await find_settings("gpu1", config=sshd.config(name="gpu1"))
     async with desk(Context("lab", "ssh", {"settings": settings})) as at:
-        await at.until(lambda: at.dashboard.tasks.selected)
+        await at.until(lambda: at.dashboard.tasks.selected and len(at.dashboard.query("#panes > *")) == len(PANES))
         key = UnknownKey("gpu2", "ssh-ed25519", "SHA256:abc", "10.0.0.7:22", "")
         asking = [asyncio.create_task(at.app.questions.trusts(key))]
         await at.until(lambda: at.app.questions.open)
@@ -357,3 +358,13 @@ async def test_what_follows_an_answer_waits_while_the_user_types_something_else(
         await at.pilot.press(*"lo")
         assert at.dashboard.tasks.filter_text == "hello"
         asking[-1].cancel()
+
+
+async def test_a_filter_that_is_begun_before_the_other_panes_are_there_goes_on(sshd: Sshd) -> None:
+    sshd.known_hosts.unlink()  # so that nothing is answered, and the panes come late
+    async with desk(place(sshd)) as at:
+        await at.pilot.press("slash", "h")
+        await at.until(lambda: len(at.dashboard.query("#panes > *")) == len(PANES))
+        await at.pilot.pause()
+        await at.pilot.press("i")
+        assert at.dashboard.tasks.filter_text == "hi"
