@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flow_core.providers.local.sshd import sftp, subsystem
-from flow_core.providers.local.sshd.sftp import SftpServer
+from flow_core.providers.local.sshd import subsystem
+from flow_core.ssh import sftp_server
+from flow_core.ssh.sftp_server import SftpServer
 
 _OPEN, _CLOSE, _READ, _WRITE, _STAT, _RENAME, _OPENDIR, _EXTENDED = 3, 4, 5, 6, 17, 18, 11, 200
 _STATUS, _HANDLE, _DATA = 101, 102, 103
@@ -133,7 +134,7 @@ def test_the_systems_own_client_works_with_it(tmp_path):
         -mkdir folder
         rm folder/link
     """
-    argv = ["sftp", "-D", shlex.join([sys.executable, "-I", "-S", sftp.__file__]), "-b", "-"]
+    argv = ["sftp", "-D", shlex.join([sys.executable, "-I", "-S", sftp_server.__file__]), "-b", "-"]
     done = subprocess.run(argv, input=deeds, capture_output=True, text=True, timeout=20)
     assert done.returncode == 0, done.stderr
     assert f"Remote working directory: {tmp_path}" in done.stdout
@@ -152,7 +153,7 @@ def test_a_tree_is_copied_there_and_back(tmp_path):
     for number in range(150):  # more than go into one answer
         (tmp_path / "tree" / "below" / f"{number} ä").mkdir(parents=True)
         (tmp_path / "tree" / "below" / f"{number} ä" / "file").write_text(str(number))
-    argv = ["sftp", "-D", shlex.join([sys.executable, "-I", "-S", sftp.__file__]), "-b", "-"]
+    argv = ["sftp", "-D", shlex.join([sys.executable, "-I", "-S", sftp_server.__file__]), "-b", "-"]
     deeds = "put -R tree there\nget -R there back\n"
     done = subprocess.run(argv, input=deeds, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

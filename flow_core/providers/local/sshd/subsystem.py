@@ -6,8 +6,9 @@ import shlex
 from pathlib import Path
 
 from flow_core.providers.local.spawn import python
+from flow_core.ssh import sftp_server
 
-_OURS = Path(__file__).with_name("sftp.py")
+_OURS = Path(sftp_server.__file__)
 _USUAL = (
     "/usr/lib/openssh/sftp-server",
     "/usr/lib/ssh/sftp-server",

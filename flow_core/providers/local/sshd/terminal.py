@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 from flow_core.providers.local.inside.entering import Entry
 from flow_core.providers.local.inside.shells import foreground, set_size
-from flow_core.providers.local.sshd.modes import apply_modes
 from flow_core.providers.local.sshd.process import STDOUT, Inside, Listener
+from flow_core.ssh.terminal_modes import apply_modes
 
 _PIECE = 1 << 16
 _FULL = 1 << 16

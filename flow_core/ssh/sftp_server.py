@@ -55,8 +55,9 @@ class Attributes(NamedTuple):
 class Request:
     """The fields of one packet, read from front to back. Raises struct.error where it is too short."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, root: bytes = b"") -> None:
         self._data = data
+        self._root = root
         self._at = 0
 
     def number(self, kind: str = "I") -> int:
@@ -75,6 +76,9 @@ class Request:
         text = self.text()
         if b"\0" in text:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        if self._root:
+            here = seen_below(self._root, os.getcwdb())
+            return self._root + os.path.normpath(os.path.join(here, text))
         return text or b"."
 
     def attributes(self) -> Attributes:
@@ -89,9 +93,11 @@ class Request:
 class SftpServer:
     """One client, until it closes the stream."""
 
-    def __init__(self, source: BinaryIO, sink: BinaryIO) -> None:
+    def __init__(self, source: BinaryIO, sink: BinaryIO, *, root: str = "") -> None:
+        """`root`, without links in it, is a folder that the client is told is "/"; a link in it may lead out."""
         self._source = source
         self._sink = sink
+        self._root = os.fsencode(root)
         self._files: dict[int, int] = {}
         self._listings: dict[int, Iterator[os.DirEntry[bytes]]] = {}
         self._last_handle = 0
@@ -104,7 +110,7 @@ class SftpServer:
 
     def serve(self) -> None:
         while (packet := self._next_packet()) is not None:
-            kind, request = packet[0], Request(packet[1:])
+            kind, request = packet[0], Request(packet[1:], self._root)
             if kind == 1:
                 extensions = b"".join(_text(name) + _text(value) for name, value in _EXTENSIONS.items())
                 self._send(b"\x02" + _number(3) + extensions)
@@ -219,7 +225,7 @@ class SftpServer:
         return _status(_OK)
 
     def _resolve(self, request: Request) -> bytes:
-        return _one_name(os.path.realpath(request.path()))
+        return _one_name(seen_below(self._root, os.path.realpath(request.path())))
 
     def _read_link(self, request: Request) -> bytes:
         return _one_name(os.readlink(request.path()))
@@ -254,6 +260,12 @@ class SftpServer:
 
     def _file(self, request: Request) -> int:
         return self._files[_handle_number(request)]
+
+
+def seen_below(root: bytes, path: bytes) -> bytes:
+    """What a client whose "/" is `root` calls an absolute path; "/" for one outside."""
+    inside = path.removeprefix(root)
+    return inside if path == root + inside and inside.startswith(b"/") else b"/"
 
 
 def _handle_number(request: Request) -> int:

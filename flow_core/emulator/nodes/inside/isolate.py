@@ -1,0 +1,153 @@
+"""A machine of its own: user, mount, pid, ipc and host name namespaces, and a root of its own. Standard library only.
+
+The root is the machine's disk. Of the host it gets programs and libraries, read-only, and the harmless devices;
+nothing else of the host has a name inside. The mounts are made in one user namespace and locked by a second one,
+so the machine's root can mount what it likes over them but neither undo them nor make them writable.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from typing import Any
+
+from flow_core.emulator.nodes.inside import calls
+
+NOBODY = 65534
+_PROGRAMS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
+_HELD = calls.NO_SUID | calls.NO_DEVICES
+
+
+def isolate(plan: dict[str, Any]) -> None:
+    """Returns in the machine's first process; the one that called waits for that, and ends. Raises OSError."""
+    _new_user(calls.NEW_MOUNTS | calls.NEW_PROCESSES)
+    _go_on_as_first_process()
+    calls.mount(None, "/", calls.RECURSIVE | calls.PRIVATE)
+    calls.mount(plan["disk"], plan["disk"], calls.BIND)
+    os.chdir(plan["disk"])
+    # All that is needed of the host is opened as who we were: what we become can't search every folder on the way.
+    programs = {name: _handle(f"/{name}") for name in _PROGRAMS if os.path.isdir(f"/{name}")}
+    links = {name: os.readlink(f"/{name}") for name in programs if os.path.islink(f"/{name}")}
+    devices = {name: _handle(f"/dev/{name}") for name in _DEVICES if os.path.exists(f"/dev/{name}")}
+    settings, own_programs = _handle("/etc"), _handle("usr/local")
+    binds = [(_handle(source), target, read_only) for source, target, read_only in plan["binds"]]
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+    calls.keep_own_files()
+    os.umask(0o022)
+    calls.mount("proc", _folder("proc"), _HELD | calls.NO_EXEC, "proc")
+    calls.mount("tmpfs", _folder("run"), _HELD, "tmpfs", "mode=0755,size=64m")
+    _make_devices(devices)
+    for name, handle in programs.items():
+        if name in links:
+            _link(links[name], name)
+        else:
+            _bind(handle, name, read_only=True)
+    _bind(own_programs, "usr/local")
+    _bind(programs["usr"], "run/host/usr", read_only=True)
+    _bind(settings, "run/host/etc", read_only=True)
+    for handle, target, read_only in binds:
+        _bind(handle, target, read_only=read_only)
+    for handle in (*programs.values(), *devices.values(), settings, own_programs, *(bind[0] for bind in binds)):
+        os.close(handle)
+    calls.make_root()
+    _new_user(calls.NEW_MOUNTS | calls.NEW_HOSTNAME | calls.NEW_IPC)
+    socket.sethostname(plan["hostname"])
+    calls.end_with_parent(signal.SIGKILL)  # last, since becoming another user takes it back
+
+
+def _new_user(namespaces: int) -> None:
+    """Root inside is who we are outside, or nobody where that is root: files of the host's root stay closed to it."""
+    uid, gid = os.getresuid()[1], os.getresgid()[1]
+    if uid == 0 and not _is_inside():
+        os.setgroups([])
+        _map_from_outside(namespaces)
+        return
+    calls.unshare(namespaces | calls.NEW_USER)
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"0 {uid} 1")
+    _write("/proc/self/gid_map", f"0 {gid} 1")
+
+
+def _is_inside() -> bool:
+    return os.getpid() == 1
+
+
+def _map_from_outside(namespaces: int) -> None:
+    """A process cannot map an id that is not its own, but one that stayed outside can, for root."""
+    us = os.getpid()
+    read, write = os.pipe()
+    helper = os.fork()
+    if helper == 0:
+        os.close(write)
+        try:
+            if os.read(read, 1):
+                _write(f"/proc/{us}/setgroups", "deny")
+                _write(f"/proc/{us}/uid_map", f"0 {NOBODY} 1")
+                _write(f"/proc/{us}/gid_map", f"0 {NOBODY} 1")
+                os._exit(0)
+        finally:
+            os._exit(1)
+    try:
+        calls.unshare(namespaces | calls.NEW_USER)
+        os.write(write, b"!")
+    finally:
+        os.close(read)
+        os.close(write)
+        _, status = os.waitpid(helper, 0)
+    if status:
+        raise PermissionError(1, "this root may not become another user")
+
+
+def _go_on_as_first_process() -> None:
+    first = os.fork()
+    if first:
+        _, status = os.waitpid(first, 0)
+        os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+def _make_devices(devices: dict[str, int]) -> None:
+    calls.mount("tmpfs", _folder("dev"), calls.NO_SUID, "tmpfs", "mode=0755,size=1m")
+    for name, handle in devices.items():
+        _bind(handle, f"dev/{name}", is_file=True)
+    calls.mount("devpts", _folder("dev/pts"), calls.NO_SUID | calls.NO_EXEC, "devpts", "newinstance,ptmxmode=0666")
+    calls.mount("tmpfs", _folder("dev/shm"), _HELD, "tmpfs", "mode=1777,size=1g")
+    for name, target in {**_LINKS, "ptmx": "pts/ptmx"}.items():
+        os.symlink(target, f"dev/{name}")
+
+
+def _bind(handle: int, target: str, *, read_only: bool = False, is_file: bool = False) -> None:
+    if is_file:
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+    else:
+        _folder(target)
+    calls.mount(f"/proc/self/fd/{handle}", target, calls.BIND | calls.RECURSIVE)
+    if read_only:
+        calls.make_read_only(target)
+
+
+def _folder(path: str) -> str:
+    if os.path.islink(path):
+        os.unlink(path)
+    os.makedirs(path, exist_ok=True)
+    return path
+
+
+def _link(target: str, path: str) -> None:
+    if not os.path.lexists(path):
+        os.symlink(target, path)
+
+
+def _handle(path: str) -> int:
+    return os.open(path, os.O_PATH | os.O_CLOEXEC)
+
+
+def _write(path: str, text: str) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(handle, text.encode())  # a text file would load its encoding, which is out of reach by now
+    finally:
+        os.close(handle)

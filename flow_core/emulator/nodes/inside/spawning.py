@@ -1,0 +1,102 @@
+"""Starting a process of a machine, on descriptors or on a terminal of its own. Standard library only."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import pty
+import signal
+import struct
+import sys
+import termios
+from typing import Any
+
+from flow_core.ssh.sftp_server import SftpServer
+from flow_core.ssh.terminal_modes import apply_modes
+
+_ERRNO = struct.Struct("i")
+
+
+def spawn(order: dict[str, Any], fds: list[int]) -> tuple[int, int | None]:
+    """(pid, the terminal's other end or None). The order's descriptors are closed here. Raises OSError."""
+    master = None
+    try:
+        if "output" in order:
+            fds += [os.open(os.devnull, os.O_RDONLY), *_appending(order["output"])]
+        elif order.get("terminal"):
+            master, slave = _open_terminal(order)
+            fds += [slave, os.dup(slave), os.dup(slave)]
+        return _fork(order, fds, on_terminal=master is not None), master
+    except BaseException:
+        if master is not None:
+            os.close(master)
+        raise
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def _open_terminal(order: dict[str, Any]) -> tuple[int, int]:
+    columns, rows = order["terminal"]
+    master, slave = pty.openpty()
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    apply_modes(slave, {int(opcode): value for opcode, value in order["modes"].items()})
+    order["env"]["SSH_TTY"] = os.ttyname(slave)
+    return master, slave
+
+
+def _appending(path: str) -> tuple[int, int]:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    return fd, os.dup(fd)
+
+
+def _fork(order: dict[str, Any], fds: list[int], *, on_terminal: bool) -> int:
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(read)
+        try:
+            _become(order, fds, on_terminal)
+        except OSError as error:
+            os.write(write, _ERRNO.pack(error.errno or errno.EIO))
+        finally:
+            os._exit(127)
+    os.close(write)
+    with open(read, "rb", buffering=0) as stream:
+        failed = stream.read(_ERRNO.size)
+    if failed:
+        os.waitpid(pid, 0)
+        (number,) = _ERRNO.unpack(failed)
+        raise OSError(number, os.strerror(number))
+    return pid
+
+
+def _become(order: dict[str, Any], fds: list[int], on_terminal: bool) -> None:
+    """In the new process; doesn't return."""
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    above = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in fds]
+    for target, fd in enumerate(above):
+        os.dup2(fd, target)
+    if on_terminal:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    try:
+        os.chdir(order["cwd"])
+    except OSError:
+        os.chdir("/")  # as sshd does where a home is missing
+    if order.get("files_below") is not None:
+        _serve_files(order["files_below"])
+    os.execve(order["program"], order["argv"], order["env"])
+
+
+def _serve_files(root: str) -> None:
+    os.closerange(3, 256)
+    try:
+        SftpServer(sys.stdin.buffer, sys.stdout.buffer, root=root).serve()
+    except BrokenPipeError:
+        pass  # the client is gone
+    finally:
+        os._exit(0)

@@ -1,0 +1,144 @@
+"""Every machine of an emulator: processes of this one, each behind a root of its own, entered over SSH on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import asyncssh
+
+from flow_core.emulator.nodes.contract import NodeFleet, NodeSpec
+from flow_core.emulator.nodes.disk import erase, host_names
+from flow_core.emulator.nodes.guard import LOOPBACK, options
+from flow_core.emulator.nodes.link import NoNamespaces
+from flow_core.emulator.nodes.machine import Machine
+from flow_core.emulator.nodes.programs import hiding_view
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
+
+
+class Machines(NodeFleet):
+    """`root` is a folder of its own; what an emulator that was killed left in it is deleted.
+
+    Where the system has no unprivileged user namespaces (or FLOW_EMULATOR_NO_NAMESPACE is set), a machine shares the
+    host's file system: only a script that keeps below $FLOW_NODE_ROOT runs, known by its second line.
+    """
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root.chmod(0o700)
+        self._root = root
+        for name in ("machines", "volumes", "programs"):
+            erase(root / name)
+        for name in ("machines", "volumes"):
+            (root / name).mkdir(mode=0o700)
+        self._machines: dict[str, Machine] = {}
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._not_isolated = "FLOW_EMULATOR_NO_NAMESPACE is set" if os.environ.get("FLOW_EMULATOR_NO_NAMESPACE") else ""
+        self._front = [_listening(LOOPBACK, 0)]
+        with suppress(OSError):  # a name like localhost may mean either; the first is enough
+            self._front.append(_listening("::1", self.ssh_port))
+        self._acceptors: list[asyncssh.SSHAcceptor] = []
+        self._opening = asyncio.Lock()
+
+    @property
+    def ssh_port(self) -> int:
+        return int(self._front[0].getsockname()[1])
+
+    async def start(self) -> None:
+        """Lets the front port answer; the first boot does that too. Twice is safe."""
+        async with self._opening:
+            if not self._acceptors:
+                settings = options(asyncssh.generate_private_key("ssh-ed25519"), self._newest_first, self._port_of)
+                for end in self._front:
+                    self._acceptors.append(await asyncssh.listen(sock=end, options=settings))
+
+    async def boot(self, spec: NodeSpec) -> int:
+        await self.start()
+        async with self._locks[spec.instance_fid]:
+            machine = self._machines.pop(spec.instance_fid, None) or Machine(self._folder(spec.instance_fid))
+            self._machines[spec.instance_fid] = machine  # the newest is the last
+            if not machine.is_live:
+                machine.names = _names(spec)
+                await self._boot(machine, spec)
+                await machine.listen(self._port_of)
+            return machine.port
+
+    async def warn(self, instance_fid: str, signal: str | None) -> None:
+        if (machine := self._machines.get(instance_fid)) is not None:
+            await machine.warn(signal)
+
+    async def halt(self, instance_fid: str, *, keeps_disk: bool) -> None:
+        async with self._locks[instance_fid]:
+            if (machine := self._machines.get(instance_fid)) is None:
+                return
+            await machine.halt()
+            if not keeps_disk:
+                del self._machines[instance_fid]
+                await asyncio.to_thread(erase, self._folder(instance_fid))
+
+    async def forget_volume(self, volume_fid: str) -> None:
+        await asyncio.to_thread(erase, self._root / "volumes" / _checked(volume_fid))
+
+    async def close(self) -> None:
+        await asyncio.gather(*(self.halt(fid, keeps_disk=False) for fid in tuple(self._machines)))
+        for acceptor in self._acceptors:
+            acceptor.close()
+        for end in self._front:
+            end.close()
+        await asyncio.to_thread(erase, self._root)
+
+    async def _boot(self, machine: Machine, spec: NodeSpec) -> None:
+        volumes = self._root / "volumes"
+        for volume in spec.volumes:
+            _checked(volume.fid)
+        if not self._not_isolated:
+            view = await asyncio.to_thread(hiding_view, self._root / "programs")
+            try:
+                await machine.boot(spec, volumes, view, "")
+            except NoNamespaces as error:
+                self._not_isolated = str(error)
+        if self._not_isolated:
+            await machine.boot(spec, volumes, None, self._not_isolated)
+
+    def _newest_first(self) -> Iterator[Machine]:
+        return (machine for machine in reversed(self._machines.values()) if machine.is_live)
+
+    def _port_of(self, host: str, port: int) -> int | None:
+        """Where an address or a name of a machine leads; None for any other."""
+        for machine in self._newest_first():
+            if host in machine.names:
+                return machine.port if port == 22 else port
+        return None
+
+    def _folder(self, instance_fid: str) -> Path:
+        return self._root / "machines" / _checked(instance_fid)
+
+
+def _names(spec: NodeSpec) -> frozenset[str]:
+    return frozenset((spec.private_ips[spec.index], host_names(spec)[spec.index]))
+
+
+def _checked(fid: str) -> str:
+    if not _ID.fullmatch(fid):
+        raise ValueError(f"not an id of this emulator: {fid!r}")
+    return fid
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    end = socket.socket(family)
+    try:
+        end.bind((host, port))
+        end.listen(100)
+        end.setblocking(False)
+    except OSError:
+        end.close()
+        raise
+    return end

@@ -1,0 +1,182 @@
+"""A process of a machine, for a session over SSH: what it says goes to a listener, as fast as that takes it."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import struct
+import termios
+from typing import Protocol
+
+from flow_core.emulator.nodes.link import Link, Order, Started
+
+STDOUT, STDERR = 1, 2
+_PIECE = 1 << 16
+_FULL = 1 << 16
+_MOST_LEFT = 1 << 20
+
+
+class Listener(Protocol):
+    """Who is told what the process does."""
+
+    def said(self, data: bytes, stream: int) -> None: ...
+
+    def input_is_full(self, is_full: bool) -> None:
+        """Whether to hold back what is typed."""
+
+    def ended(self, code: int) -> None:
+        """The exit code, or minus the signal. Said once, after all output; never after `hang_up`."""
+
+
+class Inside:
+    """On a terminal, or with three pipes. Made by `start`; reads only once it has been let go by `pause(False)`."""
+
+    def __init__(self, link: Link, started: Started, listener: Listener, outputs: dict[int, int], typing: int) -> None:
+        self._link = link
+        self._started = started
+        self._listener = listener
+        self._outputs = outputs
+        self._typing = typing
+        self._typed = bytearray()
+        self._loop = asyncio.get_running_loop()
+        self._is_paused = True
+        self._is_full = self._has_eof = self._is_over = False
+        self._signals: set[asyncio.Task[None]] = set()
+        for fd in (*outputs, typing):
+            os.set_blocking(fd, False)
+        started.ended.add_done_callback(lambda _: self._look_for_end())
+
+    @classmethod
+    async def start(cls, link: Link, order: Order, listener: Listener) -> Inside:
+        """Raises NotStarted, OSError."""
+        if "terminal" in order.more:
+            started = await link.spawn(order)
+            assert started.terminal is not None
+            return cls(link, started, listener, {started.terminal: STDOUT}, os.dup(started.terminal))
+        pipes = [os.pipe() for _ in range(3)]
+        theirs = [pipes[0][0], pipes[1][1], pipes[2][1]]
+        ours = [pipes[0][1], pipes[1][0], pipes[2][0]]
+        try:
+            started = await link.spawn(order, theirs)
+        except BaseException:
+            for fd in ours:
+                os.close(fd)
+            raise
+        finally:
+            for fd in theirs:
+                os.close(fd)
+        return cls(link, started, listener, {ours[1]: STDOUT, ours[2]: STDERR}, ours[0])
+
+    def feed(self, data: bytes) -> None:
+        if self._typing < 0 or self._has_eof:
+            return
+        if not self._typed:
+            self._loop.add_writer(self._typing, self._write)
+        self._typed += data
+        if len(self._typed) > _FULL and not self._is_full:
+            self._is_full = True
+            self._listener.input_is_full(True)
+
+    def feed_eof(self) -> None:
+        """A terminal has no end of input but a key."""
+        self._has_eof = self._started.terminal is None
+        if self._has_eof and not self._typed:
+            self._stop_typing()
+
+    def pause(self, is_paused: bool) -> None:
+        """Holds the output back, or lets it go on."""
+        self._is_paused = is_paused
+        for fd in self._outputs:
+            if is_paused:
+                self._loop.remove_reader(fd)
+            else:
+                self._loop.add_reader(fd, self._read, fd)
+        self._look_for_end()
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Means something on a terminal only."""
+        terminal = self._started.terminal
+        if terminal in self._outputs:
+            fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def signal(self, number: int) -> None:
+        if not self._started.ended.done():
+            task = self._loop.create_task(self._link.signal(self._started.number, number))
+            self._signals.add(task)
+            task.add_done_callback(self._signals.discard)
+
+    def mute(self) -> None:
+        """Nobody wants its output any more; it learns that as it would from a pipe, or from a terminal."""
+        if self._started.terminal is not None:
+            self._stop_typing()
+        for fd in [fd for fd, stream in self._outputs.items() if stream == STDOUT]:
+            self._close(fd)
+        self._look_for_end()
+
+    def hang_up(self) -> None:
+        """Nobody listens any more. A terminal's programs get SIGHUP from the kernel, others go on. Twice is safe."""
+        self._is_over = True
+        self._stop_typing()
+        for fd in tuple(self._outputs):
+            self._close(fd)
+
+    def _read(self, fd: int) -> None:
+        if data := self._next(fd):
+            self._listener.said(data, self._outputs[fd])
+        elif data is None:
+            self._close(fd)
+            self._look_for_end()
+
+    def _next(self, fd: int) -> bytes | None:
+        """What there is to read; b"" for nothing now, None once every program has let go of the other end."""
+        try:
+            return os.read(fd, _PIECE) or None
+        except BlockingIOError:
+            return b""
+        except OSError:
+            return None  # how Linux says so of a terminal
+
+    def _look_for_end(self) -> None:
+        """What a command left in the background may keep its pipes, and sshd waits for that; not so a terminal."""
+        if self._is_over or not self._started.ended.done():
+            return
+        if self._started.terminal in self._outputs:
+            self._say_what_is_left(self._started.terminal)
+        elif self._outputs:
+            return
+        self.hang_up()
+        self._listener.ended(self._started.ended.result())
+
+    def _say_what_is_left(self, terminal: int) -> None:
+        left = _MOST_LEFT  # somebody in the background may write for ever
+        while left > 0 and (data := self._next(terminal)):
+            left -= len(data)
+            self._listener.said(data, STDOUT)
+
+    def _write(self) -> None:
+        try:
+            del self._typed[: os.write(self._typing, self._typed[:_PIECE])]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._stop_typing()  # nobody reads any more
+        if not self._typed and self._typing >= 0:
+            self._loop.remove_writer(self._typing)
+            if self._has_eof:
+                self._stop_typing()
+        if self._is_full and len(self._typed) <= _FULL:
+            self._is_full = False
+            self._listener.input_is_full(False)
+
+    def _stop_typing(self) -> None:
+        self._typed.clear()
+        if self._typing >= 0:
+            self._loop.remove_writer(self._typing)
+            os.close(self._typing)
+            self._typing = -1
+
+    def _close(self, fd: int) -> None:
+        del self._outputs[fd]
+        self._loop.remove_reader(fd)
+        os.close(fd)

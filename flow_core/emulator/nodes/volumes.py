@@ -1,0 +1,39 @@
+"""Where a machine finds its volumes, which are folders here: there are no block devices to be had.
+
+A File volume is at /mnt/<name>, as on a real machine. A Block volume is at /dev/disk/by-id/virtio-<fid>: there a
+machine has the device, here it is a folder, which a script can bind to the mount path (or link, where it may not).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from flow_core.emulator.nodes.contract import NodeVolume
+
+_BY_ID = "dev/disk/by-id"
+
+
+def place(volume: NodeVolume) -> str | None:
+    """Below the machine's root; None for a name that can't be there."""
+    if volume.interface == "Block":
+        return f"{_BY_ID}/virtio-{volume.fid}"
+    is_usable = re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", volume.name) and volume.name != "local"
+    return f"mnt/{volume.name}" if is_usable else None
+
+
+def binds(volumes: Iterable[NodeVolume], kept: Path) -> list[tuple[str, str, bool]]:
+    """(folder of the host, place, read-only) of each; `kept` holds them by fid."""
+    return [(str(kept / one.fid), where, False) for one in volumes if (where := place(one))]
+
+
+def link_volumes(volumes: Iterable[NodeVolume], kept: Path, disk: Path) -> None:
+    """For a machine without mounts. Links to volumes that it no longer has go away."""
+    for folder in (disk / "mnt", disk / _BY_ID):
+        for entry in folder.iterdir():
+            if entry.is_symlink() and entry.readlink().is_relative_to(kept.resolve()):
+                entry.unlink()
+    for volume in volumes:
+        if (where := place(volume)) and not (disk / where).exists():
+            (disk / where).symlink_to(kept.resolve() / volume.fid)

@@ -1,0 +1,60 @@
+"""Messages with descriptors between the emulator and a machine's first process. Standard library only."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+_HEAD = struct.Struct(">IB")
+_PIECE = 1 << 16
+_MOST_FDS = 64
+
+
+class Message(NamedTuple):
+    """`fds` belong to whoever got the message."""
+
+    body: dict[str, Any]
+    fds: list[int]
+
+
+def packed(body: dict[str, Any], fds: int = 0) -> bytes:
+    """The bytes of a message that comes with so many descriptors; those travel with its first byte."""
+    data = json.dumps(body).encode()
+    return _HEAD.pack(len(data), fds) + data
+
+
+class Inbox:
+    """What has come in so far."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._fds: list[int] = []
+
+    def receive(self, link: socket.socket) -> bool:
+        """Reads once; False at the end. Raises OSError."""
+        data, fds, _, _ = socket.recv_fds(link, _PIECE, _MOST_FDS)
+        for fd in fds:
+            os.set_inheritable(fd, False)
+        self._data += data
+        self._fds += fds
+        return bool(data)
+
+    def messages(self) -> Iterator[Message]:
+        """Those that are complete."""
+        while len(self._data) >= _HEAD.size:
+            length, count = _HEAD.unpack_from(self._data)
+            if len(self._data) < _HEAD.size + length:
+                return
+            body = json.loads(self._data[_HEAD.size : _HEAD.size + length])
+            fds, self._fds = self._fds[:count], self._fds[count:]
+            del self._data[: _HEAD.size + length]
+            yield Message(body, fds)
+
+    def close(self) -> None:
+        for fd in self._fds:
+            os.close(fd)
+        self._fds.clear()

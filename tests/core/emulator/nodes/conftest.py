@@ -1,0 +1,26 @@
+"""Fleets of machines that end with the test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from testbed.node_lab import Lab
+
+
+@pytest.fixture
+async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
+    lab = Lab(tmp_path)
+    yield lab
+    await lab.machines.close()
+    assert not (tmp_path / "nodes").exists()
+
+
+@pytest.fixture
+async def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]:
+    """A lab on a system without namespaces."""
+    monkeypatch.setenv("FLOW_EMULATOR_NO_NAMESPACE", "1")
+    lab = Lab(tmp_path)
+    yield lab
+    await lab.machines.close()

@@ -1,0 +1,93 @@
+"""Machines of an emulator, and the system's own ssh to enter them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from testbed.sshd import make_key
+
+from flow_core.emulator.nodes.contract import NodeSpec, NodeVolume
+from flow_core.emulator.nodes.machines import Machines
+
+DEADLINE_S = 30.0
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+class Lab:
+    """One fleet and one client's key."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.key = make_key(folder / "id_client")
+        self.machines = Machines(folder / "nodes")
+
+    def spec(self, script: str | None = None, *, fid: str = "inst_one", **changed: object) -> NodeSpec:
+        facts: dict[str, object] = {
+            "instance_fid": fid,
+            "order_fid": "bid_one",
+            "name": "train-0",
+            "index": 0,
+            "private_ips": ("10.4.0.10",),
+            "startup_script": None if script is None else f"#!/bin/bash\n{script}\n",
+            "public_keys": (self.key.with_suffix(".pub").read_text(),),
+            "volumes": (),
+        }
+        return NodeSpec(**{**facts, **changed})  # type: ignore[arg-type]
+
+    def client(self, program: str = "ssh", key: Path | None = None) -> list[str]:
+        options = ("IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")
+        flags = [word for option in (*options, "BatchMode=yes") for word in ("-o", option)]
+        return [program, "-F", "/dev/null", "-i", str(key or self.key), *flags]
+
+    async def ssh(self, port: int, *command: str, user: str = "ubuntu", typed: str = "") -> Done:
+        return await self.run(*self.client(), "-p", str(port), f"{user}@127.0.0.1", *command, typed=typed)
+
+    async def run(self, *argv: str, typed: str = "") -> Done:
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, stderr=pipe)
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                out, err = await process.communicate(typed.encode())
+        except TimeoutError:
+            process.kill()
+            raise
+        return Done(process.returncode or 0, out.decode(), err.decode())
+
+    async def until(self, port: int, command: str, wanted: Callable[[Done], bool] = lambda done: done.code == 0) -> str:
+        """What the command says once it says what is wanted."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not wanted(done := await self.ssh(port, command)):
+                await asyncio.sleep(0.05)
+        return done.out
+
+
+def volume(name: str, interface: str, fid: str) -> NodeVolume:
+    return NodeVolume(fid, name, 10, interface)  # type: ignore[arg-type]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def processes_with(mark: str) -> list[int]:
+    """Of this whole system, those whose command line or environment holds the mark."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            text = Path(f"/proc/{name}/cmdline").read_bytes() + Path(f"/proc/{name}/environ").read_bytes()
+        except OSError:
+            continue
+        if mark.encode() in text:
+            found.append(int(name))
+    return found
