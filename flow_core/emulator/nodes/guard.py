@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import asyncssh
 
 from flow_core.emulator.nodes.link import Link, Order
+from flow_core.emulator.nodes.listening import LOOPBACK
 from flow_core.emulator.nodes.session import MachineSession
 
 if TYPE_CHECKING:
@@ -17,16 +18,17 @@ if TYPE_CHECKING:
 
 _MOST_CONNECTIONS = 256
 _LOGIN_S = 30.0
-LOOPBACK = "127.0.0.1"
 Candidates = Callable[[], Iterable["Machine"]]
 Find = Callable[[str, int], int | None]
 
 
-def options(host_key: asyncssh.SSHKey, candidates: Candidates, find: Find) -> asyncssh.SSHServerConnectionOptions:
-    """A server that leads to the first of the candidates that takes the client's key."""
+def options(
+    host_key: asyncssh.SSHKey, lobby: set[Guard], candidates: Candidates, find: Find
+) -> asyncssh.SSHServerConnectionOptions:
+    """A server that leads to the first of the candidates that takes the client's key. All connected are in `lobby`."""
     asyncssh.set_log_level(logging.WARNING)  # below that, it writes the commands that are run
     return asyncssh.SSHServerConnectionOptions(
-        server_factory=lambda: Guard(candidates, find),
+        server_factory=lambda: Guard(lobby, candidates, find),
         server_host_keys=[host_key],
         server_version="OpenSSH_8.9p1_flow",  # ssh tells us that nobody reads its output only if it reads "OpenSSH"
         password_auth=False,
@@ -45,7 +47,8 @@ def options(host_key: asyncssh.SSHKey, candidates: Candidates, find: Find) -> as
 class Guard(asyncssh.SSHServer):
     """Nothing but a public key opens. Any user name is the machine's `ubuntu`, save root's."""
 
-    def __init__(self, candidates: Candidates, find: Find) -> None:
+    def __init__(self, lobby: set[Guard], candidates: Candidates, find: Find) -> None:
+        self._lobby = lobby
         self._candidates = candidates
         self._find = find
         self._connection: asyncssh.SSHServerConnection
@@ -54,8 +57,12 @@ class Guard(asyncssh.SSHServer):
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
+        self._lobby.add(self)
+        if len(self._lobby) > _MOST_CONNECTIONS:
+            conn.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._lobby.discard(self)
         if self._machine is not None:
             self._machine.guests.discard(self)
 
@@ -72,8 +79,6 @@ class Guard(asyncssh.SSHServer):
         return self._machine is not None
 
     def auth_completed(self) -> None:
-        if len(self._here.guests) >= _MOST_CONNECTIONS:
-            self._connection.abort()
         self._here.guests.add(self)
 
     def session_requested(self) -> tuple[asyncssh.SSHServerChannel[bytes], MachineSession]:

@@ -17,6 +17,7 @@ from flow_core.emulator.nodes.contract import NodeSpec
 from flow_core.emulator.nodes.disk import SCRIPT, SCRIPT_LOG, SIGNAL, erase, give_to, host_names, hosts, make_disk
 from flow_core.emulator.nodes.inside.isolate import NOBODY
 from flow_core.emulator.nodes.link import Link, NotStarted, Order
+from flow_core.emulator.nodes.listening import Port
 from flow_core.emulator.nodes.volumes import binds, link_volumes
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Machine:
         self._folder = folder
         self._disk = folder / "disk"
         self._prefix = ""
-        self._acceptors: list[asyncssh.SSHAcceptor] = []
+        self._port: Port | None = None
         self._watch: asyncio.Task[None] | None = None
         self._link: Link | None = None
         self.accepted_keys: frozenset[bytes] = frozenset()
@@ -81,17 +82,12 @@ class Machine:
 
     async def listen(self, find: Find) -> None:
         """At the port it had before where that is free. Raises OSError."""
-        from flow_core.emulator.nodes.guard import LOOPBACK, options  # deferred: the two know each other
+        from flow_core.emulator.nodes.guard import options  # deferred: the two know each other
 
-        settings = options(self._host_key(), lambda: (self,) if self.is_live else (), find)
-        try:
-            acceptor = await asyncssh.listen(LOOPBACK, self.port, options=settings)
-        except OSError:
-            acceptor = await asyncssh.listen(LOOPBACK, 0, options=settings)
-        self.port = acceptor.get_port()
-        self._acceptors = [acceptor]
-        with suppress(OSError):  # a name like localhost may mean either; the first is enough
-            self._acceptors.append(await asyncssh.listen("::1", self.port, options=settings))
+        self._port = Port(self.port)
+        self.port = self._port.number
+        own = lambda: (self,) if self.is_live else ()  # noqa: E731
+        await self._port.open(options(self._host_key(), self.guests, own, find))
         self._watch = asyncio.get_running_loop().create_task(self._close_when_gone(self.link))
 
     async def warn(self, text: str | None) -> None:
@@ -104,12 +100,13 @@ class Machine:
 
     async def halt(self) -> None:
         """Ends every process and session. Twice is safe."""
-        self._shut()
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+        await self._shut()
         if self._link is not None:
             await self._link.close()
+        await self._shut()  # who came through the front port meanwhile
 
     def shell(self, user: str, command: str | None, env: Mapping[str, str], more: Mapping[str, Any]) -> Order:
         """Raises NotStarted for a command that would use the host's own paths."""
@@ -172,12 +169,11 @@ class Machine:
 
     async def _close_when_gone(self, link: Link) -> None:
         await link.gone.wait()
-        self._shut()
+        await self._shut()
 
-    def _shut(self) -> None:
-        for acceptor in self._acceptors:
-            acceptor.close()
-        self._acceptors.clear()
+    async def _shut(self) -> None:
+        if self._port is not None:
+            await self._port.close()
         for guest in tuple(self.guests):
             guest.part()
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import socket
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import asyncssh
 
 from flow_core.emulator.nodes.contract import NodeFleet, NodeSpec
 from flow_core.emulator.nodes.disk import erase, host_names
-from flow_core.emulator.nodes.guard import LOOPBACK, options
+from flow_core.emulator.nodes.guard import Guard, options
 from flow_core.emulator.nodes.link import NoNamespaces
+from flow_core.emulator.nodes.listening import Port
 from flow_core.emulator.nodes.machine import Machine
 from flow_core.emulator.nodes.programs import hiding_view
 
@@ -41,23 +40,19 @@ class Machines(NodeFleet):
         self._machines: dict[str, Machine] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._not_isolated = "FLOW_EMULATOR_NO_NAMESPACE is set" if os.environ.get("FLOW_EMULATOR_NO_NAMESPACE") else ""
-        self._front = [_listening(LOOPBACK, 0)]
-        with suppress(OSError):  # a name like localhost may mean either; the first is enough
-            self._front.append(_listening("::1", self.ssh_port))
-        self._acceptors: list[asyncssh.SSHAcceptor] = []
+        self._front = Port()
+        self._lobby: set[Guard] = set()
         self._opening = asyncio.Lock()
 
     @property
     def ssh_port(self) -> int:
-        return int(self._front[0].getsockname()[1])
+        return self._front.number
 
     async def start(self) -> None:
         """Lets the front port answer; the first boot does that too. Twice is safe."""
         async with self._opening:
-            if not self._acceptors:
-                settings = options(asyncssh.generate_private_key("ssh-ed25519"), self._newest_first, self._port_of)
-                for end in self._front:
-                    self._acceptors.append(await asyncssh.listen(sock=end, options=settings))
+            key = asyncssh.generate_private_key("ssh-ed25519")
+            await self._front.open(options(key, self._lobby, self._newest_first, self._port_of))
 
     async def boot(self, spec: NodeSpec) -> int:
         await self.start()
@@ -88,10 +83,9 @@ class Machines(NodeFleet):
 
     async def close(self) -> None:
         await asyncio.gather(*(self.halt(fid, keeps_disk=False) for fid in tuple(self._machines)))
-        for acceptor in self._acceptors:
-            acceptor.close()
-        for end in self._front:
-            end.close()
+        await self._front.close()
+        for guest in tuple(self._lobby):
+            guest.part()
         await asyncio.to_thread(erase, self._root)
 
     async def _boot(self, machine: Machine, spec: NodeSpec) -> None:
@@ -129,16 +123,3 @@ def _checked(fid: str) -> str:
     if not _ID.fullmatch(fid):
         raise ValueError(f"not an id of this emulator: {fid!r}")
     return fid
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    end = socket.socket(family)
-    try:
-        end.bind((host, port))
-        end.listen(100)
-        end.setblocking(False)
-    except OSError:
-        end.close()
-        raise
-    return end

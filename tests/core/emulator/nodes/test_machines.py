@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
 import pytest
-from testbed.node_lab import Lab
+from testbed.node_lab import DEADLINE_S, Lab, processes_with, until, volume
 
 pytestmark = pytest.mark.needs("linux", "namespaces", "ssh", "ssh-keygen")
 
@@ -21,3 +27,201 @@ async def test_a_machine_answers_over_ssh_with_what_its_script_left(lab: Lab) ->
     assert await lab.until(port, "cat /var/lib/flow/workload-exit") == "EXIT_CODE=3\nEXITED_AT=now\n"
     done = await lab.ssh(port, "cat; echo err >&2; exit 7", typed="in")
     assert done == (7, "in", "err\n")
+
+
+async def test_what_a_script_writes_stays_on_its_machine(lab: Lab) -> None:
+    mark = f"flow-{lab.folder.name}"
+    places = ("/etc", "/var/log/flow", "/var/lib", "/root", "/opt", "/tmp", "/home/ubuntu", "/usr/local/bin", "/")
+    script = "\n".join(f"echo mine > {place}/{mark}" for place in places)
+    port = await lab.machines.boot(lab.spec(f"{script}\ntouch /var/run/done"))
+    await lab.until(port, "test -e /run/done")
+    seen = await lab.ssh(port, f"cat {' '.join(f'{place}/{mark}' for place in places)}")
+    assert seen.out.split() == ["mine"] * len(places)
+    assert not [place for place in places if Path(place, mark).exists()]
+
+
+async def test_not_even_root_of_a_machine_can_write_to_the_host_or_see_its_files(lab: Lab) -> None:
+    (lab.folder / "secret").write_text("of the host")
+    port = await lab.machines.boot(lab.spec())
+    attempts = (
+        "touch /usr/bin/x",
+        "touch /run/host/etc/x",
+        "mount -o remount,rw /usr",
+        "mount -o remount,bind,rw /run/host/usr",
+        "umount /usr/local",
+        "echo 1 > /proc/sys/vm/drop_caches",
+        "mknod /tmp/disk b 8 0",
+        "mount -t proc proc /mnt",
+        f"cat {lab.folder}/secret",
+        f"cat /proc/1/root{lab.folder}/secret",
+        f"cat /proc/1/cwd{lab.folder}/secret",
+        "cat /etc/shadow",
+        "kill -9 1 && ! kill -0 1",
+    )
+    script = "\n".join(f'( {attempt} ) 2>/dev/null && echo "could {attempt}"' for attempt in attempts)
+    assert (await lab.ssh(port, f"{script}\necho tried")).out == "tried\n"
+    devices = (await lab.ssh(port, "stat -Lc '%n %F' /dev/* | grep special")).out.splitlines()
+    harmless = {"full", "null", "ptmx", "random", "tty", "urandom", "zero"}
+    assert {row.split()[0].removeprefix("/dev/") for row in devices} - {"stdin", "stdout", "stderr"} <= harmless
+
+
+async def test_a_machine_does_not_see_processes_of_the_host_or_of_others(lab: Lab) -> None:
+    first = await lab.machines.boot(lab.spec("exec sleep 1000"))
+    second = await lab.machines.boot(lab.spec(fid="inst_two"))
+    assert (await lab.until(first, "pgrep -x sleep")).strip()
+    assert (await lab.ssh(second, "pgrep -x sleep || echo none; ls -d /proc/[0-9]* | wc -l")).out.split()[0] == "none"
+
+
+async def test_the_script_runs_on_the_first_boot_only(lab: Lab) -> None:
+    spec = lab.spec("echo run >> /var/log/flow/runs; touch /run/done; exec sleep 1000")
+    port = await lab.machines.boot(spec)
+    await lab.until(port, "test -e /run/done")
+    await lab.machines.halt(spec.instance_fid, keeps_disk=True)
+    assert (await lab.ssh(port, "true")).code == 255
+    again = await lab.machines.boot(spec)
+    assert again == port
+    seen = await lab.ssh(again, "cat /var/log/flow/runs; pgrep -x sleep; test ! -e /run/done && echo off")
+    assert seen.out.split() == ["run", "off"]
+
+
+async def test_a_machine_keeps_its_host_key_and_each_has_its_own(lab: Lab) -> None:
+    spec = lab.spec()
+
+    async def host_key(port: int) -> str:
+        done = await lab.run("ssh-keyscan", "-t", "ed25519", "-p", str(port), "127.0.0.1")
+        return done.out.split()[-1]
+
+    port = await lab.machines.boot(spec)
+    first = await host_key(port)
+    other = await host_key(await lab.machines.boot(lab.spec(fid="inst_two")))
+    await lab.machines.halt(spec.instance_fid, keeps_disk=True)
+    assert await host_key(await lab.machines.boot(spec)) == first != other
+
+
+async def test_a_halt_ends_every_process_and_every_session(lab: Lab) -> None:
+    mark = f"mark-{lab.folder.name}"
+    port = await lab.machines.boot(lab.spec(f"MARK={mark} setsid nohup sleep 1000 & MARK={mark} exec sleep 1001"))
+    session = await asyncio.create_subprocess_exec(
+        *lab.client(), "-p", str(port), "x@127.0.0.1", f"echo {mark}; sleep 9"
+    )
+    await until(lambda: len(processes_with(mark)) >= 3)
+    await lab.machines.halt("inst_one", keeps_disk=False)
+    async with asyncio.timeout(DEADLINE_S):
+        assert await session.wait() == 255
+    assert processes_with(mark) == []
+    assert (await lab.ssh(port, "true")).code == 255
+    await lab.machines.halt("inst_one", keeps_disk=False)
+
+
+async def test_volumes_are_there_by_name_or_by_id_and_outlive_the_machine(lab: Lab) -> None:
+    file, block = volume("shared-data", "File", "vol_f"), volume("scratch", "Block", "vol_b")
+    bind = "mkdir -p /data && mount --bind /dev/disk/by-id/virtio-vol_b /data && echo 2 > /data/two"
+    port = await lab.machines.boot(
+        lab.spec(f"echo 1 > /mnt/shared-data/one; {bind}; touch /run/done", volumes=(file, block))
+    )
+    await lab.until(port, "test -e /run/done")
+    assert (await lab.ssh(port, "cat /data/two; chown ubuntu:ubuntu /data && stat -c %U /data")).out.split() == [
+        "2",
+        "root",
+    ]
+    await lab.machines.halt("inst_one", keeps_disk=False)
+    port = await lab.machines.boot(lab.spec(fid="inst_two", volumes=(file, block)))
+    assert (await lab.ssh(port, "cat /mnt/*/one /dev/disk/by-id/virtio-vol_b/two")).out.split() == ["1", "2"]
+    await lab.machines.halt("inst_two", keeps_disk=False)
+    await lab.machines.forget_volume("vol_f")
+    await lab.machines.forget_volume("vol_f")
+    port = await lab.machines.boot(lab.spec(fid="inst_three", volumes=(file,)))
+    assert (await lab.ssh(port, "ls /mnt/shared-data")).out == ""
+
+
+async def test_a_mount_in_fstab_is_made_again_when_the_machine_starts_again(lab: Lab) -> None:
+    row = "/dev/disk/by-id/virtio-vol_b /data none bind,nofail 0 0"
+    script = f"mkdir -p /data; echo '{row}' >> /etc/fstab; mount -a; echo kept > /data/file; touch /run/done"
+    spec = lab.spec(script, volumes=(volume("scratch", "Block", "vol_b"),))
+    port = await lab.machines.boot(spec)
+    await lab.until(port, "test -e /run/done")
+    await lab.machines.halt(spec.instance_fid, keeps_disk=True)
+    port = await lab.machines.boot(spec)
+    assert (await lab.ssh(port, "cat /data/file; ls /dev/disk/by-id/virtio-vol_b")).out.split() == ["kept", "file"]
+
+
+async def test_the_hosts_file_ends_with_the_first_machine_of_the_order(lab: Lab) -> None:
+    ips = ("10.4.0.10", "10.4.0.11", "10.4.0.12")
+    port = await lab.machines.boot(lab.spec(name="train-1", index=1, private_ips=ips))
+    rows = (await lab.ssh(port, "grep ^10 /etc/hosts; hostname")).out.splitlines()
+    assert rows == ["10.4.0.12 train-2", "10.4.0.11 train-1", "10.4.0.10 train-0", "train-1"]
+
+
+async def test_a_warning_is_a_file_on_the_machine_that_can_be_taken_back(lab: Lab) -> None:
+    port = await lab.machines.boot(lab.spec())
+    await lab.machines.warn("inst_one", "bid_status: Preempting\n")
+    assert (await lab.ssh(port, "cat /opt/mithril/MITHRIL_SIGNAL.yml")).out == "bid_status: Preempting\n"
+    await lab.machines.warn("inst_one", None)
+    assert (await lab.ssh(port, "ls /opt/mithril")).out == ""
+    await lab.machines.warn("inst_unknown", "text")
+
+
+async def test_a_warning_never_lands_outside_where_a_link_leads(lab: Lab) -> None:
+    outside = lab.folder / "outside"
+    outside.mkdir()
+    port = await lab.machines.boot(lab.spec())
+    await lab.ssh(port, f"rm -r /opt/mithril; ln -s {outside} /opt/mithril")
+    await lab.machines.warn("inst_one", "text")
+    assert list(outside.iterdir()) == []
+
+
+async def test_sudo_runs_the_command_and_docker_is_not_there(lab: Lab) -> None:
+    port = await lab.machines.boot(lab.spec())
+    done = await lab.ssh(
+        port, "sudo -n id -u; sudo -n -E -u ubuntu A=5 sh -c 'echo $A $HOME'; su - ubuntu -c 'echo $HOME'"
+    )
+    assert done.out.splitlines() == ["0", "5 /home/ubuntu", "/home/ubuntu"]
+    for command in ("docker ps", "sudo -n docker ps"):
+        done = await lab.ssh(port, command)
+        assert done.code != 0
+        assert "docker" in done.err
+        assert "not found" in done.err
+
+
+async def test_a_machine_whose_first_process_dies_takes_its_sessions_along(lab: Lab) -> None:
+    mark = f"mark-{lab.folder.name}"
+    port = await lab.machines.boot(lab.spec(f"MARK={mark} exec sleep 1000"))
+    await until(lambda: len(processes_with(mark)) == 1)
+    (sleeper,) = processes_with(mark)
+    first = int(Path(f"/proc/{sleeper}/stat").read_text().rpartition(")")[2].split()[1])
+    session = await asyncio.create_subprocess_exec(*lab.client(), "-p", str(port), "x@127.0.0.1", "sleep 1000")
+    os.kill(first, signal.SIGKILL)
+    async with asyncio.timeout(DEADLINE_S):
+        assert await session.wait() == 255
+    assert processes_with(mark) == []
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+async def test_a_killed_emulator_leaves_nothing_running(tmp_path: Path, isolated: bool) -> None:
+    mark = f"mark-{tmp_path.name}-{isolated}"
+    script = f"#!/bin/bash\n# flow-startup v1\nMARK={mark} setsid nohup sleep 1000 &\nMARK={mark} exec sleep 1001\n"
+    env = {**os.environ, **({} if isolated else {"FLOW_EMULATOR_NO_NAMESPACE": "1"})}
+    emulator = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _EMULATOR, str(tmp_path / "n"), script, env=env
+    )
+    try:
+        await until(lambda: len(processes_with(mark)) >= 3)
+    finally:
+        emulator.kill()
+        await emulator.wait()
+    await until(lambda: processes_with(mark) == [])
+
+
+_EMULATOR = """
+import asyncio, sys
+from pathlib import Path
+from flow_core.emulator.nodes.contract import NodeSpec
+from flow_core.emulator.nodes.machines import Machines
+
+async def main():
+    machines = Machines(Path(sys.argv[1]))
+    await machines.boot(NodeSpec("inst_one", "bid_one", "train-0", 0, ("10.4.0.10",), sys.argv[2], (), ()))
+    await asyncio.sleep(1000)
+
+asyncio.run(main())
+"""
