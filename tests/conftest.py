@@ -38,6 +38,21 @@ def _namespaces() -> bool:
     return attempt.returncode == 0
 
 
+def _user_namespaces() -> bool:
+    """Whether whoever runs the tests may be root of a small system of its own."""
+    unshare = shutil.which("unshare")
+    if sys.platform != "linux" or unshare is None:
+        return False
+    attempt = subprocess.run(
+        [unshare, "--user", "--map-root-user", "--mount", "--pid", "--fork", "mount", "-t", "proc", "proc", "/proc"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=10,
+        check=False,
+    )
+    return attempt.returncode == 0
+
+
 def _has_all(*programs: str) -> bool:
     return all(shutil.which(program) for program in programs)
 
@@ -46,6 +61,7 @@ _PRESENT: dict[str, Callable[[], bool]] = {
     "linux": lambda: sys.platform == "linux",
     "root": lambda: os.geteuid() == 0,
     "namespaces": _namespaces,
+    "user-namespaces": _user_namespaces,
     "pyghostty": lambda: importlib.util.find_spec("pyghostty") is not None,
     "tmux": lambda: shutil.which("tmux") is not None,
     "podman": lambda: _has_all("podman", "busybox"),

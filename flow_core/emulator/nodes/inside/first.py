@@ -14,7 +14,7 @@ from typing import Any
 
 from flow_core.emulator.nodes.inside.calls import adopt_orphans
 from flow_core.emulator.nodes.inside.ending import end_descendants
-from flow_core.emulator.nodes.inside.isolate import isolate
+from flow_core.emulator.nodes.inside.isolate import isolate, keep_mounts
 from flow_core.emulator.nodes.inside.spawning import spawn
 from flow_core.emulator.nodes.wire import Inbox, Message, packed
 
@@ -29,6 +29,8 @@ def main() -> None:
     try:
         if plan["isolated"]:
             isolate(plan)
+        else:
+            keep_mounts()
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
         link.sendall(packed({"failed": f"{error.strerror or error}{place}"}))

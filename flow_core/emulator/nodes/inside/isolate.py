@@ -59,6 +59,15 @@ def isolate(plan: dict[str, Any]) -> None:
     calls.end_with_parent(signal.SIGKILL)  # last, since becoming another user takes it back
 
 
+def keep_mounts() -> None:
+    """Without isolation: what this process mounts, where it may, is seen by no other and ends with it."""
+    try:
+        calls.unshare(calls.NEW_MOUNTS)
+        calls.mount(None, "/", calls.RECURSIVE | calls.PRIVATE)
+    except OSError:
+        return  # who may not do this may not mount either
+
+
 def _new_user(namespaces: int) -> None:
     """Root inside is who we are outside, or nobody where that is root: files of the host's root stay closed to it."""
     uid, gid = os.getresuid()[1], os.getresgid()[1]
