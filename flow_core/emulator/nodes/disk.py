@@ -113,7 +113,7 @@ def _make_settings(etc: Path, spec: NodeSpec) -> None:
     _write(etc / "machine-id", hashlib.sha256(spec.instance_fid.encode()).hexdigest()[:32] + "\n")
     _write(etc / "sudoers", "ubuntu ALL=(ALL) NOPASSWD:ALL\n")
     (etc / "mtab").symlink_to("/proc/self/mounts")
-    if os.path.isfile("/etc/resolv.conf"):
+    if os.access("/etc/resolv.conf", os.R_OK):
         shutil.copyfile("/etc/resolv.conf", etc / "resolv.conf")
 
 
@@ -142,5 +142,5 @@ def _is_open(entry: os.DirEntry[str]) -> bool:
 
 
 def _write(path: Path, text: str, mode: int = 0o644) -> None:
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8", errors="surrogatepass")
     path.chmod(mode)

@@ -71,9 +71,14 @@ class Link:
         with theirs:
             ours.setblocking(False)
             argv = [sys.executable, "-I", "-S", "-c", _CODE, _PACKAGE_ROOT, str(theirs.fileno())]
+            env = {name: value for name, value in os.environ.items() if name.startswith(("LD_", "DYLD_"))}
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *argv, stdin=asyncio.subprocess.DEVNULL, pass_fds=(theirs.fileno(),), start_new_session=True, env={}
+                    *argv,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                    env=env,
                 )
             except OSError as error:
                 ours.close()

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import asyncssh
 
 from flow_core.emulator.nodes.contract import NodeFleet, NodeSpec
-from flow_core.emulator.nodes.disk import erase, host_names
+from flow_core.emulator.nodes.disk import erase
 from flow_core.emulator.nodes.guard import Guard, options
 from flow_core.emulator.nodes.link import NoNamespaces
 from flow_core.emulator.nodes.listening import Port
-from flow_core.emulator.nodes.machine import Machine
+from flow_core.emulator.nodes.machine import Machine, Setting
 from flow_core.emulator.nodes.programs import hiding_view
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
@@ -38,7 +37,6 @@ class Machines(NodeFleet):
         for name in ("machines", "volumes"):
             (root / name).mkdir(mode=0o700)
         self._machines: dict[str, Machine] = {}
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._not_isolated = "FLOW_EMULATOR_NO_NAMESPACE is set" if os.environ.get("FLOW_EMULATOR_NO_NAMESPACE") else ""
         self._front = Port()
         self._lobby: set[Guard] = set()
@@ -55,14 +53,19 @@ class Machines(NodeFleet):
             await self._front.open(options(key, self._lobby, self._newest_first, self._port_of))
 
     async def boot(self, spec: NodeSpec) -> int:
+        """Raises NotStarted or OSError where the system lets no machine start, ValueError for ids it can't use."""
         await self.start()
-        async with self._locks[spec.instance_fid]:
-            machine = self._machines.pop(spec.instance_fid, None) or Machine(self._folder(spec.instance_fid))
+        machine = self._machines.setdefault(spec.instance_fid, Machine(self._folder(spec.instance_fid)))
+        async with machine.lock:
+            self._machines.pop(spec.instance_fid, None)
             self._machines[spec.instance_fid] = machine  # the newest is the last
             if not machine.is_live:
-                machine.names = _names(spec)
-                await self._boot(machine, spec)
-                await machine.listen(self._port_of)
+                try:
+                    await self._boot(machine, spec)
+                    await machine.listen(self._port_of)
+                except BaseException:
+                    await machine.halt()
+                    raise
             return machine.port
 
     async def warn(self, instance_fid: str, signal: str | None) -> None:
@@ -70,12 +73,12 @@ class Machines(NodeFleet):
             await machine.warn(signal)
 
     async def halt(self, instance_fid: str, *, keeps_disk: bool) -> None:
-        async with self._locks[instance_fid]:
-            if (machine := self._machines.get(instance_fid)) is None:
-                return
+        if (machine := self._machines.get(instance_fid)) is None:
+            return
+        async with machine.lock:
             await machine.halt()
             if not keeps_disk:
-                del self._machines[instance_fid]
+                self._machines.pop(instance_fid, None)
                 await asyncio.to_thread(erase, self._folder(instance_fid))
 
     async def forget_volume(self, volume_fid: str) -> None:
@@ -93,13 +96,13 @@ class Machines(NodeFleet):
         for volume in spec.volumes:
             _checked(volume.fid)
         if not self._not_isolated:
-            view = await asyncio.to_thread(hiding_view, self._root / "programs")
+            programs = await asyncio.to_thread(hiding_view, self._root / "programs")
             try:
-                await machine.boot(spec, volumes, view, "")
+                await machine.boot(spec, Setting(volumes, programs, ""))
             except NoNamespaces as error:
                 self._not_isolated = str(error)
         if self._not_isolated:
-            await machine.boot(spec, volumes, None, self._not_isolated)
+            await machine.boot(spec, Setting(volumes, None, self._not_isolated))
 
     def _newest_first(self) -> Iterator[Machine]:
         return (machine for machine in reversed(self._machines.values()) if machine.is_live)
@@ -113,10 +116,6 @@ class Machines(NodeFleet):
 
     def _folder(self, instance_fid: str) -> Path:
         return self._root / "machines" / _checked(instance_fid)
-
-
-def _names(spec: NodeSpec) -> frozenset[str]:
-    return frozenset((spec.private_ips[spec.index], host_names(spec)[spec.index]))
 
 
 def _checked(fid: str) -> str:

@@ -18,8 +18,12 @@ _DEATH_SIGNAL, _DUMPABLE, _SUBREAPER = 1, 4, 36
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
+def check_system() -> None:
+    """Raises OSError where there are none of these calls, as each of them does."""
+    _the_libc()
+
+
 def unshare(flags: int) -> None:
-    """Raises OSError, as all of these do."""
     _check(_the_libc().unshare(flags), "new namespaces")
 
 

@@ -62,6 +62,7 @@ class FirstProcess:
         for end in (woken, waking):
             os.set_blocking(end, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # which does nothing to the first process of a system
         signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
         try:
             self._say({"ready": True})

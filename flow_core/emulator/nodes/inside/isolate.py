@@ -23,6 +23,7 @@ _HELD = calls.NO_SUID | calls.NO_DEVICES
 
 def isolate(plan: dict[str, Any]) -> None:
     """Returns in the machine's first process; the one that called waits for that, and ends. Raises OSError."""
+    calls.check_system()
     _new_user(calls.NEW_MOUNTS | calls.NEW_PROCESSES)
     _go_on_as_first_process()
     calls.mount(None, "/", calls.RECURSIVE | calls.PRIVATE)
@@ -70,7 +71,7 @@ def keep_mounts() -> None:
 
 def _new_user(namespaces: int) -> None:
     """Root inside is who we are outside, or nobody where that is root: files of the host's root stay closed to it."""
-    uid, gid = os.getresuid()[1], os.getresgid()[1]
+    uid, gid = os.geteuid(), os.getegid()
     if uid == 0 and not _is_inside():
         os.setgroups([])
         _map_from_outside(namespaces)

@@ -15,6 +15,10 @@ from typing import Any
 from flow_core.ssh.sftp_server import SftpServer
 from flow_core.ssh.terminal_modes import apply_modes
 
+_BACK_TO_USUAL = (
+    *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTERM, signal.SIGXFSZ),
+    *(signal.SIGCHLD, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU),
+)
 _ERRNO = struct.Struct("i")
 
 
@@ -76,7 +80,7 @@ def _become(order: dict[str, Any], fds: list[int], on_terminal: bool) -> None:
     """In the new process; doesn't return."""
     os.setsid()
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
+    for number in _BACK_TO_USUAL:
         signal.signal(number, signal.SIG_DFL)
     above = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in fds]
     for target, fd in enumerate(above):

@@ -1,0 +1,76 @@
+"""What is started in a machine: by which program, as whom, where, with which environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from flow_core.emulator.nodes.link import NotStarted, Order
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_SFTP_SERVERS = (
+    "/usr/lib/openssh/sftp-server",
+    "/usr/lib/ssh/sftp-server",
+    "/usr/libexec/openssh/sftp-server",
+    "/usr/libexec/sftp-server",
+)
+_WITHOUT_ROOT = (
+    "not run: this machine shares the file system of the one that emulates it, and the command names a path there "
+    "without $FLOW_NODE_ROOT before it"
+)
+
+
+class Ways(NamedTuple):
+    """Of one machine. `prefix` is "", or the folder that stands for its root."""
+
+    prefix: str
+
+    def place(self, path: str) -> str:
+        """Where a path of the machine is for what runs in it."""
+        return self.prefix + path
+
+    def shell(self, user: str, command: str | None, env: Mapping[str, str], more: Mapping[str, Any]) -> Order:
+        """What sshd would start. Raises NotStarted for a command that would use the host's own paths."""
+        if self.prefix and command is not None and _names_a_path(command):
+            raise NotStarted(_WITHOUT_ROOT)
+        argv = ["-bash"] if command is None else ["bash", "-c", command]
+        return Order(self._bash, argv, {**self._environment(user), **env}, self._home(user), more)
+
+    def script(self, path: str, log: str) -> Order:
+        """Runs it as root, with all it says in the log."""
+        argv = ["bash", self.place(path)]
+        return Order(self._bash, argv, self._environment("root"), self.place("/"), {"output": self.place(log)})
+
+    def chore(self, script: str, path: str, *more: str) -> Order:
+        """A line of sh whose $1 is a path of the machine."""
+        argv = ["sh", "-c", script, "sh", self.place(path), *more]
+        return Order("/bin/sh", argv, self._environment("root"), self.place("/"), {"output": os.devnull})
+
+    def file_server(self, user: str) -> Order:
+        """The system's sftp-server, or ours: where it has none, and where the client must be kept below the prefix."""
+        found = next((path for path in _SFTP_SERVERS if os.access(path, os.X_OK)), None)
+        if self.prefix or found is None:
+            return Order("", [], {}, self._home(user), {"files_below": self.prefix})
+        return Order(found, [found], self._environment(user), self._home(user))
+
+    @property
+    def _bash(self) -> str:
+        return (shutil.which("bash") if self.prefix else None) or "/bin/bash"
+
+    def _environment(self, user: str) -> dict[str, str]:
+        name = "root" if user == "root" else "ubuntu"
+        env = {"HOME": self._home(user), "USER": name, "LOGNAME": name, "SHELL": self._bash, "LANG": "C.UTF-8"}
+        if not self.prefix:
+            return {**env, "PATH": _PATH}
+        path = f"{self.place('/usr/local/bin')}:{os.environ.get('PATH', _PATH)}"
+        return {**env, "PATH": path, "FLOW_NODE_ROOT": self.prefix}
+
+    def _home(self, user: str) -> str:
+        return self.place("/root" if user == "root" else "/home/ubuntu")
+
+
+def _names_a_path(command: str) -> bool:
+    return "FLOW_NODE_ROOT" not in command and "/" in re.sub(r"/dev/(null|stdin|stdout|stderr)\b", "", command)
