@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import asyncssh
 
+from flow_core.emulator.nodes.forward import forward
 from flow_core.emulator.nodes.link import Link, Order
-from flow_core.emulator.nodes.listening import LOOPBACK
 from flow_core.emulator.nodes.session import MachineSession
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Guard(asyncssh.SSHServer):
         if port is None:
             why = "only ports of this machine and of its fellows are forwarded"
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, why)
-        return self._connection.forward_connection(LOOPBACK, port)
+        return forward(port)
 
     @property
     def link(self) -> Link:

@@ -179,9 +179,13 @@ async def test_a_jump_through_the_first_machine_reaches_another_by_its_private_a
     assert nowhere == (255, "", "stdio forwarding failed\r\n")
 
 
-async def test_ports_of_a_machine_are_forwarded(lab: Lab) -> None:
+async def test_ports_of_a_machine_are_forwarded_whichever_side_finishes_first(lab: Lab) -> None:
     async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write((await reader.readline()).upper())
+        writer.close()
+
+    async def hear_out(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(str(len(await reader.read())).encode())
         writer.close()
 
     async with await asyncio.start_server(shout, "127.0.0.1", 0) as server:
@@ -190,6 +194,10 @@ async def test_ports_of_a_machine_are_forwarded(lab: Lab) -> None:
         for host in ("localhost", "10.4.0.10"):
             argv = [*lab.client(), "-p", str(port), "-W", f"{host}:{there}", "ubuntu@127.0.0.1"]
             assert (await lab.run(*argv, typed="hello\n")).out == "HELLO\n"
+    async with await asyncio.start_server(hear_out, "127.0.0.1", 0) as server:
+        there = server.sockets[0].getsockname()[1]
+        argv = [*lab.client(), "-p", str(port), "-W", f"localhost:{there}", "ubuntu@127.0.0.1"]
+        assert (await lab.run(*argv, typed="x" * 3_000_000)).out == "3000000"
 
 
 async def test_sessions_and_the_script_see_the_same_paths(lab: Lab) -> None:
