@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 _MOST_CONNECTIONS = 256
 _LOGIN_S = 30.0
 Candidates = Callable[[], Iterable["Machine"]]
-Find = Callable[[str, int], int | None]
+Find = Callable[["Machine", str, int], int | None]
 
 
 def options(
@@ -97,10 +96,7 @@ class Guard(asyncssh.SSHServer):
     def connection_requested(
         self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
     ) -> bool | Awaitable[Any]:
-        """Machines share the loopback of the host; a machine's private address leads there, and its port 22 to it."""
-        port = self._here.port if dest_port == 22 and _is_loopback(dest_host) else self._find(dest_host, dest_port)
-        if port is None and _is_loopback(dest_host):
-            port = dest_port
+        port = self._find(self._here, dest_host, dest_port)
         if port is None:
             why = "only ports of this machine and of its fellows are forwarded"
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, why)
@@ -129,10 +125,3 @@ class Guard(asyncssh.SSHServer):
     def _here(self) -> Machine:
         assert self._machine is not None
         return self._machine
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

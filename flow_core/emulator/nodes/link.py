@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flow_core.emulator.nodes.wire import Inbox, Message, packed
+from flow_core.errors import ProviderError
 
 _READY_S = 20.0
 _ANSWER_S = 10.0
@@ -22,12 +23,12 @@ _CODE = (
 )
 
 
-class NotStarted(Exception):
-    """A machine or a process could not be started; says why."""
+class NotStarted(ProviderError):
+    """A machine, or a process of one, could not be started."""
 
 
 class NoNamespaces(NotStarted):
-    """This system lets nobody make what an isolated machine needs; says why."""
+    """This system lets nobody make what an isolated machine needs."""
 
 
 class Order(NamedTuple):

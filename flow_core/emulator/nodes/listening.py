@@ -29,10 +29,14 @@ class Port:
     def number(self) -> int:
         return int(self._ends[0].getsockname()[1])
 
+    @property
+    def is_open(self) -> bool:
+        return bool(self._acceptors)
+
     async def open(self, options: asyncssh.SSHServerConnectionOptions) -> None:
-        """Twice is safe."""
-        if not self._acceptors:
-            self._acceptors = [await asyncssh.listen(sock=end, options=options) for end in self._ends]
+        """Answers from now on, until it is closed."""
+        for end in self._ends:
+            self._acceptors.append(await asyncssh.listen(sock=end, options=options))
 
     async def close(self) -> None:
         """Lets nobody in from now on; who is connected stays. Twice is safe."""

@@ -53,6 +53,7 @@ class Machine:
         self.accepted_keys: frozenset[bytes] = frozenset()
         self.guests: set[Guard] = set()
         self.names: frozenset[str] = frozenset()
+        self.order = ""
         self.port = 0
 
     @property
@@ -72,6 +73,7 @@ class Machine:
         self._ways = Ways(str(self._disk.resolve()) if setting.not_isolated else "")
         self._link = await Link.start(self._plan(spec, setting))
         self.accepted_keys = frozenset(_accepted(spec.public_keys))
+        self.order = spec.order_fid
         self.names = frozenset((spec.private_ips[spec.index], host_names(spec)[spec.index]))
         if is_first:
             await self._run_script(spec.startup_script, setting.not_isolated)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
 import re
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ class Machines(NodeFleet):
             (root / name).mkdir(mode=0o700)
         self._machines: dict[str, Machine] = {}
         self._not_isolated = "FLOW_EMULATOR_NO_NAMESPACE is set" if os.environ.get("FLOW_EMULATOR_NO_NAMESPACE") else ""
+        self._programs: Path | None = None
         self._front = Port()
         self._lobby: set[Guard] = set()
         self._opening = asyncio.Lock()
@@ -49,8 +51,10 @@ class Machines(NodeFleet):
     async def start(self) -> None:
         """Lets the front port answer; the first boot does that too. Twice is safe."""
         async with self._opening:
-            key = asyncssh.generate_private_key("ssh-ed25519")
-            await self._front.open(options(key, self._lobby, self._newest_first, self._port_of))
+            if not self._front.is_open:
+                self._programs = await asyncio.to_thread(hiding_view, self._root / "programs")
+                key = asyncssh.generate_private_key("ssh-ed25519")
+                await self._front.open(options(key, self._lobby, self._newest_first, self._port_of))
 
     async def boot(self, spec: NodeSpec) -> int:
         """Raises NotStarted or OSError where the system lets no machine start, ValueError for ids it can't use."""
@@ -96,9 +100,8 @@ class Machines(NodeFleet):
         for volume in spec.volumes:
             _checked(volume.fid)
         if not self._not_isolated:
-            programs = await asyncio.to_thread(hiding_view, self._root / "programs")
             try:
-                await machine.boot(spec, Setting(volumes, programs, ""))
+                await machine.boot(spec, Setting(volumes, self._programs, ""))
             except NoNamespaces as error:
                 self._not_isolated = str(error)
         if self._not_isolated:
@@ -107,11 +110,14 @@ class Machines(NodeFleet):
     def _newest_first(self) -> Iterator[Machine]:
         return (machine for machine in reversed(self._machines.values()) if machine.is_live)
 
-    def _port_of(self, host: str, port: int) -> int | None:
-        """Where an address or a name of a machine leads; None for any other."""
-        for machine in self._newest_first():
-            if host in machine.names:
-                return machine.port if port == 22 else port
+    def _port_of(self, asking: Machine, host: str, port: int) -> int | None:
+        """Where an address leads on loopback, which all machines share; None for one that is no machine's.
+
+        A machine's own port 22 is its SSH server. Of two orders with the same addresses each has its own machines.
+        """
+        named = [asking] if _is_loopback(host) else [one for one in self._newest_first() if host in one.names]
+        for machine in sorted(named, key=lambda one: one.order != asking.order):
+            return machine.port if port == 22 else port
         return None
 
     def _folder(self, instance_fid: str) -> Path:
@@ -122,3 +128,10 @@ def _checked(fid: str) -> str:
     if not _ID.fullmatch(fid):
         raise ValueError(f"not an id of this emulator: {fid!r}")
     return fid
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

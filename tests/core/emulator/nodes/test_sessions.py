@@ -175,6 +175,10 @@ async def test_a_jump_through_the_first_machine_reaches_another_by_its_private_a
     for there in ("10.4.0.11", "train-1"):
         done = await lab.run(*lab.client(), "-o", f"ProxyCommand={jump}", f"ubuntu@{there}", "hostname")
         assert done == (0, "train-1\n", "")
+    other = lab.spec(fid="inst_three", order_fid="bid_two", name="other-1", index=1, private_ips=ips)
+    await lab.machines.boot(other)
+    own = await lab.run(*lab.client(), "-o", f"ProxyCommand={jump}", "ubuntu@10.4.0.11", "hostname")
+    assert own.out == "train-1\n"
     nowhere = await lab.run(*lab.client(), "-p", str(first), "-W", "192.0.2.1:22", "ubuntu@127.0.0.1")
     assert nowhere == (255, "", "stdio forwarding failed\r\n")
 
