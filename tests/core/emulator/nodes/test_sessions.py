@@ -59,7 +59,7 @@ async def test_a_shell_has_a_terminal_that_follows_the_window_and_keys_signal(la
             shown.resize(110, 25)
             shown.send("until [ \"$(stty size)\" = '25 110' ]; do sleep 0.05; done; echo re''sized", "enter")
             shown.wait_for("resized", DEADLINE_S)
-            shown.send("echo re''ady; sleep 1000", "enter")
+            shown.send("sh -c 'echo re\"\"ady; exec sleep 1000'", "enter")
             shown.wait_for("ready", DEADLINE_S)
             shown.send("ctrl+c")
             shown.send("echo code $?", "enter")
