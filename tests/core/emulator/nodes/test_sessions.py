@@ -192,6 +192,10 @@ async def test_ports_of_a_machine_are_forwarded_whichever_side_finishes_first(la
         writer.write(str(len(await reader.read())).encode())
         writer.close()
 
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"bye")
+        writer.close()
+
     async with await asyncio.start_server(shout, "127.0.0.1", 0) as server:
         there = server.sockets[0].getsockname()[1]
         port = await lab.machines.boot(lab.spec())
@@ -202,6 +206,17 @@ async def test_ports_of_a_machine_are_forwarded_whichever_side_finishes_first(la
         there = server.sockets[0].getsockname()[1]
         argv = [*lab.client(), "-p", str(port), "-W", f"localhost:{there}", "ubuntu@127.0.0.1"]
         assert (await lab.run(*argv, typed="x" * 3_000_000)).out == "3000000"
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        there = server.sockets[0].getsockname()[1]
+        argv = [*lab.client(), "-p", str(port), "-W", f"localhost:{there}", "ubuntu@127.0.0.1"]
+        pipe = asyncio.subprocess.PIPE
+        session = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe)
+        assert session.stdin is not None
+        assert session.stdout is not None
+        async with asyncio.timeout(DEADLINE_S):
+            assert await session.stdout.read() == b"bye"
+            session.stdin.close()
+            await session.wait()
 
 
 async def test_sessions_and_the_script_see_the_same_paths(lab: Lab) -> None:
