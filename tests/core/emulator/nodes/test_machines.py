@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 from testbed.node_lab import DEADLINE_S, Lab, processes_with, until, volume
@@ -99,7 +100,7 @@ async def test_a_machine_keeps_its_host_key_and_each_has_its_own(lab: Lab) -> No
 
 
 async def test_a_halt_ends_every_process_and_every_session(lab: Lab) -> None:
-    mark = f"mark-{lab.folder.name}"
+    mark = f"mark-{token_hex(8)}"
     port = await lab.machines.boot(lab.spec(f"MARK={mark} setsid nohup sleep 1000 & MARK={mark} exec sleep 1001"))
     session = await asyncio.create_subprocess_exec(
         *lab.client(), "-p", str(port), "x@127.0.0.1", f"echo {mark}; sleep 9"
@@ -184,7 +185,7 @@ async def test_sudo_runs_the_command_and_docker_is_not_there(lab: Lab) -> None:
 
 
 async def test_a_machine_whose_first_process_dies_takes_its_sessions_along(lab: Lab) -> None:
-    mark = f"mark-{lab.folder.name}"
+    mark = f"mark-{token_hex(8)}"
     port = await lab.machines.boot(lab.spec(f"MARK={mark} exec sleep 1000"))
     await until(lambda: len(processes_with(mark)) == 1)
     (sleeper,) = processes_with(mark)
@@ -198,7 +199,7 @@ async def test_a_machine_whose_first_process_dies_takes_its_sessions_along(lab: 
 
 @pytest.mark.parametrize("isolated", [True, False])
 async def test_a_killed_emulator_leaves_nothing_running(tmp_path: Path, isolated: bool) -> None:
-    mark = f"mark-{tmp_path.name}-{isolated}"
+    mark = f"mark-{token_hex(8)}"
     script = f"#!/bin/bash\n# flow-startup v1\nMARK={mark} setsid nohup sleep 1000 &\nMARK={mark} exec sleep 1001\n"
     env = {**os.environ, **({} if isolated else {"FLOW_EMULATOR_NO_NAMESPACE": "1"})}
     emulator = await asyncio.create_subprocess_exec(

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 from testbed.node_lab import DEADLINE_S, Lab, processes_with, until
@@ -71,7 +72,7 @@ async def test_a_shell_has_a_terminal_that_follows_the_window_and_keys_signal(la
 
 
 async def test_a_shell_that_is_left_hangs_up_on_its_programs(lab: Lab) -> None:
-    mark = f"mark-{lab.folder.name}"
+    mark = f"mark-{token_hex(8)}"
     port = await lab.machines.boot(lab.spec())
     argv = [*lab.client(), "-p", str(port), "ubuntu@127.0.0.1"]
 

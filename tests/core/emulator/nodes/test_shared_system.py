@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 from testbed.node_lab import Lab, processes_with, until, volume
@@ -91,7 +92,7 @@ async def test_what_a_script_mounts_is_seen_by_its_machine_alone(shared: Lab) ->
 
 @pytest.mark.needs("linux")
 async def test_a_halt_ends_what_a_script_left_behind(shared: Lab) -> None:
-    mark = f"mark-{shared.folder.name}"
+    mark = f"mark-{token_hex(8)}"
     script = f"{OURS}(MARK={mark} setsid nohup sleep 1000 &)\nMARK={mark} exec sleep 1001"
     await shared.machines.boot(shared.spec(script))
     await until(lambda: len(processes_with(f"MARK={mark}")) >= 2)
