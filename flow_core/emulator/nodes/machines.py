@@ -18,6 +18,7 @@ from flow_core.emulator.nodes.link import NoNamespaces
 from flow_core.emulator.nodes.listening import Port
 from flow_core.emulator.nodes.machine import Machine, Setting
 from flow_core.emulator.nodes.programs import hiding_view
+from flow_core.errors import ProviderError
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
@@ -57,7 +58,6 @@ class Machines(NodeFleet):
                 await self._front.open(options(key, self._lobby, self._newest_first, self._port_of))
 
     async def boot(self, spec: NodeSpec) -> int:
-        """Raises NotStarted or OSError where the system lets no machine start, ValueError for ids it can't use."""
         await self.start()
         machine = self._machines.setdefault(spec.instance_fid, Machine(self._folder(spec.instance_fid)))
         async with machine.lock:
@@ -126,7 +126,7 @@ class Machines(NodeFleet):
 
 def _checked(fid: str) -> str:
     if not _ID.fullmatch(fid):
-        raise ValueError(f"not an id of this emulator: {fid!r}")
+        raise ProviderError(f"{fid!r} can't be the id of a machine or a volume")
     return fid
 
 
