@@ -45,7 +45,7 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._disk = folder / "disk"
-        self._ways = Ways("")
+        self._ways = Ways("", "")
         self._link: Link | None = None
         self._port: Port | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -70,7 +70,7 @@ class Machine:
     async def boot(self, spec: NodeSpec, setting: Setting) -> None:
         """Starts its first process, and on the first boot the script. Raises NotStarted, NoNamespaces, OSError."""
         is_first = await asyncio.to_thread(self._prepare, spec, setting)
-        self._ways = Ways(str(self._disk.resolve()) if setting.not_isolated else "")
+        self._ways = Ways(str(self._disk.resolve()) if setting.not_isolated else "", spec.private_ips[spec.index])
         self._link = await Link.start(self._plan(spec, setting))
         self.accepted_keys = frozenset(_accepted(spec.public_keys))
         self.order = spec.order_fid
@@ -149,10 +149,11 @@ class Machine:
         await self.link.spawn(self._ways.script(SCRIPT, SCRIPT_LOG))
 
     async def _start_again(self, spec: NodeSpec) -> None:
-        """Addresses may have changed; and mounts that are in fstab are made, as a machine does that starts."""
+        """Addresses may have changed; what is in fstab is mounted, and what is enabled is started."""
         await self._chore(_PUT, "/etc/hosts", hosts(spec))
         if not self._ways.prefix:
             await self._chore('[ ! -s "$1" ] || mount -a', "/etc/fstab")
+            await self._chore('"$1" start-enabled', "/usr/local/bin/systemctl")
 
     async def _chore(self, script: str, path: str, *more: str) -> None:
         """From inside, where no link leads out of the machine."""

@@ -1,4 +1,8 @@
-"""Small programs of a machine that stand for what needs several users: there, everybody is root."""
+"""Small programs of a machine, for what needs several users or a systemd: there everybody is root, and sh starts units.
+
+`systemctl` knows services that are files below /etc/systemd/system: their ExecStart, WorkingDirectory, Environment and
+EnvironmentFile, and whether they are of type oneshot. Those that are enabled are started with the machine.
+"""
 
 from __future__ import annotations
 
@@ -45,4 +49,65 @@ export HOME="$home" USER="$user" LOGNAME="$user"
 [ $# -eq 0 ] || exec "$@"
 exec "${SHELL:-/bin/sh}" -l
 """
-SHIMS = {"sudo": _SUDO, "su": _SU, "runuser": _SU}
+_SYSTEMCTL = """\
+#!/bin/sh
+[ -z "$FLOW_NODE_ROOT" ] || { echo "systemctl: this machine has no systemd" >&2; exit 1; }
+units=/etc/systemd/system running=/run/systemd/units wants=/etc/systemd/system/multi-user.target.wants
+mkdir -p "$running" "$wants"
+
+of() { sed -n "s/^$1=//p" "$units/$2"; }
+is_active() { kill -0 "$(cat "$running/$1" 2>/dev/null)" 2>/dev/null; }
+begin() {
+  is_active "$1" && return 0
+  if [ "$(of Type "$1")" = oneshot ]; then
+    "$0" become-unit "$1" </dev/null >>/var/log/syslog 2>&1
+  else
+    setsid "$0" become-unit "$1" </dev/null >>/var/log/syslog 2>&1 &
+    echo $! >"$running/$1"
+  fi
+}
+finish() {
+  is_active "$1" || return 0
+  kill -s TERM -- "-$(cat "$running/$1")"
+  for _ in 1 2 3 4 5 6 7 8 9 10; do is_active "$1" || return 0; sleep 0.2; done
+  kill -s KILL -- "-$(cat "$running/$1")"
+}
+become() {
+  cd "$(of WorkingDirectory "$1")/" || exit 200
+  eval "$(of Environment "$1" | sed 's/^/export /')"
+  for file in $(of EnvironmentFile "$1"); do
+    [ ! -r "${file#-}" ] || { set -a; . "${file#-}"; set +a; }
+  done
+  eval "exec $(of ExecStart "$1" | sed '1q' | sed 's/^[-@:+!]*//')"
+}
+
+[ "${1-}" != become-unit ] || become "$2"
+now= words= status=0
+for word; do
+  case $word in --now) now=1 ;; -*) ;; *) words="$words $word" ;; esac
+done
+set -- $words
+verb=${1-}
+[ $# -eq 0 ] || shift
+[ "$verb" != is-system-running ] || echo running
+[ "$verb" != start-enabled ] || for link in "$wants"/*; do [ ! -e "$link" ] || "$0" start "${link##*/}" & done
+for name; do
+  case $name in *.*) unit=$name ;; *) unit=$name.service ;; esac
+  if [ ! -f "$units/$unit" ]; then
+    echo "Failed to $verb $unit: Unit $unit not found." >&2
+    status=5
+    continue
+  fi
+  case $verb in
+    enable) ln -sf "../$unit" "$wants/$unit"; [ -z "$now" ] || begin "$unit" || status=1 ;;
+    disable) rm -f "$wants/$unit"; [ -z "$now" ] || finish "$unit" ;;
+    start) begin "$unit" || status=1 ;;
+    stop) finish "$unit" ;;
+    restart | try-restart | reload-or-restart) finish "$unit"; begin "$unit" || status=1 ;;
+    is-active | status) if is_active "$unit"; then echo active; else echo inactive; status=3; fi ;;
+    is-enabled) if [ -L "$wants/$unit" ]; then echo enabled; else echo disabled; status=1; fi ;;
+  esac
+done
+exit $status
+"""
+SHIMS = {"sudo": _SUDO, "su": _SU, "runuser": _SU, "systemctl": _SYSTEMCTL}

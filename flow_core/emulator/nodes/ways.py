@@ -24,9 +24,10 @@ _WITHOUT_ROOT = (
 
 
 class Ways(NamedTuple):
-    """Of one machine. `prefix` is "", or the folder that stands for its root."""
+    """Of one machine. `prefix` is "", or the folder that stands for its root: then nothing else tells its address."""
 
     prefix: str
+    address: str
 
     def place(self, path: str) -> str:
         """Where a path of the machine is for what runs in it."""
@@ -66,7 +67,7 @@ class Ways(NamedTuple):
         if not self.prefix:
             return {**env, "PATH": _PATH}
         path = f"{self.place('/usr/local/bin')}:{os.environ.get('PATH', _PATH)}"
-        return {**env, "PATH": path, "FLOW_NODE_ROOT": self.prefix}
+        return {**env, "PATH": path, "FLOW_NODE_ROOT": self.prefix, "FLOW_NODE_ADDRESS": self.address}
 
     def _home(self, user: str) -> str:
         return self.place("/root" if user == "root" else "/home/ubuntu")

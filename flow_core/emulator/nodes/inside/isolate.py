@@ -41,6 +41,7 @@ def isolate(plan: dict[str, Any]) -> None:
     os.umask(0o022)
     calls.mount("proc", _folder("proc"), _HELD | calls.NO_EXEC, "proc")
     calls.mount("tmpfs", _folder("run"), _HELD, "tmpfs", "mode=0755,size=64m")
+    os.makedirs("run/systemd/system")  # how a program sees that there are services
     _make_devices(devices)
     for name, handle in programs.items():
         if name in links:

@@ -146,6 +146,31 @@ async def test_a_mount_in_fstab_is_made_again_when_the_machine_starts_again(lab:
     assert (await lab.ssh(port, "cat /data/file; ls /dev/disk/by-id/virtio-vol_b")).out.split() == ["kept", "file"]
 
 
+async def test_a_service_that_is_enabled_starts_with_the_machine_though_the_script_does_not(lab: Lab) -> None:
+    script = """\
+test -d /run/systemd/system || exit 1
+cat >/etc/systemd/system/work.service <<'UNIT'
+[Service]
+Environment="WORD=one two" OTHER=3
+WorkingDirectory=/workspace
+ExecStart=/bin/sh -c 'echo "$WORD $OTHER $(pwd)" >>/var/log/flow/runs; exec sleep 1000'
+[Install]
+WantedBy=multi-user.target
+UNIT
+systemctl daemon-reload && systemctl enable --now work.service"""
+    spec = lab.spec(script)
+    port = await lab.machines.boot(spec)
+    await lab.until(port, "systemctl is-active work && test -s /var/log/flow/runs")
+    await lab.machines.halt(spec.instance_fid, keeps_disk=True)
+    port = await lab.machines.boot(spec)
+    await lab.until(port, "systemctl is-active work && [ $(wc -l < /var/log/flow/runs) = 2 ]")
+    assert (await lab.ssh(port, "cat /var/log/flow/runs")).out == "one two 3 /workspace\n" * 2
+    stopped = await lab.ssh(port, "sudo -n systemctl disable --now work; systemctl is-active work; pgrep -x sleep")
+    assert stopped.out == "inactive\n"
+    unknown = await lab.ssh(port, "systemctl start docker")
+    assert unknown == (5, "", "Failed to start docker.service: Unit docker.service not found.\n")
+
+
 async def test_the_hosts_file_ends_with_the_first_machine_of_the_order(lab: Lab) -> None:
     ips = ("10.4.0.10", "10.4.0.11", "10.4.0.12")
     port = await lab.machines.boot(lab.spec(name="train-1", index=1, private_ips=ips))

@@ -105,3 +105,4 @@ async def test_a_hosts_file_and_a_warning_are_below_the_root(shared: Lab) -> Non
     await shared.machines.warn("inst_one", "text")
     seen = await shared.ssh(port, "cd $FLOW_NODE_ROOT; tail -n 1 etc/hosts; cat opt/mithril/MITHRIL_SIGNAL.yml")
     assert seen.out == "10.4.0.10 train-0\ntext"
+    assert (await shared.ssh(port, "echo $FLOW_NODE_ADDRESS")).out == "10.4.0.10\n"
