@@ -10,14 +10,20 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from typing import Any
+from typing import Any, NamedTuple
 
 from flow_core.emulator.nodes.inside import calls
 
 NOBODY = 65534
 _PROGRAMS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-_LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
+_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+    "ptmx": "pts/ptmx",
+}
 _HELD = calls.NO_SUID | calls.NO_DEVICES
 
 
@@ -29,36 +35,53 @@ def isolate(plan: dict[str, Any]) -> None:
     calls.mount(None, "/", calls.RECURSIVE | calls.PRIVATE)
     calls.mount(plan["disk"], plan["disk"], calls.BIND)
     os.chdir(plan["disk"])
-    # All that is needed of the host is opened as who we were: what we become can't search every folder on the way.
-    programs = {name: _handle(f"/{name}") for name in _PROGRAMS if os.path.isdir(f"/{name}")}
-    links = {name: os.readlink(f"/{name}") for name in programs if os.path.islink(f"/{name}")}
-    devices = {name: _handle(f"/dev/{name}") for name in _DEVICES if os.path.exists(f"/dev/{name}")}
-    settings, own_programs = _handle("/etc"), _handle("usr/local")
-    binds = [(_handle(source), target, read_only) for source, target, read_only in plan["binds"]]
-    os.setresgid(0, 0, 0)
-    os.setresuid(0, 0, 0)
-    calls.keep_own_files()
-    os.umask(0o022)
-    calls.mount("proc", _folder("proc"), _HELD | calls.NO_EXEC, "proc")
-    calls.mount("tmpfs", _folder("run"), _HELD, "tmpfs", "mode=0755,size=64m")
-    os.makedirs("run/systemd/system")  # how a program sees that there are services
-    _make_devices(devices)
-    for name, handle in programs.items():
-        if name in links:
-            _link(links[name], name)
-        else:
-            _bind(handle, name, read_only=True)
-    _bind(own_programs, "usr/local")
-    _bind(programs["usr"], "run/host/usr", read_only=True)
-    _bind(settings, "run/host/etc", read_only=True)
-    for handle, target, read_only in binds:
-        _bind(handle, target, read_only=read_only)
-    for handle in (*programs.values(), *devices.values(), settings, own_programs, *(bind[0] for bind in binds)):
-        os.close(handle)
+    host = Host.open(plan["binds"])
+    _become_root()
+    _make_own_mounts()
+    host.show()
     calls.make_root()
     _new_user(calls.NEW_MOUNTS | calls.NEW_HOSTNAME | calls.NEW_IPC)
     socket.sethostname(plan["hostname"])
     calls.end_with_parent(signal.SIGKILL)  # last, since becoming another user takes it back
+
+
+class Host(NamedTuple):
+    """What a machine gets of it, opened as who we were: what we become can't search every folder on the way."""
+
+    programs: dict[str, int]
+    links: dict[str, str]
+    devices: dict[str, int]
+    settings: int
+    own_programs: int
+    binds: list[tuple[int, str, bool]]
+
+    @classmethod
+    def open(cls, binds: list[tuple[str, str, bool]]) -> Host:
+        programs = {name: _handle(f"/{name}") for name in _PROGRAMS if os.path.isdir(f"/{name}")}
+        return cls(
+            programs,
+            {name: os.readlink(f"/{name}") for name in programs if os.path.islink(f"/{name}")},
+            {name: _handle(f"/dev/{name}") for name in _DEVICES if os.path.exists(f"/dev/{name}")},
+            _handle("/etc"),
+            _handle("usr/local"),
+            [(_handle(source), target, read_only) for source, target, read_only in binds],
+        )
+
+    def show(self) -> None:
+        for name, handle in self.devices.items():
+            _bind(handle, f"dev/{name}", is_file=True)
+        for name, handle in self.programs.items():
+            if name in self.links:
+                _link(self.links[name], name)
+                os.close(handle)
+            elif name != "usr":
+                _bind(handle, name, read_only=True)
+        _bind(os.dup(self.programs["usr"]), "run/host/usr", read_only=True)
+        _bind(self.programs["usr"], "usr", read_only=True)
+        _bind(self.own_programs, "usr/local")
+        _bind(self.settings, "run/host/etc", read_only=True)
+        for handle, target, read_only in self.binds:
+            _bind(handle, target, read_only=read_only)
 
 
 def keep_mounts() -> None:
@@ -120,22 +143,32 @@ def _go_on_as_first_process() -> None:
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
-def _make_devices(devices: dict[str, int]) -> None:
+def _become_root() -> None:
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+    calls.keep_own_files()
+    os.umask(0o022)
+
+
+def _make_own_mounts() -> None:
+    calls.mount("proc", _folder("proc"), _HELD | calls.NO_EXEC, "proc")
+    calls.mount("tmpfs", _folder("run"), _HELD, "tmpfs", "mode=0755,size=64m")
+    os.makedirs("run/systemd/system")  # how a program sees that there are services
     calls.mount("tmpfs", _folder("dev"), calls.NO_SUID, "tmpfs", "mode=0755,size=1m")
-    for name, handle in devices.items():
-        _bind(handle, f"dev/{name}", is_file=True)
     calls.mount("devpts", _folder("dev/pts"), calls.NO_SUID | calls.NO_EXEC, "devpts", "newinstance,ptmxmode=0666")
     calls.mount("tmpfs", _folder("dev/shm"), _HELD, "tmpfs", "mode=1777,size=1g")
-    for name, target in {**_LINKS, "ptmx": "pts/ptmx"}.items():
+    for name, target in _LINKS.items():
         os.symlink(target, f"dev/{name}")
 
 
 def _bind(handle: int, target: str, *, read_only: bool = False, is_file: bool = False) -> None:
+    """Shows what is behind a handle, and closes that."""
     if is_file:
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
     else:
         _folder(target)
     calls.mount(f"/proc/self/fd/{handle}", target, calls.BIND | calls.RECURSIVE)
+    os.close(handle)
     if read_only:
         calls.make_read_only(target)
 
