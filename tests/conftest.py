@@ -71,6 +71,7 @@ _PRESENT: dict[str, Callable[[], bool]] = {
     "less": lambda: shutil.which("less") is not None,
     "ssh": lambda: _has_all("ssh", "scp", "sftp"),
     "sshd": lambda: find_sshd() is not None and _has_all("ssh", "ssh-agent", "ssh-add"),
+    "openapi": lambda: bool(os.environ.get("FLOW_MITHRIL_OPENAPI")),
     "ssh-keygen": lambda: shutil.which("ssh-keygen") is not None,
 }
 

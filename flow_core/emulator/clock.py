@@ -1,0 +1,100 @@
+"""The emulator's clock: it runs by itself or is driven by hand, and does what is due in order."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+Action = Callable[[], Awaitable[None]]
+
+
+class Timer:
+    """Something that is to be done later, unless it is cancelled."""
+
+    __slots__ = ("action", "is_cancelled")
+
+    def __init__(self, action: Action) -> None:
+        self.action = action
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """Twice is safe, also when it is done."""
+        self.is_cancelled = True
+
+
+class Clock:
+    """Times of day with `skew` for those who ask; seconds since the start, without it, for what is to be done.
+
+    A clock that is not live stands still except when it is advanced.
+    """
+
+    def __init__(self, *, is_live: bool = True) -> None:
+        self.skew_s = 0.0
+        self._is_live = is_live
+        self._jumped_s = 0.0
+        self._started = datetime.now(UTC).replace(microsecond=0)
+        self._origin_s = time.monotonic()
+        self._due: list[tuple[float, int, Timer]] = []
+        self._order = itertools.count()
+        self._changed = asyncio.Event()
+        self._turn = asyncio.Lock()
+
+    @property
+    def elapsed_s(self) -> float:
+        return self._jumped_s + (time.monotonic() - self._origin_s if self._is_live else 0.0)
+
+    def now(self) -> datetime:
+        return self._started + timedelta(seconds=self.elapsed_s + self.skew_s)
+
+    def after(self, delay_s: float, action: Action) -> Timer:
+        """What is due at the same time is done in the order in which it was asked for."""
+        timer = Timer(action)
+        heapq.heappush(self._due, (self.elapsed_s + delay_s, next(self._order), timer))
+        self._changed.set()
+        return timer
+
+    async def advance(self, seconds: float) -> None:
+        """Jumps ahead, and does on the way what is due, each thing at its time."""
+        async with self._turn:
+            target_s = self.elapsed_s + seconds
+            while self._due and self._due[0][0] <= target_s:
+                due_s, _, timer = heapq.heappop(self._due)
+                self._jumped_s += max(0.0, due_s - self.elapsed_s)
+                await _do(timer)
+            self._jumped_s += max(0.0, target_s - self.elapsed_s)
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Does what is due when it is, without end. Only for a clock that is live."""
+        while True:
+            async with self._turn:
+                while self._due and self._due[0][0] <= self.elapsed_s:
+                    await _do(heapq.heappop(self._due)[2])
+            await self._until_due()
+
+    async def _until_due(self) -> None:
+        self._changed.clear()
+        wait_s = max(0.0, self._due[0][0] - self.elapsed_s) if self._due else None
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._changed.wait()
+        except TimeoutError:
+            pass  # something is due
+
+
+async def _do(timer: Timer) -> None:
+    if not timer.is_cancelled:
+        await timer.action()
+
+
+def stamp(moment: datetime) -> str:
+    """A time as the API writes it."""
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def stamp_or_none(moment: datetime | None) -> str | None:
+    return None if moment is None else stamp(moment)

@@ -1,0 +1,101 @@
+"""One emulator, from its start to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections import deque
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from flow_core.emulator.account.api_keys import make_key
+from flow_core.emulator.api import Api, Call
+from flow_core.emulator.clock import Clock
+from flow_core.emulator.control import Control
+from flow_core.emulator.control_routes import control_routes
+from flow_core.emulator.faults import Faults
+from flow_core.emulator.founding import found
+from flow_core.emulator.http.server import Server
+from flow_core.emulator.nodes.contract import NodeFleet
+from flow_core.emulator.settings import Settings
+from flow_core.emulator.world import World
+
+_KEY_LIFE = timedelta(days=365)
+
+
+class Emulator:
+    """The published API on loopback as long as `async with` lasts; for one event loop.
+
+    Without `nodes` no instance is reachable. With `is_live` False its clock moves only by `control.advance`. What it
+    writes lies in a temporary directory of its own. Leaving raises what failed inside, which is always a bug of ours.
+    """
+
+    world: World
+    control: Control
+    faults: Faults
+    calls: deque[Call]
+    url: str
+    api_key: str
+    project: str
+    ssh_port: int | None = None
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        port: int = 0,
+        is_live: bool = True,
+        nodes: Callable[[Path], NodeFleet] | None = None,
+    ) -> None:
+        self._settings = settings or Settings()
+        self._port = port
+        self._is_live = is_live
+        self._nodes = nodes
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Raises OSError where the port can't be had."""
+        async with AsyncExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flow-emulator-")))
+            nodes = self._nodes(folder) if self._nodes else None
+            if nodes is not None:
+                stack.push_async_callback(nodes.close)
+                self.ssh_port = nodes.ssh_port
+            clock = Clock(is_live=self._is_live)
+            await self._serve(stack, found(self._settings, clock, nodes))
+            if self._is_live:
+                stack.push_async_callback(_end, asyncio.create_task(clock.run()))
+            self.control.pace()
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(kind, error, trace)
+
+    def as_json(self) -> dict[str, Any]:
+        """What somebody has to know to use it."""
+        return {"url": self.url, "api_key": self.api_key, "project": self.project, "ssh_port": self.ssh_port}
+
+    async def _serve(self, stack: AsyncExitStack, world: World) -> None:
+        self.world = world
+        self.faults = Faults()
+        self.control = Control(world)
+        api = Api(world, self.faults, control_routes(self.control, self.faults))
+        self.calls = api.calls
+        self.api_key = make_key(world, "emulator", world.now + _KEY_LIFE).secret
+        self.project = next(iter(world.projects))
+        server = Server(api.answer, lambda: world.now)
+        stack.push_async_callback(server.close)
+        self.url = world.url = await server.open(self._port)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

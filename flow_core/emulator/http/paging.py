@@ -1,0 +1,67 @@
+"""Pages of a listing. A cursor names the last row that was seen, so rows that come or go move nothing."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field
+
+from flow_core.emulator.http.checking import Query
+from flow_core.emulator.http.messages import invalid
+
+Row = TypeVar("Row")
+
+
+class Page(Query):
+    """What every listing with pages may be asked for."""
+
+    next_cursor: str | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] | None = None
+
+
+class SortedPage(Page):
+    sort_dir: Literal["asc", "desc"] | None = None
+
+
+def page_of(
+    rows: Iterable[Row],
+    page: Page,
+    usual_limit: int,
+    key: Callable[[Row], tuple[Any, ...]],
+    is_descending: bool = False,
+) -> tuple[list[Row], str | None]:
+    """A page and the cursor to the next. `key` is of what JSON keeps as it is, and no two rows' are equal.
+
+    Raises Refusal.
+    """
+    ordered = sorted(rows, key=key, reverse=is_descending)
+    if page.next_cursor:
+        last = _read(page.next_cursor)
+        try:
+            ordered = [row for row in ordered if (key(row) < last if is_descending else key(row) > last)]
+        except TypeError as error:  # a cursor of another listing
+            raise _wrong_cursor() from error
+    limit = page.limit or usual_limit
+    shown = ordered[:limit]
+    return shown, _write(key(shown[-1])) if len(ordered) > limit else None
+
+
+def _write(key: tuple[Any, ...]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
+
+
+def _read(cursor: str) -> tuple[Any, ...]:
+    try:
+        found = json.loads(base64.b64decode(cursor.encode(), altchars=b"-_", validate=True))
+    except (ValueError, RecursionError) as error:
+        raise _wrong_cursor() from error
+    if not isinstance(found, list):
+        raise _wrong_cursor()
+    return tuple(found)
+
+
+def _wrong_cursor() -> Exception:
+    return invalid(("query", "next_cursor"), "Invalid cursor")

@@ -1,0 +1,83 @@
+"""One auction for each type in each region: a price that moves, and so many instances that nobody has."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from flow_core.emulator.fids import Fids
+from flow_core.emulator.market.catalog import OFFERINGS, Offering
+from flow_core.emulator.market.images import DEFAULT_IMAGE
+from flow_core.emulator.money import dollars
+
+_STEP = timedelta(minutes=15)
+_STEPS_BEFORE = 7 * 24 * 4
+_MOST_POINTS = 20_000
+_DRIFT = 0.04  # of the price, each step
+_PULL = 0.05  # of the way back to the usual price, each step
+_SURGE_CHANCE = 0.008
+_SURGE = 2.5
+
+
+@dataclass(slots=True)
+class Auction:
+    """`capacity` is what is free. `prices` are (time, cents) in order, the last one being today's."""
+
+    fid: str
+    offering: Offering
+    capacity: int
+    prices: list[tuple[datetime, int]]
+    chance: random.Random
+    allocated_limits: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def price_cents(self) -> int:
+        return self.prices[-1][1]
+
+    @property
+    def lowest_allocated_cents(self) -> int | None:
+        return min(self.allocated_limits.values(), default=None)
+
+    def set_price(self, cents: int, now: datetime) -> None:
+        self.prices.append((now, max(cents, self.offering.minimum_cents)))
+        del self.prices[:-_MOST_POINTS]
+
+    def move(self, now: datetime) -> None:
+        """To the next price; the same ones in the same order for the same seed."""
+        self.set_price(_next_cents(self.price_cents, self.offering.price_cents, self.chance), now)
+
+    def as_json(self) -> dict[str, Any]:
+        lowest = self.lowest_allocated_cents
+        return {
+            "fid": self.fid,
+            "instance_type": self.offering.instance_type,
+            "region": self.offering.region,
+            "capacity": self.capacity,
+            "last_instance_price": dollars(self.price_cents),
+            "lowest_allocated_price": None if lowest is None else dollars(lowest),
+            "adjustable_memory": self.offering.has_adjustable_memory,
+            "default_image_version": DEFAULT_IMAGE,
+        }
+
+
+def open_auctions(fids: Fids, seed: int, now: datetime) -> list[Auction]:
+    """All of them, each with a week of prices behind it that ends at the usual one."""
+    return [_open(offering, fids, seed, now) for offering in OFFERINGS]
+
+
+def _open(offering: Offering, fids: Fids, seed: int, now: datetime) -> Auction:
+    chance = random.Random(f"prices {seed} {offering.instance_type} {offering.region}")
+    cents = [offering.price_cents]
+    for _ in range(_STEPS_BEFORE):
+        cents.append(max(_next_cents(cents[-1], offering.price_cents, chance), offering.minimum_cents))
+    times = (now - step * _STEP for step in range(len(cents)))
+    prices = sorted(zip(times, cents, strict=True))
+    return Auction(fids.make("auc"), offering, offering.capacity, prices, chance)
+
+
+def _next_cents(cents: int, usual_cents: int, chance: random.Random) -> int:
+    surge = _SURGE if chance.random() < _SURGE_CHANCE else 1.0
+    moved = cents * surge * (1 + chance.gauss(0, _DRIFT))
+    return round(moved + (usual_cents - moved) * _PULL)

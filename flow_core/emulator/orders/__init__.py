@@ -1,0 +1,1 @@
+"""Bids, reservations, and the instances that they are served with."""

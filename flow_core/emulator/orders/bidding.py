@@ -1,0 +1,136 @@
+"""The life of a bid: it waits, is allocated, outbid, paused, resumed, terminated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flow_core.emulator.orders import machines
+from flow_core.emulator.orders.bids import Bid, BidEvent, EventType
+from flow_core.emulator.orders.instances import Instance
+
+if TYPE_CHECKING:
+    from flow_core.emulator.market.auctions import Auction
+    from flow_core.emulator.world import World
+
+
+def note(world: World, bid: Bid, kind: EventType, *, by_user: bool = True, limit_cents: int | None = None) -> None:
+    bid.events.append(BidEvent(world.now, kind, world.me.fid if by_user else None, limit_cents))
+
+
+def wait_for_allocation(world: World, bid: Bid) -> None:
+    """It is open, and the auction looks at it in a while."""
+    bid.become("Open")
+
+    async def look() -> None:
+        bid.timer = None
+        await _consider(world, bid)
+
+    bid.timer = world.clock.after(world.settings.seconds_to_allocate, look)
+
+
+async def pause(world: World, bid: Bid) -> None:
+    """Only for one that isn't terminated. Twice is safe."""
+    if bid.status == "Paused":
+        return
+    _release(world, bid)
+    bid.become("Paused")
+    note(world, bid, "Paused")
+    for instance in _instances(world, bid):
+        await machines.halt(world, instance, "STATUS_PAUSED")
+
+
+def resume(world: World, bid: Bid) -> None:
+    """Twice is safe."""
+    if bid.status == "Paused":
+        note(world, bid, "Resumed")
+        wait_for_allocation(world, bid)
+
+
+async def terminate(world: World, bid: Bid) -> None:
+    """Its instances, volumes and keys are free at once. Twice is safe."""
+    if bid.status == "Terminated":
+        return
+    _release(world, bid)
+    bid.become("Terminated")
+    bid.deactivated_at = world.now
+    note(world, bid, "Terminated")
+    for instance in _instances(world, bid):
+        await machines.halt(world, instance, "STATUS_TERMINATED", keeps_disk=False)
+
+
+async def preempt(world: World, bid: Bid) -> None:
+    """Warns it; it is open again when the notice is over. Nothing for one that isn't allocated."""
+    if bid.status != "Allocated":
+        return
+    notice_s = world.settings.preempt_notice_s
+    bid.become("Preempting")
+    note(world, bid, "Preempted", by_user=False)
+
+    async def end() -> None:
+        _release(world, bid)
+        wait_for_allocation(world, bid)
+        for instance in _instances(world, bid):
+            await machines.halt(world, instance, "STATUS_PREEMPTED")
+
+    bid.timer = world.clock.after(notice_s, end)
+    for instance in _instances(world, bid):
+        await machines.warn(world, instance, "STATUS_PREEMPTING", "Preempting", notice_s)
+
+
+async def relocate(world: World, bid: Bid) -> None:
+    """Moves all of its instances that run."""
+    for instance in _instances(world, bid):
+        if instance.status == "STATUS_RUNNING":
+            await machines.relocate(world, instance, bid.auction(world).price_cents)
+
+
+async def follow_market(world: World, auction: Auction) -> None:
+    """After a price or a capacity has changed: who is outbid, who may stay, who gets something; highest limit first."""
+    theirs = [bid for bid in world.bids.values() if bid.auction(world) is auction]
+    for bid in sorted(theirs, key=lambda bid: -bid.limit_cents):
+        await _follow(world, bid, auction)
+
+
+async def _follow(world: World, bid: Bid, auction: Auction) -> None:
+    is_outbid = bid.limit_cents < auction.price_cents
+    if bid.status == "Allocated" and is_outbid:
+        await preempt(world, bid)
+    elif bid.status == "Preempting" and not is_outbid:
+        await _keep(world, bid)
+    elif bid.status == "Open" and bid.timer is None:
+        await _consider(world, bid)
+    for instance in _instances(world, bid):
+        if instance.is_up:
+            instance.cost(auction.price_cents, world.now)
+
+
+async def _keep(world: World, bid: Bid) -> None:
+    """It is allocated again within its notice."""
+    bid.become("Allocated")
+    note(world, bid, "Allocated", by_user=False)
+    for instance in _instances(world, bid):
+        await machines.reprieve(world, instance, bid.auction(world).price_cents)
+
+
+async def _consider(world: World, bid: Bid) -> None:
+    auction = bid.auction(world)
+    if bid.limit_cents < auction.price_cents or auction.capacity < bid.quantity:
+        return
+    auction.capacity -= bid.quantity
+    auction.allocated_limits[bid.fid] = bid.limit_cents
+    bid.become("Allocated")
+    note(world, bid, "Allocated", by_user=False)
+    for instance in machines.make_instances(world, bid):
+        await machines.start(world, instance, auction.price_cents)
+
+
+def _release(world: World, bid: Bid) -> None:
+    """What it had is free, and others may have it."""
+    auction = bid.auction(world)
+    if auction.allocated_limits.pop(bid.fid, None) is not None:
+        auction.capacity += bid.quantity
+        world.clock.after(0, lambda: follow_market(world, auction))
+
+
+def _instances(world: World, bid: Bid) -> list[Instance]:
+    return [world.instances[fid] for fid in bid.instances]

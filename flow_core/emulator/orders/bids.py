@@ -1,0 +1,75 @@
+"""A bid: its row, its history, and how the API shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from flow_core.emulator.clock import Timer, stamp
+from flow_core.emulator.money import dollars
+from flow_core.emulator.orders.order import Order
+
+if TYPE_CHECKING:
+    from flow_core.emulator.market.auctions import Auction
+    from flow_core.emulator.world import World
+
+BidStatus = Literal["Open", "Allocated", "Preempting", "Terminated", "Paused"]
+EventType = Literal[
+    "Placed",
+    "Paused",
+    "Resumed",
+    "Terminated",
+    "Allocated",
+    "Preempted",
+    "Limit Price Changed",
+    "Memory Adjusted",
+    "Volumes Attached",
+    "Volumes Removed",
+]
+
+
+@dataclass(slots=True)
+class BidEvent:
+    at: datetime
+    kind: EventType
+    user: str | None = None
+    limit_cents: int | None = None
+    memory_gb: int | None = None
+    attached: str | None = None
+    removed: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        changed = self.attached is not None or self.removed is not None
+        return {
+            "timestamp": stamp(self.at),
+            "event_type": self.kind,
+            "limit_price": None if self.limit_cents is None else dollars(self.limit_cents),
+            "user_id": self.user,
+            "memory_gb": self.memory_gb,
+            "persistent_disk_change": {"attached": self.attached, "removed": self.removed} if changed else None,
+        }
+
+
+@dataclass(slots=True, kw_only=True)
+class Bid(Order):
+    """`timer` is what it will become next; an open one without a timer waits for the market."""
+
+    product: ClassVar[Literal["Spot", "Reservations"]] = "Spot"
+    limit_cents: int
+    status: BidStatus = "Open"
+    events: list[BidEvent] = field(default_factory=list)
+    timer: Timer | None = None
+
+    def become(self, status: BidStatus) -> None:
+        """Forgets what it would have become."""
+        self.status = status
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+    def auction(self, world: World) -> Auction:
+        return world.auctions[self.instance_type, self.region]
+
+    def as_json(self) -> dict[str, Any]:
+        return {**self.order_json(), "limit_price": dollars(self.limit_cents), "status": self.status}

@@ -1,0 +1,130 @@
+"""An instance: its row, its histories, and how the API shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from flow_core.emulator.clock import Timer, stamp, stamp_or_none
+from flow_core.emulator.orders.order import Order
+
+Status = Literal[
+    "STATUS_NEW",
+    "STATUS_CONFIRMED",
+    "STATUS_INITIALIZING",
+    "STATUS_STARTING",
+    "STATUS_RUNNING",
+    "STATUS_STOPPING",
+    "STATUS_TERMINATED",
+    "STATUS_RELOCATING",
+    "STATUS_PREEMPTING",
+    "STATUS_PREEMPTED",
+    "STATUS_REPLACED",
+    "STATUS_PAUSED",
+    "STATUS_ERROR",
+]
+STATUSES: tuple[Status, ...] = get_args(Status)
+_UP = ("STATUS_RUNNING", "STATUS_PREEMPTING", "STATUS_RELOCATING")
+
+
+@dataclass(slots=True)
+class Price:
+    """What an hour cost from one time to another, or until now."""
+
+    cents: int
+    start: datetime
+    end: datetime | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"price_cents": self.cents, "start_time": stamp(self.start), "end_time": stamp_or_none(self.end)}
+
+
+@dataclass(slots=True)
+class Instance:
+    """`index` counts from 0 within its order. `timer` is what it will become next.
+
+    `has_booted` is whether it has a disk that the startup script has run on.
+    """
+
+    fid: str
+    order: Order
+    index: int
+    created_at: datetime
+    private_ip: str
+    status: Status = "STATUS_NEW"
+    ssh_port: int | None = None
+    end_time: datetime | None = None
+    has_booted: bool = False
+    is_up: bool = False
+    timer: Timer | None = None
+    statuses: list[tuple[datetime, Status]] = field(default_factory=list)
+    prices: list[Price] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return f"{self.order.name}-{self.index + 1}"
+
+    @property
+    def bid(self) -> str | None:
+        return self.order.fid if self.order.product == "Spot" else None
+
+    @property
+    def reservation(self) -> str | None:
+        return self.order.fid if self.order.product == "Reservations" else None
+
+    @property
+    def is_gone(self) -> bool:
+        return self.status in ("STATUS_TERMINATED", "STATUS_REPLACED")
+
+    def become(self, status: Status, now: datetime) -> None:
+        """Forgets what it would have become. A status that it has already is no event."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        if status != self.status or not self.statuses:
+            self.status = status
+            self.statuses.append((now, status))
+        if status not in _UP:
+            self._close_price(now)
+            self.is_up = False
+            self.ssh_port = None
+        if status not in ("STATUS_PREEMPTING", "STATUS_RELOCATING"):
+            self.end_time = None
+
+    def cost(self, cents: int, now: datetime) -> None:
+        """From now on an hour costs this."""
+        if self.prices and self.prices[-1].end is None and self.prices[-1].cents == cents:
+            return
+        self._close_price(now)
+        self.prices.append(Price(cents, now))
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "fid": self.fid,
+            "name": self.name,
+            "project": self.order.project,
+            "created_at": stamp(self.created_at),
+            "created_by": self.order.created_by,
+            "instance_type": self.order.instance_type,
+            "region": self.order.region,
+            "bid": self.bid,
+            "reservation": self.reservation,
+            "ssh_destination": None if self.ssh_port is None else f"localhost:{self.ssh_port}",
+            "private_ip": self.private_ip,
+            "status": self.status,
+        }
+
+    def status_json(self) -> dict[str, Any]:
+        return {
+            "fid": self.fid,
+            "name": self.name,
+            "status": self.status,
+            "bid": self.bid,
+            "reservation": self.reservation,
+            "end_time": stamp_or_none(self.end_time),
+        }
+
+    def _close_price(self, now: datetime) -> None:
+        if self.prices and self.prices[-1].end is None:
+            self.prices[-1].end = now

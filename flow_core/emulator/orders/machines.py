@@ -1,0 +1,113 @@
+"""The life of an instance: it starts step by step, is warned, and ends with or without its disk."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from flow_core.emulator.clock import stamp
+from flow_core.emulator.nodes.contract import NodeSpec, NodeVolume
+from flow_core.emulator.orders.instances import Instance, Status
+from flow_core.emulator.orders.order import Order
+
+if TYPE_CHECKING:
+    from flow_core.emulator.world import World
+
+_STEPS: tuple[Status, ...] = ("STATUS_NEW", "STATUS_CONFIRMED", "STATUS_INITIALIZING", "STATUS_STARTING")
+
+
+def make_instances(world: World, order: Order) -> list[Instance]:
+    """Those that the order has; new ones for it when it has none yet."""
+    if not order.instances:
+        for index in range(order.quantity):
+            fid = world.fids.make("inst")
+            world.instances[fid] = Instance(fid, order, index, world.now, _private_ip(len(world.instances)))
+            order.instances.append(fid)
+    return [world.instances[fid] for fid in order.instances]
+
+
+async def start(world: World, instance: Instance, price_cents: int) -> None:
+    """Begins the way to running; one with a disk goes it from its second step."""
+    steps = _STEPS[1:] if instance.has_booted else _STEPS
+    await _step(world, instance, steps, price_cents, world.settings.starting_s / len(steps))
+
+
+async def halt(world: World, instance: Instance, status: Status, *, keeps_disk: bool = True) -> None:
+    """Ends what runs on it; it has the status at once. Twice is safe."""
+    instance.become(status, world.now)
+    instance.has_booted = instance.has_booted and keeps_disk
+    if world.nodes is not None:
+        await world.nodes.halt(instance.fid, keeps_disk=keeps_disk)
+
+
+async def warn(world: World, instance: Instance, status: Status, bid_status: str, notice_s: float) -> None:
+    """Tells whoever is on it that it ends, and when."""
+    instance.become(status, world.now)
+    instance.end_time = world.now + timedelta(seconds=notice_s)
+    if world.nodes is not None:
+        lines = (f"instance_status: {status}", f"bid_status: {bid_status}", f"end_time: {stamp(instance.end_time)}")
+        await world.nodes.warn(instance.fid, "".join(f"{line}\n" for line in lines))
+
+
+async def reprieve(world: World, instance: Instance, price_cents: int) -> None:
+    """It goes on running after all, or begins to."""
+    if not instance.is_up:
+        await start(world, instance, price_cents)
+        return
+    instance.become("STATUS_RUNNING", world.now)
+    if world.nodes is not None:
+        await world.nodes.warn(instance.fid, None)
+
+
+async def relocate(world: World, instance: Instance, price_cents: int) -> None:
+    """Moves it, its disk with it, after a warning."""
+    await warn(world, instance, "STATUS_RELOCATING", "Allocated", world.settings.relocating_s)
+
+    async def move() -> None:
+        if world.nodes is not None:
+            await world.nodes.warn(instance.fid, None)
+            await world.nodes.halt(instance.fid, keeps_disk=True)
+        instance.private_ip = _private_ip(len(world.instances) + len(instance.statuses) * 4096)
+        await _boot(world, instance, price_cents)
+
+    instance.timer = world.clock.after(world.settings.relocating_s, move)
+
+
+async def _step(world: World, instance: Instance, steps: tuple[Status, ...], price_cents: int, step_s: float) -> None:
+    if not steps:
+        await _boot(world, instance, price_cents)
+        return
+    instance.become(steps[0], world.now)
+    instance.timer = world.clock.after(step_s, lambda: _step(world, instance, steps[1:], price_cents, step_s))
+
+
+async def _boot(world: World, instance: Instance, price_cents: int) -> None:
+    before = instance.status
+    port = None if world.nodes is None else await world.nodes.boot(_spec(world, instance))
+    if instance.status != before:  # it was ended meanwhile, and the machine came up after that
+        if world.nodes is not None:
+            await world.nodes.halt(instance.fid, keeps_disk=not instance.is_gone)
+        return
+    instance.become("STATUS_RUNNING", world.now)
+    instance.has_booted = instance.is_up = True
+    instance.ssh_port = port
+    instance.cost(price_cents, world.now)
+
+
+def _spec(world: World, instance: Instance) -> NodeSpec:
+    order = instance.order
+    volumes = (world.volumes[fid] for fid in order.launch.volumes)
+    return NodeSpec(
+        instance_fid=instance.fid,
+        order_fid=order.fid,
+        name=instance.name,
+        index=instance.index,
+        private_ips=tuple(world.instances[fid].private_ip for fid in order.instances),
+        startup_script=order.launch.startup_script,
+        public_keys=tuple(world.ssh_keys[fid].public_key for fid in order.launch.ssh_keys),
+        volumes=tuple(NodeVolume(one.fid, one.name, one.size_gb, one.interface) for one in volumes),
+    )
+
+
+def _private_ip(number: int) -> str:
+    return f"10.{16 + number // 65536 % 200}.{number // 250 % 256}.{number % 250 + 2}"

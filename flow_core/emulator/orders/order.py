@@ -1,0 +1,62 @@
+"""What a bid and a reservation have in common: so many instances of a type, launched alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+from flow_core.emulator.clock import stamp, stamp_or_none
+
+
+@dataclass(slots=True)
+class Launch:
+    volumes: list[str]
+    ssh_keys: list[str]
+    startup_script: str | None = None
+    kubernetes_cluster: str | None = None
+    image_version: str | None = None
+    memory_gb: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "volumes": list(self.volumes),
+            "ssh_keys": list(self.ssh_keys),
+            "startup_script": self.startup_script,
+            "kubernetes_cluster": self.kubernetes_cluster,
+            "image_version": self.image_version,
+            "memory_gb": self.memory_gb,
+        }
+
+
+@dataclass(slots=True)
+class Order:
+    """`instances` are fids, in the order of their numbers."""
+
+    fid: str
+    name: str
+    project: str
+    created_by: str
+    created_at: datetime
+    instance_type: str
+    region: str
+    quantity: int
+    launch: Launch
+    product: ClassVar[Literal["Spot", "Reservations"]]
+    instances: list[str] = field(default_factory=list)
+    deactivated_at: datetime | None = None
+
+    def order_json(self) -> dict[str, Any]:
+        return {
+            "fid": self.fid,
+            "name": self.name,
+            "project": self.project,
+            "created_by": self.created_by,
+            "created_at": stamp(self.created_at),
+            "deactivated_at": stamp_or_none(self.deactivated_at),
+            "instance_quantity": self.quantity,
+            "instance_type": self.instance_type,
+            "region": self.region,
+            "instances": list(self.instances),
+            "launch_specification": self.launch.as_json(),
+        }

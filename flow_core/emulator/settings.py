@@ -1,0 +1,26 @@
+"""How an emulator behaves; the platform's times are scaled down, and what nobody documents can be chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Settings:
+    """May be changed while it runs. Times are the emulator's clock.
+
+    `preempt_notice_s` is five minutes on the platform, `starting_s` (from allocation to running) up to twenty,
+    `price_move_s` invented; 0 leaves prices where they are until somebody sets them.
+    """
+
+    seed: int = 1
+    seconds_to_allocate: float = 1.0
+    starting_s: float = 1.0
+    stopping_s: float = 0.5
+    preempt_notice_s: float = 3.0
+    relocating_s: float = 2.0
+    price_move_s: float = 0.0
+    page_limit: int = 20
+    honours_idempotency_key: bool = True
+    bid_names_are_unique: bool = False
+    volumes_change_only_while_paused: bool = True

@@ -1,0 +1,96 @@
+"""The published description, with the allowed deviations in it, held against every answer."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from core.emulator.deviations import MORE_SHAPES, TEXT_DETAIL, UNDECLARED_STATUSES, UNDESCRIBED_PATHS
+from jsonschema import Draft202012Validator, FormatChecker
+
+FORMATS = FormatChecker(("email", "uuid"))
+
+
+@FORMATS.checks("datetime", raises=ValueError)
+def _is_time(value: object) -> bool:
+    return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
+
+
+@FORMATS.checks("duration")
+def _is_duration(value: object) -> bool:
+    days_and_time = r"P(?=.)(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?"
+    return not isinstance(value, str) or re.fullmatch(days_and_time, value) is not None
+
+
+def with_deviations(document: Any) -> Any:
+    """The description as the emulator is to follow it."""
+    document = copy.deepcopy(document)
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for status in UNDECLARED_STATUSES:
+                operation["responses"].setdefault(str(status), {"description": ""}).setdefault(
+                    "content", {"application/json": {"schema": TEXT_DETAIL}}
+                )
+            if (method, path) in MORE_SHAPES:
+                content = operation["responses"]["200"]["content"]["application/json"]
+                content["schema"] = {"anyOf": [content["schema"], *MORE_SHAPES[method, path][1]]}
+    return document
+
+
+class Description:
+    """What an answer has that it may not have."""
+
+    def __init__(self, path: Path) -> None:
+        self._document = _plain(with_deviations(json.loads(path.read_text(encoding="utf-8"))))
+
+    @property
+    def operations(self) -> list[tuple[str, str]]:
+        return [(method.upper(), path) for path, all in self._document["paths"].items() for method in all]
+
+    def complaints(self, method: str, path: str, status: int, body: bytes) -> Iterator[str]:
+        """Nothing for a path that is known not to be described."""
+        where = f"{method} {path} -> {status}"
+        operation = self._operation(method, path)
+        if operation is None:
+            if not any(_fits(template, path) for template in UNDESCRIBED_PATHS) and status not in (404, 405):
+                yield f"{where}: not described"
+            return
+        answer = operation["responses"].get(str(status))
+        if answer is None:
+            yield f"{where}: not declared"
+        elif status == 204:
+            if body:
+                yield f"{where}: has a body"
+        else:
+            schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+            validator = Draft202012Validator(
+                {**schema, "components": self._document["components"]}, format_checker=FORMATS
+            )
+            for error in validator.iter_errors(json.loads(body)):
+                yield f"{where}: {error.json_path} {error.message}"
+
+    def _operation(self, method: str, path: str) -> Any:
+        fitting = [template for template in self._document["paths"] if _fits(template, path)]
+        for template in sorted(fitting, key=lambda template: template.count("{")):
+            if method.lower() in self._document["paths"][template]:
+                return self._document["paths"][template][method.lower()]
+        return None
+
+
+def _fits(template: str, path: str) -> bool:
+    return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path) is not None
+
+
+def _plain(value: Any) -> Any:
+    """`nullable` in JSON Schema's own words."""
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    plain = {name: _plain(one) for name, one in value.items() if name != "nullable"}
+    return {"anyOf": [plain, {"type": "null"}]} if value.get("nullable") is True else plain
