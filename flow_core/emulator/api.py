@@ -6,13 +6,18 @@ from collections import deque
 from dataclasses import dataclass, replace
 from functools import partial
 
+from flow_core.emulator import lifecycle_scripts, undocumented
 from flow_core.emulator.account import api_keys, people, projects, quotas, ssh_keys
 from flow_core.emulator.account.api_keys import let_in
 from flow_core.emulator.faults import Faults
 from flow_core.emulator.http.messages import Answer, Refusal, Request
 from flow_core.emulator.http.router import Router, Routes
-from flow_core.emulator.market import images, shelf
-from flow_core.emulator.orders import bid_routes, clusters, instance_routes
+from flow_core.emulator.market import images, prices, shelf
+from flow_core.emulator.orders import bid_routes, clusters, instance_changes, instance_history, instance_routes
+from flow_core.emulator.reservations import availability
+from flow_core.emulator.reservations import changes as reservation_changes
+from flow_core.emulator.reservations import routes as reservations
+from flow_core.emulator.storage import volume_routes
 from flow_core.emulator.world import World
 
 CONTROL = "/_emulator/"
@@ -24,10 +29,19 @@ _RESOURCES = (
     quotas.routes,
     ssh_keys.routes,
     images.routes,
+    prices.routes,
     shelf.routes,
     bid_routes.routes,
     clusters.routes,
+    instance_changes.routes,
+    instance_history.routes,
     instance_routes.routes,
+    availability.routes,
+    reservation_changes.routes,
+    reservations.routes,
+    volume_routes.routes,
+    lifecycle_scripts.routes,
+    undocumented.routes,
 )
 
 

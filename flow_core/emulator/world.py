@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flow_core.emulator.http.messages import Refusal
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     from flow_core.emulator.account.ssh_keys import SshKey
     from flow_core.emulator.clock import Clock
     from flow_core.emulator.fids import Fids
+    from flow_core.emulator.lifecycle_scripts import Script
     from flow_core.emulator.market.auctions import Auction
     from flow_core.emulator.nodes.contract import NodeFleet
     from flow_core.emulator.orders.bids import Bid
     from flow_core.emulator.orders.clusters import Cluster
     from flow_core.emulator.orders.instances import Instance
     from flow_core.emulator.orders.order import Order
+    from flow_core.emulator.reservations.rows import Reservation
     from flow_core.emulator.settings import Settings
     from flow_core.emulator.storage.volumes import Volume
 
@@ -49,6 +52,8 @@ class World:
     instances: dict[str, Instance] = field(default_factory=dict)
     volumes: dict[str, Volume] = field(default_factory=dict)
     clusters: dict[str, Cluster] = field(default_factory=dict)
+    reservations: dict[str, Reservation] = field(default_factory=dict)
+    scripts: dict[str, Script] = field(default_factory=dict)
     shown_by_key: dict[tuple[str, str], Callable[[], Any]] = field(default_factory=dict)
 
     @property
@@ -57,7 +62,8 @@ class World:
 
     def living_orders(self) -> Iterator[Order]:
         """Every bid and reservation that isn't over."""
-        return (order for order in self.bids.values() if order.deactivated_at is None)
+        every: Iterator[Order] = chain(self.bids.values(), self.reservations.values())
+        return (order for order in every if order.deactivated_at is None)
 
     def project(self, fid: str) -> Project:
         """Raises Refusal."""

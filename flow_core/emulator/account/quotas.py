@@ -20,9 +20,13 @@ USUAL = {SPOT: 64, RESERVATIONS: 32, STORAGE: 200_000}  # INVENTED: the platform
 
 @routes.get("/v2/quotas")
 async def get_quotas(world: World, request: Request) -> Answer:
-    project = world.project(query_of(request, OfProject).project).fid
-    rows = [_row(world, project, product, kind.fid) for product in (SPOT, RESERVATIONS) for kind in INSTANCE_TYPES]
-    return answer([*rows, _row(world, project, STORAGE, None)])
+    return answer(rows(world, world.project(query_of(request, OfProject).project).fid))
+
+
+def rows(world: World, project: str) -> list[dict[str, Any]]:
+    """All of a project's quotas, as the API shows them."""
+    machines = [_row(world, project, product, kind.fid) for product in (SPOT, RESERVATIONS) for kind in INSTANCE_TYPES]
+    return [*machines, _row(world, project, STORAGE, None)]
 
 
 def spend(world: World, project: str, product: str, instance_type: str | None, quantity: int) -> None:

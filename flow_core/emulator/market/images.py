@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flow_core.emulator.http.checking import Query, query_of
 from flow_core.emulator.http.messages import Answer, Request, answer
 from flow_core.emulator.http.router import Routes
 from flow_core.emulator.market.catalog import REGION_NAMES
@@ -40,6 +41,16 @@ CPU_IMAGES = (_image("imgver_Ub2204CpuOnlyCc0", "ubuntu-22.04-cpu", True, None, 
 IMAGE_FIDS = frozenset(image["image_version_fid"] for image in IMAGES)
 
 
+class OfRegion(Query):
+    region: str
+
+
 @routes.get("/v2/image-versions")
 async def get_images(world: World, request: Request) -> Answer:
     return answer(IMAGES)
+
+
+@routes.get("/v2/mcc-image-versions")
+async def get_cpu_images(world: World, request: Request) -> Answer:
+    region = query_of(request, OfRegion).region
+    return answer([image for image in CPU_IMAGES if region in image["supported_regions"]])

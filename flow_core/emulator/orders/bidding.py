@@ -81,7 +81,7 @@ async def relocate(world: World, bid: Bid) -> None:
     """Moves all of its instances that run."""
     for instance in _instances(world, bid):
         if instance.status == "STATUS_RUNNING":
-            await machines.relocate(world, instance, bid.auction(world).price_cents)
+            await machines.relocate(world, instance)
 
 
 async def follow_market(world: World, auction: Auction) -> None:
@@ -109,7 +109,7 @@ async def _keep(world: World, bid: Bid) -> None:
     bid.become("Allocated")
     note(world, bid, "Allocated", by_user=False)
     for instance in _instances(world, bid):
-        await machines.reprieve(world, instance, bid.auction(world).price_cents)
+        await machines.reprieve(world, instance)
 
 
 async def _consider(world: World, bid: Bid) -> None:
@@ -121,7 +121,7 @@ async def _consider(world: World, bid: Bid) -> None:
     bid.become("Allocated")
     note(world, bid, "Allocated", by_user=False)
     for instance in machines.make_instances(world, bid):
-        await machines.start(world, instance, auction.price_cents)
+        await machines.start(world, instance)
 
 
 def _release(world: World, bid: Bid) -> None:

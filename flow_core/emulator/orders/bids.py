@@ -71,5 +71,8 @@ class Bid(Order):
     def auction(self, world: World) -> Auction:
         return world.auctions[self.instance_type, self.region]
 
+    def hour_cents(self, world: World) -> int:
+        return self.auction(world).price_cents
+
     def as_json(self) -> dict[str, Any]:
         return {**self.order_json(), "limit_price": dollars(self.limit_cents), "status": self.status}

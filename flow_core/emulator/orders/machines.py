@@ -26,10 +26,10 @@ def make_instances(world: World, order: Order) -> list[Instance]:
     return [world.instances[fid] for fid in order.instances]
 
 
-async def start(world: World, instance: Instance, price_cents: int) -> None:
+async def start(world: World, instance: Instance) -> None:
     """Begins the way to running; one with a disk goes it from its second step."""
     steps = _STEPS[1:] if instance.has_booted else _STEPS
-    await _step(world, instance, steps, price_cents, world.settings.starting_s / len(steps))
+    await _step(world, instance, steps, world.settings.starting_s / len(steps))
 
 
 async def halt(world: World, instance: Instance, status: Status, *, keeps_disk: bool = True) -> None:
@@ -38,6 +38,16 @@ async def halt(world: World, instance: Instance, status: Status, *, keeps_disk: 
     instance.has_booted = instance.has_booted and keeps_disk
     if world.nodes is not None:
         await world.nodes.halt(instance.fid, keeps_disk=keeps_disk)
+
+
+async def stop(world: World, instance: Instance) -> None:
+    """Ends what runs on it and keeps its disk; it is paused in a while."""
+    await halt(world, instance, "STATUS_STOPPING")
+
+    async def end() -> None:
+        instance.become("STATUS_PAUSED", world.now)
+
+    instance.timer = world.clock.after(world.settings.stopping_s, end)
 
 
 async def warn(world: World, instance: Instance, status: Status, bid_status: str, notice_s: float) -> None:
@@ -49,17 +59,17 @@ async def warn(world: World, instance: Instance, status: Status, bid_status: str
         await world.nodes.warn(instance.fid, "".join(f"{line}\n" for line in lines))
 
 
-async def reprieve(world: World, instance: Instance, price_cents: int) -> None:
+async def reprieve(world: World, instance: Instance) -> None:
     """It goes on running after all, or begins to."""
     if not instance.is_up:
-        await start(world, instance, price_cents)
+        await start(world, instance)
         return
     instance.become("STATUS_RUNNING", world.now)
     if world.nodes is not None:
         await world.nodes.warn(instance.fid, None)
 
 
-async def relocate(world: World, instance: Instance, price_cents: int) -> None:
+async def relocate(world: World, instance: Instance) -> None:
     """Moves it, its disk with it, after a warning."""
     await warn(world, instance, "STATUS_RELOCATING", "Allocated", world.settings.relocating_s)
 
@@ -68,20 +78,20 @@ async def relocate(world: World, instance: Instance, price_cents: int) -> None:
             await world.nodes.warn(instance.fid, None)
             await world.nodes.halt(instance.fid, keeps_disk=True)
         instance.private_ip = _private_ip(len(world.instances) + len(instance.statuses) * 4096)
-        await _boot(world, instance, price_cents)
+        await _boot(world, instance)
 
     instance.timer = world.clock.after(world.settings.relocating_s, move)
 
 
-async def _step(world: World, instance: Instance, steps: tuple[Status, ...], price_cents: int, step_s: float) -> None:
+async def _step(world: World, instance: Instance, steps: tuple[Status, ...], step_s: float) -> None:
     if not steps:
-        await _boot(world, instance, price_cents)
+        await _boot(world, instance)
         return
     instance.become(steps[0], world.now)
-    instance.timer = world.clock.after(step_s, lambda: _step(world, instance, steps[1:], price_cents, step_s))
+    instance.timer = world.clock.after(step_s, lambda: _step(world, instance, steps[1:], step_s))
 
 
-async def _boot(world: World, instance: Instance, price_cents: int) -> None:
+async def _boot(world: World, instance: Instance) -> None:
     before = instance.status
     port = None if world.nodes is None else await world.nodes.boot(_spec(world, instance))
     if instance.status != before:  # it was ended meanwhile, and the machine came up after that
@@ -91,7 +101,7 @@ async def _boot(world: World, instance: Instance, price_cents: int) -> None:
     instance.become("STATUS_RUNNING", world.now)
     instance.has_booted = instance.is_up = True
     instance.ssh_port = port
-    instance.cost(price_cents, world.now)
+    instance.cost(instance.order.hour_cents(world), world.now)
 
 
 def _spec(world: World, instance: Instance) -> NodeSpec:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from flow_core.emulator.clock import stamp, stamp_or_none
+
+if TYPE_CHECKING:
+    from flow_core.emulator.world import World
 
 
 @dataclass(slots=True)
@@ -30,7 +34,7 @@ class Launch:
 
 
 @dataclass(slots=True)
-class Order:
+class Order(ABC):
     """`instances` are fids, in the order of their numbers."""
 
     fid: str
@@ -45,6 +49,10 @@ class Order:
     product: ClassVar[Literal["Spot", "Reservations"]]
     instances: list[str] = field(default_factory=list)
     deactivated_at: datetime | None = None
+
+    @abstractmethod
+    def hour_cents(self, world: World) -> int:
+        """What an hour of one of its instances costs now."""
 
     def order_json(self) -> dict[str, Any]:
         return {

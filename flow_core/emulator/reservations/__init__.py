@@ -1,0 +1,1 @@
+"""Reservations: capacity for a time, paid in advance."""

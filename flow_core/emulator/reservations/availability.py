@@ -1,0 +1,129 @@
+"""When how many instances can be reserved: a pool for each auction, beside what is sold on the spot."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from flow_core.emulator.clock import stamp
+from flow_core.emulator.http.checking import Moment, Query, query_of
+from flow_core.emulator.http.messages import Answer, Refusal, Request, answer, invalid
+from flow_core.emulator.http.router import Routes
+from flow_core.emulator.market.auctions import Auction
+from flow_core.emulator.reservations.offers import offers_of
+
+if TYPE_CHECKING:
+    from flow_core.emulator.reservations.rows import Reservation
+    from flow_core.emulator.world import World
+
+routes = Routes()
+HOUR = timedelta(hours=1)
+SHORTEST, LONGEST = timedelta(hours=3), timedelta(days=14)
+Slot = tuple[datetime, datetime, int]
+
+
+class QuoteQuery(Query):
+    project: str
+    instance_type: str
+    region: str
+    start_time: Moment
+    end_time: Moment
+    quantity: Annotated[int, Field(ge=1)]
+
+
+class AvailabilityQuery(Query):
+    project: str
+    instance_type: str
+    region: str
+    mode: Literal["slots", "latest_end_time", "check"] = "latest_end_time"
+    earliest_start_time: Moment | None = None
+    latest_end_time: Moment | None = None
+    start_time: Moment | None = None
+    end_time: Moment | None = None
+    quantity: Annotated[int, Field(gt=0)] | None = None
+
+    def given(self, *names: str) -> tuple[Any, ...]:
+        """Raises Refusal where one that its mode needs is missing."""
+        for name in names:
+            if getattr(self, name) is None:
+                raise invalid(("query", name), f"Field required in mode {self.mode}", "missing")
+        return tuple(getattr(self, name) for name in names)
+
+
+@routes.get("/v2/reservation/quote")
+async def get_quote(world: World, request: Request) -> Answer:
+    query = query_of(request, QuoteQuery)
+    world.project(query.project)
+    auction = world.auction(query.instance_type, query.region)
+    check_span(query.start_time, query.end_time)
+    instance_hours = (query.end_time - query.start_time) / HOUR * query.quantity
+    return answer({"offers": [offer.as_json(instance_hours) for offer in offers_of(auction)]})
+
+
+@routes.get("/v2/reservation/availability")
+async def get_availability(world: World, request: Request) -> Answer:
+    query = query_of(request, AvailabilityQuery)
+    world.project(query.project)
+    auction = world.auction(query.instance_type, query.region)
+    if query.mode == "slots":
+        start, end = query.given("earliest_start_time", "latest_end_time")
+        rows = [(a, b, free) for a, b, free in slots(world, auction, max(start, world.now), end) if free]
+        return answer([{"start_time": stamp(a), "end_time": stamp(b), "quantity": free} for a, b, free in rows])
+    if query.mode == "check":
+        start, end, quantity = query.given("start_time", "end_time", "quantity")
+        return answer({"available": is_free(world, auction, start, end, quantity)})
+    start, quantity = query.given("start_time", "quantity")
+    latest = latest_end(world, auction, start, quantity)
+    return answer({"latest_end_time": stamp(latest), "available": latest - start >= SHORTEST})
+
+
+def check_span(start: datetime, end: datetime) -> None:
+    """Raises Refusal."""
+    if not SHORTEST <= end - start <= LONGEST or (end - start) % HOUR:
+        raise Refusal(400, "A reservation takes between 3 hours and 14 days, in steps of one hour")
+
+
+def is_free(world: World, auction: Auction, start: datetime, end: datetime, quantity: int) -> bool:
+    return start < end and all(free >= quantity for _, _, free in slots(world, auction, start, end))
+
+
+def latest_end(
+    world: World, auction: Auction, start: datetime, quantity: int, without: Reservation | None = None
+) -> datetime:
+    """The time itself where nothing is free then."""
+    latest = start
+    for _, end, free in slots(world, auction, start, _later(start, LONGEST), without):
+        if free < quantity:
+            break
+        latest = end
+    return latest
+
+
+def slots(
+    world: World, auction: Auction, start: datetime, end: datetime, without: Reservation | None = None
+) -> list[Slot]:
+    """Every stretch of the time, with how many are free all through it."""
+    taken = [
+        (one.start_time, one.end_time, one.quantity)
+        for one in world.reservations.values()
+        if (one.instance_type, one.region) == (auction.offering.instance_type, auction.offering.region)
+        and one.deactivated_at is None
+        and one is not without
+    ]
+    marks = sorted({start, end, *(mark for a, b, _ in taken for mark in (a, b) if start < mark < end)})
+    whole = auction.offering.capacity
+    return [
+        (a, b, max(0, whole - sum(quantity for since, until, quantity in taken if since < b and a < until)))
+        for a, b in pairwise(marks)
+        if a < b
+    ]
+
+
+def _later(moment: datetime, span: timedelta) -> datetime:
+    try:
+        return moment + span
+    except OverflowError:
+        return moment

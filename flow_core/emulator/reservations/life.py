@@ -1,0 +1,95 @@
+"""The life of a reservation: it begins at its time, may be paused, shrinks, and ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flow_core.emulator.orders import machines
+from flow_core.emulator.orders.instances import Instance
+from flow_core.emulator.reservations.offers import Offer
+from flow_core.emulator.reservations.rows import EventType, Reservation, ReservationEvent
+
+if TYPE_CHECKING:
+    from flow_core.emulator.world import World
+
+
+def note(
+    world: World, reservation: Reservation, kind: EventType, *, by_user: bool = True, terms: Offer | None = None
+) -> None:
+    user = world.me.fid if by_user else None
+    reservation.events.append(ReservationEvent(world.now, kind, user, terms))
+
+
+def schedule(world: World, reservation: Reservation) -> None:
+    """What is next: that it begins, or that it ends."""
+    if reservation.timer is not None:
+        reservation.timer.cancel()
+    is_pending = reservation.status == "Pending"
+    moment = reservation.start_time if is_pending else reservation.end_time
+
+    async def act() -> None:
+        await (_begin(world, reservation) if is_pending else end(world, reservation, "Ended"))
+
+    reservation.timer = world.clock.after(max(0.0, (moment - world.now).total_seconds()), act)
+
+
+async def pause(world: World, reservation: Reservation) -> None:
+    """Only for one that has begun. Twice is safe."""
+    if reservation.status != "Active":
+        return
+    reservation.status = "Paused"
+    reservation.pauses.append((world.now, None))
+    note(world, reservation, "Paused")
+    for instance in instances(world, reservation):
+        await machines.halt(world, instance, "STATUS_PAUSED")
+
+
+async def resume(world: World, reservation: Reservation) -> None:
+    """Twice is safe."""
+    if reservation.status != "Paused":
+        return
+    reservation.status = "Active"
+    _end_pause(world, reservation)
+    note(world, reservation, "Resumed")
+    for instance in instances(world, reservation):
+        await machines.start(world, instance)
+
+
+async def give_back(world: World, reservation: Reservation, gone: list[Instance]) -> None:
+    """These instances for good; the whole of it when none is left."""
+    for instance in gone:
+        await machines.halt(world, instance, "STATUS_TERMINATED", keeps_disk=False)
+        for grant in reservation.grants:
+            grant.returns.append(world.now)
+    reservation.instances = [fid for fid in reservation.instances if not world.instances[fid].is_gone]
+    reservation.quantity = len(reservation.instances)
+    if not reservation.instances:
+        await end(world, reservation, "Canceled")
+
+
+async def end(world: World, reservation: Reservation, kind: EventType) -> None:
+    if reservation.timer is not None:
+        reservation.timer.cancel()
+    reservation.status = "Canceled" if kind == "Canceled" else "Ended"
+    reservation.deactivated_at = world.now
+    _end_pause(world, reservation)
+    note(world, reservation, kind, by_user=kind == "Canceled")
+    for instance in instances(world, reservation):
+        await machines.halt(world, instance, "STATUS_TERMINATED", keeps_disk=False)
+
+
+def instances(world: World, reservation: Reservation) -> list[Instance]:
+    return [world.instances[fid] for fid in reservation.instances]
+
+
+async def _begin(world: World, reservation: Reservation) -> None:
+    reservation.status = "Active"
+    note(world, reservation, "Active", by_user=False)
+    schedule(world, reservation)
+    for instance in machines.make_instances(world, reservation):
+        await machines.start(world, instance)
+
+
+def _end_pause(world: World, reservation: Reservation) -> None:
+    if reservation.pauses and reservation.pauses[-1][1] is None:
+        reservation.pauses[-1] = (reservation.pauses[-1][0], world.now)

@@ -1,0 +1,96 @@
+"""What a reservation has cost, and has brought back."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from flow_core.emulator.clock import stamp
+from flow_core.emulator.orders.instances import Instance
+from flow_core.emulator.reservations.rows import Reservation, hours
+
+if TYPE_CHECKING:
+    from flow_core.emulator.world import World
+
+_AS_A_BID = {
+    "Pending": "Open",
+    "Active": "Allocated",
+    "Paused": "Paused",
+    "Canceled": "Terminated",
+    "Ended": "Terminated",
+}
+_LEVEL_EVENTS = {"Active": "Started", "Paused": "Paused", "Terms Changed": "Extended"}
+
+
+def usage_json(world: World, one: Reservation) -> dict[str, Any]:
+    machines = [instance for instance in world.instances.values() if instance.order is one]
+    return {
+        "reservation": {
+            "fid": one.fid,
+            "order_name": one.name,
+            "start_date": stamp(one.start_time),
+            "end_date": stamp(one.end_time),
+            "status": _AS_A_BID[one.status],
+            "committed_cost_cents": _committed_cents(one),
+        },
+        "summary": _summary(world, one, machines),
+        "grants": [grant.as_json() for grant in one.grants],
+        "pricing_events": [event for instance in machines for event in _pricing_events(instance)],
+        "reservation_events": [
+            {"occurred_at": stamp(event.at), "event_type": _LEVEL_EVENTS[event.kind], "reservation_name": one.name}
+            for event in one.events
+            if event.kind in _LEVEL_EVENTS
+        ],
+    }
+
+
+def _summary(world: World, one: Reservation, machines: list[Instance]) -> dict[str, Any]:
+    now, committed = world.now, _committed_cents(one)
+    paused = sum((min(now, end or now) - start for start, end in one.pauses), timedelta()) * one.quantity
+    flex = round(hours(paused) * one.grants[-1].terms.pause_cents)
+    back = sum(grant.return_credit_cents for grant in one.grants)
+    reserved = sum((_passed(grant.start, grant.end, now) * grant.quantity for grant in one.grants), timedelta())
+    active = sum((_up(instance, now) for instance in machines), timedelta())
+    return {
+        "committed_cost_cents": committed,
+        "flex_use_credits_cents": flex,
+        "early_termination_credits_cents": back,
+        "net_cost_cents": committed - flex - back,
+        "reserved_instance_hours": _duration(reserved),
+        "active_instance_hours": _duration(active),
+        "idle_instance_hours": _duration(max(timedelta(), reserved - active)),
+        "as_of": stamp(now),
+    }
+
+
+def _committed_cents(one: Reservation) -> int:
+    return sum(grant.price_cents for grant in one.grants)
+
+
+def _passed(start: datetime, end: datetime, now: datetime) -> timedelta:
+    return max(timedelta(), min(end, now) - start)
+
+
+def _up(instance: Instance, now: datetime) -> timedelta:
+    return sum(((price.end or now) - price.start for price in instance.prices), timedelta())
+
+
+def _pricing_events(instance: Instance) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{instance.fid} {number}")),
+            "occurred_at": stamp(at),
+            "instance_fid": instance.fid,
+            "instance_name": instance.name,
+            "instance_status": status,
+        }
+        for number, (at, status) in enumerate(instance.statuses)
+    ]
+
+
+def _duration(span: timedelta) -> str:
+    """As ISO 8601 writes it, in whole seconds."""
+    minutes, seconds = divmod(int(span.total_seconds()), 60)
+    whole_hours, minutes = divmod(minutes, 60)
+    return f"PT{whole_hours}H{minutes}M{seconds}S"
