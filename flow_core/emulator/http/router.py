@@ -52,15 +52,15 @@ class Router:
 
     def find(self, method: str, path: str) -> Found:
         """The handler, and what stands in the path for its names. Raises Refusal."""
-        allowed = []
-        for known, pattern, handler in self._routes:
-            if found := pattern.fullmatch(path):
-                if known == method:
-                    return handler, {name: unquote(value) for name, value in found.groupdict().items()}
-                allowed.append(known)
-        if allowed:
-            raise Refusal(405, "Method Not Allowed", allow=", ".join(sorted(set(allowed))))
-        raise Refusal(404, "Not Found")
+        fitting = [(route, found) for route in self._routes if (found := route[1].fullmatch(path))]
+        for (known, _, handler), found in fitting:
+            if known == method:
+                return handler, {name: unquote(value) for name, value in found.groupdict().items()}
+        if not fitting:
+            raise Refusal(404, "Not Found")
+        closest = fitting[0][0][1]
+        allowed = {known for (known, pattern, _), _ in fitting if pattern == closest}
+        raise Refusal(405, "Method Not Allowed", allow=", ".join(sorted(allowed)))
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from core.emulator.deviations import MORE_SHAPES, TEXT_DETAIL, UNDECLARED_STATUSES, UNDESCRIBED_PATHS
+from core.emulator.deviations import MORE_SHAPES, TEXT_DETAIL, UNDECLARED_STATUSES, UNDESCRIBED
 from jsonschema import Draft202012Validator, FormatChecker
 
 FORMATS = FormatChecker(("email", "uuid"))
@@ -30,6 +30,8 @@ def _is_duration(value: object) -> bool:
 def with_deviations(document: Any) -> Any:
     """The description as the emulator is to follow it."""
     document = copy.deepcopy(document)
+    for method, path in UNDESCRIBED:
+        document["paths"].setdefault(path, {}).setdefault(method, _undescribed(path))
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             for status in UNDECLARED_STATUSES:
@@ -40,6 +42,17 @@ def with_deviations(document: Any) -> Any:
                 content = operation["responses"]["200"]["content"]["application/json"]
                 content["schema"] = {"anyOf": [content["schema"], *MORE_SHAPES[method, path][1]]}
     return document
+
+
+def _undescribed(path: str) -> Any:
+    names = re.findall(r"\{(\w+)\}", path)
+    parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+    good = {"description": "", "content": {"application/json": {"schema": {}}}}
+    return {
+        "parameters": parameters,
+        "responses": {"200": good, "202": good},
+        "security": [{"MithrilAPIKey": []}],
+    }
 
 
 class Description:
@@ -53,14 +66,14 @@ class Description:
         return [(method.upper(), path) for path, all in self._document["paths"].items() for method in all]
 
     def complaints(self, method: str, path: str, status: int, body: bytes) -> Iterator[str]:
-        """Nothing for a path that is known not to be described."""
+        """One sentence each."""
         where = f"{method} {path} -> {status}"
-        operation = self._operation(method, path)
-        if operation is None:
-            if not any(_fits(template, path) for template in UNDESCRIBED_PATHS) and status not in (404, 405):
+        found = self.operation_of(method, path)
+        if found is None:
+            if status not in (404, 405):
                 yield f"{where}: not described"
             return
-        answer = operation["responses"].get(str(status))
+        answer = self._document["paths"][found[1]][found[0].lower()]["responses"].get(str(status))
         if answer is None:
             yield f"{where}: not declared"
         elif status == 204:
@@ -74,12 +87,12 @@ class Description:
             for error in validator.iter_errors(json.loads(body)):
                 yield f"{where}: {error.json_path} {error.message}"
 
-    def _operation(self, method: str, path: str) -> Any:
-        fitting = [template for template in self._document["paths"] if _fits(template, path)]
-        for template in sorted(fitting, key=lambda template: template.count("{")):
-            if method.lower() in self._document["paths"][template]:
-                return self._document["paths"][template][method.lower()]
-        return None
+    def operation_of(self, method: str, path: str) -> tuple[str, str] | None:
+        """The one that answers this, as it stands in `operations`."""
+        fitting = [
+            (known, template) for known, template in self.operations if known == method and _fits(template, path)
+        ]
+        return min(fitting, key=lambda one: one[1].count("{"), default=None)
 
 
 def _fits(template: str, path: str) -> bool:
