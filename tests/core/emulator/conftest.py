@@ -14,6 +14,7 @@ from core.emulator.description import Description
 from flow_core.emulator.emulator import Emulator
 
 H100, REGION = "it_5ECSoHQjLBzrp5YM", "us-central1-a"
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKfLHbVm1GLYFVoS6r0R9vSH8qPUpqVkbyxgkTvxjz9f me@here"
 
 
 class Account:
@@ -113,7 +114,6 @@ async def http(emulator: Emulator, description: Description | None) -> AsyncIter
 @pytest.fixture
 async def account(emulator: Emulator, http: httpx.AsyncClient) -> Account:
     one = Account(emulator, http)
-    public = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKfLHbVm1GLYFVoS6r0R9vSH8qPUpqVkbyxgkTvxjz9f me@here"
-    key = await one.post("/v2/ssh-keys", {"project": one.project, "name": "mine", "public_key": public})
+    key = await one.post("/v2/ssh-keys", {"project": one.project, "name": "mine", "public_key": PUBLIC_KEY})
     one.key = key["fid"]
     return one

@@ -1,0 +1,75 @@
+"""The emulator as a program of its own, with a clock that runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from core.emulator.conftest import H100, PUBLIC_KEY, REGION
+
+WITHIN_S = 30
+
+
+@contextmanager
+def emulator(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """The process and what it says first; its temporary files lie in the folder."""
+    command = [sys.executable, "-m", "flow_core.emulator", "--seconds-between-prices", "0", *arguments]
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stdout is not None
+            yield process, json.loads(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def client(said: dict[str, Any]) -> httpx.Client:
+    return httpx.Client(base_url=said["url"], headers={"Authorization": f"Bearer {said['api_key']}"}, timeout=WITHIN_S)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_one_line_and_ends_at_a_signal_without_a_trace(tmp_path: Path, number: signal.Signals) -> None:
+    with emulator(tmp_path) as (process, said):
+        assert said.keys() == {"url", "api_key", "project", "ssh_port"}
+        with client(said) as http:
+            assert http.get("/v2/projects").json()[0]["fid"] == said["project"]
+            process.send_signal(number)
+            assert process.wait(WITHIN_S) == 0
+        assert process.stdout is not None
+        assert process.stdout.read() == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bid_runs_by_itself(tmp_path: Path) -> None:
+    with emulator(tmp_path, "--seconds-to-allocate", "0.2") as (_, said), client(said) as http:
+        project = said["project"]
+        key = http.post("/v2/ssh-keys", json={"project": project, "name": "k", "public_key": PUBLIC_KEY}).json()["fid"]
+        order = {"project": project, "region": REGION, "instance_type": H100, "instance_quantity": 1, "name": "b"}
+        launch = {"volumes": [], "ssh_keys": [key]}
+        placed = http.post("/v2/spot/bids", json={**order, "limit_price": "$64", "launch_specification": launch})
+        assert placed.json()["status"] == "Open"
+        deadline = time.monotonic() + WITHIN_S
+        while not (rows := http.get(f"/v2/instances?project={project}&status_in=STATUS_RUNNING").json()["data"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert rows[0]["bid"] == placed.json()["fid"]
+
+
+def test_a_port_that_is_taken_is_said_in_one_sentence(tmp_path: Path) -> None:
+    with emulator(tmp_path) as (_, said):
+        port = said["url"].rpartition(":")[2]
+        command = [sys.executable, "-m", "flow_core.emulator", "--port", port]
+        second = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_S, check=False)
+    assert second.returncode == 1
+    assert len(second.stderr.splitlines()) == 1
+    assert port in second.stderr
