@@ -104,6 +104,11 @@ def test_the_python_in_the_readme_runs_as_it_stands(flow: Flow, capsys: pytest.C
     assert [task.wait(60).exit_code for task in flow.list_tasks()] == [0, 0]
 
 
+def test_the_python_on_the_page_of_the_emulator_runs_as_it_stands() -> None:
+    (block,) = BLOCK.findall((ROOT / "docs" / "emulator.md").read_text(encoding="utf-8"))
+    exec(compile(block, "emulator.md", "exec"), {})
+
+
 @pytest.mark.needs("sshd")
 def test_the_python_on_the_page_of_hosts_runs_as_it_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

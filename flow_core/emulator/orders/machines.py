@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from flow_core.emulator.clock import stamp
-from flow_core.emulator.nodes.contract import NodeSpec, NodeVolume
+from flow_core.emulator.nodes.contract import NodeSpec, NodeVolume, NotStarted
 from flow_core.emulator.orders.instances import Instance, Status
 from flow_core.emulator.orders.order import Order
 
 if TYPE_CHECKING:
     from flow_core.emulator.world import World
 
+_log = logging.getLogger("flow.emulator")
 _STEPS: tuple[Status, ...] = ("STATUS_NEW", "STATUS_CONFIRMED", "STATUS_INITIALIZING", "STATUS_STARTING")
 
 
@@ -93,7 +95,12 @@ async def _step(world: World, instance: Instance, steps: tuple[Status, ...], ste
 
 async def _boot(world: World, instance: Instance) -> None:
     before = instance.status
-    port = None if world.nodes is None else await world.nodes.boot(_spec(world, instance))
+    try:
+        port = None if world.nodes is None else await world.nodes.boot(_spec(world, instance))
+    except (NotStarted, OSError) as error:
+        _log.warning("machine %s was not started: %s", instance.name, error)
+        instance.become("STATUS_ERROR", world.now)
+        return
     if instance.status != before:  # it was ended meanwhile, and the machine came up after that
         if world.nodes is not None:
             await world.nodes.halt(instance.fid, keeps_disk=not instance.is_gone)

@@ -10,7 +10,7 @@ import pytest
 from core.emulator.conftest import PUBLIC_KEY, REGION, Account
 
 from flow_core.emulator.emulator import Emulator
-from flow_core.emulator.nodes.contract import NodeSpec
+from flow_core.emulator.nodes.contract import NodeSpec, NotStarted
 
 
 class Machines:
@@ -23,10 +23,13 @@ class Machines:
         self.specs: list[NodeSpec] = []
         self.emulator: Emulator | None = None
         self.preempts_during_boot = ""
+        self.refuses = ""
 
     async def boot(self, spec: NodeSpec) -> int:
         self.asked.append(("boot", spec.name, None))
         self.specs.append(spec)
+        if self.refuses:
+            raise NotStarted(self.refuses)
         if self.preempts_during_boot and self.emulator is not None:
             bid, self.preempts_during_boot = self.preempts_during_boot, ""
             await self.emulator.control.preempt(bid)
@@ -146,6 +149,15 @@ async def test_a_machine_that_comes_up_too_late_is_halted(account: Account, mach
     await account.emulator.control.advance(2.0)
     assert [kind for kind, _, _ in machines.asked] == ["boot", "warn", "halt"]
     assert await account.status(bid) == "Preempting"
+
+
+async def test_a_machine_that_does_not_start_is_an_instance_in_error(account: Account, machines: Machines) -> None:
+    machines.refuses = "no namespaces here"
+    bid = await account.place()
+    await account.emulator.control.advance(2.0)
+    assert [row["status"] for row in await account.instances(bid)] == ["STATUS_ERROR"]
+    await account.delete(f"/v2/spot/bids/{bid}")
+    assert [row["status"] for row in await account.instances(bid)] == ["STATUS_TERMINATED"]
 
 
 async def test_the_bytes_of_a_deleted_volume_are_forgotten(account: Account, machines: Machines) -> None:
