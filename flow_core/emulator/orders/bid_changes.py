@@ -53,7 +53,7 @@ async def change_bid(world: World, bid: Bid, wanted: UpdateBid) -> None:
     if limit_cents is not None:
         await _change_limit(world, bid, limit_cents)
     if wanted.paused is False:
-        bidding.resume(world, bid)
+        await bidding.resume(world, bid)
 
 
 def _check_volumes(world: World, bid: Bid, wanted: UpdateBid) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flow_core.emulator.clock import Action
 from flow_core.emulator.orders import machines
 from flow_core.emulator.orders.bids import Bid, BidEvent, EventType
 from flow_core.emulator.orders.instances import Instance
@@ -25,41 +26,76 @@ def wait_for_allocation(world: World, bid: Bid) -> None:
         bid.timer = None
         await _consider(world, bid)
 
-    bid.timer = world.clock.after(world.settings.seconds_to_allocate, look)
+    _later(world, bid, world.settings.seconds_to_allocate, look)
 
 
 async def pause(world: World, bid: Bid) -> None:
     """Only for one that isn't terminated. Twice is safe."""
-    if bid.status == "Paused":
-        return
-    _release(world, bid)
-    bid.become("Paused")
-    note(world, bid, "Paused")
-    for instance in _instances(world, bid):
-        await machines.halt(world, instance, "STATUS_PAUSED")
+    async with bid.turn:
+        if bid.status in ("Paused", "Terminated"):
+            return
+        _release(world, bid)
+        bid.become("Paused")
+        note(world, bid, "Paused")
+        for instance in _instances(world, bid):
+            await machines.halt(world, instance, "STATUS_PAUSED")
 
 
-def resume(world: World, bid: Bid) -> None:
+async def resume(world: World, bid: Bid) -> None:
     """Twice is safe."""
-    if bid.status == "Paused":
-        note(world, bid, "Resumed")
-        wait_for_allocation(world, bid)
+    async with bid.turn:
+        if bid.status == "Paused":
+            note(world, bid, "Resumed")
+            wait_for_allocation(world, bid)
 
 
 async def terminate(world: World, bid: Bid) -> None:
     """Its instances, volumes and keys are free at once. Twice is safe."""
-    if bid.status == "Terminated":
-        return
-    _release(world, bid)
-    bid.become("Terminated")
-    bid.deactivated_at = world.now
-    note(world, bid, "Terminated")
-    for instance in _instances(world, bid):
-        await machines.halt(world, instance, "STATUS_TERMINATED", keeps_disk=False)
+    async with bid.turn:
+        if bid.status == "Terminated":
+            return
+        _release(world, bid)
+        bid.become("Terminated")
+        bid.deactivated_at = world.now
+        note(world, bid, "Terminated")
+        for instance in _instances(world, bid):
+            await machines.halt(world, instance, "STATUS_TERMINATED", keeps_disk=False)
 
 
 async def preempt(world: World, bid: Bid) -> None:
     """Warns it; it is open again when the notice is over. Nothing for one that isn't allocated."""
+    async with bid.turn:
+        await _preempt(world, bid)
+
+
+async def relocate(world: World, bid: Bid) -> None:
+    """Moves all of its instances that run."""
+    async with bid.turn:
+        for instance in _instances(world, bid):
+            if instance.status == "STATUS_RUNNING":
+                await machines.relocate(world, instance)
+
+
+async def follow_market(world: World, auction: Auction) -> None:
+    """After a price or a capacity has changed: who is outbid, who may stay, who gets something; highest limit first."""
+    theirs = [bid for bid in world.bids.values() if bid.auction(world) is auction]
+    for bid in sorted(theirs, key=lambda bid: -bid.limit_cents):
+        async with bid.turn:
+            await _follow(world, bid, auction)
+
+
+def _later(world: World, bid: Bid, delay_s: float, act: Action) -> None:
+    """In its turn, unless it has become something else by then."""
+
+    async def in_turn() -> None:
+        async with bid.turn:
+            if bid.timer is timer:
+                await act()
+
+    timer = bid.timer = world.clock.after(delay_s, in_turn)
+
+
+async def _preempt(world: World, bid: Bid) -> None:
     if bid.status != "Allocated":
         return
     notice_s = world.settings.preempt_notice_s
@@ -72,29 +108,15 @@ async def preempt(world: World, bid: Bid) -> None:
         for instance in _instances(world, bid):
             await machines.halt(world, instance, "STATUS_PREEMPTED")
 
-    bid.timer = world.clock.after(notice_s, end)
+    _later(world, bid, notice_s, end)
     for instance in _instances(world, bid):
         await machines.warn(world, instance, "STATUS_PREEMPTING", "Preempting", notice_s)
-
-
-async def relocate(world: World, bid: Bid) -> None:
-    """Moves all of its instances that run."""
-    for instance in _instances(world, bid):
-        if instance.status == "STATUS_RUNNING":
-            await machines.relocate(world, instance)
-
-
-async def follow_market(world: World, auction: Auction) -> None:
-    """After a price or a capacity has changed: who is outbid, who may stay, who gets something; highest limit first."""
-    theirs = [bid for bid in world.bids.values() if bid.auction(world) is auction]
-    for bid in sorted(theirs, key=lambda bid: -bid.limit_cents):
-        await _follow(world, bid, auction)
 
 
 async def _follow(world: World, bid: Bid, auction: Auction) -> None:
     is_outbid = bid.limit_cents < auction.price_cents
     if bid.status == "Allocated" and is_outbid:
-        await preempt(world, bid)
+        await _preempt(world, bid)
     elif bid.status == "Preempting" and not is_outbid:
         await _keep(world, bid)
     elif bid.status == "Open" and bid.timer is None:

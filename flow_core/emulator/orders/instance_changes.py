@@ -11,7 +11,7 @@ from flow_core.emulator.http.messages import Answer, Refusal, Request, answer
 from flow_core.emulator.http.router import Routes
 from flow_core.emulator.market.images import IMAGE_FIDS
 from flow_core.emulator.orders import machines
-from flow_core.emulator.orders.instances import Instance
+from flow_core.emulator.orders.instances import Instance, Status
 from flow_core.emulator.world import known
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ async def patch_status(world: World, request: Request) -> Answer:
         if one.status not in ("STATUS_RUNNING", "STATUS_PAUSED"):
             raise Refusal(409, f"Instance {one.fid} is not ready: it is {one.status}")
     for one in instances:
-        if one.status != wanted.status:
-            await (machines.start(world, one) if wanted.status == "STATUS_RUNNING" else machines.stop(world, one))
+        async with one.order.turn:
+            await _bring(world, one, wanted.status)
     return answer({"instances": {one.fid: one.status for one in instances}})
 
 
@@ -63,7 +63,8 @@ async def refresh_disk(world: World, request: Request) -> Answer:
         raise _reason("INSTANCE_RUNNING", "The instance must be paused first")
     if wanted.image_version is not None and wanted.image_version not in IMAGE_FIDS:
         raise _reason("INVALID_IMAGE_VERSION", "The image version is not available in the instance's region")
-    await machines.halt(world, one, "STATUS_PAUSED", keeps_disk=False)
+    async with one.order.turn:
+        await machines.halt(world, one, "STATUS_PAUSED", keeps_disk=False)
     image = wanted.image_version or one.order.launch.image_version
     return answer({"fid": one.fid, "image_version": image, "status": "REFRESHED"})
 
@@ -73,9 +74,17 @@ async def restart(world: World, request: Request) -> Answer:
     one = known(world.instances, request["instance_fid"], "Instance")
     if not one.is_up:
         raise Refusal(409, f"Instance {one.fid} is not running")
-    await machines.halt(world, one, "STATUS_STOPPING")
-    await machines.start(world, one)
+    async with one.order.turn:
+        await machines.halt(world, one, "STATUS_STOPPING")
+        await machines.start(world, one)
     return answer({}, 202)
+
+
+async def _bring(world: World, one: Instance, status: Status) -> None:
+    if (one.status, status) == ("STATUS_PAUSED", "STATUS_RUNNING"):
+        await machines.start(world, one)
+    elif (one.status, status) == ("STATUS_RUNNING", "STATUS_PAUSED"):
+        await machines.stop(world, one)
 
 
 def _refuse_spot(one: Instance) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,7 +36,7 @@ class Launch:
 
 @dataclass(slots=True)
 class Order(ABC):
-    """`instances` are fids, in the order of their numbers."""
+    """`instances` are fids, in the order of their numbers. `turn` is held by whoever changes what they are."""
 
     fid: str
     name: str
@@ -49,6 +50,7 @@ class Order(ABC):
     product: ClassVar[Literal["Spot", "Reservations"]]
     instances: list[str] = field(default_factory=list)
     deactivated_at: datetime | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @abstractmethod
     def hour_cents(self, world: World) -> int:

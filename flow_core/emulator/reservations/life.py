@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from flow_core.emulator.orders import machines
 from flow_core.emulator.orders.instances import Instance
@@ -28,57 +28,53 @@ def schedule(world: World, reservation: Reservation) -> None:
     moment = reservation.start_time if is_pending else reservation.end_time
 
     async def act() -> None:
-        await (_begin(world, reservation) if is_pending else end(world, reservation, "Ended"))
+        async with reservation.turn:
+            if reservation.timer is timer:
+                await (_begin(world, reservation) if is_pending else _end(world, reservation, "Ended"))
 
-    reservation.timer = world.clock.after(max(0.0, (moment - world.now).total_seconds()), act)
+    timer = reservation.timer = world.clock.after(max(0.0, (moment - world.now).total_seconds()), act)
 
 
 async def pause(world: World, reservation: Reservation) -> None:
     """Only for one that has begun. Twice is safe."""
-    if reservation.status != "Active":
-        return
-    reservation.status = "Paused"
-    reservation.pauses.append((world.now, None))
-    note(world, reservation, "Paused")
-    for instance in instances(world, reservation):
-        await machines.halt(world, instance, "STATUS_PAUSED")
+    async with reservation.turn:
+        if reservation.status != "Active":
+            return
+        reservation.status = "Paused"
+        reservation.pauses.append((world.now, None))
+        note(world, reservation, "Paused")
+        for instance in _instances(world, reservation):
+            await machines.halt(world, instance, "STATUS_PAUSED")
 
 
 async def resume(world: World, reservation: Reservation) -> None:
     """Twice is safe."""
-    if reservation.status != "Paused":
-        return
-    reservation.status = "Active"
-    _end_pause(world, reservation)
-    note(world, reservation, "Resumed")
-    for instance in instances(world, reservation):
-        await machines.start(world, instance)
+    async with reservation.turn:
+        if reservation.status != "Paused":
+            return
+        reservation.status = "Active"
+        _end_pause(world, reservation)
+        note(world, reservation, "Resumed")
+        for instance in _instances(world, reservation):
+            await machines.start(world, instance)
 
 
 async def give_back(world: World, reservation: Reservation, gone: list[Instance]) -> None:
-    """These instances for good; the whole of it when none is left."""
-    for instance in gone:
-        await machines.halt(world, instance, "STATUS_TERMINATED", keeps_disk=False)
-        for grant in reservation.grants:
-            grant.returns.append(world.now)
-    reservation.instances = [fid for fid in reservation.instances if not world.instances[fid].is_gone]
-    reservation.quantity = len(reservation.instances)
-    if not reservation.instances:
-        await end(world, reservation, "Canceled")
+    """These instances for good; the whole of it when none is left. Twice is safe."""
+    async with reservation.turn:
+        for instance in gone:
+            if instance.is_gone:
+                continue
+            await machines.halt(world, instance, "STATUS_TERMINATED", keeps_disk=False)
+            for grant in reservation.grants:
+                grant.returns.append(world.now)
+        reservation.instances = [fid for fid in reservation.instances if not world.instances[fid].is_gone]
+        reservation.quantity = len(reservation.instances)
+        if not reservation.instances and not reservation.is_over:
+            await _end(world, reservation, "Canceled")
 
 
-async def end(world: World, reservation: Reservation, kind: EventType) -> None:
-    if reservation.timer is not None:
-        reservation.timer.cancel()
-    reservation.status = "Canceled" if kind == "Canceled" else "Ended"
-    reservation.deactivated_at = world.now
-    _end_pause(world, reservation)
-    note(world, reservation, kind, by_user=kind == "Canceled")
-    for instance in instances(world, reservation):
-        await machines.halt(world, instance, "STATUS_TERMINATED", keeps_disk=False)
-
-
-def instances(world: World, reservation: Reservation) -> list[Instance]:
+def _instances(world: World, reservation: Reservation) -> list[Instance]:
     return [world.instances[fid] for fid in reservation.instances]
 
 
@@ -88,6 +84,17 @@ async def _begin(world: World, reservation: Reservation) -> None:
     schedule(world, reservation)
     for instance in machines.make_instances(world, reservation):
         await machines.start(world, instance)
+
+
+async def _end(world: World, reservation: Reservation, kind: Literal["Canceled", "Ended"]) -> None:
+    if reservation.timer is not None:
+        reservation.timer.cancel()
+    reservation.status = kind
+    reservation.deactivated_at = world.now
+    _end_pause(world, reservation)
+    note(world, reservation, kind, by_user=kind == "Canceled")
+    for instance in _instances(world, reservation):
+        await machines.halt(world, instance, "STATUS_TERMINATED", keeps_disk=False)
 
 
 def _end_pause(world: World, reservation: Reservation) -> None:
