@@ -98,20 +98,23 @@ class Connection:
             headers.append(("x-request-id", f"req_{secrets.token_hex(4)}"))
         if answer.status != 204:
             headers += [("content-type", "application/json"), ("content-length", str(len(body)))]
-        await self._write(h11.Response(status_code=answer.status, headers=headers))
+        response = h11.Response(status_code=answer.status, headers=headers)
         if answer.cut == "within":
-            await self._write(h11.Data(data=body[: len(body) // 2]))
+            await self._write(response, h11.Data(data=body[: len(body) // 2]))
             raise _Cut
-        for piece in (body[i : i + 1] for i in range(len(body))) if answer.drip_s else (body,):
+        if not answer.drip_s:
+            await self._write(response, h11.Data(data=body), h11.EndOfMessage())
+            return
+        await self._write(response)
+        for index in range(len(body)):
             await asyncio.sleep(answer.drip_s)
-            await self._write(h11.Data(data=piece))
+            await self._write(h11.Data(data=body[index : index + 1]))
         await self._write(h11.EndOfMessage())
 
-    async def _write(self, event: h11.Event) -> None:
-        if data := self._protocol.send(event):
-            self._writer.write(data)
-            async with asyncio.timeout(_WRITE_S):
-                await self._writer.drain()
+    async def _write(self, *events: h11.Event) -> None:
+        self._writer.write(b"".join(self._protocol.send(event) or b"" for event in events))
+        async with asyncio.timeout(_WRITE_S):
+            await self._writer.drain()
 
 
 def _read(head: h11.Request, body: bytes) -> Request:

@@ -9,7 +9,9 @@ import httpx
 import pytest
 from core.emulator.conftest import H100, Account
 
+from flow_core.emulator.clock import Clock, Timer
 from flow_core.emulator.emulator import Emulator
+from flow_core.emulator.settings import Settings
 
 WITHIN_S = 30
 
@@ -156,3 +158,47 @@ async def test_nothing_answers_once_it_is_closed() -> None:
             assert (await client.get(one.url)).status_code == 404
         with pytest.raises(httpx.TransportError):
             await client.get(one.url)
+
+
+async def test_a_mistake_of_ours_cuts_the_client_off_and_is_raised_at_the_end() -> None:
+    async def ask() -> None:
+        async with Emulator(is_live=False) as one, httpx.AsyncClient() as client:
+            one.world.me = None  # type: ignore[assignment]
+            with pytest.raises(httpx.RemoteProtocolError):
+                await client.get(f"{one.url}/v2/me", headers={"Authorization": f"Bearer {one.api_key}"})
+
+    with pytest.raises(AttributeError):
+        await ask()
+
+
+async def test_what_is_due_is_done_in_order_and_not_twice() -> None:
+    clock, done = Clock(is_live=False), []
+
+    def later(delay_s: float, word: str) -> Timer:
+        async def act() -> None:
+            done.append((word, clock.elapsed_s))
+
+        return clock.after(delay_s, act)
+
+    later(2, "second")
+    later(1, "first")
+    later(2, "third")
+    later(3, "never").cancel()
+    await clock.advance(1.5)
+    assert done == [("first", 1)]
+    later(0, "at once")
+    await clock.advance(10)
+    assert done == [("first", 1), ("at once", 1.5), ("second", 2), ("third", 2)]
+    assert clock.elapsed_s == 11.5
+
+
+async def test_a_live_clock_may_be_advanced_too() -> None:
+    async with Emulator(Settings(seconds_to_allocate=3600)) as one:
+        done = asyncio.Event()
+
+        async def act() -> None:
+            done.set()
+
+        one.world.clock.after(3600, act)
+        await one.control.advance(3600)
+        assert done.is_set()
