@@ -37,8 +37,7 @@ async def pause(world: World, bid: Bid) -> None:
         _release(world, bid)
         bid.become("Paused")
         note(world, bid, "Paused")
-        for instance in _instances(world, bid):
-            await machines.halt(world, instance, "STATUS_PAUSED")
+        await machines.halt(world, _instances(world, bid), "STATUS_PAUSED")
 
 
 async def resume(world: World, bid: Bid) -> None:
@@ -58,8 +57,7 @@ async def terminate(world: World, bid: Bid) -> None:
         bid.become("Terminated")
         bid.deactivated_at = world.now
         note(world, bid, "Terminated")
-        for instance in _instances(world, bid):
-            await machines.halt(world, instance, "STATUS_TERMINATED", keeps_disk=False)
+        await machines.halt(world, _instances(world, bid), "STATUS_TERMINATED", keeps_disk=False)
 
 
 async def preempt(world: World, bid: Bid) -> None:
@@ -105,8 +103,7 @@ async def _preempt(world: World, bid: Bid) -> None:
     async def end() -> None:
         _release(world, bid)
         wait_for_allocation(world, bid)
-        for instance in _instances(world, bid):
-            await machines.halt(world, instance, "STATUS_PREEMPTED")
+        await machines.halt(world, _instances(world, bid), "STATUS_PREEMPTED")
 
     _later(world, bid, notice_s, end)
     for instance in _instances(world, bid):

@@ -64,7 +64,7 @@ async def refresh_disk(world: World, request: Request) -> Answer:
     if wanted.image_version is not None and wanted.image_version not in IMAGE_FIDS:
         raise _reason("INVALID_IMAGE_VERSION", "The image version is not available in the instance's region")
     async with one.order.turn:
-        await machines.halt(world, one, "STATUS_PAUSED", keeps_disk=False)
+        await machines.halt(world, [one], "STATUS_PAUSED", keeps_disk=False)
     image = wanted.image_version or one.order.launch.image_version
     return answer({"fid": one.fid, "image_version": image, "status": "REFRESHED"})
 
@@ -75,7 +75,7 @@ async def restart(world: World, request: Request) -> Answer:
     if not one.is_up:
         raise Refusal(409, f"Instance {one.fid} is not running")
     async with one.order.turn:
-        await machines.halt(world, one, "STATUS_STOPPING")
+        await machines.halt(world, [one], "STATUS_STOPPING")
         await machines.start(world, one)
     return answer({}, 202)
 

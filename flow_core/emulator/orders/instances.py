@@ -44,7 +44,7 @@ class Price:
 class Instance:
     """`index` counts from 0 within its order. `timer` is what it will become next.
 
-    `has_booted` is whether it has a disk that the startup script has run on.
+    `has_booted` is whether it has a disk that the startup script has run on, `is_warned` whether that says it ends.
     """
 
     fid: str
@@ -57,6 +57,7 @@ class Instance:
     end_time: datetime | None = None
     has_booted: bool = False
     is_up: bool = False
+    is_warned: bool = False
     timer: Timer | None = None
     statuses: list[tuple[datetime, Status]] = field(default_factory=list)
     prices: list[Price] = field(default_factory=list)

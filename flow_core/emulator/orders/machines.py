@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -34,17 +36,18 @@ async def start(world: World, instance: Instance) -> None:
     await _step(world, instance, steps, world.settings.starting_s / len(steps))
 
 
-async def halt(world: World, instance: Instance, status: Status, *, keeps_disk: bool = True) -> None:
-    """Ends what runs on it; it has the status at once. Twice is safe."""
-    instance.become(status, world.now)
-    instance.has_booted = instance.has_booted and keeps_disk
+async def halt(world: World, instances: Sequence[Instance], status: Status, *, keeps_disk: bool = True) -> None:
+    """Ends what runs on them; they have the status at once. Twice is safe."""
+    for instance in instances:
+        instance.become(status, world.now)
+        instance.has_booted = instance.has_booted and keeps_disk
     if world.nodes is not None:
-        await world.nodes.halt(instance.fid, keeps_disk=keeps_disk)
+        await asyncio.gather(*(world.nodes.halt(one.fid, keeps_disk=keeps_disk) for one in instances))
 
 
 async def stop(world: World, instance: Instance) -> None:
     """Ends what runs on it and keeps its disk; it is paused in a while."""
-    await halt(world, instance, "STATUS_STOPPING")
+    await halt(world, [instance], "STATUS_STOPPING")
 
     async def end() -> None:
         instance.become("STATUS_PAUSED", world.now)
@@ -56,6 +59,7 @@ async def warn(world: World, instance: Instance, status: Status, bid_status: str
     """Tells whoever is on it that it ends, and when."""
     instance.become(status, world.now)
     instance.end_time = world.now + timedelta(seconds=notice_s)
+    instance.is_warned = True
     if world.nodes is not None:
         lines = (f"instance_status: {status}", f"bid_status: {bid_status}", f"end_time: {stamp(instance.end_time)}")
         await world.nodes.warn(instance.fid, "".join(f"{line}\n" for line in lines))
@@ -67,8 +71,7 @@ async def reprieve(world: World, instance: Instance) -> None:
         await start(world, instance)
         return
     instance.become("STATUS_RUNNING", world.now)
-    if world.nodes is not None:
-        await world.nodes.warn(instance.fid, None)
+    await _end_warning(world, instance)
 
 
 async def relocate(world: World, instance: Instance) -> None:
@@ -77,12 +80,17 @@ async def relocate(world: World, instance: Instance) -> None:
 
     async def move() -> None:
         if world.nodes is not None:
-            await world.nodes.warn(instance.fid, None)
             await world.nodes.halt(instance.fid, keeps_disk=True)
         instance.private_ip = _private_ip(len(world.instances) + len(instance.statuses) * 4096)
         await _boot(world, instance)
 
     instance.timer = world.clock.after(world.settings.relocating_s, move)
+
+
+async def _end_warning(world: World, instance: Instance) -> None:
+    was_warned, instance.is_warned = instance.is_warned, False
+    if was_warned and world.nodes is not None:
+        await world.nodes.warn(instance.fid, None)
 
 
 async def _step(world: World, instance: Instance, steps: tuple[Status, ...], step_s: float) -> None:
@@ -97,6 +105,8 @@ async def _boot(world: World, instance: Instance) -> None:
     before = instance.status
     try:
         port = None if world.nodes is None else await world.nodes.boot(_spec(world, instance))
+        if instance.status == before:
+            await _end_warning(world, instance)
     except (NotStarted, OSError) as error:
         _log.warning("machine %s was not started: %s", instance.name, error)
         instance.become("STATUS_ERROR", world.now)

@@ -43,8 +43,7 @@ async def pause(world: World, reservation: Reservation) -> None:
         reservation.status = "Paused"
         reservation.pauses.append((world.now, None))
         note(world, reservation, "Paused")
-        for instance in _instances(world, reservation):
-            await machines.halt(world, instance, "STATUS_PAUSED")
+        await machines.halt(world, _instances(world, reservation), "STATUS_PAUSED")
 
 
 async def resume(world: World, reservation: Reservation) -> None:
@@ -65,7 +64,7 @@ async def give_back(world: World, reservation: Reservation, gone: list[Instance]
         for instance in gone:
             if instance.is_gone:
                 continue
-            await machines.halt(world, instance, "STATUS_TERMINATED", keeps_disk=False)
+            await machines.halt(world, [instance], "STATUS_TERMINATED", keeps_disk=False)
             for grant in reservation.grants:
                 grant.returns.append(world.now)
         reservation.instances = [fid for fid in reservation.instances if not world.instances[fid].is_gone]
@@ -93,8 +92,7 @@ async def _end(world: World, reservation: Reservation, kind: Literal["Canceled",
     reservation.deactivated_at = world.now
     _end_pause(world, reservation)
     note(world, reservation, kind, by_user=kind == "Canceled")
-    for instance in _instances(world, reservation):
-        await machines.halt(world, instance, "STATUS_TERMINATED", keeps_disk=False)
+    await machines.halt(world, _instances(world, reservation), "STATUS_TERMINATED", keeps_disk=False)
 
 
 def _end_pause(world: World, reservation: Reservation) -> None:

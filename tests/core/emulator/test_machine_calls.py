@@ -117,7 +117,7 @@ async def test_preemption_warns_and_then_halts(account: Account, machines: Machi
     assert "instance_status: STATUS_PREEMPTING\nbid_status: Preempting\nend_time: 2" in str(signal)
     assert [row["ssh_destination"] for row in await account.instances(bid)] == ["localhost:3001"]
     await account.emulator.control.advance(10)
-    assert machines.asked[2:] == [("halt", "train-1", True), ("boot", "train-1", None)]
+    assert machines.asked[2:] == [("halt", "train-1", True), ("boot", "train-1", None), ("warn", "train-1", None)]
 
 
 async def test_who_may_stay_after_all_has_the_warning_taken_away(account: Account, machines: Machines) -> None:
@@ -135,9 +135,9 @@ async def test_relocation_takes_the_disk_along_to_another_address(account: Accou
     await account.emulator.control.relocate(bid)
     await account.emulator.control.advance(5)
     assert [(kind, detail) for kind, _, detail in machines.asked[-3:]] == [
-        ("warn", None),
         ("halt", True),
         ("boot", None),
+        ("warn", None),
     ]
     assert machines.specs[0].private_ips != machines.specs[1].private_ips
     assert [row["ssh_destination"] for row in await account.instances(bid)] == ["localhost:3002"]
