@@ -15,6 +15,7 @@ from flow_core.emulator.http.router import Routes
 from flow_core.emulator.orders.instances import Status
 from flow_core.emulator.world import World
 
+_LONGEST_JUMP_S = 31 * 86400.0  # with prices that move on the way, a longer one would take minutes
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
 
 
@@ -27,7 +28,7 @@ class FaultRule(Fault, _Strict):
 
 
 class TimeChange(_Strict):
-    advance_s: Seconds = 0.0
+    advance_s: Annotated[float, Field(ge=0, le=_LONGEST_JUMP_S)] = 0.0
     skew_s: Annotated[float, Field(ge=-1e9, le=1e9)] | None = None
 
 
