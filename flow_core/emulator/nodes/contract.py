@@ -30,10 +30,6 @@ class NodeSpec:
     volumes: tuple[NodeVolume, ...]
 
 
-class NotStarted(Exception):
-    """A machine or a process could not be started; says why."""
-
-
 class NodeFleet(Protocol):
     """Every machine of one emulator. Coroutines of one event loop; none takes long."""
 
@@ -45,7 +41,7 @@ class NodeFleet(Protocol):
         """Starts a machine, again if it was halted with its disk kept: the startup script runs on the first boot only.
 
         Returns its own SSH port on loopback, which answers from now on, for any user with one of the keys.
-        Raises NotStarted, OSError.
+        Raises ProviderError, OSError.
         """
 
     async def warn(self, instance_fid: str, signal: str | None) -> None:

@@ -9,9 +9,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from flow_core.emulator.clock import stamp
-from flow_core.emulator.nodes.contract import NodeSpec, NodeVolume, NotStarted
+from flow_core.emulator.nodes.contract import NodeSpec, NodeVolume
 from flow_core.emulator.orders.instances import Instance, Status
 from flow_core.emulator.orders.order import Order
+from flow_core.errors import ProviderError
 
 if TYPE_CHECKING:
     from flow_core.emulator.world import World
@@ -107,7 +108,7 @@ async def _boot(world: World, instance: Instance) -> None:
         port = None if world.nodes is None else await world.nodes.boot(_spec(world, instance))
         if instance.status == before:
             await _end_warning(world, instance)
-    except (NotStarted, OSError) as error:
+    except (ProviderError, OSError) as error:
         _log.warning("machine %s was not started: %s", instance.name, error)
         instance.become("STATUS_ERROR", world.now)
         return

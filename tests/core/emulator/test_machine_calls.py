@@ -10,7 +10,8 @@ import pytest
 from core.emulator.conftest import PUBLIC_KEY, REGION, Account
 
 from flow_core.emulator.emulator import Emulator
-from flow_core.emulator.nodes.contract import NodeSpec, NotStarted
+from flow_core.emulator.nodes.contract import NodeSpec
+from flow_core.errors import ProviderError
 
 
 class Machines:
@@ -29,7 +30,7 @@ class Machines:
         self.asked.append(("boot", spec.name, None))
         self.specs.append(spec)
         if self.refuses:
-            raise NotStarted(self.refuses)
+            raise ProviderError(self.refuses)
         if self.preempts_during_boot and self.emulator is not None:
             bid, self.preempts_during_boot = self.preempts_during_boot, ""
             await self.emulator.control.preempt(bid)
