@@ -6,12 +6,11 @@ from collections import deque
 from dataclasses import dataclass, replace
 from functools import partial
 
-from flow_core.emulator import lifecycle_scripts, undocumented
+from flow_core.emulator import control_routes, lifecycle_scripts, undocumented
 from flow_core.emulator.account import api_keys, people, projects, quotas, ssh_keys
 from flow_core.emulator.account.api_keys import let_in
-from flow_core.emulator.faults import Faults
 from flow_core.emulator.http.messages import Answer, Refusal, Request
-from flow_core.emulator.http.router import Router, Routes
+from flow_core.emulator.http.router import Router
 from flow_core.emulator.market import images, prices, shelf
 from flow_core.emulator.orders import bid_routes, clusters, instance_changes, instance_history, instance_routes
 from flow_core.emulator.reservations import availability
@@ -42,6 +41,7 @@ _RESOURCES = (
     volume_routes.routes,
     lifecycle_scripts.routes,
     undocumented.routes,
+    control_routes.routes,
 )
 
 
@@ -59,18 +59,17 @@ class Call:
 class Api:
     """`calls` are the last ones, without those to the control endpoint."""
 
-    def __init__(self, world: World, faults: Faults, control: Routes) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._faults = faults
         self.calls: deque[Call] = deque(maxlen=_KEPT)
-        self._router = Router(control, *_RESOURCES)
+        self._router = Router(*_RESOURCES)
         self._count = 0
 
     async def answer(self, request: Request) -> Answer:
         self._count += 1
         request_id = f"req_{self._count:08d}"
         is_control = request.path.startswith(CONTROL)
-        fault = None if is_control else self._faults.take(request)
+        fault = None if is_control else self._world.faults.take(request)
         do = partial(self._proper, request)
         answer = await (do() if fault is None else fault.spoil(do))
         if not is_control:

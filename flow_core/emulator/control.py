@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from flow_core.emulator.clock import Timer
 from flow_core.emulator.market.auctions import Auction
 from flow_core.emulator.orders import bidding
 from flow_core.emulator.orders.bids import Bid
@@ -13,11 +12,10 @@ from flow_core.emulator.world import World, known
 
 
 class Control:
-    """Every method raises Refusal for what it doesn't know."""
+    """Holds nothing of its own. Every method raises Refusal for what it doesn't know."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._mover: Timer | None = None
 
     async def advance(self, seconds: float) -> None:
         """Jumps ahead; what is due on the way has been done when it returns."""
@@ -60,15 +58,15 @@ class Control:
 
     def pace(self) -> None:
         """Prices move by themselves from now on as often as the settings say."""
-        if self._mover is not None:
-            self._mover.cancel()
+        if self._world.mover is not None:
+            self._world.mover.cancel()
 
         async def move() -> None:
             await self.move_prices()
             self.pace()
 
         pace_s = self._world.settings.price_move_s
-        self._mover = self._world.clock.after(pace_s, move) if pace_s > 0 else None
+        self._world.mover = self._world.clock.after(pace_s, move) if pace_s > 0 else None
 
     def change_settings(self, **changed: Any) -> None:
         """Holds for what begins from now on."""

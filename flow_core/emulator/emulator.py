@@ -16,7 +16,6 @@ from flow_core.emulator.account.api_keys import make_key
 from flow_core.emulator.api import Api, Call
 from flow_core.emulator.clock import Clock
 from flow_core.emulator.control import Control
-from flow_core.emulator.control_routes import control_routes
 from flow_core.emulator.faults import Faults
 from flow_core.emulator.founding import found
 from flow_core.emulator.http.server import Server
@@ -84,9 +83,9 @@ class Emulator:
 
     async def _serve(self, stack: AsyncExitStack, world: World) -> None:
         self.world = world
-        self.faults = Faults()
+        self.faults = world.faults
         self.control = Control(world)
-        api = Api(world, self.faults, control_routes(self.control, self.faults))
+        api = Api(world)
         self.calls = api.calls
         self.api_key = make_key(world, "emulator", world.now + _KEY_LIFE).secret
         self.project = next(iter(world.projects))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from flow_core.emulator.faults import Faults
 from flow_core.emulator.http.messages import Refusal
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from flow_core.emulator.account.people import Person
     from flow_core.emulator.account.projects import Project
     from flow_core.emulator.account.ssh_keys import SshKey
-    from flow_core.emulator.clock import Clock
+    from flow_core.emulator.clock import Clock, Timer
     from flow_core.emulator.fids import Fids
     from flow_core.emulator.lifecycle_scripts import Script
     from flow_core.emulator.market.auctions import Auction
@@ -46,6 +47,8 @@ class World:
     auctions: dict[tuple[str, str], Auction]
     quotas: dict[str, int]
     url: str = ""
+    mover: Timer | None = None
+    faults: Faults = field(default_factory=Faults)
     api_keys: dict[str, ApiKey] = field(default_factory=dict)
     ssh_keys: dict[str, SshKey] = field(default_factory=dict)
     bids: dict[str, Bid] = field(default_factory=dict)

@@ -43,23 +43,21 @@ class BidsQuery(SortedPage):
     status: BidStatus | None = None
     name: str | None = None
 
+    def wants(self, bid: Bid) -> bool:
+        names = ("project", "instance_type", "region", "status", "name")
+        return all(getattr(self, name) in (None, getattr(bid, name)) for name in names)
+
+    def key(self, bid: Bid) -> tuple[str, float, str]:
+        return bid.status if self.sort_by == "status" else "", bid.created_at.timestamp(), bid.fid
+
 
 @routes.get("/v2/spot/bids")
 async def get_bids(world: World, request: Request) -> Answer:
     query = query_of(request, BidsQuery)
     if query.project is not None:
         world.project(query.project)
-    names = ("project", "instance_type", "region", "status", "name")
-    wanted = {name: value for name in names if (value := getattr(query, name)) is not None}
-    rows = (bid for bid in world.bids.values() if all(getattr(bid, name) == value for name, value in wanted.items()))
-    word = "status" if query.sort_by == "status" else "fid"
-    page, cursor = page_of(
-        rows,
-        query,
-        world.settings.page_limit,
-        lambda bid: (getattr(bid, word) if word == "status" else "", bid.created_at.timestamp(), bid.fid),
-        query.sort_dir != "asc",
-    )
+    rows = filter(query.wants, world.bids.values())
+    page, cursor = page_of(rows, query, world.settings.page_limit, query.key, query.sort_dir != "asc")
     return answer({"data": [bid.as_json() for bid in page], "next_cursor": cursor})
 
 
@@ -69,29 +67,9 @@ async def create_bid(world: World, request: Request) -> Answer:
         return before
     wanted = body_of(request, CreateBid)
     world.project(wanted.project)
-    auction = world.auction(wanted.instance_type, wanted.region)
-    limit_cents = limit_of(wanted.limit_price, auction.offering.minimum_cents)
-    if world.settings.bid_names_are_unique and any(
-        (bid.project, bid.name) == (wanted.project, wanted.name) and bid.deactivated_at is None
-        for bid in world.bids.values()
-    ):
-        raise Refusal(400, f"Name already used: {wanted.name}")
-    spend(world, wanted.project, SPOT, wanted.instance_type, wanted.instance_quantity)
-    launch = launch_of(world, wanted.launch_specification, wanted.project, wanted.region, wanted.instance_quantity)
-    bid = Bid(
-        fid=world.fids.make("bid"),
-        name=wanted.name,
-        project=wanted.project,
-        created_by=world.me.fid,
-        created_at=world.now,
-        instance_type=wanted.instance_type,
-        region=wanted.region,
-        quantity=wanted.instance_quantity,
-        launch=launch,
-        limit_cents=limit_cents,
-    )
+    bid = _bid(world, wanted)
     world.bids[bid.fid] = bid
-    bidding.note(world, bid, "Placed", limit_cents=limit_cents)
+    bidding.note(world, bid, "Placed", limit_cents=bid.limit_cents)
     bidding.wait_for_allocation(world, bid)
     return created(world, request, bid.as_json)
 
@@ -126,3 +104,31 @@ async def get_status(world: World, request: Request) -> Answer:
 async def get_history(world: World, request: Request) -> Answer:
     bid = known(world.bids, request["bid_fid"], "Bid")
     return answer({"bid_fid": bid.fid, "events": [event.as_json() for event in bid.events]})
+
+
+def _bid(world: World, wanted: CreateBid) -> Bid:
+    """Raises Refusal."""
+    auction = world.auction(wanted.instance_type, wanted.region)
+    limit_cents = limit_of(wanted.limit_price, auction.offering.minimum_cents)
+    if world.settings.bid_names_are_unique:
+        _check_name(world, wanted)
+    quantity = wanted.instance_quantity
+    spend(world, wanted.project, SPOT, wanted.instance_type, quantity)
+    return Bid(
+        fid=world.fids.make("bid"),
+        name=wanted.name,
+        project=wanted.project,
+        created_by=world.me.fid,
+        created_at=world.now,
+        instance_type=wanted.instance_type,
+        region=wanted.region,
+        quantity=quantity,
+        launch=launch_of(world, wanted.launch_specification, wanted.project, wanted.region, quantity),
+        limit_cents=limit_cents,
+    )
+
+
+def _check_name(world: World, wanted: CreateBid) -> None:
+    for bid in world.bids.values():
+        if bid.deactivated_at is None and (bid.project, bid.name) == (wanted.project, wanted.name):
+            raise Refusal(400, f"Name already used: {wanted.name}")

@@ -87,6 +87,7 @@ async def test_everything_can_be_done_over_http(account: Account) -> None:
     assert await account.status(bid) == "Open"
     await account.patch("/_emulator/market", {"region": REGION, "capacity": 0})
     assert {one["capacity"] for one in await account.get("/v2/spot/availability") if one["region"] == REGION} == {0}
+    assert await account.refused(404, "PATCH", "/_emulator/market", json={"region": "mars-1", "capacity": 0})
     [row] = await account.instances(bid)
     await account.patch(f"/_emulator/instances/{row['fid']}", {"status": "STATUS_ERROR"})
     assert [one["status"] for one in await account.instances(bid)] == ["STATUS_ERROR"]
