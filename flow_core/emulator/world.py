@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flow_core.emulator.faults import Faults
@@ -48,6 +48,7 @@ class World:
     quotas: dict[str, int]
     url: str = ""
     mover: Timer | None = None
+    addresses: Iterator[int] = field(default_factory=count)
     faults: Faults = field(default_factory=Faults)
     api_keys: dict[str, ApiKey] = field(default_factory=dict)
     ssh_keys: dict[str, SshKey] = field(default_factory=dict)

@@ -26,7 +26,7 @@ def make_instances(world: World, order: Order) -> list[Instance]:
     if not order.instances:
         for index in range(order.quantity):
             fid = world.fids.make("inst")
-            world.instances[fid] = Instance(fid, order, index, world.now, _private_ip(len(world.instances)))
+            world.instances[fid] = Instance(fid, order, index, world.now, _private_ip(next(world.addresses)))
             order.instances.append(fid)
     return [world.instances[fid] for fid in order.instances]
 
@@ -82,7 +82,7 @@ async def relocate(world: World, instance: Instance) -> None:
     async def move() -> None:
         if world.nodes is not None:
             await world.nodes.halt(instance.fid, keeps_disk=True)
-        instance.private_ip = _private_ip(len(world.instances) + len(instance.statuses) * 4096)
+        instance.private_ip = _private_ip(next(world.addresses))
         await _boot(world, instance)
 
     instance.timer = world.clock.after(world.settings.relocating_s, move)
@@ -138,4 +138,4 @@ def _spec(world: World, instance: Instance) -> NodeSpec:
 
 
 def _private_ip(number: int) -> str:
-    return f"10.{16 + number // 65536 % 200}.{number // 250 % 256}.{number % 250 + 2}"
+    return f"10.{16 + number // 62500 % 200}.{number // 250 % 250}.{number % 250 + 2}"
