@@ -9,6 +9,7 @@ import signal
 import sys
 
 from flow_core.emulator.emulator import Emulator
+from flow_core.emulator.nodes.machines import Machines
 from flow_core.emulator.settings import Settings
 
 
@@ -17,7 +18,7 @@ def main() -> int:
     given = _arguments()
     settings = Settings(seconds_to_allocate=given.seconds_to_allocate, price_move_s=given.seconds_between_prices)
     try:
-        asyncio.run(_serve(Emulator(settings, port=given.port)))
+        asyncio.run(_serve(Emulator(settings, port=given.port, nodes=Machines)))
     except OSError as error:
         print(f"the emulator can't listen at port {given.port}: {error.strerror}", file=sys.stderr)
         return 1
