@@ -8,16 +8,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
 from core.emulator.conftest import H100, PUBLIC_KEY, REGION
 
 WITHIN_S = 30
+T = TypeVar("T")
 
 
 @contextmanager
@@ -50,19 +51,49 @@ def test_it_says_one_line_and_ends_at_a_signal_without_a_trace(tmp_path: Path, n
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_bid_runs_by_itself(tmp_path: Path) -> None:
-    with emulator(tmp_path, "--seconds-to-allocate", "0.2") as (_, said), client(said) as http:
+def place(http: httpx.Client, project: str, script: str) -> str:
+    key = http.post("/v2/ssh-keys", json={"project": project, "name": "k", "public_key": PUBLIC_KEY}).json()["fid"]
+    order = {"project": project, "region": REGION, "instance_type": H100, "instance_quantity": 1, "name": "b"}
+    launch = {"volumes": [], "ssh_keys": [key], "startup_script": script}
+    placed = http.post("/v2/spot/bids", json={**order, "limit_price": "$64", "launch_specification": launch})
+    assert placed.json()["status"] == "Open"
+    return str(placed.json()["fid"])
+
+
+def until(condition: Callable[[], T | None]) -> T:
+    deadline = time.monotonic() + WITHIN_S
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
+
+
+@pytest.mark.needs("user-namespaces")
+def test_a_bid_runs_by_itself_and_ends_with_the_emulator(tmp_path: Path) -> None:
+    mark = f"{os.getpid()}.{time.time_ns()}"
+
+    def is_marked() -> bool:
+        return any(mark.encode() in line for line in command_lines())
+
+    with emulator(tmp_path, "--seconds-to-allocate", "0.2") as (process, said), client(said) as http:
         project = said["project"]
-        key = http.post("/v2/ssh-keys", json={"project": project, "name": "k", "public_key": PUBLIC_KEY}).json()["fid"]
-        order = {"project": project, "region": REGION, "instance_type": H100, "instance_quantity": 1, "name": "b"}
-        launch = {"volumes": [], "ssh_keys": [key]}
-        placed = http.post("/v2/spot/bids", json={**order, "limit_price": "$64", "launch_specification": launch})
-        assert placed.json()["status"] == "Open"
-        deadline = time.monotonic() + WITHIN_S
-        while not (rows := http.get(f"/v2/instances?project={project}&status_in=STATUS_RUNNING").json()["data"]):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        assert rows[0]["bid"] == placed.json()["fid"]
+        bid = place(http, project, f"#!/bin/bash\nexec sleep {mark}\n")
+        path = f"/v2/instances?project={project}&status_in=STATUS_RUNNING"
+        [row] = until(lambda: http.get(path).json()["data"] or None)
+        assert row["bid"] == bid
+        until(is_marked)
+        process.terminate()
+        assert process.wait(WITHIN_S) == 0
+        until(lambda: not is_marked())
+    assert list(tmp_path.iterdir()) == []
+
+
+def command_lines() -> Iterator[bytes]:
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield file.read_bytes()
+        except OSError:
+            pass  # it ended meanwhile
 
 
 def test_a_port_that_is_taken_is_said_in_one_sentence(tmp_path: Path) -> None:
