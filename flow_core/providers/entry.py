@@ -105,12 +105,18 @@ class UploadFacet(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SshEndpoint:
-    """Where a node is reached. `key_path` is the private key that opens it, where that is known."""
+    """Where a node is reached. `key_path` is the private key that opens it, where that is known.
+
+    `known_hosts` is a file with the host's key in it, under `host_key_alias` where that is said; None means that only
+    the user's own files can vouch for the host.
+    """
 
     host: str
     port: int
     user: str
     key_path: Path | None = None
+    known_hosts: Path | None = None
+    host_key_alias: str | None = None
 
 
 class EndpointFacet(Protocol):

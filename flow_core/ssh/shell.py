@@ -106,7 +106,7 @@ async def open_shell(
     try:
         async with asyncio.timeout(_OPEN_S):
             channel, stream = await link.connection.create_session(
-                Stream,
+                _Terminal,
                 command,
                 request_pty="force",
                 term_type=term,
@@ -124,3 +124,10 @@ async def open_shell(
         await link.close()
         raise
     return RemoteShell(settings.alias, settings, link, channel, cast(Stream, stream))
+
+
+class _Terminal(Stream):
+    """Everything stands in one place, also what the server itself has to say, which comes as stderr."""
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        super().data_received(data, None)

@@ -68,7 +68,7 @@ class LocalProvider:
     def shells(self) -> LocalShells:
         from flow_core.providers.local.inside.shells import LocalShells
 
-        return LocalShells(self._tasks)
+        return LocalShells(self._tasks, self.endpoints)
 
     @cached_property
     def remote(self) -> LocalRemote:

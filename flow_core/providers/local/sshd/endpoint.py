@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flow_core.errors import Unreachable
 from flow_core.providers.entry import SshEndpoint
 from flow_core.providers.local.inside.entering import enterable
-from flow_core.providers.local.sshd.address import HOST, ssh_command, user_of
+from flow_core.providers.local.sshd.address import HOST, HOST_ALIAS, ssh_command, user_of
 from flow_core.providers.local.sshd.folder import SshFolder
 from flow_core.providers.local.sshd.starting import ensure_server
 from flow_core.providers.local.tasks import TaskShelf
@@ -50,5 +50,6 @@ class LocalEndpoints:
 
     def _resolve(self, task_id: str, node: int) -> SshEndpoint:
         enterable(self._tasks.get(task_id), node)
-        port = ensure_server(self._folder).port
-        return SshEndpoint(HOST, port, user_of(task_id, node), self._folder.client_key)
+        port, folder = ensure_server(self._folder).port, self._folder
+        user = user_of(task_id, node)
+        return SshEndpoint(HOST, port, user, folder.client_key, folder.known_hosts, HOST_ALIAS)

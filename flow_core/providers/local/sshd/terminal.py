@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
 import os
 import pty
 import signal
+import struct
+import termios
 from collections.abc import Mapping
 
 from flow_core.providers.local.inside.entering import Entry
-from flow_core.providers.local.inside.shells import foreground, set_size
 from flow_core.providers.local.sshd.process import STDOUT, Inside, Listener
 from flow_core.ssh.terminal_modes import apply_modes
 
@@ -34,7 +37,7 @@ class TerminalProcess(Inside):
         """Raises OSError."""
         master, slave = pty.openpty()
         try:
-            set_size(master, columns, rows)
+            _set_size(master, columns, rows)
             apply_modes(slave, modes)
             os.set_blocking(master, False)
             _, inside = await asyncio.get_running_loop().subprocess_exec(
@@ -86,11 +89,11 @@ class TerminalProcess(Inside):
 
     def resize(self, columns: int, rows: int) -> None:
         if self._master >= 0:
-            set_size(self._master, columns, rows)
+            _set_size(self._master, columns, rows)
 
     def signal(self, number: int) -> None:
         if self._master >= 0:
-            self._signal_group(foreground(self._master), number)
+            self._signal_group(_foreground(self._master), number)
 
     def mute(self) -> None:
         self.signal(signal.SIGHUP)
@@ -131,3 +134,18 @@ class TerminalProcess(Inside):
             self._typed.clear()  # nobody reads any more
         self._loop.remove_writer(self._master)
         self._listener.input_is_full(False)
+
+
+def _set_size(terminal: int, columns: int, rows: int) -> None:
+    try:
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", max(rows, 1), max(columns, 1), 0, 0))
+    except OSError as error:
+        if error.errno not in (errno.EIO, errno.ENOTTY, errno.EBADF):
+            raise
+
+
+def _foreground(terminal: int) -> int:
+    try:
+        return os.tcgetpgrp(terminal)
+    except OSError:
+        return 0
