@@ -83,6 +83,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("tasks.filter", "slash", "filter", "Show matching tasks: text, status:, context:, ! for not", True),
     Action("tasks.logs", "l", "logs", "The log of this task", True),
     Action("tasks.shell", "s", "shell", "A shell in this task", True, True),
+    Action(
+        "tasks.kept_shell", "K", "kept shell", "A shell that tmux keeps on the node, or finds there again", False, True
+    ),
     Action("tasks.detail", "d,enter", "detail", "Everything known of this task", True),
     Action("tasks.metrics", "m", "metrics", "How busy its machine is: GPUs, their processes, load and memory"),
     Action("tasks.rerun", "r", "rerun", "The submit form, filled from this task", False, True),

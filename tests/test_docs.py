@@ -8,6 +8,7 @@ import yaml
 
 from flow_core.config import load_config
 from flow_tui.keymap import ACTIONS
+from flow_tui.terminal.prefix import PREFIX_KEYS
 from flow_tui.themes import load_themes
 
 ROOT = Path(__file__).parent.parent
@@ -20,6 +21,13 @@ def test_the_page_of_keys_lists_every_action_and_no_other() -> None:
     assert listed == [action.id for action in ACTIONS]
     for action in ACTIONS:
         assert action.tooltip in page
+
+
+def test_the_page_of_keys_lists_what_comes_after_the_prefix() -> None:
+    page = (ROOT / "docs" / "dashboard.md").read_text(encoding="utf-8")
+    table = page.partition("| after `ctrl+]` | does |")[2].partition("\n\n")[0]
+    listed = {key for row in table.splitlines()[2:] for key in re.findall(r"`(.)`", row.split("|")[1])}
+    assert listed == {row.key for row in PREFIX_KEYS}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

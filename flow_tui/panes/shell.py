@@ -57,26 +57,33 @@ class ShellPane(Vertical):
         return any(tab.is_live for tab in self._tabs)
 
     @property
+    def would_lose(self) -> bool:
+        """True while a shell lives that nobody keeps."""
+        return any(tab.is_live and not tab.is_kept for tab in self._tabs)
+
+    @property
     def front(self) -> TerminalView | None:
         """The terminal that is shown."""
         return self._front.view if self._front is not None else None
 
     @property
-    def is_front_live(self) -> bool:
-        return self._front is not None and self._front.is_live
+    def front_tab(self) -> ShellTab | None:
+        """The shell that is shown."""
+        return self._front
 
     def nodes_of(self, task: TaskRecord) -> frozenset[int]:
         """The nodes of a task in which shells live."""
         return frozenset(tab.node for tab in self._tabs if tab.task.key == task.key and tab.is_live)
 
-    async def enter(self, task: TaskRecord, open_shell: OpenShell, node: int = 0) -> None:
+    async def enter(self, task: TaskRecord, open_shell: OpenShell, node: int = 0, *, is_kept: bool = False) -> None:
         """Shows the shell in a task's node, opening one if none lives, and gives it the focus. Call it from a worker.
 
         What goes wrong is a sentence in the pane; nothing is raised but bugs.
         """
-        held = next((tab for tab in self._tabs if (tab.task.key, tab.node) == (task.key, node)), None)
+        wanted = (task.key, node, is_kept)
+        held = next((tab for tab in self._tabs if (tab.task.key, tab.node, tab.is_kept) == wanted), None)
         if held is None:
-            await self._open(task, open_shell, node)
+            await self._open(task, open_shell, node, is_kept=is_kept)
         elif held.is_live or held.view.is_opening:
             self.show(held)
         else:
@@ -105,11 +112,11 @@ class ShellPane(Vertical):
         if front is not None:
             front.view.focus()
 
-    async def _open(self, task: TaskRecord, open_shell: OpenShell, node: int) -> None:
+    async def _open(self, task: TaskRecord, open_shell: OpenShell, node: int, *, is_kept: bool = False) -> None:
         from flow_tui.widgets.terminal import TerminalView  # deferred: most sessions open no shell
 
         self._opened += 1
-        tab = ShellTab(self._opened, task, node, open_shell, TerminalView(release_key=self._release_key))
+        tab = ShellTab(self._opened, task, node, open_shell, TerminalView(release_key=self._release_key), is_kept)
         self._tabs.append(tab)
         await self.mount(tab.view)
         self.show(tab)
@@ -140,8 +147,7 @@ class ShellPane(Vertical):
             self._run(tab, tab.shell)
 
     async def _ask_for_shell(self, tab: ShellTab) -> Shell:
-        columns, rows = await tab.view.laid_out(_LAYOUT_S)
-        return await tab.open_shell(columns, rows)
+        return await tab.ask_for_shell(*await tab.view.laid_out(_LAYOUT_S))
 
     def _run(self, tab: ShellTab, shell: Shell) -> None:
         tab.worker = self.run_worker(tab.live(shell), group=f"shell {tab.number}")
@@ -178,6 +184,8 @@ class ShellPane(Vertical):
             self._step(_STEPS[message.command])
         elif message.command is Command.ANOTHER:
             self.run_worker(self._open(tab.task, tab.open_shell, tab.node), group="another shell")
+        elif message.command is Command.KEEP:
+            self.run_worker(self.enter(tab.task, tab.open_shell, tab.node, is_kept=True), group="kept shell")
         elif message.command is Command.REOPEN:
             self.run_worker(self._reopen(tab), group=f"reopen {tab.number}", exclusive=True)
         elif message.command is Command.RECORD:

@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.widget import Widget
 
-from flow_tui.terminal.prefix import RELEASE_KEY, Keys
+from flow_tui.terminal.prefix import Keys, shown_release_key
 from flow_tui.widgets.shell_tabs import Tab, Tabs
 
 if TYPE_CHECKING:
     from flow_tui.panes.shell_tab import ShellTab
 
-_PREFIX = "{key} sends it  [ copy  n p c tabs  k close  z zoom  r record  1-8 pane  ? help  esc leaves"
-_COPY = "hjkl wb 0$ gG  / ? n N find  v V y take  q ends"
+_PREFIX = "[ copy  n p c tabs  t d kept  k close  z zoom  r record  ? all keys  esc leaves"
+_COPY = "q ends copy mode  hjkl wb 0$ gG  / ? n N find  v V y take"
+_KEPT = "kept"
 _REC = "● REC"
 
 
 def show_labels(pane: Widget, tabs: Sequence[ShellTab], front: ShellTab | None, release_key: str) -> None:
     """Names and titles are foreign, so they are content, never markup."""
     pane.border_title = Content(_title(front))
-    pane.border_subtitle = Content(_subtitle(front, "ctrl+]" if release_key == RELEASE_KEY else release_key))
+    pane.border_subtitle = Content(_subtitle(front, shown_release_key(release_key)))
     pane.set_class(front is not None and front.view.is_recording, "-recording")
     row = pane.query_one(Tabs)
     row.display = len(tabs) > 1
@@ -35,13 +36,14 @@ def show_labels(pane: Widget, tabs: Sequence[ShellTab], front: ShellTab | None, 
 def _title(front: ShellTab | None) -> str:
     if front is None:
         return "SHELL"
-    pieces = ["SHELL", f"task {front.name}", front.view.title_text, _REC if front.view.is_recording else ""]
+    kept, recorded = _KEPT if front.is_kept else "", _REC if front.view.is_recording else ""
+    pieces = ["SHELL", f"task {front.name}", kept, front.view.title_text, recorded]
     return "  ".join(filter(None, pieces))
 
 
 def _tab_text(at: int, tab: ShellTab) -> str:
     marks = "●" * tab.view.is_recording + "!" * tab.view.has_rung + "✕" * tab.view.is_over
-    return " ".join(filter(None, [f"{at} {tab.name}", marks, tab.view.title_text]))
+    return " ".join(filter(None, [f"{at} {tab.name}", _KEPT if tab.is_kept else "", marks, tab.view.title_text]))
 
 
 def _subtitle(front: ShellTab | None, key: str) -> str:
@@ -50,7 +52,7 @@ def _subtitle(front: ShellTab | None, key: str) -> str:
     view = front.view
     above = "{}/{}".format(*view.position) if view.position is not None else ""
     if view.keys is Keys.PREFIX:
-        return _PREFIX.format(key=key)
+        return _PREFIX
     if view.keys is Keys.COPY and view.copying is not None:
         asked = view.copying.prompt
         said = view.copying.notice or (f"find: {asked}" if asked is not None else _COPY)

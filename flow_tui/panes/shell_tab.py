@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from textual.worker import Worker
 
@@ -13,26 +12,32 @@ from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
 from flow_core.providers.entry import Shell
 from flow_tui.terminal.cells import plain_title
+from flow_tui.terminal.kept import keep
 
 if TYPE_CHECKING:
     from flow_core.client.recording import Recording
     from flow_tui.widgets.terminal import TerminalView
 
-OpenShell = Callable[[int, int], Awaitable[Shell]]
-"""(columns, rows) -> a shell, within a deadline of its own. Raises FlowError."""
-
 _CLOSE_S = 3.0
+
+
+class OpenShell(Protocol):
+    """How a shell on one node is got."""
+
+    async def __call__(self, columns: int, rows: int, command: str | None = None) -> Shell:
+        """A login shell, or a command on a terminal, within a deadline of its own. Raises FlowError."""
 
 
 @dataclass(eq=False)
 class ShellTab:
-    """`shell` is None until the far side has answered."""
+    """`shell` is None until the far side has answered. A kept one lives on there when its terminal is gone."""
 
     number: int
     task: TaskRecord
     node: int
     open_shell: OpenShell
     view: TerminalView
+    is_kept: bool = False
     shell: Shell | None = None
     worker: Worker[None] | None = None
     recording: Recording | None = None
@@ -46,6 +51,11 @@ class ShellTab:
         """The task, with the node where it has several. Printable, but foreign."""
         name = plain_title(self.task.name)
         return f"{name} node {self.node}" if self.task.num_instances > 1 else name
+
+    async def ask_for_shell(self, columns: int, rows: int) -> Shell:
+        """A new one, or the kept one again. Raises FlowError."""
+        command = keep(self.task.task_id, self.node) if self.is_kept else None
+        return await self.open_shell(columns, rows, command)
 
     async def live(self, shell: Shell) -> None:
         """Shows the shell until it ends, then hangs up."""

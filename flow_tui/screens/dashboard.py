@@ -339,7 +339,8 @@ class DashboardScreen(LatePanes, Screen[None]):
 
     def on_terminal_view_asked(self, event: TerminalView.Asked) -> None:
         deeds = self._deeds_of("shell")
-        self._carry_out(deeds.close if event.command is Command.CLOSE else partial(deeds.answer, event), event.command)
+        asked = {Command.CLOSE: deeds.close, Command.DETACH: deeds.detach, Command.HELP: deeds.help}
+        self._carry_out(asked.get(event.command) or partial(deeds.answer, event), event.command)
 
     def on_terminal_view_copied(self, event: TerminalView.Copied) -> None:
         self.app.copy_to_clipboard(event.text)  # the border says so: a notice would hide what is read

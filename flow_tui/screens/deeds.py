@@ -121,7 +121,7 @@ class AppDeeds:
             self._dashboard.action_act(chosen)
 
     async def action_quit(self) -> None:
-        if self._dashboard.shell.has_live_shells and not await self._dashboard.app.push_screen_wait(
+        if self._dashboard.shell.would_lose and not await self._dashboard.app.push_screen_wait(
             Confirm(
                 "Quit while a shell is open?",
                 ["Tasks go on without the dashboard."],

@@ -11,7 +11,7 @@ from flow_core.models.volume import Volume
 if TYPE_CHECKING:
     from flow_tui.screens.dashboard import DashboardScreen
 
-_NEED_A_TASK = frozenset({"logs", "shell", "detail", "metrics", "rerun", "cancel", "copy", "spec"})
+_NEED_A_TASK = frozenset({"logs", "shell", "kept_shell", "detail", "metrics", "rerun", "cancel", "copy", "spec"})
 _NEED_A_VOLUME = frozenset({"attach", "delete", "users", "copy"})
 
 
@@ -40,7 +40,7 @@ def _about_task(task: TaskRecord | None, verb: str) -> str | None:
         return f"{task.name} has ended already: {task.status.value}"
     if verb == "metrics" and task.is_terminal:
         return f"{task.name} has ended; metrics are of a machine that works for it"
-    if verb == "shell" and task.status is not TaskStatus.RUNNING:
+    if verb in ("shell", "kept_shell") and task.status is not TaskStatus.RUNNING:
         return f"a shell needs a running task; {task.name} is {task.status.value}"
     return None
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from flow_tui.keymap import BY_ID
 from flow_tui.screens.confirm import Confirm
+from flow_tui.screens.help import HelpEntry, HelpScreen
 from flow_tui.screens.layout import PANES
-from flow_tui.terminal.prefix import Command
+from flow_tui.terminal.kept import end
+from flow_tui.terminal.prefix import PREFIX_KEYS, Command, shown_release_key
 
 if TYPE_CHECKING:
+    from flow_tui.panes.shell_tab import ShellTab
     from flow_tui.screens.dashboard import DashboardScreen
     from flow_tui.widgets.terminal import TerminalView
+
+_END_S = 20.0
+_PANE_KEYS = [BY_ID[f"app.show_{pane}"] for pane in PANES]
 
 
 class ShellDeeds:
@@ -25,19 +33,52 @@ class ShellDeeds:
             self._dashboard.leave_shell()
         elif event.command is Command.ZOOM:
             self._dashboard.toggle_zoom()
-        elif event.command is Command.HELP:
-            self._dashboard.action_act("app.help")
         elif event.command is Command.PANE and 1 <= event.digit <= len(PANES):
             self._dashboard.bring_to_front(PANES[event.digit - 1])
 
+    async def help(self) -> None:
+        """What each key after the prefix does; the one that is chosen is done."""
+        view, key = self._dashboard.shell.front, shown_release_key(self._dashboard.release_key)
+        rows = [(row.key, row.label, row.tooltip, row.command.value) for row in PREFIX_KEYS]
+        rows.append((key, "send", f"Send {key} to the shell", Command.SEND.value))
+        rows.append(("esc", "leave", "Leave the pane; the shell stays open", Command.LEAVE.value))
+        rows += [(action.keys, action.label, action.tooltip, action.id) for action in _PANE_KEYS]
+        entries = [HelpEntry(f"{key} {after}", *said) for after, *said in rows]
+        chosen = await self._dashboard.app.push_screen_wait(HelpScreen(f"Keys after {key}", entries))
+        if chosen is not None and chosen in BY_ID:
+            self._dashboard.action_act(chosen)
+        elif chosen is not None and view is not None:
+            view.carry_out(Command(chosen))
+
+    async def detach(self) -> None:
+        """Only from a kept shell: of any other it would be the end."""
+        tab = self._dashboard.shell.front_tab
+        if tab is not None and tab.is_kept:
+            await self._let_go()
+        else:
+            self._dashboard.say("this shell is not kept: closing it would end it; t after the prefix opens one that is")
+
     async def close(self) -> None:
         """Asks while the shell lives."""
-        question = Confirm("Close this shell?", [], call="hang up the shell", loses="what runs in it", keeps="the task")
-        shells = self._dashboard.shell
-        if shells.is_front_live and not await self._dashboard.app.push_screen_wait(question):
-            return
-        await shells.close_front()
-        if shells.front is None:
+        tab = self._dashboard.shell.front_tab
+        call = "end the kept shell" if tab is not None and tab.is_kept else "hang up the shell"
+        question = Confirm("Close this shell?", [], call=call, loses="what runs in it", keeps="the task")
+        if tab is not None and tab.is_live:
+            if not await self._dashboard.app.push_screen_wait(question):
+                return
+            if tab.is_kept:
+                await self._end(tab)
+        await self._let_go()
+
+    async def _end(self, tab: ShellTab) -> None:
+        flow, task_id = self._dashboard.fleet.flow(tab.task.context), tab.task.task_id
+        line = end(task_id, tab.node)
+        run = partial(flow.get_remote_operations().run, task_id, line, node=tab.node, timeout_s=_END_S)
+        await flow.change("shell", task_id, line, run)
+
+    async def _let_go(self) -> None:
+        await self._dashboard.shell.close_front()
+        if self._dashboard.shell.front is None:
             self._dashboard.bring_to_front("tasks")
 
     async def paste(self, view: TerminalView, text: str) -> None:

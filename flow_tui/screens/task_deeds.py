@@ -53,6 +53,12 @@ class TaskDeeds:
             self._dashboard.open_submit_form(preset_of(self.task))
 
     async def action_shell(self) -> None:
+        await self._enter(is_kept=False)
+
+    async def action_kept_shell(self) -> None:
+        await self._enter(is_kept=True)
+
+    async def _enter(self, *, is_kept: bool) -> None:
         task = self.task
         if task is None:
             return
@@ -63,15 +69,16 @@ class TaskDeeds:
         await self._dashboard.all_panes()
         self._dashboard.bring_to_front("shell")
 
-        async def open_shell(columns: int, rows: int) -> Shell:
+        async def open_shell(columns: int, rows: int, command: str | None = None) -> Shell:
+            size = {"columns": columns, "rows": rows}
             try:
                 with self._dashboard.questions.hurried(task.context):
                     async with self._dashboard.fleet.deadline(task.context, _OPEN_S):
-                        return await flow.open_shell(task.task_id, columns=columns, rows=rows, node=node)
+                        return await flow.open_shell(task.task_id, **size, command=command, node=node)
             except TimeoutError:
                 raise FlowError(f"nobody answered within {_OPEN_S:.0f} s") from None
 
-        await self._dashboard.shell.enter(task, open_shell, node)
+        await self._dashboard.shell.enter(task, open_shell, node, is_kept=is_kept)
 
     async def _pick_node(self, task: TaskRecord) -> int | None:
         if task.num_instances == 1:

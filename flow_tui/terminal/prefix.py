@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 RELEASE_KEY = "ctrl+right_square_bracket"
 """ctrl+], as Textual calls it."""
@@ -20,11 +21,14 @@ class Command(StrEnum):
     """What a user asks of the pane rather than of the shell."""
 
     LEAVE = "leave"
+    SEND = "send"
     PANE = "pane"
     COPY_MODE = "copy mode"
     NEXT = "next"
     PREVIOUS = "previous"
     ANOTHER = "another"
+    KEEP = "keep"
+    DETACH = "detach"
     REOPEN = "reopen"
     CLOSE = "close"
     ZOOM = "zoom"
@@ -34,17 +38,34 @@ class Command(StrEnum):
     HELP = "help"
 
 
-AFTER_PREFIX = {
-    "[": Command.COPY_MODE,
-    "n": Command.NEXT,
-    "p": Command.PREVIOUS,
-    "c": Command.ANOTHER,
-    "k": Command.CLOSE,
-    "z": Command.ZOOM,
-    "r": Command.RECORD,
-    "y": Command.ALLOW_COPY,
-    "x": Command.REFUSE_COPY,
-    "?": Command.HELP,
-}
+class PrefixKey(NamedTuple):
+    """What one key after the prefix does, for whoever presses it and for whoever asks."""
+
+    key: str
+    command: Command
+    label: str
+    tooltip: str
+
+
+PREFIX_KEYS = (
+    PrefixKey("[", Command.COPY_MODE, "copy", "Look back through what was printed, find and copy text"),
+    PrefixKey("n", Command.NEXT, "next", "The next shell"),
+    PrefixKey("p", Command.PREVIOUS, "previous", "The previous shell"),
+    PrefixKey("c", Command.ANOTHER, "another", "Another shell on the same node, beside this one"),
+    PrefixKey("t", Command.KEEP, "keep", "A shell that tmux keeps on the same node, or finds there again"),
+    PrefixKey("d", Command.DETACH, "detach", "Close the tab of a kept shell; what runs in it goes on"),
+    PrefixKey("k", Command.CLOSE, "close", "Close the shell, a kept one too; asks while it lives"),
+    PrefixKey("z", Command.ZOOM, "zoom", "This pane in full size, and back"),
+    PrefixKey("r", Command.RECORD, "record", "Start and end a recording"),
+    PrefixKey("y", Command.ALLOW_COPY, "allow copy", "Let this shell put text on the clipboard"),
+    PrefixKey("x", Command.REFUSE_COPY, "refuse copy", "Never let this shell put text on the clipboard"),
+    PrefixKey("?", Command.HELP, "help", "These keys"),
+)
+AFTER_PREFIX = {row.key: row.command for row in PREFIX_KEYS}
 AFTER_END = {"enter": Command.REOPEN, "k": Command.CLOSE}
 """What the keys mean once the shell is over."""
+
+
+def shown_release_key(key: str) -> str:
+    """As people write it."""
+    return "ctrl+]" if key == RELEASE_KEY else key

@@ -14,7 +14,7 @@ from textual import events
 from textual.timer import Timer
 
 from flow_tui.terminal.consent import ClipboardConsent
-from flow_tui.terminal.core import TerminalCore, load_core
+from flow_tui.terminal.core import Modes, TerminalCore, load_core
 from flow_tui.terminal.keys import encode_key
 from flow_tui.terminal.paste import encode_paste, would_run
 from flow_tui.terminal.prefix import AFTER_END, AFTER_PREFIX, RELEASE_KEY, Command, Keys
@@ -273,19 +273,28 @@ class TerminalView(Says, MouseRows, can_focus=True):
         command = AFTER_PREFIX.get(typed)
         if event.key in ("escape", "enter"):
             self._leave()
-        elif command is Command.COPY_MODE and self.core is not None:
-            self.start_copying()
-            self._give_keys_to(Keys.COPY)
         else:
             self._give_keys_to(Keys.SHELL)
             if event.key == self.release_key and not self.is_over:
                 self._type(event)
             elif command is not None:
-                self._carry_out(command)
+                self.carry_out(command)
             elif typed.isascii() and typed.isdecimal():
                 self.post_message(self.Asked(self, Command.PANE, int(typed)))
 
-    def _carry_out(self, command: Command) -> None:
+    def carry_out(self, command: Command) -> None:
+        """What a key after the prefix asks for, of the view or of whoever holds it."""
+        if command is Command.COPY_MODE:
+            if self.core is not None:
+                self.start_copying()
+                self._give_keys_to(Keys.COPY)
+            return
+        if command is Command.LEAVE:
+            self._leave()
+            return
+        if command is Command.SEND:
+            self._send(encode_key(self.release_key, None, self.core.modes if self.core is not None else Modes()))
+            return
         if command is Command.ALLOW_COPY and (text := self.clipboard.allow()) is not None:
             self.copied(text)
         elif command is Command.REFUSE_COPY:

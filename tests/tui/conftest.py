@@ -30,7 +30,7 @@ class PtyShell:
         self.is_closed = False
 
     @classmethod
-    async def open(cls, columns: int = 80, rows: int = 24, command: str = "") -> PtyShell:
+    async def open(cls, columns: int = 80, rows: int = 24, command: str | None = None) -> PtyShell:
         master, slave = pty.openpty()
         os.set_blocking(master, False)
         arguments = ["-c", command] if command else ["--norc", "--noprofile", "-i"]
@@ -105,7 +105,7 @@ async def open_pty() -> AsyncIterator[OpenPty]:
     """Opens shells that the test need not close."""
     opened: list[PtyShell] = []
 
-    async def open_one(columns: int = 80, rows: int = 24, command: str = "") -> PtyShell:
+    async def open_one(columns: int = 80, rows: int = 24, command: str | None = None) -> PtyShell:
         opened.append(await PtyShell.open(columns, rows, command))
         return opened[-1]
 

@@ -115,7 +115,7 @@ async def test_each_task_keeps_its_own_shell(open_pty: Any) -> None:
 
 
 async def test_a_shell_that_cannot_be_opened_is_a_sentence_in_the_pane() -> None:
-    async def refuse(_columns: int, _rows: int) -> Any:
+    async def refuse(_columns: int, _rows: int, _command: str | None = None) -> Any:
         raise Conflict("The task [red]has ended[/oops].")
 
     async with hosted() as (app, pilot):
@@ -127,7 +127,7 @@ async def test_a_shell_that_cannot_be_opened_is_a_sentence_in_the_pane() -> None
 
 
 async def test_a_failure_is_seen_even_where_another_shell_lives(open_pty: Any) -> None:
-    async def refuse(_columns: int, _rows: int) -> Any:
+    async def refuse(_columns: int, _rows: int, _command: str | None = None) -> Any:
         raise Conflict("It has ended.")
 
     async with hosted() as (app, _):
@@ -142,7 +142,7 @@ async def test_a_failure_is_seen_even_where_another_shell_lives(open_pty: Any) -
 
 
 async def test_foreign_names_and_titles_in_the_border_are_plain_text(open_pty: Any) -> None:
-    async def titled(columns: int, rows: int) -> Any:
+    async def titled(columns: int, rows: int, _command: str | None = None) -> Any:
         return await open_pty(columns, rows, command=r"printf '\033]2;[blink]t[/x]\007'; cat")
 
     async with hosted() as (app, pilot):
@@ -179,7 +179,7 @@ def border_subtitle(app: Host) -> str:
 
 async def test_an_ended_shell_stays_to_be_read_and_another_goes_on_below_it(open_pty: Any) -> None:
     async with hosted() as (app, pilot):
-        await app.pane.enter(task(), lambda c, r: open_pty(c, r, command="echo last words; exit 4"))
+        await app.pane.enter(task(), lambda c, r, _: open_pty(c, r, command="echo last words; exit 4"))
         await until(pilot, lambda: "last words\n[exit code 4: enter opens another, k closes]" in text(app.pane.front))
         await until(pilot, lambda: not app.pane.has_live_shells)
         first = app.pane.front
@@ -192,7 +192,7 @@ async def test_an_ended_shell_stays_to_be_read_and_another_goes_on_below_it(open
 async def test_closing_all_hangs_up_every_shell(open_pty: Any) -> None:
     opened = []
 
-    async def remember(columns: int, rows: int) -> Any:
+    async def remember(columns: int, rows: int, _command: str | None = None) -> Any:
         opened.append(await open_pty(columns, rows))
         return opened[-1]
 
@@ -213,7 +213,7 @@ async def test_closing_does_not_wait_for_a_far_side_that_is_silent(open_pty: Any
     async def never() -> None:
         await asyncio.Event().wait()
 
-    async def hand_over(_columns: int, _rows: int) -> Any:
+    async def hand_over(_columns: int, _rows: int, _command: str | None = None) -> Any:
         shell.close = never
         return shell
 
@@ -228,7 +228,7 @@ async def test_closing_does_not_wait_for_a_far_side_that_is_silent(open_pty: Any
 async def test_the_app_can_end_while_a_shell_lives(open_pty: Any) -> None:
     shell = await open_pty()
 
-    async def hand_over(_columns: int, _rows: int) -> Any:
+    async def hand_over(_columns: int, _rows: int, _command: str | None = None) -> Any:
         return shell
 
     app = Host()
@@ -269,6 +269,41 @@ async def test_another_shell_like_this_opens_beside_it_and_the_prefix_goes_round
         assert tab_texts(app) == ["*1 train"]
 
 
+async def test_a_kept_shell_is_another_one_its_tab_says_so_and_it_is_asked_for_by_its_command(open_pty: Any) -> None:
+    commands: list[str | None] = []
+
+    async def remember(columns: int, rows: int, command: str | None = None) -> Any:
+        commands.append(command)
+        return await open_pty(columns, rows)
+
+    async with hosted() as (app, pilot):
+        await app.pane.enter(task(), remember)
+        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        assert app.pane.would_lose
+        await pilot.press(PREFIX, "t")
+        await until(pilot, lambda: tab_texts(app) == ["1 train", "*2 train kept"])
+        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        assert border_text(app) == "SHELL  task train  kept"
+        await pilot.press(PREFIX, "t")
+        await pilot.press(PREFIX, "c")
+        await until(pilot, lambda: tab_texts(app) == ["1 train", "2 train kept", "*3 train"])
+        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        await app.pane.enter(task(), remember, is_kept=True)
+        assert tab_texts(app) == ["1 train", "*2 train kept", "3 train"]
+        await app.pane.close_front()
+        await app.pane.enter(task(), remember, is_kept=True)
+        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        assert tab_texts(app) == ["1 train", "2 train", "*3 train kept"]
+        for _ in range(2):
+            await app.pane.enter(task(), remember)
+            await app.pane.close_front()
+        assert tab_texts(app) == ["*1 train kept"]
+        assert app.pane.has_live_shells
+        assert not app.pane.would_lose
+    assert commands == [None, commands[1], None, commands[1]]
+    assert "tmux" in (commands[1] or "")
+
+
 async def test_each_node_of_a_task_has_shells_of_its_own(open_pty: Any) -> None:
     pair = TaskRecord("local", "t1", "pair", TaskStatus.RUNNING, num_instances=2)
     async with hosted() as (app, pilot):
@@ -284,7 +319,7 @@ async def test_each_node_of_a_task_has_shells_of_its_own(open_pty: Any) -> None:
 async def test_enter_connects_again_after_a_lost_link_and_what_was_read_stays(open_pty: Any) -> None:
     shells: list[Any] = []
 
-    async def shaky(columns: int, rows: int) -> Any:
+    async def shaky(columns: int, rows: int, _command: str | None = None) -> Any:
         shell = await open_pty(columns, rows)
         if not shells:
             read = shell.read
@@ -319,7 +354,7 @@ async def test_enter_connects_again_after_a_lost_link_and_what_was_read_stays(op
 
 async def test_a_bell_out_of_sight_marks_the_tab_until_it_is_looked_at(open_pty: Any) -> None:
     async with hosted() as (app, pilot):
-        await app.pane.enter(task("one", "t1"), lambda c, r: open_pty(c, r, command="read x; printf '\\a'; cat"))
+        await app.pane.enter(task("one", "t1"), lambda c, r, _: open_pty(c, r, command="read x; printf '\\a'; cat"))
         bell = app.pane.front
         await app.pane.enter(task("two", "t2"), open_pty)
         await until(pilot, lambda: "ready>" in text(app.pane.front))

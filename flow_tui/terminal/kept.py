@@ -1,0 +1,37 @@
+"""Shells that outlive their terminal: the command that begins one in tmux, or finds it again."""
+
+from __future__ import annotations
+
+import shlex
+
+# A server of its own, so that what runs there has the task's environment and mounts and ends with the task; the user's
+# own tmux is another. Left as it is, Esc would wait for half a second, 24-bit colours would be lost, the wheel would
+# type arrows, and a row would go to what our border says.
+_KEEP = """
+if ! command -v tmux >/dev/null 2>&1; then
+  echo "there is no tmux here to keep a shell in; install it, or open a shell that is not kept"
+  exit 127
+fi
+unset TMUX TMUX_PANE
+exec tmux -u -L {name} set -sq escape-time 10 ';' set -gaq terminal-overrides ',*:Tc' ';' \\
+  set -gq mouse on ';' set -gq status off ';' new-session -A -s {name} "exec ${{SHELL:-/bin/sh}} -i"
+"""
+_END = "tmux -L {name} kill-server"
+
+
+def keep(task_id: str, node: int) -> str:
+    """A shell line, for a shell of any grammar, that ends when the terminal lets go of the kept shell, or it ends."""
+    return _line(_KEEP.format(name=_name(task_id, node)))
+
+
+def end(task_id: str, node: int) -> str:
+    """A shell line that ends the kept shell and what runs in it. Where there is none it fails."""
+    return _line(_END.format(name=_name(task_id, node)))
+
+
+def _name(task_id: str, node: int) -> str:
+    return shlex.quote(f"flow-{task_id}-{node}")
+
+
+def _line(script: str) -> str:
+    return f"exec /bin/sh -c {shlex.quote(script)}"

@@ -1,0 +1,70 @@
+"""What the dashboard does for its shells, over a real local context."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from textual.pilot import Pilot
+from tui.screens.test_dashboard import opened, until
+
+from flow_core import AsyncFlow, TaskConfig
+from flow_tui.app import FlowApp
+from flow_tui.screens.dashboard import DashboardScreen
+from flow_tui.screens.help import HelpScreen
+
+PREFIX = "ctrl+right_square_bracket"
+
+
+@asynccontextmanager
+async def in_a_shell() -> AsyncIterator[tuple[FlowApp, DashboardScreen, Pilot[None]]]:
+    async with AsyncFlow("local") as flow, opened_task(flow), opened() as (app, dashboard, pilot):
+        await until(lambda: dashboard.tasks.selected and dashboard.tasks.selected.is_running)
+        await pilot.press("s")
+        await until(lambda: dashboard.shell.front and dashboard.shell.front.has_focus and dashboard.shell.front.is_live)
+        yield app, dashboard, pilot
+        await dashboard.shell.close_all()
+
+
+@asynccontextmanager
+async def opened_task(flow: AsyncFlow) -> AsyncIterator[Any]:
+    task = await flow.run(TaskConfig(name="train", command="sleep 300"), wait=True)
+    yield task
+    await task.cancel()
+
+
+def listed(app: FlowApp) -> list[str]:
+    assert isinstance(app.screen, HelpScreen)
+    return [entry.keys for entry in app.screen._shown]
+
+
+async def test_what_can_come_after_the_prefix_is_listed_and_done_when_it_is_chosen() -> None:
+    async with in_a_shell() as (app, dashboard, pilot):
+        view = dashboard.shell.front
+        assert view is not None
+        await pilot.press(PREFIX, "question_mark")
+        await until(lambda: isinstance(app.screen, HelpScreen) and app.screen._shown)
+        assert {"ctrl+] [", "ctrl+] k", "ctrl+] ctrl+]", "ctrl+] esc", "ctrl+] 1"} <= set(listed(app))
+        await pilot.press(*"look", "space", *"back")
+        await until(lambda: listed(app) == ["ctrl+] ["])
+        await pilot.press("enter")
+        await until(lambda: view.has_focus and view.is_in_copy_mode)
+        await pilot.press("q", PREFIX, "question_mark")
+        await until(lambda: isinstance(app.screen, HelpScreen) and app.screen._shown)
+        await pilot.press(*"logs", "space", *"pane", "enter")
+        await until(lambda: dashboard.front == "logs")
+        assert view.is_live
+
+
+async def test_a_prefix_key_that_is_listed_reaches_the_shell_when_that_is_chosen() -> None:
+    async with in_a_shell() as (app, dashboard, pilot):
+        view = dashboard.shell.front
+        assert view is not None
+        await pilot.press(*"cat", "space", *"-v", "enter")
+        await pilot.press(PREFIX, "question_mark")
+        await until(lambda: isinstance(app.screen, HelpScreen) and app.screen._shown)
+        await pilot.press(*"send", "enter")
+        await until(lambda: view.has_focus)
+        await pilot.press("enter")
+        await until(lambda: any("^]" in view.render_line(y).text for y in range(view.size.height)))

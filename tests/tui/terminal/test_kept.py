@@ -1,0 +1,76 @@
+"""The commands that keep a shell, run in real tasks by whatever shell they have."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from collections.abc import AsyncIterator
+
+import pytest
+
+from flow_core import AsyncFlow, TaskConfig
+from flow_core.client import AsyncTask
+from flow_tui.terminal.kept import end, keep
+
+_UP_TO_S = 30.0
+
+
+@pytest.fixture
+async def flow() -> AsyncIterator[AsyncFlow]:
+    async with AsyncFlow("local") as flow:
+        yield flow
+
+
+async def _task(flow: AsyncFlow, **env: str) -> AsyncTask:
+    return await flow.run(TaskConfig(name="kept", command=f"{shutil.which('sleep')} 300", env=env), wait=True)
+
+
+async def _ask(flow: AsyncFlow, task: AsyncTask, line: str, wanted: str) -> None:
+    """Types a line into the kept shell, waits for what it says, and lets go of the terminal."""
+    shell = await flow.open_shell(task.task_id, columns=80, rows=24, command=keep(task.task_id, 0))
+    try:
+        await shell.write(line.encode() + b"\n")
+        said = b""
+        async with asyncio.timeout(_UP_TO_S):
+            async for piece in shell.read():
+                said += piece
+                if re.search(wanted, said.decode(errors="replace")):
+                    return
+        pytest.fail(f"{wanted!r} was not said: {said!r}")
+    finally:
+        await shell.close()
+
+
+@pytest.mark.needs("tmux")
+@pytest.mark.parametrize("shell", ["bash", "dash"])
+async def test_what_runs_in_a_kept_shell_goes_on_without_a_terminal_until_it_is_ended(
+    flow: AsyncFlow, shell: str
+) -> None:
+    task = await _task(flow, WORD="hush", SHELL=shutil.which(shell) or "/bin/sh", TMUX="/tmp/no,1,0")
+    remote = flow.get_remote_operations()
+    await _ask(flow, task, "here=$((6*7)); echo $WORD-$PWD-$FLOW_TASK_ID", rf"hush-/\S+-{task.task_id}")
+    await _ask(flow, task, "echo still-$here", "still-42")
+    assert (await remote.run(task.task_id, end(task.task_id, 0))).exit_code == 0
+    assert (await remote.run(task.task_id, end(task.task_id, 0))).exit_code != 0
+    await _ask(flow, task, "echo gone-$here.", r"gone-\.")
+
+
+@pytest.mark.needs("tmux")
+async def test_a_kept_shell_ends_with_its_task(flow: AsyncFlow) -> None:
+    task = await _task(flow)
+    await _ask(flow, task, "echo pid-$$", r"pid-\d+")
+    await task.cancel(force=True)
+    await asyncio.wait_for(task.wait(), _UP_TO_S)
+    other = await _task(flow)
+    listed = await flow.get_remote_operations().run(other.task_id, f"tmux -L flow-{task.task_id}-0 list-sessions")
+    assert listed.exit_code != 0
+
+
+async def test_where_there_is_no_tmux_one_sentence_says_so(flow: AsyncFlow) -> None:
+    task = await _task(flow, PATH="/nowhere")
+    shell = await flow.open_shell(task.task_id, columns=80, rows=24, command=keep(task.task_id, 0))
+    said = b"".join([piece async for piece in shell.read()])
+    assert b"there is no tmux here" in said
+    assert await shell.wait() == 127
+    await shell.close()
