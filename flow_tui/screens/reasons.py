@@ -11,7 +11,9 @@ from flow_core.models.volume import Volume
 if TYPE_CHECKING:
     from flow_tui.screens.dashboard import DashboardScreen
 
-_NEED_A_TASK = frozenset({"logs", "shell", "kept_shell", "detail", "metrics", "rerun", "cancel", "copy", "spec"})
+_NEED_A_TASK = frozenset(
+    {"logs", "shell", "kept_shell", "everywhere", "detail", "metrics", "rerun", "cancel", "copy", "spec"}
+)
 _NEED_A_VOLUME = frozenset({"attach", "delete", "users", "copy"})
 
 
@@ -40,8 +42,9 @@ def _about_task(task: TaskRecord | None, verb: str) -> str | None:
         return f"{task.name} has ended already: {task.status.value}"
     if verb == "metrics" and task.is_terminal:
         return f"{task.name} has ended; metrics are of a machine that works for it"
-    if verb in ("shell", "kept_shell") and task.status is not TaskStatus.RUNNING:
-        return f"a shell needs a running task; {task.name} is {task.status.value}"
+    if verb in ("shell", "kept_shell", "everywhere") and task.status is not TaskStatus.RUNNING:
+        what = "a command" if verb == "everywhere" else "a shell"
+        return f"{what} needs a running task; {task.name} is {task.status.value}"
     return None
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from flow_core.client.everywhere import NodeRun, run_on_nodes
 from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
 from flow_tui import format
 from flow_tui.screens.confirm import Confirm
 from flow_tui.screens.detail import TaskDetail
+from flow_tui.screens.everywhere import Everywhere
 from flow_tui.screens.pick import Choice, Pick
 from flow_tui.screens.submit_preset import preset_of
 from flow_tui.screens.task_spec import spec_yaml
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 _OPEN_S = 60.0  # with jump hosts on the way; what is asked meanwhile doesn't count
 _SSH = "for a terminal of its own"  # what stands beside the choice; the command itself is asked for once it is chosen
+_EVERYWHERE_S = 600.0
 
 
 class TaskDeeds:
@@ -79,6 +83,20 @@ class TaskDeeds:
                 raise FlowError(f"nobody answered within {_OPEN_S:.0f} s") from None
 
         await self._dashboard.shell.enter(task, open_shell, node, is_kept=is_kept)
+
+    async def action_everywhere(self) -> None:
+        task = self.task
+        if task is None:
+            return
+        flow = self._dashboard.fleet.flow(task.context)
+        remote = flow.get_remote_operations()
+
+        async def run(command: str, runs: Sequence[NodeRun], changed: Callable[[NodeRun], None]) -> None:
+            do = partial(run_on_nodes, remote, task.task_id, command, runs, changed, timeout_s=_EVERYWHERE_S)
+            with self._dashboard.questions.hurried(task.context):
+                await flow.change("shell", task.task_id, f"on each of {len(runs)} nodes: {command}", do)
+
+        await self._dashboard.app.push_screen_wait(Everywhere(task.name, task.num_instances, run))
 
     async def _pick_node(self, task: TaskRecord) -> int | None:
         if task.num_instances == 1:

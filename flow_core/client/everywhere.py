@@ -1,0 +1,110 @@
+"""One command on several nodes of a task at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from flow_core.errors import FlowError
+
+if TYPE_CHECKING:
+    from flow_core.providers.entry import RemoteOperations
+
+_AT_ONCE = 16
+_KEPT_BYTES = 64 << 10
+
+
+class NodeRun:
+    """What one node makes of the command: where it stands, and the last 64 KiB that it said, both streams as they came.
+
+    `problem` is a sentence where the command could not be run to its end.
+    """
+
+    def __init__(self, node: int) -> None:
+        self.node = node
+        self.exit_code: int | None = None
+        self.problem = ""
+        self.said = bytearray()
+        self.cut_bytes = 0
+        self._started_at: float | None = None
+        self._ended_at: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self._ended_at is not None
+
+    @property
+    def has_begun(self) -> bool:
+        return self._started_at is not None
+
+    @property
+    def took_s(self) -> float:
+        """Until now, while it runs."""
+        if self._started_at is None:
+            return 0.0
+        return (self._ended_at or time.monotonic()) - self._started_at
+
+    def begin(self) -> None:
+        self._started_at = time.monotonic()
+
+    def end(self) -> None:
+        self._ended_at = time.monotonic()
+
+    def take(self, data: bytes) -> None:
+        self.said += data
+        if len(self.said) > 2 * _KEPT_BYTES:
+            cut = len(self.said) - _KEPT_BYTES
+            self.cut_bytes += cut
+            del self.said[:cut]
+
+
+async def run_on_nodes(
+    remote: RemoteOperations,
+    task_id: str,
+    command: str,
+    runs: Sequence[NodeRun],
+    changed: Callable[[NodeRun], None],
+    *,
+    timeout_s: float,
+) -> None:
+    """Runs a shell line on each of the nodes, sixteen at a time, each for at most `timeout_s`; not safe twice.
+
+    `changed` is called after everything that is new of a node. A node that fails stops no other: at the end FlowError
+    says which could not run it. Cancelling ends the command everywhere.
+    """
+    room = asyncio.Semaphore(_AT_ONCE)
+    async with asyncio.TaskGroup() as nodes:
+        for run in runs:
+            nodes.create_task(_run(remote, task_id, command, run, changed, room, timeout_s))
+    failed = [run for run in runs if run.problem]
+    if failed:
+        first = failed[0]
+        raise FlowError(f"{len(failed)} of {len(runs)} nodes did not run it; node {first.node}: {first.problem}")
+
+
+async def _run(
+    remote: RemoteOperations,
+    task_id: str,
+    command: str,
+    run: NodeRun,
+    changed: Callable[[NodeRun], None],
+    room: asyncio.Semaphore,
+    timeout_s: float,
+) -> None:
+    async def take(_stream: int, data: bytes) -> None:
+        run.take(data)
+        changed(run)
+
+    try:
+        async with room:
+            run.begin()
+            changed(run)
+            done = await remote.run(task_id, command, node=run.node, timeout_s=timeout_s, on_output=take)
+        run.exit_code = done.exit_code
+    except FlowError as error:
+        run.problem = str(error)
+    finally:
+        run.end()
+        changed(run)
