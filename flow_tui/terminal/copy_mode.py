@@ -20,6 +20,7 @@ from flow_tui.terminal.places import (
     top_line,
     word_end,
 )
+from flow_tui.terminal.reflow import bookmark, find_again
 
 
 class Unit(StrEnum):
@@ -79,6 +80,18 @@ class CopyMode:
         """Where our cursor stands in the view."""
         y = self.at.line - top_line(self._core)
         return Cursor(min(self.at.x, self._core.cols - 1), y, True) if 0 <= y < self._core.rows else Cursor(0, 0, False)
+
+    def across(self, resize: Callable[[], None]) -> None:
+        """Does a resize of the terminal and stays on the same text, in the same row of the view where it can."""
+        core, y, is_live = self._core, self.at.line - top_line(self._core), not self._core.scroll_offset
+        at = bookmark(core, self.at)
+        anchor = bookmark(core, self._anchor) if self._anchor is not None else None
+        resize()
+        self._size, self._moves = (core.cols, core.rows), self._make_moves()
+        place = find_again(core, at)
+        self._anchor = find_again(core, anchor) if anchor is not None else None
+        core.scroll_to(0 if is_live else max(0, last_line(core) + 1 - core.rows - (place.line - y)))
+        self.go_to(place)
 
     def press(self, key: str) -> None:
         """One key: a character, or the name of a key such as "pageup" or "ctrl+u"."""

@@ -21,6 +21,12 @@ _GRAPHEME_CLUSTERS = 2027
 _PALETTE_BACKGROUND, _RGB_BACKGROUND = 2, 3
 _MOUSE_MODES = ((1003, MouseTracking.MOVE), (1002, MouseTracking.DRAG), (1000, MouseTracking.CLICK))
 
+# DECSTR, which the library doesn't know, and what it means: cursor shown, no insert mode, no origin mode, no margins,
+# wrapping, usual keys, usual characters and colours, and a saved cursor at home. A sequence may come in two pieces.
+_SOFT_RESET = b"\x1b[!p"
+_SOFT_RESET_STARTS = (b"\x1b[!", b"\x1b[", b"\x1b")
+_SOFTLY = b"\x1b[?25h\x1b[4l\x1b[?6l\x1b[?69l\x1b[r\x1b[?7h\x1b[?1l\x1b>\x1b(B\x1b)B\x0f\x1b[0m\x1b[H\x1b7"
+
 # The union in the library's own parameter can't be passed by value through cffi; this one is laid out the same.
 ffi.cdef("typedef struct { GhosttyTerminalScrollViewportTag tag; uint64_t value[2]; } FlowScrollTarget;")
 
@@ -34,6 +40,7 @@ class GhosttyCore(Asides):
         super().__init__()
         self.cols, self.rows = cols, rows
         self._terminal: Any = Terminal(cols, rows)
+        self._held = b""
         self._handle: Any = self._terminal._t[0]
         self._limit()
         self._listen()
@@ -79,10 +86,20 @@ class GhosttyCore(Asides):
             self._note_clipboard(bytes(ffi.buffer(said.ptr, said.len)).decode("utf-8", "replace") if said.len else "")
 
     def feed(self, data: bytes) -> None:
-        self._terminal.feed(data)
+        *before, data = (self._held + data).split(_SOFT_RESET)
+        for piece in before:
+            self._terminal.feed(piece)
+            self._reset_softly()
+        self._held = next((start for start in _SOFT_RESET_STARTS if data.endswith(start)), b"")
+        self._terminal.feed(data[: len(data) - len(self._held)])
         # DECCOLM may have changed the size behind our back; the pane has as many columns as it has.
         if self._terminal.size != (self.cols, self.rows):
             self._terminal.resize(self.cols, self.rows)
+
+    def _reset_softly(self) -> None:
+        """The cursor stays, but what was saved of one is forgotten."""
+        x, y = self._terminal.cursor
+        self._terminal.feed(_SOFTLY + b"\x1b[%d;%dH" % (y + 1, x + 1))
 
     def resize(self, cols: int, rows: int) -> None:
         self.cols, self.rows = cols, rows

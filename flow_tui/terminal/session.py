@@ -21,12 +21,9 @@ _LOST_S = 1.0  # where reading broke, hardly anybody knows an exit code
 _TYPED_AHEAD_BYTES = 1 << 20
 
 
-# What a program may have left behind: origin mode, margins, insert mode, wrapping off, line drawing, key modes, a mouse
-# that is reported. DECSTR would say it shorter, but the native core doesn't know it.
-_RESET = (
-    b"\x1b[?6l\x1b[r\x1b[4l\x1b[?7h\x1b(B\x0f\x1b[?1l\x1b>\x1b[<99u\x1b[>4;0m"
-    b"\x1b[?9;1000;1002;1003;1004;1005;1006;1015;1016;2004l\x1b[0m"
-)
+# What a program may have left behind: margins, insert mode, line drawing and so on, wrapping off, key modes, a mouse
+# that is reported.
+_RESET = b"\x1b[!p\x1b[?7h\x1b[?1l\x1b>\x1b[<99u\x1b[>4;0m\x1b[?9;1000;1002;1003;1004;1005;1006;1015;1016;2004l\x1b[0m"
 _CHOICES = "enter opens {what}, k closes"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import events
@@ -200,7 +201,11 @@ class TerminalView(Says, MouseRows, can_focus=True):
         if self._session is None or core is None or not size.width or not size.height:
             return
         if (core.cols, core.rows) != (size.width, size.height):
-            self._session.resize(size.width, size.height)
+            resize = partial(self._session.resize, size.width, size.height)
+            if self.copying is not None:
+                self.copying.across(resize)
+            else:
+                resize()
             self.paint_frame()
 
     def _on_focus(self, event: events.Focus) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from flow_tui.terminal.copy_mode import CopyMode, Mark
-from flow_tui.terminal.core import TerminalCore
+from flow_tui.terminal.core import TerminalCore, open_core
 from flow_tui.terminal.places import Place, line_at, text_of, top_line, word_at
 
 OpenCore = Callable[[int, int], TerminalCore]
@@ -200,6 +203,63 @@ def test_it_is_of_no_use_once_the_screen_is_another(new_core: OpenCore) -> None:
     assert mode.is_valid
     core.resize(30, 4)
     assert not mode.is_valid
+
+
+@pytest.mark.parametrize("size", [(30, 4), (7, 4), (20, 9), (9, 2), (5, 1)])
+def test_a_resize_stays_on_the_same_text_and_keeps_the_selection(new_core: OpenCore, size: tuple[int, int]) -> None:
+    text = "".join(f"line {n} with more words than fit\n" for n in range(30))
+    core = with_text(new_core, text)
+    mode = pressed(core, "?", *"line 7", "enter", "v", *"lllll")
+    mode.across(partial(core.resize, *size))
+    assert mode.is_valid
+    assert mode.cursor.visible
+    mode.across(partial(core.resize, 20, 4))
+    mode.press("y")
+    assert mode.text == "line 7"
+
+
+def test_a_resize_stays_on_the_same_text_when_rows_break_elsewhere(new_core: OpenCore) -> None:
+    core = with_text(new_core, "".join(f"{n:02} abcdefghijklmnopqrstuvwxyz\n" for n in range(30)), cols=40)
+    mode = pressed(core, "?", *"12 a", "enter")
+    mode.across(partial(core.resize, 15, 4))
+    if core.name == "bittty":  # which cuts rows where the other breaks them
+        assert "".join(core.line(mode.at.line).cells).startswith("12 abc")
+    else:
+        assert text_of(core, line_at(core, mode.at)) == "12 abcdefghijklmnopqrstuvwxyz"
+    assert mode.at.x == 0
+
+
+def test_a_resize_below_the_text_and_of_an_empty_screen_is_harmless(new_core: OpenCore) -> None:
+    for text, keys in (("one\ntwo", "G"), ("", "G"), ("\n\n\n\n\n\n", "g")):
+        core = with_text(new_core, text)
+        mode = pressed(core, keys)
+        for cols, rows in ((3, 2), (200, 50), (1, 1), (20, 4)):
+            mode.across(partial(core.resize, cols, rows))
+            assert mode.is_valid
+            assert mode.cursor.visible
+
+
+@given(
+    lengths=st.lists(st.integers(0, 70), min_size=1, max_size=40),
+    sizes=st.lists(st.tuples(st.integers(2, 60), st.integers(1, 12)), min_size=1, max_size=4),
+    chosen=st.integers(0, 39),
+)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.needs("pyghostty")
+def test_whatever_the_sizes_the_cursor_stays_on_its_line(
+    lengths: list[int], sizes: list[tuple[int, int]], chosen: int
+) -> None:
+    core = open_core(40, 6)
+    lines = [f"{n:02}" + "x" * length for n, length in enumerate(lengths)]
+    core.feed("\r\n".join(lines).encode())
+    core.dirty_rows()
+    wanted = chosen % len(lines)
+    mode = pressed(core, "?", *f"{wanted:02}", "enter")
+    for cols, rows in sizes:
+        mode.across(partial(core.resize, cols, rows))
+        assert text_of(core, line_at(core, mode.at)) == lines[wanted]
+        assert mode.cursor.visible
+    core.close()
 
 
 def test_the_alternate_screen_is_copied_from_like_any_other(new_core: OpenCore) -> None:

@@ -55,6 +55,22 @@ def test_text_stands_where_it_was_written(new_core: OpenCore) -> None:
     assert core.cursor == Cursor(4, 2, True)
 
 
+@pytest.mark.parametrize("cut", range(5))
+def test_a_soft_reset_undoes_what_a_program_left_on_and_touches_no_text(new_core: OpenCore, cut: int) -> None:
+    core, reset = new_core(20, 5), b"\x1b[!p"
+    core.feed(b"kept\x1b[2;4r\x1b[?6h\x1b[4h\x1b[?25l\x1b[?1h\x1b[1;31m\x1b(0\x1b[2;3H")
+    core.feed(reset[:cut])
+    core.feed(reset[cut:] + b"q")
+    core.dirty_rows()
+    assert core.cursor == Cursor(3, 2, True)
+    assert not core.modes.application_cursor or core.name == "bittty"  # which leaves the keys as they are
+    assert shown(core)[2] == "  q"
+    assert {run.style for run in runs(core, 2)} == {PLAIN}
+    core.feed(b"\x1b[1;1Hno\x1b[5;1H\nlow")
+    assert shown(core) == ["", "  q", "", "", "low"]
+    assert core.texts(core.first_line, core.first_line)[0][0] == "nopt"
+
+
 def test_only_rows_that_changed_are_dirty(new_core: OpenCore) -> None:
     core = new_core(20, 6)
     assert core.dirty_rows() == [0, 1, 2, 3, 4, 5]

@@ -47,6 +47,22 @@ async def mouse(
     await pilot.pause()
 
 
+async def test_a_resize_keeps_copy_mode_and_what_is_selected(open_pty: Any) -> None:
+    shell = await open_pty(command="seq -f 'line %g' 1 60; exec cat")
+    async with hosted(shell) as (app, pilot):
+        await until(pilot, lambda: "line 60" in screen(app))
+        await pilot.press(PREFIX, "left_square_bracket", "question_mark", *"line", "space", "7", "enter")
+        await until(pilot, lambda: app.view.copying is not None and app.view.copying.prompt is None)
+        await pilot.press("V", "j")
+        await until(pilot, lambda: [text for _, text in marked(app)][:1] == ["line 7"])
+        await pilot.resize_terminal(33, 9)
+        await until(pilot, lambda: app.view.core is not None and app.view.core.cols == app.view.size.width < 34)
+        assert app.view.keys is Keys.COPY
+        await until(pilot, lambda: [text for _, text in marked(app)][:1] == ["line 7"])
+        await pilot.press("y")
+        await until(pilot, lambda: copied(app) == ["line 7\nline 8"])
+
+
 async def test_text_is_taken_with_vi_keys_and_the_shell_has_its_keys_back(open_pty: Any) -> None:
     shell = await open_pty(command="seq -f 'line %g' 1 60; exec cat")
     async with hosted(shell) as (app, pilot):
