@@ -14,8 +14,8 @@ from flow_tui.widgets.shell_tabs import Tab, Tabs
 if TYPE_CHECKING:
     from flow_tui.panes.shell_tab import ShellTab
 
-_PREFIX = "[ copy  n p c tabs  t d kept  k close  z zoom  r record  ? all keys  esc leaves"
-_COPY = "q ends copy mode  hjkl wb 0$ gG  / ? n N find  v V y take"
+_PREFIX = "[ copy  n p c tabs  t d kept  k close  z zoom  r record  ? all  esc leaves"
+_COPY = "q ends copying  / ? n N find  v V y take"
 _KEPT = "kept"
 _REC = "● REC"
 

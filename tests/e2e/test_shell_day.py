@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from e2e.test_dashboard import RUNNING, status_of, submit
 from testbed.pty_screen import Screen
+from testbed.ssh_servers import end_servers
 
 
 @pytest.mark.needs("vi", "htop")
-def test_an_editor_a_monitor_a_resize_a_copy_and_a_shell_opened_again(
-    open_dashboard: Callable[..., Screen], tmp_path: Path
+def test_an_editor_a_monitor_a_resize_a_copy_a_lost_link_and_a_shell_opened_again(
+    open_dashboard: Callable[..., Screen], state: Path, tmp_path: Path
 ) -> None:
     screen, file = open_dashboard(), tmp_path / "note"
     submit(screen, "workshop", "sleep 300")
@@ -54,3 +55,10 @@ def test_an_editor_a_monitor_a_resize_a_copy_and_a_shell_opened_again(
     screen.settle()
     screen.send("echo $((6*7))", "enter")
     screen.wait_for(re.compile(r"(?m)^\W*42\b").search)
+    end_servers(state)
+    screen.wait_for("[connection lost: enter opens it again, k closes]", 30)
+    screen.send("enter")
+    screen.wait_for(lambda text: "ctrl+] leaves" in text and "opening" not in text, 30)
+    screen.settle()
+    screen.send("echo $((6*7))again", "enter")
+    screen.wait_for("42again", 30)
