@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from flow_core import AsyncFlow, TaskConfig
-from flow_core.client import AsyncTask
 from flow_core.client.everywhere import NodeRun, run_on_nodes
+from flow_core.client.task import AsyncTask
 from flow_core.errors import FlowError
 
 _UP_TO_S = 30.0

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from flow_core import AsyncFlow, TaskConfig
-from flow_core.client import AsyncTask
+from flow_core.client.task import AsyncTask
 from flow_tui.terminal.kept import end, keep
 
 _UP_TO_S = 30.0
