@@ -58,10 +58,10 @@ def tabs(front: str, filter_text: str, width: int) -> tuple[Pieces, Pieces]:
     return pieces, (Piece(f"/{filter_text}", "$accent"),) if filter_text else ()
 
 
-def footer(front: str, read_only: bool, why_not: Callable[[str], str | None], keys_captured: bool) -> Pieces:
-    """The keys that matter here; those that can't act now are dim."""
-    if keys_captured:
-        return (Piece("ctrl+] leaves", "bold $accent"), Piece("every other key goes to the shell", _MUTED))
+def footer(front: str, read_only: bool, why_not: Callable[[str], str | None], taker: str = "") -> Pieces:
+    """The keys that matter here; those that can't act now are dim. `taker` is who gets all but one of them."""
+    if taker:
+        return (Piece("ctrl+] leaves", "bold $accent"), Piece(f"every other key goes to {taker}", _MUTED))
     first, last = actions_of("app")[:2], actions_of("app")[2:]
     shown = [action for action in (*first, *actions_of(front), *last) if action.in_footer]
     return tuple(

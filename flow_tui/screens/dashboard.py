@@ -376,5 +376,5 @@ class DashboardScreen(LatePanes, Screen[None]):
         tabs, footer = self.query_one("#tabs", Bar), self.query_one("#footer", Bar)
         tabs.left, tabs.right = chrome.tabs(self._front, filter_text, self.size.width)
         front = self.shell.front if self._rest_is_there else None
-        captured = front is not None and front.captures_keys
-        footer.left = chrome.footer(self._front, self.is_read_only, self.why_not, captured)
+        taker = front.keys_go_to if front is not None else ""
+        footer.left = chrome.footer(self._front, self.is_read_only, self.why_not, taker)

@@ -6,16 +6,15 @@ import shlex
 
 # A server of its own, so that what runs there has the task's environment and mounts and ends with the task; the user's
 # own tmux is another. Left as it is, Esc would wait for half a second, 24-bit colours would be lost, the wheel would
-# type arrows, and a row would go to what our border says.
-_KEEP = """
-if ! command -v tmux >/dev/null 2>&1; then
-  echo "there is no tmux here to keep a shell in; install it, or open a shell that is not kept"
-  exit 127
-fi
-unset TMUX TMUX_PANE
-exec tmux -u -L {name} set -sq escape-time 10 ';' set -gaq terminal-overrides ',*:Tc' ';' \\
-  set -gq mouse on ';' set -gq status off ';' new-session -A -s {name} "exec ${{SHELL:-/bin/sh}} -i"
-"""
+# type arrows, and a row would go to what our border says. Whoever attaches takes it over, since a terminal that was
+# lost would hold it to its size. A variable by which a container ends what was entered must not find what is kept.
+_NONE = "there is no tmux here to keep a shell in; install it, or open a shell that is not kept"
+_KEEP = (
+    f"command -v tmux >/dev/null 2>&1 || {{{{ echo '{_NONE}'; exit 127; }}}}; "
+    r"unset TMUX TMUX_PANE $(env | sed -n 's/^\(FLOW_ENTRY_[0-9a-f]*\)=.*/\1/p'); "
+    "exec tmux -u -L {name} set -sq escape-time 10 ';' set -gaq terminal-overrides ',*:Tc' ';' "
+    "set -gq mouse on ';' set -gq status off ';' new-session -A -D -s {name} \"exec ${{SHELL:-/bin/sh}} -i\""
+)
 _END = "tmux -L {name} kill-server"
 
 
@@ -34,4 +33,5 @@ def _name(task_id: str, node: int) -> str:
 
 
 def _line(script: str) -> str:
+    """On one line: csh ends a quotation with its line."""
     return f"exec /bin/sh -c {shlex.quote(script)}"

@@ -75,6 +75,13 @@ class TerminalView(Says, MouseRows, can_focus=True):
         return self.has_focus and (self.is_live or self.is_opening or self.keys is not Keys.SHELL)
 
     @property
+    def keys_go_to(self) -> str:
+        """Who gets what is typed, in words; empty where the dashboard does."""
+        if not self.captures_keys:
+            return ""
+        return "copy mode" if self.is_in_copy_mode else "the shell"
+
+    @property
     def core(self) -> TerminalCore | None:
         """The terminal behind the view, once `run` has begun."""
         return self._core

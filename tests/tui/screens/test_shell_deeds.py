@@ -13,6 +13,7 @@ from flow_core import AsyncFlow, TaskConfig
 from flow_tui.app import FlowApp
 from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.screens.help import HelpScreen
+from flow_tui.widgets.chrome import Bar
 
 PREFIX = "ctrl+right_square_bracket"
 
@@ -34,6 +35,10 @@ async def opened_task(flow: AsyncFlow) -> AsyncIterator[Any]:
     await task.cancel()
 
 
+def footer(dashboard: DashboardScreen) -> str:
+    return " ".join(piece.text for piece in dashboard.query_one("#footer", Bar).left)
+
+
 def listed(app: FlowApp) -> list[str]:
     assert isinstance(app.screen, HelpScreen)
     return [entry.keys for entry in app.screen._shown]
@@ -50,6 +55,7 @@ async def test_what_can_come_after_the_prefix_is_listed_and_done_when_it_is_chos
         await until(lambda: listed(app) == ["ctrl+] ["])
         await pilot.press("enter")
         await until(lambda: view.has_focus and view.is_in_copy_mode)
+        await until(lambda: "every other key goes to copy mode" in footer(dashboard))
         await pilot.press("q", PREFIX, "question_mark")
         await until(lambda: isinstance(app.screen, HelpScreen) and app.screen._shown)
         await pilot.press(*"logs", "space", *"pane", "enter")

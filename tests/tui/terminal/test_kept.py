@@ -57,6 +57,19 @@ async def test_what_runs_in_a_kept_shell_goes_on_without_a_terminal_until_it_is_
 
 
 @pytest.mark.needs("tmux")
+async def test_whoever_attaches_takes_the_kept_shell_over(flow: AsyncFlow) -> None:
+    task = await _task(flow, FLOW_ENTRY_0a1b="1")
+    first = await flow.open_shell(task.task_id, columns=80, rows=24, command=keep(task.task_id, 0))
+    output = first.read()
+    await anext(output)
+    await _ask(flow, task, 'echo "<${FLOW_ENTRY_0a1b-none}>"', "<none>")
+    async with asyncio.timeout(_UP_TO_S):
+        assert b"detached" in b"".join([piece async for piece in output])
+    assert await first.wait() == 0
+    await first.close()
+
+
+@pytest.mark.needs("tmux")
 async def test_a_kept_shell_ends_with_its_task(flow: AsyncFlow) -> None:
     task = await _task(flow)
     await _ask(flow, task, "echo pid-$$", r"pid-\d+")
