@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
+import subprocess
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+from testbed.sshd import Sshd
 
 from flow_core import AsyncFlow, TaskConfig
 from flow_core.client.task import AsyncTask
+from flow_core.providers.entry import Shell
+from flow_core.ssh.host import SshHost
 from flow_tui.terminal.kept import end, keep
 
 _UP_TO_S = 30.0
@@ -31,15 +37,19 @@ async def _ask(flow: AsyncFlow, task: AsyncTask, line: str, wanted: str) -> None
     shell = await flow.open_shell(task.task_id, columns=80, rows=24, command=keep(task.task_id, 0))
     try:
         await shell.write(line.encode() + b"\n")
-        said = b""
-        async with asyncio.timeout(_UP_TO_S):
-            async for piece in shell.read():
-                said += piece
-                if re.search(wanted, said.decode(errors="replace")):
-                    return
-        pytest.fail(f"{wanted!r} was not said: {said!r}")
+        await _until_said(shell, wanted)
     finally:
         await shell.close()
+
+
+async def _until_said(shell: Shell, wanted: str) -> None:
+    said = b""
+    async with asyncio.timeout(_UP_TO_S):
+        async for piece in shell.read():
+            said += piece
+            if re.search(wanted, said.decode(errors="replace")):
+                return
+    pytest.fail(f"{wanted!r} was not said: {said!r}")
 
 
 @pytest.mark.needs("tmux")
@@ -78,6 +88,25 @@ async def test_a_kept_shell_ends_with_its_task(flow: AsyncFlow) -> None:
     other = await _task(flow)
     listed = await flow.get_remote_operations().run(other.task_id, f"tmux -L flow-{task.task_id}-0 list-sessions")
     assert listed.exit_code != 0
+
+
+@pytest.mark.needs("tmux", "sshd")
+async def test_a_host_keeps_a_shell_when_its_ssh_server_ends(tmp_path: Path) -> None:
+    sshd, name = Sshd(tmp_path / "sshd"), f"test-{os.getpid()}"
+    try:
+        async with await SshHost.find("far", config=sshd.config()) as host:
+            for lived in (b"<>", b"<once>"):
+                sshd.start()
+                shell = await host.open_shell(columns=80, rows=24, command=keep(name, 3))
+                await shell.write(b'echo "<$lived>"; lived=once\n')
+                await _until_said(shell, lived.decode())
+                sshd.stop()
+                await shell.close()
+            sshd.start()
+            assert (await host.run(end(name, 3))).exit_code == 0
+    finally:
+        sshd.stop()
+        subprocess.run(["tmux", "-L", f"flow-{name}-3", "kill-server"], stderr=subprocess.DEVNULL, check=False)
 
 
 async def test_where_there_is_no_tmux_one_sentence_says_so(flow: AsyncFlow) -> None:
