@@ -74,7 +74,8 @@ class ShellDeeds:
         flow, task_id = self._dashboard.fleet.flow(tab.task.context), tab.task.task_id
         line = end(task_id, tab.node)
         run = partial(flow.get_remote_operations().run, task_id, line, node=tab.node, timeout_s=_END_S)
-        await flow.change("shell", task_id, line, run)
+        with self._dashboard.questions.hurried(tab.task.context):
+            await flow.change("shell", task_id, line, run)
 
     async def _let_go(self) -> None:
         await self._dashboard.shell.close_front()
