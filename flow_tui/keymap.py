@@ -86,7 +86,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "tasks.kept_shell", "K", "kept shell", "A shell that tmux keeps on the node, or finds there again", False, True
     ),
-    Action("tasks.everywhere", "exclamation_mark", "everywhere", "One command on every node of this task", False, True),
+    Action("tasks.everywhere", "A", "everywhere", "One command on every node of this task", False, True),
     Action("tasks.detail", "d,enter", "detail", "Everything known of this task", True),
     Action("tasks.metrics", "m", "metrics", "How busy its machine is: GPUs, their processes, load and memory"),
     Action("tasks.rerun", "r", "rerun", "The submit form, filled from this task", False, True),

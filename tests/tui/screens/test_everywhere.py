@@ -20,7 +20,7 @@ async def test_each_node_of_a_real_task_answers_and_the_action_log_has_the_comma
         task = await flow.run(TaskConfig(name="pair", command="sleep 300", num_instances=2), wait=True)
         async with opened(size=(80, 24)) as (app, dashboard, pilot):
             await until(lambda: dashboard.tasks.selected and dashboard.tasks.selected.is_running)
-            await pilot.press("exclamation_mark")
+            await pilot.press("A")
             await until(lambda: isinstance(app.screen, Everywhere))
             app.screen.query_one("Line").value = "echo I am $NODE_RANK; exit $NODE_RANK"
             await pilot.press("enter")
@@ -40,7 +40,7 @@ async def test_a_task_that_does_not_run_is_a_sentence() -> None:
         await flow.submit("true", wait=True)
         async with opened() as (app, dashboard, pilot):
             await until(lambda: dashboard.tasks.selected and dashboard.tasks.selected.is_terminal)
-            await pilot.press("exclamation_mark")
+            await pilot.press("A")
             await until(lambda: any("a command needs a running task" in notice for notice in notices(app)))
 
 
