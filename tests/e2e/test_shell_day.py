@@ -42,7 +42,7 @@ def test_an_editor_a_monitor_a_resize_a_copy_a_lost_link_and_a_shell_opened_agai
     screen.wait_for("200")
     screen.send("ctrl+]", "[", "?", "123", "enter", "V", "y")
     screen.wait_for("copied 3 characters")
-    assert b"\x1b]52;c;MTIz" in screen.raw
+    screen.wait_for(lambda _: b"\x1b]52;c;MTIz" in screen.raw)
     screen.send("ctrl+]", "esc")
     screen.wait_for("workshop")
     screen.send("s")
