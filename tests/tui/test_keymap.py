@@ -41,3 +41,15 @@ def test_unknown_ids_and_odd_keys_of_a_user_are_named() -> None:
 
 def test_keys_are_shown_as_people_write_them() -> None:
     assert [show_key(key) for key in ("ctrl+d", "question_mark", "j")] == ["^d", "?", "j"]
+
+
+def test_a_pane_takes_no_key_away_from_the_whole_dashboard_but_these() -> None:
+    everywhere = {key for action in ACTIONS if action.place == "app" for key in action.keys.split(",")}
+    taken = {
+        (action.place, key)
+        for action in ACTIONS
+        if action.place != "app"
+        for key in action.keys.split(",")
+        if key in everywhere
+    }
+    assert taken == {("logs", "left"), ("logs", "right")}
