@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import CapacityError, Conflict, NotFound, Unreachable
 from flow_core.gpu import GpuRequest, parse_gpu
+from flow_core.gpu_models import Gpu, choose
 from flow_core.providers.local.capacity import queue
 from flow_core.providers.local.capacity.booking import booked
-from flow_core.providers.local.capacity.gpus import Gpu, choose, gpus_here
+from flow_core.providers.local.capacity.gpus import gpus_here
 from flow_core.providers.local.capacity.limits import refuse_what_is_not_here
 from flow_core.providers.local.containers.arguments import argv_inside
 from flow_core.providers.local.containers.images import plan_container

@@ -9,8 +9,9 @@ import pytest
 
 from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound, Unsupported
 from flow_core.gpu import parse_gpu
+from flow_core.gpu_models import Gpu
 from flow_core.models.task import TaskStatus
-from flow_core.providers.local.capacity.gpus import Gpu, gpus_here
+from flow_core.providers.local.capacity.gpus import gpus_here
 
 
 async def test_ten_tasks_share_two_gpus_in_order_of_submission(machine, tmp_path):

@@ -9,8 +9,8 @@ from typing import Any
 
 from flow_core.errors import CapacityError, ConfigError
 from flow_core.gpu import GpuRequest, parse_gpu
+from flow_core.gpu_models import Gpu
 from flow_core.providers.local.capacity import holds
-from flow_core.providers.local.capacity.gpus import Gpu
 from flow_core.providers.local.capacity.holds import Hold
 from flow_core.providers.local.capacity.timeline import Use, free_throughout, slots
 

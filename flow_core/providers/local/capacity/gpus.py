@@ -3,57 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flow_core.errors import CapacityError, ConfigError
-from flow_core.gpu import GpuRequest, parse_gpu
+from flow_core.gpu_models import Gpu, pretend_gpus
 
 _DRIVER_SIGNS = ("/dev/nvidiactl", "/dev/dxg")
-_MEMORY_GB = {"t4": 16, "l4": 24, "a10": 24, "v100": 32, "l40s": 48, "a6000": 48, "a100": 80, "h100": 80, "h200": 141}
-_PART_MEMORY = re.compile(r"(\d+)gb")
-_TOLERANCE = 1.08  # a driver counts in GiB and keeps some for itself; people ask for what the box says
-
-
-@dataclass(frozen=True, slots=True)
-class Gpu:
-    """One GPU. `visible` is what CUDA_VISIBLE_DEVICES calls it."""
-
-    gpu_id: str
-    model: str
-    memory_gb: int | None
-    visible: str
-    is_real: bool
-
-    def fits(self, request: GpuRequest) -> bool:
-        if request.type_id is not None:
-            return False  # only the context that gave such an id knows what it means
-        return self._has_memory(request.min_memory_gb or 0) and (
-            request.model is None or self._is_called(request.model)
-        )
-
-    def _has_memory(self, least_gb: int) -> bool:
-        return not least_gb or (self.memory_gb is not None and least_gb <= self.memory_gb * _TOLERANCE)
-
-    def _is_called(self, wanted: str) -> bool:
-        words = re.findall(r"[a-z0-9]+", self.model.lower())
-        runs = {"".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)}
-        for part in re.split(r"[-.]", wanted.lower()):
-            memory = _PART_MEMORY.fullmatch(part)
-            if part not in runs and not (memory and self._has_memory(int(memory[1]))):
-                return False
-        return True
-
-    @property
-    def short_model(self) -> str:
-        """The name people use: "a100" for "NVIDIA A100-SXM4-80GB"."""
-        words = [word for word in re.findall(r"[a-z0-9]+", self.model.lower()) if word not in ("nvidia", "geforce")]
-        known = next((word for word in words if re.fullmatch(r"[a-z]{1,2}\d+[a-z]*", word)), None)
-        return known or "".join(words[:2]) or "gpu"
 
 
 def gpus_here(setting: Any = None) -> tuple[Gpu, ...]:
@@ -63,43 +19,7 @@ def gpus_here(setting: Any = None) -> tuple[Gpu, ...]:
         return _real_gpus()
     if isinstance(declared, list | tuple):
         declared = ",".join(str(part) for part in declared)
-    return _pretend_gpus(str(declared))
-
-
-def choose(gpus: Sequence[Gpu], request: GpuRequest, ranks: int = 1) -> tuple[Gpu, ...]:
-    """Those that would do for so many ranks. Raises CapacityError where there will never be enough."""
-    fitting = tuple(gpu for gpu in gpus if gpu.fits(request))
-    if len(fitting) < ranks * request.count:
-        wanted = f"{request} for each of {ranks} instances" if ranks > 1 else f"{request}"
-        raise CapacityError(f"{wanted} can't be had on this machine; it has {inventory(gpus)}")
-    return fitting
-
-
-def inventory(gpus: Sequence[Gpu]) -> str:
-    """What there is, in words."""
-    counts: dict[str, int] = {}
-    for gpu in gpus:
-        counts[gpu.short_model] = counts.get(gpu.short_model, 0) + 1
-    return ", ".join(f"{count} x {model}" for model, count in counts.items()) or "no GPU"
-
-
-@lru_cache(maxsize=8)
-def _pretend_gpus(declared: str) -> tuple[Gpu, ...]:
-    found: list[Gpu] = []
-    for part in filter(None, (part.strip() for part in declared.split(","))):
-        request = parse_gpu(part)
-        if request.model is None:
-            raise ConfigError(f"gpus: {part!r} names no model; write for example a100:4", field="gpus")
-        for _ in range(request.count):
-            index = len(found)
-            memory_gb = _pretend_memory(request.model)
-            found.append(Gpu(f"pretend-{request.model}-{index}", request.model, memory_gb, str(index), False))
-    return tuple(found)
-
-
-def _pretend_memory(model: str) -> int | None:
-    said = re.search(r"-(\d+)gb", model)
-    return int(said[1]) if said else _MEMORY_GB.get(model.partition("-")[0])
+    return pretend_gpus(str(declared))
 
 
 @lru_cache(maxsize=1)

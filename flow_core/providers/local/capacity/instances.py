@@ -8,9 +8,10 @@ from typing import Any
 
 from flow_core.errors import ConfigError
 from flow_core.gpu import GpuRequest, parse_gpu
+from flow_core.gpu_models import Gpu, choose
 from flow_core.models.instance import AvailableInstance, InstanceRequirements, check_requirements
 from flow_core.providers.local.capacity import holds, leases
-from flow_core.providers.local.capacity.gpus import Gpu, choose, gpus_here
+from flow_core.providers.local.capacity.gpus import gpus_here
 from flow_core.providers.local.capacity.limits import memory_here_gb
 from flow_core.providers.local.layout import Layout
 from flow_core.providers.offload import offload
