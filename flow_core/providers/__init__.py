@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 PROVIDERS = {
     "local": "flow_core.providers.local.provider:LocalProvider",
+    "hosts": "flow_core.providers.hosts.provider:HostsProvider",
 }
 
 

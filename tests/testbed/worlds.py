@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
+
+from testbed.sshd import Sshd
 
 from flow_core.config import Context
 from flow_core.models.spec import TaskConfig
@@ -27,9 +29,14 @@ class World(Protocol):
     """Fields of tasks that can never run here, for a reason each."""
     scarce: str
     """An instance type that one task can have at a time; the next one waits."""
+    fields: Mapping[str, Any]
+    """What has to be said for a task to work in the folder of the test."""
 
     def traces(self) -> set[str]:
         """All that stands for a task, a volume, a place in a queue, by whatever name."""
+
+    def close(self) -> None:
+        """Ends what the world itself runs."""
 
 
 class LocalWorld:
@@ -38,6 +45,7 @@ class LocalWorld:
     context = Context("local", "local", {"gpus": "a100:2"})
     facets = frozenset({"logs", "instances", "volumes", "shells", "remote", "uploads", "reservations", "metrics"})
     scarce = "a100:2"
+    fields: Mapping[str, Any] = {}
     impossible: tuple[dict[str, Any], ...] = (
         {"instance_type": "8xh900"},
         {"min_gpu_memory_gb": 640},
@@ -61,6 +69,9 @@ class LocalWorld:
     def __init__(self, home: Path) -> None:
         self._state = home / "state"
 
+    def close(self) -> None:
+        """Nothing runs but the tasks."""
+
     def traces(self) -> set[str]:
         found = self._state.glob("local/**/*")
         return {str(path) for path in found if path.is_dir() or path.parent.name in ("queue", "gpus")} - {
@@ -68,7 +79,66 @@ class LocalWorld:
         }
 
 
-WORLDS: dict[str, Callable[[Path], World]] = {"local": LocalWorld}
+class HostsWorld:
+    """One machine with two pretend GPUs, behind a real SSH server, of which the tests see the files too."""
+
+    facets = frozenset({"logs", "instances", "volumes", "shells", "remote", "uploads", "endpoints", "tunnels"})
+    scarce = "a100:2"
+    impossible: tuple[dict[str, Any], ...] = (
+        {"instance_type": "8xh900"},
+        {"min_gpu_memory_gb": 640},
+        {"region": "mars"},
+        {"k8s": "a-cluster"},
+        {"image": "ubuntu"},
+        {"array": "0-9"},
+        {"after": ["task_aaaaaaaaaa"]},
+        {"reservation_id": "res_aaaaaaaaaa"},
+        {"working_dir": "/nowhere/at/all"},
+        {"working_dir": "~nobody-at-all/x"},
+        {"working_dir": "/" + "x" * 300},
+        {"instance_type": "1024xcpu"},
+        {"data_mounts": [{"source": "~nobody-at-all", "target": "/data"}]},
+        {"data_mounts": [{"source": "x" * 300, "target": "/data"}]},
+        {"data_mounts": [{"source": "s3://bucket/key", "target": "/data"}]},
+        {"min_cpus": 1_000_000},
+        {"min_memory_gb": 1_000_000},
+        {"data_mounts": [{"source": "/nowhere/at/all", "target": "/data"}]},
+        {"data_mounts": [{"source": "volume://no-such", "target": "/data"}]},
+        {"volumes": [{"name": "new-one", "size_gb": 1}, {"volume_id": "vol_aaaaaaaaaa"}]},
+        {"volumes": [{"name": "new-one", "size_gb": 1}], "instance_type": "8xh900"},
+        {"volumes": [{"name": "new-one", "size_gb": 1}], "working_dir": "/nowhere/at/all"},
+        {"env": {"BIG": "x" * 1_000_000}},
+        {"env": {"UID": "7"}},
+        {"code_root": "/nowhere/at/all"},
+    )
+
+    def __init__(self, home: Path) -> None:
+        self.sshd = Sshd(home.parent / f"{home.name}-far", "MaxSessions 10")
+        self.sshd.start()
+        self.fields: Mapping[str, Any] = {"working_dir": str(home)}
+        self.context = hosts_context(self.sshd)
+
+    def traces(self) -> set[str]:
+        """Locks are made when they are needed first, and say nothing of any task."""
+        found = self.sshd.home.glob(".local/state/flow/hosts/*/*/**/*")
+        return {str(path) for path in found if "/locks/" not in str(path) and "attempt-" not in str(path)}
+
+    def close(self) -> None:
+        self.sshd.stop()
+
+
+def hosts_context(*servers: Sshd, name: str = "lab", gpus: str | None = "a100:2") -> Context:
+    """A context of the machines behind these servers, called one, two, ..., which the user's ssh config knows."""
+    config = Path.home() / ".ssh" / "config"
+    config.parent.mkdir(mode=0o700, exist_ok=True)
+    names = ("one", "two", "three", "four")[: len(servers)]
+    texts = (server.config(name=called).read_text() for called, server in zip(names, servers, strict=True))
+    config.write_text("".join(texts))
+    hosts = [{"name": called} | ({} if gpus is None else {"gpus": gpus}) for called in names]
+    return Context(name, "hosts", {"hosts": hosts})
+
+
+WORLDS: dict[str, Callable[[Path], World]] = {"local": LocalWorld, "hosts": HostsWorld}
 
 
 class Bench:
@@ -79,7 +149,7 @@ class Bench:
         self.provider: Provider = open_provider(world.context)
 
     async def submit(self, command: str = "sleep 600", **fields: Any) -> TaskRecord:
-        return await self.provider.submit(TaskConfig.parse({"command": command, **fields}))
+        return await self.provider.submit(TaskConfig.parse({"command": command, **self.world.fields, **fields}))
 
     async def running(self, command: str = "sleep 600", **fields: Any) -> TaskRecord:
         return await self.until(await self.submit(command, **fields), lambda task: task.is_running)

@@ -10,18 +10,24 @@ from testbed.worlds import WORLDS, Bench
 
 from flow_core.errors import FlowError
 
+_NEEDS = {"hosts": "sshd"}
 
-@pytest.fixture(params=WORLDS)
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=pytest.mark.needs(_NEEDS[name]) if name in _NEEDS else ()) for name in WORLDS]
+)
 async def bench(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Bench]:
     monkeypatch.setenv("FLOW_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.delenv("MITHRIL_API_KEY", raising=False)
     monkeypatch.chdir(tmp_path)
-    opened = Bench(WORLDS[request.param](tmp_path))
+    world = WORLDS[request.param](tmp_path)
+    opened = Bench(world)
     yield opened
     try:
         await opened.end_everything()
     except FlowError:
         pass  # a test may have taken the ground from under it
     await opened.provider.close()
+    world.close()

@@ -1,0 +1,144 @@
+# What is asked of us.
+
+install_agent() {
+  find_root
+  make_root
+  put "$root/bin/agent-$1.sh" "$2"
+  finish_answer
+}
+
+# start ID SUM RECORD MOUNTS PLAN SCRIPT: makes a task and its keeper. Asked again, it makes no other.
+start() {
+  find_root
+  make_root
+  [ -e "$root/bin/agent-$2.sh" ] || no agent
+  task=$root/tasks/$1
+  if [ ! -d "$task" ]; then
+    new=$root/new/$1
+    eval "$5"
+    check "$1"
+    mkdir -p "$new/work" "$new/volumes" 2>/dev/null || no records "$root"
+    began $$
+    { put "$new/submitter" "$$ $start $boot" && put "$new/record" "R $1 $3" && put "$new/mounts" "M $1 $4" &&
+      put "$new/plan" "$5
+dir='$(quoted "$dir")'" && put "$new/task.sh" "$6" && ln -s "../../bin/agent-$2.sh" "$new/agent.sh"; } ||
+      { rm -rf "$new"; no records "$root"; }
+    now
+    put "$new/state" "S $1 pending 0 - - - - - "
+    put "$new/asked" "A $1 $now $dir"
+    take_volumes "$1"
+    : >"$root/live/$1"
+    [ "$count" = 0 ] || stand_in_line "$1"
+    mv "$new" "$task" || no records "$root"
+  fi
+  [ -e "$task/keeper" ] || detach keep "$task"
+  tries=0
+  while [ ! -e "$task/keeper" ] && [ $tries -lt 200 ]; do
+    nap 0.02
+    tries=$(($tries + 1))
+  done
+  [ -e "$task/keeper" ] || { put "$task/cancel" force; no keeper; }
+  printf 'H %s\n' "$root"
+  cat "$task/record" "$task/mounts" "$task/asked" "$task/state"
+  finish_answer
+}
+
+quoted() { printf '%s' "$1" | sed "s/'/'\\\\''/g"; }
+
+# prepare ID PLAN: the directory of a task that is being made, for its code; refuses what `start` would.
+prepare() {
+  find_root
+  make_root
+  eval "$2"
+  check "$1"
+  mkdir -p "$root/new/$1/work" 2>/dev/null || no records "$root"
+  printf 'H %s\n' "$root"
+  finish_answer
+}
+
+discard() {
+  find_root
+  rm -rf "$root/new/$1"
+  finish_answer
+}
+
+check() {
+  find "$root/new" -name '*_*' -prune -mtime +1 -exec rm -rf {} + 2>/dev/null
+  settle_dir "$1"
+  [ -n "$paths" ] || return 0
+  set -f
+  IFS='
+'
+  for one in $paths; do
+    case $one in '~/'*) one=$HOME${one#'~'} ;; esac
+    [ -e "$one" ] || no path "$one"
+  done
+  unset IFS
+  set +f
+}
+
+# Where a task works, as a path from /; in its own directory where nothing was said.
+settle_dir() {
+  case $dir in
+    '~' | '~/'*) dir=$HOME${dir#'~'} ;;
+    '~'*)
+      of=${dir%%/*} of=${of#'~'}
+      case $of in *[!A-Za-z0-9._-]*) no dir "$dir" ;; esac
+      eval "of=~$of"
+      case $of in '~'*) no dir "$dir" ;; esac
+      case $dir in */*) dir=$of/${dir#*/} ;; *) dir=$of ;; esac
+      ;;
+  esac
+  case $dir in
+    /*) (cd -- "$dir") 2>/dev/null || no dir "$dir" ;;
+    *) dir=$root/tasks/$1/work${dir:+/$dir} ;;
+  esac
+}
+
+# tell ' KNOWN IDS ': every task, with the last word of those that are not known to be over.
+tell() {
+  find_root
+  printf 'H %s\n' "$root"
+  if cd "$root/live" 2>/dev/null; then
+    for one_live in task_*; do
+      [ ! -e "$one_live" ] || look_after "$one_live"
+    done
+    cd "$root/tasks" || no records "$root"
+    files= many=0
+    for one in task_*; do
+      case $1 in
+        *" $one "*) printf 'T %s\n' "$one" ;;
+        *) [ ! -e "$one/record" ] || files="$files $one/record $one/mounts $one/asked $one/state" many=$(($many + 1)) ;;
+      esac
+      [ $many -lt 300 ] || { cat $files 2>/dev/null; files= many=0; }
+    done
+    [ -z "$files" ] || cat $files 2>/dev/null
+  fi
+  finish_answer
+}
+
+tell_one() {
+  find_root
+  printf 'H %s\n' "$root"
+  task=$root/tasks/$1
+  if [ -d "$task" ]; then
+    look_after "$1"
+    cat "$task/record" "$task/mounts" "$task/asked" "$task/state" 2>/dev/null
+  fi
+  finish_answer
+}
+
+cancel() {
+  find_root
+  task=$root/tasks/$1
+  [ -d "$task" ] || no task
+  if ! is_final "$task"; then
+    [ "$2" != force ] && [ -e "$task/cancel" ] || put "$task/cancel" "$2"
+    if kept "$task"; then
+      [ ! -e "$task/keeper" ] || kill -s TERM "$pid" 2>/dev/null
+    else
+      look_after "$1" >/dev/null
+    fi
+  fi
+  finish_answer
+}

@@ -1,0 +1,39 @@
+# Where everything is.
+
+find_root() {
+  boot_of_this_machine
+  host=$(uname -n) machine=
+  for one in /etc/machine-id /var/lib/dbus/machine-id; do
+    { [ -n "$machine" ] || IFS= read -r machine <"$one"; } 2>/dev/null
+  done
+  # Both: a home may be shared, and copies of an installed system have the same id.
+  root=$HOME/.local/state
+  case ${XDG_STATE_HOME-} in /*) root=$XDG_STATE_HOME ;; esac
+  root=$root/flow/hosts/$host${machine:+-$machine}
+}
+
+make_root() {
+  for one in bin gpus line live locks new tasks volumes/.names; do
+    [ -d "$root/$one" ] || mkdir -p "$root/$one" 2>/dev/null || no records "$root"
+  done
+  [ -f "$root/version" ] || put "$root/version" 1
+}
+
+no() {
+  IFS=' '
+  printf 'E %s\n.\n' "$*"
+  exit 0
+}
+
+finish_answer() { printf '.\n'; }
+
+is_final() {
+  word=
+  { read -r one one word one <"$1/state"; } 2>/dev/null
+  case $word in completed | failed | cancelled) return 0 ;; esac
+  return 1
+}
+
+kept() {
+  if [ -e "$1/keeper" ]; then named "$1/keeper"; else named "$1/submitter"; fi
+}

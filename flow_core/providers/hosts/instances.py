@@ -1,0 +1,91 @@
+"""The machines as something to choose: a row for each, one that is down included."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from flow_core.errors import ConfigError, FlowError, HostKeyUnknown
+from flow_core.gpu import GpuRequest, parse_gpu
+from flow_core.models.instance import AvailableInstance, InstanceRequirements, check_requirements
+from flow_core.providers.hosts.facts import Facts, look_at_all
+from flow_core.providers.hosts.placement import seats_for
+
+if TYPE_CHECKING:
+    from flow_core.providers.hosts.far import FarHost
+    from flow_core.providers.hosts.shelf import TaskShelf
+
+_MOST_WORKERS = 3
+
+
+class HostInstances:
+    """What each machine has and who uses it, as it is now; of one that is silent, as it was."""
+
+    def __init__(self, context: str, tasks: TaskShelf) -> None:
+        self._context = context
+        self._tasks = tasks
+        self._seen: dict[FarHost, Facts] = {}
+
+    async def find(self, requirements: InstanceRequirements) -> tuple[AvailableInstance, ...]:
+        check_requirements(requirements)
+        hosts = [view.far for view in self._tasks.views]
+        seen, silent = await look_at_all(hosts)
+        self._seen |= seen
+        rows = [self._row(far, silent.get(far)) for far in hosts]
+        return tuple(row for row in rows if row.fits(requirements))
+
+    async def normalize(self, gpu_count: int, gpu_type: str | None) -> tuple[str, int, str | None]:
+        if gpu_count < 0:
+            raise ConfigError("gpu_count: must not be negative", field="gpu_count")
+        if gpu_count == 0:
+            return "cpu", 1, None
+        model = None if gpu_type is None else parse_gpu(gpu_type).model
+        seen, silent = await look_at_all([view.far for view in self._tasks.views])
+        seat = seats_for((GpuRequest(model=model, count=gpu_count),), seen, silent)[0]
+        return seat.instance_type, 1, None
+
+    def _row(self, far: FarHost, error: FlowError | None) -> AvailableInstance:
+        facts = self._seen.get(far, Facts())
+        first = facts.gpus[0] if facts.gpus else None
+        alike = [] if first is None else [gpu for gpu in facts.gpus if gpu.short_model == first.short_model]
+        free = len({gpu.gpu_id for gpu in alike} & {gpu.gpu_id for gpu in facts.free_gpus})
+        return AvailableInstance(
+            context=self._context,
+            allocation_id=far.name,
+            instance_type="cpu" if first is None else f"{len(alike)}x{first.short_model}",
+            region=far.region,
+            price_per_hour=0.0,
+            gpu_type=None if first is None else first.short_model,
+            gpu_count=len(alike),
+            gpu_memory_gb=None if first is None else first.memory_gb,
+            cpu_count=facts.cpus,
+            memory_gb=facts.memory_gb,
+            available_quantity=0 if error is not None else None if first is None else free,
+            total_quantity=None if first is None else len(alike),
+            status="unreachable" if error is not None else "available" if first is None or free else "busy",
+            description=_silence(far, error) if error is not None else _description(far, facts),
+        )
+
+
+def _silence(far: FarHost, error: FlowError) -> str:
+    """Why it is down; of a machine that nobody has vouched for, how that is done."""
+    if isinstance(error, HostKeyUnknown):
+        return f"{far.name}: its key is not known, {error.fingerprint}; accept it with: ssh {far.name}"
+    return str(error)
+
+
+def _description(far: FarHost, facts: Facts) -> str:
+    parts = [far.name, facts.gpus[0].model if facts.gpus else facts.system]
+    kinds = Counter(gpu.short_model for gpu in facts.gpus)
+    if len(kinds) > 1:
+        parts.append(", ".join(f"{count} x {model}" for model, count in kinds.items()))
+    if facts.is_driver_stuck:
+        parts.append("its GPU driver does not answer")
+    if facts.load is not None:
+        parts.append(f"load {facts.load:g}")
+    if facts.free_memory_gb is not None:
+        parts.append(f"{facts.free_memory_gb} GB free")
+    users = [f"{worker.user} ({worker.program})" for worker in facts.workers]
+    parts += [f"GPUs used by {', '.join(list(dict.fromkeys(users))[:_MOST_WORKERS])}"] if users else []
+    parts += [f"{facts.waiting} waiting"] if facts.waiting else []
+    return ", ".join(part for part in parts if part)

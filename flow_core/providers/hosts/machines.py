@@ -1,0 +1,108 @@
+"""The machines of a context, as its settings name them, and how each is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flow_core.errors import ConfigError, FlowError, printable
+from flow_core.gpu_models import Gpu, pretend_gpus
+
+if TYPE_CHECKING:
+    from flow_core.ssh.settings import HostSettings
+
+SETTINGS = ("hosts", "region")
+_WORDS = ("name", "hostname", "user", "identity_file", "gpus", "region")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One of them. What isn't said is as the user's ssh config has it; `gpus` are pretend ones."""
+
+    name: str
+    hostname: str | None = None
+    user: str | None = None
+    port: int | None = None
+    identity_file: str | None = None
+    gpus: str | None = None
+    region: str | None = None
+
+    @property
+    def pretend(self) -> tuple[Gpu, ...]:
+        return pretend_gpus(self.gpus) if self.gpus else ()
+
+    def settle(self, found: HostSettings) -> HostSettings:
+        """How it is reached, from what ssh says of its name."""
+        said: dict[str, Any] = {
+            "hostname": self.hostname,
+            "user": self.user,
+            "port": self.port,
+            "identity_files": (Path(self.identity_file).expanduser(),) if self.identity_file else None,
+        }
+        return replace(found, **{name: value for name, value in said.items() if value is not None})
+
+
+def machines_of(settings: Mapping[str, Any]) -> tuple[Machine, ...]:
+    """In the order they are listed in. Raises ConfigError."""
+    listed = settings.get("hosts")
+    if isinstance(listed, str):
+        listed = [listed]
+    if not isinstance(listed, list | tuple) or not listed:
+        raise ConfigError("hosts: list the machines, such as hosts: [gpu1, gpu2]", field="hosts")
+    region = settings.get("region")
+    machines = tuple(_machine(one, None if region is None else str(region)) for one in listed)
+    names = [machine.name for machine in machines]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"hosts: {printable(repr(twice))} is listed twice", field="hosts")
+    return machines
+
+
+def problems_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """A sentence for each setting that can't be used."""
+    problems = [f"{name}: is no setting of a context of hosts" for name in settings if name not in SETTINGS]
+    listed = settings.get("hosts")
+    each: list[Any] = [[one] for one in listed] if isinstance(listed, list | tuple) and listed else [listed]
+    for one in each:
+        try:
+            machines_of({"hosts": one})
+        except FlowError as error:
+            problems.append(str(error))
+    if len(each) > 1 and not problems:
+        try:
+            machines_of(settings)
+        except FlowError as error:
+            problems.append(str(error))
+    return tuple(problems)
+
+
+def _machine(said: Any, region: str | None) -> Machine:
+    from flow_core.ssh.settings import checked_host  # deferred: reading a config must not pay for it
+
+    if isinstance(said, str):
+        said = {"name": said}
+    if not isinstance(said, Mapping) or not isinstance(said.get("name", said.get("hostname")), str):
+        raise ConfigError("hosts: each is a name of ~/.ssh/config, or a table with a name", field="hosts")
+    name = printable(repr(said.get("name", said.get("hostname"))))
+    for word, value in said.items():
+        if word == "gpus" and isinstance(value, list | tuple):
+            continue
+        if word == "port" and isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536:
+            continue
+        if word not in _WORDS or not isinstance(value, str) or not value or not value.isprintable():
+            raise ConfigError(f"hosts: {name} has {printable(repr(word))}, which can't be used", field="hosts")
+    gpus = said.get("gpus")
+    machine = Machine(
+        name=checked_host(said.get("name", said.get("hostname"))),
+        hostname=None if said.get("hostname") is None else checked_host(said["hostname"]),
+        user=said.get("user"),
+        port=said.get("port"),
+        identity_file=said.get("identity_file"),
+        gpus=",".join(map(str, gpus)) if isinstance(gpus, list | tuple) else gpus,
+        region=said.get("region", region),
+    )
+    if machine.gpus is not None and not machine.pretend:
+        raise ConfigError(f"hosts: the gpus of {name} must be such as a100:4", field="hosts")
+    return machine

@@ -1,0 +1,113 @@
+"""What a machine is told of a task: what to keep to, and the script that sets its environment and names its command."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flow_core.providers.hosts.placement import Seat
+from flow_core.providers.hosts.ranks import environment
+
+if TYPE_CHECKING:
+    from flow_core.models.spec import MountSpec, Retries, TaskConfig
+    from flow_core.models.volume import Volume
+
+_HAS_SUFFIX = re.compile(r".*-[0-9a-f]{6}")
+_WORKSPACE = "/workspace"
+_ELSEWHERE = (
+    "volumes and data are found by FLOW_VOLUME_* and FLOW_DATA_*, not at their mount paths:"
+    " a task on a host has no mounts of its own"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One machine of a task: which of how many, and where they meet."""
+
+    rank: int = 0
+    ranks: int = 1
+    head: str = "127.0.0.1"
+    master_port: int | None = None
+
+
+def task_name(config: TaskConfig) -> str:
+    """The name, made unique where asked for."""
+    if not config.unique_name or _HAS_SUFFIX.fullmatch(config.name):
+        return config.name
+    return f"{config.name[:121]}-{secrets.token_hex(3)}"
+
+
+def plan_of(config: TaskConfig, seat: Seat, node: Node, volumes: Sequence[Volume]) -> str:
+    """Assignments for sh, which its keeper reads."""
+    paths = [mount.source for mount in config.data_mounts if not volume_name(mount)]
+    real = any(gpu.is_real for gpu in seat.candidates)
+    said: dict[str, str] = {
+        "count": str(seat.count),
+        "candidates": " ".join(gpu.gpu_id for gpu in seat.candidates),
+        "model": seat.model,
+        "real": "1" if real else "0",
+        "hide": "1" if not seat.count and any(gpu.is_real for gpu in seat.facts.gpus) else "0",
+        "rank": str(node.rank),
+        "ranks": str(node.ranks),
+        "limit_s": "" if config.max_run_time_hours is None else f"{config.max_run_time_hours * 3600:.3f}",
+        "max_hours": "" if config.max_run_time_hours is None else f"{config.max_run_time_hours:g}",
+        "delays": " ".join(f"{delay:g}" for delay in _delays(config.retries)),
+        "notice": _ELSEWHERE if volumes or paths else "",
+        "volumes": " ".join(f"{one.volume_id}:{one.name}:{one.interface}" for one in volumes),
+        "paths": "\n".join(paths),
+        "dir": directory_of(config),
+    }
+    return "\n".join(f"{name}={shlex.quote(value)}" for name, value in said.items())
+
+
+def directory_of(config: TaskConfig) -> str:
+    """Where it starts: a path of the machine, or relative to the task's own directory there."""
+    wanted = config.working_dir or ""
+    if wanted == _WORKSPACE or wanted.startswith(_WORKSPACE + "/"):
+        return os.path.normpath(wanted[len(_WORKSPACE) :].lstrip("/") or ".").removeprefix(".")
+    return wanted
+
+
+def script_of(config: TaskConfig, name: str, task_id: str, seat: Seat, node: Node, volumes: Sequence[Volume]) -> str:
+    """Exports for sh and, as its arguments, the command. It holds secrets."""
+    told = environment(
+        node.ranks, node.rank, node.head, seat.count, node.master_port, config.distributed_mode, config.ports
+    )
+    env = {**told, **config.env, "FLOW_TASK_ID": task_id, "FLOW_TASK_NAME": name, "FLOW_TASK_MARK": task_id}
+    lines = [f"export {key}={shlex.quote(value)}" for key, value in env.items()]
+    lines.append('export FLOW_TASK_DIR="$flow_task"')
+    for volume in volumes:
+        variable = "FLOW_VOLUME_" + volume.name.upper().replace("-", "_")
+        lines.append(f'export {variable}="$flow_task"/volumes/{volume.name}')
+    paths = [mount.source for mount in config.data_mounts if not volume_name(mount)]
+    for number, path in enumerate(paths):
+        home = '"$HOME"' if path.startswith("~/") else ""
+        lines.append(f"export FLOW_DATA_{number}={home}{shlex.quote(path[1:] if home else path)}")
+    return "\n".join([*lines, *_command(config)])
+
+
+def volume_name(mount: MountSpec) -> str:
+    """The volume a data mount means, or "" when it means something else."""
+    if mount.source.startswith("volume://"):
+        return mount.source.removeprefix("volume://")
+    return mount.source if mount.mount_type == "volume" else ""
+
+
+def _command(config: TaskConfig) -> list[str]:
+    if not isinstance(config.command, str):
+        return [f"set -- {shlex.join(config.command)}"]
+    line = shlex.quote(config.command)
+    return [f"if [ -x /bin/bash ]; then set -- /bin/bash -c {line}; else set -- /bin/sh -c {line}; fi"]
+
+
+def _delays(retries: Retries | None) -> list[float]:
+    """The pause before each further attempt."""
+    if retries is None:
+        return []
+    factor = 2.0 if retries.mode == "exponential" else 1.0
+    return [min(retries.delay_s * factor**n, retries.max_delay_s) for n in range(retries.max_retries)]

@@ -1,0 +1,135 @@
+"""The provider of machines reached over SSH."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from flow_core.config import Context, state_dir
+from flow_core.providers.base import PollIntervals
+from flow_core.providers.hosts.far import FarHost
+from flow_core.providers.hosts.instances import HostInstances
+from flow_core.providers.hosts.machines import machines_of
+from flow_core.providers.hosts.places import HostLogs, HostPlaces
+from flow_core.providers.hosts.shelf import TaskShelf, wanted
+from flow_core.providers.hosts.view import HostView
+from flow_core.providers.hosts.volumes import HostVolumes
+from flow_core.providers.over_ssh.hosts import HostPool
+
+if TYPE_CHECKING:
+    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task import TaskRecord, TaskStatus
+    from flow_core.providers.hosts.init import HostsInit
+    from flow_core.providers.over_ssh.endpoints import SshEndpoints
+    from flow_core.providers.over_ssh.logs import SpooledLogs
+    from flow_core.providers.over_ssh.remote import SshRemote
+    from flow_core.providers.over_ssh.shells import SshShells
+    from flow_core.providers.over_ssh.tunnels import SshTunnels
+    from flow_core.providers.over_ssh.uploads import SshUploads
+    from flow_core.ssh.asking import Person
+
+
+class HostsProvider:
+    """Tasks run on machines that need nothing but sh and an SSH server, and are found there by every client.
+
+    Settings: `hosts` (names of ~/.ssh/config, or tables that say more), `region`.
+    """
+
+    reservations = ssh_keys = identity = metrics = None
+
+    def __init__(self, context: Context, person: Person | None = None) -> None:
+        self.poll = PollIntervals(busy_s=2.0, idle_s=5.0)
+        self._context = context.name
+        self._pool = HostPool(person)
+        hosts = [FarHost(machine, self._pool) for machine in machines_of(context.settings)]
+        self._tasks = TaskShelf(context.name, [HostView(context.name, far) for far in hosts])
+        self._places = HostPlaces(context.name, self._tasks)
+        self.volumes = HostVolumes(context.name, self._tasks)
+        self.instances = HostInstances(context.name, self._tasks)
+
+    # The facets below are loaded when they are asked for: whoever only looks at tasks needs none of them.
+
+    @cached_property
+    def logs(self) -> SpooledLogs:
+        from flow_core.providers.over_ssh.logs import SpooledLogs
+
+        return SpooledLogs(HostLogs(self._context, self._tasks), state_dir().absolute() / "hosts" / "logs")
+
+    @cached_property
+    def shells(self) -> SshShells:
+        from flow_core.providers.over_ssh.shells import SshShells
+
+        return SshShells(self._places)
+
+    @cached_property
+    def remote(self) -> SshRemote:
+        from flow_core.providers.over_ssh.remote import SshRemote
+
+        return SshRemote(self._places)
+
+    @cached_property
+    def uploads(self) -> SshUploads:
+        from flow_core.providers.over_ssh.uploads import SshUploads
+
+        return SshUploads(self._places)
+
+    @cached_property
+    def endpoints(self) -> SshEndpoints:
+        from flow_core.providers.over_ssh.endpoints import SshEndpoints
+
+        return SshEndpoints(self._places)
+
+    @cached_property
+    def tunnels(self) -> SshTunnels:
+        from flow_core.providers.over_ssh.tunnels import SshTunnels
+
+        return SshTunnels(self._places)
+
+    @cached_property
+    def init(self) -> HostsInit:
+        from flow_core.providers.hosts.init import HostsInit
+
+        return HostsInit()
+
+    async def submit(self, config: TaskConfig) -> TaskRecord:
+        from flow_core.providers.hosts.submit import Submission  # deferred: it is not needed to look at tasks
+
+        task_id = await Submission(config, self._tasks, self.volumes).run()
+        return await self._tasks.get(task_id)
+
+    async def list_tasks(
+        self, statuses: Collection[TaskStatus] | None = None, limit: int | None = None
+    ) -> tuple[TaskRecord, ...]:
+        return wanted(await self._tasks.all(), statuses, limit)
+
+    async def get_task(self, task_id: str) -> TaskRecord:
+        return await self._tasks.get(task_id)
+
+    async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
+        view = await self._tasks.find(task_id)
+        if not view.record(task_id).is_terminal:
+            await view.far.ask("cancel", task_id, "force" if force else "")
+
+    def describe_submit(self, config: TaskConfig) -> str:
+        hosts = [view.far.name for view in self._tasks.views]
+        where = hosts[0] if len(hosts) == 1 else f"<one of {', '.join(hosts)}>"
+        return f"ssh {where} sh -c {shlex.quote(config.command_line)}"
+
+    def describe_cancel(self, task: TaskRecord) -> str:
+        host, pid = task.provider_metadata.get("host", "the machine"), task.provider_metadata.get("pid")
+        if pid is None and task.started_at is None:
+            return f"take {task.task_id} out of the line of {host}"
+        if pid is None:
+            return f"start no further attempt of {task.task_id} on {host}"
+        return f"on {host}: SIGTERM to pid {pid} and every process of {task.task_id}, SIGKILL after 5 s"
+
+    async def close(self) -> None:
+        """Lets go of every connection. Tasks go on."""
+        if (logs := vars(self).get("logs")) is not None:
+            await logs.aclose()
+        if (tunnels := vars(self).get("tunnels")) is not None:
+            await tunnels.close_all()
+        await self._tasks.close()
+        await self._pool.close()

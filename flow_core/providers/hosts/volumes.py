@@ -1,0 +1,157 @@
+"""Volumes: directories of a machine that outlive tasks. Each lies on one machine, and tasks that have it run there."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from flow_core.errors import ConfigError, Conflict, NotFound, printable
+from flow_core.models.volume import Volume, VolumeInterface
+from flow_core.providers.hosts.answers import Answer
+from flow_core.providers.hosts.facts import look_at_all
+from flow_core.providers.hosts.far import FarHost, ask_all
+from flow_core.providers.hosts.shelf import TaskShelf, strongest
+from flow_core.providers.hosts.told import volume_path
+
+if TYPE_CHECKING:
+    from flow_core.models.spec import VolumeSpec
+
+_MAX_GB = 16384
+
+
+class HostVolumes:
+    """The volumes of all machines. `region` is the machine that one lies on; sizes are only remembered."""
+
+    def __init__(self, context: str, tasks: TaskShelf) -> None:
+        self._context = context
+        self._tasks = tasks
+
+    async def create(self, size_gb: int, name: str | None, interface: VolumeInterface, region: str | None) -> Volume:
+        """On the machine that `region` names, else on the one with most room."""
+        from flow_core.providers.hosts.submit import new_id, next_moment  # deferred: as long as nothing is made
+
+        check_new(size_gb, name, interface)
+        name = name or f"volume-{secrets.token_hex(3)}"
+        if any(volume.name == name for volume in await self.list()):
+            raise Conflict(f"a volume called {name!r} exists already in context {self._context!r}")
+        far = await self._roomiest(region)
+        volume_id = new_id("vol")
+        record = {"version": 1, "name": name, "size_gb": size_gb, "interface": interface, "created_at": next_moment()}
+        await far.ask("make_volume", volume_id, name, json.dumps(record, separators=(",", ":")))
+        return await self._find(volume_id)
+
+    async def list(self) -> tuple[Volume, ...]:
+        """Of all machines that answer. Raises why, when none does."""
+        hosts = [view.far for view in self._tasks.views]
+        answers, silent = await ask_all(hosts, "list_volumes")
+        if not answers:
+            raise strongest(list(silent.values()))
+        found = [volume for far, answer in answers.items() for volume in _volumes(self._context, far, answer)]
+        return tuple(sorted(found, key=lambda volume: (volume.created_at, volume.volume_id), reverse=True))
+
+    async def delete(self, volume_id: str) -> None:
+        volume = await self._find(volume_id)
+        await self._home(volume).ask("delete_volume", volume.volume_id, volume.name)
+
+    async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
+        view = await self._tasks.find(task_id)
+        volume = await self._find(volume_id)
+        if view.record(task_id).is_terminal:
+            raise Conflict(f"task {task_id} has ended; a volume can only be given to an unfinished one")
+        if volume.region != view.far.name:
+            raise Conflict(
+                f"volume {volume.name!r} lies on {volume.region}, and task {task_id} runs on {view.far.name}"
+            )
+        line = json.dumps({"volume_id": volume.volume_id, "name": volume.name}, separators=(",", ":"))
+        words = (volume.volume_id, volume.name, volume.interface, task_id, line)
+        answer = await view.far.ask("attach_volume", *words)
+        return volume_path(answer.root, task_id, volume.name)
+
+    def describe_create(self, size_gb: int, name: str | None, interface: VolumeInterface) -> str:
+        return (
+            f"mkdir ~/.local/state/flow/hosts/<machine>/volumes/vol_<new id>/data  ({name or 'unnamed'}, {interface})"
+        )
+
+    def describe_delete(self, volume: Volume) -> str:
+        folder = str(volume.provider_metadata.get("path", volume.volume_id)).removesuffix("/data")
+        return f"ssh {volume.region} rm -r {shlex.quote(folder)}"
+
+    def describe_attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
+        return f"ln -s .../volumes/{volume_id}/data .../tasks/{task_id}/volumes/  (a task on a host has no mounts)"
+
+    async def _find(self, wanted: str) -> Volume:
+        """By id or name. Raises NotFound."""
+        for volume in await self.list():
+            if wanted in (volume.volume_id, volume.name):
+                return volume
+        raise NotFound(f"no volume {printable(repr(wanted[:70]))} in context {self._context!r}")
+
+    def _home(self, volume: Volume) -> FarHost:
+        return next(view.far for view in self._tasks.views if view.far.name == volume.region)
+
+    async def _roomiest(self, region: str | None) -> FarHost:
+        hosts: Sequence[FarHost] = [view.far for view in self._tasks.views]
+        if region is not None:
+            hosts = [far for far in hosts if region in (far.name, far.region)]
+        if not hosts:
+            raise ConfigError(f"region: {printable(repr(region))} is no machine and no region here", field="region")
+        if len(hosts) == 1:
+            return hosts[0]
+        seen, silent = await look_at_all(hosts)
+        if not seen:
+            raise strongest(list(silent.values()))
+        return max(seen, key=lambda far: seen[far].free_disk_gb or 0)
+
+
+def check_new(size_gb: object, name: str | None, interface: object) -> None:
+    """Raises ConfigError for what no volume can be."""
+    if isinstance(size_gb, bool) or not isinstance(size_gb, int) or not 1 <= size_gb <= _MAX_GB:
+        raise ConfigError(f"size_gb: must be a whole number from 1 to {_MAX_GB}", field="size_gb")
+    if interface not in ("block", "file"):
+        raise ConfigError("interface: must be block or file", field="interface")
+    if name is not None:
+        _parse({"name": name})
+
+
+def _parse(fields: dict[str, Any]) -> VolumeSpec:
+    """Raises ConfigError."""
+    from flow_core.models.spec import VolumeSpec  # deferred: listing must not pay for pydantic
+
+    return VolumeSpec.parse(fields)
+
+
+def _volumes(context: str, far: FarHost, answer: Answer) -> list[Volume]:
+    """One that can't be read is left out."""
+    holders: dict[str, tuple[str, ...]] = {}
+    for line in answer.of("Y"):
+        volume_id, _, task_id = line.partition(" ")
+        holders[volume_id] = (*holders.get(volume_id, ()), task_id)
+    found = []
+    for line in answer.of("V"):
+        volume_id, _, text = line.partition(" ")
+        try:
+            found.append(_volume(context, far, answer.root, volume_id, json.loads(text), holders.get(volume_id, ())))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def _volume(
+    context: str, far: FarHost, root: str, volume_id: str, said: dict[str, Any], holders: tuple[str, ...]
+) -> Volume:
+    return Volume(
+        context=context,
+        volume_id=volume_id,
+        name=str(said["name"]),
+        size_gb=int(said["size_gb"]),
+        interface="file" if said["interface"] == "file" else "block",
+        region=far.name,
+        attached_to=holders,
+        created_at=datetime.fromtimestamp(float(said["created_at"]), UTC),
+        status="attached" if holders else "available",
+        provider_metadata={"path": f"{root}/volumes/{volume_id}/data"},
+    )
