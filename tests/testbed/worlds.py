@@ -121,7 +121,7 @@ class HostsWorld:
     def traces(self) -> set[str]:
         """Locks are made when they are needed first, and say nothing of any task."""
         found = self.sshd.home.glob(".local/state/flow/hosts/*/*/**/*")
-        return {str(path) for path in found if "/locks/" not in str(path) and "attempt-" not in str(path)}
+        return {str(path) for path in found if "/lock/" not in str(path) and "attempt-" not in str(path)}
 
     def close(self) -> None:
         self.sshd.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, ProviderError, printable
+from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, ProviderError, Unreachable, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,8 @@ def refused(machine: str, words: tuple[str, ...]) -> FlowError:
         return NotFound(f"{machine!r} has no such task any more")
     if kind == "records":
         return ProviderError(f"{machine!r} can't keep records in {shown}; check its disk and who may write there")
+    if kind == "busy":
+        return Unreachable(f"{machine!r} has been busy with other changes for too long; try again")
     if kind == "keeper":
         return ProviderError(f"{machine!r} could not start what keeps a task; check how many processes it allows")
     return ProviderError(f"{machine!r} refused: {printable(' '.join(words))}")

@@ -78,7 +78,7 @@ def script_of(config: TaskConfig, name: str, task_id: str, seat: Seat, node: Nod
     told = environment(
         node.ranks, node.rank, node.head, seat.count, node.master_port, config.distributed_mode, config.ports
     )
-    env = {**told, **config.env, "FLOW_TASK_ID": task_id, "FLOW_TASK_NAME": name, "FLOW_TASK_MARK": task_id}
+    env = {**told, **config.env, "FLOW_TASK_ID": task_id, "FLOW_TASK_NAME": name}
     lines = [f"export {key}={shlex.quote(value)}" for key, value in env.items()]
     lines.append('export FLOW_TASK_DIR="$flow_task"')
     for volume in volumes:

@@ -25,9 +25,11 @@ async def bench(
     world = WORLDS[request.param](tmp_path)
     opened = Bench(world)
     yield opened
+    await opened.provider.close()
+    last = Bench(world)  # a test may have closed the other one
     try:
-        await opened.end_everything()
+        await last.end_everything()
     except FlowError:
         pass  # a test may have taken the ground from under it
-    await opened.provider.close()
+    await last.provider.close()
     world.close()

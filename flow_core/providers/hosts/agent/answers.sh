@@ -13,13 +13,14 @@ start() {
   make_root
   [ -e "$root/bin/agent-$2.sh" ] || no agent
   task=$root/tasks/$1
+  [ -d "$task" ] || locked
   if [ ! -d "$task" ]; then
     new=$root/new/$1
     eval "$5"
     check "$1"
     mkdir -p "$new/work" "$new/volumes" 2>/dev/null || no records "$root"
     began $$
-    { put "$new/submitter" "$$ $start $boot" && put "$new/record" "R $1 $3" && put "$new/mounts" "M $1 $4" &&
+    { put "$new/submitter" "$$ $start $boot" && put "$new/mark" "$1.$$.$start." && put "$new/record" "R $1 $3" && put "$new/mounts" "M $1 $4" &&
       put "$new/plan" "$5
 dir='$(quoted "$dir")'" && put "$new/task.sh" "$6" && ln -s "../../bin/agent-$2.sh" "$new/agent.sh"; } ||
       { rm -rf "$new"; no records "$root"; }
@@ -31,6 +32,7 @@ dir='$(quoted "$dir")'" && put "$new/task.sh" "$6" && ln -s "../../bin/agent-$2.
     [ "$count" = 0 ] || stand_in_line "$1"
     mv "$new" "$task" || no records "$root"
   fi
+  unlocked
   [ -e "$task/keeper" ] || detach keep "$task"
   tries=0
   while [ ! -e "$task/keeper" ] && [ $tries -lt 200 ]; do

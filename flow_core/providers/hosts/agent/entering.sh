@@ -25,6 +25,8 @@ enter() {
 
 environment() {
   . "$flow_task/plan"
+  read -r FLOW_TASK_MARK <"$flow_task/mark"
+  export FLOW_TASK_MARK
   visible "$1"
   if [ -n "$shown" ] || [ "$hide" = 1 ]; then flow_visible=$shown; else unset flow_visible; fi
   cd -- "$dir" || exit 127

@@ -20,7 +20,7 @@ take_gpus() {
     mkdir -p "$root/gpus/$gpu"
     holder "$gpu"
     if [ -n "$held" ]; then
-      named "$root/tasks/$held/keeper" || look_after "$held" >/dev/null
+      named "$root/tasks/$held/keeper" || (look_after "$held") >/dev/null
       continue
     fi
     case $foreign in *" $gpu "*) continue ;; esac

@@ -2,14 +2,15 @@
 #
 # It is sent to sh on stdin, with one call as its last line; what has to outlive the call runs from ROOT/bin.
 #   ROOT/tasks/ID/   record, mounts (lines of the client's)   plan (what to keep to)   task.sh (environment, command)
-#                    submitter, keeper, child (process identities)   state (the last word)   cancel
-#                    attempt-A/rank-R.log   work/ (where it works)   volumes/, mounts.d/ (links)
+#                    submitter, keeper, child (process identities)   mark (in the environment of its processes)
+#                    state (the last word)   cancel   attempt-A/rank-R.log   work/ (where it works)   volumes/ (links)
 #   ROOT/live/ID     there while a task isn't over           ROOT/new/ID    a task that is being made
-#   ROOT/line/N      who waits for GPUs, in order            ROOT/gpus/GPU/N, ROOT/locks/NAME/N   see `claim`
+#   ROOT/line/N      who waits for GPUs, in order            ROOT/gpus/GPU/N, ROOT/lock/N   see `claim`
 #   ROOT/volumes/ID/ record, data/, holders/TASK             ROOT/volumes/.names/NAME
 # Every answer is made of lines that begin with a letter of ours and ends with a line ".": no task can write into it.
 # An identity is "pid start boot", so that neither another process with that number nor a restart is taken for it.
 
 sh=/bin/sh
 first=1000000000
+lock=
 umask 077

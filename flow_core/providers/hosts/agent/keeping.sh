@@ -11,6 +11,7 @@ keep() {
   put "$task/keeper.new" "$$ $start $boot"
   ln "$task/keeper.new" "$task/keeper" 2>/dev/null || exit 0
   . "$task/plan"
+  read -r mark <"$task/mark"
   own_session
   attempt=0 word=pending began_at=- ended_at=- code=- gpus= child=- message= timer=
   save
@@ -62,7 +63,7 @@ make_attempts() {
 run_once() {
   mkdir -p "$task/attempt-$attempt"
   hit= was_stopped= ending= launched=
-  FLOW_TASK_MARK=$id $session $sh "$task/agent.sh" launch "$task" "$gpus" >>"$task/attempt-$attempt/rank-$rank.log" 2>&1 </dev/null &
+  FLOW_TASK_MARK=$mark $session $sh "$task/agent.sh" launch "$task" "$gpus" >>"$task/attempt-$attempt/rank-$rank.log" 2>&1 </dev/null &
   child=$!
   began $child
   put "$task/child" "$child ${start:-0} $boot"

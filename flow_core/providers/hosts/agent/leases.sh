@@ -30,8 +30,9 @@ named() {
   [ -n "$pid" ] && alive "$pid" "$n_start" "$n_boot"
 }
 
+# Replaces a file in one step, by way of one that no pattern of ours finds.
 put() {
-  cat >"$1.$$" <<EOF && mv -f "$1.$$" "$1"
+  cat >"${1%/*}/.${1##*/}.$$" <<EOF && mv -f "${1%/*}/.${1##*/}.$$" "$1"
 $2
 EOF
 }
@@ -55,9 +56,9 @@ newest() {
 # file of its own, made whole by ln, under the number after that of the last owner, who is dead or has written "free".
 claim() {
   next=$(($last + 1))
-  put "$1/.$$" "$2" || return 1
-  ln "$1/.$$" "$1/$next" 2>/dev/null || { rm -f "$1/.$$"; return 1; }
-  rm -f "$1/.$$"
+  put "$1/.mine.$$" "$2" || return 1
+  ln "$1/.mine.$$" "$1/$next" 2>/dev/null || { rm -f "$1/.mine.$$"; return 1; }
+  rm -f "$1/.mine.$$"
   newest "$1"
   [ "$last" = "$next" ] || { rm -f "$1/$next"; return 1; }
   for one in "$1"/1*; do
@@ -65,20 +66,24 @@ claim() {
   done
 }
 
+# One change at a time: of what tasks and volumes there are, and of who has which.
 locked() {
-  mkdir -p "$root/locks/$1" || return 1
-  began $$
   tries=0
-  while :; do
-    newest "$root/locks/$1"
-    if [ "$last" = $first ] || ! named "$root/locks/$1/$last"; then
+  while [ $tries -lt 300 ]; do
+    newest "$root/lock"
+    if [ "$last" = $first ] || ! named "$root/lock/$last"; then
+      found=$last
       began $$
-      claim "$root/locks/$1" "$$ $start $boot" && lock=$root/locks/$1/$next && return 0
+      last=$found
+      claim "$root/lock" "$$ $start $boot" && lock=$root/lock/$next && return 0
     fi
     tries=$(($tries + 1))
-    [ $tries -lt 300 ] || return 1
     nap 0.05
   done
+  no busy
 }
 
-unlocked() { put "$lock" free; }
+unlocked() {
+  [ -z "$lock" ] || put "$lock" free
+  lock=
+}

@@ -13,13 +13,14 @@ find_root() {
 }
 
 make_root() {
-  for one in bin gpus line live locks new tasks volumes/.names; do
+  for one in bin gpus line live lock new tasks volumes/.names; do
     [ -d "$root/$one" ] || mkdir -p "$root/$one" 2>/dev/null || no records "$root"
   done
   [ -f "$root/version" ] || put "$root/version" 1
 }
 
 no() {
+  unlocked
   IFS=' '
   printf 'E %s\n.\n' "$*"
   exit 0

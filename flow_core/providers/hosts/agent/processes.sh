@@ -19,7 +19,9 @@ find_members() {
   else
     m_pid=-
   fi
-  mine=" $(numbers_of "FLOW_TASK_MARK=$1") " marked=" $(numbers_of FLOW_TASK_MARK=) "
+  mark=
+  { read -r mark <"$root/tasks/$1/mark"; } 2>/dev/null
+  mine=" $(numbers_of "FLOW_TASK_MARK=${mark:-$1}") " marked=" $(numbers_of FLOW_TASK_MARK=) "
   while IFS= read -r stat; do
     pid=${stat%% *}
     case $stat in *') '*) set -- ${stat##*) } ;; *) continue ;; esac

@@ -3,10 +3,10 @@
 make_volume() { # id name record
   find_root
   make_root
-  locked volumes || no records "$root"
-  { read -r has <"$root/volumes/.names/$2"; } 2>/dev/null && [ -d "$root/volumes/$has" ] && refuse taken "$2"
+  locked
+  { read -r has <"$root/volumes/.names/$2"; } 2>/dev/null && [ -d "$root/volumes/$has" ] && no taken "$2"
   { mkdir -p "$root/new/$1/data" "$root/new/$1/holders" && put "$root/new/$1/record" "V $1 $3" &&
-    put "$root/volumes/.names/$2" "$1" && mv "$root/new/$1" "$root/volumes/$1"; } || refuse records "$root"
+    put "$root/volumes/.names/$2" "$1" && mv "$root/new/$1" "$root/volumes/$1"; } || no records "$root"
   unlocked
   finish_answer
 }
@@ -26,11 +26,11 @@ list_volumes() {
 delete_volume() { # id name
   find_root
   [ -d "$root/volumes/$1" ] || no volume "$1"
-  locked volumes || no records "$root"
+  locked
   find_holders "$1" -
-  [ -z "$holders" ] || refuse held "$1" $holders
+  [ -z "$holders" ] || no held "$1" $holders
   rm -f "$root/volumes/.names/$2"
-  mv "$root/volumes/$1" "$root/new/.deleted-$1" || refuse records "$root"
+  mv "$root/volumes/$1" "$root/new/.deleted-$1" || no records "$root"
   unlocked
   rm -rf "$root/new/.deleted-$1"
   finish_answer
@@ -41,12 +41,12 @@ attach_volume() { # id name interface task line
   task=$root/tasks/$4
   [ -d "$task" ] || no task
   [ -d "$root/volumes/$1" ] || no volume "$1"
-  locked volumes || no records "$root"
-  ! is_final "$task" || refuse over
+  locked
+  ! is_final "$task" || no over
   if [ ! -e "$root/volumes/$1/holders/$4" ]; then
     find_holders "$1" "$4"
-    [ "$3" != block ] || [ -z "$holders" ] || refuse held "$1" $holders
-    ln -s "../../../volumes/$1/data" "$task/volumes/$2" || refuse records "$root"
+    [ "$3" != block ] || [ -z "$holders" ] || no held "$1" $holders
+    ln -s "../../../volumes/$1/data" "$task/volumes/$2" || no records "$root"
     put "$task/mounts" "$(cat "$task/mounts")
 M $4 $5"
     : >"$root/volumes/$1/holders/$4"
@@ -58,8 +58,6 @@ M $4 $5"
 
 # take_volumes TASK: those of the plan, as ID:NAME:INTERFACE, for a task that is being made; all of them or a refusal.
 take_volumes() {
-  [ -n "$volumes" ] || return 0
-  locked volumes || no records "$root"
   for one in $volumes; do
     vol=${one%%:*}
     [ -d "$root/volumes/$vol" ] || undo "$1" volume "$vol"
@@ -71,7 +69,6 @@ take_volumes() {
     ln -s "../../../volumes/$vol/data" "$root/new/$1/volumes/${name%%:*}"
     : >"$root/volumes/$vol/holders/$1"
   done
-  unlocked
 }
 
 # The unfinished tasks that have a volume, but for one, in holders=. Call it under the lock, or only to show it.
@@ -84,14 +81,9 @@ find_holders() {
   done
 }
 
-refuse() {
-  unlocked
-  no "$@"
-}
-
 undo() {
   made=$1
   shift
   rm -rf "$root/new/$made"
-  refuse "$@"
+  no "$@"
 }
