@@ -1,4 +1,4 @@
-"""The far side of the provider `hosts` without a network: its program, run by a shell of choice in a home of its own."""
+"""The far side of the provider `hosts` without a network: its program, by a shell of choice, in a home of its own."""
 
 from __future__ import annotations
 

@@ -34,6 +34,14 @@ def refuse_what_no_machine_does(config: TaskConfig) -> None:
     _refuse_what_no_process_takes(config)
 
 
+def refuse_what_several_machines_do_not(config: TaskConfig) -> None:
+    """Raises Unsupported that names the field."""
+    if config.volumes or any(mount.mount_type == "volume" for mount in config.data_mounts):
+        raise Unsupported("volumes: a volume lies on one machine; give several the same folder by data_mounts")
+    if config.retries is not None and config.retries.max_retries:
+        raise Unsupported("retries: the machines of a task know nothing of one another; submit it again instead")
+
+
 def _refuse_what_no_process_takes(config: TaskConfig) -> None:
     """The system refuses long arguments only when the command is started, and then it is too late to say so."""
     words = [config.command] if isinstance(config.command, str) else config.command

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from collections.abc import Collection
 from functools import cached_property
@@ -108,9 +109,9 @@ class HostsProvider:
         return await self._tasks.get(task_id)
 
     async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
-        view = await self._tasks.find(task_id)
-        if not view.record(task_id).is_terminal:
-            await view.far.ask("cancel", task_id, "force" if force else "")
+        views = await self._tasks.find(task_id)
+        running = [view for view in views if not view.told[task_id].is_final]
+        await asyncio.gather(*(view.far.ask("cancel", task_id, "force" if force else "") for view in running))
 
     def describe_submit(self, config: TaskConfig) -> str:
         hosts = [view.far.name for view in self._tasks.views]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 
 from flow_core.errors import AuthError, FlowError, NotFound, Unreachable, printable
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.providers.hosts.far import FarHost
+from flow_core.providers.hosts.merging import merged
 from flow_core.providers.hosts.told import is_task_id
 from flow_core.providers.hosts.view import PATIENCE_S, HostView
 
@@ -23,28 +25,42 @@ class TaskShelf:
         """Last submitted first. Raises Unreachable, or why nobody is let in, when no machine answers."""
         await self._look()
         self._raise_if_alone()
-        records = [record for view in self.views for record in view.records()]
-        return sorted(records, key=_order, reverse=True)
+        task_ids = dict.fromkeys(task_id for view in self.views for task_id in view.told)
+        await self._end_what_lost_a_rank(task_ids)
+        return sorted(map(self.record, task_ids), key=_order, reverse=True)
 
     async def get(self, task_id: str) -> TaskRecord:
         """Raises NotFound, Unreachable."""
-        view = await self.find(task_id)
-        return view.record(task_id)
+        await self.find(task_id)
+        await self._end_what_lost_a_rank((task_id,))
+        return self.record(task_id)
 
-    async def find(self, task_id: str) -> HostView:
-        """Whose task it is, as it is now."""
+    def record(self, task_id: str) -> TaskRecord:
+        """As it was told last."""
+        return merged([view.record(task_id) for view in self.where(task_id)])
+
+    async def find(self, task_id: str) -> tuple[HostView, ...]:
+        """Whose task it is, a machine for each rank, asked just now. Raises NotFound, Unreachable."""
         if not is_task_id(task_id):
             raise self._not_found(task_id)
-        view = self.where(task_id)
-        if view is not None:
-            if view.told[task_id].is_final or await view.look_at(task_id):
-                return view
-            raise self._not_found(task_id)
-        return await self._search(task_id)
+        known = self.where(task_id)
+        is_all = bool(known) and len(known) == known[0].told[task_id].ranks
+        asked = [view for view in known if not view.told[task_id].is_final] if is_all else self.views
+        answers = dict(zip(asked, await asyncio.gather(*(_has(view, task_id) for view in asked)), strict=True))
+        errors = [answer for answer in answers.values() if isinstance(answer, FlowError)]
+        if asked and len(errors) == len(asked):
+            raise strongest(errors)
+        if found := self.where(task_id):
+            return found
+        if errors:
+            silent = ", ".join(view.far.name for view, answer in answers.items() if isinstance(answer, FlowError))
+            raise Unreachable(f"task {task_id} is on no machine that answers; {silent} doesn't")
+        raise self._not_found(task_id)
 
-    def where(self, task_id: str) -> HostView | None:
-        """The machine that has told of a task before."""
-        return next((view for view in self.views if task_id in view.told), None)
+    def where(self, task_id: str) -> tuple[HostView, ...]:
+        """The machines that have told of a task before, by rank. One that is known by two names counts once."""
+        found = {view.told[task_id].rank: view for view in reversed(self.views) if task_id in view.told}
+        return tuple(found[rank] for rank in sorted(found))
 
     def view_of(self, far: FarHost) -> HostView:
         return next(view for view in self.views if view.far is far)
@@ -53,18 +69,15 @@ class TaskShelf:
         for view in self.views:
             await view.close()
 
-    async def _search(self, task_id: str) -> HostView:
-        answers = await asyncio.gather(*(_has(view, task_id) for view in self.views))
-        for view, answer in zip(self.views, answers, strict=True):
-            if answer is True:
-                return view
-        silent = [view.far.name for view, answer in zip(self.views, answers, strict=True) if answer is not False]
-        errors = [answer for answer in answers if isinstance(answer, FlowError)]
-        if len(errors) == len(self.views):
-            raise strongest(errors)
-        if silent:
-            raise Unreachable(f"task {task_id} is on no machine that answers; {', '.join(silent)} doesn't")
-        raise self._not_found(task_id)
+    async def _end_what_lost_a_rank(self, task_ids: Iterable[str]) -> None:
+        """Machines know nothing of one another: whoever sees that a rank is over too early ends the others."""
+        doomed = []
+        for task_id in task_ids:
+            views = self.where(task_id)
+            words = {view.told[task_id].word for view in views} if len(views) > 1 else set()
+            if words & {"failed", "cancelled"}:
+                doomed += [(view, task_id) for view in views if not view.told[task_id].is_final]
+        await asyncio.gather(*(_end(view, task_id) for view, task_id in doomed))
 
     async def _look(self) -> None:
         """Returns when each has answered or was waited for long enough, and one has or none does."""
@@ -97,6 +110,11 @@ async def _has(view: HostView, task_id: str) -> bool | FlowError:
         return await view.look_at(task_id)
     except FlowError as error:
         return error
+
+
+async def _end(view: HostView, task_id: str) -> None:
+    with suppress(FlowError):  # whoever looks next tries again
+        await view.far.ask("cancel", task_id, "")
 
 
 def strongest(errors: Sequence[FlowError]) -> FlowError:

@@ -9,13 +9,16 @@ import os
 import secrets
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, Unreachable, Unsupported, printable
 from flow_core.providers.hosts.answers import Answer
 from flow_core.providers.hosts.code import code_of, send_code
 from flow_core.providers.hosts.facts import look_at_all
-from flow_core.providers.hosts.limits import refuse_what_no_machine_does
+from flow_core.providers.hosts.far import ask_all
+from flow_core.providers.hosts.gathering import enough, meet, start_together, together
+from flow_core.providers.hosts.limits import refuse_what_no_machine_does, refuse_what_several_machines_do_not
 from flow_core.providers.hosts.placement import Seat, seats
 from flow_core.providers.hosts.plan import Node, plan_of, script_of, task_name, volume_name
 from flow_core.providers.hosts.program import version
@@ -45,28 +48,41 @@ class Submission:
     async def run(self) -> str:
         """The new task's id. Raises ConfigError, Unsupported, CapacityError, NotFound, Conflict, Unreachable."""
         refuse_what_no_machine_does(self._config)
+        if self._config.num_instances > 1:
+            refuse_what_several_machines_do_not(self._config)
         _refuse_other_data(self._config)
         code = code_of(self._config)
         if (known := await self._submitted_before()) is not None:
             return known
         found, wanted = await self._find_volumes()
-        seat = await self._choose(found)
+        chosen = await self._choose(found)
         task_id = new_id("task")
         try:
-            volumes = [*found, *[await self._make(spec, seat) for spec in wanted]]
-            node = Node()
-            plan = plan_of(self._config, seat, node, volumes)
-            if code is not None:
-                answer = await seat.far.ask("prepare", task_id, plan)
-                await send_code(seat.far, code, f"{answer.root}/new/{task_id}/work", self._config)
-            answer = await self._start(seat, task_id, plan, node, volumes)
+            volumes = [*found, *[await self._make(spec, chosen[0]) for spec in wanted]]
+            nodes = await meet(chosen)
+            answers = await together(
+                self._place(task_id, *each, volumes, code) for each in zip(chosen, nodes, strict=True)
+            )
+            if len(chosen) > 1:
+                answers = await start_together(chosen, task_id)
         except FlowError as error:
-            await self._undo(seat, task_id, error)
+            await self._undo(chosen, task_id, error)
             raise
-        await self._tasks.view_of(seat.far).take(answer)
+        for seat, answer in zip(chosen, answers, strict=True):
+            await self._tasks.view_of(seat.far).take(answer)
         return task_id
 
-    async def _choose(self, found: Sequence[Volume]) -> Seat:
+    async def _place(
+        self, task_id: str, seat: Seat, node: Node, volumes: Sequence[Volume], code: Path | None
+    ) -> Answer:
+        plan = plan_of(self._config, seat, node, volumes)
+        if code is not None:
+            answer = await seat.far.ask("prepare", task_id, plan)
+            await send_code(seat.far, code, f"{answer.root}/new/{task_id}/work", self._config)
+        return await self._start(seat, task_id, plan, node, volumes)
+
+    async def _choose(self, found: Sequence[Volume]) -> list[Seat]:
+        """A machine for each rank."""
         names = {view.far.name: view.far for view in self._tasks.views}
         homes = {volume.region for volume in found}
         if len(homes) > 1:
@@ -75,7 +91,7 @@ class Submission:
         seen, silent = await look_at_all(asked)
         if not seen:
             raise strongest(list(silent.values()))
-        return seats(self._config, seen, silent, names)[0]
+        return enough(self._config, seats(self._config, seen, silent, names))
 
     async def _start(self, seat: Seat, task_id: str, plan: str, node: Node, volumes: Sequence[Volume]) -> Answer:
         """Asks again where no answer came: the machine knows the id, and makes no second task."""
@@ -144,11 +160,11 @@ class Submission:
         self._made.append(volume)
         return volume
 
-    async def _undo(self, seat: Seat, task_id: str, error: FlowError) -> None:
+    async def _undo(self, chosen: Sequence[Seat], task_id: str, error: FlowError) -> None:
         """Where nobody answers any more there is nobody to ask for it either."""
-        if isinstance(error, Unreachable):
+        if isinstance(error, Unreachable) and len(chosen) == 1:
             return
-        await seat.far.ask("discard", task_id)
+        await ask_all([seat.far for seat in chosen], "forget" if len(chosen) > 1 else "discard", task_id)
         for volume in self._made:
             await self._volumes.delete(volume.volume_id)
 

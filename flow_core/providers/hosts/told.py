@@ -14,6 +14,7 @@ from flow_core.providers.hosts.answers import Answer
 
 VERSION = 1
 FINAL = frozenset({"completed", "failed", "cancelled"})
+_PENDING = ("pending", "between", "ready")
 _TASK_ID = re.compile(r"task_[a-z2-7]{10}")
 _ENDING = "its keeper was killed; what is left of it is being ended"
 
@@ -53,6 +54,10 @@ class Told:
         return int(self.record.get("rank", 0))
 
     @property
+    def ranks(self) -> int:
+        return int(self.record.get("ranks", 1))
+
+    @property
     def created_at(self) -> float:
         return float(self.record.get("created_at", 0.0))
 
@@ -61,7 +66,7 @@ class Told:
         return None if there is None else self.created_at + max(0.0, there - self.asked_at)
 
     def status(self) -> TaskStatus:
-        return TaskStatus.PENDING if self.word in ("between", "pending") else TaskStatus(self.word)
+        return TaskStatus.PENDING if self.word in _PENDING else TaskStatus(self.word)
 
 
 def tasks_told(answer: Answer) -> dict[str, Told]:
@@ -118,6 +123,7 @@ def record_of(told: Told, context: str, machine: str, region: str, root: str, ad
         config=said.get("config", {}),
         provider_metadata={
             "host": machine,
+            "rank": told.rank,
             "folder": f"{root}/tasks/{told.task_id}",
             "working_dir": told.directory,
             "pid": told.pid,
@@ -132,7 +138,7 @@ def _read_state(found: dict[str, Told], line: str) -> None:
     if len(fields) < 8 or fields[0] not in found:
         return
     told = found[fields[0]]
-    told.word = fields[1] if fields[1] in {*TaskStatus, "between"} else "failed"
+    told.word = fields[1] if fields[1] in {*TaskStatus, *_PENDING} else "failed"
     told.attempt = int(_number(fields[2]) or 0)
     told.began_at, told.ended_at = _number(fields[3]), _number(fields[4])
     code, pid = _number(fields[5]), _number(fields[7])

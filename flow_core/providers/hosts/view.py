@@ -57,7 +57,10 @@ class HostView:
         """Asks about one task; False when there is no such task. Raises what `FarHost.ask` does."""
         answer = await self.far.ask("tell_one", task_id)
         await self.take(answer)
-        return task_id in tasks_told(answer)
+        if task_id not in tasks_told(answer):
+            self.told.pop(task_id, None)
+            return False
+        return True
 
     async def take(self, answer: Answer) -> None:
         """Keeps what an answer tells of tasks."""

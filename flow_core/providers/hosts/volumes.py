@@ -58,10 +58,12 @@ class HostVolumes:
         await self._home(volume).ask("delete_volume", volume.volume_id, volume.name)
 
     async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
-        view = await self._tasks.find(task_id)
+        view, *others = await self._tasks.find(task_id)
         volume = await self._find(volume_id)
-        if view.record(task_id).is_terminal:
+        if self._tasks.record(task_id).is_terminal:
             raise Conflict(f"task {task_id} has ended; a volume can only be given to an unfinished one")
+        if others:
+            raise Conflict(f"task {task_id} runs on several machines; a volume lies on one")
         if volume.region != view.far.name:
             raise Conflict(
                 f"volume {volume.name!r} lies on {volume.region}, and task {task_id} runs on {view.far.name}"

@@ -58,6 +58,32 @@ prepare() {
   finish_answer
 }
 
+# For a task on several machines: `go` once all are ready, `forget` where they never will be.
+go() {
+  find_root
+  [ -d "$root/tasks/$1" ] || no task
+  : >"$root/tasks/$1/go"
+  finish_answer
+}
+
+forget() {
+  find_root
+  task=$root/tasks/$1
+  if [ -d "$task" ]; then
+    put "$task/cancel" force
+    tries=0
+    while [ -d "$task" ] && ! is_final "$task" && [ $tries -lt 100 ]; do
+      ! named "$task/keeper" || kill -s TERM "$pid" 2>/dev/null
+      look_after "$1" >/dev/null
+      nap 0.1
+      tries=$(($tries + 1))
+    done
+    rm -rf "$task" "$root/live/$1"
+  fi
+  rm -rf "$root/new/$1"
+  finish_answer
+}
+
 discard() {
   find_root
   rm -rf "$root/new/$1"

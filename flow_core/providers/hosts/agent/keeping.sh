@@ -15,7 +15,7 @@ keep() {
   own_session
   attempt=0 word=pending began_at=- ended_at=- code=- gpus= child=- message= timer=
   save
-  if [ "$count" = 0 ] || wait_for_gpus; then
+  if { [ "$count" = 0 ] || wait_for_gpus; } && { [ "$ranks" = 1 ] || wait_for_others; }; then
     make_attempts
   else
     stopped
@@ -27,6 +27,19 @@ keep() {
   release_gpus
   leave_the_line
   [ -z "$timer" ] || kill -s TERM "$timer" 2>/dev/null
+}
+
+# A task on several machines: whoever submitted it says go once all of them are ready.
+wait_for_others() {
+  word=ready message='ready, waits for the other machines'
+  save
+  ticks=0
+  while [ ! -e "$task/go" ]; do
+    ! is_stopped || return 1
+    ticks=$(($ticks + 1))
+    [ $ticks -lt 600 ] || { told=1; return 1; }
+    nap 0.1
+  done
 }
 
 save() {

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -238,7 +239,7 @@ def test_a_lease_left_by_the_dead_is_taken_by_exactly_one(machine: FarMachine) -
         ids = [f"task_{'abcdef'[round_number]}bbbbbbbb{letter}" for letter in "abcd"]
         command = f"mkdir {machine.home}/held || echo together; sleep 0.05; rmdir {machine.home}/held"
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda task_id: machine.start(command, task_id, gpus=[GPU]), ids))
+            list(pool.map(partial(machine.start, command, gpus=[GPU]), ids))
         for task_id in ids:
             assert machine.ended(task_id).word == "completed"
             assert machine.log(task_id) == b""

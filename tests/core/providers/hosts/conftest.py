@@ -1,0 +1,95 @@
+"""A lab: machines behind SSH servers of their own, and clients of the contexts that list them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testbed.sshd import Sshd
+from testbed.worlds import END_S, hosts_context
+
+from flow_core.config import Context
+from flow_core.errors import FlowError
+from flow_core.models.spec import TaskConfig
+from flow_core.models.task import TaskRecord
+from flow_core.providers.hosts.provider import HostsProvider
+
+
+class Lab:
+    """Machines called one, two, ...; `open` gives another client, as if it were another program."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.servers: list[Sshd] = []
+        self.context = Context("lab", "hosts", {})
+        self._clients: list[HostsProvider] = []
+
+    def start(self, count: int = 1, *options: str, gpus: str | None = "a100:2") -> HostsProvider:
+        self.servers = [Sshd(self._folder / f"far-{number}", *options) for number in range(count)]
+        for server in self.servers:
+            server.start()
+        self.context = hosts_context(*self.servers, gpus=gpus)
+        return self.open()
+
+    def open(self, context: Context | None = None) -> HostsProvider:
+        self._clients.append(HostsProvider(context or self.context))
+        return self._clients[-1]
+
+    def root(self, number: int = 0) -> Path:
+        """Where a machine keeps its records."""
+        (found,) = (self.servers[number].home / ".local/state/flow/hosts").iterdir()
+        return found
+
+    def log(self, task: TaskRecord) -> bytes:
+        number = ("one", "two", "three").index(task.provider_metadata["host"])
+        return (self.root(number) / "tasks" / task.task_id / "attempt-0" / "rank-0.log").read_bytes()
+
+    async def close(self) -> None:
+        for client in self._clients:
+            await client.close()
+        for server in self.servers:
+            server.stop()
+            server.start()
+        last = HostsProvider(self.context)
+        try:
+            for task in await last.list_tasks():
+                if not task.is_terminal:
+                    await last.cancel_task(task.task_id, force=True)
+            for task in await last.list_tasks():
+                await until(last, task, lambda now: now.is_terminal)
+        except FlowError:
+            pass  # a test may have spoilt a machine
+        await last.close()
+        for server in self.servers:
+            server.stop()
+
+
+async def submit(provider: HostsProvider, command: str, **fields: Any) -> TaskRecord:
+    return await provider.submit(TaskConfig.parse({"command": command, "upload_code": False, **fields}))
+
+
+async def until(provider: HostsProvider, task: TaskRecord, holds: Callable[[TaskRecord], bool]) -> TaskRecord:
+    deadline = time.monotonic() + END_S
+    while not holds(now := await provider.get_task(task.task_id)):
+        assert time.monotonic() < deadline, f"still {now.status}: {now.message}"
+        await asyncio.sleep(0.02)
+    return now
+
+
+async def running(provider: HostsProvider, task: TaskRecord) -> TaskRecord:
+    return await until(provider, task, lambda now: now.is_running)
+
+
+async def ended(provider: HostsProvider, task: TaskRecord) -> TaskRecord:
+    return await until(provider, task, lambda now: now.is_terminal)
+
+
+@pytest.fixture
+async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
+    made = Lab(tmp_path)
+    yield made
+    await made.close()
