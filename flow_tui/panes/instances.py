@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -11,10 +12,25 @@ from flow_core.models.instance import AvailableInstance
 from flow_tui import format
 from flow_tui.keymap import bindings_of
 from flow_tui.panes.table_pane import TablePane
-from flow_tui.widgets.columns import Cell, Column
+from flow_tui.widgets.columns import Cell, Cells, Column
+
+
+def _grey_when_down(column: Column[AvailableInstance]) -> Column[AvailableInstance]:
+    """All of a row is grey while its machine doesn't answer."""
+
+    def render(instance: AvailableInstance) -> Cells:
+        cells = column.render(instance)
+        if instance.status != "unreachable":
+            return cells
+        parts = [cells] if isinstance(cells, str | Cell) else cells
+        return Cell("".join(part if isinstance(part, str) else part.text for part in parts), "muted")
+
+    return replace(column, render=render)
 
 
 def _free(instance: AvailableInstance) -> Cell:
+    if instance.status == "unreachable":
+        return Cell("down")
     return Cell(format.free_of(instance), "muted" if instance.available_quantity == 0 else "")
 
 
@@ -36,7 +52,7 @@ class InstancesPane(TablePane[AvailableInstance]):
     }
 
     def columns(self) -> Sequence[Column[AvailableInstance]]:
-        return (
+        columns: tuple[Column[AvailableInstance], ...] = (
             Column("type", "TYPE", lambda instance: instance.instance_type, min_width=8, max_width=22, priority=9),
             Column("context", "CONTEXT", lambda instance: instance.context, min_width=8, max_width=12, priority=5),
             Column("free", "FREE", _free, width=9, priority=8),
@@ -49,6 +65,7 @@ class InstancesPane(TablePane[AvailableInstance]):
             Column("region", "REGION", lambda instance: instance.region, min_width=8, max_width=18, priority=2),
             Column("about", "ABOUT", lambda i: Cell(i.description, "muted"), min_width=12, flex=4, priority=1),
         )
+        return tuple(map(_grey_when_down, columns))
 
     def key_of(self, row: AvailableInstance) -> Hashable:
         return row.key
