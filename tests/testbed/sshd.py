@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,14 +26,16 @@ def make_key(path: Path, *, kind: str = "ed25519", passphrase: str = "") -> Path
 
 
 class Sshd:
-    """Serves the user who runs the tests from `start` to `stop`. `home` is the HOME that its sessions see."""
+    """Serves the user who runs the tests from `start` to `stop`. `home` is the HOME that its sessions see, `env` what
+    else they find in their environment."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.options = list(options)
         self.home = folder / "home"
         self.home.mkdir(exist_ok=True)
+        self._env = {"HOME": str(self.home), **(env or {})}
         self.key = make_key(folder / "id_user")
         self.host_key = make_key(folder / "host_key")
         self.known_hosts = folder / "known_hosts"
@@ -131,7 +134,7 @@ class Sshd:
             "MaxStartups 100",
             "LogLevel VERBOSE",
             "Subsystem sftp internal-sftp",
-            f"SetEnv HOME={self.home}",
+            f"SetEnv {' '.join(f'{name}={value}' for name, value in self._env.items())}",
         )
 
     def _answers(self) -> bool:

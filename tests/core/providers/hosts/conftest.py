@@ -28,8 +28,10 @@ class Lab:
         self.context = Context("lab", "hosts", {})
         self._clients: list[HostsProvider] = []
 
-    def start(self, count: int = 1, *options: str, gpus: str | None = "a100:2") -> HostsProvider:
-        self.servers = [Sshd(self._folder / f"far-{number}", *options) for number in range(count)]
+    def start(
+        self, count: int = 1, *options: str, gpus: str | None = "a100:2", env: dict[str, str] | None = None
+    ) -> HostsProvider:
+        self.servers = [Sshd(self._folder / f"far-{number}", *options, env=env) for number in range(count)]
         for server in self.servers:
             server.start()
         self.context = hosts_context(*self.servers, gpus=gpus)
@@ -68,7 +70,7 @@ class Lab:
             server.stop()
 
 
-async def submit(provider: HostsProvider, command: str, **fields: Any) -> TaskRecord:
+async def submit(provider: HostsProvider, command: str | list[str], **fields: Any) -> TaskRecord:
     return await provider.submit(TaskConfig.parse({"command": command, "upload_code": False, **fields}))
 
 
