@@ -10,7 +10,7 @@ from flow_core.gpu_models import Gpu
 from flow_core.providers.hosts.answers import Answer
 from flow_core.providers.hosts.far import FarHost, ask_all
 
-LOOK_S = 15.0
+LOOK_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Facts:
 
 async def look_at_all(hosts: Sequence[FarHost]) -> tuple[dict[FarHost, Facts], dict[FarHost, FlowError]]:
     """Those that answer, and why the others don't."""
-    answers, silent = await ask_all(hosts, "look", timeout_s=LOOK_S)
+    answers, silent = await ask_all(hosts, "look", patience_s=LOOK_S)
     return {far: read_facts(answer, far.machine.pretend) for far, answer in answers.items()}, silent
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from flow_core.errors import FlowError, ProviderError
+from flow_core.errors import FlowError, ProviderError, Unreachable
 from flow_core.providers.hosts.answers import Answer, read_answer, refused
 from flow_core.providers.hosts.machines import Machine
 from flow_core.providers.hosts.program import question, resident, version
@@ -58,16 +58,42 @@ class FarHost:
 
 
 async def ask_all(
-    hosts: Sequence[FarHost], call: str, *words: str, timeout_s: float = ANSWER_S
+    hosts: Sequence[FarHost], call: str, *words: str, patience_s: float = ANSWER_S
 ) -> tuple[dict[FarHost, Answer], dict[FarHost, FlowError]]:
-    """What those say that answer, and why the others don't; no longer than the slowest may take."""
+    """What those say that answer, and why the others don't. Once one has answered, none is waited for any longer
+    than `patience_s`."""
+    asking = {far: asyncio.create_task(_ask(far, call, words)) for far in hosts}
+    try:
+        if asking:
+            await asyncio.wait(asking.values(), timeout=patience_s)
+        while not any(_answer(one) for one in asking.values()) and not all(one.done() for one in asking.values()):
+            await asyncio.wait([one for one in asking.values() if not one.done()], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in asking.values():
+            one.cancel()
+        await asyncio.gather(*asking.values(), return_exceptions=True)
+    answers = {far: answer for far, one in asking.items() if (answer := _answer(one)) is not None}
+    late = f"did not answer within {patience_s:g} s"
+    silent = {far: _error(one) or Unreachable(f"{far.name!r} {late}") for far, one in asking.items()}
+    return answers, {far: error for far, error in silent.items() if far not in answers}
 
-    async def ask(far: FarHost) -> Answer | FlowError:
-        try:
-            return await far.ask(call, *words, timeout_s=timeout_s)
-        except FlowError as error:
-            return error
 
-    pairs = list(zip(hosts, await asyncio.gather(*map(ask, hosts)), strict=True))
-    answers = {far: answer for far, answer in pairs if isinstance(answer, Answer)}
-    return answers, {far: answer for far, answer in pairs if isinstance(answer, FlowError)}
+async def _ask(far: FarHost, call: str, words: tuple[str, ...]) -> Answer | FlowError:
+    try:
+        return await far.ask(call, *words)
+    except FlowError as error:
+        return error
+
+
+def _answer(asked: asyncio.Task[Answer | FlowError]) -> Answer | None:
+    if not asked.done() or asked.cancelled():
+        return None
+    result = asked.result()
+    return result if isinstance(result, Answer) else None
+
+
+def _error(asked: asyncio.Task[Answer | FlowError]) -> FlowError | None:
+    if not asked.done() or asked.cancelled():
+        return None
+    result = asked.result()
+    return result if isinstance(result, FlowError) else None

@@ -11,6 +11,7 @@ from typing import Any
 
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
 from flow_core.providers.hosts.answers import Answer
+from flow_core.ssh.settings import HostSettings
 
 VERSION = 1
 FINAL = frozenset({"completed", "failed", "cancelled"})
@@ -92,8 +93,8 @@ def tasks_told(answer: Answer) -> dict[str, Told]:
     return found
 
 
-def record_of(told: Told, context: str, machine: str, region: str, root: str, address: str) -> TaskRecord:
-    """`address` is where the machine's ports are found."""
+def record_of(told: Told, context: str, machine: str, region: str, root: str, reached: HostSettings) -> TaskRecord:
+    """`reached` is how the machine is."""
     if told.is_broken:
         return TaskRecord(
             context, told.task_id, told.task_id, TaskStatus.FAILED, region=region, message="its record is broken"
@@ -118,8 +119,11 @@ def record_of(told: Told, context: str, machine: str, region: str, root: str, ad
         owner=str(said.get("owner", "")),
         attempt=told.attempt,
         volumes=tuple(_mount(one, told.task_id, root) for one in told.mounts),
-        endpoints=_endpoints(said.get("ports", ()), address) if told.word == "running" else {},
+        endpoints=_endpoints(said.get("ports", ()), reached.hostname) if told.word == "running" else {},
         instances=(machine,),
+        ssh_host=reached.hostname,
+        ssh_port=reached.port,
+        ssh_user=reached.user,
         config=said.get("config", {}),
         provider_metadata={
             "host": machine,

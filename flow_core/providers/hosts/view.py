@@ -11,6 +11,7 @@ from flow_core.models.task import TaskRecord
 from flow_core.providers.hosts.answers import Answer
 from flow_core.providers.hosts.far import FarHost
 from flow_core.providers.hosts.told import Told, record_of, tasks_told
+from flow_core.ssh.settings import HostSettings
 
 PATIENCE_S = 4.0
 _PAUSE_S = 2.0
@@ -27,7 +28,7 @@ class HostView:
         self.error: FlowError | None = None
         self.has_answered = False
         self._root = ""
-        self._address = ""
+        self._reached: HostSettings | None = None
         self._answered_at = self._asked_at = time.monotonic()
         self._failures = 0
         self._not_before = 0.0
@@ -64,7 +65,7 @@ class HostView:
 
     async def take(self, answer: Answer) -> None:
         """Keeps what an answer tells of tasks."""
-        self._address = (await self.far.ssh()).settings.hostname
+        self._reached = (await self.far.ssh()).settings
         self._root = answer.root or self._root
         self.told |= tasks_told(answer)
         self.error, self.has_answered = None, True
@@ -74,8 +75,9 @@ class HostView:
         return [self.record(task_id) for task_id in self.told]
 
     def record(self, task_id: str) -> TaskRecord:
+        assert self._reached is not None  # whoever has told of a task was reached
         told = self.told[task_id]
-        found = record_of(told, self._context, self.far.name, self.far.region, self._root, self._address)
+        found = record_of(told, self._context, self.far.name, self.far.region, self._root, self._reached)
         if not self.is_silent or found.is_terminal:
             return found
         return replace(found, message=f"{self.far.name} doesn't answer since {self._silence()}")

@@ -12,18 +12,28 @@ holder() {
   ! alive "$pid" "$n_start" "$n_boot" || held=$n_task
 }
 
+# How many of the candidates nobody has leased, in free=. What has a GPU and nobody who keeps it is seen to.
+count_free() {
+  free=0
+  for gpu in $candidates; do
+    [ -d "$root/gpus/$gpu" ] || mkdir -p "$root/gpus/$gpu"
+    holder "$gpu"
+    if [ -z "$held" ]; then
+      free=$(($free + 1))
+    elif ! named "$root/tasks/$held/keeper"; then
+      (look_after "$held") >/dev/null
+    fi
+  done
+}
+
 # Takes `count` of the candidates or none, in gpus=.
 take_gpus() {
   gpus= left=$count
   for gpu in $candidates; do
     [ "$left" -gt 0 ] || break
-    mkdir -p "$root/gpus/$gpu"
-    holder "$gpu"
-    if [ -n "$held" ]; then
-      named "$root/tasks/$held/keeper" || (look_after "$held") >/dev/null
-      continue
-    fi
     case $foreign in *" $gpu "*) continue ;; esac
+    holder "$gpu"
+    [ -z "$held" ] || continue
     found=$last
     began $$
     last=$found
@@ -104,20 +114,22 @@ leave_the_line() {
 }
 
 wait_for_gpus() {
-  free=0
   while ! is_stopped; do
     look_ahead
+    pause=0.3 others=
     if [ "$ahead" = 0 ]; then
-      look_for_strangers
-      ! take_gpus || return 0
-      in_use=
-      [ "$foreign" = ' ' ] || in_use=', others work on some without a lease'
-      say "waiting for $count x $model: $free free$in_use"
-      nap 0.3
+      count_free
+      if [ "$free" -ge "$count" ]; then
+        look_for_strangers
+        ! take_gpus || return 0
+        [ "$foreign" = ' ' ] || pause=2 others=', others work on some without a lease'
+      fi
+      say "waiting for $count x $model: $free free$others"
     else
       say "waiting for $count x $model: $ahead ahead in the line"
-      if [ "$ahead" -gt 3 ]; then nap 2; else nap 0.3; fi
+      [ "$ahead" -lt 4 ] || pause=2
     fi
+    nap $pause
   done
   return 1
 }

@@ -22,7 +22,7 @@ keep() {
   fi
   now
   ended_at=$now child=-
-  save
+  until save; do nap 1; done # the disk may be full
   rm -f "$root/live/$id"
   release_gpus
   leave_the_line

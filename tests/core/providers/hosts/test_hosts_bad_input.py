@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from core.providers.hosts.conftest import Lab, running, submit
+from core.test_bad_input import is_harmless, outcome
 from testbed.call_table import FLOW, ID, VOLUME
 from testbed.sentences import is_a_sentence
 
-from core.providers.hosts.conftest import Lab, running, submit
-from core.test_bad_input import is_harmless, outcome
 from flow_core import AsyncFlow, checks
 from flow_core.errors import ConfigError, Unsupported
 
