@@ -100,9 +100,9 @@ class FarMachine:
         os.kill(self.keeper(task_id), signal.SIGKILL)
 
     def end_everything(self) -> None:
-        for task_id in tasks_told(self.ask("tell", " ")):
+        for task_id in tasks_told(self.ask("tell", "-", "1")):
             self.ask("cancel", task_id, "force")
-        for task_id in tasks_told(self.ask("tell", " ")):
+        for task_id in tasks_told(self.ask("tell", "-", "1")):
             self.ended(task_id)
 
     def _ask(self, text: bytes, env: Mapping[str, str] | None) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,6 +42,7 @@ class Told:
     gpus: tuple[str, ...] = ()
     pid: int | None = None
     message: str = ""
+    told_at: float = field(default_factory=time.monotonic)
 
     @property
     def is_final(self) -> bool:

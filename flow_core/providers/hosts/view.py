@@ -28,6 +28,7 @@ class HostView:
         self.error: FlowError | None = None
         self.has_answered = False
         self._root = ""
+        self._read_to = ("-", "1")
         self._reached: HostSettings | None = None
         self._answered_at = self._asked_at = time.monotonic()
         self._failures = 0
@@ -67,7 +68,10 @@ class HostView:
         """Keeps what an answer tells of tasks."""
         self._reached = (await self.far.ssh()).settings
         self._root = answer.root or self._root
-        self.told |= tasks_told(answer)
+        for task_id, told in tasks_told(answer).items():
+            before = self.told.get(task_id)
+            if before is None or not before.is_final:  # an older answer may come later
+                self.told[task_id] = told
         self.error, self.has_answered = None, True
         self._failures, self._not_before, self._answered_at = 0, 0.0, time.monotonic()
 
@@ -92,17 +96,20 @@ class HostView:
             await asyncio.wait((self._asking,))
 
     async def _look(self) -> None:
-        known = " ".join(task_id for task_id, told in self.told.items() if told.is_final)
         try:
-            answer = await self.far.ask("tell", f" {known} ")
+            answer = await self.far.ask("tell", *self._read_to)
         except FlowError as error:
             self.error = error
             pause = min(_PAUSE_S * 2**self._failures, _LONGEST_PAUSE_S)
             self._failures = min(self._failures + 1, 8)
             self._not_before = time.monotonic() + pause
             return
-        listed = {*answer.of("T"), *tasks_told(answer)}
-        self.told = {task_id: told for task_id, told in self.told.items() if task_id in listed}
+        said = (answer.of("Z") or ["- 1"])[0]
+        stamp, _, count = said.partition(" ")
+        is_same, self._read_to = stamp == self._read_to[0], (stamp, count)
+        # One that isn't over and isn't listed is gone, and so is everything where the records are others.
+        kept = {task_id: told for task_id, told in self.told.items() if told.is_final and is_same}
+        self.told = kept | {task_id: told for task_id, told in self.told.items() if told.told_at > self._asked_at}
         await self.take(answer)
 
     def _silence(self) -> str:

@@ -123,25 +123,31 @@ settle_dir() {
   esac
 }
 
-# tell ' KNOWN IDS ': every task, with the last word of those that are not known to be over.
+# tell STAMP COUNT: every task that lives, and those that are over from a line of ROOT/over on.
 tell() {
   find_root
   printf 'H %s\n' "$root"
+  stamp=- from=1
   if cd "$root/live" 2>/dev/null; then
+    { read -r stamp <"$root/over"; } 2>/dev/null
+    [ "$stamp" != "$1" ] || from=$2
+    lives=
     for one_live in task_*; do
-      [ ! -e "$one_live" ] || look_after "$one_live"
+      [ ! -e "$one_live" ] || lives="$lives $one_live"
     done
+    for one_live in $lives; do look_after "$one_live"; done
     cd "$root/tasks" || no records "$root"
+    # In this order: what ends meanwhile is among those that live, or among those that are over, or among both.
+    ended=$(tail -n "+$(($from + 1))" "$root/over" 2>/dev/null)
     files= many=0
-    for one in task_*; do
-      case $1 in
-        *" $one "*) printf 'T %s\n' "$one" ;;
-        *) [ ! -e "$one/record" ] || files="$files $one/record $one/mounts $one/asked $one/state" many=$(($many + 1)) ;;
-      esac
+    for one in $lives $ended; do
+      files="$files $one/record $one/mounts $one/asked $one/state" many=$(($many + 1))
       [ $many -lt 300 ] || { cat $files 2>/dev/null; files= many=0; }
     done
     [ -z "$files" ] || cat $files 2>/dev/null
+    for one in $ended; do from=$(($from + 1)); done
   fi
+  printf 'Z %s %s\n' "$stamp" "$from"
   finish_answer
 }
 

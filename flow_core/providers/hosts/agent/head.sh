@@ -4,7 +4,8 @@
 #   ROOT/tasks/ID/   record, mounts (lines of the client's)   plan (what to keep to)   task.sh (environment, command)
 #                    submitter, keeper, child (process identities)   mark (in the environment of its processes)
 #                    state (the last word)   cancel   attempt-A/rank-R.log   work/ (where it works)   volumes/ (links)
-#   ROOT/live/ID     there while a task isn't over           ROOT/new/ID    a task that is being made
+#   ROOT/live/ID     there while a task isn't over           ROOT/over      those that are, a line each, after a stamp
+#   ROOT/new/ID      a task that is being made
 #   ROOT/line/N      who waits for GPUs, in order            ROOT/gpus/GPU/N, ROOT/lock/N   see `claim`
 #   ROOT/volumes/ID/ record, data/, holders/TASK             ROOT/volumes/.names/NAME
 # Every answer is made of lines that begin with a letter of ours and ends with a line ".": no task can write into it.

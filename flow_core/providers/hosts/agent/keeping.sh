@@ -23,7 +23,7 @@ keep() {
   now
   ended_at=$now child=-
   until save; do nap 1; done # the disk may be full
-  rm -f "$root/live/$id"
+  bury "$id"
   release_gpus
   leave_the_line
   [ -z "$timer" ] || kill -s TERM "$timer" 2>/dev/null

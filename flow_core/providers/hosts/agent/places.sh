@@ -16,6 +16,7 @@ make_root() {
   for one in bin gpus line live lock new tasks volumes/.names; do
     [ -d "$root/$one" ] || mkdir -p "$root/$one" 2>/dev/null || no records "$root"
   done
+  [ -f "$root/over" ] || { now && began $$ && put "$root/.over" "$now-$$-$start" && ln "$root/.over" "$root/over" 2>/dev/null; }
   [ -f "$root/version" ] || put "$root/version" 1
 }
 
@@ -27,6 +28,9 @@ no() {
 }
 
 finish_answer() { printf '.\n'; }
+
+# Moves a task from those that live to those that are over. Twice is safe.
+bury() { printf '%s\n' "$1" >>"$root/over" && rm -f "$root/live/$1"; }
 
 is_final() {
   word=

@@ -4,7 +4,7 @@
 look_after() {
   task=$root/tasks/$1
   if is_final "$task"; then
-    rm -f "$root/live/$1"
+    bury "$1"
     return
   fi
   if [ ! -d "$task" ]; then
@@ -49,7 +49,7 @@ settle() {
     now
     put "$task/state" "S $1 $2 $s_attempt $s_began $now - ${s_gpus:--} - $why"
   fi
-  rm -f "$root/live/$1"
+  bury "$1"
   put "$settling" free
 }
 

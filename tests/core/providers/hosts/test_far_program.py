@@ -229,13 +229,20 @@ def test_another_process_with_the_number_of_a_keeper_is_not_taken_for_it(machine
         stranger.wait()
 
 
+def leave_a_dead_lease(folder: Path) -> None:
+    """Once whoever had it has let go of it."""
+    deadline = time.monotonic() + END_S
+    while (last := max(folder.glob("1*"))).read_text() != "free\n":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    last.write_text("999999 1 gone task_zzzzzzzzzz\n")
+
+
 def test_a_lease_left_by_the_dead_is_taken_by_exactly_one(machine: FarMachine) -> None:
     machine.start("true", f"{ID}r", gpus=[GPU])
     machine.ended(f"{ID}r")
     for round_number in range(6):
-        folder = machine.root / "gpus" / GPU
-        last = max(int(path.name) for path in folder.iterdir())
-        (folder / str(last)).write_text("999999 1 gone task_zzzzzzzzzz\n")
+        leave_a_dead_lease(machine.root / "gpus" / GPU)
         ids = [f"task_{'abcdef'[round_number]}bbbbbbbb{letter}" for letter in "abcd"]
         command = f"mkdir {machine.home}/held || echo together; sleep 0.05; rmdir {machine.home}/held"
         with ThreadPoolExecutor(4) as pool:
