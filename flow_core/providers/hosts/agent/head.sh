@@ -10,6 +10,7 @@
 #   ROOT/volumes/ID/ record, data/, holders/TASK             ROOT/volumes/.names/NAME
 # Every answer is made of lines that begin with a letter of ours and ends with a line ".": no task can write into it.
 # An identity is "pid start boot", so that neither another process with that number nor a restart is taken for it.
+# There are no local variables in POSIX: what a keeper goes by (task, id, word, message, ...) is set in keeping.sh only.
 
 sh=/bin/sh
 first=1000000000

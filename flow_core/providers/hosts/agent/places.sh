@@ -33,9 +33,9 @@ finish_answer() { printf '.\n'; }
 bury() { printf '%s\n' "$1" >>"$root/over" && rm -f "$root/live/$1"; }
 
 is_final() {
-  word=
-  { read -r one one word one <"$1/state"; } 2>/dev/null
-  case $word in completed | failed | cancelled) return 0 ;; esac
+  last_word=
+  { read -r one one last_word one <"$1/state"; } 2>/dev/null
+  case $last_word in completed | failed | cancelled) return 0 ;; esac
   return 1
 }
 

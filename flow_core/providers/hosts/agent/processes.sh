@@ -70,7 +70,7 @@ end_all() {
 }
 
 is_urgent() {
-  how=
-  { read -r how <"$1/cancel"; } 2>/dev/null
-  [ "$how" = force ]
+  force=
+  { read -r force <"$1/cancel"; } 2>/dev/null
+  [ "$force" = force ]
 }

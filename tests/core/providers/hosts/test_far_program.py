@@ -159,6 +159,16 @@ def test_many_who_race_for_one_gpu_have_it_one_after_the_other(machine: FarMachi
         assert machine.log(task_id) == b""
 
 
+def test_who_waits_behind_one_that_has_just_begun_is_not_taken_for_running(machine: FarMachine) -> None:
+    machine.start("exec sleep 625", f"{ID}u", gpus=[GPU])
+    machine.running(f"{ID}u")
+    submitter = (machine.task(f"{ID}u") / "submitter").read_text()
+    (machine.root / "line" / "1000000001").write_text(f"{ID}u 1 {GPU} {submitter}")
+    machine.start("true", f"{ID}v", gpus=[GPU])
+    told = machine.until(f"{ID}v", lambda told: told.message == "waiting for 1 x a100: 1 ahead in the line")
+    assert told.word == "pending"
+
+
 def test_several_gpus_are_had_together_or_not_at_all(machine: FarMachine) -> None:
     both = [GPU, "pretend-a100-1"]
     machine.start("exec sleep 618", f"{ID}j", gpus=both, count=1)
