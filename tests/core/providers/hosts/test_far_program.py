@@ -162,6 +162,10 @@ def test_many_who_race_for_one_gpu_have_it_one_after_the_other(machine: FarMachi
 def test_who_waits_behind_one_that_has_just_begun_is_not_taken_for_running(machine: FarMachine) -> None:
     machine.start("exec sleep 625", f"{ID}u", gpus=[GPU])
     machine.running(f"{ID}u")
+    deadline = time.monotonic() + END_S
+    while list((machine.root / "line").glob("1*")):  # it is about to leave it
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     submitter = (machine.task(f"{ID}u") / "submitter").read_text()
     (machine.root / "line" / "1000000001").write_text(f"{ID}u 1 {GPU} {submitter}")
     machine.start("true", f"{ID}v", gpus=[GPU])
