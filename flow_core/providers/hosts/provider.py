@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from flow_core.providers.hosts.init import HostsInit
     from flow_core.providers.over_ssh.endpoints import SshEndpoints
     from flow_core.providers.over_ssh.logs import SpooledLogs
+    from flow_core.providers.over_ssh.metrics import SshMetrics
     from flow_core.providers.over_ssh.remote import SshRemote
     from flow_core.providers.over_ssh.shells import SshShells
     from flow_core.providers.over_ssh.tunnels import SshTunnels
@@ -38,7 +39,7 @@ class HostsProvider:
     Settings: `hosts` (names of ~/.ssh/config, or tables that say more), `region`.
     """
 
-    reservations = ssh_keys = identity = metrics = None
+    reservations = ssh_keys = identity = None
 
     def __init__(self, context: Context, person: Person | None = None) -> None:
         self.poll = PollIntervals(busy_s=2.0, idle_s=5.0)
@@ -87,6 +88,12 @@ class HostsProvider:
         from flow_core.providers.over_ssh.tunnels import SshTunnels
 
         return SshTunnels(self._places)
+
+    @cached_property
+    def metrics(self) -> SshMetrics:
+        from flow_core.providers.over_ssh.metrics import SshMetrics
+
+        return SshMetrics(self._places, self._tasks.host)
 
     @cached_property
     def init(self) -> HostsInit:

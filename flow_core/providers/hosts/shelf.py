@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from flow_core.errors import AuthError, FlowError, NotFound, Unreachable, printable
 from flow_core.models.task import TaskRecord, TaskStatus
@@ -12,6 +13,9 @@ from flow_core.providers.hosts.far import FarHost
 from flow_core.providers.hosts.merging import merged
 from flow_core.providers.hosts.told import is_task_id
 from flow_core.providers.hosts.view import PATIENCE_S, HostView
+
+if TYPE_CHECKING:
+    from flow_core.ssh.host import SshHost
 
 
 class TaskShelf:
@@ -64,6 +68,13 @@ class TaskShelf:
 
     def view_of(self, far: FarHost) -> HostView:
         return next(view for view in self.views if view.far is far)
+
+    async def host(self, name: str) -> SshHost:
+        """The machine of this name. Raises NotFound."""
+        view = next((view for view in self.views if view.far.name == name), None)
+        if view is None:
+            raise NotFound(f"no machine {printable(repr(name[:70]))} in context {self._context!r}")
+        return await view.far.ssh()
 
     async def close(self) -> None:
         for view in self.views:
