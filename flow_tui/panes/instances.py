@@ -20,7 +20,7 @@ def _grey_when_down(column: Column[AvailableInstance]) -> Column[AvailableInstan
 
     def render(instance: AvailableInstance) -> Cells:
         cells = column.render(instance)
-        if instance.status != "unreachable":
+        if not instance.is_down:
             return cells
         parts = [cells] if isinstance(cells, str | Cell) else cells
         return Cell("".join(part if isinstance(part, str) else part.text for part in parts), "muted")
@@ -29,7 +29,7 @@ def _grey_when_down(column: Column[AvailableInstance]) -> Column[AvailableInstan
 
 
 def _free(instance: AvailableInstance) -> Cell:
-    if instance.status == "unreachable":
+    if instance.is_down:
         return Cell("down")
     return Cell(format.free_of(instance), "muted" if instance.available_quantity == 0 else "")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -187,6 +189,12 @@ async def test_a_keeper_that_is_killed_is_noticed_by_whoever_looks(lab: Lab) -> 
     assert found.is_running
     await provider.cancel_task(task.task_id, force=True)
     assert (await ended(provider, task)).status is TaskStatus.CANCELLED
+
+
+def test_looking_at_the_provider_loads_nothing_heavy() -> None:
+    script = "import sys, flow_core.providers.hosts.provider; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert {"asyncssh", "pydantic", "httpx", "yaml"} & set(loaded) == set()
 
 
 @pytest.mark.parametrize(
