@@ -52,7 +52,7 @@ class HostInstances:
         return AvailableInstance(
             context=self._context,
             allocation_id=far.name,
-            instance_type="cpu" if first is None else f"{len(alike)}x{first.short_model}",
+            instance_type=_instance_type(far, self._seen.get(far)),
             region=far.region,
             price_per_hour=0.0,
             gpu_type=None if first is None else first.short_model,
@@ -65,6 +65,14 @@ class HostInstances:
             status="unreachable" if error is not None else "available" if first is None or free else "busy",
             description=_silence(far, error) if error is not None else _description(far, facts),
         )
+
+
+def _instance_type(far: FarHost, facts: Facts | None) -> str:
+    """What of a machine is offered; its name, which is an instance type too, while nobody knows what it has."""
+    if facts is None or not facts.gpus:
+        return far.name if facts is None else "cpu"
+    model = facts.gpus[0].short_model
+    return f"{sum(gpu.short_model == model for gpu in facts.gpus)}x{model}"
 
 
 def _silence(far: FarHost, error: FlowError) -> str:

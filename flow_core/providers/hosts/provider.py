@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from collections.abc import Collection
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from flow_core.config import Context, state_dir
 from flow_core.providers.base import PollIntervals
 from flow_core.providers.hosts.far import FarHost
+from flow_core.providers.hosts.gathering import together
 from flow_core.providers.hosts.instances import HostInstances
 from flow_core.providers.hosts.machines import machines_of
 from flow_core.providers.hosts.places import HostLogs, HostPlaces
@@ -118,7 +118,7 @@ class HostsProvider:
     async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
         views = await self._tasks.find(task_id)
         running = [view for view in views if not view.told[task_id].is_final]
-        await asyncio.gather(*(view.far.ask("cancel", task_id, "force" if force else "") for view in running))
+        await together(view.far.ask("cancel", task_id, "force" if force else "") for view in running)
 
     def describe_submit(self, config: TaskConfig) -> str:
         hosts = [view.far.name for view in self._tasks.views]

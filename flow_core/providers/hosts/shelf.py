@@ -87,7 +87,7 @@ class TaskShelf:
             views = self.where(task_id)
             words = {view.told[task_id].word for view in views} if len(views) > 1 else set()
             if words & {"failed", "cancelled"}:
-                doomed += [(view, task_id) for view in views if not view.told[task_id].is_final]
+                doomed += [(view, task_id) for view in views if not view.told[task_id].is_final and not view.is_silent]
         await asyncio.gather(*(_end(view, task_id) for view, task_id in doomed))
 
     async def _look(self) -> None:

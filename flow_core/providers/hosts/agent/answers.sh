@@ -20,7 +20,7 @@ start() {
     check "$1"
     mkdir -p "$new/work" "$new/volumes" 2>/dev/null || no records "$root"
     began $$
-    { put "$new/submitter" "$$ $start $boot" && put "$new/mark" "$1.$$.$start." && put "$new/record" "R $1 $3" && put "$new/mounts" "$4" &&
+    { put "$new/submitter" "$$ $start $boot" && put "$new/mark" "$1.$$.$start." && put "$new/umask" "$usual_mask" && put "$new/record" "R $1 $3" && put "$new/mounts" "$4" &&
       put "$new/plan" "$5
 dir='$(quoted "$dir")'" && put "$new/task.sh" "$6" && ln -s "../../bin/agent-$2.sh" "$new/agent.sh"; } ||
       { rm -rf "$new"; no records "$root"; }

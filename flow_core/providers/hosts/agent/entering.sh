@@ -27,6 +27,8 @@ environment() {
   . "$flow_task/plan"
   read -r FLOW_TASK_MARK <"$flow_task/mark"
   export FLOW_TASK_MARK
+  read -r usual_mask <"$flow_task/umask"
+  umask "$usual_mask"
   visible "$1"
   if [ -n "$shown" ] || [ "$hide" = 1 ]; then flow_visible=$shown; else unset flow_visible; fi
   cd -- "$dir" || exit 127

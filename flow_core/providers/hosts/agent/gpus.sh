@@ -66,7 +66,7 @@ look_for_strangers() {
 # A driver that is stuck must not hold everything up.
 ask_driver() {
   limit=
-  ! timeout 1 true 2>/dev/null || limit='timeout -s KILL 8'
+  ! timeout 1 true 2>/dev/null || limit='timeout -s KILL 3'
   $limit nvidia-smi "$@" --format=csv,noheader,nounits 2>/dev/null </dev/null
 }
 

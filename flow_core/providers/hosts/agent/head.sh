@@ -3,7 +3,7 @@
 # It is sent to sh on stdin, with one call as its last line; what has to outlive the call runs from ROOT/bin.
 #   ROOT/tasks/ID/   record, mounts (lines of the client's)   plan (what to keep to)   task.sh (environment, command)
 #                    submitter, keeper, child (process identities)   mark (in the environment of its processes)
-#                    state (the last word)   cancel   attempt-A/rank-R.log   work/ (where it works)   volumes/ (links)
+#                    state (the last word)   cancel   umask   attempt-A/rank-R.log   work/ (where it works)   volumes/ (links)
 #   ROOT/live/ID     there while a task isn't over           ROOT/over      those that are, a line each, after a stamp
 #   ROOT/new/ID      a task that is being made
 #   ROOT/line/N      who waits for GPUs, in order            ROOT/gpus/GPU/N, ROOT/lock/N   see `claim`
@@ -15,4 +15,5 @@
 sh=/bin/sh
 first=1000000000
 lock=
+usual_mask=$(umask)
 umask 077

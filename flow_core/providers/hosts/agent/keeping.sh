@@ -3,7 +3,7 @@
 keep() {
   task=$1 root=${1%/tasks/*} id=${1##*/}
   boot_of_this_machine
-  told= over= hit= launched= ending= sleeping=
+  told= over= late= hit= launched= ending= sleeping=
   trap 'told=1; stop' TERM INT QUIT
   trap 'over=1; stop' ALRM
   trap : HUP
@@ -37,7 +37,7 @@ wait_for_others() {
   while [ ! -e "$task/go" ]; do
     ! is_stopped || return 1
     ticks=$(($ticks + 1))
-    [ $ticks -lt 600 ] || { told=1; return 1; }
+    [ $ticks -lt 600 ] || { late=1; return 1; }
     nap 0.1
   done
 }
@@ -118,6 +118,8 @@ stopped() {
   was_stopped=1
   if [ -e "$task/cancel" ]; then
     word=cancelled message=
+  elif [ -n "$late" ]; then
+    word=failed message='lost: nobody said go, its submitter ended first'
   elif [ -n "$over" ]; then
     word=failed message="stopped after $max_hours h (max_run_time_hours)"
   else

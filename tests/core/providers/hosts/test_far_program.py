@@ -302,3 +302,15 @@ def test_a_task_of_ignored_signals_gets_them_back(machine: FarMachine) -> None:
     machine.ended(f"{ID}t")
     ignored = int(machine.log(f"{ID}t").split()[1], 16)
     assert ignored & (1 << signal.SIGINT - 1 | 1 << signal.SIGQUIT - 1) == 0
+
+
+def test_a_task_makes_files_as_its_user_does(machine: FarMachine) -> None:
+    before = os.umask(0o027)
+    try:
+        machine.start("umask; touch made; ls -l made", f"{ID}w")
+    finally:
+        os.umask(before)
+    machine.ended(f"{ID}w")
+    mask, made = machine.log(f"{ID}w").decode().splitlines()
+    assert int(mask, 8) == 0o027
+    assert made.startswith("-rw-r-----")
