@@ -58,6 +58,8 @@ def refused(machine: str, words: tuple[str, ...]) -> FlowError:
         return NotFound(f"{machine!r} has no such task any more")
     if kind == "records":
         return ProviderError(f"{machine!r} can't keep records in {shown}; check its disk and who may write there")
+    if kind == "version":
+        return ProviderError(f"{machine!r} keeps the records of another version of flow; update this one")
     if kind == "busy":
         return Unreachable(f"{machine!r} has been busy with other changes for too long; try again")
     if kind == "keeper":

@@ -30,17 +30,19 @@ class TaskShelf:
         await self._look()
         self._raise_if_alone()
         task_ids = dict.fromkeys(task_id for view in self.views for task_id in view.told)
+        records = [self.record(task_id) for task_id in task_ids]  # now: what is known changes at every await
         await self._end_what_lost_a_rank(task_ids)
-        return sorted(map(self.record, task_ids), key=_order, reverse=True)
+        return sorted(records, key=_order, reverse=True)
 
     async def get(self, task_id: str) -> TaskRecord:
         """Raises NotFound, Unreachable."""
         await self.find(task_id)
+        record = self.record(task_id)
         await self._end_what_lost_a_rank((task_id,))
-        return self.record(task_id)
+        return record
 
     def record(self, task_id: str) -> TaskRecord:
-        """As it was told last."""
+        """As it was told last, for a task that a machine has told of."""
         return merged([view.record(task_id) for view in self.where(task_id)])
 
     async def find(self, task_id: str) -> tuple[HostView, ...]:

@@ -59,8 +59,9 @@ class HostVolumes:
 
     async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
         view, *others = await self._tasks.find(task_id)
+        record = self._tasks.record(task_id)
         volume = await self._find(volume_id)
-        if self._tasks.record(task_id).is_terminal:
+        if record.is_terminal:
             raise Conflict(f"task {task_id} has ended; a volume can only be given to an unfinished one")
         if others:
             raise Conflict(f"task {task_id} runs on several machines; a volume lies on one")

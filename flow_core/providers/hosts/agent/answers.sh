@@ -14,28 +14,11 @@ start() {
   [ -e "$root/bin/agent-$2.sh" ] || no agent
   task=$root/tasks/$1
   [ -d "$task" ] || locked
-  if [ ! -d "$task" ]; then
-    new=$root/new/$1
-    eval "$5"
-    check "$1"
-    mkdir -p "$new/work" "$new/volumes" 2>/dev/null || no records "$root"
-    began $$
-    { put "$new/submitter" "$$ $start $boot" && put "$new/mark" "$1.$$.$start." && put "$new/umask" "$usual_mask" && put "$new/record" "R $1 $3" && put "$new/mounts" "$4" &&
-      put "$new/plan" "$5
-dir='$(quoted "$dir")'" && put "$new/task.sh" "$6" && ln -s "../../bin/agent-$2.sh" "$new/agent.sh"; } ||
-      { rm -rf "$new"; no records "$root"; }
-    now
-    put "$new/state" "S $1 pending 0 - - - - - "
-    put "$new/asked" "A $1 $now $dir"
-    take_volumes "$1"
-    : >"$root/live/$1"
-    [ "$count" = 0 ] || stand_in_line "$1"
-    mv "$new" "$task" || no records "$root"
-  fi
+  [ -d "$task" ] || make_task "$@"
   unlocked
   [ -e "$task/keeper" ] || detach keep "$task"
   tries=0
-  while [ ! -e "$task/keeper" ] && [ $tries -lt 200 ]; do
+  while [ ! -e "$task/keeper" ] && [ $tries -lt 900 ]; do
     nap 0.02
     tries=$(($tries + 1))
   done
@@ -43,6 +26,35 @@ dir='$(quoted "$dir")'" && put "$new/task.sh" "$6" && ln -s "../../bin/agent-$2.
   printf 'H %s\n' "$root"
   cat "$task/record" "$task/mounts" "$task/asked" "$task/state"
   finish_answer
+}
+
+# Under the lock. Whole, or not at all.
+make_task() {
+  new=$root/new/$1
+  eval "$5"
+  check "$1"
+  mkdir -p "$new/work" "$new/volumes" 2>/dev/null || no records "$root"
+  began $$
+  now
+  write_task "$@" || { rm -rf "$new"; no records "$root"; }
+  take_volumes "$1"
+  : >"$root/live/$1"
+  [ "$count" = 0 ] || stand_in_line "$1"
+  mv "$new" "$task" || no records "$root"
+}
+
+write_task() {
+  put "$new/submitter" "$$ $start $boot" &&
+    put "$new/mark" "$1.$$.$start." &&
+    put "$new/umask" "$usual_mask" &&
+    put "$new/record" "R $1 $3" &&
+    put "$new/mounts" "$4" &&
+    put "$new/plan" "$5
+dir='$(quoted "$dir")'" &&
+    put "$new/task.sh" "$6" &&
+    ln -s "../../bin/agent-$2.sh" "$new/agent.sh" &&
+    put "$new/asked" "A $1 $now $dir" &&
+    put "$new/state" "S $1 pending 0 - - - - - "
 }
 
 quoted() { printf '%s' "$1" | sed "s/'/'\\\\''/g"; }

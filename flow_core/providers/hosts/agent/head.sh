@@ -1,4 +1,4 @@
-# Keeps tasks on a machine: what the provider `hosts` runs at the far side. POSIX sh and programs of POSIX, nothing else.
+# Keeps tasks on a machine: what the provider `hosts` runs at the far side, in POSIX sh and by programs of POSIX.
 #
 # It is sent to sh on stdin, with one call as its last line; what has to outlive the call runs from ROOT/bin.
 #   ROOT/tasks/ID/   record, mounts (lines of the client's)   plan (what to keep to)   task.sh (environment, command)

@@ -76,7 +76,8 @@ make_attempts() {
 run_once() {
   mkdir -p "$task/attempt-$attempt"
   hit= was_stopped= ending= launched=
-  FLOW_TASK_MARK=$mark $session $sh "$task/agent.sh" launch "$task" "$gpus" >>"$task/attempt-$attempt/rank-$rank.log" 2>&1 </dev/null &
+  log=$task/attempt-$attempt/rank-$rank.log
+  FLOW_TASK_MARK=$mark $session $sh "$task/agent.sh" launch "$task" "$gpus" >>"$log" 2>&1 </dev/null &
   child=$!
   began $child
   put "$task/child" "$child ${start:-0} $boot"

@@ -5,7 +5,8 @@ look() {
   printf 'H %s\nN %s\n' "$root" "$(uname -nsm)"
   cpus=$(getconf _NPROCESSORS_ONLN 2>/dev/null) || cpus=$(grep -c '^processor' /proc/cpuinfo 2>/dev/null)
   printf 'C %s\n' "$cpus"
-  { grep -E '^Mem(Total|Available):' /proc/meminfo || sysctl hw.memsize; } 2>/dev/null | while read -r one; do echo "K $one"; done
+  { grep -E '^Mem(Total|Available):' /proc/meminfo || sysctl hw.memsize; } 2>/dev/null |
+    while read -r one; do echo "K $one"; done
   { read -r load one </proc/loadavg; } 2>/dev/null || load=$(uptime 2>/dev/null | sed 's/.*averages*: *//; s/[, ].*//')
   printf 'O %s\n' "${load:--}"
   where=$root

@@ -10,14 +10,24 @@ find_root() {
   root=$HOME/.local/state
   case ${XDG_STATE_HOME-} in /*) root=$XDG_STATE_HOME ;; esac
   root=$root/flow/hosts/$host${machine:+-$machine}
+  version=1
+  { read -r version <"$root/version"; } 2>/dev/null
+  [ "$version" = 1 ] || no version
 }
 
 make_root() {
   for one in bin gpus line live lock new tasks volumes/.names; do
     [ -d "$root/$one" ] || mkdir -p "$root/$one" 2>/dev/null || no records "$root"
   done
-  [ -f "$root/over" ] || { now && began $$ && put "$root/.over" "$now-$$-$start" && ln "$root/.over" "$root/over" 2>/dev/null; }
+  [ -f "$root/over" ] || open_the_list_of_those_that_are_over
   [ -f "$root/version" ] || put "$root/version" 1
+}
+
+open_the_list_of_those_that_are_over() {
+  now
+  put "$root/.over-$$" "$now-$$"
+  ln "$root/.over-$$" "$root/over" 2>/dev/null
+  rm -f "$root/.over-$$"
 }
 
 no() {

@@ -314,3 +314,15 @@ def test_a_task_makes_files_as_its_user_does(machine: FarMachine) -> None:
     mask, made = machine.log(f"{ID}w").decode().splitlines()
     assert int(mask, 8) == 0o027
     assert made.startswith("-rw-r-----")
+
+
+def test_records_of_another_version_are_left_alone(machine: FarMachine) -> None:
+    machine.start("true", f"{ID}x")
+    machine.ended(f"{ID}x")
+    (machine.root / "version").write_text("2\n")
+    try:
+        assert machine.ask("tell", "-", "1").refusal == ("version",)
+        assert machine.start("true", f"{ID}y").refusal == ("version",)
+    finally:
+        (machine.root / "version").write_text("1\n")
+    assert not machine.task(f"{ID}y").exists()
