@@ -23,7 +23,7 @@ def merged(parts: Sequence[TaskRecord]) -> TaskRecord:
         started_at=min(starts) if len(starts) == len(parts) else None,
         completed_at=max(ends) if is_over and ends else None,
         exit_code=(culprit or first).exit_code if is_over else None,
-        message=_message(parts, culprit),
+        message=_message(parts, culprit, is_over),
         instances=tuple(name for part in parts for name in part.instances),
         provider_metadata={
             **first.provider_metadata,
@@ -43,9 +43,9 @@ def _status(parts: Sequence[TaskRecord], culprit: TaskRecord | None, is_over: bo
     return TaskStatus.CANCELLED if is_cancelled else TaskStatus.COMPLETED
 
 
-def _message(parts: Sequence[TaskRecord], culprit: TaskRecord | None) -> str:
+def _message(parts: Sequence[TaskRecord], culprit: TaskRecord | None, is_over: bool) -> str:
     if culprit is None:
         return next((part.message for part in parts if part.message), "")
     rank, host = culprit.provider_metadata["rank"], culprit.provider_metadata["host"]
     how = f"failed: {culprit.message}" if culprit.message else f"exited with {culprit.exit_code}"
-    return f"rank {rank} on {host} {how}; the others were stopped"
+    return f"rank {rank} on {host} {how}; the others {'were' if is_over else 'are being'} stopped"
