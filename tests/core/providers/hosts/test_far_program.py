@@ -146,6 +146,7 @@ def test_starting_twice_makes_one_task(machine: FarMachine) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert sorted(path.name for path in (machine.root / "tasks").iterdir()) == [task_id]
+    assert not (machine.task(task_id) / task_id).exists()
 
 
 def test_many_who_race_for_one_gpu_have_it_one_after_the_other(machine: FarMachine) -> None:
@@ -241,6 +242,43 @@ def test_another_process_with_the_number_of_a_keeper_is_not_taken_for_it(machine
     finally:
         stranger.kill()
         stranger.wait()
+
+
+CLAIM = """
+find_root
+: >"$root/claimed/.ready-$$"
+while [ ! -e "$root/claimed/.go" ]; do :; done
+newest "$root/claimed"
+{ [ "$last" = $first ] || ! named "$root/claimed/$last"; } && found=$last && began $$ && last=$found &&
+  claim "$root/claimed" "$$ $start $boot" && printf 'L won\\n'
+: >"$root/claimed/.done-$$"
+while [ ! -e "$root/claimed/.over" ]; do nap 0.05; done
+finish_answer
+"""
+
+
+def test_of_all_who_find_a_lease_dead_exactly_one_gets_it(machine: FarMachine) -> None:
+    machine.ask("eval", 'find_root; make_root; mkdir -p "$root/claimed"; finish_answer')
+    folder = machine.root / "claimed"
+    for round_number in range(12):
+        max(folder.glob("1*"), default=folder / "1000000001").write_text("999999 1 gone\n")
+        with ThreadPoolExecutor(4) as pool:
+            asked = [pool.submit(machine.ask, "eval", CLAIM) for _ in range(4)]
+            until_there(folder, ".ready-*", 4)
+            (folder / ".go").touch()
+            until_there(folder, ".done-*", 4)
+            (folder / ".over").touch()
+            won = [len(one.result().of("L")) for one in asked]
+        assert sum(won) == 1, round_number
+        for mark in folder.glob(".*"):
+            mark.unlink()
+
+
+def until_there(folder: Path, pattern: str, count: int) -> None:
+    deadline = time.monotonic() + END_S
+    while len(list(folder.glob(pattern))) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def leave_a_dead_lease(folder: Path) -> None:
