@@ -218,13 +218,14 @@ def test_after_a_restart_of_the_machine_what_ran_is_lost(machine: FarMachine) ->
     machine.running(f"{ID}o")
     keeper = machine.keeper(f"{ID}o")
     os.kill(keeper, signal.SIGSTOP)  # it lives on, as the process that has its number after the restart
-    for record in (machine.task(f"{ID}o") / "keeper", machine.task(f"{ID}o") / "child"):
-        rewrite(record, 2, "another-boot")
-    (lease,) = (machine.root / "gpus" / GPU).iterdir()
-    rewrite(lease, 2, "another-boot")
-    told = machine.ended(f"{ID}o")
-    assert told.message == "lost: the machine was restarted"
-    os.kill(keeper, signal.SIGKILL)
+    try:
+        for record in (machine.task(f"{ID}o") / "keeper", machine.task(f"{ID}o") / "child"):
+            rewrite(record, 2, "another-boot")
+        (lease,) = (machine.root / "gpus" / GPU).glob("1*")
+        rewrite(lease, 2, "another-boot")
+        assert machine.ended(f"{ID}o").message == "lost: the machine was restarted"
+    finally:
+        os.kill(keeper, signal.SIGKILL)
     machine.start("true", f"{ID}p", gpus=[GPU])
     assert machine.ended(f"{ID}p").word == "completed"
 
