@@ -66,7 +66,9 @@ class Subject:
 
     def traces(self) -> set[str]:
         """Every folder that stands for a task, a volume, a reservation or a place in the queue."""
-        found = (path for path in self.home.glob("state/local/**/*") if "attempt-" not in str(path) and path.name != "ssh")
+        passing = ("attempt-", "/ssh")
+        every = self.home.glob("state/local/**/*")
+        found = (path for path in every if not any(part in str(path) for part in passing))
         return {str(path) for path in found if path.is_dir() or path.parent.name in ("queue", "reservations")}
 
 
