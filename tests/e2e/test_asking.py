@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from testbed.driving import assert_terminal_restored, quit_dashboard
+from testbed.driving import assert_terminal_restored, quit_dashboard, status_of, submit
 from testbed.pty_screen import Screen
 from testbed.sshd import Sshd, make_key
 
@@ -31,6 +32,7 @@ del sys.argv[1:]
 main()
 """
 OpenOver = Callable[..., Screen]
+OpenDashboard = Callable[..., Screen]
 
 
 @pytest.fixture
@@ -135,3 +137,64 @@ def test_leaving_while_a_host_asks_leaves_no_report(sshd: Sshd, open_over: OpenO
     assert_terminal_restored(screen)
     assert not list(state.glob("crashes/*"))
     assert not sshd.known_hosts.exists()
+
+
+@pytest.fixture
+def open_machines(
+    open_dashboard: OpenDashboard, environment: dict[str, str], tmp_path: Path
+) -> Callable[[Mapping[str, Sshd]], Screen]:
+    """The dashboard over these machines, by their names in the user's ssh config."""
+
+    def opened(machines: Mapping[str, Sshd]) -> Screen:
+        ssh = Path(environment["HOME"]) / ".ssh"
+        ssh.mkdir(mode=0o700)
+        (ssh / "config").write_text("".join(sshd.config(name=name).read_text() for name, sshd in machines.items()))
+        config = tmp_path / "config.yaml"
+        config.write_text(yaml.safe_dump({"contexts": {"lab": {"provider": "hosts", "hosts": list(machines)}}}))
+        return open_dashboard("--context", "lab", FLOW_CONFIG=str(config))
+
+    return opened
+
+
+def test_a_machine_nobody_knows_yet_becomes_a_place_for_tasks(sshd: Sshd, open_machines: Any) -> None:
+    sshd.known_hosts.unlink()
+    screen = open_machines({"gpu1": sshd})
+    screen.wait_for("gpu1 shows an unknown key: ! answers", timeout_s=WAIT_S)
+    screen.wait_for("lab?")
+    screen.send("!")
+    screen.wait_for("Is this the key of gpu1?", timeout_s=WAIT_S)
+    screen.settle()
+    screen.send("yes", "enter")
+    screen.wait_for("lab●", timeout_s=WAIT_S)
+    submit(screen, "first", "echo over there; sleep 600")
+    screen.wait_for(status_of("first", "running"), timeout_s=WAIT_S)
+    screen.wait_for("over there", timeout_s=WAIT_S)
+    screen.send("ctrl+d")
+    screen.wait_for("y confirm", timeout_s=WAIT_S)
+    screen.settle()
+    screen.send("y")
+    screen.wait_for(status_of("first", "cancelled"), timeout_s=WAIT_S)
+    quit_dashboard(screen)
+
+
+def test_a_machine_that_was_refused_is_said_to_be_so_and_the_other_one_serves(
+    sshd: Sshd, open_machines: Any, tmp_path: Path
+) -> None:
+    other = Sshd(tmp_path / "other")
+    other.start()
+    try:
+        other.known_hosts.unlink()
+        screen = open_machines({"gpu1": sshd, "gpu2": other})
+        screen.wait_for("gpu2 shows an unknown key: ! answers", timeout_s=WAIT_S)
+        screen.send("!")
+        screen.wait_for("Is this the key of gpu2?", timeout_s=WAIT_S)
+        screen.settle()
+        screen.send("esc")
+        screen.wait_for("lab●", timeout_s=WAIT_S)
+        screen.send("2")
+        screen.wait_for("down", timeout_s=WAIT_S)
+        screen.send("!")
+        screen.wait_for("gpu2: its key is not known, SHA256:", timeout_s=WAIT_S)
+        assert not other.known_hosts.exists()
+    finally:
+        other.stop()
