@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import yaml
 from testbed.pty_screen import Screen
+from testbed.sshd import Sshd
 
 OpenDashboard = Callable[..., Screen]
 
@@ -43,3 +45,28 @@ def open_dashboard(environment: dict[str, str]) -> Iterator[OpenDashboard]:
 def run_environment(environment: dict[str, str]) -> dict[str, str]:
     """For programs that are started without a terminal."""
     return dict(os.environ) | environment
+
+
+@pytest.fixture
+def sshd(tmp_path: Path) -> Iterator[Sshd]:
+    server = Sshd(tmp_path / "sshd")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def open_machines(
+    open_dashboard: OpenDashboard, environment: dict[str, str], tmp_path: Path
+) -> Callable[[Mapping[str, Sshd]], Screen]:
+    """The dashboard over these machines, by their names in the user's ssh config."""
+
+    def opened(machines: Mapping[str, Sshd]) -> Screen:
+        ssh = Path(environment["HOME"]) / ".ssh"
+        ssh.mkdir(mode=0o700)
+        (ssh / "config").write_text("".join(sshd.config(name=name).read_text() for name, sshd in machines.items()))
+        config = tmp_path / "config.yaml"
+        config.write_text(yaml.safe_dump({"contexts": {"lab": {"provider": "hosts", "hosts": list(machines)}}}))
+        return open_dashboard("--context", "lab", FLOW_CONFIG=str(config))
+
+    return opened

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -33,14 +33,6 @@ main()
 """
 OpenOver = Callable[..., Screen]
 OpenDashboard = Callable[..., Screen]
-
-
-@pytest.fixture
-def sshd(tmp_path: Path) -> Iterator[Sshd]:
-    server = Sshd(tmp_path / "sshd")
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
@@ -137,23 +129,6 @@ def test_leaving_while_a_host_asks_leaves_no_report(sshd: Sshd, open_over: OpenO
     assert_terminal_restored(screen)
     assert not list(state.glob("crashes/*"))
     assert not sshd.known_hosts.exists()
-
-
-@pytest.fixture
-def open_machines(
-    open_dashboard: OpenDashboard, environment: dict[str, str], tmp_path: Path
-) -> Callable[[Mapping[str, Sshd]], Screen]:
-    """The dashboard over these machines, by their names in the user's ssh config."""
-
-    def opened(machines: Mapping[str, Sshd]) -> Screen:
-        ssh = Path(environment["HOME"]) / ".ssh"
-        ssh.mkdir(mode=0o700)
-        (ssh / "config").write_text("".join(sshd.config(name=name).read_text() for name, sshd in machines.items()))
-        config = tmp_path / "config.yaml"
-        config.write_text(yaml.safe_dump({"contexts": {"lab": {"provider": "hosts", "hosts": list(machines)}}}))
-        return open_dashboard("--context", "lab", FLOW_CONFIG=str(config))
-
-    return opened
 
 
 def test_a_machine_nobody_knows_yet_becomes_a_place_for_tasks(sshd: Sshd, open_machines: Any) -> None:

@@ -3,27 +3,47 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from e2e.test_dashboard import RUNNING, status_of, submit
 from testbed.pty_screen import Screen
 from testbed.ssh_servers import end_servers
+from testbed.sshd import Sshd
+
+LOST = "[connection lost: enter opens it again, k closes]"
 
 
 @pytest.mark.needs("vi", "htop")
 def test_an_editor_a_monitor_a_resize_a_copy_a_lost_link_and_a_shell_opened_again(
     open_dashboard: Callable[..., Screen], state: Path, tmp_path: Path
 ) -> None:
-    screen, file = open_dashboard(), tmp_path / "note"
+    spend_a_day(open_dashboard(), tmp_path / "note", lambda: end_servers(state))
+
+
+@pytest.mark.needs("vi", "htop", "sshd")
+def test_the_same_day_on_a_machine_over_ssh(
+    sshd: Sshd, open_machines: Callable[[Mapping[str, Sshd]], Screen], tmp_path: Path
+) -> None:
+    def lose() -> None:
+        sshd.stop()
+        screen.wait_for(LOST, 30)
+        sshd.start()
+
+    screen = open_machines({"gpu1": sshd})
+    screen.wait_for("lab●", 30)
+    spend_a_day(screen, tmp_path / "note", lose)
+
+
+def spend_a_day(screen: Screen, file: Path, lose: Callable[[], object]) -> None:
     submit(screen, "workshop", "sleep 300")
-    screen.wait_for(status_of("workshop", *RUNNING))
+    screen.wait_for(status_of("workshop", *RUNNING), 30)
     screen.send("s")
     screen.wait_for("ctrl+] leaves")
     screen.settle()
-    screen.send("PS1='ready> '", "enter")
-    screen.wait_for(re.compile(r"(?m)^┃ready> ").search)
+    screen.send("PS1='ready> '; clear", "enter")
+    screen.wait_for(lambda text: re.search(r"(?m)^┃ready> ", text) and "PS1" not in text)
     screen.send(f"vi {file}", "enter")
     screen.wait_for("~")
     screen.settle()
@@ -55,8 +75,8 @@ def test_an_editor_a_monitor_a_resize_a_copy_a_lost_link_and_a_shell_opened_agai
     screen.settle()
     screen.send("echo $((6*7))", "enter")
     screen.wait_for(re.compile(r"(?m)^\W*42\b").search)
-    end_servers(state)
-    screen.wait_for("[connection lost: enter opens it again, k closes]", 30)
+    lose()
+    screen.wait_for(LOST, 30)
     screen.send("enter")
     screen.wait_for(lambda text: "ctrl+] leaves" in text and "opening" not in text, 30)
     screen.settle()
