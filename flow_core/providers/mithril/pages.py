@@ -1,0 +1,33 @@
+"""Listings that come in pages: followed to their end, which must come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flow_core.errors import ProviderError
+from flow_core.providers.mithril import wire
+from flow_core.providers.mithril.http import MithrilHttp
+
+_PAGE_ROWS = 100
+_MOST_PAGES = 200
+
+
+async def every_row(
+    http: MithrilHttp, path: str, noun: str, *, most_rows: int | None = None, **params: str | int
+) -> list[dict[str, Any]]:
+    """The rows of all pages, in the API's order; with `most_rows` no page beyond those.
+
+    Raises what MithrilHttp raises, and ProviderError for a listing that goes in a circle or never ends.
+    """
+    found: list[dict[str, Any]] = []
+    cursor, seen = "", set[str]()
+    for _ in range(_MOST_PAGES):
+        page = await http.get(path, **params, limit=_PAGE_ROWS, **({"next_cursor": cursor} if cursor else {}))
+        found += wire.rows(page, noun)
+        cursor = wire.optional(page, "next_cursor") if isinstance(page, dict) else ""
+        if not cursor or (most_rows is not None and len(found) >= most_rows):
+            return found if most_rows is None else found[:most_rows]
+        if cursor in seen:
+            raise ProviderError(f"the Mithril API lists its {noun} in a circle; try again later")
+        seen.add(cursor)
+    raise ProviderError(f"the Mithril API lists more than {_MOST_PAGES * _PAGE_ROWS:,} {noun}; ask for fewer")
