@@ -44,3 +44,9 @@ def text(row: dict[str, Any], *names: str) -> str:
 def optional(row: dict[str, Any], *names: str) -> str:
     """As `text`, empty where there is none."""
     return next((value for name in names if isinstance(value := row.get(name), str)), "")
+
+
+def number(row: dict[str, Any], name: str) -> int:
+    """A whole number that is not below 0; 0 where there is none."""
+    value = row.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0

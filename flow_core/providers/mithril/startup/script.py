@@ -101,7 +101,7 @@ def _packed(script: str) -> str:
         f"data={base64.b64encode(data).decode()}\nsum={hashlib.sha256(script.encode()).hexdigest()}\n"
         'lib="${FLOW_NODE_ROOT:-}/var/lib/flow"\nmkdir -p "$lib"\n'
         '(umask 077; base64 -d <<<"$data" | gzip -d >"$lib/startup.sh")\n'
-        '[ "$(sha256sum <"$lib/startup.sh" | cut -d" " -f1)" = "$sum" ] || { echo "startup script damaged" >&2; exit 1; }\n'
+        'sha256sum -c <<<"$sum  $lib/startup.sh" >/dev/null || exit 1\n'
         'exec bash "$lib/startup.sh"\n'
     )
 

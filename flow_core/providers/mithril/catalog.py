@@ -1,0 +1,184 @@
+"""What the cloud has: instance types, and the auctions in which they are offered by region."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from flow_core.errors import CapacityError, ConfigError, ProviderError
+from flow_core.gpu import GpuRequest, parse_gpu
+from flow_core.providers.mithril import wire
+from flow_core.providers.mithril.bids import readable
+from flow_core.providers.mithril.http import MithrilHttp
+from flow_core.providers.mithril.money import dollars, written
+
+_TYPES_KEPT_S = 3600.0
+_OFFERS_KEPT_S = 5.0
+_NAMED = 12
+# What a model has where nobody says: the memory of its family, in GB.
+_USUAL_GB = {
+    **{"a100": 80, "h100": 80, "h200": 141, "gh200": 96, "b200": 192, "gb200": 192, "b300": 288, "gb300": 288},
+    **{"a40": 48, "a6000": 48, "l40s": 48, "a10": 24, "l4": 24, "v100": 16, "t4": 16},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceType:
+    """A kind of machine. Memory is GB; `gpu_memory_gb` that of one GPU."""
+
+    type_id: str
+    name: str
+    gpu_type: str
+    gpu_count: int
+    gpu_memory_gb: int
+    cpu_count: int
+    memory_gb: int
+    socket: str
+    network: str
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> InstanceType:
+        """Raises ProviderError."""
+        return cls(
+            wire.text(row, "fid", "id"),
+            wire.text(row, "name", "fid"),
+            wire.optional(row, "gpu_type").lower(),
+            wire.number(row, "num_gpus"),
+            wire.number(row, "gpu_memory_gb"),
+            wire.number(row, "num_cpus"),
+            wire.number(row, "ram_gb"),
+            wire.optional(row, "gpu_socket"),
+            wire.optional(row, "network_type"),
+        )
+
+    @property
+    def short_name(self) -> str:
+        """As people write it: "8xh100", with the memory where it isn't the usual one of its family."""
+        if not self.gpu_count:
+            return self.name
+        is_usual = _USUAL_GB.get(self.gpu_type, self.gpu_memory_gb) == self.gpu_memory_gb
+        return f"{self.gpu_count}x{self.gpu_type}" + ("" if is_usual else f"-{self.gpu_memory_gb}gb")
+
+    def is_asked_for(self, text: str) -> bool:
+        """Whether a shorthand, a name or an id means this type. Raises ConfigError."""
+        return text in (self.type_id, self.name) or text.lower() == self.name.lower() or self._fits(parse_gpu(text))
+
+    def _fits(self, wanted: GpuRequest) -> bool:
+        if wanted.type_id is not None or not wanted.needs_gpu:
+            return wanted.type_id == self.type_id if wanted.needs_gpu else self._has_cpus(wanted.cpus or 0)
+        if self.gpu_count != wanted.count or self.gpu_memory_gb < (wanted.min_memory_gb or 0):
+            return False
+        return wanted.model is None or self._is_model(wanted.model)
+
+    def _has_cpus(self, least: int) -> bool:
+        return not self.gpu_count and self.cpu_count >= least
+
+    def _is_model(self, model: str) -> bool:
+        """ "h100", "h100-80gb", "h100-80gb.sxm", "h100-80gb-sxm5": whatever is said has to be so."""
+        family, *rest = re.split(r"[-.]", model)
+        memory = f"{self.gpu_memory_gb}gb"
+        return family == self.gpu_type.partition("-")[0] and all(
+            part == memory or self.socket.lower().startswith(part) or f".{part}" in self.name.lower() for part in rest
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A type in a region. Prices are USD per hour and instance; `capacity` counts instances that are free."""
+
+    auction_id: str
+    type: InstanceType
+    region: str
+    capacity: int
+    price_usd: Decimal
+
+
+class Catalog:
+    """Types are asked for once an hour, offers when the last answer is older than five seconds."""
+
+    def __init__(self, http: MithrilHttp) -> None:
+        self._http = http
+        self._types: dict[str, InstanceType] = {}
+        self._offers: tuple[Offer, ...] = ()
+        self._types_at = self._offers_at = -_TYPES_KEPT_S
+
+    async def types(self) -> dict[str, InstanceType]:
+        """By id."""
+        if time.monotonic() - self._types_at >= _TYPES_KEPT_S:
+            found = wire.rows(await self._http.get("/v2/instance-types"), "instance types")
+            self._types = {one.type_id: one for one in readable(found, InstanceType.of, "instance types")}
+            self._types_at = time.monotonic()
+        return self._types
+
+    async def offers(self) -> tuple[Offer, ...]:
+        """The cheapest first, then the smallest."""
+        if time.monotonic() - self._offers_at >= _OFFERS_KEPT_S:
+            types = await self.types()
+            found = wire.rows(await self._http.get("/v2/spot/availability"), "auctions")
+            offers = readable(found, lambda row: _offer(row, types), "auctions")
+            self._offers = tuple(sorted(offers, key=lambda one: (one.price_usd, one.type.gpu_count, one.region)))
+            self._offers_at = time.monotonic()
+        return self._offers
+
+    async def choose(
+        self, wanted: Sequence[str], *, gpu_memory_gb: int | None, region: str | None, most_usd: Decimal | None
+    ) -> Offer:
+        """Where to bid: of the first type in `wanted` that is offered at all, the offer with room that costs least.
+
+        Without `wanted` any type whose GPUs have so much memory. Raises ConfigError, CapacityError.
+        """
+        offers = tuple(one for one in await self.offers() if region in (None, one.region))
+        if not offers:
+            raise ConfigError(f"region: {region!r} offers nothing; {_regions(await self.offers())}", field="region")
+        for text in wanted:
+            if fitting := [one for one in offers if one.type.is_asked_for(text)]:
+                return _best(fitting)
+        if wanted:
+            raise ConfigError(
+                f"{wanted[0]!r} is not offered{_where(region)}; there are: {_names(offers)}", field="instance_type"
+            )
+        least = gpu_memory_gb or 0
+        fitting = [one for one in offers if one.type.gpu_count and one.type.gpu_memory_gb >= least]
+        affordable = [one for one in fitting if most_usd is None or one.price_usd <= most_usd]
+        if affordable:
+            return _best(affordable)
+        if fitting and most_usd is not None:
+            raise CapacityError(
+                f"nothing with {least} GB a GPU costs {written(most_usd)} an hour or less now; "
+                f"the cheapest is {fitting[0].type.name} at {written(fitting[0].price_usd)}"
+            )
+        raise CapacityError(f"no GPU with {least} GB is offered{_where(region)}; there are: {_names(offers)}")
+
+
+def _offer(row: dict[str, Any], types: dict[str, InstanceType]) -> Offer:
+    kind = types.get(wire.text(row, "instance_type"))
+    price = dollars(row.get("last_instance_price"))
+    if kind is None or price is None:
+        raise ProviderError(f"auction {wire.optional(row, 'fid')} is of a type or at a price that isn't known")
+    return Offer(wire.text(row, "fid"), kind, wire.text(row, "region"), wire.number(row, "capacity"), price)
+
+
+def _best(fitting: Sequence[Offer]) -> Offer:
+    """They stand in the order of their prices."""
+    return next((one for one in fitting if one.capacity > 0), fitting[0])
+
+
+def _where(region: str | None) -> str:
+    return "" if region is None else f" in {region}"
+
+
+def _names(offers: Iterable[Offer]) -> str:
+    return _listed(one.type.name for one in offers)
+
+
+def _regions(offers: Iterable[Offer]) -> str:
+    return f"regions are: {_listed(one.region for one in offers)}"
+
+
+def _listed(names: Iterator[str]) -> str:
+    found = sorted(dict.fromkeys(names))
+    return ", ".join(found[:_NAMED]) + (", …" if len(found) > _NAMED else "") if found else "none"
