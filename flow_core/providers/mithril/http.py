@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_core.errors import ConfigError, ProviderError, Unreachable
 from flow_core.logs.sanitize import visible
@@ -17,10 +17,21 @@ if TYPE_CHECKING:
 
 _CONNECT_S = 10.0
 _ATTEMPTS = 3
+_CONNECTIONS = 6
 _MOST_BYTES = 16 << 20
 _LONGEST_PAUSE_S = 8.0
 _LONGEST_WAIT_S = 30.0  # an API that asks for more is not waited for
 _ID_SHOWN = 80
+
+
+class _Asked(NamedTuple):
+    """One request."""
+
+    method: str
+    path: str
+    params: dict[str, str | int] | None
+    content: bytes | None
+    headers: dict[str, str]
 
 
 class MithrilHttp:
@@ -45,9 +56,10 @@ class MithrilHttp:
         """The JSON at a path. Tried three times when nobody answers, or the API fails or is busy."""
         return await self._call("GET", path, params=params)
 
-    async def post(self, path: str, body: dict[str, Any]) -> Any:
-        """The JSON that a POST is answered with. Not safe twice."""
-        return await self._call("POST", path, body=body)
+    async def post(self, path: str, body: dict[str, Any], *, once: str | None = None) -> Any:
+        """The JSON that a POST is answered with. Not safe twice; with `once`, an idempotency key, the API may see to
+        that, but its description doesn't promise it."""
+        return await self._call("POST", path, body=body, once=once)
 
     async def patch(self, path: str, body: dict[str, Any]) -> Any:
         """The JSON that a PATCH is answered with. Not tried again when the API fails."""
@@ -64,46 +76,50 @@ class MithrilHttp:
             await client.aclose()
 
     async def _call(
-        self, method: str, path: str, params: dict[str, str | int] | None = None, body: dict[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        params: dict[str, str | int] | None = None,
+        body: dict[str, Any] | None = None,
+        once: str | None = None,
     ) -> Any:
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        if once is not None:
+            headers["Idempotency-Key"] = once
+        asked = _Asked(method, path, params, None if body is None else json.dumps(body).encode(), headers)
         try:
             async with asyncio.timeout(self._whole_s):
-                answer = await self._answer(method, path, params, body)
+                answer = await self._answer(asked)
         except TimeoutError as error:
             raise Unreachable(f"{self._where} did not answer {method} {path} in time") from error
         return value_of(answer, f"{method} {path}", method != "GET", self._hide)
 
-    async def _answer(
-        self, method: str, path: str, params: dict[str, str | int] | None, body: dict[str, Any] | None
-    ) -> Answer:
+    async def _answer(self, asked: _Asked) -> Answer:
         """The first answer that is to be taken as it is, or the last one."""
         for attempt in range(_ATTEMPTS - 1):
             asked_s: float | None = None
             try:
-                answer = await self._send(method, path, params, body)
+                answer = await self._send(asked)
             except Unreachable:
-                if method != "GET":
+                if asked.method != "GET":
                     raise
             else:
                 asked_s = answer.wait_s
-                is_worth_it = answer.status == 429 or (answer.status >= 500 and method == "GET")
+                is_worth_it = answer.status == 429 or (answer.status >= 500 and asked.method == "GET")
                 if not is_worth_it or (asked_s or 0) > _LONGEST_WAIT_S:
                     return answer
             await self._pause(attempt, asked_s)
-        return await self._send(method, path, params, body)
+        return await self._send(asked)
 
     async def _pause(self, attempt: int, asked_s: float | None) -> None:
         pause_s = min(self._pause_s * 2**attempt, _LONGEST_PAUSE_S)
         await asyncio.sleep((pause_s if asked_s is None else asked_s) * random.uniform(1.0, 1.25))
 
-    async def _send(
-        self, method: str, path: str, params: dict[str, str | int] | None, body: dict[str, Any] | None
-    ) -> Answer:
+    async def _send(self, asked: _Asked) -> Answer:
         import httpx  # deferred: only calls to a cloud need it
 
         client = self._client = self._client or self._open()
-        content = None if body is None else json.dumps(body).encode()
-        headers = {} if body is None else {"Content-Type": "application/json"}
+        method, path, params, content, headers = asked
         try:
             async with client.stream(method, path, params=params, content=content, headers=headers) as response:
                 return await self._read(response)
@@ -143,7 +159,8 @@ class MithrilHttp:
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",
             },
-            timeout=httpx.Timeout(self._read_s, connect=_CONNECT_S),
+            timeout=httpx.Timeout(self._read_s, connect=_CONNECT_S, pool=self._whole_s),
+            limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
             trust_env=not settings.is_loopback,  # a proxy of the environment can't reach this machine for us
         )
 
