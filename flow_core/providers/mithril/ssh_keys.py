@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
-from flow_core.errors import ConfigError, NotFound
+from flow_core.config import state_dir
+from flow_core.errors import ConfigError, NotFound, ProviderError
 from flow_core.models.identity import SshKey
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.http import MithrilHttp
+from flow_core.providers.mithril.private_keys import keep
 from flow_core.providers.mithril.projects import MithrilProjects
+from flow_core.providers.offload import offload
 from flow_core.ssh.public_keys import PublicKey, local_public_keys, parse_public_key
 
 _PATH = "/v2/ssh-keys"
@@ -19,9 +23,10 @@ _DEFAULT_NAME = "flow-default"
 class MithrilSshKeys:
     """See the contract. Keys belong to a project: the one asked for, else the chosen one."""
 
-    def __init__(self, http: MithrilHttp, projects: MithrilProjects) -> None:
+    def __init__(self, http: MithrilHttp, projects: MithrilProjects, folder: Path | None = None) -> None:
         self._http = http
         self._projects = projects
+        self._folder = folder or state_dir() / "mithril"
 
     async def list(self, project_id: str | None = None) -> tuple[SshKey, ...]:
         project = project_id or await self._projects.chosen_id()
@@ -31,6 +36,16 @@ class MithrilSshKeys:
         key = parse_public_key(public_key)
         body = {"project": await self._projects.chosen_id(), "name": name, "public_key": str(key)}
         return _key(wire.table(await self._http.post(_PATH, body), "an SSH key"))
+
+    async def generate(self, name: str) -> str:
+        """Has the API make a key pair, keeps its private half here, for this user alone, and returns the key's id."""
+        body = {"project": await self._projects.chosen_id(), "name": name}
+        row = wire.table(await self._http.post(_PATH, body), "an SSH key")
+        key_id, private_key = wire.text(row, "fid", "id"), wire.text(row, "private_key")
+        if not wire.is_id(key_id):
+            raise ProviderError("the Mithril API gave a new SSH key an id that is none")
+        await offload(keep, self._folder, key_id, private_key)
+        return key_id
 
     async def delete(self, key_id: str) -> bool:
         if not wire.is_id(key_id):
@@ -48,7 +63,7 @@ class MithrilSshKeys:
             return None
         there = await self.list()
         for key in local.values():
-            if (same := next((one for one in there if _is_same(one, key)), None)) is not None:
+            if (same := next((one for one in there if is_same(one, key)), None)) is not None:
                 return same.key_id
         first = next(iter(local.values()))
         return (await self.create(_free_name(first, there), str(first))).key_id
@@ -81,7 +96,7 @@ def _parsed(public_key: str) -> PublicKey | None:
         return None
 
 
-def _is_same(there: SshKey, here: PublicKey) -> bool:
+def is_same(there: SshKey, here: PublicKey) -> bool:
     parsed = _parsed(there.public_key)
     return parsed is not None and parsed.is_same_as(here)
 

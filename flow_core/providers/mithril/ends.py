@@ -1,0 +1,174 @@
+"""How commands ended. The API never says: what a node wrote down is read over SSH, in the background, and kept."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flow_core.errors import FlowError
+from flow_core.providers.mithril.bids import moment
+from flow_core.providers.offload import offload
+from flow_core.providers.records import MalformedRecord, read_json, write_json
+
+if TYPE_CHECKING:
+    from flow_core.ssh.host import SshHost
+
+_READ = (
+    'cd "${FLOW_NODE_ROOT:-}/var/lib/flow" 2>/dev/null || exit 0; '
+    "a=$(cat attempt 2>/dev/null || echo 0); echo ATTEMPT=$a; "
+    "echo STARTED_AT=$(cat started-0 2>/dev/null); cat workload-exit 2>/dev/null; :"
+)
+_READ_S = 15.0
+_AGAIN_S = 2.0
+_AT_ONCE = 8
+_LONGEST_PAUSE_S = 60.0
+_CLOSE_S = 2.0
+_REASON_SHOWN = 300
+Reach = Callable[[int], Awaitable["SshHost"]]
+"""The machine of a node, by its number."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What one node, or all of a task together, say of the command. `exit_code` is None while it runs; `reason` is
+    "timeout", or why it never began."""
+
+    attempt: int = 0
+    started_at: datetime | None = None
+    exit_code: int | None = None
+    ended_at: datetime | None = None
+    reason: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        return self.exit_code is not None
+
+    @classmethod
+    def of_node(cls, text: str) -> End:
+        """Reads its lines; what isn't there or is nonsense is unknown."""
+        said = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        return cls(
+            _whole(said.get("ATTEMPT", "")) or 0,
+            moment(said.get("STARTED_AT")),
+            _whole(said.get("EXIT_CODE", "")),
+            moment(said.get("EXITED_AT")),
+            said.get("REASON", "")[:_REASON_SHOWN],
+        )
+
+    @classmethod
+    def of_task(cls, nodes: Sequence[End]) -> End:
+        """A task has ended when each of its nodes has, or one of them badly."""
+        ended = [node for node in nodes if node.is_over]
+        last = next((node for node in ended if node.exit_code), ended[0] if len(ended) == len(nodes) else cls())
+        starts = [node.started_at for node in nodes if node.started_at is not None]
+        ends = [node.ended_at for node in ended if node.ended_at is not None]
+        return cls(
+            max(node.attempt for node in nodes),
+            min(starts, default=None),
+            last.exit_code,
+            max(ends, default=None) if last.is_over else None,
+            last.reason,
+        )
+
+
+class Ends:
+    """The ends known so far; those that are final are kept on disk. `on_news` is told when one is learnt."""
+
+    def __init__(self, folder: Path, on_news: Callable[[], None] = lambda: None) -> None:
+        self._folder = folder / "ends"
+        self._on_news = on_news
+        self._known: dict[str, End] = {}
+        self._looked_for: set[str] = set()
+        self._next_at: dict[str, float] = {}
+        self._failures: dict[str, int] = {}
+        self._reading: dict[str, asyncio.Task[None]] = {}
+        self._room = asyncio.Semaphore(_AT_ONCE)
+
+    async def known(self, bid_ids: list[str]) -> Mapping[str, End]:
+        """What was learnt so far, also by earlier programs. Asks no machine."""
+        new = [bid_id for bid_id in bid_ids if bid_id not in self._looked_for]
+        if new:
+            self._looked_for.update(new)
+            self._known = await offload(self._load, new) | self._known
+        return self._known
+
+    def look_later(self, bid_id: str, nodes: int, reach: Reach) -> None:
+        """Reads in the background, unless that is under way, was done just now, or is known to be over."""
+        end = self._known.get(bid_id)
+        is_due = time.monotonic() >= self._next_at.get(bid_id, 0.0)
+        if bid_id in self._reading or not is_due or (end is not None and end.is_over):
+            return
+        reading = asyncio.get_running_loop().create_task(self._read(bid_id, nodes, reach))
+        self._reading[bid_id] = reading
+        reading.add_done_callback(lambda _: self._reading.pop(bid_id, None))
+
+    async def look(self, bid_id: str, nodes: int, reach: Reach, timeout_s: float) -> End | None:
+        """As it is now, or what was last known when a machine doesn't answer within that time."""
+        self.look_later(bid_id, nodes, reach)
+        if (reading := self._reading.get(bid_id)) is not None:
+            await asyncio.wait({reading}, timeout=timeout_s)
+        return self._known.get(bid_id)
+
+    async def close(self) -> None:
+        """Twice is safe."""
+        reading = tuple(self._reading.values())
+        for one in reading:
+            one.cancel()
+        if reading:
+            await asyncio.wait(reading, timeout=_CLOSE_S)
+
+    async def _read(self, bid_id: str, nodes: int, reach: Reach) -> None:
+        pause_s = _AGAIN_S
+        try:
+            async with self._room, asyncio.timeout(_READ_S):
+                end = End.of_task(await asyncio.gather(*(self._of_node(reach, node) for node in range(nodes))))
+            self._failures.pop(bid_id, None)
+            await self._learn(bid_id, end)
+        except (FlowError, TimeoutError):  # the task goes on being what the API says of it
+            failures = self._failures[bid_id] = self._failures.get(bid_id, 0) + 1
+            pause_s = min(_AGAIN_S * 2.0 ** min(failures, 10), _LONGEST_PAUSE_S)
+        finally:
+            self._next_at[bid_id] = time.monotonic() + pause_s
+
+    async def _of_node(self, reach: Reach, node: int) -> End:
+        done = await (await reach(node)).run(_READ, timeout_s=_READ_S)
+        return End.of_node(done.stdout.decode("utf-8", "replace"))
+
+    async def _learn(self, bid_id: str, end: End) -> None:
+        if end == self._known.get(bid_id):
+            return
+        self._known[bid_id] = end
+        if end.is_over:
+            await offload(self._keep, bid_id, end)
+        self._on_news()
+
+    def _load(self, bid_ids: list[str]) -> dict[str, End]:
+        found = {}
+        for bid_id in bid_ids:
+            try:
+                if (data := read_json(self._folder / f"{bid_id}.json")) is not None:
+                    found[bid_id] = _end(data)
+            except (MalformedRecord, KeyError, TypeError):
+                continue  # it is read anew where the machine still stands
+        return found
+
+    def _keep(self, bid_id: str, end: End) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        times = {name: value.isoformat() for name in ("started_at", "ended_at") if (value := getattr(end, name))}
+        write_json(self._folder / f"{bid_id}.json", asdict(end) | times)
+
+
+def _end(data: dict[str, Any]) -> End:
+    if not isinstance(data["exit_code"], int) or not isinstance(data["attempt"], int):
+        raise TypeError
+    started_at, ended_at = moment(data.get("started_at")), moment(data.get("ended_at"))
+    return End(data["attempt"], started_at, data["exit_code"], ended_at, str(data.get("reason", "")))
+
+
+def _whole(text: str) -> int | None:
+    return int(text[:9]) if text.strip().isdigit() else None
