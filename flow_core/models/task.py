@@ -44,9 +44,10 @@ class TaskRecord:
     """One task of one context, as the provider last answered. Known by (context, task_id).
 
     Times are aware UTC datetimes; `None` means unknown or not yet. `exit_code` is the command's own,
-    128 + N when signal N ended it. `price_usd_per_hour` is `None` where nothing is billed. `attempt` counts
-    from 0. `endpoints` maps a port to the address at which it is reached; `instances` are ids of machines.
-    `config` holds the fields of the `TaskConfig` it was submitted with, as plain data.
+    128 + N when signal N ended it. `price_usd_per_hour` is that of one instance, `None` where nothing is billed;
+    `billed_usd_per_hour` is what all of it costs at this moment, also when the command has ended and its machines
+    still stand. `attempt` counts from 0. `endpoints` maps a port to the address at which it is reached; `instances`
+    are ids of machines. `config` holds the fields of the `TaskConfig` it was submitted with, as plain data.
     """
 
     context: str
@@ -67,6 +68,7 @@ class TaskRecord:
     owner: str = ""
     attempt: int = 0
     price_usd_per_hour: Decimal | None = None
+    billed_usd_per_hour: Decimal | None = None
     cost_usd: Decimal | None = None
     volumes: tuple[VolumeMount, ...] = ()
     endpoints: Mapping[str, str] = field(default_factory=dict, hash=False)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import re
 import shlex
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,6 +18,7 @@ from flow_core.errors import ConfigError
 LONGEST = 10_000
 """Characters that the API takes as a startup script (its documentation)."""
 _MARK = "# flow-startup v1"
+_MARK_WITHIN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,18 @@ def startup_script(task: NodeTask) -> str:
             field="command",
         )
     return packed
+
+
+def command_of(script: str) -> str:
+    """The command in a script of ours, as one line; "" for any other script."""
+    try:
+        if found := re.search(r"^data=(\S+)$", script, re.MULTILINE):
+            script = gzip.decompress(base64.b64decode(found[1])).decode()
+        found = re.search(r"^COMMAND=(\S+)$", script, re.MULTILINE) if _MARK in script[:_MARK_WITHIN] else None
+        text = base64.b64decode(found[1]).decode() if found else ""
+    except (ValueError, OSError, EOFError, zlib.error):
+        return ""
+    return text.strip().removeprefix("exec ")
 
 
 def _variables(task: NodeTask) -> str:

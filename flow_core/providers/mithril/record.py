@@ -1,0 +1,118 @@
+"""A bid, its machines and the end of its command, as one task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
+from flow_core.providers.mithril.bids import Bid, Instance
+from flow_core.providers.mithril.catalog import InstanceType, Offer
+from flow_core.providers.mithril.ends import End
+from flow_core.providers.mithril.machines import USER, Destination
+from flow_core.providers.mithril.money import written
+from flow_core.providers.mithril.startup.script import command_of
+from flow_core.providers.mithril.status import status_of
+from flow_core.providers.mithril.told import Told
+
+_GONE = frozenset({"STATUS_TERMINATED", "STATUS_PREEMPTED", "STATUS_REPLACED"})
+_BILLED = frozenset({"STATUS_RUNNING", "STATUS_STOPPING", "STATUS_PREEMPTING", "STATUS_RELOCATING"})
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A bid with the machines it has now, in their order; those of before when it has none."""
+
+    bid: Bid
+    nodes: tuple[Instance, ...]
+
+    @classmethod
+    def of(cls, bid: Bid, instances: Iterable[Instance]) -> Standing:
+        all_of_it = sorted(instances, key=lambda one: one.place)
+        living = tuple(one for one in all_of_it if one.status not in _GONE)
+        return cls(bid, living or tuple(all_of_it[-bid.quantity :]))
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether every machine runs."""
+        return len(self.nodes) >= self.bid.quantity and all(node.status in _BILLED for node in self.nodes)
+
+    @property
+    def billed(self) -> int:
+        """How many machines cost money now."""
+        return sum(node.status in _BILLED for node in self.nodes)
+
+
+def task_record(
+    context: str, standing: Standing, end: End | None, told: Told, kind: InstanceType | None, offer: Offer | None
+) -> TaskRecord:
+    """`offer` is the market for the bid's type and region now, None where nobody says."""
+    bid, nodes = standing.bid, standing.nodes
+    end = end or End()
+    status = status_of(bid.status, [node.status for node in nodes])
+    if end.is_over:
+        status = TaskStatus.FAILED if end.exit_code else TaskStatus.COMPLETED
+    price = None if offer is None else offer.price_usd
+    billed = None if price is None or not standing.billed else price * standing.billed
+    where = Destination.of(nodes[0].ssh_destination) if nodes and standing.billed else None
+    return TaskRecord(
+        context=context,
+        task_id=bid.bid_id,
+        name=bid.name or bid.bid_id,
+        status=status,
+        command=_command(bid, told),
+        created_at=bid.created_at,
+        started_at=end.started_at,
+        completed_at=(end.ended_at or bid.ended_at) if status.is_final else None,
+        instance_type=bid.type_id if kind is None else kind.short_name,
+        num_instances=bid.quantity,
+        gpu_type=None if kind is None else kind.gpu_type or None,
+        gpu_count=0 if kind is None else kind.gpu_count,
+        region=bid.region,
+        exit_code=end.exit_code,
+        message=_message(standing, status, end, price, billed),
+        owner=bid.created_by,
+        attempt=end.attempt,
+        price_usd_per_hour=price,
+        billed_usd_per_hour=billed,
+        volumes=_mounts(bid, told),
+        instances=tuple(node.instance_id for node in nodes),
+        ssh_host=None if where is None else where.host,
+        ssh_port=22 if where is None else where.port,
+        ssh_user=USER,
+        config=told.config,
+        provider_metadata={
+            "bid_status": bid.status,
+            "instance_status": nodes[0].status if nodes else None,
+            "instance_type_id": bid.type_id,
+            "limit_price": None if bid.limit_usd is None else written(bid.limit_usd),
+            "market_price": None if price is None else written(price),
+        },
+    )
+
+
+def _message(standing: Standing, status: TaskStatus, end: End, price: Decimal | None, billed: Decimal | None) -> str:
+    if end.is_over:
+        how = {"": "", "timeout": ": its time was up"}.get(end.reason, f": {end.reason}")
+        cost = f", still billing {written(billed)}/h until it is cancelled" if billed else ""
+        return f"{status.value}{how}{cost}" if how or cost else ""
+    limit = standing.bid.limit_usd
+    if status is TaskStatus.PENDING and limit is not None and price is not None and price > limit:
+        return f"outbid: the market is at {written(price)}, the limit is {written(limit)} an hour and instance"
+    if status is TaskStatus.PENDING and standing.bid.status == "Open":
+        return "waits to be allocated"
+    return "its machines are starting" if status is TaskStatus.PENDING else ""
+
+
+def _command(bid: Bid, told: Told) -> str:
+    said = told.config.get("command")
+    if isinstance(said, str):
+        return said
+    return " ".join(map(str, said)) if isinstance(said, Sequence) else command_of(bid.startup_script)
+
+
+def _mounts(bid: Bid, told: Told) -> tuple[VolumeMount, ...]:
+    """Those that are attached now; one that nobody here mounted has no path that we know."""
+    known = {mount.volume_id: mount for mount in told.mounts}
+    return tuple(known.get(volume_id, VolumeMount(volume_id, volume_id, "")) for volume_id in bid.volume_ids)

@@ -1,0 +1,129 @@
+"""Tasks of the cloud: bids, looked at with as few requests as there are pages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from flow_core.errors import NotFound, printable
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.providers.mithril import wire
+from flow_core.providers.mithril.bids import Bid, Instance, readable
+from flow_core.providers.mithril.pages import every_row
+from flow_core.providers.mithril.record import Standing, task_record
+
+if TYPE_CHECKING:
+    from flow_core.providers.mithril.account import Account
+    from flow_core.providers.mithril.ends import End, Reach
+    from flow_core.ssh.host import SshHost
+
+_BIDS, _INSTANCES = "/v2/spot/bids", "/v2/instances"
+_IDS_AT_ONCE = 50
+_SEEN_S = 3.0
+_END_S = 8.0
+
+
+class MithrilTasks:
+    """One who asks for many tasks gets what is known of their ends; one who asks for a task has its machines asked."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._seen: dict[str, tuple[float, Standing]] = {}
+
+    async def listing(self, statuses: Collection[TaskStatus] | None, limit: int | None) -> tuple[TaskRecord, ...]:
+        if limit == 0 or (statuses is not None and not statuses):
+            return ()
+        bids = await self._bids(limit if statuses is None else None)
+        living = [bid for bid in bids if bid.status != "Terminated"]
+        nodes = await self._instances([bid.bid_id for bid in living])
+        standings = [Standing.of(bid, nodes.get(bid.bid_id, ())) for bid in bids]
+        for standing in standings:
+            self._saw(standing)
+        ends = await self._account.ends.known([bid.bid_id for bid in bids])
+        records = await self._records(standings, [ends.get(bid.bid_id) for bid in bids])
+        found = (record for record in records if statuses is None or record.status in statuses)
+        return tuple(found)[:limit]
+
+    async def record(self, task_id: str) -> TaskRecord:
+        """Raises NotFound."""
+        standing = await self.standing(task_id, is_fresh=True)
+        ends = self._account.ends
+        end = (await ends.known([task_id])).get(task_id)
+        if standing.is_reachable:
+            end = await ends.look(task_id, standing.bid.quantity, self._reach(standing), _END_S)
+        (record,) = await self._records([standing], [end])
+        return record
+
+    async def cancel(self, task_id: str) -> None:
+        """Ends the bid, and with it the billing. Twice is safe."""
+        standing = await self.standing(task_id, is_fresh=True)
+        if standing.bid.status != "Terminated":
+            self._seen.pop(task_id, None)
+            await self._account.http.delete(f"{_BIDS}/{task_id}")
+
+    async def standing(self, task_id: str, *, is_fresh: bool = False) -> Standing:
+        """A bid and its machines; as seen a few seconds ago unless it has to be fresh. Raises NotFound."""
+        if not wire.is_id(task_id) or not task_id.startswith("bid_"):
+            raise NotFound(f"no task is called {printable(task_id)!r} in context {self._account.context!r}")
+        seen_at, seen = self._seen.get(task_id, (0.0, None))
+        if seen is not None and not is_fresh and time.monotonic() - seen_at < _SEEN_S:
+            return seen
+        try:
+            bid = Bid.of(wire.table(await self._account.http.get(f"{_BIDS}/{task_id}"), "a bid"))
+        except NotFound:
+            raise NotFound(f"no task is called {task_id!r} in context {self._account.context!r}") from None
+        return self._saw(Standing.of(bid, (await self._instances([task_id])).get(task_id, ())))
+
+    async def host(self, task_id: str, node: int) -> SshHost:
+        """The machine of a node. Raises NotFound, Conflict."""
+        return await self._reach(await self.standing(task_id))(node)
+
+    def _reach(self, standing: Standing) -> Reach:
+        async def host(node: int) -> SshHost:
+            keys = await self._account.public_keys(standing.bid.key_ids)
+            return await self._account.machines.host(standing.nodes, node, keys)
+
+        return host
+
+    async def _records(self, standings: Sequence[Standing], ends: Sequence[End | None]) -> list[TaskRecord]:
+        types, offers = await self._account.market()
+        told = await self._account.told.known(standing.bid.bid_id for standing in standings)
+        records = []
+        for standing, end in zip(standings, ends, strict=True):
+            bid = standing.bid
+            if standing.is_reachable and not (end is not None and end.is_over):
+                self._account.ends.look_later(bid.bid_id, bid.quantity, self._reach(standing))
+            kind, offer = types.get(bid.type_id), offers.get((bid.type_id, bid.region))
+            records.append(task_record(self._account.context, standing, end, told[bid.bid_id], kind, offer))
+        return records
+
+    async def _bids(self, most: int | None) -> list[Bid]:
+        """Last submitted first. Where no ended ones are among them, they may have to be asked for by themselves."""
+        project = await self._account.projects.chosen_id()
+        wanted = {"project": project, "sort_by": "created_at", "sort_dir": "desc"}
+        http = self._account.http
+        rows = await every_row(http, _BIDS, "bids", most_rows=most, **wanted)
+        if (most is None or len(rows) < most) and all(row.get("status") != "Terminated" for row in rows):
+            rows += await every_row(http, _BIDS, "bids", most_rows=most, **wanted, status="Terminated")
+        bids = {bid.bid_id: bid for bid in readable(rows, Bid.of, "bids")}
+        return sorted(bids.values(), key=_age)
+
+    async def _instances(self, bid_ids: Sequence[str]) -> dict[str, list[Instance]]:
+        """The machines of bids, by bid."""
+        found: dict[str, list[Instance]] = {}
+        project = await self._account.projects.chosen_id()
+        for start in range(0, len(bid_ids), _IDS_AT_ONCE):
+            some = ",".join(bid_ids[start : start + _IDS_AT_ONCE])
+            rows = await every_row(self._account.http, _INSTANCES, "instances", project=project, bid_fid_in=some)
+            for instance in readable(rows, Instance.of, "instances"):
+                found.setdefault(instance.order_id, []).append(instance)
+        return found
+
+    def _saw(self, standing: Standing) -> Standing:
+        self._seen[standing.bid.bid_id] = (time.monotonic(), standing)
+        return standing
+
+
+def _age(bid: Bid) -> float:
+    return -bid.created_at.timestamp() if bid.created_at else 0.0

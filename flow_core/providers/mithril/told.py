@@ -1,0 +1,56 @@
+"""What was submitted from this machine: the API keeps a script, people want the fields they wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flow_core.models.task import VolumeMount
+from flow_core.providers.offload import offload
+from flow_core.providers.records import MalformedRecord, read_json, write_json
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The fields of a TaskConfig as plain data, and where its volumes are mounted."""
+
+    config: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
+    mounts: tuple[VolumeMount, ...] = ()
+
+
+class ToldShelf:
+    """A file a task, readable by this user alone: it holds the values of `env`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "tasks"
+        self._known: dict[str, Told] = {}
+
+    async def keep(self, bid_id: str, told: Told) -> None:
+        """Raises ProviderError, Unreachable."""
+        self._known[bid_id] = told
+        await offload(self._write, bid_id, told)
+
+    async def known(self, bid_ids: Iterable[str]) -> Mapping[str, Told]:
+        """With an empty one for each that was submitted elsewhere."""
+        new = [bid_id for bid_id in bid_ids if bid_id not in self._known]
+        if new:
+            self._known |= await offload(self._read, new)
+        return self._known
+
+    def _write(self, bid_id: str, told: Told) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        mounts = [[mount.volume_id, mount.name, mount.mount_path] for mount in told.mounts]
+        write_json(self._folder / f"{bid_id}.json", {"config": dict(told.config), "mounts": mounts})
+
+    def _read(self, bid_ids: list[str]) -> dict[str, Told]:
+        found = dict.fromkeys(bid_ids, Told())
+        for bid_id in bid_ids:
+            try:
+                if (data := read_json(self._folder / f"{bid_id}.json")) is not None:
+                    mounts = tuple(VolumeMount(*map(str, mount)) for mount in data["mounts"])
+                    found[bid_id] = Told(dict(data["config"]), mounts)
+            except (MalformedRecord, KeyError, TypeError, ValueError):
+                continue  # as if it had been submitted elsewhere
+        return found
