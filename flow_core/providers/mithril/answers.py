@@ -16,6 +16,10 @@ _PLACES = ("body", "query", "path")
 _SHOWN = 300
 
 
+class InDoubt(ProviderError):
+    """The API failed at a change, and may have made it all the same."""
+
+
 class Answer(NamedTuple):
     """One answer, read to its end."""
 
@@ -81,7 +85,7 @@ def _meaning(answer: Answer, call: str, is_change: bool, said: str) -> tuple[typ
         return Unreachable, f"the Mithril API asks for fewer calls; try again {when}"
     if status >= 500 and is_change:
         doubt = "whether it was done is not known, so look before you try again"
-        return ProviderError, f"the Mithril API failed at {call}{because}; {doubt}"
+        return InDoubt, f"the Mithril API failed at {call}{because}; {doubt}"
     if status >= 500:
         return Unreachable, f"the Mithril API failed at {call}{because}; try again later"
     if 300 <= status < 400:

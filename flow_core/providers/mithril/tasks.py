@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flow_core.errors import NotFound, printable
-from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bids import Bid, Instance, readable
 from flow_core.providers.mithril.pages import every_row
 from flow_core.providers.mithril.record import Standing, task_record
 
 if TYPE_CHECKING:
+    from flow_core.models.volume import Volume
     from flow_core.providers.mithril.account import Account
     from flow_core.providers.mithril.ends import End, Reach
     from flow_core.ssh.host import SshHost
@@ -78,6 +80,13 @@ class MithrilTasks:
     async def host(self, task_id: str, node: int) -> SshHost:
         """The machine of a node. Raises NotFound, Conflict."""
         return await self._reach(await self.standing(task_id))(node)
+
+    async def told_mount(self, task_id: str, volume: Volume, path: str) -> None:
+        """Notes where a volume was asked to appear."""
+        told = (await self._account.told.known([task_id]))[task_id]
+        mounts = (*told.mounts, VolumeMount(volume.volume_id, volume.name, path))
+        self._seen.pop(task_id, None)
+        await self._account.told.keep(task_id, replace(told, mounts=mounts))
 
     def _reach(self, standing: Standing) -> Reach:
         async def host(node: int) -> SshHost:

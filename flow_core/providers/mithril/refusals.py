@@ -1,0 +1,45 @@
+"""What a TaskConfig may ask for that the cloud, or this provider, doesn't have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flow_core.errors import ConfigError, Unsupported
+
+if TYPE_CHECKING:
+    from flow_core.models.spec import TaskConfig
+
+_FOR_OTHERS = {
+    "k8s": "this provider starts machines, not pods; choose a context that has Kubernetes",
+    "array": "the cloud has no task arrays; submit several tasks, or use num_instances",
+    "after": "the cloud has no dependencies between tasks; wait for the first one, then submit",
+    "scheduled_start_time": "a bid waits for its price, not for a time; reserve capacity for a later time instead",
+    "reservation_id": "a reservation starts its machines itself; give it a startup script when it is made",
+    "internode_interconnect": "the API can't be asked for a network; choose an instance type that has it",
+    "intranode_interconnect": "the API can't be asked for a socket; choose an instance type that has it",
+    "terminate_on_exit": "a machine can't end its own bid without an API key on it; cancel the task when it is done",
+}
+
+
+def refuse_what_is_not_there(config: TaskConfig) -> None:
+    """Raises Unsupported or ConfigError that names the field."""
+    for field, sentence in _FOR_OTHERS.items():
+        if getattr(config, field):
+            raise Unsupported(f"{field}: {sentence}")
+    if config.allocation_mode == "reserved":
+        raise Unsupported(f"allocation_mode: {_FOR_OTHERS['reservation_id']}")
+    if not config.instance_types and config.min_gpu_memory_gb is None:
+        raise ConfigError("instance_type: is missing; say what to bid for, such as 8xh100", field="instance_type")
+    if config.working_dir is not None and not config.working_dir.startswith("/"):
+        raise ConfigError("working_dir: must be a path from / on the machine, such as /workspace", field="working_dir")
+    for mount in config.data_mounts:
+        if mount.mount_type == "bind":
+            raise Unsupported(
+                f"data_mounts: {mount.source!r} is a path of this machine, which a machine of the cloud can't see; "
+                "send it as code, or put it on a volume"
+            )
+        if mount.mount_type == "s3fs":
+            raise Unsupported(
+                f"data_mounts: {mount.source!r} would put your AWS credentials into a script that the whole project "
+                "can read; fetch it in the command instead"
+            )

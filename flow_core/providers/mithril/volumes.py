@@ -1,0 +1,149 @@
+"""Volumes of the cloud. One is attached to a task by pausing its bid, which is then let go on whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, printable
+from flow_core.models.volume import Volume, VolumeInterface
+from flow_core.providers.mithril import wire
+from flow_core.providers.mithril.bids import moment, readable
+from flow_core.providers.mithril.tasks import MithrilTasks
+
+if TYPE_CHECKING:
+    from flow_core.providers.mithril.account import Account
+
+_PATH = "/v2/volumes"
+_BIDS = "/v2/spot/bids"
+_NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,62}[a-z0-9])?")
+_WORDS: Mapping[str, str] = {"block": "Block", "file": "File"}
+_USUAL_REGION = "us-central5-a"
+_MOST_GB = 16384
+_PUT_BACK_S = 60.0
+
+
+class MithrilVolumes:
+    """See the contract."""
+
+    def __init__(self, account: Account, tasks: MithrilTasks) -> None:
+        self._account = account
+        self._tasks = tasks
+
+    async def create(self, size_gb: int, name: str | None, interface: VolumeInterface, region: str | None) -> Volume:
+        if not 1 <= size_gb <= _MOST_GB:
+            raise ConfigError(f"size_gb: must be between 1 and {_MOST_GB}, not {size_gb}", field="size_gb")
+        name = name or f"volume-{secrets.token_hex(3)}"
+        if not _NAME.fullmatch(name):
+            raise ConfigError(
+                "name: must be at most 64 of a-z, 0-9 and -, starting with a letter, not ending with -", field="name"
+            )
+        body = {
+            "name": name,
+            "project": await self._account.projects.chosen_id(),
+            "disk_interface": _WORDS[interface],
+            "region": region or self._account.settings.region or _USUAL_REGION,
+            "size_gb": size_gb,
+        }
+        key = f"flow-volume-{secrets.token_hex(16)}"
+        row = wire.table(await self._account.http.post(_PATH, body, once=key), "a volume")
+        return _volume(self._account.context, row)
+
+    async def list(self) -> tuple[Volume, ...]:
+        project = await self._account.projects.chosen_id()
+        rows = wire.rows(await self._account.http.get(_PATH, project=project), "volumes")
+        standing = (row for row in rows if not row.get("deleted_at"))
+        found = readable(standing, lambda row: _volume(self._account.context, row), "volumes")
+        return tuple(sorted(found, key=lambda one: one.created_at.timestamp() if one.created_at else 0.0, reverse=True))
+
+    async def find(self, wanted: str, region: str | None = None) -> Volume:
+        """By id or name. Raises NotFound, ConfigError for the name of several."""
+        named = [one for one in await self.list() if wanted in (one.volume_id, one.name)]
+        fitting = [one for one in named if region in (None, one.region)]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            ids = ", ".join(one.volume_id for one in fitting)
+            raise ConfigError(f"{wanted!r} is the name of several volumes; say which by its id: {ids}", field="volume")
+        if named:
+            raise ConfigError(f"volume {wanted!r} is in {named[0].region}, the task in {region}", field="volumes")
+        raise NotFound(f"no volume is called {printable(wanted)!r} in context {self._account.context!r}")
+
+    async def delete(self, volume_id: str) -> None:
+        volume = await self.find(volume_id)
+        if volume.attached_to:
+            raise Conflict(f"volume {volume.name} is attached to {', '.join(volume.attached_to)}; end that first")
+        await self._account.http.delete(f"{_PATH}/{volume.volume_id}")
+
+    async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
+        volume = await self.find(volume_id)
+        standing = await self._tasks.standing(task_id, is_fresh=True)
+        bid, path = standing.bid, mount_path or f"/volumes/{volume.name}"
+        if bid.status == "Terminated":
+            raise Conflict(f"task {bid.name} has ended; a volume is attached to one that hasn't")
+        if volume.volume_id in bid.volume_ids:
+            return path
+        if volume.region != bid.region:
+            raise ConfigError(f"volume {volume.name} is in {volume.region}, the task in {bid.region}", field="volume")
+        if volume.interface == "block" and bid.quantity > 1:
+            raise ConfigError(f"volume {volume.name} is a block volume, for one instance only", field="volume")
+        if volume.interface == "block" and volume.attached_to:
+            raise Conflict(f"volume {volume.name} is attached to {', '.join(volume.attached_to)}")
+        await self._set(bid.bid_id, bid.status == "Paused", (*bid.volume_ids, volume.volume_id))
+        await self._tasks.told_mount(task_id, volume, path)
+        return path
+
+    def describe_create(self, size_gb: int, name: str | None, interface: VolumeInterface) -> str:
+        named = f" {name!r}" if name else ""
+        return f"POST {self._account.settings.url}{_PATH}:{named} {_WORDS[interface]}, {size_gb} GB"
+
+    def describe_delete(self, volume: Volume) -> str:
+        return f"DELETE {self._account.settings.url}{_PATH}/{volume.volume_id}"
+
+    def describe_attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
+        path = f"{self._account.settings.url}{_BIDS}/{task_id}"
+        return f"PATCH {path}: pause it (its machines stop), add volume {volume_id}, let it go on"
+
+    async def _set(self, bid_id: str, was_paused: bool, volume_ids: Sequence[str]) -> None:
+        """Volumes change on a paused bid only. It goes on afterwards, also when that failed or was given up."""
+        http, path = self._account.http, f"{_BIDS}/{bid_id}"
+        if was_paused:
+            await http.patch(path, {"volumes": list(volume_ids)})
+            return
+        try:
+            await http.patch(path, {"paused": True})
+            await http.patch(path, {"volumes": list(volume_ids)})
+        finally:
+            await asyncio.shield(asyncio.ensure_future(self._resume(path)))
+
+    async def _resume(self, path: str) -> None:
+        """Letting a bid go on is safe twice, so it is tried until it is done or there is no more to hope."""
+        loop = asyncio.get_running_loop()
+        until, pause_s = loop.time() + _PUT_BACK_S, 0.5
+        while True:
+            try:
+                await self._account.http.patch(path, {"paused": False})
+                return
+            except FlowError:
+                if loop.time() + pause_s > until:
+                    raise
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, 8.0)
+
+
+def _volume(context: str, row: dict[str, Any]) -> Volume:
+    holders = [one for name in ("bids", "reservations") for one in row.get(name) or () if isinstance(one, str)]
+    return Volume(
+        context=context,
+        volume_id=wire.text(row, "fid", "id"),
+        name=wire.text(row, "name", "fid"),
+        size_gb=wire.number(row, "capacity_gb") or wire.number(row, "size_gb"),
+        interface="file" if wire.optional(row, "interface", "disk_interface").lower() == "file" else "block",
+        region=wire.optional(row, "region"),
+        attached_to=tuple(holders),
+        created_at=moment(row.get("created_at")),
+        status="attached" if holders else "available",
+    )
