@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flow_core.errors import ProviderError
@@ -13,7 +14,7 @@ _MOST_PAGES = 200
 
 
 async def every_row(
-    http: MithrilHttp, path: str, noun: str, *, most_rows: int | None = None, **params: str | int
+    http: MithrilHttp, path: str, noun: str, params: Mapping[str, str], *, most_rows: int | None = None
 ) -> list[dict[str, Any]]:
     """The rows of all pages, in the API's order; with `most_rows` no page beyond those.
 

@@ -50,12 +50,16 @@ class MithrilTasks:
     async def record(self, task_id: str) -> TaskRecord:
         """Raises NotFound."""
         standing = await self.standing(task_id, is_fresh=True)
-        ends = self._account.ends
-        end = (await ends.known([task_id])).get(task_id)
-        if standing.is_reachable:
-            end = await ends.look(task_id, standing.bid.quantity, self._reach(standing), _END_S)
-        (record,) = await self._records([standing], [end])
+        (record,) = await self._records([standing], [await self.end(standing)])
         return record
+
+    async def end(self, standing: Standing) -> End | None:
+        """What is known of the command's end; its machines are asked where they stand, within seconds."""
+        bid, ends = standing.bid, self._account.ends
+        known = (await ends.known([bid.bid_id])).get(bid.bid_id)
+        if not standing.is_reachable:
+            return known
+        return await ends.look(bid.bid_id, bid.quantity, self._reach(standing), _END_S)
 
     async def cancel(self, task_id: str) -> None:
         """Ends the bid, and with it the billing. Twice is safe."""
@@ -112,9 +116,9 @@ class MithrilTasks:
         project = await self._account.projects.chosen_id()
         wanted = {"project": project, "sort_by": "created_at", "sort_dir": "desc"}
         http = self._account.http
-        rows = await every_row(http, _BIDS, "bids", most_rows=most, **wanted)
+        rows = await every_row(http, _BIDS, "bids", wanted, most_rows=most)
         if (most is None or len(rows) < most) and all(row.get("status") != "Terminated" for row in rows):
-            rows += await every_row(http, _BIDS, "bids", most_rows=most, **wanted, status="Terminated")
+            rows += await every_row(http, _BIDS, "bids", wanted | {"status": "Terminated"}, most_rows=most)
         bids = {bid.bid_id: bid for bid in readable(rows, Bid.of, "bids")}
         return sorted(bids.values(), key=_age)
 
@@ -123,8 +127,8 @@ class MithrilTasks:
         found: dict[str, list[Instance]] = {}
         project = await self._account.projects.chosen_id()
         for start in range(0, len(bid_ids), _IDS_AT_ONCE):
-            some = ",".join(bid_ids[start : start + _IDS_AT_ONCE])
-            rows = await every_row(self._account.http, _INSTANCES, "instances", project=project, bid_fid_in=some)
+            wanted = {"project": project, "bid_fid_in": ",".join(bid_ids[start : start + _IDS_AT_ONCE])}
+            rows = await every_row(self._account.http, _INSTANCES, "instances", wanted)
             for instance in readable(rows, Instance.of, "instances"):
                 found.setdefault(instance.order_id, []).append(instance)
         return found

@@ -1,0 +1,87 @@
+"""Where the tasks of the cloud run, and where their logs grow."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from flow_core.errors import ConfigError, Conflict, NotFound
+from flow_core.logs.address import LogAddress
+from flow_core.providers.mithril.record import Standing
+from flow_core.providers.mithril.tasks import MithrilTasks
+from flow_core.providers.over_ssh.places import LogFile, Place
+
+if TYPE_CHECKING:
+    from flow_core.providers.mithril.account import Account
+
+_ENTER = "/var/lib/flow/enter"
+_LOGS = "/var/log/flow"
+_WORKSPACE = "/workspace"
+
+
+class MithrilPlaces:
+    """A task whose command has ended can still be entered while its machines stand."""
+
+    def __init__(self, account: Account, tasks: MithrilTasks) -> None:
+        self._account = account
+        self._tasks = tasks
+
+    async def place(self, task_id: str, node: int) -> Place:
+        standing = await self._tasks.standing(task_id)
+        if not 0 <= node < standing.bid.quantity:
+            raise ConfigError(f"node: task {task_id} has {standing.bid.quantity}, counted from 0", field="node")
+        if not standing.is_reachable:
+            raise Conflict(f"task {task_id} can't be entered: its bid is {standing.bid.status.lower()}")
+        told = (await self._account.told.known([task_id]))[task_id]
+        directory = told.config.get("working_dir") or _WORKSPACE
+        host = await self._tasks.host(task_id, node)
+        return Place(host, str(directory), _enter, name=_name(standing, node))
+
+    async def is_over(self, task_id: str) -> bool:
+        """Whether there is nothing left to reach."""
+        return (await self._tasks.standing(task_id)).bid.status == "Terminated"
+
+
+class MithrilLogSources:
+    """A file for each attempt, on each node."""
+
+    def __init__(self, context: str, tasks: MithrilTasks) -> None:
+        self.context = context
+        self._tasks = tasks
+
+    async def addresses(self, task_id: str) -> tuple[LogAddress, ...]:
+        standing = await self._tasks.standing(task_id)
+        end = await self._tasks.end(standing)
+        if end is None and not standing.is_reachable:
+            return ()
+        attempts, ranks = range((end.attempt if end else 0) + 1), range(standing.bid.quantity)
+        return tuple(LogAddress(self.context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
+
+    async def file(self, address: LogAddress) -> LogFile | None:
+        standing = await self._known(address)
+        if not standing.is_reachable:
+            return None
+        host = await self._tasks.host(address.task_id, address.rank)
+        return LogFile(host, f"{_LOGS}/attempt-{address.attempt}.log")
+
+    async def is_over(self, address: LogAddress) -> bool:
+        standing = await self._known(address)
+        end = await self._tasks.end(standing)
+        has_ended = end is not None and (end.is_over or end.attempt > address.attempt)
+        return has_ended or standing.bid.status == "Terminated"
+
+    async def _known(self, address: LogAddress) -> Standing:
+        standing = await self._tasks.standing(address.task_id)
+        if address.context != self.context or not 0 <= address.rank < standing.bid.quantity or address.attempt < 0:
+            raise NotFound(f"task {address.task_id} has no log of attempt {address.attempt}, rank {address.rank}")
+        return standing
+
+
+def _enter(command: str | None) -> str:
+    """Root has the task's environment; its user may become root without a password."""
+    rest = "" if command is None else f" -c {shlex.quote(command)}"
+    return f'if [ "$(id -u)" = 0 ]; then exec {_ENTER}{rest}; else exec sudo -n {_ENTER}{rest}; fi'
+
+
+def _name(standing: Standing, node: int) -> str:
+    return f"node {node} of {standing.bid.name}" if standing.bid.quantity > 1 else standing.bid.name

@@ -1,0 +1,127 @@
+"""The Mithril provider: machines of the cloud, by bids, behind the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from flow_core.config import Context
+from flow_core.providers.base import PollIntervals
+from flow_core.providers.mithril.account import Account
+from flow_core.providers.mithril.code import CodeSender
+from flow_core.providers.mithril.identity import MithrilIdentity
+from flow_core.providers.mithril.init import MithrilInit
+from flow_core.providers.mithril.instances import MithrilInstances
+from flow_core.providers.mithril.places import MithrilLogSources, MithrilPlaces
+from flow_core.providers.mithril.reservations import MithrilReservations
+from flow_core.providers.mithril.settings import settings_of
+from flow_core.providers.mithril.tasks import MithrilTasks
+from flow_core.providers.mithril.volumes import MithrilVolumes
+
+if TYPE_CHECKING:
+    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task import TaskRecord, TaskStatus
+    from flow_core.providers.over_ssh.endpoints import SshEndpoints
+    from flow_core.providers.over_ssh.logs import SpooledLogs
+    from flow_core.providers.over_ssh.remote import SshRemote
+    from flow_core.providers.over_ssh.shells import SshShells
+    from flow_core.providers.over_ssh.tunnels import SshTunnels
+    from flow_core.providers.over_ssh.uploads import SshUploads
+    from flow_core.ssh.asking import Person
+
+
+class MithrilProvider:
+    """A task is a bid. Settings: api_key, api_url, project, region, ssh_keys, ssh_key; or their MITHRIL_ variables."""
+
+    def __init__(self, context: Context, person: Person | None = None) -> None:
+        self.poll = PollIntervals(busy_s=4.0, idle_s=15.0)
+        self._account = account = Account(context.name, settings_of(context.settings), person)
+        self._tasks = MithrilTasks(account)
+        self._places = MithrilPlaces(account, self._tasks)
+        self._code = CodeSender(self._places)
+        self.instances = MithrilInstances(context.name, account.catalog)
+        self.volumes = MithrilVolumes(account, self._tasks)
+        self.reservations = MithrilReservations(account)
+        self.ssh_keys = account.ssh_keys
+        self.identity = MithrilIdentity(account.http, account.projects, account.ssh_keys)
+        self.init = MithrilInit()
+        self.metrics = None
+
+    # What goes over SSH is loaded when it is asked for: whoever only looks at tasks needs none of it.
+
+    @cached_property
+    def logs(self) -> SpooledLogs:
+        from flow_core.providers.over_ssh.logs import SpooledLogs
+
+        sources = MithrilLogSources(self._account.context, self._tasks)
+        return SpooledLogs(sources, self._account.folder / "spools")
+
+    @cached_property
+    def shells(self) -> SshShells:
+        from flow_core.providers.over_ssh.shells import SshShells
+
+        return SshShells(self._places)
+
+    @cached_property
+    def remote(self) -> SshRemote:
+        from flow_core.providers.over_ssh.remote import SshRemote
+
+        return SshRemote(self._places)
+
+    @cached_property
+    def uploads(self) -> SshUploads:
+        from flow_core.providers.over_ssh.uploads import SshUploads
+
+        return SshUploads(self._places)
+
+    @cached_property
+    def endpoints(self) -> SshEndpoints:
+        from flow_core.providers.over_ssh.endpoints import SshEndpoints
+
+        return SshEndpoints(self._places)
+
+    @cached_property
+    def tunnels(self) -> SshTunnels:
+        from flow_core.providers.over_ssh.tunnels import SshTunnels
+
+        return SshTunnels(self._places)
+
+    async def submit(self, config: TaskConfig) -> TaskRecord:
+        from flow_core.providers.mithril.submit import Submission  # deferred: it is not needed to look at tasks
+
+        submission = Submission(self._account, self.volumes, config)
+        task_id = await submission.run()
+        if submission.code_to_send is not None:
+            self._code.follow(task_id, config.num_instances, submission.code_to_send, config.upload_timeout)
+        return await self._tasks.record(task_id)
+
+    async def list_tasks(
+        self, statuses: Collection[TaskStatus] | None = None, limit: int | None = None
+    ) -> tuple[TaskRecord, ...]:
+        return await self._tasks.listing(statuses, limit)
+
+    async def get_task(self, task_id: str) -> TaskRecord:
+        return await self._tasks.record(task_id)
+
+    async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
+        await self._tasks.cancel(task_id)
+
+    def describe_submit(self, config: TaskConfig) -> str:
+        wanted = ", ".join(config.instance_types) or f"{config.min_gpu_memory_gb} GB a GPU"
+        limit = config.max_price_per_hour
+        price = f"the market price x headroom ({config.priority})" if limit is None else f"${limit:.2f}"
+        total = "" if limit is None else f", ${limit * config.num_instances:.2f} an hour in all"
+        what = f"{config.num_instances} x {wanted}, at most {price} an hour each{total}: {config.command_line}"
+        return f"POST {self._account.settings.url}/v2/spot/bids: {what}"
+
+    def describe_cancel(self, task: TaskRecord) -> str:
+        return f"DELETE {self._account.settings.url}/v2/spot/bids/{task.task_id}: its machines end, and the billing"
+
+    async def close(self) -> None:
+        await self._code.close()
+        if (tunnels := vars(self).get("tunnels")) is not None:
+            await tunnels.close_all()
+        if (logs := vars(self).get("logs")) is not None:
+            await logs.aclose()
+        await self._account.close()
