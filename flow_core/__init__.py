@@ -46,6 +46,9 @@ _HOMES = {
     "GpuProcess": "models.metrics",
     "GpuSample": "models.metrics",
     "MachineSample": "models.metrics",
+    "PriceSeries": "models.market",
+    "Quota": "models.market",
+    "TaskEvent": "models.market",
     "LogAddress": "logs.address",
     "IProviderInit": "providers.account",
     "Provider": "providers.base",
@@ -107,6 +110,7 @@ if TYPE_CHECKING:
     from flow_core.models.identity import Project, SshKey, User
     from flow_core.models.instance import AvailableInstance, InstanceRequirements
     from flow_core.models.ir import ResourceSpec, RunParams, SpecMount, TaskSpec
+    from flow_core.models.market import PriceSeries, Quota, TaskEvent
     from flow_core.models.metrics import GpuProcess, GpuSample, MachineSample
     from flow_core.models.reservation import Reservation, ReservationStatus
     from flow_core.models.reservation_spec import ReservationSpec

@@ -37,7 +37,7 @@ CORE = {
     "flow_core.sdk": "errors models gpu config client blocking",
     "flow_core.emulator": "errors models ssh.sftp_server ssh.terminal_modes",
 }
-CONTRACT = ("base", "entry", "account", "over_ssh", "records", "offload")
+CONTRACT = ("base", "entry", "account", "over_ssh", "records", "offload", "market")
 CORE_FOR_TUI = "errors models gpu config logs changes client fleet providers.base providers.entry ssh.asking"
 TUI = {
     "flow_tui.format": "",

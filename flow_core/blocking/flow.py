@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from flow_core._loop import call, iterate
 from flow_core.blocking.dev import DevEnvironment
 from flow_core.blocking.lent import lent_terminal
+from flow_core.blocking.market import FlowMarket
 from flow_core.blocking.power import RemoteOperations, SshKeyManager, SshTunnelManager
 from flow_core.blocking.task import Task
 from flow_core.blocking.words import same_as
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from flow_core.upload.report import UploadResult
 
 
-class Flow:
+class Flow(FlowMarket):
     """The client of one context, for scripts and notebooks; any thread may call. Every error is a FlowError.
 
     `context` is a name, or a Context; without one: `$FLOW_CONTEXT`, else the config's default, else `local`, this

@@ -12,6 +12,7 @@ from flow_core import checks
 from flow_core.client.account import AccountCalls
 from flow_core.client.capacity import CapacityCalls
 from flow_core.client.logs import LogCalls
+from flow_core.client.market import MarketCalls
 from flow_core.client.metrics import MetricsCalls
 from flow_core.client.remote import RemoteCalls
 from flow_core.client.storage import VolumeCalls
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _SSH_LOOK_S = 2.0
 
 
-class AsyncFlow(LogCalls, VolumeCalls, CapacityCalls, AccountCalls, RemoteCalls, MetricsCalls):
+class AsyncFlow(LogCalls, VolumeCalls, CapacityCalls, MarketCalls, AccountCalls, RemoteCalls, MetricsCalls):
     """The client of one context, for coroutines. Every change it makes passes its gate; every error is a FlowError.
 
     Tasks stand here; logs, volumes, capacity, the account, ways into tasks and metrics in the classes it is made of.

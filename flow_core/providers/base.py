@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flow_core.models.volume import Volume, VolumeInterface
     from flow_core.providers.account import IdentityFacet, IProviderInit, ReservationFacet, SshKeyFacet
     from flow_core.providers.entry import EndpointFacet, RemoteOperations, ShellFacet, SshTunnelManager, UploadFacet
+    from flow_core.providers.market import MarketFacet
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Provider(Protocol):
     endpoints: EndpointFacet | None
     tunnels: SshTunnelManager | None
     metrics: MetricsFacet | None
+    market: MarketFacet | None
     init: IProviderInit
 
     async def submit(self, config: TaskConfig) -> TaskRecord:

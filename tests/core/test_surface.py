@@ -100,8 +100,13 @@ CLOSER = {
     ("upload_code_to_task", "return"): "UploadResult",
 }
 # What is public beyond the page. A line here is a decision.
+MARKET = ("price_history", "quotas", "task_history", "set_limit_price", "pause_task", "resume_task")
 BEYOND = {
-    Flow: {"aio", "context", "reserve", "cancel_reservation", "provider_port", "task_metrics", "instance_metrics"},
+    Flow: {
+        *("aio", "context", "reserve", "cancel_reservation", "provider_port"),
+        *("task_metrics", "instance_metrics"),
+        *MARKET,
+    },
     Client: {"close"},
     AsyncFlow: {
         *("reserve", "cancel_reservation", "provider_port"),
@@ -109,6 +114,7 @@ BEYOND = {
         *("log_addresses", "log_bytes", "open_log", "is_log_complete"),
         *("task_metrics", "instance_metrics"),
         *("provider", "facet", "change", "sharing"),
+        *MARKET,
     },
 }
 TYPED_DICTS = {
@@ -148,6 +154,7 @@ PUBLIC = {
         "ReadOnly",
     ),
     *("Unreachable", "Unsupported"),
+    *("PriceSeries", "Quota", "TaskEvent"),
 }
 REFERENCE_PATHS = {
     "flow_core.sdk.client": {

@@ -50,6 +50,7 @@ LABEL = Kind(STRANGERS, tuple(text for text in ODD_TEXTS if not text.isprintable
 WHOLE = Kind((None, *ODD_NUMBERS))
 MAYBE_WHOLE = Kind(ODD_NUMBERS)
 SECONDS = Kind(("5", b"5", [], SOMETHING, True), (-1, float("nan"), float("inf"), -float("inf")))
+DOLLARS = Kind((None, "5", b"5", [], SOMETHING, True, float("nan"), float("inf")), (-1, 0, 10**30))
 TABLE = Kind((None, 5, b"x", [], "text", SOMETHING, {5: "x"}), ({"\x1b[31m": 1}, {"no such key": 1}, {"": None}))
 MAYBE_TABLE = Kind(TABLE.wrong[1:], TABLE.odd)
 # Only what is refused: an odd folder that can be made is made, and filled.
@@ -89,6 +90,12 @@ SHELL = {"command": (MAYBE_COMMAND, "true"), "node": (MAYBE_WHOLE, 0)}
 FLOW = {
     "cancel": Row(ONE_TASK),
     "cancel_reservation": Row({"reservation_id": (NAME, "no-such")}),
+    "price_history": Row({"hours": (WHOLE, 24)}),
+    "quotas": Row({}),
+    "task_history": Row(ONE_TASK),
+    "set_limit_price": Row(ONE_TASK | {"limit_usd_per_hour": (DOLLARS, 1.5)}),
+    "pause_task": Row(ONE_TASK),
+    "resume_task": Row(ONE_TASK),
     "close": Row({}, closed=False),
     "create_platform_ssh_key": Row({"name": (NAME, "key"), "public_key": (NAME, "ssh-ed25519 AAAA")}),
     "create_volume": Row(

@@ -60,7 +60,7 @@ class LocalProvider:
         self.instances = LocalInstances(layout, region, gpus)
         self.volumes = LocalVolumes(self._volumes)
         self.reservations = LocalReservations(layout, region, gpus)
-        self.ssh_keys = None
+        self.ssh_keys = self.market = None
 
     # The facets below are loaded when they are asked for: whoever only looks at tasks needs none of them.
 

@@ -13,6 +13,7 @@ from flow_core.providers.mithril.code import CodeSender
 from flow_core.providers.mithril.identity import MithrilIdentity
 from flow_core.providers.mithril.init import MithrilInit
 from flow_core.providers.mithril.instances import MithrilInstances
+from flow_core.providers.mithril.market import MithrilMarket
 from flow_core.providers.mithril.places import MithrilLogSources, MithrilPlaces
 from flow_core.providers.mithril.reservations import MithrilReservations
 from flow_core.providers.mithril.settings import settings_of
@@ -46,6 +47,7 @@ class MithrilProvider:
         self.ssh_keys = account.ssh_keys
         self.identity = MithrilIdentity(account.http, account.projects, account.ssh_keys)
         self.init = MithrilInit()
+        self.market = MithrilMarket(account, self._tasks)
         self.metrics = None
 
     # What goes over SSH is loaded when it is asked for: whoever only looks at tasks needs none of it.

@@ -65,7 +65,7 @@ class MithrilTasks:
         """Ends the bid, and with it the billing. Twice is safe."""
         standing = await self.standing(task_id, is_fresh=True)
         if standing.bid.status != "Terminated":
-            self._seen.pop(task_id, None)
+            self.forget(task_id)
             await self._account.http.delete(f"{_BIDS}/{task_id}")
 
     async def standing(self, task_id: str, *, is_fresh: bool = False) -> Standing:
@@ -81,6 +81,10 @@ class MithrilTasks:
             raise NotFound(f"no task is called {task_id!r} in context {self._account.context!r}") from None
         return self._saw(Standing.of(bid, (await self._instances([task_id])).get(task_id, ())))
 
+    def forget(self, task_id: str) -> None:
+        """What was seen of a task is not so any more."""
+        self._seen.pop(task_id, None)
+
     async def host(self, task_id: str, node: int) -> SshHost:
         """The machine of a node. Raises NotFound, Conflict."""
         return await self._reach(await self.standing(task_id))(node)
@@ -89,7 +93,7 @@ class MithrilTasks:
         """Notes where a volume was asked to appear."""
         told = (await self._account.told.known([task_id]))[task_id]
         mounts = (*told.mounts, VolumeMount(volume.volume_id, volume.name, path))
-        self._seen.pop(task_id, None)
+        self.forget(task_id)
         await self._account.told.keep(task_id, replace(told, mounts=mounts))
 
     def _reach(self, standing: Standing) -> Reach:

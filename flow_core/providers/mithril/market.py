@@ -1,0 +1,167 @@
+"""Prices now and past, quotas, and what can be done to a bid that was placed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from flow_core.errors import ConfigError, Conflict, ProviderError
+from flow_core.models.market import PriceSeries, Quota, TaskEvent
+from flow_core.providers.mithril import wire
+from flow_core.providers.mithril.bids import Bid, moment, readable
+from flow_core.providers.mithril.money import dollars, written
+from flow_core.providers.mithril.tasks import MithrilTasks
+
+if TYPE_CHECKING:
+    from flow_core.models.task import TaskRecord
+    from flow_core.providers.mithril.account import Account
+
+_BIDS = "/v2/spot/bids"
+_SAMPLES = 48
+_MOST_USD = Decimal(10_000)
+
+
+class MithrilMarket:
+    """See the contract."""
+
+    def __init__(self, account: Account, tasks: MithrilTasks) -> None:
+        self._account = account
+        self._tasks = tasks
+
+    async def prices(self, hours: int = 24) -> tuple[PriceSeries, ...]:
+        types = await self._account.catalog.types()
+        start = datetime.now(UTC) - timedelta(hours=hours)
+        answer = await self._account.http.get(
+            "/v2/pricing/history",
+            instance_types=",".join(types),
+            num_samples=_SAMPLES,
+            start_time=start.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        )
+        rows = wire.rows(answer.get("series") if isinstance(answer, dict) else answer, "prices")
+        found = readable(rows, _series, "prices")
+        names = {type_id: kind.name for type_id, kind in types.items()}
+        return tuple(
+            PriceSeries(names.get(one.instance_type, one.instance_type), one.region, one.times, one.prices_usd)
+            for one in found
+        )
+
+    async def quotas(self) -> tuple[Quota, ...]:
+        project = await self._account.projects.chosen_id()
+        types = await self._account.catalog.types()
+        rows = wire.rows(await self._account.http.get("/v2/quotas", project=project), "quotas")
+        names = {type_id: kind.name for type_id, kind in types.items()}
+        return tuple(readable(rows, lambda row: _quota(row, names), "quotas"))
+
+    async def history(self, task_id: str) -> tuple[TaskEvent, ...]:
+        bid = (await self._tasks.standing(task_id)).bid
+        http = self._account.http
+        answer = wire.table(await http.get(f"{_BIDS}/{bid.bid_id}/history"), "a history")
+        events = list(readable(wire.rows(answer.get("events"), "events"), _bid_event, "events"))
+        answer = await http.get("/v2/instances/status/history", project=bid.project_id, bid_fid=bid.bid_id, limit=100)
+        nodes = wire.rows(answer.get("instances") if isinstance(answer, dict) else answer, "histories")
+        for node in nodes:
+            events += readable(_node_rows(node), _node_event, "events")
+        return tuple(sorted(events, key=lambda event: event.at))
+
+    async def set_limit(self, task_id: str, limit_usd_per_hour: Decimal) -> None:
+        if not 0 < limit_usd_per_hour <= _MOST_USD:
+            raise ConfigError(
+                f"limit_usd_per_hour: must be above 0 and at most {_MOST_USD}, not {limit_usd_per_hour}",
+                field="limit_usd_per_hour",
+            )
+        await self._patch(await self._living(task_id), {"limit_price": written(limit_usd_per_hour)})
+
+    async def pause(self, task_id: str) -> None:
+        bid = await self._living(task_id)
+        if bid.status != "Paused":
+            await self._patch(bid, {"paused": True})
+
+    async def resume(self, task_id: str) -> None:
+        bid = await self._living(task_id)
+        if bid.status == "Paused":
+            await self._patch(bid, {"paused": False})
+
+    def describe_set_limit(self, task: TaskRecord, limit_usd_per_hour: Decimal) -> str:
+        return f"{self._call(task)}: limit {_sums(limit_usd_per_hour, task.num_instances)}"
+
+    def describe_pause(self, task: TaskRecord) -> str:
+        return f"{self._call(task)}: pause, its machines stop and what they run ends"
+
+    def describe_resume(self, task: TaskRecord) -> str:
+        limit = dollars(task.provider_metadata.get("limit_price"))
+        cost = "" if limit is None else f", for {_sums(limit, task.num_instances)} at most"
+        return f"{self._call(task)}: bid again{cost}"
+
+    def _call(self, task: TaskRecord) -> str:
+        return f"PATCH {self._account.settings.url}{_BIDS}/{task.task_id}"
+
+    async def _living(self, task_id: str) -> Bid:
+        bid = (await self._tasks.standing(task_id, is_fresh=True)).bid
+        if bid.status == "Terminated":
+            raise Conflict(f"task {bid.name} has ended; its bid can't be changed any more")
+        return bid
+
+    async def _patch(self, bid: Bid, body: dict[str, Any]) -> None:
+        await self._account.http.patch(f"{_BIDS}/{bid.bid_id}", body)
+        self._tasks.forget(bid.bid_id)
+
+
+def _sums(usd: Decimal, instances: int) -> str:
+    total = f" each, {written(usd * instances)}/h in all" if instances > 1 else ""
+    return f"{written(usd)}/h{total}"
+
+
+def _series(row: dict[str, Any]) -> PriceSeries:
+    pairs = [
+        (at, price)
+        for when, cost in zip(row.get("timestamps") or (), row.get("spot_prices") or (), strict=False)
+        if (at := moment(when)) is not None and (price := dollars(cost)) is not None
+    ]
+    pairs.sort()
+    return PriceSeries(
+        wire.text(row, "instance_type"),
+        wire.text(row, "region"),
+        tuple(at for at, _ in pairs),
+        tuple(price for _, price in pairs),
+    )
+
+
+def _quota(row: dict[str, Any], names: dict[str, str]) -> Quota:
+    type_id = wire.optional(row, "instance_type")
+    return Quota(
+        wire.text(row, "name", "fid"),
+        wire.optional(row, "product_type"),
+        wire.optional(row, "units"),
+        wire.number(row, "used_quantity"),
+        wire.number(row, "total_quantity"),
+        names.get(type_id, type_id),
+    )
+
+
+def _bid_event(row: dict[str, Any]) -> TaskEvent:
+    limit = dollars(row.get("limit_price"))
+    change = row.get("persistent_disk_change")
+    disks = [f"{word} {one}" for word, one in change.items() if one] if isinstance(change, dict) else []
+    said = [*([] if limit is None else [f"limit {written(limit)}/h"]), *disks]
+    return TaskEvent(_time(row), wire.text(row, "event_type"), ", ".join(said))
+
+
+def _node_rows(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    events = node.get("events")
+    for event in events if isinstance(events, list) else ():
+        if isinstance(event, dict):
+            yield event | {"instance_fid": node.get("instance_fid")}
+
+
+def _node_event(row: dict[str, Any]) -> TaskEvent:
+    word = wire.text(row, "status").removeprefix("STATUS_").capitalize()
+    return TaskEvent(_time(row), word, node=wire.optional(row, "instance_fid"))
+
+
+def _time(row: dict[str, Any]) -> datetime:
+    when = moment(row.get("timestamp"))
+    if when is None:
+        raise ProviderError("an event has no time")
+    return when
