@@ -20,6 +20,7 @@ from typing import Any
 from flow_core.errors import ConfigError, printable
 
 LOCAL = "local"
+CLOUD = "mithril"
 _CONTEXT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NAME_RULE = "a context's name is up to 64 letters, digits, '.', '_' and '-'"
 _SHOWN = 70
@@ -82,7 +83,11 @@ def state_dir() -> Path:
 
 
 def load_config(path: Path | None = None) -> Config:
-    """Reads the config. A missing file is an empty one, unless `path` or `$FLOW_CONFIG` named it."""
+    """Reads the config. A missing file is an empty one, unless `path` or `$FLOW_CONFIG` named it.
+
+    A MITHRIL_API_KEY in the environment is a context `mithril`, unless the file has one. It spends money, so it is
+    never the default by itself.
+    """
     named = path is not None or bool(os.environ.get("FLOW_CONFIG"))
     source = path or config_path()
     try:
@@ -97,7 +102,13 @@ def load_config(path: Path | None = None) -> Config:
 
 
 def _only_local(source: Path, problems: tuple[ConfigError, ...]) -> Config:
-    return Config(source, (Context(LOCAL, LOCAL),), problems=problems)
+    return Config(source, tuple(_given().values()), problems=problems)
+
+
+def _given() -> dict[str, Context]:
+    """The contexts that are there without being written down."""
+    names = (LOCAL, CLOUD) if os.environ.get("MITHRIL_API_KEY", "").strip() else (LOCAL,)
+    return {name: Context(name, name) for name in names}
 
 
 class _Reader:
@@ -133,7 +144,7 @@ class _Reader:
         return fields
 
     def _contexts(self, value: Any) -> tuple[Context, ...]:
-        found = {LOCAL: Context(LOCAL, LOCAL)}
+        found = _given()
         for name, settings in self._table("contexts", value).items():
             if context := self._context(str(name), settings):
                 found[context.name] = context

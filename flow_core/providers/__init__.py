@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 PROVIDERS = {
     "local": "flow_core.providers.local.provider:LocalProvider",
     "hosts": "flow_core.providers.hosts.provider:HostsProvider",
+    "mithril": "flow_core.providers.mithril.provider:MithrilProvider",
 }
 
 

@@ -132,3 +132,20 @@ def test_the_environment_says_where_config_and_state_are(monkeypatch: pytest.Mon
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 def test_any_text_yields_a_config(file: Path, text: str) -> None:
     assert loaded(file, text).context("local") == LOCAL
+
+
+def test_a_key_of_the_cloud_in_the_environment_is_a_context_and_never_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MITHRIL_API_KEY", "fkey_x")
+    assert [context.name for context in load_config(tmp_path / "none.yaml").contexts] == ["local", "mithril"]
+    assert load_config(tmp_path / "none.yaml").context().name == "local"
+    file = tmp_path / "config.yaml"
+    file.write_text("default: mithril\ncontexts:\n  mithril: {provider: mithril, region: here}\n", encoding="utf-8")
+    config = load_config(file)
+    assert config.problems == ()
+    assert (config.context().provider, config.context().settings) == ("mithril", {"region": "here"})
+    file.write_text("default: mithril\n", encoding="utf-8")
+    assert load_config(file).context().name == "mithril"
+    monkeypatch.delenv("MITHRIL_API_KEY")
+    assert load_config(file).context().name == "local"
