@@ -1,0 +1,217 @@
+"""Startup scripts, really run: by bash, on a node that is only a folder."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import subprocess
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flow_core.errors import ConfigError
+from flow_core.providers.mithril.ends import End
+from flow_core.providers.mithril.startup import script as room
+from flow_core.providers.mithril.startup.script import LONGEST, NodeTask, NodeVolume, command_of, startup_script
+
+pytestmark = pytest.mark.needs("linux")
+UP_TO_S = 30.0
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=60)
+
+
+class Node:
+    """A folder that stands for a machine."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.lib = root / "var/lib/flow"
+        (root / "etc").mkdir(parents=True)
+        (root / "etc/hosts").write_text("127.0.0.1 localhost\n", encoding="utf-8")
+
+    def boot(self, text: str, **env: str) -> subprocess.CompletedProcess[str]:
+        clean = {"PATH": os.environ["PATH"], "FLOW_NODE_ROOT": str(self.root), **env}
+        return subprocess.run(
+            ["bash"], input=text, env=clean, capture_output=True, text=True, timeout=UP_TO_S, check=False
+        )
+
+    def ended(self) -> End:
+        deadline = time.monotonic() + UP_TO_S
+        while not (self.lib / "workload-exit").exists():
+            assert time.monotonic() < deadline, [path.name for path in self.lib.iterdir()]
+            time.sleep(0.01)
+        said = (self.lib / "workload-exit").read_text(encoding="utf-8")
+        return End.of_node(f"STARTED_AT={(self.lib / 'started-0').read_text() if self.has_started else ''}\n{said}")
+
+    @property
+    def has_started(self) -> bool:
+        return (self.lib / "started-0").exists()
+
+    def log(self, attempt: int = 0) -> str:
+        return (self.root / f"var/log/flow/attempt-{attempt}.log").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path / "node")
+
+
+def test_the_command_runs_in_its_directory_with_its_environment_and_its_end_is_written_down(node: Node) -> None:
+    task = NodeTask(
+        "train", 'echo "$WORD $FLOW_TASK_NAME $GPU_COUNT"; pwd; echo wrong >&2; exit 7', env={"WORD": "a 'b'\nc"}
+    )
+    assert node.boot(startup_script(task)).returncode == 0
+    end = node.ended()
+    assert (end.exit_code, end.attempt, end.reason) == (7, 0, "")
+    assert end.started_at is not None
+    assert end.ended_at is not None
+    assert end.started_at <= end.ended_at
+    assert node.log() == f"a 'b'\nc train 0\n{node.root}/workspace\nwrong\n"
+    assert (node.root / "var/log/flow/user-workload.log").resolve().name == "attempt-0.log"
+
+
+def test_a_second_boot_does_not_start_it_again(node: Node) -> None:
+    text = startup_script(NodeTask("once", "echo ran"))
+    node.boot(text)
+    node.ended()
+    node.boot(text)
+    assert node.log() == "ran\n"
+
+
+def test_a_list_is_run_word_by_word(node: Node) -> None:
+    node.boot(startup_script(NodeTask("words", ["printf", "%s|", "a b", "$HOME", "'", ""])))
+    assert (node.ended().exit_code, node.log()) == (0, "a b|$HOME|'||")
+
+
+def test_it_is_tried_again_until_it_ends_well(node: Node) -> None:
+    task = NodeTask("again", "echo x >>tries; [ $(wc -l <tries) = 3 ]", attempts=5, delay_s=0.05, delay_factor=2.0)
+    node.boot(startup_script(task))
+    end = node.ended()
+    assert (end.exit_code, end.attempt) == (0, 2)
+
+
+def test_a_command_whose_time_is_up_is_ended_with_all_that_it_started(node: Node) -> None:
+    node.boot(startup_script(NodeTask("long", "sleep 1000 & echo $! >child; sleep 1000", limit_s=1)))
+    end = node.ended()
+    assert (end.exit_code, end.reason) == (143, "timeout")
+    child = int((node.root / "workspace/child").read_text())
+    deadline = time.monotonic() + UP_TO_S
+    while _lives(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_code_is_unpacked_before_the_command_runs(node: Node) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        about = tarfile.TarInfo("lib/main.sh")
+        about.size = 8
+        archive.addfile(about, io.BytesIO(b"echo hey"))
+    node.boot(startup_script(NodeTask("code", "sh lib/main.sh", code=packed.getvalue())))
+    assert (node.ended().exit_code, node.log()) == (0, "hey\n")
+
+
+def test_code_that_does_not_come_is_the_end_of_it(node: Node) -> None:
+    node.boot(startup_script(NodeTask("code", "echo ran", code_wait_s=1)))
+    end = node.ended()
+    assert (end.exit_code, end.reason) == (125, "the code did not arrive within 1 s")
+    assert node.log() == "[flow] the code did not arrive within 1 s\n"
+
+
+def test_volumes_are_found_by_name_and_by_id(node: Node) -> None:
+    (node.root / "mnt/shared").mkdir(parents=True)
+    (node.root / "dev/disk/by-id/virtio-AbC123").mkdir(parents=True)
+    (node.root / "mnt/shared/one").write_text("1\n")
+    (node.root / "dev/disk/by-id/virtio-AbC123/two").write_text("2\n")
+    volumes = (
+        NodeVolume("File", "vol_x", "shared", "/data"),
+        NodeVolume("Block", "vol_AbC123", "fast", "/volumes/fast"),
+    )
+    command = f"cat {node.root}/data/one {node.root}/volumes/fast/two"
+    node.boot(startup_script(NodeTask("volumes", command, volumes=volumes)))
+    assert (node.ended().exit_code, node.log()) == (0, "1\n2\n")
+
+
+def test_a_volume_that_is_not_there_is_the_end_of_it(node: Node) -> None:
+    task = NodeTask("volumes", "echo ran", volumes=(NodeVolume("Block", "vol_none", "lost", "/data"),))
+    node.boot(startup_script(task))
+    assert node.ended().reason == "volume lost could not be mounted at /data"
+    assert "ran" not in node.log()
+
+
+@pytest.mark.parametrize(("address", "rank"), [("10.0.0.3", 0), ("10.0.0.2", 1), ("192.168.4.4", 2)])
+def test_each_node_knows_its_rank_and_the_head(node: Node, address: str, rank: int) -> None:
+    hosts = "127.0.0.1 localhost\n192.168.4.4 c\n10.0.0.2 b\n10.0.0.3 a\n"
+    (node.root / "etc/hosts").write_text(hosts, encoding="utf-8")
+    task = NodeTask("ranks", 'echo "$RANK $WORLD_SIZE $MASTER_ADDR $FLOW_NODE_RANK $GPU_COUNT"', nodes=3, gpu_count=8)
+    node.boot(startup_script(task), FLOW_NODE_ADDRESS=address)
+    assert (node.ended().exit_code, node.log()) == (0, f"{rank} 3 10.0.0.3 {rank} 8\n")
+
+
+def test_a_node_that_finds_another_number_of_nodes_says_so(node: Node) -> None:
+    (node.root / "etc/hosts").write_text("10.0.0.2 b\n", encoding="utf-8")
+    node.boot(startup_script(NodeTask("ranks", "echo ran", nodes=2)), FLOW_NODE_ADDRESS="10.0.0.2")
+    assert node.ended().reason == "/etc/hosts names 1 nodes, the task has 2"
+
+
+def test_whoever_enters_has_the_environment_and_the_directory_of_the_task(node: Node) -> None:
+    node.boot(startup_script(NodeTask("enter", "true", env={"SECRET": "s p"})))
+    node.ended()
+    entered = subprocess.run(
+        [node.lib / "enter", "-c", 'echo "$SECRET"; pwd'], capture_output=True, text=True, check=True, timeout=UP_TO_S
+    )
+    assert entered.stdout == f"s p\n{node.root}/workspace\n"
+    assert (node.lib / "env").stat().st_mode & 0o777 == 0o600
+    assert (node.lib / "command").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_long_script_is_packed_and_still_runs(node: Node) -> None:
+    text = startup_script(NodeTask("long", "echo short\n" + "# a comment that says nothing much\n" * 200))
+    assert len(text) <= LONGEST
+    assert text.startswith("#!/bin/bash\n# flow-startup v1\n")
+    node.boot(text)
+    assert (node.ended().exit_code, node.log()) == (0, "short\n")
+    assert command_of(text).startswith("echo short\n# a comment")
+
+
+def test_a_damaged_one_runs_nothing(node: Node) -> None:
+    text = startup_script(NodeTask("long", "echo short\n" + "# a comment that says nothing much\n" * 200))
+    assert node.boot(text.replace("\nsum=", "\nsum=0")).returncode != 0
+    assert not node.has_started
+
+
+def test_one_that_can_not_be_packed_either_is_refused_by_field() -> None:
+    noise = base64.b64encode(os.urandom(20_000)).decode()
+    with pytest.raises(ConfigError) as refused:
+        startup_script(NodeTask("huge", f"echo {noise}"))
+    assert refused.value.field == "command"
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(command=TEXT.filter(lambda text: bool(text.strip())), value=TEXT)
+def test_any_command_and_any_value_arrive_as_they_are(command: str, value: str) -> None:
+    task = NodeTask("any", command, env={"VALUE": value})
+    for text in (startup_script(task), room._packed(startup_script(task))):
+        assert len(text) <= LONGEST
+        assert command_of(text) == command.strip().removeprefix("exec ")
+        checked = subprocess.run(["bash", "-n"], input=text.encode(), capture_output=True, check=False, timeout=UP_TO_S)
+        assert checked.returncode == 0, checked.stderr
+        assert text.splitlines()[1] == "# flow-startup v1"
+
+
+def test_no_foreign_script_has_a_command_of_ours() -> None:
+    assert command_of("#!/bin/bash\nCOMMAND=ZWNobw==\n") == ""
+    assert command_of("") == ""
+    assert command_of("#!/bin/bash\n# flow-startup v1\nCOMMAND=!!!\n") == ""
+    assert command_of("#!/bin/bash\n# flow-startup v1\ndata=AAAA\n") == ""
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
