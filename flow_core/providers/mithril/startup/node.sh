@@ -17,12 +17,13 @@ give_up() { # the task can't begin: its log and its record say why
 give() { ! id ubuntu >/dev/null 2>&1 || chown "$@" 2>/dev/null; true; }
 
 # Volumes: one line each, "Block vol_1 name /path".
-bind() { # source target: a link, where nothing can be mounted
-  mkdir -p "$2" && mount --bind "$1" "$2" 2>/dev/null || { [ -n "$root" ] && rmdir "$2" && ln -s "$1" "$2"; }
+bind() { # source target: a link on a node that is only a folder, where nothing may be mounted
+  if [ -n "$root" ]; then mkdir -p "${2%/*}" && ln -s "$1" "$2"; else mkdir -p "$2" && mount --bind "$1" "$2"; fi
 }
 device_of() { # id index: by its id, else by its place behind the disks that every node has
   local found
   for found in "$root"/dev/disk/by-id/*"${1#vol_}"*; do [ ! -e "$found" ] || { echo "$found"; return; }; done
+  [ -z "$root" ] || return 1
   found=(/dev/vd[d-z] /dev/xvd[d-z])
   for found in "${found[@]}"; do [ ! -b "$found" ] || [ "$2" -gt 0 ] || { echo "$found"; return; }; set -- "$1" $(($2 - 1)); done
   return 1
@@ -31,6 +32,7 @@ take() { # kind id name target index
   local source="$root/mnt/$3" target="$root$4"
   [ "$1" = File ] || source=$(device_of "$2" "$5") || return 1
   if [ -d "$source" ]; then bind "$source" "$target"; return; fi
+  [ -z "$root" ] || return 1
   mkdir -p "$target"
   if [ "$1" = File ]; then mount -t virtiofs "$3" "$target"; return; fi
   blkid "$source" >/dev/null 2>&1 || mkfs.ext4 -q "$source" || return 1

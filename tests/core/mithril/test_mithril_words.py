@@ -1,0 +1,194 @@
+"""What the API's words, money and rows mean."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flow_core.errors import ConfigError, ProviderError
+from flow_core.models.task import TaskStatus
+from flow_core.providers.mithril.bids import Bid, Instance, moment, readable
+from flow_core.providers.mithril.catalog import InstanceType
+from flow_core.providers.mithril.ends import End
+from flow_core.providers.mithril.machines import Destination
+from flow_core.providers.mithril.money import dollars, dollars_of_cents, written
+from flow_core.providers.mithril.record import Standing
+from flow_core.providers.mithril.status import status_of
+
+P, R, C = TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.CANCELLED
+PREEMPTING, PAUSED, FAILED = TaskStatus.PREEMPTING, TaskStatus.PAUSED, TaskStatus.FAILED
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@pytest.mark.parametrize(
+    ("bid", "instances", "status"),
+    [
+        ("Open", [], P),
+        ("Open", ["STATUS_PREEMPTED"], P),
+        ("Open", ["STATUS_RUNNING"], P),
+        ("Allocated", [], P),
+        *(("Allocated", [f"STATUS_{word}"], P) for word in ("NEW", "CONFIRMED", "INITIALIZING", "STARTING")),
+        ("Allocated", ["STATUS_RUNNING"], R),
+        ("Allocated", ["STATUS_RELOCATING"], PREEMPTING),
+        ("Allocated", ["STATUS_PREEMPTING"], PREEMPTING),
+        ("Allocated", ["STATUS_PAUSED"], PAUSED),
+        ("Allocated", ["STATUS_ERROR"], FAILED),
+        *(("Allocated", [f"STATUS_{word}"], C) for word in ("STOPPING", "TERMINATED", "PREEMPTED", "REPLACED")),
+        ("Preempting", ["STATUS_PREEMPTING"], PREEMPTING),
+        ("Preempting", ["STATUS_RUNNING"], R),
+        ("Preempting", [], PREEMPTING),
+        ("Paused", [], PAUSED),
+        ("Paused", ["STATUS_PAUSED"], PAUSED),
+        ("Paused", ["STATUS_TERMINATED"], C),
+        ("Terminated", [], C),
+        ("Terminated", ["STATUS_TERMINATED"], C),
+        ("Terminated", ["STATUS_RUNNING"], R),
+        ("allocated", ["running"], R),
+        ("Relocating", [], PREEMPTING),
+        ("A new word", [], P),
+        ("Allocated", ["STATUS_SOMETHING_NEW"], P),
+        ("Allocated", ["STATUS_RUNNING", "STATUS_STARTING"], P),
+        ("Allocated", ["STATUS_RUNNING", "STATUS_RUNNING"], R),
+        ("Allocated", ["STATUS_RUNNING", "STATUS_ERROR"], FAILED),
+        ("Allocated", ["STATUS_RUNNING", "STATUS_PREEMPTING"], PREEMPTING),
+    ],
+)
+def test_the_words_of_a_bid_and_its_instances_are_one_status(
+    bid: str, instances: list[str], status: TaskStatus
+) -> None:
+    assert status_of(bid, instances) is status
+
+
+@pytest.mark.parametrize(
+    ("value", "usd"),
+    [
+        ("$12.50", "12.50"),
+        ("12.5", "12.5"),
+        ("$1,234.00", "1234.00"),
+        (12.5, "12.5"),
+        (0.1, "0.1"),
+        (3, "3"),
+        ("$0", "0"),
+        *((value, None) for value in (None, "", "$", "free", True, [], {}, "NaN", "inf", float("nan"), "1e99")),
+    ],
+)
+def test_money_is_read_however_it_is_written(value: Any, usd: str | None) -> None:
+    assert dollars(value) == (None if usd is None else Decimal(usd))
+
+
+def test_money_is_written_with_two_places_and_cents_are_a_hundredth() -> None:
+    assert written(Decimal(24)) == "$24.00"
+    assert written(Decimal("16.8") * 2) == "$33.60"
+    assert dollars_of_cents(1250) == Decimal("12.50")
+    assert dollars_of_cents(None) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("localhost:4022", ("localhost", 4022)),
+        ("h100-3.example.org", ("h100-3.example.org", 22)),
+        ("ubuntu@1.2.3.4:22", ("1.2.3.4", 22)),
+        ("[2001:db8::1]:2222", ("2001:db8::1", 2222)),
+        *(
+            (text, None)
+            for text in ("", " ", "a b", "-oProxyCommand=x", "a..b", "a:0", "a:70000", "a:b", "$(x)", "a;b")
+        ),
+    ],
+)
+def test_an_address_is_read_or_it_is_none(text: str, found: tuple[str, int] | None) -> None:
+    assert Destination.of(text) == found
+
+
+@given(JSON, JSON, JSON)
+def test_any_row_is_a_bid_or_a_provider_error(status: Any, launch: Any, price: Any) -> None:
+    row = {"fid": "bid_1", "status": status, "launch_specification": launch, "limit_price": price, "instances": launch}
+    for read in (Bid.of, Instance.of, InstanceType.of):
+        try:
+            read(row)
+        except ProviderError:
+            continue
+
+
+def test_one_row_that_can_not_be_read_is_a_warning_and_not_the_end_of_the_list(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rows: list[dict[str, Any]] = [{"fid": "bid_1", "status": "Open"}, {"status": "Open"}, {"fid": "bid_3", "status": 5}]
+    with caplog.at_level(logging.WARNING):
+        assert [bid.bid_id for bid in readable(rows, Bid.of, "bids")] == ["bid_1"]
+    (record,) = caplog.records
+    assert (
+        record.getMessage()
+        == "2 of the bids listed can't be read: the Mithril API left out 'status' of what it answered"
+    )
+
+
+def test_times_are_utc_whatever_their_zone() -> None:
+    assert moment("2026-01-01T00:00:00Z") == datetime(2026, 1, 1, tzinfo=UTC)
+    assert moment("2026-01-01T02:00:00+02:00") == datetime(2026, 1, 1, tzinfo=UTC)
+    assert moment("2026-01-01T00:00:00") == datetime(2026, 1, 1, tzinfo=UTC)
+    assert [moment(value) for value in (None, "", "soon", 5)] == [None] * 4
+
+
+def instance(name: str, status: str = "STATUS_RUNNING") -> Instance:
+    return Instance.of({"fid": f"inst_{name}", "name": name, "status": status, "bid": "bid_1"})
+
+
+def test_nodes_stand_in_the_order_of_their_numbers_and_the_gone_ones_only_when_there_are_no_others() -> None:
+    bid = Bid.of({"fid": "bid_1", "status": "Allocated", "instance_quantity": 2})
+    nodes = [instance("t-10"), instance("t-2"), instance("t-1", "STATUS_PREEMPTED")]
+    standing = Standing.of(bid, nodes)
+    assert [node.name for node in standing.nodes] == ["t-2", "t-10"]
+    assert standing.is_reachable
+    gone = Standing.of(bid, [instance("t-1", "STATUS_PREEMPTED")])
+    assert [node.name for node in gone.nodes] == ["t-1"]
+    assert not gone.is_reachable
+    assert gone.billed == 0
+
+
+def test_a_task_has_ended_when_all_its_nodes_have_or_one_badly() -> None:
+    late, early = moment("2026-01-01T00:00:09Z"), moment("2026-01-01T00:00:05Z")
+    runs, good = End(started_at=early), End(exit_code=0, started_at=early, ended_at=early)
+    bad = End(attempt=1, exit_code=3, started_at=late, ended_at=late, reason="timeout")
+    assert End.of_task([runs, good]).exit_code is None
+    assert End.of_task([good, good]) == good
+    assert End.of_task([runs, bad]) == End(1, early, 3, late, "timeout")
+    assert End.of_task([good, bad]).exit_code == 3
+
+
+@given(st.text(max_size=200))
+def test_whatever_a_node_says_is_read(text: str) -> None:
+    assert End.of_node(text).attempt >= 0
+
+
+H100 = InstanceType("it_1", "h100-80gb.sxm.8x", "h100", 8, 80, 192, 1800, "SXM5", "InfiniBand")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_meant"),
+    [
+        *((text, True) for text in ("8xh100", "h100:8", "h100x8", "it_1", "h100-80gb.sxm.8x", "H100-80GB.SXM.8x")),
+        *((text, True) for text in ("8xh100-80gb", "8x NVIDIA H100 80GB SXM5", "8xgpu:40gb", "8xgpu:80gb")),
+        *((text, False) for text in ("h100", "4xh100", "8xa100", "8xh100-94gb", "8xh100-80gb.pcie", "8xgpu:100gb")),
+        *((text, False) for text in ("cpu", "it_2")),
+    ],
+)
+def test_a_shorthand_means_a_type_that_is_all_it_says(text: str, is_meant: bool) -> None:
+    assert H100.is_asked_for(text) is is_meant
+
+
+def test_types_are_shown_as_people_write_them() -> None:
+    assert H100.short_name == "8xh100"
+    assert InstanceType("it_2", "a100-40gb.1x", "a100", 1, 40, 0, 0, "", "").short_name == "1xa100-40gb"
+    with pytest.raises(ConfigError):
+        H100.is_asked_for("8 h100")
