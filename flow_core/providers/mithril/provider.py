@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flow_core.config import Context
 from flow_core.providers.base import PollIntervals
 from flow_core.providers.mithril.account import Account
-from flow_core.providers.mithril.code import CodeSender
+from flow_core.providers.mithril.errands import Errands
 from flow_core.providers.mithril.identity import MithrilIdentity
 from flow_core.providers.mithril.init import MithrilInit
 from flow_core.providers.mithril.instances import MithrilInstances
@@ -40,9 +40,9 @@ class MithrilProvider:
         self._account = account = Account(context.name, settings_of(context.settings), person)
         self._tasks = MithrilTasks(account)
         self._places = MithrilPlaces(account, self._tasks)
-        self._code = CodeSender(self._places)
+        self._errands = Errands(self._places)
         self.instances = MithrilInstances(context.name, account.catalog)
-        self.volumes = MithrilVolumes(account, self._tasks)
+        self.volumes = MithrilVolumes(account, self._tasks, self._errands)
         self.reservations = MithrilReservations(account)
         self.ssh_keys = account.ssh_keys
         self.identity = MithrilIdentity(account.http, account.projects, account.ssh_keys)
@@ -95,7 +95,7 @@ class MithrilProvider:
         submission = Submission(self._account, self.volumes, config)
         task_id = await submission.run()
         if submission.code_to_send is not None:
-            self._code.follow(task_id, config.num_instances, submission.code_to_send, config.upload_timeout)
+            self._errands.send_code(task_id, config.num_instances, submission.code_to_send, config.upload_timeout)
         return await self._tasks.record(task_id)
 
     async def list_tasks(
@@ -121,7 +121,7 @@ class MithrilProvider:
         return f"DELETE {self._account.settings.url}/v2/spot/bids/{task.task_id}: its machines end, and the billing"
 
     async def close(self) -> None:
-        await self._code.close()
+        await self._errands.close()
         if (tunnels := vars(self).get("tunnels")) is not None:
             await tunnels.close_all()
         if (logs := vars(self).get("logs")) is not None:

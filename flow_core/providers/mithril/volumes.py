@@ -16,6 +16,7 @@ from flow_core.providers.mithril.tasks import MithrilTasks
 
 if TYPE_CHECKING:
     from flow_core.providers.mithril.account import Account
+    from flow_core.providers.mithril.errands import Errands
 
 _PATH = "/v2/volumes"
 _BIDS = "/v2/spot/bids"
@@ -29,9 +30,10 @@ _PUT_BACK_S = 60.0
 class MithrilVolumes:
     """See the contract."""
 
-    def __init__(self, account: Account, tasks: MithrilTasks) -> None:
+    def __init__(self, account: Account, tasks: MithrilTasks, errands: Errands) -> None:
         self._account = account
         self._tasks = tasks
+        self._errands = errands
 
     async def create(self, size_gb: int, name: str | None, interface: VolumeInterface, region: str | None) -> Volume:
         if not 1 <= size_gb <= _MOST_GB:
@@ -94,6 +96,8 @@ class MithrilVolumes:
             raise Conflict(f"volume {volume.name} is attached to {', '.join(volume.attached_to)}")
         await self._set(bid.bid_id, bid.status == "Paused", (*bid.volume_ids, volume.volume_id))
         await self._tasks.told_mount(task_id, volume, path)
+        kind = _WORDS[volume.interface]
+        self._errands.mount(task_id, bid.quantity, f"{kind} {volume.volume_id} {volume.name} {path}")
         return path
 
     def describe_create(self, size_gb: int, name: str | None, interface: VolumeInterface) -> str:

@@ -21,6 +21,7 @@ limit() { # pid
   : >"$lib/out-of-time"
   end_it "$1"
 }
+[ ! -e "$lib/volumes.sh" ] || bash "$lib/volumes.sh" >>"$logs/user-workload.log"
 attempt=0
 [ ! -e "$lib/attempt" ] || attempt=$(cat "$lib/attempt")
 [ -e "$lib/began" ] || date +%s | put "$lib/began"

@@ -16,42 +16,19 @@ give_up() { # the task can't begin: its log and its record say why
 }
 give() { ! id ubuntu >/dev/null 2>&1 || chown "$@" 2>/dev/null; true; }
 
-# Volumes: one line each, "Block vol_1 name /path".
-bind() { # source target: a link on a node that is only a folder, where nothing may be mounted
-  if [ -n "$root" ]; then mkdir -p "${2%/*}" && ln -s "$1" "$2"; else mkdir -p "$2" && mount --bind "$1" "$2"; fi
-}
-device_of() { # id index: by its id, else by its place behind the disks that every node has
-  local found
-  for found in "$root"/dev/disk/by-id/*"${1#vol_}"*; do [ ! -e "$found" ] || { echo "$found"; return; }; done
-  [ -z "$root" ] || return 1
-  found=(/dev/vd[d-z] /dev/xvd[d-z])
-  for found in "${found[@]}"; do [ ! -b "$found" ] || [ "$2" -gt 0 ] || { echo "$found"; return; }; set -- "$1" $(($2 - 1)); done
-  return 1
-}
-take() { # kind id name target index
-  local source="$root/mnt/$3" target="$root$4"
-  [ "$1" = File ] || source=$(device_of "$2" "$5") || return 1
-  if [ -d "$source" ]; then bind "$source" "$target"; return; fi
-  [ -z "$root" ] || return 1
-  mkdir -p "$target"
-  if [ "$1" = File ]; then mount -t virtiofs "$3" "$target"; return; fi
-  blkid "$source" >/dev/null 2>&1 || mkfs.ext4 -q "$source" || return 1
-  mount "$source" "$target" && echo "$source $4 ext4 defaults,nofail 0 2" >>/etc/fstab
-}
-blocks=0
-while read -r kind id name target; do
-  [ -n "$kind" ] || continue
-  take "$kind" "$id" "$name" "$target" "$blocks" || give_up "volume $name could not be mounted at $target"
-  [ "$kind" = File ] || blocks=$((blocks + 1))
-  give ubuntu: "$root$target"
-done <<<"$VOLUMES"
+if [ -n "$VOLUMES" ]; then
+  echo "$VOLUMES" >"$lib/volumes"
+  base64 -d <<<"$MOUNTING" >"$lib/volumes.sh"
+  said=$(bash "$lib/volumes.sh") || give_up "$said"
+fi
 
 # The other nodes: each of them reads the same list, from its last line, the head, upwards.
+addresses_of() { awk -v name="$1" '{ for (i = 2; i <= NF; i++) if ($i == name) print $1 }' "$root/etc/hosts"; }
 ranks() {
   local all own mine= head
   all=$(awk '$1 ~ /^(10|192\.168|172\.(1[6-9]|2[0-9]|3[01]))\./ { print $1 }' "$root/etc/hosts" | tac | awk '!seen[$0]++')
   [ "$(wc -l <<<"$all")" -eq "$NODES" ] || give_up "/etc/hosts names $(wc -l <<<"$all") nodes, the task has $NODES"
-  for own in ${FLOW_NODE_ADDRESS:-$(hostname -I)}; do mine=$(grep -nxF "$own" <<<"$all") && break; done
+  for own in ${FLOW_NODE_ADDRESS:-$(hostname -I) $(addresses_of "$(hostname)")}; do mine=$(grep -nxF "$own" <<<"$all") && break; done
   [ -n "$mine" ] || give_up "/etc/hosts doesn't name this node"
   mine=$((${mine%%:*} - 1)) head=${all%%$'\n'*}
   echo "FLOW_NODE_RANK=$mine FLOW_NUM_NODES=$NODES"
@@ -83,11 +60,13 @@ else
     give_up "the node has no docker, and it can't be installed"
   options=(--name main --init --network host --ipc host -w "$WORKING_DIR" -v "$work:$WORKING_DIR")
   ! command -v nvidia-smi >/dev/null || options+=(--gpus all)
-  while read -r kind _ _ target; do [ -z "$kind" ] || options+=(-v "$root$target:$target"); done <<<"$VOLUMES"
   # Names only: docker takes the values from its own environment, which no list of processes shows.
   for name in $NAMES $(tr ' ' '\n' <<<"$places" | cut -d= -f1); do options+=(-e "$name"); done
   {
-    printf '#!/bin/bash\n%s\ndocker rm -f main >/dev/null 2>&1\nexec docker run' "$into"
+    printf '#!/bin/bash\n%s\ndocker rm -f main >/dev/null 2>&1\nmounts=()\n' "$into"
+    printf '[ ! -e %q ] || while read -r _ _ _ at; do mounts+=(-v %q"$at:$at"); done <%q\n' \
+      "$lib/volumes" "$root" "$lib/volumes"
+    printf 'exec docker run "${mounts[@]}"'
     printf ' %q' "${options[@]}" -v "$lib/command:/flow-command:ro" "$IMAGE" sh /flow-command
   } >"$lib/start"
   cat >"$lib/enter" <<'ENTER'

@@ -70,6 +70,11 @@ def startup_script(task: NodeTask) -> str:
     return packed
 
 
+def mounting() -> str:
+    """The script that mounts what /var/lib/flow/volumes lists; safe to run again."""
+    return _part("volumes.sh")
+
+
 def command_of(script: str) -> str:
     """The command in a script of ours, as one line; "" for any other script."""
     try:
@@ -96,6 +101,7 @@ def _variables(task: NodeTask) -> str:
         "DISTRIBUTED": task.distributed,
         "GPU_COUNT": task.gpu_count,
         "VOLUMES": "\n".join(volumes),
+        "MOUNTING": _text64(mounting()) if volumes else "",
         "ATTEMPTS": task.attempts,
         "DELAY_S": task.delay_s,
         "DELAY_FACTOR": task.delay_factor,

@@ -1,0 +1,97 @@
+"""What has to be done on a task's machines as soon as they answer: code that follows a bid, a volume to be mounted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shlex
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+from flow_core.errors import Conflict, FlowError, NotFound, ProviderError, Unreachable
+from flow_core.logs.sanitize import visible
+from flow_core.providers.mithril.startup.script import mounting
+from flow_core.providers.over_ssh.places import Place, Places
+
+_log = logging.getLogger("flow.mithril")
+_LOOK_S = 2.0
+_DO_S = 60.0
+_LIB = "/var/lib/flow"
+Errand = Callable[[Place], Awaitable[None]]
+
+
+class Errands:
+    """Done in the background, for as long as this program runs."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def send_code(self, task_id: str, nodes: int, source: Path, timeout_s: float) -> None:
+        """The command waits for its code on the machine, that long after the boot."""
+        self._start(f"sending the code of {task_id}", task_id, nodes, partial(_send_code, source, timeout_s))
+
+    def mount(self, task_id: str, nodes: int, line: str) -> None:
+        """`line` is one of the list that volumes.sh reads."""
+        self._start(f"mounting a volume in {task_id}", task_id, nodes, partial(_mount, line))
+
+    async def close(self) -> None:
+        """Twice is safe."""
+        under_way = tuple(self._under_way)
+        for one in under_way:
+            one.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+    def _start(self, what: str, task_id: str, nodes: int, errand: Errand) -> None:
+        running = asyncio.get_running_loop().create_task(self._run(what, task_id, nodes, errand))
+        self._under_way.add(running)
+        running.add_done_callback(self._under_way.discard)
+
+    async def _run(self, what: str, task_id: str, nodes: int, errand: Errand) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for node in range(nodes):
+                    group.create_task(self._on_node(task_id, node, errand))
+        except* FlowError as errors:
+            _log.warning("%s failed: %s", what, errors.exceptions[0])
+
+    async def _on_node(self, task_id: str, node: int, errand: Errand) -> None:
+        """Waits for the machine, however long that takes, unless the task ends first."""
+        while True:
+            try:
+                place = await self._places.place(task_id, node)
+                await place.host.run(f"test -d {_LIB}", timeout_s=_DO_S)
+                return await errand(place)
+            except (Conflict, Unreachable):
+                if await self._is_over(task_id):
+                    raise
+            await asyncio.sleep(_LOOK_S)
+
+    async def _is_over(self, task_id: str) -> bool:
+        try:
+            return await self._places.is_over(task_id)
+        except NotFound:
+            return True
+        except Unreachable:
+            return False
+
+
+async def _send_code(source: Path, timeout_s: float, place: Place) -> None:
+    from flow_core.upload.sync import upload  # deferred: most code fits into the bid
+
+    await upload(source, place.host.folder(place.directory), timeout_s=timeout_s)
+    await _as_root(place, f"touch {_LIB}/code-is-there")
+
+
+async def _mount(line: str, place: Place) -> None:
+    listed = f"grep -qxF {shlex.quote(line)} {_LIB}/volumes 2>/dev/null || echo {shlex.quote(line)} >>{_LIB}/volumes"
+    await _as_root(place, f"cat >{_LIB}/volumes.sh; {listed}; bash {_LIB}/volumes.sh", mounting())
+
+
+async def _as_root(place: Place, command: str, stdin: str = "") -> None:
+    line = f'[ "$(id -u)" = 0 ] || exec sudo -n sh -c {shlex.quote(command)}; {command}'
+    done = await place.host.run(line, stdin=stdin.encode(), timeout_s=_DO_S)
+    if done.exit_code:
+        said = visible((done.stdout or done.stderr).decode("utf-8", "replace").strip())
+        raise ProviderError(f"{place.name} said: {said or done.exit_code}")
