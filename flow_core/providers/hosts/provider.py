@@ -39,7 +39,7 @@ class HostsProvider:
     Settings: `hosts` (names of ~/.ssh/config, or tables that say more), `region`.
     """
 
-    reservations = ssh_keys = identity = None
+    reservations = ssh_keys = identity = market = None
 
     def __init__(self, context: Context, person: Person | None = None) -> None:
         self.poll = PollIntervals(busy_s=2.0, idle_s=5.0)
