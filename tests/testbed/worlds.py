@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from testbed.cloud import Cloud
 from testbed.sshd import Sshd
 
 from flow_core.config import Context
@@ -127,6 +128,55 @@ class HostsWorld:
         self.sshd.stop()
 
 
+class MithrilWorld:
+    """An account of the emulated cloud, whose machines run in namespaces of this one; one H100 machine is free."""
+
+    facets = frozenset(
+        {"logs", "instances", "volumes", "shells", "remote", "uploads", "endpoints", "tunnels"}
+        | {"reservations", "ssh_keys", "identity", "market"}
+    )
+    scarce = "8xh100"
+    impossible: tuple[dict[str, Any], ...] = (
+        {"instance_type": "8xh900"},
+        {"instance_type": None, "min_gpu_memory_gb": 640},
+        {"region": "mars"},
+        {"k8s": "a-cluster"},
+        {"array": "0-9"},
+        {"after": ["task_aaaaaaaaaa"]},
+        {"reservation_id": "res_aaaaaaaaaa"},
+        {"allocation_mode": "reserved", "scheduled_start_time": "2031-01-01T00:00:00Z"},
+        {"terminate_on_exit": True},
+        {"ssh_keys": ["no-such-key"]},
+        {"max_price_per_hour": 0.01},
+        {"min_cpus": 1_000_000},
+        {"min_memory_gb": 1_000_000},
+        {"num_instances": 100},
+        {"working_dir": "not/from/the/root"},
+        {"instance_type": "1024xcpu"},
+        {"data_mounts": [{"source": "/nowhere/at/all", "target": "/data"}]},
+        {"data_mounts": [{"source": "s3://bucket/key", "target": "/data"}]},
+        {"data_mounts": [{"source": "volume://no-such", "target": "/data"}]},
+        {"volumes": [{"name": "new-one", "size_gb": 1}, {"volume_id": "vol_aaaaaaaaaa"}]},
+        {"volumes": [{"name": "new-one", "size_gb": 1}], "instance_type": "8xh900"},
+        {"volumes": [{"name": "new-one", "size_gb": 1, "create_if_missing": True}], "max_price_per_hour": 0.01},
+        {"env": {"BIG": "x" * 1_000_000}},
+        {"upload_code": True, "code_root": "/nowhere/at/all"},
+    )
+
+    def __init__(self, home: Path) -> None:
+        self.cloud = Cloud()
+        self.cloud.market(capacity=1)
+        self.context = self.cloud.context
+        self.fields: Mapping[str, Any] = {"working_dir": str(home), "upload_code": False, "instance_type": "1xa100"}
+
+    def traces(self) -> set[str]:
+        listings = ("/v2/spot/bids", "/v2/volumes", "/v2/ssh-keys")
+        return {str(row["fid"]) for path in listings for row in self.cloud.has(path)}
+
+    def close(self) -> None:
+        self.cloud.close()
+
+
 def hosts_context(*servers: Sshd, name: str = "lab", gpus: str | None = "a100:2") -> Context:
     """A context of the machines behind these servers, called one, two, ..., which the user's ssh config knows."""
     config = Path.home() / ".ssh" / "config"
@@ -138,7 +188,7 @@ def hosts_context(*servers: Sshd, name: str = "lab", gpus: str | None = "a100:2"
     return Context(name, "hosts", {"hosts": hosts})
 
 
-WORLDS: dict[str, Callable[[Path], World]] = {"local": LocalWorld, "hosts": HostsWorld}
+WORLDS: dict[str, Callable[[Path], World]] = {"local": LocalWorld, "hosts": HostsWorld, "mithril": MithrilWorld}
 
 
 class Bench:

@@ -17,7 +17,15 @@ _SHOWN = 300
 
 
 class InDoubt(ProviderError):
-    """The API failed at a change, and may have made it all the same."""
+    """The API failed at a change, and may have made it all the same. `what` is the sentence without that doubt."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"{what}; whether it was done is not known, so look before you try again")
+
+
+class AnswerLost(Unreachable):
+    """A change was sent, and no answer came whole: it may have been made."""
 
 
 class Answer(NamedTuple):
@@ -60,12 +68,13 @@ def value_of(answer: Answer, call: str, is_change: bool, hide: Callable[[str], s
         try:
             return answer.json()
         except ValueError as error:
-            raise ProviderError(f"the Mithril API answered {call} with what is not JSON{request}") from error
+            kind = InDoubt if is_change else ProviderError
+            raise kind(f"the Mithril API answered {call} with what is not JSON{request}") from error
     said, field = (visible(hide(text))[:_SHOWN] for text in _detail(answer))
     if answer.status == 422 and field:
         raise ConfigError(f"{field}: {said}{request}", field=field)
-    kind, sentence = _meaning(answer, call, is_change, said)
-    raise kind(sentence + request)
+    refusal, sentence = _meaning(answer, call, is_change, said)
+    raise refusal(sentence + request)
 
 
 def _meaning(answer: Answer, call: str, is_change: bool, said: str) -> tuple[type[FlowError], str]:
@@ -84,8 +93,7 @@ def _meaning(answer: Answer, call: str, is_change: bool, said: str) -> tuple[typ
         when = "later" if answer.wait_s is None else f"in {answer.wait_s:.0f} s"
         return Unreachable, f"the Mithril API asks for fewer calls; try again {when}"
     if status >= 500 and is_change:
-        doubt = "whether it was done is not known, so look before you try again"
-        return InDoubt, f"the Mithril API failed at {call}{because}; {doubt}"
+        return InDoubt, f"the Mithril API failed at {call}{because}"
     if status >= 500:
         return Unreachable, f"the Mithril API failed at {call}{because}; try again later"
     if 300 <= status < 400:

@@ -16,6 +16,7 @@ from flow_core.providers.mithril.money import dollars
 
 _log = logging.getLogger("flow.mithril")
 T = TypeVar("T")
+BIDS = "/v2/spot/bids"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from flow_core.errors import CapacityError, ConfigError, ProviderError
+from flow_core.errors import ProviderError
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bids import readable
 from flow_core.providers.mithril.http import MithrilHttp
-from flow_core.providers.mithril.money import dollars, written
+from flow_core.providers.mithril.money import dollars
 
 _TYPES_KEPT_S = 3600.0
 _OFFERS_KEPT_S = 5.0
-_NAMED = 12
 # What a model has where nobody says: the memory of its family, in GB.
 _USUAL_GB = {
     **{"a100": 80, "h100": 80, "h200": 141, "gh200": 96, "b200": 192, "gb200": 192, "b300": 288, "gb300": 288},
@@ -124,35 +122,6 @@ class Catalog:
             self._offers_at = time.monotonic()
         return self._offers
 
-    async def choose(
-        self, wanted: Sequence[str], *, gpu_memory_gb: int | None, region: str | None, most_usd: Decimal | None
-    ) -> Offer:
-        """Where to bid: of the first type in `wanted` that is offered at all, the offer with room that costs least.
-
-        Without `wanted` any type whose GPUs have so much memory. Raises ConfigError, CapacityError.
-        """
-        offers = tuple(one for one in await self.offers() if region in (None, one.region))
-        if not offers:
-            raise ConfigError(f"region: {region!r} offers nothing; {_regions(await self.offers())}", field="region")
-        for text in wanted:
-            if fitting := [one for one in offers if one.type.is_asked_for(text)]:
-                return _best(fitting)
-        if wanted:
-            raise ConfigError(
-                f"{wanted[0]!r} is not offered{_where(region)}; there are: {_names(offers)}", field="instance_type"
-            )
-        least = gpu_memory_gb or 0
-        fitting = [one for one in offers if one.type.gpu_count and one.type.gpu_memory_gb >= least]
-        affordable = [one for one in fitting if most_usd is None or one.price_usd <= most_usd]
-        if affordable:
-            return _best(affordable)
-        if fitting and most_usd is not None:
-            raise CapacityError(
-                f"nothing with {least} GB a GPU costs {written(most_usd)} an hour or less now; "
-                f"the cheapest is {fitting[0].type.name} at {written(fitting[0].price_usd)}"
-            )
-        raise CapacityError(f"no GPU with {least} GB is offered{_where(region)}; there are: {_names(offers)}")
-
 
 def _offer(row: dict[str, Any], types: dict[str, InstanceType]) -> Offer:
     kind = types.get(wire.text(row, "instance_type"))
@@ -160,25 +129,3 @@ def _offer(row: dict[str, Any], types: dict[str, InstanceType]) -> Offer:
     if kind is None or price is None:
         raise ProviderError(f"auction {wire.optional(row, 'fid')} is of a type or at a price that isn't known")
     return Offer(wire.text(row, "fid"), kind, wire.text(row, "region"), wire.number(row, "capacity"), price)
-
-
-def _best(fitting: Sequence[Offer]) -> Offer:
-    """They stand in the order of their prices."""
-    return next((one for one in fitting if one.capacity > 0), fitting[0])
-
-
-def _where(region: str | None) -> str:
-    return "" if region is None else f" in {region}"
-
-
-def _names(offers: Iterable[Offer]) -> str:
-    return _listed(one.type.name for one in offers)
-
-
-def _regions(offers: Iterable[Offer]) -> str:
-    return f"regions are: {_listed(one.region for one in offers)}"
-
-
-def _listed(names: Iterator[str]) -> str:
-    found = sorted(dict.fromkeys(names))
-    return ", ".join(found[:_NAMED]) + (", …" if len(found) > _NAMED else "") if found else "none"

@@ -25,6 +25,7 @@ _READ = (
 )
 _READ_S = 15.0
 _AGAIN_S = 2.0
+_SOON_S = 0.3
 _AT_ONCE = 8
 _LONGEST_PAUSE_S = 60.0
 _CLOSE_S = 2.0
@@ -77,14 +78,13 @@ class End:
 
 
 class Ends:
-    """The ends known so far; those that are final are kept on disk. `on_news` is told when one is learnt."""
+    """What is known so far, which is kept on disk: a program that has just begun knows what the last one knew."""
 
-    def __init__(self, folder: Path, on_news: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder / "ends"
-        self._on_news = on_news
         self._known: dict[str, End] = {}
         self._looked_for: set[str] = set()
-        self._next_at: dict[str, float] = {}
+        self._read_at: dict[str, float] = {}
         self._failures: dict[str, int] = {}
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(_AT_ONCE)
@@ -99,8 +99,12 @@ class Ends:
 
     def look_later(self, bid_id: str, nodes: int, reach: Reach) -> None:
         """Reads in the background, unless that is under way, was done just now, or is known to be over."""
-        end = self._known.get(bid_id)
-        is_due = time.monotonic() >= self._next_at.get(bid_id, 0.0)
+        self._look(bid_id, nodes, reach, _AGAIN_S)
+
+    def _look(self, bid_id: str, nodes: int, reach: Reach, at_most_every_s: float) -> None:
+        end, failures = self._known.get(bid_id), self._failures.get(bid_id, 0)
+        pause_s = min(at_most_every_s * 2.0 ** min(failures, 10), _LONGEST_PAUSE_S)
+        is_due = time.monotonic() >= self._read_at.get(bid_id, -_LONGEST_PAUSE_S) + pause_s
         if bid_id in self._reading or not is_due or (end is not None and end.is_over):
             return
         reading = asyncio.get_running_loop().create_task(self._read(bid_id, nodes, reach))
@@ -109,7 +113,7 @@ class Ends:
 
     async def look(self, bid_id: str, nodes: int, reach: Reach, timeout_s: float) -> End | None:
         """As it is now, or what was last known when a machine doesn't answer within that time."""
-        self.look_later(bid_id, nodes, reach)
+        self._look(bid_id, nodes, reach, _SOON_S)
         if (reading := self._reading.get(bid_id)) is not None:
             await asyncio.wait({reading}, timeout=timeout_s)
         return self._known.get(bid_id)
@@ -123,17 +127,15 @@ class Ends:
             await asyncio.wait(reading, timeout=_CLOSE_S)
 
     async def _read(self, bid_id: str, nodes: int, reach: Reach) -> None:
-        pause_s = _AGAIN_S
         try:
             async with self._room, asyncio.timeout(_READ_S):
                 end = End.of_task(await asyncio.gather(*(self._of_node(reach, node) for node in range(nodes))))
             self._failures.pop(bid_id, None)
             await self._learn(bid_id, end)
         except (FlowError, TimeoutError):  # the task goes on being what the API says of it
-            failures = self._failures[bid_id] = self._failures.get(bid_id, 0) + 1
-            pause_s = min(_AGAIN_S * 2.0 ** min(failures, 10), _LONGEST_PAUSE_S)
+            self._failures[bid_id] = self._failures.get(bid_id, 0) + 1
         finally:
-            self._next_at[bid_id] = time.monotonic() + pause_s
+            self._read_at[bid_id] = time.monotonic()
 
     async def _of_node(self, reach: Reach, node: int) -> End:
         done = await (await reach(node)).run(_READ, timeout_s=_READ_S)
@@ -143,9 +145,7 @@ class Ends:
         if end == self._known.get(bid_id):
             return
         self._known[bid_id] = end
-        if end.is_over:
-            await offload(self._keep, bid_id, end)
-        self._on_news()
+        await offload(self._keep, bid_id, end)
 
     def _load(self, bid_ids: list[str]) -> dict[str, End]:
         found = {}
@@ -164,7 +164,7 @@ class Ends:
 
 
 def _end(data: dict[str, Any]) -> End:
-    if not isinstance(data["exit_code"], int) or not isinstance(data["attempt"], int):
+    if not isinstance(data["exit_code"], int | None) or not isinstance(data["attempt"], int):
         raise TypeError
     started_at, ended_at = moment(data.get("started_at")), moment(data.get("ended_at"))
     return End(data["attempt"], started_at, data["exit_code"], ended_at, str(data.get("reason", "")))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_core.errors import ConfigError, ProviderError, Unreachable
 from flow_core.logs.sanitize import visible
-from flow_core.providers.mithril.answers import Answer, value_of
+from flow_core.providers.mithril.answers import Answer, AnswerLost, value_of
 from flow_core.providers.mithril.settings import MithrilSettings
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ class _Asked(NamedTuple):
     params: dict[str, str | int] | None
     content: bytes | None
     headers: dict[str, str]
+
+    @property
+    def is_safe_twice(self) -> bool:
+        return self.method in ("GET", "DELETE")
 
 
 class MithrilHttp:
@@ -66,7 +70,7 @@ class MithrilHttp:
         return await self._call("PATCH", path, body=body)
 
     async def delete(self, path: str) -> None:
-        """Deletes. Not tried again when the API fails."""
+        """Deletes. Tried as often as `get`: what is not there any more the second time was deleted the first time."""
         await self._call("DELETE", path)
 
     async def close(self) -> None:
@@ -91,28 +95,35 @@ class MithrilHttp:
             async with asyncio.timeout(self._whole_s):
                 answer = await self._answer(asked)
         except TimeoutError as error:
-            raise Unreachable(f"{self._where} did not answer {method} {path} in time") from error
+            raise self._lost(asked, "did not answer", "in time") from error
         return value_of(answer, f"{method} {path}", method != "GET", self._hide)
 
     async def _answer(self, asked: _Asked) -> Answer:
         """The first answer that is to be taken as it is, or the last one."""
-        for attempt in range(_ATTEMPTS - 1):
+        may_be_done = False
+        attempt = 0
+        while True:
+            attempt += 1
+            is_last = attempt == _ATTEMPTS
             asked_s: float | None = None
             try:
                 answer = await self._send(asked)
             except Unreachable:
-                if asked.method != "GET":
+                if is_last or not asked.is_safe_twice:
                     raise
+                may_be_done = True
             else:
-                asked_s = answer.wait_s
-                is_worth_it = answer.status == 429 or (answer.status >= 500 and asked.method == "GET")
-                if not is_worth_it or (asked_s or 0) > _LONGEST_WAIT_S:
+                if may_be_done and asked.method == "DELETE" and answer.status == 404:
+                    return Answer(204, b"", answer.request_id)
+                asked_s, has_failed = answer.wait_s, answer.status >= 500
+                is_worth_it = answer.status == 429 or (has_failed and asked.is_safe_twice)
+                if is_last or not is_worth_it or (asked_s or 0) > _LONGEST_WAIT_S:
                     return answer
+                may_be_done |= has_failed
             await self._pause(attempt, asked_s)
-        return await self._send(asked)
 
     async def _pause(self, attempt: int, asked_s: float | None) -> None:
-        pause_s = min(self._pause_s * 2**attempt, _LONGEST_PAUSE_S)
+        pause_s = min(self._pause_s * 2 ** (attempt - 1), _LONGEST_PAUSE_S)
         await asyncio.sleep((pause_s if asked_s is None else asked_s) * random.uniform(1.0, 1.25))
 
     async def _send(self, asked: _Asked) -> Answer:
@@ -125,12 +136,14 @@ class MithrilHttp:
                 return await self._read(response)
         except httpx.InvalidURL as error:
             raise ConfigError(f"{method} {path[:60]}... is no address the Mithril API could have") from error
-        except httpx.TimeoutException as error:
-            raise Unreachable(f"{self._where} did not answer {method} {path} in time") from error
         except (httpx.ConnectError, httpx.ProxyError) as error:
             raise Unreachable(f"{self._where} can't be reached: {self._hide(visible(str(error)))}") from error
+        except (httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise Unreachable(f"{self._where} did not answer {method} {path} in time") from error
+        except httpx.TimeoutException as error:
+            raise self._lost(asked, "did not answer", "in time") from error
         except (httpx.TransportError, httpx.DecodingError) as error:
-            raise Unreachable(f"{self._where} broke off its answer to {method} {path}") from error
+            raise self._lost(asked, "broke off its answer to") from error
 
     async def _read(self, response: httpx.Response) -> Answer:
         """The body as it was sent: we ask for no compression, so that nothing small unpacks to something huge."""
@@ -163,6 +176,10 @@ class MithrilHttp:
             limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
             trust_env=not settings.is_loopback,  # a proxy of the environment can't reach this machine for us
         )
+
+    def _lost(self, asked: _Asked, what: str, how: str = "") -> Unreachable:
+        sentence = f"{self._where} {what} {asked.method} {asked.path} {how}".rstrip()
+        return Unreachable(sentence) if asked.method == "GET" else AnswerLost(sentence)
 
     @property
     def _where(self) -> str:

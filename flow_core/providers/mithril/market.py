@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flow_core.errors import ConfigError, Conflict, ProviderError
 from flow_core.models.market import PriceSeries, Quota, TaskEvent
 from flow_core.providers.mithril import wire
-from flow_core.providers.mithril.bids import Bid, moment, readable
+from flow_core.providers.mithril.bids import BIDS, Bid, moment, readable
 from flow_core.providers.mithril.money import dollars, written
 from flow_core.providers.mithril.tasks import MithrilTasks
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord
     from flow_core.providers.mithril.account import Account
 
-_BIDS = "/v2/spot/bids"
 _SAMPLES = 48
 _MOST_USD = Decimal(10_000)
 
@@ -57,7 +56,7 @@ class MithrilMarket:
     async def history(self, task_id: str) -> tuple[TaskEvent, ...]:
         bid = (await self._tasks.standing(task_id)).bid
         http = self._account.http
-        answer = wire.table(await http.get(f"{_BIDS}/{bid.bid_id}/history"), "a history")
+        answer = wire.table(await http.get(f"{BIDS}/{bid.bid_id}/history"), "a history")
         events = list(readable(wire.rows(answer.get("events"), "events"), _bid_event, "events"))
         answer = await http.get("/v2/instances/status/history", project=bid.project_id, bid_fid=bid.bid_id, limit=100)
         nodes = wire.rows(answer.get("instances") if isinstance(answer, dict) else answer, "histories")
@@ -95,7 +94,7 @@ class MithrilMarket:
         return f"{self._call(task)}: bid again{cost}"
 
     def _call(self, task: TaskRecord) -> str:
-        return f"PATCH {self._account.settings.url}{_BIDS}/{task.task_id}"
+        return f"PATCH {self._account.settings.url}{BIDS}/{task.task_id}"
 
     async def _living(self, task_id: str) -> Bid:
         bid = (await self._tasks.standing(task_id, is_fresh=True)).bid
@@ -104,7 +103,7 @@ class MithrilMarket:
         return bid
 
     async def _patch(self, bid: Bid, body: dict[str, Any]) -> None:
-        await self._account.http.patch(f"{_BIDS}/{bid.bid_id}", body)
+        await self._account.http.patch(f"{BIDS}/{bid.bid_id}", body)
         self._tasks.forget(bid.bid_id)
 
 

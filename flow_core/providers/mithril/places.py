@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.logs.address import LogAddress
+from flow_core.providers.mithril.launch import WORKSPACE
 from flow_core.providers.mithril.record import Standing
 from flow_core.providers.mithril.tasks import MithrilTasks
 from flow_core.providers.over_ssh.places import LogFile, Place
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 _ENTER = "/var/lib/flow/enter"
 _LOGS = "/var/log/flow"
-_WORKSPACE = "/workspace"
 
 
 class MithrilPlaces:
@@ -33,7 +33,7 @@ class MithrilPlaces:
         if not standing.is_reachable:
             raise Conflict(f"task {task_id} can't be entered: its bid is {standing.bid.status.lower()}")
         told = (await self._account.told.known([task_id]))[task_id]
-        directory = told.config.get("working_dir") or _WORKSPACE
+        directory = told.config.get("working_dir") or WORKSPACE
         host = await self._tasks.host(task_id, node)
         return Place(host, str(directory), _enter, name=_name(standing, node))
 

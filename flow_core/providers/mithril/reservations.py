@@ -12,6 +12,7 @@ from flow_core.models.reservation import Reservation, ReservationStatus
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bids import moment, readable
 from flow_core.providers.mithril.catalog import InstanceType
+from flow_core.providers.mithril.choosing import Wish, choose
 from flow_core.providers.mithril.money import dollars
 from flow_core.providers.mithril.pages import every_row
 
@@ -152,9 +153,8 @@ class MithrilReservations:
         return (await self.get(reservation_id)).reservation_id
 
     async def _place(self, wanted: str, region: str | None) -> tuple[InstanceType, str]:
-        offer = await self._account.catalog.choose(
-            (wanted,), gpu_memory_gb=None, region=region or self._account.settings.region, most_usd=None
-        )
+        wish = Wish(types=(wanted,), region=region or self._account.settings.region)
+        offer = choose(await self._account.catalog.offers(), wish)
         return offer.type, offer.region
 
     def _reservation(self, row: dict[str, Any], types: Mapping[str, InstanceType]) -> Reservation:

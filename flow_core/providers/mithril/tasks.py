@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flow_core.errors import NotFound, printable
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
 from flow_core.providers.mithril import wire
-from flow_core.providers.mithril.bids import Bid, Instance, readable
+from flow_core.providers.mithril.bids import BIDS, Bid, Instance, readable
 from flow_core.providers.mithril.pages import every_row
 from flow_core.providers.mithril.record import Standing, task_record
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flow_core.providers.mithril.ends import End, Reach
     from flow_core.ssh.host import SshHost
 
-_BIDS, _INSTANCES = "/v2/spot/bids", "/v2/instances"
+_INSTANCES = "/v2/instances"
 _IDS_AT_ONCE = 50
 _SEEN_S = 3.0
 _END_S = 8.0
@@ -66,7 +66,7 @@ class MithrilTasks:
         standing = await self.standing(task_id, is_fresh=True)
         if standing.bid.status != "Terminated":
             self.forget(task_id)
-            await self._account.http.delete(f"{_BIDS}/{task_id}")
+            await self._account.http.delete(f"{BIDS}/{task_id}")
 
     async def standing(self, task_id: str, *, is_fresh: bool = False) -> Standing:
         """A bid and its machines; as seen a few seconds ago unless it has to be fresh. Raises NotFound."""
@@ -76,7 +76,7 @@ class MithrilTasks:
         if seen is not None and not is_fresh and time.monotonic() - seen_at < _SEEN_S:
             return seen
         try:
-            bid = Bid.of(wire.table(await self._account.http.get(f"{_BIDS}/{task_id}"), "a bid"))
+            bid = Bid.of(wire.table(await self._account.http.get(f"{BIDS}/{task_id}"), "a bid"))
         except NotFound:
             raise NotFound(f"no task is called {task_id!r} in context {self._account.context!r}") from None
         return self._saw(Standing.of(bid, (await self._instances([task_id])).get(task_id, ())))
@@ -120,9 +120,9 @@ class MithrilTasks:
         project = await self._account.projects.chosen_id()
         wanted = {"project": project, "sort_by": "created_at", "sort_dir": "desc"}
         http = self._account.http
-        rows = await every_row(http, _BIDS, "bids", wanted, most_rows=most)
+        rows = await every_row(http, BIDS, "bids", wanted, most_rows=most)
         if (most is None or len(rows) < most) and all(row.get("status") != "Terminated" for row in rows):
-            rows += await every_row(http, _BIDS, "bids", wanted | {"status": "Terminated"}, most_rows=most)
+            rows += await every_row(http, BIDS, "bids", wanted | {"status": "Terminated"}, most_rows=most)
         bids = {bid.bid_id: bid for bid in readable(rows, Bid.of, "bids")}
         return sorted(bids.values(), key=_age)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,10 +40,27 @@ class ToldShelf:
             self._known |= await offload(self._read, new)
         return self._known
 
+    async def submitted_as(self, key: str) -> str | None:
+        """The bid that was placed with this idempotency key from here."""
+        return await offload(self._find, key)
+
+    def _find(self, key: str) -> str | None:
+        try:
+            data = read_json(self._of_key(key))
+        except MalformedRecord:
+            return None
+        return str(data["bid"]) if data is not None and "bid" in data else None
+
+    def _of_key(self, key: str) -> Path:
+        return self._folder / "keys" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+
     def _write(self, bid_id: str, told: Told) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         mounts = [[mount.volume_id, mount.name, mount.mount_path] for mount in told.mounts]
         write_json(self._folder / f"{bid_id}.json", {"config": dict(told.config), "mounts": mounts})
+        if key := told.config.get("idempotency_key"):
+            self._of_key(key).parent.mkdir(exist_ok=True, mode=0o700)
+            write_json(self._of_key(key), {"bid": bid_id})
 
     def _read(self, bid_ids: list[str]) -> dict[str, Told]:
         found = dict.fromkeys(bid_ids, Told())

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, printable
 from flow_core.models.volume import Volume, VolumeInterface
 from flow_core.providers.mithril import wire
-from flow_core.providers.mithril.bids import moment, readable
+from flow_core.providers.mithril.bids import BIDS, moment, readable
+from flow_core.providers.mithril.once import made_once
 from flow_core.providers.mithril.tasks import MithrilTasks
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from flow_core.providers.mithril.errands import Errands
 
 _PATH = "/v2/volumes"
-_BIDS = "/v2/spot/bids"
 _NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,62}[a-z0-9])?")
 _WORDS: Mapping[str, str] = {"block": "Block", "file": "File"}
 _USUAL_REGION = "us-central5-a"
@@ -43,6 +43,8 @@ class MithrilVolumes:
             raise ConfigError(
                 "name: must be at most 64 of a-z, 0-9 and -, starting with a letter, not ending with -", field="name"
             )
+        if any(one.name == name for one in await self.list()):
+            raise Conflict(f"name: there is a volume {name!r} already; choose another name, or use that one")
         body = {
             "name": name,
             "project": await self._account.projects.chosen_id(),
@@ -51,8 +53,15 @@ class MithrilVolumes:
             "size_gb": size_gb,
         }
         key = f"flow-volume-{secrets.token_hex(16)}"
-        row = wire.table(await self._account.http.post(_PATH, body, once=key), "a volume")
-        return _volume(self._account.context, row)
+
+        async def make() -> Volume:
+            row = wire.table(await self._account.http.post(_PATH, body, once=key), "a volume")
+            return _volume(self._account.context, row)
+
+        async def find() -> Volume | None:
+            return next((one for one in await self.list() if one.name == name), None)
+
+        return await made_once(make, find, f"the volume {name!r}")
 
     async def list(self) -> tuple[Volume, ...]:
         project = await self._account.projects.chosen_id()
@@ -108,12 +117,12 @@ class MithrilVolumes:
         return f"DELETE {self._account.settings.url}{_PATH}/{volume.volume_id}"
 
     def describe_attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
-        path = f"{self._account.settings.url}{_BIDS}/{task_id}"
+        path = f"{self._account.settings.url}{BIDS}/{task_id}"
         return f"PATCH {path}: pause it (its machines stop), add volume {volume_id}, let it go on"
 
     async def _set(self, bid_id: str, was_paused: bool, volume_ids: Sequence[str]) -> None:
         """Volumes change on a paused bid only. It goes on afterwards, also when that failed or was given up."""
-        http, path = self._account.http, f"{_BIDS}/{bid_id}"
+        http, path = self._account.http, f"{BIDS}/{bid_id}"
         if was_paused:
             await http.patch(path, {"volumes": list(volume_ids)})
             return

@@ -10,7 +10,7 @@ from testbed.worlds import WORLDS, Bench
 
 from flow_core.errors import FlowError
 
-_NEEDS = {"hosts": "sshd"}
+_NEEDS = {"hosts": "sshd", "mithril": "user-namespaces"}
 
 
 @pytest.fixture(

@@ -29,7 +29,8 @@ async def test_a_task_is_listed_then_runs_then_ends_with_its_exit_code(bench: Be
     running = await bench.until(task, lambda now: now.is_running)
     assert running.started_at is not None
     assert running.completed_at is None
-    Path("go").touch()
+    assert bench.provider.remote is not None
+    await bench.provider.remote.run(task.task_id, "touch go")
     ended = await bench.ended(task)
     assert (ended.status, ended.exit_code) == (TaskStatus.COMPLETED, 0)
     assert ended.created_at <= ended.started_at <= ended.completed_at  # type: ignore[operator]

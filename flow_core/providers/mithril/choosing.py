@@ -1,0 +1,97 @@
+"""Where to bid, of all that is offered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from flow_core.errors import CapacityError, ConfigError
+from flow_core.providers.mithril.catalog import Offer
+from flow_core.providers.mithril.money import written
+
+_NAMED = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What an instance has to be: of one of these types, the first that is offered; without types, anything with that
+    much memory a GPU (GB) for at most that many USD an hour. `cpus` and `memory_gb` are of the whole instance."""
+
+    types: Sequence[str] = ()
+    region: str | None = None
+    gpu_memory_gb: int | None = None
+    cpus: int | None = None
+    memory_gb: int | None = None
+    most_usd: Decimal | None = None
+
+    @property
+    def where(self) -> str:
+        return "" if self.region is None else f" in {self.region}"
+
+
+def choose(offers: Sequence[Offer], wish: Wish) -> Offer:
+    """Of what fits, the offer with room that costs least. `offers` come cheapest first.
+
+    Raises ConfigError, CapacityError.
+    """
+    there = [one for one in offers if wish.region in (None, one.region)]
+    if not there:
+        raise ConfigError(
+            f"region: {wish.region!r} offers nothing; regions are: {_listed(one.region for one in offers)}",
+            field="region",
+        )
+    return _of_types(there, wish) if wish.types else _with_memory(there, wish)
+
+
+def _of_types(offers: Sequence[Offer], wish: Wish) -> Offer:
+    for text in wish.types:
+        if named := [one for one in offers if one.type.is_asked_for(text)]:
+            return _best(_big_enough(named, wish))
+    raise ConfigError(
+        f"{wish.types[0]!r} is not offered{wish.where}; there are: {_names(offers)}", field="instance_type"
+    )
+
+
+def _with_memory(offers: Sequence[Offer], wish: Wish) -> Offer:
+    least = wish.gpu_memory_gb or 0
+    fitting = [one for one in offers if one.type.gpu_count and one.type.gpu_memory_gb >= least]
+    if not fitting:
+        raise CapacityError(f"no GPU with {least} GB is offered{wish.where}; there are: {_names(offers)}")
+    fitting = _big_enough(fitting, wish)
+    affordable = [one for one in fitting if wish.most_usd is None or one.price_usd <= wish.most_usd]
+    if not affordable and wish.most_usd is not None:
+        raise CapacityError(
+            f"nothing with {least} GB a GPU costs {written(wish.most_usd)} an hour or less now; "
+            f"the cheapest is {fitting[0].type.name} at {written(fitting[0].price_usd)}"
+        )
+    return _best(affordable)
+
+
+def _big_enough(offers: Sequence[Offer], wish: Wish) -> list[Offer]:
+    found = list(offers)
+    sizes: tuple[tuple[str, str, int, Callable[[Offer], int]], ...] = (
+        ("min_cpus", "CPUs", wish.cpus or 0, lambda one: one.type.cpu_count),
+        ("min_memory_gb", "GB of memory", wish.memory_gb or 0, lambda one: one.type.memory_gb),
+    )
+    for field, noun, least, size_of in sizes:
+        most = max(map(size_of, found))
+        if most < least:
+            raise ConfigError(
+                f"{field}: no instance of what was asked for has {least} {noun}; the most is {most}", field=field
+            )
+        found = [one for one in found if size_of(one) >= least]
+    return found
+
+
+def _best(fitting: Sequence[Offer]) -> Offer:
+    return next((one for one in fitting if one.capacity > 0), fitting[0])
+
+
+def _names(offers: Iterable[Offer]) -> str:
+    return _listed(one.type.name for one in offers)
+
+
+def _listed(names: Iterator[str]) -> str:
+    found = sorted(dict.fromkeys(names))
+    return ", ".join(found[:_NAMED]) + (", …" if len(found) > _NAMED else "") if found else "none"

@@ -1,0 +1,49 @@
+"""Making what must not be made twice, over a network that may lose the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from flow_core.errors import Unreachable
+from flow_core.providers.mithril.answers import AnswerLost, InDoubt
+
+_LOOKS = 4
+_PAUSE_S = 0.25
+T = TypeVar("T")
+
+
+async def made_once(
+    make: Callable[[], Awaitable[T]], find: Callable[[], Awaitable[T | None]], what: str, *, pause_s: float = _PAUSE_S
+) -> T:
+    """What `make` makes. A lost answer may hide that it was made: then `find` looks for it, and it is not made again.
+
+    Raises what `make` raises, Unreachable where it was not made, and InDoubt where nobody answers afterwards either.
+    """
+    try:
+        return await make()
+    except (AnswerLost, InDoubt) as lost:
+        said = lost.what if isinstance(lost, InDoubt) else str(lost)
+        found, is_sure = await _look(find, pause_s)
+        if found is not None:
+            return found
+        if is_sure:
+            raise Unreachable(f"{said}; {what} was looked for afterwards, and isn't there") from lost
+        raise InDoubt(f"{said}; {what} was looked for afterwards, and nobody answered") from lost
+
+
+async def _look(find: Callable[[], Awaitable[T | None]], pause_s: float) -> tuple[T | None, bool]:
+    """What was found, and whether somebody answered at last."""
+    is_sure = False
+    for look in range(_LOOKS):
+        await asyncio.sleep(pause_s * 2**look if look else 0)
+        try:
+            found = await find()
+        except Unreachable:
+            is_sure = False
+            continue
+        if found is not None:
+            return found, True
+        is_sure = True
+    return None, is_sure

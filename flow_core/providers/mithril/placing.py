@@ -1,0 +1,52 @@
+"""Placing a bid: never two of them, and none by a name that another task has."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from flow_core.errors import Conflict, ProviderError
+from flow_core.providers.mithril import wire
+from flow_core.providers.mithril.answers import InDoubt
+from flow_core.providers.mithril.bids import BIDS, Bid, readable
+from flow_core.providers.mithril.once import made_once
+
+if TYPE_CHECKING:
+    from flow_core.providers.mithril.account import Account
+
+
+class Placing:
+    """For one account."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    async def refuse_a_taken_name(self, name: str) -> None:
+        """Raises Conflict."""
+        if (holder := await self._living(name)) is not None:
+            raise Conflict(f"name: {name!r} is that of task {holder.bid_id}, which hasn't ended; choose another")
+
+    async def place(self, body: dict[str, Any], key: str | None) -> Bid:
+        """`key` is what the caller calls this submit by. Raises InDoubt where nobody can say whether it is placed."""
+        once = f"flow-{hashlib.sha256(key.encode()).hexdigest()}" if key else f"flow-bid-{secrets.token_hex(16)}"
+        name, script = body["name"], body["launch_specification"]["startup_script"]
+
+        async def make() -> Bid:
+            answer = await self._account.http.post(BIDS, body, once=once)
+            try:
+                return Bid.of(wire.table(answer, "a bid"))
+            except ProviderError as error:
+                raise InDoubt(str(error)) from error
+
+        return await made_once(make, lambda: self._living(name, script), f"the bid {name!r}")
+
+    async def _living(self, name: str, script: str = "") -> Bid | None:
+        """A bid of that name that hasn't ended; with a script only one that was placed with it."""
+        project = await self._account.projects.chosen_id()
+        rows = wire.rows(await self._account.http.get(BIDS, project=project, name=name), "bids")
+        for bid in readable(rows, Bid.of, "bids"):
+            is_other = bool(script and bid.startup_script) and bid.startup_script != script
+            if bid.name == name and bid.status != "Terminated" and not is_other:
+                return bid
+        return None
