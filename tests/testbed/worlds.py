@@ -160,6 +160,7 @@ class MithrilWorld:
         {"volumes": [{"name": "new-one", "size_gb": 1}], "instance_type": "8xh900"},
         {"volumes": [{"name": "new-one", "size_gb": 1, "create_if_missing": True}], "max_price_per_hour": 0.01},
         {"env": {"BIG": "x" * 1_000_000}},
+        {"env": {"UID": "7"}},
         {"upload_code": True, "code_root": "/nowhere/at/all"},
     )
 

@@ -14,6 +14,7 @@ from flow_core.providers.over_ssh.places import LogFile, Place
 
 if TYPE_CHECKING:
     from flow_core.providers.mithril.account import Account
+    from flow_core.providers.mithril.ends import End
 
 _ENTER = "/var/lib/flow/enter"
 _LOGS = "/var/log/flow"
@@ -58,23 +59,25 @@ class MithrilLogSources:
         return tuple(LogAddress(self.context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
 
     async def file(self, address: LogAddress) -> LogFile | None:
-        standing = await self._known(address)
+        standing, _ = await self._known(address)
         if not standing.is_reachable:
             return None
         host = await self._tasks.host(address.task_id, address.rank)
         return LogFile(host, f"{_LOGS}/attempt-{address.attempt}.log")
 
     async def is_over(self, address: LogAddress) -> bool:
-        standing = await self._known(address)
-        end = await self._tasks.end(standing)
+        standing, end = await self._known(address)
         has_ended = end is not None and (end.is_over or end.attempt > address.attempt)
         return has_ended or standing.bid.status == "Terminated"
 
-    async def _known(self, address: LogAddress) -> Standing:
+    async def _known(self, address: LogAddress) -> tuple[Standing, End | None]:
         standing = await self._tasks.standing(address.task_id)
-        if address.context != self.context or not 0 <= address.rank < standing.bid.quantity or address.attempt < 0:
+        end = await self._tasks.end(standing)
+        attempts = 1 if end is None else end.attempt + 1
+        is_there = 0 <= address.rank < standing.bid.quantity and 0 <= address.attempt < attempts
+        if address.context != self.context or not is_there:
             raise NotFound(f"task {address.task_id} has no log of attempt {address.attempt}, rank {address.rank}")
-        return standing
+        return standing, end
 
 
 def _enter(command: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from flow_core.errors import ConfigError, Unsupported
@@ -21,6 +22,10 @@ _FOR_OTHERS = {
 }
 
 
+_LONGEST_WORD = 127 << 10  # Linux takes 128 KiB an argument or variable, its name and a NUL included
+_OF_THE_SHELL = frozenset({"UID", "EUID", "PPID", "SHELLOPTS", "BASHOPTS", "BASH_VERSINFO"})
+
+
 def refuse_what_is_not_there(config: TaskConfig) -> None:
     """Raises Unsupported or ConfigError that names the field."""
     for field, sentence in _FOR_OTHERS.items():
@@ -32,6 +37,7 @@ def refuse_what_is_not_there(config: TaskConfig) -> None:
         raise ConfigError("instance_type: is missing; say what to bid for, such as 8xh100", field="instance_type")
     if config.working_dir is not None and not config.working_dir.startswith("/"):
         raise ConfigError("working_dir: must be a path from / on the machine, such as /workspace", field="working_dir")
+    _refuse_what_no_process_takes(config)
     for mount in config.data_mounts:
         if mount.mount_type == "bind":
             raise Unsupported(
@@ -42,4 +48,20 @@ def refuse_what_is_not_there(config: TaskConfig) -> None:
             raise Unsupported(
                 f"data_mounts: {mount.source!r} would put your AWS credentials into a script that the whole project "
                 "can read; fetch it in the command instead"
+            )
+
+
+def _refuse_what_no_process_takes(config: TaskConfig) -> None:
+    """A machine would say so only when it starts the command, and by then it costs money."""
+    words = [] if isinstance(config.command, str) else config.command
+    if any(len(os.fsencode(word)) > _LONGEST_WORD for word in words):
+        raise ConfigError(
+            f"command: an argument is longer than {_LONGEST_WORD >> 10} KiB; put it in a file", field="command"
+        )
+    for name, value in config.env.items():
+        if name in _OF_THE_SHELL:
+            raise ConfigError(f"env: {name} is the shell's own; give it another name", field="env")
+        if len(name) + len(os.fsencode(value)) > _LONGEST_WORD:
+            raise ConfigError(
+                f"env: {name[:80]} is longer than {_LONGEST_WORD >> 10} KiB; put it in a file", field="env"
             )

@@ -195,7 +195,8 @@ async def test_what_can_not_run_leaves_nothing_behind(bench: Bench) -> None:
 
 
 async def test_what_is_shown_of_a_call_never_holds_values_of_the_environment(bench: Bench) -> None:
-    config = TaskConfig(command="sleep 600", env={"API_TOKEN": "hunter2"}, name="secretive")
+    fields = {"command": "sleep 600", "env": {"API_TOKEN": "hunter2"}, "name": "secretive"}
+    config = TaskConfig.parse({**bench.world.fields, **fields})
     assert "hunter2" not in bench.provider.describe_submit(config)
     task = await bench.provider.submit(config)
     running = await bench.until(task, lambda now: now.is_running)
