@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from core.emulator.description import Description
+from core.emulator.description import Description, published
 
 from flow_core.emulator.emulator import Emulator
 
@@ -84,8 +82,7 @@ def _named(headers: dict[str, str]) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def description() -> Description | None:
     """None where the environment doesn't say where it lies."""
-    named = os.environ.get("FLOW_MITHRIL_OPENAPI")
-    return Description(Path(named)) if named else None
+    return published()
 
 
 @pytest.fixture

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from core.mithril.contract import Contract
+from core.emulator.description import published
 
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.settings import MithrilSettings
@@ -67,7 +65,7 @@ class _Server(ThreadingHTTPServer):
 class FakeApi:
     """Projects, keys and people of one account."""
 
-    def __init__(self, contract: Contract | None) -> None:
+    def __init__(self) -> None:
         self.projects = [{"fid": "proj_one", "name": "lab", "created_at": WHEN}]
         self.keys: list[dict[str, Any]] = []
         self.me = {"id": "11-22", "fid": "user_me", "email": "me@lab.example", "organization_id": "org_1"}
@@ -76,7 +74,6 @@ class FakeApi:
         self.seen: list[Seen] = []
         self.replies: list[Reply] = []
         self.complaints: list[str] = []
-        self._contract = contract
         self._server = _Server(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -136,11 +133,11 @@ class FakeApi:
 
             def proper(self, seen: Seen) -> Reply:
                 status, value = api.answer(seen)
-                if api._contract is not None:
-                    api.complaints += api._contract.complaints(
-                        seen.method, seen.path, seen.query, seen.body, status, value
-                    )
                 body = b"" if value is None else json.dumps(value).encode()
+                if (description := published()) is not None:
+                    sent = b"" if seen.body is None else json.dumps(seen.body).encode()
+                    api.complaints += description.requested(seen.method, seen.path, seen.query, sent)
+                    api.complaints += description.complaints(seen.method, seen.path, status, body)
                 return Reply(status, body, {"x-request-id": f"req_{len(api.seen)}"})
 
             def send(self, reply: Reply) -> None:
@@ -160,16 +157,9 @@ class FakeApi:
         return Handler
 
 
-@pytest.fixture(scope="session")
-def contract() -> Contract | None:
-    """The published description, where the environment says where it lies."""
-    named = os.environ.get("FLOW_MITHRIL_OPENAPI")
-    return Contract(Path(named)) if named else None
-
-
 @pytest.fixture
-def api(contract: Contract | None) -> Iterator[FakeApi]:
-    server = FakeApi(contract)
+def api() -> Iterator[FakeApi]:
+    server = FakeApi()
     yield server
     server.close()
     assert server.complaints == []

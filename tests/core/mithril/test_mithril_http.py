@@ -27,11 +27,11 @@ def said(detail: Any, status: int, **headers: str) -> Reply:
 
 
 async def test_a_call_carries_the_key_and_asks_for_nothing_compressed(api: FakeApi, http: MithrilHttp) -> None:
-    assert await http.get("/v2/projects", limit=3) == api.projects
+    assert await http.get("/v2/ssh-keys", project="proj_one") == api.keys
     (seen,) = api.seen
     assert seen.headers["authorization"] == f"Bearer {KEY}"
     assert seen.headers["accept-encoding"] == "identity"
-    assert seen.query == {"limit": ["3"]}
+    assert seen.query == {"project": ["proj_one"]}
 
 
 @pytest.mark.parametrize("method", ["get", "post", "patch", "delete"])

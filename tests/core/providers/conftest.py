@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from core.emulator.description import requests_held_against_it
 from testbed.worlds import WORLDS, Bench
 
 from flow_core.errors import FlowError
@@ -24,7 +25,8 @@ async def bench(
     monkeypatch.chdir(tmp_path)
     world = WORLDS[request.param](tmp_path)
     opened = Bench(world)
-    yield opened
+    with requests_held_against_it():
+        yield opened
     await opened.provider.close()
     last = Bench(world)  # a test may have closed the other one
     try:
