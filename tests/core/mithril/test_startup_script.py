@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import os
+import signal
 import subprocess
 import tarfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,11 +41,27 @@ class Node:
             ["bash"], input=text, env=clean, capture_output=True, text=True, timeout=UP_TO_S, check=False
         )
 
+    def boot_again(self) -> None:
+        """As its service manager does, which knows no startup script."""
+        env = {"PATH": os.environ["PATH"], "FLOW_NODE_ROOT": str(self.root)}
+        subprocess.Popen(["bash", str(self.lib / "keep.sh")], env=env, start_new_session=True)
+
+    def keeper(self) -> int | None:
+        """The process that runs the command."""
+        found = ["pgrep", "-of", f"bash {self.lib}/keep.sh"]
+        said = subprocess.run(found, capture_output=True, check=False, text=True).stdout
+        return int(said) if said else None
+
+    def stop(self) -> int | None:
+        if (keeper := self.keeper()) is not None:
+            os.kill(keeper, signal.SIGTERM)
+        return keeper
+
+    def until_logged(self, text: str) -> None:
+        until(lambda: text in self.log())
+
     def ended(self) -> End:
-        deadline = time.monotonic() + UP_TO_S
-        while not (self.lib / "workload-exit").exists():
-            assert time.monotonic() < deadline, [path.name for path in self.lib.iterdir()]
-            time.sleep(0.01)
+        until((self.lib / "workload-exit").exists)
         said = (self.lib / "workload-exit").read_text(encoding="utf-8")
         return End.of_node(f"STARTED_AT={(self.lib / 'started-0').read_text() if self.has_started else ''}\n{said}")
 
@@ -55,9 +73,18 @@ class Node:
         return (self.root / f"var/log/flow/attempt-{attempt}.log").read_text(encoding="utf-8")
 
 
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + UP_TO_S
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.fixture
-def node(tmp_path: Path) -> Node:
-    return Node(tmp_path / "node")
+def node(tmp_path: Path) -> Iterator[Node]:
+    one = Node(tmp_path / "node")
+    yield one
+    one.stop()
 
 
 def test_the_command_runs_in_its_directory_with_its_environment_and_its_end_is_written_down(node: Node) -> None:
@@ -99,10 +126,30 @@ def test_a_command_whose_time_is_up_is_ended_with_all_that_it_started(node: Node
     end = node.ended()
     assert (end.exit_code, end.reason) == (143, "timeout")
     child = int((node.root / "workspace/child").read_text())
-    deadline = time.monotonic() + UP_TO_S
-    while _lives(child):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: not _lives(child))
+
+
+def test_a_machine_that_stops_ends_the_command_without_an_end_and_its_next_boot_goes_on_with_it(node: Node) -> None:
+    command = "trap 'echo told; exit 1' TERM; echo begun; printf part; while :; do sleep 0.05; done"
+    node.boot(startup_script(NodeTask("steady", command)))
+    node.until_logged("part")
+    assert (keeper := node.stop()) is not None
+    node.until_logged("told")
+    until(lambda: not _lives(keeper))
+    assert not (node.lib / "workload-exit").exists()
+    node.boot_again()
+    node.until_logged("told\n[flow] the machine has started again, and the command with it\nbegun\npart")
+
+
+def test_what_the_platform_says_of_a_machines_end_stands_in_the_log(node: Node) -> None:
+    told = node.root / "opt/mithril/MITHRIL_SIGNAL.yml"
+    told.parent.mkdir(parents=True)
+    node.boot(startup_script(NodeTask("warned", "printf 'no end of line'; while :; do sleep 0.05; done")))
+    node.until_logged("no end of line")
+    told.write_text("instance_status: STATUS_PREEMPTING\nbid_status: Preempting\nend_time: 2031-01-01T00:05:00Z\n")
+    node.until_logged("line\n[flow] preempting: this machine ends at 2031-01-01T00:05:00Z, and with it")
+    told.unlink()
+    node.until_logged("[flow] this machine stays\n")
 
 
 def test_code_is_unpacked_before_the_command_runs(node: Node) -> None:

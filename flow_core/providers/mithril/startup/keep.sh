@@ -21,9 +21,31 @@ limit() { # pid
   : >"$lib/out-of-time"
   end_it "$1"
 }
+say() { # in the log, on a line of its own
+  local log="$logs/user-workload.log"
+  [ -z "$(tail -c 1 "$log")" ] || echo >>"$log"
+  printf '[flow] %s\n' "$1" >>"$log"
+}
+heed() { # what the platform says of this machine's end
+  local file="$root/opt/mithril/MITHRIL_SIGNAL.yml" said= now word
+  while sleep 2; do
+    now=$(cat "$file" 2>/dev/null)
+    [ "$now" != "$said" ] || continue
+    word=$(sed -n 's/^instance_status: *STATUS_//p' <<<"$now")
+    if [ -z "$now" ]; then say "this machine stays"; else
+      say "${word,,}: this machine ends at $(sed -n 's/^end_time: *//p' <<<"$now"), and with it what runs here"
+    fi
+    said=$now
+  done
+}
+pid= ending=
+trap 'ending=1; [ -z "$pid" ] || kill -TERM -- "-$pid"' TERM # the machine stops: that is no end of the command
 [ ! -e "$lib/volumes.sh" ] || bash "$lib/volumes.sh" >>"$logs/user-workload.log"
 attempt=0
 [ ! -e "$lib/attempt" ] || attempt=$(cat "$lib/attempt")
+[ ! -e "$lib/started-$attempt" ] || say "the machine has started again, and the command with it"
+heed >/dev/null 2>&1 &
+heeds=$!
 [ -e "$lib/began" ] || date +%s | put "$lib/began"
 while :; do
   echo "$attempt" | put "$lib/attempt"
@@ -37,10 +59,14 @@ while :; do
   if [ "$LIMIT_S" -gt 0 ]; then limit "$pid" >/dev/null 2>&1 & watch=$!; fi
   wait "$pid"
   code=$?
+  if [ -n "$ending" ]; then wait "$pid"; kill "$heeds"; exit 0; fi
   if [ -e "$lib/out-of-time" ]; then record "$code" timeout; break; fi
   [ -z "$watch" ] || kill "$watch" 2>/dev/null
   if [ "$code" -eq 0 ] || [ $((attempt + 1)) -ge "$ATTEMPTS" ]; then record "$code" ""; break; fi
   sleep "$(awk -v n="$attempt" -v d="$DELAY_S" -v f="$DELAY_FACTOR" -v m="$DELAY_MAX_S" \
-    'BEGIN { d *= f ^ n; print (d < m ? d : m) }')"
+    'BEGIN { d *= f ^ n; print (d < m ? d : m) }')" &
+  wait $!
+  [ -z "$ending" ] || break
   attempt=$((attempt + 1))
 done
+kill "$heeds"

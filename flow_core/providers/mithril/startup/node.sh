@@ -94,7 +94,7 @@ done
 base64 -d <<<"$KEEP" >"$lib/keep.sh"
 if [ -z "$root" ] && [ -d /run/systemd/system ]; then
   printf '%s\n' '[Unit]' 'Description=the command of a flow task' 'After=network-online.target docker.service' \
-    '[Service]' "ExecStart=/bin/bash $lib/keep.sh" '[Install]' 'WantedBy=multi-user.target' \
+    '[Service]' "ExecStart=/bin/bash $lib/keep.sh" KillMode=mixed '[Install]' 'WantedBy=multi-user.target' \
     >/etc/systemd/system/flow-workload.service
   systemctl daemon-reload && systemctl enable --now flow-workload.service && exit 0
 fi
