@@ -26,6 +26,7 @@ class Far:
         self.folder = folder
         self.ended: set[str] = set()
         self.gone: set[str] = set()
+        self.machine = ""
         folder.mkdir(exist_ok=True)
 
     def start(self, task_id: str = "train") -> Path:
@@ -49,7 +50,9 @@ class Far:
 
     async def file(self, address: LogAddress) -> LogFile | None:
         self._find(address.task_id)
-        return None if address.task_id in self.gone else LogFile(self.host, str(self.log(address.task_id)))
+        if address.task_id in self.gone:
+            return None
+        return LogFile(self.host, str(self.log(address.task_id)), self.machine)
 
     async def is_over(self, task: str | LogAddress) -> bool:
         task_id = task if isinstance(task, str) else task.task_id

@@ -63,7 +63,7 @@ class MithrilLogSources:
         if not standing.is_reachable:
             return None
         host = await self._tasks.host(address.task_id, address.rank)
-        return LogFile(host, f"{_LOGS}/attempt-{address.attempt}.log")
+        return LogFile(host, f"{_LOGS}/attempt-{address.attempt}.log", standing.nodes[address.rank].instance_id)
 
     async def is_over(self, address: LogAddress) -> bool:
         standing, end = await self._known(address)

@@ -40,10 +40,12 @@ class Places(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """The file in which a log grows, absolute, on its host."""
+    """The file in which a log grows, absolute, on its host. `machine` is what tells it from the one that a task had
+    before, where it may get another; files of two machines may look the same."""
 
     host: SshHost
     path: str
+    machine: str = ""
 
 
 class LogSources(Protocol):

@@ -26,6 +26,7 @@ _WORDS = {
     "gap": "a part of this log is missing: its file was replaced before all of it could be read",
     "truncated": "a part of this log may be missing: its file was cut short and begins again",
 }
+_MOVED = "this log goes on on another machine; what it may have said before and was not fetched is lost"
 _GONE = "the machine is gone; what this log may have said after this is lost"
 
 
@@ -131,6 +132,8 @@ class Puller:
             if is_over and tail.position.inode is not None:
                 await hops.run(tail.turn_to, None, _GONE)
             return is_over
+        if file.machine != tail.position.machine:
+            await hops.run(_move, tail, file.machine)
         async with self._until_over() as over:
             # After a loss the file may be elsewhere, and another program may have better luck: so it ends then.
             pieces = file.host.follow(file.path, tail.offset, tail.position.inode, until=over, patience_s=0)
@@ -186,6 +189,12 @@ class Puller:
                 await self._wanted_now.wait()
         except TimeoutError:
             return
+
+
+def _move(tail: SpoolTail, machine: str) -> None:
+    if tail.position.inode is not None:
+        tail.turn_to(None, _MOVED)
+    tail.move_to(machine)
 
 
 def _take(tail: SpoolTail, piece: Piece) -> None:

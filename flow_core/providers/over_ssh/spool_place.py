@@ -33,20 +33,25 @@ class Position(NamedTuple):
     """The spool's bytes from `base` on are those of the far file `inode` from its start: their count is the offset.
 
     `words` are ours and end at `base`; a spool that is shorter still lacks a part of them. `inode` is None until
-    something was read, and after the far file was lost.
+    something was read, and after the far file was lost. `machine` is the one that has the far file, "" where nobody
+    says.
     """
 
     inode: int | None = None
     base: int = 0
     words: str = ""
     is_complete: bool = False
+    machine: str = ""
 
 
 def read_position(path: Path) -> Position | None:
     """None where nothing was ever read. Raises ProviderError."""
     try:
         data = read_json(path)
-        return None if data is None else Position(**{name: data[name] for name in Position._fields})
+        if data is None:
+            return None
+        data = {"machine": ""} | data  # earlier versions did not know of any
+        return Position(**{name: data[name] for name in Position._fields})
     except (MalformedRecord, KeyError) as error:
         where = printable(str(path.parent))
         raise ProviderError(f"what was fetched of this log can't be used; delete {where} to fetch it anew") from error

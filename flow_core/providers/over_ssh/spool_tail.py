@@ -63,12 +63,16 @@ class SpoolTail:
         if words:
             words = f"{'' if self._is_at_line_start() else chr(10)}[flow] {words}\n"
         base = self.size + len(words.encode())
-        self._keep(Position(inode, base, words))
+        self._keep(self.position._replace(inode=inode, base=base, words=words))
         self.append(words.encode())
 
     def known_as(self, inode: int) -> None:
         """The bytes so far are those of this file."""
         self._keep(self.position._replace(inode=inode))
+
+    def move_to(self, machine: str) -> None:
+        """From here on the bytes are those of a file of that machine."""
+        self._keep(self.position._replace(machine=machine))
 
     def complete(self) -> None:
         """Nothing will be added any more."""

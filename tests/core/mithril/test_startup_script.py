@@ -133,7 +133,8 @@ def test_a_machine_that_stops_ends_the_command_without_an_end_and_its_next_boot_
     command = "trap 'echo told; exit 1' TERM; echo begun; printf part; while :; do sleep 0.05; done"
     node.boot(startup_script(NodeTask("steady", command)))
     node.until_logged("part")
-    assert (keeper := node.stop()) is not None
+    keeper = node.stop()
+    assert keeper is not None
     node.until_logged("told")
     until(lambda: not _lives(keeper))
     assert not (node.lib / "workload-exit").exists()

@@ -125,6 +125,26 @@ async def test_a_log_that_has_not_begun_is_empty_and_then_comes(far: Far, logs: 
     await until(lambda: files.log.exists() and files.log.read_bytes() == b"at last\n")
 
 
+async def test_a_log_that_goes_on_on_another_machine_says_so_and_is_read_from_its_start(
+    far: Far, logs: SpooledLogs
+) -> None:
+    far.start()
+    far.machine = "first"
+    append(far.log(), b"one\ntwo")
+    files = await logs.open(TRAIN)
+    await logs.catch_up(TRAIN)
+    await logs.aclose()
+    far.machine = "second"
+    os.truncate(far.log(), 0)  # on another machine a file may look just like the first one
+    append(far.log(), b"all of this is new\n")
+    again = SpooledLogs(far, files.log.parent.parent.parent)
+    await again.open(TRAIN)
+    await again.catch_up(TRAIN)
+    assert b"one\ntwo\n[flow] this log goes on on another machine" in files.log.read_bytes()
+    assert files.log.read_bytes().endswith(b"\nall of this is new\n")
+    await again.aclose()
+
+
 async def test_a_log_that_never_began_is_complete_with_its_task(far: Far, logs: SpooledLogs) -> None:
     far.start()
     far.ended.add("train")
