@@ -52,7 +52,8 @@ class CapacityCalls(Connection):
         `fields` are further fields of a ReservationSpec: quantity, start_time_utc, name, region. With `auto_renew` it
         is prolonged by its duration whenever its end has come, until `cancel_reservation`; on this machine by whatever
         call or waiting task looks next, since no process of ours runs meanwhile. Not safe twice.
-        Raises ConfigError, CapacityError that says what is free, Unsupported.
+        Raises ConfigError, CapacityError that says what is free, Conflict where the price has risen since it was
+        shown, Unsupported.
         """
         from flow_core.models.reservation_spec import ReservationSpec  # deferred: loads pydantic
 
@@ -63,8 +64,9 @@ class CapacityCalls(Connection):
             **fields,
         }
         spec, reservations = ReservationSpec.parse(wanted), self._reservations
-        call = reservations.describe_create(spec)
-        return await self.change("reserve", spec.instance_type, call, lambda: reservations.create(spec))
+        quote = await reservations.quote(spec)
+        call = reservations.describe_create(spec, quote)
+        return await self.change("reserve", spec.instance_type, call, lambda: reservations.create(spec, quote))
 
     async def list_reservations(self, params: dict[str, Any] | None = None) -> list[Reservation]:
         """Reservations, newest first; `params` may hold status, instance_type, region. [] when unsupported."""

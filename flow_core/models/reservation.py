@@ -34,6 +34,14 @@ _LIVE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class ReservationQuote:
+    """What a reservation would cost: USD for an hour of one instance, and for all of it."""
+
+    unit_usd_per_hour: Decimal
+    total_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Reservation:
     """`quantity` instances of a type, held from `start_time_utc` to before `end_time_utc` (`None`: no end).
 

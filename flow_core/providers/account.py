@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from flow_core.models.identity import Project, SshKey, User
-    from flow_core.models.reservation import Reservation
+    from flow_core.models.reservation import Reservation, ReservationQuote
     from flow_core.models.reservation_spec import ReservationSpec
 
 
 class ReservationFacet(Protocol):
     """Capacity held for some hours."""
 
-    async def create(self, spec: ReservationSpec) -> Reservation:
-        """Holds capacity. Not safe twice. Raises ConfigError, and CapacityError that says what is free."""
+    async def quote(self, spec: ReservationSpec) -> ReservationQuote | None:
+        """What it would cost, None where nothing is billed. Twice is safe. Raises ConfigError."""
+
+    async def create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> Reservation:
+        """Holds capacity. Not safe twice. Raises ConfigError, CapacityError that says what is free, and Conflict where
+        it costs more by now than was quoted."""
 
     async def list(self, params: Mapping[str, Any]) -> tuple[Reservation, ...]:
         """Newest first. `params` may hold status, instance_type, region. Twice is safe."""
@@ -34,7 +38,7 @@ class ReservationFacet(Protocol):
     async def release(self, reservation_id: str) -> None:
         """Gives it back, now. Twice is safe. What runs on it goes on. Raises NotFound."""
 
-    def describe_create(self, spec: ReservationSpec) -> str:
+    def describe_create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> str:
         """The exact call or command. At once."""
 
     def describe_release(self, reservation_id: str) -> str:

@@ -8,10 +8,26 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-from flow_core.errors import AuthError, ConfigError, Conflict, FlowError, NotFound, ProviderError, Unreachable
+from flow_core.errors import (
+    AuthError,
+    CapacityError,
+    ConfigError,
+    Conflict,
+    FlowError,
+    NotFound,
+    ProviderError,
+    Unreachable,
+)
 from flow_core.logs.sanitize import visible
 
-_NAME_TAKEN = ("name already used", "name already exists", "duplicate name")
+# What a refusal means by its words, and what to do about it; the API has the same status for all of these.
+_REFUSALS: tuple[tuple[tuple[str, ...], type[FlowError], str], ...] = (
+    (("name already used", "name already exists", "duplicate name"), Conflict, ""),
+    (("quota",), CapacityError, "; end something, or ask for a larger quota"),
+    (("price below minimum",), ConfigError, "; offer more"),
+    (("max_unit_price",), Conflict, "; ask for the price again"),
+    (("capacity",), CapacityError, ""),
+)
 _PLACES = ("body", "query", "path")
 _SHOWN = 300
 
@@ -85,8 +101,11 @@ def _meaning(answer: Answer, call: str, is_change: bool, said: str) -> tuple[typ
         return AuthError, f"the Mithril API does not allow {call}{because}"
     if status == 404:
         return NotFound, f"the Mithril API does not know {call}{because}"
-    if status == 409 or (status == 400 and any(words in said.lower() for words in _NAME_TAKEN)):
-        return Conflict, f"the Mithril API refused {call}{because}"
+    if status == 402:
+        return ProviderError, f"the Mithril API refused {call}{because}; look at the billing of the account"
+    if status in (400, 409):
+        kind, advice = _refusal(said.lower(), Conflict if status == 409 else ProviderError)
+        return kind, f"the Mithril API refused {call}{because}{advice}"
     if status == 422:
         return ConfigError, f"the Mithril API refused {call}{because}"
     if status == 429:
@@ -99,6 +118,11 @@ def _meaning(answer: Answer, call: str, is_change: bool, said: str) -> tuple[typ
     if 300 <= status < 400:
         return ProviderError, f"the Mithril API sends {call} elsewhere ({status}); check MITHRIL_API_URL"
     return ProviderError, f"the Mithril API refused {call}{because}"
+
+
+def _refusal(said: str, usual: type[FlowError]) -> tuple[type[FlowError], str]:
+    found = ((kind, advice) for words, kind, advice in _REFUSALS if any(one in said for one in words))
+    return next(found, (usual, ""))
 
 
 def _detail(answer: Answer) -> tuple[str, str]:

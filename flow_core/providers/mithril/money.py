@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Any
 
 _CENT = Decimal("0.01")
@@ -28,3 +28,8 @@ def dollars_of_cents(value: Any) -> Decimal | None:
 def written(amount: Decimal) -> str:
     """As the API takes it, and as people read it: "$12.50"."""
     return f"${amount.quantize(_CENT)}"
+
+
+def in_cents(amount: Decimal) -> int:
+    """What is dearer by a part of a cent is a cent dearer."""
+    return int((amount * 100).to_integral_value(ROUND_CEILING))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from flow_core.errors import Unreachable
+from flow_core.errors import ProviderError, Unreachable
 from flow_core.providers.mithril.answers import AnswerLost, InDoubt
 
 _LOOKS = 4
@@ -15,17 +15,18 @@ T = TypeVar("T")
 
 
 async def made_once(
-    make: Callable[[], Awaitable[T]], find: Callable[[], Awaitable[T | None]], what: str, *, pause_s: float = _PAUSE_S
+    make: Callable[[], Awaitable[Any]], read: Callable[[Any], T], find: Callable[[], Awaitable[T | None]], what: str
 ) -> T:
-    """What `make` makes. A lost answer may hide that it was made: then `find` looks for it, and it is not made again.
+    """What `make` makes, as `read` reads it. An answer that is lost, or can't be read, may hide that it was made: then
+    `find` looks for it, and it is not made again.
 
     Raises what `make` raises, Unreachable where it was not made, and InDoubt where nobody answers afterwards either.
     """
     try:
-        return await make()
+        return _read(read, await make())
     except (AnswerLost, InDoubt) as lost:
         said = lost.what if isinstance(lost, InDoubt) else str(lost)
-        found, is_sure = await _look(find, pause_s)
+        found, is_sure = await _look(find)
         if found is not None:
             return found
         if is_sure:
@@ -33,11 +34,18 @@ async def made_once(
         raise InDoubt(f"{said}; {what} was looked for afterwards, and nobody answered") from lost
 
 
-async def _look(find: Callable[[], Awaitable[T | None]], pause_s: float) -> tuple[T | None, bool]:
+def _read(read: Callable[[Any], T], answer: Any) -> T:
+    try:
+        return read(answer)
+    except ProviderError as error:
+        raise InDoubt(str(error)) from error
+
+
+async def _look(find: Callable[[], Awaitable[T | None]]) -> tuple[T | None, bool]:
     """What was found, and whether somebody answered at last."""
     is_sure = False
     for look in range(_LOOKS):
-        await asyncio.sleep(pause_s * 2**look if look else 0)
+        await asyncio.sleep(_PAUSE_S * 2**look if look else 0)
         try:
             found = await find()
         except Unreachable:

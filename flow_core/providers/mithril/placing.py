@@ -6,9 +6,8 @@ import hashlib
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import Conflict, ProviderError
+from flow_core.errors import Conflict
 from flow_core.providers.mithril import wire
-from flow_core.providers.mithril.answers import InDoubt
 from flow_core.providers.mithril.bids import BIDS, Bid, readable
 from flow_core.providers.mithril.once import made_once
 
@@ -32,14 +31,12 @@ class Placing:
         once = f"flow-{hashlib.sha256(key.encode()).hexdigest()}" if key else f"flow-bid-{secrets.token_hex(16)}"
         name, script = body["name"], body["launch_specification"]["startup_script"]
 
-        async def make() -> Bid:
-            answer = await self._account.http.post(BIDS, body, once=once)
-            try:
-                return Bid.of(wire.table(answer, "a bid"))
-            except ProviderError as error:
-                raise InDoubt(str(error)) from error
-
-        return await made_once(make, lambda: self._living(name, script), f"the bid {name!r}")
+        return await made_once(
+            lambda: self._account.http.post(BIDS, body, once=once),
+            lambda answer: Bid.of(wire.table(answer, "a bid")),
+            lambda: self._living(name, script),
+            f"the bid {name!r}",
+        )
 
     async def _living(self, name: str, script: str = "") -> Bid | None:
         """A bid of that name that hasn't ended; with a script only one that was placed with it."""

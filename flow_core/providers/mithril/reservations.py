@@ -7,78 +7,78 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound, Unsupported, printable
-from flow_core.models.reservation import Reservation, ReservationStatus
+from flow_core.errors import ConfigError, Conflict, NotFound, Unsupported, printable
+from flow_core.models.reservation import Reservation, ReservationQuote
 from flow_core.providers.mithril import wire
-from flow_core.providers.mithril.bids import moment, readable
+from flow_core.providers.mithril.bids import readable
 from flow_core.providers.mithril.catalog import InstanceType
-from flow_core.providers.mithril.choosing import Wish, choose
-from flow_core.providers.mithril.money import dollars
+from flow_core.providers.mithril.money import in_cents, written
+from flow_core.providers.mithril.once import made_once
 from flow_core.providers.mithril.pages import every_row
+from flow_core.providers.mithril.reservation_rows import RESERVATIONS, reservation_of, stamp
+from flow_core.providers.mithril.reservation_times import OFFER, ReservationTimes
 
 if TYPE_CHECKING:
     from flow_core.models.reservation_spec import ReservationSpec
     from flow_core.providers.mithril.account import Account
 
-_PATH = "/v2/reservation"
 _LEAST_HOURS, _MOST_HOURS = 3, 336
-_STATUS = {
-    "pending": ReservationStatus.SCHEDULED,
-    "scheduled": ReservationStatus.SCHEDULED,
-    "active": ReservationStatus.ACTIVE,
-    "paused": ReservationStatus.PAUSED,
-    "canceled": ReservationStatus.CANCELED,
-    "cancelled": ReservationStatus.CANCELED,
-    "ended": ReservationStatus.ENDED,
-    "expired": ReservationStatus.EXPIRED,
-    "failed": ReservationStatus.FAILED,
-}
-_PARAMS = ("instance_type", "region", "quantity", "earliest_start_time", "latest_end_time")
-_LOOK_AHEAD = timedelta(days=14)
 
 
 class MithrilReservations:
-    """See the contract."""
+    """See the contract; `extend`, `pause`, `resume` and `times` are what the cloud has besides. Not through the gate:
+    whoever calls those asks first."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
+        self.times = ReservationTimes(account)
 
-    async def create(self, spec: ReservationSpec) -> Reservation:
-        if not _LEAST_HOURS <= spec.duration_hours <= _MOST_HOURS:
-            raise ConfigError(
-                f"duration_hours: the cloud holds {_LEAST_HOURS} to {_MOST_HOURS} hours, not {spec.duration_hours}",
-                field="duration_hours",
-            )
-        if spec.auto_renew:
-            raise Unsupported("auto_renew: the cloud doesn't renew by itself; extend the reservation before it ends")
-        start = spec.start_time_utc or datetime.now(UTC)
-        kind, region = await self._place(spec.instance_type, spec.region)
+    async def quote(self, spec: ReservationSpec) -> ReservationQuote:
+        _refuse_what_is_not_there(spec)
+        kind, region = await self.times.place(spec.instance_type, spec.region)
+        return await self.times.quote(kind, region, *_span(spec), spec.quantity)
+
+    async def create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> Reservation:
+        _refuse_what_is_not_there(spec)
+        kind, region = await self.times.place(spec.instance_type, spec.region)
+        start, end = _span(spec)
+        name = spec.name or f"reservation-{kind.short_name}-{secrets.token_hex(3)}"
         body = {
             "project": spec.project_id or await self._account.projects.chosen_id(),
             "instance_type": kind.type_id,
             "region": region,
-            "start_time": _text(start),
-            "end_time": _text(start + timedelta(hours=spec.duration_hours)),
+            "start_time": stamp(start),
+            "end_time": stamp(end),
             "instance_quantity": spec.quantity,
-            "name": spec.name or f"reservation-{kind.short_name}-{secrets.token_hex(3)}",
+            "name": name,
             "launch_specification": {
                 "volumes": list(spec.volumes),
                 "ssh_keys": list(await self._account.launch_keys.choose(spec.ssh_keys)),
                 **({} if spec.startup_script is None else {"startup_script": spec.startup_script}),
             },
+            **_no_more_than(quote),
         }
-        try:
-            once = f"flow-reservation-{secrets.token_hex(16)}"
-            row = wire.table(await self._account.http.post(_PATH, body, once=once), "a reservation")
-        except Conflict as refused:
-            raise CapacityError(str(refused)) from refused
-        return self._reservation(row, await self._account.catalog.types())
+        known = {one.reservation_id for one in await self.list({})}
+        once = f"flow-reservation-{secrets.token_hex(16)}"
+        types = await self._account.catalog.types()
+
+        async def find() -> Reservation | None:
+            new = (one for one in await self.list({}) if one.name == name and one.reservation_id not in known)
+            return next(new, None)
+
+        return await made_once(
+            lambda: self._account.http.post(RESERVATIONS, body, once=once),
+            lambda answer: reservation_of(self._account.context, wire.table(answer, "a reservation"), types),
+            find,
+            f"the reservation {name!r}",
+        )
 
     async def list(self, params: Mapping[str, Any]) -> tuple[Reservation, ...]:
         query = {"project": await self._account.projects.chosen_id(), "sort_by": "created_at", "sort_dir": "desc"}
-        rows = await every_row(self._account.http, _PATH, "reservations", query)
+        rows = await every_row(self._account.http, RESERVATIONS, "reservations", query)
         types = await self._account.catalog.types()
-        found = tuple(readable(rows, lambda row: self._reservation(row, types), "reservations"))
+        context = self._account.context
+        found = tuple(readable(rows, lambda row: reservation_of(context, row, types), "reservations"))
         wanted = {name: str(value).lower() for name, value in params.items() if value is not None}
         return tuple(
             one
@@ -92,8 +92,7 @@ class MithrilReservations:
         """The API's description has no call for one; where there is none it is looked for in the list."""
         if wire.is_id(reservation_id) and reservation_id.startswith("res_"):
             try:
-                row = wire.table(await self._account.http.get(f"{_PATH}/{reservation_id}"), "a reservation")
-                return self._reservation(row, await self._account.catalog.types())
+                return await self._read(await self._account.http.get(f"{RESERVATIONS}/{reservation_id}"))
             except NotFound:
                 for one in await self.list({}):
                     if one.reservation_id == reservation_id:
@@ -101,96 +100,81 @@ class MithrilReservations:
         raise NotFound(f"no reservation is called {printable(reservation_id)!r} in context {self._account.context!r}")
 
     async def availability(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-        for name in params:
-            if name not in _PARAMS:
-                raise ConfigError(f"{name}: is not asked here; known are: {', '.join(_PARAMS)}", field=name)
-        wanted = params.get("instance_type")
-        if not isinstance(wanted, str):
-            raise ConfigError("instance_type: is missing", field="instance_type")
-        kind, region = await self._place(wanted, params.get("region"))
-        start = _time("earliest_start_time", params, datetime.now(UTC))
-        end = _time("latest_end_time", params, start + _LOOK_AHEAD)
-        rows = await self._account.http.get(
-            f"{_PATH}/availability",
-            project=await self._account.projects.chosen_id(),
-            instance_type=kind.type_id,
-            region=region,
-            mode="slots",
-            earliest_start_time=_text(start),
-            latest_end_time=_text(end),
-        )
-        least = params.get("quantity") or 1
-        slots: list[dict[str, Any]] = [
-            {
-                "start_time": wire.text(row, "start_time"),
-                "end_time": wire.text(row, "end_time"),
-                "quantity": wire.number(row, "quantity"),
-            }
-            for row in wire.rows(rows, "slots")
-        ]
-        return tuple(sorted((one for one in slots if one["quantity"] >= least), key=lambda one: str(one["start_time"])))
+        return await self.times.slots(params)
 
     async def release(self, reservation_id: str) -> None:
         """Gives its machines back for good; they end, and so does what runs on them."""
-        row = wire.table(await self._account.http.get(f"{_PATH}/{await self._known(reservation_id)}"), "a reservation")
-        instances = [one for one in row.get("instances") or () if isinstance(one, str)]
-        if str(row.get("status")).lower() in ("ended", "canceled"):
+        one = await self.get(reservation_id)
+        if one.status.is_final:
             return
-        if not instances:
+        if not (instances := one.provider_metadata["instances"]):
             raise Conflict("a reservation that has not begun can't be given back; its machines can, once they run")
-        path = f"{_PATH}/{reservation_id}/terminate-instances"
+        path = f"{RESERVATIONS}/{reservation_id}/terminate-instances"
         await self._account.http.post(path, {"instances": instances, "reduce_capacity": True})
 
-    def describe_create(self, spec: ReservationSpec) -> str:
+    async def extend(self, reservation_id: str, hours: int, quote: ReservationQuote | None = None) -> Reservation:
+        """By so many whole hours, paid at once. Not safe twice. Raises NotFound, Conflict, CapacityError, and InDoubt
+        where the answer was lost: then its end says whether it was done."""
+        one = await self.get(reservation_id)
+        if hours < 1:
+            raise ConfigError("hours: must be at least 1", field="hours")
+        if one.status.is_final or one.end_time_utc is None:
+            raise Conflict(f"reservation {one.name or one.reservation_id} has ended; it can't be extended")
+        body = {"end_time": stamp(one.end_time_utc + timedelta(hours=hours)), **_no_more_than(quote)}
+        return await self._read(await self._account.http.post(f"{RESERVATIONS}/{reservation_id}/extend", body))
+
+    async def pause(self, reservation_id: str) -> Reservation:
+        """Its machines stop; a part of its price comes back for the time. Twice is safe. Raises NotFound."""
+        return await self._set_paused(reservation_id, True)
+
+    async def resume(self, reservation_id: str) -> Reservation:
+        """Twice is safe. Raises NotFound."""
+        return await self._set_paused(reservation_id, False)
+
+    def describe_create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> str:
         start = "now" if spec.start_time_utc is None else spec.start_time_utc.isoformat(timespec="minutes")
         what = f"{spec.quantity} x {spec.instance_type} from {start} for {spec.duration_hours} h"
-        return f"POST {self._account.settings.url}{_PATH}: {what}, paid in full"
+        price = "" if quote is None else f": {written(quote.total_usd)} in all"
+        each = "" if quote is None else f", {written(quote.unit_usd_per_hour)}/h and instance"
+        return f"POST {self._account.settings.url}{RESERVATIONS}: {what}{each}, paid in full{price}"
 
     def describe_release(self, reservation_id: str) -> str:
-        return f"POST {self._account.settings.url}{_PATH}/{reservation_id}/terminate-instances: all of them, for good"
+        path = f"{self._account.settings.url}{RESERVATIONS}/{reservation_id}/terminate-instances"
+        return f"POST {path}: all of them, for good"
 
-    async def _known(self, reservation_id: str) -> str:
-        return (await self.get(reservation_id)).reservation_id
-
-    async def _place(self, wanted: str, region: str | None) -> tuple[InstanceType, str]:
-        wish = Wish(types=(wanted,), region=region or self._account.settings.region)
-        offer = choose(await self._account.catalog.offers(), wish)
-        return offer.type, offer.region
-
-    def _reservation(self, row: dict[str, Any], types: Mapping[str, InstanceType]) -> Reservation:
-        type_id = wire.text(row, "instance_type")
-        start = moment(row.get("start_time"))
-        status = _STATUS.get(wire.text(row, "status").lower(), ReservationStatus.PENDING)
-        return Reservation(
-            context=self._account.context,
-            reservation_id=wire.text(row, "fid", "id"),
-            status=status,
-            instance_type=types[type_id].name if type_id in types else type_id,
-            quantity=wire.number(row, "instance_quantity") or 1,
-            start_time_utc=start or datetime.fromtimestamp(0, UTC),
-            end_time_utc=moment(row.get("end_time")),
-            name=wire.optional(row, "name"),
-            region=wire.optional(row, "region"),
-            price_total_usd=dollars(row.get("total_price")),
-            provider_metadata={"status": row.get("status"), "unit_price": row.get("unit_price")},
+    async def _set_paused(self, reservation_id: str, paused: bool) -> Reservation:
+        one = await self.get(reservation_id)
+        return await self._read(
+            await self._account.http.patch(f"{RESERVATIONS}/{one.reservation_id}", {"paused": paused})
         )
+
+    async def _read(self, answer: Any) -> Reservation:
+        types = await self._account.catalog.types()
+        return reservation_of(self._account.context, wire.table(answer, "a reservation"), types)
+
+
+def _refuse_what_is_not_there(spec: ReservationSpec) -> None:
+    if not _LEAST_HOURS <= spec.duration_hours <= _MOST_HOURS:
+        raise ConfigError(
+            f"duration_hours: the cloud holds {_LEAST_HOURS} to {_MOST_HOURS} hours, not {spec.duration_hours}",
+            field="duration_hours",
+        )
+    if spec.auto_renew:
+        raise Unsupported("auto_renew: the cloud doesn't renew by itself; extend the reservation before it ends")
+
+
+def _span(spec: ReservationSpec) -> tuple[datetime, datetime]:
+    start = spec.start_time_utc or datetime.now(UTC)
+    return start, start + timedelta(hours=spec.duration_hours)
+
+
+def _no_more_than(quote: ReservationQuote | None) -> dict[str, Any]:
+    if quote is None:
+        return {}
+    return {"price_specification": {"offer_key": OFFER, "max_unit_price": in_cents(quote.unit_usd_per_hour)}}
 
 
 def _is_type(one: Reservation, wanted: str | None, types: Mapping[str, InstanceType]) -> bool:
     if wanted is None or wanted == one.instance_type:
         return True
     return any(kind.name == one.instance_type and kind.is_asked_for(wanted) for kind in types.values())
-
-
-def _time(name: str, params: Mapping[str, Any], default: datetime) -> datetime:
-    value = params.get(name)
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    found = default if value is None else moment(value)
-    if found is None:
-        raise ConfigError(f"{name}: must be an ISO 8601 time or a datetime", field=name)
-    return found
-
-
-def _text(when: datetime) -> str:
-    return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -52,16 +52,17 @@ class MithrilVolumes:
             "region": region or self._account.settings.region or _USUAL_REGION,
             "size_gb": size_gb,
         }
-        key = f"flow-volume-{secrets.token_hex(16)}"
-
-        async def make() -> Volume:
-            row = wire.table(await self._account.http.post(_PATH, body, once=key), "a volume")
-            return _volume(self._account.context, row)
+        once = f"flow-volume-{secrets.token_hex(16)}"
 
         async def find() -> Volume | None:
             return next((one for one in await self.list() if one.name == name), None)
 
-        return await made_once(make, find, f"the volume {name!r}")
+        return await made_once(
+            lambda: self._account.http.post(_PATH, body, once=once),
+            lambda answer: _volume(self._account.context, wire.table(answer, "a volume")),
+            find,
+            f"the volume {name!r}",
+        )
 
     async def list(self) -> tuple[Volume, ...]:
         project = await self._account.projects.chosen_id()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flow_core.providers.offload import offload
 
 if TYPE_CHECKING:
-    from flow_core.models.reservation import Reservation
+    from flow_core.models.reservation import Reservation, ReservationQuote
     from flow_core.models.reservation_spec import ReservationSpec
     from flow_core.providers.local.capacity.reservation_shelf import ReservationShelf
     from flow_core.providers.local.layout import Layout
@@ -25,7 +25,10 @@ class LocalReservations:
     def __init__(self, layout: Layout, region: str, gpu_setting: Any) -> None:
         self._of = (layout, region, gpu_setting)
 
-    async def create(self, spec: ReservationSpec) -> Reservation:
+    async def quote(self, spec: ReservationSpec) -> None:
+        """This machine is paid for."""
+
+    async def create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> Reservation:
         return await offload(self._shelf.make, spec)
 
     async def list(self, params: Mapping[str, Any]) -> tuple[Reservation, ...]:
@@ -40,7 +43,7 @@ class LocalReservations:
     async def release(self, reservation_id: str) -> None:
         await offload(self._shelf.release, reservation_id)
 
-    def describe_create(self, spec: ReservationSpec) -> str:
+    def describe_create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> str:
         start = "now" if spec.start_time_utc is None else spec.start_time_utc.isoformat(timespec="minutes")
         renewed = ", renewed until it is released" if spec.auto_renew else ""
         return f"keep {spec.quantity} x {spec.instance_type} from {start} for {spec.duration_hours} h{renewed}"

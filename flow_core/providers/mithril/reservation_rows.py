@@ -1,0 +1,52 @@
+"""Reservations as the API tells of them, and times as it takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from flow_core.models.reservation import Reservation, ReservationStatus
+from flow_core.providers.mithril import wire
+from flow_core.providers.mithril.bids import moment
+from flow_core.providers.mithril.catalog import InstanceType
+from flow_core.providers.mithril.money import dollars
+
+RESERVATIONS = "/v2/reservation"
+_STATUS = {
+    "pending": ReservationStatus.SCHEDULED,
+    "scheduled": ReservationStatus.SCHEDULED,
+    "active": ReservationStatus.ACTIVE,
+    "paused": ReservationStatus.PAUSED,
+    "canceled": ReservationStatus.CANCELED,
+    "cancelled": ReservationStatus.CANCELED,
+    "ended": ReservationStatus.ENDED,
+    "expired": ReservationStatus.EXPIRED,
+    "failed": ReservationStatus.FAILED,
+}
+
+
+def reservation_of(context: str, row: dict[str, Any], types: Mapping[str, InstanceType]) -> Reservation:
+    """Raises ProviderError. A word that isn't known means that something is under way."""
+    type_id = wire.text(row, "instance_type")
+    return Reservation(
+        context=context,
+        reservation_id=wire.text(row, "fid", "id"),
+        status=_STATUS.get(wire.text(row, "status").lower(), ReservationStatus.PENDING),
+        instance_type=types[type_id].name if type_id in types else type_id,
+        quantity=wire.number(row, "instance_quantity") or 1,
+        start_time_utc=moment(row.get("start_time")) or datetime.fromtimestamp(0, UTC),
+        end_time_utc=moment(row.get("end_time")),
+        name=wire.optional(row, "name"),
+        region=wire.optional(row, "region"),
+        price_total_usd=dollars(row.get("total_price")),
+        provider_metadata={
+            "status": row.get("status"),
+            "unit_price": row.get("unit_price"),
+            "instances": [one for one in row.get("instances") or () if isinstance(one, str)],
+        },
+    )
+
+
+def stamp(when: datetime) -> str:
+    return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
