@@ -133,7 +133,7 @@ class MithrilWorld:
 
     facets = frozenset(
         {"logs", "instances", "volumes", "shells", "remote", "uploads", "endpoints", "tunnels"}
-        | {"reservations", "ssh_keys", "identity", "market"}
+        | {"reservations", "ssh_keys", "identity", "metrics", "market"}
     )
     scarce = "8xh100"
     impossible: tuple[dict[str, Any], ...] = (

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 from flow_core.config import state_dir
 from flow_core.errors import FlowError
 from flow_core.providers.mithril.catalog import Catalog, InstanceType, Offer
+from flow_core.providers.mithril.costs import Costs
 from flow_core.providers.mithril.ends import Ends
 from flow_core.providers.mithril.http import MithrilHttp
+from flow_core.providers.mithril.identity import MithrilIdentity
 from flow_core.providers.mithril.launch_keys import LaunchKeys
 from flow_core.providers.mithril.machines import MithrilMachines
+from flow_core.providers.mithril.owners import Owners
 from flow_core.providers.mithril.projects import MithrilProjects
 from flow_core.providers.mithril.settings import MithrilSettings
 from flow_core.providers.mithril.ssh_keys import MithrilSshKeys
@@ -36,7 +39,10 @@ class Account:
         self.http = MithrilHttp(settings)
         self.projects = MithrilProjects(self.http)
         self.catalog = Catalog(self.http)
+        self.costs = Costs(self.http)
         self.ssh_keys = MithrilSshKeys(self.http, self.projects, self.folder)
+        self.identity = MithrilIdentity(self.http, self.projects, self.ssh_keys)
+        self.owners = Owners(self.identity)
         self.launch_keys = LaunchKeys(self.ssh_keys, self.folder, settings.ssh_keys, settings.ssh_key_file)
         self.pool = HostPool(person)
         self.machines = MithrilMachines(self.pool, self.folder, settings.ssh_key_file)

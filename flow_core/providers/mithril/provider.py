@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Collection
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from flow_core.config import Context
+from flow_core.errors import FlowError, Unsupported
 from flow_core.providers.base import PollIntervals
 from flow_core.providers.mithril.account import Account
 from flow_core.providers.mithril.errands import Errands
-from flow_core.providers.mithril.identity import MithrilIdentity
 from flow_core.providers.mithril.init import MithrilInit
 from flow_core.providers.mithril.instances import MithrilInstances
 from flow_core.providers.mithril.market import MithrilMarket
@@ -25,11 +27,17 @@ if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord, TaskStatus
     from flow_core.providers.over_ssh.endpoints import SshEndpoints
     from flow_core.providers.over_ssh.logs import SpooledLogs
+    from flow_core.providers.over_ssh.metrics import SshMetrics
     from flow_core.providers.over_ssh.remote import SshRemote
     from flow_core.providers.over_ssh.shells import SshShells
     from flow_core.providers.over_ssh.tunnels import SshTunnels
     from flow_core.providers.over_ssh.uploads import SshUploads
     from flow_core.ssh.asking import Person
+    from flow_core.ssh.host import SshHost
+
+
+_log = logging.getLogger("flow.mithril")
+_FETCH_S = 5.0
 
 
 class MithrilProvider:
@@ -45,10 +53,9 @@ class MithrilProvider:
         self.volumes = MithrilVolumes(account, self._tasks, self._errands)
         self.reservations = MithrilReservations(account)
         self.ssh_keys = account.ssh_keys
-        self.identity = MithrilIdentity(account.http, account.projects, account.ssh_keys)
+        self.identity = account.identity
         self.init = MithrilInit()
         self.market = MithrilMarket(account, self._tasks)
-        self.metrics = None
 
     # What goes over SSH is loaded when it is asked for: whoever only looks at tasks needs none of it.
 
@@ -58,6 +65,12 @@ class MithrilProvider:
 
         sources = MithrilLogSources(self._account.context, self._tasks)
         return SpooledLogs(sources, self._account.folder / "spools")
+
+    @cached_property
+    def metrics(self) -> SshMetrics:
+        from flow_core.providers.over_ssh.metrics import SshMetrics
+
+        return SshMetrics(self._places, _no_machine_yet)
 
     @cached_property
     def shells(self) -> SshShells:
@@ -107,6 +120,9 @@ class MithrilProvider:
         return await self._tasks.record(task_id)
 
     async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
+        """What the logs still lack is fetched first, for a few seconds: the machines go, and it with them."""
+        if not force:
+            await self._fetch_logs(task_id)
         await self._tasks.cancel(task_id)
 
     def describe_submit(self, config: TaskConfig) -> str:
@@ -120,6 +136,17 @@ class MithrilProvider:
     def describe_cancel(self, task: TaskRecord) -> str:
         return f"DELETE {self._account.settings.url}/v2/spot/bids/{task.task_id}: its machines end, and the billing"
 
+    async def _fetch_logs(self, task_id: str) -> None:
+        standing = await self._tasks.standing(task_id, is_fresh=True)
+        if not standing.is_reachable:
+            return
+        try:
+            async with asyncio.timeout(_FETCH_S):
+                logs = [self.logs.catch_up(address) for address in await self.logs.addresses(task_id)]
+                await asyncio.gather(*logs)
+        except (FlowError, TimeoutError) as error:
+            _log.warning("a part of the log of %s may be lost: %s", task_id, error or "it took too long to fetch")
+
     async def close(self) -> None:
         await self._errands.close()
         if (tunnels := vars(self).get("tunnels")) is not None:
@@ -127,3 +154,7 @@ class MithrilProvider:
         if (logs := vars(self).get("logs")) is not None:
             await logs.aclose()
         await self._account.close()
+
+
+async def _no_machine_yet(allocation_id: str) -> SshHost:
+    raise Unsupported("what can be had in the cloud is no machine yet; look at the metrics of a task")

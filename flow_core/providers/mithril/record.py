@@ -12,7 +12,7 @@ from flow_core.providers.mithril.catalog import InstanceType, Offer
 from flow_core.providers.mithril.ends import End
 from flow_core.providers.mithril.machines import USER, Destination
 from flow_core.providers.mithril.money import written
-from flow_core.providers.mithril.startup.script import command_of
+from flow_core.providers.mithril.startup.script import command_of, is_ours
 from flow_core.providers.mithril.status import status_of
 from flow_core.providers.mithril.told import Told
 
@@ -49,10 +49,12 @@ def task_record(
 ) -> TaskRecord:
     """`offer` is the market for the bid's type and region now, None where nobody says."""
     bid, nodes = standing.bid, standing.nodes
-    end = end or End()
     status = status_of(bid.status, [node.status for node in nodes])
-    if end.is_over:
+    if end is not None and end.is_over:
         status = TaskStatus.FAILED if end.exit_code else TaskStatus.COMPLETED
+    elif status is TaskStatus.RUNNING and end is not None and end.started_at is None and is_ours(bid.startup_script):
+        status = TaskStatus.PENDING
+    end = end or End()
     price = None if offer is None else offer.price_usd
     billed = None if price is None or not standing.billed else price * standing.billed
     where = Destination.of(nodes[0].ssh_destination) if nodes and standing.billed else None
@@ -72,7 +74,6 @@ def task_record(
         region=bid.region,
         exit_code=end.exit_code,
         message=_message(standing, status, end, price, billed),
-        owner=bid.created_by,
         attempt=end.attempt,
         price_usd_per_hour=price,
         billed_usd_per_hour=billed,
@@ -102,6 +103,8 @@ def _message(standing: Standing, status: TaskStatus, end: End, price: Decimal | 
         return f"outbid: the market is at {written(price)}, the limit is {written(limit)} an hour and instance"
     if status is TaskStatus.PENDING and standing.bid.status == "Open":
         return "waits to be allocated"
+    if status is TaskStatus.PENDING and standing.is_reachable:
+        return "its machines are being set up for the command"
     return "its machines are starting" if status is TaskStatus.PENDING else ""
 
 

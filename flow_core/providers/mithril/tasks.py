@@ -48,10 +48,10 @@ class MithrilTasks:
         return tuple(found)[:limit]
 
     async def record(self, task_id: str) -> TaskRecord:
-        """Raises NotFound."""
+        """With what it has cost so far. Raises NotFound."""
         standing = await self.standing(task_id, is_fresh=True)
         (record,) = await self._records([standing], [await self.end(standing)])
-        return record
+        return replace(record, cost_usd=await self._account.costs.so_far(standing.bid))
 
     async def end(self, standing: Standing) -> End | None:
         """What is known of the command's end; its machines are asked where they stand, within seconds."""
@@ -65,8 +65,8 @@ class MithrilTasks:
         """Ends the bid, and with it the billing. Twice is safe."""
         standing = await self.standing(task_id, is_fresh=True)
         if standing.bid.status != "Terminated":
-            self.forget(task_id)
             await self._account.http.delete(f"{BIDS}/{task_id}")
+            self.forget(task_id)
 
     async def standing(self, task_id: str, *, is_fresh: bool = False) -> Standing:
         """A bid and its machines; as seen a few seconds ago unless it has to be fresh. Raises NotFound."""
@@ -106,13 +106,15 @@ class MithrilTasks:
     async def _records(self, standings: Sequence[Standing], ends: Sequence[End | None]) -> list[TaskRecord]:
         types, offers = await self._account.market()
         told = await self._account.told.known(standing.bid.bid_id for standing in standings)
+        owners = await self._account.owners.names()
         records = []
         for standing, end in zip(standings, ends, strict=True):
             bid = standing.bid
             if standing.is_reachable and not (end is not None and end.is_over):
                 self._account.ends.look_later(bid.bid_id, bid.quantity, self._reach(standing))
             kind, offer = types.get(bid.type_id), offers.get((bid.type_id, bid.region))
-            records.append(task_record(self._account.context, standing, end, told[bid.bid_id], kind, offer))
+            record = task_record(self._account.context, standing, end, told[bid.bid_id], kind, offer)
+            records.append(replace(record, owner=owners.get(bid.created_by, bid.created_by)))
         return records
 
     async def _bids(self, most: int | None) -> list[Bid]:

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING
 
+from flow_core.errors import Unreachable
 from flow_core.metrics.reading import read_samples
 from flow_core.metrics.script import sampling_script
 from flow_core.metrics.shared import SharedSamples
@@ -35,11 +36,15 @@ class SshMetrics:
     async def of_task(self, task_id: str, *, node: int = 0) -> AsyncGenerator[MachineSample, None]:
         place = await self._places.place(task_id, node)
         visible = await _visible(place)
-        async with aclosing(self._look(place.host)) as samples:
-            async for sample in samples:
-                yield visible_to(sample, visible)
-                if await self._places.is_over(task_id):
-                    return
+        try:
+            async with aclosing(self._look(place.host)) as samples:
+                async for sample in samples:
+                    yield visible_to(sample, visible)
+                    if await self._places.is_over(task_id):
+                        return
+        except Unreachable:
+            if not await self._places.is_over(task_id):
+                raise  # else the machine went with its task
 
     async def of_instance(self, allocation_id: str) -> AsyncGenerator[MachineSample, None]:
         async with aclosing(self._look(await self._machines(allocation_id))) as samples:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,8 @@ async def test_tasks_are_listed_last_submitted_first_by_status_and_up_to_a_limit
     assert await bench.provider.list_tasks(frozenset()) == ()
     found = await bench.provider.list_tasks({TaskStatus.COMPLETED, TaskStatus.FAILED}, limit=2)
     assert [task.task_id for task in found] == order[1:3]
-    assert await bench.provider.list_tasks({TaskStatus.RUNNING}) == (running,)
+    (listed,) = await bench.provider.list_tasks({TaskStatus.RUNNING})
+    assert replace(listed, cost_usd=None) == replace(running, cost_usd=None)  # which may cost a call by itself
 
 
 async def test_a_followed_log_ends_with_its_task_and_holds_every_byte(bench: Bench) -> None:

@@ -75,12 +75,17 @@ def mounting() -> str:
     return _part("volumes.sh")
 
 
+def is_ours(script: str) -> bool:
+    """Whether it writes down when the command begins and how it ends."""
+    return _MARK in script[:_MARK_WITHIN]
+
+
 def command_of(script: str) -> str:
     """The command in a script of ours, as one line; "" for any other script."""
     try:
         if found := re.search(r"^data=(\S+)$", script, re.MULTILINE):
             script = gzip.decompress(base64.b64decode(found[1])).decode()
-        found = re.search(r"^COMMAND=(\S+)$", script, re.MULTILINE) if _MARK in script[:_MARK_WITHIN] else None
+        found = re.search(r"^COMMAND=(\S+)$", script, re.MULTILINE) if is_ours(script) else None
         text = base64.b64decode(found[1]).decode() if found else ""
     except (ValueError, OSError, EOFError, zlib.error):
         return ""
