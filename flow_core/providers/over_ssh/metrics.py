@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from flow_core.ssh.host import SshHost
 
 _ASK_S = 20.0
+_LOOKS = 8
+_LOOK_S = 0.5
 _UNTOLD = "untold"
 
 
@@ -43,8 +46,16 @@ class SshMetrics:
                     if await self._places.is_over(task_id):
                         return
         except Unreachable:
-            if not await self._places.is_over(task_id):
-                raise  # else the machine went with its task
+            if not await self._ends_soon(task_id):
+                raise
+
+    async def _ends_soon(self, task_id: str) -> bool:
+        """Whether a machine was lost because it goes with its task; that may become known a little later."""
+        for _ in range(_LOOKS):
+            if await self._places.is_over(task_id):
+                return True
+            await asyncio.sleep(_LOOK_S)
+        return False
 
     async def of_instance(self, allocation_id: str) -> AsyncGenerator[MachineSample, None]:
         async with aclosing(self._look(await self._machines(allocation_id))) as samples:
