@@ -32,7 +32,7 @@ class Context:
 
     name: str
     provider: str
-    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
 
     def __post_init__(self) -> None:
         """A name stands in paths. Raises ConfigError."""

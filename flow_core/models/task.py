@@ -76,7 +76,7 @@ class TaskRecord:
     ssh_host: str | None = None
     ssh_port: int = 22
     ssh_user: str = ""
-    config: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    config: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
     provider_metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property

@@ -149,3 +149,7 @@ def test_a_key_of_the_cloud_in_the_environment_is_a_context_and_never_the_defaul
     assert load_config(file).context().name == "mithril"
     monkeypatch.delenv("MITHRIL_API_KEY")
     assert load_config(file).context().name == "local"
+
+
+def test_what_is_shown_of_a_context_holds_none_of_its_settings() -> None:
+    assert "fkey_secret" not in repr(Context("cloud", "mithril", {"api_key": "fkey_secret"}))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from flow_core.errors import ProviderError
@@ -107,7 +108,13 @@ def readable(rows: Iterable[dict[str, Any]], read: Callable[[dict[str, Any]], T]
         except ProviderError as error:
             broken, why = broken + 1, str(error)
     if broken:
-        _log.warning("%d of the %s listed can't be read: %s", broken, noun, visible(why))
+        _warn(f"{broken} of the {noun} listed can't be read: {visible(why)}")
+
+
+@lru_cache(maxsize=64)
+def _warn(sentence: str) -> None:
+    """Once: a list is asked for every few seconds."""
+    _log.warning("%s", sentence)
 
 
 def moment(value: Any) -> datetime | None:

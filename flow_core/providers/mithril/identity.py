@@ -41,9 +41,11 @@ class MithrilIdentity:
 
     async def teammates(self, user_id: str) -> tuple[User, ...]:
         """Those whom the owner of the key may see, and of them those who share a project with somebody else."""
-        me = wire.table(await self._http.get("/v2/me"), "a user")
         mates = wire.rows(await self._http.get("/v2/me/teammates"), "teammates")
-        if user_id not in ("me", *_names(me)):
+        if user_id == "me":
+            return tuple(_user(row) for row in mates)
+        me = wire.table(await self._http.get("/v2/me"), "a user")
+        if user_id not in _names(me):
             theirs = next((_projects(row) for row in mates if user_id in _names(row)), set())
             mates = [row for row in mates if user_id not in _names(row) and theirs & _projects(row)]
         return tuple(_user(row) for row in mates)

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from core.emulator.description import published
+from core.emulator.description import published, requests_held_against_it
 
+from flow_core import AsyncFlow, TaskConfig
+from flow_core.client.task import AsyncTask
+from flow_core.config import Context
+from flow_core.emulator.emulator import Emulator
+from flow_core.emulator.faults import Fault
+from flow_core.emulator.orders.bids import Bid
+from flow_core.emulator.settings import Settings
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.settings import MithrilSettings
 
 KEY = "fkey_verysecret123"
+REGION = "us-central1-a"
 WHEN = "2026-01-01T00:00:00Z"
 
 
@@ -170,3 +180,58 @@ async def http(api: FakeApi) -> AsyncIterator[MithrilHttp]:
     client = MithrilHttp(MithrilSettings(KEY, api.url), pause_s=0.01)
     yield client
     await client.close()
+
+
+class Lab:
+    """An account of the emulated cloud, without machines, whose prices stand still, and a client of it."""
+
+    def __init__(self, cloud: Emulator) -> None:
+        self.cloud = cloud
+        settings = {"api_key": cloud.api_key, "api_url": cloud.url, "project": cloud.project, "region": REGION}
+        self.context = Context("cloud", "mithril", settings)
+        self.flow = AsyncFlow(self.context)
+
+    async def submit(self, **fields: Any) -> AsyncTask:
+        usual = {"command": "true", "instance_type": "8xh100", "upload_code": False}
+        return await self.flow.run(TaskConfig.parse(usual | fields))
+
+    async def running(self, **fields: Any) -> AsyncTask:
+        return await self.until(await self.submit(**fields), lambda task: task.record.billed_usd_per_hour is not None)
+
+    async def until(self, task: AsyncTask, holds: Callable[[AsyncTask], bool]) -> AsyncTask:
+        async with asyncio.timeout(30):
+            while not holds(await task.refresh()):
+                await asyncio.sleep(0.02)
+        return task
+
+    def spoil(self, method: str, path: str, *, after: int = 0, **fault: Any) -> None:
+        """`after` so many requests that go well. Nothing waits between two tries."""
+        if after:
+            self.cloud.faults.add(Fault(method=method, path=path, times=after))
+        if fault.get("status"):
+            fault = {"headers": {"Retry-After": "0"}} | fault
+        self.cloud.faults.add(Fault(method=method, path=path, **fault))
+
+    def count(self, method: str, path: str = "*") -> int:
+        return sum(call.method == method and fnmatchcase(call.path, path) for call in self.cloud.calls)
+
+    @property
+    def bids(self) -> list[Bid]:
+        """As they stand there."""
+        return list(self.cloud.world.bids.values())
+
+    @property
+    def volumes(self) -> list[str]:
+        """The names of those that stand there."""
+        return [one.name for one in self.cloud.world.volumes.values() if one.deleted_at is None]
+
+
+@pytest.fixture
+async def lab(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]:
+    monkeypatch.delenv("MITHRIL_API_KEY", raising=False)
+    quick = Settings(seconds_to_allocate=0.02, starting_s=0.02, stopping_s=0.02, preempt_notice_s=0.2)
+    async with Emulator(quick) as cloud:
+        one = Lab(cloud)
+        with requests_held_against_it():
+            yield one
+        await one.flow.close()
