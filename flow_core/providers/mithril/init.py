@@ -16,6 +16,7 @@ _SAID = {
     "region": "where tasks and volumes go when nothing else is said",
     "ssh_keys": "SSH keys of the project for new machines, by id or name",
     "ssh_key": "the private key to log in with",
+    "instance_type": "what to bid for when a task doesn't say",
 }
 _DEFAULTS = {"api_url": DEFAULT_URL, "project": "the only one of the key", "ssh_key": "what fits of ~/.ssh"}
 

@@ -126,7 +126,9 @@ class MithrilProvider:
         await self._tasks.cancel(task_id)
 
     def describe_submit(self, config: TaskConfig) -> str:
-        wanted = ", ".join(config.instance_types) or f"{config.min_gpu_memory_gb} GB a GPU"
+        wanted = ", ".join(config.instance_types) or self._account.settings.instance_type or "?"
+        if config.min_gpu_memory_gb is not None:
+            wanted = f"anything with {config.min_gpu_memory_gb} GB a GPU"
         limit = config.max_price_per_hour
         price = f"the market price x headroom ({config.priority})" if limit is None else f"${limit:.2f}"
         total = "" if limit is None else f", ${limit * config.num_instances:.2f} an hour in all"

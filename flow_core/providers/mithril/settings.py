@@ -20,7 +20,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 @dataclass(frozen=True, slots=True)
 class MithrilSettings:
     """An address, a key that is never shown, and what was chosen: a project by id or name, a region, SSH keys by id
-    or name for new tasks, and the private key to log in with."""
+    or name for new tasks, the private key to log in with, and the instance type of tasks that name none."""
 
     api_key: str = field(repr=False)
     url: str = DEFAULT_URL
@@ -28,6 +28,7 @@ class MithrilSettings:
     region: str | None = None
     ssh_keys: tuple[str, ...] = ()
     ssh_key_file: Path | None = None
+    instance_type: str | None = None
 
     @property
     def is_loopback(self) -> bool:
@@ -37,6 +38,7 @@ class MithrilSettings:
 ENVIRONMENT = {
     **{"api_key": "MITHRIL_API_KEY", "api_url": "MITHRIL_API_URL", "project": "MITHRIL_PROJECT"},
     **{"region": "MITHRIL_REGION", "ssh_keys": "MITHRIL_SSH_KEYS", "ssh_key": "MITHRIL_SSH_KEY"},
+    "instance_type": "MITHRIL_DEFAULT_INSTANCE_TYPE",
 }
 """Settings of a context, and the variable that stands in for each."""
 
@@ -69,6 +71,7 @@ def _settings(context: Mapping[str, Any]) -> MithrilSettings | None:
         said["region"] or None,
         _names(context.get("ssh_keys") or os.environ.get(ENVIRONMENT["ssh_keys"], "")),
         Path(os.path.expanduser(key_file)) if key_file else None,
+        said["instance_type"] or None,
     )
 
 

@@ -37,7 +37,7 @@ class Submission:
     async def run(self) -> str:
         """The bid's id. Raises ConfigError, Unsupported, CapacityError, Conflict, NotFound, Unreachable, InDoubt."""
         config, told = self._config, self._account.told
-        refuse_what_is_not_there(config)
+        refuse_what_is_not_there(config, self._account.settings.instance_type)
         if config.idempotency_key and (before := await told.submitted_as(config.idempotency_key)) is not None:
             return before
         offer = choose(await self._account.catalog.offers(), self._wish())
@@ -63,13 +63,19 @@ class Submission:
     def _wish(self) -> Wish:
         config = self._config
         return Wish(
-            types=config.instance_types,
+            types=(self._usual_type,) if self._usual_type else config.instance_types,
             region=config.region or self._account.settings.region,
             gpu_memory_gb=config.min_gpu_memory_gb,
             cpus=config.min_cpus,
             memory_gb=config.min_memory_gb,
             most_usd=None if config.max_price_per_hour is None else Decimal(str(config.max_price_per_hour)),
         )
+
+    @property
+    def _usual_type(self) -> str | None:
+        """The context's, for a task that doesn't say."""
+        is_said = self._config.instance_types or self._config.min_gpu_memory_gb is not None
+        return None if is_said else self._account.settings.instance_type
 
     async def _body(self, offer: Offer, launch: Launch, mounts: list[Mount], keys: tuple[str, ...]) -> dict[str, Any]:
         return {
@@ -88,7 +94,8 @@ class Submission:
 
     def _told(self, mounts: list[Mount]) -> Told:
         places = tuple(VolumeMount(volume.volume_id, volume.name, target) for volume, target in mounts)
-        return Told(self._config.said(), places)
+        usual = {"instance_type": self._usual_type} if self._usual_type else {}
+        return Told(self._config.said() | usual, places)
 
 
 def limit_usd(config: TaskConfig, offer: Offer) -> Decimal:
