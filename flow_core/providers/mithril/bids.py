@@ -14,6 +14,7 @@ from flow_core.errors import ProviderError
 from flow_core.logs.sanitize import visible
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.money import dollars
+from flow_core.providers.mithril.startup.script import command_of
 
 _log = logging.getLogger("flow.mithril")
 T = TypeVar("T")
@@ -22,7 +23,8 @@ BIDS = "/v2/spot/bids"
 
 @dataclass(frozen=True, slots=True)
 class Bid:
-    """One bid. `status` is the API's word, whichever it is; the limit is USD per hour and instance."""
+    """One bid. `status` is the API's word, whichever it is; the limit is USD per hour and instance; `command` is what
+    its script runs, where that is one of ours."""
 
     bid_id: str
     name: str
@@ -39,13 +41,14 @@ class Bid:
     volume_ids: tuple[str, ...]
     key_ids: tuple[str, ...]
     startup_script: str
+    command: str
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Bid:
         """Raises ProviderError."""
         launch = row.get("launch_specification")
         launch = launch if isinstance(launch, dict) else {}
-        quantity = row.get("instance_quantity")
+        quantity, script = row.get("instance_quantity"), wire.optional(launch, "startup_script")
         return cls(
             wire.text(row, "fid", "id"),
             wire.optional(row, "name"),
@@ -61,7 +64,8 @@ class Bid:
             _ids(row.get("instances")),
             _ids(launch.get("volumes")),
             _ids(launch.get("ssh_keys")),
-            wire.optional(launch, "startup_script"),
+            script,
+            command_of(script),
         )
 
 

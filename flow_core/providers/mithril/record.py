@@ -12,7 +12,7 @@ from flow_core.providers.mithril.catalog import InstanceType, Offer
 from flow_core.providers.mithril.ends import End
 from flow_core.providers.mithril.machines import USER, Destination
 from flow_core.providers.mithril.money import written
-from flow_core.providers.mithril.startup.script import command_of, is_ours
+from flow_core.providers.mithril.startup.script import is_ours
 from flow_core.providers.mithril.status import status_of
 from flow_core.providers.mithril.told import Told
 
@@ -45,7 +45,13 @@ class Standing:
 
 
 def task_record(
-    context: str, standing: Standing, end: End | None, told: Told, kind: InstanceType | None, offer: Offer | None
+    context: str,
+    standing: Standing,
+    end: End | None,
+    told: Told,
+    kind: InstanceType | None,
+    offer: Offer | None,
+    owner: str,
 ) -> TaskRecord:
     """`offer` is the market for the bid's type and region now, None where nobody says."""
     bid, nodes = standing.bid, standing.nodes
@@ -74,6 +80,7 @@ def task_record(
         region=bid.region,
         exit_code=end.exit_code,
         message=_message(standing, status, end, price, billed),
+        owner=owner,
         attempt=end.attempt,
         price_usd_per_hour=price,
         billed_usd_per_hour=billed,
@@ -112,7 +119,7 @@ def _command(bid: Bid, told: Told) -> str:
     said = told.config.get("command")
     if isinstance(said, str):
         return said
-    return " ".join(map(str, said)) if isinstance(said, Sequence) else command_of(bid.startup_script)
+    return " ".join(map(str, said)) if isinstance(said, Sequence) else bid.command
 
 
 def _mounts(bid: Bid, told: Told) -> tuple[VolumeMount, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import NotFound, printable
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
@@ -32,6 +32,7 @@ class MithrilTasks:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._seen: dict[str, tuple[float, Standing]] = {}
+        self._ended: dict[str, Bid] = {}
 
     async def listing(self, statuses: Collection[TaskStatus] | None, limit: int | None) -> tuple[TaskRecord, ...]:
         if limit == 0 or (statuses is not None and not statuses):
@@ -113,8 +114,8 @@ class MithrilTasks:
             if standing.is_reachable and not (end is not None and end.is_over):
                 self._account.ends.look_later(bid.bid_id, bid.quantity, self._reach(standing))
             kind, offer = types.get(bid.type_id), offers.get((bid.type_id, bid.region))
-            record = task_record(self._account.context, standing, end, told[bid.bid_id], kind, offer)
-            records.append(replace(record, owner=owners.get(bid.created_by, bid.created_by)))
+            owner = owners.get(bid.created_by, bid.created_by)
+            records.append(task_record(self._account.context, standing, end, told[bid.bid_id], kind, offer, owner))
         return records
 
     async def _bids(self, most: int | None) -> list[Bid]:
@@ -125,8 +126,17 @@ class MithrilTasks:
         rows = await every_row(http, BIDS, "bids", wanted, most_rows=most)
         if (most is None or len(rows) < most) and all(row.get("status") != "Terminated" for row in rows):
             rows += await every_row(http, BIDS, "bids", wanted | {"status": "Terminated"}, most_rows=most)
-        bids = {bid.bid_id: bid for bid in readable(rows, Bid.of, "bids")}
+        bids = {bid.bid_id: bid for bid in readable(rows, self._bid, "bids")}
         return sorted(bids.values(), key=_age)
+
+    def _bid(self, row: dict[str, Any]) -> Bid:
+        """One that has ended stays as it is, and need not be read anew every few seconds."""
+        is_over = row.get("status") == "Terminated"
+        known = self._ended.get(str(row.get("fid"))) if is_over else None
+        bid = known or Bid.of(row)
+        if is_over:
+            self._ended[bid.bid_id] = bid
+        return bid
 
     async def _instances(self, bid_ids: Sequence[str]) -> dict[str, list[Instance]]:
         """The machines of bids, by bid."""

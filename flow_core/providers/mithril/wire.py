@@ -43,7 +43,10 @@ def text(row: dict[str, Any], *names: str) -> str:
 
 def optional(row: dict[str, Any], *names: str) -> str:
     """As `text`, empty where there is none."""
-    return next((value for name in names if isinstance(value := row.get(name), str)), "")
+    for name in names:  # a loop, since a list asks this for every field of every row
+        if isinstance(value := row.get(name), str):
+            return value
+    return ""
 
 
 def number(row: dict[str, Any], name: str) -> int:
