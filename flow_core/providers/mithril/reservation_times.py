@@ -73,9 +73,7 @@ class ReservationTimes:
         self, instance_type: str, start: datetime, quantity: int = 1, region: str | None = None
     ) -> datetime | None:
         """Until when so many instances could be held from that time on; None where they can't be."""
-        answer = await self._ask(
-            instance_type, region, "latest_end_time", quantity=quantity, earliest_start_time=stamp(start)
-        )
+        answer = await self._ask(instance_type, region, "latest_end_time", quantity=quantity, start_time=stamp(start))
         return _until(answer, "latest_end_time")
 
     async def latest_extension(self, reservation_id: str) -> datetime | None:

@@ -232,3 +232,9 @@ async def test_what_a_task_has_cost_counts_every_machine_at_its_price(lab: Lab) 
     assert abs(cost - price) < Decimal("0.5")
     assert (await task.refresh()).record.cost_usd == cost
     assert (await lab.flow.list_tasks())[0].record.cost_usd is None
+
+
+async def test_an_answer_that_comes_slowly_is_read_to_its_end(lab: Lab) -> None:
+    lab.spoil("GET", "/v2/projects", drip_s=0.002)
+    assert await lab.flow.list_tasks() == []
+    assert len(await lab.flow.list_projects()) == 2
