@@ -36,12 +36,16 @@ _DOUBLINGS_MAX = 10  # beyond the longest pause; a power of two of every failure
 
 @dataclass(frozen=True, slots=True)
 class ContextState:
-    """What one context last said. `answered_at` is on the monotonic clock, None before the first answer."""
+    """What one context last said. `answered_at` is on the monotonic clock, None before the first answer.
+
+    `has_market` tells whether capacity has a price there; false until the context could be opened.
+    """
 
     context: Context
     tasks: tuple[TaskRecord, ...] = ()
     volumes: tuple[Volume, ...] = ()
     instances: tuple[AvailableInstance, ...] = ()
+    has_market: bool = False
     error: str | None = None
     failures: int = 0
     answered_at: float | None = field(default=None, compare=False)
@@ -124,6 +128,11 @@ class Fleet:
         """A deadline for what a context's client does; it stands still while the person is asked in its name."""
         return deadline(self._patience.get(context), timeout_s)
 
+    def has_market(self, context: str) -> bool:
+        """Whether capacity has a price there, as far as is known."""
+        state = self._states.get(context)
+        return state is not None and state.has_market
+
     def task(self, key: tuple[str, str]) -> TaskRecord | None:
         """The task as last answered."""
         state = self._states.get(key[0])
@@ -192,6 +201,7 @@ class Fleet:
         try:
             async with self.deadline(name, _DEADLINE_S):
                 provider = self._connections[name].provider
+                state = replace(state, has_market=provider.market is not None)
                 state = replace(state, tasks=await provider.list_tasks(limit=_TASKS_SHOWN))
                 state = replace(state, answered_at=time.monotonic())
                 state = await self._ask_more(provider, state)
@@ -219,4 +229,5 @@ class Fleet:
         if state.failures:
             return min(_BACKOFF_MAX_S, 2.0 ** min(state.failures, _DOUBLINGS_MAX)) * random.uniform(0.5, 1.0)
         poll = self._connections[name].provider.poll
-        return poll.busy_s if any(not task.is_terminal for task in state.tasks) else poll.idle_s
+        is_busy = any(not task.is_terminal or task.still_bills for task in state.tasks)
+        return poll.busy_s if is_busy else poll.idle_s

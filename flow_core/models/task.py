@@ -91,3 +91,8 @@ class TaskRecord:
     @property
     def is_terminal(self) -> bool:
         return self.status.is_final
+
+    @property
+    def still_bills(self) -> bool:
+        """Whether its machines cost money though its command has ended. Cancelling it ends that."""
+        return self.is_terminal and bool(self.billed_usd_per_hour)

@@ -31,6 +31,7 @@ class Obedient:
     fails: BaseException | None = None
     volumes_fail: BaseException | None = None
     is_silent = False
+    market: object | None = None
     asked = 0
 
     asks = 0
@@ -144,6 +145,17 @@ async def test_listeners_hear_of_changes_and_of_nothing_else(far: type[Obedient]
         far.answers = ()
         await until(lambda: not fleet.tasks)
         assert heard == [0, 1]
+
+
+async def test_a_context_says_whether_capacity_has_a_price_there_also_when_it_fails(far: type[Obedient]) -> None:
+    far.market = object()
+    far.fails = Unreachable("no route")
+    async with Fleet([Context("far", "obedient"), Context("here", "local")], Gate()) as fleet:
+        assert not fleet.has_market("far")
+        await fleet.first_answers(30)
+        assert fleet.has_market("far")
+        assert not fleet.has_market("here")
+        assert not fleet.has_market("nowhere")
 
 
 async def test_a_fault_of_ours_is_said_and_reported_instead_of_a_silent_end(far: type[Obedient]) -> None:
