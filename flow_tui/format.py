@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from flow_core.models.instance import AvailableInstance
 from flow_core.models.task import TaskRecord, TaskStatus
@@ -67,7 +68,7 @@ def attempt(task: TaskRecord) -> str:
 def note(task: TaskRecord) -> str:
     """What there is to say beyond the status: why it waits, how it ended."""
     if task.message:
-        return task.message
+        return task.message.removeprefix(f"{task.status.value}, ")
     return f"exit {task.exit_code}" if task.exit_code else ""
 
 
@@ -76,8 +77,23 @@ def size(size_gb: int) -> str:
     return f"{size_gb / 1024:.1f}T" if size_gb >= 1024 else f"{size_gb}G"
 
 
-def price(usd_per_hour: float | None) -> str:
+def price(usd_per_hour: Decimal | float | None) -> str:
     return "-" if usd_per_hour is None else f"{usd_per_hour:.2f}"
+
+
+def hourly(usd: Decimal | float) -> str:
+    """$1,234.50/h."""
+    return f"${usd:,.2f}/h"
+
+
+def sums(usd: Decimal, instances: int) -> str:
+    """What so many instances cost an hour, each and in all."""
+    return f"{hourly(usd)} each, {hourly(usd * instances)} in all" if instances != 1 else hourly(usd)
+
+
+def gpu_price(instance: AvailableInstance) -> str:
+    """USD per hour and GPU."""
+    return price(instance.price_per_hour / instance.gpu_count) if instance.gpu_count else "-"
 
 
 def free_of(instance: AvailableInstance) -> str:

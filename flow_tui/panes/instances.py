@@ -1,8 +1,8 @@
-"""The instances pane: what every context offers, and how much of it is free."""
+"""The instances pane: what every context offers, how much of it is free, and what it costs where it has a price."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -11,6 +11,7 @@ from textual.binding import BindingType
 from flow_core.models.instance import AvailableInstance
 from flow_tui import format
 from flow_tui.keymap import bindings_of
+from flow_tui.panes.market import CELLS, Market
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.widgets.columns import Cell, Cells, Column
 
@@ -28,6 +29,10 @@ def _grey_when_down(column: Column[AvailableInstance]) -> Column[AvailableInstan
     return replace(column, render=render)
 
 
+Columns = tuple[Column[AvailableInstance], ...]
+_NO_MARKET = Market()
+
+
 def _free(instance: AvailableInstance) -> Cell:
     if instance.is_down:
         return Cell("down")
@@ -38,34 +43,83 @@ def _memory(instance: AvailableInstance) -> str:
     return f"{instance.gpu_memory_gb}G" if instance.gpu_memory_gb else "-"
 
 
+def _gpus(instance: AvailableInstance) -> str:
+    return (
+        f"{instance.gpu_count}x{(instance.gpu_type or 'gpu').upper()}" if instance.gpu_count else instance.instance_type
+    )
+
+
+def _per_gpu(instance: AvailableInstance) -> float:
+    """What has no GPU comes last."""
+    return instance.price_per_hour / instance.gpu_count if instance.gpu_count else float("inf")
+
+
 class InstancesPane(TablePane[AvailableInstance]):
-    """Instance types of all contexts."""
+    """Instance types of all contexts. What concerns prices is left out while nothing has one."""
 
     TITLE = "GPUs"
     EMPTY = "no context offers an instance"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("instances")]
     SORTS = {
         "type": lambda instance: instance.instance_type,
+        "gpu": lambda instance: (instance.gpu_type or "~", instance.gpu_count),
         "context": lambda instance: instance.context,
+        "region": lambda instance: instance.region,
         "free": lambda instance: -(instance.available_quantity or 0),
+        "vram": lambda instance: -(instance.gpu_memory_gb or 0),
         "price": lambda instance: instance.price_per_hour,
+        "gpu_price": _per_gpu,
     }
 
-    def columns(self) -> Sequence[Column[AvailableInstance]]:
-        columns: tuple[Column[AvailableInstance], ...] = (
+    def __init__(self, *, id: str) -> None:
+        self._markets: Mapping[str, Market] = {}
+        self._has_prices = False
+        super().__init__(id=id)
+
+    def show(self, rows: Sequence[AvailableInstance], *, stale: bool = False) -> None:
+        has_prices = any(instance.price_per_hour for instance in rows)
+        if has_prices != self._has_prices:
+            self._has_prices = has_prices
+            self.table.set_columns(self.columns())
+        super().show(rows, stale=stale)
+
+    def know_markets(self, markets: Mapping[str, Market], problem: str) -> None:
+        """What the markets told by context, and why one of them did not, if so."""
+        if markets != self._markets:
+            self._markets = dict(markets)
+            self.table.redraw_rows()
+        if problem != (self.border_subtitle or ""):
+            self.border_subtitle = problem
+
+    def columns(self) -> Columns:
+        return tuple(map(_grey_when_down, self._priced() if self._has_prices else self._plain()))
+
+    def _plain(self) -> Columns:
+        return (
             Column("type", "TYPE", lambda instance: instance.instance_type, min_width=8, max_width=22, priority=9),
             Column("context", "CONTEXT", lambda instance: instance.context, min_width=8, max_width=12, priority=5),
             Column("free", "FREE", _free, width=9, priority=8),
             Column("vram", "VRAM", _memory, width=5, align="right", priority=4),
-            Column("cpus", "CPUS", lambda i: str(i.cpu_count or "-"), width=5, align="right", priority=3),
-            Column(
-                "ram", "RAM", lambda i: f"{i.memory_gb}G" if i.memory_gb else "-", width=6, align="right", priority=3
-            ),
-            Column("price", "$/H", lambda i: format.price(i.price_per_hour), width=6, align="right", priority=6),
+            *_machine(3),
             Column("region", "REGION", lambda instance: instance.region, min_width=8, max_width=18, priority=2),
-            Column("about", "ABOUT", lambda i: Cell(i.description, "muted"), min_width=12, flex=4, priority=1),
+            _about(1),
         )
-        return tuple(map(_grey_when_down, columns))
+
+    def _priced(self) -> Columns:
+        return (
+            Column("gpu", "GPU", _gpus, width=9, priority=10),
+            Column("type", "TYPE", lambda instance: instance.instance_type, min_width=14, max_width=22, priority=4),
+            Column("context", "CONTEXT", lambda instance: instance.context, min_width=7, max_width=12, priority=2),
+            Column("region", "REGION", lambda instance: instance.region, min_width=13, max_width=18, priority=7),
+            Column("free", "FREE", _free, width=7, priority=8),
+            Column("vram", "VRAM", _memory, width=5, align="right", priority=3),
+            Column("price", "$/H", lambda i: format.price(i.price_per_hour), width=7, align="right", priority=6),
+            Column("gpu_price", "$/GPU-H", format.gpu_price, width=8, align="right", priority=9),
+            Column("day", "24H PRICE", self._spark, width=CELLS, priority=5),
+            Column("quota", "QUOTA", self._left, width=5, align="right", priority=5),
+            *_machine(1),
+            _about(0),
+        )
 
     def key_of(self, row: AvailableInstance) -> Hashable:
         return row.key
@@ -73,8 +127,33 @@ class InstancesPane(TablePane[AvailableInstance]):
     def fields_of(self, row: AvailableInstance) -> dict[str, str]:
         return {
             "type": row.instance_type.lower(),
-            "gpu": (row.gpu_type or "").lower(),
+            "gpu": f"{row.gpu_type or ''} {_gpus(row)}".lower(),
             "context": row.context.lower(),
             "region": row.region.lower(),
             "about": row.description.lower(),
         }
+
+    def _spark(self, instance: AvailableInstance) -> Cell:
+        return Cell(self._market(instance).spark_of(instance), "accent")
+
+    def _left(self, instance: AvailableInstance) -> Cell:
+        left = self._market(instance).left_of(instance)
+        return Cell("-" if left is None else str(left), "muted" if left is None else "" if left else "warning")
+
+    def _market(self, instance: AvailableInstance) -> Market:
+        return self._markets.get(instance.context, _NO_MARKET)
+
+
+def _machine(priority: int) -> Columns:
+    """The host's own processors and memory."""
+    cpus = Column[AvailableInstance](
+        "cpus", "CPUS", lambda i: str(i.cpu_count or "-"), width=5, align="right", priority=priority
+    )
+    ram = Column[AvailableInstance](
+        "ram", "RAM", lambda i: f"{i.memory_gb}G" if i.memory_gb else "-", width=6, align="right", priority=priority
+    )
+    return (cpus, ram)
+
+
+def _about(priority: int) -> Column[AvailableInstance]:
+    return Column("about", "ABOUT", lambda i: Cell(i.description, "muted"), min_width=12, flex=4, priority=priority)

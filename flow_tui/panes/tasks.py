@@ -20,6 +20,12 @@ def _state(task: TaskRecord) -> Cell:
     return Cell(format.state(task), f"status-{task.status.value}")
 
 
+def _billed(task: TaskRecord) -> Cell:
+    """With a mark where the command has ended and the machines cost on."""
+    text = format.price(task.billed_usd_per_hour)
+    return Cell(f"!{text}", "bold warning") if task.still_bills else Cell(text)
+
+
 def _instances(task: TaskRecord) -> str:
     return str(task.num_instances) if task.num_instances > 1 else "-"
 
@@ -39,11 +45,25 @@ class TasksPane(TablePane[TaskRecord]):
         "context": lambda task: task.context,
         "state": lambda task: task.status.value,
         "gpus": lambda task: (task.gpu_type or "", task.gpu_count),
+        "billed": lambda task: -(task.billed_usd_per_hour or 0),
         "age": lambda task: -_created(task),
         "time": lambda task: task.started_at.timestamp() if task.started_at else _OLDEST,
     }
 
+    def __init__(self, *, id: str) -> None:
+        self._has_prices = False
+        super().__init__(id=id)
+
+    def show(self, rows: Sequence[TaskRecord], *, stale: bool = False) -> None:
+        has_prices = any(task.price_usd_per_hour is not None or task.billed_usd_per_hour for task in rows)
+        if has_prices != self._has_prices:
+            self._has_prices = has_prices
+            self.table.set_columns(self.columns())
+        super().show(rows, stale=stale)
+
     def columns(self) -> Sequence[Column[TaskRecord]]:
+        """What tasks cost only where something costs anything."""
+        billed = Column[TaskRecord]("billed", "$/H", _billed, width=8, align="right", priority=8)
         return (
             Column("name", "NAME", lambda task: task.name, min_width=12, max_width=34, flex=3, priority=9),
             Column("context", "CONTEXT", lambda task: task.context, min_width=8, max_width=12, priority=3),
@@ -51,6 +71,7 @@ class TasksPane(TablePane[TaskRecord]):
             Column("gpus", "GPUS", format.gpus, width=8, priority=5),
             Column("instances", "INST", _instances, width=4, align="right", priority=0),
             Column("attempt", "TRY", lambda task: format.attempt(task) or "-", width=7, priority=1),
+            *((billed,) if self._has_prices else ()),
             Column("time", "TIME", format.ran_for, width=7, align="right", priority=6),
             Column("age", "AGE", lambda task: format.age(task.created_at), width=7, align="right", priority=4),
             Column("note", "NOTE", lambda task: Cell(format.note(task), "muted"), min_width=10, flex=4, priority=7),

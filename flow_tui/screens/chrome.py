@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 
 from flow_core.fleet import ContextState, Fleet
 from flow_core.logs.sanitize import visible
@@ -28,7 +29,17 @@ def header(fleet: Fleet, questions: Questions, width: int) -> tuple[Pieces, Piec
     mode = Piece("READ-ONLY", "bold $warning") if fleet.gate.read_only else Piece("RW", _MUTED)
     counts = Piece(f"{running} running" + (f", {waiting} waiting" if waiting else ""), _MUTED)
     time = Piece(datetime.now().strftime("%H:%M"), _MUTED)
-    return (name, *chips), (*_call(fleet, questions, width), mode, counts, time)
+    return (name, *chips), (*_call(fleet, questions, width), *_burn(fleet), mode, counts, time)
+
+
+def _burn(fleet: Fleet) -> Pieces:
+    """What all contexts cost at this moment; in colour where some of it is for commands that have ended."""
+    tasks = [task for task in fleet.tasks if task.billed_usd_per_hour is not None]
+    if not tasks and not any(state.has_market for state in fleet.states):
+        return ()
+    burn = sum((task.billed_usd_per_hour or Decimal(0) for task in tasks), Decimal(0))
+    is_wasted = any(task.still_bills for task in tasks)
+    return (Piece(format.hourly(burn), "bold $warning" if is_wasted else "bold" if burn else _MUTED),)
 
 
 def _call(fleet: Fleet, questions: Questions, width: int) -> Pieces:

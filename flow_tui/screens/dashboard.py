@@ -357,6 +357,8 @@ class DashboardScreen(LatePanes, Screen[None]):
     def _tick(self) -> None:
         if any(not task.is_terminal for task in self.fleet.tasks):
             self.tasks.table.redraw_rows()
+        if "instances" in self.fleet.wanted:
+            self.market.look()
         self.show_header()
 
     def show_header(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from flow_tui.panes.instances import InstancesPane
     from flow_tui.panes.shell import ShellPane
     from flow_tui.panes.volumes import VolumesPane
+    from flow_tui.screens.dashboard import DashboardScreen
+    from flow_tui.screens.market_watch import MarketWatch
 
 
 class LatePanes:
@@ -21,6 +23,12 @@ class LatePanes:
         from flow_tui.panes.instances import InstancesPane  # deferred: see above
 
         return InstancesPane(id="instances")
+
+    @cached_property
+    def market(self) -> MarketWatch:
+        from flow_tui.screens.market_watch import MarketWatch  # deferred: see above
+
+        return MarketWatch(cast("DashboardScreen", self))
 
     @cached_property
     def volumes(self) -> VolumesPane:

@@ -148,6 +148,11 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         self.cursor_row = self._keys.index(key)
         return True
 
+    def set_columns(self, columns: Sequence[Column[RowT]]) -> None:
+        """Other columns of the same rows."""
+        self._columns = tuple(columns)
+        self._relayout()
+
     def set_sort(self, key: str | None, reverse: bool = False) -> None:
         """Marks the column by which the rows are sorted. Sorting them is the caller's."""
         self._sort = None if key is None else (key, reverse)
@@ -204,6 +209,9 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
 
     def on_resize(self) -> None:
         self._relayout()
+
+    def watch_show_vertical_scrollbar(self) -> None:
+        self._relayout()  # it takes its room from the columns
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
