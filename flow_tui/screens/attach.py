@@ -19,6 +19,10 @@ Attach = Callable[[TaskRecord, str | None], Awaitable[str]]
 """(task, mount path or None for the provider's own) -> the path it is found at."""
 
 
+Consent = Callable[[TaskRecord, str | None], Awaitable[None]]
+"""The same; raises FlowError when the user doesn't want it after all."""
+
+
 class AttachForm(Form[str]):
     """Asks which of the unfinished tasks gets the volume, and where; the path once attached, None when closed."""
 
@@ -26,11 +30,14 @@ class AttachForm(Form[str]):
     SENDING: ClassVar[str] = "attaching…"
     FIELD_OF: ClassVar[Mapping[str, str]] = {"task": "task", "task_id": "task", "mount_path": "mount_path"}
 
-    def __init__(self, volume: str, tasks: Sequence[TaskRecord], attach: Attach) -> None:
+    def __init__(
+        self, volume: str, tasks: Sequence[TaskRecord], attach: Attach, consent: Consent | None = None
+    ) -> None:
         super().__init__(f"Attach {volume}")
         self._volume = volume
         self._tasks = {str(number): task for number, task in enumerate(tasks)}
         self._give = attach
+        self._consent = consent
 
     def body(self) -> Iterable[Widget]:
         if not self._tasks:
@@ -42,14 +49,21 @@ class AttachForm(Form[str]):
         yield Field("task", "task", PickList(rows))
         yield Field("mount_path", "path", Line("", placeholder=f"/volumes/{self._volume} when empty"))
 
+    async def agree(self, entered: Mapping[str, str]) -> None:
+        if self._consent is not None:
+            await self._consent(*await self._read(entered))
+
     async def send(self, entered: Mapping[str, str]) -> str:
+        return await self._give(*await self._read(entered))
+
+    async def _read(self, entered: Mapping[str, str]) -> tuple[TaskRecord, str | None]:
         task = self._tasks.get(entered["task"])
         if task is None:
             raise ConfigError("there is no task to attach it to", field="task")
         path = entered["mount_path"].strip() or None
         if path is not None:
             await asyncio.to_thread(_check_path, path)
-        return await self._give(task, path)
+        return task, path
 
 
 def _row(task: TaskRecord) -> str:

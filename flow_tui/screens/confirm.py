@@ -16,7 +16,7 @@ from flow_tui.screens.field import Line
 
 
 class Confirm(Dialog[bool]):
-    """Says what exactly will be called, what is lost and what stays; True once the user agreed.
+    """Says what exactly will be called, what it costs, what is lost and what stays; True once the user agreed.
 
     `y` agrees, or the `word` typed in full where one is given. Enter alone never does.
     """
@@ -29,14 +29,24 @@ class Confirm(Dialog[bool]):
     ]
 
     def __init__(
-        self, title: str, facts: Sequence[str], call: str, loses: str, keeps: str, word: str | None = None
+        self,
+        title: str,
+        facts: Sequence[str],
+        call: str,
+        loses: str = "",
+        keeps: str = "",
+        word: str | None = None,
+        *,
+        costs: str = "",
     ) -> None:
         self._word = (word or "").strip()
         agree = (("enter", "when typed"),) if self._word else (("y", "confirm"),)
         refuse = "esc" if self._word else "n esc"
         super().__init__(title, (*agree, (refuse, "cancel")))
         self._facts = facts
-        self._told = (("Loses", loses), ("Keeps", keeps), ("Runs", call))  # the longest last: it may scroll
+        # the longest last: it may scroll
+        told = (("Costs", costs), ("Loses", loses), ("Keeps", keeps), ("Runs", call))
+        self._told = tuple((label, text) for label, text in told if text)
 
     def body(self) -> Iterable[Widget]:
         for fact in self._facts:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_tui.keymap import ACTIONS, BY_ID, actions_of, show_key
 from flow_tui.screens.action_log import ActionLogScreen
+from flow_tui.screens.bidding import Bidding
 from flow_tui.screens.confirm import Confirm
 from flow_tui.screens.contexts import ContextsScreen
 from flow_tui.screens.help import HelpEntry, HelpScreen
@@ -148,6 +149,7 @@ class AppDeeds:
             preset=preset,
             draft=None if preset else self._dashboard.draft,
             slurm=[state.context.name for state in fleet.states if state.context.provider == "slurm"],
+            bidding=Bidding(self._dashboard),
             in_editor=in_editor,
         )
         task = await self._dashboard.app.push_screen_wait(form)
@@ -173,7 +175,10 @@ class InstanceDeeds:
     def action_submit_here(self) -> None:
         instance = self._dashboard.instances.selected
         if instance is not None:
-            self._dashboard.open_submit_form({"context": instance.context, "gpu": instance.instance_type})
+            preset = {"context": instance.context, "gpu": instance.instance_type}
+            if self._dashboard.fleet.has_market(instance.context):
+                preset |= {"region": instance.region, "limit": f"{instance.price_per_hour:.2f}"}
+            self._dashboard.open_submit_form(preset)
 
 
 class LogDeeds:

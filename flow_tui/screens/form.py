@@ -58,6 +58,9 @@ class Form(Dialog[Answer | None]):
         """The fields, in their order."""
         raise NotImplementedError
 
+    async def agree(self, entered: Mapping[str, str]) -> None:
+        """Asks whether it may be sent, where sending it spends money. Raises FlowError when not."""
+
     async def send(self, entered: Mapping[str, str]) -> Answer:
         """Makes the answer of what was typed, or raises FlowError."""
         raise NotImplementedError
@@ -110,6 +113,7 @@ class Form(Dialog[Answer | None]):
 
     async def _attempt(self, entered: Mapping[str, str]) -> Problem | None:
         try:
+            await self.agree(entered)  # whoever thinks about it has all the time there is
             async with asyncio.timeout(_ANSWER_S):
                 answer = await self.send(entered)
         except FlowError as error:

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import work
+from textual import on, work
 from textual.binding import Binding, BindingType
+from textual.widget import Widget
+from textual.widgets import Input, Static
 
 from flow_core.errors import ConfigError, FlowError
-from flow_tui.screens.dialog import Hints
+from flow_tui.screens.bidding import Bidding
+from flow_tui.screens.dialog import Hints, shown
 from flow_tui.screens.field import Choice, Field, Line, Lines
 from flow_tui.screens.form import Form, Problem
 from flow_tui.screens.submit_fields import task_config
@@ -26,19 +29,27 @@ Submit = Callable[[str, "TaskConfig"], Awaitable["AsyncTask"]]
 _IN_REST = (
     "unique_name", "idempotency_key", "min_cpus", "min_memory_gb", "num_instances", "distributed_mode",
     "internode_interconnect", "intranode_interconnect", "k8s", "image", "data_mounts", "ports", "retries",
-    "max_price_per_hour", "min_run_time_hours", "deadline_hours", "ssh_keys", "allocation_mode", "reservation_id",
-    "scheduled_start_time", "reserved_duration_hours", "region", "priority", "upload_code", "upload_strategy",
+    "min_run_time_hours", "deadline_hours", "ssh_keys", "allocation_mode", "reservation_id",
+    "scheduled_start_time", "reserved_duration_hours", "priority", "upload_code", "upload_strategy",
     "upload_timeout", "code_root", "terminate_on_exit", "dev_vm", "after", "array", "provider_options",
 )  # fmt: skip
 _TEXT = "text"
+_SELDOM = {
+    "region": ("region", "any"),
+    "limit": ("limit $/h", "the most one instance may cost an hour, in dollars"),
+    "rest": ("also", ""),
+}
+"""Fields that are shown when they hold something, or mean something where one submits: labels and what they ask for."""
 
 
 class SubmitForm(Form["AsyncTask"]):
     """Asks for a task and submits it; None when closed, and then `draft` holds what was typed.
 
     `preset` and `draft` fill fields by key: name, command, context, gpu, env, volumes, working_dir,
-    max_run_hours, rest (shown only when given: a JSON table of TaskConfig fields that have no place here), text
-    (a task file that was refused). A preset wins over a draft. `slurm` are the contexts that take Slurm's scripts.
+    max_run_hours, region, limit, rest (shown only when given: a JSON table of TaskConfig fields that have no place
+    here), text (a task file that was refused). A preset wins over a draft. `slurm` are the contexts that take Slurm's
+    scripts. `bidding` knows those where capacity has a price: there a limit is asked for, and nothing is sent before
+    the sums were seen.
     With `in_editor` the editor opens at once.
     """
 
@@ -60,6 +71,8 @@ class SubmitForm(Form["AsyncTask"]):
         "volumes": "volumes",
         "working_dir": "working_dir",
         "max_run_time_hours": "max_run_hours",
+        "region": "region",
+        "max_price_per_hour": "limit",
         "rest": "rest",
     }
 
@@ -71,6 +84,7 @@ class SubmitForm(Form["AsyncTask"]):
         preset: Mapping[str, str] | None = None,
         draft: Mapping[str, str] | None = None,
         slurm: Collection[str] = (),
+        bidding: Bidding | None = None,
         in_editor: bool = False,
     ) -> None:
         super().__init__("New task")
@@ -78,6 +92,7 @@ class SubmitForm(Form["AsyncTask"]):
         self._submit = submit
         self._slurm = slurm
         self._in_editor = in_editor
+        self._bidding = bidding
         self._filled = {"gpu": "cpu"} | dict(draft or {}) | dict(preset or {})
         self._refused = self._filled.pop(_TEXT, None)
         self._file: TaskFile | None = None
@@ -100,8 +115,28 @@ class SubmitForm(Form["AsyncTask"]):
         yield Field("working_dir", "directory", Line(filled("working_dir", ""), placeholder="where it starts"))
         hours = Line(filled("max_run_hours", ""), placeholder="hours, or 90m, 2d; empty for no limit")
         yield Field("max_run_hours", "max run", hours)
-        if rest := filled("rest", ""):
-            yield _rest_field(rest)
+        for key in _SELDOM:
+            if filled(key, "") or (key != "rest" and self._bidding is not None and self._bidding.is_expected):
+                yield _seldom_field(key, filled(key, ""))
+
+    def foot(self) -> Iterable[Widget]:
+        if self._bidding is not None:
+            yield Static(classes="form-sums")
+        yield from super().foot()
+
+    @on(Input.Changed)
+    @on(Choice.Changed)
+    def _show_sums(self) -> None:
+        if self._bidding is not None:
+            sums = self._bidding.sums(self.entered)
+            line = self.query_one(".form-sums", Static)
+            line.update(shown(sums))
+            line.display = bool(sums)
+
+    async def agree(self, entered: Mapping[str, str]) -> None:
+        if self._bidding is not None and entered["context"] and self._bidding.is_for(entered["context"]):
+            config = await asyncio.to_thread(_checked, entered, False)
+            await self._bidding.agree(entered["context"], config)
 
     async def send(self, entered: Mapping[str, str]) -> AsyncTask:
         if not entered["context"]:
@@ -144,16 +179,17 @@ class SubmitForm(Form["AsyncTask"]):
         for field in self.query(Field):
             if field.key in filling:
                 field.fill(filling[field.key])
-        shown = [field for field in self.query(Field) if field.key == "rest"]
-        if filling["rest"] and not shown:
-            await self.scrolled.mount(_rest_field(filling["rest"]))
-        elif not filling["rest"]:
-            for field in shown:
-                await field.remove()
+        there = {field.key: field for field in self.query(Field)}
+        for key in _SELDOM:
+            if filling.get(key) and key not in there:
+                await self.scrolled.mount(_seldom_field(key, filling[key]))
+        if not filling["rest"] and "rest" in there:
+            await there["rest"].remove()
 
 
-def _rest_field(rest: str) -> Field:
-    return Field("rest", "also", Line(rest))
+def _seldom_field(key: str, value: str) -> Field:
+    label, placeholder = _SELDOM[key]
+    return Field(key, label, Line(value, placeholder=placeholder))
 
 
 def _checked(entered: Mapping[str, str], for_slurm: bool) -> TaskConfig:

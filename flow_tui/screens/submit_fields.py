@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_core.errors import ConfigError
+from flow_tui.screens.bid import parse_usd
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
@@ -84,6 +85,11 @@ def parse_hours(text: str) -> float | None:
     return float(found[1]) * _IN_HOURS[(found[2] or "h").lower()]
 
 
+def parse_limit(text: str) -> float:
+    """USD per hour and instance."""
+    return float(parse_usd(text, "max_price_per_hour"))
+
+
 def parse_size_gb(text: str) -> int:
     """Gigabytes from "100", "100gb" or "2tb"."""
     found = re.fullmatch(r"(\d{1,9})\s*(g|gb|t|tb)?", text.strip(), re.IGNORECASE)
@@ -121,6 +127,8 @@ PLACES: Mapping[str, Place] = {
     "volumes": Place("volumes", parse_volumes),
     "working_dir": Place("working_dir", str.strip),
     "max_run_hours": Place("max_run_time_hours", parse_hours),
+    "region": Place("region", str.strip),
+    "limit": Place("max_price_per_hour", parse_limit),
 }
 """By the form's keys. The name is not among them: it is one with unique_name."""
 

@@ -112,4 +112,6 @@ _WRITERS: Mapping[str, Any] = {
     "volumes": _volumes_text,
     "working_dir": _plain_text,
     "max_run_hours": lambda hours: f"{hours:.15g}",
+    "region": _plain_text,
+    "limit": lambda usd: f"{usd:.15g}",
 }

@@ -55,7 +55,9 @@ class TaskFile:
 
         schema = json.dumps(task_schema())
         kept = self.refused
-        if kept is None and self._taken is not None and self._taken[1].items() <= {"rest": "", **entered}.items():
-            kept = self._taken[0]
+        if kept is None and self._taken is not None:
+            taken, filling = self._taken  # what is empty in it may not even be shown
+            as_it_was = filling.items() <= {**dict.fromkeys(filling, ""), **entered}.items()
+            kept = taken if as_it_was else None
         text = task_text(entered, _SCHEMA) if kept is None else in_context(kept, entered.get("context", ""))
         return text, schema

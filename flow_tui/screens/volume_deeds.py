@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
 from flow_core.models.volume import Volume, VolumeInterface
 from flow_tui import format
 from flow_tui.screens.attach import AttachForm
+from flow_tui.screens.bid import bid_line, bid_of
 from flow_tui.screens.confirm import Confirm
 from flow_tui.screens.reasons import open_tasks
 from flow_tui.screens.volume_form import VolumeForm
@@ -30,11 +33,11 @@ class VolumeDeeds:
         fleet = self._dashboard.fleet
 
         async def create(context: str, size_gb: int, name: str, interface: str) -> Volume:
-            kind: VolumeInterface = "file" if interface == "file" else "block"
             with self._dashboard.questions.hurried(context):
-                return await fleet.flow(context).create_volume(size_gb, name or None, kind)
+                return await fleet.flow(context).create_volume(size_gb, name or None, _kind(interface))
 
-        volume = await self._dashboard.app.push_screen_wait(VolumeForm(fleet.names, create))
+        form = VolumeForm(fleet.names, create, consent=self._consent_to_create)
+        volume = await self._dashboard.app.push_screen_wait(form)
         if volume is not None:
             fleet.refresh(volume.context)
 
@@ -49,7 +52,9 @@ class VolumeDeeds:
                 return await flow.attach_volume(volume.volume_id, task.task_id, path)
 
         path = await self._dashboard.app.push_screen_wait(
-            AttachForm(volume.name, open_tasks(self._dashboard, volume), attach)
+            AttachForm(
+                volume.name, open_tasks(self._dashboard, volume), attach, partial(self._consent_to_attach, volume)
+            )
         )
         if path is not None:
             self._dashboard.say(f"{volume.name} is at {path}")
@@ -73,6 +78,37 @@ class VolumeDeeds:
                 await flow.delete_volume(volume.volume_id)
             self._dashboard.fleet.refresh(volume.context)
 
+    async def _consent_to_create(self, context: str, size_gb: int, name: str, interface: str) -> None:
+        """Where capacity has a price, storage has one too."""
+        volumes = self._dashboard.fleet.flow(context).provider.volumes
+        if volumes is None or not self._dashboard.fleet.has_market(context):
+            return
+        question = Confirm(
+            f"Make volume {name}?" if name else "Make a volume?",
+            [f"{context}  {interface}  {format.size(size_gb)}"],
+            call=volumes.describe_create(size_gb, name or None, _kind(interface)),
+            costs=f"{format.size(size_gb)} of storage, billed by its size from now on until the volume is deleted",
+        )
+        if not await self._dashboard.app.push_screen_wait(question):
+            raise FlowError("Nothing was made.")
+
+    async def _consent_to_attach(self, volume: Volume, task: TaskRecord, path: str | None) -> None:
+        """Where machines are bid for, a task has to let go of them to be given a volume."""
+        volumes = self._dashboard.fleet.flow(volume.context).provider.volumes
+        if volumes is None or not self._dashboard.fleet.has_market(volume.context):
+            return
+        bid = bid_of(task)
+        question = Confirm(
+            f"Attach {volume.name} to {task.name}?",
+            [f"{task.context}  {task.status.value}  {format.gpus(task)}"],
+            call=volumes.describe_attach(volume.volume_id, task.task_id, path),
+            costs="" if bid.limit is None else bid_line(bid.limit, task.num_instances, bid.market),
+            loses="what runs on its machines: it is paused for it, and bids again",
+            keeps="its log and the data on its volumes",
+        )
+        if not await self._dashboard.app.push_screen_wait(question):
+            raise FlowError("Nothing was attached.")
+
     def action_users(self) -> None:
         if self.volume is not None and self.volume.attached_to:
             self._dashboard.go_to_task((self.volume.context, self.volume.attached_to[0]))
@@ -80,3 +116,7 @@ class VolumeDeeds:
     def action_copy(self) -> None:
         if self.volume is not None:
             self._dashboard.copy(self.volume.volume_id)
+
+
+def _kind(interface: str) -> VolumeInterface:
+    return "file" if interface == "file" else "block"

@@ -16,6 +16,10 @@ Create = Callable[[str, int, str, str], Awaitable[Volume]]
 """(context name, size in GB, name, interface) -> the volume."""
 
 
+Consent = Callable[[str, int, str, str], Awaitable[None]]
+"""The same; raises FlowError when the user doesn't want it after all."""
+
+
 class VolumeForm(Form[Volume]):
     """Asks for a volume and makes it; None when closed."""
 
@@ -28,10 +32,18 @@ class VolumeForm(Form[Volume]):
         "context": "context",
     }
 
-    def __init__(self, contexts: Sequence[str], create: Create, *, preset: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        contexts: Sequence[str],
+        create: Create,
+        *,
+        consent: Consent | None = None,
+        preset: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__("New volume")
         self._contexts = contexts
         self._create = create
+        self._consent = consent
         self._filled = dict(preset or {})
 
     def fields(self) -> Iterable[Field]:
@@ -41,11 +53,18 @@ class VolumeForm(Form[Volume]):
         yield Field("interface", "interface", Choice(("block", "file"), filled("interface", "")))
         yield Field("context", "context", Choice(self._contexts, filled("context", "")))
 
+    async def agree(self, entered: Mapping[str, str]) -> None:
+        if self._consent is not None:
+            await self._consent(*await self._read(entered))
+
     async def send(self, entered: Mapping[str, str]) -> Volume:
+        return await self._create(*await self._read(entered))
+
+    async def _read(self, entered: Mapping[str, str]) -> tuple[str, int, str, str]:
         if not entered["context"]:
             raise ConfigError("no context is configured", field="context")
         name, size_gb = await asyncio.to_thread(_checked, entered)
-        return await self._create(entered["context"], size_gb, name, entered["interface"])
+        return entered["context"], size_gb, name, entered["interface"]
 
 
 def _checked(entered: Mapping[str, str]) -> tuple[str, int]:

@@ -1,0 +1,52 @@
+"""Limits, markets and the room between them, in words."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from flow_core.errors import ConfigError
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_tui.screens.bid import bid_line, bid_of, headroom, parse_usd
+
+
+@pytest.mark.parametrize(("text", "usd"), [("12", "12"), (" $12.50 ", "12.50"), ("$ 0.5", "0.5"), ("0.0375", "0.0375")])
+def test_dollars_are_read_as_people_write_them(text: str, usd: str) -> None:
+    assert parse_usd(text) == Decimal(usd)
+
+
+@pytest.mark.parametrize("text", ["", "0", "0.00", "-3", "1e3", "nan", "inf", "12,50", "12.50 EUR", "1" * 30, "١٢"])
+def test_what_is_no_price_is_refused_at_its_field(text: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_usd(text)
+    assert refused.value.field == "limit_usd_per_hour"
+
+
+@pytest.mark.parametrize(
+    ("limit", "market", "said"),
+    [
+        ("15", "10", "+50%"),
+        ("10", "10", "none: the next rise takes the machines"),
+        ("5", "10", "none: 50% under the market"),
+        ("5", None, ""),
+        (None, "5", ""),
+        ("5", "0", ""),
+    ],
+)
+def test_headroom_is_how_far_the_price_may_rise(limit: str | None, market: str | None, said: str) -> None:
+    assert headroom(*(None if usd is None else Decimal(usd) for usd in (limit, market))) == said
+
+
+def test_a_limit_is_told_for_one_and_for_all() -> None:
+    line = bid_line(Decimal("1250.5"), 4, Decimal("1000.4"))
+    assert line == "at most $1,250.50/h each, $5,002.00/h in all; the market is at $1,000.40/h, headroom +25%"
+    assert bid_line(Decimal(3), 1, None) == "at most $3.00/h"
+
+
+@pytest.mark.parametrize(
+    ("told", "limit"), [("$12.50", "12.50"), ("$1,012.50", "1012.50"), (12.5, "12.5"), ("much", None)]
+)
+def test_a_bid_is_read_whatever_the_provider_calls_money(told: object, limit: str | None) -> None:
+    task = TaskRecord("cloud", "bid_1", "train", TaskStatus.PENDING, provider_metadata={"limit_price": told})
+    assert bid_of(task) == (None if limit is None else Decimal(limit), None)
