@@ -38,7 +38,9 @@ CORE = {
     "flow_core.emulator": "errors models ssh.sftp_server ssh.terminal_modes",
 }
 CONTRACT = ("base", "entry", "account", "over_ssh", "records", "offload", "market")
-CORE_FOR_TUI = "errors models gpu config logs changes client fleet providers.base providers.entry ssh.asking"
+CORE_FOR_TUI = (
+    "errors models gpu config logs changes client fleet providers.base providers.entry providers.market ssh.asking"
+)
 TUI = {
     "flow_tui.format": "",
     "flow_tui.filter": "format",

@@ -1,8 +1,8 @@
-"""Everything known of one task, and how busy its machine is, kept up to date while it is looked at."""
+"""Everything known of one task, how busy its machine is and what happened to it, up to date while it is looked at."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from flow_core.logs.sanitize import visible
 from flow_core.models.task import TaskRecord
+from flow_tui.panes.history import Ask, HistoryView
 from flow_tui.panes.metrics import Look, MetricsView
 from flow_tui.screens.dialog import Fact, Reader
 from flow_tui.screens.task_facts import Row, facts_of
@@ -24,35 +25,51 @@ _TICK_S = 1.0
 
 
 class TaskDetail(Reader):
-    """The facts of a task, and its metrics where somebody can be asked. Whoever polls hands over news through `update`.
+    """The facts of a task, and its metrics and history where somebody can be asked. Whoever polls hands over news
+    through `update`; `act` carries out actions of the keymap on the task.
 
-    Nothing is measured but while the metrics are on screen.
+    Nothing is measured or asked but while it is on screen.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "close", "Close", id="detail.close", tooltip="Back to where you were"),
         Binding("Y", "copy_spec", "Spec", id="detail.spec", tooltip="Copy what it was submitted with as YAML"),
+        Binding("m", "switch", "Metrics", id="detail.metrics", tooltip="Between the facts and how busy the machine is"),
+        Binding("right_square_bracket", "turn(1)", "Next tab", id="detail.next_tab", tooltip="The next tab"),
         Binding(
-            "m,left_square_bracket,right_square_bracket",
-            "switch",
-            "Metrics",
-            id="detail.metrics",
-            tooltip="Between the facts and how busy the machine is",
+            "left_square_bracket", "turn(-1)", "Previous tab", id="detail.previous_tab", tooltip="The previous tab"
         ),
+        Binding("e", "act('tasks.limit')", "Limit", id="detail.limit", tooltip="Change the limit of its bid"),
+        Binding("p", "act('tasks.pause')", "Pause", id="detail.pause", tooltip="Give its machines back for now"),
+        Binding("P", "act('tasks.resume')", "Resume", id="detail.resume", tooltip="Bid again"),
+        Binding("ctrl+d", "act('tasks.cancel')", "Cancel", id="detail.cancel", tooltip="End it and its billing"),
         Binding("left_parenthesis", "node(-1)", "Previous", id="detail.previous_node", tooltip="The previous node"),
         Binding("right_parenthesis", "node(1)", "Next", id="detail.next_node", tooltip="The next node"),
     ]
 
     rows: var[tuple[Row, ...]] = var[tuple[Row, ...]](())
 
-    def __init__(self, task: TaskRecord, look: Look | None = None, *, metrics: bool = False) -> None:
+    def __init__(
+        self,
+        task: TaskRecord,
+        look: Look | None = None,
+        ask: Ask | None = None,
+        act: Callable[[str], None] | None = None,
+        *,
+        metrics: bool = False,
+    ) -> None:
         hints = [("j k", "scroll"), ("esc d", "close"), ("Y", "copy as YAML")]
         if look is not None:
             hints[2:2] = [("m", "metrics")] + ([("( )", "node")] if task.num_instances > 1 else [])
+        if ask is not None:
+            changes = [("e", "limit"), ("p P", "pause, resume")] if act is not None else []
+            hints[2:2] = [("[ ]", "tabs"), *changes]
         super().__init__(task.name or task.task_id, hints)
         self._record = task
+        self._act = act
         self._view = None if look is None else MetricsView(look, task)
-        self._shows_metrics = metrics and look is not None
+        self._history = None if ask is None else HistoryView(ask)
+        self._tab = "Metrics" if metrics and look is not None else "Facts"
         self.set_reactive(TaskDetail.rows, facts_of(task))
 
     @property
@@ -64,14 +81,17 @@ class TaskDetail(Reader):
         yield Vertical(*_widgets(self.rows), classes="facts")
         if self._view is not None:
             yield self._view
+        if self._history is not None:
+            yield self._history
 
     def on_mount(self) -> None:
         self.set_interval(_TICK_S, self._tick)
         self._show_tab()
 
     def on_screen_suspend(self) -> None:
-        if self._view is not None:
-            self._view.stop()
+        for view in (self._view, self._history):
+            if view is not None:
+                view.stop()
 
     def on_screen_resume(self) -> None:
         self._show_tab()
@@ -79,19 +99,32 @@ class TaskDetail(Reader):
     def update(self, task: TaskRecord) -> None:
         """Shows what is known now; keeps the place that is being read. A record of another task is ignored."""
         if task.key == self._record.key:
+            if self._history is not None and task.status is not self._record.status:
+                self._history.look_again()
             self._record = task
             self.rows = facts_of(task)
             if self._view is not None and task.is_terminal:
                 self._view.end()
 
+    @property
+    def tabs(self) -> tuple[str, ...]:
+        """Those that there are, in their order."""
+        views = (("Metrics", self._view), ("History", self._history))
+        return ("Facts", *(name for name, view in views if view is not None))
+
     def action_switch(self) -> None:
         if self._view is not None:
-            self._shows_metrics = not self._shows_metrics
-            self.scrolled.scroll_home(animate=False)
-            self._show_tab()
+            self._go_to("Facts" if self._tab == "Metrics" else "Metrics")
+
+    def action_turn(self, step: int) -> None:
+        self._go_to(self.tabs[(self.tabs.index(self._tab) + step) % len(self.tabs)])
+
+    def action_act(self, action_id: str) -> None:
+        if self._act is not None:
+            self._act(action_id)
 
     def action_node(self, step: int) -> None:
-        if self._view is not None and self._shows_metrics:
+        if self._view is not None and self._tab == "Metrics":
             self._view.show_node((self._view.node + step) % self._view.nodes)
             self._show_tab()
 
@@ -99,18 +132,25 @@ class TaskDetail(Reader):
         self.app.copy_to_clipboard(spec_yaml(self._record))
         self.notify("copied", markup=False)
 
+    def _go_to(self, tab: str) -> None:
+        self._tab = tab
+        self.scrolled.scroll_home(animate=False)
+        self._show_tab()
+
     def _show_tab(self) -> None:
-        """The facts, or the metrics, which are then asked for."""
-        if self._view is None or not self.is_mounted:
+        """The facts, or what is then asked for."""
+        if len(self.tabs) == 1 or not self.is_mounted:
             return
-        view, shown = self._view, self._shows_metrics
-        self.query_one(".facts").display, view.display = not shown, shown
-        view.start() if shown else view.stop()
-        node = f"  node {view.node} of {view.nodes}" if shown and view.nodes > 1 else ""
-        tabs = [("Facts", "" if shown else "reverse"), ("Metrics", "reverse" if shown else "")]
+        self.query_one(".facts").display = self._tab == "Facts"
+        for name, view in (("Metrics", self._view), ("History", self._history)):
+            if view is not None:
+                view.display = self._tab == name
+                view.start() if self._tab == name else view.stop()
+        is_one_of_several = self._view is not None and self._tab == "Metrics" and self._view.nodes > 1
+        node = f"  node {self._view.node} of {self._view.nodes}" if self._view and is_one_of_several else ""
         name = visible(self._record.name or self._record.task_id)
-        words = [Content(name), *(Content.styled(f" {tab} ", style) for tab, style in tabs)]
-        self.query_one(".dialog-frame").border_title = Content("  ").join(words) + Content(node)
+        words = [Content.styled(f" {tab} ", "reverse" if tab == self._tab else "") for tab in self.tabs]
+        self.query_one(".dialog-frame").border_title = Content("  ").join([Content(name), *words]) + Content(node)
 
     def _tick(self) -> None:
         if not self._record.is_terminal:

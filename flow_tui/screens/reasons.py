@@ -11,16 +11,19 @@ from flow_core.models.volume import Volume
 if TYPE_CHECKING:
     from flow_tui.screens.dashboard import DashboardScreen
 
-_NEED_A_TASK = frozenset(
-    {"logs", "shell", "kept_shell", "everywhere", "detail", "metrics", "rerun", "cancel", "copy", "spec"}
-)
+_ABOUT_A_BID = frozenset({"limit", "pause", "resume"})
+_NEED_A_TASK = _ABOUT_A_BID | {
+    *("logs", "shell", "kept_shell", "everywhere", "detail"),
+    *("metrics", "rerun", "cancel", "copy", "spec"),
+}
 _NEED_A_VOLUME = frozenset({"attach", "delete", "users", "copy"})
 
 
 def why_not(dashboard: DashboardScreen, place: str, verb: str) -> str | None:
     """None when it can be done."""
     if place == "tasks" and verb in _NEED_A_TASK:
-        return _about_task(dashboard.tasks.selected, verb)
+        task = dashboard.tasks.selected
+        return _about_task(task, verb) or _about_bid(dashboard, task, verb)
     if place == "volumes" and verb in _NEED_A_VOLUME:
         return _about_volume(dashboard, dashboard.volumes.selected, verb)
     if place == "logs" and verb in ("next_log", "previous_log"):
@@ -38,13 +41,28 @@ def open_tasks(dashboard: DashboardScreen, volume: Volume) -> list[TaskRecord]:
 def _about_task(task: TaskRecord | None, verb: str) -> str | None:
     if task is None:
         return "no task is selected; ctrl+n submits one"
-    if verb == "cancel" and task.is_terminal:
+    if verb == "cancel" and task.is_terminal and not task.still_bills:
         return f"{task.name} has ended already: {task.status.value}"
     if verb == "metrics" and task.is_terminal:
         return f"{task.name} has ended; metrics are of a machine that works for it"
     if verb in ("shell", "kept_shell", "everywhere") and task.status is not TaskStatus.RUNNING:
         what = "a command" if verb == "everywhere" else "a shell"
         return f"{what} needs a running task; {task.name} is {task.status.value}"
+    return None
+
+
+def _about_bid(dashboard: DashboardScreen, task: TaskRecord | None, verb: str) -> str | None:
+    if task is None or verb not in _ABOUT_A_BID:
+        return None
+    if not dashboard.fleet.has_market(task.context):
+        return f"{task.context} has no market: a task there has no limit, and nothing to pause"
+    if task.is_terminal:
+        return f"{task.name} has ended: {task.status.value}" + ("; ^d ends its billing" if task.still_bills else "")
+    is_paused = task.status is TaskStatus.PAUSED
+    if verb == "pause" and is_paused:
+        return f"{task.name} is paused already; P resumes it"
+    if verb == "resume" and not is_paused:
+        return f"{task.name} is not paused: {task.status.value}"
     return None
 
 

@@ -10,6 +10,7 @@ from flow_core.client.everywhere import NodeRun, run_on_nodes
 from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
 from flow_tui import format
+from flow_tui.screens.bid_deeds import BidDeeds
 from flow_tui.screens.confirm import Confirm
 from flow_tui.screens.detail import TaskDetail
 from flow_tui.screens.everywhere import Everywhere
@@ -18,24 +19,22 @@ from flow_tui.screens.submit_preset import preset_of
 from flow_tui.screens.task_spec import spec_yaml
 
 if TYPE_CHECKING:
+    from flow_core.models.market import TaskEvent
     from flow_core.providers.entry import Shell
     from flow_tui.screens.dashboard import DashboardScreen
 
 
+_HISTORY_S = 30.0
 _OPEN_S = 60.0  # with jump hosts on the way; what is asked meanwhile doesn't count
 _SSH = "for a terminal of its own"  # what stands beside the choice; the command itself is asked for once it is chosen
 _EVERYWHERE_S = 600.0
 
 
-class TaskDeeds:
+class TaskDeeds(BidDeeds):
     """Carries out the actions of the tasks pane that reach beyond it."""
 
     def __init__(self, dashboard: DashboardScreen) -> None:
         self._dashboard = dashboard
-
-    @property
-    def task(self) -> TaskRecord | None:
-        return self._dashboard.tasks.selected
 
     def action_logs(self) -> None:
         self._dashboard.bring_to_front("logs")
@@ -50,7 +49,24 @@ class TaskDeeds:
         if (task := self.task) is not None:
             flow = self._dashboard.fleet.flow(task.context)
             look = partial(flow.task_metrics, task.task_id)
-            self._dashboard.open_detail(TaskDetail(task, look, metrics=metrics))
+            ask = partial(self._history, task) if self._dashboard.fleet.has_market(task.context) else None
+            act = None if self._dashboard.is_read_only else partial(self._act, task.key)
+            self._dashboard.open_detail(TaskDetail(task, look, ask, act, metrics=metrics))
+
+    def _act(self, key: tuple[str, str], action_id: str) -> None:
+        """An action on the task that is read about, wherever the cursor is by now."""
+        if self._dashboard.tasks.table.move_to(key):
+            self._dashboard.action_act(action_id)
+        else:
+            self._dashboard.say("it is not among the tasks any more, or hidden by the filter", severity="warning")
+
+    async def _history(self, task: TaskRecord) -> list[TaskEvent]:
+        fleet = self._dashboard.fleet
+        try:
+            async with fleet.deadline(task.context, _HISTORY_S):
+                return await fleet.flow(task.context).task_history(task.task_id)
+        except TimeoutError:
+            raise FlowError(f"no answer within {_HISTORY_S:.0f} s") from None
 
     def action_rerun(self) -> None:
         if self.task is not None:
@@ -112,11 +128,16 @@ class TaskDeeds:
         if task is None:
             return
         flow = self._dashboard.fleet.flow(task.context)
+        facts = [f"{task.context}  {task.status.value}  {format.ran_for(task)}  {format.gpus(task)}".rstrip(" -")]
+        if task.still_bills and task.billed_usd_per_hour is not None:
+            facts.append(f"Its command has ended; its machines still cost {format.hourly(task.billed_usd_per_hour)}.")
         question = Confirm(
-            f"Cancel {task.name}?",
-            [f"{task.context}  {task.status.value}  {format.ran_for(task)}  {format.gpus(task)}".rstrip(" -")],
+            f"End the machines of {task.name}?" if task.still_bills else f"Cancel {task.name}?",
+            facts,
             call=flow.provider.describe_cancel(task),
-            loses="what the task has not yet written to disk, and its open shells",
+            loses="what is only on its machines, and its open shells"
+            if task.still_bills
+            else "what the task has not yet written to disk, and its open shells",
             keeps="its log, its record and the data on its volumes",
         )
         if await self._dashboard.app.push_screen_wait(question):

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui import format
+from flow_tui.keymap import BY_ID, show_key
+from flow_tui.screens.bid import PRICES, bid_of, headroom
 from flow_tui.scrub import HIDDEN, scrub
 
 _LONGEST = 20_000
@@ -34,6 +36,7 @@ def facts_of(task: TaskRecord, now: datetime | None = None) -> tuple[Row, ...]:
     moment = now or datetime.now(UTC)
     sections: dict[str, Iterator[tuple[str, str]]] = {
         "State": _state(task),
+        "Bid": _bid(task),
         "Times": _times(task, moment),
         "Task": _what(task),
         "Endpoints": ((f"port {port}", address) for port, address in task.endpoints.items()),
@@ -41,7 +44,7 @@ def facts_of(task: TaskRecord, now: datetime | None = None) -> tuple[Row, ...]:
         "Mounts": _mounts(task.config.get("data_mounts")),
         "Environment": _environment(task.config.get("env")),
         "Cost": _cost(task),
-        "From the provider": _plain(task.provider_metadata),
+        "From the provider": _plain({key: told for key, told in task.provider_metadata.items() if key not in PRICES}),
     }
     return tuple(
         Row(section, label, _short(value)) for section, rows in sections.items() for label, value in rows if value
@@ -113,11 +116,26 @@ def _environment(env: object) -> Iterator[tuple[str, str]]:
             yield str(name), masked(str(name), str(value)) or "(empty)"
 
 
+def _bid(task: TaskRecord) -> Iterator[tuple[str, str]]:
+    """Where capacity is bid for, what the task's bid says and how far the price may rise."""
+    bid = bid_of(task)
+    if bid.limit is None:
+        return
+    yield "bid", str(task.provider_metadata.get("bid_status") or "")
+    yield "limit", format.sums(bid.limit, task.num_instances)
+    if bid.market is not None:
+        yield "market", format.sums(bid.market, task.num_instances)
+        yield "headroom", headroom(bid.limit, bid.market)
+    billed = format.hourly(task.billed_usd_per_hour or 0)
+    ended = f", though its command has ended: {show_key(BY_ID['tasks.cancel'].keys)} ends it"
+    yield "now", billed + (ended if task.still_bills else "")
+
+
 def _cost(task: TaskRecord) -> Iterator[tuple[str, str]]:
     if task.price_usd_per_hour is None:
-        yield "price", "nothing is billed here"
+        yield "price", "not known now" if bid_of(task).limit is not None else "nothing is billed here"
         return
-    yield "price", f"${task.price_usd_per_hour:.2f} an hour"
+    yield "price", f"${task.price_usd_per_hour:.2f} an hour" + (" each" if task.num_instances > 1 else "")
     if task.cost_usd is not None:
         yield "so far", f"${task.cost_usd:.2f}"
 
