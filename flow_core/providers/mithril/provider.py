@@ -41,7 +41,8 @@ _FETCH_S = 5.0
 
 
 class MithrilProvider:
-    """A task is a bid. Settings: api_key, api_url, project, region, ssh_keys, ssh_key; or their MITHRIL_ variables."""
+    """A task is a bid. Settings: api_key, api_url, project, region, ssh_keys, ssh_key, instance_type; or their MITHRIL_
+    variables."""
 
     def __init__(self, context: Context, person: Person | None = None) -> None:
         self.poll = PollIntervals(busy_s=4.0, idle_s=15.0)

@@ -154,7 +154,7 @@ async def test_a_volume_that_can_not_be_deleted_again_is_said_in_the_log(
 
 async def test_names_are_those_of_one_task_at_a_time(lab: Lab) -> None:
     first = await lab.submit(name="train", unique_name=False)
-    with pytest.raises(Conflict, match=f"that of task {first.task_id}, which hasn't ended"):
+    with pytest.raises(Conflict, match=f"that of task {first.task_id}; cancel that one"):
         await lab.submit(name="train", unique_name=False)
     await first.cancel()
     again = await lab.submit(name="train", unique_name=False)
