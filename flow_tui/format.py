@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from flow_core.models.instance import AvailableInstance
 from flow_core.models.task import TaskRecord, TaskStatus
+
+if TYPE_CHECKING:
+    from flow_core.models.instance import AvailableInstance
 
 GLYPHS = {
     TaskStatus.PENDING: "◌",

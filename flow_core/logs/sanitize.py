@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby, repeat
 
+from flow_core.logs.visible import UNSAFE, is_unsafe, picture
+
 Colour = int | tuple[int, int, int]
 
 
@@ -33,25 +35,15 @@ class Look:
 
 PLAIN = Look()
 TAB = 8
-_UNSAFE = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\ud800-\udfff"
-_is_unsafe = re.compile(f"[{_UNSAFE}]").search
 _TOKEN = re.compile(
     r"\x1b\[(?P<params>[0-?]*)[ -/]*(?P<final>[@-~]?)"
     r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"
     r"|\x1b(?:[ -/]*[0-~])?"
-    f"|(?P<control>[{_UNSAFE}])"
-    f"|(?P<text>[^{_UNSAFE}]+)"
+    f"|(?P<control>[{UNSAFE}])"
+    f"|(?P<text>[^{UNSAFE}]+)"
 )
-_PICTURES = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "\u2421"}
 
 _Cells = list[tuple[str, Look]]
-
-
-def visible(text: str) -> str:
-    """Foreign text for one line of a label: control characters become pictures, nothing else changes."""
-    if not _is_unsafe(text):
-        return text
-    return "".join(_picture(char) if _is_unsafe(char) else char for char in text)
 
 
 def plain(text: str) -> str:
@@ -61,7 +53,7 @@ def plain(text: str) -> str:
 
 def styled(text: str) -> list[tuple[str, Look]]:
     """What a terminal would show of one line, in runs of equal look."""
-    if not _is_unsafe(text):
+    if not is_unsafe(text):
         return [(text, PLAIN)] if text else []
     row = _Row()
     for token in _TOKEN.finditer(text):
@@ -95,7 +87,7 @@ class _Row:
         elif control == "\t":
             self._write(" " * (TAB - self._column % TAB))
         elif control != "\x07":
-            self._write(_picture(control))
+            self._write(picture(control))
 
     def _erase(self, params: str) -> None:
         if params in ("", "0"):
@@ -138,10 +130,6 @@ class _Row:
             self.cells[start - 1] = (" ", self.cells[start - 1][1])
         if end < len(self.cells) and not self.cells[end][0]:
             self.cells[end] = (" ", self.cells[end][1])
-
-
-def _picture(char: str) -> str:
-    return _PICTURES.get(ord(char), "\ufffd")
 
 
 @lru_cache(maxsize=4096)

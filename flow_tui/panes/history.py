@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.worker import Worker
 
 from flow_core.errors import FlowError
-from flow_core.logs.sanitize import visible
+from flow_core.logs.visible import visible
 from flow_core.models.market import TaskEvent
 
 Ask = Callable[[], Awaitable[Sequence[TaskEvent]]]

@@ -13,8 +13,8 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from flow_core.logs.follow import IsComplete
-from flow_core.logs.sanitize import visible
 from flow_core.logs.spool import SpoolFiles
+from flow_core.logs.visible import visible
 from flow_core.models.task import TaskRecord
 from flow_tui.keymap import bindings_of
 from flow_tui.widgets.log_view import LogView

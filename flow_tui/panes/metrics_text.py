@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from textual.content import Content
 
-from flow_core.logs.sanitize import visible
+from flow_core.logs.visible import visible
 from flow_core.models.metrics import GpuSample, MachineSample
 from flow_tui.widgets.sparks import bar, spark
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core.logs.sanitize import visible
+from flow_core.logs.visible import visible
 
 if TYPE_CHECKING:
     from flow_tui.questions import Pending, Questions

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from flow_core.fleet import ContextState, Fleet
-from flow_core.logs.sanitize import visible
+from flow_core.logs.visible import visible
 from flow_core.models.task import TaskStatus
 from flow_tui import format
 from flow_tui.keymap import actions_of

@@ -13,7 +13,7 @@ from textual.reactive import var
 from textual.widget import Widget
 from textual.widgets import Static
 
-from flow_core.logs.sanitize import visible
+from flow_core.logs.visible import visible
 from flow_core.models.task import TaskRecord
 from flow_tui.panes.history import Ask, HistoryView
 from flow_tui.panes.metrics import Look, MetricsView

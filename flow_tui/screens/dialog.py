@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from flow_core.logs.sanitize import visible
+from flow_core.logs.visible import visible
 
 Answer = TypeVar("Answer")
 Hints = Sequence[tuple[str, str]]

@@ -19,7 +19,7 @@ from textual.app import App, SuspendNotSupported
 
 from flow_core.config import state_dir
 from flow_core.errors import FlowError
-from flow_core.logs.sanitize import visible
+from flow_core.logs.visible import visible
 
 _ELSE = ("nano", "vi")
 _ENCODING = ("utf-8", "surrogateescape")  # what is no UTF-8 is kept too, and refused by whoever reads the text

@@ -17,7 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
-from flow_core.logs.sanitize import visible
+from flow_core.logs.visible import visible
 from flow_tui.screens.dialog import shown
 from flow_tui.widgets.raw_keys import raw_sequence
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core.models.instance import AvailableInstance
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_core.models.volume import Volume
 
 if TYPE_CHECKING:
+    from flow_core.models.instance import AvailableInstance
+    from flow_core.models.volume import Volume
     from flow_tui.screens.dashboard import DashboardScreen
 
 _ABOUT_A_BID = frozenset({"limit", "pause", "resume"})

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError
-from flow_core.logs.sanitize import visible
+from flow_core.logs.visible import visible
 from flow_tui.screens.submit_fields import PLACES, Place
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 
 from flow_core.errors import ConfigError
-from flow_core.logs.sanitize import visible
+from flow_core.logs.visible import visible
 from flow_tui.screens.submit_fields import task_config, typed_fields
 from flow_tui.screens.submit_preset import entered_of
 

@@ -8,7 +8,7 @@ from typing import Generic, Literal, TypeVar
 
 from rich.cells import cell_len, set_cell_size
 
-from flow_core.logs.sanitize import visible
+from flow_core.logs.visible import visible
 
 RowT = TypeVar("RowT")
 GAP = 2

@@ -18,7 +18,7 @@ from flow_core.errors import (
     ProviderError,
     Unreachable,
 )
-from flow_core.logs.sanitize import visible
+from flow_core.logs.visible import visible
 
 # What a refusal means by its words, and what to do about it; the API has the same status for all of these.
 _REFUSALS: tuple[tuple[tuple[str, ...], type[FlowError], str], ...] = (

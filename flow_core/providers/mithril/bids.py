@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from flow_core.errors import ProviderError
-from flow_core.logs.sanitize import visible
+from flow_core.logs.visible import visible
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.money import dollars
 from flow_core.providers.mithril.startup.script import command_of

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from flow_core.errors import Conflict, FlowError, NotFound, ProviderError, Unreachable
-from flow_core.logs.sanitize import visible
+from flow_core.logs.visible import visible
 from flow_core.providers.mithril.startup.script import mounting
 from flow_core.providers.over_ssh.places import Place, Places
 

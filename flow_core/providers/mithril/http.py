@@ -8,7 +8,7 @@ import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_core.errors import ConfigError, ProviderError, Unreachable
-from flow_core.logs.sanitize import visible
+from flow_core.logs.visible import visible
 from flow_core.providers.mithril.answers import Answer, AnswerLost, value_of
 from flow_core.providers.mithril.settings import MithrilSettings
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flow_core.errors import ConfigError
-from flow_core.logs.sanitize import visible
+from flow_core.logs.visible import visible
 from flow_core.models.identity import Project
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.http import MithrilHttp

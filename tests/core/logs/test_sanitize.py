@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flow_core.logs.sanitize import PLAIN, Look, plain, styled, visible
+from flow_core.logs.sanitize import PLAIN, Look, plain, styled
+from flow_core.logs.visible import visible
 
 HOSTILE = st.text(
     st.one_of(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from textual.document._document import Document
 
 from flow_core.errors import ConfigError
-from flow_core.logs.sanitize import visible
+from flow_core.logs.visible import visible
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.screens.submit_fields import PLACES, task_config
