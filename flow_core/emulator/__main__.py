@@ -5,46 +5,91 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
+import time
+from functools import partial
+from pathlib import Path
 
 from flow_core.emulator.emulator import Emulator
+from flow_core.emulator.nodes.disk import erase
 from flow_core.emulator.nodes.machines import Machines
+from flow_core.emulator.sample.project import Sample
 from flow_core.emulator.settings import Settings
+
+_PIECE = 1 << 16
+_TRIES, _BETWEEN_TRIES_S = 20, 0.1
 
 
 def main() -> int:
     """The exit status: 0 after a signal, 1 where it can't begin."""
     given = _arguments()
-    settings = Settings(seconds_to_allocate=given.seconds_to_allocate, price_move_s=given.seconds_between_prices)
     try:
-        asyncio.run(_serve(Emulator(settings, port=given.port, nodes=Machines)))
+        asyncio.run(_serve(given))
     except OSError as error:
-        print(f"the emulator can't listen at port {given.port}: {error.strerror}", file=sys.stderr)
+        print(f"the emulator can't start at port {given.port}: {error.strerror}", file=sys.stderr)
         return 1
+    finally:
+        if given.folder is not None:
+            _erase(given.folder)
     return 0
 
 
-async def _serve(emulator: Emulator) -> None:
-    told = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
+def _erase(folder: Path) -> None:
+    """What was killed may have left something that still writes there for a moment."""
+    for _ in range(_TRIES):
+        try:
+            erase(folder)
+            return
+        except OSError:
+            time.sleep(_BETWEEN_TRIES_S)
+
+
+async def _serve(given: argparse.Namespace) -> None:
+    told = _until_told(given.ends_with_stdin)
+    sample = Sample() if given.sample else None
+    settings = Settings(seconds_to_allocate=given.seconds_to_allocate, price_move_s=given.seconds_between_prices)
+    emulator = Emulator(
+        settings, port=given.port, age_s=sample.age_s if sample else 0.0, nodes=Machines, folder=given.folder
+    )
     async with emulator:
-        print(json.dumps(emulator.as_json()), flush=True)
+        if lacking := await emulator.lacking():
+            print(f"emulator: {lacking}", file=sys.stderr)
+        said = emulator.as_json()
+        if sample is not None:
+            said |= await sample.fill(emulator)
+        print(json.dumps(said), flush=True)
         await told.wait()
+
+
+def _until_told(ends_with_stdin: bool) -> asyncio.Event:
+    """Set by a signal; and, for whoever is to end with somebody else, by the end of what that one has for us."""
+    told, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, told.set)
+    if ends_with_stdin:
+        loop.add_reader(sys.stdin.fileno(), partial(_look_for_end, loop, told))
+    return told
+
+
+def _look_for_end(loop: asyncio.AbstractEventLoop, told: asyncio.Event) -> None:
+    if not os.read(sys.stdin.fileno(), _PIECE):
+        loop.remove_reader(sys.stdin.fileno())
+        told.set()
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m flow_core.emulator", description="The published Mithril API with state, on loopback."
     )
-    parser.add_argument("--port", type=int, default=0, help="the port of its HTTP side (any that is free)")
-    parser.add_argument(
-        "--seconds-to-allocate", type=float, default=1.0, metavar="S", help="how long a bid stays open (1)"
-    )
-    parser.add_argument(
-        "--seconds-between-prices", type=float, default=30.0, metavar="S", help="how often prices move; 0: never (30)"
-    )
+    add = parser.add_argument
+    add("--port", type=int, default=0, help="the port of its HTTP side (any that is free)")
+    add("--seconds-to-allocate", type=float, default=1.0, metavar="S", help="how long a bid stays open (1)")
+    add("--seconds-between-prices", type=float, default=30.0, metavar="S", help="how often prices move; 0: never (30)")
+    add("--sample", action="store_true", help="with a project in which something is going on")
+    add("--folder", type=Path, metavar="DIR", help="put all files there; it is deleted with all in it at the end")
+    add("--ends-with-stdin", action="store_true", help="also end when standard input, a pipe, is closed")
     return parser.parse_args()
 
 

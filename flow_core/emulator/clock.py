@@ -29,14 +29,15 @@ class Timer:
 class Clock:
     """Times of day with `skew` for those who ask; seconds since the start, without it, for what is to be done.
 
-    A clock that is not live stands still except when it is advanced.
+    A clock that is not live stands still except when it is advanced. It begins `age_s` ago, so that what is done while
+    it is advanced to the present is history.
     """
 
-    def __init__(self, *, is_live: bool = True) -> None:
+    def __init__(self, *, is_live: bool = True, age_s: float = 0.0) -> None:
         self.skew_s = 0.0
         self._is_live = is_live
         self._jumped_s = 0.0
-        self._started = datetime.now(UTC).replace(microsecond=0)
+        self._started = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=age_s)
         self._origin_s = time.monotonic()
         self._due: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()

@@ -29,14 +29,17 @@ _KEY_LIFE = timedelta(days=365)
 class Emulator:
     """The published API on loopback as long as `async with` lasts; for one event loop.
 
-    Without `nodes` no instance is reachable. With `is_live` False its clock moves only by `control.advance`. What it
-    writes lies in a temporary directory of its own. Leaving raises what failed inside, which is always a bug of ours.
+    Without `nodes` no instance is reachable. With `is_live` False its clock moves only by `control.advance`; it begins
+    `age_s` ago. What it writes lies in a temporary directory of its own, within `folder` where one is given. Leaving
+    raises what failed inside, which is always a bug of ours.
     """
 
     world: World
     control: Control
     faults: Faults
     calls: deque[Call]
+    api: Api
+    folder: Path
     url: str
     api_key: str
     project: str
@@ -48,23 +51,30 @@ class Emulator:
         *,
         port: int = 0,
         is_live: bool = True,
+        age_s: float = 0.0,
         nodes: Callable[[Path], NodeFleet] | None = None,
+        folder: Path | None = None,
     ) -> None:
         self._settings = settings or Settings()
         self._port = port
         self._is_live = is_live
+        self._age_s = age_s
         self._nodes = nodes
+        self._above = folder
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         """Raises OSError where the port can't be had."""
         async with AsyncExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flow-emulator-")))
+            folder = self.folder = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="flow-emulator-", dir=self._above))
+            )
             nodes = self._nodes(folder) if self._nodes else None
             if nodes is not None:
                 stack.push_async_callback(nodes.close)
+                await nodes.start()
                 self.ssh_port = nodes.ssh_port
-            clock = Clock(is_live=self._is_live)
+            clock = Clock(is_live=self._is_live, age_s=self._age_s)
             await self._serve(stack, found(self._settings, clock, nodes))
             if self._is_live:
                 stack.push_async_callback(_end, asyncio.create_task(clock.run()))
@@ -77,6 +87,11 @@ class Emulator:
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
 
+    async def lacking(self) -> str:
+        """What its machines can't do on this system and why, as a sentence; "" for nothing. Tries one out: 0.2 s."""
+        nodes = self.world.nodes
+        return "" if nodes is None else await nodes.lacking()
+
     def as_json(self) -> dict[str, Any]:
         """What somebody has to know to use it."""
         return {"url": self.url, "api_key": self.api_key, "project": self.project, "ssh_port": self.ssh_port}
@@ -85,7 +100,7 @@ class Emulator:
         self.world = world
         self.faults = world.faults
         self.control = Control(world)
-        api = Api(world)
+        self.api = api = Api(world)
         self.calls = api.calls
         self.api_key = make_key(world, "emulator", world.now + _KEY_LIFE).secret
         self.project = next(iter(world.projects))

@@ -37,6 +37,12 @@ class NodeFleet(Protocol):
     def ssh_port(self) -> int:
         """A port of loopback that leads to the newest machine that takes the client's key."""
 
+    async def start(self) -> None:
+        """Lets that port answer. Twice is safe. Raises OSError."""
+
+    async def lacking(self) -> str:
+        """What machines can't do on this system and why, as a sentence; "" where they can do everything."""
+
     async def boot(self, spec: NodeSpec) -> int:
         """Starts a machine, again if it was halted with its disk kept: the startup script runs on the first boot only.
 

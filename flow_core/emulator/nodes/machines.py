@@ -57,6 +57,15 @@ class Machines(NodeFleet):
                 key = asyncssh.generate_private_key("ssh-ed25519")
                 await self._front.open(options(key, self._lobby, self._newest_first, self._port_of))
 
+    async def lacking(self) -> str:
+        await self._try_one()
+        if not self._not_isolated:
+            return ""
+        return (
+            f"its machines share this system's files ({self._not_isolated}), so they run only what is made for "
+            "that: other startup scripts are refused, and the logs and shells of tasks stay closed"
+        )
+
     async def boot(self, spec: NodeSpec) -> int:
         await self.start()
         machine = self._machines.setdefault(spec.instance_fid, Machine(self._folder(spec.instance_fid)))
@@ -106,6 +115,16 @@ class Machines(NodeFleet):
                 self._not_isolated = str(error)
         if self._not_isolated:
             await machine.boot(spec, Setting(volumes, None, self._not_isolated))
+
+    async def _try_one(self) -> None:
+        """A machine that nobody sees tells what is possible here."""
+        folder = self._root / "trial"
+        trial = Machine(folder)
+        try:
+            await self._boot(trial, NodeSpec("trial", "trial", "trial", 0, ("10.0.0.1",), None, (), ()))
+        finally:
+            await trial.halt()
+            await asyncio.to_thread(erase, folder)
 
     def _newest_first(self) -> Iterator[Machine]:
         return (machine for machine in reversed(self._machines.values()) if machine.is_live)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -94,6 +95,47 @@ def command_lines() -> Iterator[bytes]:
             yield file.read_bytes()
         except OSError:
             pass  # it ended meanwhile
+
+
+def test_it_ends_with_whoever_started_it_and_its_folder_is_gone(tmp_path: Path) -> None:
+    folder = tmp_path / "given"
+    folder.mkdir()
+    read, write = os.pipe()
+    command = [sys.executable, "-m", "flow_core.emulator", "--ends-with-stdin", "--folder", str(folder)]
+    with subprocess.Popen(command, stdin=read, stdout=subprocess.PIPE, text=True) as process:
+        os.close(read)
+        assert process.stdout is not None
+        with client(json.loads(process.stdout.readline())) as http:
+            os.write(write, b"what is said is not listened to\n")
+            assert http.get("/v2/projects").status_code == 200
+            assert any(folder.iterdir())
+            os.close(write)
+            assert process.wait(WITHIN_S) == 0
+    assert not folder.exists()
+
+
+def test_where_machines_are_not_isolated_it_says_so_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLOW_EMULATOR_NO_NAMESPACE", "1")
+    command = [sys.executable, "-m", "flow_core.emulator"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env={**os.environ}) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        with client(json.loads(process.stdout.readline())) as http:
+            assert http.get("/v2/projects").status_code == 200
+        process.terminate()
+        [complaint] = process.stderr.read().splitlines()
+    assert complaint.startswith("emulator: its machines share this system's files (FLOW_EMULATOR_NO_NAMESPACE")
+
+
+def test_somebody_can_knock_before_there_is_a_machine(tmp_path: Path) -> None:
+    with (
+        emulator(tmp_path) as (_, said),
+        socket.create_connection(("127.0.0.1", said["ssh_port"]), WITHIN_S) as knocking,
+    ):
+        assert knocking.recv(8) == b"SSH-2.0-"
 
 
 def test_a_port_that_is_taken_is_said_in_one_sentence(tmp_path: Path) -> None:

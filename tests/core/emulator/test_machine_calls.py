@@ -26,6 +26,12 @@ class Machines:
         self.preempts_during_boot = ""
         self.refuses = ""
 
+    async def start(self) -> None:
+        """Its port is none of ours."""
+
+    async def lacking(self) -> str:
+        return ""
+
     async def boot(self, spec: NodeSpec) -> int:
         self.asked.append(("boot", spec.name, None))
         self.specs.append(spec)
