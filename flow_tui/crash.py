@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from textual.css.query import NoMatches
+from textual.widget import MountError
 from textual.worker import WorkerFailed
 
 from flow_tui.report import keep_quietly
@@ -58,6 +60,8 @@ class CrashGuard(_App):
         self._close_messages_no_wait()
 
     def _handle_exception(self, error: Exception) -> None:
+        if self._exit and isinstance(error, NoMatches | MountError):
+            return  # who leaves at once leaves widgets that are only half there
         self._keep(error)
         super()._handle_exception(error)
 

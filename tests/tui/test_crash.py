@@ -45,6 +45,9 @@ class Small(CrashGuard, App[None]):
             time.sleep(600)
         if event.key == "q":
             self.exit()
+        if event.key == "e":
+            self.exit()
+            self.query_one("#half-there")
     @work(group="hard")
     async def work_hard(self, api_key):
         await self.fail(api_key)
@@ -113,6 +116,17 @@ def test_a_fault_in_a_handler_is_one_sentence_and_a_report(small: list[str], env
     assert f"KeyError: 'no {HIDDEN} here'" in text
     assert "small.py:15 in on_key" in text
     assert "textual/" in text
+
+
+def test_who_leaves_while_widgets_are_being_made_leaves_without_a_fault(
+    small: list[str], environment: dict[str, str]
+) -> None:
+    with Screen(small, environment) as screen:
+        screen.wait_for("ready")
+        screen.send("e")
+        assert screen.wait_exit() == 0
+        check_restored(screen)
+    assert reports() == []
 
 
 def test_a_fault_in_a_worker_is_told_as_what_it_was(small: list[str], environment: dict[str, str]) -> None:
