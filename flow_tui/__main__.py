@@ -36,7 +36,7 @@ def run(argv: Sequence[str]) -> int:
     report.install()
     try:
         _check_terminal()
-        return _run_app(_open_app(said, _config(said)))
+        return _outcome(_run_demo(said) if said.demo else _run_app(said, _config(said)))
     except FlowError as error:
         print(f"{PROGRAM}: {one_line(str(error))}", file=sys.stderr)
         return _REFUSED
@@ -67,6 +67,19 @@ def _config(said: Arguments) -> Config:
     return config
 
 
+def _run_demo(said: Arguments) -> FlowApp:
+    from flow_tui.demo import demo  # deferred: only who asks for it needs it
+
+    with demo() as config:
+        return _run_app(said, config)
+
+
+def _run_app(said: Arguments, config: Config) -> FlowApp:
+    app = _open_app(said, config)
+    app.run()
+    return app
+
+
 def _open_app(said: Arguments, config: Config) -> FlowApp:
     gc.disable()  # until the first rows are shown: what is loaded now stays, and need not be looked through
     os.environ.setdefault("TEXTUAL_FPS", _FRAMES_PER_SECOND)  # Textual reads it once, while it is imported
@@ -74,17 +87,16 @@ def _open_app(said: Arguments, config: Config) -> FlowApp:
         os.environ.pop(name, None)
     from flow_tui.app import FlowApp
 
-    app = FlowApp(config, contexts=said.contexts, read_only=said.read_only, theme=said.theme)
+    app = FlowApp(config, contexts=said.contexts, read_only=said.read_only, theme=said.theme, is_demo=said.demo)
     if said.theme is not None and said.theme not in app.available_themes:
         known = ", ".join(sorted(app.available_themes))
         raise ConfigError(f"no theme is called {said.theme!r}; there are: {known}", field="theme")
     return app
 
 
-def _run_app(app: FlowApp) -> int:
+def _outcome(app: FlowApp) -> int:
     from flow_tui import report
 
-    app.run()
     if app.crash is not None:
         report.tell(app.crash)
         return 1

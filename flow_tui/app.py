@@ -56,9 +56,11 @@ class FlowApp(OrderedKeys, CrashGuard, App[None], inherit_bindings=False):
         contexts: tuple[str, ...] = (),
         read_only: bool = False,
         theme: str | None = None,
+        is_demo: bool = False,
     ) -> None:
         keep_raw_keys()
         self._config = config
+        self._is_demo = is_demo
         super().__init__()
         gate = Gate(read_only=read_only or config.dashboard.get("read_only") is True)
         chosen = [context for context in config.contexts if not contexts or context.name in contexts]
@@ -76,7 +78,7 @@ class FlowApp(OrderedKeys, CrashGuard, App[None], inherit_bindings=False):
     def get_default_screen(self) -> Screen[None]:
         release = self._config.dashboard.get("shell_release")
         key = release if isinstance(release, str) and release else RELEASE_KEY
-        return DashboardScreen(self.fleet, self.questions, release_key=_KEY_NAMES.get(key, key))
+        return DashboardScreen(self.fleet, self.questions, release_key=_KEY_NAMES.get(key, key), is_demo=self._is_demo)
 
     async def on_mount(self) -> None:
         self._forget_start = self.fleet.subscribe(self._started)

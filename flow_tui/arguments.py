@@ -20,12 +20,16 @@ class Arguments(NamedTuple):
     read_only: bool = False
     theme: str | None = None
     config: Path | None = None
+    demo: bool = False
 
 
 def parse_arguments(argv: Sequence[str]) -> Arguments:
     """Reads the command line. Ends the program for --help, --version (0) and for what can't be read (2)."""
-    said = _parser().parse_args(argv)
-    return Arguments(tuple(dict.fromkeys(said.context)), said.read_only, said.theme, said.config)
+    parser = _parser()
+    said = parser.parse_args(argv)
+    if said.demo and (said.context or said.config):
+        parser.error("--demo has a context of its own: leave out --context and --config")
+    return Arguments(tuple(dict.fromkeys(said.context)), said.read_only, said.theme, said.config, said.demo)
 
 
 def one_line(text: str) -> str:
@@ -51,6 +55,7 @@ def _parser() -> _Parser:
     add("--read-only", action="store_true", help="look, but change nothing")
     add("--theme", metavar="NAME", help="colours to start with")
     add("--config", metavar="FILE", type=Path, help="read this file instead of the usual one")
+    add("--demo", action="store_true", help="look around in a sample project; needs no account and keeps nothing")
     add("--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version and leave")
     add("-h", "--help", action="help", help="print this and leave")
     return parser

@@ -57,9 +57,10 @@ TUI = {
     "flow_tui.report": "scrub",
     "flow_tui.crash": "scrub report",
     "flow_tui.key_order": "",
+    "flow_tui.demo": "",
     "flow_tui.app": "format key_order keymap questions themes commands crash report scrub terminal widgets panes"
     " screens",
-    "flow_tui.__main__": "arguments app crash report keymap themes",
+    "flow_tui.__main__": "arguments app crash demo report keymap themes",
 }
 TERMINAL_LIBRARIES = {"textual", "rich"}
 WITHOUT_TEXTUAL = (

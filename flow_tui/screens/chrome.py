@@ -18,6 +18,7 @@ from flow_tui.widgets.chrome import Piece
 _TITLES = {"tasks": "Tasks", "instances": "GPUs", "volumes": "Volumes", "logs": "Logs", "shell": "Shell"}
 _MUTED = "$text-muted"
 Pieces = tuple[Piece, ...]
+DEMO = Piece("DEMO", "bold reverse $warning")
 
 
 def header(fleet: Fleet, questions: Questions, width: int) -> tuple[Pieces, Pieces]:

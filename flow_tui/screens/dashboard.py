@@ -45,8 +45,9 @@ class DashboardScreen(LatePanes, Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("app")]
 
-    def __init__(self, fleet: Fleet, questions: Questions, *, release_key: str) -> None:
+    def __init__(self, fleet: Fleet, questions: Questions, *, release_key: str, is_demo: bool = False) -> None:
         super().__init__()
+        self.is_demo = is_demo
         self.release_key = release_key
         self.fleet = fleet
         self.questions = questions
@@ -364,7 +365,8 @@ class DashboardScreen(LatePanes, Screen[None]):
     def show_header(self) -> None:
         if self.is_mounted:
             header = self.query_one("#header", Bar)
-            header.left, header.right = chrome.header(self.fleet, self.questions, self.size.width)
+            header.left, right = chrome.header(self.fleet, self.questions, self.size.width)
+            header.right = (chrome.DEMO, *right) if self.is_demo else right  # first, so that it is there at every size
 
     @on(events.Click, "#header")
     def _header_clicked(self) -> None:

@@ -46,6 +46,10 @@ class Cloud:
         body = {"region": REGION, "instance_type": H100} | change
         self._http.patch("/_emulator/market", json=body).raise_for_status()
 
+    def advance(self, seconds: float) -> None:
+        """What is due on the way has been done."""
+        self._http.patch("/_emulator/clock", json={"advance_s": seconds}).raise_for_status()
+
     def spoil(self, **fault: Any) -> None:
         self._http.post("/_emulator/faults", json=fault).raise_for_status()
 

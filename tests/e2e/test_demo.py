@@ -1,0 +1,148 @@
+"""`flow-tui --demo`: a cloud to look around in, of which nothing is left."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from testbed.driving import assert_terminal_restored, quit_dashboard, squeezed, status_of
+from testbed.pty_screen import Screen
+
+SIZES = [(120, 36), (80, 24), (60, 15)]
+WITHIN_S = 30
+OpenDashboard = Callable[..., Screen]
+
+
+@pytest.fixture
+def temporary(tmp_path: Path) -> Path:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def open_demo(open_dashboard: OpenDashboard, temporary: Path) -> Callable[..., Screen]:
+    def opened(*arguments: str, **more: object) -> Screen:
+        screen = open_dashboard("--demo", *arguments, TMPDIR=str(temporary), **more)
+        screen.wait_for("train-llama")
+        return screen
+
+    return opened
+
+
+def empty(look: Callable[[], object]) -> None:
+    """Waits until nothing is found any more."""
+    deadline = time.monotonic() + WITHIN_S
+    while found := look():
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
+def processes(folder: Path) -> list[bytes]:
+    """The command lines of those that were started with it as their place for temporary files, or name it."""
+    return list(_processes(os.fsencode(folder)))
+
+
+def _processes(mark: bytes) -> Iterator[bytes]:
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (process / "environ").read_bytes() + (line := (process / "cmdline").read_bytes()):
+                yield line
+        except OSError:
+            continue  # it ended meanwhile
+
+
+@contextmanager
+def nothing_left(temporary: Path, home: Path) -> Iterator[None]:
+    """After the block no process and no file of the demo is there, and nothing was ever written to its user's home."""
+    yield
+    empty(lambda: processes(temporary))
+    empty(lambda: sorted(temporary.rglob("*"))[:20])
+    assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize(("columns", "rows"), SIZES)
+def test_it_is_marked_as_a_demo_at_every_size(open_demo: Callable[..., Screen], columns: int, rows: int) -> None:
+    screen = open_demo(columns=columns, rows=rows)
+    assert re.search(r"\bDEMO\b", screen.text().splitlines()[0])
+    screen.resize(30, 10)
+    screen.wait_for(lambda text: re.search(r"\bDEMO\b", text.splitlines()[0]))
+
+
+@pytest.mark.needs("linux")
+def test_it_shows_tasks_in_every_state_and_leaves_nothing(
+    open_demo: Callable[..., Screen], temporary: Path, environment: dict[str, str], state: Path
+) -> None:
+    with nothing_left(temporary, Path(environment["HOME"])):
+        screen = open_demo(columns=160, rows=36)
+        for name, word in (
+            *(("train-llama", "running"), ("pretrain-13b", "running"), ("train-vit", "paused")),
+            *(("sweep-lr", "pending"), ("prepare-shards", "cancelled")),
+        ):
+            screen.wait_for(status_of(name, word))
+        screen.wait_for(status_of("eval-mmlu", "failed"))
+        screen.wait_for(status_of("tokenize-corpus", "completed"))
+        quit_dashboard(screen)
+    assert not state.exists()
+
+
+@pytest.mark.needs("user-namespaces")
+def test_its_log_is_followed_and_a_shell_answers(open_demo: Callable[..., Screen]) -> None:
+    screen = open_demo()
+    screen.wait_for("loss=")
+    screen.send("s")
+    screen.wait_for(re.compile(r"(?m)[$#%] *┃?$").search)
+    screen.settle()
+    screen.send("cat step; hostname", "enter")
+    screen.wait_for(re.compile(r"(?m)^\W*\d+\W*\n\W*train-llama-8b-1").search)
+
+
+@pytest.mark.needs("linux")
+def test_nothing_of_the_user_is_used(open_demo: Callable[..., Screen], environment: dict[str, str]) -> None:
+    home = Path(environment["HOME"])
+    config = home / "config.yaml"
+    config.write_text("contexts: {secret-lab: {provider: nowhere}}\n", encoding="utf-8")
+    settings = {"MITHRIL_API_KEY": "fkey_theirs", "MITHRIL_API_URL": "http://127.0.0.1:9", "MITHRIL_REGION": "nowhere"}
+    screen = open_demo(FLOW_CONFIG=str(config), SSH_AUTH_SOCK=str(home / "agent"), **settings)
+    assert "secret-lab" not in screen.text()
+    own = Path(f"/proc/{screen.pid}")
+    for process in (own, *(own.parent / child for child in (own / f"task/{screen.pid}/children").read_text().split())):
+        assert b"fkey_" not in (process / "cmdline").read_bytes()
+
+
+@pytest.mark.needs("linux")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_demo_that_is_ended_from_outside_leaves_nothing(
+    open_demo: Callable[..., Screen], temporary: Path, environment: dict[str, str], number: signal.Signals
+) -> None:
+    with nothing_left(temporary, Path(environment["HOME"])):
+        screen = open_demo()
+        assert any(b"flow_core.emulator" in line for line in processes(temporary))
+        screen.signal(number)
+        assert screen.wait_exit() == 128 + number
+        if number != signal.SIGKILL:
+            assert_terminal_restored(screen)
+
+
+def test_where_machines_are_not_isolated_it_says_so_and_goes_on(open_demo: Callable[..., Screen]) -> None:
+    screen = open_demo(columns=160, FLOW_EMULATOR_NO_NAMESPACE="1")
+    screen.wait_for(lambda text: squeezed("in this demo, its machines share this system's files") in squeezed(text))
+    screen.wait_for(status_of("tokenize-corpus", "completed"))
+    screen.wait_for(status_of("eval-mmlu", "failed"))
+    quit_dashboard(screen)
+
+
+def test_it_says_why_it_can_not_start(environment: dict[str, str], tmp_path: Path) -> None:
+    broken = tmp_path / "asyncssh.py"
+    broken.write_text("raise OSError(28, 'No space left on device')\n", encoding="utf-8")
+    with Screen([sys.executable, "-m", "flow_tui", "--demo"], environment | {"PYTHONPATH": str(tmp_path)}) as screen:
+        assert screen.wait_exit() == 2
+        assert "the demo can't start" in screen.text()
+        assert "No space left on device" in screen.text()
