@@ -35,7 +35,7 @@ CORE = {
     "flow_core.blocking": "errors checks models gpu config logs ssh upload providers changes client _loop",
     "flow_core.fleet": "errors models gpu config logs ssh providers changes client",
     "flow_core.sdk": "errors models gpu config client blocking",
-    "flow_core.emulator": "errors models ssh.sftp_server ssh.terminal_modes",
+    "flow_core.emulator": "errors models ssh.served ssh.sftp_server ssh.terminal_modes",
 }
 CONTRACT = ("base", "entry", "account", "over_ssh", "records", "offload", "market")
 CORE_FOR_TUI = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import re
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from flow_core.emulator.nodes.listening import Port
 from flow_core.emulator.nodes.machine import Machine, Setting
 from flow_core.emulator.nodes.programs import hiding_view
 from flow_core.errors import ProviderError
+from flow_core.ssh.served.server import is_loopback
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
@@ -134,7 +134,7 @@ class Machines(NodeFleet):
 
         A machine's own port 22 is its SSH server. Of two orders with the same addresses each has its own machines.
         """
-        named = [asking] if _is_loopback(host) else [one for one in self._newest_first() if host in one.names]
+        named = [asking] if is_loopback(host) else [one for one in self._newest_first() if host in one.names]
         for machine in sorted(named, key=lambda one: one.order != asking.order):
             return machine.port if port == 22 else port
         return None
@@ -147,10 +147,3 @@ def _checked(fid: str) -> str:
     if not _ID.fullmatch(fid):
         raise ProviderError(f"{fid!r} can't be the id of a machine or a volume")
     return fid
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

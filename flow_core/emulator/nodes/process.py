@@ -7,29 +7,16 @@ import fcntl
 import os
 import struct
 import termios
-from typing import Protocol
 
 from flow_core.emulator.nodes.link import Link, Order, Started
+from flow_core.ssh.served.process import STDERR, STDOUT, Listener, Process
 
-STDOUT, STDERR = 1, 2
 _PIECE = 1 << 16
 _FULL = 1 << 16
 _MOST_LEFT = 1 << 20
 
 
-class Listener(Protocol):
-    """Who is told what the process does."""
-
-    def said(self, data: bytes, stream: int) -> None: ...
-
-    def input_is_full(self, is_full: bool) -> None:
-        """Whether to hold back what is typed."""
-
-    def ended(self, code: int) -> None:
-        """The exit code, or minus the signal. Said once, after all output; never after `hang_up`."""
-
-
-class Inside:
+class Inside(Process):
     """On a terminal, or with three pipes. Made by `start`; reads only once it has been let go by `pause(False)`."""
 
     def __init__(self, link: Link, started: Started, listener: Listener, outputs: dict[int, int], typing: int) -> None:
@@ -85,7 +72,6 @@ class Inside:
             self._stop_typing()
 
     def pause(self, is_paused: bool) -> None:
-        """Holds the output back, or lets it go on."""
         self._is_paused = is_paused
         for fd in self._outputs:
             if is_paused:
@@ -95,7 +81,6 @@ class Inside:
         self._look_for_end()
 
     def resize(self, columns: int, rows: int) -> None:
-        """Means something on a terminal only."""
         terminal = self._started.terminal
         if terminal in self._outputs:
             fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -107,7 +92,6 @@ class Inside:
             task.add_done_callback(self._signals.discard)
 
     def mute(self) -> None:
-        """Nobody wants its output any more; it learns that as it would from a pipe, or from a terminal."""
         if self._started.terminal is not None:
             self._stop_typing()
         for fd in [fd for fd, stream in self._outputs.items() if stream == STDOUT]:
@@ -115,7 +99,7 @@ class Inside:
         self._look_for_end()
 
     def hang_up(self) -> None:
-        """Nobody listens any more. A terminal's programs get SIGHUP from the kernel, others go on. Twice is safe."""
+        """A terminal's programs get SIGHUP from the kernel, others go on."""
         self._is_over = True
         self._stop_typing()
         for fd in tuple(self._outputs):

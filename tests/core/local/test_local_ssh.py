@@ -16,7 +16,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from testbed.forwarded import farewell
 from testbed.pty_screen import Screen
+from testbed.slow_command import MOST_SENT, bytes_sent
 from testbed.ssh_servers import live_servers
 
 from flow_core import AsyncFlow, Client
@@ -119,35 +121,7 @@ async def test_whoever_reads_nothing_for_a_while_costs_little_memory(machine, co
 
 @pytest.mark.parametrize("option", ["-T", "-tt"])
 async def test_a_command_that_reads_slowly_is_sent_little_more_than_it_reads(command, option):
-    prepare = "[ ! -t 0 ] || stty raw -echo; echo ready"
-    read = "for i in $(seq 50); do head -c 65536 >/dev/null; sleep 0.02; done; echo read; exec sleep 1000"
-    client = await asyncio.create_subprocess_shell(
-        f"exec {command} {option} {shlex.quote(f'{prepare}; {read}')}",
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    sent = 0
-
-    async def send() -> None:
-        nonlocal sent
-        while True:
-            client.stdin.write(bytes(1 << 16))
-            await client.stdin.drain()
-            sent += 1 << 16
-
-    async def until_it_says(word: bytes) -> None:
-        assert (await asyncio.wait_for(client.stdout.readline(), _UP_TO_S)).strip() == word
-
-    await until_it_says(b"ready")
-    sending = asyncio.create_task(send())
-    try:
-        await until_it_says(b"read")
-        assert sent < 20 << 20  # 3 MiB are read, and some lie in the buffers on the way; more than 50 would pile up
-    finally:
-        sending.cancel()
-        client.kill()
-        await client.wait()
+    assert await bytes_sent([*shlex.split(command), option]) < MOST_SENT
 
 
 async def test_a_command_ends_when_its_client_does(machine, task, command):
@@ -253,6 +227,10 @@ async def test_ports_of_loopback_are_forwarded_and_no_others(machine, command, t
     refused = await _ssh(command, "-W 192.0.2.1:80")
     assert refused.returncode != 0
     assert b"only ports of this machine's loopback" in refused.stderr
+
+
+async def test_a_forward_ends_when_its_port_is_the_first_to_finish(command):
+    assert await farewell(shlex.split(command)) == b"bye"
 
 
 async def test_what_goes_to_a_forwarded_port_waits_for_who_reads_it_slowly(machine, command):

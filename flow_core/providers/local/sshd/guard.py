@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from weakref import WeakSet
 
 import asyncssh
@@ -14,45 +13,30 @@ from flow_core.providers.local.inside.entering import Entry
 from flow_core.providers.local.sshd.address import task_and_node
 from flow_core.providers.local.sshd.keys import accepted_keys
 from flow_core.providers.local.sshd.lobby import Lobby
-from flow_core.providers.local.sshd.process import STDERR
 from flow_core.providers.local.sshd.session import TaskSession
 from flow_core.providers.offload import offload
-from flow_core.ssh.relay import Relays
-from flow_core.ssh.stream import Stream
+from flow_core.ssh.served import server
+from flow_core.ssh.served.process import STDERR
+from flow_core.ssh.served.server import is_loopback, not_forwarded
 
 _log = logging.getLogger("flow.sshd")
-_MOST_CONNECTIONS = 256
 
 
-class Guard(asyncssh.SSHServer):
+class Guard(server.Guard):
     """Nothing but a public key opens, and only the task that the user name says, while it runs."""
 
     def __init__(self, lobby: Lobby) -> None:
+        super().__init__(lobby.guests)
         self._lobby = lobby
-        self._connection: asyncssh.SSHServerConnection
         self._has_said_why = False
         self._sessions: WeakSet[TaskSession] = WeakSet()
-        self._relays = Relays()
         self.task_id = ""
         self.node = 0
 
-    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        self._connection = conn
-        self._lobby.guests.add(self)
-        if len(self._lobby.guests) > _MOST_CONNECTIONS:
-            conn.abort()
-
     def connection_lost(self, exc: Exception | None) -> None:
-        self._lobby.guests.discard(self)
-        self._relays.hang_up()
+        super().connection_lost(exc)
         if self.task_id:
             _log.info("%s left", self.task_id)
-
-    def begin_auth(self, username: str) -> bool:
-        return True
-
-    def public_key_auth_supported(self) -> bool:
-        return True
 
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """Only who holds a key of ours is told why a task can't be entered."""
@@ -69,27 +53,15 @@ class Guard(asyncssh.SSHServer):
     def auth_completed(self) -> None:
         _log.info("%s entered, node %d", self.task_id, self.node)
 
-    def session_requested(self) -> tuple[asyncssh.SSHServerChannel[bytes], TaskSession]:
-        channel: asyncssh.SSHServerChannel[bytes] = self._connection.create_server_channel(encoding=None)
+    def session(self) -> TaskSession:
         session = TaskSession(self)
         self._sessions.add(session)
+        return session
 
-        def end_of_writing(_: object) -> bool:
-            session.output_unwanted()
-            return True
-
-        # OpenSSH's way to pass on that its own output is closed. asyncssh doesn't know it, but looks for a method of
-        # this name; without it `ssh ... yes | head -1` would never end.
-        vars(channel)["_process_eow_at_openssh_dot_com_request"] = end_of_writing
-        return channel, session
-
-    def connection_requested(
-        self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
-    ) -> Coroutine[None, None, Stream]:
-        if not _is_loopback(dest_host):
-            why = "only ports of this machine's loopback are forwarded"
-            raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, why)
-        return self._relays.lead_to(dest_host, dest_port)
+    def way_to(self, host: str, port: int) -> tuple[str, int]:
+        if not is_loopback(host):
+            raise not_forwarded("only ports of this machine's loopback are forwarded")
+        return host, port
 
     def part(self, why: str) -> None:
         """Ends the connection, with a reason for the person at the other end.
@@ -121,10 +93,3 @@ class Guard(asyncssh.SSHServer):
         if not self._has_said_why:
             self._has_said_why = True
             self._connection.send_auth_banner(f"flow: {why}\r\n")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -6,28 +6,16 @@ import asyncio
 import os
 import signal
 from abc import abstractmethod
-from typing import Protocol, cast
+from typing import cast
 
 from flow_core.providers.local.inside.entering import Entry
+from flow_core.ssh.served.process import STDERR, STDOUT, Listener, Process
 
-STDOUT, STDERR = 1, 2
 _QUIET_S = 0.2
 _NEVER = -1
 
 
-class Listener(Protocol):
-    """Who is told what the process does."""
-
-    def said(self, data: bytes, stream: int) -> None: ...
-
-    def input_is_full(self, is_full: bool) -> None:
-        """Whether to hold back what is typed."""
-
-    def ended(self, code: int) -> None:
-        """The exit code, or minus the signal. Said once, after all output."""
-
-
-class Inside(asyncio.SubprocessProtocol):
+class Inside(asyncio.SubprocessProtocol, Process):
     """What both kinds of process have in common."""
 
     def __init__(self, listener: Listener) -> None:
@@ -44,25 +32,8 @@ class Inside(asyncio.SubprocessProtocol):
         self._transport = cast(asyncio.SubprocessTransport, transport)
 
     @abstractmethod
-    def feed(self, data: bytes) -> None: ...
-
-    @abstractmethod
-    def feed_eof(self) -> None: ...
-
-    @abstractmethod
-    def pause(self, is_paused: bool) -> None:
-        """Holds the process's output back, or lets it go on."""
-
-    @abstractmethod
-    def mute(self) -> None:
-        """Nobody wants its output any more; it learns that as it would from a pipe, or from a terminal."""
-
-    @abstractmethod
     def hang_up(self) -> None:
         """Nobody listens any more. What ignores SIGHUP goes on, until its task ends. Twice is safe."""
-
-    def resize(self, columns: int, rows: int) -> None:
-        """Means something on a terminal only."""
 
     def signal(self, number: int) -> None:
         self._signal_group(self._transport.get_pid(), number)

@@ -26,7 +26,6 @@ _LOG_BYTES = 64 << 10
 _LOOK_S = 1.0
 _UNFINISHED_LOOK_S = 10.0
 _IDLE_S = 600.0
-_LOGIN_S = 30.0
 
 
 def main() -> None:
@@ -75,23 +74,11 @@ class Service:
         import asyncssh  # deferred, with all that loads it, until the lock is ours
 
         from flow_core.providers.local.sshd.guard import Guard
+        from flow_core.ssh.served.server import options as options_of
 
         asyncssh.set_log_level(logging.WARNING)  # below that, it writes the commands that are run
-        options = asyncssh.SSHServerConnectionOptions(
-            server_factory=lambda: Guard(self._lobby),
-            server_host_keys=[await offload(prepare_keys, self._folder)],
-            server_version="OpenSSH_9.0_flow",  # ssh tells us that nobody reads its output only if it reads "OpenSSH"
-            password_auth=False,
-            kbdint_auth=False,
-            host_based_auth=False,
-            gss_kex=False,
-            gss_auth=False,
-            agent_forwarding=False,
-            x11_forwarding=False,
-            line_editor=False,
-            encoding=None,
-            login_timeout=_LOGIN_S,
-        )
+        host_key = await offload(prepare_keys, self._folder)
+        options = options_of(lambda: Guard(self._lobby), host_key, "OpenSSH_9.0_flow")
         last = Served.read(self._folder)
         try:
             server = await asyncssh.listen(HOST, last.port if last else 0, options=options)

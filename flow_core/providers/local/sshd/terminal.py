@@ -13,7 +13,8 @@ import termios
 from collections.abc import Mapping
 
 from flow_core.providers.local.inside.entering import Entry
-from flow_core.providers.local.sshd.process import STDOUT, Inside, Listener
+from flow_core.providers.local.sshd.process import Inside
+from flow_core.ssh.served.process import STDOUT, Listener
 from flow_core.ssh.terminal_modes import apply_modes
 
 _PIECE = 1 << 16

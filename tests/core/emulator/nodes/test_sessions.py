@@ -9,8 +9,10 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
+from testbed.forwarded import farewell
 from testbed.node_lab import DEADLINE_S, Lab, processes_with, until
 from testbed.pty_screen import Screen
+from testbed.slow_command import MOST_SENT, bytes_sent
 from testbed.sshd import make_key
 
 pytestmark = pytest.mark.needs("user-namespaces", "ssh", "ssh-keygen")
@@ -115,6 +117,13 @@ async def test_a_client_that_takes_nothing_holds_the_command_back(lab: Lab) -> N
         os.close(read)
 
 
+@pytest.mark.parametrize("option", ["-T", "-tt"])
+async def test_a_command_that_reads_slowly_is_sent_little_more_than_it_reads(lab: Lab, option: str) -> None:
+    port = await lab.machines.boot(lab.spec())
+    client = [*lab.client(), "-p", str(port), option, "ubuntu@127.0.0.1"]
+    assert await bytes_sent(client) < MOST_SENT
+
+
 async def _standing(look: Callable[[], object]) -> str:
     """What it says once it has said the same for a while."""
     said: list[str] = []
@@ -193,10 +202,6 @@ async def test_ports_of_a_machine_are_forwarded_whichever_side_finishes_first(la
         writer.write(str(len(await reader.read())).encode())
         writer.close()
 
-    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"bye")
-        writer.close()
-
     async with await asyncio.start_server(shout, "127.0.0.1", 0) as server:
         there = server.sockets[0].getsockname()[1]
         port = await lab.machines.boot(lab.spec())
@@ -207,17 +212,7 @@ async def test_ports_of_a_machine_are_forwarded_whichever_side_finishes_first(la
         there = server.sockets[0].getsockname()[1]
         argv = [*lab.client(), "-p", str(port), "-W", f"localhost:{there}", "ubuntu@127.0.0.1"]
         assert (await lab.run(*argv, typed="x" * 3_000_000)).out == "3000000"
-    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
-        there = server.sockets[0].getsockname()[1]
-        argv = [*lab.client(), "-p", str(port), "-W", f"localhost:{there}", "ubuntu@127.0.0.1"]
-        pipe = asyncio.subprocess.PIPE
-        session = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe)
-        assert session.stdin is not None
-        assert session.stdout is not None
-        async with asyncio.timeout(DEADLINE_S):
-            assert await session.stdout.read() == b"bye"
-            session.stdin.close()
-            await session.wait()
+    assert await farewell([*lab.client(), "-p", str(port), "ubuntu@127.0.0.1"]) == b"bye"
 
 
 async def test_sessions_and_the_script_see_the_same_paths(lab: Lab) -> None:
