@@ -58,7 +58,7 @@ class ServedSession(asyncssh.SSHServerSession[bytes], Generic[_P]):
         """Starts the process, whose listener is this session. Raises FlowError, OSError."""
 
     def leave(self, inside: _P) -> None:
-        """The client has gone, and may not be the first to go."""
+        """Nobody listens to the process any more; it may have ended."""
         inside.hang_up()
 
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:

@@ -15,6 +15,7 @@ import sys
 import threading
 from pathlib import Path
 
+import asyncssh
 import pytest
 from testbed.forwarded import farewell
 from testbed.pty_screen import Screen
@@ -227,6 +228,25 @@ async def test_ports_of_loopback_are_forwarded_and_no_others(machine, command, t
     refused = await _ssh(command, "-W 192.0.2.1:80")
     assert refused.returncode != 0
     assert b"only ports of this machine's loopback" in refused.stderr
+
+
+async def test_a_terminal_larger_than_any_is_cut_to_the_largest(machine, task, command):
+    there = await machine.provider.endpoints.resolve(task.task_id)
+    keys = [str(_folder(machine).client_key)]
+    async with (
+        asyncio.timeout(_UP_TO_S),
+        asyncssh.connect(
+            there.host,
+            there.port,
+            config=None,
+            username=there.user,
+            client_keys=keys,
+            agent_path=None,
+            known_hosts=None,
+        ) as connection,
+    ):
+        done = await connection.run("stty size", term_type="xterm", term_size=(70_000, 1 << 20))
+    assert done.stdout.split() == ["65535", "65535"]
 
 
 async def test_a_forward_ends_when_its_port_is_the_first_to_finish(command):
