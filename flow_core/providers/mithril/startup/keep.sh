@@ -5,7 +5,7 @@ lib="$root/var/lib/flow" logs="$root/var/log/flow" run="$root/var/run"
 . "$lib/task"
 [ ! -e "$lib/workload-exit" ] || exit 0
 put() { cat >"$1.new" && mv -f "$1.new" "$1"; }
-now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
+now() { date -u +%Y-%m-%dT%H:%M:%S.%6NZ; }
 record() { # code reason
   printf 'EXIT_CODE=%s\nEXITED_AT=%s\nATTEMPT=%s\nREASON=%s\n' "$1" "$(now)" "$attempt" "$2" | put "$lib/workload-exit"
 }

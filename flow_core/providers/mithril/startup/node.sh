@@ -10,7 +10,7 @@ mkdir -p "$lib" "$logs" "$root/var/run"
 ln -sfn attempt-0.log "$logs/user-workload.log"
 give_up() { # the task can't begin: its log and its record say why
   printf '[flow] %s\n' "$1" >>"$logs/attempt-0.log"
-  printf 'EXIT_CODE=125\nEXITED_AT=%s\nATTEMPT=0\nREASON=%s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" >"$lib/exit.new"
+  printf 'EXIT_CODE=125\nEXITED_AT=%s\nATTEMPT=0\nREASON=%s\n' "$(date -u +%Y-%m-%dT%H:%M:%S.%6NZ)" "$1" >"$lib/exit.new"
   mv -f "$lib/exit.new" "$lib/workload-exit"
   exit 1
 }
