@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +76,12 @@ class End:
             last.reason,
         )
 
+    def following(self, before: End | None) -> End:
+        """The same with the first start that was ever told: a machine that came in another's place has one of its own,
+        or none yet, and the task has begun all the same."""
+        starts = [one.started_at for one in (self, before) if one is not None and one.started_at is not None]
+        return replace(self, started_at=min(starts, default=None))
+
 
 class Ends:
     """What is known so far, which is kept on disk: a program that has just begun knows what the last one knew."""
@@ -142,7 +148,9 @@ class Ends:
         return End.of_node(done.stdout.decode("utf-8", "replace"))
 
     async def _learn(self, bid_id: str, end: End) -> None:
-        if end == self._known.get(bid_id):
+        before = self._known.get(bid_id)
+        end = end.following(before)
+        if end == before:
             return
         self._known[bid_id] = end
         await offload(self._keep, bid_id, end)

@@ -166,6 +166,14 @@ def test_a_task_has_ended_when_all_its_nodes_have_or_one_badly() -> None:
     assert End.of_task([good, bad]).exit_code == 3
 
 
+def test_a_task_that_goes_on_on_another_machine_has_begun_when_it_first_did() -> None:
+    late, early = moment("2026-01-01T00:00:09Z"), moment("2026-01-01T00:00:05Z")
+    assert End().following(End(started_at=early)).started_at == early
+    assert End(started_at=late).following(End(started_at=early)).started_at == early
+    assert End(started_at=late).following(None).started_at == late
+    assert End(started_at=late).following(End()).started_at == late
+
+
 @given(st.text(max_size=200))
 def test_whatever_a_node_says_is_read(text: str) -> None:
     assert End.of_node(text).attempt >= 0
