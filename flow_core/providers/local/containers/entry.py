@@ -13,6 +13,7 @@ from flow_core.providers.local.containers.engine import Engine, EngineError
 from flow_core.providers.local.layout import container_name
 from flow_core.providers.local.tasks import Standing
 
+_LEAVES, _LEAVE_AGAIN_S = 3, 0.3
 _STARTS_WITHIN_S = 10.0  # a task counts as running as soon as the engine was told to run it
 
 
@@ -32,10 +33,16 @@ def container_entry(standing: Standing, command: str | None, node: int, *, on_te
     mark = f"FLOW_ENTRY_{secrets.token_hex(8)}"
 
     def leave() -> None:
-        try:
-            engine.ask(*hang_up(name, mark))
-        except (EngineError, FileNotFoundError):
-            return  # the container is gone, and all in it; or it has no grep, and what was started ends with the task
+        for _ in range(_LEAVES):
+            try:
+                engine.ask(*hang_up(name, mark))
+                return
+            except FileNotFoundError:
+                return  # with its engine gone there is nobody to ask
+            except EngineError:
+                # A busy engine says no now and then. Or the container is gone, and all in it; or it has no grep, and
+                # what was started ends with the task.
+                time.sleep(_LEAVE_AGAIN_S)
 
     env = {**engine.environment, mark: "1"}
     return ContainerEntry(enter(engine, name, mark, command, on_terminal=on_terminal), env, leave)
