@@ -37,7 +37,7 @@ CORE = {
     "flow_core.sdk": "errors models gpu config client blocking",
     "flow_core.emulator": "errors models ssh.served ssh.sftp_server ssh.terminal_modes",
 }
-CONTRACT = ("base", "entry", "account", "over_ssh", "records", "offload", "market")
+CONTRACT = ("base", "entry", "account", "over_ssh", "records", "offload", "market", "asked")
 CORE_FOR_TUI = (
     "errors models gpu config logs changes client fleet providers.base providers.entry providers.market ssh.asking"
 )

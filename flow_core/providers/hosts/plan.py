@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import secrets
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from flow_core.models.spec import MountSpec, Retries, TaskConfig
     from flow_core.models.volume import Volume
 
-_HAS_SUFFIX = re.compile(r".*-[0-9a-f]{6}")
 _WORKSPACE = "/workspace"
 _ELSEWHERE = (
     "volumes and data are found by FLOW_VOLUME_* and FLOW_DATA_*, not at their mount paths:"
@@ -33,13 +30,6 @@ class Node:
     ranks: int = 1
     head: str = "127.0.0.1"
     master_port: int | None = None
-
-
-def task_name(config: TaskConfig) -> str:
-    """The name, made unique where asked for."""
-    if not config.unique_name or _HAS_SUFFIX.fullmatch(config.name):
-        return config.name
-    return f"{config.name[:121]}-{secrets.token_hex(3)}"
 
 
 def plan_of(config: TaskConfig, seat: Seat, node: Node, volumes: Sequence[Volume]) -> str:

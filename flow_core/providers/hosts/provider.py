@@ -18,22 +18,18 @@ from flow_core.providers.hosts.shelf import TaskShelf, wanted
 from flow_core.providers.hosts.view import HostView
 from flow_core.providers.hosts.volumes import HostVolumes
 from flow_core.providers.over_ssh.hosts import HostPool
+from flow_core.providers.over_ssh.ways import WaysIn
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
     from flow_core.models.task import TaskRecord, TaskStatus
     from flow_core.providers.hosts.init import HostsInit
-    from flow_core.providers.over_ssh.endpoints import SshEndpoints
     from flow_core.providers.over_ssh.logs import SpooledLogs
     from flow_core.providers.over_ssh.metrics import SshMetrics
-    from flow_core.providers.over_ssh.remote import SshRemote
-    from flow_core.providers.over_ssh.shells import SshShells
-    from flow_core.providers.over_ssh.tunnels import SshTunnels
-    from flow_core.providers.over_ssh.uploads import SshUploads
     from flow_core.ssh.asking import Person
 
 
-class HostsProvider:
+class HostsProvider(WaysIn):
     """Tasks run on machines that need nothing but sh and an SSH server, and are found there by every client.
 
     Settings: `hosts` (names of ~/.ssh/config, or tables that say more), `region`.
@@ -58,36 +54,6 @@ class HostsProvider:
         from flow_core.providers.over_ssh.logs import SpooledLogs
 
         return SpooledLogs(HostLogs(self._context, self._tasks), state_dir().absolute() / "hosts" / "logs")
-
-    @cached_property
-    def shells(self) -> SshShells:
-        from flow_core.providers.over_ssh.shells import SshShells
-
-        return SshShells(self._places)
-
-    @cached_property
-    def remote(self) -> SshRemote:
-        from flow_core.providers.over_ssh.remote import SshRemote
-
-        return SshRemote(self._places)
-
-    @cached_property
-    def uploads(self) -> SshUploads:
-        from flow_core.providers.over_ssh.uploads import SshUploads
-
-        return SshUploads(self._places)
-
-    @cached_property
-    def endpoints(self) -> SshEndpoints:
-        from flow_core.providers.over_ssh.endpoints import SshEndpoints
-
-        return SshEndpoints(self._places)
-
-    @cached_property
-    def tunnels(self) -> SshTunnels:
-        from flow_core.providers.over_ssh.tunnels import SshTunnels
-
-        return SshTunnels(self._places)
 
     @cached_property
     def metrics(self) -> SshMetrics:

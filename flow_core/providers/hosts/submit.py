@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, Unreachable, Unsupported, printable
+from flow_core.providers.asked import task_name
 from flow_core.providers.hosts.answers import Answer
 from flow_core.providers.hosts.code import code_of, send_code
 from flow_core.providers.hosts.facts import look_at_all
@@ -20,7 +21,7 @@ from flow_core.providers.hosts.far import ask_all
 from flow_core.providers.hosts.gathering import enough, meet, start_together, together
 from flow_core.providers.hosts.limits import refuse_what_no_machine_does, refuse_what_several_machines_do_not
 from flow_core.providers.hosts.placement import Seat, seats
-from flow_core.providers.hosts.plan import Node, plan_of, script_of, task_name, volume_name
+from flow_core.providers.hosts.plan import Node, plan_of, script_of, volume_name
 from flow_core.providers.hosts.program import version
 from flow_core.providers.hosts.shelf import TaskShelf, strongest
 from flow_core.providers.hosts.told import VERSION

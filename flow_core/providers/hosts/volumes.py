@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError, Conflict, NotFound, printable
 from flow_core.models.volume import Volume, VolumeInterface
+from flow_core.providers.asked import check_new_volume
 from flow_core.providers.hosts.answers import Answer
 from flow_core.providers.hosts.facts import look_at_all
 from flow_core.providers.hosts.far import FarHost, ask_all
@@ -18,9 +19,7 @@ from flow_core.providers.hosts.shelf import TaskShelf, strongest
 from flow_core.providers.hosts.told import volume_path
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import VolumeSpec
-
-_MAX_GB = 16384
+    pass
 
 
 class HostVolumes:
@@ -34,7 +33,7 @@ class HostVolumes:
         """On the machine that `region` names, else on the one with most room."""
         from flow_core.providers.hosts.submit import new_id, next_moment  # deferred: as long as nothing is made
 
-        check_new(size_gb, name, interface)
+        check_new_volume(size_gb, name, interface)
         name = name or f"volume-{secrets.token_hex(3)}"
         if any(volume.name == name for volume in await self.list()):
             raise Conflict(f"a volume called {name!r} exists already in context {self._context!r}")
@@ -108,23 +107,6 @@ class HostVolumes:
         if not seen:
             raise strongest(list(silent.values()))
         return max(seen, key=lambda far: seen[far].free_disk_gb or 0)
-
-
-def check_new(size_gb: object, name: str | None, interface: object) -> None:
-    """Raises ConfigError for what no volume can be."""
-    if isinstance(size_gb, bool) or not isinstance(size_gb, int) or not 1 <= size_gb <= _MAX_GB:
-        raise ConfigError(f"size_gb: must be a whole number from 1 to {_MAX_GB}", field="size_gb")
-    if interface not in ("block", "file"):
-        raise ConfigError("interface: must be block or file", field="interface")
-    if name is not None:
-        _parse({"name": name})
-
-
-def _parse(fields: dict[str, Any]) -> VolumeSpec:
-    """Raises ConfigError."""
-    from flow_core.models.spec import VolumeSpec  # deferred: listing must not pay for pydantic
-
-    return VolumeSpec.parse(fields)
 
 
 def _volumes(context: str, far: FarHost, answer: Answer) -> list[Volume]:

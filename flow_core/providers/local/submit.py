@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flow_core.errors import CapacityError, Conflict, NotFound, Unreachable
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_models import Gpu, choose
+from flow_core.providers.asked import task_name
 from flow_core.providers.local.capacity import queue
 from flow_core.providers.local.capacity.booking import booked
 from flow_core.providers.local.capacity.gpus import gpus_here
@@ -32,8 +32,6 @@ from flow_core.providers.records import sync_folder, write_json
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig, VolumeSpec
-
-_HAS_SUFFIX = re.compile(r".*-[0-9a-f]{6}")
 
 
 class Submission:
@@ -196,13 +194,6 @@ class Submission:
         shutil.rmtree(unfinished(task.path), ignore_errors=True)
         for volume_id in self._made_volumes:
             shutil.rmtree(self._shelf.layout.volumes / volume_id, ignore_errors=True)
-
-
-def task_name(config: TaskConfig) -> str:
-    """The name, made unique where asked for."""
-    if not config.unique_name or _HAS_SUFFIX.fullmatch(config.name):
-        return config.name
-    return f"{config.name[:121]}-{secrets.token_hex(3)}"
 
 
 def argv_of(config: TaskConfig) -> list[str]:

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import ConfigError, Conflict, NotFound
+from flow_core.errors import Conflict, NotFound
 from flow_core.models.volume import Volume, VolumeInterface
+from flow_core.providers.asked import check_new_volume, volume_spec
 from flow_core.providers.local.capacity import queue
 from flow_core.providers.local.layout import Layout, is_volume_id
 from flow_core.providers.local.leftovers import doomed, remove, sweep, unfinished
@@ -20,9 +21,7 @@ from flow_core.providers.offload import offload
 from flow_core.providers.records import MalformedRecord, locked, read_json, write_json
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import VolumeSpec
-
-_MAX_GB = 16384
+    pass
 
 
 class VolumeShelf:
@@ -60,7 +59,7 @@ class VolumeShelf:
 
     def make(self, size_gb: int, name: str | None, interface: VolumeInterface, region: str | None) -> Volume:
         """Raises ConfigError, Conflict."""
-        check_new(size_gb, name, interface)
+        check_new_volume(size_gb, name, interface)
         name = name or f"volume-{secrets.token_hex(3)}"
         if any(volume.name == name for volume in self.all()):
             raise Conflict(f"a volume called {name!r} exists already in context {self.layout.context!r}")
@@ -107,7 +106,7 @@ class VolumeShelf:
             if taken and is_contained:
                 raise Conflict(f"task {task_id} runs in a container, which can be given no volume after its start")
             self.refuse_if_held(volume, task_id)
-            target = str(link) if taken else _parse({"name": volume.name, "mount_path": mount_path}).target
+            target = str(link) if taken else volume_spec({"name": volume.name, "mount_path": mount_path}).target
             self._add_mount(task, volume, target)
             if taken:
                 link.parent.mkdir(mode=0o700, exist_ok=True)
@@ -193,23 +192,6 @@ class LocalVolumes:
 
     async def list(self) -> tuple[Volume, ...]:
         return tuple(await offload(self._shelf.all))
-
-
-def check_new(size_gb: object, name: str | None, interface: object) -> None:
-    """Raises ConfigError for what no volume can be."""
-    if isinstance(size_gb, bool) or not isinstance(size_gb, int) or not 1 <= size_gb <= _MAX_GB:
-        raise ConfigError(f"size_gb: must be a whole number from 1 to {_MAX_GB}", field="size_gb")
-    if interface not in ("block", "file"):
-        raise ConfigError("interface: must be block or file", field="interface")
-    if name is not None:
-        _parse({"name": name})
-
-
-def _parse(fields: dict[str, Any]) -> VolumeSpec:
-    """Raises ConfigError."""
-    from flow_core.models.spec import VolumeSpec  # deferred: listing must not pay for pydantic
-
-    return VolumeSpec.parse(fields)
 
 
 def _names(folder: Path) -> list[str]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flow_core.errors import ConfigError
 from flow_core.models.volume import Volume
+from flow_core.providers.asked import task_name
 from flow_core.providers.mithril.startup.script import LONGEST, NodeTask, NodeVolume, startup_script
 from flow_core.upload.pack import pack
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 WORKSPACE = "/workspace"
 Mount = tuple[Volume, str]
 """A volume, and the path that the task finds it at."""
-_HAS_SUFFIX = re.compile(r".*-[0-9a-f]{6}")
-_LONGEST_STEM = 121
 _MOST_CODE = 512 << 20
 
 
@@ -89,13 +86,6 @@ class Launch:
             code=code,
             code_wait_s=config.upload_timeout if self.code_to_send is not None else 0,
         )
-
-
-def task_name(config: TaskConfig) -> str:
-    """The name, made unique where asked for."""
-    if not config.unique_name or _HAS_SUFFIX.fullmatch(config.name):
-        return config.name
-    return f"{config.name[:_LONGEST_STEM]}-{secrets.token_hex(3)}"
 
 
 def _folder(code_root: str) -> Path:

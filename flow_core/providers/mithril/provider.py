@@ -21,17 +21,13 @@ from flow_core.providers.mithril.reservations import MithrilReservations
 from flow_core.providers.mithril.settings import settings_of
 from flow_core.providers.mithril.tasks import MithrilTasks
 from flow_core.providers.mithril.volumes import MithrilVolumes
+from flow_core.providers.over_ssh.ways import WaysIn
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
     from flow_core.models.task import TaskRecord, TaskStatus
-    from flow_core.providers.over_ssh.endpoints import SshEndpoints
     from flow_core.providers.over_ssh.logs import SpooledLogs
     from flow_core.providers.over_ssh.metrics import SshMetrics
-    from flow_core.providers.over_ssh.remote import SshRemote
-    from flow_core.providers.over_ssh.shells import SshShells
-    from flow_core.providers.over_ssh.tunnels import SshTunnels
-    from flow_core.providers.over_ssh.uploads import SshUploads
     from flow_core.ssh.asking import Person
     from flow_core.ssh.host import SshHost
 
@@ -40,7 +36,7 @@ _log = logging.getLogger("flow.mithril")
 _FETCH_S = 5.0
 
 
-class MithrilProvider:
+class MithrilProvider(WaysIn):
     """A task is a bid. Settings: api_key, api_url, project, region, ssh_keys, ssh_key, instance_type; or their MITHRIL_
     variables."""
 
@@ -72,36 +68,6 @@ class MithrilProvider:
         from flow_core.providers.over_ssh.metrics import SshMetrics
 
         return SshMetrics(self._places, _no_machine_yet)
-
-    @cached_property
-    def shells(self) -> SshShells:
-        from flow_core.providers.over_ssh.shells import SshShells
-
-        return SshShells(self._places)
-
-    @cached_property
-    def remote(self) -> SshRemote:
-        from flow_core.providers.over_ssh.remote import SshRemote
-
-        return SshRemote(self._places)
-
-    @cached_property
-    def uploads(self) -> SshUploads:
-        from flow_core.providers.over_ssh.uploads import SshUploads
-
-        return SshUploads(self._places)
-
-    @cached_property
-    def endpoints(self) -> SshEndpoints:
-        from flow_core.providers.over_ssh.endpoints import SshEndpoints
-
-        return SshEndpoints(self._places)
-
-    @cached_property
-    def tunnels(self) -> SshTunnels:
-        from flow_core.providers.over_ssh.tunnels import SshTunnels
-
-        return SshTunnels(self._places)
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
         from flow_core.providers.mithril.submit import Submission  # deferred: it is not needed to look at tasks

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from flow_core.errors import CapacityError, ConfigError, Unsupported
+from flow_core.errors import CapacityError, Unsupported
+from flow_core.providers.asked import refuse_what_no_process_takes
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
-
-_LONGEST_WORD = 127 << 10  # Linux takes 128 KiB an argument or variable, its name and a NUL included
-_MOST_WORDS = 768 << 10  # macOS takes 1 MiB in all, our own variables and those of the user included
 
 _FOR_OTHERS = {
     "k8s": "there is no Kubernetes behind the local provider; choose a context that has one",
@@ -26,7 +24,7 @@ def refuse_what_is_not_here(config: TaskConfig) -> None:
     for field, sentence in _FOR_OTHERS.items():
         if getattr(config, field):
             raise Unsupported(f"{field}: {sentence}")
-    _refuse_what_no_process_takes(config)
+    refuse_what_no_process_takes(config)
     cpus, memory_gb = os.cpu_count(), memory_here_gb()
     if config.min_cpus and cpus and config.min_cpus > cpus:
         raise CapacityError(f"min_cpus: {config.min_cpus} CPUs can't be had on this machine; it has {cpus}")
@@ -34,22 +32,6 @@ def refuse_what_is_not_here(config: TaskConfig) -> None:
         raise CapacityError(
             f"min_memory_gb: {config.min_memory_gb} GB can't be had on this machine; it has {memory_gb} GB"
         )
-
-
-def _refuse_what_no_process_takes(config: TaskConfig) -> None:
-    """The system refuses long arguments only when the command is started, and then it is too late to say so."""
-    words = [config.command] if isinstance(config.command, str) else config.command
-    if any(len(os.fsencode(word)) > _LONGEST_WORD for word in words):
-        raise ConfigError(
-            f"command: an argument is longer than {_LONGEST_WORD >> 10} KiB; put it in a file", field="command"
-        )
-    for name, value in config.env.items():
-        if len(os.fsencode(value)) + len(name) > _LONGEST_WORD:
-            raise ConfigError(
-                f"env: {name[:80]} is longer than {_LONGEST_WORD >> 10} KiB; put it in a file", field="env"
-            )
-    if sum(map(len, words)) + sum(map(len, config.env.values())) > _MOST_WORDS:
-        raise ConfigError(f"command: it and env are longer than {_MOST_WORDS >> 10} KiB together", field="command")
 
 
 def memory_here_gb() -> int | None:
