@@ -7,7 +7,7 @@ import secrets
 import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flow_core.errors import ConfigError, Conflict, NotFound, printable
 from flow_core.models.volume import Volume, VolumeInterface
@@ -17,9 +17,6 @@ from flow_core.providers.hosts.facts import look_at_all
 from flow_core.providers.hosts.far import FarHost, ask_all
 from flow_core.providers.hosts.shelf import TaskShelf, strongest
 from flow_core.providers.hosts.told import volume_path
-
-if TYPE_CHECKING:
-    pass
 
 
 class HostVolumes:

@@ -7,7 +7,7 @@ import secrets
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flow_core.errors import Conflict, NotFound
 from flow_core.models.volume import Volume, VolumeInterface
@@ -19,9 +19,6 @@ from flow_core.providers.local.machine import new_id
 from flow_core.providers.local.tasks import Standing, TaskShelf
 from flow_core.providers.offload import offload
 from flow_core.providers.records import MalformedRecord, locked, read_json, write_json
-
-if TYPE_CHECKING:
-    pass
 
 
 class VolumeShelf:
