@@ -4,13 +4,16 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 ARGS :=
 
-.PHONY: help run test check bench screenshots clean
+.PHONY: help run test fuzz check soak snapshots bench screenshots clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run [ARGS="--read-only"]   the dashboard'
 	@echo 'make test [ARGS="-k logs"]      every test'
+	@echo 'make fuzz [ARGS="60 -k logs"]    new examples for the property tests, for so many seconds (600)'
 	@echo 'make check                      lint, format, types, layers'
+	@echo 'make soak                       random keys over every screen, for a long time'
+	@echo 'make snapshots                  tests/tui/snapshots anew from the running app'
 	@echo 'make bench                      the numbers that the goals speak of'
 	@echo 'make screenshots                screenshots/*.svg from the running app'
 	@echo 'make clean                      removes the environment and the caches'
@@ -21,11 +24,21 @@ run: $(VENV)/run.stamp
 test: $(VENV)/test.stamp
 	@$(PYTHON) -m pytest $(ARGS)
 
+fuzz: $(VENV)/test.stamp
+	@$(PYTHON) tests/fuzz.py $(ARGS)
+
 check: $(VENV)/test.stamp
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy --strict -p flow_core -p flow_tui
 	$(PYTHON) -m pytest tests/test_layers.py
+
+soak: $(VENV)/test.stamp
+	@FLOW_SOAK_KEYS=$${FLOW_SOAK_KEYS:-5000} FLOW_SOAK_SEEDS=$${FLOW_SOAK_SEEDS:-11,12,13,14} \
+		$(PYTHON) -m pytest tests/tui/test_random_keys.py $(ARGS)
+
+snapshots: $(VENV)/test.stamp
+	@FLOW_UPDATE_SNAPSHOTS=1 $(PYTHON) -m pytest tests/tui/test_snapshots.py $(ARGS)
 
 bench: $(VENV)/test.stamp
 	@$(PYTHON) tests/bench/run.py $(ARGS)

@@ -19,6 +19,8 @@ _HOMES = {
     "DevEnvironment": "blocking",
     "Flow": "blocking",
     "Task": "blocking",
+    "create_volume": "blocking",
+    "log_stream": "blocking",
     "run": "blocking",
     "Fleet": "fleet",
     "ResourceSpec": "models.ir",
@@ -34,8 +36,11 @@ _HOMES = {
     "ReservationStatus": "models.reservation",
     "TaskRecord": "models.task",
     "TaskStatus": "models.task",
+    "StorageInterface": "models.volume",
     "Volume": "models.volume",
     "AvailableInstance": "models.instance",
+    "Instance": "models.instance",
+    "InstanceStatus": "models.instance",
     "InstanceRequirements": "models.instance",
     "CatalogEntry": "models.catalog",
     "GPUInstanceDict": "models.catalog",
@@ -56,6 +61,7 @@ _HOMES = {
     "ConfigError": "errors",
     "Unsupported": "errors",
     "ReadOnly": "errors",
+    "TaskTimeout": "errors",
     "ProviderError": "errors",
     "AuthError": "errors",
     "HostKeyUnknown": "errors",
@@ -66,13 +72,27 @@ _HOMES = {
     "Unreachable": "errors",
 }
 
+# Names of the published SDK for errors of ours. Not in __all__: one of them is called as one of Python's.
+_ALIASES = dict.fromkeys(
+    (
+        *("APIError", "AuthenticationError", "AuthorizationError", "ConfigParserError", "FlowOperationError"),
+        *("FlowTimeoutError", "InstanceNotReadyError", "InsufficientBidPriceError", "NameConflictError"),
+        *("NetworkError", "ProviderCapabilityError", "QuotaExceededError", "RateLimitError", "RemoteExecutionError"),
+        *("ResourceNotAvailableError", "ResourceNotFoundError", "TaskExecutionError", "TaskNotFoundError"),
+        *("TimeoutError", "ValidationAPIError", "ValidationError", "VolumeError"),
+    ),
+    "errors",
+)
+
 __all__ = ["__version__", *sorted(_HOMES)]
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
+    home = _HOMES.get(name) or _ALIASES.get(name)
     if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from flow_core.published_names import missing  # deferred: hardly anybody asks
+
+        raise missing(__name__, name)
     # Deferred on purpose: a script that needs only errors must not pay for pydantic and asyncio.
     from importlib import import_module
 
@@ -86,7 +106,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from flow_core.blocking import Client, DevEnvironment, Flow, Task, run
+    from flow_core.blocking import Client, DevEnvironment, Flow, Task, create_volume, log_stream, run
     from flow_core.client.dev import AsyncDevEnvironment
     from flow_core.client.flow import AsyncFlow
     from flow_core.client.task import AsyncTask
@@ -101,6 +121,7 @@ if TYPE_CHECKING:
         NotFound,
         ProviderError,
         ReadOnly,
+        TaskTimeout,
         Unreachable,
         Unsupported,
     )
@@ -108,7 +129,7 @@ if TYPE_CHECKING:
     from flow_core.logs.address import LogAddress
     from flow_core.models.catalog import CatalogEntry, GPUInstanceDict, TaskDict
     from flow_core.models.identity import Project, SshKey, User
-    from flow_core.models.instance import AvailableInstance, InstanceRequirements
+    from flow_core.models.instance import AvailableInstance, Instance, InstanceRequirements, InstanceStatus
     from flow_core.models.ir import ResourceSpec, RunParams, SpecMount, TaskSpec
     from flow_core.models.market import PriceSeries, Quota, TaskEvent
     from flow_core.models.metrics import GpuProcess, GpuSample, MachineSample
@@ -116,6 +137,6 @@ if TYPE_CHECKING:
     from flow_core.models.reservation_spec import ReservationSpec
     from flow_core.models.spec import MountSpec, Retries, TaskConfig, VolumeSpec
     from flow_core.models.task import TaskRecord, TaskStatus
-    from flow_core.models.volume import Volume
+    from flow_core.models.volume import StorageInterface, Volume
     from flow_core.providers.account import IProviderInit
     from flow_core.providers.base import Provider

@@ -6,9 +6,12 @@ import asyncio
 import atexit
 import os
 import threading
+import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
 
 from flow_core.errors import FlowError
 
@@ -18,6 +21,8 @@ _END = object()
 _LOOK_S = 0.1
 _SETTLE_S = 5.0
 _LEAVE_S = 1.0
+_CLOSE_S = 0.5
+_POLL_S = 0.005
 _lock = threading.Lock()
 _current: _Thread | None = None
 _is_over = False
@@ -33,20 +38,35 @@ def call(coroutine: Coroutine[Any, Any, T]) -> T:
         loop = _loop()
         if _running() is loop:
             raise RuntimeError("the blocking Flow was called from its own event loop; use AsyncFlow there")
-        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
     except BaseException:
         coroutine.close()
         raise
+    future: Future[T] | None = None
     try:
+        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
         return _result(future)
-    except CancelledError:
-        if _is_over:
-            threading.Event().wait()  # a daemon thread: Python is about to stop it where it stands, without a word
+    except BaseException:
+        _stop_at_end()
         raise
     finally:
-        if not future.done():  # Ctrl-C, or whatever else a signal handler raised while this thread waited
-            future.cancel()
+        if future is None or not future.done():  # Ctrl-C, or whatever else a signal handler raised in this thread
+            loop.call_soon_threadsafe(_give_up, coroutine)
             _settle(loop)
+
+
+def _give_up(coroutine: Coroutine[Any, Any, object]) -> None:
+    """On the loop: cancels what was begun; closes what an interrupt kept from being handed over."""
+    for task in asyncio.all_tasks():
+        if task.get_coro() is coroutine:
+            task.cancel()
+            return
+    coroutine.close()
+
+
+def _stop_at_end() -> None:
+    """Holds a daemon thread while Python ends, which stops it where it stands: an error would print a traceback."""
+    if _is_over and threading.current_thread() is not threading.main_thread():
+        threading.Event().wait()
 
 
 def _result(future: Future[T]) -> T:
@@ -67,12 +87,20 @@ def _result(future: Future[T]) -> T:
 
 def iterate(stream: AsyncIterator[T]) -> Iterator[T]:
     """An async iterator, pulled one item at a time. Leaving early closes the stream at its source."""
-    process = os.getpid()
+    return _iterate(stream, os.getpid())
+
+
+def _iterate(stream: AsyncIterator[T], process: int) -> Iterator[T]:
     try:
-        while (item := call(_next(stream))) is not _END:
+        while True:
+            if process != os.getpid():  # a forked child has only a copy; its parent reads on
+                raise FlowError("this stream belongs to the process that opened it; open another one in this process")
+            item = call(_next(stream))
+            if item is _END:
+                return
             yield item  # type: ignore[misc]  # mypy can't tell _END from an item
     finally:
-        if process == os.getpid() and not _is_over:  # a forked child has only a copy; its parent reads on
+        if process == os.getpid() and not _is_over:
             _close(stream)
 
 
@@ -105,6 +133,7 @@ def _running() -> asyncio.AbstractEventLoop | None:
 def _loop() -> asyncio.AbstractEventLoop:
     """The loop of this process: a forked child gets its own, the parent's is of no use to it."""
     global _current
+    _stop_at_end()
     with _lock:
         if _is_over:
             raise FlowError("Python is ending; nothing more can be asked")
@@ -113,30 +142,92 @@ def _loop() -> asyncio.AbstractEventLoop:
         return _current.loop
 
 
+class Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+_clients: weakref.WeakSet[Closable] = weakref.WeakSet()
+
+
+def close_at_exit(client: Closable) -> None:
+    """Closes a client on the private loop while Python ends, where it is still open then."""
+    _clients.add(client)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """Knows its processes, and that it is of no use to a forked child.
+
+    A child shares the kernel's list of what the parent waits for: its copy of the loop counts as closed, so that
+    nothing that is collected there takes anything off that list.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.processes: weakref.WeakSet[asyncio.SubprocessTransport] = weakref.WeakSet()
+        self._pid = os.getpid()
+
+    def is_closed(self) -> bool:
+        return super().is_closed() or self._pid != os.getpid()
+
+    async def subprocess_exec(self, *args: Any, **kwargs: Any) -> Any:
+        transport, protocol = await super().subprocess_exec(*args, **kwargs)
+        self.processes.add(transport)
+        return transport, protocol
+
+
 class _Thread:
     """The loop with the thread that runs it."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop = _Loop()
         self.loop.set_default_executor(_Workers(thread_name_prefix="flow_core"))
         self._thread = threading.Thread(target=self._run, name="flow_core", daemon=True)
         self._thread.start()
 
     def leave(self) -> None:
-        """Ends what is still open, within a second. A thread that is left running hangs or crashes a dying Python."""
+        """Ends what is still open, within two seconds. A thread that is left running hangs or crashes a dying Python.
+
+        Another Ctrl-C meanwhile changes nothing.
+        """
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(_LEAVE_S)
+        ends = time.monotonic() + 2 * _LEAVE_S
+        while self._thread.is_alive() and time.monotonic() < ends:
+            with suppress(KeyboardInterrupt):
+                self._thread.join(max(ends - time.monotonic(), 0))
 
     def _run(self) -> None:
         self.loop.run_forever()
+        self.loop.set_exception_handler(_say_nothing)
         self.loop.run_until_complete(self._end_everything())
-        self.loop.close()
+        if not self._has_processes():  # one that is left still reports to the loop
+            self.loop.close()
 
     async def _end_everything(self) -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.wait([*others, asyncio.create_task(self.loop.shutdown_asyncgens())], timeout=_LEAVE_S)
+        """Streams come after the tasks that read them: one that is being read can't be closed."""
+        ends = self.loop.time() + _LEAVE_S
+        closing = [asyncio.create_task(client.close()) for client in list(_clients)]
+        if closing:
+            await asyncio.wait(closing, timeout=_CLOSE_S)
+        while (others := asyncio.all_tasks() - {asyncio.current_task()}) and (left_s := ends - self.loop.time()) > 0:
+            for task in others:
+                task.cancel()
+            await asyncio.wait(others, timeout=left_s)
+        await asyncio.wait([asyncio.create_task(self.loop.shutdown_asyncgens())], timeout=_CLOSE_S)
+        await self._end_processes(ends)
+
+    async def _end_processes(self, ends: float) -> None:
+        for transport in list(self.loop.processes):
+            transport.close()
+        while self.loop.time() < ends and self._has_processes():  # noqa: ASYNC110 - a process can only be asked
+            await asyncio.sleep(_POLL_S)
+        await asyncio.sleep(0)
+
+    def _has_processes(self) -> bool:
+        return any(transport.get_returncode() is None for transport in list(self.loop.processes))
+
+
+def _say_nothing(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """For what is cut off by the end of Python, which is nobody's fault."""
 
 
 class _Workers(ThreadPoolExecutor):
@@ -158,16 +249,22 @@ class _Workers(ThreadPoolExecutor):
 
 
 def _settle(loop: asyncio.AbstractEventLoop) -> None:
-    """Gives cancelled work up to 5 s for its clean-up."""
+    """Gives cancelled work up to 5 s for its clean-up. Whoever cancelled it doesn't care what it ends with."""
     done = threading.Event()
 
-    async def others_end() -> None:
-        others = [task for task in asyncio.all_tasks(loop) if task.cancelling() and task is not asyncio.current_task()]
-        if others:
-            await asyncio.wait(others, timeout=_SETTLE_S)
+    def find() -> None:
+        """Before any of them runs again: one that has ended isn't found any more."""
+        _closing.add(task := loop.create_task(wait({each for each in asyncio.all_tasks(loop) if each.cancelling()})))
+        task.add_done_callback(_closing.discard)
+
+    async def wait(others: set[asyncio.Task[Any]]) -> None:
+        ended = (await asyncio.wait(others, timeout=_SETTLE_S))[0] if others else set()
+        for task in ended:
+            if not task.cancelled():
+                task.exception()  # looked at, so that asyncio doesn't print it
         done.set()
 
-    asyncio.run_coroutine_threadsafe(others_end(), loop)
+    loop.call_soon_threadsafe(find)
     done.wait(_SETTLE_S + 1)
 
 
@@ -183,9 +280,17 @@ def _at_exit() -> None:
 
 def _after_fork() -> None:
     """The lock may have been held by a thread that does not exist in the child."""
-    global _lock, _current
+    global _lock, _current, _clients
     _lock = threading.Lock()
+    if _current is not None:
+        _current.loop.set_exception_handler(_say_nothing)
+        _parents.append(_current)
     _current = None
+    _clients = weakref.WeakSet()
+
+
+_parents: list[_Thread] = []
+"""Of the processes that this one was forked from: kept, since what they were doing must not be collected here."""
 
 
 atexit.register(_at_exit)

@@ -1,6 +1,6 @@
-"""The one gate that every change passes: refused while read-only, and written to the action log.
+"""The one gate that every change passes: refused while read-only, and written to the audit log.
 
-The action log is `actions.jsonl` in the state directory, one JSON object a line: time (UTC, ISO), user,
+The audit log is `actions.jsonl` in the state directory, one JSON object a line: time (UTC, ISO), user,
 context, verb, target, call, result ("ok", "interrupted", or the error's sentence). It holds calls as they
 are shown to people, so never an environment value.
 """
@@ -19,6 +19,8 @@ from typing import TypeVar
 
 from flow_core.config import state_dir
 from flow_core.errors import FlowError, ReadOnly, printable
+from flow_core.private_folders import make_private_folder
+from flow_core.regular_files import open_regular_stream, parse_json
 
 T = TypeVar("T")
 _ROTATE_BYTES = 4 << 20
@@ -38,7 +40,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A change that was tried, as the action log holds it."""
+    """A change that was tried, as the audit log holds it."""
 
     time: str
     user: str
@@ -57,7 +59,7 @@ class ActionLog:
 
     def append(self, action: Action) -> None:
         """One write, so that lines of several programs never mix. Blocks for a local file write."""
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(self._path.parent)
         if self._size() > _ROTATE_BYTES:
             self._path.replace(self._path.with_suffix(".old.jsonl"))
         line = json.dumps(asdict(action), ensure_ascii=True).encode() + b"\n"
@@ -69,13 +71,13 @@ class ActionLog:
 
     def check(self) -> None:
         """Raises OSError where nothing could be appended. Writes nothing."""
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(self._path.parent)
         os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
 
     def recent(self, limit: int = 200) -> tuple[Action, ...]:
         """The last actions, newest first; what can't be read is left out."""
         try:
-            with self._path.open("rb") as log:
+            with open_regular_stream(self._path) as log:
                 log.seek(max(0, self._size() - _READ_BYTES))
                 lines = log.read(_READ_BYTES).splitlines()
         except OSError:
@@ -129,7 +131,7 @@ class Gate:
         except OSError as error:
             why = error.strerror or str(error)
             raise FlowError(
-                f"{change.verb} {printable(change.target)} was not done: the action log can't be written: {why}"
+                f"{change.verb} {printable(change.target)} was not done: the audit log can't be written: {why}"
             ) from error
 
     def _record(self, change: Change, result: str) -> None:
@@ -157,6 +159,6 @@ def _user() -> str:
 
 def _action(line: bytes) -> Action | None:
     try:
-        return Action(**{key: str(value) for key, value in json.loads(line).items()})
+        return Action(**{key: str(value) for key, value in parse_json(line).items()})
     except (ValueError, TypeError, AttributeError):
         return None

@@ -3,7 +3,7 @@
     default: local
     contexts:
       lab: {provider: local, region: lab}
-    dashboard: {theme: flow-dark, read_only: false, keys: {tasks.cancel: x}}
+    dashboard: {theme: flow-dark, read_only: false, keys: {tasks.cancel: x}, shell_release: ctrl+g}
 
 Reads one file, touches no network. A broken part is a sentence in `Config.problems`; the sound rest stands.
 """
@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.errors import ConfigError, printable
+from flow_core.regular_files import read_regular_file
 
 LOCAL = "local"
 CLOUD = "mithril"
 _CONTEXT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NAME_RULE = "a context's name is up to 64 letters, digits, '.', '_' and '-'"
 _SHOWN = 70
+_CONFIG_BYTES_MAX = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +48,21 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything that was configured. `problems` are sentences for the user, one a broken part."""
+    """Everything that was configured. `problems` are sentences for the user, one a broken part.
+
+    `lines` maps dotted names of the file ("dashboard.theme") to line numbers from 1.
+    """
 
     path: Path
     contexts: tuple[Context, ...]
     default: str = LOCAL
     dashboard: Mapping[str, Any] = field(default_factory=dict, hash=False)
     problems: tuple[ConfigError, ...] = ()
+    lines: Mapping[str, int] = field(default_factory=dict, hash=False, repr=False)
+
+    def problem(self, where: str, reason: str) -> ConfigError:
+        """The error for the part `where`, a dotted name, with the file and the line of that part."""
+        return _problem(self.path, self.lines, where, reason)
 
     def context(self, name: str | None = None) -> Context:
         """The named context, else `$FLOW_CONTEXT`, else the file's default. Raises ConfigError."""
@@ -91,11 +101,11 @@ def load_config(path: Path | None = None) -> Config:
     named = path is not None or bool(os.environ.get("FLOW_CONFIG"))
     source = path or config_path()
     try:
-        text = source.read_text(encoding="utf-8")
+        text = read_regular_file(source, _CONFIG_BYTES_MAX).decode("utf-8")
     except FileNotFoundError:
         missing = (ConfigError("the config file does not exist", source=str(source)),) if named else ()
         return _only_local(source, missing)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a path that can't be one
         reason = getattr(error, "strerror", None) or "is not UTF-8 text"
         return _only_local(source, (ConfigError(f"can't be read: {reason}", source=str(source)),))
     return _Reader(source, text).read()
@@ -131,6 +141,7 @@ class _Reader:
             default=self._default(document.get("default"), contexts),
             dashboard=self._table("dashboard", document.get("dashboard")),
             problems=tuple(self._problems),
+            lines=self._lines,
         )
 
     def _document(self) -> dict[Any, Any]:
@@ -169,7 +180,38 @@ class _Reader:
             self._complain(f"{where}.provider", "the context 'local' is always this machine")
             return None
         rest = {str(key): value for key, value in settings.items() if key != "provider"}
+        if provider == "hosts" and "hosts" in rest:
+            rest["hosts"] = self._machines(f"{where}.hosts", rest["hosts"])
+            if rest["hosts"] is None:
+                return None
+        if provider in ("hosts", CLOUD):
+            self._check_login_timeout(where, rest)
         return Context(name, provider, rest)
+
+    def _check_login_timeout(self, where: str, settings: dict[str, Any]) -> None:
+        """Leaves out a limit that can't be used, so that the context works with the usual one."""
+        from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, login_timeout_of  # deferred: as above
+
+        try:
+            login_timeout_of(settings)
+        except ConfigError as error:
+            self._complain(f"{where}.{LOGIN_TIMEOUT}", error.message.partition(": ")[2])
+            del settings[LOGIN_TIMEOUT]
+
+    def _machines(self, where: str, listed: Any) -> Any:
+        """Those that can be used; None where there is not one of those that are listed."""
+        from flow_core.providers.hosts.machines import problem_of  # deferred: only where a file lists machines
+
+        if not isinstance(listed, list) or not listed:
+            return listed
+        sound: list[Any] = []
+        for number, said in enumerate(listed):
+            if problem := problem_of(said):
+                entry = f"{where}.{number}" + (f".{problem.field}" if isinstance(said, dict) else "")
+                self._complain(entry, problem.message.partition(": ")[2])
+            else:
+                sound.append(said)
+        return sound or None
 
     def _default(self, value: Any, contexts: tuple[Context, ...]) -> str:
         if value is None:
@@ -187,7 +229,11 @@ class _Reader:
         self._complain(where, "must be a table of names and values")
         return {}
 
-    def _complain(self, where: str, said: str) -> None:
-        line = self._lines.get(where) or self._lines.get(where.rpartition(".")[0])
-        message = f"{printable(where)}: {said}" if where else said
-        self._problems.append(ConfigError(message, field=where or None, source=str(self._source), line=line))
+    def _complain(self, where: str, reason: str) -> None:
+        self._problems.append(_problem(self._source, self._lines, where, reason))
+
+
+def _problem(source: Path, lines: Mapping[str, int], where: str, reason: str) -> ConfigError:
+    line = lines.get(where) or lines.get(where.rpartition(".")[0])
+    message = f"{printable(where)}: {reason}" if where else reason
+    return ConfigError(message, field=where or None, source=str(source), line=line)

@@ -4,6 +4,7 @@ FlowError
 ├── ConfigError            a config file, a task file, an argument: names the file, line and field
 ├── Unsupported            this provider has no such facet
 ├── ReadOnly               the gate is closed; nothing was changed
+├── TaskTimeout            a task was waited for, and goes on; Python's TimeoutError too
 └── ProviderError          the far side said no, or nothing
     ├── AuthError          who you are, or what you may do
     │   ├── HostKeyUnknown a host's key that nobody has vouched for yet
@@ -16,7 +17,11 @@ FlowError
 
 from __future__ import annotations
 
+import re
+
 _SHOWN = 200
+_LONG_WORD = re.compile(r"\S{401,}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def printable(text: str) -> str:
@@ -26,7 +31,14 @@ def printable(text: str) -> str:
 
 
 class FlowError(Exception):
-    """Base of every error that flow_core raises on purpose; its text is one sentence for the user."""
+    """Base of every error that flow_core raises on purpose; its text is one sentence for the user.
+
+    A message may quote a file or an answer: control characters are escaped and a very long word is cut in its middle.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        escaped = _CONTROL.sub(lambda found: repr(found[0])[1:-1], str(message))
+        super().__init__(_LONG_WORD.sub(lambda found: printable(found[0]), escaped))
 
 
 class ConfigError(FlowError, ValueError):
@@ -54,6 +66,10 @@ class Unsupported(FlowError):
 
 class ReadOnly(FlowError):
     """A change was asked for while changes are switched off."""
+
+
+class TaskTimeout(FlowError, TimeoutError):
+    """A task did not get as far as it was waited for. It goes on."""
 
 
 class ProviderError(FlowError):
@@ -92,3 +108,16 @@ class CapacityError(ProviderError):
 
 class Unreachable(ProviderError):
     """Nobody answered in time. Safe to try again where the call is safe twice."""
+
+
+# Names of the published SDK for the same. Where it has several for one of ours, each of them catches ours.
+APIError = ProviderError
+AuthenticationError = AuthorizationError = AuthError
+ConfigParserError = ValidationAPIError = ValidationError = ConfigError
+FlowOperationError = TaskExecutionError = VolumeError = RemoteExecutionError = InvalidResponseError = ProviderError
+FlowTimeoutError = TimeoutError = TaskTimeout
+InstanceNotReadyError = NameConflictError = Conflict
+InsufficientBidPriceError = QuotaExceededError = ResourceNotAvailableError = ResourceLimitError = CapacityError
+NetworkError = RateLimitError = Unreachable
+ProviderCapabilityError = Unsupported
+ResourceNotFoundError = TaskNotFoundError = DependencyNotFoundError = DevVMNotFoundError = NotFound

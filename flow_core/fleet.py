@@ -1,6 +1,7 @@
 """Every context at once: one poller a context, the last good answer of each with its age.
 
-A context that fails keeps what it last said and gains an error; the others are not touched by it.
+A context that fails keeps what it last said and gains an error; the others are not touched by it. A row that an
+answer lacks because a part of it could not be read is kept from the last good answer, with its age.
 """
 
 from __future__ import annotations
@@ -8,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from flow_core.changes import Gate
 from flow_core.client.connection import Connection
 from flow_core.config import Context
-from flow_core.errors import FlowError, NotFound
+from flow_core.errors import FlowError, NotFound, ProviderError
 from flow_core.models.task import TaskRecord
+from flow_core.providers.base import unreadable_in
 from flow_core.ssh.patience import Patience, deadline
 
 if TYPE_CHECKING:
@@ -34,11 +36,23 @@ _CLOSE_S = 5.0
 _DOUBLINGS_MAX = 10  # beyond the longest pause; a power of two of every failure would one day overflow
 
 
+class _Row(Protocol):
+    @property
+    def context(self) -> str: ...
+
+    @property
+    def key(self) -> Hashable: ...
+
+
+RowT = TypeVar("RowT", bound=_Row)
+
+
 @dataclass(frozen=True, slots=True)
 class ContextState:
     """What one context last said. `answered_at` is on the monotonic clock, None before the first answer.
 
-    `has_market` tells whether capacity has a price there; false until the context could be opened.
+    `has_market` tells whether capacity has a price there; false until the context could be opened. `notes` says what
+    could not be read, by the noun of the list; `kept` is when each row was read that the last answer lacks for it.
     """
 
     context: Context
@@ -46,6 +60,8 @@ class ContextState:
     volumes: tuple[Volume, ...] = ()
     instances: tuple[AvailableInstance, ...] = ()
     has_market: bool = False
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    kept: Mapping[Hashable, float] = field(default_factory=dict)
     error: str | None = None
     failures: int = 0
     answered_at: float | None = field(default=None, compare=False)
@@ -54,6 +70,17 @@ class ContextState:
     def age_s(self) -> float | None:
         """Seconds since the last good answer."""
         return None if self.answered_at is None else time.monotonic() - self.answered_at
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """One sentence for each part of the last answers that could not be read."""
+        return tuple(note for notes in self.notes.values() for note in notes)
+
+    def row_age_s(self, row: _Row) -> float | None:
+        """Seconds since this row was read, where it is from an earlier answer; None where it is up to date."""
+        if (read_at := self.kept.get(_identity(row))) is not None:
+            return time.monotonic() - read_at
+        return None if self.error is None else self.age_s
 
 
 class Fleet:
@@ -76,16 +103,20 @@ class Fleet:
         self._states = {name: ContextState(one.context) for name, one in self._connections.items()}
         self._wake = {name: asyncio.Event() for name in self._connections}
         self._listeners: list[Callable[[], None]] = []
-        self._pollers: list[asyncio.Task[None]] = []
+        self._pollers: dict[str, asyncio.Task[None]] = {}
+        self._is_open = False
 
     async def __aenter__(self) -> Fleet:
-        self._pollers = [self._start_poller(name) for name in self._connections]
+        self._is_open = True
+        for name in self._connections:
+            self._start_poller(name)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for poller in self._pollers:
+        self._is_open = False
+        for poller in self._pollers.values():
             poller.cancel()
-        await asyncio.gather(*self._pollers, return_exceptions=True)
+        await asyncio.gather(*self._pollers.values(), return_exceptions=True)
         with suppress(TimeoutError, FlowError):
             async with asyncio.timeout(_CLOSE_S):
                 await asyncio.gather(*(one.close() for one in (*self._flows.values(), *self._connections.values())))
@@ -102,7 +133,7 @@ class Fleet:
     def tasks(self) -> tuple[TaskRecord, ...]:
         """Every context's tasks, last created first; within a context in the provider's order."""
         merged = [task for state in self.states for task in state.tasks]
-        if len(self._connections) > 1:
+        if len(self._connections) > 1 or any(state.kept for state in self.states):
             merged.sort(key=lambda task: task.created_at.timestamp() if task.created_at else 0.0, reverse=True)
         return tuple(merged)
 
@@ -112,7 +143,12 @@ class Fleet:
 
     @property
     def instances(self) -> tuple[AvailableInstance, ...]:
-        return tuple(instance for state in self.states for instance in state.instances)
+        """What every context offers. What is yours and can be reached in two contexts is listed in the first one."""
+        first: dict[Hashable, AvailableInstance] = {}
+        for state in self.states:
+            for row in state.instances:
+                first.setdefault(_capacity_of(row), row)
+        return tuple(first.values())
 
     def flow(self, context: str) -> AsyncFlow:
         """The client of a context. Raises NotFound."""
@@ -133,13 +169,22 @@ class Fleet:
         state = self._states.get(context)
         return state is not None and state.has_market
 
+    def row_age_s(self, row: _Row) -> float | None:
+        """Seconds since a task, volume or instance type was read; None where the last answer has it."""
+        state = self._states.get(row.context)
+        return None if state is None else state.row_age_s(row)
+
     def task(self, key: tuple[str, str]) -> TaskRecord | None:
         """The task as last answered."""
         state = self._states.get(key[0])
         return next((task for task in state.tasks if task.task_id == key[1]), None) if state else None
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Calls `listener` after each change until the returned function is called."""
+        """Calls `listener` soon after each change until the returned function is called.
+
+        An exception of the listener goes to the loop's exception handler; neither the pollers nor other listeners
+        are touched by it.
+        """
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
@@ -171,30 +216,35 @@ class Fleet:
             if context in (None, name):
                 event.set()
 
-    def _start_poller(self, name: str) -> asyncio.Task[None]:
-        poller = asyncio.create_task(self._poll(name), name=f"poll {name}")
-        poller.add_done_callback(lambda ended: self._note_fault(name, ended))
-        return poller
+    def _start_poller(self, name: str, *, is_restart: bool = False) -> None:
+        poller = asyncio.create_task(self._poll(name, is_restart), name=f"poll {name}")
+        poller.add_done_callback(lambda ended: self._restart(name, ended))
+        self._pollers[name] = poller
 
-    def _note_fault(self, name: str, poller: asyncio.Task[None]) -> None:
-        """A poller ends by itself only through a fault of ours; silence would look like a context without news."""
+    def _restart(self, name: str, poller: asyncio.Task[None]) -> None:
+        """A poller ends by itself only through a fault of ours: reports it, and asks again after a pause."""
         if poller.cancelled() or (fault := poller.exception()) is None:
             return
         loop = poller.get_loop()
         loop.call_exception_handler({"message": f"the poller of {name} failed", "exception": fault, "task": poller})
         state = self._states[name]
-        error = f"not asked any more: a fault of our own ({type(fault).__name__})"
+        error = f"flow-tui failed to process its answer ({type(fault).__name__}); it asks again soon"
         self._publish(name, replace(state, error=error, failures=state.failures + 1))
+        if self._is_open:
+            self._start_poller(name, is_restart=True)
 
-    async def _poll(self, name: str) -> None:
+    async def _poll(self, name: str, is_restart: bool) -> None:
+        if is_restart:
+            await self._pause(name)
         while True:
             self._wake[name].clear()
             self._publish(name, await self._ask(name))
-            try:
-                async with asyncio.timeout(self._pause_s(name)):
-                    await self._wake[name].wait()
-            except TimeoutError:
-                continue
+            await self._pause(name)
+
+    async def _pause(self, name: str) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._pause_s(name)):
+                await self._wake[name].wait()
 
     async def _ask(self, name: str) -> ContextState:
         state = self._states[name]
@@ -202,7 +252,8 @@ class Fleet:
             async with self.deadline(name, _DEADLINE_S):
                 provider = self._connections[name].provider
                 state = replace(state, has_market=provider.market is not None)
-                state = replace(state, tasks=await provider.list_tasks(limit=_TASKS_SHOWN))
+                tasks, state = _read(state, "tasks", state.tasks, await provider.list_tasks(limit=_TASKS_SHOWN))
+                state = replace(state, tasks=tasks)
                 state = replace(state, answered_at=time.monotonic())
                 state = await self._ask_more(provider, state)
         except TimeoutError:
@@ -213,16 +264,23 @@ class Fleet:
 
     async def _ask_more(self, provider: Provider, state: ContextState) -> ContextState:
         if "volumes" in self.wanted and provider.volumes is not None:
-            state = replace(state, volumes=await provider.volumes.list())
+            volumes, state = _read(state, "volumes", state.volumes, await provider.volumes.list())
+            state = replace(state, volumes=volumes)
         if "instances" in self.wanted and provider.instances is not None:
-            state = replace(state, instances=await provider.instances.find({}))
+            found = await provider.instances.find({})
+            instances, state = _read(state, "instances", state.instances, found)
+            state = replace(state, instances=instances)
         return state
 
     def _publish(self, name: str, state: ContextState) -> None:
         before, self._states[name] = self._states[name], state
         if before != state or before.answered_at is None:
-            for listener in tuple(self._listeners):
-                listener()
+            for listener in self._listeners:
+                asyncio.get_running_loop().call_soon(self._call, listener)
+
+    def _call(self, listener: Callable[[], None]) -> None:
+        if listener in self._listeners:  # it may have left meanwhile
+            listener()
 
     def _pause_s(self, name: str) -> float:
         state = self._states[name]
@@ -231,3 +289,36 @@ class Fleet:
         poll = self._connections[name].provider.poll
         is_busy = any(not task.is_terminal or task.still_bills for task in state.tasks)
         return poll.busy_s if is_busy else poll.idle_s
+
+
+def _read(
+    state: ContextState, noun: str, before: tuple[RowT, ...], answer: tuple[RowT, ...]
+) -> tuple[tuple[RowT, ...], ContextState]:
+    """The rows to show after an answer, and the state with what it says of those that could not be read.
+
+    Rows of the answer before that are missing from one that could not be read completely are kept. Raises
+    ProviderError where nothing could be read.
+    """
+    notes = unreadable_in(answer)
+    if notes and not answer:
+        more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
+        raise ProviderError(f"no {noun} could be read: {notes[0]}{more}")
+    there = {row.key for row in answer}
+    missing = tuple(row for row in before if row.key not in there) if notes else ()
+    read_at = state.answered_at or time.monotonic()
+    others = {key: at for key, at in state.kept.items() if key not in {_identity(row) for row in (*before, *answer)}}
+    kept = {_identity(row): state.kept.get(_identity(row), read_at) for row in missing}
+    told = {key: said for key, said in state.notes.items() if key != noun} | ({noun: notes} if notes else {})
+    return (*answer, *missing), replace(state, notes=told, kept=others | kept)
+
+
+def _capacity_of(row: AvailableInstance) -> Hashable:
+    """Equal for offers of the same GPUs of the user's own; capacity that is bought is each context's."""
+    if row.price_per_hour:
+        return row.key
+    return row.allocation_id, row.instance_type, row.region, row.gpu_type, row.total_gpus
+
+
+def _identity(row: _Row) -> Hashable:
+    """Tells rows of all kinds apart."""
+    return type(row).__name__, row.key

@@ -11,7 +11,7 @@ it_RrgkIZz6c9BZu5gi                       an instance type by its id, for the co
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flow_core.errors import ConfigError
 
@@ -32,6 +32,7 @@ _MEMORY = r"(?:(?P<count>\d+)\s*x\s*)?gpu:(?P<memory>\d+)\s*gb?"
 _COUNTED_TWICE = r"\d+\s*x.*(?::\d+|\d[a-z]*x\d+|\.\d+x)|.*\d[a-z]*x\d+(?::|[a-z]*x)\d+|.*\.\d+x:\d+"
 _TYPE_ID = r"it_[A-Za-z0-9]+"
 _MAKERS = r"\b(?:nvidia|amd)\s+"
+_CPU_HINT = "did you mean cpu, or 8xcpu for at least 8 CPUs?"
 _MODEL_AND_NUMBER = r"([a-z]+\d+[a-z]*)\D+(\d{1,4})(?!\w)|(?<!\w)(\d{1,4})\D+?([a-z]+\d+[a-z]*)"
 
 
@@ -76,12 +77,24 @@ def parse_gpu(text: str) -> GpuRequest:
     wanted = _as_written(text.strip().lower()) if len(text) <= _LENGTH_MAX else text.strip().lower()
     if memory := re.fullmatch(_MEMORY, wanted):
         return _by_memory(int(memory["memory"][:_DIGITS]), memory["count"], text)
+    if wanted.startswith("cpu-"):
+        raise ConfigError(f"{_shown(text)} is no GPU request; {_CPU_HINT}", field="gpu")
     if len(wanted) <= _LENGTH_MAX and re.fullmatch(_COUNTED_TWICE, wanted):
         raise ConfigError(f"{_shown(text)} gives the count twice; write it once, as in 4xa100", field="gpu")
     for form in _FORMS if len(wanted) <= _LENGTH_MAX else ():
         if found := re.fullmatch(form, wanted):
             return _by_model(found["model"], found.groupdict().get("count"), text)
     raise ConfigError(f"{_shown(text)} is no GPU request; {_hint(wanted)}", field="gpu")
+
+
+def request_for(gpu_count: int, gpu_type: str | None) -> GpuRequest:
+    """So many GPUs of a type, of any type when not said; a count in `gpu_type` doesn't matter. Raises ConfigError."""
+    if gpu_count < 0:
+        raise ConfigError("gpu_count: must not be negative", field="gpu_count")
+    if gpu_count == 0:
+        return GpuRequest(count=0, cpus=0)
+    kind = GpuRequest() if gpu_type is None else parse_gpu(gpu_type)
+    return replace(kind, count=gpu_count) if kind.needs_gpu else kind
 
 
 def _as_written(shown: str) -> str:
@@ -91,6 +104,11 @@ def _as_written(shown: str) -> str:
 
 
 def _hint(wanted: str) -> str:
+    with_dashes = wanted.replace("_", "-")
+    if with_dashes.startswith("cpu-"):
+        return _CPU_HINT
+    if with_dashes != wanted and len(wanted) <= _LENGTH_MAX and any(re.fullmatch(form, with_dashes) for form in _FORMS):
+        return f"did you mean {with_dashes}?"
     found = re.search(_MODEL_AND_NUMBER, wanted[:_LENGTH_MAX])
     if found is None:
         return "write for example a100, a100:4, 4xa100, gpu:40gb or cpu"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from flow_core.errors import ConfigError, FlowError
 from flow_tui.arguments import PROGRAM, Arguments, one_line, parse_arguments
+from flow_tui.colour_depth import colour_depth
 
 if TYPE_CHECKING:
     from flow_core.config import Config
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _SYSTEMS = ("linux", "darwin")
 _FRAMES_PER_SECOND = "240"
+_COLOUR_SYSTEM = "TEXTUAL_COLOR_SYSTEM"
 _KEY_LOGS = ("TEXTUAL", "TEXTUAL_LOG")  # Textual's log and console show every key, those of a passphrase included
 _REFUSED = 2
 _INTERRUPTED = 130
@@ -85,9 +87,19 @@ def _open_app(said: Arguments, config: Config) -> FlowApp:
     os.environ.setdefault("TEXTUAL_FPS", _FRAMES_PER_SECOND)  # Textual reads it once, while it is imported
     for name in _KEY_LOGS:
         os.environ.pop(name, None)
+    depth = colour_depth(os.environ)
+    os.environ[_COLOUR_SYSTEM] = depth.value  # Textual reads it once, too
     from flow_tui.app import FlowApp
 
-    app = FlowApp(config, contexts=said.contexts, read_only=said.read_only, theme=said.theme, is_demo=said.demo)
+    del os.environ[_COLOUR_SYSTEM]  # tasks and editors find out by themselves
+    app = FlowApp(
+        config,
+        contexts=said.contexts,
+        read_only=said.read_only,
+        theme=said.theme,
+        is_demo=said.demo,
+        colours=depth,
+    )
     if said.theme is not None and said.theme not in app.available_themes:
         known = ", ".join(sorted(app.available_themes))
         raise ConfigError(f"no theme is called {said.theme!r}; there are: {known}", field="theme")

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
+from inspect import unwrap
 from typing import TYPE_CHECKING, cast
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual import work
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.css.query import NoMatches
 
 from flow_tui.keymap import ACTIONS, Action
 
 if TYPE_CHECKING:
     from flow_tui.screens.dashboard import DashboardScreen
+
+
+class ActionPalette(CommandPalette):
+    """Textual's palette, made safe for a page key before its list has rows and for closing while it gathers."""
+
+    @work(exclusive=True, group=CommandPalette._GATHER_COMMANDS_GROUP)
+    async def _gather_commands(self, search_value: str) -> None:
+        with suppress(NoMatches):  # its list is gone once the palette has closed
+            await unwrap(CommandPalette._gather_commands)(self, search_value)
+
+    def _action_command_list(self, action: str) -> None:
+        if any(commands._lines for commands in self.query(CommandList)):
+            super()._action_command_list(action)
 
 
 class ActionCommands(Provider):

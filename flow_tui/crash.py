@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 import signal
 import sys
-import termios
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,29 +20,32 @@ from textual.css.query import NoMatches
 from textual.widget import MountError
 from textual.worker import WorkerFailed
 
+from flow_tui.frames import PacedFrames
 from flow_tui.report import keep_quietly
 
 if TYPE_CHECKING:
-    from textual.app import App
+    from textual.driver import Driver
 
-    _App = App[Any]
-else:
-    _App = object
+_ENDING_SIGNALS = frozenset(
+    number
+    for name in ["HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "XCPU", "VTALRM", "PROF", "IO", "PWR", "STKFLT"]
+    if (number := getattr(signal, f"SIG{name}", None)) is not None
+)
+"""Those that end a process which doesn't handle them, but for those that report a fault of the process itself."""
 
-_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
-_GRACE_S = 5.0
-_LEAVE = b"\x1b[<u\x1b[?1000l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1004l\x1b[?7h\x1b[?1049l\x1b[?25h"
+_GRACE_S = 4.0
 
 
 class PanicError(Exception):
     """Textual gave up outside of a handler; the message is what it wanted to print."""
 
 
-class CrashGuard(_App):
+class CrashGuard(PacedFrames):
     """Put before App among the bases. `crash` is the first fault; `ended_by` the signal that ended the app."""
 
     crash: BaseException | None = None
     ended_by: signal.Signals | None = None
+    _running_loop: asyncio.AbstractEventLoop | None = None
 
     async def run_async(self, **options: Any) -> Any:
         loop = asyncio.get_running_loop()
@@ -79,46 +80,50 @@ class CrashGuard(_App):
         if self.crash is None:
             self.crash = error
 
+    def hang_up(self) -> None:
+        """The terminal is gone: ends as SIGHUP does, which not every parent process passes on."""
+        self._end_by(signal.SIGHUP)
+
+    def _end_by(self, number: signal.Signals) -> None:
+        if self.ended_by is None:
+            self.ended_by = number
+            signal.setitimer(signal.ITIMER_REAL, _GRACE_S)
+        if self._running_loop is not None and not self._running_loop.is_closed():
+            self._running_loop.call_soon_threadsafe(self.exit, None, 128 + self.ended_by)
+
     @contextmanager
     def _signals(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-        """Handled by Python itself and not by the loop: the loop may be waiting for a terminal that is gone."""
+        """Handled by Python itself and not by the loop, which may hang. The time that is left to end in order goes on
+        after the app: threads and the rest of the program may hang too."""
+        self._running_loop = loop
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        modes = _terminal_modes()
-
-        def end(number: int, _: FrameType | None) -> None:
-            self.ended_by = signal.Signals(number)
-            signal.setitimer(signal.ITIMER_REAL, _GRACE_S)
-            loop.call_soon_threadsafe(self.exit, None, 128 + number)
-
-        def give_up(*_: object) -> None:
-            _restore(modes)
-            os._exit(128 + (self.ended_by or signal.SIGALRM))
-
-        before = {number: signal.signal(number, end) for number in _ENDINGS}
-        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, give_up)
+        before = {number: signal.signal(number, self._on_signal) for number in _unhandled()}
+        signal.signal(signal.SIGALRM, self._give_up)
         try:
             yield
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
             for number, handler in before.items():
-                signal.signal(number, handler)
+                signal.signal(number, handler if self.ended_by is None else signal.SIG_IGN)
+            if self.ended_by is None:
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        self._end_by(signal.Signals(number))
+
+    def _give_up(self, *_: object) -> None:
+        driver: Driver | None = self._driver
+        try:
+            if driver is not None:
+                driver.stop_application_mode()
+        finally:
+            os._exit(128 + (self.ended_by or signal.SIGALRM))
 
 
-def _terminal_modes() -> list[Any] | None:
-    try:
-        return termios.tcgetattr(0)
-    except termios.error:
-        return None
-
-
-def _restore(modes: list[Any] | None) -> None:
-    """Gives the terminal back without Textual, and without waiting for a terminal that takes nothing."""
-    try:
-        if select.select([], [2], [], 0)[1]:
-            os.write(2, _LEAVE)
-        if modes is not None:
-            termios.tcsetattr(0, termios.TCSANOW, modes)
-    except (OSError, termios.error):
-        return
+def _unhandled() -> list[signal.Signals]:
+    """The ending signals, but for those that something else in this process uses, such as a profiler."""
+    always = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+    return [
+        number for number in sorted(_ENDING_SIGNALS) if number in always or signal.getsignal(number) == signal.SIG_DFL
+    ]

@@ -71,7 +71,7 @@ def _start(folder: Path, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-P", "-m", "flow_core.emulator", "--sample", "--ends-with-stdin"]
     path = os.pathsep.join(filter(None, [str(_PACKAGES), os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
-        [*command, "--folder", str(folder)],
+        [*command, "--folder", str(folder), "--delete-all"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=complaints,

@@ -100,9 +100,7 @@ def gpu_price(instance: AvailableInstance) -> str:
 
 
 def free_of(instance: AvailableInstance) -> str:
-    """How many would start now: "1 of 4", or - where nobody says."""
-    if instance.available_quantity is None:
+    """How many GPUs are free: "1 of 4", or - where there are none or the provider doesn't say."""
+    if instance.free_gpus is None:
         return "-"
-    if instance.total_quantity is None:
-        return str(instance.available_quantity)
-    return f"{instance.available_quantity} of {instance.total_quantity}"
+    return str(instance.free_gpus) if instance.total_gpus is None else f"{instance.free_gpus} of {instance.total_gpus}"

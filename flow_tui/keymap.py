@@ -7,15 +7,17 @@ action can't be done now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from textual.binding import Binding
 
+from flow_tui.key_names import short_key, written_key
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something a key can do. `label` is one word, `tooltip` a sentence. `changes` hides it when read-only."""
+    """Something a key can do. `label` is a word or two, `tooltip` a sentence. `changes` hides it when read-only."""
 
     id: str
     keys: str
@@ -33,8 +35,17 @@ class Action:
         return self.id.partition(".")[2]
 
     @property
+    def current_keys(self) -> tuple[str, ...]:
+        """The user's keys, else ours."""
+        return _own.get(self.id) or tuple(self.keys.split(","))
+
+    @property
     def shown_key(self) -> str:
-        return show_key(self.keys.partition(",")[0])
+        """The first of its keys as it stands in the footer and the palette."""
+        return short_key(self.current_keys[0])
+
+
+_own: dict[str, tuple[str, ...]] = {}
 
 
 _MOVES = (
@@ -60,8 +71,8 @@ def _sorts(place: str) -> tuple[Action, ...]:
 
 ACTIONS: tuple[Action, ...] = (
     Action("app.help", "question_mark", "help", "The keys of this pane, searchable", True),
-    Action("app.new_task", "ctrl+n", "new", "Submit a task", True, True),
-    Action("app.write_task", "ctrl+e", "write", "A new task as YAML in $EDITOR", False, True),
+    Action("app.new_task", "ctrl+n", "new task", "Submit a task", True, True),
+    Action("app.write_task", "ctrl+e", "YAML in editor", "Write a new task as YAML in $EDITOR", False, True),
     Action("app.palette", "ctrl+p,colon", "palette", "Every action by name", True),
     Action("app.show_tasks", "1", "tasks", "The tasks pane; again for full size"),
     Action("app.show_instances", "2", "instances", "The instances pane; again for full size"),
@@ -71,22 +82,38 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.next_pane", "tab,right", "next pane", "To the next pane in view"),
     Action("app.previous_pane", "shift+tab,left", "previous pane", "To the previous pane in view"),
     Action("app.zoom", "plus,z", "zoom", "This pane in full size, and back"),
-    Action("app.back", "escape", "back", "Clears the filter, then leaves full size, then goes to the tasks"),
+    Action("app.back", "escape", "back", "Clear the filter, then leave full size, then go to the tasks"),
     Action("app.previous_screen", "minus", "last", "The pane that was in front before"),
-    Action("app.refresh", "ctrl+r,R", "refresh", "Asks every context now"),
-    Action("app.attend", "exclamation_mark", "contexts", "Answers what hosts ask; else says what is wrong where"),
-    Action("app.action_log", "at", "actions", "What was changed: the exact call, who, when, result"),
+    Action("app.refresh", "ctrl+r,R", "refresh", "Refresh every context now"),
+    Action(
+        "app.attend",
+        "exclamation_mark",
+        "contexts",
+        "Answer the questions of hosts, or see what is wrong: contexts, config and past warnings",
+    ),
+    Action("app.action_log", "at", "actions", "The audit log: each change with its exact call, user, time and result"),
     Action("app.recordings", "f8", "recordings", "Play a recorded shell"),
     Action("app.next_theme", "f9", "theme", "The next theme"),
-    Action("app.quit", "q", "quit", "Leaves the dashboard; tasks go on. Asks while a shell lives", True),
+    Action(
+        "app.quit",
+        "q",
+        "quit",
+        "Leave the dashboard; your tasks continue to run. Asks first while a shell is open",
+        True,
+    ),
     *_moves("tasks"),
     Action("tasks.filter", "slash", "filter", "Show matching tasks: text, status:, context:, ! for not", True),
     Action("tasks.logs", "l", "logs", "The log of this task", True),
     Action("tasks.shell", "s", "shell", "A shell in this task", True, True),
     Action(
-        "tasks.kept_shell", "K", "kept shell", "A shell that tmux keeps on the node, or finds there again", False, True
+        "tasks.kept_shell",
+        "K",
+        "persistent shell",
+        "A shell that tmux keeps on the node; opens the same one again",
+        False,
+        True,
     ),
-    Action("tasks.everywhere", "A", "everywhere", "One command on every node of this task", False, True),
+    Action("tasks.everywhere", "A", "run on all nodes", "Run one command on every node of this task", False, True),
     Action("tasks.detail", "d,enter", "detail", "Everything known of this task", True),
     Action("tasks.metrics", "m", "metrics", "How busy its machine is: GPUs, their processes, load and memory"),
     Action("tasks.rerun", "r", "rerun", "The submit form, filled from this task", False, True),
@@ -94,22 +121,22 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "tasks.limit",
         "e",
-        "limit",
+        "price limit",
         "Change the most that an instance of it may cost; asks first",
         False,
         True,
     ),
     Action("tasks.pause", "p", "pause", "Give its machines back and keep its place; asks first", False, True),
     Action("tasks.resume", "P", "resume", "Bid again for machines of a paused task; asks first", False, True),
-    Action("tasks.copy", "y", "copy", "Copy its id, name, command, spec, log path or ssh command", True),
-    Action("tasks.spec", "Y", "spec", "Copy what it was submitted with as YAML, without secrets"),
+    Action("tasks.copy", "y", "copy", "Copy its id, name, command, YAML, log path or ssh command", True),
+    Action("tasks.spec", "Y", "copy YAML", "Copy what it was submitted with as YAML, without secrets"),
     *_sorts("tasks"),
     *_moves("instances"),
     Action("instances.submit_here", "enter", "submit", "Submit a task on this instance type", True, True),
     Action("instances.filter", "slash", "filter", "Show matching instance types", True),
     *_sorts("instances"),
     *_moves("volumes"),
-    Action("volumes.create", "c", "create", "Make a volume", True, True),
+    Action("volumes.create", "c", "create", "Create a volume", True, True),
     Action("volumes.attach", "a", "attach", "Attach this volume to a task", True, True),
     Action("volumes.delete", "ctrl+d", "delete", "Destroy this volume and its data; asks first", True, True),
     Action("volumes.users", "u,enter", "used by", "The tasks that hold this volume", True),
@@ -138,21 +165,6 @@ ACTIONS: tuple[Action, ...] = (
 
 BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
 
-_SHOWN = {
-    "question_mark": "?",
-    "slash": "/",
-    "plus": "+",
-    "minus": "-",
-    "at": "@",
-    "exclamation_mark": "!",
-    "colon": ":",
-    "left_parenthesis": "(",
-    "right_parenthesis": ")",
-    "escape": "esc",
-    "pagedown": "pgdn",
-    "pageup": "pgup",
-}
-
 
 def actions_of(place: str) -> tuple[Action, ...]:
     """A place's actions, in the order of the table."""
@@ -167,21 +179,36 @@ def bindings_of(place: str) -> list[Binding]:
     ]
 
 
-def show_key(key: str) -> str:
-    """A key as it is printed on screen: "ctrl+d" -> "^d", "question_mark" -> "?"."""
-    if key.startswith("ctrl+"):
-        return "^" + key.removeprefix("ctrl+")
-    return _SHOWN.get(key, key)
+def use_keys(own: Mapping[str, Sequence[str]]) -> None:
+    """Sets the user's keys by action id, for every text of this process that names a key. The others become ours."""
+    _own.clear()
+    _own.update({action_id: tuple(keys) for action_id, keys in own.items()})
 
 
-def check_keys(keys: Mapping[str, object]) -> tuple[dict[str, str], list[str]]:
-    """The user's own keys by action id: what can be used, and a sentence for each that can't."""
-    sound, problems = {}, []
-    for action_id, key in keys.items():
-        if action_id not in BY_ID:
-            problems.append(f"dashboard.keys: there is no action {action_id!r}; ? lists them")
-        elif not isinstance(key, str) or not key.strip():
-            problems.append(f"dashboard.keys.{action_id}: write the key as text, such as ctrl+x")
-        else:
-            sound[action_id] = key
-    return sound, problems
+def key_for(action_id: str) -> str:
+    """The first key of an action as it stands in a sentence: "ctrl+n", "?"."""
+    return written_key(BY_ID[action_id].current_keys[0])
+
+
+def find_clash(own: Mapping[str, Sequence[str]]) -> tuple[str, str, str] | None:
+    """The first of the user's keys, by action id, that is also the key of another action where both act.
+
+    Returns the action's id, that of the other action and the key; None where each key has one meaning. Of two of the
+    user's own keys, the later one is the one that clashes. Overlaps among our own keys are on purpose.
+    """
+    ids = list(own)
+    for number, action_id in enumerate(ids):
+        action = BY_ID[action_id]
+        for other in ACTIONS:
+            if other.id == action_id or other.id in ids[number + 1 :] or not _share_a_place(action, other):
+                continue
+            taken = own.get(other.id) or other.keys.split(",")
+            for key in own[action_id]:
+                is_ours = key in action.keys.split(",") and key in other.keys.split(",")
+                if key in taken and not is_ours:
+                    return action_id, other.id, key
+    return None
+
+
+def _share_a_place(one: Action, other: Action) -> bool:
+    return one.place == other.place or "app" in (one.place, other.place)

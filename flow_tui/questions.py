@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flow_core.ssh.asking import Question, UnknownKey
+    from flow_core.ssh.asking import Question, UnknownKey, Wait
 
 _AT_IT_S = 10.0  # what the same host asks so soon after an answer belongs to it: the next attempt, a second factor
 
@@ -26,9 +26,16 @@ class Pending:
     was answered, cancelled once nobody waits for it any more.
     """
 
-    def __init__(self, asked: UnknownKey | Question, what: str, *, same: Hashable, refusal: Hashable) -> None:
+    def __init__(
+        self,
+        asked: UnknownKey | Question | Wait,
+        told: str,
+        *,
+        same: Hashable,
+        refusal: Hashable,
+    ) -> None:
         self.asked = asked
-        self.told = f"{asked.host} {what}"
+        self.told = told
         self.same = same
         self.refusal = refusal
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -58,7 +65,7 @@ class Questions:
 
     async def trusts(self, key: UnknownKey) -> bool:
         same, refusal = replace(key, context=""), (key.host, key.fingerprint)
-        return await self._ask(Pending(key, "shows an unknown key", same=same, refusal=refusal)) is not None
+        return await self._ask(Pending(key, f"{key.host} shows an unknown key", same=same, refusal=refusal)) is not None
 
     async def answer(self, question: Question) -> str | None:
         same: object = replace(question, context="")
@@ -67,7 +74,12 @@ class Questions:
             same = object()  # it is good for one login only, so each asks for its own
             refusal = (question.host, question.kind)  # whose words may be others every time
         what = "asks something" if question.kind == "code" else f"asks for a {question.kind}"
-        return await self._ask(Pending(question, what, same=same, refusal=refusal))
+        return await self._ask(Pending(question, f"{question.host} {what}", same=same, refusal=refusal))
+
+    async def waits(self, wait: Wait) -> None:
+        """Once the user stopped a wait, later ones for the same end at once until they try again by hand."""
+        same, told = replace(wait, context=""), f"waiting for {wait.host} {wait.what}"
+        await self._ask(Pending(wait, told, same=same, refusal=(wait.host, wait.what)))
 
     def is_urgent(self, pending: Pending) -> bool:
         """Whether the user waits for it, or has just given an answer that was wrong."""

@@ -20,6 +20,7 @@ from types import TracebackType
 
 from flow_core import __version__
 from flow_core.config import state_dir
+from flow_core.private_folders import make_private_folder
 from flow_tui.scrub import scrub
 
 KEPT = 20
@@ -61,7 +62,7 @@ def tell(error: BaseException) -> None:
     except OSError as failed:
         kept = f"no report could be written: {failed.strerror or failed}"
     try:
-        print(f"flow-tui: stopped by a fault of its own ({where}); {kept}", file=sys.stderr, flush=True)
+        print(f"flow-tui crashed ({where}); your tasks continue to run; {kept}", file=sys.stderr, flush=True)
     except (OSError, ValueError):
         return  # the terminal is gone; the report stands
 
@@ -81,7 +82,7 @@ def keep_quietly(error: BaseException | None) -> None:
 def write_report(error: BaseException) -> Path:
     """A new file only its owner can read; of the older ones the newest stay. Raises OSError."""
     folder = state_dir() / "crashes"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_folder(folder)
     now = datetime.now(UTC)
     path = folder / f"{now:%Y%m%dT%H%M%S.%f}-{os.getpid()}-{next(_numbers)}.txt"
     text = f"{_about(now)}\n\n{describe(error)}\n"

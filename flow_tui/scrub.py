@@ -29,8 +29,12 @@ _KNOWN_SHAPES = re.compile(
 _LONG_WORD = re.compile(r"[A-Za-z0-9_+/=-]{24,}")
 
 
-def scrub(text: str) -> str:
-    """The text with secrets replaced: known shapes, named values, and what the environment holds as secret."""
+def scrub(text: str, *, guess: bool = True) -> str:
+    """Replace secrets: known shapes, named values, and values of secret environment variables.
+
+    `guess` also hides long words that mix letters and digits. Turn it off only for an identifier or a path that the
+    program itself made or asked for: these hold such words, too.
+    """
     for value in _secret_values():
         text = text.replace(value, HIDDEN)
     text = _PRIVATE_KEY.sub(HIDDEN, text)
@@ -39,7 +43,7 @@ def scrub(text: str) -> str:
     text = _AUTHORIZED.sub(rf"\1 {HIDDEN}", text)
     text = _NAMED_VALUE.sub(rf"\1{HIDDEN}", text)
     text = _KNOWN_SHAPES.sub(HIDDEN, text)
-    return _LONG_WORD.sub(_unless_plain, text)
+    return _LONG_WORD.sub(_unless_plain, text) if guess else text
 
 
 def _secret_values() -> list[str]:

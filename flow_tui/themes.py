@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +13,8 @@ from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
 from flow_core.errors import ConfigError
+from flow_core.regular_files import read_regular_file
+from flow_tui.palette import Rgb, contrast
 
 COLOURS = (
     "primary",
@@ -27,13 +30,19 @@ COLOURS = (
 )
 DEFAULT = "flow-dark"
 _LIGHT = "flow-light"
+_SURFACES = ("background", "surface", "panel")
+_BACKGROUNDS = frozenset({"log-match"})
+_MARKS = frozenset({"frame"})
+_TEXT_CONTRAST, _MARK_CONTRAST = 4.5, 3.0
+_STEPS = 20
 _PLAIN_LINE = re.compile(r'(?P<indent>  )?(?P<name>[a-z-]+): (?:"(?P<colour>#[0-9a-f]{6})"|(?P<word>true|false))')
 _PACKAGE = Path(__file__).parent
+_THEME_BYTES_MAX = 256 << 10
 
 
 def load_themes(user_dir: Path | None = None) -> tuple[tuple[Theme, ...], tuple[ConfigError, ...]]:
     """Our themes, then the user's, where one of the same name replaces ours; and a problem for each bad file."""
-    themes = {theme.name: theme for theme in _shipped()}
+    themes = {theme.name: _complete(theme) for theme in _shipped()}
     problems = []
     for file in _theme_files(user_dir) if user_dir else ():
         try:
@@ -41,8 +50,7 @@ def load_themes(user_dir: Path | None = None) -> tuple[tuple[Theme, ...], tuple[
         except ConfigError as problem:
             problems.append(problem)
             continue
-        variables = variable_defaults(dark=theme.dark) | theme.variables
-        themes[theme.name] = replace(theme, variables=variables)
+        themes[theme.name] = _complete(replace(theme, variables=fitting_variables(theme)))
     return tuple(themes.values()), tuple(problems)
 
 
@@ -50,6 +58,40 @@ def variable_defaults(*, dark: bool = True) -> dict[str, str]:
     """Our own variables, for themes that don't set them; without these Textual refuses the style sheet."""
     wanted = DEFAULT if dark else _LIGHT
     return next(dict(theme.variables) for theme in _shipped() if theme.name == wanted)
+
+
+def fitting_variables(theme: Theme) -> dict[str, str]:
+    """A theme's own variables, and our defaults for the rest, as light or dark as its surfaces need."""
+    missing = {name: value for name, value in variable_defaults(dark=theme.dark).items() if name not in theme.variables}
+    if not missing:
+        return dict(theme.variables)
+    generated = theme.to_color_system().generate()
+    behind = [Rgb(*Color.parse(generated[name]).rgb) for name in _SURFACES]
+    return {name: _fitted(name, value, behind, theme.dark) for name, value in missing.items()} | theme.variables
+
+
+def _complete(theme: Theme) -> Theme:
+    """With Textual's own variables where what it derives can't be read: text on the cursor, and scroll bars."""
+    generated = theme.to_color_system().generate()
+    cursor = Rgb(*Color.parse(generated["block-cursor-background"]).rgb)
+    text = max(("#000000", "#ffffff"), key=lambda one: contrast(Rgb(*Color.parse(one).rgb), cursor))
+    own = {"block-cursor-foreground": text, "scrollbar": theme.variables["frame"]}
+    own |= dict.fromkeys(("scrollbar-hover", "scrollbar-active"), generated["primary"])
+    behind = ("scrollbar-background", "scrollbar-background-hover", "scrollbar-background-active")
+    return replace(theme, variables=own | dict.fromkeys(behind, generated["panel"]) | theme.variables)
+
+
+def _fitted(name: str, value: str, behind: Sequence[Rgb], dark: bool) -> str:
+    """The colour, moved towards white or black until it can be told from every surface."""
+    if name in _BACKGROUNDS:
+        return value
+    wanted = _MARK_CONTRAST if name in _MARKS else _TEXT_CONTRAST
+    colour, end = Color.parse(value), Color.parse("white" if dark else "black")
+    for step in range(_STEPS + 1):
+        moved = colour.blend(end, step / _STEPS)
+        if all(contrast(Rgb(*moved.rgb), surface) >= wanted for surface in behind):
+            return moved.hex
+    return end.hex
 
 
 @lru_cache(maxsize=1)
@@ -69,7 +111,7 @@ def _theme_files(folder: Path) -> list[Path]:
 
 def _read(file: Path) -> Theme:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_regular_file(file, _THEME_BYTES_MAX).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is not UTF-8 text"
         raise ConfigError(f"can't be read: {reason}", source=str(file)) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,13 +13,24 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from testbed.properties import load_property_settings, seed_property_tests
 from testbed.ssh_servers import end_servers
 from testbed.sshd import find_sshd
 
 from flow_core import Flow
 from flow_core.config import Context
 
+load_property_settings()
+
 STRICT = os.environ.get("FLOW_TEST_STRICT") == "1"
+
+for number, usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(number) is signal.SIG_IGN:  # as in the background, and under nohup
+        signal.signal(number, usual)
 
 
 def _namespaces() -> bool:
@@ -63,6 +75,7 @@ _PRESENT: dict[str, Callable[[], bool]] = {
     "namespaces": _namespaces,
     "user-namespaces": _user_namespaces,
     "pyghostty": lambda: importlib.util.find_spec("pyghostty") is not None,
+    "tcsh": lambda: _has_all("tcsh"),
     "tmux": lambda: shutil.which("tmux") is not None,
     "podman": lambda: _has_all("podman", "busybox"),
     "docker": lambda: os.geteuid() == 0 and _has_all("dockerd", "docker", "busybox"),
@@ -82,6 +95,10 @@ _PRESENT: dict[str, Callable[[], bool]] = {
 @cache
 def _has(what: str) -> bool:
     return _PRESENT[what]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    seed_property_tests(items)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

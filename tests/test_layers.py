@@ -16,10 +16,15 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted(file for package in ("flow_core", "flow_tui") for file in (ROOT / package).rglob("*.py"))
 MOST_LINES = 400
 
+# Standard library only, and open to every room.
+FOUNDATIONS = "identifiers private_folders record_fields regular_files"
+
 # Room -> what it may import of ours, its own room aside. The longest name that fits a module is its room.
 CORE = {
     "flow_core.errors": "",
+    **{f"flow_core.{foundation}": "errors" for foundation in FOUNDATIONS.split()},
     "flow_core.checks": "errors",
+    "flow_core.published_names": "",
     "flow_core.gpu": "errors",
     "flow_core.gpu_models": "errors gpu",
     "flow_core.models": "errors gpu",
@@ -34,33 +39,45 @@ CORE = {
     "flow_core._loop": "errors",
     "flow_core.blocking": "errors checks models gpu config logs ssh upload providers changes client _loop",
     "flow_core.fleet": "errors models gpu config logs ssh providers changes client",
-    "flow_core.sdk": "errors models gpu config client blocking",
+    "flow_core.sdk": "errors models gpu config client blocking published_names",
+    "flow_core.api": "blocking sdk published_names",
     "flow_core.emulator": "errors models ssh.served ssh.sftp_server ssh.terminal_modes",
 }
-CONTRACT = ("base", "entry", "account", "over_ssh", "records", "offload", "market", "asked")
+CONTRACT = ("base", "entry", "account", "over_ssh", "records", "offload", "market", "asked", "volume_users")
 CORE_FOR_TUI = (
     "errors models gpu config logs changes client fleet providers.base providers.entry providers.market ssh.asking"
 )
 TUI = {
     "flow_tui.format": "",
     "flow_tui.filter": "format",
-    "flow_tui.keymap": "",
+    "flow_tui.key_names": "",
+    "flow_tui.keymap": "key_names",
+    "flow_tui.notices": "",
+    "flow_tui.own_settings": "key_names keymap terminal themes",
     "flow_tui.questions": "",
     "flow_tui.terminal": "",
-    "flow_tui.widgets": "format terminal",
-    "flow_tui.panes": "format filter keymap terminal widgets",
-    "flow_tui.screens": "format filter keymap questions scrub terminal widgets panes",
-    "flow_tui.themes": "",
+    "flow_tui.widgets": "format key_hold key_order terminal",
+    "flow_tui.panes": "format filter key_hold key_names keymap terminal widgets",
+    "flow_tui.screens": "format filter key_hold key_names key_order keymap notices questions scrub terminal widgets"
+    " panes",
+    "flow_tui.colour_depth": "",
+    "flow_tui.palette": "colour_depth",
+    "flow_tui.themes": "palette",
     "flow_tui.commands": "format keymap terminal widgets panes screens",
     "flow_tui.arguments": "",
     "flow_tui.scrub": "",
     "flow_tui.report": "scrub",
-    "flow_tui.crash": "scrub report",
-    "flow_tui.key_order": "",
+    "flow_tui.tty_output": "",
+    "flow_tui.tty_guard": "",
+    "flow_tui.driver": "tty_guard tty_output widgets",
+    "flow_tui.frames": "driver",
+    "flow_tui.crash": "frames scrub report",
+    "flow_tui.key_hold": "",
+    "flow_tui.key_order": "key_hold",
     "flow_tui.demo": "",
-    "flow_tui.app": "format key_order keymap questions themes commands crash report scrub terminal widgets panes"
-    " screens",
-    "flow_tui.__main__": "arguments app crash demo report keymap themes",
+    "flow_tui.app": "colour_depth palette format key_order keymap notices own_settings questions themes commands crash"
+    " report scrub terminal widgets panes screens",
+    "flow_tui.__main__": "arguments app colour_depth crash demo report keymap themes",
 }
 TERMINAL_LIBRARIES = {"textual", "rich"}
 WITHOUT_TEXTUAL = (
@@ -69,6 +86,7 @@ WITHOUT_TEXTUAL = (
     "flow_tui.format",
     "flow_tui.filter",
     "flow_tui.arguments",
+    "flow_tui.colour_depth",
 )
 HEAVY = {"pydantic", "asyncio", "httpx", "asyncssh", "textual", "yaml", "bittty", "pynvml", "boto3"}
 
@@ -122,12 +140,13 @@ def complaints(file: Path) -> Iterator[str]:
             yield f"{module} is in no room of the map"
         return
     where = f"{module}:%d may not import %s"
+    shared = FOUNDATIONS if package == "flow_core" and room.removeprefix("flow_core.") not in FOUNDATIONS else ""
     for line, name in imports(file, for_types=package == "flow_tui"):
         top = name.partition(".")[0]
         if top == package:
             own = name == room or name.startswith(room + ".")
             bare = name in (package, f"{package}.__version__")
-            if not (own or bare or within(name, rooms[room], package)):
+            if not (own or bare or within(name, f"{rooms[room]} {shared}", package)):
                 yield where % (line, name)
         elif top == "flow_tui" or (top in TERMINAL_LIBRARIES and package == "flow_core"):
             yield where % (line, name)
@@ -147,7 +166,7 @@ def core_for_tui(name: str) -> bool:
     """Whether the dashboard may see this of the core: never a provider itself, never the blocking side."""
     public = name.removeprefix("flow_core.")
     home = f"flow_core.{flow_core._HOMES[public]}" if public in flow_core._HOMES else name
-    return name == "flow_core.__version__" or within(home, CORE_FOR_TUI, "flow_core")
+    return name == "flow_core.__version__" or within(home, f"{CORE_FOR_TUI} {FOUNDATIONS}", "flow_core")
 
 
 @pytest.mark.parametrize("file", FILES, ids=module_name)

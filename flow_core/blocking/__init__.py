@@ -2,7 +2,8 @@
 
 from flow_core.blocking.client import Client
 from flow_core.blocking.dev import DevEnvironment
-from flow_core.blocking.flow import Flow, run
+from flow_core.blocking.flow import Flow
+from flow_core.blocking.functions import create_volume, log_stream, run
 from flow_core.blocking.task import Task
 
-__all__ = ["Client", "DevEnvironment", "Flow", "Task", "run"]
+__all__ = ["Client", "DevEnvironment", "Flow", "Task", "create_volume", "log_stream", "run"]

@@ -7,8 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from flow_core._loop import call, iterate
+from flow_core._loop import call, close_at_exit, iterate
 from flow_core.blocking.dev import DevEnvironment
+from flow_core.blocking.files import FlowFiles
 from flow_core.blocking.lent import lent_terminal
 from flow_core.blocking.market import FlowMarket
 from flow_core.blocking.power import RemoteOperations, SshKeyManager, SshTunnelManager
@@ -21,6 +22,7 @@ from flow_core.models.task import TaskStatus
 if TYPE_CHECKING:
     from flow_core.models.identity import User
     from flow_core.models.instance import AvailableInstance, InstanceRequirements
+    from flow_core.models.ir import TaskSpec
     from flow_core.models.metrics import MachineSample
     from flow_core.models.reservation import Reservation
     from flow_core.models.spec import TaskConfig
@@ -30,15 +32,16 @@ if TYPE_CHECKING:
     from flow_core.upload.report import UploadResult
 
 
-class Flow(FlowMarket):
+class Flow(FlowMarket, FlowFiles):
     """The client of one context, for scripts and notebooks; any thread may call. Every error is a FlowError.
 
     `context` is a name, or a Context; without one: `$FLOW_CONTEXT`, else the config's default, else `local`, this
     machine. Close it, or use it in a `with`; tasks go on.
     """
 
-    def __init__(self, context: Context | str | None = None, *, config: Config | None = None) -> None:
-        self._flow = AsyncFlow(context, config=config)
+    def __init__(self, context: Context | str | None = None, *, config: Config | None = None, **published: Any) -> None:
+        self._flow = AsyncFlow(context, config=config, **published)
+        close_at_exit(self._flow)
 
     def __enter__(self) -> Flow:
         return self
@@ -65,12 +68,17 @@ class Flow(FlowMarket):
     @same_as(AsyncFlow.run)
     def run(
         self,
-        task: TaskConfig | str | Path,
+        task: TaskConfig | TaskSpec | str | list[str] | Path | None = None,
         wait: bool = False,
         mounts: str | dict[str, str] | None = None,
+        *,
+        wait_until: str | None = None,
+        max_wait_seconds: float | None = None,
+        dry_run: bool = False,
         **fields: Any,
     ) -> Task:
-        return Task(call(self._flow.run(task, wait, mounts, **fields)))
+        more: Any = {"wait_until": wait_until, "max_wait_seconds": max_wait_seconds, "dry_run": dry_run}
+        return Task(call(self._flow.run(task, wait, mounts, **more, **fields)))
 
     @same_as(AsyncFlow.submit)
     def submit(
@@ -80,8 +88,9 @@ class Flow(FlowMarket):
         mounts: str | dict[str, str] | None = None,
         instance_type: str | None = None,
         wait: bool = False,
+        **fields: Any,
     ) -> Task:
-        return Task(call(self._flow.submit(command, gpu, mounts, instance_type, wait)))
+        return Task(call(self._flow.submit(command, gpu, mounts, instance_type, wait, **fields)))
 
     @same_as(AsyncFlow.status)
     def status(self, task_id: str) -> str:
@@ -150,6 +159,12 @@ class Flow(FlowMarket):
             return iterate(call(logs))
         return call(self._flow.logs(task_id, False, tail, stderr, source, stream, attempt=attempt, rank=rank))
 
+    @same_as(AsyncFlow.log_stream)
+    def log_stream(
+        self, task_id: str, stderr: bool = False, *, attempt: int | None = None, rank: int = 0
+    ) -> Iterator[str]:
+        return iterate(self._flow.log_stream(task_id, stderr, attempt=attempt, rank=rank))
+
     @same_as(AsyncFlow.shell)
     def shell(
         self,
@@ -158,9 +173,9 @@ class Flow(FlowMarket):
         node: int | None = None,
         progress_context: object | None = None,
         record: bool = False,
-    ) -> None:
+    ) -> int | None:
         with lent_terminal():
-            call(self._flow.shell(task_id, command, node, progress_context, record))
+            return call(self._flow.shell(task_id, command, node, progress_context, record))
 
     @same_as(AsyncFlow.create_volume)
     def create_volume(
@@ -283,21 +298,26 @@ class Flow(FlowMarket):
     def dev_context(self, auto_stop: bool = False) -> DevEnvironment:
         return DevEnvironment(self._flow.dev_context(auto_stop))
 
+    @property
+    def dev(self) -> DevEnvironment:
+        """The dev VM of this user, started when something is first done in it."""
+        return self.dev_context()
+
     @same_as(AsyncFlow.get_provider_init)
     def get_provider_init(self) -> IProviderInit:
         return self._flow.get_provider_init()
 
     @same_as(AsyncFlow.get_remote_operations)
     def get_remote_operations(self) -> RemoteOperations:
-        return RemoteOperations(self._flow.get_remote_operations())
+        return RemoteOperations(self._flow.get_remote_operations)
 
     @same_as(AsyncFlow.get_ssh_key_manager)
     def get_ssh_key_manager(self) -> SshKeyManager:
-        return SshKeyManager(self._flow.get_ssh_key_manager())
+        return SshKeyManager(self._flow.get_ssh_key_manager)
 
     @same_as(AsyncFlow.get_ssh_tunnel_manager)
     def get_ssh_tunnel_manager(self) -> SshTunnelManager:
-        return SshTunnelManager(self._flow.get_ssh_tunnel_manager())
+        return SshTunnelManager(self._flow.get_ssh_tunnel_manager)
 
     @same_as(AsyncFlow.task_metrics)
     def task_metrics(self, task_id: str, node: int = 0) -> Iterator[MachineSample]:
@@ -310,13 +330,3 @@ class Flow(FlowMarket):
     @same_as(AsyncFlow.provider_port)
     def provider_port(self) -> Provider:
         return self._flow.provider_port()
-
-
-def run(
-    task: TaskConfig | str | Path, wait: bool = False, mounts: str | dict[str, str] | None = None, **fields: Any
-) -> Task:
-    """`Flow().run(...)` in the default context: submits a TaskConfig, a task file, or a command with further fields.
-
-    `wait` returns once it runs (or has ended). See `Flow.run`.
-    """
-    return Flow().run(task, wait, mounts, **fields)

@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow_core._loop import call, iterate
+from flow_core._loop import call, close_at_exit, iterate
 from flow_core.blocking.lent import lent_terminal
 from flow_core.blocking.words import same_as
 from flow_core.client.task import AsyncTask
-from flow_core.models.task import TaskRecord
+from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.task_facts import TaskFacts
 
 if TYPE_CHECKING:
     from flow_core.client.flow import AsyncFlow
+    from flow_core.models.identity import User
+    from flow_core.models.instance import Instance
 
 
 class Task(TaskFacts):
-    """A task and what can be done to it. Its facts are those of the last `refresh` or `wait`; any thread may call."""
+    """A task and what can be done to it. Its facts are those of the last `refresh` or `wait`; any thread may call.
+
+    It works on when the Flow that it came from is closed. Two handles of the same task are equal.
+    """
 
     def __init__(self, task: AsyncTask) -> None:
-        self._task = task
+        self._handle = task
+
+    @property
+    def _task(self) -> AsyncTask:
+        """The async handle, of a client that is open."""
+        if self._handle.flow.is_closed:
+            flow = self._handle.flow.reopened()
+            close_at_exit(flow)
+            self._handle = AsyncTask(self._handle.record, flow)
+        return self._handle
 
     @property
     def record(self) -> TaskRecord:  # type: ignore[override]  # read from the async task, which refreshes it
         """What the provider last answered."""
-        return self._task.record
+        return self._handle.record
 
     @property
     def flow(self) -> AsyncFlow:
@@ -38,13 +53,20 @@ class Task(TaskFacts):
         return self
 
     @same_as(AsyncTask.wait)
-    def wait(self, timeout_s: float | None = None) -> Task:
-        call(self._task.wait(timeout_s))
+    def wait(self, timeout_s: float | None = None, *, timeout: float | None = None) -> Task:
+        call(self._task.wait(timeout_s, timeout=timeout))
         return self
 
     @same_as(AsyncTask.wait_until_started)
-    def wait_until_started(self, timeout_s: float | None = None) -> Task:
-        call(self._task.wait_until_started(timeout_s))
+    def wait_until_started(self, timeout_s: float | None = None, *, timeout: float | None = None) -> Task:
+        call(self._task.wait_until_started(timeout_s, timeout=timeout))
+        return self
+
+    @same_as(AsyncTask.wait_for_status)
+    def wait_for_status(
+        self, status: TaskStatus | str, timeout_s: float | None = None, *, timeout: float | None = None
+    ) -> Task:
+        call(self._task.wait_for_status(status, timeout_s, timeout=timeout))
         return self
 
     @same_as(AsyncTask.cancel)
@@ -73,6 +95,32 @@ class Task(TaskFacts):
         return iterate(self._task.log_stream(stderr, attempt=attempt, rank=rank))
 
     @same_as(AsyncTask.shell)
-    def shell(self, command: str | None = None, node: int | None = None, record: bool = False) -> None:
+    def shell(self, command: str | None = None, node: int | None = None, record: bool = False) -> int | None:
         with lent_terminal():
-            call(self._task.shell(command, node, record))
+            return call(self._task.shell(command, node, record))
+
+    @same_as(AsyncTask.put_file)
+    def put_file(self, source: Path | str, target: str, *, node: int = 0) -> None:
+        call(self._task.put_file(source, target, node=node))
+
+    @same_as(AsyncTask.get_file)
+    def get_file(self, source: str, target: Path | str, *, node: int = 0) -> Path:
+        return call(self._task.get_file(source, target, node=node))
+
+    @same_as(AsyncTask.get_instances)
+    def get_instances(self) -> list[Instance]:
+        return call(self._task.get_instances())
+
+    @same_as(AsyncTask.get_user)
+    def get_user(self) -> User | None:
+        return call(self._task.get_user())
+
+    @property
+    def ssh_command(self) -> str | None:
+        """The ssh command that enters the task, to be typed as it stands; None where there is no way in now."""
+        return call(self._task.ssh_command())
+
+    @property
+    def shell_command(self) -> str | None:
+        """Another word for `ssh_command`."""
+        return self.ssh_command

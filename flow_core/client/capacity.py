@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from flow_core import checks
 from flow_core.client.connection import Connection
-from flow_core.errors import FlowError
+from flow_core.errors import FlowError, NotFound, printable
+from flow_core.gpu import parse_gpu
+from flow_core.models.instance import InstanceRequirements
 
 if TYPE_CHECKING:
-    from flow_core.models.instance import AvailableInstance, InstanceRequirements
+    from flow_core.models.instance import AvailableInstance
     from flow_core.models.reservation import Reservation
     from flow_core.providers.account import ReservationFacet
     from flow_core.providers.base import InstanceFacet
+
+_MOST_NAMED = 8
 
 
 class CapacityCalls(Connection):
@@ -21,11 +26,26 @@ class CapacityCalls(Connection):
     async def find_instances(self, requirements: InstanceRequirements, limit: int = 10) -> list[AvailableInstance]:
         """Instance types that fit, cheapest first, at most `limit`; an empty table fits all.
 
-        Prices are USD per hour and instance, `gpu_memory_gb` is that of one GPU. Raises ConfigError for a
-        requirement nobody knows.
+        Prices are USD per hour and instance, `gpu_memory_gb` is that of one GPU. An `instance_type` is a name or a
+        shorthand such as "a100" (one of them) or "8xh100". When nothing fits but there are others with such GPUs, a
+        warning names them. Raises ConfigError for a requirement nobody knows.
         """
-        wanted: Any = checks.table("requirements", requirements)
-        return list((await self._instances.find(wanted))[: checks.whole("limit", limit)])
+        wanted: Any = _given(checks.table("requirements", requirements))
+        most = checks.whole("limit", limit)
+        found = await self._instances.find(wanted)
+        if not found and (others := await self._with_such_gpus(wanted)):
+            asked = wanted.get("instance_type") or wanted["gpu_type"]
+            warnings.warn(f"no instance fits; {printable(asked)} is offered only as {', '.join(others)}", stacklevel=2)
+        return list(found[:most])
+
+    async def _with_such_gpus(self, wanted: InstanceRequirements) -> list[str]:
+        """The instance types with the GPUs that are asked for, however many, at any price."""
+        asked = wanted.get("instance_type") or wanted.get("gpu_type")
+        request = None if asked is None else parse_gpu(asked)
+        if request is None or not request.needs_gpu or request.type_id is not None:
+            return []
+        everything = await self._instances.find({})
+        return list(dict.fromkeys(one.instance_type for one in everything if one.is_model(request)))[:_MOST_NAMED]
 
     async def normalize_instance_request(
         self, gpu_count: int, gpu_type: str | None = None
@@ -75,10 +95,13 @@ class CapacityCalls(Connection):
         return [] if facet is None else list(await facet.list(wanted))
 
     async def get_reservation(self, reservation_id: str) -> Reservation | None:
-        """A reservation as it is now; None when unsupported. Raises NotFound for an id nobody knows."""
+        """A reservation as it is now; None for an id that nobody knows, or when unsupported."""
         wanted = checks.text("reservation_id", reservation_id)
         facet = self.provider.reservations
-        return None if facet is None else await facet.get(wanted)
+        try:
+            return None if facet is None else await facet.get(wanted)
+        except NotFound:
+            return None
 
     async def cancel_reservation(self, reservation_id: str) -> None:
         """Gives a reservation back, now. What runs on it goes on. Twice is safe. Raises NotFound, Unsupported."""
@@ -114,3 +137,9 @@ def _by_rule(gpu_count: int, gpu_type: str) -> tuple[str, int, str | None]:
         return "cpu", 1, None
     each = next((size for size in (8, 4, 2) if gpu_count % size == 0), 1)
     return f"{each}x{gpu_type}", gpu_count // each, None
+
+
+def _given(requirements: dict[str, Any]) -> dict[str, Any]:
+    """Without what is None, which is how scripts leave a requirement out."""
+    known = InstanceRequirements.__annotations__
+    return {name: value for name, value in requirements.items() if value is not None or name not in known}

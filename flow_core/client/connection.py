@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from flow_core import checks
 from flow_core.changes import Change, Gate
+from flow_core.client.published import refuse_published
 from flow_core.config import Config, Context, load_config
 from flow_core.errors import ConfigError, FlowError, Unsupported
 from flow_core.providers import open_provider
@@ -23,7 +25,8 @@ class Connection:
     """What all calls of a client share.
 
     `context` is a name, or a Context; without one: `$FLOW_CONTEXT`, else the config's default, else `local`.
-    `person` answers what only a user can, such as a passphrase. Raises ConfigError for a context that isn't configured.
+    `person` answers what only a user can, such as a passphrase. `published` are arguments of the published SDK: the
+    refusal says what to write instead. Raises ConfigError for a context that isn't configured.
     Opens nothing until the first call.
     """
 
@@ -34,16 +37,22 @@ class Connection:
         config: Config | None = None,
         gate: Gate | None = None,
         person: Person | None = None,
+        **published: Any,
     ) -> None:
+        if published:
+            refuse_published(type(self).__name__, published)
         if config is not None and not isinstance(config, Config):
             raise ConfigError(f"config: must be a Config, not {type(config).__name__}", field="config")
         if not isinstance(context, Context):
             context = (config or load_config()).context(checks.optional_text("context", context))
         self.context = context
         self.gate = gate or Gate()
+        self._person = person
         self._open: Callable[[], Provider] = partial(open_provider, self.context, person)
         self._provider: Provider | None = None
+        self._process = os.getpid()
         self._is_closed = False
+        self._successor: Self | None = None
 
     @classmethod
     def sharing(cls, other: Connection) -> Self:
@@ -52,11 +61,25 @@ class Connection:
         client._open = lambda: other.provider
         return client
 
+    def reopened(self) -> Self:
+        """Another client of the same context, always the same one: handles of tasks outlive their client."""
+        if self._successor is None:
+            self._successor = type(self)(self.context, gate=self.gate, person=self._person)
+        return self._successor
+
+    @property
+    def is_closed(self) -> bool:
+        return self._is_closed
+
     @property
     def provider(self) -> Provider:
-        """The provider itself, opened on first use. Raises FlowError once the client is closed."""
+        """The provider itself, opened on first use. Raises FlowError once the client is closed.
+
+        A forked child gets one of its own: its parent's belongs to an event loop that doesn't run in the child.
+        """
         if self._is_closed:
             raise FlowError(f"this client of context {self.context.name!r} is closed; make a new one")
+        self._leave_parent()
         if self._provider is None:
             self._provider = self._open()
         return self._provider
@@ -64,9 +87,14 @@ class Connection:
     async def close(self) -> None:
         """Lets go of the provider; twice is safe. Tasks go on. Later calls raise FlowError."""
         self._is_closed = True
+        self._leave_parent()
         provider, self._provider = self._provider, None
         if provider is not None:
             await provider.close()
+
+    def _leave_parent(self) -> None:
+        if self._process != os.getpid():
+            self._process, self._provider = os.getpid(), None
 
     def facet(self, facet: T | None, noun: str) -> T:
         """The facet, or Unsupported for a provider without it."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core import checks
 from flow_core.client.attach import Printer, Terminal
-from flow_core.errors import Conflict, NotFound, Unreachable
+from flow_core.errors import ConfigError, Conflict, NotFound, Unreachable
 from flow_core.gpu import parse_gpu
 from flow_core.models.task import TaskStatus
 
@@ -83,7 +83,11 @@ class AsyncDevEnvironment:
         if image is None:
             return await self.exec(command)
         vm = await self.ensure_started()
-        fields: dict[str, Any] = {"name": "dev-run", "image": image, "instance_type": vm.config.get("instance_type")}
+        fields: dict[str, Any] = {
+            "name": "dev-run",
+            "image": image,
+            "instance_type": vm.record.config.get("instance_type"),
+        }
         task = await self._flow.run(self._config({**fields, "command": command}))
         if not wait:
             return task
@@ -114,7 +118,7 @@ class AsyncDevEnvironment:
         """Ends everything in the VM and starts it anew, as it was asked for. Its directory and volumes stay."""
         vm = await self.ensure_started()
         place = await self._flow.task_directory(vm.task_id)
-        fields = dict(vm.config) if place is None else {"working_dir": str(place), **vm.config}
+        fields = dict(vm.record.config) if place is None else {"working_dir": str(place), **vm.record.config}
         await vm.cancel()
         await vm.wait()
         self._task = await (await self._flow.run(self._config(fields))).wait_until_started()
@@ -133,7 +137,7 @@ class AsyncDevEnvironment:
     async def status(self) -> dict[str, Any]:
         """{"vm": the VM as a TaskDict or None, "active_containers": how many, "containers": their ids}."""
         vm = await self._find()
-        containers = [vm.task_id] if vm is not None and vm.config.get("image") and vm.is_running else []
+        containers = [vm.task_id] if vm is not None and vm.record.config.get("image") and vm.is_running else []
         described = None if vm is None else vm.to_dict()
         return {"vm": described, "active_containers": len(containers), "containers": containers}
 
@@ -165,7 +169,13 @@ class AsyncDevEnvironment:
             "image": docker_image,
             "dev_vm": True,
         }
-        return await self._flow.run(self._config(fields))
+        try:
+            return await self._flow.run(self._config(fields))
+        except ConfigError as error:
+            if error.field != "instance_type" or instance_type is not None:
+                raise
+            message = f"{error.message}; start the dev VM with it: dev_context().start(instance_type=...)"
+            raise ConfigError(message, field="instance_type") from None
 
     def _config(self, fields: dict[str, Any]) -> Any:
         from flow_core.models.spec import TaskConfig  # deferred: loads pydantic
@@ -208,7 +218,7 @@ def _is_same_type(asked: object, there: object) -> bool:
 
 
 def _refuse_other(vm: AsyncTask, instance_type: str | None, image: str | None) -> None:
-    type_there, image_there = vm.config.get("instance_type"), vm.config.get("image")
+    type_there, image_there = vm.record.config.get("instance_type"), vm.record.config.get("image")
     for what, asked, there, is_same in (
         ("instance type", instance_type, type_there, _is_same_type(instance_type, type_there)),
         ("image", image, image_there, image == image_there),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +17,15 @@ from flow_core.client.remote import RemoteCalls
 from flow_core.client.storage import VolumeCalls
 from flow_core.client.task import AsyncTask
 from flow_core.errors import ConfigError, Conflict, Unreachable, printable
-from flow_core.models.task import TaskStatus
+from flow_core.models.task import TaskRecord, TaskStatus
 
 if TYPE_CHECKING:
     from flow_core.client.dev import AsyncDevEnvironment
+    from flow_core.models.ir import TaskSpec
     from flow_core.models.spec import TaskConfig
 
 _SSH_LOOK_S = 2.0
+_GOALS = ("submitted", "running", "terminal")
 
 
 class AsyncFlow(LogCalls, VolumeCalls, CapacityCalls, MarketCalls, AccountCalls, RemoteCalls, MetricsCalls):
@@ -43,27 +44,40 @@ class AsyncFlow(LogCalls, VolumeCalls, CapacityCalls, MarketCalls, AccountCalls,
 
     async def run(
         self,
-        task: TaskConfig | str | Path,
+        task: TaskConfig | TaskSpec | str | list[str] | Path | None = None,
         wait: bool = False,
         mounts: str | dict[str, str] | None = None,
+        *,
+        wait_until: str | None = None,
+        max_wait_seconds: float | None = None,
+        dry_run: bool = False,
         **fields: Any,
     ) -> AsyncTask:
         """Submits a TaskConfig, a task file, or a command; `wait` returns once it runs (or has ended).
 
         Text that ends in .yaml or .yml, or names an existing file, is the path of a task file; other text is a
-        command, and `fields` are further fields of its TaskConfig, such as instance_type="a100". `mounts` maps
-        target to source (a lone source gets a usual target) and replaces the config's data_mounts. Returns within
-        the provider's deadline unless it waits. Not safe twice: two calls, two tasks. Raises ConfigError with field
-        and line, CapacityError for what can never be had here, NotFound or Conflict for a volume, Unsupported.
+        command, and `fields` are further fields of its TaskConfig, such as instance_type="a100" (or gpu="a100").
+        command=... may stand in place of the first argument. `mounts` maps target to source (a lone source gets a
+        usual target) and replaces the config's data_mounts. `wait_until` is "submitted", "running" or "terminal";
+        after `max_wait_seconds` it raises TimeoutError, and the task goes on. `dry_run` checks the task and submits
+        nothing: the message of the task it returns says what would be done. Returns within the provider's deadline
+        unless it waits. Not safe twice: two calls, two tasks. Raises ConfigError with field and line, CapacityError
+        for what can never be had here, NotFound or Conflict for a volume, Unsupported.
         """
         from flow_core.models.files import as_task_config, with_mounts  # deferred: loads pydantic
 
+        default = "running" if wait else "submitted"
+        goal = checks.one_of("wait_until", default if wait_until is None else wait_until, _GOALS)
+        limit_s = checks.seconds("max_wait_seconds", max_wait_seconds)
         config = with_mounts(as_task_config(task, fields), mounts)
-        record = await self.change(
-            "submit", config.name, self.provider.describe_submit(config), lambda: self.provider.submit(config)
-        )
+        call = self.provider.describe_submit(config)
+        if dry_run:
+            return AsyncTask(_never_submitted(self.context.name, config, call), self)
+        record = await self.change("submit", config.name, call, lambda: self.provider.submit(config))
         handle = AsyncTask(record, self)
-        return await handle.wait_until_started() if wait else handle
+        if goal == "terminal":
+            return await handle.wait(limit_s)
+        return await handle.wait_until_started(limit_s) if goal == "running" else handle
 
     async def submit(
         self,
@@ -72,20 +86,21 @@ class AsyncFlow(LogCalls, VolumeCalls, CapacityCalls, MarketCalls, AccountCalls,
         mounts: str | dict[str, str] | None = None,
         instance_type: str | None = None,
         wait: bool = False,
+        **fields: Any,
     ) -> AsyncTask:
         """Submits a shell command; `gpu` is a shorthand such as "a100:4", ignored when `instance_type` is given.
 
-        `wait` returns once the task has ended, however long that takes. For `mounts`, twice and errors see `run`.
+        `fields` are further fields of its TaskConfig, such as name, env, ports or num_instances. Without a name, one
+        that no other task has is generated. `wait` returns once the
+        task has ended, however long that takes. For `mounts`, twice and errors see `run`.
         """
-        from flow_core.models.spec import TaskConfig  # deferred: loads pydantic
-
-        fields = {
-            "name": f"flow-submit-{int(time.time())}",
-            "unique_name": False,
+        wanted = {
+            "name": "flow-submit",
+            "unique_name": "name" not in fields,
             "command": checks.command("command", command),
             "instance_type": checks.optional_text("instance_type", instance_type) or checks.optional_text("gpu", gpu),
         }
-        task = await self.run(TaskConfig.parse(fields), mounts=mounts)
+        task = await self.run(mounts=mounts, **{**wanted, **fields})
         return await task.wait() if wait else task
 
     async def status(self, task_id: str) -> str:
@@ -149,6 +164,26 @@ class AsyncFlow(LogCalls, VolumeCalls, CapacityCalls, MarketCalls, AccountCalls,
         from flow_core.client.dev import AsyncDevEnvironment  # deferred: most scripts have none
 
         return AsyncDevEnvironment(self, auto_stop)
+
+    @property
+    def dev(self) -> AsyncDevEnvironment:
+        """The dev VM of this user, started when something is first done in it."""
+        return self.dev_context()
+
+
+def _never_submitted(context: str, config: TaskConfig, call: str) -> TaskRecord:
+    """What a dry run returns. No task has its id."""
+    return TaskRecord(
+        context,
+        "dry-run",
+        config.name,
+        TaskStatus.PENDING,
+        command=config.command_line,
+        num_instances=config.num_instances,
+        instance_type=next(iter(config.instance_types), ""),
+        message=f"dry run, nothing was submitted; this would be done: {call}",
+        config=config.said(),
+    )
 
 
 def _statuses(status: TaskStatus | Sequence[TaskStatus] | None) -> Collection[TaskStatus] | None:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from flow_core import checks
 from flow_core.client.connection import Connection
-from flow_core.errors import ConfigError, NotFound
+from flow_core.errors import ConfigError, NotFound, Unsupported
 from flow_core.logs.address import LogAddress
 
 if TYPE_CHECKING:
     from flow_core.logs.spool import SpoolFiles
     from flow_core.providers.base import LogFacet
+
+
+_STARTUP = ("startup", "host")
 
 
 class LogCalls(Connection):
@@ -62,7 +65,9 @@ class LogCalls(Connection):
     ) -> str | AsyncGenerator[str, None]:
         """The last `tail` lines of a task's log, or an iterator of every line until that log is complete.
 
-        Both streams as they were merged; `stderr`, or `stream` (or `source`) "stdout" or "stderr", picks one.
+        Both streams as they were merged; `stderr`, or `stream` (or `source`) "stdout" or "stderr", picks one, and is
+        Unsupported where a task has one log for both. `source="startup"`, or "host", reads the log of what prepared
+        its machine.
         `attempt` counts from 0 and is the newest when not said; `rank` is the instance. Of a task that hasn't begun
         there is "" or, followed, what comes. Bytes that aren't UTF-8 become U+FFFD; control characters stay, so
         make them harmless before showing them. Close the iterator (`aclosing`) when leaving it early. Raises
@@ -71,13 +76,30 @@ class LogCalls(Connection):
         from flow_core.logs.follow import tail_text  # deferred: only readers need it
         from flow_core.logs.lines import follow_lines
 
-        wanted, lines = _streams(stderr, source, stream), checks.whole("tail", tail)
+        lines = checks.whole("tail", tail)
+        if source in _STARTUP:
+            return await self._startup_log(task_id, follow, lines, rank)
+        wanted = _streams(stderr, source, stream)
+        if wanted is not None and not self._logs.separates_streams:
+            raise Unsupported(
+                f"stream: context {self.context.name!r} keeps what a task writes to stdout and stderr in one log;"
+                " leave out stderr, stream and source"
+            )
         address = await self._log_of(checks.text("task_id", task_id), attempt, rank)
-        files = await self._logs.open(address)
+        files = await self.open_log(address)
         if not follow:
             await self._logs.catch_up(address)
             return await asyncio.to_thread(tail_text, files, lines, wanted)
         return follow_lines(files, lambda: self._logs.is_complete(address), wanted)
+
+    async def log_stream(
+        self, task_id: str, stderr: bool = False, *, attempt: int | None = None, rank: int = 0
+    ) -> AsyncGenerator[str, None]:
+        """Every line of a task's log from the first until it is complete, as `logs` with follow=True."""
+        lines = await self.logs(task_id, True, stderr=stderr, attempt=attempt, rank=rank)
+        async with aclosing(lines):
+            async for line in lines:
+                yield line
 
     async def log_bytes(self, address: LogAddress, offset: int = 0) -> AsyncGenerator[tuple[int, bytes], None]:
         """The raw bytes of one log from `offset` on, as (offset, bytes), until no more can come.
@@ -97,12 +119,22 @@ class LogCalls(Connection):
         return await self._logs.addresses(checks.text("task_id", task_id))
 
     async def open_log(self, address: LogAddress) -> SpoolFiles:
-        """The files on this machine that hold, or will hold, this log. Raises NotFound."""
-        return await self._logs.open(_address(address))
+        """The files on this machine that hold, or will hold, this log. Raises NotFound, ProviderError."""
+        from flow_core.logs.readable import check_readable  # deferred: only readers need it
+
+        files = await self._logs.open(_address(address))
+        await asyncio.to_thread(check_readable, files)
+        return files
 
     async def is_log_complete(self, address: LogAddress) -> bool:
         """True once no byte will be added any more. Raises NotFound."""
         return await self._logs.is_complete(_address(address))
+
+    async def _startup_log(self, task_id: str, follow: bool, lines: int, rank: int) -> str:
+        if follow:
+            raise ConfigError("source: the startup log can't be followed; read it again", field="source")
+        text = await self._logs.startup(checks.text("task_id", task_id), checks.whole("rank", rank))
+        return "".join(text.splitlines(keepends=True)[-lines:]) if lines else ""
 
     @property
     def _logs(self) -> LogFacet:
@@ -139,5 +171,6 @@ def _streams(stderr: bool, source: str | None, stream: str | None) -> frozenset[
     }
     for name, said in (("stream", stream), ("source", source)):
         if said is not None:
-            return streams[checks.one_of(name, said, streams)]
+            known = (*streams, *_STARTUP) if name == "source" else tuple(streams)
+            return streams[checks.one_of(name, said, known)]
     return streams["stderr" if stderr else "combined"]

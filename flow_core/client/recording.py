@@ -12,6 +12,7 @@ from typing import Any
 
 from flow_core.config import state_dir
 from flow_core.errors import FlowError
+from flow_core.private_folders import make_private_folder
 
 
 class Recording:
@@ -23,7 +24,7 @@ class Recording:
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._started = time.monotonic()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_folder(path.parent)
             self._file = open(path, "x", encoding="utf-8", opener=_private)  # noqa: SIM115 - closed by `close`
         except OSError as error:
             raise FlowError(f"the shell can't be recorded in {path}: {error.strerror}") from error

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from flow_core import checks
@@ -11,6 +12,7 @@ from flow_core.client.connection import Connection
 from flow_core.errors import FlowError
 
 if TYPE_CHECKING:
+    from flow_core.models.instance import Instance
     from flow_core.providers.account import IProviderInit
     from flow_core.providers.base import Provider
     from flow_core.providers.entry import EndpointFacet, RemoteOperations, Shell, ShellFacet, SshTunnelManager
@@ -29,12 +31,13 @@ class RemoteCalls(Connection):
         node: int | None = None,
         progress_context: object | None = None,
         record: bool = False,
-    ) -> None:
+    ) -> int | None:
         """Opens a shell in a running task on this program's terminal, or runs one command there.
 
-        Returns when it has ended. A command's output comes as it is written, on a terminal if this is one, else on
-        our standard output and error. `record` writes an asciicast v2 file and says where. `progress_context` is
-        accepted and not needed. Raises NotFound, Conflict for a task that doesn't run, FlowError without a terminal.
+        Returns when it has ended: the exit code of a command, None for a shell. A command's output comes as it is
+        written, on a terminal if this is one, else on our standard output and error. `record` writes an asciicast v2
+        file and says where. `progress_context` is accepted and not needed. Raises NotFound, Conflict for a task that
+        doesn't run, FlowError without a terminal.
         """
         from flow_core.client.attach import Printer, Terminal  # deferred: most scripts never enter a task
 
@@ -46,12 +49,13 @@ class RemoteCalls(Connection):
         if command is not None and not terminal.is_there and not record:
             remote, printer = self.get_remote_operations(), Printer()
             run = partial(remote.run, task_id, command, node=where, timeout_s=None, on_output=printer)
-            await self.change("shell", task_id, command, run)
+            done = await self.change("shell", task_id, command, run)
             printer.end()
-            return
+            return done.exit_code
         columns, rows = terminal.size
         shell = await self.open_shell(task_id, columns=columns, rows=rows, command=command, node=where)
-        await terminal.attach(shell, task_id if record else None)
+        code = await terminal.attach(shell, task_id if record else None)
+        return None if command is None else code
 
     async def open_shell(
         self, task_id: str, *, columns: int, rows: int, command: str | None = None, node: int = 0
@@ -107,6 +111,46 @@ class RemoteCalls(Connection):
         say(f"{wanted}: {summary(result)}")
         return result
 
+    async def put_file(self, task_id: str, source: Path | str, target: str, *, node: int = 0) -> None:
+        """Copies a file of this machine to a task, whole or not at all, with its mode.
+
+        `target` is a path in the task, from its directory where it doesn't begin with /; one that ends with / is a
+        folder. A task that has ended takes files where its folder still exists. Twice is safe. Raises NotFound (the
+        task, or the folder), ConfigError, Conflict where the task's files are gone, Unreachable, Unsupported.
+        """
+        wanted, here, there = (
+            checks.text("task_id", task_id),
+            _local_file("source", source),
+            checks.path("target", target),
+        )
+        uploads = self.facet(self.provider.uploads, "files of tasks")
+        there += here.name if there.endswith("/") else ""
+        put = partial(uploads.put_file, wanted, here, there, node=checks.whole("node", node))
+        await self.change("put file", wanted, f"copy {here} to {there}", put)
+
+    async def get_file(self, task_id: str, source: str, target: Path | str, *, node: int = 0) -> Path:
+        """Copies a file of a task to this machine, whole or not at all, and returns where it is.
+
+        `source` is a path in the task, as in `put_file`. A `target` that is a folder gets the file under its name.
+        Files of a task that has ended can be had for as long as they exist. Twice is safe. Raises as `put_file`.
+        """
+        wanted, there, here = (
+            checks.text("task_id", task_id),
+            checks.path("source", source),
+            _local_file("target", target),
+        )
+        uploads = self.facet(self.provider.uploads, "files of tasks")
+        if await asyncio.to_thread(here.is_dir):
+            here /= PurePosixPath(there).name
+        await uploads.get_file(wanted, there, here, node=checks.whole("node", node))
+        return here
+
+    async def get_task_instances(self, task_id: str) -> list[Instance]:
+        """The machines that a task has, or had, by node; empty before it started. Raises NotFound."""
+        from flow_core.client.instances import instances_of  # deferred: hardly anybody asks
+
+        return await instances_of(self.provider, await self.provider.get_task(checks.text("task_id", task_id)))
+
     async def resolve_ssh_endpoint(self, task_id: str, node: int | None = None) -> tuple[str, int]:
         """(host, port) at which SSH reaches a task. Raises NotFound, Conflict, Unsupported."""
         where = checks.optional_whole("node", node)
@@ -149,3 +193,7 @@ class RemoteCalls(Connection):
     @property
     def _endpoints(self) -> EndpointFacet:
         return self.facet(self.provider.endpoints, "SSH endpoints")
+
+
+def _local_file(name: str, value: object) -> Path:
+    return Path(checks.path(name, value)).expanduser().absolute()

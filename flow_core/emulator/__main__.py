@@ -8,50 +8,48 @@ import json
 import os
 import signal
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
 from flow_core.emulator.emulator import Emulator
-from flow_core.emulator.nodes.disk import erase
+from flow_core.emulator.given_folder import FolderRefused, GivenFolder
 from flow_core.emulator.nodes.machines import Machines
 from flow_core.emulator.sample.project import Sample
 from flow_core.emulator.settings import Settings
 
 _PIECE = 1 << 16
-_TRIES, _BETWEEN_TRIES_S = 20, 0.1
 
 
 def main() -> int:
     """The exit status: 0 after a signal, 1 where it can't begin."""
     given = _arguments()
+    folder = None if given.folder is None else GivenFolder(given.folder, delete_all=given.delete_all)
     try:
-        asyncio.run(_serve(given))
+        if folder is not None:
+            folder.claim()
+        asyncio.run(_serve(given, folder))
+    except FolderRefused as error:
+        print(f"the emulator can't start: {error}", file=sys.stderr)
+        return 1
     except OSError as error:
         print(f"the emulator can't start at port {given.port}: {error.strerror}", file=sys.stderr)
         return 1
     finally:
-        if given.folder is not None:
-            _erase(given.folder)
+        if folder is not None:
+            folder.release()
     return 0
 
 
-def _erase(folder: Path) -> None:
-    """What was killed may have left something that still writes there for a moment."""
-    for _ in range(_TRIES):
-        try:
-            erase(folder)
-            return
-        except OSError:
-            time.sleep(_BETWEEN_TRIES_S)
-
-
-async def _serve(given: argparse.Namespace) -> None:
+async def _serve(given: argparse.Namespace, folder: GivenFolder | None) -> None:
     told = _until_told(given.ends_with_stdin)
     sample = Sample() if given.sample else None
     settings = Settings(seconds_to_allocate=given.seconds_to_allocate, price_move_s=given.seconds_between_prices)
     emulator = Emulator(
-        settings, port=given.port, age_s=sample.age_s if sample else 0.0, nodes=Machines, folder=given.folder
+        settings,
+        port=given.port,
+        age_s=sample.age_s if sample else 0.0,
+        nodes=Machines,
+        folder=None if folder is None else folder.files,
     )
     async with emulator:
         if lacking := await emulator.lacking():
@@ -88,7 +86,8 @@ def _arguments() -> argparse.Namespace:
     add("--seconds-to-allocate", type=float, default=1.0, metavar="S", help="how long a bid stays open (1)")
     add("--seconds-between-prices", type=float, default=30.0, metavar="S", help="how often prices move; 0: never (30)")
     add("--sample", action="store_true", help="with a project in which something is going on")
-    add("--folder", type=Path, metavar="DIR", help="put all files there; it is deleted with all in it at the end")
+    add("--folder", type=Path, metavar="DIR", help="put all files there; DIR must be empty, or not exist yet")
+    add("--delete-all", action="store_true", help="at the end, delete DIR with everything that others put there")
     add("--ends-with-stdin", action="store_true", help="also end when standard input, a pipe, is closed")
     return parser.parse_args()
 

@@ -12,6 +12,7 @@ from flow_core.logs.reader import LineReader
 from flow_core.logs.spool import SpoolFiles
 from flow_core.logs.stamps import Stamps, bytes_of
 from flow_core.logs.watch import POLL_S, Watch
+from flow_core.regular_files import open_regular_stream
 
 _ASK_S = 0.25
 _DEADLINE_S = 10.0
@@ -64,24 +65,22 @@ async def follow(
 ) -> AsyncGenerator[Chunk, None]:
     """Yields chunks from `offset` on, in order, until the log is complete. Read it under `aclosing`.
 
-    The log may not reach to `offset` yet. One that was cut short is read again from its start. With
-    `streams`, bytes are given once their record must have been written: one look later.
+    The log may not reach to `offset` yet. One that was cut short is read again from its start.
     """
     completion = Completion(is_complete)
     stamps = Stamps(files.sidecar)
     watch = Watch(files.log)
-    settled = seen = 0
+    seen = 0
     try:
         while True:
             over = await completion.ask()
             size = _size(files)
             if size < min(offset, seen):
                 offset = 0
-            seen = size
-            limit = size if streams is None or over else min(size, settled)
-            stamps.refresh()
-            while offset < limit:
-                data = await asyncio.to_thread(_read, files, offset, min(_CHUNK, limit - offset))
+            has_changed, seen = size != seen, size
+            stamps.refresh()  # after the size: the records of all these bytes are there
+            while offset < size:
+                data = await asyncio.to_thread(_read, files, offset, min(_CHUNK, size - offset))
                 if not data:
                     break
                 end = offset + len(data)
@@ -90,11 +89,7 @@ async def follow(
                 offset = end
             if over:
                 return
-            if size != settled:
-                settled = size
-                await asyncio.sleep(POLL_S)
-            else:
-                await watch.changed()
+            await (asyncio.sleep(POLL_S) if has_changed else watch.changed())
     finally:
         watch.close()
         stamps.close()
@@ -137,13 +132,13 @@ def _last(data: bytes, lines: int | None) -> bytes:
 def _size(files: SpoolFiles) -> int:
     try:
         return os.stat(files.log).st_size
-    except FileNotFoundError:
+    except OSError:
         return 0
 
 
 def _read(files: SpoolFiles, offset: int, length: int) -> bytes:
     try:
-        with open(files.log, "rb", buffering=0) as log:
+        with open_regular_stream(files.log) as log:
             return os.pread(log.fileno(), length, offset)
-    except FileNotFoundError:
+    except OSError:
         return b""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flow_core.logs.reader import LINE_LIMIT
+from flow_core.regular_files import open_regular_file
 
 BLOCK = 1024 * 1024
 _SLICE = 64 * BLOCK
@@ -116,8 +117,8 @@ class LineIndex:
 
     def _read(self, offset: int, length: int) -> bytes:
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+            fd = open_regular_file(self._path)
+        except OSError:
             return b""
         try:
             return os.pread(fd, min(length, self._scanned - offset), offset)
@@ -133,8 +134,8 @@ class LineIndex:
     def _count(self) -> _Counted | None:
         """One slice of scanning. Changes nothing of the index, so it may run in a thread."""
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+            fd = open_regular_file(self._path)
+        except OSError:
             return None
         try:
             return self._count_in(fd)

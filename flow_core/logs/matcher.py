@@ -8,6 +8,7 @@ Standard library only, and none of this package: it starts in a few milliseconds
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -115,7 +116,7 @@ class Matcher:
 
 
 def main(path: str, pattern: str, flags: str) -> None:
-    with open(path, "rb") as log:
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as log:  # a pipe must not block
         matcher = Matcher(log, pattern, ignores_case="i" in flags)
         for line in sys.stdin.buffer:
             print(json.dumps(_answer(matcher, json.loads(line))), flush=True)

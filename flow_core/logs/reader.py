@@ -11,6 +11,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
+from flow_core.regular_files import open_regular_file
+
 LINE_LIMIT = 64 * 1024
 PIECE_LIMIT = 16 * 1024 * 1024
 _BLOCK = 64 * 1024
@@ -57,7 +59,7 @@ class LineReader:
         """Looks at the file again; true when it has another size or is another file than before."""
         try:
             status = os.stat(self._path)
-        except FileNotFoundError:
+        except OSError:
             return self._reset() if self._fd is not None else False
         identity = (status.st_dev, status.st_ino)
         replaced = self._fd is None or identity != self._identity or status.st_size < self.size
@@ -156,8 +158,8 @@ class LineReader:
     def _reopen(self) -> bool:
         self._reset()
         try:
-            self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+            self._fd = open_regular_file(self._path)
+        except OSError:
             return False
         status = os.fstat(self._fd)
         self._identity = (status.st_dev, status.st_ino)

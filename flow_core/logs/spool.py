@@ -3,8 +3,9 @@
 `NAME.log` holds the bytes as they were written, nothing added. `NAME.idx` holds 16-byte records, each
 meaning "from this offset on": offset (uint64), then microseconds since the epoch shifted left by one,
 with the lowest bit set for stderr (uint64), little-endian. A record cut short by a crash is ignored.
-Offsets and times never go down. Bytes are appended before their record, so a reader may see bytes that
-no record covers yet: they belong to the last record.
+Offsets and times never go down. A record is appended before its bytes, so whoever looks at the size of
+the log first and at the sidecar second knows the stream of every byte up to that size. A writer that ends
+between the two leaves a record without bytes; the next writer's record of the same offset replaces it.
 
 Standard library only, and no dataclasses: the local supervisor writes through this and must start fast.
 """
@@ -50,6 +51,7 @@ class SpoolWriter:
         self._log_fd = os.open(files.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._sidecar_fd = os.open(files.sidecar, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._offset = os.fstat(self._log_fd).st_size
+        _drop_partial_record(self._sidecar_fd)
         self._now_us = now_us
         self._last = Stamp(-1, -1, 0)
 
@@ -61,15 +63,22 @@ class SpoolWriter:
     def append(self, stream: int, data: bytes) -> None:
         """Writes all of `data`; waits while the disk is full rather than losing any of it."""
         stamp = Stamp(self._offset, stream, self._now_us())
-        _write_all(self._log_fd, data)
-        self._offset += len(data)
         if stamp.stream != self._last.stream or stamp.time_us - self._last.time_us >= _SAME_MOMENT_US:
             _write_all(self._sidecar_fd, RECORD.pack(stamp.offset, stamp.time_us << 1 | stamp.stream))
             self._last = stamp
+        _write_all(self._log_fd, data)
+        self._offset += len(data)
 
     def close(self) -> None:
         os.close(self._log_fd)
         os.close(self._sidecar_fd)
+
+
+def _drop_partial_record(sidecar_fd: int) -> None:
+    """Otherwise every record that follows would be read at the wrong place."""
+    excess = os.fstat(sidecar_fd).st_size % RECORD.size
+    if excess:
+        os.ftruncate(sidecar_fd, os.fstat(sidecar_fd).st_size - excess)
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flow_core.logs.spool import RECORD, STDOUT, Stamp
+from flow_core.regular_files import open_regular_file
 
 _BLOCK_RECORDS = 4096
 _BLOCKS_KEPT = 16
@@ -39,9 +40,9 @@ class Stamps:
         before = self.count
         try:
             if self._fd is None:
-                self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+                self._fd = open_regular_file(self._path)
             status = os.stat(self._path)
-        except FileNotFoundError:
+        except OSError:
             self.close()
             return before != 0
         own = os.fstat(self._fd)
@@ -72,9 +73,12 @@ class Stamps:
         return None if number < 0 else self._record(number)
 
     def time_of(self, offset: int) -> datetime | None:
-        """When the byte at `offset` was read, in UTC; `None` where no record says so."""
+        """When the byte at `offset` was read, in UTC; `None` where no record says so, or none that can be a time."""
         stamp = self.stamp_at(offset)
-        return None if stamp is None else datetime.fromtimestamp(stamp.time_us / 1_000_000, UTC)
+        try:
+            return None if stamp is None else datetime.fromtimestamp(stamp.time_us / 1_000_000, UTC)
+        except (ValueError, OverflowError, OSError):
+            return None
 
     def stream_of(self, offset: int) -> int:
         """The stream of the byte at `offset`; stdout where no record says so."""
@@ -100,12 +104,16 @@ class Stamps:
         if (STDOUT if number < 0 else self._record(number).stream) == stream:
             return offset
         found = self._first_of(stream, number + 1)
+        while found is not None and self._is_replaced(found):
+            found = self._first_of(stream, found + 1)
         return None if found is None else self._record(found).offset
 
     def previous_of(self, stream: int, offset: int) -> int | None:
         """Just behind the last byte of `stream` before `offset`; `None` if there is none."""
         number = self._number_at(offset - 1)
         found = self._last_of(stream, number)
+        while found is not None and self._is_replaced(found):
+            found = self._last_of(stream, found - 1)
         if found is None:
             return offset if number < 0 and stream == STDOUT and offset > 0 else self._unstamped(stream)
         return offset if found == number else self._record(found + 1).offset
@@ -113,6 +121,10 @@ class Stamps:
     def _unstamped(self, stream: int) -> int | None:
         first = self._record(0).offset if self.count else 0
         return first if stream == STDOUT and first > 0 else None
+
+    def _is_replaced(self, number: int) -> bool:
+        """No byte is its own: its writer ended before it wrote one, and the next one began at the same offset."""
+        return number + 1 < self.count and self._record(number + 1).offset == self._record(number).offset
 
     def _number_at(self, offset: int) -> int:
         """The number of the last record at or before `offset`, -1 if there is none."""

@@ -20,7 +20,7 @@ async def read_samples(read: Callable[[], Awaitable[bytes]], machine: str) -> As
             async with asyncio.timeout(_SILENCE_S):
                 data = await read()
         except TimeoutError:
-            raise Unreachable(f"{machine} has said nothing of itself for {_SILENCE_S:g} s") from None
+            raise Unreachable(f"{machine} sent no measurements for {_SILENCE_S:g} s") from None
         if not data:
             raise Unreachable(f"what measures {machine} has ended there; look again")
         for sample in frames.feed(data):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from flow_core.models.as_dict import as_dict
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,15 @@ class User:
     @property
     def id(self) -> str:
         return self.user_id
+
+    @property
+    def username(self) -> str:
+        """Another word for `name`."""
+        return self.name
+
+    def to_dict(self) -> dict[str, Any]:
+        """The user in plain data."""
+        return as_dict(self)
 
 
 @dataclass(frozen=True, slots=True)

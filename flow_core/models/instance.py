@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict
+from enum import StrEnum
+from typing import Any, TypedDict
 
 from flow_core.errors import ConfigError
-from flow_core.gpu import parse_gpu
+from flow_core.gpu import GpuRequest, parse_gpu
+from flow_core.models.as_dict import as_dict
 from flow_core.models.catalog import CatalogEntry, GPUInstanceDict
 
 
@@ -37,8 +40,8 @@ class AvailableInstance:
     """An instance type that a context offers in a region.
 
     `memory_gb` is host memory, `gpu_memory_gb` that of one GPU. `available_quantity` is how many more
-    of it would start at once now; `None` where the provider doesn't say. `price_per_hour` is USD, 0 for
-    what is yours.
+    of it would start at once now; `None` where the provider doesn't say. `free_gpus` and `total_gpus` count
+    GPUs of this model there, whatever the type takes of them. `price_per_hour` is USD, 0 for what is yours.
     """
 
     context: str
@@ -53,6 +56,8 @@ class AvailableInstance:
     memory_gb: int | None = None
     available_quantity: int | None = None
     total_quantity: int | None = None
+    free_gpus: int | None = None
+    total_gpus: int | None = None
     status: str = "available"
     expires_at: datetime | None = None
     internode_interconnect: str | None = None
@@ -60,17 +65,42 @@ class AvailableInstance:
     description: str = ""
 
     def fits(self, wanted: InstanceRequirements) -> bool:
-        """Whether it is all that is asked for. Raises ConfigError for a GPU type that can't be read."""
+        """Whether it is all that is asked for. Raises ConfigError for a GPU or instance type that can't be read."""
         least = max(wanted.get("gpu_count", 0), wanted.get("min_gpu_count", 0))
         prices = [wanted[key] for key in ("max_price", "max_price_per_hour") if wanted.get(key) is not None]
         return (
-            wanted.get("instance_type", self.instance_type) == self.instance_type
-            and ("gpu_type" not in wanted or parse_gpu(wanted["gpu_type"]).model == self.gpu_type)
+            ("instance_type" not in wanted or self.is_type(wanted["instance_type"]))
+            and ("gpu_type" not in wanted or self.is_model(parse_gpu(wanted["gpu_type"])))
             and ("gpu_count" not in wanted or wanted["gpu_count"] == self.gpu_count)
             and self.gpu_count >= least
             and (self.gpu_memory_gb or 0) >= wanted.get("gpu_memory_gb", 0)
             and all(self.price_per_hour <= price for price in prices)
             and wanted.get("region", self.region) == self.region
+        )
+
+    def is_type(self, text: str) -> bool:
+        """Whether a name or a shorthand such as "a100" (one of them) means this type. Raises ConfigError."""
+        if text in (self.instance_type, self.allocation_id):
+            return True
+        request = parse_gpu(text)
+        if not request.needs_gpu:
+            return not self.gpu_count and (self.cpu_count or 0) >= (request.cpus or 0)
+        return self.gpu_count == request.count and self.is_model(request)
+
+    def is_model(self, request: GpuRequest) -> bool:
+        """Whether its GPUs are those of a request, however many."""
+        if request.type_id is not None or not request.needs_gpu:
+            return request.type_id == self.instance_type
+        if not self.gpu_count or (self.gpu_memory_gb or 0) < (request.min_memory_gb or 0):
+            return False
+        return request.model is None or all(map(self._is_called, re.split(r"[-.]", request.model)))
+
+    def _is_called(self, part: str) -> bool:
+        """Whether a part of a model's name ("a100", "80gb", "sxm") is true of its GPUs."""
+        called = f"{self.gpu_type or ''} {self.instance_type} {self.intranode_interconnect or ''}".lower()
+        words = {re.sub(r"^\d+x(?=[a-z])", "", word) for word in re.findall(r"[a-z0-9]+", called)}
+        return (
+            part in words or part == f"{self.gpu_memory_gb}gb" or any(one.rstrip("0123456789") == part for one in words)
         )
 
     @property
@@ -81,6 +111,10 @@ class AvailableInstance:
     def is_down(self) -> bool:
         """It is a machine, and nobody reaches it now; `description` says why."""
         return self.status == "unreachable"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The offer in plain data. `expires_at` is ISO 8601 in UTC."""
+        return as_dict(self)
 
     def catalog_entry(self) -> CatalogEntry:
         """The same as the reference's dictionary. `available` is true when one more would start at once."""
@@ -101,3 +135,34 @@ class AvailableInstance:
             "price_per_hour": self.price_per_hour,
             "gpu_model": self.gpu_type or "",
         }
+
+
+class InstanceStatus(StrEnum):
+    """Where a machine of a task is in its life. Words of the Flow SDK."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    TERMINATED = "terminated"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One machine of a task, `node` from 0. What the provider doesn't say is `None`."""
+
+    instance_id: str
+    task_id: str
+    node: int
+    status: InstanceStatus
+    ssh_host: str | None = None
+    ssh_port: int | None = None
+    public_ip: str | None = None
+    private_ip: str | None = None
+    created_at: datetime | None = None
+    terminated_at: datetime | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The machine in plain data. Times are ISO 8601 in UTC."""
+        return as_dict(self)

@@ -9,6 +9,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from flow_core.models.as_dict import as_dict
+
 
 class ReservationStatus(StrEnum):
     """Where a reservation is in its life. Words of the Flow SDK."""
@@ -68,3 +70,7 @@ class Reservation:
     @property
     def key(self) -> tuple[str, str]:
         return (self.context, self.reservation_id)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The reservation in plain data. Times are ISO 8601 in UTC."""
+        return as_dict(self)

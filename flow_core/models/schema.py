@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from flow_core.models.spec import TaskConfig
+from flow_core.models.spec import Retries, TaskConfig, VolumeSpec
 
 WORDS = {
     "name": "How it is called: a-z, 0-9, '.', '_' and '-'. A file that gives a name means just that name.",
@@ -59,6 +59,9 @@ def task_schema() -> dict[str, Any]:
     for name, words in WORDS.items():
         fields[name]["description"] = words
     fields["retries"]["anyOf"].append({"type": "integer", "minimum": 0, "maximum": 10})
+    fields["env"]["additionalProperties"] = {"type": ["string", "number"]}
+    fields["command"]["anyOf"][1]["items"] = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "number"}]}
+    _add_published_words(schema["$defs"])
     volume["target"] = volume["mount_path"] | {"title": "Target", "description": "Another word for mount_path."}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -66,6 +69,15 @@ def task_schema() -> dict[str, Any]:
         "title": "A flow task",
         "description": "What Flow.run reads from a YAML file.",
     }
+
+
+def _add_published_words(models: dict[str, Any]) -> None:
+    for model in (VolumeSpec, Retries):
+        fields = models[model.__name__]["properties"]
+        for theirs, ours in model.RENAMED.items():
+            fields[theirs] = fields[ours] | {"title": theirs, "description": f"Another word for {ours}."}
+    coefficient = {"type": "number", "minimum": 1, "maximum": 10, "description": "1 is mode fixed, more exponential."}
+    models["Retries"]["properties"]["backoff_coefficient"] = coefficient
 
 
 if __name__ == "__main__":

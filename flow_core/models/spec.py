@@ -11,7 +11,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from flow_core.errors import ConfigError, printable
 from flow_core.gpu import parse_gpu
+from flow_core.identifiers import is_image_reference
+from flow_core.models.foreign_tasks import foreign_table, foreign_text
 from flow_core.models.plain import PlainTable
 from flow_core.models.retries import Retries
 from flow_core.models.storage_spec import MountSpec, VolumeSpec, clash, mount_target, mount_type_of
@@ -25,6 +28,7 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 _SHOWN = 80
+_LARGEST = 1 << 128  # Python refuses to write numbers of thousands of digits
 _LONGEST_TEXT = 4095
 
 Word = Annotated[str, Field(min_length=1)]
@@ -43,12 +47,20 @@ class TaskConfig(Spec):
 
     RETIRED: ClassVar[dict[str, str]] = {
         "gpu": "instance_type",
-        "gpu_count": "instance_type",
+        "gpu_type": "instance_type",
+        "gpu_count": "is no field we know; write the number into instance_type, such as 8xh100",
+        "num_gpus": "is no field we know; write the number into instance_type, such as 8xh100",
+        "num_nodes": "num_instances",
         "gpu_memory_gb": "min_gpu_memory_gb",
         "environment": "env",
         "timeout": "max_run_time_hours",
         "mounts": "data_mounts",
     }
+    IGNORED: ClassVar[frozenset[str]] = frozenset(
+        {"allow_docker_cache", "placement", "workload_type", "preemptible_ok", "constraints", "runtime_files"}
+        | {"min_containers", "max_containers", "scaledown_window", "concurrency", "schedule", "web_endpoint"}
+        | {"upload_mode"}
+    )
 
     name: str = "flow-task"
     unique_name: bool = True
@@ -107,6 +119,21 @@ class TaskConfig(Spec):
             raise ValueError("must be at most 128 letters, digits, '.', '_', ':' and '-'")
         return key
 
+    @field_validator("command", mode="before")
+    @classmethod
+    def _numbers_among_words(cls, command: Any) -> Any:
+        return [_as_text(word) for word in command] if isinstance(command, list | tuple) else command
+
+    @field_validator("env", mode="before")
+    @classmethod
+    def _numbers_as_text(cls, env: Any) -> Any:
+        if not isinstance(env, dict):
+            return env
+        for name, value in env.items():
+            if value is None or isinstance(value, bool):
+                raise ValueError(f"the value of {_plain_name(name)} is no text; put quotes around it")
+        return {_as_text(name): _as_text(value) for name, value in env.items()}
+
     @field_validator("command")
     @classmethod
     def _command(cls, command: str | list[str]) -> str | list[str]:
@@ -144,6 +171,13 @@ class TaskConfig(Spec):
         if text is not None and len(text.encode()) > _LONGEST_TEXT:
             raise ValueError(f"must be at most {_LONGEST_TEXT} bytes")
         return text
+
+    @field_validator("image")
+    @classmethod
+    def _image(cls, image: str | None) -> str | None:
+        if image is not None and not is_image_reference(image):
+            raise ValueError(f"{printable(repr(image))} is no image; write one such as pytorch/pytorch:2.9.0")
+        return image
 
     @field_validator("ports")
     @classmethod
@@ -211,6 +245,11 @@ class TaskConfig(Spec):
         return fields
 
     @classmethod
+    def from_command(cls, command: str | list[str], **fields: Any) -> TaskConfig:
+        """A config of a command and further fields, as the published SDK has it. Raises ConfigError."""
+        return cls.parse({"command": command, **fields})
+
+    @classmethod
     def from_yaml(cls, path: str | Path) -> TaskConfig:
         """Reads a task file. One that gives a name means just that name, unless it says unique_name.
 
@@ -221,7 +260,12 @@ class TaskConfig(Spec):
     @classmethod
     def from_yaml_text(cls, text: str, source: str | None = None) -> TaskConfig:
         """As `from_yaml`, from text; `source` is how errors call it."""
-        table = parse_table(text, source)
+        try:
+            table = parse_table(text, source, as_written=("env", "command"))
+        except ConfigError as error:  # such as several documents
+            raise foreign_text(text, source) or error from None
+        if (refusal := foreign_table(table, source)) is not None:
+            raise refusal
         fields = {"unique_name": False} | table.fields if "name" in table.fields else table.fields
         return cls.parse(fields, source=source, lines=table.lines)
 
@@ -234,6 +278,19 @@ class TaskConfig(Spec):
         if path is not None:
             write_text(Path(path), text)
         return text
+
+
+def _as_text(value: Any) -> Any:
+    """What a number or a path is on a command line; anything else as it is, for pydantic to refuse."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number and abs(value) < _LARGEST else value
+
+
+def _plain_name(name: Any) -> str:
+    text = str(name) if isinstance(name, str | int | float) and name == name else "one variable"
+    return text[:_SHOWN] if text.isprintable() else repr(text[:_SHOWN])
 
 
 def _flaw(text: str) -> str | None:

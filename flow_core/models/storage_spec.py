@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
@@ -32,6 +32,8 @@ class VolumeSpec(Spec):
     `create_if_missing=False` forbids that. A Volume may stand in its place.
     """
 
+    RENAMED: ClassVar[dict[str, str]] = {"volume_name": "name", "size": "size_gb"}
+
     name: str | None = None
     size_gb: int = Field(default=1, ge=1, le=16384)
     mount_path: str | None = Field(default=None, validation_alias=AliasChoices("mount_path", "target"))
@@ -46,14 +48,14 @@ class VolumeSpec(Spec):
     def _a_size_makes_it(cls, fields: Any) -> Any:
         if isinstance(fields, Volume):
             return {"volume_id": fields.volume_id, "mount_path": f"/volumes/{fields.name or fields.volume_id}"}
-        if isinstance(fields, dict) and "size_gb" in fields and not fields.get("volume_id"):
+        if isinstance(fields, dict) and {"size_gb", "size"} & fields.keys() and not fields.get("volume_id"):
             return {"create_if_missing": True} | fields
         return fields
 
     @field_validator("name")
     @classmethod
     def _name(cls, name: str | None) -> str | None:
-        if name is not None and not (3 <= len(name) <= 64 and _VOLUME_NAME.fullmatch(name)):
+        if name is not None and not is_volume_name(name):
             raise ValueError("must be 3 to 64 of a-z, 0-9 and -, starting and ending with a letter or digit")
         return name
 
@@ -113,6 +115,10 @@ class MountSpec(Spec):
     @classmethod
     def _path(cls, path: str) -> str:
         return mount_target(path)
+
+
+def is_volume_name(text: str) -> bool:
+    return 3 <= len(text) <= 64 and _VOLUME_NAME.fullmatch(text) is not None
 
 
 def mount_type_of(source: str) -> MountType:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from flow_core.errors import ConfigError
 from flow_core.models.catalog import TaskDict
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
+
+if TYPE_CHECKING:
+    from flow_core.models.spec import TaskConfig
 
 
 class TaskFacts:
@@ -55,9 +60,14 @@ class TaskFacts:
         return self.record.command
 
     @property
-    def config(self) -> Mapping[str, Any]:
-        """The fields of the TaskConfig it was submitted with, as plain data."""
-        return self.record.config
+    def config(self) -> TaskConfig | None:
+        """What it was submitted with; `None` where that isn't known. `record.config` has the same as plain data."""
+        from flow_core.models.spec import TaskConfig  # deferred: loads pydantic
+
+        try:
+            return TaskConfig.parse(dict(self.record.config)) if self.record.config else None
+        except ConfigError:
+            return None
 
     @property
     def message(self) -> str:
@@ -109,7 +119,8 @@ class TaskFacts:
 
     @property
     def created_by(self) -> str:
-        return self.record.owner
+        """The id of whoever submitted it, as `get_user` takes it; the name where there is no id."""
+        return str(self.record.provider_metadata.get("created_by") or self.record.owner)
 
     @property
     def cost_per_hour(self) -> str | None:
@@ -142,6 +153,16 @@ class TaskFacts:
         return self.record.ssh_host
 
     @property
+    def host(self) -> str | None:
+        """Another word for `ssh_host`."""
+        return self.record.ssh_host
+
+    @property
+    def public_ip(self) -> str | None:
+        """Its address on the internet, where it has one of its own."""
+        return public_address(self.record.ssh_host)
+
+    @property
     def ssh_port(self) -> int:
         return self.record.ssh_port
 
@@ -165,5 +186,19 @@ class TaskFacts:
             "created": None if created is None else created.astimezone(UTC).isoformat(),
         }
 
+    def __eq__(self, other: object) -> bool:
+        return self.key == other.key if isinstance(other, TaskFacts) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
     def __repr__(self) -> str:
         return f"<Task {self.record.task_id} {self.record.name} {self.record.status}>"
+
+
+def public_address(host: str | None) -> str | None:
+    """The host, where it is an address that the whole internet reaches."""
+    try:
+        return host if host is not None and ipaddress.ip_address(host).is_global else None
+    except ValueError:
+        return None

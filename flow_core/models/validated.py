@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import os
+import sys
+import typing
+import warnings
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from flow_core.errors import ConfigError
 
@@ -28,10 +32,34 @@ class _Refusing(ModelMetaclass):
 
 
 class Spec(BaseModel, metaclass=_Refusing):
-    """Input from a person. `RETIRED` maps names that are no longer used to those that are."""
+    """Input from a person. A path may stand wherever text may.
+
+    `RETIRED` maps names that are no longer used to those that are, `RENAMED` names of the published SDK that are read
+    as ours. `IGNORED` are fields of the published SDK without meaning here: a warning names them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, allow_inf_nan=False)
     RETIRED: ClassVar[Mapping[str, str]] = {}
+    RENAMED: ClassVar[Mapping[str, str]] = {}
+    IGNORED: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_our_fields(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict):
+            return fields
+        known = {name: _paths_as_text(value) for name, value in fields.items() if name not in cls.IGNORED}
+        if ignored := cls.ignored_in(fields):
+            _warn(f"{cls.__name__}: {', '.join(ignored)}: without meaning here, and ignored")
+        for theirs, ours in cls.RENAMED.items():
+            if theirs in known and known.get(ours) is None:
+                known[ours] = known.pop(theirs)
+        return known
+
+    @classmethod
+    def ignored_in(cls, fields: Mapping[Any, Any]) -> list[str]:
+        """Which fields of the published SDK stand there and mean nothing here."""
+        return sorted(name for name in cls.IGNORED & fields.keys() if fields[name] not in (None, False, [], {}))
 
     @classmethod
     def parse(cls, fields: Any, *, source: str | None = None, lines: Mapping[str, int] | None = None) -> Self:
@@ -51,6 +79,8 @@ class Spec(BaseModel, metaclass=_Refusing):
 def _refusal(model: type, error: ValidationError, source: str | None, lines: Mapping[str, int]) -> ConfigError:
     """The first complaint, as "field: what is wrong". Where a field may be of several types, the deepest one."""
     complaints = error.errors(include_url=False, include_input=False, include_context=False)
+    # A misspelt name leaves the right one missing as well, and is the one to name.
+    complaints.sort(key=lambda one: one["type"] != "extra_forbidden")
     of_same_field = [one for one in complaints if one["loc"][:1] == complaints[0]["loc"][:1]]
     first = max(of_same_field, key=lambda one: len(one["loc"]))
     field = ".".join(_shown(part) for part in first["loc"] if not _is_alternative(part)) or None
@@ -63,13 +93,44 @@ def _refusal(model: type, error: ValidationError, source: str | None, lines: Map
 def _said(model: type, complaint: ErrorDetails) -> str:
     if complaint["type"] != "extra_forbidden":
         return complaint["msg"].removeprefix("Value error, ")
-    if len(complaint["loc"]) > 1:
-        return "is no field we know"
-    name = str(complaint["loc"][-1])
-    if new := getattr(model, "RETIRED", {}).get(name):
-        return f"{name!r} is now called {new!r}"
-    close = difflib.get_close_matches(name, getattr(model, "model_fields", ()), 1)
+    name, owner = str(complaint["loc"][-1]), _owner(model, complaint["loc"][:-1])
+    if new := getattr(owner, "RETIRED", {}).get(name):
+        return f"{name!r} is now called {new!r}" if new.isidentifier() else new
+    close = difflib.get_close_matches(name, getattr(owner, "model_fields", ()), 1)
     return f"is no field we know; did you mean {close[0]}?" if close else "is no field we know"
+
+
+def _owner(model: type, path: tuple[int | str, ...]) -> type | None:
+    """The model that the field at the end of a path belongs to."""
+    owner: type | None = model
+    for part in path:
+        if isinstance(part, str) and owner is not None and not _is_alternative(part):
+            field = getattr(owner, "model_fields", {}).get(part)
+            owner = None if field is None else next(_models_in(field.annotation), None)
+    return owner
+
+
+def _models_in(annotation: Any) -> Iterator[type]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for one in typing.get_args(annotation):
+        yield from _models_in(one)
+
+
+def _paths_as_text(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, list | tuple):
+        return [os.fspath(one) if isinstance(one, os.PathLike) else one for one in value]
+    return value
+
+
+def _warn(message: str) -> None:
+    """A warning that points at the caller's line: pydantic's and our own frames lie between."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(("flow_core.", "pydantic")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)
 
 
 def _shown(part: int | str) -> str:

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Literal
 
+from flow_core.models.as_dict import as_dict
+
 VolumeInterface = Literal["block", "file"]
+
+
+class StorageInterface(StrEnum):
+    """Who may hold a volume at once: one task (`block`) or many (`file`). Words of the Flow SDK."""
+
+    BLOCK = "block"
+    FILE = "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +45,7 @@ class Volume:
     @property
     def key(self) -> tuple[str, str]:
         return (self.context, self.volume_id)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The volume in plain data. `created_at` is ISO 8601 in UTC."""
+        return as_dict(self)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from flow_core.errors import ConfigError, printable
+from flow_core.regular_files import NotRegular, TooLarge, read_regular_file
 
-_MOST_CHARACTERS = 4 << 20
+_TASK_FILE_BYTES_MAX = 4 << 20
 _MOST_VALUES = 100_000
 _MERGE = "tag:yaml.org,2002:merge"
 _NOTED_DEPTH = 6
+_READ_AS_VALUES = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "timestamp")}
 
 
 class YamlTable(NamedTuple):
@@ -22,23 +23,20 @@ class YamlTable(NamedTuple):
     lines: Mapping[str, int]
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, limit_bytes: int = _TASK_FILE_BYTES_MAX) -> str:
     """The text of a file. Raises ConfigError that names it."""
     try:
-        status = path.stat()
-        is_file, is_huge = stat.S_ISREG(status.st_mode), status.st_size > 4 * _MOST_CHARACTERS
-        # Reading a pipe would wait for whoever writes it.
-        text = path.read_text(encoding="utf-8") if is_file and not is_huge else ""
+        return read_regular_file(path, limit_bytes).decode("utf-8")
     except FileNotFoundError:
         raise ConfigError("the file does not exist", source=str(path)) from None
+    except NotRegular as error:
+        raise ConfigError(f"is not a file: {error.strerror}", source=str(path)) from None
+    except TooLarge as error:
+        said = str(error.strerror).removeprefix("it ")
+        raise ConfigError(f"{said}, which no such file is", source=str(path)) from None
     except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a path that can't be one
         reason = getattr(error, "strerror", None) or "is not UTF-8 text"
         raise ConfigError(f"can't be read: {reason}", source=str(path)) from None
-    if not is_file:
-        raise ConfigError("is not a file", source=str(path))
-    if is_huge or len(text) > _MOST_CHARACTERS:
-        raise ConfigError(f"is larger than {_MOST_CHARACTERS >> 20} MB, which no such file is", source=str(path))
-    return text
 
 
 def write_text(path: Path, text: str) -> None:
@@ -49,16 +47,24 @@ def write_text(path: Path, text: str) -> None:
         raise ConfigError(f"can't be written: {getattr(error, 'strerror', None) or error}", source=str(path)) from None
 
 
-def parse_table(text: str, source: str | None = None) -> YamlTable:
-    """The table that a text holds; an empty text holds an empty one. Raises ConfigError with the line."""
+def parse_table(
+    text: str, source: str | None = None, as_written: Collection[str] = (), *, first_only: bool = False
+) -> YamlTable:
+    """The table that a text holds; an empty text holds an empty one. Raises ConfigError with the line.
+
+    Numbers, dates and words such as `yes` in the fields `as_written` are text: 1.10 stays 1.10. Several documents are
+    refused, or with `first_only` left out.
+    """
     import yaml  # deferred: only files need it
 
     lines: dict[str, int] = {}
     try:
         loader = yaml.SafeLoader(text)
-        node = loader.get_single_node()
+        node: Any = loader.get_single_node() if not first_only else loader.get_node() if loader.check_node() else None
         _refuse_too_much(node, source)
         _note(node, "", _NOTED_DEPTH, lines, source)
+        if node is not None and node.id == "mapping":
+            _keep_text(node, as_written)
         fields = None if node is None else loader.construct_document(node)
     except ConfigError:
         raise
@@ -114,6 +120,23 @@ def _refuse_too_much(node: Any, source: str | None) -> None:
 
     if node is not None and size(node) > _MOST_VALUES:
         raise ConfigError(f"holds more than {_MOST_VALUES} values, which no such file does", source=source)
+
+
+def _keep_text(table: Any, names: Collection[str]) -> None:
+    for key, value in table.value:
+        if key.value in names:
+            parts = value.value if value.id != "scalar" else [value]
+            for part in parts:
+                _make_text(part[1] if isinstance(part, tuple) else part)
+
+
+def _make_text(node: Any) -> None:
+    if node.id == "scalar" and node.tag in _READ_AS_VALUES and node.style is None:
+        node.tag = "tag:yaml.org,2002:str"
+    elif node.id == "mapping":  # merged with <<
+        for _, value in node.value:
+            if value.id == "scalar":
+                _make_text(value)
 
 
 def _note(node: Any, prefix: str, depth: int, lines: dict[str, int], source: str | None) -> None:

@@ -9,9 +9,12 @@ ways into a task stand in `entry`, those of the account in `account`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+
+from flow_core.errors import printable
 
 if TYPE_CHECKING:
     from flow_core.logs.address import LogAddress
@@ -24,6 +27,34 @@ if TYPE_CHECKING:
     from flow_core.providers.account import IdentityFacet, IProviderInit, ReservationFacet, SshKeyFacet
     from flow_core.providers.entry import EndpointFacet, RemoteOperations, ShellFacet, SshTunnelManager, UploadFacet
     from flow_core.providers.market import MarketFacet
+
+
+T = TypeVar("T")
+_NOTES_MAX = 100
+_NOTE_CHARACTERS = 300
+
+
+class Listing(tuple[T, ...]):
+    """The rows that a provider could read, and one sentence for each part of the answer that it could not read.
+
+    A list method may return a plain tuple where everything could be read. Where nothing could be read at all, it
+    raises; an empty tuple means that there are no rows.
+    """
+
+    unreadable: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, rows: Iterable[T], unreadable: Iterable[str] = ()) -> Self:
+        """`unreadable` may quote the answer; it is made printable, and bounded, here."""
+        listing = cls(rows)
+        notes = (printable(note[:_NOTE_CHARACTERS]) for note in unreadable)
+        listing.unreadable = tuple(islice(notes, _NOTES_MAX))
+        return listing
+
+
+def unreadable_in(rows: Iterable[object]) -> tuple[str, ...]:
+    """What a provider could not read of an answer; empty for a plain tuple."""
+    return rows.unreadable if isinstance(rows, Listing) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +93,11 @@ class Provider(Protocol):
     async def list_tasks(
         self, statuses: Collection[TaskStatus] | None = None, limit: int | None = None
     ) -> tuple[TaskRecord, ...]:
-        """Tasks, last submitted first. Twice is safe. A record that can't be read never fails the list."""
+        """Tasks, last submitted first. Twice is safe.
+
+        A record that can't be read never fails the list: return a `Listing` that names it. Where none can be read,
+        raise ProviderError.
+        """
 
     async def get_task(self, task_id: str) -> TaskRecord:
         """One task as it is now. Twice is safe. Raises NotFound."""
@@ -84,7 +119,12 @@ class Provider(Protocol):
 
 
 class LogFacet(Protocol):
-    """What tasks wrote. Bytes are kept exactly; offsets count from 0 and never move."""
+    """What tasks wrote. Bytes are kept exactly; offsets count from 0 and never move.
+
+    `separates_streams` is false where stdout and stderr of a task go into one file, so that neither can be had alone.
+    """
+
+    separates_streams: bool
 
     async def addresses(self, task_id: str) -> tuple[LogAddress, ...]:
         """Every log of a task, by attempt and rank; empty before it started. Raises NotFound."""
@@ -102,15 +142,28 @@ class LogFacet(Protocol):
         as somebody asks.
         """
 
+    async def startup(self, task_id: str, node: int) -> str:
+        """The end of the log of what prepared a node for its task, 1 MiB at most. Twice is safe.
+
+        Raises NotFound, ConfigError (field "node"), Conflict where its machine can't be reached, Unreachable, and
+        Unsupported where nothing prepares machines.
+        """
+
 
 class InstanceFacet(Protocol):
     """What can be had."""
 
     async def find(self, requirements: InstanceRequirements) -> tuple[AvailableInstance, ...]:
-        """Instance types that fit, cheapest first, then smallest. Twice is safe. Raises ConfigError."""
+        """Instance types that fit, cheapest first, then smallest. Twice is safe. Raises ConfigError.
+
+        Rows that can't be read: as in `Provider.list_tasks`.
+        """
 
     async def normalize(self, gpu_count: int, gpu_type: str | None) -> tuple[str, int, str | None]:
-        """(instance_type, num_instances, warning) for so many GPUs. Raises ConfigError."""
+        """(instance_type, num_instances, warning) for so many GPUs.
+
+        What can't be had is no error: the warning says so. Raises ConfigError for what is no GPU.
+        """
 
 
 class VolumeFacet(Protocol):
@@ -120,7 +173,7 @@ class VolumeFacet(Protocol):
         """Makes a volume. Not safe twice. Raises ConfigError, Conflict (the name is taken)."""
 
     async def list(self) -> tuple[Volume, ...]:
-        """Every volume, newest first. Twice is safe."""
+        """Every volume, newest first. Twice is safe. Rows that can't be read: as in `Provider.list_tasks`."""
 
     async def delete(self, volume_id: str) -> None:
         """Destroys a volume and what is in it. Raises NotFound, Conflict (says which tasks hold it)."""

@@ -82,7 +82,7 @@ class RemoteOperations(Protocol):
 
 
 class UploadFacet(Protocol):
-    """Files from this machine into a task."""
+    """Files from this machine into a task, and single ones back."""
 
     async def upload(
         self,
@@ -101,6 +101,16 @@ class UploadFacet(Protocol):
         target), NotFound, Conflict (the task has ended, another upload is under way), ProviderError, and Unreachable
         after `timeout_s`; what arrived until then is whole.
         """
+
+    async def put_file(self, task_id: str, source: Path, target: str, *, node: int = 0) -> None:
+        """Copies one file to where the task sees `target`, whole or not at all, with its mode; no deadline but silence.
+
+        Also after the task has ended, where its files still exist. Twice is safe. Raises ConfigError, NotFound (the
+        task or the folder), Conflict (its files are gone), AuthError, ProviderError, Unreachable.
+        """
+
+    async def get_file(self, task_id: str, source: str, target: Path, *, node: int = 0) -> None:
+        """Copies what the task sees at `source` to this machine, whole or not at all. As `put_file`."""
 
 
 @dataclass(frozen=True, slots=True)

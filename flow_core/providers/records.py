@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from flow_core.regular_files import NotRegular, TooLarge, parse_json, read_regular_file
+
 VERSION = 1
 
 
@@ -45,9 +47,11 @@ def sync_folder(path: Path) -> None:
 def read_json(path: Path) -> dict[str, Any] | None:
     """The record, or None where there is none. Raises MalformedRecord."""
     try:
-        data = json.loads(path.read_bytes())
+        data = parse_json(read_regular_file(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except (NotRegular, TooLarge) as error:
+        raise MalformedRecord(f"{path.name} can't be read: {error.strerror}") from error
     except ValueError as error:
         raise MalformedRecord(f"{path.name} can't be read: {error}") from error
     if not isinstance(data, dict) or data.get("version") != VERSION:

@@ -1,7 +1,14 @@
 """`from flow_core.sdk.client import Flow`, as the reference has it."""
 
+from typing import Any
+
 from flow_core.blocking import Client, Flow, run
 from flow_core.models.catalog import CatalogEntry, GPUInstanceDict, TaskDict
 from flow_core.models.instance import InstanceRequirements
+from flow_core.published_names import missing
 
 __all__ = ["CatalogEntry", "Client", "Flow", "GPUInstanceDict", "InstanceRequirements", "TaskDict", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    raise missing(__name__, name)

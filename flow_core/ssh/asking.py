@@ -25,7 +25,8 @@ class Question:
     """Something that only the user knows. `prompt` was written by the far side, for a "code"; show it as text.
 
     `attempt` counts from 1: the second one means that the first answer was wrong; for a "code" it may as well be the
-    next thing that the host wants to know. `context` is as above.
+    next thing that the host wants to know. `context` is as above. `banner` is what the host has shown before, in its
+    own words; it may hold a link to follow.
     """
 
     host: str
@@ -33,6 +34,18 @@ class Question:
     prompt: str
     is_secret: bool = True
     attempt: int = 1
+    context: str = ""
+    banner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Something for which a host takes its time. `what` says what the program waits for. `banner` and `context` are as
+    above."""
+
+    host: str
+    what: str
+    banner: str = ""
     context: str = ""
 
 
@@ -44,3 +57,6 @@ class Person(Protocol):
 
     async def answer(self, question: Question) -> str | None:
         """The answer, never kept; None gives up."""
+
+    async def waits(self, wait: Wait) -> None:
+        """Shows what the program waits for, until it is cancelled. Returns once the person wants to wait no longer."""

@@ -14,7 +14,7 @@ from typing import cast
 
 import asyncssh
 
-from flow_core.errors import FlowError, ProviderError, Unreachable
+from flow_core.errors import FlowError, Unreachable
 from flow_core.ssh import failures
 from flow_core.ssh.lines import Lines
 from flow_core.ssh.quoting import by_sh
@@ -28,6 +28,8 @@ _QUIET_S = 0.2
 _SIGNAL_S = 0.2
 _END_S = 2.0
 _KILL_S = 5.0
+Session = tuple[asyncssh.SSHClientConnection, asyncssh.SSHClientChannel[bytes], Stream]
+"""A channel knows its connection only until it is closed, which may be at once."""
 OnOutput = Callable[[int, bytes], Awaitable[None]]
 
 
@@ -48,21 +50,34 @@ class Outcome:
 class Running:
     """A command under way. Read both streams: the far side waits while nobody does."""
 
-    def __init__(
-        self, settings: HostSettings, channel: asyncssh.SSHClientChannel[bytes], stream: Stream, marker: bytes
-    ) -> None:
+    def __init__(self, settings: HostSettings, session: Session, marker: bytes) -> None:
+        connection, channel, stream = session
         self._settings = settings
         self._channel = channel
         self._stream = stream
-        self._connection = channel.get_connection()
+        self._connection = connection
         self._out = _Cleaned(marker)
         self._err = _Cleaned(marker)
+        self._ready = {1: b"", 2: b""}
         self.is_ended = False
 
-    async def read(self, stream: int = 1) -> bytes:
-        """The next piece of stdout (1) or stderr (2), at most 64 KiB; empty at its end. Raises Unreachable."""
+    async def begin(self) -> None:
+        """Returns once our sh runs, whatever the login shell printed before; or once there is nothing more to read."""
+        await asyncio.gather(*(self._find_marker(stream) for stream in (1, 2)))
+
+    async def _find_marker(self, stream: int) -> None:
+        self._ready[stream] = await self.read(stream, until_begun=True)
+
+    async def read(self, stream: int = 1, *, until_begun: bool = False) -> bytes:
+        """The next piece of stdout (1) or stderr (2), at most 64 KiB; empty at its end. Raises Unreachable.
+
+        `until_begun` also returns when nothing has come after the beginning yet.
+        """
+        if ready := self._ready[stream]:
+            self._ready[stream] = b""
+            return ready
         source, cleaned = (None, self._out) if stream == 1 else (STDERR, self._err)
-        while True:
+        while not (until_begun and cleaned.is_clean):
             try:
                 piece = await self._stream.read(source)
             except failures.LOST as error:
@@ -71,6 +86,7 @@ class Running:
                 return b""
             if clean := cleaned.take(piece):
                 return clean
+        return b""
 
     async def write(self, data: bytes) -> None:
         """To the command's stdin. What a command doesn't read is its own affair."""
@@ -136,23 +152,52 @@ class Running:
 
 
 @asynccontextmanager
-async def started(lines: Lines, settings: HostSettings, command: str) -> AsyncIterator[Running]:
-    """A line for sh, started; ended when it is left."""
+async def started(
+    lines: Lines, settings: HostSettings, command: str, stdin: bytes | None = None
+) -> AsyncIterator[Running]:
+    """A line for sh, started once it is yielded; ended when it is left.
+
+    `stdin` is all that it is given to read; without it the caller writes. What the login shell does first may take as
+    long as a login. Raises ProviderError where something else was run.
+    """
     marker = f"flow-{secrets.token_hex(12)}"
     # The login shell may be any, and print anything first; from the marker on, it is our sh that speaks.
     script = f"printf '\\036{marker} %s\\036' $$; printf '\\036{marker} %s\\036' $$ >&2\n{command}"
     left: int | None = None
     try:
-        async with lines.session(partial(_start, script=script)) as (channel, stream):
-            running = Running(settings, channel, stream, f"\x1e{marker} ".encode())
+        async with lines.session(partial(_start, script=script)) as session:
+            running = Running(settings, session, f"\x1e{marker} ".encode())
+            feeding = asyncio.create_task(_feed(running, stdin)) if stdin is not None else None
             with lines.ending(partial(_end, lines, running)):
                 try:
+                    await lines.waiting("to start a command; a start-up file of your shell may take long").run(
+                        running.begin()
+                    )
+                    await _check(settings, running)
                     yield running
                 finally:
                     left = await running.end()
+                    if feeding is not None:
+                        feeding.cancel()
+                        await asyncio.wait((feeding,))
     finally:
         if left is not None:
             await _kill(lines, left)
+
+
+async def _feed(running: Running, stdin: bytes) -> None:
+    await running.write(stdin)
+    running.write_eof()
+
+
+async def _check(settings: HostSettings, running: Running) -> None:
+    """Raises why our sh was not run, where that is so."""
+    if running.has_begun or running.is_ended:
+        return
+    await running.closed()
+    if (outcome := running.outcome) is None:
+        raise failures.lost(settings, "a command was started")
+    raise failures.not_run(settings, outcome.exit_code, running.noise)
 
 
 async def run(
@@ -165,22 +210,20 @@ async def run(
     on_output: OnOutput | None,
 ) -> Outcome:
     kept = _Kept()
+    clock: asyncio.Timeout | None = None
     try:
-        async with lines.deadline(timeout_s), started(lines, settings, command) as running:
-            outcome = await _serve(running, stdin, on_output or kept.take)
+        async with lines.deadline(timeout_s) as clock, started(lines, settings, command, stdin) as running:
+            outcome = await _serve(running, on_output or kept.take)
             if running.is_ended:
                 raise Unreachable(f"the connections to {settings.alias!r} were closed while a command ran")
     except TimeoutError:
+        if clock is None or not clock.expired():
+            raise
         raise Unreachable(
             f"the command on {settings.alias!r} did not end within {timeout_s:g} s and was stopped"
         ) from None
     if outcome is None:
         raise failures.lost(settings, "a command ran")
-    if not running.has_begun:
-        raise ProviderError(
-            f"{settings.alias!r} ran another command than was asked for, which ended with {outcome.exit_code} and"
-            f" said {running.noise!r}; check what its authorized_keys and sshd_config force"
-        )
     return Outcome(outcome.exit_code, bytes(kept.data[1]), bytes(kept.data[2]), kept.is_cut, outcome.signal)
 
 
@@ -195,21 +238,19 @@ async def _kill(lines: Lines, group: int) -> None:
     with suppress(FlowError, OSError, asyncssh.Error, TimeoutError):
         async with (
             asyncio.timeout(_KILL_S),
-            lines.session(partial(_start, script=f"kill -s KILL -- -{group}")) as (channel, _),
+            lines.session(partial(_start, script=f"kill -s KILL -- -{group}")) as (_, channel, _),
         ):
             await channel.wait_closed()
 
 
-async def _start(
-    connection: asyncssh.SSHClientConnection, script: str
-) -> tuple[asyncssh.SSHClientChannel[bytes], Stream]:
+async def _start(connection: asyncssh.SSHClientConnection, script: str) -> Session:
     channel, stream = await connection.create_session(
         Stream, by_sh(script), encoding=None, window=_WINDOW, max_pktsize=PIECE
     )
-    return channel, cast(Stream, stream)
+    return connection, channel, cast(Stream, stream)
 
 
-async def _serve(running: Running, stdin: bytes, take: OnOutput) -> Outcome | None:
+async def _serve(running: Running, take: OnOutput) -> Outcome | None:
     """What the command left in the background may keep its streams open; nobody waits for that."""
     pieces = 0
 
@@ -219,12 +260,7 @@ async def _serve(running: Running, stdin: bytes, take: OnOutput) -> Outcome | No
             pieces += 1
             await take(stream, piece)
 
-    async def feed() -> None:
-        await running.write(stdin)
-        running.write_eof()
-
     readers = [asyncio.create_task(drain(stream)) for stream in (1, 2)]
-    feeding = asyncio.create_task(feed())
     try:
         while True:
             before = pieces
@@ -235,9 +271,9 @@ async def _serve(running: Running, stdin: bytes, take: OnOutput) -> Outcome | No
             if not pending or (running.outcome is not None and pieces == before):
                 return running.outcome or await _late(running)
     finally:
-        for helper in (*readers, feeding):
-            helper.cancel()
-        await asyncio.gather(*readers, feeding, return_exceptions=True)
+        for reader in readers:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
 
 
 async def _late(running: Running) -> Outcome | None:

@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,7 +19,10 @@ from flow_core.ssh.lines import Lines
 from flow_core.ssh.settings import HostSettings
 
 _PIECE = 4 << 20
+_NO_SUBSYSTEM = asyncssh.OPEN_REQUEST_SESSION_FAILED
 QUIET_S = 60.0
+PRIVATE = asyncssh.SFTPAttrs(permissions=0o600)
+"""What a file has while it is on its way; its own mode is set at the end."""
 OnBytes = Callable[[int, int], None]
 """Takes how many bytes have moved, and of how many."""
 
@@ -41,19 +45,14 @@ class RemoteFiles:
             return _bytes(await file.read(length, offset))
 
     async def download(self, path: str, target: Path, on_bytes: OnBytes | None = None) -> int:
-        """Copies a file to this machine, whole or not at all; its size. Twice is safe.
+        """Copies a file to this machine, whole or not at all, with its mode; its size. Twice is safe.
 
         Raises NotFound, AuthError, ConfigError (`target` can't be written to), Unreachable after a minute of silence.
         """
         part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
         try:
-            file = await asyncio.to_thread(open, part, "xb")
-        except OSError as error:
-            raise _ours(target, error) from error
-        try:
-            with file:
-                async with self._session(path) as sftp:
-                    done = await self._fetch(sftp, path, file, on_bytes)
+            async with self._session(path) as sftp, sftp.open(path, "rb") as source:
+                done = await self._fetch(source, part, target, on_bytes)
             await asyncio.to_thread(os.replace, part, target)
         except BaseException:
             part.unlink(missing_ok=True)
@@ -83,10 +82,9 @@ class RemoteFiles:
                     raise
         return done
 
-    async def _fetch(self, sftp: asyncssh.SFTPClient, path: str, file: BinaryIO, on_bytes: OnBytes | None) -> int:
-        done = 0
-        async with sftp.open(path, "rb") as source:
-            total = (await source.stat()).size or 0
+    async def _fetch(self, source: asyncssh.SFTPClientFile, part: Path, target: Path, on_bytes: OnBytes | None) -> int:
+        done, found = 0, await source.stat()
+        with await asyncio.to_thread(_create, part, target, 0o600 | (found.permissions or 0) & 0o777) as file:
             while True:
                 async with asyncio.timeout(QUIET_S):
                     piece = _bytes(await source.read(_PIECE, done))
@@ -95,11 +93,11 @@ class RemoteFiles:
                 await asyncio.to_thread(file.write, piece)
                 done += len(piece)
                 if on_bytes is not None:
-                    on_bytes(done, max(total, done))
+                    on_bytes(done, max(found.size or 0, done))
 
     async def _send(self, sftp: asyncssh.SFTPClient, file: BinaryIO, part: str, on_bytes: OnBytes | None) -> int:
         done, found = 0, os.fstat(file.fileno())
-        async with sftp.open(part, "xb") as target:
+        async with sftp.open(part, "xb", PRIVATE) as target:
             while piece := await asyncio.to_thread(file.read, _PIECE):
                 async with asyncio.timeout(QUIET_S):
                     await target.write(piece, done)
@@ -113,10 +111,27 @@ class RemoteFiles:
         return sftp_session(self._lines, self._settings, path)
 
 
+class NoSftp(ProviderError):
+    """The server gives commands, but no SFTP."""
+
+
+async def _start_sftp(settings: HostSettings, connection: asyncssh.SSHClientConnection) -> asyncssh.SFTPClient:
+    try:
+        return await connection.start_sftp_client()
+    except (asyncssh.ChannelOpenError, asyncssh.SFTPError) as error:
+        is_refused = not isinstance(error, asyncssh.ChannelOpenError) or error.code == _NO_SUBSYSTEM
+        if connection.is_closed() or not is_refused:
+            raise
+        raise NoSftp(
+            f"{settings.alias!r} has no SFTP: {error.reason!r}; check Subsystem in its sshd_config, and that no"
+            " start-up file of your shell prints anything"
+        ) from error
+
+
 @asynccontextmanager
 async def sftp_session(lines: Lines, settings: HostSettings, path: str) -> AsyncIterator[asyncssh.SFTPClient]:
     """An SFTP client whose refusals become sentences about `path`."""
-    async with lines.session(lambda connection: connection.start_sftp_client()) as sftp:
+    async with lines.session(partial(_start_sftp, settings)) as sftp:
         try:
             yield sftp
         except (OSError, asyncssh.Error, TimeoutError) as error:
@@ -147,10 +162,18 @@ def refusal(settings: HostSettings, path: str, error: Exception) -> FlowError:
     if isinstance(error, asyncssh.SFTPError):
         return ProviderError(f"{where} can't be used: {error.reason!r}; check its kind and the free room there")
     if isinstance(error, TimeoutError):
-        return Unreachable(f"{settings.alias!r} has said nothing for {QUIET_S:g} s about {path!r}")
+        return Unreachable(f"{settings.alias!r} sent nothing for {QUIET_S:g} s while {path!r} was read or written")
     if isinstance(error, OSError) and not isinstance(error, ConnectionError):
         return ProviderError(f"{where} can't be copied: {(error.strerror or str(error)).lower()}")
     return failures.lost(settings, f"{path!r} was moved")
+
+
+def _create(part: Path, target: Path, mode: int) -> BinaryIO:
+    """Readable by no more people than may read it on the host, and no more than the umask allows."""
+    try:
+        return open(part, "xb", opener=lambda path, flags: os.open(path, flags, mode))
+    except OSError as error:
+        raise _ours(target, error) from error
 
 
 def _ours(path: Path, error: OSError) -> ConfigError:

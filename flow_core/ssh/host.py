@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from flow_core.ssh.lookup import find_settings
+from flow_core.ssh.lookup import Overrides, find_settings
 from flow_core.ssh.settings import HostSettings
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncGenerator
 
     from flow_core.ssh.asking import Person
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flow_core.ssh.forwards import Forward, Forwards, RemoteForward
     from flow_core.ssh.identities import Keyring
     from flow_core.ssh.lines import Lines
+    from flow_core.ssh.link import Link
     from flow_core.ssh.sftp_folder import SftpFolder
     from flow_core.ssh.shell import RemoteShell
 
@@ -37,11 +38,19 @@ class SshHost:
         self._person = person
         self._made: tuple[Lines, Keyring, Forwards] | None = None
         self._shells: list[RemoteShell] = []
+        self._shell_logins = asyncio.Lock()
 
     @classmethod
-    async def find(cls, name: str, *, config: Path | None = None, person: Person | None = None) -> Self:
+    async def find(
+        cls,
+        name: str,
+        *,
+        config: Path | None = None,
+        overrides: Overrides | None = None,
+        person: Person | None = None,
+    ) -> Self:
         """A host by what the user calls it, such as a name of ~/.ssh/config. Raises ConfigError."""
-        return cls(await find_settings(name, config=config), person=person)
+        return cls(await find_settings(name, config=config, overrides=overrides or Overrides()), person=person)
 
     async def __aenter__(self) -> Self:
         return self
@@ -77,15 +86,32 @@ class SshHost:
     async def open_shell(
         self, *, columns: int, rows: int, command: str | None = None, term: str = "xterm-256color"
     ) -> RemoteShell:
-        """A login shell (or `command`) on a terminal, over a connection of its own. The caller closes it."""
-        from flow_core.ssh.link import dial  # deferred: asyncssh takes 0.2 s
-        from flow_core.ssh.shell import open_shell
+        """A login shell (or `command`, or the config's RemoteCommand) on a terminal. The caller closes it.
 
-        _, keyring, _ = self._open()
-        link = await dial(self.settings, self._person, keyring)
-        shell = await open_shell(self.settings, link, columns, rows, command, term)
+        It has a connection of its own, so that nothing slows its echo; but where a person had to answer for a login, it
+        shares the connection that there is.
+        """
+        from flow_core.ssh.shell import open_shell  # deferred: asyncssh takes 0.2 s
+
+        lines, keyring, _ = self._open()
+        async with self._shell_logins:
+            link = await self._link_for_shell(lines, keyring)
+        line = self.settings.remote_command if command is None else command
+        shell = await open_shell(self.settings, lines, link, columns, rows, line, term)
         self._shells = [*(one for one in self._shells if not one.is_over), shell]
         return shell
+
+    async def _link_for_shell(self, lines: Lines, keyring: Keyring) -> Link | None:
+        """A connection of the shell's own; None where it has to share one, since a person had to answer for that."""
+        from flow_core.ssh.link import dial  # deferred: asyncssh takes 0.2 s
+
+        if await lines.has_prompted():
+            return None
+        link = await dial(self.settings, self._person, keyring, lines.forget_lost)
+        if not link.has_prompted:
+            return link
+        lines.adopt(link)
+        return None
 
     @property
     def files(self) -> RemoteFiles:

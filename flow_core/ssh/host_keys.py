@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from flow_core.errors import HostKeyChanged, HostKeyUnknown
+from flow_core.errors import AuthError, HostKeyChanged, HostKeyUnknown
 from flow_core.ssh.asking import Person, UnknownKey
+from flow_core.ssh.key_files import rsa_bits
 from flow_core.ssh.known_hosts import KnownKeys, Standing, fingerprint, key_type, remember
 from flow_core.ssh.settings import HostSettings
 
@@ -20,6 +21,11 @@ async def vouch(settings: HostSettings, known: KnownKeys, key: SSHKey, way: str,
     Raises HostKeyChanged, whatever the settings say and nobody asked; HostKeyUnknown; ProviderError where it can't
     be written down.
     """
+    if is_too_small(settings, key):
+        raise AuthError(
+            f"the {key_type(key)} key of {settings.alias!r} at {way} has {rsa_bits(key.public_data)} bits, and"
+            f" RequiredRSASize is {settings.required_rsa_bits}"
+        )
     standing = known.standing(key)
     if standing is Standing.REVOKED:
         raise HostKeyChanged(
@@ -31,9 +37,11 @@ async def vouch(settings: HostSettings, known: KnownKeys, key: SSHKey, way: str,
     if standing is Standing.KNOWN or await _is_trusted(settings, key, way, person):
         await asyncio.to_thread(remember, settings, key)
         return
+    ignored = "VerifyHostKeyDNS"
+    note = f" ({ignored} has no effect here)" if ignored in settings.unused_options else ""
     raise HostKeyUnknown(
         f"the key of {settings.alias!r} at {way} is not known: {key_type(key)} {fingerprint(key)}; if that is its key,"
-        f" accept it by connecting once with: ssh {settings.alias}",
+        f" accept it by connecting once with: ssh {settings.alias}{note}",
         host=settings.alias,
         key_type=key_type(key),
         fingerprint=fingerprint(key),
@@ -49,11 +57,21 @@ async def _is_trusted(settings: HostSettings, key: SSHKey, way: str, person: Per
     return await person.trusts(UnknownKey(settings.alias, key_type(key), fingerprint(key), way, kept_in))
 
 
+def is_too_small(settings: HostSettings, key: SSHKey) -> bool:
+    bits = rsa_bits(key.public_data)
+    return bits is not None and bits < settings.required_rsa_bits
+
+
 def _changed(settings: HostSettings, known: KnownKeys, key: SSHKey, way: str) -> HostKeyChanged:
-    file, _, _ = known.places[0].rpartition(":")
-    had = ", ".join(f"{key_type(one)} {fingerprint(one)}" for one in known.keys)
+    by_address = known.at_address if key in known.keys or not known.keys else None
+    offending = by_address or known
+    place, name = offending.places[0], offending.name
+    file, _, _ = place.rpartition(":")
+    had = ", ".join(f"{key_type(one)} {fingerprint(one)}" for one in offending.keys)
+    whose = f"{settings.alias!r} at {way}" if by_address is None else f"the address of {settings.alias!r}, {name},"
+    note = ", which StrictHostKeyChecking no does not allow here" if settings.is_unchecked else ""
     return HostKeyChanged(
-        f"the key of {settings.alias!r} at {way} has changed from {had} ({known.places[0]}) to {key_type(key)}"
-        f" {fingerprint(key)}: it may be another machine that listens in; only if whoever runs it says that the key is"
-        f" new, forget the old one with: ssh-keygen -R '{settings.key_name}' -f '{file}'"
+        f"the key of {whose} has changed from {had} ({place}) to {key_type(key)}"
+        f" {fingerprint(key)}: it may be another machine that listens in{note}; only if whoever runs it says that the"
+        f" key is new, forget the old one with: ssh-keygen -R '{name}' -f '{file}'"
     )

@@ -1,23 +1,27 @@
-"""The keys that are offered to a host: the agent's, then the files of its settings. A passphrase is asked only for a
-key that the host would take."""
+"""The keys that are offered to a host, in the order of OpenSSH.
+
+A passphrase is asked only for a key that the host would take, or where nothing else tells which key a file holds.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
+import copy
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import asyncssh
 
 from flow_core.ssh.asking import Person, Question
+from flow_core.ssh.key_files import KeyFile, is_locked, read_certificates, read_key_file, rsa_bits
 from flow_core.ssh.settings import HostSettings
 
-_MOST_BYTES = 256 << 10
 _TRIES = 3
 _AGENT_S = 10.0
-_MAGIC = b"openssh-key-v1\0"
+_DEFAULT_KEY = re.compile("id_(rsa|dsa|xmss|(ecdsa|ed25519)(_sk)?)")  # looked for by ssh where the config names none
+_RSA_NAMES = {"ssh-rsa": ("ssh-rsa", "rsa-sha2-256", "rsa-sha2-512")}
 
 
 class Keyring:
@@ -28,11 +32,15 @@ class Keyring:
 
 
 class Identities:
-    """What is offered in one attempt to log in. `tried` and `locked` say afterwards which keys those were, by name."""
+    """What is offered in one attempt to log in.
+
+    `tried` and `locked` say afterwards which keys those were, by name; `unusable` why a file was not offered.
+    """
 
     def __init__(self, settings: HostSettings, person: Person | None, keyring: Keyring) -> None:
         self.tried: list[str] = []
         self.locked: list[str] = []
+        self.unusable: list[str] = []
         self._settings = settings
         self._person = person
         self._keyring = keyring
@@ -40,20 +48,103 @@ class Identities:
 
     async def offers(self) -> AsyncIterator[asyncssh.SSHKeyPair]:
         """In the order in which the host is to see them."""
-        offered: set[bytes] = set()
-        files = await asyncio.to_thread(self._public_parts)
-        for pair in await self._agent_keys():
-            known = files.get(pair.key_public_data)
-            if known is not None or not self._settings.identities_only:
-                offered.add(pair.key_public_data)
-                self.tried.append(f"{known.name if known else pair.get_comment(errors='replace') or 'a key'} (agent)")
+        async for name, pair in self._candidates():
+            if self._is_allowed(pair, name):
+                self.tried.append(name)
                 yield pair
+
+    async def _candidates(self) -> AsyncIterator[tuple[str, asyncssh.SSHKeyPair]]:
+        """As ssh orders them: the certificates of CertificateFile, the keys of the agent with those first that a file
+        of the config names, then the files that are left, each with its own certificate."""
+        files = await asyncio.to_thread(self._read_files)
+        held = {pair.public_data: pair for pair in await self._agent_keys()}
+        for name, certificate in await asyncio.to_thread(read_certificates, self._settings.certificate_files):
+            if (pair := await self._certified(certificate, files, held)) is not None:
+                yield name, pair
+        named = {data: file.path.name for file in reversed(files) for data in file.public_data}
+        for data, pair in sorted(held.items(), key=lambda item: item[0] not in named):
+            if data in named or not self._settings.identities_only:
+                yield f"{named.get(data) or pair.get_comment(errors='replace') or 'a key'} (agent)", pair
+        for file in files:
+            async for pair in self._of_file(file, files, held):
+                yield file.path.name, pair
+
+    def _read_files(self) -> list[KeyFile]:
+        with_own = not self._settings.certificate_files  # ssh looks for id-cert.pub only where none is named
+        found: list[KeyFile] = []
         for path in self._settings.identity_files:
-            for pair in await self._file_keys(path):
-                if pair.public_data not in offered:
-                    offered.add(pair.public_data)
-                    self.tried.append(path.name)
-                    yield pair
+            if (file := read_key_file(path, with_certificate=with_own)) is not None:
+                found.append(file)
+            elif not path.exists() and not _DEFAULT_KEY.fullmatch(path.name):
+                self.unusable.append(f"{path.name} does not exist")
+        return found
+
+    async def _of_file(
+        self, file: KeyFile, files: list[KeyFile], held: dict[bytes, asyncssh.SSHKeyPair]
+    ) -> AsyncIterator[asyncssh.SSHKeyPair]:
+        is_held = file.public is not None and file.public.public_data in held
+        if not is_held and (pair := await self._pair(file)) is not None:
+            yield pair
+        if file.certificate is not None and file.certificate.public_data not in held:
+            certified = await self._certified(file.certificate, files, held)
+            if certified is not None:
+                yield certified
+
+    async def _certified(
+        self, certificate: asyncssh.SSHCertificate, files: list[KeyFile], held: dict[bytes, asyncssh.SSHKeyPair]
+    ) -> asyncssh.SSHKeyPair | None:
+        """The certificate with whoever signs for its key: the agent, or a file."""
+        data = certificate.key.public_data
+        pair = copy.copy(held.get(data))
+        for file in files:
+            if pair is None and file.public is not None and file.public.public_data == data:
+                pair = await self._pair(file)
+        if pair is not None:
+            with suppress(ValueError):
+                pair.set_certificate(certificate)
+                return pair
+        return None
+
+    async def _pair(self, file: KeyFile) -> asyncssh.SSHKeyPair | None:
+        if file.problem:
+            self._leave_out(file)
+            return None
+        if (key := self._keyring.unlocked.get(file.path)) is None:
+            try:
+                key = await asyncio.to_thread(asyncssh.import_private_key, file.data)
+            except asyncssh.KeyImportError as error:
+                if is_locked(error):
+                    return await self._locked_pair(file)
+                self._leave_out(file)
+                return None
+        return asyncssh.load_keypairs([key])[0]
+
+    async def _locked_pair(self, file: KeyFile) -> asyncssh.SSHKeyPair | None:
+        if file.public is not None:
+            return _LockedPair(file.public, lambda: self._unlock(file.path, file.data))
+        try:
+            return asyncssh.load_keypairs([await self._unlock(file.path, file.data)])[0]
+        except ValueError:
+            return None
+
+    def _leave_out(self, file: KeyFile) -> None:
+        reason = f"{file.path.name} {file.problem or 'is no private key that can be read'}"
+        if reason not in self.unusable:
+            self.unusable.append(reason)
+
+    def _is_allowed(self, pair: asyncssh.SSHKeyPair, name: str) -> bool:
+        """By PubkeyAcceptedAlgorithms and RequiredRSASize."""
+        allowed, algorithm = self._settings.algorithms.user_keys, pair.algorithm.decode("ascii", "replace")
+        plain, mark, rest = algorithm.partition("-cert-v01")
+        names = [f"{one}{mark}{rest}" for one in _RSA_NAMES.get(plain, (plain,))]
+        if allowed and not any(one in allowed for one in names):
+            self.unusable.append(f"{name} is of a kind that PubkeyAcceptedAlgorithms leaves out ({algorithm})")
+            return False
+        bits = rsa_bits(pair.key_public_data)
+        if bits is not None and bits < self._settings.required_rsa_bits:
+            self.unusable.append(f"{name} has {bits} bits, RequiredRSASize is {self._settings.required_rsa_bits}")
+            return False
+        return True
 
     def close(self) -> None:
         if self._agent is not None:
@@ -67,33 +158,9 @@ class Identities:
         try:
             async with asyncio.timeout(_AGENT_S):
                 await self._agent.connect()
-                keys = list(await self._agent.get_keys())
+                return list(await self._agent.get_keys())
         except (OSError, ValueError, asyncssh.Error, TimeoutError):
             return []
-        order = {data: number for number, data in enumerate(await asyncio.to_thread(self._public_parts))}
-        return sorted(keys, key=lambda pair: order.get(pair.key_public_data, len(order)))
-
-    def _public_parts(self) -> dict[bytes, Path]:
-        parts = ((_public_key(path), path) for path in self._settings.identity_files)
-        return {key.public_data: path for key, path in reversed(list(parts)) if key is not None}
-
-    async def _file_keys(self, path: Path) -> list[asyncssh.SSHKeyPair]:
-        if (key := self._keyring.unlocked.get(path)) is None:
-            data = await asyncio.to_thread(_read, path)
-            if data is None:
-                return []
-            try:
-                key = await asyncio.to_thread(asyncssh.import_private_key, data)
-            except asyncssh.KeyImportError as error:
-                return self._locked_pairs(path, data) if _is_locked(error) else []
-        return await asyncio.to_thread(_pairs, key, self._certificate(path))
-
-    def _locked_pairs(self, path: Path, data: bytes) -> list[asyncssh.SSHKeyPair]:
-        public = _public_key(path)
-        if public is None:
-            self.locked.append(path.name)
-            return []
-        return [_LockedPair(public, lambda: self._unlock(path, data))]
 
     async def _unlock(self, path: Path, data: bytes) -> asyncssh.SSHKey:
         """Raises ValueError, on which asyncssh goes on to the next way."""
@@ -109,13 +176,16 @@ class Identities:
             except (asyncssh.KeyEncryptionError, asyncssh.KeyImportError):
                 continue
             self._keyring.unlocked[path] = key
+            await self._add_to_agent(key)
             return key
         self.locked.append(path.name)
         raise ValueError("locked")
 
-    def _certificate(self, path: Path) -> Path | None:
-        own = path.with_name(f"{path.name}-cert.pub")
-        return own if own.exists() else next(iter(self._settings.certificate_files), None)
+    async def _add_to_agent(self, key: asyncssh.SSHKey) -> None:
+        if self._settings.adds_keys_to_agent and self._agent is not None:
+            with suppress(OSError, ValueError, asyncssh.Error, TimeoutError):
+                async with asyncio.timeout(_AGENT_S):
+                    await self._agent.add_keys([key])
 
 
 class _LockedPair(asyncssh.SSHKeyPair):
@@ -132,52 +202,3 @@ class _LockedPair(asyncssh.SSHKeyPair):
         pair = asyncssh.load_keypairs([key])[0]
         pair.set_sig_algorithm(self.sig_algorithm)
         return pair.sign(data)
-
-
-def _pairs(key: asyncssh.SSHKey, certificate: Path | None) -> list[asyncssh.SSHKeyPair]:
-    if certificate is not None:
-        try:
-            return list(asyncssh.load_keypairs([(key, asyncssh.read_certificate(str(certificate)))]))
-        except (OSError, ValueError):
-            pass  # it belongs to another key, or is none: the key alone may do
-    return list(asyncssh.load_keypairs([key]))
-
-
-def _is_locked(error: asyncssh.KeyImportError) -> bool:
-    return "passphrase" in str(error).lower()
-
-
-def _public_key(path: Path) -> asyncssh.SSHKey | None:
-    """From the .pub file beside it; without one, OpenSSH's own format says it in clear."""
-    for source in (_read(path.with_name(f"{path.name}.pub")), _clear_part(_read(path))):
-        try:
-            if source:
-                return asyncssh.import_public_key(source)
-        except asyncssh.KeyImportError:
-            continue
-    return None
-
-
-def _clear_part(data: bytes | None) -> bytes | None:
-    if data is None or b"BEGIN OPENSSH PRIVATE KEY" not in data:
-        return None
-    try:
-        blob = base64.b64decode(b"".join(data.strip().splitlines()[1:-1]))
-    except binascii.Error:
-        return None
-    rest = blob.removeprefix(_MAGIC)
-    for _ in range(3):  # cipher, kdf, its options
-        rest = rest[4 + int.from_bytes(rest[:4], "big") :]
-    key = rest[8 : 8 + int.from_bytes(rest[4:8], "big")]
-    kind = key[4 : 4 + int.from_bytes(key[:4], "big")]
-    return kind + b" " + base64.b64encode(key)
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        if not path.is_file():
-            return None  # opening a pipe would never return
-        with path.open("rb") as file:
-            return file.read(_MOST_BYTES)
-    except OSError:
-        return None

@@ -6,15 +6,20 @@ import base64
 import fcntl
 import hashlib
 import hmac
+import ipaddress
 import os
+import re
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow_core.errors import ProviderError
+from flow_core.errors import ConfigError, ProviderError, printable
+from flow_core.private_folders import make_private_folder
+from flow_core.regular_files import read_start
 
 if TYPE_CHECKING:
     from asyncssh import SSHKey
@@ -22,6 +27,8 @@ if TYPE_CHECKING:
     from flow_core.ssh.settings import HostSettings
 
 _MOST_BYTES = 64 << 20
+_KRL = b"SSHKRL\n\0"
+_NO_NAME = re.compile(r"[\s,*?!|#@]")
 
 
 class Standing(StrEnum):
@@ -35,47 +42,102 @@ class Standing(StrEnum):
 
 @dataclass(slots=True)
 class KnownKeys:
-    """What the files say of one host. `places` is "file:line" of each of `keys`."""
+    """What the files say of one host under a name. `places` is "file:line" of each of `keys`."""
 
+    name: str = ""
     keys: list[SSHKey] = field(default_factory=list)
     places: list[str] = field(default_factory=list)
     authorities: list[SSHKey] = field(default_factory=list)
     revoked: list[SSHKey] = field(default_factory=list)
     portless: list[SSHKey] = field(default_factory=list)
     """Keys of the same host on port 22: they may be trusted here too, and say nothing against another one."""
+    at_address: KnownKeys | None = None
+    """What the files say of the address that was reached, where CheckHostIP is set."""
 
     def standing(self, key: SSHKey) -> Standing:
         """A host that was known by keys of other kinds only counts as changed: else one could be led past them."""
         if key in self.revoked:
             return Standing.REVOKED
+        if self.at_address is not None and self.at_address.keys and key not in self.at_address.keys:
+            return Standing.CHANGED
         if key in self.keys or (not self.keys and key in self.portless):
             return Standing.KNOWN
         return Standing.CHANGED if self.keys else Standing.UNKNOWN
 
+    @property
+    def trusted(self) -> list[SSHKey]:
+        """Those that the host may show."""
+        return [key for key in self.keys or self.portless if self.standing(key) is Standing.KNOWN]
 
-def known_keys(settings: HostSettings) -> KnownKeys:
-    """Everything the files of these settings say. Lines that can't be read are passed over, as ssh does. Blocking."""
-    found = KnownKeys()
-    name, bare = settings.key_name, settings.hostname.lower()
+
+def known_keys(settings: HostSettings, more: str = "", address: str | None = None) -> KnownKeys:
+    """Everything the files of these settings say, and the text `more`, which a command wrote. Blocking.
+
+    Lines that can't be read are passed over, as ssh does. Raises ConfigError for a RevokedHostKeys that can't be read.
+    """
+    found = _search(settings, settings.key_name, more)
+    if address is not None and not is_loopback(address):  # ssh does not check these either
+        found.at_address = _search(settings, address.lower() if settings.port == 22 else f"[{address}]:{settings.port}")
+    found.authorities = [key for key in found.authorities if _may_certify(settings, key)]
+    if settings.revoked_host_keys is not None:
+        found.revoked += _revoked(settings.revoked_host_keys)
+    return found
+
+
+def _search(settings: HostSettings, name: str, more: str = "") -> KnownKeys:
+    found = KnownKeys(name)
+    bare = settings.hostname.lower()
     for path in (*settings.known_hosts, *settings.global_known_hosts):
         for number, line in enumerate(_lines(path), 1):
             _take(found, line, name, f"{path}:{number}")
             if name != bare and not settings.host_key_alias:
                 _take_portless(found, line, bare)
+    for line in more.split("\n"):
+        _take(found, line, name, "KnownHostsCommand")
     return found
+
+
+def is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+
+
+def _may_certify(settings: HostSettings, key: SSHKey) -> bool:
+    allowed = settings.algorithms.authorities
+    return not allowed or any(name.decode() in allowed for name in (key.algorithm, *key.sig_algorithms))
+
+
+def _revoked(path: Path) -> list[SSHKey]:
+    """The keys of a list; ssh trusts no host while it can't read this file."""
+    import asyncssh  # deferred: 0.2 s that only a connection needs
+
+    try:
+        data = read_start(path, _MOST_BYTES)
+    except OSError:
+        data = None
+    if data is None or data.startswith(_KRL):
+        reason = "can't be read" if data is None else "is a KRL, which only ssh can read: list the keys instead"
+        raise ConfigError(f"RevokedHostKeys: {str(path)!r} {reason}", field="RevokedHostKeys")
+    keys = []
+    for line in data.splitlines():
+        with suppress(ValueError):
+            keys.append(asyncssh.import_public_key(line))
+    return keys
 
 
 def remember(settings: HostSettings, key: SSHKey) -> bool:
     """Writes that this is the host's key; False where the settings name no file. Blocking.
 
-    Under a lock, and only while nobody else vouched for another key meanwhile: then it raises ProviderError.
+    Under a lock, and only while nobody else vouched for another key meanwhile: then it raises ProviderError. So does
+    a name that a line of the file would read as several names, or as a pattern.
     """
+    if _NO_NAME.search(settings.key_name) or not settings.key_name.isprintable():
+        raise ProviderError(f"{printable(repr(settings.key_name))} can't be a name in known_hosts; nothing was written")
     path = next(iter(settings.known_hosts), None)
     if path is None:
         return False
     line = f"{_hashed(settings.key_name) if settings.hashes_names else settings.key_name} {_exported(key)}\n"
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
         with open(fd, "rb+", buffering=0) as file:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -104,10 +166,7 @@ def key_type(key: SSHKey) -> str:
 
 def _lines(path: Path) -> Iterator[str]:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return  # opening a pipe would never return
-        with path.open("rb") as file:
-            text = file.read(_MOST_BYTES).decode("utf-8", "replace")
+        text = read_start(path, _MOST_BYTES).decode("utf-8", "replace")
     except OSError:
         return
     yield from text.split("\n")

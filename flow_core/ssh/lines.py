@@ -10,16 +10,16 @@ from typing import TypeVar
 
 import asyncssh
 
-from flow_core.errors import FlowError, ProviderError, Unreachable
+from flow_core.errors import AuthError, FlowError, ProviderError, Unreachable
 from flow_core.ssh import failures
 from flow_core.ssh.asking import Person
 from flow_core.ssh.identities import Keyring
 from flow_core.ssh.link import Link, dial
-from flow_core.ssh.patience import Patience, deadline
+from flow_core.ssh.login_wait import LoginWait
+from flow_core.ssh.patience import Patience
 from flow_core.ssh.settings import HostSettings
 
 _MOST_LINES = 4
-_OPEN_S = 20.0
 _WAIT_S = 120.0
 _IDLE_S = 60.0
 _MOST_REFUSALS = 200
@@ -55,7 +55,8 @@ class Lines:
 
     def __init__(self, settings: HostSettings, person: Person | None, keyring: Keyring) -> None:
         self._settings = settings
-        self._person = Patience(person) if person is not None else None
+        self._patience = Patience(person)
+        self._has_prompted = False
         self._keyring = keyring
         self._lines: list[_Line] = []
         self._freed = asyncio.Condition()
@@ -71,9 +72,26 @@ class Lines:
         """Connections that are open."""
         return sum(not line.link.is_lost for line in self._lines)
 
-    def deadline(self, timeout_s: float | None) -> AbstractAsyncContextManager[object]:
+    def deadline(self, timeout_s: float | None) -> AbstractAsyncContextManager[asyncio.Timeout]:
         """For whoever waits for a connection and for what is done on it; a person who is asked may think."""
-        return deadline(self._person, timeout_s)
+        return self._patience.deadline(timeout_s)
+
+    def waiting(self, what: str) -> LoginWait:
+        """For what the host may do as slowly as it likes. `what` completes "waiting for gpu1 ..."."""
+        return LoginWait(self._settings, self._patience, what)
+
+    async def has_prompted(self) -> bool:
+        """Whether a person has had to answer for one of the connections, the one that is being made included."""
+        if self._dialling is not None:
+            await asyncio.wait((self._dialling,))
+        return self._has_prompted
+
+    def adopt(self, link: Link) -> None:
+        """Shares a connection that was made elsewhere: a person had to answer for it."""
+        self._has_prompted = True
+        line = _Line(link)
+        self._lines.append(line)
+        self._wind_clock(line)
 
     @asynccontextmanager
     async def session(self, opener: Opener[_T]) -> AsyncIterator[_T]:
@@ -125,8 +143,7 @@ class Lines:
             line = await self._with_room()
             _hold(line)
             try:
-                async with asyncio.timeout(_OPEN_S):
-                    opened = await opener(line.link.connection)
+                opened = await self.waiting("to open a session").run(_opened(opener, line.link.connection))
             except BaseException as error:
                 await self._release(line)
                 if not isinstance(error, Exception):
@@ -148,9 +165,8 @@ class Lines:
                 line.most = max(line.in_use, 1)  # each refusal brings it nearer to what the server allows
                 return
             raise ProviderError(f"{self._settings.alias!r} allows no session: {error.reason!r}") from error
-        if isinstance(error, TimeoutError):
-            line.link.hang_up()
-            raise Unreachable(f"{self._settings.alias!r} opened no session within {_OPEN_S:g} s") from error
+        if isinstance(error, AuthError | Unreachable) and not line.in_use:
+            line.link.hang_up()  # it let us wait too long
         if isinstance(error, (OSError, asyncssh.Error)):
             raise failures.lost(self._settings, "a session was opened") from error
         raise error
@@ -158,7 +174,7 @@ class Lines:
     async def _with_room(self) -> _Line:
         """A connection that may have room. Raises Unreachable after two minutes of waiting for one."""
         while True:
-            self._bury()
+            self.forget_lost()
             line = next((line for line in self._lines if line.has_room), None)
             if line is not None:
                 return line
@@ -197,13 +213,14 @@ class Lines:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(max(0.0, self._not_before - loop.time()))
         try:
-            link = await dial(self._settings, self._person, self._keyring, self._bury)
+            link = await dial(self._settings, self._patience, self._keyring, self.forget_lost)
         except FlowError:
             pause = min(_PAUSE_S * 2**self._failures, _LONGEST_PAUSE_S)
             self._failures = min(self._failures + 1, 10)
             self._not_before = loop.time() + pause * random.uniform(0.5, 1.0)
             raise
         self._failures = 0
+        self._has_prompted = self._has_prompted or link.has_prompted
         line = _Line(link)
         self._lines.append(line)
         self._wind_clock(line)
@@ -217,14 +234,20 @@ class Lines:
             self._freed.notify_all()
 
     def _wind_clock(self, line: _Line) -> None:
-        if not line.in_use and not self._is_closed:
+        """A connection for which a person had to answer stays: the next one would ask them again."""
+        if not line.in_use and not self._is_closed and not line.link.has_prompted:
             line.idle = asyncio.get_running_loop().call_later(_IDLE_S, line.link.hang_up)
 
-    def _bury(self) -> None:
+    def forget_lost(self) -> None:
+        """Drops the connections that are lost."""
         for line in [line for line in self._lines if line.link.is_lost]:
             self._lines.remove(line)
             _stop_clock(line)
             line.link.hang_up()  # the jump hosts' connections, which nobody needs any more
+
+
+async def _opened(opener: Opener[_T], connection: asyncssh.SSHClientConnection) -> _T:
+    return await opener(connection)
 
 
 def _hold(line: _Line) -> None:

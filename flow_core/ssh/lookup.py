@@ -1,4 +1,4 @@
-"""Asking the system's ssh how it would reach a host; where there is none, asyncssh's own reading of the config."""
+"""Asks the system's ssh how it would reach a host. Nothing else reads its configuration."""
 
 from __future__ import annotations
 
@@ -9,37 +9,50 @@ import signal
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flow_core.errors import ConfigError, Unreachable
-from flow_core.ssh.settings import (
-    HostSettings,
-    Jump,
-    account_home,
-    checked_host,
-    home,
-    parse_settings,
-    settings_from,
-    user_name,
-)
+from flow_core.ssh.parsing import Found, read_options, settings_from
+from flow_core.ssh.settings import HostSettings, Jump, account_home, checked_host, checked_user, home
 
 _DEADLINE_S = 10.0
 _MOST_HOPS = 8
+_SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
+_FORKS = "Cannot fork into background"
+_DEFAULTS: dict[str, Found] = {}
 
 
-async def find_settings(host: str, *, config: Path | None = None) -> HostSettings:
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What is set for a host outside the ssh config; it counts before the config, as ssh's command line does."""
+
+    hostname: str | None = None
+    user: str | None = None
+    port: int | None = None
+
+    def words(self) -> list[str]:
+        name = [] if self.hostname is None else ["-o", f"HostName={self.hostname.replace('%', '%%')}"]
+        user = [] if self.user is None else ["-l", self.user]
+        return [*name, *user, *([] if self.port is None else ["-p", str(self.port)])]
+
+
+async def find_settings(host: str, *, config: Path | None = None, overrides: Overrides = Overrides()) -> HostSettings:
     """What the user's ssh config (or `config` alone) says of a host and of the jump hosts on the way.
 
     Runs what `Match exec` names, as ssh does. Raises ConfigError, Unreachable after 10 s.
     """
-    return await _find(Jump(checked_host(host)), config, ())
+    if overrides.hostname is not None:
+        checked_host(overrides.hostname)
+    if overrides.user is not None:
+        checked_user(overrides.user)
+    return await _find(Jump(checked_host(host), overrides.user, overrides.port), config, (), overrides.hostname)
 
 
-async def _find(jump: Jump, config: Path | None, seen: tuple[Jump, ...]) -> HostSettings:
+async def _find(jump: Jump, config: Path | None, seen: tuple[Jump, ...], hostname: str | None = None) -> HostSettings:
     if jump in seen or len(seen) > _MOST_HOPS:
         raise ConfigError(f"ProxyJump: the way to {seen[0].host!r} leads in a circle", field="ProxyJump")
-    settings, jumps = await _ask(jump, config)
+    settings, jumps = await _ask(jump, config, hostname)
     if not jumps:
         return settings
     nearest = await _find(jumps[0], config, (*seen, jump))
@@ -48,14 +61,31 @@ async def _find(jump: Jump, config: Path | None, seen: tuple[Jump, ...]) -> Host
     return replace(settings, hops=(*nearest.hops, replace(nearest, hops=()), *rest), proxy_command=None)
 
 
-async def _ask(jump: Jump, config: Path | None) -> tuple[HostSettings, tuple[Jump, ...]]:
+async def _ask(jump: Jump, config: Path | None, hostname: str | None = None) -> tuple[HostSettings, tuple[Jump, ...]]:
     ssh = shutil.which("ssh")
+    overrides = Overrides(hostname, jump.user, jump.port)
     if ssh is None:
-        return await asyncio.to_thread(_read_ourselves, jump, config)
-    user = () if jump.user is None else ("-l", jump.user)
-    port = () if jump.port is None else ("-p", str(jump.port))
-    text = await _run((ssh, "-G", *_which(config), *user, *port, "--", jump.host), jump.host)
-    return parse_settings(text, jump.host)
+        return _without_ssh(jump, overrides, config)
+    found = await _print(ssh, [*_which(config), *overrides.words()], jump.host)
+    return settings_from(found, jump.host, await _defaults(ssh))
+
+
+async def _print(ssh: str, words: Sequence[str], host: str) -> Found:
+    try:
+        return read_options(await _run((ssh, "-G", *words, "--", host), host))
+    except ConfigError as error:
+        if _FORKS not in error.message:
+            raise
+    # ssh looks for a command behind this option, and prints nothing without one.
+    text = await _run((ssh, "-G", "-o", "ForkAfterAuthentication=no", *words, "--", host), host)
+    return {**read_options(text), "forkafterauthentication": ["yes"]}
+
+
+async def _defaults(ssh: str) -> Found:
+    """What ssh prints without any config; it is the same for as long as this process lives."""
+    if ssh not in _DEFAULTS:
+        _DEFAULTS[ssh] = await _print(ssh, ["-F", "none"], "host")
+    return _DEFAULTS[ssh]
 
 
 def _which(config: Path | None) -> Sequence[str]:
@@ -90,32 +120,23 @@ async def _run(argv: Sequence[str], host: str) -> str:
     return out.decode("utf-8", "replace")
 
 
-def _read_ourselves(jump: Jump, config: Path | None) -> tuple[HostSettings, tuple[Jump, ...]]:
-    from asyncssh.config import ConfigParseError, SSHClientConfig  # deferred: 0.2 s, and only where no ssh is
-
+def _without_ssh(jump: Jump, overrides: Overrides, config: Path | None) -> tuple[HostSettings, tuple[Jump, ...]]:
+    """ssh's own defaults. Raises ConfigError where there is a config that only ssh can read."""
     own = home() / ".ssh"
-    files = [config] if config else [path for path in (own / "config", Path("/etc/ssh/ssh_config")) if path.exists()]
-    local = user_name()
-    try:
-        read = SSHClientConfig.load(
-            None, list(files), False, False, False, local, jump.user or (), jump.host, jump.port or ()
+    files = [config] if config is not None else [own / "config", _SYSTEM_CONFIG]
+    if (unread := next((path for path in files if path.exists()), None)) is not None:
+        raise ConfigError(
+            f"{str(unread)!r} can't be read without the program ssh: install the OpenSSH client", field="host"
         )
-    except (ConfigParseError, OSError) as error:
-        raise ConfigError(f"the ssh config can't be used for {jump.host!r}: {str(error)!r}", field="host") from error
-    found = {name.lower(): _texts(value) for name, value in read.get_options(False).items()}
-    found.setdefault("identityfile", [str(own / name) for name in ("id_ed25519", "id_ecdsa", "id_rsa")])
-    found.setdefault("userknownhostsfile", [str(own / "known_hosts")])
-    found.setdefault("globalknownhostsfile", ["/etc/ssh/ssh_known_hosts"])
-    if jump.user:
+    found = {
+        "identityfile": [str(own / name) for name in ("id_rsa", "id_ecdsa", "id_ed25519")],
+        "userknownhostsfile": [str(own / "known_hosts")],
+        "globalknownhostsfile": ["/etc/ssh/ssh_known_hosts"],
+    }
+    if overrides.hostname is not None:
+        found["hostname"] = [overrides.hostname]
+    if jump.user is not None:
         found["user"] = [jump.user]
-    if jump.port:
+    if jump.port is not None:
         found["port"] = [str(jump.port)]
-    for name in ("userknownhostsfile", "globalknownhostsfile"):
-        found[name] = [" ".join(found[name])]
-    return settings_from(found, jump.host)
-
-
-def _texts(value: object) -> list[str]:
-    if isinstance(value, list):
-        return [str(one) for one in value]
-    return ["yes" if value is True else "no" if value is False else str(value)]
+    return settings_from(found, jump.host, {})

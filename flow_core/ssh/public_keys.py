@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from flow_core.errors import ConfigError
+from flow_core.regular_files import read_start
 
 _PREFERRED = ("id_ed25519.pub", "id_rsa.pub")
 _MOST_BYTES = 64 << 10
@@ -70,10 +70,7 @@ def local_public_keys(folder: Path | None = None) -> dict[str, PublicKey]:
 
 def _read(path: Path) -> PublicKey | None:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return None  # opening a pipe would never return
-        with path.open("rb") as stream:
-            return parse_public_key(stream.read(_MOST_BYTES).decode())
+        return parse_public_key(read_start(path, _MOST_BYTES).decode())
     except (OSError, UnicodeDecodeError, ConfigError):
         return None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from flow_core.errors import ConfigError
 
 _ESCAPES = str.maketrans({"'": "'\\''", "\\": "'\\\\'"})
+_UNQUOTABLE = re.compile("[\\n\\r!\udc80-\udcff]")
 _UNWRITABLE = re.compile(r'["\\$\x00-\x1f]|^~')
 
 
@@ -17,8 +18,18 @@ def quoted(text: str) -> str:
 
 
 def by_sh(line: str) -> str:
-    """A line for sh, for a login shell that may be another, which it replaces."""
-    return f"exec /bin/sh -c {quoted(line)}"
+    """A line for sh, for a login shell that may be another, which it replaces.
+
+    csh takes neither a line break nor a ! inside quotes, so these are spelled for printf, and so are bytes that are no
+    UTF-8.
+    """
+    if not _UNQUOTABLE.search(line):
+        return f"exec /bin/sh -c {quoted(line)}"
+    return f"""exec /bin/sh -c 'eval "$(printf %b "$1")"' sh {quoted(_spelled(line))}"""
+
+
+def _spelled(line: str) -> str:
+    return _UNQUOTABLE.sub(lambda found: f"\\0{ord(found[0]) & 0xFF:03o}", line.replace("\\", "\\\\"))
 
 
 def identity_words(key: Path) -> tuple[str, str]:

@@ -6,17 +6,19 @@ import asyncio
 import os
 import stat
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncssh
 
-from flow_core.errors import Conflict, ProviderError, Unreachable
-from flow_core.ssh.command import Running, run, started
-from flow_core.ssh.files import QUIET_S, refusal, replace, sftp_session
+from flow_core.errors import ProviderError
+from flow_core.ssh.command import run
+from flow_core.ssh.command_folder import CommandFolder
+from flow_core.ssh.files import PRIVATE, QUIET_S, NoSftp, refusal, replace, sftp_session
 from flow_core.ssh.lines import Lines
 from flow_core.ssh.quoting import quoted
 from flow_core.ssh.settings import HostSettings
+from flow_core.ssh.upload_lock import UploadLock
 from flow_core.upload.destination import Arrived, Blocked, Known
 from flow_core.upload.entry import Entry, SourceReader, parents
 from flow_core.upload.hop import Hops
@@ -26,28 +28,6 @@ _LANES = 8
 _FEW = 4
 _MOST_BYTES = 1 << 28
 _GONE = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
-
-# A lock is held by this very process, so one whose process is gone binds nobody. On another machine that shares the
-# folder nobody can tell: there it binds.
-_HOLD = r"""
-exec 2>/dev/null
-mkdir -p -- "$d" && cd -- "$d" && [ -w . ] || { echo "N"; exit 0; }
-l=.flow-sync.lock
-here=$(uname -n)
-for attempt in 1 2; do
-  if (set -C; echo "$$ $here" >"$l"); then
-    trap 'exit 0' HUP TERM
-    echo "Y $(pwd -P)"
-    cat >/dev/null
-    rm -f -- "$l"
-    exit 0
-  fi
-  read -r pid there <"$l"
-  if [ "$there" != "$here" ] || kill -0 "$pid" || ps -p "$pid" >/dev/null; then break; fi
-  rm -f -- "$l"
-done
-echo B
-"""
 
 
 class SftpFolder:
@@ -72,24 +52,17 @@ class SftpFolder:
         self._free = list(range(_LANES))
         self._hops = Hops()
 
-    async def open(self) -> None:
-        running = await self._open.enter_async_context(
-            started(self._lines, self._settings, f"d={quoted(self._path)}\n{_HOLD}")
-        )
-        answer = b""
-        async with asyncio.timeout(QUIET_S):
-            while not answer.endswith(b"\n") and (piece := await running.read()):
-                answer += piece
-        if answer == b"B\n":
-            raise Conflict(
-                f"another upload to {self.title!r} is under way; wait for its end (if there is none, delete"
-                " .flow-sync.lock there)"
-            )
-        if not answer.startswith(b"Y "):
-            raise Conflict(f"{self.title!r} is no folder that you may write to; choose another target_dir")
-        self._open.push_async_callback(self._let_go, running)
-        self._top = os.fsdecode(answer[2:-1])
-        self._session = await self._open.enter_async_context(sftp_session(self._lines, self._settings, self._path))
+    def deadline(self, timeout_s: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
+        return self._lines.deadline(timeout_s)
+
+    async def open(self) -> SftpFolder | CommandFolder:
+        lock = UploadLock(self._lines, self._settings, self._path, self.title)
+        self._top = await lock.take(self._open)
+        try:
+            self._session = await self._open.enter_async_context(sftp_session(self._lines, self._settings, self._path))
+        except NoSftp:
+            return CommandFolder(self._lines, self._settings, self._top, self.title, self._open.pop_all())
+        return self
 
     async def close(self) -> None:
         self._session = None
@@ -207,13 +180,6 @@ class SftpFolder:
                     await file.fsync()
             await self._into_place(sftp, part, MANIFEST)
 
-    async def _let_go(self, running: Running) -> None:
-        running.write_eof()
-        with suppress(TimeoutError, Unreachable):
-            async with asyncio.timeout(QUIET_S / 10):
-                while await running.read():
-                    pass
-
     @asynccontextmanager
     async def _talk(self, path: str) -> AsyncIterator[asyncssh.SFTPClient]:
         if self._session is None:
@@ -289,10 +255,10 @@ class SftpFolder:
 
     async def _create(self, sftp: asyncssh.SFTPClient, part: str) -> asyncssh.SFTPClientFile:
         try:
-            return await sftp.open(self._full(part), "xb")
+            return await sftp.open(self._full(part), "xb", PRIVATE)
         except (asyncssh.SFTPFailure, asyncssh.SFTPFileAlreadyExists):
             await sftp.remove(self._full(part))  # an upload was killed here
-            return await sftp.open(self._full(part), "xb")
+            return await sftp.open(self._full(part), "xb", PRIVATE)
 
     async def _into_place(self, sftp: asyncssh.SFTPClient, part: str, path: str) -> None:
         async with asyncio.timeout(QUIET_S):

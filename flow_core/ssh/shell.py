@@ -1,23 +1,24 @@
-"""An interactive terminal on a host, over a connection of its own: what runs beside it must not slow the echo."""
+"""An interactive terminal on a host, over a connection of its own or a shared one."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
-from contextlib import suppress
-from typing import cast
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, suppress
+from typing import Any, cast
 
 import asyncssh
 
 from flow_core.errors import ProviderError, Unreachable
 from flow_core.ssh import failures
+from flow_core.ssh.command import Session
+from flow_core.ssh.lines import Lines
 from flow_core.ssh.link import Link
 from flow_core.ssh.settings import HostSettings
 from flow_core.ssh.stream import Stream
 
 _WINDOW = 1 << 18
-_OPEN_S = 20.0
 _WRITE_S = 10.0
 _END_S = 2.0
 
@@ -29,20 +30,20 @@ class RemoteShell:
         self,
         title: str,
         settings: HostSettings,
-        link: Link,
-        channel: asyncssh.SSHClientChannel[bytes],
-        stream: Stream,
+        session: Session,
+        held: AsyncExitStack,
     ) -> None:
         self.title = title
         self._settings = settings
-        self._link = link
+        self._connection, channel, stream = session
+        self._held = held
         self._channel = channel
         self._stream = stream
         self._is_closed = False
 
     @property
     def is_over(self) -> bool:
-        return self._is_closed or self._link.is_lost
+        return self._is_closed or self._connection.is_closed()
 
     async def read(self) -> AsyncIterator[bytes]:
         """Ends when the shell does. Raises Unreachable when the link was lost."""
@@ -90,7 +91,7 @@ class RemoteShell:
         with suppress(TimeoutError):
             async with asyncio.timeout(_END_S):
                 await self._channel.wait_closed()
-        await self._link.close()
+        await self._held.aclose()
 
     async def _ending(self) -> int | None:
         await self._channel.wait_closed()
@@ -100,30 +101,39 @@ class RemoteShell:
 
 
 async def open_shell(
-    settings: HostSettings, link: Link, columns: int, rows: int, command: str | None, term: str
+    settings: HostSettings, lines: Lines, link: Link | None, columns: int, rows: int, command: str | None, term: str
 ) -> RemoteShell:
-    """Takes the link over, also when it fails."""
+    """On `link`, which is taken over, also when it fails; without one, on a shared connection."""
+
+    async def start(connection: asyncssh.SSHClientConnection) -> Session:
+        channel, stream = await connection.create_session(
+            _Terminal,
+            command,
+            request_pty="force",
+            term_type=term,
+            term_size=(max(columns, 1), max(rows, 1)),
+            encoding=None,
+            window=_WINDOW,
+            x11_forwarding="ignore_failure" if settings.forwards_x11 else False,
+        )
+        return connection, channel, cast(Stream, stream)
+
+    async with AsyncExitStack() as held:
+        if link is None:
+            session = await held.enter_async_context(lines.session(start))
+        else:
+            held.push_async_callback(link.close)
+            session = await _alone(settings, lines, start(link.connection))
+        return RemoteShell(settings.alias, settings, session, held.pop_all())
+
+
+async def _alone(settings: HostSettings, lines: Lines, start: Coroutine[Any, Any, Session]) -> Session:
     try:
-        async with asyncio.timeout(_OPEN_S):
-            channel, stream = await link.connection.create_session(
-                _Terminal,
-                command,
-                request_pty="force",
-                term_type=term,
-                term_size=(max(columns, 1), max(rows, 1)),
-                encoding=None,
-                window=_WINDOW,
-            )
+        return await lines.waiting("to open a session").run(start)
     except asyncssh.ChannelOpenError as error:
-        await link.close()
         raise ProviderError(f"{settings.alias!r} gives no terminal: {error.reason!r}") from error
-    except (OSError, asyncssh.Error, TimeoutError) as error:
-        await link.close()
+    except (OSError, asyncssh.Error) as error:
         raise failures.lost(settings, "a shell was opened") from error
-    except BaseException:
-        await link.close()
-        raise
-    return RemoteShell(settings.alias, settings, link, channel, cast(Stream, stream))
 
 
 class _Terminal(Stream):

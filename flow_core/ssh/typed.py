@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from dataclasses import replace
 
 from flow_core.errors import ConfigError, Unreachable
-from flow_core.ssh.lookup import find_settings
+from flow_core.ssh.lookup import Overrides, find_settings
 from flow_core.ssh.quoting import identity_words, in_option
 from flow_core.ssh.settings import HostSettings, account_home, home
 
@@ -14,9 +15,25 @@ from flow_core.ssh.settings import HostSettings, account_home, home
 async def ssh_words(settings: HostSettings) -> list[str]:
     """By the name that the user calls the host, where their ssh knows the same way under it, else spelled out.
 
-    Raises ConfigError for paths that ssh can't be told.
+    A command may follow. Raises ConfigError for paths that ssh can't be told.
     """
-    return ["ssh", settings.alias] if await _is_known(settings) else spelled_out(settings)
+    if await _is_known(settings):
+        return ["ssh", *_flags(settings.command_options), settings.alias]
+    program, *way = spelled_out(settings)
+    return [program, *_flags(await _inherited(settings)), *way]
+
+
+async def _inherited(settings: HostSettings) -> tuple[str, ...]:
+    """What the user's config sets for the address, such as below `Host *`, and would keep a command from running."""
+    try:
+        found = await find_settings(settings.hostname, overrides=Overrides(user=settings.user, port=settings.port))
+    except (ConfigError, Unreachable):
+        return ()
+    return found.command_options
+
+
+def _flags(options: Iterable[str]) -> list[str]:
+    return [word for option in options for word in ("-o", option)]
 
 
 def spelled_out(settings: HostSettings) -> list[str]:
@@ -34,10 +51,9 @@ def spelled_out(settings: HostSettings) -> list[str]:
         options.append(f"StrictHostKeyChecking={settings.strictness}")
     if proxy := _proxy(settings):
         options.append(f"ProxyCommand={proxy}")
-    flags = [word for option in options for word in ("-o", option)]
     port = ["-p", str(settings.port)] if settings.port != 22 else []
     identities = [word for key in keys for word in identity_words(key)]
-    return ["ssh", *identities, *flags, *port, f"{settings.user}@{settings.hostname}"]
+    return ["ssh", *identities, *_flags(options), *port, f"{settings.user}@{settings.hostname}"]
 
 
 def _proxy(settings: HostSettings) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -45,8 +47,14 @@ class Destination(Protocol):
     time_step_ns: int
     place: tuple[int, int] | None
 
-    async def open(self) -> None:
-        """Makes the folder where it is missing and keeps other uploads out. Raises Conflict (one is under way)."""
+    def deadline(self, timeout_s: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
+        """For an upload to this place; logging in to its machine doesn't count."""
+
+    async def open(self) -> Destination:
+        """Makes the folder where it is missing and keeps other uploads out; what to use from then on.
+
+        Raises Conflict (one is under way).
+        """
 
     async def close(self) -> None:
         """Lets go. Twice is safe."""

@@ -6,12 +6,12 @@ import errno
 import hashlib
 import io
 import os
-import stat
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 from flow_core.errors import ConfigError
+from flow_core.regular_files import NotRegular, open_regular_file
 
 _PIECE = 1 << 20
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}  # a pipe or socket without its other end is the last
@@ -39,7 +39,9 @@ class SourceReader:
     def __init__(self, path: Path) -> None:
         """Raises Vanished, ConfigError."""
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            fd = open_regular_file(path, os.O_NOFOLLOW)
+        except NotRegular as error:
+            raise Vanished from error
         except OSError as error:
             if error.errno in _GONE:
                 raise Vanished from error
@@ -48,9 +50,6 @@ class SourceReader:
         self._file = io.FileIO(fd)
         self._sum = hashlib.blake2b(digest_size=16)
         found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            self._file.close()
-            raise Vanished
         self.size = 0
         self.mode = found.st_mode & 0o777
         self.mtime_ns = settled(found.st_mtime_ns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import fcntl
 import hashlib
@@ -15,11 +16,11 @@ from typing import ParamSpec, TypeVar
 from flow_core.errors import AuthError, Conflict, FlowError, ProviderError
 from flow_core.upload.copying import PART, Copy, create
 from flow_core.upload.destination import Arrived, Blocked, Known
+from flow_core.upload.entering import FOLDER, ForeignLink, enter
 from flow_core.upload.entry import PIECES_AT_ONCE, Entry
 from flow_core.upload.hop import Hops
 from flow_core.upload.manifest import MANIFEST
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _IN_THE_WAY = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY}
 _PIECE = 1 << 20
 _MOST_BYTES = 1 << 28
@@ -41,8 +42,12 @@ class LocalFolder:
         self._last: tuple[str, int] | None = None
         self._hops = Hops()
 
-    async def open(self) -> None:
+    def deadline(self, timeout_s: float) -> asyncio.Timeout:
+        return asyncio.timeout(timeout_s)
+
+    async def open(self) -> LocalFolder:
         await self._hop(self._open)
+        return self
 
     async def close(self) -> None:
         await self._hops.run(self._close)
@@ -110,8 +115,13 @@ class LocalFolder:
         return ProviderError(f"{self.title!r} can't be used: {(error.strerror or str(error)).lower()}")
 
     def _open(self) -> None:
-        self._path.mkdir(parents=True, exist_ok=True)
-        top = os.open(self._path, _FOLDER & ~os.O_NOFOLLOW)
+        try:
+            top = enter(self._path)
+        except ForeignLink:
+            raise Conflict(
+                f"{self.title!r} leads through a link that another user made in a shared folder; choose another"
+                " target_dir"
+            ) from None
         try:
             fcntl.flock(top, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -138,7 +148,7 @@ class LocalFolder:
         fd = self._top
         for name in folder.split("/") if folder else ():
             try:
-                inner = os.open(name, _FOLDER, dir_fd=fd)
+                inner = os.open(name, FOLDER, dir_fd=fd)
             finally:
                 if fd != self._top:
                     os.close(fd)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from flow_core.regular_files import parse_json
+
 MANIFEST = ".flow-sync.json"
 _VERSION = 1
 
@@ -60,7 +62,7 @@ class Manifest:
     def decode(cls, data: bytes | None) -> Manifest:
         """An empty one for what is missing, broken, or of another version."""
         try:
-            found = json.loads(data or b"{}")
+            found = parse_json(data or b"{}")
             if found["version"] != _VERSION:
                 return cls()
             files = {_path(path): _record(fields) for path, fields in found["files"].items()}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from pathlib import Path
 
 from flow_core.errors import ConfigError
+from flow_core.regular_files import open_regular_file
 from flow_core.upload.entry import settled, unreadable
 
 _MOST_BYTES = 1 << 20
@@ -53,15 +53,13 @@ def read_rules(path: Path, base: str, *, follow: bool = False) -> tuple[Rules | 
     Raises ConfigError for one that can't be read.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
+        fd = open_regular_file(path, 0 if follow else os.O_NOFOLLOW)
     except PermissionError as error:
         raise unreadable(path if os.path.lexists(path) else path.parent, error) from error
     except OSError:
         return None, None
     with open(fd, "rb") as file:
         found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            return None, None
         if found.st_size > _MOST_BYTES:
             raise ConfigError(f"{str(path)!r} is no ignore file: it is larger than 1 MiB", field="source_dir")
         return Rules(file.read(_MOST_BYTES), base), (found.st_size, settled(found.st_mtime_ns))

@@ -48,10 +48,13 @@ async def upload(
         raise ConfigError(f"timeout: must be a number of seconds above 0, not {timeout_s!r}", field="timeout")
     began = time.monotonic()
     run = _Run(destination, Pace(on_progress))
+    clock: asyncio.Timeout | None = None
     try:
-        async with asyncio.timeout(timeout_s):
+        async with destination.deadline(timeout_s) as clock:
             await run.go(source, git_incremental)
     except TimeoutError:
+        if clock is None or not clock.expired():
+            raise
         raise Unreachable(
             f"the upload to {destination.title!r} was not done after {timeout_s:g} s, {run.result.files_sent} files"
             " arrived; upload again to go on, or give it a longer timeout"
@@ -71,7 +74,7 @@ class _Run:
     async def go(self, source: Path, git_incremental: bool | None) -> None:
         source = await self._hops.run(checked_source, source)
         try:
-            await self._destination.open()
+            self._destination = await self._destination.open()
             if self._destination.place != await self._hops.run(_place, source):
                 plan = await Planner(source, self._destination, git_incremental, self._hops).plan()
                 await self._carry_out(source, plan)

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from flow_core.regular_files import read_start
+
 
 class WorkTree(NamedTuple):
     """`prefix` leads from the top to the folder: "" or ending in a slash."""
@@ -38,7 +40,6 @@ def _common_folder(mark: Path) -> Path | None:
 
 def _first_line(file: Path) -> str:
     try:
-        with open(file, encoding="utf-8", errors="surrogateescape") as stream:
-            return stream.read(4096).partition("\n")[0]
+        return read_start(file, 4096).decode("utf-8", "surrogateescape").partition("\n")[0]
     except OSError:
         return ""

@@ -62,7 +62,7 @@ class HistoryView(Widget):
     def _lines(self) -> list[Content]:
         said = [Content.styled(visible(self.said), "$text-warning")] if self.said else []
         if self.events is None:
-            return said or [Content.styled("asking…", "$text-muted")]
+            return said or [Content.styled("asking…", "$muted")]
         return [*said, *map(_line, reversed(self.events))] or [Content("nothing has happened yet")]
 
     @work(group="history", exclusive=True)
@@ -79,4 +79,4 @@ class HistoryView(Widget):
 def _line(event: TaskEvent) -> Content:
     at = event.at.astimezone().strftime("%m-%d %H:%M:%S")
     rest = "  ".join(visible(part) for part in (event.detail, event.node) if part)
-    return Content.assemble((at, "$text-muted"), f"  {visible(event.what)}", f"  {rest}" if rest else "")
+    return Content.assemble((at, "$muted"), f"  {visible(event.what)}", f"  {rest}" if rest else "")

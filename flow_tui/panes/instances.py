@@ -58,38 +58,37 @@ class InstancesPane(TablePane[AvailableInstance]):
     """Instance types of all contexts. What concerns prices is left out while nothing has one."""
 
     TITLE = "GPUs"
-    EMPTY = "no context offers an instance"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("instances")]
     SORTS = {
         "type": lambda instance: instance.instance_type,
         "gpu": lambda instance: (instance.gpu_type or "~", instance.gpu_count),
         "context": lambda instance: instance.context,
         "region": lambda instance: instance.region,
-        "free": lambda instance: -(instance.available_quantity or 0),
+        "free": lambda instance: -(instance.free_gpus or 0),
         "vram": lambda instance: -(instance.gpu_memory_gb or 0),
         "price": lambda instance: instance.price_per_hour,
         "gpu_price": _per_gpu,
     }
 
-    def __init__(self, *, id: str) -> None:
+    def __init__(self, *, id: str, contexts: int = 2) -> None:
         self._markets: Mapping[str, Market] = {}
         self._has_prices = False
-        super().__init__(id=id)
+        super().__init__(id=id, contexts=contexts)
 
-    def show(self, rows: Sequence[AvailableInstance], *, stale: bool = False) -> None:
+    def show(self, rows: Sequence[AvailableInstance], *, stale: bool = False, problem: str = "") -> None:
         has_prices = any(instance.price_per_hour for instance in rows)
         if has_prices != self._has_prices:
             self._has_prices = has_prices
             self.table.set_columns(self.columns())
-        super().show(rows, stale=stale)
+        super().show(rows, stale=stale, problem=problem)
 
     def know_markets(self, markets: Mapping[str, Market], problem: str) -> None:
         """What the markets told by context, and why one of them did not, if so."""
         if markets != self._markets:
             self._markets = dict(markets)
             self.table.redraw_rows()
-        if problem != (self.border_subtitle or ""):
-            self.border_subtitle = problem
+        self._market_problem = problem
+        self._show_cut()
 
     def columns(self) -> Columns:
         return tuple(map(_grey_when_down, self._priced() if self._has_prices else self._plain()))
@@ -97,8 +96,8 @@ class InstancesPane(TablePane[AvailableInstance]):
     def _plain(self) -> Columns:
         return (
             Column("type", "TYPE", lambda instance: instance.instance_type, min_width=8, max_width=22, priority=9),
-            Column("context", "CONTEXT", lambda instance: instance.context, min_width=8, max_width=12, priority=5),
-            Column("free", "FREE", _free, width=9, priority=8),
+            *self.context_column(lambda instance: instance.context, priority=5),
+            Column("free", "FREE GPUS", _free, width=9, priority=8),
             Column("vram", "VRAM", _memory, width=5, align="right", priority=4),
             *_machine(3),
             Column("region", "REGION", lambda instance: instance.region, min_width=8, max_width=18, priority=2),
@@ -107,11 +106,11 @@ class InstancesPane(TablePane[AvailableInstance]):
 
     def _priced(self) -> Columns:
         return (
-            Column("gpu", "GPU", _gpus, width=9, priority=10),
+            Column("gpu", "GPU", _gpus, min_width=7, max_width=12, priority=10),
             Column("type", "TYPE", lambda instance: instance.instance_type, min_width=14, max_width=22, priority=4),
-            Column("context", "CONTEXT", lambda instance: instance.context, min_width=7, max_width=12, priority=2),
+            *self.context_column(lambda instance: instance.context, priority=4),
             Column("region", "REGION", lambda instance: instance.region, min_width=13, max_width=18, priority=7),
-            Column("free", "FREE", _free, width=7, priority=8),
+            Column("free", "FREE GPUS", _free, width=9, priority=8),
             Column("vram", "VRAM", _memory, width=5, align="right", priority=3),
             Column("price", "$/H", lambda i: format.price(i.price_per_hour), width=7, align="right", priority=6),
             Column("gpu_price", "$/GPU-H", format.gpu_price, width=8, align="right", priority=9),
@@ -120,6 +119,13 @@ class InstancesPane(TablePane[AvailableInstance]):
             *_machine(1),
             _about(0),
         )
+
+    def count(self, rows: Sequence[AvailableInstance]) -> int:
+        """Offers with GPUs: the title speaks of them."""
+        return sum(row.gpu_count > 0 for row in rows)
+
+    def empty_text(self) -> str:
+        return "no context offers an instance"
 
     def key_of(self, row: AvailableInstance) -> Hashable:
         return row.key
@@ -156,4 +162,6 @@ def _machine(priority: int) -> Columns:
 
 
 def _about(priority: int) -> Column[AvailableInstance]:
-    return Column("about", "ABOUT", lambda i: Cell(i.description, "muted"), min_width=12, flex=4, priority=priority)
+    return Column(
+        "about", "HOST", lambda i: Cell(i.description, "muted"), min_width=12, max_width=40, priority=priority
+    )

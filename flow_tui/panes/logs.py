@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import events, getters, on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
@@ -15,7 +15,8 @@ from textual.widgets import Input, Static
 from flow_core.logs.follow import IsComplete
 from flow_core.logs.spool import SpoolFiles
 from flow_core.logs.visible import visible
-from flow_core.models.task import TaskRecord
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_tui import format
 from flow_tui.keymap import bindings_of
 from flow_tui.widgets.log_view import LogView
 
@@ -28,31 +29,30 @@ class LogsPane(Vertical, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("logs")]
 
     DEFAULT_CSS = """
-    LogsPane { height: 1fr; border: round $surface-lighten-2; border-title-color: $text-muted; }
-    LogsPane { border-subtitle-color: $text-muted; }
-    LogsPane:focus-within { border: heavy $accent; border-title-color: $text; }
+    LogsPane { height: 1fr; border: round $frame; border-title-color: $muted; }
+    LogsPane { border-subtitle-color: $muted; }
+    LogsPane:focus-within { border: heavy $accent; border-title-color: $foreground; }
     LogsPane > Input { display: none; height: 1; border: none; padding: 0 1; }
-    LogsPane > #said { display: none; height: 1; padding: 0 1; color: $text-muted; }
+    LogsPane > #said { display: none; height: 1; padding: 0 1; color: $muted; }
     LogsPane > #said.-problem { color: $text-error; }
     LogsPane.-searching > Input, LogsPane.-said > #said { display: block; }
     """
     BORDER_TITLE: ClassVar[str] = "Log"
 
-    view = getters.query_one(LogView)
-    input = getters.query_one(Input)
-    said = getters.query_one("#said", Static)
-
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name=name, id=id, classes=classes)
+        self.view = LogView()
+        self.said = Static(id="said", markup=False)
+        self.input = Input(placeholder="search, a regular expression", compact=True, select_on_focus=False)
         self._record: TaskRecord | None = None
         self._files: SpoolFiles | None = None
         self._place = ""
         self._lines: int | None = None
 
     def compose(self) -> ComposeResult:
-        yield LogView()
-        yield Static(id="said", markup=False)
-        yield Input(placeholder="search, a regular expression", compact=True, select_on_focus=False)
+        yield self.view
+        yield self.said
+        yield self.input
 
     def on_mount(self) -> None:
         self.view.empty_text = _NO_TASK
@@ -73,10 +73,10 @@ class LogsPane(Vertical, inherit_bindings=False):
         same = task is not None and self._record is not None and task.key == self._record.key and files == self._files
         self._record, self._files, self._place = task, files, place
         ended = AwaitComplete()
+        self.view.empty_text = _NO_TASK if task is None else _why_empty(task)
         if not same:
             self._lines = None
             self._say("")
-            self.view.empty_text = _NO_TASK if task is None else "no output yet"
             ended = self.view.end_search()
             self.view.open(files, is_complete)
         self._tell()
@@ -203,3 +203,8 @@ class LogsPane(Vertical, inherit_bindings=False):
         self.border_title = Content("  ".join(["Log", *words]))
         lines = self._lines
         self.border_subtitle = "" if lines is None else f"{lines:,} {'line' if lines == 1 else 'lines'}"
+
+
+def _why_empty(task: TaskRecord) -> str:
+    """Why there is no output: what a task waits for, where the provider knows it."""
+    return (format.note(task) if task.status is TaskStatus.PENDING else "") or "no output yet"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -12,17 +14,18 @@ from textual.widgets import Static
 
 from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
+from flow_tui.key_hold import KeyHold
+from flow_tui.keymap import key_for
 from flow_tui.panes.shell_labels import show_labels
 from flow_tui.panes.shell_tab import OpenShell, ShellTab, hang_up
 from flow_tui.terminal.prefix import RELEASE_KEY, Command
 from flow_tui.widgets.shell_tabs import Tabs
+from flow_tui.widgets.workers import start_worker
 
 if TYPE_CHECKING:
     from flow_core.providers.entry import Shell
     from flow_tui.widgets.terminal import TerminalView
 
-_LAYOUT_S = 1.0
-_EMPTY = "no shell open; press s on a running task"
 _STEPS = {Command.NEXT: 1, Command.PREVIOUS: -1}
 
 
@@ -30,24 +33,41 @@ class ShellPane(Vertical):
     """Shells of this session, in the order they were opened. They live on while the pane is out of sight."""
 
     DEFAULT_CSS = """
-    ShellPane { border: round $surface-lighten-2; border-title-color: $text-muted; }
-    ShellPane { border-subtitle-color: $text-muted; }
-    ShellPane:focus-within { border: heavy $accent; border-title-color: $text; }
+    ShellPane { border: round $frame; border-title-color: $muted; }
+    ShellPane { border-subtitle-color: $muted; }
+    ShellPane:focus-within { border: heavy $accent; border-title-color: $foreground; }
     ShellPane.-recording { border-title-color: $error; }
     ShellPane.-rung { border: heavy $warning; }
     ShellPane > #shell-notice { padding: 1 2; width: 1fr; height: 1fr; }
     """
 
-    def __init__(self, *, release_key: str = RELEASE_KEY, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        release_key: str = RELEASE_KEY,
+        read_only: bool = False,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
         super().__init__(id=id, classes=classes)
         self._release_key = release_key
+        self._is_read_only = read_only
         self._tabs: list[ShellTab] = []
         self._front: ShellTab | None = None
         self._opened = 0
+        # Made here and not looked up: shells open and end before these are mounted, and after they are gone.
+        self._tab_row = Tabs()
+        self._notice = Static(self._empty_text, id="shell-notice", markup=False)
 
     def compose(self) -> ComposeResult:
-        yield Tabs()
-        yield Static(_EMPTY, id="shell-notice", markup=False)
+        yield self._tab_row
+        yield self._notice
+
+    @property
+    def _empty_text(self) -> str:
+        if self._is_read_only:
+            return "no shell open"
+        return f"no shell open; press {key_for('tasks.shell')} on a running task"
 
     def on_mount(self) -> None:
         self._label()
@@ -75,20 +95,29 @@ class ShellPane(Vertical):
         """The nodes of a task in which shells live."""
         return frozenset(tab.node for tab in self._tabs if tab.task.key == task.key and tab.is_live)
 
-    async def enter(self, task: TaskRecord, open_shell: OpenShell, node: int = 0, *, is_kept: bool = False) -> None:
+    async def enter(
+        self,
+        task: TaskRecord,
+        open_shell: OpenShell,
+        node: int = 0,
+        *,
+        is_kept: bool = False,
+        keys: KeyHold | None = None,
+    ) -> None:
         """Shows the shell in a task's node, opening one if none lives, and gives it the focus. Call it from a worker.
 
-        What goes wrong is a sentence in the pane; nothing is raised but bugs.
+        The shell gets the keys that were held for it. What goes wrong is a sentence in the pane; nothing is raised but
+        bugs.
         """
         wanted = (task.key, node, is_kept)
         held = next((tab for tab in self._tabs if (tab.task.key, tab.node, tab.is_kept) == wanted), None)
         if held is None:
-            await self._open(task, open_shell, node, is_kept=is_kept)
+            await self._open(task, open_shell, node, is_kept=is_kept, keys=keys)
         elif held.is_live or held.view.is_opening:
-            self.show(held)
+            self.show(held, keys)
         else:
             held.task, held.open_shell = task, open_shell
-            self.show(held)
+            self.show(held, keys)
             await self._reopen(held)
 
     async def close_front(self) -> None:
@@ -100,63 +129,74 @@ class ShellPane(Vertical):
         """Hangs up every shell; a far side that doesn't answer is left after three seconds."""
         await asyncio.gather(*(self._drop(tab) for tab in tuple(self._tabs)))
 
-    def show(self, front: ShellTab | None) -> None:
-        """Brings a tab to the front and gives it the focus; None shows what there is to say instead."""
+    def show(self, front: ShellTab | None, keys: KeyHold | None = None) -> None:
+        """Brings a tab to the front and gives it the focus and the held keys; None shows that there is no shell."""
         self._front = front
         for tab in self._tabs:
             tab.view.display = tab is front
-        notice = self.query_one("#shell-notice", Static)
-        notice.display = front is None
-        notice.update(_EMPTY)
+        self._notice.display = front is None
+        self._notice.update(self._empty_text)
         self._label()
         if front is not None:
             front.view.focus()
+            if keys is not None:
+                self.app.call_later(keys.hand_over, front.view)  # after the focus, which is given in the same way
 
-    async def _open(self, task: TaskRecord, open_shell: OpenShell, node: int, *, is_kept: bool = False) -> None:
+    async def _open(
+        self,
+        task: TaskRecord,
+        open_shell: OpenShell,
+        node: int,
+        *,
+        is_kept: bool = False,
+        keys: KeyHold | None = None,
+    ) -> None:
         from flow_tui.widgets.terminal import TerminalView  # deferred: most sessions open no shell
 
         self._opened += 1
         tab = ShellTab(self._opened, task, node, open_shell, TerminalView(release_key=self._release_key), is_kept)
         self._tabs.append(tab)
-        await self.mount(tab.view)
-        self.show(tab)
         try:
-            tab.shell = await self._ask_for_shell(tab)
-        except FlowError as error:
-            await self._drop(tab)
-            self.show(None)
-            told = f"No shell in {task.name}: {error}\n\n{_EMPTY}"
-            self.query_one("#shell-notice", Static).update(told)
+            await self.mount(tab.view)
+            self.show(tab, keys)
+            await self._ask_for_shell(tab, f"No shell in {task.name}: ")
         except asyncio.CancelledError:
             await self._drop(tab)
             raise
-        else:
-            self._run(tab, tab.shell)
 
     async def _reopen(self, tab: ShellTab) -> None:
         """Another shell in the same terminal, below what the last one left there."""
         tab.view.expect_shell()
         try:
-            tab.shell = await self._ask_for_shell(tab)
-        except FlowError as error:
-            tab.view.say(str(error))
+            await self._ask_for_shell(tab)
         except asyncio.CancelledError:
-            tab.view.say("given up")
+            if tab in self._tabs:
+                await tab.view.say("given up")
             raise
-        else:
-            self._run(tab, tab.shell)
 
-    async def _ask_for_shell(self, tab: ShellTab) -> Shell:
-        return await tab.ask_for_shell(*await tab.view.laid_out(_LAYOUT_S))
+    async def _ask_for_shell(self, tab: ShellTab, failed: str = "") -> None:
+        """Runs a shell in the tab, or says why there is none. A tab that was closed meanwhile needs neither."""
+        try:
+            shell = await tab.ask_for_shell()
+        except FlowError as error:
+            if tab in self._tabs:
+                await tab.view.say(f"{failed}{error}")
+            return
+        if tab in self._tabs:
+            tab.shell = shell
+            self._run(tab, shell)
+        else:
+            await hang_up(shell)
 
     def _run(self, tab: ShellTab, shell: Shell) -> None:
-        tab.worker = self.run_worker(tab.live(shell), group=f"shell {tab.number}")
+        tab.worker = start_worker(self, partial(tab.live, shell), group=f"shell {tab.number}")
 
     async def _drop(self, tab: ShellTab) -> None:
         if tab not in self._tabs:
             return
         at = self._tabs.index(tab)
         self._tabs.remove(tab)
+        tab.stop_asking()
         tab.stop_recording()
         if tab.worker is not None:
             tab.worker.cancel()
@@ -170,7 +210,7 @@ class ShellPane(Vertical):
         self._label()
 
     def _label(self) -> None:
-        show_labels(self, self._tabs, self._front, self._release_key)
+        show_labels(self, self._tab_row, self._tabs, self._front, self._release_key)
 
     def _step(self, by: int) -> None:
         if self._front in self._tabs:
@@ -183,16 +223,32 @@ class ShellPane(Vertical):
         if message.command in _STEPS:
             self._step(_STEPS[message.command])
         elif message.command is Command.ANOTHER:
-            self.run_worker(self._open(tab.task, tab.open_shell, tab.node), group="another shell")
+            opening = partial(self._open, tab.task, tab.open_shell, tab.node, keys=message.keys)
+            self._open_beside(opening, message.keys)
         elif message.command is Command.KEEP:
-            self.run_worker(self.enter(tab.task, tab.open_shell, tab.node, is_kept=True), group="kept shell")
+            opening = partial(self.enter, tab.task, tab.open_shell, tab.node, is_kept=True, keys=message.keys)
+            self._open_beside(opening, message.keys)
         elif message.command is Command.REOPEN:
-            self.run_worker(self._reopen(tab), group=f"reopen {tab.number}", exclusive=True)
+            start_worker(self, partial(self._reopen, tab), group=f"reopen {tab.number}", exclusive=True)
+        elif message.command is Command.STOP:
+            tab.stop_asking()
         elif message.command is Command.RECORD:
             self._record(tab)
         else:
             return
         message.stop()
+
+    def _open_beside(self, opening: Callable[[], Awaitable[None]], keys: KeyHold | None) -> None:
+        async def open_and_end_hold() -> None:
+            try:
+                await opening()
+            finally:
+                if keys is not None:
+                    keys.end()
+
+        worker = start_worker(self, open_and_end_hold, group="another shell")
+        if keys is not None:
+            keys.stop = worker.cancel
 
     def _record(self, tab: ShellTab) -> None:
         try:

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.widget import Widget
 
-from flow_tui.terminal.prefix import Keys, shown_release_key
+from flow_tui.key_names import written_key
+from flow_tui.terminal.prefix import Keys
 from flow_tui.widgets.shell_tabs import Tab, Tabs
 
 if TYPE_CHECKING:
     from flow_tui.panes.shell_tab import ShellTab
 
-_PREFIX = "[ copy  n p c tabs  t d kept  k close  z zoom  r record  ? all  esc leaves"
+_PREFIX = "[ copy  n p c tabs  t d persistent  k close  z zoom  r record  ? all  esc leaves"
 _COPY = "q ends copying  / ? n N find  v V y take"
-_KEPT = "kept"
+_KEPT = "persistent"
 _REC = "● REC"
 
 
-def show_labels(pane: Widget, tabs: Sequence[ShellTab], front: ShellTab | None, release_key: str) -> None:
+def show_labels(pane: Widget, row: Tabs, tabs: Sequence[ShellTab], front: ShellTab | None, release_key: str) -> None:
     """Names and titles are foreign, so they are content, never markup."""
     pane.border_title = Content(_title(front))
-    pane.border_subtitle = Content(_subtitle(front, shown_release_key(release_key)))
+    pane.border_subtitle = Content(_subtitle(front, written_key(release_key)))
     pane.set_class(front is not None and front.view.is_recording, "-recording")
-    row = pane.query_one(Tabs)
     row.display = len(tabs) > 1
     row.tabs = tuple(
         Tab(tab.number, _tab_text(at, tab), is_front=tab is front, is_marked=tab.view.has_rung)
@@ -61,5 +61,6 @@ def _subtitle(front: ShellTab | None, key: str) -> str:
         size = len(view.clipboard.waiting)
         return f"it wants to copy {size} characters: {key} y lets it, {key} x never  {key} leaves"
     if view.is_over:
-        return "  ".join(filter(None, [above, "enter opens it again  k closes", f"{key} leaves"]))
-    return "  ".join(filter(None, [view.note, above, "opening" if view.is_opening else "", f"{key} leaves"]))
+        return "  ".join(filter(None, [above, f"enter opens it again  {key} k closes", f"{key} leaves"]))
+    opening = "opening  esc stops waiting" if view.is_opening else ""
+    return "  ".join(filter(None, [view.note, above, opening, f"{key} leaves"]))

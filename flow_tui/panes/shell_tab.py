@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flow_tui.widgets.terminal import TerminalView
 
 _CLOSE_S = 3.0
+_LAYOUT_S = 1.0
 
 
 class OpenShell(Protocol):
@@ -41,6 +42,8 @@ class ShellTab:
     shell: Shell | None = None
     worker: Worker[None] | None = None
     recording: Recording | None = None
+    _asking: asyncio.Task[Shell] | None = None
+    _was_stopped: bool = False
 
     @property
     def is_live(self) -> bool:
@@ -52,15 +55,38 @@ class ShellTab:
         name = plain_title(self.task.name)
         return f"{name} node {self.node}" if self.task.num_instances > 1 else name
 
-    async def ask_for_shell(self, columns: int, rows: int) -> Shell:
-        """A new one, or the kept one again. Raises FlowError."""
+    async def ask_for_shell(self) -> Shell:
+        """A new one, or the kept one again. Raises FlowError, also where the user stops waiting."""
+        self._was_stopped = False
+        self._asking = asyncio.create_task(self._ask_for_shell())
+        try:
+            return await self._asking
+        except asyncio.CancelledError:
+            if self._was_stopped:
+                raise FlowError("you stopped waiting") from None
+            raise
+        finally:
+            self._asking = None
+
+    def stop_asking(self) -> None:
+        """Stops waiting for the shell that was asked for; nothing happens where none is waited for."""
+        if self._asking is not None:
+            self._was_stopped = True
+            self._asking.cancel()
+
+    async def _ask_for_shell(self) -> Shell:
         command = keep(self.task.task_id, self.node) if self.is_kept else None
+        columns, rows = await self.view.laid_out(_LAYOUT_S)
         return await self.open_shell(columns, rows, command)
 
     async def live(self, shell: Shell) -> None:
-        """Shows the shell until it ends, then hangs up."""
+        """Shows the shell until it ends, then hangs up.
+
+        tmux needs no answer from the terminal, since it is told what that can do, and after 5 s it waits for none: an
+        answer that a slow link or a busy machine brings later would be typed into the shell that tmux keeps.
+        """
         try:
-            await self.view.run(shell)
+            await self.view.run(shell, answers_queries=not self.is_kept)
         finally:
             self.stop_recording()
             await hang_up(shell)

@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from flow_tui.filter import parse_filter
+from flow_tui.keymap import key_for
 from flow_tui.widgets.columns import Column
 from flow_tui.widgets.table import ResourceTable
 
@@ -25,19 +26,21 @@ class TablePane(Vertical, Generic[RowT]):
     """A titled table of resources. Subclasses give columns, keys and what the filter may look at."""
 
     TITLE = ""
-    EMPTY = ""
-    NO_MATCH = "nothing matches the filter; esc clears it"
     SORTS: Mapping[str, SortKey] = {}
 
     DEFAULT_CSS = """
-    TablePane { border: round $surface-lighten-2; border-title-color: $text-muted; }
-    TablePane:focus-within { border: heavy $accent; border-title-color: $text; }
-    TablePane > Input { display: none; height: 1; border: none; padding: 0 1; background: $boost; }
+    TablePane { border: round $frame; border-title-color: $muted; border-subtitle-color: $muted; }
+    TablePane:focus-within { border: heavy $accent; border-title-color: $foreground; }
+    TablePane:focus-within { border-subtitle-color: $foreground; }
+    TablePane > Input { display: none; height: 1; border: none; padding: 0 1; background: $panel; }
     TablePane > Input.-open { display: block; }
     """
 
-    def __init__(self, *, id: str) -> None:
+    def __init__(self, *, id: str, contexts: int = 2) -> None:
         super().__init__(id=id)
+        self._contexts = contexts
+        self.is_read_only = False
+        self._problem = self._market_problem = ""
         self.table: ResourceTable[RowT] = ResourceTable(self.columns(), self.key_of, empty_text="…")
         self._filter: Input | None = None
         self._all: Sequence[RowT] = ()
@@ -53,6 +56,15 @@ class TablePane(Vertical, Generic[RowT]):
     def fields_of(self, row: RowT) -> dict[str, str]:
         raise AssertionError("a table pane says what its filter looks at")
 
+    def empty_text(self) -> str:
+        """What stands in place of rows where there are none."""
+        raise AssertionError("a table pane says what to press where it has no rows")
+
+    def context_column(self, context_of: Callable[[RowT], str], priority: int) -> tuple[Column[RowT], ...]:
+        """None where there is one context only: its name would tell nothing."""
+        column = Column("context", "CONTEXT", context_of, min_width=8, max_width=16, priority=priority)
+        return (column,) if self._contexts > 1 else ()
+
     def compose(self) -> ComposeResult:
         yield self.table
 
@@ -67,8 +79,9 @@ class TablePane(Vertical, Generic[RowT]):
     def filter_text(self) -> str:
         return self._filter.value.strip() if self._filter is not None else ""
 
-    def show(self, rows: Sequence[RowT], *, stale: bool = False) -> None:
-        """Shows these rows, as far as the filter lets them."""
+    def show(self, rows: Sequence[RowT], *, stale: bool = False, problem: str = "") -> None:
+        """Shows these rows, as far as the filter lets them. `problem` says which others could not be read."""
+        self._problem = problem
         self._all = rows
         self._answered = True
         self.table.stale = stale
@@ -140,6 +153,13 @@ class TablePane(Vertical, Generic[RowT]):
             self._sort = (event.column_key, bool(again and self._sort and not self._sort[1]))
             self._arrange()
 
+    @on(ResourceTable.Highlighted)
+    @on(ResourceTable.LaidOut)
+    def _show_cut(self) -> None:
+        """What is cut in the row under the cursor stands whole in the frame's lower edge."""
+        texts = [text if at == 0 else f"{title} {text}" for at, (title, text) in enumerate(self.table.cut_cells)]
+        self.border_subtitle = Content("  ".join(filter(None, [self._problem, *texts, self._market_problem])))
+
     def _filter_line(self) -> Input:
         """Made on first use: most sessions start without a filter, and none starts with one."""
         if self._filter is None:
@@ -156,11 +176,17 @@ class TablePane(Vertical, Generic[RowT]):
             rows.sort(key=self.SORTS[self._sort[0]], reverse=self._sort[1])
         self.table.set_sort(*(self._sort or (None,)))
         if self._answered:
-            self.table.empty_text = self.NO_MATCH if self._all else self.EMPTY
+            no_match = f"nothing matches the filter\n{key_for('app.back')} clears it"
+            self.table.empty_text = no_match if self._all else self._problem or self.empty_text()
         self.table.set_rows(rows)
         self._label()
 
+    def count(self, rows: Sequence[RowT]) -> int:
+        """What the title says of these rows."""
+        return len(rows)
+
     def _label(self) -> None:
-        shown, known = len(self.table.rows), len(self._all)
+        shown, known = self.count(self.table.rows), self.count(self._all)
         count = f"{shown} of {known}" if shown != known else str(known) if self._answered else ""
         self.border_title = Content(f"{self.TITLE} {count}".strip())
+        self._show_cut()

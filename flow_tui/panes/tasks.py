@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar
 
 from textual.binding import BindingType
 
 from flow_core.models.task import TaskRecord
 from flow_tui import format
-from flow_tui.keymap import bindings_of
+from flow_tui.keymap import bindings_of, key_for
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.widgets.columns import Cell, Column
 
@@ -38,7 +38,6 @@ class TasksPane(TablePane[TaskRecord]):
     """Tasks, last submitted first until sorted."""
 
     TITLE = "Tasks"
-    EMPTY = "no tasks yet\n\npress ctrl+n to submit one: a command is all it needs"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("tasks")]
     SORTS = {
         "name": lambda task: task.name,
@@ -50,33 +49,46 @@ class TasksPane(TablePane[TaskRecord]):
         "time": lambda task: task.started_at.timestamp() if task.started_at else _OLDEST,
     }
 
-    def __init__(self, *, id: str) -> None:
+    def __init__(self, *, id: str, contexts: int = 2) -> None:
         self._has_prices = False
-        super().__init__(id=id)
+        self.age_of: Callable[[TaskRecord], float | None] = lambda _: None
+        """Seconds since a row was read, where that was too long ago."""
+        super().__init__(id=id, contexts=contexts)
+        self.table.is_stale = lambda task: self.age_of(task) is not None
 
-    def show(self, rows: Sequence[TaskRecord], *, stale: bool = False) -> None:
+    def show(self, rows: Sequence[TaskRecord], *, stale: bool = False, problem: str = "") -> None:
         has_prices = any(task.price_usd_per_hour is not None or task.billed_usd_per_hour for task in rows)
         if has_prices != self._has_prices:
             self._has_prices = has_prices
             self.table.set_columns(self.columns())
-        super().show(rows, stale=stale)
+        super().show(rows, stale=stale, problem=problem)
 
     def columns(self) -> Sequence[Column[TaskRecord]]:
         """What tasks cost only where something costs anything."""
         billed = Column[TaskRecord]("billed", "$/H", _billed, width=8, align="right", priority=8)
         return (
-            Column("name", "NAME", lambda task: task.name, min_width=12, max_width=34, flex=3, priority=9),
-            Column("context", "CONTEXT", lambda task: task.context, min_width=8, max_width=12, priority=3),
+            Column("name", "NAME", lambda task: task.name, min_width=12, max_width=26, priority=9),
+            *self.context_column(lambda task: task.context, priority=4),
             Column("state", "STATE", _state, width=12, priority=10),
-            Column("gpus", "GPUS", format.gpus, width=8, priority=5),
+            Column("gpus", "GPUS", format.gpus, min_width=8, max_width=10, priority=5),
             Column("instances", "INST", _instances, width=4, align="right", priority=0),
-            Column("attempt", "TRY", lambda task: format.attempt(task) or "-", width=7, priority=1),
+            Column("attempt", "ATTEMPT", lambda task: format.attempt(task) or "-", width=7, priority=1),
             *((billed,) if self._has_prices else ()),
             Column("time", "TIME", format.ran_for, width=7, align="right", priority=6),
-            Column("age", "AGE", lambda task: format.age(task.created_at), width=7, align="right", priority=4),
-            Column("note", "NOTE", lambda task: Cell(format.note(task), "muted"), min_width=10, flex=4, priority=7),
-            Column("command", "COMMAND", lambda task: Cell(_one_line(task), "muted"), min_width=26, flex=4, priority=2),
+            Column("age", "AGE", lambda task: format.age(task.created_at), width=7, align="right", priority=3),
+            Column("reason", "REASON", self._reason, min_width=10, max_width=24, priority=7),
+            Column("command", "COMMAND", _one_line, min_width=16, max_width=40, priority=2),
         )
+
+    def _reason(self, task: TaskRecord) -> Sequence[Cell]:
+        reason = Cell(format.note(task), "muted")
+        age_s = self.age_of(task)
+        return (reason,) if age_s is None else (Cell(f"read {format.duration(age_s)} ago  ", "warning"), reason)
+
+    def empty_text(self) -> str:
+        if self.is_read_only:
+            return "no tasks yet"
+        return f"no tasks yet\n\npress {key_for('app.new_task')} to submit one: a command is all it needs"
 
     def key_of(self, row: TaskRecord) -> Hashable:
         return row.key
@@ -93,5 +105,5 @@ class TasksPane(TablePane[TaskRecord]):
         }
 
 
-def _one_line(task: TaskRecord) -> str:
-    return " ".join(task.command.split())
+def _one_line(task: TaskRecord) -> Cell:
+    return Cell(" ".join(task.command.split()), "muted")

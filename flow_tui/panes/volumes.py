@@ -9,7 +9,7 @@ from textual.binding import BindingType
 
 from flow_core.models.volume import Volume
 from flow_tui import format
-from flow_tui.keymap import bindings_of
+from flow_tui.keymap import bindings_of, key_for
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.widgets.columns import Cell, Column
 
@@ -18,30 +18,34 @@ class VolumesPane(TablePane[Volume]):
     """Volumes, newest first until sorted. `task_names` turns ids into what people call them."""
 
     TITLE = "Volumes"
-    EMPTY = "no volumes yet\n\npress c to make one"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("volumes")]
     SORTS = {
         "name": lambda volume: volume.name,
         "context": lambda volume: volume.context,
         "size": lambda volume: -volume.size_gb,
-        "kind": lambda volume: volume.interface,
+        "type": lambda volume: volume.interface,
         "age": lambda volume: -(volume.created_at.timestamp() if volume.created_at else 0.0),
     }
 
-    def __init__(self, *, id: str) -> None:
-        super().__init__(id=id)
+    def __init__(self, *, id: str, contexts: int = 2) -> None:
+        super().__init__(id=id, contexts=contexts)
         self._task_names: Mapping[tuple[str, str], str] = {}
 
     def columns(self) -> Sequence[Column[Volume]]:
         return (
-            Column("name", "NAME", lambda volume: volume.name, min_width=10, max_width=30, flex=2, priority=9),
-            Column("context", "CONTEXT", lambda volume: volume.context, min_width=8, max_width=12, priority=3),
-            Column("kind", "KIND", lambda volume: volume.interface, width=5, priority=4),
+            Column("name", "NAME", lambda volume: volume.name, min_width=10, max_width=30, priority=9),
+            *self.context_column(lambda volume: volume.context, priority=4),
+            Column("type", "TYPE", lambda volume: volume.interface, width=5, priority=4),
             Column("size", "SIZE", lambda volume: format.size(volume.size_gb), width=6, align="right", priority=8),
-            Column("users", "ATTACHED TO", self._users, min_width=11, flex=3, priority=7),
+            Column("users", "ATTACHED TO", self._users, min_width=11, max_width=30, priority=7),
             Column("age", "AGE", lambda volume: format.age(volume.created_at), width=7, align="right", priority=2),
             Column("region", "REGION", lambda volume: volume.region, min_width=8, max_width=18, priority=1),
         )
+
+    def empty_text(self) -> str:
+        if self.is_read_only:
+            return "no volumes yet"
+        return f"no volumes yet\n\npress {key_for('volumes.create')} to create one"
 
     def key_of(self, row: Volume) -> Hashable:
         return row.key
@@ -50,7 +54,7 @@ class VolumesPane(TablePane[Volume]):
         return {
             "name": row.name.lower(),
             "id": row.volume_id.lower(),
-            "kind": row.interface,
+            "type": row.interface,
             "context": row.context.lower(),
             "users": self.users_of(row).lower(),
         }
@@ -66,4 +70,4 @@ class VolumesPane(TablePane[Volume]):
         return ", ".join(self._task_names.get((volume.context, task), task) for task in volume.attached_to)
 
     def _users(self, volume: Volume) -> Cell:
-        return Cell(self.users_of(volume)) if volume.attached_to else Cell("nobody", "muted")
+        return Cell(self.users_of(volume)) if volume.attached_to else Cell("free", "muted")

@@ -15,21 +15,21 @@ from flow_core.changes import Action
 from flow_tui.screens.dialog import Reader, shown
 
 
-class ActionLogScreen(Reader):
+class ActionLogScreen(Reader[None]):
     """The action log, newest first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("@", "close", "Close", id="action_log.close", tooltip="Back to where you were"),
+        Binding("@", "close", "Close", id="app.action_log", tooltip="Back to where you were"),
     ]
 
     def __init__(self, actions: Sequence[Action]) -> None:
         """`actions` as `ActionLog.recent` gives them: newest first."""
-        super().__init__("Action log", (("j k", "scroll"), ("esc", "close")))
+        super().__init__("Audit log", (("j k", "scroll"), ("esc", "close")))
         self._actions = actions
 
     def body(self) -> Iterable[Widget]:
         if not self._actions:
-            yield Static("Nothing was changed from here yet.", markup=False)
+            yield Static("Nothing has been changed yet.", markup=False)
         for action in self._actions:
             yield Static(_entry(action), classes="action")
 

@@ -19,7 +19,7 @@ from flow_tui.screens.field import Line
 _YES = "yes"
 _LONGEST_PROMPT = 4000
 _HASH = "SHA256:"
-_GONE = "It has been given up meanwhile: nobody waits for this answer any more. esc closes."
+_GONE = "The login has ended, so this answer is no longer needed. Press esc to close."
 
 
 class Asked(Dialog[str | None]):
@@ -55,7 +55,7 @@ class Asked(Dialog[str | None]):
         self._line.focus()
 
     def lapse(self) -> None:
-        """Says that nobody waits for the answer. It stays open: what is still being typed must go nowhere else."""
+        """Says that the answer is no longer needed. It stays open: what is still being typed must go nowhere else."""
         self._line.value = ""
         self._line.disabled = True
         self._complain(Content(_GONE))
@@ -89,9 +89,9 @@ class Asked(Dialog[str | None]):
 
 
 class HostKeyAsked(Asked):
-    """Whether a key that nobody has vouched for is the host's. Only the word, or its fingerprint, says yes."""
+    """Whether an unknown key is the host's. Only the word `yes`, or its fingerprint, accepts it."""
 
-    ASK = "Type yes, or paste the fingerprint you were told, and press enter:"
+    ASK = "Type yes, or paste the fingerprint that you expect, and press enter:"
 
     def __init__(self, key: UnknownKey) -> None:
         super().__init__(
@@ -101,7 +101,10 @@ class HostKeyAsked(Asked):
 
     def body(self) -> Iterable[Widget]:
         key = self._key
-        yield Static("Nobody has vouched for this host yet; if it is another one, it sees all you do there.\n")
+        said = (
+            f"First connection to {key.host}. Compare the fingerprint; if it isn't the one you expect, someone may be"
+        )
+        yield Static(shown(f"{said} intercepting the connection.\n"))
         yield Fact("Fingerprint:", key.fingerprint, classes="-asked")
         yield Fact("Kind of key:", key.key_type)
         yield Fact("Seen at:", key.seen_at)
@@ -116,7 +119,7 @@ class HostKeyAsked(Asked):
         elif said.lower() == "no":
             self._answer(None)
         elif said.startswith(_HASH):
-            self._complain(Content("That is another fingerprint: this is not the host you were told of."))
+            self._complain(Content("That is another fingerprint: this is not the host you expect."))
         else:
             self._complain(Content.assemble("That is not yes: ", shown(said or "nothing"), "; esc refuses the key."))
 
@@ -141,6 +144,8 @@ class SecretAsked(Asked):
             yield Fact("It says:", prompt)  # its own words, which may imitate ours
         else:
             yield Static(shown(prompt))
+        if self._question.banner:
+            yield Fact("It shows:", self._question.banner)
         if self._question.context:
             yield Fact("Context:", self._question.context)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flow_core.logs.visible import visible
+from flow_tui.keymap import key_for
 
 if TYPE_CHECKING:
     from flow_tui.questions import Pending, Questions
     from flow_tui.screens.asked import Asked
     from flow_tui.screens.dashboard import DashboardScreen
+    from flow_tui.screens.login_waiting import LoginWaiting
 
 
 class Asking:
@@ -75,12 +77,15 @@ class Asking:
     def _tell(self, pending: Pending) -> None:
         """Once, and of several at once only the first: the header counts them."""
         if not self._told:
-            self._dashboard.say(f"{visible(pending.told)}: ! answers", severity="warning")
+            self._dashboard.say(f"{visible(pending.told)}: press {key_for('app.attend')}", severity="warning")
         self._told.add(pending)
 
 
-def _dialog(pending: Pending) -> Asked:
-    from flow_core.ssh.asking import UnknownKey  # deferred: most sessions are asked nothing
+def _dialog(pending: Pending) -> Asked | LoginWaiting:
+    from flow_core.ssh.asking import UnknownKey, Wait  # deferred: most sessions are asked nothing
     from flow_tui.screens.asked import HostKeyAsked, SecretAsked
+    from flow_tui.screens.login_waiting import LoginWaiting
 
+    if isinstance(pending.asked, Wait):
+        return LoginWaiting(pending.asked)
     return HostKeyAsked(pending.asked) if isinstance(pending.asked, UnknownKey) else SecretAsked(pending.asked)

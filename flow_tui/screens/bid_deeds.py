@@ -36,12 +36,14 @@ class BidDeeds:
         bid = bid_of(task)
         before = "unknown" if bid.limit is None else format.sums(bid.limit, task.num_instances)
         question = Confirm(
-            f"Change the limit of {task.name}?",
+            f"Change the price limit of {task.name}?",
             [f"now: {before}"],
             call=market.describe_set_limit(task, limit),
             costs=bid_line(limit, task.num_instances, bid.market),
             loses="its machines, at once" if bid.market is not None and limit < bid.market else "",
             keeps="everything else of the task",
+            agree="Change the price limit",
+            refuse="Keep the old limit",
         )
         flow = self._dashboard.fleet.flow(task.context)
         await self._ask(task, question, lambda: flow.set_limit_price(task.task_id, limit))
@@ -59,6 +61,8 @@ class BidDeeds:
             costs="nothing until it is resumed" + (f"; {format.hourly(saves)} now" if saves else ""),
             loses="what runs on its machines, and what is only on their own disks",
             keeps="the task, its log and the data on its volumes",
+            agree="Pause the task",
+            refuse="Keep it running",
         )
         flow = self._dashboard.fleet.flow(task.context)
         await self._ask(task, question, lambda: flow.pause_task(task.task_id))
@@ -69,13 +73,15 @@ class BidDeeds:
         if task is None or market is None:
             return
         bid = bid_of(task)
-        cost = "what its limit says" if bid.limit is None else bid_line(bid.limit, task.num_instances, bid.market)
+        cost = "at most its price limit" if bid.limit is None else bid_line(bid.limit, task.num_instances, bid.market)
         question = Confirm(
             f"Resume {task.name}?",
             [f"{task.context}  {task.status.value}  {format.gpus(task)}"],
             call=market.describe_resume(task),
             costs=cost,
-            keeps="the task's volumes; its command starts anew once it has machines",
+            keeps="the task's volumes; its command starts again once it has machines",
+            agree="Resume the task",
+            refuse="Leave it paused",
         )
         flow = self._dashboard.fleet.flow(task.context)
         await self._ask(task, question, lambda: flow.resume_task(task.task_id))

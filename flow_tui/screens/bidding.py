@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError, FlowError
+from flow_core.regular_files import parse_json
 from flow_tui import format
 from flow_tui.screens.bid import bid_line, parse_usd
 from flow_tui.screens.confirm import Confirm
@@ -45,15 +45,15 @@ class Bidding:
         try:
             limit = parse_usd(entered.get("limit", ""))
         except ConfigError:
-            return "" if market is None else f"the market is at {format.hourly(market)}"
+            return "" if market is None else f"the market price is {format.hourly(market)}"
         return bid_line(limit, _instances(entered.get("rest", "")), market)
 
     async def agree(self, context: str, config: TaskConfig) -> None:
         """Shows the sums and the call, and returns once the user said yes. Raises FlowError when not."""
         market = _price(await self._look(context, config))
         if config.max_price_per_hour is None:
-            now = "" if market is None else f"; the market is at {format.hourly(market)}"
-            said = f"max_price_per_hour: write the most that one instance may cost an hour{now}"
+            now = "" if market is None else f"; the market price is {format.hourly(market)}"
+            said = f"max_price_per_hour: write the most that one instance may cost per hour{now}"
             raise ConfigError(said, field="max_price_per_hour")
         what = ", ".join(config.instance_types) or f"{config.min_gpu_memory_gb} GB a GPU"
         question = Confirm(
@@ -61,7 +61,8 @@ class Bidding:
             [f"{context}  {config.num_instances} x {what}  {config.region or 'any region'}"],
             call=self._dashboard.fleet.flow(context).provider.describe_submit(config),
             costs=bid_line(Decimal(str(config.max_price_per_hour)), config.num_instances, market)
-            + ". The market price is billed until the task is cancelled, also when its command has ended.",
+            + ". You pay the market price until you end the task, also after its command has ended.",
+            agree="Submit the task",
         )
         if not await self._dashboard.app.push_screen_wait(question):
             raise FlowError("Nothing was submitted.")
@@ -97,7 +98,7 @@ def _price(offers: Iterable[AvailableInstance]) -> Decimal | None:
 def _instances(rest: str) -> int:
     """As far as the rest of the form can be read."""
     try:
-        said = json.loads(rest or "{}").get("num_instances", 1)
+        said = parse_json(rest or "{}").get("num_instances", 1)
     except (ValueError, AttributeError):
         return 1
     return said if isinstance(said, int) else 1

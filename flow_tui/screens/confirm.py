@@ -1,4 +1,4 @@
-"""The question before something is destroyed or money is spent."""
+"""The dialog before something is destroyed or money is spent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
-from flow_tui.screens.dialog import Dialog, Fact, shown
+from flow_tui.screens.dialog import Dialog, Fact, label_width, shown
 from flow_tui.screens.field import Line
 
 
@@ -22,8 +22,8 @@ class Confirm(Dialog[bool]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "agree", "Confirm", id="confirm.agree", tooltip="Do it"),
-        Binding("escape,n,q", "refuse", "Cancel", id="confirm.refuse", tooltip="Change nothing"),
+        Binding("y", "agree", "Agree", id="confirm.agree", tooltip="Do it"),
+        Binding("escape,n,q", "refuse", "Go back", id="confirm.refuse", tooltip="Change nothing"),
         Binding("pagedown,down", "page(1)", "Page down", show=False, id="confirm.page_down"),
         Binding("pageup,up", "page(-1)", "Page up", show=False, id="confirm.page_up"),
     ]
@@ -38,40 +38,46 @@ class Confirm(Dialog[bool]):
         word: str | None = None,
         *,
         costs: str = "",
+        agree: str = "Continue",
+        refuse: str = "Go back",
     ) -> None:
         self._word = (word or "").strip()
-        agree = (("enter", "when typed"),) if self._word else (("y", "confirm"),)
-        refuse = "esc" if self._word else "n esc"
-        super().__init__(title, (*agree, (refuse, "cancel")))
+        super().__init__(title, (("enter", "when typed") if self._word else ("y", agree.lower()), ("esc", "go back")))
+        self._agree = agree
         self._facts = facts
         # the longest last: it may scroll
-        told = (("Costs", costs), ("Loses", loses), ("Keeps", keeps), ("Runs", call))
-        self._told = tuple((label, text) for label, text in told if text)
+        told = (("-costs", "Cost", costs), ("-loses", "You lose", loses), ("-keeps", "You keep", keeps))
+        self._told = tuple(one for one in (*told, ("-call", "What will be done", call)) if one[2])
+        self._line = Line("", classes="confirm-word")
+        self._problem = Static(classes="form-problem")
+        self._cancel = Button(Content(refuse), compact=True, classes="-cancel", variant="primary")
 
     def body(self) -> Iterable[Widget]:
         for fact in self._facts:
             yield Static(shown(fact), classes="confirm-fact")
-        for label, text in self._told:
-            yield Fact(f"{label}:", text, classes=f"-{label.lower()}")
+        width = label_width(f"{label}:" for _, label, _ in self._told)
+        for kind, label, text in self._told:
+            yield Fact(f"{label}:", text, width=width, classes=kind)
 
     def foot(self) -> Iterable[Widget]:
         if self._word:
-            ask = Content.assemble("Type ", shown(self._word, "bold $warning"), " and press enter to confirm:")
+            ask = Content.assemble("Type ", shown(self._word, "bold $warning"), " and press enter:")
             yield Static(ask, classes="confirm-ask")
-            yield Line("", classes="confirm-word")
-            yield Static(classes="form-problem")
+            yield self._line
+            yield self._problem
         else:
-            yield Static("Enter does nothing but cancel here.", markup=False, classes="confirm-ask")
+            sentence = f"Press y to {self._agree[:1].lower()}{self._agree[1:]}; Enter goes back."
+            yield Static(sentence, markup=False, classes="confirm-ask")
 
     def buttons(self) -> Iterable[Widget]:
-        yield Button(Content("Cancel"), compact=True, classes="-cancel", variant="primary")
+        yield self._cancel
         if not self._word:
-            agree = Button(Content("Confirm"), compact=True, classes="-agree", variant="error")
+            agree = Button(Content(self._agree), compact=True, classes="-agree", variant="error")
             agree.can_focus = False  # the mouse may, Enter may not
             yield agree
 
     def on_mount(self) -> None:
-        self.query_one(".confirm-word" if self._word else ".-cancel").focus()
+        (self._line if self._word else self._cancel).focus()
 
     def action_agree(self) -> None:
         if not self._word:
@@ -97,6 +103,5 @@ class Confirm(Dialog[bool]):
         if event.value.strip() == self._word:
             self.finish(True)
             return
-        problem = self.query_one(".form-problem", Static)
-        problem.update(Content.assemble("That is not ", shown(self._word), "; nothing was done."))
-        problem.add_class("-wrong")
+        self._problem.update(Content.assemble("That is not ", shown(self._word), "; nothing was done."))
+        self._problem.add_class("-wrong")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,51 +11,67 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
-from textual.screen import Screen
 from textual.widget import Widget
 
-from flow_core.errors import FlowError
 from flow_core.fleet import Fleet
 from flow_core.models.task import TaskRecord
+from flow_tui.key_order import hold_keys
 from flow_tui.keymap import BY_ID, bindings_of
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.tasks import TasksPane
 from flow_tui.questions import Questions
 from flow_tui.screens import chrome, reasons
+from flow_tui.screens.action_screen import ActionScreen
 from flow_tui.screens.asking import Asking
 from flow_tui.screens.late_panes import LatePanes
 from flow_tui.screens.layout import PANES, SIZES, panes_in_view, size_class
+from flow_tui.screens.shell_events import ShellEvents
 from flow_tui.screens.task_log import TaskLog
-from flow_tui.terminal.prefix import Command
 from flow_tui.widgets.chrome import Bar
 from flow_tui.widgets.table import ResourceTable
 
 if TYPE_CHECKING:
+    from flow_tui.notices import PastNotice
     from flow_tui.panes.logs import LogsPane
     from flow_tui.screens.detail import TaskDetail
-    from flow_tui.widgets.terminal import TerminalView
 
 _TICK_S = 1.0
 _REST_S = 0.3
 
 
-class DashboardScreen(LatePanes, Screen[None]):
+class DashboardScreen(ShellEvents, LatePanes, ActionScreen):
     """All panes over one fleet."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("app")]
 
-    def __init__(self, fleet: Fleet, questions: Questions, *, release_key: str, is_demo: bool = False) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        questions: Questions,
+        *,
+        release_key: str,
+        problems: Sequence[str] = (),
+        past_notices: Iterable[PastNotice] = (),
+        is_demo: bool = False,
+    ) -> None:
         super().__init__()
+        self.problems = problems
+        self.past_notices = past_notices
         self.is_demo = is_demo
         self.release_key = release_key
         self.fleet = fleet
         self.questions = questions
         self.asking = Asking(self, questions)
-        self.tasks = TasksPane(id="tasks")
+        self.tasks = TasksPane(id="tasks", contexts=len(fleet.names))
+        self.tasks.age_of = partial(chrome.age_of, fleet)
+        self.tasks.is_read_only = fleet.gate.read_only
+        # Made here and not looked up: the fleet may call before they are mounted, and after they are gone.
+        self._header, self._footer = Bar(id="header"), Bar(id="footer", gap=1)
+        self._tabs, self._panes = Bar(id="tabs", gap=1), Container(id="panes")
         self._logs: LogsPane | None = None
         self.task_log = TaskLog(self)
         self.draft: Mapping[str, str] | None = None
-        self._places: dict[str, Widget] = {}
+        self._places: dict[str, Widget] = {"tasks": self.tasks}
         self._front = "tasks"
         self._last_front = "tasks"
         self._side = "instances"
@@ -74,13 +89,13 @@ class DashboardScreen(LatePanes, Screen[None]):
 
     async def _mount_rest(self) -> None:
         """The other panes, once the first rows are on screen, or once it is clear that they take their time."""
-        if len(self._places) > 1:
+        if len(self._places) > 1 or not self._panes.is_attached:
             return
         self._places |= {"logs": Vertical(id="logs"), "instances": self.instances}
         self._places |= {"volumes": self.volumes, "shell": self.shell}
         for pane, widget in self._places.items():
             widget.display = pane in self._in_view()
-        await self.query_one("#panes").mount(*(widget for pane, widget in self._places.items() if pane != "tasks"))
+        await self._panes.mount(*(widget for pane, widget in self._places.items() if pane != "tasks"))
         self._rest_is_there = True
         self._ask_for_more()
         if not self._places[self._front].has_focus_within:  # else it is where it belongs, in a filter perhaps
@@ -91,6 +106,8 @@ class DashboardScreen(LatePanes, Screen[None]):
         """Made last: it is a quarter of what there is to load."""
         from flow_tui.panes.logs import LogsPane  # deferred: as above
 
+        if not self._places["logs"].is_attached:
+            return
         self._logs = LogsPane()
         await self._places["logs"].mount(self._logs)
         self._logs_are_there.set()
@@ -112,14 +129,13 @@ class DashboardScreen(LatePanes, Screen[None]):
         return self._front
 
     def compose(self) -> ComposeResult:
-        yield Bar(id="header")
-        yield Bar(id="tabs", gap=1)
-        with Container(id="panes"):
+        yield self._header
+        yield self._tabs
+        with self._panes:
             yield self.tasks
-        yield Bar(id="footer", gap=1)
+        yield self._footer
 
     def on_mount(self) -> None:
-        self._places = {"tasks": self.tasks}
         self.fleet.subscribe(self._show_fleet)
         self.set_interval(_TICK_S, self._tick)
         self.set_timer(_REST_S, self._mount_rest)
@@ -150,6 +166,8 @@ class DashboardScreen(LatePanes, Screen[None]):
             self.say("read-only: restart without --read-only to change anything", severity="warning")
         elif reason := self.why_not(action_id):
             self.say(reason, severity="warning")
+            if action.verb in ("shell", "kept_shell"):
+                hold_keys(self).refuse()  # what came with the key was meant for the shell
         else:
             self._carry_out(self._handler(action.place, f"action_{action.verb}"), action_id)
 
@@ -200,18 +218,18 @@ class DashboardScreen(LatePanes, Screen[None]):
         view = [pane for pane in PANES if pane in self._in_view()]
         self.bring_to_front(view[(view.index(self._front) + step) % len(view)] if self._front in view else view[0])
 
-    def say(self, message: str, *, severity: str = "information") -> None:
-        """A short notice; its text is never markup."""
-        level: Any = severity
-        self.notify(message, severity=level, markup=False)
-
     def copy(self, text: str) -> None:
         self.app.copy_to_clipboard(text)
         self.say("copied")
 
     def open_detail(self, detail: TaskDetail) -> None:
         self._detail = detail
-        self.app.push_screen(detail, lambda _: self._forget_detail())
+        self.app.push_screen(detail, self._detail_closed)
+
+    def close_detail(self, action_id: str) -> None:
+        """Closes the detail, then carries out the action."""
+        if self._detail is not None:
+            self._detail.finish(action_id)
 
     def open_submit_form(self, preset: Mapping[str, str] | None = None, *, in_editor: bool = False) -> None:
         self._carry_out(partial(self._deeds_of("app").submit, preset, in_editor), "submit")
@@ -231,31 +249,15 @@ class DashboardScreen(LatePanes, Screen[None]):
                 return handler_of_place
         raise AssertionError(f"nobody carries out {place}.{method}")
 
-    def _carry_out(self, handler: Callable[[], Awaitable[None] | None], name: str) -> None:
-        """At once where that is possible; else in a worker, so that no key waits for the far side."""
-        if inspect.iscoroutinefunction(handler):
-            self.run_worker(self._finish(handler), name=name, group=name, exclusive=False)
-        else:
-            try:
-                handler()
-            except FlowError as error:
-                self.say(str(error), severity="error")
-
-    async def _finish(self, handler: Callable[[], Awaitable[None] | None]) -> None:
-        try:
-            outcome = handler()
-            if outcome is not None:
-                await outcome
-        except FlowError as error:
-            self.say(str(error), severity="error")
-
     def await_task(self, task: TaskRecord) -> None:
         """Asks for news of a task that was just submitted, and puts the cursor on it once it is listed."""
         self._awaited = task.key
         self.fleet.refresh(task.context)
 
-    def _forget_detail(self) -> None:
+    def _detail_closed(self, action_id: str | None) -> None:
         self._detail = None
+        if action_id is not None:
+            self.action_act(action_id)
 
     def _note_front(self, pane: str) -> None:
         if pane != self._front:
@@ -300,7 +302,8 @@ class DashboardScreen(LatePanes, Screen[None]):
         states = self.fleet.states
         answered = [state for state in states if state.answered_at is not None or state.error]
         if answered:
-            self.tasks.show(self.fleet.tasks, stale=all(state.error for state in states))
+            is_stale = all(state.error for state in states)
+            self.tasks.show(self.fleet.tasks, stale=is_stale, problem=chrome.unread(states, "tasks"))
             self.call_after_refresh(self._mount_rest)
         if self._awaited is not None and self.tasks.table.move_to(self._awaited):
             self._awaited = None
@@ -312,9 +315,9 @@ class DashboardScreen(LatePanes, Screen[None]):
     def _show_rest(self) -> None:
         self.volumes.know_tasks({task.key: task.name for task in self.fleet.tasks})
         if "volumes" in self.fleet.wanted:
-            self.volumes.show(self.fleet.volumes)
+            self.volumes.show(self.fleet.volumes, problem=chrome.unread(self.fleet.states, "volumes"))
         if "instances" in self.fleet.wanted:
-            self.instances.show(self.fleet.instances)
+            self.instances.show(self.fleet.instances, problem=chrome.unread(self.fleet.states, "instances"))
 
     def _follow_selection(self) -> None:
         """The log and the open detail follow what is known of their task."""
@@ -325,7 +328,7 @@ class DashboardScreen(LatePanes, Screen[None]):
     @on(ResourceTable.Highlighted)
     def _highlighted(self, event: ResourceTable.Highlighted) -> None:
         if event.table is self.tasks.table:
-            self.task_log.show(event.row)
+            self.task_log.show(self.tasks.selected)  # the message may be older than the selection
         self._show_chrome()
 
     @on(ResourceTable.Activated)
@@ -335,38 +338,19 @@ class DashboardScreen(LatePanes, Screen[None]):
         else:
             self.action_act("volumes.users" if event.table is self.volumes.table else "instances.submit_here")
 
-    def leave_shell(self) -> None:
-        self.bring_to_front(self._last_front if self._last_front != "shell" else "tasks")
-
-    def on_terminal_view_asked(self, event: TerminalView.Asked) -> None:
-        deeds = self._deeds_of("shell")
-        asked = {Command.CLOSE: deeds.close, Command.DETACH: deeds.detach, Command.HELP: deeds.help}
-        self._carry_out(asked.get(event.command) or partial(deeds.answer, event), event.command)
-
-    def on_terminal_view_copied(self, event: TerminalView.Copied) -> None:
-        self.app.copy_to_clipboard(event.text)  # the border says so: a notice would hide what is read
-
-    def on_terminal_view_paste_needs_consent(self, event: TerminalView.PasteNeedsConsent) -> None:
-        self._carry_out(partial(self._deeds_of("shell").paste, event.control, event.text), "paste")
-
-    def on_terminal_view_ended(self) -> None:
-        self._show_chrome()
-
-    def on_terminal_view_changed(self) -> None:
-        self._show_chrome()
-
     def _tick(self) -> None:
-        if any(not task.is_terminal for task in self.fleet.tasks):
-            self.tasks.table.redraw_rows()
+        for pane in self._places.values():
+            if isinstance(pane, TablePane) and pane.display:
+                pane.table.redraw_rows()  # ages go on, whether anything runs or not
         if "instances" in self.fleet.wanted:
             self.market.look()
         self.show_header()
 
     def show_header(self) -> None:
         if self.is_mounted:
-            header = self.query_one("#header", Bar)
-            header.left, right = chrome.header(self.fleet, self.questions, self.size.width)
-            header.right = (chrome.DEMO, *right) if self.is_demo else right  # first, so that it is there at every size
+            self._header.left, right = chrome.header(self.fleet, self.questions, self.problems, self.size.width)
+            # The demo first, so that it is there at every size.
+            self._header.right = (chrome.DEMO, *right) if self.is_demo else right
 
     @on(events.Click, "#header")
     def _header_clicked(self) -> None:
@@ -377,8 +361,9 @@ class DashboardScreen(LatePanes, Screen[None]):
             return
         self.show_header()
         filter_text = getattr(self._places.get(self._front), "filter_text", "")
-        tabs, footer = self.query_one("#tabs", Bar), self.query_one("#footer", Bar)
-        tabs.left, tabs.right = chrome.tabs(self._front, filter_text, self.size.width)
+        self._tabs.left, self._tabs.right = chrome.tabs(self._front, filter_text, self.size.width)
         front = self.shell.front if self._rest_is_there else None
-        taker = front.keys_go_to if front is not None else ""
-        footer.left = chrome.footer(self._front, self.is_read_only, self.why_not, taker)
+        if front is not None and front.keys_go_to:
+            self._footer.left = chrome.shell_footer(front.keys_go_to, self.release_key)
+        else:
+            self._footer.left = chrome.footer(self._front, self.is_read_only, self.why_not)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flow_tui.keymap import ACTIONS, BY_ID, actions_of, show_key
+from flow_tui.key_names import short_key, written_key
+from flow_tui.keymap import ACTIONS, Action, actions_of
 from flow_tui.screens.action_log import ActionLogScreen
+from flow_tui.screens.bid import proposed_limit
 from flow_tui.screens.bidding import Bidding
 from flow_tui.screens.confirm import Confirm
 from flow_tui.screens.contexts import ContextsScreen
@@ -86,7 +89,9 @@ class AppDeeds:
         if self._dashboard.asking.is_called_for:
             self._dashboard.asking.go_through()
         else:
-            self._dashboard.app.push_screen(ContextsScreen(self._dashboard.fleet, self.action_refresh))
+            dashboard = self._dashboard
+            screen = ContextsScreen(dashboard.fleet, self.action_refresh, dashboard.problems, dashboard.past_notices)
+            dashboard.app.push_screen(screen)
 
     def action_next_theme(self) -> None:
         app = self._dashboard.app
@@ -102,7 +107,8 @@ class AppDeeds:
 
         found = await recordings()
         if not found:
-            self._dashboard.say("nothing is recorded yet; ctrl+] r in a shell begins")
+            key = written_key(self._dashboard.release_key)
+            self._dashboard.say(f"nothing is recorded yet; {key} r in a shell starts a recording")
             return
         chosen = await self._dashboard.app.push_screen_wait(Pick("Recordings", found))
         if chosen is not None:
@@ -116,7 +122,9 @@ class AppDeeds:
 
     async def action_help(self) -> None:
         place = self._dashboard.front
-        entries = [self._entry(action.id) for action in (*actions_of(place), *actions_of("app"))]
+        actions = (*actions_of(place), *actions_of("app"))
+        offered = [action for action in actions if not (action.changes and self._dashboard.is_read_only)]
+        entries = [self._entry(action) for action in offered]
         chosen = await self._dashboard.app.push_screen_wait(HelpScreen(f"Keys: {place}", entries))
         if chosen is not None:
             self._dashboard.action_act(chosen)
@@ -125,10 +133,12 @@ class AppDeeds:
         if self._dashboard.shell.would_lose and not await self._dashboard.app.push_screen_wait(
             Confirm(
                 "Quit while a shell is open?",
-                ["Tasks go on without the dashboard."],
-                call="hang up the open shells",
+                ["Your tasks continue to run without the dashboard."],
+                call="Closes the open shells.",
                 loses="what runs in these shells",
                 keeps="every task, its log and its volumes",
+                agree="Quit",
+                refuse="Stay here",
             )
         ):
             return
@@ -157,12 +167,9 @@ class AppDeeds:
         if task is not None:
             self._dashboard.await_task(task.record)
 
-    def _entry(self, action_id: str) -> HelpEntry:
-        action = BY_ID[action_id]
-        reason = self._dashboard.why_not(action_id)
-        if action.changes and self._dashboard.is_read_only:
-            reason = "read-only"
-        keys = " ".join(show_key(key) for key in action.keys.split(","))
+    def _entry(self, action: Action) -> HelpEntry:
+        reason = self._dashboard.why_not(action.id)
+        keys = " ".join(map(short_key, action.current_keys))
         return HelpEntry(keys, action.label, action.tooltip, action.id, reason)
 
 
@@ -177,7 +184,8 @@ class InstanceDeeds:
         if instance is not None:
             preset = {"context": instance.context, "gpu": instance.instance_type}
             if self._dashboard.fleet.has_market(instance.context):
-                preset |= {"region": instance.region, "limit": f"{instance.price_per_hour:.2f}"}
+                limit = proposed_limit(Decimal(str(instance.price_per_hour)))
+                preset |= {"region": instance.region, "limit": str(limit) if limit else ""}
             self._dashboard.open_submit_form(preset)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import ClassVar
 
@@ -15,36 +15,48 @@ from textual.widgets import Static
 
 from flow_core.logs.visible import visible
 from flow_core.models.task import TaskRecord
+from flow_tui.keymap import BY_ID
 from flow_tui.panes.history import Ask, HistoryView
 from flow_tui.panes.metrics import Look, MetricsView
-from flow_tui.screens.dialog import Fact, Reader
+from flow_tui.screens.dialog import Fact, Reader, label_width
 from flow_tui.screens.task_facts import Row, facts_of
 from flow_tui.screens.task_spec import spec_yaml
 
 _TICK_S = 1.0
+_ACTIONS = {
+    "tasks.logs": "log",
+    "tasks.shell": "shell",
+    "tasks.limit": "price limit",
+    "tasks.pause": "pause",
+    "tasks.resume": "resume",
+    "tasks.cancel": "end",
+}
+_ABOUT_A_BID = ("tasks.limit", "tasks.pause", "tasks.resume")
 
 
-class TaskDetail(Reader):
+class TaskDetail(Reader[str | None]):
     """The facts of a task, and its metrics and history where somebody can be asked. Whoever polls hands over news
-    through `update`; `act` carries out actions of the keymap on the task.
+    through `update`. `act` carries out an action of the keymap on the task; only those that the hints name act.
 
-    Nothing is measured or asked but while it is on screen.
+    The answer is the id of an action to be done once the detail has closed. Nothing is measured or asked but while it
+    is on screen.
     """
 
+    # Where a key is that of an action, it has the action's id, so that the user's own key holds here, too.
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d", "close", "Close", id="detail.close", tooltip="Back to where you were"),
-        Binding("Y", "copy_spec", "Spec", id="detail.spec", tooltip="Copy what it was submitted with as YAML"),
-        Binding("m", "switch", "Metrics", id="detail.metrics", tooltip="Between the facts and how busy the machine is"),
+        Binding("d", "close", "Close", id="tasks.detail", tooltip="Back to where you were"),
+        Binding("Y", "copy_spec", "Copy YAML", id="tasks.spec", tooltip="Copy what it was submitted with as YAML"),
+        Binding("m", "switch", "Metrics", id="tasks.metrics", tooltip="Between the facts and how busy the machine is"),
         Binding("right_square_bracket", "turn(1)", "Next tab", id="detail.next_tab", tooltip="The next tab"),
         Binding(
             "left_square_bracket", "turn(-1)", "Previous tab", id="detail.previous_tab", tooltip="The previous tab"
         ),
-        Binding("e", "act('tasks.limit')", "Limit", id="detail.limit", tooltip="Change the limit of its bid"),
-        Binding("p", "act('tasks.pause')", "Pause", id="detail.pause", tooltip="Give its machines back for now"),
-        Binding("P", "act('tasks.resume')", "Resume", id="detail.resume", tooltip="Bid again"),
-        Binding("ctrl+d", "act('tasks.cancel')", "Cancel", id="detail.cancel", tooltip="End it and its billing"),
-        Binding("left_parenthesis", "node(-1)", "Previous", id="detail.previous_node", tooltip="The previous node"),
-        Binding("right_parenthesis", "node(1)", "Next", id="detail.next_node", tooltip="The next node"),
+        *(
+            Binding(BY_ID[action_id].keys, f"act('{action_id}')", label, id=action_id, tooltip=BY_ID[action_id].tooltip)
+            for action_id, label in _ACTIONS.items()
+        ),
+        Binding("left_parenthesis", "node(-1)", "Previous", id="logs.previous_log", tooltip="The previous node"),
+        Binding("right_parenthesis", "node(1)", "Next", id="logs.next_log", tooltip="The next node"),
     ]
 
     rows: var[tuple[Row, ...]] = var[tuple[Row, ...]](())
@@ -57,19 +69,26 @@ class TaskDetail(Reader):
         act: Callable[[str], None] | None = None,
         *,
         metrics: bool = False,
+        read_only: bool = False,
     ) -> None:
-        hints = [("j k", "scroll"), ("esc d", "close"), ("Y", "copy as YAML")]
-        if look is not None:
-            hints[2:2] = [("m", "metrics")] + ([("( )", "node")] if task.num_instances > 1 else [])
-        if ask is not None:
-            changes = [("e", "limit"), ("p P", "pause, resume")] if act is not None else []
-            hints[2:2] = [("[ ]", "tabs"), *changes]
-        super().__init__(task.name or task.task_id, hints)
+        self._offered = frozenset(
+            action_id
+            for action_id in (_ACTIONS if act is not None else ())
+            if not (read_only and BY_ID[action_id].changes) and not (ask is None and action_id in _ABOUT_A_BID)
+        )
+        hints = [("j k", "scroll"), (f"esc {_shown('tasks.detail')}", "close")]
+        hints += [("[ ]", "tabs")] if ask is not None else []
+        hints += [(_shown("tasks.metrics"), "metrics")] if look is not None else []
+        if look is not None and task.num_instances > 1:
+            hints.append((f"{_shown('logs.previous_log')} {_shown('logs.next_log')}", "node"))
+        hints += [(_shown(action_id), label) for action_id, label in _ACTIONS.items() if action_id in self._offered]
+        super().__init__(task.name or task.task_id, [*hints, (_shown("tasks.spec"), "copy as YAML")])
         self._record = task
         self._act = act
         self._view = None if look is None else MetricsView(look, task)
         self._history = None if ask is None else HistoryView(ask)
-        self._tab = "Metrics" if metrics and look is not None else "Facts"
+        self._facts = Vertical(classes="facts")
+        self._tab = "Metrics" if metrics and look is not None else "Overview"
         self.set_reactive(TaskDetail.rows, facts_of(task))
 
     @property
@@ -78,7 +97,8 @@ class TaskDetail(Reader):
         return self._record.key
 
     def body(self) -> Iterable[Widget]:
-        yield Vertical(*_widgets(self.rows), classes="facts")
+        with self._facts:
+            yield from _widgets(self.rows)
         if self._view is not None:
             yield self._view
         if self._history is not None:
@@ -110,14 +130,17 @@ class TaskDetail(Reader):
     def tabs(self) -> tuple[str, ...]:
         """Those that there are, in their order."""
         views = (("Metrics", self._view), ("History", self._history))
-        return ("Facts", *(name for name, view in views if view is not None))
+        return ("Overview", *(name for name, view in views if view is not None))
 
     def action_switch(self) -> None:
         if self._view is not None:
-            self._go_to("Facts" if self._tab == "Metrics" else "Metrics")
+            self._go_to("Overview" if self._tab == "Metrics" else "Metrics")
 
     def action_turn(self, step: int) -> None:
         self._go_to(self.tabs[(self.tabs.index(self._tab) + step) % len(self.tabs)])
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "act" or parameters[0] in self._offered
 
     def action_act(self, action_id: str) -> None:
         if self._act is not None:
@@ -141,7 +164,7 @@ class TaskDetail(Reader):
         """The facts, or what is then asked for."""
         if len(self.tabs) == 1 or not self.is_mounted:
             return
-        self.query_one(".facts").display = self._tab == "Facts"
+        self._facts.display = self._tab == "Overview"
         for name, view in (("Metrics", self._view), ("History", self._history)):
             if view is not None:
                 view.display = self._tab == name
@@ -150,27 +173,31 @@ class TaskDetail(Reader):
         node = f"  node {self._view.node} of {self._view.nodes}" if self._view and is_one_of_several else ""
         name = visible(self._record.name or self._record.task_id)
         words = [Content.styled(f" {tab} ", "reverse" if tab == self._tab else "") for tab in self.tabs]
-        self.query_one(".dialog-frame").border_title = Content("  ").join([Content(name), *words]) + Content(node)
+        self.frame.border_title = Content("  ").join([Content(name), *words]) + Content(node)
 
     def _tick(self) -> None:
-        if not self._record.is_terminal:
-            self.rows = facts_of(self._record)
+        self.rows = facts_of(self._record)
 
     async def watch_rows(self, before: tuple[Row, ...], rows: tuple[Row, ...]) -> None:
         if not self.is_mounted:
             return
         if [row[:2] for row in before] == [row[:2] for row in rows]:
-            for fact, row in zip(self.query(Fact), rows, strict=True):
+            for fact, row in zip(self.query(Fact), rows, strict=False):  # none where they are on their way
                 fact.change(row.value)
             return
-        facts = self.query_one(".facts")
         with self.app.batch_update():
-            await facts.remove_children()
-            await facts.mount(*_widgets(rows))
+            await self._facts.remove_children()
+            if self._facts.is_attached:
+                await self._facts.mount(*_widgets(rows))
 
 
-def _widgets(rows: Iterable[Row]) -> Iterable[Widget]:
+def _shown(action_id: str) -> str:
+    return BY_ID[action_id].shown_key
+
+
+def _widgets(rows: Sequence[Row]) -> Iterable[Widget]:
+    width = label_width(row.label for row in rows)
     for section, members in groupby(rows, key=lambda row: row.section):
         yield Static(Content(section), classes="facts-section")
         for row in members:
-            yield Fact(row.label, row.value)
+            yield Fact(row.label, row.value, width=width)

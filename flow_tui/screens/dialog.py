@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
 from flow_core.logs.visible import visible
+from flow_tui.screens.modal import Answer, Modal
 
-Answer = TypeVar("Answer")
+_LABEL_WIDTH = 14
+_LABEL_GAP = 2
+_LONGEST_LABEL = 28
 Hints = Sequence[tuple[str, str]]
 """(key, what it does), in the order they are shown."""
 
@@ -26,23 +29,23 @@ def shown(text: str, style: str = "") -> Content:
     return Content.styled(lines, style) if style else Content(lines)
 
 
-class Dialog(ModalScreen[Answer], Generic[Answer]):
+class Dialog(Modal[Answer], Generic[Answer]):
     """A framed question. Subclasses fill `body` and `foot`; the hints come last."""
 
     CSS_PATH = "dialogs.tcss"
-    # The app's own keys end at a modal screen; leaving has to work from everywhere.
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "app.interrupt", show=False)]
 
     def __init__(self, heading: str, hints: Hints) -> None:
         super().__init__(classes="dialog")
+        # Made here and not looked up: a message may come before they are mounted, or after they are gone.
+        self.frame = Vertical(classes="dialog-frame")
+        self.scrolled = VerticalScroll(classes="dialog-body", can_focus=False)
         self._heading = visible(heading)
         self._hints = hints
-        self._late_answer: tuple[Answer] | None = None
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog-frame") as frame:
-            frame.border_title = Content(self._heading)
-            with VerticalScroll(classes="dialog-body", can_focus=False):
+        with self.frame:
+            self.frame.border_title = Content(self._heading)
+            with self.scrolled:
                 yield from self.body()
             with Vertical(classes="dialog-foot"):
                 yield from self.foot()
@@ -62,41 +65,35 @@ class Dialog(ModalScreen[Answer], Generic[Answer]):
         """What can be clicked, left of the hints."""
         return ()
 
-    @property
-    def scrolled(self) -> VerticalScroll:
-        return self.query_one(".dialog-body", VerticalScroll)
 
-    def finish(self, answer: Answer) -> None:
-        """Closes with this answer, once nothing lies on top: `dismiss` would close that instead."""
-        if self.is_active:
-            self.dismiss(answer)
-        else:
-            self._late_answer = (answer,)
-
-    def on_screen_resume(self) -> None:
-        if self._late_answer is not None:
-            self.dismiss(self._late_answer[0])
+def label_width(labels: Iterable[str]) -> int:
+    """Columns for a set of labels with the gap after them. A longer label than the most wraps in its column."""
+    return min(max((cell_len(label) for label in labels), default=0), _LONGEST_LABEL) + _LABEL_GAP
 
 
 class Fact(Horizontal):
-    """A label and what is known, which wraps beside it."""
+    """A label and what is known, which wraps beside it. `width` aligns the values of several facts."""
 
-    def __init__(self, label: str, value: str, *, classes: str = "") -> None:
+    def __init__(self, label: str, value: str, *, width: int = 0, classes: str = "") -> None:
         super().__init__(classes=f"fact {classes}")
         self._label = label
         self._value = value
+        self._width = max(width, label_width([label]), _LABEL_WIDTH)
+        self._shown = Static(shown(value), classes="fact-value")
 
     def compose(self) -> ComposeResult:
-        yield Static(shown(self._label), classes="fact-label")
-        yield Static(shown(self._value), classes="fact-value")
+        label = Static(shown(self._label), classes="fact-label")
+        label.styles.width = self._width
+        yield label
+        yield self._shown
 
     def change(self, value: str) -> None:
         if value != self._value:
             self._value = value
-            self.query_one(".fact-value", Static).update(shown(value))
+            self._shown.update(shown(value))
 
 
-class Reader(Dialog[None]):
+class Reader(Dialog[Answer], Generic[Answer]):
     """Something to read: vim and paging keys scroll it, esc and q close it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -110,7 +107,7 @@ class Reader(Dialog[None]):
     ]
 
     def action_close(self) -> None:
-        self.finish(None)
+        self.action_finish()
 
     def action_scroll(self, rows: int) -> None:
         self.scrolled.scroll_relative(y=rows, animate=False)

@@ -20,6 +20,8 @@ from textual.app import App, SuspendNotSupported
 from flow_core.config import state_dir
 from flow_core.errors import FlowError
 from flow_core.logs.visible import visible
+from flow_core.private_folders import make_private_folder
+from flow_core.regular_files import read_regular_file
 
 _ELSE = ("nano", "vi")
 _ENCODING = ("utf-8", "surrogateescape")  # what is no UTF-8 is kept too, and refused by whoever reads the text
@@ -79,7 +81,7 @@ def _command(variable: str, said: str, path: str | None) -> list[str]:
 
 def _lay_out(files: Mapping[str, str]) -> Path:
     above = state_dir() / "edits"
-    above.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_folder(above)
     _sweep(above)
     folder = Path(tempfile.mkdtemp(prefix=f"{_here()}{os.getpid()}-", dir=above))
     for name, text in files.items():
@@ -114,7 +116,7 @@ def _lives(pid: int) -> bool:
 def _read(path: Path, before: str) -> str:
     """A file that the editor took away was not changed by anybody."""
     try:
-        return path.read_bytes().decode(*_ENCODING)
+        return read_regular_file(path).decode(*_ENCODING)
     except FileNotFoundError:
         return before
 
@@ -156,20 +158,14 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 @contextmanager
 def _terminal_given_away(app: App[Any]) -> Iterator[None]:
-    """Nothing of the app reaches the terminal inside.
+    """Nothing of the app reaches the terminal inside: a suspended driver drops what is written.
 
-    A suspended driver still takes what is written, into a queue that nobody empties and that soon blocks the loop.
     What the keyboard signals is for the editor; a handler, unlike ignoring it, is not inherited.
     """
-    driver: Any = app._driver
     before = {number: signal.signal(number, lambda *_: None) for number in _OF_THE_EDITOR}
     try:
         with app.suspend():
-            driver.write = lambda _: None
-            try:
-                yield
-            finally:
-                del driver.write
+            yield
     except SuspendNotSupported as error:
         raise FlowError("the terminal can't be given to an editor here") from error
     finally:

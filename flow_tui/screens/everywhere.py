@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -19,6 +20,7 @@ from flow_core.logs.sanitize import plain
 from flow_tui import format
 from flow_tui.screens.dialog import Dialog
 from flow_tui.screens.field import Line
+from flow_tui.widgets.workers import start_worker
 
 RunEverywhere = Callable[[str, Sequence[NodeRun], Callable[[NodeRun], None]], Awaitable[None]]
 """(command, a run for each node, what to call when one has news) -> None; raises FlowError."""
@@ -49,17 +51,19 @@ class Everywhere(Dialog[None]):
         self._news: set[int] = set()
         self._frame: Timer | None = None
         self._worker: Worker[None] | None = None
+        self._outputs = tuple(Static(classes="node-output", id=f"node-{node}") for node in range(nodes))
+        self._status = Static(classes="everywhere-standing", markup=False)
+        self._line = Line("", placeholder="a command line, such as nvidia-smi", classes="everywhere-line")
 
     def body(self) -> Iterable[Widget]:
-        for node in range(self._node_count):
-            yield Static(classes="node-output", id=f"node-{node}")
+        return self._outputs
 
     def foot(self) -> Iterable[Widget]:
-        yield Static(classes="everywhere-standing", markup=False)
-        yield Line("", placeholder="a command line, such as nvidia-smi", classes="everywhere-line")
+        yield self._status
+        yield self._line
 
     def on_mount(self) -> None:
-        self.query_one(Line).focus()
+        self._line.focus()
 
     @property
     def is_busy(self) -> bool:
@@ -74,7 +78,7 @@ class Everywhere(Dialog[None]):
         self._runs = {node: NodeRun(node) for node in range(self._node_count)}
         self.scrolled.scroll_home(animate=False)
         self._draw(list(self._runs))
-        self._worker = self.run_worker(self._carry_out(command), group="everywhere", exclusive=True)
+        self._worker = start_worker(self, partial(self._carry_out, command), group="everywhere", exclusive=True)
 
     async def _carry_out(self, command: str) -> None:
         try:
@@ -88,7 +92,7 @@ class Everywhere(Dialog[None]):
 
     def _refused(self, why: str) -> None:
         for node in self._runs:
-            self.query_one(f"#node-{node}", Static).update("")
+            self._outputs[node].update("")
         self._runs = {}
         self._say(why)
 
@@ -107,12 +111,12 @@ class Everywhere(Dialog[None]):
         if not self.is_attached:
             return
         for node in nodes:
-            self.query_one(f"#node-{node}", Static).update(_shown(self._runs[node]))
+            self._outputs[node].update(_shown(self._runs[node]))
         if self._runs:
             self._say(_standing(self._runs.values()))
 
     def _say(self, text: str) -> None:
-        self.query_one(".everywhere-standing", Static).update(text)
+        self._status.update(text)
 
     def action_leave(self) -> None:
         if self.is_busy and self._worker is not None:

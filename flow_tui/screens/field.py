@@ -19,7 +19,9 @@ from textual.widgets.option_list import Option
 
 from flow_core.logs.visible import visible
 from flow_tui.screens.dialog import shown
+from flow_tui.widgets.announcing import announce
 from flow_tui.widgets.raw_keys import raw_sequence
+from flow_tui.widgets.rows_list import RowsList
 
 
 class Entry(Protocol):
@@ -111,7 +113,7 @@ class Choice(Widget, can_focus=True):
     def action_turn(self, step: int) -> None:
         if self._words:
             self.index = (self.index + step) % len(self._words)
-            self.post_message(self.Changed())
+            announce(self, self.Changed())
 
     def on_click(self) -> None:
         self.action_turn(1)
@@ -123,7 +125,7 @@ class Choice(Widget, can_focus=True):
             self.screen.focus_next()
 
 
-class PickList(OptionList):
+class PickList(RowsList):
     """Rows to pick one of, with the moving keys of the dashboard; enter goes on to the next field."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -153,13 +155,14 @@ class Field(Vertical):
         self.key = key
         self._label = label
         self.control = control
+        self._complaint = Static(classes="field-problem")
         self._refused: str | None = None
 
     def compose(self) -> ComposeResult:
         with Horizontal(classes="field-row"):
             yield Static(Content(self._label), classes="field-label")
             yield self.control
-        yield Static(classes="field-problem")
+        yield self._complaint
 
     @property
     def entered(self) -> str:
@@ -175,12 +178,12 @@ class Field(Vertical):
     @property
     def problem(self) -> str:
         """What is shown to be wrong; empty when nothing is."""
-        return str(self.query_one(".field-problem", Static).content) if self._refused is not None else ""
+        return str(self._complaint.content) if self._refused is not None else ""
 
     def complain(self, text: str) -> None:
         """Shows the sentence until the value is changed."""
         self._refused = self.entered
-        self.query_one(".field-problem", Static).update(shown(text))
+        self._complaint.update(shown(text))
         self.add_class("-wrong")
         self.control.focus()
         self.call_after_refresh(self.scroll_visible, animate=False)

@@ -87,7 +87,7 @@ class Form(Dialog[Answer | None]):
 
     @on(Button.Pressed, ".-send")
     def action_send(self) -> None:
-        if not self.busy:
+        if not self.busy and self.entered:  # a key may come before the fields are there
             self.problem = None
             self.busy = True
             self._send(self.entered)

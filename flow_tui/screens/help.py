@@ -9,12 +9,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.getters import query_one
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from flow_tui.keymap import BY_ID, key_for
+from flow_tui.screens.modal import Modal
+from flow_tui.widgets.rows_list import RowsList
+
 _KEYS_WIDTH_MAX = 24
+_ROWS_AROUND = 9  # the frame, the search field with its margin, and up to four rows of explanation with theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,10 @@ class HelpEntry:
 
 class _Search(Input):
     # Here and with priority: what a text field may take as text, Textual keeps from every binding above it.
-    BINDINGS = [Binding("question_mark", "screen.close", "Close", id="help.toggle", priority=True, show=False)]
+    BINDINGS = [Binding("question_mark", "screen.close_again", "Close", id="app.help", priority=True, show=False)]
 
 
-class HelpScreen(ModalScreen[str | None]):
+class HelpScreen(Modal[str | None]):
     """Answers with the id of the chosen action, or None. An action that can't be done now can't be chosen."""
 
     DEFAULT_CSS = """
@@ -47,16 +50,18 @@ class HelpScreen(ModalScreen[str | None]):
         & > Vertical {
             width: 78;
             max-width: 94%;
-            height: auto;
-            max-height: 86%;
+            height: 86%;
             border: round $primary;
             border-title-color: $primary;
             background: $surface;
             padding: 0 1;
         }
-        Input, Input:focus { border: none; height: 1; padding: 0; margin-bottom: 1; background: $boost; }
-        OptionList { border: none; height: auto; max-height: 1fr; padding: 0; background: $surface; }
-        #detail { height: auto; max-height: 4; min-height: 1; margin-top: 1; color: $text-muted; }
+        Input, Input:focus { border: none; height: 1; padding: 0; margin-bottom: 1; background: $panel; }
+        OptionList { border: none; height: 1fr; padding: 0; background: $surface; }
+        OptionList > .option-list--option-highlighted {
+            background: $block-cursor-background; color: $block-cursor-foreground;
+        }
+        #detail { height: auto; max-height: 8; min-height: 2; margin-top: 1; color: $muted; }
         #detail.-unavailable { color: $text-warning; }
     }
     """
@@ -68,24 +73,24 @@ class HelpScreen(ModalScreen[str | None]):
         Binding("pageup", "move('page_up')", "Page up", id="help.page_up", show=False),
     ]
 
-    _search = query_one(_Search)
-    _list = query_one(OptionList)
-    _detail = query_one("#detail", Static)
-
     def __init__(self, title: str, entries: Sequence[HelpEntry]) -> None:
         super().__init__()
         self._title = title
         self._entries = tuple(entries)
         self._shown: tuple[HelpEntry, ...] = ()
+        self._box = Vertical()
+        self._box.styles.max_height = len(self._entries) + _ROWS_AROUND
+        self._search = _Search(placeholder="type to search")
+        self._list = RowsList(markup=False)
+        self._list.can_focus = False  # the search field keeps the keys
+        self._detail = Static(id="detail", markup=False)
 
     def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            box.border_title = Content(self._title)
-            yield _Search(placeholder="type to search")
-            options = OptionList(markup=False)
-            options.can_focus = False  # the search field keeps the keys
-            yield options
-            yield Static(id="detail", markup=False)
+        with self._box:
+            self._box.border_title = Content(self._title)
+            yield self._search
+            yield self._list
+            yield self._detail
 
     def on_mount(self) -> None:
         self._search.focus()
@@ -95,16 +100,34 @@ class HelpScreen(ModalScreen[str | None]):
         self._show(event.value)
 
     def on_input_submitted(self) -> None:
-        self._choose(self._list.highlighted)
+        if (entry := self._highlighted) is not None:
+            self._choose(entry)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        self._choose(event.option_index)
+        for entry in self._shown:  # the search may have changed since the click
+            if entry.action_id == event.option_id:
+                self._choose(entry)
 
-    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        self._explain(self._shown[event.option_index])
+    def on_option_list_option_highlighted(self) -> None:
+        self._explain()
+
+    @property
+    def _highlighted(self) -> HelpEntry | None:
+        """The entry under the cursor of the list as it is now, which a message about it may be older than."""
+        index = self._list.highlighted
+        return None if index is None or index >= len(self._shown) else self._shown[index]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The key that opens the help closes it, too, unless somebody may want to search for it."""
+        return action != "close_again" or not any(
+            key.isalnum() for key in BY_ID["app.help"].current_keys if len(key) == 1
+        )
 
     def action_close(self) -> None:
-        self.dismiss(None)
+        self.finish(None)
+
+    def action_close_again(self) -> None:
+        self.finish(None)
 
     async def action_move(self, where: str) -> None:
         await self._list.run_action(where)
@@ -113,29 +136,30 @@ class HelpScreen(ModalScreen[str | None]):
         words = query.casefold().split()
         self._shown = tuple(entry for entry in self._entries if entry.matches(words))
         width = min(max((len(entry.keys) for entry in self._entries), default=0), _KEYS_WIDTH_MAX)
-        self._list.set_options([Option(_row(entry, width)) for entry in self._shown])
+        self._list.set_options([Option(_row(entry, width), id=entry.action_id) for entry in self._shown])
         if self._shown:
             self._list.highlighted = 0
-            self._explain(self._shown[0])
+        self._explain()
+
+    def _explain(self) -> None:
+        entry = self._highlighted
+        if entry is None:
+            said = f"No key does that. {key_for('app.palette')} searches every command."
         else:
-            self._detail.update("No key does that. ctrl+p searches every command.")
-            self._detail.remove_class("-unavailable")
+            said = entry.tooltip if entry.reason is None else f"Not now: {entry.reason}"
+        self._detail.update(said)
+        action_id = entry.action_id if entry is not None and entry.action_id in BY_ID else ""
+        self._box.border_subtitle = Content(f"id in the config: {action_id}" if action_id else "")
+        self._detail.set_class(entry is not None and entry.reason is not None, "-unavailable")
 
-    def _explain(self, entry: HelpEntry) -> None:
-        self._detail.update(entry.tooltip if entry.reason is None else f"Not now: {entry.reason}")
-        self._detail.set_class(entry.reason is not None, "-unavailable")
-
-    def _choose(self, index: int | None) -> None:
-        if index is None or not self._shown:
-            return
-        entry = self._shown[index]
+    def _choose(self, entry: HelpEntry) -> None:
         if entry.reason is None:
-            self.dismiss(entry.action_id)
+            self.finish(entry.action_id)
         else:
             self.app.bell()
 
 
 def _row(entry: HelpEntry, keys_width: int) -> Content:
-    label_style = "" if entry.reason is None else "$text-muted"
-    keys_style = "bold $primary" if entry.reason is None else "$text-muted"
+    label_style = "" if entry.reason is None else "$text-disabled"
+    keys_style = "bold" if entry.reason is None else ""
     return Content.assemble((entry.keys.rjust(keys_width), keys_style), "  ", (entry.label, label_style))

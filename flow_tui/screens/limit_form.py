@@ -27,22 +27,23 @@ class LimitForm(Form[Decimal]):
     FIELD_OF: ClassVar[Mapping[str, str]] = {"limit_usd_per_hour": "limit"}
 
     def __init__(self, task: TaskRecord) -> None:
-        super().__init__(f"Limit of {task.name}")
+        super().__init__(f"Price limit of {task.name}")
         self._record = task
         self._bid = bid_of(task)
+        self._sums = Static(classes="form-sums")
 
     def fields(self) -> Iterable[Field]:
         limit = "" if self._bid.limit is None else str(self._bid.limit)
-        yield Field("limit", "limit $/h", Line(limit, placeholder="dollars an hour for one instance"))
+        yield Field("limit", "price limit", Line(limit, placeholder="dollars per hour for one instance"))
 
     def body(self) -> Iterable[Widget]:
-        for label, usd in (("limit now", self._bid.limit), ("market", self._bid.market)):
+        for label, usd in (("limit now", self._bid.limit), ("market price", self._bid.market)):
             if usd is not None:
                 yield Fact(label, format.sums(usd, self._record.num_instances))
         yield from super().body()
 
     def foot(self) -> Iterable[Widget]:
-        yield Static(classes="form-sums")
+        yield self._sums
         yield from super().foot()
 
     async def send(self, entered: Mapping[str, str]) -> Decimal:
@@ -50,9 +51,9 @@ class LimitForm(Form[Decimal]):
 
     @on(Input.Changed)
     def _show_sums(self) -> None:
-        line = self.query_one(".form-sums", Static)
         try:
-            line.update(shown(bid_line(parse_usd(self.entered["limit"]), self._record.num_instances, self._bid.market)))
+            limit = parse_usd(self.entered.get("limit", ""))
+            self._sums.update(shown(bid_line(limit, self._record.num_instances, self._bid.market)))
         except ConfigError:
-            line.update("")
-        line.display = True
+            self._sums.update("")
+        self._sums.display = True

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from flow_core.errors import FlowError
 from flow_tui.panes.market import HOURS, Market, market_of
+from flow_tui.widgets.workers import start_worker
 
 if TYPE_CHECKING:
     from flow_tui.screens.dashboard import DashboardScreen
@@ -34,7 +36,8 @@ class MarketWatch:
             name = state.context.name
             if state.has_market and not state.error and self._due.get(name, 0.0) <= time.monotonic():
                 self._due[name] = time.monotonic() + _EVERY_S
-                self._dashboard.run_worker(self._ask(name), name="market", group=f"market {name}", exclusive=True)
+                asking = partial(self._ask, name)
+                start_worker(self._dashboard, asking, name="market", group=f"market {name}", exclusive=True)
 
     async def _ask(self, name: str) -> None:
         flow = self._dashboard.fleet.flow(name)

@@ -11,9 +11,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
+
+from flow_tui.screens.modal import Modal
+from flow_tui.widgets.rows_list import RowsList
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +31,16 @@ class Choice:
         return _short(self.value if self.note is None else self.note)
 
 
-class Pick(ModalScreen[str | None]):
+class Pick(Modal[str | None]):
     """Answers the value of the chosen line, or None."""
 
     DEFAULT_CSS = """
     Pick { align: center middle; }
     Pick > Vertical { width: 70; max-width: 95%; height: auto; max-height: 90%; border: heavy $accent; }
-    Pick OptionList { height: auto; border: none; background: $surface; }
+    Pick OptionList { height: auto; min-width: 8; border: none; background: $surface; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss(None)", "close"),
+        Binding("escape,q", "finish", "close"),
         Binding("j", "next", show=False),
         Binding("k", "previous", show=False),
     ]
@@ -47,22 +49,23 @@ class Pick(ModalScreen[str | None]):
         super().__init__()
         self._title = title
         self._choices = choices
+        width = max((len(choice.label) for choice in choices), default=0) + 2
+        self._list = RowsList(*(Option(Content(f"{c.label:<{width}}{c.shown}")) for c in choices))
 
     def compose(self) -> ComposeResult:
-        width = max((len(choice.label) for choice in self._choices), default=0) + 2
         with Vertical() as box:
             box.border_title = Content(self._title)
-            yield OptionList(*(Option(Content(f"{c.label:<{width}}{c.shown}")) for c in self._choices))
+            yield self._list
 
     def action_next(self) -> None:
-        self.query_one(OptionList).action_cursor_down()
+        self._list.action_cursor_down()
 
     def action_previous(self) -> None:
-        self.query_one(OptionList).action_cursor_up()
+        self._list.action_cursor_up()
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(self._choices[event.option_index].value)
+        self.finish(self._choices[event.option_index].value)
 
 
 def _short(value: str) -> str:

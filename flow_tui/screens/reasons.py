@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flow_core.models.task import TaskRecord, TaskStatus
+from flow_tui.keymap import key_for
 
 if TYPE_CHECKING:
     from flow_core.models.instance import AvailableInstance
@@ -23,6 +24,8 @@ def why_not(dashboard: DashboardScreen, place: str, verb: str) -> str | None:
     """None when it can be done."""
     if place == "tasks" and verb in _NEED_A_TASK:
         task = dashboard.tasks.selected
+        if task is None:
+            return _none_selected(dashboard, "task", "app.new_task", "submit")
         return _about_task(task, verb) or _about_bid(dashboard, task, verb)
     if place == "volumes" and verb in _NEED_A_VOLUME:
         return _about_volume(dashboard, dashboard.volumes.selected, verb)
@@ -38,9 +41,13 @@ def open_tasks(dashboard: DashboardScreen, volume: Volume) -> list[TaskRecord]:
     return [task for task in dashboard.fleet.tasks if task.context == volume.context and not task.is_terminal]
 
 
-def _about_task(task: TaskRecord | None, verb: str) -> str | None:
-    if task is None:
-        return "no task is selected; ctrl+n submits one"
+def _none_selected(dashboard: DashboardScreen, noun: str, action_id: str, verb: str) -> str:
+    """With the key that makes one, where it acts."""
+    hint = "" if dashboard.is_read_only else f"; press {key_for(action_id)} to {verb} one"
+    return f"no {noun} is selected{hint}"
+
+
+def _about_task(task: TaskRecord, verb: str) -> str | None:
     if verb == "cancel" and task.is_terminal and not task.still_bills:
         return f"{task.name} has ended already: {task.status.value}"
     if verb == "metrics" and task.is_terminal:
@@ -51,16 +58,17 @@ def _about_task(task: TaskRecord | None, verb: str) -> str | None:
     return None
 
 
-def _about_bid(dashboard: DashboardScreen, task: TaskRecord | None, verb: str) -> str | None:
-    if task is None or verb not in _ABOUT_A_BID:
+def _about_bid(dashboard: DashboardScreen, task: TaskRecord, verb: str) -> str | None:
+    if verb not in _ABOUT_A_BID:
         return None
     if not dashboard.fleet.has_market(task.context):
-        return f"{task.context} has no market: a task there has no limit, and nothing to pause"
+        return "Only cloud tasks can be paused or have a price limit."
     if task.is_terminal:
-        return f"{task.name} has ended: {task.status.value}" + ("; ^d ends its billing" if task.still_bills else "")
+        billing = f"; {key_for('tasks.cancel')} ends its billing" if task.still_bills else ""
+        return f"{task.name} has ended: {task.status.value}{billing}"
     is_paused = task.status is TaskStatus.PAUSED
     if verb == "pause" and is_paused:
-        return f"{task.name} is paused already; P resumes it"
+        return f"{task.name} is paused already; {key_for('tasks.resume')} resumes it"
     if verb == "resume" and not is_paused:
         return f"{task.name} is not paused: {task.status.value}"
     return None
@@ -82,11 +90,11 @@ def _about_logs(task: TaskRecord | None) -> str | None:
 
 def _about_volume(dashboard: DashboardScreen, volume: Volume | None, verb: str) -> str | None:
     if volume is None:
-        return "no volume is selected; c makes one"
+        return _none_selected(dashboard, "volume", "volumes.create", "create")
     if verb == "delete" and volume.attached_to:
-        return f"{volume.name} is attached to {dashboard.volumes.users_of(volume)}; end that first"
+        return f"{volume.name} is in use by {dashboard.volumes.users_of(volume)}; end that first"
     if verb == "attach" and not open_tasks(dashboard, volume):
         return f"no unfinished task in {volume.context} could take {volume.name}"
     if verb == "users" and not volume.attached_to:
-        return f"nobody uses {volume.name}"
+        return f"no task uses {volume.name}"
     return None

@@ -11,10 +11,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import ScrollableContainer, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from flow_core.config import state_dir
+from flow_tui.screens.modal import Modal
 from flow_tui.screens.pick import Choice
 from flow_tui.terminal.cast import Cast, cast_title, read_cast
 from flow_tui.terminal.core import load_core
@@ -53,17 +53,17 @@ def _changed_at(path: Path) -> float:
         return 0.0
 
 
-class Replay(ModalScreen[None]):
+class Replay(Modal[None]):
     """Shows what a terminal showed. Nothing in a recording is carried out."""
 
     DEFAULT_CSS = """
     Replay { align: center middle; }
     Replay > Vertical { border: heavy $accent; width: auto; height: auto; max-width: 100%; max-height: 100%; }
     Replay ScrollableContainer { width: auto; height: auto; max-width: 100%; max-height: 100%; }
-    Replay Static { height: 1; width: 1fr; color: $text-muted; }
+    Replay Static { height: 1; width: 1fr; color: $muted; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss(None)", "close", id="replay.close", tooltip="Back to the dashboard"),
+        Binding("escape,q", "finish", "close", id="replay.close", tooltip="Back to the dashboard"),
         Binding("space", "pause", "pause", id="replay.pause", tooltip="Stop, and go on", priority=True),
         Binding("left,h", "skip(-1)", "back", id="replay.back", tooltip="Five seconds back", priority=True),
         Binding("right,l", "skip(1)", "forward", id="replay.forward", tooltip="Five seconds on", priority=True),
@@ -76,14 +76,16 @@ class Replay(ModalScreen[None]):
         super().__init__()
         self._cast = cast
         self._player = player
+        self._view = ReplayView(player, self._show_progress)
+        self._progress = Static(markup=False)
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = Content(f"REPLAY  {self._cast.title}")
             box.border_subtitle = Content("space pause  left right 5 s  + - speed  home start  q close")
             with ScrollableContainer():
-                yield ReplayView(self._player, self._show_progress)
-            yield Static(markup=False)
+                yield self._view
+            yield self._progress
 
     def on_mount(self) -> None:
         self._show_progress()
@@ -105,14 +107,14 @@ class Replay(ModalScreen[None]):
         self._go_on()
 
     def _go_on(self) -> None:
-        self.query_one(ReplayView).go_on()
+        self._view.go_on()
         self._show_progress()
 
     def _show_progress(self) -> None:
         player = self._player
         state = "playing" if player.is_playing else "at the end" if player.is_at_end else "paused"
         when = f"{_clock(player.at_s)} / {_clock(self._cast.duration_s)}"
-        self.query_one(Static).update(f"{when}  {player.speed:g}x  {state}")
+        self._progress.update(f"{when}  {player.speed:g}x  {state}")
 
 
 def _clock(seconds: float) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from flow_tui.key_names import written_key
 from flow_tui.keymap import BY_ID
 from flow_tui.screens.confirm import Confirm
 from flow_tui.screens.help import HelpEntry, HelpScreen
 from flow_tui.screens.layout import PANES
+from flow_tui.screens.paste import ConfirmPaste
 from flow_tui.terminal.kept import end
-from flow_tui.terminal.prefix import PREFIX_KEYS, Command, shown_release_key
+from flow_tui.terminal.prefix import PREFIX_KEYS, Command
 
 if TYPE_CHECKING:
     from flow_tui.panes.shell_tab import ShellTab
@@ -38,7 +40,7 @@ class ShellDeeds:
 
     async def help(self) -> None:
         """What each key after the prefix does; the one that is chosen is done."""
-        view, key = self._dashboard.shell.front, shown_release_key(self._dashboard.release_key)
+        view, key = self._dashboard.shell.front, written_key(self._dashboard.release_key)
         rows = [(row.key, row.label, row.tooltip, row.command.value) for row in PREFIX_KEYS]
         rows.append((key, "send", f"Send {key} to the shell", Command.SEND.value))
         rows.append(("esc", "leave", "Leave the pane; the shell stays open", Command.LEAVE.value))
@@ -56,13 +58,21 @@ class ShellDeeds:
         if tab is not None and tab.is_kept:
             await self._let_go()
         else:
-            self._dashboard.say("this shell is not kept: closing it would end it; t after the prefix opens one that is")
+            key = written_key(self._dashboard.release_key)
+            self._dashboard.say(f"This shell is not persistent: leaving it would end it. {key} t opens one that is.")
 
     async def close(self) -> None:
         """Asks while the shell lives."""
         tab = self._dashboard.shell.front_tab
-        call = "end the kept shell" if tab is not None and tab.is_kept else "hang up the shell"
-        question = Confirm("Close this shell?", [], call=call, loses="what runs in it", keeps="the task")
+        question = Confirm(
+            "Close this shell?",
+            [],
+            call="Ends the persistent shell." if tab is not None and tab.is_kept else "Closes the shell.",
+            loses="what runs in it",
+            keeps="the task",
+            agree="Close the shell",
+            refuse="Keep it open",
+        )
         if tab is not None and tab.is_live:
             if not await self._dashboard.app.push_screen_wait(question):
                 return
@@ -83,13 +93,5 @@ class ShellDeeds:
             self._dashboard.bring_to_front("tasks")
 
     async def paste(self, view: TerminalView, text: str) -> None:
-        lines = text.count("\n") + text.count("\r") + 1
-        question = Confirm(
-            f"Paste {lines} lines?",
-            ["The shell did not ask for pasted text as one piece: each line runs as it arrives."],
-            call="send the text as if it were typed",
-            loses="nothing",
-            keeps="the clipboard",
-        )
-        if await self._dashboard.app.push_screen_wait(question):
+        if await self._dashboard.app.push_screen_wait(ConfirmPaste(text)):
             view.send_paste(text)

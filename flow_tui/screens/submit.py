@@ -36,7 +36,7 @@ _IN_REST = (
 _TEXT = "text"
 _SELDOM = {
     "region": ("region", "any"),
-    "limit": ("limit $/h", "the most one instance may cost an hour, in dollars"),
+    "limit": ("price limit", "dollars per hour: the most that one instance may cost"),
     "rest": ("also", ""),
 }
 """Fields that are shown when they hold something, or mean something where one submits: labels and what they ask for."""
@@ -96,6 +96,7 @@ class SubmitForm(Form["AsyncTask"]):
         self._filled = {"gpu": "cpu"} | dict(draft or {}) | dict(preset or {})
         self._refused = self._filled.pop(_TEXT, None)
         self._file: TaskFile | None = None
+        self._sums = Static(classes="form-sums")
 
     def on_mount(self) -> None:
         if self._in_editor:
@@ -103,16 +104,18 @@ class SubmitForm(Form["AsyncTask"]):
 
     def fields(self) -> Iterable[Field]:
         filled = self._filled.get
-        yield Field("name", "name", Line(filled("name", ""), placeholder="made up when empty"))
+        yield Field("name", "name", Line(filled("name", ""), placeholder="optional, generated if empty"))
         command = Lines(filled("command", ""), placeholder="a shell command or script", classes="-command")
         yield Field("command", "command", command)
         yield Field("context", "context", Choice(self._contexts, filled("context", "")))
         yield Field("gpu", "GPU", Line(filled("gpu", ""), placeholder="a100, 4xa100, gpu:40gb or cpu"))
-        env = Lines(filled("env", ""), placeholder="NAME=value, one a line", classes="-env")
+        env = Lines(filled("env", ""), placeholder="NAME=value, one per line", classes="-env")
         yield Field("env", "env", env)
-        volumes = Line(filled("volumes", ""), placeholder="data:/data, new:/ckpt:100 (GB makes it)")
+        volumes = Line(filled("volumes", ""), placeholder="name:/path attaches; name:/path:100 creates 100 GB")
         yield Field("volumes", "volumes", volumes)
-        yield Field("working_dir", "directory", Line(filled("working_dir", ""), placeholder="where it starts"))
+        yield Field(
+            "working_dir", "directory", Line(filled("working_dir", ""), placeholder="working directory; default: here")
+        )
         hours = Line(filled("max_run_hours", ""), placeholder="hours, or 90m, 2d; empty for no limit")
         yield Field("max_run_hours", "max run", hours)
         for key in _SELDOM:
@@ -121,17 +124,16 @@ class SubmitForm(Form["AsyncTask"]):
 
     def foot(self) -> Iterable[Widget]:
         if self._bidding is not None:
-            yield Static(classes="form-sums")
+            yield self._sums
         yield from super().foot()
 
     @on(Input.Changed)
     @on(Choice.Changed)
     def _show_sums(self) -> None:
-        if self._bidding is not None:
-            sums = self._bidding.sums(self.entered)
-            line = self.query_one(".form-sums", Static)
-            line.update(shown(sums))
-            line.display = bool(sums)
+        if self._bidding is not None and (entered := self.entered):
+            sums = self._bidding.sums(entered)
+            self._sums.update(shown(sums))
+            self._sums.display = bool(sums)
 
     async def agree(self, entered: Mapping[str, str]) -> None:
         if self._bidding is not None and entered["context"] and self._bidding.is_for(entered["context"]):
@@ -166,7 +168,7 @@ class SubmitForm(Form["AsyncTask"]):
         except FlowError as error:
             self.problem = Problem(str(error))
             return
-        if filling is not None:
+        if filling is not None and self.is_attached:
             self.problem = None
             await self._fill(filling)
 
@@ -193,9 +195,11 @@ def _seldom_field(key: str, value: str) -> Field:
 
 
 def _checked(entered: Mapping[str, str], for_slurm: bool) -> TaskConfig:
-    from flow_core.models.files import needs_slurm  # deferred: loads pydantic
+    from flow_core.models.files import needs_slurm, not_a_command  # deferred: loads pydantic
 
     config = task_config(entered)
+    if isinstance(config.command, str) and (refusal := not_a_command(config.command)) is not None:
+        raise ConfigError(f"{refusal}; ctrl+e opens this form as YAML", field="command")
     if not for_slurm and isinstance(config.command, str) and (said := needs_slurm(config.command)):
         raise ConfigError(said, field="command")
     return config

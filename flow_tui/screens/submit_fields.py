@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_core.errors import ConfigError
+from flow_core.regular_files import parse_json
 from flow_tui.screens.bid import parse_usd
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def parse_rest(text: str) -> dict[str, Any]:
     if not text.strip():
         return {}
     try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
+        fields = parse_json(text)
+    except ValueError:
         fields = None
     if not isinstance(fields, dict):
         raise ConfigError('write a table such as {"num_instances": 2}', field="rest")

@@ -15,17 +15,17 @@ from flow_tui.screens.confirm import Confirm
 from flow_tui.screens.detail import TaskDetail
 from flow_tui.screens.everywhere import Everywhere
 from flow_tui.screens.pick import Choice, Pick
+from flow_tui.screens.shell_opening import ShellOpening
 from flow_tui.screens.submit_preset import preset_of
 from flow_tui.screens.task_spec import spec_yaml
 
 if TYPE_CHECKING:
     from flow_core.models.market import TaskEvent
-    from flow_core.providers.entry import Shell
     from flow_tui.screens.dashboard import DashboardScreen
 
 
 _HISTORY_S = 30.0
-_OPEN_S = 60.0  # with jump hosts on the way; what is asked meanwhile doesn't count
+_IN_A_PANE = frozenset({"tasks.logs", "tasks.shell"})
 _SSH = "for a terminal of its own"  # what stands beside the choice; the command itself is asked for once it is chosen
 _EVERYWHERE_S = 600.0
 
@@ -50,15 +50,19 @@ class TaskDeeds(BidDeeds):
             flow = self._dashboard.fleet.flow(task.context)
             look = partial(flow.task_metrics, task.task_id)
             ask = partial(self._history, task) if self._dashboard.fleet.has_market(task.context) else None
-            act = None if self._dashboard.is_read_only else partial(self._act, task.key)
-            self._dashboard.open_detail(TaskDetail(task, look, ask, act, metrics=metrics))
+            act, read_only = partial(self._act, task.key), self._dashboard.is_read_only
+            detail = TaskDetail(task, look, ask, act, metrics=metrics, read_only=read_only)
+            self._dashboard.open_detail(detail)
 
     def _act(self, key: tuple[str, str], action_id: str) -> None:
         """An action on the task that is read about, wherever the cursor is by now."""
-        if self._dashboard.tasks.table.move_to(key):
-            self._dashboard.action_act(action_id)
+        dashboard = self._dashboard
+        if not dashboard.tasks.table.move_to(key):
+            dashboard.say("This task is no longer listed, or the filter hides it.", severity="warning")
+        elif action_id in _IN_A_PANE and dashboard.why_not(action_id) is None:
+            dashboard.close_detail(action_id)
         else:
-            self._dashboard.say("it is not among the tasks any more, or hidden by the filter", severity="warning")
+            dashboard.action_act(action_id)
 
     async def _history(self, task: TaskRecord) -> list[TaskEvent]:
         fleet = self._dashboard.fleet
@@ -72,33 +76,13 @@ class TaskDeeds(BidDeeds):
         if self.task is not None:
             self._dashboard.open_submit_form(preset_of(self.task))
 
-    async def action_shell(self) -> None:
-        await self._enter(is_kept=False)
+    def action_shell(self) -> None:
+        if self.task is not None:
+            ShellOpening(self._dashboard, self.task, is_kept=False).start()
 
-    async def action_kept_shell(self) -> None:
-        await self._enter(is_kept=True)
-
-    async def _enter(self, *, is_kept: bool) -> None:
-        task = self.task
-        if task is None:
-            return
-        node = await self._pick_node(task)
-        if node is None:
-            return
-        flow = self._dashboard.fleet.flow(task.context)
-        await self._dashboard.all_panes()
-        self._dashboard.bring_to_front("shell")
-
-        async def open_shell(columns: int, rows: int, command: str | None = None) -> Shell:
-            size = {"columns": columns, "rows": rows}
-            try:
-                with self._dashboard.questions.hurried(task.context):
-                    async with self._dashboard.fleet.deadline(task.context, _OPEN_S):
-                        return await flow.open_shell(task.task_id, **size, command=command, node=node)
-            except TimeoutError:
-                raise FlowError(f"nobody answered within {_OPEN_S:.0f} s") from None
-
-        await self._dashboard.shell.enter(task, open_shell, node, is_kept=is_kept)
+    def action_kept_shell(self) -> None:
+        if self.task is not None:
+            ShellOpening(self._dashboard, self.task, is_kept=True).start()
 
     async def action_everywhere(self) -> None:
         task = self.task
@@ -114,15 +98,6 @@ class TaskDeeds(BidDeeds):
 
         await self._dashboard.app.push_screen_wait(Everywhere(task.name, task.num_instances, run))
 
-    async def _pick_node(self, task: TaskRecord) -> int | None:
-        if task.num_instances == 1:
-            return 0
-        entered = self._dashboard.shell.nodes_of(task)
-        nodes = range(task.num_instances)
-        choices = [Choice(f"node {node}", str(node), "a shell is open" if node in entered else "") for node in nodes]
-        picked = await self._dashboard.app.push_screen_wait(Pick(f"Shell in {task.name}", choices))
-        return None if picked is None else int(picked)
-
     async def action_cancel(self) -> None:
         task = self.task
         if task is None:
@@ -132,13 +107,15 @@ class TaskDeeds(BidDeeds):
         if task.still_bills and task.billed_usd_per_hour is not None:
             facts.append(f"Its command has ended; its machines still cost {format.hourly(task.billed_usd_per_hour)}.")
         question = Confirm(
-            f"End the machines of {task.name}?" if task.still_bills else f"Cancel {task.name}?",
+            f"End the machines of {task.name}?" if task.still_bills else f"End {task.name}?",
             facts,
             call=flow.provider.describe_cancel(task),
             loses="what is only on its machines, and its open shells"
             if task.still_bills
             else "what the task has not yet written to disk, and its open shells",
             keeps="its log, its record and the data on its volumes",
+            agree="End the machines" if task.still_bills else "End the task",
+            refuse="Keep the machines" if task.still_bills else "Keep it running",
         )
         if await self._dashboard.app.push_screen_wait(question):
             with self._dashboard.questions.hurried(task.context):
@@ -150,7 +127,7 @@ class TaskDeeds(BidDeeds):
         if task is None:
             return
         choices = [Choice("id", task.task_id), Choice("name", task.name), Choice("command", task.command)]
-        choices.append(Choice("spec YAML", spec_yaml(task)))
+        choices.append(Choice("task as YAML", spec_yaml(task)))
         if files := self._dashboard.task_log.files:
             choices.append(Choice("log file", str(files.log)))
         flow = self._dashboard.fleet.flow(task.context)

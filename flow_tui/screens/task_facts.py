@@ -11,12 +11,18 @@ from typing import Any, NamedTuple
 
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui import format
-from flow_tui.keymap import BY_ID, show_key
-from flow_tui.screens.bid import PRICES, bid_of, headroom
+from flow_tui.keymap import key_for
+from flow_tui.screens.bid import PRICES, bid_of, margin
 from flow_tui.scrub import HIDDEN, scrub
 
 _LONGEST = 20_000
 _SECRET_NAME = re.compile(r"key|token|secret|passw|passphrase|pwd$|credential|cookie|auth|dsn$", re.IGNORECASE)
+# Fields that hold identifiers and paths: a machine's id in a folder, a digest in an image, a region, a GPU's UUID.
+_IDENTIFIERS = frozenset({
+    "folder", "working_dir", "path", "mount_path", "target", "code_root", "image", "region", "host", "hosts",
+    "gpus", "containers", "engine", "instances", "instance_type", "instance_type_id", "instance_status", "bid_status",
+    "volume_id", "reservation", "reservation_id", "name",
+})  # fmt: skip
 _OWN_SECTION = {
     "name", "unique_name", "command", "instance_type", "env", "volumes", "working_dir",
     "max_run_time_hours", "num_instances", "region", "provider_options", "image", "reservation_id", "data_mounts",
@@ -44,16 +50,21 @@ def facts_of(task: TaskRecord, now: datetime | None = None) -> tuple[Row, ...]:
         "Mounts": _mounts(task.config.get("data_mounts")),
         "Environment": _environment(task.config.get("env")),
         "Cost": _cost(task),
-        "From the provider": _plain({key: told for key, told in task.provider_metadata.items() if key not in PRICES}),
+        "Provider details": _plain({key: told for key, told in task.provider_metadata.items() if key not in PRICES}),
     }
     return tuple(
         Row(section, label, _short(value)) for section, rows in sections.items() for label, value in rows if value
     )
 
 
-def masked(name: str, value: str) -> str:
-    """A value as it may be shown: not at all where its name says that it is secret, else scrubbed."""
-    return HIDDEN if value and _SECRET_NAME.search(name) else scrub(value)
+def masked(name: str, value: str, *, is_field: bool = False) -> str:
+    """A value as it may be shown: not at all where its name says that it is secret, else scrubbed.
+
+    `is_field` is for the program's own fields, some of which hold identifiers; users choose the other names.
+    """
+    if value and _SECRET_NAME.search(name):
+        return HIDDEN
+    return scrub(value, guess=not (is_field and name in _IDENTIFIERS))
 
 
 def _state(task: TaskRecord) -> Iterator[tuple[str, str]]:
@@ -93,12 +104,12 @@ def _what(task: TaskRecord) -> Iterator[tuple[str, str]]:
     yield "region", task.region
     yield "command", task.command
     yield "directory", str(task.config.get("working_dir") or "")
-    yield "asked for", task.instance_type
+    yield "requested", task.instance_type
     yield "GPUs", format.gpus(task) if task.gpu_count else "none"
     if task.num_instances > 1:
         yield "instances", f"{task.num_instances}, ranks 0 to {task.num_instances - 1}"
     yield "machines", ", ".join(task.instances)
-    yield "image", masked("image", str(task.config.get("image") or ""))
+    yield "image", masked("image", str(task.config.get("image") or ""), is_field=True)
     yield "reservation", str(task.config.get("reservation_id") or "")
     yield from _plain({key: value for key, value in task.config.items() if key not in _OWN_SECTION})
 
@@ -122,12 +133,12 @@ def _bid(task: TaskRecord) -> Iterator[tuple[str, str]]:
     if bid.limit is None:
         return
     yield "bid", str(task.provider_metadata.get("bid_status") or "")
-    yield "limit", format.sums(bid.limit, task.num_instances)
+    yield "price limit", format.sums(bid.limit, task.num_instances)
     if bid.market is not None:
-        yield "market", format.sums(bid.market, task.num_instances)
-        yield "headroom", headroom(bid.limit, bid.market)
+        yield "market price", format.sums(bid.market, task.num_instances)
+        yield "margin", margin(bid.limit, bid.market)
     billed = format.hourly(task.billed_usd_per_hour or 0)
-    ended = f", though its command has ended: {show_key(BY_ID['tasks.cancel'].keys)} ends it"
+    ended = f", though its command has ended: {key_for('tasks.cancel')} ends it"
     yield "now", billed + (ended if task.still_bills else "")
 
 
@@ -145,7 +156,7 @@ def _plain(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in table.items():
         if value not in (None, "", [], {}, ()):
             text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-            yield str(name), masked(str(name), text)
+            yield str(name), masked(str(name), text, is_field=True)
 
 
 def _short(text: str) -> str:

@@ -12,11 +12,11 @@ from textual.app import App
 
 from flow_core.errors import ConfigError
 from flow_tui.screens.editor import edit
-from flow_tui.screens.task_text import SOURCE, in_context, read_task_text, task_text
+from flow_tui.screens.task_text import SOURCE, ignored_fields, in_context, read_task_text, task_text
 
 _SCHEMA = "task.schema.json"
 _AT_ONCE_S = 0.4  # less than anybody needs to look at a text
-_CAME_BACK = "came back at once; one with a window of its own needs its option to wait, such as code --wait"
+_CAME_BACK = "Your editor returned at once. If it opens a window, add its wait flag (code --wait)."
 _AS_BEFORE = "the form is as it was, and ctrl+e opens the text again"
 
 
@@ -37,8 +37,8 @@ class TaskFile:
         edited = await edit(app, before, name=SOURCE, beside={_SCHEMA: schema})
         if edited.text == before or not edited.text.strip():
             if time.monotonic() - began < _AT_ONCE_S:
-                said = f"ended with exit code {edited.exit_code}" if edited.exit_code else _CAME_BACK
-                app.notify(f"{edited.editor} {said}", severity="warning", markup=False)
+                failed = f"{edited.editor} ended with exit code {edited.exit_code}" if edited.exit_code else ""
+                app.notify(failed or _CAME_BACK, severity="warning", markup=False)
             return None
         self.refused = edited.text
         if edited.exit_code:
@@ -48,6 +48,8 @@ class TaskFile:
         except ConfigError as error:
             raise ConfigError(f"{error}; {_AS_BEFORE}") from None
         self.refused, self._taken = None, (edited.text, filling)
+        if said := await asyncio.to_thread(ignored_fields, edited.text):
+            app.notify(said, severity="warning", markup=False)
         return filling
 
     def _text_of(self, entered: Mapping[str, str]) -> tuple[str, str]:

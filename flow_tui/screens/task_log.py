@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flow_core.errors import FlowError
 from flow_core.logs.address import LogAddress
 from flow_core.models.task import TaskRecord
+from flow_tui.widgets.workers import start_worker
 
 if TYPE_CHECKING:
     from flow_core.logs.spool import SpoolFiles
     from flow_tui.screens.dashboard import DashboardScreen
 
 _NOTHING_YET = LogAddress("", "", -1)
+_SOON_S = 0.15
 
 
 class TaskLog:
@@ -30,7 +33,7 @@ class TaskLog:
         """Shows the log of this task soon; one that is shown already stays as it is."""
         wanted = None if task is None else self._address(task)
         if wanted != self._shown:
-            self._shown = wanted
+            self._shown, self.files = wanted, None
             self._dashboard.call_after_refresh(self._start, task, wanted)
 
     async def step(self, by: int) -> None:
@@ -54,7 +57,7 @@ class TaskLog:
         return LogAddress(task.context, task.task_id, attempt, self._rank)
 
     def _start(self, task: TaskRecord | None, address: LogAddress | None) -> None:
-        self._dashboard.run_worker(self._open(task, address), group="log", exclusive=True)
+        start_worker(self._dashboard, partial(self._open, task, address), group="log", exclusive=True)
 
     async def _open(self, task: TaskRecord | None, address: LogAddress | None) -> None:
         logs = await self._dashboard.logs_pane()
@@ -65,12 +68,16 @@ class TaskLog:
             logs.show(None, None)
             return
         flow = self._dashboard.fleet.flow(task.context)
+        # A far side may take its time: meanwhile the pane must not show the log of another task.
+        clearing = self._dashboard.set_timer(_SOON_S, partial(logs.show, task, None, None, place_of(task, address)))
         try:
             self.files = await flow.open_log(address)
         except FlowError as error:
-            self.files = None
             self._dashboard.say(str(error), severity="error")
-        logs.show(task, self.files, lambda: flow.is_log_complete(address), place_of(task, address))
+        finally:
+            clearing.stop()
+        if logs.is_attached:
+            logs.show(task, self.files, lambda: flow.is_log_complete(address), place_of(task, address))
 
 
 def place_of(task: TaskRecord, address: LogAddress) -> str:

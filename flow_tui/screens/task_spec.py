@@ -10,6 +10,7 @@ from flow_tui.screens.task_facts import masked
 from flow_tui.scrub import HIDDEN
 
 _AS_IT_IS = {"name", "command"}
+_NAMED_BY_USERS = {"env", "provider_options"}
 
 
 def spec_yaml(task: TaskRecord) -> str:
@@ -21,9 +22,10 @@ def spec_yaml(task: TaskRecord) -> str:
     return f"# Secrets are {HIDDEN}; fill them in before you submit this.\n{text}" if HIDDEN in text else text
 
 
-def _without_secrets(name: str, value: Any) -> Any:
+def _without_secrets(name: str, value: Any, *, is_field: bool = True) -> Any:
     if isinstance(value, Mapping):
-        return {key: _without_secrets(str(key), inner) for key, inner in value.items()}
+        within = is_field and name not in _NAMED_BY_USERS
+        return {key: _without_secrets(str(key), inner, is_field=within) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_secrets(name, inner) for inner in value]
-    return masked(name, value) if isinstance(value, str) else value
+        return [_without_secrets(name, inner, is_field=is_field) for inner in value]
+    return masked(name, value, is_field=is_field) if isinstance(value, str) else value

@@ -47,6 +47,15 @@ def read_task_text(text: str) -> dict[str, str]:
     return entered_of(TaskConfig.from_yaml_text(text, SOURCE).said())
 
 
+def ignored_fields(text: str) -> str:
+    """The fields of a text that was read which mean nothing here, in words; empty where there are none."""
+    from flow_core.models.spec import TaskConfig  # deferred: as above
+    from flow_core.models.yaml_file import parse_table
+
+    names = TaskConfig.ignored_in(parse_table(text, SOURCE).fields)
+    return f"ignored, without meaning here: {', '.join(names)}" if names else ""
+
+
 def _about(context: str, complaint: str) -> Iterator[str]:
     yield (
         "Save this and leave the editor: it is checked and fills the form; only ctrl+s there submits it."

@@ -72,6 +72,8 @@ class VolumeDeeds:
             call=facets.describe_delete(volume) if facets else "",
             loses="everything stored on it, for good",
             keeps="every task and its log",
+            agree="Delete the volume",
+            refuse="Keep it",
         )
         if await self._dashboard.app.push_screen_wait(question):
             with self._dashboard.questions.hurried(volume.context):
@@ -84,13 +86,14 @@ class VolumeDeeds:
         if volumes is None or not self._dashboard.fleet.has_market(context):
             return
         question = Confirm(
-            f"Make volume {name}?" if name else "Make a volume?",
+            f"Create volume {name}?" if name else "Create a volume?",
             [f"{context}  {interface}  {format.size(size_gb)}"],
             call=volumes.describe_create(size_gb, name or None, _kind(interface)),
-            costs=f"{format.size(size_gb)} of storage, billed by its size from now on until the volume is deleted",
+            costs=f"{format.size(size_gb)} of storage, billed by its size until you delete the volume",
+            agree="Create the volume",
         )
         if not await self._dashboard.app.push_screen_wait(question):
-            raise FlowError("Nothing was made.")
+            raise FlowError("Nothing was created.")
 
     async def _consent_to_attach(self, volume: Volume, task: TaskRecord, path: str | None) -> None:
         """Where machines are bid for, a task has to let go of them to be given a volume."""
@@ -103,8 +106,9 @@ class VolumeDeeds:
             [f"{task.context}  {task.status.value}  {format.gpus(task)}"],
             call=volumes.describe_attach(volume.volume_id, task.task_id, path),
             costs="" if bid.limit is None else bid_line(bid.limit, task.num_instances, bid.market),
-            loses="what runs on its machines: it is paused for it, and bids again",
+            loses="what runs on its machines: the task is paused, and bids again",
             keeps="its log and the data on its volumes",
+            agree="Attach the volume",
         )
         if not await self._dashboard.app.push_screen_wait(question):
             raise FlowError("Nothing was attached.")

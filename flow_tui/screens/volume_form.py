@@ -16,6 +16,7 @@ Create = Callable[[str, int, str, str], Awaitable[Volume]]
 """(context name, size in GB, name, interface) -> the volume."""
 
 
+_TYPES = {"block (one task)": "block", "file (many tasks)": "file"}
 Consent = Callable[[str, int, str, str], Awaitable[None]]
 """The same; raises FlowError when the user doesn't want it after all."""
 
@@ -50,7 +51,7 @@ class VolumeForm(Form[Volume]):
         filled = self._filled.get
         yield Field("name", "name", Line(filled("name", ""), placeholder="a-z, 0-9 and -"))
         yield Field("size_gb", "size GB", Line(filled("size_gb", "10"), placeholder="100"))
-        yield Field("interface", "interface", Choice(("block", "file"), filled("interface", "")))
+        yield Field("interface", "type", Choice(tuple(_TYPES), _shown(filled("interface", ""))))
         yield Field("context", "context", Choice(self._contexts, filled("context", "")))
 
     async def agree(self, entered: Mapping[str, str]) -> None:
@@ -64,12 +65,16 @@ class VolumeForm(Form[Volume]):
         if not entered["context"]:
             raise ConfigError("no context is configured", field="context")
         name, size_gb = await asyncio.to_thread(_checked, entered)
-        return entered["context"], size_gb, name, entered["interface"]
+        return entered["context"], size_gb, name, _TYPES[entered["interface"]]
+
+
+def _shown(interface: str) -> str:
+    return next((text for text, kind in _TYPES.items() if kind == interface), "")
 
 
 def _checked(entered: Mapping[str, str]) -> tuple[str, int]:
     from flow_core.models.spec import VolumeSpec  # deferred: loads pydantic
 
     name, size_gb = entered["name"].strip(), parse_size_gb(entered["size_gb"])
-    VolumeSpec.parse({"name": name, "size_gb": size_gb, "interface": entered["interface"]})
+    VolumeSpec.parse({"name": name, "size_gb": size_gb, "interface": _TYPES[entered["interface"]]})
     return name, size_gb

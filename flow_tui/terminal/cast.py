@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from flow_core.errors import FlowError
+from flow_core.regular_files import open_regular_file
 from flow_tui.terminal.cells import plain_title
 
 _MAX_BYTES = 200_000_000
@@ -40,9 +42,9 @@ class Cast:
 def read_cast(path: Path) -> Cast:
     """Takes about a second for 50 MB. A broken or unfinished line is left out. Raises FlowError."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise FlowError(f"{path.name} is too large to be played here: more than {_MAX_BYTES // 1_000_000} MB")
-        with open(path, encoding="utf-8", errors="replace") as lines:
+        with _open(path) as lines:
+            if os.fstat(lines.fileno()).st_size > _MAX_BYTES:
+                raise FlowError(f"{path.name} is too large to be played here: more than {_MAX_BYTES // 1_000_000} MB")
             header = _json(lines.readline(_PIECE))
             if not isinstance(header, dict) or header.get("version") != 2:
                 raise FlowError(f"{path.name} is no recording: asciicast version 2 is what can be played")
@@ -56,7 +58,7 @@ def read_cast(path: Path) -> Cast:
 def cast_title(path: Path) -> str:
     """What a recording is called, without reading more than its beginning; its file's name where it says nothing."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as lines:
+        with _open(path) as lines:
             header = _json(lines.readline(_PIECE))
     except OSError:
         header = None
@@ -77,6 +79,10 @@ def _moments(lines: Iterator[str]) -> Iterator[Moment]:
             yield from (Moment(last_s, output[i : i + _PIECE]) for i in range(0, len(output), _PIECE))
         elif kind == "r" and (size := _size(*data.split("x", 1))):
             yield Moment(last_s, size=size)
+
+
+def _open(path: Path) -> TextIO:
+    return open(open_regular_file(path), encoding="utf-8", errors="replace")
 
 
 def _json(line: str) -> Any:

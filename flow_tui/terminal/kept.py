@@ -8,7 +8,7 @@ import shlex
 # own tmux is another. Left as it is, Esc would wait for half a second, 24-bit colours would be lost, the wheel would
 # type arrows, and a row would go to what our border says. Whoever attaches takes it over, since a terminal that was
 # lost would hold it to its size. A variable by which a container ends what was entered must not find what is kept.
-_NONE = "there is no tmux here to keep a shell in; install it, or open a shell that is not kept"
+_NONE = "there is no tmux here; install it to use a persistent shell, or open an ordinary shell"
 _KEEP = (
     f"command -v tmux >/dev/null 2>&1 || {{{{ echo '{_NONE}'; exit 127; }}}}; "
     r"unset TMUX TMUX_PANE $(env | sed -n 's/^\(FLOW_ENTRY_[0-9a-f]*\)=.*/\1/p'); "
@@ -19,12 +19,12 @@ _END = "tmux -L {name} kill-server"
 
 
 def keep(task_id: str, node: int) -> str:
-    """A shell line, for a shell of any grammar, that ends when the terminal lets go of the kept shell, or it ends."""
+    """A shell line, for a shell of any grammar. It ends when the terminal detaches, or the persistent shell ends."""
     return _line(_KEEP.format(name=_name(task_id, node)))
 
 
 def end(task_id: str, node: int) -> str:
-    """A shell line that ends the kept shell and what runs in it. Where there is none it fails."""
+    """A shell line that ends the persistent shell and what runs in it. Where there is none it fails."""
     return _line(_END.format(name=_name(task_id, node)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from flow_tui.terminal.core import Modes
@@ -12,6 +13,7 @@ _SHIFT, _ALT, _CTRL = 1, 2, 4
 _LETTERED = {"up": "A", "down": "B", "right": "C", "left": "D", "home": "H", "end": "F"}
 _NUMBERED = {"insert": 2, "delete": 3, "pageup": 5, "pagedown": 6}
 _F_NUMBERED = {5: 15, 6: 17, 7: 18, 8: 19, 9: 20, 10: 21, 11: 23, 12: 24}
+_F_BEYOND = {13: 25, 14: 26, 15: 28, 16: 29, 17: 31, 18: 32, 19: 33, 20: 34}
 _SINGLE = {"enter": "\r", "return": "\r", "tab": "\t", "escape": "\x1b", "space": " ", "backspace": "\x7f"}
 _NAMED = {
     "at": "@",
@@ -34,6 +36,22 @@ _CONTROLS = {
     **{"]": 0x1D, "5": 0x1D, "}": 0x1D, "^": 0x1E, "6": 0x1E, "~": 0x1E, "_": 0x1F, "7": 0x1F, "/": 0x1F, "-": 0x1F},
     **{"?": 0x7F, "8": 0x7F},
 }
+
+
+# F13 to F20 as a VT220 numbers them. Terminals differ in these, and no mode changes them.
+_SENT_AS_IS = re.compile(r"\x1b\[(2[5-9]|3[0-9])(;\d+)?~|\x1b.|[\x08\x7f]", re.DOTALL)
+_KITTY_ENDS = ("u", "\x1b")
+
+
+def encode_typed(key: str, character: str | None, raw: str | None, modes: Modes) -> bytes:
+    """The bytes for a key of which it is known what the user's terminal sent, `raw`; that itself where nothing has to
+    be translated, or nothing is known of the key."""
+    if raw is not None and _SENT_AS_IS.fullmatch(raw):
+        return raw.encode("utf-8", "ignore")
+    encoded = encode_key(key, character, modes)
+    if not encoded and raw is not None and raw.startswith("\x1b") and not raw.endswith(_KITTY_ENDS):
+        return raw.encode("utf-8", "ignore")
+    return encoded
 
 
 def encode_key(key: str, character: str | None, modes: Modes) -> bytes:
@@ -73,7 +91,9 @@ def _numbered(number: int, modifiers: int) -> bytes:
 
 
 def _function(number: int, modifiers: int) -> bytes:
-    if 13 <= number <= 24:  # xterm has twelve; terminfo calls shift+F1 the thirteenth
+    if number in _F_BEYOND:
+        return _numbered(_F_BEYOND[number], modifiers)
+    if 21 <= number <= 24:  # terminals without these keys call shift+F9 so
         number, modifiers = number - 12, modifiers | _SHIFT
     if number in _F_NUMBERED:
         return _numbered(_F_NUMBERED[number], modifiers)

@@ -36,6 +36,7 @@ class Command(StrEnum):
     ALLOW_COPY = "allow copy"
     REFUSE_COPY = "refuse copy"
     HELP = "help"
+    STOP = "stop opening"
 
 
 class PrefixKey(NamedTuple):
@@ -52,9 +53,9 @@ PREFIX_KEYS = (
     PrefixKey("n", Command.NEXT, "next", "The next shell"),
     PrefixKey("p", Command.PREVIOUS, "previous", "The previous shell"),
     PrefixKey("c", Command.ANOTHER, "another", "Another shell on the same node, beside this one"),
-    PrefixKey("t", Command.KEEP, "keep", "A shell that tmux keeps on the same node, or finds there again"),
-    PrefixKey("d", Command.DETACH, "detach", "Close the tab of a kept shell; what runs in it goes on"),
-    PrefixKey("k", Command.CLOSE, "close", "Close the shell, a kept one too; asks while it lives"),
+    PrefixKey("t", Command.KEEP, "keep", "A persistent shell on the same node, kept by tmux"),
+    PrefixKey("d", Command.DETACH, "detach", "Close the tab of a persistent shell; what runs in it continues"),
+    PrefixKey("k", Command.CLOSE, "close", "Close the shell, a persistent one too; asks first while it is open"),
     PrefixKey("z", Command.ZOOM, "zoom", "This pane in full size, and back"),
     PrefixKey("r", Command.RECORD, "record", "Start and end a recording"),
     PrefixKey("y", Command.ALLOW_COPY, "allow copy", "Let this shell put text on the clipboard"),
@@ -62,10 +63,5 @@ PREFIX_KEYS = (
     PrefixKey("?", Command.HELP, "help", "These keys"),
 )
 AFTER_PREFIX = {row.key: row.command for row in PREFIX_KEYS}
-AFTER_END = {"enter": Command.REOPEN, "k": Command.CLOSE}
-"""What the keys mean once the shell is over."""
-
-
-def shown_release_key(key: str) -> str:
-    """As people write it."""
-    return "ctrl+]" if key == RELEASE_KEY else key
+REOPEN_KEY = "enter"
+"""Opens another shell once the shell is over. No letter does anything then: somebody may still be typing."""

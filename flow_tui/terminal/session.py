@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from flow_core.errors import FlowError
@@ -24,7 +24,6 @@ _TYPED_AHEAD_BYTES = 1 << 20
 # What a program may have left behind: margins, insert mode, line drawing and so on, wrapping off, key modes, a mouse
 # that is reported.
 _RESET = b"\x1b[!p\x1b[?7h\x1b[?1l\x1b>\x1b[<99u\x1b[>4;0m\x1b[?9;1000;1002;1003;1004;1005;1006;1015;1016;2004l\x1b[0m"
-_CHOICES = "enter opens {what}, k closes"
 
 
 class Recorder(Protocol):
@@ -47,16 +46,19 @@ class Ending(NamedTuple):
     def lines(self) -> list[str]:
         """What the user reads, with what can be done now."""
         if self.reason or self.code is None:
-            why = [f"[{plain_text(self.reason)}]"] if self.reason else []
-            return [*why, f"[connection lost: {_CHOICES.format(what='it again')}]"]
-        return [f"[exit code {self.code}: {_CHOICES.format(what='another')}]"]
+            return [*_bracketed(self.reason), "[connection lost: enter opens it again]"]
+        return [f"[exit code {self.code}: enter opens another]"]
 
 
 class Session:
     """One shell on one terminal. Whoever opened the shell closes it."""
 
-    def __init__(self, core: TerminalCore, shell: Shell, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, core: TerminalCore, shell: Shell, changed: Callable[[], None], *, answers_queries: bool = True
+    ) -> None:
+        """Without `answers_queries`, the far side gets no answer to what it asks the terminal."""
         self.core = core
+        self._answers_queries = answers_queries
         self.is_live = True
         self.recorder: Recorder | None = None
         self._shell = shell
@@ -136,7 +138,9 @@ class Session:
         await self._breathe()
 
     async def _breathe(self) -> None:
-        self.send(self.core.take_replies())
+        replies = self.core.take_replies()
+        if self._answers_queries:
+            self.send(replies)
         self._changed()
         await asyncio.sleep(0)
 
@@ -171,18 +175,29 @@ class Session:
         except TimeoutError:
             return Ending(None, reason)
 
-    def leave_application(self) -> None:
-        """Back to the main screen, where the scrollback is. CAN first: the last sequence may have been cut off."""
-        self.core.scroll_to(0)
-        # Leaving a screen that was never entered would send the cursor home.
-        leave = b"\x1b[?1049l" if self.core.modes.alternate_screen else b""
-        self.core.feed(b"\x18" + leave + b"\x1b[?2026l\x1b[?25h\x1b[0m")
 
-    def show_ending(self, ending: Ending) -> None:
-        """Makes the terminal as it starts, but for its text, and writes how the shell ended on a line of its own.
+def not_opened(reason: str) -> list[str]:
+    """What the user reads where no shell came of it."""
+    return [*_bracketed(reason), "[enter tries again]"]
 
-        The cursor is taken from where it was last seen, since some of that sends it home.
-        """
-        cursor = self.core.cursor
-        place = f"\x1b[{cursor.y + 1};{cursor.x + 1}H" + ("\r\n" if cursor.x else "")
-        self.core.feed(_RESET + (place + "\r\n".join(ending.lines) + "\r\n\x1b[?25l").encode())
+
+def _bracketed(reason: str) -> list[str]:
+    return [f"[{plain_text(reason)}]"] if reason else []
+
+
+def leave_application(core: TerminalCore) -> None:
+    """Back to the main screen, where the scrollback is. CAN first: the last sequence may have been cut off."""
+    core.scroll_to(0)
+    # Leaving a screen that was never entered would send the cursor home.
+    leave = b"\x1b[?1049l" if core.modes.alternate_screen else b""
+    core.feed(b"\x18" + leave + b"\x1b[?2026l\x1b[?25h\x1b[0m")
+
+
+def show_lines(core: TerminalCore, lines: Sequence[str]) -> None:
+    """Makes the terminal as it starts, but for its text, and writes lines of ours below that.
+
+    The cursor is taken from where it was last seen, since some of that sends it home.
+    """
+    cursor = core.cursor
+    place = f"\x1b[{cursor.y + 1};{cursor.x + 1}H" + ("\r\n" if cursor.x else "")
+    core.feed(_RESET + (place + "\r\n".join(lines) + "\r\n\x1b[?25l").encode())

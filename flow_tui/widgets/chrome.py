@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text of a bar; `style` is Textual's, such as "$text-muted" or "bold $accent"."""
+    """Text of a bar; `style` is Textual's, such as "$muted" or "bold $accent"."""
 
     text: str
     style: str = ""

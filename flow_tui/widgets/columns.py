@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
@@ -12,6 +12,8 @@ from flow_core.logs.visible import visible
 
 RowT = TypeVar("RowT")
 GAP = 2
+_IMPORTANT = 5
+_ENDLESS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +29,10 @@ Cells = str | Cell | Sequence[Cell]
 
 @dataclass(frozen=True)  # without slots: they break `Column[Row](...)` on Python 3.11
 class Column(Generic[RowT]):
-    """One column. `width` fixes it; else it has `min_width` and a share by `flex` of what is left, up to `max_width`.
+    """One column. `width` fixes it; else it is as wide as its content, from `min_width` on where room is short.
 
-    Where room is short, columns of the lowest `priority` are left out first, the rightmost of equals before others.
+    Room goes to the highest `priority` first: to each up to `max_width`, and what is left to content that is wider.
+    Columns of the lowest priority are left out first, the rightmost of equals before others.
     """
 
     key: str
@@ -38,13 +41,8 @@ class Column(Generic[RowT]):
     width: int | None = None
     min_width: int = 4
     max_width: int | None = None
-    flex: int = 1
     align: Literal["left", "right"] = "left"
     priority: int = 0
-
-    @property
-    def least(self) -> int:
-        return self.min_width if self.width is None else self.width
 
 
 @dataclass(frozen=True)
@@ -55,21 +53,37 @@ class Placed(Generic[RowT]):
     width: int
 
 
-def place(columns: Sequence[Column[RowT]], room: int) -> tuple[Placed[RowT], ...]:
-    """The columns that fit side by side into `room` cells, with their widths."""
-    shown = list(columns)
-    while len(shown) > 1 and _least(shown) > room:
-        lowest = min(column.priority for column in shown)
-        shown.remove(next(column for column in reversed(shown) if column.priority == lowest))
-    widths = [min(column.least, max(room, 1)) for column in shown]
-    _share(shown, widths, room - sum(widths) - GAP * (len(shown) - 1))
-    return tuple(Placed(column, width) for column, width in zip(shown, widths, strict=True))
+def place(
+    columns: Sequence[Column[RowT]], room: int, needs: Mapping[str, int] | None = None
+) -> tuple[Placed[RowT], ...]:
+    """The columns that fit side by side into `room` cells, with their widths.
+
+    `needs` is the width of the widest content by key; 0 leaves the column out. Without it all content is endless.
+    """
+    wanted = {column.key: _ENDLESS if needs is None else needs.get(column.key, 0) for column in columns}
+    shown = _admitted([column for column in columns if wanted[column.key]] or list(columns[:1]), room, wanted)
+    widths = {column.key: min(_least(column, wanted), max(room, 1)) for column in shown}
+    left = room - _total(widths.values())
+    by_importance = sorted(shown, key=lambda column: -column.priority)
+    core = [column for column in by_importance if column.priority >= _IMPORTANT]
+    for columns in (core, by_importance):
+        for column, is_capped in [(column, True) for column in columns] + [(column, False) for column in columns]:
+            most = _most(column, wanted, is_capped=is_capped)
+            grown = min(left, max(0, most - widths[column.key]))
+            widths[column.key] += grown
+            left -= grown
+    return tuple(Placed(column, widths[column.key]) for column in shown)
+
+
+def parts_of(cells: Cells) -> list[Cell]:
+    """The cells as they may be drawn: printable, and none without text."""
+    parts = [Cell(cells)] if isinstance(cells, str) else [cells] if isinstance(cells, Cell) else list(cells)
+    return [Cell(visible(part.text), part.style) for part in parts if part.text]
 
 
 def fit(cells: Cells, width: int, align: str) -> list[Cell]:
     """The cells in exactly `width` terminal cells: cut with an ellipsis, or filled up."""
-    parts = [Cell(cells)] if isinstance(cells, str) else [cells] if isinstance(cells, Cell) else list(cells)
-    parts = [Cell(visible(part.text), part.style) for part in parts if part.text]
+    parts = parts_of(cells)
     used = sum(cell_len(part.text) for part in parts)
     if used > width:
         return _cut(parts, width)
@@ -91,24 +105,35 @@ def _cut(parts: list[Cell], width: int) -> list[Cell]:
     return kept
 
 
-def _least(columns: Sequence[Column[RowT]]) -> int:
-    return sum(column.least for column in columns) + GAP * (len(columns) - 1)
+def _admitted(columns: list[Column[RowT]], room: int, wanted: Mapping[str, int]) -> list[Column[RowT]]:
+    """Important columns where their least width fits; the others where all the important ones are wide enough."""
+    core = [column for column in columns if column.priority >= _IMPORTANT] or columns
+    while len(core) > 1 and _total(_least(column, wanted) for column in core) > room:
+        lowest = min(column.priority for column in core)
+        core.remove(next(column for column in reversed(core) if column.priority == lowest))
+    shown = list(core)
+    used = _total(_most(column, wanted, is_capped=True) for column in core)
+    for column in sorted((c for c in columns if c.priority < _IMPORTANT and c not in core), key=lambda c: -c.priority):
+        if used + GAP + _least(column, wanted) > room:
+            break
+        shown.append(column)
+        used += GAP + _most(column, wanted, is_capped=True)
+    return [column for column in columns if column in shown]
 
 
-def _share(columns: Sequence[Column[RowT]], widths: list[int], left: int) -> None:
-    """Gives what is left to the flexible columns, cell by cell in proportion, until all are at their limit."""
-    while left > 0:
-        growing = [i for i, column in enumerate(columns) if _may_grow(column, widths[i])]
-        if not growing:
-            return
-        total = sum(columns[i].flex for i in growing)
-        for i in growing:
-            limit = columns[i].max_width
-            wanted = max(1, left * columns[i].flex // total)
-            grown = min(wanted, left, (limit - widths[i]) if limit is not None else left)
-            widths[i] += grown
-            left -= grown
+def _least(column: Column[RowT], wanted: Mapping[str, int]) -> int:
+    if column.width is not None:
+        return column.width
+    return min(column.min_width, max(cell_len(column.title), wanted[column.key]))
 
 
-def _may_grow(column: Column[RowT], width: int) -> bool:
-    return column.width is None and column.flex > 0 and (column.max_width is None or width < column.max_width)
+def _most(column: Column[RowT], wanted: Mapping[str, int], *, is_capped: bool) -> int:
+    if column.width is not None:
+        return column.width
+    most = max(cell_len(column.title), wanted[column.key], _least(column, wanted))
+    return min(most, column.max_width) if is_capped and column.max_width is not None else most
+
+
+def _total(widths: Iterable[int]) -> int:
+    listed = list(widths)
+    return sum(listed) + GAP * (len(listed) - 1)

@@ -14,8 +14,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from flow_core.logs.spool import STDERR, STDOUT
+from flow_tui.widgets.announcing import announce
 from flow_tui.widgets.log_painter import Frame, LogPainter
 from flow_tui.widgets.log_rows import Format, Palette
+from flow_tui.widgets.looks import component_style
 
 _WHEEL_ROWS = 3
 _SIDEWAYS = 8
@@ -34,10 +36,10 @@ class LogScroll(Widget, can_focus=True):
     }
     DEFAULT_CSS = """
     LogScroll { height: 1fr; }
-    LogScroll > .log-view--time { color: $text-muted; }
+    LogScroll > .log-view--time { color: $muted; }
     LogScroll > .log-view--stderr { color: $text-warning; }
     LogScroll > .log-view--match { background: $warning; color: $background; text-style: underline; }
-    LogScroll > .log-view--note { color: $text-muted; }
+    LogScroll > .log-view--note { color: $muted; }
     LogScroll > .log-view--thumb { background: $scrollbar; }
     """
 
@@ -117,12 +119,12 @@ class LogScroll(Widget, can_focus=True):
 
     def scroll_rows(self, rows: int) -> None:
         """Scrolls, down where positive. Away from the end following stops; back at the end it goes on."""
-        if self._painter is not None:
+        if self._painter is not None and self.size:
             self.following = self._painter.window.scroll(rows, self.size.height)
             self._redraw()
 
     def watch_following(self, following: bool) -> None:
-        self.post_message(self.FollowChanged(self, following))
+        announce(self, self.FollowChanged(self, following))
 
     def watch_wrap(self) -> None:
         self._left = 0
@@ -195,7 +197,7 @@ class LogScroll(Widget, can_focus=True):
         if self._painter is not None:
             if self.following:
                 self._painter.window.to_end(height)
-            bar = style + self.get_component_rich_style("log-view--thumb", partial=True)
+            bar = style + component_style(self, "log-view--thumb")
             if strips := self._painter.paint(Frame(width, height, self._left, style, bar)):
                 return strips
         said = Strip([Segment(" " + self._empty_line(), self._palette().note)]).adjust_cell_length(width, style)
@@ -211,5 +213,6 @@ class LogScroll(Widget, can_focus=True):
 
     def _palette(self) -> Palette:
         return Palette.of(
-            self.rich_style, lambda name: self.get_component_rich_style(f"log-view--{name}", partial=True)
+            self.rich_style,
+            lambda name: component_style(self, f"log-view--{name}"),
         )

@@ -16,6 +16,7 @@ from flow_core.logs.index import LineIndex
 from flow_core.logs.search import Query, SearchTimeout
 from flow_core.logs.spool import SpoolFiles
 from flow_core.logs.watch import POLL_S, Watch
+from flow_tui.widgets.announcing import announce
 from flow_tui.widgets.log_finder import LogFinder
 from flow_tui.widgets.log_painter import LogPainter
 from flow_tui.widgets.log_scroll import LogScroll
@@ -79,7 +80,7 @@ class LogView(LogScroll):
         try:
             self._finder = self._painter.finder = LogFinder(self._files.log, Query(pattern, literal))
         except ConfigError as error:
-            self.post_message(self.Searched(self, error.message, is_problem=True))
+            announce(self, self.Searched(self, error.message, is_problem=True))
             return
         self._search(self._finder, forward=True)
         self._count_matches(self._finder)
@@ -149,7 +150,7 @@ class LogView(LogScroll):
             await index.catch_up()
             if index.line_count != counted or over:
                 counted = index.line_count
-                self.post_message(self.Counted(self, counted, over))
+                announce(self, self.Counted(self, counted, over))
             if over:
                 return
             await asyncio.sleep(_COUNT_EVERY_S)
@@ -160,26 +161,26 @@ class LogView(LogScroll):
             return
         window = self._painter.window
         position = window.top.offset if finder.match is None else finder.match.offset + forward
-        self.post_message(self.Searched(self, "searching"))
+        announce(self, self.Searched(self, "searching"))
         try:
             match, over = await finder.find_shown(
                 position, window.stamps, self.stream, forward=forward, size=window.reader.size
             )
         except SearchTimeout as error:
-            self.post_message(self.Searched(self, str(error), is_problem=True))
+            announce(self, self.Searched(self, str(error), is_problem=True))
             return
         if match is None:
-            self.post_message(self.Searched(self, "no match", is_problem=True))
+            announce(self, self.Searched(self, "no match", is_problem=True))
             return
         finder.match = match
         self._show_match(window, match.offset)
         said = ("from the start" if forward else "from the end") if over else ""
-        self.post_message(self.Searched(self, said))
+        announce(self, self.Searched(self, said))
 
     @work(group="matches", exclusive=True)
     async def _count_matches(self, finder: LogFinder) -> None:
         if lines := await finder.count():
-            self.post_message(self.Searched(self, f"{lines:,} {'line matches' if lines == 1 else 'lines match'}"))
+            announce(self, self.Searched(self, f"{lines:,} {'line matches' if lines == 1 else 'lines match'}"))
 
     @work(group="marks")
     async def _mark(self, finder: LogFinder, texts: list[str]) -> None:

@@ -65,7 +65,12 @@ class LogWindow:
         return self.settle(height)
 
     def settle(self, height: int) -> bool:
-        """Moves back if the window reaches past the end; true when the last row is in view."""
+        """Moves back if the window reaches past the end; true when the last row is in view.
+
+        A window without rows stays where it is.
+        """
+        if height <= 0:
+            return False
         room = height
         for line, skipped in self.lines(height):
             room -= self._rows_in(line) - skipped

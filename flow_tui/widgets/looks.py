@@ -7,8 +7,14 @@ from collections.abc import Mapping
 from rich.color import Color as RichColor
 from rich.style import Style
 from textual.color import Color, ColorParseError
+from textual.widget import Widget
 
 _ATTRIBUTES = frozenset({"bold", "dim", "italic", "underline", "reverse", "strike"})
+
+
+def component_style(widget: Widget, name: str) -> Style:
+    """The style of a part of the widget; none before the stylesheet is applied to it and once it is removed."""
+    return widget.get_component_rich_style(name, partial=True, default=Style.null())
 
 
 def resolve(words: str, variables: Mapping[str, str], background: Color) -> Style:

@@ -2,10 +2,14 @@
 
 On terminals without the kitty protocol it reports alt+b as ctrl+left, alt+enter as enter and ctrl+h as
 backspace. A shell must get what was typed, so the parser is wrapped at the one place where keys are made.
+
+It also takes the number of an unknown key for a character (F13 for ctrl+y, F19 for "!"), and F3 with a modifier for
+the position of a cursor that nobody asked for.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import cast
 
@@ -16,6 +20,10 @@ from textual._xterm_parser import XTermParser
 _KNOWN_VERSION = "8.2.8"
 _WRAPPED = "_sequence_to_key_events"
 _RAW = "raw_sequence"
+_NUMBERED = re.compile(r"\x1b\[(\d+)(?:;(\d+))?~")
+_BEYOND_F12 = {25: "f13", 26: "f14", 28: "f15", 29: "f16", 31: "f17", 32: "f18", 33: "f19", 34: "f20"}
+_UNKNOWN = frozenset({9, 10, 16, 22, 27, 30, *range(35, 200)})
+_MODIFIERS = ("shift", "alt", "ctrl", "super")
 
 
 def keep_raw_keys() -> bool:
@@ -27,13 +35,40 @@ def keep_raw_keys() -> bool:
         return True
 
     def with_raw(parser: XTermParser, sequence: str, alt: bool = False) -> Iterable[events.Key]:
-        for event in original(parser, sequence, alt):
+        numbered = _numbered_key(sequence)
+        for event in original(parser, sequence, alt) if numbered is None else (numbered,):
             setattr(event, _RAW, ("\x1b" if alt else "") + sequence)
             yield event
 
     setattr(with_raw, _RAW, True)
     setattr(XTermParser, _WRAPPED, with_raw)
     return True
+
+
+def modified_f3(position: events.CursorPosition) -> events.Key | None:
+    """The key that Textual takes for a cursor's position; None where it is a position that no key looks like."""
+    if position.y != 0 or not 1 <= position.x <= 15:
+        return None
+    event = events.Key(_modified("f3", position.x + 1), None)
+    setattr(event, _RAW, f"\x1b[1;{position.x + 1}R")
+    return event
+
+
+def _numbered_key(sequence: str) -> events.Key | None:
+    found = _NUMBERED.fullmatch(sequence)
+    if found is None:
+        return None
+    number, modifiers = int(found[1]), int(found[2] or 1)
+    if number in _UNKNOWN:
+        return events.Key("<unknown>", None)
+    name = _BEYOND_F12.get(number)
+    return events.Key(_modified(name, modifiers), None) if name is not None else None
+
+
+def _modified(name: str, number: int) -> str:
+    """`number` is xterm's: 1 more than the sum of the modifiers' bits."""
+    held = [modifier for bit, modifier in enumerate(_MODIFIERS) if (number - 1) >> bit & 1]
+    return "+".join([*sorted(held), name])
 
 
 def raw_sequence(event: events.Key) -> str | None:

@@ -11,6 +11,8 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from flow_tui.widgets.announcing import announce
+
 _LONGEST = 28
 
 
@@ -46,7 +48,7 @@ class Tabs(Widget):
         event.stop()
         for tab, text, start in self._placed():
             if start <= event.x < start + cell_len(text):
-                self.post_message(self.Picked(tab.number))
+                announce(self, self.Picked(tab.number))
 
     def _placed(self) -> list[tuple[Tab, str, int]]:
         """Each tab with what it says and its column, beginning so that the one in front is seen."""
@@ -69,4 +71,4 @@ def _short(text: str) -> str:
 def _style(tab: Tab) -> str:
     if tab.is_front:
         return "bold reverse"
-    return "bold $warning" if tab.is_marked else "$text-muted"
+    return "bold $warning" if tab.is_marked else "$muted"

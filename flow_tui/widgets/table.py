@@ -9,20 +9,23 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.cache import LRUCache
+from textual.cache import FIFOCache
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive, var
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from flow_tui.widgets.columns import GAP, Cell, Column, Placed, RowT, fit, place
-from flow_tui.widgets.looks import resolve
+from flow_tui.widgets.announcing import announce
+from flow_tui.widgets.column_fit import ColumnFit
+from flow_tui.widgets.columns import GAP, Cell, Column, Placed, RowT, fit
+from flow_tui.widgets.looks import component_style, resolve
+from flow_tui.widgets.table_moves import TableMoves
 
 _STRIPS_KEPT = 1024
 
 
-class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False):
+class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False):
     """Rows of any kind under a fixed header. Keys are attached by whoever owns the keymap: there are only actions.
 
     Rows must not change in place; equal rows are drawn once. `row_key` tells them apart.
@@ -36,13 +39,13 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
     }
     DEFAULT_CSS = """
     ResourceTable { height: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
-    ResourceTable > .resource-table--header { color: $text-muted; text-style: bold; }
-    ResourceTable > .resource-table--cursor { background: $surface-lighten-2; }
+    ResourceTable > .resource-table--header { color: $muted; text-style: bold; }
+    ResourceTable > .resource-table--cursor { background: $panel; }
     ResourceTable:focus > .resource-table--cursor {
         background: $block-cursor-background; color: $block-cursor-foreground; text-style: $block-cursor-text-style;
     }
     ResourceTable > .resource-table--stale { color: $text-disabled; }
-    ResourceTable > .resource-table--empty { color: $text-muted; }
+    ResourceTable > .resource-table--empty { color: $muted; }
     """
     CURSOR_MARK = "▸ "
 
@@ -75,6 +78,9 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
             super().__init__(table)
             self.row = row
 
+    class LaidOut(_About):
+        """The columns have other widths."""
+
     class HeaderClicked(_About):
         """Somebody clicked a column's title."""
 
@@ -94,14 +100,15 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
         self.set_reactive(ResourceTable.empty_text, empty_text)
-        self._columns = tuple(columns)
+        self._fit: ColumnFit[RowT] = ColumnFit(columns)
         self._row_key = row_key
         self._rows: Sequence[RowT] = ()
         self._keys: list[Hashable] = []
         self._sort: tuple[str, bool] | None = None
-        self._placed: tuple[Placed[RowT], ...] = ()
-        self._strips: LRUCache[tuple[Hashable, bool], tuple[RowT, Strip]] = LRUCache(_STRIPS_KEPT)
-        self._looks: dict[tuple[str, bool], Style] = {}
+        self._strips: FIFOCache[tuple[Hashable, bool], tuple[RowT, Strip]] = FIFOCache(_STRIPS_KEPT)
+        self._looks: dict[tuple[str, bool, bool], Style] = {}
+        self.is_stale: Callable[[RowT], bool] = lambda _: False
+        """Whether a row is old, and drawn so; asked whenever the row is drawn."""
 
     @property
     def rows(self) -> Sequence[RowT]:
@@ -119,7 +126,12 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
     @property
     def shown_columns(self) -> tuple[str, ...]:
         """Keys of the columns there is room for."""
-        return tuple(placed.column.key for placed in self._placed)
+        return tuple(placed.column.key for placed in self._fit.placed)
+
+    @property
+    def cut_cells(self) -> list[tuple[str, str]]:
+        """Titles and whole texts of what is cut in the row under the cursor, the most important first."""
+        return self._fit.cut(self._keys[self.cursor_row], self._rows[self.cursor_row]) if self._rows else []
 
     @property
     def page_rows(self) -> int:
@@ -137,9 +149,10 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         self._resize_virtual()
         if followed or not old_keys:
             self._scroll_to_row(moved)
+        self._fit_columns(from_scratch=True)
         self._refresh_changes(before)
         if self.cursor_key != key or (key is None and rows):
-            self.post_message(self.Highlighted(self, self.selected))
+            announce(self, self.Highlighted(self, self.selected))
 
     def move_to(self, key: Hashable) -> bool:
         """Puts the cursor on the row with this key; false when there is none."""
@@ -150,46 +163,32 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
 
     def set_columns(self, columns: Sequence[Column[RowT]]) -> None:
         """Other columns of the same rows."""
-        self._columns = tuple(columns)
+        self._fit.change(columns)
         self._relayout()
 
     def set_sort(self, key: str | None, reverse: bool = False) -> None:
         """Marks the column by which the rows are sorted. Sorting them is the caller's."""
         self._sort = None if key is None else (key, reverse)
+        self._fit_columns()
         self.refresh(Region(0, 0, self.size.width, 1))
 
     def redraw_rows(self) -> None:
-        """Renders the rows in view again, for cells that depend on more than their row, such as an age."""
-        self._strips.clear()
-        self.refresh()
+        """Renders the rows in view again, for cells that depend on more than their row, such as an age.
 
-    def action_cursor_down(self) -> None:
-        self.cursor_row += 1
-
-    def action_cursor_up(self) -> None:
-        self.cursor_row -= 1
-
-    def action_page_down(self) -> None:
-        self.cursor_row += self.page_rows
-
-    def action_page_up(self) -> None:
-        self.cursor_row -= self.page_rows
-
-    def action_half_page_down(self) -> None:
-        self.cursor_row += self.page_rows // 2
-
-    def action_half_page_up(self) -> None:
-        self.cursor_row -= self.page_rows // 2
-
-    def action_first(self) -> None:
-        self.cursor_row = 0
-
-    def action_last(self) -> None:
-        self.cursor_row = len(self._rows) - 1
+        Only those that look different are sent to the terminal.
+        """
+        self._fit.forget()
+        before, self._strips = self._strips, FIFOCache(_STRIPS_KEPT)
+        self._fit_columns()
+        top = round(self.scroll_y)
+        for number in range(top, min(top + self.page_rows, len(self._rows))):
+            drawn = before.get((self._keys[number], number == self.cursor_row))
+            if drawn is None or drawn[1] != self._row_strip(number):
+                self._refresh_row(number)
 
     def action_activate(self) -> None:
         if (row := self.selected) is not None:
-            self.post_message(self.Activated(self, row))
+            announce(self, self.Activated(self, row))
 
     def validate_cursor_row(self, row: int) -> int:
         return max(0, min(row, len(self._rows) - 1))
@@ -199,7 +198,11 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         for row in (before, after):
             self._refresh_row(row)
         if before != after:
-            self.post_message(self.Highlighted(self, self.selected))
+            announce(self, self.Highlighted(self, self.selected))
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        self._fit_columns()
 
     def watch_stale(self) -> None:
         self._drop_looks()
@@ -284,10 +287,20 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         if size != self.virtual_size:
             self.virtual_size = size
 
+    def _fit_columns(self, *, from_scratch: bool = False) -> None:
+        """To the rows in view: the widths of a table are those of what one sees."""
+        top = max(0, round(self.scroll_y))
+        rows = slice(top, top + self.page_rows)
+        room = self.scrollable_content_region.width - cell_len(self.CURSOR_MARK)
+        seen = zip(self._keys[rows], self._rows[rows], strict=True)
+        if self._fit.place(seen, room, self._sort[0] if self._sort else "", from_scratch=from_scratch):
+            self._strips.clear()
+            self.refresh()
+            announce(self, self.LaidOut(self))
+
     def _relayout(self) -> None:
-        width = self.scrollable_content_region.width
-        self._placed = place(self._columns, width - cell_len(self.CURSOR_MARK))
         self._strips.clear()
+        self._fit_columns(from_scratch=True)
         self._resize_virtual()
         self._scroll_to_row(self.cursor_row)
         self.refresh()
@@ -302,39 +315,40 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         cached = self._strips.get((self._keys[number], is_cursor))
         if cached is not None and (cached[0] is row or cached[0] == row):
             return cached[1]
-        strip = self._draw_row(row, is_cursor)
+        strip = self._draw_row(self._keys[number], row, is_cursor)
         self._strips[(self._keys[number], is_cursor)] = (row, strip)
         return strip
 
-    def _draw_row(self, row: RowT, is_cursor: bool) -> Strip:
+    def _draw_row(self, key: Hashable, row: RowT, is_cursor: bool) -> Strip:
+        is_stale = self.stale or self.is_stale(row)
         mark = self.CURSOR_MARK if is_cursor else " " * cell_len(self.CURSOR_MARK)
         cells = [Cell(mark)]
-        for i, placed in enumerate(self._placed):
+        for i, (placed, parts) in enumerate(zip(self._fit.placed, self._fit.cells(key, row), strict=True)):
             cells += [Cell(" " * GAP)] if i else []
-            cells += fit(placed.column.render(row), placed.width, placed.column.align)
-        segments = [Segment(cell.text, self._look(cell.style, is_cursor)) for cell in cells]
+            cells += fit(parts, placed.width, placed.column.align)
+        segments = [Segment(cell.text, self._look(cell.style, is_cursor, is_stale)) for cell in cells]
         width = self.scrollable_content_region.width
-        return Strip(segments).adjust_cell_length(width, self._look("", is_cursor))
+        return Strip(segments).adjust_cell_length(width, self._look("", is_cursor, is_stale))
 
-    def _look(self, words: str, is_cursor: bool) -> Style:
+    def _look(self, words: str, is_cursor: bool, is_stale: bool) -> Style:
         """How a cell is drawn. Under the cursor of a focused table its colours would be unreadable, so words only."""
-        if (look := self._looks.get((words, is_cursor))) is not None:
+        if (look := self._looks.get((words, is_cursor, is_stale))) is not None:
             return look
         base = self.rich_style
         if is_cursor:
-            base += self.get_component_rich_style("resource-table--cursor", partial=True)
+            base += component_style(self, "resource-table--cursor")
         own = resolve(words, self.app.theme_variables, self.background_colors[1])
         if is_cursor and self.has_focus:
             own = own.without_color
-        if self.stale:
-            own = own.without_color + self.get_component_rich_style("resource-table--stale", partial=True)
-        look = self._looks[(words, is_cursor)] = base + own
+        if is_stale:
+            own = own.without_color + component_style(self, "resource-table--stale")
+        look = self._looks[(words, is_cursor, is_stale)] = base + own
         return look
 
     def _header(self, width: int) -> Strip:
-        style = self.rich_style + self.get_component_rich_style("resource-table--header", partial=True)
+        style = self.rich_style + component_style(self, "resource-table--header")
         texts = [" " * cell_len(self.CURSOR_MARK)]
-        for i, placed in enumerate(self._placed):
+        for i, placed in enumerate(self._fit.placed):
             texts.append(" " * GAP if i else "")
             texts += [cell.text for cell in fit(self._title(placed), placed.width, placed.column.align)]
         return Strip([Segment(text, style) for text in texts if text]).adjust_cell_length(width, style)
@@ -346,7 +360,7 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         return ("▾" if self._sort[1] else "▴") + title
 
     def _empty_line(self, y: int, width: int) -> Strip:
-        style = self.rich_style + self.get_component_rich_style("resource-table--empty", partial=True)
+        style = self.rich_style + component_style(self, "resource-table--empty")
         lines = self.empty_text.splitlines()
         top = max(0, (self.scrollable_content_region.height - 1 - len(lines)) // 2)
         if not top <= y < top + len(lines):
@@ -360,9 +374,9 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
 
     def _click_header(self, x: int) -> None:
         left = cell_len(self.CURSOR_MARK)
-        for placed in self._placed:
+        for placed in self._fit.placed:
             if left <= x < left + placed.width:
-                self.post_message(self.HeaderClicked(self, placed.column.key))
+                announce(self, self.HeaderClicked(self, placed.column.key))
             left += placed.width + GAP
 
 

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import events
 from textual.timer import Timer
 
+from flow_tui.key_hold import STOP_KEY
+from flow_tui.key_order import hold_keys
 from flow_tui.terminal.consent import ClipboardConsent
 from flow_tui.terminal.core import Modes, TerminalCore, load_core
-from flow_tui.terminal.keys import encode_key
+from flow_tui.terminal.keys import encode_key, encode_typed
 from flow_tui.terminal.paste import encode_paste, would_run
-from flow_tui.terminal.prefix import AFTER_END, AFTER_PREFIX, RELEASE_KEY, Command, Keys
-from flow_tui.terminal.session import Ending, Recorder, Session
+from flow_tui.terminal.prefix import AFTER_PREFIX, RELEASE_KEY, REOPEN_KEY, Command, Keys
+from flow_tui.terminal.session import Recorder, Session, leave_application, not_opened, show_lines
+from flow_tui.widgets.announcing import announce
 from flow_tui.widgets.raw_keys import raw_sequence
 from flow_tui.widgets.terminal_mouse import MouseRows
 from flow_tui.widgets.terminal_says import Says
@@ -28,11 +32,13 @@ if TYPE_CHECKING:
     from flow_core.providers.entry import Shell
 
 _EARLY_KEYS = 1024
+_OPENING = (Command.ANOTHER, Command.KEEP)
 
 _PREFIX_S = 2.0
 _RESIZE_S = 0.05
 _BELL_S = 1.0
 _FLASH_S = 0.3
+_TYPING_S = 1.0
 
 
 class TerminalView(Says, MouseRows, can_focus=True):
@@ -52,7 +58,8 @@ class TerminalView(Says, MouseRows, can_focus=True):
         self.clipboard = ClipboardConsent()
         self._core: TerminalCore | None = None
         self._session: Session | None = None
-        self._early: deque[events.Key] | None = deque(maxlen=_EARLY_KEYS)
+        self._early: deque[events.Key | events.Paste] | None = deque(maxlen=_EARLY_KEYS)
+        self._typed_at = float("-inf")
         self._was_laid_out = asyncio.Event()
         self._rang_at = float("-inf")
         self._told: tuple[tuple[int, int] | None, bool] = (None, False)
@@ -71,15 +78,20 @@ class TerminalView(Says, MouseRows, can_focus=True):
 
     @property
     def captures_keys(self) -> bool:
-        """True while every key is for the shell or for us, so that the app's priority bindings must not run."""
-        return self.has_focus and (self.is_live or self.is_opening or self.keys is not Keys.SHELL)
+        """True while the view has the focus. Then no key is the dashboard's, also once the shell is over: what is
+        typed at that moment was meant for the shell."""
+        return self.has_focus
 
     @property
     def keys_go_to(self) -> str:
-        """Who gets what is typed, in words; empty where the dashboard does."""
+        """Where typed keys go, for the footer; empty where the dashboard gets them."""
         if not self.captures_keys:
             return ""
-        return "copy mode" if self.is_in_copy_mode else "the shell"
+        if self.is_in_copy_mode:
+            return "every other key goes to copy mode"
+        if self.is_opening:
+            return "typed text goes to the shell once it is open; esc stops waiting for it"
+        return "this shell has ended; typed text is ignored" if self.is_over else "every other key goes to the shell"
 
     @property
     def core(self) -> TerminalCore | None:
@@ -106,49 +118,53 @@ class TerminalView(Says, MouseRows, can_focus=True):
         return (self.size.width, self.size.height)
 
     def expect_shell(self) -> None:
-        """Keeps what is typed for the shell that is being opened."""
-        self._early = deque(maxlen=_EARLY_KEYS)
+        """Keeps what is typed for the shell that is being opened. Twice is safe."""
+        if self._early is None:
+            self._early = deque(maxlen=_EARLY_KEYS)
         self._tell()
 
-    def say(self, sentence: str) -> None:
+    async def say(self, sentence: str) -> None:
         """A line of ours in the terminal, where no shell came of it."""
         self._early = None
-        if self._session is not None:
-            self._write_ending(self._session, Ending(None, sentence))
+        self._write_lines(await self._open_core(), not_opened(sentence))
         self._tell()
 
-    async def run(self, shell: Shell) -> None:
-        """Shows the shell until it ends, and how it ended. A far side that breaks is a line in the view."""
+    async def _open_core(self) -> TerminalCore:
         if self._core is None:
             # The native core takes 0.2 s to import, which the event loop need not wait for.
             open_core = await asyncio.to_thread(load_core)
             self._core = open_core(self.size.width or 80, self.size.height or 24)
-        else:
-            self.stop_copying()
-            self._core.resize(self.size.width or 80, self.size.height or 24)
-            self._core.feed(b"\x1b[?25h")
-        self._session = Session(self._core, shell, self._take_notice)
+        return self._core
+
+    async def run(self, shell: Shell, *, answers_queries: bool = True) -> None:
+        """Shows the shell until it ends, and how it ended. A far side that breaks is a line in the view."""
+        core = await self._open_core()
+        self.stop_copying()
+        core.resize(self.size.width or 80, self.size.height or 24)
+        core.feed(b"\x1b[?25h")
+        self._session = Session(core, shell, self._take_notice, answers_queries=answers_queries)
         early, self._early = self._early or (), None
         self._tell()
         for event in early:
-            self._type(event)
+            self._take_early(event)
         ending = await self._session.run()
-        self._end(self._session, ending)
+        self._write_lines(core, ending.lines)
+        announce(self, self.Ended(self, ending.code))
 
-    def _end(self, session: Session, ending: Ending) -> None:
-        if self.keys is Keys.PREFIX:
-            self._give_keys_to(Keys.SHELL)
-        self._write_ending(session, ending)
-        self.post_message(self.Ended(self, ending.code))
+    def _take_early(self, event: events.Key | events.Paste) -> None:
+        if isinstance(event, events.Key):
+            self._type(event)
+        else:
+            self._paste(event.text)
 
-    def _write_ending(self, session: Session, ending: Ending) -> None:
-        session.leave_application()
+    def _write_lines(self, core: TerminalCore, lines: Sequence[str]) -> None:
+        leave_application(core)
         self.paint_frame()  # which finds out where the cursor is now
-        session.show_ending(ending)
+        show_lines(core, lines)
         self.paint_frame()
 
     def _tell(self) -> None:
-        self.post_message(self.Changed(self))
+        announce(self, self.Changed(self))
 
     def _take_notice(self) -> None:
         """After each slice of output."""
@@ -232,9 +248,6 @@ class TerminalView(Says, MouseRows, can_focus=True):
             self._send(report)
 
     async def _on_key(self, event: events.Key) -> None:
-        after_end = AFTER_END.get(event.key)
-        if not self.captures_keys and event.key != self.release_key and after_end is None:
-            return
         event.stop()
         event.prevent_default()
         if self.note:
@@ -246,23 +259,36 @@ class TerminalView(Says, MouseRows, can_focus=True):
             self._give_keys_to(Keys.PREFIX)
         elif self.keys is Keys.COPY:
             self._copy_key(event)
+        elif self.is_opening and event.key == STOP_KEY:
+            announce(self, self.Asked(self, Command.STOP))
         elif self.is_live or self.is_opening:
             self._type(event)
-        elif after_end is not None:
-            self.post_message(self.Asked(self, after_end))
+        else:
+            self._key_after_end(event)
+
+    def _key_after_end(self, event: events.Key) -> None:
+        """A line that was begun in the shell that is gone must not go on in another: enter counts after a pause."""
+        now = asyncio.get_running_loop().time()
+        if event.key == REOPEN_KEY and now - self._typed_at > _TYPING_S:
+            self.expect_shell()  # what is typed before anybody opens it is meant for it
+            announce(self, self.Asked(self, Command.REOPEN))
+            return
+        self._note_typing(event)
+        self.app.bell()
+
+    def _note_typing(self, event: events.Key) -> None:
+        if event.key != REOPEN_KEY:
+            self._typed_at = asyncio.get_running_loop().time()
 
     def _type(self, event: events.Key) -> None:
         core = self.core
+        self._note_typing(event)
         if self._early is not None or core is None:
             if self._early is not None:
                 self._early.append(event)
             return
         self.stop_copying()
-        raw = raw_sequence(event)
-        if raw is not None and (raw in ("\x08", "\x7f") or (len(raw) == 2 and raw[0] == "\x1b")):
-            self._send(raw.encode())
-        else:
-            self._send(encode_key(event.key, event.character, core.modes))
+        self._send(encode_typed(event.key, event.character, raw_sequence(event), core.modes))
 
     def _give_keys_to(self, keys: Keys) -> None:
         if self._prefix_timer is not None:
@@ -277,7 +303,7 @@ class TerminalView(Says, MouseRows, can_focus=True):
     def _leave(self) -> None:
         self.stop_copying()
         self._give_keys_to(Keys.SHELL)
-        self.post_message(self.Asked(self, Command.LEAVE))
+        announce(self, self.Asked(self, Command.LEAVE))
 
     def _after_prefix(self, event: events.Key) -> None:
         """One key after the prefix. A key that means nothing here is dropped: it was not meant for the shell."""
@@ -292,7 +318,7 @@ class TerminalView(Says, MouseRows, can_focus=True):
             elif command is not None:
                 self.carry_out(command)
             elif typed.isascii() and typed.isdecimal():
-                self.post_message(self.Asked(self, Command.PANE, int(typed)))
+                announce(self, self.Asked(self, Command.PANE, int(typed)))
 
     def carry_out(self, command: Command) -> None:
         """What a key after the prefix asks for, of the view or of whoever holds it."""
@@ -312,7 +338,8 @@ class TerminalView(Says, MouseRows, can_focus=True):
         elif command is Command.REFUSE_COPY:
             self.clipboard.refuse()
         self._tell()
-        self.post_message(self.Asked(self, command))
+        keys = hold_keys(self.screen) if command in _OPENING else None
+        announce(self, self.Asked(self, command, keys=keys))
 
     @property
     def is_in_copy_mode(self) -> bool:
@@ -333,7 +360,7 @@ class TerminalView(Says, MouseRows, can_focus=True):
     def copied(self, text: str) -> None:
         self.note = f"copied {len(text)} characters"
         self._tell()
-        self.post_message(self.Copied(self, text))
+        announce(self, self.Copied(self, text))
 
     def _send(self, data: bytes) -> None:
         if self._session is not None and not self._session.send(data):
@@ -345,16 +372,22 @@ class TerminalView(Says, MouseRows, can_focus=True):
     async def _on_paste(self, event: events.Paste) -> None:
         event.stop()
         event.prevent_default()
-        core = self.core
         if self.keys is Keys.COPY and self.copying is not None:
             self.copying.add_to_prompt(event.text)
             self._tell()
-        elif core is None or not self.is_live:
-            return
-        elif would_run(event.text) and not core.modes.bracketed_paste:
-            self.post_message(self.PasteNeedsConsent(self, event.text))
+        elif self._early is not None:
+            self._early.append(event)
         else:
-            self.send_paste(event.text)
+            self._paste(event.text)
+
+    def _paste(self, text: str) -> None:
+        core = self.core
+        if core is None or not self.is_live:
+            self.app.bell()
+        elif would_run(text) and not core.modes.bracketed_paste:
+            announce(self, self.PasteNeedsConsent(self, text))
+        else:
+            self.send_paste(text)
 
     def send_paste(self, text: str) -> None:
         """Types the text, line breaks and all."""

@@ -10,6 +10,7 @@ from textual.message import Message
 from flow_tui.terminal.prefix import Command
 
 if TYPE_CHECKING:
+    from flow_tui.key_hold import KeyHold
     from flow_tui.widgets.terminal import TerminalView
 
 
@@ -28,10 +29,12 @@ class Says:
 
     @dataclass
     class Asked(About, namespace="terminal_view"):
-        """The user asks something of the pane; `digit` is the pane's where the command is PANE."""
+        """The user asks something of the pane; `digit` is the pane's where the command is PANE. `keys` are held for
+        the shell that the command opens; whoever opens it ends the hold."""
 
         command: Command
         digit: int = 0
+        keys: KeyHold | None = None
 
     @dataclass
     class Changed(About, namespace="terminal_view"):

@@ -14,7 +14,7 @@ from flow_core.gpu import parse_gpu
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.spec import MountSpec, Retries, VolumeSpec
 
-BOUNDED = settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+BOUNDED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 SCALARS = st.one_of(
     st.none(),

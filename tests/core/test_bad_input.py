@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from testbed.call_table import ID, ODD_TEXTS, STRANGERS, TABLES, VOLUME, Row
 from testbed.sentences import is_a_sentence
+from testbed.waiting import DEADLINE_S
 
 from flow_core import (
     AsyncFlow,
@@ -27,8 +28,6 @@ from flow_core import (
 )
 from flow_core.changes import ActionLog
 from flow_core.config import Config, Context
-
-DEADLINE_S = 30
 
 EVERY_ROW = [(owner, name) for owner, rows in TABLES.items() for name in rows]
 EACH = pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from testbed.waiting import DEADLINE_S
 
 import flow_core
 from flow_core import AsyncFlow, Client, Flow, NotFound, Task, TaskStatus
@@ -173,7 +174,7 @@ def test_a_forked_child_gets_a_loop_of_its_own_and_leaving_is_silent() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=DEADLINE_S,
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")

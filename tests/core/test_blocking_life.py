@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from testbed.waiting import wait_until
 
 import flow_core
 from flow_core import Flow, NotFound, ReservationStatus, Task, TaskStatus, User
@@ -276,7 +277,7 @@ def test_an_unfinished_iterator_that_is_forgotten_closes_its_log(flow: Flow) -> 
         circle.append(circle)  # type: ignore[arg-type]
     del lines, circle
     gc.collect()
-    until(lambda: held()[0] == before)
+    wait_until(lambda: held()[0] == before)
 
 
 def test_an_iterator_that_is_forgotten_on_the_loop_itself_is_closed_too() -> None:
@@ -298,13 +299,6 @@ def test_an_iterator_that_is_forgotten_on_the_loop_itself_is_closed_too() -> Non
     del stream
     call(forget(kept))
     assert closed.wait(5)
-
-
-def until(holds: object, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_what_is_answered_can_be_kept_in_a_file(flow: Flow) -> None:

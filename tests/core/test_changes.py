@@ -103,7 +103,7 @@ async def test_a_change_that_was_interrupted_is_written_down_as_such(log: Action
 async def test_a_log_that_takes_no_line_stops_the_change_before_it_is_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     deed = Deed()
-    with pytest.raises(FlowError, match="cancel t-1 was not done: the action log can't be written: "):
+    with pytest.raises(FlowError, match="cancel t-1 was not done: the audit log can't be written: "):
         await Gate(log=ActionLog(tmp_path / "file" / "actions.jsonl")).apply(CHANGE, deed)
     assert deed.done == 0
 

@@ -7,15 +7,14 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from testbed.waiting import DEADLINE_S
 
 from flow_core.changes import ActionLog, Gate
 from flow_core.client.flow import AsyncFlow
 from flow_core.config import Context
-from flow_core.errors import ConfigError, NotFound, ReadOnly
+from flow_core.errors import ConfigError, NotFound, ReadOnly, Unsupported
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskStatus
-
-END_S = 20.0
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ async def flow() -> AsyncIterator[AsyncFlow]:
 
 async def test_a_command_is_run_to_its_end_and_its_words_are_read(flow: AsyncFlow) -> None:
     task = await flow.submit("echo out; echo err >&2; exit 3")
-    await task.wait(END_S)
+    await task.wait(DEADLINE_S)
     assert (task.status, task.exit_code) == (TaskStatus.FAILED, 3)
     assert await flow.status(task.task_id) == "failed"
     assert sorted((await flow.logs(task.task_id)).split()) == ["err", "out"]
@@ -40,7 +39,7 @@ async def test_a_followed_log_gives_every_line_and_ends_with_the_task(flow: Asyn
     task = await flow.submit("for n in 1 2 3; do echo line $n; done")
     lines = await flow.logs(task.task_id, follow=True)
     assert [line async for line in lines] == ["line 1", "line 2", "line 3"]
-    await task.wait(END_S)
+    await task.wait(DEADLINE_S)
 
 
 async def test_a_followed_log_can_be_left_early(flow: AsyncFlow) -> None:
@@ -51,7 +50,7 @@ async def test_a_followed_log_can_be_left_early(flow: AsyncFlow) -> None:
             assert line == "first"
             break
     await task.cancel(force=True)
-    await task.wait(END_S)
+    await task.wait(DEADLINE_S)
     assert task.status is TaskStatus.CANCELLED
 
 
@@ -63,7 +62,7 @@ async def test_waiting_for_the_start_does_not_wait_for_the_end(flow: AsyncFlow) 
 
 
 async def test_tasks_are_listed_last_first_by_status_and_up_to_a_limit(flow: AsyncFlow) -> None:
-    ids = [(await (await flow.submit("true")).wait(END_S)).task_id for _ in range(3)]
+    ids = [(await (await flow.submit("true")).wait(DEADLINE_S)).task_id for _ in range(3)]
     assert [task.task_id for task in await flow.list_tasks(limit=2)] == [ids[2], ids[1]]
     assert [task.task_id for task in await flow.list_tasks(status=TaskStatus.COMPLETED)] == ids[::-1]
     assert await flow.list_tasks(status=[TaskStatus.RUNNING, TaskStatus.PENDING]) == []
@@ -80,6 +79,14 @@ async def test_an_id_that_nobody_knows_is_not_found(flow: AsyncFlow) -> None:
 async def test_an_unknown_stream_is_refused_by_name(flow: AsyncFlow) -> None:
     with pytest.raises(ConfigError, match="stream: 'stdoot' is none of stdout"):
         await flow.logs("any", stream="stdoot")
+    with pytest.raises(ConfigError, match=r"source: 'stdoot' is none of stdout, .* startup, host"):
+        await flow.logs("any", source="stdoot")
+
+
+async def test_a_machine_that_nothing_prepares_has_no_startup_log(flow: AsyncFlow) -> None:
+    for source in ("startup", "host"):
+        with pytest.raises(Unsupported, match="there is no startup log here; tasks run on this machine as it is"):
+            await flow.logs((await flow.submit("true")).task_id, source=source)
 
 
 async def test_every_change_is_in_the_action_log(flow: AsyncFlow) -> None:
@@ -109,7 +116,7 @@ async def test_a_task_comes_from_a_file_too(flow: AsyncFlow, tmp_path: Path) -> 
     (tmp_path / "task.yaml").write_text("name: from-file\ncommand: 'true'\n", encoding="utf-8")
     task = await flow.run(tmp_path / "task.yaml")
     assert task.name == "from-file"
-    assert (await task.wait(END_S)).status is TaskStatus.COMPLETED
+    assert (await task.wait(DEADLINE_S)).status is TaskStatus.COMPLETED
 
 
 def test_a_context_that_is_not_configured_is_refused_at_once() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,10 +72,9 @@ async def test_what_can_not_be_reserved_leaves_nothing_behind(flow: AsyncFlow, g
     assert await flow.list_reservations() == []
 
 
-async def test_an_unknown_reservation_is_not_found(flow: AsyncFlow) -> None:
+async def test_an_unknown_reservation_is_none_and_can_not_be_cancelled(flow: AsyncFlow) -> None:
     for unknown in ("res_aaaaaaaaaa", "../../etc/passwd", "x" * 10_000, "\x00"):
-        with pytest.raises(NotFound):
-            await flow.get_reservation(unknown)
+        assert await flow.get_reservation(unknown) is None
         with pytest.raises(NotFound):
             await flow.cancel_reservation(unknown)
     for wrong in ("", " ", 5, None):
@@ -115,3 +115,29 @@ def test_the_small_client_reserves_and_says_the_id() -> None:
         found = flow.get_reservation(reservation_id)
         assert found is not None
         assert found.status.is_final
+
+
+@pytest.mark.parametrize(
+    ("requirements", "types"),
+    [
+        ({"instance_type": "a100"}, ["1xa100"]),
+        ({"instance_type": "A100:2"}, ["2xa100"]),
+        ({"instance_type": "a100-80gb.2x"}, ["2xa100"]),
+        ({"instance_type": "gpu:40gb"}, ["1xa100"]),
+        ({"instance_type": "cpu"}, ["cpu"]),
+        ({"instance_type": "1xa100", "region": None}, ["1xa100"]),
+        ({"gpu_type": "A100-80GB"}, ["1xa100", "2xa100"]),
+        ({"gpu_type": "h100"}, []),
+        ({"instance_type": "a100-40gb"}, []),
+    ],
+)
+async def test_instances_are_found_by_any_way_to_write_them(
+    flow: AsyncFlow, requirements: Any, types: list[str]
+) -> None:
+    assert [one.instance_type for one in await flow.find_instances(requirements)] == types
+
+
+async def test_a_type_that_exists_in_other_sizes_is_not_passed_over_in_silence(flow: AsyncFlow) -> None:
+    for wanted in ({"instance_type": "8xa100"}, {"gpu_type": "a100", "gpu_count": 8}):
+        with pytest.warns(UserWarning, match="no instance fits; .*a100 is offered only as 1xa100, 2xa100"):
+            assert await flow.find_instances(wanted) == []  # type: ignore[arg-type]

@@ -91,6 +91,39 @@ def test_a_broken_part_is_named_with_its_line_and_the_rest_stands(
     assert config.default == "local"
 
 
+def test_a_login_time_that_can_not_be_used_is_named_with_its_line_and_left_out(file: Path) -> None:
+    config = loaded(
+        file,
+        """contexts:
+  lab:
+    provider: hosts
+    login_timeout_s: soon
+    hosts:
+      - gpu1
+      - name: gpu2
+        login_timeout_s: -1
+      - {name: gpu3, login_timeout_s: 300}
+  cloud:
+    provider: mithril
+    login_timeout_s: 0
+""",
+    )
+    assert [(problem.line, problem.field) for problem in config.problems] == [
+        (8, "contexts.lab.hosts.1.login_timeout_s"),
+        (4, "contexts.lab.login_timeout_s"),
+        (12, "contexts.cloud.login_timeout_s"),
+    ]
+    assert "login_timeout_s: must be a number of seconds above 0 and at most 86400" in said(config)
+    hosts = ["gpu1", {"name": "gpu3", "login_timeout_s": 300}]
+    assert [dict(context.settings) for context in config.contexts[1:]] == [{"hosts": hosts}, {}]
+
+
+def test_a_field_that_a_machine_does_not_have_is_named_where_it_stands(file: Path) -> None:
+    config = loaded(file, "contexts:\n  lab:\n    provider: hosts\n    hosts:\n    - name: a\n      colour: red\n")
+    (problem,) = config.problems
+    assert (problem.line, problem.field) == (6, "contexts.lab.hosts.0.colour")
+
+
 def test_one_bad_context_does_not_take_the_good_ones_with_it(file: Path) -> None:
     config = loaded(file, "contexts:\n  bad: {provider: x}\n  lab: {provider: local}\n  worse: 3\n")
     assert [context.name for context in config.contexts] == ["local", "lab"]
@@ -104,7 +137,7 @@ def test_a_context_called_by_a_number_can_be_the_default(file: Path) -> None:
 def test_what_is_no_text_and_no_file_is_said(file: Path, tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe\x00")
     assert "is not UTF-8 text" in said(load_config(file))
-    assert "can't be read: Is a directory" in said(load_config(tmp_path))
+    assert "can't be read: it is a folder, not a file" in said(load_config(tmp_path))
 
 
 def test_the_context_is_the_one_asked_for_else_of_the_environment_else_the_default(
@@ -153,3 +186,33 @@ def test_a_key_of_the_cloud_in_the_environment_is_a_context_and_never_the_defaul
 
 def test_what_is_shown_of_a_context_holds_none_of_its_settings() -> None:
     assert "fkey_secret" not in repr(Context("cloud", "mithril", {"api_key": "fkey_secret"}))
+
+
+def test_machines_that_no_ssh_could_reach_are_refused_with_their_lines_and_the_others_stay(file: Path) -> None:
+    config = loaded(
+        file,
+        """contexts:
+  lab:
+    provider: hosts
+    hosts:
+      - gpu1
+      - ssh://x
+      - "*"
+      - "!x"
+      - a/../b
+      - {name: box, user: -oProxyCommand=touch x}
+      - name: box2
+        hostname: a/b
+      - {name: gpu2, user: me}
+""",
+    )
+    assert [problem.line for problem in config.problems] == [6, 7, 8, 9, 10, 12]
+    assert [problem.field for problem in config.problems][-2:] == [
+        "contexts.lab.hosts.5.user",
+        "contexts.lab.hosts.6.hostname",
+    ]
+    assert "contexts.lab.hosts.1: 'ssh://x' is no name of a host" in said(config)
+    assert config.context("lab").settings["hosts"] == ["gpu1", {"name": "gpu2", "user": "me"}]
+    nobody = loaded(file, "contexts:\n  lab: {provider: hosts, hosts: ['*']}\n")
+    assert [problem.line for problem in nobody.problems] == [2]
+    assert nobody.contexts == (LOCAL,)

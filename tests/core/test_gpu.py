@@ -58,6 +58,11 @@ def test_every_form_of_the_grammar_is_read(text: str, request_meant: GpuRequest)
         ("a100;rm", "no GPU request"),
         ("a" * 100, "no GPU request"),
         ("a1" * 50_000, "no GPU request"),
+        ("a100_80gb", r"did you mean a100-80gb\?"),
+        ("a100_80gb:2", r"did you mean a100-80gb:2\?"),
+        ("_" * 60, "write for example"),
+        ("cpu-small", "did you mean cpu, or 8xcpu"),
+        ("cpu_small", "did you mean cpu, or 8xcpu"),
     ],
 )
 def test_what_can_not_be_meant_is_refused_with_the_reason(text: str, said: str) -> None:

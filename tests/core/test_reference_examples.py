@@ -196,7 +196,7 @@ def test_a_task_is_got_and_its_status_printed(flow: Flow, capsys: pytest.Capture
 
 def test_a_one_off_command_runs_in_the_task(flow: Flow, capsys: pytest.CaptureFixture[str]) -> None:
     task = flow.run("sleep 600", wait=True)
-    assert flow.shell(task.task_id, command="nvidia-smi") is None
+    assert flow.shell(task.task_id, command="nvidia-smi") == 0
     assert "NVIDIA-SMI" in capsys.readouterr().out
 
 

@@ -17,7 +17,7 @@ from testbed.sentences import is_a_sentence
 from flow_core import ConfigError, Flow, FlowError, TaskConfig
 from flow_core.config import Context
 
-BOUNDED = settings(max_examples=100, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+BOUNDED = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 FEW = settings(BOUNDED, max_examples=25)
 
 WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=40)

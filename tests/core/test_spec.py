@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from flow_core.errors import ConfigError
-from flow_core.models.spec import MountSpec, TaskConfig, VolumeSpec, mount_target
+from flow_core.models.spec import MountSpec, Retries, TaskConfig, VolumeSpec, mount_target
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,8 @@ from flow_core.models.spec import MountSpec, TaskConfig, VolumeSpec, mount_targe
         ({"command": " "}, "command", "is empty"),
         ({"command": []}, "command", "is empty"),
         ({"command": 5}, "command", "valid string"),
-        ({"command": ["a", 1]}, "command.1", "valid string"),
+        ({"command": ["a", True]}, "command.1", "valid string"),
+        ({"command": ["a", 10**400]}, "command.1", "valid string"),
         ({"command": ["a", ""]}, "command.1", "at least 1 character"),
         ({"command": "a\0b"}, "command", "NUL"),
         ({"command": "x", "name": "Has Capitals"}, "name", "a-z, 0-9"),
@@ -26,7 +28,18 @@ from flow_core.models.spec import MountSpec, TaskConfig, VolumeSpec, mount_targe
         ({"command": "x", "name": "a\n"}, "name", "a-z, 0-9"),
         ({"command": "x", "nonsense": 1}, "nonsense", "is no field we know"),
         ({"command": "x", "env": {"A-B": "1"}}, "env", "'A-B' is no variable name"),
-        ({"command": "x", "env": {"A": 1}}, "env.A", "valid string"),
+        ({"command": "x", "env": {"A": True}}, "env", "the value of A is no text; put quotes around it"),
+        ({"command": "x", "env": {"A": None}}, "env", "put quotes around it"),
+        ({"command": "x", "env": {"A": [1]}}, "env.A", "valid string"),
+        ({"comand": "x"}, "comand", "did you mean command?"),
+        ({"gpu_count": 8}, "gpu_count", "write the number into instance_type, such as 8xh100"),
+        (
+            {"command": "x", "volumes": [{"name": "abc", "size": 1, "mountpath": "/d"}]},
+            "volumes.0.mountpath",
+            "mount_path",
+        ),
+        ({"command": "x", "retries": {"max_retry": 1}}, "retries.max_retry", "did you mean max_retries?"),
+        ({"command": "x", "retries": {"backoff_coefficient": "2"}}, "retries", "a number from 1 to 10"),
         ({"command": "x", "num_instances": 0}, "num_instances", "greater than or equal to 1"),
         ({"command": "x", "max_price_per_hour": float("inf")}, "max_price_per_hour", "finite"),
         ({"command": "x", "max_price_per_hour": float("nan")}, "max_price_per_hour", "finite"),
@@ -53,6 +66,57 @@ def test_what_is_wrong_is_named_by_its_field(fields: Any, field: str | None, wor
 def test_an_old_name_is_told_the_new_one(old: str, new: str) -> None:
     with pytest.raises(ConfigError, match=f"'{old}' is now called '{new}'"):
         TaskConfig.parse({"command": "x", old: "1"})
+
+
+def test_numbers_and_paths_stand_where_text_does() -> None:
+    config = TaskConfig(
+        command=["python3", Path("train.py"), "--epochs", 10, "--lr", 0.5],
+        env={"EPOCHS": 10, "RATE": 0.5, "DATA": Path("/data")},
+        working_dir=Path("/work"),
+        ssh_keys=[Path("/keys/a.pub")],
+        volumes=[{"name": "abc", "mount_path": PurePosixPath("/vol")}],
+        data_mounts=[{"source": Path("/src"), "target": Path("/dst")}],
+    )
+    assert config.command == ["python3", "train.py", "--epochs", "10", "--lr", "0.5"]
+    assert config.env == {"EPOCHS": "10", "RATE": "0.5", "DATA": "/data"}
+    assert (config.working_dir, config.ssh_keys) == ("/work", ["/keys/a.pub"])
+    assert (config.volumes[0].mount_path, config.data_mounts[0].source) == ("/vol", "/src")
+
+
+def test_a_task_file_keeps_numbers_of_its_environment_as_they_are_written() -> None:
+    config = TaskConfig.from_yaml_text(
+        "command: [python, train.py, --lr, 1e-4, --version, 1.10]\n"
+        "env: {VERSION: 1.10, MODE: 0755, DAY: 2026-03-01, DEBUG: yes, PORT: 8080, EMPTY: ''}\n"
+        "num_instances: 2\n"
+    )
+    assert config.command == ["python", "train.py", "--lr", "1e-4", "--version", "1.10"]
+    assert config.env == {
+        **{"VERSION": "1.10", "MODE": "0755", "DAY": "2026-03-01", "DEBUG": "yes", "PORT": "8080", "EMPTY": ""}
+    }
+    assert config.num_instances == 2
+    with pytest.raises(ConfigError, match="the value of NOTHING is no text; put quotes around it") as refused:
+        TaskConfig.from_yaml_text("command: x\nenv:\n  NOTHING:\n", "task.yaml")
+    assert refused.value.line == 2
+
+
+def test_fields_of_the_published_sdk_without_meaning_here_are_named_and_ignored() -> None:
+    with pytest.warns(UserWarning, match=r"TaskConfig: placement, web_endpoint: without meaning here") as warned:
+        config = TaskConfig(command="x", placement="auto", web_endpoint=True, min_containers=None)
+    assert config == TaskConfig(command="x")
+    assert warned[0].filename == __file__
+    with pytest.warns(UserWarning, match="workload_type"):
+        TaskConfig.from_yaml_text("command: x\nworkload_type: batch\n")
+
+
+def test_the_published_words_for_retries_and_volumes_are_read() -> None:
+    assert Retries(max_retries=2, backoff_seconds=7) == Retries(max_retries=2, delay_s=7)
+    assert Retries.fixed(4, delay=2) == Retries(max_retries=4, mode="fixed", delay_s=2)
+    assert Retries.exponential(2, initial=1) == Retries(max_retries=2, mode="exponential", delay_s=1)
+    assert Retries.exponential(max_delay=9).max_delay_s == 9
+    assert Retries(initial_delay=1, backoff_coefficient=1, max_delay=60).mode == "fixed"
+    assert VolumeSpec(volume_name="data", mount_path="/d") == VolumeSpec(name="data", mount_path="/d")
+    assert VolumeSpec(volume_name="data", size=5) == VolumeSpec(name="data", size_gb=5)
+    assert TaskConfig.from_command(["true"], num_instances=2) == TaskConfig(command=["true"], num_instances=2)
 
 
 def test_a_refusal_does_not_repeat_the_values_of_the_environment() -> None:
@@ -130,3 +194,28 @@ def test_options_hold_only_what_can_be_kept(value: str) -> None:
         with pytest.raises(ConfigError, match="text, numbers, lists and tables only") as refused:
             TaskConfig.from_yaml_text(text)
         assert refused.value.line == 2
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        *("ubuntu", "pytorch/pytorch:2.9.0-cuda12.8-cudnn9-runtime", "nvcr.io/nvidia/pytorch:24.05-py3"),
+        *("0123456789ab", "localhost:5000/a/b_c:1", "[::1]:5000/x", "docker.io/library/a--b"),
+        f"ghcr.io/owner/name:v1.2@sha256:{'0' * 64}",
+    ],
+)
+def test_an_image_is_taken_as_docker_writes_it(image: str) -> None:
+    assert TaskConfig(command="x", image=image).image == image
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        *("--volume=/:/host", "-v", "a b", "a/../b", "/etc/passwd", "a//b", "a:", "a@sha256:1", "A/b:c:d"),
+        *("a;b", "$(x)", "é", "a" * 513),
+    ],
+)
+def test_what_is_no_image_is_refused_before_anything_is_sent(image: str) -> None:
+    with pytest.raises(ConfigError, match=r"is no image; write one such as pytorch/pytorch:2\.9\.0") as refused:
+        TaskConfig.parse({"command": "x", "image": image})
+    assert refused.value.field == "image"

@@ -14,7 +14,7 @@ from testbed.sentences import is_a_sentence
 from flow_core import ConfigError, TaskConfig
 from flow_core.config import load_config
 
-BOUNDED = settings(max_examples=150, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+BOUNDED = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 FEW = settings(BOUNDED, max_examples=25)
 
 SOUND = """\
@@ -162,7 +162,7 @@ DAMAGE = [
     ("num_instances: 2", "num_instances: two", "num_instances"),
     ("num_instances: 2", "gpu_count: 2", "gpu_count"),
     ("num_instances: 2", "num_instance: 2", "num_instance"),
-    ('env: {SEED: "1", MODE: fast}', "env: {SEED: 1}", "env.SEED"),
+    ('env: {SEED: "1", MODE: fast}', "env: {SEED: [1]}", "env.SEED"),
     ("  - name: data", "  - name: da", "volumes.0.name"),
     ("    mount_path: /data", "    mount_path: data", "volumes.0.mount_path"),
     ("    interface: file", "    interface: tape", "volumes.0.interface"),

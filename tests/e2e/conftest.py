@@ -35,7 +35,7 @@ def open_dashboard(environment: dict[str, str]) -> Iterator[OpenDashboard]:
         def opened(*arguments: str, columns: int = 120, rows: int = 36, **extra: str) -> Screen:
             argv = [sys.executable, "-m", "flow_tui", *arguments]
             screen = stack.enter_context(Screen(argv, environment | extra, columns=columns, rows=rows))
-            screen.wait_for("Tasks", timeout_s=30)
+            screen.wait_for("Tasks")
             return screen
 
         yield opened

@@ -14,10 +14,10 @@ import yaml
 from testbed.driving import assert_terminal_restored, quit_dashboard, status_of, submit
 from testbed.pty_screen import Screen
 from testbed.sshd import Sshd, make_key
+from testbed.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.needs("sshd")
 PASSPHRASE = "correct horse"
-WAIT_S = 30.0
 PROGRAM = """
 import sys
 from flow_core import providers
@@ -47,7 +47,7 @@ def open_over(environment: dict[str, str], tmp_path: Path) -> Iterator[OpenOver]
             places = {"FLOW_CONFIG": str(config), "PYTHONPATH": os.pathsep.join(sys.path)}
             argv = [sys.executable, "-c", PROGRAM, *arguments]
             screen = stack.enter_context(Screen(argv, environment | places | extra))
-            screen.wait_for("Tasks", timeout_s=WAIT_S)
+            screen.wait_for("Tasks", timeout_s=DEADLINE_S)
             return screen
 
         yield opened
@@ -67,17 +67,17 @@ def kept(folder: Path) -> bytes:
 def test_a_host_nobody_knows_is_vouched_for_and_its_tasks_are_listed(sshd: Sshd, open_over: OpenOver) -> None:
     sshd.known_hosts.unlink()
     screen = open_over(sshd)
-    screen.wait_for("gpu1 shows an unknown key: ! answers", timeout_s=WAIT_S)
+    screen.wait_for("gpu1 shows an unknown key: press !", timeout_s=DEADLINE_S)
     screen.send("!")
-    screen.wait_for("Is this the key of gpu1?", timeout_s=WAIT_S)
+    screen.wait_for("Is this the key of gpu1?", timeout_s=DEADLINE_S)
     screen.send("yes")
     screen.wait_for("yes")
     assert not sshd.known_hosts.exists()
     screen.send("enter")
-    screen.wait_for("hello-from-gpu1", timeout_s=WAIT_S)
+    screen.wait_for("hello-from-gpu1", timeout_s=DEADLINE_S)
     assert sshd.known_hosts.exists()
     screen.send("s")
-    screen.wait_for("SHELL  task hello-from-gpu1", timeout_s=WAIT_S)
+    screen.wait_for("SHELL  task hello-from-gpu1", timeout_s=DEADLINE_S)
 
 
 def test_a_passphrase_opens_the_way_and_is_written_nowhere(
@@ -86,14 +86,14 @@ def test_a_passphrase_opens_the_way_and_is_written_nowhere(
     lock(sshd)
     log = tmp_path / "textual.log"
     screen = open_over(sshd, TEXTUAL_LOG=str(log), TEXTUAL="debug")
-    screen.wait_for("gpu1 asks for a passphrase: ! answers", timeout_s=WAIT_S)
+    screen.wait_for("gpu1 asks for a passphrase: press !", timeout_s=DEADLINE_S)
     screen.send("!")
     screen.wait_for("Passphrase of id_user")
     screen.settle()
     screen.send(PASSPHRASE)
     screen.wait_for("•" * len(PASSPHRASE))
     screen.send("enter")
-    screen.wait_for("hello-from-gpu1", timeout_s=WAIT_S)
+    screen.wait_for("hello-from-gpu1", timeout_s=DEADLINE_S)
     quit_dashboard(screen)
     assert b"horse" not in screen.raw
     assert b"horse" not in kept(state)
@@ -103,14 +103,14 @@ def test_a_passphrase_opens_the_way_and_is_written_nowhere(
 def test_a_fault_with_a_passphrase_on_the_line_tells_nobody_of_it(sshd: Sshd, open_over: OpenOver, state: Path) -> None:
     lock(sshd)
     screen = open_over(sshd, "faulty")
-    screen.wait_for("! answers", timeout_s=WAIT_S)
+    screen.wait_for("press !", timeout_s=DEADLINE_S)
     screen.send("!")
     screen.wait_for("Passphrase of id_user")
     screen.settle()
     screen.send(PASSPHRASE)
     screen.wait_for("•" * len(PASSPHRASE))
     screen.send("enter")
-    assert screen.wait_exit(WAIT_S) == 1
+    assert screen.wait_exit(DEADLINE_S) == 1
     assert_terminal_restored(screen)
     assert list((state / "crashes").glob("*.txt"))
     assert b"horse" not in kept(state)
@@ -120,12 +120,12 @@ def test_a_fault_with_a_passphrase_on_the_line_tells_nobody_of_it(sshd: Sshd, op
 def test_leaving_while_a_host_asks_leaves_no_report(sshd: Sshd, open_over: OpenOver, state: Path) -> None:
     sshd.known_hosts.unlink()
     screen = open_over(sshd)
-    screen.wait_for("! answers", timeout_s=WAIT_S)
+    screen.wait_for("press !", timeout_s=DEADLINE_S)
     screen.send("!")
     screen.wait_for("Is this the key of gpu1?")
     screen.settle()
     screen.send("ctrl+c", "ctrl+c")
-    assert screen.wait_exit(WAIT_S) == 0
+    assert screen.wait_exit(DEADLINE_S) == 0
     assert_terminal_restored(screen)
     assert not list(state.glob("crashes/*"))
     assert not sshd.known_hosts.exists()
@@ -134,21 +134,21 @@ def test_leaving_while_a_host_asks_leaves_no_report(sshd: Sshd, open_over: OpenO
 def test_a_machine_nobody_knows_yet_becomes_a_place_for_tasks(sshd: Sshd, open_machines: Any) -> None:
     sshd.known_hosts.unlink()
     screen = open_machines({"gpu1": sshd})
-    screen.wait_for("gpu1 shows an unknown key: ! answers", timeout_s=WAIT_S)
+    screen.wait_for("gpu1 shows an unknown key: press !", timeout_s=DEADLINE_S)
     screen.wait_for("lab?")
     screen.send("!")
-    screen.wait_for("Is this the key of gpu1?", timeout_s=WAIT_S)
+    screen.wait_for("Is this the key of gpu1?", timeout_s=DEADLINE_S)
     screen.settle()
     screen.send("yes", "enter")
-    screen.wait_for("lab●", timeout_s=WAIT_S)
+    screen.wait_for("lab●", timeout_s=DEADLINE_S)
     submit(screen, "first", "echo over there; sleep 600")
-    screen.wait_for(status_of("first", "running"), timeout_s=WAIT_S)
-    screen.wait_for("over there", timeout_s=WAIT_S)
+    screen.wait_for(status_of("first", "running"), timeout_s=DEADLINE_S)
+    screen.wait_for("over there", timeout_s=DEADLINE_S)
     screen.send("ctrl+d")
-    screen.wait_for("y confirm", timeout_s=WAIT_S)
+    screen.wait_for("Press y to", timeout_s=DEADLINE_S)
     screen.settle()
     screen.send("y")
-    screen.wait_for(status_of("first", "cancelled"), timeout_s=WAIT_S)
+    screen.wait_for(status_of("first", "cancelled"), timeout_s=DEADLINE_S)
     quit_dashboard(screen)
 
 
@@ -160,16 +160,16 @@ def test_a_machine_that_was_refused_is_said_to_be_so_and_the_other_one_serves(
     try:
         other.known_hosts.unlink()
         screen = open_machines({"gpu1": sshd, "gpu2": other})
-        screen.wait_for("gpu2 shows an unknown key: ! answers", timeout_s=WAIT_S)
+        screen.wait_for("gpu2 shows an unknown key: press !", timeout_s=DEADLINE_S)
         screen.send("!")
-        screen.wait_for("Is this the key of gpu2?", timeout_s=WAIT_S)
+        screen.wait_for("Is this the key of gpu2?", timeout_s=DEADLINE_S)
         screen.settle()
         screen.send("esc")
-        screen.wait_for("lab●", timeout_s=WAIT_S)
+        screen.wait_for("lab●", timeout_s=DEADLINE_S)
         screen.send("2")
-        screen.wait_for("down", timeout_s=WAIT_S)
+        screen.wait_for("down", timeout_s=DEADLINE_S)
         screen.send("!")
-        screen.wait_for("gpu2: its key is not known, SHA256:", timeout_s=WAIT_S)
+        screen.wait_for("gpu2: its key is not known, SHA256:", timeout_s=DEADLINE_S)
         assert not other.known_hosts.exists()
     finally:
         other.stop()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from testbed.cloud import Cloud
 from testbed.driving import fill, quit_dashboard, status_of
 from testbed.pty_screen import Screen
+from testbed.waiting import DEADLINE_S
 
 NAME = "train-one"
 COUNTING = "i=0; while :; do i=$((i+1)); echo step $i of run $$; sleep .2; done"
-ASKS = "y confirm"
+ASKS = "Press y to"
 NOTICE_S = 3600.0  # nothing ends before the clock is moved
 OpenDashboard = Callable[..., Screen]
 
@@ -34,12 +36,11 @@ def screen(open_dashboard: OpenDashboard, cloud: Cloud) -> Screen:
 def sees(screen: Screen, *words: str) -> None:
     """Asks for news until the task's row says one of the words."""
     holds = status_of(NAME, *words)
-    for _ in range(60):
+    deadline = time.monotonic() + DEADLINE_S
+    while not holds(screen.text()):
+        assert time.monotonic() < deadline, f"{NAME} is not {words}:\n{screen.framed()}"
         screen.send("R")
         screen.settle(0.3, 0.5)
-        if holds(screen.text()):
-            return
-    raise AssertionError(f"{NAME} is not {words}:\n{screen.framed()}")
 
 
 def send(screen: Screen, *keys: str, until: Callable[[str], object]) -> None:
@@ -65,11 +66,11 @@ def test_a_task_lives_through_all_that_a_cloud_does_to_it(screen: Screen, cloud:
     screen.send("h100", "enter", "enter")
     screen.wait_for("New task")
     fill(screen, NAME, COUNTING)
-    send(screen, "ctrl+s", until=lambda text: "New task" not in text and re.search(rf"{NAME} +mithril", text))
+    send(screen, "ctrl+s", until=lambda text: "New task" not in text and re.search(rf"{NAME} +. pending", text))
     screen.send("1")
     sees(screen, "pending")
     cloud.market(capacity=8)
-    sees(screen, "running")
+    sees(screen, "● running")
     first_run = newest_run(screen.wait_for(newest_run))
 
     sees(screen, "● running")  # an answer that was under way may still have said that it waits
@@ -80,13 +81,14 @@ def test_a_task_lives_through_all_that_a_cloud_does_to_it(screen: Screen, cloud:
     screen.settle()
     screen.send("echo $((6*7)) on $(hostname)", "enter")
     screen.wait_for(re.compile(rf"(?m)^\W*42 on {NAME}").search)
-    screen.send("ctrl+d", "ctrl+]", "esc", "3")
-
+    screen.send("ctrl+d", "ctrl+]", "esc")
+    screen.wait_for("new task")
+    screen.send("3")
     screen.settle()
     screen.send("c")
     screen.wait_for("New volume")
     fill(screen, "checkpoints", "20")
-    send(screen, "ctrl+s", until=lambda text: "New volume" not in text and re.search("checkpoints +mithril", text))
+    send(screen, "ctrl+s", until=lambda text: "New volume" not in text and re.search("checkpoints +block", text))
     screen.send("a")
     screen.wait_for("Attach checkpoints")
     send(screen, "ctrl+s", until=lambda _: cloud.has("/v2/volumes")[0]["bids"])
@@ -104,7 +106,7 @@ def test_a_task_lives_through_all_that_a_cloud_does_to_it(screen: Screen, cloud:
     screen.wait_for(lambda text: newest_run(text) not in ("", first_run, second_run))
 
     screen.send("ctrl+d")
-    screen.wait_for(f"Cancel {NAME}?")
+    screen.wait_for(f"End {NAME}?")
     screen.send("y")
     sees(screen, "cancelled")
     quit_dashboard(screen)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from testbed.waiting import DEADLINE_S
 
 import flow_core
 
@@ -17,7 +18,7 @@ def flow_tui(environment: dict[str, str], *arguments: str) -> subprocess.Complet
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=DEADLINE_S,
         check=False,
     )
 
@@ -59,6 +60,11 @@ def test_help_and_version_load_no_textual(run_environment: dict[str, str]) -> No
         "print('textual' in sys.modules, file=sys.stderr)"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", script], env=run_environment, capture_output=True, text=True, timeout=20, check=True
+        [sys.executable, "-c", script],
+        env=run_environment,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=True,
     )
     assert ended.stderr.strip() == "False"

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from testbed.driving import assert_terminal_restored, quit_dashboard, squeezed, status_of
 from testbed.pty_screen import Screen
+from testbed.waiting import DEADLINE_S
 
 SIZES = [(120, 36), (80, 24), (60, 15)]
-WITHIN_S = 30
 OpenDashboard = Callable[..., Screen]
 
 
@@ -39,7 +39,7 @@ def open_demo(open_dashboard: OpenDashboard, temporary: Path) -> Callable[..., S
 
 def empty(look: Callable[[], object]) -> None:
     """Waits until nothing is found any more."""
-    deadline = time.monotonic() + WITHIN_S
+    deadline = time.monotonic() + DEADLINE_S
     while found := look():
         assert time.monotonic() < deadline, found
         time.sleep(0.05)

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from e2e.test_dashboard import RUNNING, status_of, submit
 from testbed.pty_screen import Screen
+from testbed.waiting import DEADLINE_S
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "keys.md"
 SINK = Path(__file__).parent.parent / "testbed" / "key_sink.py"
 _ALONE_S = 0.25  # an escape with nothing behind it is the key
-_DEADLINE_S = 30.0
 
 # (key, what a terminal of the old kind sends, what one with the kitty protocol sends where that differs)
 KEYS = [
@@ -95,7 +95,7 @@ def press(open_dashboard: Callable[..., Screen], tmp_path: Path) -> Callable[[st
             while time.monotonic() < until:
                 screen.pump(0.02)
         os.write(screen._fd, b"|")  # arrives after the key, whatever that was
-        deadline = time.monotonic() + _DEADLINE_S
+        deadline = time.monotonic() + DEADLINE_S
         while not (received := sink.read_bytes()[seen:]).endswith(b"|"):
             assert time.monotonic() < deadline, (sent, received, screen.framed())
             screen.pump(0.005)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from e2e.test_dashboard import RUNNING, status_of, submit
+from testbed.driving import reopen_shell
 from testbed.pty_screen import Screen
 from testbed.ssh_servers import end_servers
 from testbed.sshd import Sshd
 
-LOST = "[connection lost: enter opens it again, k closes]"
+LOST = "[connection lost: enter opens it again]"
 
 
 @pytest.mark.needs("vi", "htop")
@@ -28,17 +29,17 @@ def test_the_same_day_on_a_machine_over_ssh(
 ) -> None:
     def lose() -> None:
         sshd.stop()
-        screen.wait_for(LOST, 30)
+        screen.wait_for(LOST)
         sshd.start()
 
     screen = open_machines({"gpu1": sshd})
-    screen.wait_for("lab●", 30)
+    screen.wait_for("lab●")
     spend_a_day(screen, tmp_path / "note", lose)
 
 
 def spend_a_day(screen: Screen, file: Path, lose: Callable[[], object]) -> None:
     submit(screen, "workshop", "sleep 300")
-    screen.wait_for(status_of("workshop", *RUNNING), 30)
+    screen.wait_for(status_of("workshop", *RUNNING))
     screen.send("s")
     screen.wait_for("ctrl+] leaves")
     screen.settle()
@@ -69,16 +70,16 @@ def spend_a_day(screen: Screen, file: Path, lose: Callable[[], object]) -> None:
     screen.wait_for("200")
     screen.settle()
     screen.send("exit 3", "enter")
-    screen.wait_for("[exit code 3: enter opens another, k closes]")
-    screen.send("enter")
+    screen.wait_for("[exit code 3: enter opens another]")
+    reopen_shell(screen)
     screen.wait_for("ctrl+] leaves")
     screen.settle()
     screen.send("echo $((6*7))", "enter")
     screen.wait_for(re.compile(r"(?m)^\W*42\b").search)
     lose()
-    screen.wait_for(LOST, 30)
-    screen.send("enter")
-    screen.wait_for(lambda text: "ctrl+] leaves" in text and "opening" not in text, 30)
+    screen.wait_for(LOST)
+    reopen_shell(screen)
+    screen.wait_for(lambda text: "ctrl+] leaves" in text and "opening" not in text)
     screen.settle()
     screen.send("echo $((6*7))again", "enter")
-    screen.wait_for("42again", 30)
+    screen.wait_for("42again")

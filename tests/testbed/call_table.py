@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,10 @@ MOUNTS = Kind(
     ),
 )
 STATUS = Kind((5, b"x", SOMETHING, [5], {"a": 1}), ("", "nonsense", ["running", ""], "\x1b[31m", "x" * 1_000_000))
+ONE_STATUS = Kind((None, *STRANGERS), ("", "nonsense", "\x1b[31m", "x" * 1_000_000))
+GOAL = Kind((5, b"x", [], SOMETHING, True), ("", "nonsense", "\x1b[31m", "RUNNING"))
+# Of a path in a task only what is refused: any other would be made where the task works.
+FAR_PATH = Kind((None, *STRANGERS), ("", " ", "\0", "\ud800", "/nowhere/at/all", "x" * 1_000_000))
 ADDRESS = Kind((None, *STRANGERS, "task_aaaaaaaaaa"), (LogAddress("local", "task_aaaaaaaaaa"), LogAddress("x", "\0")))
 ANYTHING = Kind(())  # a flag is what Python takes for true; some parameters are accepted and not needed
 
@@ -86,6 +90,10 @@ LOGS = {"attempt": (MAYBE_WHOLE, 0), "rank": (WHOLE, 0)}
 FLAG = (ANYTHING, False)
 ONE_TASK = {"task_id": (NAME, ID)}
 SHELL = {"command": (MAYBE_COMMAND, "true"), "node": (MAYBE_WHOLE, 0)}
+
+WAITING = {"timeout_s": (SECONDS, 0.0), "timeout": (SECONDS, None)}
+PUT = {"source": (PATH, __file__), "target": (FAR_PATH, "/nowhere/at/all"), "node": (WHOLE, 0)}
+GET = {"source": (FAR_PATH, "/nowhere/at/all"), "target": (PATH, "copy"), "node": (WHOLE, 0)}
 
 FLOW = {
     "cancel": Row(ONE_TASK),
@@ -151,7 +159,21 @@ FLOW = {
         }
     ),
     "resolve_ssh_endpoint": Row({**ONE_TASK, "node": (MAYBE_WHOLE, None)}),
-    "run": Row({"task": (TASK, "true"), "wait": FLAG, "mounts": (MOUNTS, None), "fields": (ANYTHING, {})}),
+    "run": Row(
+        {
+            "task": (TASK, "true"),
+            "wait": FLAG,
+            "mounts": (MOUNTS, None),
+            "wait_until": (GOAL, None),
+            "max_wait_seconds": (SECONDS, None),
+            "dry_run": FLAG,
+            "fields": (ANYTHING, {}),
+        }
+    ),
+    "put_file": Row(ONE_TASK | PUT),
+    "get_file": Row(ONE_TASK | GET),
+    "get_task_instances": Row(ONE_TASK),
+    "log_stream": Row({**ONE_TASK, "stderr": FLAG, **LOGS}),
     "shell": Row({**ONE_TASK, **SHELL, "progress_context": (ANYTHING, None), "record": FLAG}),
     "status": Row(ONE_TASK),
     "submit": Row(
@@ -187,6 +209,7 @@ FLOW = {
 ASYNC_FLOW = FLOW | {
     "cancel": Row({**ONE_TASK, "force": FLAG}),
     "attach_volume": FLOW["mount_volume"],
+    "reopened": Row({}, closed=False),
     "change": Row({}, closed=False),
     "facet": Row({}, closed=False),
     "is_log_complete": Row({"address": (ADDRESS, None)}),
@@ -223,13 +246,19 @@ ON_A_TASK = {
     "shell": Row({**SHELL, "record": FLAG}),
     "stop": Row({}),
     "to_dict": Row({}, closed=False),
-    "wait": Row({"timeout_s": (SECONDS, 0.0)}),
-    "wait_until_started": Row({"timeout_s": (SECONDS, None)}),
+    "wait": Row(WAITING),
+    "wait_until_started": Row(WAITING),
+    "wait_for_status": Row({"status": (ONE_STATUS, "running"), **WAITING}),
+    "put_file": Row(PUT),
+    "get_file": Row(GET),
+    "get_instances": Row({}),
+    "get_user": Row({}),
 }
+IN_WORDS = {"ssh_command": Row({}, closed=False), "shell_command": Row({}, closed=False)}
 TABLES: dict[type, dict[str, Row]] = {
     AsyncFlow: ASYNC_FLOW,
     Flow: FLOW,
     Client: CLIENT,
-    AsyncTask: ON_A_TASK,
-    Task: ON_A_TASK,
+    AsyncTask: ON_A_TASK | IN_WORDS,
+    Task: {name: replace(row, closed=False) for name, row in ON_A_TASK.items()},  # it opens a client of its own
 }

@@ -33,6 +33,18 @@ def squeezed(text: str) -> str:
     return re.sub(r"[\s\u2500-\u259f|]+", "", text)
 
 
+def reopen_shell(screen: Screen) -> None:
+    """Enter opens another shell once nothing was typed for a second."""
+    screen.wait_for("k closes")
+
+    def is_open(text: str) -> bool:
+        if "k closes" in text:
+            screen.send("enter")
+        return "k closes" not in text
+
+    screen.wait_for(is_open)
+
+
 def status_of(name: str, *words: str) -> Callable[[str], object]:
     pattern = re.compile(rf"{re.escape(name)}.*({'|'.join(words)})")
     return lambda text: pattern.search(text)

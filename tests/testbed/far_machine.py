@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from testbed.waiting import DEADLINE_S, wait_until
+
 from flow_core.providers.hosts.answers import Answer, read_answer
 from flow_core.providers.hosts.program import question, resident, version
 from flow_core.providers.hosts.told import Told, tasks_told
 
-END_S = 30.0
 # What the program may use, and nothing that some systems lack: no setsid, no env, no perl, no timeout.
 POSIX_TOOLS = (
     *("sh", "cat", "date", "df", "find", "getconf", "grep", "ln", "ls", "mkdir", "mv", "ps", "rm", "sed"),
@@ -70,11 +71,10 @@ class FarMachine:
         return tasks_told(self.ask("tell_one", task_id))[task_id]
 
     def until(self, task_id: str, holds: Callable[[Told], bool]) -> Told:
-        deadline = time.monotonic() + END_S
-        while not holds(now := self.told(task_id)):
-            assert time.monotonic() < deadline, now
-            time.sleep(0.02)
-        return now
+        def reached() -> Told | None:
+            return now if holds(now := self.told(task_id)) else None
+
+        return wait_until(reached, explain=lambda: self.told(task_id))
 
     def running(self, task_id: str) -> Told:
         return self.until(task_id, lambda told: told.word == "running")
@@ -111,7 +111,7 @@ class FarMachine:
             input=self._by_my_shell(text),
             capture_output=True,
             env={**self._env, **(env or {})},
-            timeout=END_S,
+            timeout=DEADLINE_S,
             check=False,
         )
         return read_answer(ended.stdout, "far", ended.stderr)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from flow_core.errors import ConfigError, Conflict, NotFound
@@ -13,7 +11,6 @@ from flow_core.ssh.host import SshHost
 from flow_core.ssh.quoting import quoted
 
 CONTEXT = "lab"
-DEADLINE_S = 30
 
 
 class Far:
@@ -68,13 +65,3 @@ class Far:
 def _enter(directory: Path, command: str | None) -> str:
     tail = "" if command is None else f" -c {quoted(command)}"
     return f"cd {quoted(str(directory))} && TASK='it'\\''s' exec bash{tail}"
-
-
-async def until(condition: Callable[[], object] | Callable[[], Awaitable[object]]) -> None:
-    """Looks again and again, at most for DEADLINE_S."""
-    async with asyncio.timeout(DEADLINE_S):
-        while True:
-            found = condition()
-            if await found if isinstance(found, Awaitable) else found:
-                return
-            await asyncio.sleep(0.01)

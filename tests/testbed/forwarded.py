@@ -6,7 +6,7 @@ import asyncio
 from asyncio.subprocess import PIPE
 from collections.abc import Sequence
 
-UP_TO_S = 30.0
+from testbed.waiting import DEADLINE_S
 
 
 async def farewell(client: Sequence[str]) -> bytes:
@@ -22,7 +22,7 @@ async def farewell(client: Sequence[str]) -> bytes:
         assert running.stdin is not None
         assert running.stdout is not None
         try:
-            async with asyncio.timeout(UP_TO_S):
+            async with asyncio.timeout(DEADLINE_S):
                 heard = await running.stdout.read()
                 running.stdin.close()
                 await running.wait()

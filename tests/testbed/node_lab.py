@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from testbed.sshd import make_key
+from testbed.waiting import DEADLINE_S, until
 
 from flow_core.emulator.nodes.contract import NodeSpec, NodeVolume
 from flow_core.emulator.nodes.machines import Machines
-
-DEADLINE_S = 30.0
 
 
 class Done(NamedTuple):
@@ -64,20 +63,15 @@ class Lab:
 
     async def until(self, port: int, command: str, wanted: Callable[[Done], bool] = lambda done: done.code == 0) -> str:
         """What the command says once it says what is wanted."""
-        async with asyncio.timeout(DEADLINE_S):
-            while not wanted(done := await self.ssh(port, command)):
-                await asyncio.sleep(0.05)
-        return done.out
+
+        async def finished() -> Done | None:
+            return done if wanted(done := await self.ssh(port, command)) else None
+
+        return (await until(finished)).out
 
 
 def volume(name: str, interface: str, fid: str) -> NodeVolume:
     return NodeVolume(fid, name, 10, interface)  # type: ignore[arg-type]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 def processes_with(mark: str) -> list[int]:

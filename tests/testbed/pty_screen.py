@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 import pyte
+from testbed.waiting import DEADLINE_S
 
 KEYS = {
     "enter": "\r",
@@ -50,7 +51,7 @@ ANSWERS = {
 _SEQUENCE = re.compile(rb"\x1b\[([<=>?]?)[0-9;:]*([ -/]*)([@-~])|\x1b[PX^_].*?\x1b\\", re.DOTALL)
 _UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*|[PX^_](?:(?!\x1b\\).)*)?$", re.DOTALL)
 # Programs take an escape byte with something right behind it for one key; terminals leave this gap.
-_ESCAPE_GAP_S = 0.2
+_ESCAPE_GAP_S = 0.5
 _SLICE_S = 0.05
 
 
@@ -88,7 +89,7 @@ class Screen:
             if data == b"\x1b":
                 self._escape_sent_at = time.monotonic()
 
-    def wait_for(self, wanted: str | Callable[[str], object], timeout_s: float = 30.0) -> str:
+    def wait_for(self, wanted: str | Callable[[str], object], timeout_s: float = DEADLINE_S) -> str:
         """Reads on until the text is on the screen, or the question about the screen's text is answered yes."""
         holds = wanted if callable(wanted) else lambda text: wanted in text
         deadline = time.monotonic() + timeout_s
@@ -109,7 +110,7 @@ class Screen:
         while time.monotonic() < deadline and self.pump(quiet_s):
             pass
 
-    def wait_exit(self, timeout_s: float = 30.0) -> int:
+    def wait_exit(self, timeout_s: float = DEADLINE_S) -> int:
         """The exit code, 128 + N for a signal, once the program has ended by itself."""
         deadline = time.monotonic() + timeout_s
         while not self._reaped():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-UP_TO_S = 30.0
+from testbed.waiting import DEADLINE_S
+
 MOST_SENT = 20 << 20  # 3 MiB are read, and some lie in the buffers on the way; more than 50 would pile up
 _PREPARE = "[ ! -t 0 ] || stty raw -echo; echo ready"
 _READ = "for i in $(seq 50); do head -c 65536 >/dev/null; sleep 0.02; done; echo read; exec sleep 1000"
@@ -29,7 +30,7 @@ async def bytes_sent(client: Sequence[str]) -> int:
 
     async def until_it_says(word: bytes) -> None:
         assert running.stdout is not None
-        assert (await asyncio.wait_for(running.stdout.readline(), UP_TO_S)).strip() == word
+        assert (await asyncio.wait_for(running.stdout.readline(), DEADLINE_S)).strip() == word
 
     try:
         await until_it_says(b"ready")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-_DEADLINE_S = 30.0
+from testbed.waiting import DEADLINE_S, wait_until
 
 
 def find_sshd() -> str | None:
@@ -27,12 +27,26 @@ def make_key(path: Path, *, kind: str = "ed25519", passphrase: str = "") -> Path
 
 class Sshd:
     """Serves the user who runs the tests from `start` to `stop`. `home` is the HOME that its sessions see, `env` what
-    else they find in their environment."""
+    else they find in their environment.
 
-    def __init__(self, folder: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
+    `shell` (their login shell) and `home_kb` (an empty home of that size) need root and namespaces.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        env: Mapping[str, str] | None = None,
+        sftp: bool = True,
+        shell: str | None = None,
+        home_kb: int | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.options = list(options)
+        self._has_sftp = sftp
+        self._shell = shell
+        self._home_kb = home_kb
         self.home = folder / "home"
         self.home.mkdir(exist_ok=True)
         self._env = {"HOME": str(self.home), **(env or {})}
@@ -81,8 +95,9 @@ class Sshd:
         config = self.folder / "sshd_config"
         config.write_text("\n".join((*self.options, *self._defaults())) + "\n")
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen([sshd, "-D", "-e", "-f", config], stdin=subprocess.DEVNULL, stderr=log)
-        wait_until(self._answers, lambda: self.log.read_text())
+            argv = [*self._namespace(), sshd, "-D", "-e", "-f", config]
+            self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=log)
+        wait_until(self._answers, explain=self.log.read_text)
 
     def stop(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Ends the server and every session of it."""
@@ -90,7 +105,7 @@ class Sshd:
             return
         self._signal(signal.SIGCONT)
         self._signal(number)
-        self._process.wait(_DEADLINE_S)
+        self._process.wait(DEADLINE_S)
         self._process = None
 
     def drop_sessions(self) -> None:
@@ -131,11 +146,28 @@ class Sshd:
             "StrictModes no",  # the folder lies below a world-writable one
             "UseDNS no",
             "PrintMotd no",
+            "AcceptEnv LANG LC_*",  # as most systems have it
             "MaxStartups 100",
             "LogLevel VERBOSE",
-            "Subsystem sftp internal-sftp",
+            *(["Subsystem sftp internal-sftp"] if self._has_sftp and not self._sets("Subsystem") else []),
             f"SetEnv {' '.join(f'{name}={value}' for name, value in self._env.items())}",
         )
+
+    def _namespace(self) -> list[str]:
+        """What to start it under, for its own view of the users and of the home."""
+        mounts = []
+        if self._shell is not None:
+            users = self.folder / "passwd"
+            rows = Path("/etc/passwd").read_text().splitlines()
+            users.write_text("".join(f"{row.rpartition(':')[0]}:{self._shell}\n" for row in rows))
+            mounts.append(shlex.join(["mount", "--bind", str(users), "/etc/passwd"]))
+        if self._home_kb is not None:
+            size = f"size={self._home_kb}k,mode=700"
+            mounts.append(shlex.join(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(self.home)]))
+        return ["unshare", "-m", "sh", "-c", " && ".join([*mounts, 'exec "$@"']), "sh"] if mounts else []
+
+    def _sets(self, option: str) -> bool:
+        return any(line.startswith(f"{option} ") for line in self.options)
 
     def _answers(self) -> bool:
         assert self._process is not None
@@ -143,15 +175,6 @@ class Sshd:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
             return True
         return False
-
-
-def wait_until(condition: object, explain: object = lambda: "") -> None:
-    assert callable(condition)
-    assert callable(explain)
-    deadline = time.monotonic() + _DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, explain()
-        time.sleep(0.01)
 
 
 def _kill(pid: int, number: signal.Signals) -> None:

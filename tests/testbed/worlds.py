@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from testbed.cloud import Cloud
 from testbed.sshd import Sshd
+from testbed.waiting import task_until
 
 from flow_core.config import Context
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord
 from flow_core.providers import open_provider
 from flow_core.providers.base import Provider
-
-END_S = 30.0
 
 
 class World(Protocol):
@@ -183,7 +180,10 @@ def hosts_context(*servers: Sshd, name: str = "lab", gpus: str | None = "a100:2"
     config = Path.home() / ".ssh" / "config"
     config.parent.mkdir(mode=0o700, exist_ok=True)
     names = ("one", "two", "three", "four")[: len(servers)]
-    texts = (server.config(name=called).read_text() for called, server in zip(names, servers, strict=True))
+    texts = (
+        server.config("SendEnv LANG LC_*", name=called).read_text()
+        for called, server in zip(names, servers, strict=True)
+    )
     config.write_text("".join(texts))
     hosts = [{"name": called} | ({} if gpus is None else {"gpus": gpus}) for called in names]
     return Context(name, "hosts", {"hosts": hosts})
@@ -209,11 +209,7 @@ class Bench:
         return await self.until(task, lambda now: now.is_terminal)
 
     async def until(self, task: TaskRecord, holds: Callable[[TaskRecord], bool]) -> TaskRecord:
-        deadline = time.monotonic() + END_S
-        while not holds(now := await self.provider.get_task(task.task_id)):
-            assert time.monotonic() < deadline, f"still {now.status}: {now.message}"
-            await asyncio.sleep(0.01)
-        return now
+        return await task_until(self.provider, task, holds)
 
     async def end_everything(self) -> None:
         for task in await self.provider.list_tasks():

@@ -8,19 +8,25 @@ import os
 import pty
 import struct
 import termios
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
 from flow_core.errors import Unreachable
+from flow_tui.keymap import use_keys
 
 OpenPty = Callable[..., Awaitable["PtyShell"]]
 
 
 class PtyShell:
-    """bash under a pseudo-terminal, as a provider would hand it out; counts what it read and wrote."""
+    """bash under a pseudo-terminal, as a provider would hand it out; counts what it read and wrote.
+
+    With `lost_after`, the connection is lost once that was read, for the reason `loss`.
+    """
 
     title = "bash"
+    lost_after = b""
+    loss = "the link to lab was lost"
 
     def __init__(self, master: int, process: asyncio.subprocess.Process) -> None:
         self._master = master
@@ -62,6 +68,8 @@ class PtyShell:
                 return
             self.bytes_read += len(piece)
             yield piece
+            if self.lost_after and self.lost_after in piece:
+                raise Unreachable(self.loss)
 
     async def write(self, data: bytes) -> None:
         if self.is_closed:
@@ -98,6 +106,13 @@ class PtyShell:
             self._process.kill()
             await self._process.wait()
         os.close(self._master)
+
+
+@pytest.fixture(autouse=True)
+def our_keys() -> Iterator[None]:
+    """No test finds the keys that the config of another one has set."""
+    yield
+    use_keys({})
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from testbed.pty_screen import Screen
+from testbed.waiting import DEADLINE_S
 
 import flow_core
 from flow_tui.arguments import Arguments, one_line, parse_arguments
@@ -24,7 +25,7 @@ def ran(*arguments: str) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=DEADLINE_S,
         check=False,
         cwd=ROOT,
     )
@@ -70,7 +71,7 @@ def test_help_and_version_load_nothing_heavy() -> None:
     )
     for option in ("--help", "--version"):
         command = [sys.executable, "-c", script, option]
-        ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True, timeout=20)
+        ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True, timeout=DEADLINE_S)
         assert {"textual", "rich", "pydantic", "asyncio", "yaml", "httpx"} & set(ended.stderr.split()) == set()
 
 

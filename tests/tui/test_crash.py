@@ -111,7 +111,7 @@ def test_a_fault_in_a_handler_is_one_sentence_and_a_report(small: list[str], env
     assert code == 1
     (kept,) = reports()
     place = f"KeyError in {Path(small[1]).parent.name}/small.py:"
-    assert said.startswith(f"flow-tui: stopped by a fault of its own ({place}")
+    assert said.startswith(f"flow-tui crashed ({place}")
     assert said.endswith(f"; a report is in {kept}")
     assert f"KeyError: 'no {HIDDEN} here'" in text
     assert "small.py:15 in on_key" in text
@@ -140,7 +140,7 @@ def test_a_fault_in_a_worker_is_told_as_what_it_was(small: list[str], environmen
 def test_a_panic_prints_nothing_of_what_it_was_given(small: list[str], environment: dict[str, str]) -> None:
     code, said, _ = run_to_the_end(small, environment, "p")
     assert code == 1
-    assert said.startswith("flow-tui: stopped by a fault of its own (PanicError)")
+    assert said.startswith("flow-tui crashed (PanicError)")
 
 
 def test_a_fault_that_nobody_waits_for_leaves_the_screen_alone(small: list[str], environment: dict[str, str]) -> None:
@@ -161,7 +161,7 @@ def test_a_fault_that_nobody_waits_for_leaves_the_screen_alone(small: list[str],
 def test_a_fault_outside_the_app_goes_the_same_way(small: list[str], environment: dict[str, str]) -> None:
     code, said, text = run_to_the_end([*small, "raise"], environment, "q")
     assert code == 1
-    assert "flow-tui: stopped by a fault of its own (ValueError in " in said
+    assert "flow-tui crashed (ValueError in " in said
     assert f"ValueError: {HIDDEN}" in text
 
 
@@ -263,7 +263,7 @@ def test_a_fault_before_the_app_is_loaded_needs_no_textual(environment: dict[str
         [sys.executable, "-c", script], env=os.environ | environment, capture_output=True, text=True, check=False
     )
     assert (ended.returncode, ended.stdout) == (1, "False\n")
-    assert ended.stderr.startswith("flow-tui: stopped by a fault of its own (KeyError in ")
+    assert ended.stderr.startswith("flow-tui crashed (KeyError in ")
     assert len(ended.stderr.splitlines()) == 1
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from testbed.waiting import DEADLINE_S, until
 
 from flow_core.ssh.asking import Question, UnknownKey
 from flow_tui.questions import Questions
@@ -15,12 +16,6 @@ from flow_tui.questions import Questions
 KEY = UnknownKey("gpu1", "ssh-ed25519", "SHA256:abc", "10.0.0.7:22", "known_hosts", context="lab")
 PASSPHRASE = Question("gpu1", "passphrase", "Passphrase of id_a", context="lab")
 CODE = Question("gpu1", "code", "Code:", context="lab")
-
-
-async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
-        while not holds():
-            await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -67,7 +62,7 @@ async def test_a_no_is_a_no_until_the_user_tries_again(start: Any, ask: Callable
     assert not await first
     for elsewhere in ("home", "cloud"):
         questions.forget_refusals(elsewhere)
-        await asyncio.wait([start(ask(questions))], timeout=30)
+        await asyncio.wait([start(ask(questions))], timeout=DEADLINE_S)
         assert questions.open == ()
     with questions.hurried("lab"):
         again = start(ask(questions))

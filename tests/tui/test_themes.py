@@ -8,7 +8,7 @@ from textual.color import Color
 from textual.theme import Theme
 from textual.widgets import Static
 
-from flow_tui.themes import COLOURS, load_themes, variable_defaults
+from flow_tui.themes import COLOURS, fitting_variables, load_themes, variable_defaults
 
 SHIPPED, _ = load_themes()
 
@@ -25,7 +25,8 @@ def test_the_two_shipped_themes_load_without_a_problem() -> None:
 
 @pytest.mark.parametrize("theme", SHIPPED, ids=lambda theme: theme.name)
 def test_every_text_colour_of_a_shipped_theme_can_be_read_on_its_surfaces(theme: Theme) -> None:
-    texts = {name: value for name, value in theme.variables.items() if name != "log-match"}
+    own = variable_defaults().keys() - {"log-match", "frame"}
+    texts = {name: value for name, value in theme.variables.items() if name in own}
     texts["foreground"] = str(theme.foreground)
     for name, value in texts.items():
         for surface in (theme.background, theme.surface, theme.panel):
@@ -60,7 +61,16 @@ def test_a_user_theme_takes_its_name_from_its_file_and_our_variables_where_it_se
     assert problems == ()
     assert not ocean.dark
     assert ocean.variables["status-failed"] == "#aa0000"
-    assert ocean.variables["muted"] == variable_defaults(dark=False)["muted"]
+    assert ocean.variables.keys() >= variable_defaults(dark=False).keys()
+
+
+@pytest.mark.parametrize("theme", [Theme("dusk", "#88c0d0", background="#434c5e", surface="#3b4252", panel="#4c566a")])
+def test_what_a_theme_leaves_out_can_be_told_from_its_surfaces(theme: Theme) -> None:
+    surfaces = [Color.parse(str(value)) for value in (theme.background, theme.surface, theme.panel)]
+    for name, value in fitting_variables(theme).items():
+        if name != "log-match":
+            least = min(contrast(surface, Color.parse(value)) for surface in surfaces)
+            assert least >= (3.0 if name == "frame" else 4.5), f"{name} {value}: {least:.1f}"
 
 
 def test_a_user_theme_named_like_ours_replaces_it(tmp_path: Path) -> None:
@@ -127,4 +137,4 @@ async def test_every_own_variable_can_be_used_in_a_style_sheet_under_any_theme(n
     app = Painted()
     async with app.run_test():
         assert app.theme == name
-        assert app.query_one("#x").styles.color == Color.parse(app.theme_variables["muted"])
+        assert app.query_one("#x").styles.color == Color.parse(app.theme_variables[list(variable_defaults())[-1]])

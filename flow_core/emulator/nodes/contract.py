@@ -18,7 +18,10 @@ class NodeVolume:
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """One machine of a bid or a reservation. `index` counts from 0 within `private_ips`, those of all its machines."""
+    """One machine of a bid or a reservation. `index` counts from 0 within `private_ips`, those of all its machines.
+
+    `gpu_type` is the platform's word, such as H100.
+    """
 
     instance_fid: str
     order_fid: str
@@ -28,6 +31,8 @@ class NodeSpec:
     startup_script: str | None
     public_keys: tuple[str, ...]
     volumes: tuple[NodeVolume, ...]
+    gpu_type: str = ""
+    gpu_count: int = 0
 
 
 class NodeFleet(Protocol):

@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 from flow_core.emulator.nodes.contract import NodeSpec
+from flow_core.emulator.nodes.gpus import GPUS, gpu_table, nvidia_smi
 from flow_core.emulator.nodes.programs import entries, link_programs
 from flow_core.emulator.nodes.shims import SHIMS
 
@@ -54,14 +55,23 @@ def make_disk(disk: Path, spec: NodeSpec) -> None:
     for entry in entries(Path("/usr/local")):
         if entry.name not in ("bin", "sbin"):
             (disk / "usr/local" / entry.name).symlink_to(f"/run/host/usr/local/{entry.name}")
-    for name, text in SHIMS.items():
-        _write(disk / "usr/local/bin" / name, text, 0o755)
+    table = gpu_table(spec)
+    if table:
+        _write(disk / GPUS, table)
+    write_shims(disk / "usr/local/bin", has_gpus=bool(table))
     for skeleton in entries(Path("/etc/skel")):
         if skeleton.is_file():
             shutil.copyfile(skeleton.path, disk / "home/ubuntu" / skeleton.name)
     _write(disk / "home/ubuntu/.ssh/authorized_keys", "".join(f"{key.strip()}\n" for key in spec.public_keys), 0o600)
     if spec.startup_script is not None:
         _write(disk / SCRIPT[1:], spec.startup_script, 0o700)
+
+
+def write_shims(folder: Path, *, has_gpus: bool) -> None:
+    """Puts a machine's own programs in the place of any that the host has by the same name."""
+    for name, text in {**SHIMS, **({"nvidia-smi": nvidia_smi()} if has_gpus else {})}.items():
+        (folder / name).unlink(missing_ok=True)  # never write through a link
+        _write(folder / name, text, 0o755)
 
 
 def hosts(spec: NodeSpec) -> str:

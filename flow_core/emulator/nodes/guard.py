@@ -51,6 +51,7 @@ class Guard(server.Guard):
         return self._machine is not None
 
     def auth_completed(self) -> None:
+        super().auth_completed()
         self._here.guests.add(self)
 
     def session(self) -> MachineSession:

@@ -16,7 +16,7 @@ from flow_core.emulator.nodes.disk import SCRIPT, SCRIPT_LOG, SIGNAL, erase, giv
 from flow_core.emulator.nodes.inside.isolate import NOBODY
 from flow_core.emulator.nodes.link import Link, NotStarted, Order
 from flow_core.emulator.nodes.listening import Port
-from flow_core.emulator.nodes.volumes import binds, link_volumes
+from flow_core.emulator.nodes.volumes import binds, link_volumes, write_shares
 from flow_core.emulator.nodes.ways import Ways
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ class Machine:
         kept = [setting.volumes / volume.fid for volume in spec.volumes]
         for folder in kept:
             folder.mkdir(exist_ok=True)
+        write_shares(spec.volumes, self._disk)
         if setting.not_isolated:
             link_volumes(spec.volumes, setting.volumes, self._disk)
         elif os.geteuid() == 0:
@@ -137,6 +138,7 @@ class Machine:
             "isolated": not setting.not_isolated,
             "disk": str(self._disk),
             "hostname": host_names(spec)[spec.index],
+            "addresses": list(spec.private_ips),
             "binds": [*programs, *binds(spec.volumes, setting.volumes)],
         }
 

@@ -18,24 +18,23 @@ from flow_core.emulator.nodes.listening import Port
 from flow_core.emulator.nodes.machine import Machine, Setting
 from flow_core.emulator.nodes.programs import hiding_view
 from flow_core.errors import ProviderError
+from flow_core.private_folders import make_private_folder
 from flow_core.ssh.served.server import is_loopback
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
 class Machines(NodeFleet):
-    """`root` is a folder of its own; what an emulator that was killed left in it is deleted.
+    """`root` is a folder of its own, new or empty.
 
     Where the system has no unprivileged user namespaces (or FLOW_EMULATOR_NO_NAMESPACE is set), a machine shares the
     host's file system: only a script that keeps below $FLOW_NODE_ROOT runs, known by its second line.
     """
 
     def __init__(self, root: Path) -> None:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(root)
         root.chmod(0o700)
         self._root = root
-        for name in ("machines", "volumes", "programs"):
-            erase(root / name)
         for name in ("machines", "volumes"):
             (root / name).mkdir(mode=0o700)
         self._machines: dict[str, Machine] = {}

@@ -1,4 +1,4 @@
-"""Programs of the host as a machine sees them: all but those that need a daemon which a machine hasn't got."""
+"""Programs of the host as a machine sees them: all but those that need a daemon or a driver that a machine lacks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-_HIDDEN = ("docker", "podman", "nerdctl")
+_HIDDEN = ("docker", "podman", "nerdctl", "nvidia-smi")
 
 
 def link_programs(source: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 `systemctl` knows services that are files below /etc/systemd/system: their ExecStart, WorkingDirectory, Environment and
 EnvironmentFile, and whether they are of type oneshot. Those that are enabled are started with the machine.
+`mount` lists and mounts file shares, folders at /mnt/<name> here, as virtiofs and as NFS; the rest the system does.
 """
 
 from __future__ import annotations
@@ -110,4 +111,37 @@ for name; do
 done
 exit $status
 """
-SHIMS = {"sudo": _SUDO, "su": _SU, "runuser": _SU, "systemctl": _SYSTEMCTL}
+_MOUNT = """\
+#!/bin/sh
+kind= source= target= want=
+for word; do
+  case $want in
+    kind) kind=$word want=; continue ;;
+    options) want=; continue ;;
+  esac
+  case $word in
+    -t | --types) want=kind ;;
+    -o | --options) want=options ;;
+    -*) ;;
+    *) [ -n "$source" ] && target=$word || source=$word ;;
+  esac
+done
+case $kind in
+  virtiofs) share=$source ;;
+  nfs | nfs4) share=${source#fileshare-} share=${share%%.mithril.internal:*} ;;
+  *) exec /bin/mount "$@" ;;
+esac
+while read -r fid name; do
+  if [ -z "$source" ]; then
+    echo "$name on /mnt/$name type virtiofs (rw,relatime)"
+  elif [ "$share" = "$fid" ] || [ "$share" = "$name" ]; then
+    exec /bin/mount --bind "/mnt/$name" "$target"
+  fi
+done <"$FLOW_NODE_ROOT/var/lib/foundry/file_shares"
+[ -z "$source" ] || { echo "mount: $target: no file share $source" >&2; exit 32; }
+"""
+_MOUNT_NFS = """\
+#!/bin/sh
+exec mount -t nfs4 "$@"
+"""
+SHIMS = {"sudo": _SUDO, "su": _SU, "runuser": _SU, "systemctl": _SYSTEMCTL, "mount": _MOUNT, "mount.nfs": _MOUNT_NFS}

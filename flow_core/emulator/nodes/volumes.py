@@ -13,6 +13,7 @@ from pathlib import Path
 from flow_core.emulator.nodes.contract import NodeVolume
 
 _BY_ID = "dev/disk/by-id"
+SHARES = "var/lib/foundry/file_shares"
 
 
 def place(volume: NodeVolume) -> str | None:
@@ -26,6 +27,12 @@ def place(volume: NodeVolume) -> str | None:
 def binds(volumes: Iterable[NodeVolume], kept: Path) -> list[tuple[str, str, bool]]:
     """(folder of the host, place, read-only) of each; `kept` holds them by fid."""
     return [(str(kept / one.fid), where, False) for one in volumes if (where := place(one))]
+
+
+def write_shares(volumes: Iterable[NodeVolume], disk: Path) -> None:
+    """The list that the machine's `mount` reads: "fid name" of each file share that it has now."""
+    rows = [f"{one.fid} {one.name}\n" for one in volumes if one.interface == "File" and place(one)]
+    (disk / SHARES).write_text("".join(rows), encoding="utf-8")
 
 
 def link_volumes(volumes: Iterable[NodeVolume], kept: Path, disk: Path) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from flow_core.emulator.clock import stamp
+from flow_core.emulator.market.catalog import TYPES_BY_FID
 from flow_core.emulator.nodes.contract import NodeSpec, NodeVolume
 from flow_core.emulator.orders.instances import Instance, Status
 from flow_core.emulator.orders.order import Order
@@ -82,6 +83,8 @@ async def relocate(world: World, instance: Instance) -> None:
     async def move() -> None:
         if world.nodes is not None:
             await world.nodes.halt(instance.fid, keeps_disk=True)
+        if instance.status != "STATUS_RELOCATING":
+            return  # it was ended meanwhile, and stays so
         instance.private_ip = _private_ip(next(world.addresses))
         await _boot(world, instance)
 
@@ -125,6 +128,7 @@ async def _boot(world: World, instance: Instance) -> None:
 def _spec(world: World, instance: Instance) -> NodeSpec:
     order = instance.order
     volumes = (world.volumes[fid] for fid in order.launch.volumes)
+    kind = TYPES_BY_FID[order.instance_type]
     return NodeSpec(
         instance_fid=instance.fid,
         order_fid=order.fid,
@@ -134,6 +138,8 @@ def _spec(world: World, instance: Instance) -> NodeSpec:
         startup_script=order.launch.startup_script,
         public_keys=tuple(world.ssh_keys[fid].public_key for fid in order.launch.ssh_keys),
         volumes=tuple(NodeVolume(one.fid, one.name, one.size_gb, one.interface) for one in volumes),
+        gpu_type=kind.gpu_type,
+        gpu_count=kind.num_gpus,
     )
 
 

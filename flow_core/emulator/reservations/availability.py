@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 routes = Routes()
 HOUR = timedelta(hours=1)
+GRACE = timedelta(minutes=5)  # a request takes its time from "now" to here
 SHORTEST, LONGEST = timedelta(hours=3), timedelta(days=14)
 Slot = tuple[datetime, datetime, int]
 
@@ -70,7 +71,9 @@ async def get_availability(world: World, request: Request) -> Answer:
     auction = world.auction(query.instance_type, query.region)
     if query.mode == "slots":
         start, end = query.given("earliest_start_time", "latest_end_time")
-        rows = [(a, b, free) for a, b, free in slots(world, auction, max(start, world.now), end) if free]
+        # Cut at this moment, what is free from the client's "now" on would be shorter than what it wants to reserve.
+        start = start if start >= world.now - GRACE else world.now
+        rows = [(a, b, free) for a, b, free in slots(world, auction, start, end) if free] if start < end else []
         return answer([{"start_time": stamp(a), "end_time": stamp(b), "quantity": free} for a, b, free in rows])
     if query.mode == "check":
         start, end, quantity = query.given("start_time", "end_time", "quantity")

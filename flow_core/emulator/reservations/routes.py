@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -16,7 +15,7 @@ from flow_core.emulator.http.paging import SortedPage, page_of
 from flow_core.emulator.http.router import Routes
 from flow_core.emulator.orders.launch import LaunchSpecification, launch_of
 from flow_core.emulator.reservations import life
-from flow_core.emulator.reservations.availability import check_span, is_free
+from flow_core.emulator.reservations.availability import GRACE, check_span, is_free
 from flow_core.emulator.reservations.offers import STANDARD, chosen
 from flow_core.emulator.reservations.rows import Grant, Reservation, ReservationStatus
 from flow_core.emulator.reservations.usage import usage_json
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from flow_core.emulator.world import World
 
 routes = Routes()
-_GRACE = timedelta(minutes=5)  # a request takes its time from "now" to here
 
 
 class PriceSpecification(Body):
@@ -111,7 +109,7 @@ def _reserved(world: World, wanted: CreateReservation) -> Reservation:
     auction = world.auction(wanted.instance_type, wanted.region)
     quantity, start, end = wanted.instance_quantity, wanted.start_time, wanted.end_time
     check_span(start, end)
-    if start < world.now - _GRACE:
+    if start < world.now - GRACE:
         raise Refusal(400, f"start_time {stamp(start)} is in the past")
     price = wanted.price_specification or PriceSpecification()
     terms = chosen(auction, price.offer_key, price.max_unit_price)

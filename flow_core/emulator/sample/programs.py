@@ -41,7 +41,11 @@ case $(hostname) in *-2) rank=1 ;; *) rank=0 ;; esac
 echo "[rank $rank] {setup}"
 done=$(cat step 2>/dev/null || echo {done})
 [ ! -e step ] || echo "resuming from checkpoint at step $done"
-awk -v done="$done" -v per_epoch={per_epoch} -v epochs={epochs} -v tokens={tokens} '
+python() {{  # what such work is called among the programs on the GPUs; busybox goes by its name
+  case $(readlink -f "$(command -v awk)") in */busybox) exec awk "$@" ;; esac
+  exec -a python3 awk "$@"
+}}
+python -v done="$done" -v per_epoch={per_epoch} -v epochs={epochs} -v tokens={tokens} '
 function loss(i) {{ return {floor} + {height} / (1 + i / {half}) + .03 * sin(i * 12.9898) + .02 * sin(i * 4.1414) }}
 function bar(share, text, i) {{
   text = ""

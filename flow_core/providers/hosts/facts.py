@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from flow_core.providers.hosts.answers import Answer
 from flow_core.providers.hosts.far import FarHost, ask_all
 
 LOOK_S = 8.0
+_DIGITS_MAX = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +112,12 @@ def _numbers(answer: Answer, letter: str, count: int) -> list[int]:
 
 
 def _whole(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() else None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX else None
 
 
 def _decimal(text: str) -> float | None:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return None
+    return number if math.isfinite(number) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flow_core.errors import FlowError, ProviderError, Unreachable
@@ -35,8 +36,18 @@ class FarHost:
 
     async def ssh(self) -> SshHost:
         """Raises ConfigError, Unreachable."""
-        found = await self._pool.find(self.machine.name)
-        return self._pool.of(self.machine.settle(found.settings))
+        machine, key = self.machine, self.machine.key_file
+        found = await self._pool.find(
+            machine.name,
+            hostname=machine.hostname,
+            user=machine.user,
+            port=machine.port,
+            login_timeout_s=machine.login_timeout_s,
+        )
+        if key is None:
+            return found
+        settings = replace(found.settings, identity_files=(key,))
+        return self._pool.of(settings, login_timeout_s=machine.login_timeout_s)
 
     async def ask(self, call: str, *words: str, timeout_s: float = ANSWER_S) -> Answer:
         """Raises what `SshHost` does, and the refusals of `answers.refused`."""
@@ -45,7 +56,7 @@ class FarHost:
             await self._ask("install_agent", (version(), resident()), timeout_s)
             answer = await self._ask(call, words, timeout_s)
         if answer.refusal:
-            raise refused(self.name, answer.refusal)
+            raise refused(self.name, answer.refusal, answer.said)
         return answer
 
     async def _ask(self, call: str, words: tuple[str, ...], timeout_s: float) -> Answer:
@@ -53,7 +64,7 @@ class FarHost:
         data = question(call, *words)
         ended = await host.run("exec /bin/sh", timeout_s=timeout_s, stdin=data)
         if ended.is_cut:
-            raise ProviderError(f"{self.name!r} answered with more than anybody could read")
+            raise ProviderError(f"{self.name!r} sent an answer that is too long")
         return read_answer(ended.stdout, self.name, ended.stderr)
 
 

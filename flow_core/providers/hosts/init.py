@@ -7,10 +7,12 @@ from typing import Any
 
 from flow_core.providers.account import ConfigField
 from flow_core.providers.hosts.machines import problems_of
+from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, LOGIN_TIMEOUT_MEANING
 
 _FIELDS = (
     ConfigField("hosts", "the machines, by their names in ~/.ssh/config, such as [gpu1, gpu2]", is_required=True),
     ConfigField("region", "how the place where they stand is called", default="each machine's name"),
+    ConfigField(LOGIN_TIMEOUT, LOGIN_TIMEOUT_MEANING, default="120"),
 )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from flow_core.errors import ConfigError, FlowError, HostKeyUnknown
-from flow_core.gpu import GpuRequest, parse_gpu
+from flow_core.errors import CapacityError, FlowError, HostKeyUnknown
+from flow_core.gpu import parse_gpu, request_for
 from flow_core.models.instance import AvailableInstance, InstanceRequirements, check_requirements
 from flow_core.providers.hosts.facts import Facts, look_at_all
 from flow_core.providers.hosts.placement import seats_for
@@ -32,17 +32,20 @@ class HostInstances:
         seen, silent = await look_at_all(hosts)
         self._seen |= seen
         rows = [self._row(far, silent.get(far)) for far in hosts]
-        return tuple(row for row in rows if row.fits(requirements))
+        rest = requirements.copy()
+        if (wanted := rest.pop("instance_type", None)) is not None:
+            rows = [row for row in rows if _has_room(row, wanted)]
+        return tuple(row for row in rows if row.fits(rest))
 
     async def normalize(self, gpu_count: int, gpu_type: str | None) -> tuple[str, int, str | None]:
-        if gpu_count < 0:
-            raise ConfigError("gpu_count: must not be negative", field="gpu_count")
-        if gpu_count == 0:
-            return "cpu", 1, None
-        model = None if gpu_type is None else parse_gpu(gpu_type).model
+        wanted = request_for(gpu_count, gpu_type)
+        if not wanted.needs_gpu:
+            return str(wanted), 1, None
         seen, silent = await look_at_all([view.far for view in self._tasks.views])
-        seat = seats_for((GpuRequest(model=model, count=gpu_count),), seen, silent)[0]
-        return seat.instance_type, 1, None
+        try:
+            return seats_for((wanted,), seen, silent)[0].instance_type, 1, None
+        except CapacityError as error:
+            return str(wanted), 1, str(error)
 
     def _row(self, far: FarHost, error: FlowError | None) -> AvailableInstance:
         facts = self._seen.get(far, Facts())
@@ -62,9 +65,19 @@ class HostInstances:
             memory_gb=facts.memory_gb,
             available_quantity=0 if error is not None else None if first is None else free,
             total_quantity=None if first is None else len(alike),
+            free_gpus=None if first is None else 0 if error is not None else free,
+            total_gpus=None if first is None else len(alike),
             status="unreachable" if error is not None else "available" if first is None or free else "busy",
             description=_silence(far, error) if error is not None else _description(far, facts),
         )
+
+
+def _has_room(row: AvailableInstance, wanted: str) -> bool:
+    """Whether a machine is called so, or has such GPUs and at least as many: a task may have a part of them."""
+    if row.is_type(wanted):
+        return True
+    request = parse_gpu(wanted)
+    return request.needs_gpu and row.gpu_count >= request.count and row.is_model(request)
 
 
 def _instance_type(far: FarHost, facts: Facts | None) -> str:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flow_core.errors import ConfigError, FlowError, printable
 from flow_core.gpu_models import Gpu, pretend_gpus
+from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, login_timeout_of
 
-if TYPE_CHECKING:
-    from flow_core.ssh.settings import HostSettings
-
-SETTINGS = ("hosts", "region")
+SETTINGS = ("hosts", "region", LOGIN_TIMEOUT)
 _WORDS = ("name", "hostname", "user", "identity_file", "gpus", "region")
 
 
@@ -28,20 +26,18 @@ class Machine:
     identity_file: str | None = None
     gpus: str | None = None
     region: str | None = None
+    login_timeout_s: float | None = None
 
     @property
     def pretend(self) -> tuple[Gpu, ...]:
         return pretend_gpus(self.gpus) if self.gpus else ()
 
-    def settle(self, found: HostSettings) -> HostSettings:
-        """How it is reached, from what ssh says of its name."""
-        said: dict[str, Any] = {
-            "hostname": self.hostname,
-            "user": self.user,
-            "port": self.port,
-            "identity_files": (Path(self.identity_file).expanduser(),) if self.identity_file else None,
-        }
-        return replace(found, **{name: value for name, value in said.items() if value is not None})
+    @property
+    def key_file(self) -> Path | None:
+        """Raises ConfigError where it lies in the home of a user that this machine does not have."""
+        from flow_core.ssh.parsing import expand_home  # deferred: reading a config must not pay for it
+
+        return expand_home(self.identity_file, "identity_file") if self.identity_file else None
 
 
 def machines_of(settings: Mapping[str, Any]) -> tuple[Machine, ...]:
@@ -60,6 +56,15 @@ def machines_of(settings: Mapping[str, Any]) -> tuple[Machine, ...]:
     return machines
 
 
+def problem_of(said: Any) -> ConfigError | None:
+    """Why one entry of `hosts` can't be used; its `field` is the entry's field."""
+    try:
+        _machine(said, None)
+    except ConfigError as error:
+        return error
+    return None
+
+
 def problems_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """A sentence for each setting that can't be used."""
     problems = [f"{name}: is no setting of a context of hosts" for name in settings if name not in SETTINGS]
@@ -75,11 +80,15 @@ def problems_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
             machines_of(settings)
         except FlowError as error:
             problems.append(str(error))
+    try:
+        login_timeout_of(settings)
+    except ConfigError as error:
+        problems.append(str(error))
     return tuple(problems)
 
 
 def _machine(said: Any, region: str | None) -> Machine:
-    from flow_core.ssh.settings import checked_host  # deferred: reading a config must not pay for it
+    from flow_core.ssh.settings import checked_host, checked_user  # deferred: reading a config must not pay for it
 
     if isinstance(said, str):
         said = {"name": said}
@@ -87,22 +96,23 @@ def _machine(said: Any, region: str | None) -> Machine:
         raise ConfigError("hosts: each is a name of ~/.ssh/config, or a table with a name", field="hosts")
     name = printable(repr(said.get("name", said.get("hostname"))))
     for word, value in said.items():
-        if word == "gpus" and isinstance(value, list | tuple):
+        if word == LOGIN_TIMEOUT or (word == "gpus" and isinstance(value, list | tuple)):
             continue
         if word == "port" and isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536:
             continue
         if word not in _WORDS or not isinstance(value, str) or not value or not value.isprintable():
-            raise ConfigError(f"hosts: {name} has {printable(repr(word))}, which can't be used", field="hosts")
+            raise ConfigError(f"hosts: {name} has {printable(repr(word))}, which can't be used", field=str(word))
     gpus = said.get("gpus")
     machine = Machine(
-        name=checked_host(said.get("name", said.get("hostname"))),
-        hostname=None if said.get("hostname") is None else checked_host(said["hostname"]),
-        user=said.get("user"),
+        name=checked_host(said.get("name", said.get("hostname")), "name" if "name" in said else "hostname"),
+        hostname=None if said.get("hostname") is None else checked_host(said["hostname"], "hostname"),
+        user=None if said.get("user") is None else checked_user(said["user"]),
         port=said.get("port"),
         identity_file=said.get("identity_file"),
         gpus=",".join(map(str, gpus)) if isinstance(gpus, list | tuple) else gpus,
         region=said.get("region", region),
+        login_timeout_s=login_timeout_of(said),
     )
     if machine.gpus is not None and not machine.pretend:
-        raise ConfigError(f"hosts: the gpus of {name} must be such as a100:4", field="hosts")
+        raise ConfigError(f"hosts: the gpus of {name} must be such as a100:4", field="gpus")
     return machine

@@ -77,7 +77,7 @@ def seats_for(
     what = printable(" or ".join(map(str, wishes)) + besides)
     has = "; ".join(f"{far.name} has {_said(facts)}" for far, facts in list(seen.items())[:_MOST_SAID])
     absent = f"; {', '.join(far.name for far in silent)} can't be asked now" if silent else ""
-    raise CapacityError(f"{what} can't be had here: {has or 'no machine that answers is large enough'}{absent}")
+    raise CapacityError(f"{what} can't be had here: {has or 'no reachable machine is large enough'}{absent}")
 
 
 def _wishes(config: TaskConfig) -> tuple[GpuRequest | str, ...]:

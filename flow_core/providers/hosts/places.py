@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core.errors import ConfigError, Conflict, NotFound, printable
+from flow_core.errors import ConfigError, Conflict, NotFound, Unsupported, printable
 from flow_core.logs.address import LogAddress
 from flow_core.providers.over_ssh.places import LogFile, Place
 from flow_core.ssh.quoting import quoted
@@ -24,14 +24,16 @@ class HostPlaces:
         self.context = context
         self._tasks = tasks
 
-    async def place(self, task_id: str, node: int) -> Place:
+    async def place(self, task_id: str, node: int, *, also_ended: bool = False) -> Place:
         views = await self._tasks.find(task_id)
         record = self._tasks.record(task_id)
         if not 0 <= node < record.num_instances:
             which = f"the nodes 0 to {record.num_instances - 1}" if record.num_instances > 1 else "one node, 0"
             raise ConfigError(f"node: task {task_id} has {which}, and no {node}", field="node")
         view = next((view for view in views if view.told[task_id].rank == node), None)
-        if not record.is_running or view is None or not (part := view.record(task_id)).is_running:
+        part = record if view is None else view.record(task_id)
+        has_files = also_ended and part.started_at is not None
+        if view is None or not (has_files or (record.is_running and part.is_running)):
             raise Conflict(f"task {task_id} is {record.status}; only a running one can be entered")
         folder = str(part.provider_metadata["folder"])
         name = f"node {node} of {record.name}" if record.num_instances > 1 else record.name
@@ -74,6 +76,10 @@ class HostLogs:
             return None
         folder = part.provider_metadata["folder"]
         return LogFile(await view.far.ssh(), f"{folder}/attempt-{address.attempt}/rank-{address.rank}.log")
+
+    async def startup(self, task_id: str, node: int) -> LogFile:
+        await self._places.seen(task_id)
+        raise Unsupported("source: there is no startup log here; tasks run on your hosts as these are")
 
     async def is_over(self, address: LogAddress) -> bool:
         part, _ = await self._find(address)

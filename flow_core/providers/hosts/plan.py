@@ -16,6 +16,25 @@ if TYPE_CHECKING:
     from flow_core.models.volume import Volume
 
 _WORKSPACE = "/workspace"
+# Names that the program on the machine uses while it reads a task's script, and those that some sh sets by itself.
+_NOT_EXPORTED = frozenset(
+    {
+        *("flow_task", "flow_visible", "flow_command", "flow_enter"),
+        *(
+            "OPTIND",
+            "RANDOM",
+            "SRANDOM",
+            "SECONDS",
+            "LINENO",
+            "GROUPS",
+            "FUNCNAME",
+            "HISTCMD",
+            "PIPESTATUS",
+            "DIRSTACK",
+        ),
+        *("PIPESTATUS", "DIRSTACK", "BASHPID", "BASH_COMMAND", "BASH_SUBSHELL", "EPOCHREALTIME", "EPOCHSECONDS"),
+    }
+)
 _ELSEWHERE = (
     "volumes and data are found by FLOW_VOLUME_* and FLOW_DATA_*, not at their mount paths:"
     " a task on a host has no mounts of its own"
@@ -69,7 +88,7 @@ def script_of(config: TaskConfig, name: str, task_id: str, seat: Seat, node: Nod
         node.ranks, node.rank, node.head, seat.count, node.master_port, config.distributed_mode, config.ports
     )
     env = {**told, **config.env, "FLOW_TASK_ID": task_id, "FLOW_TASK_NAME": name}
-    lines = [f"export {key}={shlex.quote(value)}" for key, value in env.items()]
+    lines = [f"export {key}={shlex.quote(value)}" for key, value in env.items() if key not in _NOT_EXPORTED]
     lines.append('export FLOW_TASK_DIR="$flow_task"')
     for volume in volumes:
         variable = "FLOW_VOLUME_" + volume.name.upper().replace("-", "_")
@@ -78,7 +97,7 @@ def script_of(config: TaskConfig, name: str, task_id: str, seat: Seat, node: Nod
     for number, path in enumerate(paths):
         home = '"$HOME"' if path.startswith("~/") else ""
         lines.append(f"export FLOW_DATA_{number}={home}{shlex.quote(path[1:] if home else path)}")
-    return "\n".join([*lines, *_command(config)])
+    return "\n".join([*lines, *_command(config, {key: env[key] for key in sorted(_NOT_EXPORTED & env.keys())})])
 
 
 def volume_name(mount: MountSpec) -> str:
@@ -88,11 +107,19 @@ def volume_name(mount: MountSpec) -> str:
     return mount.source if mount.mount_type == "volume" else ""
 
 
-def _command(config: TaskConfig) -> list[str]:
+def _command(config: TaskConfig, env: dict[str, str]) -> list[str]:
+    """`env` are variables that the command gets without any shell assigning them."""
     if not isinstance(config.command, str):
-        return [f"set -- {shlex.join(config.command)}"]
-    line = shlex.quote(config.command)
-    return [f"if [ -x /bin/bash ]; then set -- /bin/bash -c {line}; else set -- /bin/sh -c {line}; fi"]
+        return [f"set -- {shlex.join([*_with(env), *config.command])}"]
+    # Another sh than bash may end at an OPTIND that is no number, and every sh sets it anew.
+    bare = {key: value for key, value in env.items() if key != "OPTIND"}
+    by_bash = shlex.join([*_with(env), "/bin/bash", "-c", config.command])
+    by_sh = shlex.join([*_with(bare), "/bin/sh", "-c", config.command])
+    return [f"if [ -x /bin/bash ]; then set -- {by_bash}; else set -- {by_sh}; fi"]
+
+
+def _with(env: dict[str, str]) -> list[str]:
+    return ["env", *(f"{key}={value}" for key, value in env.items())] if env else []
 
 
 def _delays(retries: Retries | None) -> list[float]:

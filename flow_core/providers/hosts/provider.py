@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from flow_core.config import Context, state_dir
-from flow_core.providers.base import PollIntervals
+from flow_core.providers.base import Listing, PollIntervals
 from flow_core.providers.hosts.far import FarHost
 from flow_core.providers.hosts.gathering import together
 from flow_core.providers.hosts.instances import HostInstances
@@ -18,6 +18,7 @@ from flow_core.providers.hosts.shelf import TaskShelf, wanted
 from flow_core.providers.hosts.view import HostView
 from flow_core.providers.hosts.volumes import HostVolumes
 from flow_core.providers.over_ssh.hosts import HostPool
+from flow_core.providers.over_ssh.login_limit import login_timeout_of
 from flow_core.providers.over_ssh.ways import WaysIn
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 class HostsProvider(WaysIn):
     """Tasks run on machines that need nothing but sh and an SSH server, and are found there by every client.
 
-    Settings: `hosts` (names of ~/.ssh/config, or tables that say more), `region`.
+    Settings: `hosts` (names of ~/.ssh/config, or tables that say more), `region`, `login_timeout_s`.
     """
 
     reservations = ssh_keys = identity = market = None
@@ -40,7 +41,7 @@ class HostsProvider(WaysIn):
     def __init__(self, context: Context, person: Person | None = None) -> None:
         self.poll = PollIntervals(busy_s=2.0, idle_s=5.0)
         self._context = context.name
-        self._pool = HostPool(person)
+        self._pool = HostPool(person, login_timeout_of(context.settings))
         hosts = [FarHost(machine, self._pool) for machine in machines_of(context.settings)]
         self._tasks = TaskShelf(context.name, [HostView(context.name, far) for far in hosts])
         self._places = HostPlaces(context.name, self._tasks)
@@ -76,7 +77,7 @@ class HostsProvider(WaysIn):
     async def list_tasks(
         self, statuses: Collection[TaskStatus] | None = None, limit: int | None = None
     ) -> tuple[TaskRecord, ...]:
-        return wanted(await self._tasks.all(), statuses, limit)
+        return Listing.of(wanted(await self._tasks.all(), statuses, limit), self._tasks.unreadable())
 
     async def get_task(self, task_id: str) -> TaskRecord:
         return await self._tasks.get(task_id)

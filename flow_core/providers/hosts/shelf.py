@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from flow_core.errors import AuthError, FlowError, NotFound, Unreachable, printable
+from flow_core.identifiers import is_task_id
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.providers.hosts.far import FarHost
 from flow_core.providers.hosts.merging import merged
-from flow_core.providers.hosts.told import is_task_id
 from flow_core.providers.hosts.view import PATIENCE_S, HostView
 
 if TYPE_CHECKING:
@@ -34,12 +34,27 @@ class TaskShelf:
         await self._end_what_lost_a_rank(task_ids)
         return sorted(records, key=_order, reverse=True)
 
+    def unreadable(self) -> list[str]:
+        """A sentence for each machine whose last answer was none. One that is only down is shown as such."""
+        errors = {view.far.name: view.error for view in self.views if view.error is not None}
+        return [f"{name}: {error}" for name, error in errors.items() if not isinstance(error, Unreachable | AuthError)]
+
     async def get(self, task_id: str) -> TaskRecord:
         """Raises NotFound, Unreachable."""
         await self.find(task_id)
         record = self.record(task_id)
         await self._end_what_lost_a_rank((task_id,))
         return record
+
+    async def names(self, task_ids: Iterable[str]) -> list[str]:
+        """The tasks' names; the id of one that can't be found now."""
+        return list(await asyncio.gather(*(self._name(task_id) for task_id in task_ids)))
+
+    async def _name(self, task_id: str) -> str:
+        try:
+            return (await self.get(task_id)).name
+        except FlowError:
+            return task_id
 
     def record(self, task_id: str) -> TaskRecord:
         """As it was told last, for a task that a machine has told of."""
@@ -60,7 +75,7 @@ class TaskShelf:
             return found
         if errors:
             silent = ", ".join(view.far.name for view, answer in answers.items() if isinstance(answer, FlowError))
-            raise Unreachable(f"task {task_id} is on no machine that answers; {silent} doesn't")
+            raise Unreachable(f"task {task_id} is on no reachable machine; unreachable: {silent}")
         raise self._not_found(task_id)
 
     def where(self, task_id: str) -> tuple[HostView, ...]:
@@ -137,7 +152,7 @@ def strongest(errors: Sequence[FlowError]) -> FlowError:
     for error in errors:
         if isinstance(error, AuthError):
             return error
-    return Unreachable(f"none of the {len(errors)} machines answers; the first: {errors[0]}")
+    return Unreachable(f"none of the {len(errors)} machines can be reached; the first: {errors[0]}")
 
 
 def _order(record: TaskRecord) -> tuple[float, str]:

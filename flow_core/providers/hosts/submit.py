@@ -138,7 +138,7 @@ class Submission:
         return None if found is None else found.task_id
 
     async def _find_volumes(self) -> tuple[list[Volume], list[VolumeSpec]]:
-        """Those that are there, and those that are to be made. Raises NotFound."""
+        """Those that are there, and those that are to be made. Raises NotFound, Conflict."""
         named = [name for mount in self._config.data_mounts if (name := volume_name(mount))]
         found: list[Volume] = []
         wanted: list[VolumeSpec] = []
@@ -154,6 +154,8 @@ class Submission:
                 wanted.append(spec)
             else:
                 found.append(_one_of(by_name, name))
+        for volume in found:
+            await self._volumes.refuse_if_held(volume)
         return list(dict.fromkeys(found)), wanted
 
     async def _make(self, spec: VolumeSpec, seat: Seat) -> Volume:
@@ -196,7 +198,7 @@ def _one_of(volumes: dict[str, Volume], name: str) -> Volume:
     try:
         return volumes[name]
     except KeyError:
-        raise NotFound(f"no volume {printable(repr(name[:70]))} on any machine that answers") from None
+        raise NotFound(f"no volume {printable(repr(name[:70]))} on any reachable machine") from None
 
 
 def _mount(volume: Volume) -> str:

@@ -98,14 +98,17 @@ class HostView:
     async def _look(self) -> None:
         try:
             answer = await self.far.ask("tell", *self._read_to)
+            await self._take_all(answer, answer.require("Z", self.far.name))
         except FlowError as error:
             self.error = error
             pause = min(_PAUSE_S * 2**self._failures, _LONGEST_PAUSE_S)
             self._failures = min(self._failures + 1, 8)
             self._not_before = time.monotonic() + pause
-            return
-        said = (answer.of("Z") or ["- 1"])[0]
-        stamp, _, count = said.partition(" ")
+
+    async def _take_all(self, answer: Answer, last: str) -> None:
+        """`last` says up to where the tasks that are over were listed."""
+        answer.require("H", self.far.name)
+        stamp, _, count = last.partition(" ")
         is_same, self._read_to = stamp == self._read_to[0], (stamp, count)
         # One that isn't over and isn't listed is gone, and so is everything where the records are others.
         kept = {task_id: told for task_id, told in self.told.items() if told.is_final and is_same}

@@ -6,17 +6,21 @@ import json
 import secrets
 import shlex
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
+from itertools import chain
 
-from flow_core.errors import ConfigError, Conflict, NotFound, printable
+from flow_core.errors import AuthError, ConfigError, Conflict, NotFound, Unreachable, printable
+from flow_core.identifiers import is_task_id, is_volume_id, is_volume_label
 from flow_core.models.volume import Volume, VolumeInterface
 from flow_core.providers.asked import check_new_volume
+from flow_core.providers.base import Listing
 from flow_core.providers.hosts.answers import Answer
 from flow_core.providers.hosts.facts import look_at_all
 from flow_core.providers.hosts.far import FarHost, ask_all
 from flow_core.providers.hosts.shelf import TaskShelf, strongest
 from flow_core.providers.hosts.told import volume_path
+from flow_core.providers.volume_users import block_volume_in_use, volume_not_deleted
+from flow_core.record_fields import Fields, date_of
+from flow_core.regular_files import parse_json
 
 
 class HostVolumes:
@@ -46,11 +50,17 @@ class HostVolumes:
         answers, silent = await ask_all(hosts, "list_volumes")
         if not answers:
             raise strongest(list(silent.values()))
-        found = [volume for far, answer in answers.items() for volume in _volumes(self._context, far, answer)]
-        return tuple(sorted(found, key=lambda volume: (volume.created_at, volume.volume_id), reverse=True))
+        found = [_volumes(self._context, far, answer) for far, answer in answers.items()]
+        rows = sorted(chain(*found), key=lambda volume: (volume.created_at, volume.volume_id), reverse=True)
+        broken = [
+            f"{far.name}: {error}" for far, error in silent.items() if not isinstance(error, Unreachable | AuthError)
+        ]
+        return Listing.of(rows, [*broken, *chain(*(one.unreadable for one in found))])
 
     async def delete(self, volume_id: str) -> None:
         volume = await self._find(volume_id)
+        if volume.attached_to:
+            raise volume_not_deleted(volume.name, await self._tasks.names(volume.attached_to))
         await self._home(volume).ask("delete_volume", volume.volume_id, volume.name)
 
     async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
@@ -65,10 +75,17 @@ class HostVolumes:
             raise Conflict(
                 f"volume {volume.name!r} lies on {volume.region}, and task {task_id} runs on {view.far.name}"
             )
+        await self.refuse_if_held(volume, task_id)
         line = json.dumps({"volume_id": volume.volume_id, "name": volume.name}, separators=(",", ":"))
         words = (volume.volume_id, volume.name, volume.interface, task_id, line)
         answer = await view.far.ask("attach_volume", *words)
         return volume_path(answer.root, task_id, volume.name)
+
+    async def refuse_if_held(self, volume: Volume, by_other_than: str | None = None) -> None:
+        """Raises Conflict when another unfinished task has this block volume. The machine checks it again."""
+        others = [task_id for task_id in volume.attached_to if task_id != by_other_than]
+        if volume.interface == "block" and others:
+            raise block_volume_in_use(volume.name, await self._tasks.names(others))
 
     def describe_create(self, size_gb: int, name: str | None, interface: VolumeInterface) -> str:
         return (
@@ -106,34 +123,39 @@ class HostVolumes:
         return max(seen, key=lambda far: seen[far].free_disk_gb or 0)
 
 
-def _volumes(context: str, far: FarHost, answer: Answer) -> list[Volume]:
-    """One that can't be read is left out."""
+def _volumes(context: str, far: FarHost, answer: Answer) -> Listing[Volume]:
+    """One that can't be read is left out and named."""
     holders: dict[str, tuple[str, ...]] = {}
     for line in answer.of("Y"):
         volume_id, _, task_id = line.partition(" ")
+        if not is_task_id(task_id):
+            continue
         holders[volume_id] = (*holders.get(volume_id, ()), task_id)
-    found = []
+    found, unreadable = [], []
     for line in answer.of("V"):
         volume_id, _, text = line.partition(" ")
         try:
-            found.append(_volume(context, far, answer.root, volume_id, json.loads(text), holders.get(volume_id, ())))
-        except (ValueError, KeyError, TypeError):
-            continue
-    return found
+            fields = Fields(parse_json(text))
+            found.append(_volume(context, far, answer.root, volume_id, fields, holders.get(volume_id, ())))
+        except ValueError as error:
+            unreadable.append(f"the record of volume {printable(volume_id)} on {far.name} is broken: {error}")
+    return Listing.of(found, unreadable)
 
 
-def _volume(
-    context: str, far: FarHost, root: str, volume_id: str, said: dict[str, Any], holders: tuple[str, ...]
-) -> Volume:
+def _volume(context: str, far: FarHost, root: str, volume_id: str, fields: Fields, holders: tuple[str, ...]) -> Volume:
+    """Raises ValueError."""
+    name = fields.text("name")
+    if not is_volume_id(volume_id) or not is_volume_label(name):
+        raise ValueError("its id or its name is none that a volume can have")
     return Volume(
         context=context,
         volume_id=volume_id,
-        name=str(said["name"]),
-        size_gb=int(said["size_gb"]),
-        interface="file" if said["interface"] == "file" else "block",
+        name=name,
+        size_gb=fields.whole("size_gb"),
+        interface="file" if fields.text("interface") == "file" else "block",
         region=far.name,
         attached_to=holders,
-        created_at=datetime.fromtimestamp(float(said["created_at"]), UTC),
+        created_at=date_of(fields.moment("created_at")),
         status="attached" if holders else "available",
         provider_metadata={"path": f"{root}/volumes/{volume_id}/data"},
     )

@@ -13,15 +13,12 @@ ROOT/                       the machine's own folder under the state directory
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
 from flow_core.logs.spool import SpoolFiles
+from flow_core.private_folders import make_private_folder
 
-# Compiled on first use, and kept by `re`: a supervisor needs neither.
-_TASK_ID = r"task_[a-z2-7]{10}"
-_VOLUME_ID = r"vol_[a-z2-7]{10}"
 DOOMED = ".deleted-"
 """How the name begins of what any sweep may remove."""
 
@@ -112,23 +109,7 @@ class Layout(NamedTuple):
 
     def make(self) -> None:
         for folder in (self.tasks, self.volumes, self.root / "gpus", self.root / "queue"):
-            make_folder(folder)
-
-
-def make_folder(path: Path) -> None:
-    """Makes a folder and its missing parents, all for the owner's eyes only."""
-    if path.is_dir():
-        return
-    make_folder(path.parent)
-    path.mkdir(mode=0o700, exist_ok=True)
-
-
-def is_task_id(text: str) -> bool:
-    return re.fullmatch(_TASK_ID, text) is not None
-
-
-def is_volume_id(text: str) -> bool:
-    return re.fullmatch(_VOLUME_ID, text) is not None
+            make_private_folder(folder)
 
 
 def container_name(task_id: str, attempt: int, rank: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flow_core.errors import NotFound
+from flow_core.errors import NotFound, Unsupported
 from flow_core.logs.address import LogAddress
 from flow_core.logs.spool import SpoolFiles
 from flow_core.providers.local.tasks import Standing, TaskShelf
@@ -11,6 +11,8 @@ from flow_core.providers.offload import offload
 
 class LocalLogs:
     """A log for each rank of each attempt, with both streams."""
+
+    separates_streams = True
 
     def __init__(self, context: str, tasks: TaskShelf) -> None:
         self._context = context
@@ -36,6 +38,10 @@ class LocalLogs:
         standing = await self._find(address)
         is_over = standing.state is not None and standing.state.between_attempts
         return standing.record.is_terminal or address.attempt < standing.record.attempt or is_over
+
+    async def startup(self, task_id: str, node: int) -> str:
+        await offload(self._tasks.get, task_id)
+        raise Unsupported("source: there is no startup log here; tasks run on this machine as it is")
 
     def _has_begun(self, task_id: str) -> bool:
         """A task that has not started has a log all the same when an image was fetched for it."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from flow_core.errors import Conflict, NotFound
 from flow_core.models.task import TaskRecord
-from flow_core.providers.local.layout import Layout, TaskFolder, make_folder
+from flow_core.private_folders import make_private_folder
+from flow_core.providers.local.layout import Layout, TaskFolder
 from flow_core.providers.local.listeners import listener_of
 from flow_core.providers.local.supervisor.processes import Identity
 from flow_core.providers.local.tasks import TaskShelf
@@ -26,7 +27,7 @@ def promise(task: TaskFolder, ports: Sequence[int]) -> None:
         if listener := listener_of(port):
             raise Conflict(f"ports: {port} is listened on by {listener}; end it, or choose another port")
     for port in ports:
-        make_folder(_promise(task.root, port).parent)
+        make_private_folder(_promise(task.root, port).parent)
         data = {"task": str(task.path.relative_to(task.root)), "submitter": Identity.mine()._asdict()}
         write_json(_promise(task.root, port), data)
 

@@ -6,8 +6,11 @@ from pathlib import Path
 
 from flow_core.providers.local.supervisor.processes import Identity
 from flow_core.providers.records import MalformedRecord, read_json, write_json
+from flow_core.record_fields import Fields
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
+_STATUSES = FINAL | {"pending", "running"}
+_ATTEMPTS_MAX = 100
 
 
 class State:
@@ -61,8 +64,8 @@ class State:
             state.supervisor = Identity.parse(data.get("supervisor"))
             state.children = [one for child in state.children if (one := Identity.parse(child)) is not None]
             _check_types(state)
-        except (TypeError, KeyError, ValueError) as error:
-            raise MalformedRecord(f"{path.name} does not hold a task's state") from error
+        except (TypeError, ValueError) as error:
+            raise MalformedRecord(f"{path.name} does not hold a task's state: {error}") from error
         return state
 
 
@@ -70,10 +73,17 @@ _FIELDS = tuple(State.__annotations__)
 
 
 def _check_types(state: State) -> None:
-    if not isinstance(state.status, str) or not isinstance(state.message, str) or not isinstance(state.gpus, list):
-        raise ValueError
-    for number in (state.started_at, state.completed_at, state.exit_code, state.master_port):
-        if number is not None and not isinstance(number, int | float):
-            raise ValueError
-    if not isinstance(state.attempt, int):
-        raise ValueError
+    """Raises ValueError."""
+    fields = Fields({name: getattr(state, name) for name in _FIELDS})
+    if state.status not in _STATUSES:
+        raise ValueError("status is none that there is")
+    for name in ("message", "working_dir"):
+        fields.text(name)
+    fields.texts("gpus")
+    fields.whole("attempt", most=_ATTEMPTS_MAX)
+    for name in ("started_at", "completed_at"):
+        if getattr(state, name) is not None:
+            fields.moment(name)
+    for name in ("exit_code", "master_port"):
+        if getattr(state, name) is not None:
+            fields.whole(name, least=-256, most=65535)

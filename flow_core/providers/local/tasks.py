@@ -7,23 +7,28 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from flow_core.errors import NotFound
+from flow_core.identifiers import is_task_id
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
-from flow_core.providers.local.layout import Layout, TaskFolder, container_name, is_task_id
+from flow_core.providers.local.layout import Layout, TaskFolder, container_name
 from flow_core.providers.local.spawn import start_undertaker
 from flow_core.providers.local.state import State
 from flow_core.providers.local.supervisor.processes import Identity
 from flow_core.providers.local.supervisor.settle import is_abandoned, settle, tree_of
+from flow_core.providers.offload import report_progress
 from flow_core.providers.records import MalformedRecord, read_json
+from flow_core.record_fields import Fields, date_of
 
 _RETRY_S = 10.0
-_NUMBERS = ("seq", "created_at")
-_TEXTS = ("name", "command_line", "mark", "working_dir")
+_RANKS_MAX = 128
+_WAIT_S = 0.25
+_UNKNOWN = (0, 0, 0)
 
 
 @dataclass(slots=True)
@@ -56,6 +61,7 @@ class TaskShelf:
         self._seen: dict[str, _Seen] = {}
         self._undertaken: dict[str, float] = {}
         self._lock = threading.RLock()
+        self._looks = 0
         _shelves.add(self)
 
     def renew(self) -> None:
@@ -65,13 +71,13 @@ class TaskShelf:
 
     def all(self) -> list[Standing]:
         """Every task, last submitted first."""
-        with self._lock:
+        with self._held():
             found = [standing for name in self._names() if (standing := self._look(name)) is not None]
         return sorted(found, key=lambda standing: standing.seq, reverse=True)
 
     def get(self, task_id: str) -> Standing:
         """Raises NotFound."""
-        with self._lock:
+        with self._held():
             standing = self._look(task_id) if is_task_id(task_id) else None
         if standing is None:
             raise NotFound(f"no task {task_id[:40]!r} in context {self._layout.context!r}")
@@ -92,6 +98,19 @@ class TaskShelf:
             if not one.record.is_terminal and any(mount.volume_id == volume_id for mount in one.record.volumes)
         )
 
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Holds the lock. Whoever waits for it gets on as long as its holder does."""
+        seen = self._looks
+        while not self._lock.acquire(timeout=_WAIT_S):
+            if self._looks != seen:
+                seen = self._looks
+                report_progress()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
     def _names(self) -> Iterator[str]:
         try:
             with os.scandir(self._layout.tasks) as entries:
@@ -100,6 +119,8 @@ class TaskShelf:
             return
 
     def _look(self, task_id: str) -> Standing | None:
+        self._looks += 1
+        report_progress()
         folder = self._layout.task(task_id)
         seen = self._seen.get(task_id)
         stamp = (_stamp(folder.spec), _stamp(folder.state), _stamp(folder.mounts))
@@ -109,8 +130,9 @@ class TaskShelf:
                 return None
             try:
                 seen = self._read(folder, stamp)
-            except (MalformedRecord, OSError, KeyError, TypeError, ValueError) as error:
-                return self._unreadable(folder, str(error))
+            except (OSError, ValueError) as error:
+                why = (error.strerror or "") if isinstance(error, OSError) else str(error)
+                return self._unreadable(folder, why)
             self._seen[task_id] = seen
         if is_abandoned(seen.spec, seen.state):
             return self._abandoned(folder, seen)
@@ -119,13 +141,12 @@ class TaskShelf:
         return Standing(int(seen.spec["seq"]), seen.record, seen.state, seen.spec)
 
     def _read(self, folder: TaskFolder, stamp: tuple[tuple[int, int, int] | None, ...]) -> _Seen:
+        """Raises OSError, ValueError."""
         spec = read_json(folder.spec) or {}
-        for name in _NUMBERS:
-            float(spec[name])
-        int(spec.get("ranks", 1)), *map(int, spec.get("ports", ()))
-        if not all(isinstance(spec[name], str) for name in _TEXTS) or not isinstance(spec["gpus"], dict):
-            raise MalformedRecord("spec.json does not hold a task")
-        Identity.parse(spec.get("submitter"))
+        try:
+            _check(spec)
+        except ValueError as error:
+            raise MalformedRecord(f"spec.json does not hold a task: {error}") from error
         seen = _Seen(spec, State.read(folder.state), _mounts(folder), stamp)
         seen.record = self._record(folder, seen)
         return seen
@@ -192,12 +213,41 @@ class TaskShelf:
         return Standing(0, record, None, {})
 
 
+def _check(spec: dict[str, Any]) -> None:
+    """Everything that is read of it later. Raises ValueError."""
+    fields, gpus = Fields(spec), Fields(Fields(spec).table("gpus"))
+    for name in ("name", "command_line", "mark", "working_dir"):
+        fields.text(name)
+    fields.text("owner", "")
+    fields.whole("seq")
+    fields.moment("created_at")
+    fields.whole("ranks", 1, least=1, most=_RANKS_MAX)
+    fields.wholes("ports", least=1, most=65535)
+    fields.table("config")
+    env = Fields(fields.table("env"))
+    for name in fields.table("env"):
+        env.text(name)
+    gpus.text("wanted", "cpu")
+    gpus.whole("count", 0, most=1 << 16)
+    gpus.optional_text("type")
+    gpus.optional_text("reservation")
+    if spec.get("container") is not None:
+        Fields(Fields(fields.table("container")).table("engine")).text("name")
+    Identity.parse(spec.get("submitter"))
+
+
 def _mounts(folder: TaskFolder) -> list[dict[str, Any]]:
     """Raises MalformedRecord."""
     mounts = (read_json(folder.mounts) or {}).get("mounts", [])
-    if not isinstance(mounts, list) or not all(isinstance(mount, dict) and "target" in mount for mount in mounts):
-        raise MalformedRecord("mounts.json does not hold mounts")
-    return mounts
+    try:
+        for mount in mounts if isinstance(mounts, list) else [mounts]:
+            fields = Fields(mount)
+            fields.text("target")
+            if fields.optional_text("volume_id"):
+                fields.text("name")
+    except ValueError as error:
+        raise MalformedRecord(f"mounts.json does not hold mounts: {error}") from error
+    return list(mounts)
 
 
 def _metadata(folder: TaskFolder, spec: dict[str, Any], state: State) -> dict[str, Any]:
@@ -226,14 +276,16 @@ def _endpoints(spec: dict[str, Any]) -> dict[str, str]:
 
 
 def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return None if seconds is None else date_of(seconds)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
     try:
         found = os.stat(path)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError:
+        return _UNKNOWN  # reading it says why
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 

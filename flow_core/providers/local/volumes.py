@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from flow_core.errors import Conflict, NotFound
+from flow_core.identifiers import is_volume_id
 from flow_core.models.volume import Volume, VolumeInterface
+from flow_core.private_folders import make_private_folder
 from flow_core.providers.asked import check_new_volume, volume_spec
+from flow_core.providers.base import Listing
 from flow_core.providers.local.capacity import queue
-from flow_core.providers.local.layout import Layout, is_volume_id
+from flow_core.providers.local.layout import Layout
 from flow_core.providers.local.leftovers import doomed, remove, sweep, unfinished
 from flow_core.providers.local.machine import new_id
 from flow_core.providers.local.tasks import Standing, TaskShelf
 from flow_core.providers.offload import offload
 from flow_core.providers.records import MalformedRecord, locked, read_json, write_json
+from flow_core.providers.volume_users import block_volume_in_use, volume_not_deleted
+from flow_core.record_fields import Fields, date_of
 
 
 class VolumeShelf:
@@ -35,14 +40,19 @@ class VolumeShelf:
 
     def all(self) -> list[Volume]:
         """Newest first. One that can't be read is left out."""
+        return list(self.listing())
+
+    def listing(self) -> Listing[Volume]:
+        """The same with a sentence for each that can't be read."""
         holders = self._holders()
-        found = []
+        found, unreadable = [], []
         for name in _names(self.layout.volumes):
             try:
                 found.append(self._read(name, holders.get(name, ())))
-            except (MalformedRecord, KeyError, TypeError, ValueError):
-                continue
-        return [volume for _, volume in sorted(found, key=lambda pair: pair[0], reverse=True)]
+            except (OSError, ValueError) as error:
+                unreadable.append(f"the record of volume {name} is broken: {error}")
+        rows = [volume for _, volume in sorted(found, key=lambda pair: pair[0], reverse=True)]
+        return Listing.of(rows, unreadable)
 
     def find(self, wanted: str) -> Volume:
         """By id or name. Raises NotFound."""
@@ -66,7 +76,7 @@ class VolumeShelf:
         record = {"volume_id": volume_id, "name": name, "size_gb": size_gb, "interface": interface}
         record |= {"region": region or self._region, "created_at": place.created_at, "seq": place.seq}
         folder = unfinished(self.layout.volumes / volume_id)
-        (folder / "data").mkdir(mode=0o700, parents=True)
+        make_private_folder(folder / "data")
         write_json(folder / "record.json", record)
         folder.rename(self.layout.volumes / volume_id)
         return self._read(volume_id, ())[1]
@@ -77,8 +87,7 @@ class VolumeShelf:
             sweep(self.layout)
             volume = self.find(wanted)
             if volume.attached_to:
-                tasks = ", ".join(volume.attached_to)
-                raise Conflict(f"volume {volume.name!r} is held by {tasks}; cancel it first")
+                raise volume_not_deleted(volume.name, self._names_of(volume.attached_to))
             path = self.layout.volumes / volume.volume_id
             path.rename(doomed(path))
         remove(doomed(path))
@@ -87,7 +96,7 @@ class VolumeShelf:
         """Raises Conflict when another unfinished task holds this block volume."""
         others = [task_id for task_id in volume.attached_to if task_id != by_other_than]
         if volume.interface == "block" and others:
-            raise Conflict(f"volume {volume.name!r} is a block volume and held by {', '.join(others)}")
+            raise block_volume_in_use(volume.name, self._names_of(others))
 
     def attach(self, wanted: str, task_id: str, mount_path: str | None) -> str:
         with self.lock():
@@ -106,7 +115,7 @@ class VolumeShelf:
             target = str(link) if taken else volume_spec({"name": volume.name, "mount_path": mount_path}).target
             self._add_mount(task, volume, target)
             if taken:
-                link.parent.mkdir(mode=0o700, exist_ok=True)
+                make_private_folder(link.parent)
                 link.symlink_to(self.data(volume.volume_id))
             return target
 
@@ -127,6 +136,10 @@ class VolumeShelf:
             "target": target,
         }
 
+    def _names_of(self, task_ids: Sequence[str]) -> list[str]:
+        names = {one.record.task_id: one.record.name for one in self.tasks.all()}
+        return [names.get(task_id, task_id) for task_id in task_ids]
+
     def _holders(self) -> dict[str, tuple[str, ...]]:
         holders: dict[str, tuple[str, ...]] = {}
         for standing in self.tasks.all():
@@ -136,22 +149,24 @@ class VolumeShelf:
         return holders
 
     def _read(self, volume_id: str, holders: tuple[str, ...]) -> tuple[int, Volume]:
+        """Raises OSError, ValueError."""
         data = read_json(self.layout.volumes / volume_id / "record.json")
         if data is None:
             raise MalformedRecord("record.json is missing")
+        fields = Fields(data)
         volume = Volume(
             context=self.layout.context,
             volume_id=volume_id,
-            name=str(data["name"]),
-            size_gb=int(data["size_gb"]),
-            interface="file" if data["interface"] == "file" else "block",
-            region=str(data["region"]),
+            name=fields.text("name"),
+            size_gb=fields.whole("size_gb"),
+            interface="file" if fields.text("interface") == "file" else "block",
+            region=fields.text("region"),
             attached_to=holders,
-            created_at=datetime.fromtimestamp(float(data["created_at"]), UTC),
+            created_at=date_of(fields.moment("created_at")),
             status="attached" if holders else "available",
             provider_metadata={"path": str(self.data(volume_id))},
         )
-        return int(data["seq"]), volume
+        return fields.whole("seq"), volume
 
 
 class LocalVolumes:
@@ -188,7 +203,7 @@ class LocalVolumes:
         )
 
     async def list(self) -> tuple[Volume, ...]:
-        return tuple(await offload(self._shelf.all))
+        return await offload(self._shelf.listing)
 
 
 def _names(folder: Path) -> list[str]:

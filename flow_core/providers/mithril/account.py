@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flow_core.config import state_dir
 from flow_core.errors import FlowError
@@ -29,6 +29,14 @@ if TYPE_CHECKING:
 _KEYS_KEPT_S = 60.0
 
 
+class Market(NamedTuple):
+    """Types by id, offers by type id and region, and what could not be read of them."""
+
+    types: Mapping[str, InstanceType]
+    offers: Mapping[tuple[str, str], Offer]
+    unreadable: tuple[str, ...] = ()
+
+
 class Account:
     """One API key, its project, and the machines rented with it."""
 
@@ -44,7 +52,7 @@ class Account:
         self.identity = MithrilIdentity(self.http, self.projects, self.ssh_keys)
         self.owners = Owners(self.identity)
         self.launch_keys = LaunchKeys(self.ssh_keys, self.folder, settings.ssh_keys, settings.ssh_key_file)
-        self.pool = HostPool(person)
+        self.pool = HostPool(person, settings.login_timeout_s)
         self.machines = MithrilMachines(self.pool, self.folder, settings.ssh_key_file)
         self.ends = Ends(self.folder)
         self.told = ToldShelf(self.folder)
@@ -59,13 +67,15 @@ class Account:
             self._keys_at = time.monotonic()
         return {key_id: self._keys[key_id] for key_id in key_ids if key_id in self._keys}
 
-    async def market(self) -> tuple[Mapping[str, InstanceType], Mapping[tuple[str, str], Offer]]:
-        """Types by id, offers by type id and region. Tasks are shown without their prices when nobody answers."""
+    async def market(self) -> Market:
+        """What is offered now; as it was last known, with a note, where that can't be read."""
         try:
             types, offers = await self.catalog.types(), await self.catalog.offers()
-        except FlowError:
-            return {}, {}
-        return types, {(offer.type.type_id, offer.region): offer for offer in offers}
+            notes = offers.unreadable
+        except FlowError as error:
+            types, offers = self.catalog.known
+            notes = (f"what machines cost now is not known: {error}",)
+        return Market(types, {(offer.type.type_id, offer.region): offer for offer in offers}, notes)
 
     async def close(self) -> None:
         """Twice is safe."""

@@ -30,6 +30,7 @@ _REFUSALS: tuple[tuple[tuple[str, ...], type[FlowError], str], ...] = (
 )
 _PLACES = ("body", "query", "path")
 _SHOWN = 300
+_LONGEST_WHOLE = 30
 
 
 class InDoubt(ProviderError):
@@ -69,7 +70,7 @@ class Answer(NamedTuple):
     def json(self) -> Any:
         """None for an empty body. Raises ValueError."""
         try:
-            return json.loads(self.body) if self.body.strip() else None
+            return json.loads(self.body, parse_int=_whole) if self.body.strip() else None
         except RecursionError as error:
             raise ValueError("nested without end") from error
 
@@ -138,5 +139,11 @@ def _detail(answer: Answer) -> tuple[str, str]:
     if not isinstance(first, dict):
         return "", ""
     place = first.get("loc")
-    parts = [str(part) for part in place if part not in _PLACES] if isinstance(place, list) else []
-    return str(first.get("msg", "")), ".".join(parts)
+    parts = [str(part) for part in place if isinstance(part, str | int)] if isinstance(place, list) else []
+    said = first.get("msg")
+    return said if isinstance(said, str) else "", ".".join(part for part in parts if part not in _PLACES)
+
+
+def _whole(digits: str) -> int | float:
+    """Python refuses to read a number of thousands of digits, and with it the rest of the answer."""
+    return int(digits) if len(digits) <= _LONGEST_WHOLE else float(digits)

@@ -1,17 +1,19 @@
-"""Bids and their instances, as the API tells of them. One that can't be read is said once and left out."""
+"""Bids and their instances as the API lists them. A row that can't be read is left out and reported."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from flow_core.errors import ProviderError
+from flow_core.errors import ProviderError, printable
+from flow_core.identifiers import is_bid_id, is_cloud_id
 from flow_core.logs.visible import visible
+from flow_core.providers.base import Listing
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.money import dollars
 from flow_core.providers.mithril.startup.script import command_of
@@ -19,6 +21,9 @@ from flow_core.providers.mithril.startup.script import command_of
 _log = logging.getLogger("flow.mithril")
 T = TypeVar("T")
 BIDS = "/v2/spot/bids"
+_LONGEST_WORD = 64
+_MOST_MACHINES = 10_000
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +53,22 @@ class Bid:
         """Raises ProviderError."""
         launch = row.get("launch_specification")
         launch = launch if isinstance(launch, dict) else {}
-        quantity, script = row.get("instance_quantity"), wire.optional(launch, "startup_script")
+        script = wire.optional(launch, "startup_script")
         return cls(
-            wire.text(row, "fid", "id"),
-            wire.optional(row, "name"),
-            wire.text(row, "status"),
+            wire.identifier(row, check=is_bid_id),
+            wire.label(row, "name"),
+            visible(wire.text(row, "status")[:_LONGEST_WORD]),
             moment(row.get("created_at")),
             moment(row.get("deactivated_at")),
             dollars(row.get("limit_price")),
-            quantity if isinstance(quantity, int) and quantity > 0 else 1,
-            wire.optional(row, "instance_type"),
-            wire.optional(row, "region"),
-            wire.optional(row, "project"),
-            wire.optional(row, "created_by"),
-            _ids(row.get("instances")),
-            _ids(launch.get("volumes")),
-            _ids(launch.get("ssh_keys")),
+            _quantity(row.get("instance_quantity")),
+            wire.word(row, "instance_type"),
+            wire.word(row, "region"),
+            wire.word(row, "project"),
+            wire.word(row, "created_by"),
+            ids_in(row.get("instances")),
+            ids_in(launch.get("volumes")),
+            ids_in(launch.get("ssh_keys")),
             script,
             command_of(script),
         )
@@ -85,13 +90,13 @@ class Instance:
     def of(cls, row: dict[str, Any]) -> Instance:
         """Raises ProviderError."""
         return cls(
-            wire.text(row, "fid", "id"),
-            wire.optional(row, "name"),
-            wire.text(row, "status"),
-            wire.optional(row, "bid", "reservation"),
+            wire.identifier(row),
+            wire.label(row, "name"),
+            visible(wire.text(row, "status")[:_LONGEST_WORD]),
+            wire.word(row, "bid", "reservation"),
             moment(row.get("created_at")),
-            wire.optional(row, "ssh_destination"),
-            wire.optional(row, "private_ip"),
+            wire.word(row, "ssh_destination"),
+            wire.word(row, "private_ip"),
         )
 
     @property
@@ -102,17 +107,33 @@ class Instance:
         return (int(number[:9]) if number.isdecimal() else 1 << 30, age)
 
 
-def readable(rows: Iterable[dict[str, Any]], read: Callable[[dict[str, Any]], T], noun: str) -> Iterator[T]:
-    """What can be read of a listing; the rest is one warning in the log."""
-    broken = 0
-    why = ""
+def readable(
+    rows: Iterable[Any], read: Callable[[dict[str, Any]], T], noun: str, *, may_be_none: bool = False
+) -> Listing[T]:
+    """What can be read of a listing. The rest is one note, and one warning in the log.
+
+    Raises ProviderError where no row can be read, unless there `may_be_none`: that looks like an empty list, but isn't.
+    """
+    found: list[T] = []
+    broken: list[str] = []
     for row in rows:
         try:
-            yield read(row)
+            found.append(read(_table(row)))
         except ProviderError as error:
-            broken, why = broken + 1, str(error)
-    if broken:
-        _warn(f"{broken} of the {noun} listed can't be read: {visible(why)}")
+            broken.append(str(error))
+    if not broken:
+        return Listing(found)
+    sentence = f"{len(broken)} of the {noun} listed can't be read: {visible(broken[-1])}"
+    _warn(sentence)
+    if not found and not may_be_none:
+        raise ProviderError(f"the Mithril API answered nothing that can be read: {sentence}")
+    return Listing.of(found, [sentence])
+
+
+def _table(row: Any) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        raise ProviderError("a row is no table")
+    return row
 
 
 @lru_cache(maxsize=64)
@@ -125,15 +146,25 @@ def moment(value: Any) -> datetime | None:
     """An ISO time, in UTC; None for anything else."""
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        if found is not None:
+            found = (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    if found is None:
-        return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    # Near the ends of the calendar no time zone and no sum can be reckoned with.
+    return found if found is not None and _FIRST_YEAR <= found.year <= _LAST_YEAR else None
 
 
-def _ids(value: Any) -> tuple[str, ...]:
+def _quantity(value: Any) -> int:
+    """How many machines a bid is for; 1 where that isn't given. Raises ProviderError."""
+    if value is None:
+        return 1
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_MACHINES:
+        raise ProviderError(f"the Mithril API gave the instance_quantity {printable(str(value))!r}, which can't be one")
+    return value
+
+
+def ids_in(value: Any) -> tuple[str, ...]:
     """Ids in a list, which may hold them within tables."""
     found = value if isinstance(value, list) else []
     names = [one.get("fid") if isinstance(one, dict) else one for one in found]
-    return tuple(name for name in names if isinstance(name, str) and wire.is_id(name))
+    return tuple(name for name in names if isinstance(name, str) and is_cloud_id(name))

@@ -10,6 +10,8 @@ from typing import Any
 
 from flow_core.errors import ProviderError
 from flow_core.gpu import GpuRequest, parse_gpu
+from flow_core.logs.visible import visible
+from flow_core.providers.base import Listing
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bids import readable
 from flow_core.providers.mithril.http import MithrilHttp
@@ -42,15 +44,15 @@ class InstanceType:
     def of(cls, row: dict[str, Any]) -> InstanceType:
         """Raises ProviderError."""
         return cls(
-            wire.text(row, "fid", "id"),
-            wire.text(row, "name", "fid"),
-            wire.optional(row, "gpu_type").lower(),
+            wire.identifier(row),
+            wire.word(row, "name") or wire.word(row, "fid"),
+            wire.word(row, "gpu_type").lower(),
             wire.number(row, "num_gpus"),
             wire.number(row, "gpu_memory_gb"),
             wire.number(row, "num_cpus"),
             wire.number(row, "ram_gb"),
-            wire.optional(row, "gpu_socket"),
-            wire.optional(row, "network_type"),
+            wire.word(row, "gpu_socket"),
+            wire.word(row, "network_type"),
         )
 
     @property
@@ -71,6 +73,10 @@ class InstanceType:
         if self.gpu_count != wanted.count or self.gpu_memory_gb < (wanted.min_memory_gb or 0):
             return False
         return wanted.model is None or self._is_model(wanted.model)
+
+    def is_of_model(self, wanted: GpuRequest) -> bool:
+        """Whether it has the GPUs that are asked for, in whatever number."""
+        return wanted.model is not None and bool(self.gpu_count) and self._is_model(wanted.model)
 
     def _has_cpus(self, least: int) -> bool:
         return not self.gpu_count and self.cpu_count >= least
@@ -101,24 +107,31 @@ class Catalog:
     def __init__(self, http: MithrilHttp) -> None:
         self._http = http
         self._types: dict[str, InstanceType] = {}
-        self._offers: tuple[Offer, ...] = ()
+        self._offers = Listing[Offer]()
         self._types_at = self._offers_at = -_TYPES_KEPT_S
 
     async def types(self) -> dict[str, InstanceType]:
         """By id."""
         if time.monotonic() - self._types_at >= _TYPES_KEPT_S:
             found = wire.rows(await self._http.get("/v2/instance-types"), "instance types")
-            self._types = {one.type_id: one for one in readable(found, InstanceType.of, "instance types")}
+            listed = readable(found, InstanceType.of, "instance types")
+            self._types = {one.type_id: one for one in listed}
             self._types_at = time.monotonic()
         return self._types
 
-    async def offers(self) -> tuple[Offer, ...]:
+    @property
+    def known(self) -> tuple[dict[str, InstanceType], Listing[Offer]]:
+        """Types and offers as they were last answered, however long ago."""
+        return self._types, self._offers
+
+    async def offers(self) -> Listing[Offer]:
         """The cheapest first, then the smallest."""
         if time.monotonic() - self._offers_at >= _OFFERS_KEPT_S:
             types = await self.types()
             found = wire.rows(await self._http.get("/v2/spot/availability"), "auctions")
             offers = readable(found, lambda row: _offer(row, types), "auctions")
-            self._offers = tuple(sorted(offers, key=lambda one: (one.price_usd, one.type.gpu_count, one.region)))
+            cheapest_first = sorted(offers, key=lambda one: (one.price_usd, one.type.gpu_count, one.region))
+            self._offers = Listing.of(cheapest_first, offers.unreadable)
             self._offers_at = time.monotonic()
         return self._offers
 
@@ -127,5 +140,5 @@ def _offer(row: dict[str, Any], types: dict[str, InstanceType]) -> Offer:
     kind = types.get(wire.text(row, "instance_type"))
     price = dollars(row.get("last_instance_price"))
     if kind is None or price is None:
-        raise ProviderError(f"auction {wire.optional(row, 'fid')} is of a type or at a price that isn't known")
-    return Offer(wire.text(row, "fid"), kind, wire.text(row, "region"), wire.number(row, "capacity"), price)
+        raise ProviderError(f"auction {wire.word(row, 'fid')} is of a type or at a price that isn't known")
+    return Offer(wire.identifier(row), kind, visible(wire.text(row, "region")), wire.number(row, "capacity"), price)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from flow_core.errors import CapacityError, ConfigError
+from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.providers.mithril.catalog import Offer
 from flow_core.providers.mithril.money import written
 
@@ -41,16 +42,41 @@ def choose(offers: Sequence[Offer], wish: Wish) -> Offer:
             f"region: {wish.region!r} offers nothing; regions are: {_listed(one.region for one in offers)}",
             field="region",
         )
-    return _of_types(there, wish) if wish.types else _with_memory(there, wish)
-
-
-def _of_types(offers: Sequence[Offer], wish: Wish) -> Offer:
+    if not wish.types and wish.gpu_memory_gb is None:
+        raise _no_type(there, wish)
+    if not wish.types:
+        return _with_memory(there, wish)
     for text in wish.types:
-        if named := [one for one in offers if one.type.is_asked_for(text)]:
+        if named := [one for one in there if one.type.is_asked_for(text)]:
             return _best(_big_enough(named, wish))
-    raise ConfigError(
-        f"{wish.types[0]!r} is not offered{wish.where}; there are: {_names(offers)}", field="instance_type"
+    raise ConfigError(f"instance_type: {_not_offered(offers, there, wish)}", field="instance_type")
+
+
+def sizes_of(offers: Iterable[Offer], wanted: GpuRequest) -> dict[int, str]:
+    """In which sizes a GPU model is offered: the shorthand of each, by its number of GPUs, smallest first."""
+    found = {one.type.gpu_count: one.type.short_name for one in offers if one.type.is_of_model(wanted)}
+    return dict(sorted(found.items()))
+
+
+def _no_type(offers: Sequence[Offer], wish: Wish) -> ConfigError:
+    """A task without a type never gets one by itself here: each costs money, and how much differs a hundredfold."""
+    best = _best(_big_enough([one for one in offers if one.type.gpu_count] or offers, wish))
+    cost = f"{written(best.price_usd)} an hour now in {best.region}"
+    return ConfigError(
+        f'instance_type: is missing; the cheapest that fits is instance_type="{best.type.short_name}", for {cost}',
+        field="instance_type",
     )
+
+
+def _not_offered(everywhere: Sequence[Offer], there: Sequence[Offer], wish: Wish) -> str:
+    """Why the first type can't be had, and what comes nearest."""
+    text = wish.types[0]
+    if elsewhere := [one.region for one in everywhere if one.type.is_asked_for(text)]:
+        return f"{text!r} is not offered{wish.where}, but in {_listed(iter(elsewhere))}; choose another type or region"
+    wanted = parse_gpu(text)
+    if sizes := list(sizes_of(there, wanted).values()) or list(sizes_of(everywhere, wanted).values()):
+        return f"{wanted.model} is offered only as {', '.join(sizes)}; did you mean {sizes[0]}?"
+    return f"{text!r} is not offered{wish.where}; there are: {_names(there)}"
 
 
 def _with_memory(offers: Sequence[Offer], wish: Wish) -> Offer:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from flow_core.errors import FlowError
+from flow_core.errors import FlowError, ProviderError
 from flow_core.providers.mithril.bids import Bid, moment
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.money import dollars_of_cents
@@ -36,18 +36,22 @@ class Costs:
         try:
             wanted = {"project": bid.project_id, "bid_fid": bid.bid_id}
             rows = await every_row(self._http, _PATH, "instances", wanted)
+            cost = sum(_costs(rows, bid.ended_at or datetime.now(UTC)), Decimal()).quantize(_CENT)
         except FlowError:
             return cost
-        cost = sum(_costs(rows, bid.ended_at or datetime.now(UTC)), Decimal()).quantize(_CENT)
         self._known[bid.bid_id] = (time.monotonic(), is_over, cost)
         return cost
 
 
-def _costs(rows: list[dict[str, Any]], until: datetime) -> Iterator[Decimal]:
+def _costs(rows: list[Any], until: datetime) -> Iterator[Decimal]:
+    """Raises ProviderError: a sum that lacks a part would be a wrong one."""
     for row in rows:
-        events = row.get("events")
-        for event in (one for one in (events if isinstance(events, list) else ()) if isinstance(one, dict)):
+        events = row.get("events") if isinstance(row, dict) else None
+        if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
+            raise ProviderError("the prices of a machine can't be read")
+        for event in events:
             price, start = dollars_of_cents(event.get("price_cents")), moment(event.get("start_time"))
-            if price is not None and start is not None:
-                seconds = ((moment(event.get("end_time")) or until) - start).total_seconds()
-                yield price * Decimal(max(0.0, seconds)) / _HOUR_S
+            if price is None or start is None:
+                raise ProviderError("a price of a machine, or its time, can't be read")
+            seconds = ((moment(event.get("end_time")) or until) - start).total_seconds()
+            yield price * Decimal(max(0.0, seconds)) / _HOUR_S

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import FlowError
+from flow_core.private_folders import make_private_folder
 from flow_core.providers.mithril.bids import moment
 from flow_core.providers.offload import offload
 from flow_core.providers.records import MalformedRecord, read_json, write_json
@@ -30,6 +31,7 @@ _AT_ONCE = 8
 _LONGEST_PAUSE_S = 60.0
 _CLOSE_S = 2.0
 _REASON_SHOWN = 300
+_MOST_ATTEMPTS = 1000  # each has a log: a machine that lies must not make us list millions
 Reach = Callable[[int], Awaitable["SshHost"]]
 """The machine of a node, by its number."""
 
@@ -54,7 +56,7 @@ class End:
         """Reads its lines; what isn't there or is nonsense is unknown."""
         said = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
         return cls(
-            _whole(said.get("ATTEMPT", "")) or 0,
+            min(_whole(said.get("ATTEMPT", "")) or 0, _MOST_ATTEMPTS),
             moment(said.get("STARTED_AT")),
             _whole(said.get("EXIT_CODE", "")),
             moment(said.get("EXITED_AT")),
@@ -161,12 +163,12 @@ class Ends:
             try:
                 if (data := read_json(self._folder / f"{bid_id}.json")) is not None:
                     found[bid_id] = _end(data)
-            except (MalformedRecord, KeyError, TypeError):
+            except (MalformedRecord, KeyError, TypeError, OSError):
                 continue  # it is read anew where the machine still stands
         return found
 
     def _keep(self, bid_id: str, end: End) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(self._folder)
         times = {name: value.isoformat() for name in ("started_at", "ended_at") if (value := getattr(end, name))}
         write_json(self._folder / f"{bid_id}.json", asdict(end) | times)
 
@@ -179,4 +181,4 @@ def _end(data: dict[str, Any]) -> End:
 
 
 def _whole(text: str) -> int | None:
-    return int(text[:9]) if text.strip().isdigit() else None
+    return int(text[:9]) if text.isdecimal() else None

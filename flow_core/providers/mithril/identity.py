@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from flow_core.errors import NotFound
+from flow_core.identifiers import is_cloud_id
 from flow_core.models.identity import Project, SshKey, User
 from flow_core.providers.mithril import wire
+from flow_core.providers.mithril.bids import readable
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.projects import MithrilProjects
 from flow_core.providers.mithril.ssh_keys import MithrilSshKeys
@@ -42,13 +44,14 @@ class MithrilIdentity:
     async def teammates(self, user_id: str) -> tuple[User, ...]:
         """Those whom the owner of the key may see, and of them those who share a project with somebody else."""
         mates = wire.rows(await self._http.get("/v2/me/teammates"), "teammates")
+        mates = [row for row in mates if isinstance(row, dict)]
         if user_id == "me":
-            return tuple(_user(row) for row in mates)
+            return readable(mates, _user, "teammates")
         me = wire.table(await self._http.get("/v2/me"), "a user")
         if user_id not in _names(me):
             theirs = next((_projects(row) for row in mates if user_id in _names(row)), set())
             mates = [row for row in mates if user_id not in _names(row) and theirs & _projects(row)]
-        return tuple(_user(row) for row in mates)
+        return readable(mates, _user, "teammates")
 
     async def own_keys(self, project_id: str | None = None) -> tuple[SshKey, ...]:
         return await self._keys.list(project_id)
@@ -57,7 +60,7 @@ class MithrilIdentity:
 async def find_user(http: Getter, user_id: str) -> User | None:
     """A user over raw HTTP: under the whole id, then without its prefix. None for somebody unknown."""
     for name in dict.fromkeys((user_id, user_id.removeprefix(_PREFIX))):
-        if wire.is_id(name):
+        if is_cloud_id(name):
             try:
                 return _user(wire.table(await http.get(f"/v2/users/{name}"), "a user"))
             except NotFound:
@@ -67,15 +70,15 @@ async def find_user(http: Getter, user_id: str) -> User | None:
 
 def _user(row: dict[str, Any]) -> User:
     return User(
-        wire.text(row, "fid", "id"),
-        wire.optional(row, "user_name", "name"),
-        wire.optional(row, "email"),
-        wire.optional(row, "organization_role", "role"),
+        wire.identifier(row),
+        wire.label(row, "user_name", "name"),
+        wire.label(row, "email"),
+        wire.word(row, "organization_role", "role"),
     )
 
 
-def _names(row: dict[str, Any]) -> set[Any]:
-    return {row.get("fid"), row.get("id")}
+def _names(row: dict[str, Any]) -> set[str]:
+    return {name for name in (row.get("fid"), row.get("id")) if isinstance(name, str)}
 
 
 def _projects(row: dict[str, Any]) -> set[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from flow_core.errors import AuthError, FlowError
 from flow_core.providers.account import ConfigField
 from flow_core.providers.mithril.settings import DEFAULT_URL, ENVIRONMENT, settings_of
+from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, LOGIN_TIMEOUT_MEANING
 
 _SAID = {
     "api_key": "the key of the Mithril API",
@@ -17,8 +18,14 @@ _SAID = {
     "ssh_keys": "SSH keys of the project for new machines, by id or name",
     "ssh_key": "the private key to log in with",
     "instance_type": "what to bid for when a task doesn't say",
+    LOGIN_TIMEOUT: LOGIN_TIMEOUT_MEANING,
 }
-_DEFAULTS = {"api_url": DEFAULT_URL, "project": "the only one of the key", "ssh_key": "what fits of ~/.ssh"}
+_DEFAULTS = {
+    "api_url": DEFAULT_URL,
+    "project": "the only one of the key",
+    "ssh_key": "what fits of ~/.ssh",
+    LOGIN_TIMEOUT: "120",
+}
 
 
 class MithrilInit:
@@ -32,7 +39,7 @@ class MithrilInit:
                 is_secret=name == "api_key",
                 is_required=name == "api_key",
                 default=_DEFAULTS.get(name),
-                environment=ENVIRONMENT[name],
+                environment=ENVIRONMENT.get(name),
             )
             for name, said in _SAID.items()
         )

@@ -12,6 +12,7 @@ from flow_core.errors import ConfigError
 from flow_core.models.volume import Volume
 from flow_core.providers.asked import task_name
 from flow_core.providers.mithril.startup.script import LONGEST, NodeTask, NodeVolume, startup_script
+from flow_core.providers.mithril.volumes import plain_name
 from flow_core.upload.pack import pack
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Launch:
     def script(self, mounts: Sequence[Mount]) -> str:
         """Raises ConfigError where it would be too long."""
         volumes = tuple(
-            NodeVolume("File" if volume.interface == "file" else "Block", volume.volume_id, volume.name, target)
+            NodeVolume("File" if volume.interface == "file" else "Block", volume.volume_id, plain_name(volume), target)
             for volume, target in mounts
         )
         return startup_script(self._task(self._code, volumes))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flow_core.errors import ConfigError
 from flow_core.models.identity import SshKey
-from flow_core.providers.mithril.private_keys import path_of, public_half
+from flow_core.providers.mithril.private_keys import public_half
 from flow_core.providers.mithril.ssh_keys import MithrilSshKeys, is_same
 
 _NAMED = 12
@@ -38,9 +38,6 @@ class LaunchKeys:
             if half is not None:
                 known = next((key.key_id for key in there if is_same(key, half)), None)
                 return known or (await self._keys.create(f"flow-{self._key_file.stem}", str(half))).key_id
-        for key in there:
-            if await asyncio.to_thread(path_of(self._folder, key.key_id).is_file):
-                return key.key_id
         return await self._keys.ensure_default() or await self._keys.generate(_new_name())
 
 

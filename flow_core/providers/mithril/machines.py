@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from flow_core.errors import Conflict
+from flow_core.logs.visible import visible
 from flow_core.providers.mithril.bids import Instance
 from flow_core.providers.mithril.private_keys import agent_of_user, private_keys
-from flow_core.ssh.settings import HostSettings
+from flow_core.ssh.settings import LOCALE_VARIABLES, HostSettings
 
 if TYPE_CHECKING:
     from flow_core.providers.over_ssh.hosts import HostPool
@@ -54,19 +55,21 @@ class MithrilMachines:
         Raises Conflict while it has no address.
         """
         keys = await asyncio.to_thread(private_keys, self._folder, public_keys, self._key_file)
+        if node >= len(nodes):
+            raise Conflict(f"node {node} has no machine yet; try again in a moment")
         wanted, head = nodes[node], nodes[0]
         if (direct := Destination.of(wanted.ssh_destination)) is not None:
             return self._pool.of(self._settings(wanted, direct, keys))
         through = Destination.of(head.ssh_destination)
         inner = Destination.of(wanted.private_ip)
         if node == 0 or through is None or inner is None:
-            raise Conflict(f"{wanted.name or wanted.instance_id} has no address yet; try again in a moment")
+            raise Conflict(f"{visible(wanted.name or wanted.instance_id)} has no address yet; try again in a moment")
         settings = self._settings(wanted, inner, keys)
         return self._pool.of(replace(settings, hops=(self._settings(head, through, keys),)))
 
     def _settings(self, node: Instance, where: Destination, keys: tuple[Path, ...]) -> HostSettings:
         return HostSettings(
-            alias=node.name or node.instance_id,
+            alias=visible(node.name or node.instance_id),
             hostname=where.host,
             user=USER,
             port=where.port,
@@ -76,4 +79,5 @@ class MithrilMachines:
             known_hosts=(self._folder / "known_hosts",),
             host_key_alias=node.instance_id,
             strictness="accept-new",
+            send_env=LOCALE_VARIABLES,
         )

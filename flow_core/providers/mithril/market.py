@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError, Conflict, ProviderError
+from flow_core.logs.visible import visible
 from flow_core.models.market import PriceSeries, Quota, TaskEvent
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bids import BIDS, Bid, moment, readable
@@ -51,7 +52,7 @@ class MithrilMarket:
         types = await self._account.catalog.types()
         rows = wire.rows(await self._account.http.get("/v2/quotas", project=project), "quotas")
         names = {type_id: kind.name for type_id, kind in types.items()}
-        return tuple(readable(rows, lambda row: _quota(row, names), "quotas"))
+        return readable(rows, lambda row: _quota(row, names), "quotas")
 
     async def history(self, task_id: str) -> tuple[TaskEvent, ...]:
         bid = (await self._tasks.standing(task_id)).bid
@@ -61,7 +62,7 @@ class MithrilMarket:
         answer = await http.get("/v2/instances/status/history", project=bid.project_id, bid_fid=bid.bid_id, limit=100)
         nodes = wire.rows(answer.get("instances") if isinstance(answer, dict) else answer, "histories")
         for node in nodes:
-            events += readable(_node_rows(node), _node_event, "events")
+            events += readable(_node_rows(node), _node_event, "events", may_be_none=True)
         return tuple(sorted(events, key=lambda event: event.at))
 
     async def set_limit(self, task_id: str, limit_usd_per_hour: Decimal) -> None:
@@ -99,7 +100,7 @@ class MithrilMarket:
     async def _living(self, task_id: str) -> Bid:
         bid = (await self._tasks.standing(task_id, is_fresh=True)).bid
         if bid.status == "Terminated":
-            raise Conflict(f"task {bid.name} has ended; its bid can't be changed any more")
+            raise Conflict(f"task {visible(bid.name)} has ended; its bid can't be changed any more")
         return bid
 
     async def _patch(self, bid: Bid, body: dict[str, Any]) -> None:
@@ -115,24 +116,28 @@ def _sums(usd: Decimal, instances: int) -> str:
 def _series(row: dict[str, Any]) -> PriceSeries:
     pairs = [
         (at, price)
-        for when, cost in zip(row.get("timestamps") or (), row.get("spot_prices") or (), strict=False)
+        for when, cost in zip(_list(row.get("timestamps")), _list(row.get("spot_prices")), strict=False)
         if (at := moment(when)) is not None and (price := dollars(cost)) is not None
     ]
     pairs.sort()
     return PriceSeries(
-        wire.text(row, "instance_type"),
-        wire.text(row, "region"),
+        visible(wire.text(row, "instance_type")),
+        visible(wire.text(row, "region")),
         tuple(at for at, _ in pairs),
         tuple(price for _, price in pairs),
     )
 
 
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _quota(row: dict[str, Any], names: dict[str, str]) -> Quota:
-    type_id = wire.optional(row, "instance_type")
+    type_id = wire.word(row, "instance_type")
     return Quota(
-        wire.text(row, "name", "fid"),
-        wire.optional(row, "product_type"),
-        wire.optional(row, "units"),
+        visible(wire.text(row, "name", "fid")),
+        wire.word(row, "product_type"),
+        wire.word(row, "units"),
         wire.number(row, "used_quantity"),
         wire.number(row, "total_quantity"),
         names.get(type_id, type_id),
@@ -144,19 +149,18 @@ def _bid_event(row: dict[str, Any]) -> TaskEvent:
     change = row.get("persistent_disk_change")
     disks = [f"{word} {one}" for word, one in change.items() if one] if isinstance(change, dict) else []
     said = [*([] if limit is None else [f"limit {written(limit)}/h"]), *disks]
-    return TaskEvent(_time(row), wire.text(row, "event_type"), ", ".join(said))
+    return TaskEvent(_time(row), visible(wire.text(row, "event_type")), visible(", ".join(said)))
 
 
-def _node_rows(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    events = node.get("events")
-    for event in events if isinstance(events, list) else ():
-        if isinstance(event, dict):
-            yield event | {"instance_fid": node.get("instance_fid")}
+def _node_rows(node: Any) -> Iterator[Any]:
+    if isinstance(node, dict):
+        for event in _list(node.get("events")):
+            yield event | {"instance_fid": node.get("instance_fid")} if isinstance(event, dict) else event
 
 
 def _node_event(row: dict[str, Any]) -> TaskEvent:
-    word = wire.text(row, "status").removeprefix("STATUS_").capitalize()
-    return TaskEvent(_time(row), word, node=wire.optional(row, "instance_fid"))
+    word = visible(wire.text(row, "status")).removeprefix("STATUS_").capitalize()
+    return TaskEvent(_time(row), word, node=wire.word(row, "instance_fid"))
 
 
 def _time(row: dict[str, Any]) -> datetime:

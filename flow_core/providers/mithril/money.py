@@ -10,13 +10,13 @@ _MOST = Decimal(10) ** 9
 
 
 def dollars(value: Any) -> Decimal | None:
-    """USD of "$12.50", "12.5" or 12.5; None for null and for what is no amount of money."""
+    """USD of "$12.50", "12.5" or 12.5; None for null and for what is no price."""
     text = str(value).strip().removeprefix("$").replace(",", "") if isinstance(value, str | int | float) else ""
     try:
         amount = Decimal(text)
     except InvalidOperation:
         return None
-    return amount if not isinstance(value, bool) and amount.is_finite() and abs(amount) < _MOST else None
+    return amount if not isinstance(value, bool) and amount.is_finite() and 0 <= amount < _MOST else None
 
 
 def dollars_of_cents(value: Any) -> Decimal | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.logs.address import LogAddress
+from flow_core.logs.visible import visible
 from flow_core.providers.mithril.launch import WORKSPACE
 from flow_core.providers.mithril.record import Standing
 from flow_core.providers.mithril.tasks import MithrilTasks
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _ENTER = "/var/lib/flow/enter"
 _LOGS = "/var/log/flow"
+_STARTUP_LOG = "/var/log/foundry/startup_script.log"
 
 
 class MithrilPlaces:
@@ -27,10 +29,9 @@ class MithrilPlaces:
         self._account = account
         self._tasks = tasks
 
-    async def place(self, task_id: str, node: int) -> Place:
+    async def place(self, task_id: str, node: int, *, also_ended: bool = False) -> Place:
         standing = await self._tasks.standing(task_id)
-        if not 0 <= node < standing.bid.quantity:
-            raise ConfigError(f"node: task {task_id} has {standing.bid.quantity}, counted from 0", field="node")
+        _check_node(standing, node)
         if not standing.is_reachable:
             raise Conflict(f"task {task_id} can't be entered: its bid is {standing.bid.status.lower()}")
         told = (await self._account.told.known([task_id]))[task_id]
@@ -65,6 +66,15 @@ class MithrilLogSources:
         host = await self._tasks.host(address.task_id, address.rank)
         return LogFile(host, f"{_LOGS}/attempt-{address.attempt}.log", standing.nodes[address.rank].instance_id)
 
+    async def startup(self, task_id: str, node: int) -> LogFile:
+        standing = await self._tasks.standing(task_id)
+        _check_node(standing, node)
+        if not standing.is_reachable:
+            raise Conflict(
+                f"task {task_id} has no machine that could be read; its bid is {standing.bid.status.lower()}"
+            )
+        return LogFile(await self._tasks.host(task_id, node), _STARTUP_LOG)
+
     async def is_over(self, address: LogAddress) -> bool:
         standing, end = await self._known(address)
         has_ended = end is not None and (end.is_over or end.attempt > address.attempt)
@@ -86,5 +96,12 @@ def _enter(command: str | None) -> str:
     return f'if [ "$(id -u)" = 0 ]; then exec {_ENTER}{rest}; else exec sudo -n {_ENTER}{rest}; fi'
 
 
+def _check_node(standing: Standing, node: int) -> None:
+    if not 0 <= node < standing.bid.quantity:
+        count = standing.bid.quantity
+        raise ConfigError(f"node: task {standing.bid.bid_id} has {count}, counted from 0", field="node")
+
+
 def _name(standing: Standing, node: int) -> str:
-    return f"node {node} of {standing.bid.name}" if standing.bid.quantity > 1 else standing.bid.name
+    name = visible(standing.bid.name)
+    return f"node {node} of {name}" if standing.bid.quantity > 1 else name

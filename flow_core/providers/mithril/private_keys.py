@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flow_core.errors import ConfigError
+from flow_core.private_folders import make_private_folder
+from flow_core.regular_files import read_start
 from flow_core.ssh.public_keys import PublicKey, local_public_keys, parse_public_key
 
 
@@ -22,15 +24,26 @@ def private_keys(folder: Path, public_keys: Mapping[str, str], named: Path | Non
     return tuple(dict.fromkeys(found))
 
 
+_PUBLIC_KEY_BYTES_MAX = 64 << 10
+
+
 def path_of(folder: Path, key_id: str) -> Path:
     """Where the private half of a key is kept that the API made for us."""
     return folder / "keys" / key_id
 
 
+def kept_ids(folder: Path) -> frozenset[str]:
+    """The ids of the keys whose private halves are kept so. Blocking."""
+    try:
+        return frozenset(path.name for path in (folder / "keys").iterdir() if path.is_file())
+    except OSError:
+        return frozenset()
+
+
 def keep(folder: Path, key_id: str, private_key: str) -> Path:
     """Writes it down, for this user alone, whole or not at all. Blocking. Raises OSError."""
     path = path_of(folder, key_id)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private_folder(path.parent)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with open(fd, "w", encoding="utf-8") as stream:
@@ -49,7 +62,9 @@ def agent_of_user() -> Path | None:
 def public_half(private_key: Path) -> PublicKey | None:
     """What stands beside a private key, in its .pub file. Blocking."""
     try:
-        return _parsed(private_key.with_name(private_key.name + ".pub").read_text(encoding="utf-8"))
+        return _parsed(
+            read_start(private_key.with_name(private_key.name + ".pub"), _PUBLIC_KEY_BYTES_MAX).decode("utf-8")
+        )
     except (OSError, UnicodeDecodeError):
         return None
 

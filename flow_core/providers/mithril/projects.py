@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flow_core.errors import ConfigError
 from flow_core.logs.visible import visible
 from flow_core.models.identity import Project
 from flow_core.providers.mithril import wire
+from flow_core.providers.mithril.bids import readable
 from flow_core.providers.mithril.http import MithrilHttp
 
 _NAMED = 12
@@ -20,7 +23,7 @@ class MithrilProjects:
 
     async def all(self) -> tuple[Project, ...]:
         found = wire.rows(await self._http.get("/v2/projects"), "projects")
-        return tuple(Project(wire.text(row, "fid", "id"), wire.text(row, "name", "fid")) for row in found)
+        return readable(found, _project, "projects")
 
     async def chosen_id(self) -> str:
         """The id of MITHRIL_PROJECT, an id or a name; without it, of the only project. Asked for once.
@@ -30,6 +33,10 @@ class MithrilProjects:
         if self._chosen is None:
             self._chosen = _choose(await self.all(), self._http.settings.project)
         return self._chosen
+
+
+def _project(row: dict[str, Any]) -> Project:
+    return Project(wire.identifier(row), wire.label(row, "name") or wire.identifier(row))
 
 
 def _choose(projects: tuple[Project, ...], wanted: str | None) -> str:

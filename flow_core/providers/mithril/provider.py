@@ -97,7 +97,7 @@ class MithrilProvider(WaysIn):
         if config.min_gpu_memory_gb is not None:
             wanted = f"anything with {config.min_gpu_memory_gb} GB a GPU"
         limit = config.max_price_per_hour
-        price = f"the market price x headroom ({config.priority})" if limit is None else f"${limit:.2f}"
+        price = f"the market price with the margin of priority {config.priority}" if limit is None else f"${limit:.2f}"
         total = "" if limit is None else f", ${limit * config.num_instances:.2f} an hour in all"
         what = f"{config.num_instances} x {wanted}, at most {price} an hour each{total}: {config.command_line}"
         return f"POST {self._account.settings.url}/v2/spot/bids: {what}"
@@ -114,7 +114,7 @@ class MithrilProvider(WaysIn):
                 logs = [self.logs.catch_up(address) for address in await self.logs.addresses(task_id)]
                 await asyncio.gather(*logs)
         except (FlowError, TimeoutError) as error:
-            _log.warning("a part of the log of %s may be lost: %s", task_id, error or "it took too long to fetch")
+            _log.warning("a part of the log of %s may be lost: %s", task_id, str(error) or "it took too long to fetch")
 
     async def close(self) -> None:
         await self._errands.close()

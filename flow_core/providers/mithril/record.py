@@ -92,6 +92,7 @@ def task_record(
         config=told.config,
         provider_metadata={
             "bid_status": bid.status,
+            "created_by": bid.created_by,
             "instance_status": nodes[0].status if nodes else None,
             "instance_type_id": bid.type_id,
             "limit_price": None if bid.limit_usd is None else written(bid.limit_usd),

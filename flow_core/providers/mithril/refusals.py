@@ -26,15 +26,13 @@ _LONGEST_WORD = 127 << 10  # Linux takes 128 KiB an argument or variable, its na
 _OF_THE_SHELL = frozenset({"UID", "EUID", "PPID", "SHELLOPTS", "BASHOPTS", "BASH_VERSINFO"})
 
 
-def refuse_what_is_not_there(config: TaskConfig, usual_type: str | None) -> None:
+def refuse_what_is_not_there(config: TaskConfig) -> None:
     """Raises Unsupported or ConfigError that names the field."""
     for field, sentence in _FOR_OTHERS.items():
         if getattr(config, field):
             raise Unsupported(f"{field}: {sentence}")
     if config.allocation_mode == "reserved":
         raise Unsupported(f"allocation_mode: {_FOR_OTHERS['reservation_id']}")
-    if not config.instance_types and config.min_gpu_memory_gb is None and usual_type is None:
-        raise ConfigError("instance_type: is missing; say what to bid for, such as 8xh100", field="instance_type")
     if config.working_dir is not None and not config.working_dir.startswith("/"):
         raise ConfigError("working_dir: must be a path from / on the machine, such as /workspace", field="working_dir")
     _refuse_what_no_process_takes(config)

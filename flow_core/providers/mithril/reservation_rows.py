@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from flow_core.logs.visible import visible
 from flow_core.models.reservation import Reservation, ReservationStatus
 from flow_core.providers.mithril import wire
-from flow_core.providers.mithril.bids import moment
+from flow_core.providers.mithril.bids import ids_in, moment
 from flow_core.providers.mithril.catalog import InstanceType
 from flow_core.providers.mithril.money import dollars
 
@@ -28,22 +29,22 @@ _STATUS = {
 
 def reservation_of(context: str, row: dict[str, Any], types: Mapping[str, InstanceType]) -> Reservation:
     """Raises ProviderError. A word that isn't known means that something is under way."""
-    type_id = wire.text(row, "instance_type")
+    type_id = visible(wire.text(row, "instance_type"))
     return Reservation(
         context=context,
-        reservation_id=wire.text(row, "fid", "id"),
+        reservation_id=wire.identifier(row),
         status=_STATUS.get(wire.text(row, "status").lower(), ReservationStatus.PENDING),
         instance_type=types[type_id].name if type_id in types else type_id,
         quantity=wire.number(row, "instance_quantity") or 1,
         start_time_utc=moment(row.get("start_time")) or datetime.fromtimestamp(0, UTC),
         end_time_utc=moment(row.get("end_time")),
-        name=wire.optional(row, "name"),
-        region=wire.optional(row, "region"),
+        name=wire.label(row, "name"),
+        region=wire.word(row, "region"),
         price_total_usd=dollars(row.get("total_price")),
         provider_metadata={
             "status": row.get("status"),
             "unit_price": row.get("unit_price"),
-            "instances": [one for one in row.get("instances") or () if isinstance(one, str)],
+            "instances": list(ids_in(row.get("instances"))),
         },
     )
 

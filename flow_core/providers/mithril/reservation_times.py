@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flow_core.errors import ConfigError, ProviderError
 from flow_core.models.reservation import ReservationQuote
 from flow_core.providers.mithril import wire
-from flow_core.providers.mithril.bids import moment
+from flow_core.providers.mithril.bids import moment, readable
 from flow_core.providers.mithril.catalog import InstanceType
 from flow_core.providers.mithril.choosing import Wish, choose
 from flow_core.providers.mithril.money import dollars
@@ -51,14 +51,7 @@ class ReservationTimes:
             wanted, params.get("region"), "slots", earliest_start_time=stamp(start), latest_end_time=stamp(end)
         )
         least = params.get("quantity") or 1
-        slots: list[dict[str, Any]] = [
-            {
-                "start_time": wire.text(row, "start_time"),
-                "end_time": wire.text(row, "end_time"),
-                "quantity": wire.number(row, "quantity"),
-            }
-            for row in wire.rows(rows, "slots")
-        ]
+        slots = readable(wire.rows(rows, "slots"), _slot, "slots")
         return tuple(sorted((one for one in slots if one["quantity"] >= least), key=lambda one: str(one["start_time"])))
 
     async def is_free(
@@ -95,7 +88,7 @@ class ReservationTimes:
             quantity=quantity,
         )
         rows = wire.rows(wire.table(answer, "a quote").get("offers"), "offers")
-        for row in (one for one in rows if one.get("key") == OFFER):
+        for row in (one for one in rows if isinstance(one, dict) and one.get("key") == OFFER):
             unit, total = dollars(row.get("unit_price")), dollars(row.get("total_price"))
             if unit is not None and total is not None:
                 return ReservationQuote(unit, total)
@@ -111,6 +104,13 @@ class ReservationTimes:
             mode=mode,
             **query,
         )
+
+
+def _slot(row: dict[str, Any]) -> dict[str, Any]:
+    start, end = moment(row.get("start_time")), moment(row.get("end_time"))
+    if start is None or end is None:
+        raise ProviderError("a slot has no start or no end")
+    return {"start_time": stamp(start), "end_time": stamp(end), "quantity": wire.number(row, "quantity")}
 
 
 def _until(answer: Any, name: str) -> datetime | None:

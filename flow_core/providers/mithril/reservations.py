@@ -8,7 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError, Conflict, NotFound, Unsupported, printable
+from flow_core.identifiers import is_cloud_id
+from flow_core.logs.visible import visible
 from flow_core.models.reservation import Reservation, ReservationQuote
+from flow_core.providers.base import Listing
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bids import readable
 from flow_core.providers.mithril.catalog import InstanceType
@@ -78,19 +81,20 @@ class MithrilReservations:
         rows = await every_row(self._account.http, RESERVATIONS, "reservations", query)
         types = await self._account.catalog.types()
         context = self._account.context
-        found = tuple(readable(rows, lambda row: reservation_of(context, row, types), "reservations"))
+        found = readable(rows, lambda row: reservation_of(context, row, types), "reservations")
         wanted = {name: str(value).lower() for name, value in params.items() if value is not None}
-        return tuple(
+        fitting = (
             one
             for one in found
             if wanted.get("status", one.status.value) == one.status.value
             and wanted.get("region", one.region) == one.region
             and _is_type(one, wanted.get("instance_type"), types)
         )
+        return Listing.of(fitting, found.unreadable)
 
     async def get(self, reservation_id: str) -> Reservation:
         """The API's description has no call for one; where there is none it is looked for in the list."""
-        if wire.is_id(reservation_id) and reservation_id.startswith("res_"):
+        if is_cloud_id(reservation_id) and reservation_id.startswith("res_"):
             try:
                 return await self._read(await self._account.http.get(f"{RESERVATIONS}/{reservation_id}"))
             except NotFound:
@@ -119,7 +123,7 @@ class MithrilReservations:
         if hours < 1:
             raise ConfigError("hours: must be at least 1", field="hours")
         if one.status.is_final or one.end_time_utc is None:
-            raise Conflict(f"reservation {one.name or one.reservation_id} has ended; it can't be extended")
+            raise Conflict(f"reservation {visible(one.name or one.reservation_id)} has ended; it can't be extended")
         body = {"end_time": stamp(one.end_time_utc + timedelta(hours=hours)), **_no_more_than(quote)}
         return await self._read(await self._account.http.post(f"{RESERVATIONS}/{reservation_id}/extend", body))
 

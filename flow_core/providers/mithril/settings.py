@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flow_core.errors import AuthError, ConfigError
+from flow_core.providers.over_ssh.login_limit import login_timeout_of
 
 DEFAULT_URL = "https://api.mithril.ai"
 _KEY = re.compile(r"[!-~]{1,512}")
@@ -20,7 +21,8 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 @dataclass(frozen=True, slots=True)
 class MithrilSettings:
     """An address, a key that is never shown, and what was chosen: a project by id or name, a region, SSH keys by id
-    or name for new tasks, the private key to log in with, and the instance type of tasks that name none."""
+    or name for new tasks, the private key to log in with, the instance type of tasks that name none, and how long a
+    login may take without a person."""
 
     api_key: str = field(repr=False)
     url: str = DEFAULT_URL
@@ -29,6 +31,7 @@ class MithrilSettings:
     ssh_keys: tuple[str, ...] = ()
     ssh_key_file: Path | None = None
     instance_type: str | None = None
+    login_timeout_s: float | None = None
 
     @property
     def is_loopback(self) -> bool:
@@ -72,6 +75,7 @@ def _settings(context: Mapping[str, Any]) -> MithrilSettings | None:
         _names(context.get("ssh_keys") or os.environ.get(ENVIRONMENT["ssh_keys"], "")),
         Path(os.path.expanduser(key_file)) if key_file else None,
         said["instance_type"] or None,
+        login_timeout_of(context),
     )
 
 

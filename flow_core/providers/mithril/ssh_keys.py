@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.config import state_dir
-from flow_core.errors import ConfigError, NotFound, ProviderError
+from flow_core.errors import ConfigError, NotFound
+from flow_core.identifiers import is_cloud_id
 from flow_core.models.identity import SshKey
 from flow_core.providers.mithril import wire
+from flow_core.providers.mithril.bids import readable
 from flow_core.providers.mithril.http import MithrilHttp
-from flow_core.providers.mithril.private_keys import keep
+from flow_core.providers.mithril.private_keys import keep, kept_ids
 from flow_core.providers.mithril.projects import MithrilProjects
 from flow_core.providers.offload import offload
 from flow_core.ssh.public_keys import PublicKey, local_public_keys, parse_public_key
@@ -30,7 +32,7 @@ class MithrilSshKeys:
 
     async def list(self, project_id: str | None = None) -> tuple[SshKey, ...]:
         project = project_id or await self._projects.chosen_id()
-        return tuple(_key(row) for row in wire.rows(await self._http.get(_PATH, project=project), "ssh keys"))
+        return readable(wire.rows(await self._http.get(_PATH, project=project), "ssh keys"), _key, "SSH keys")
 
     async def create(self, name: str, public_key: str) -> SshKey:
         key = parse_public_key(public_key)
@@ -41,14 +43,12 @@ class MithrilSshKeys:
         """Has the API make a key pair, keeps its private half here, for this user alone, and returns the key's id."""
         body = {"project": await self._projects.chosen_id(), "name": name}
         row = wire.table(await self._http.post(_PATH, body), "an SSH key")
-        key_id, private_key = wire.text(row, "fid", "id"), wire.text(row, "private_key")
-        if not wire.is_id(key_id):
-            raise ProviderError("the Mithril API gave a new SSH key an id that is none")
+        key_id, private_key = wire.identifier(row), wire.text(row, "private_key")
         await offload(keep, self._folder, key_id, private_key)
         return key_id
 
     async def delete(self, key_id: str) -> bool:
-        if not wire.is_id(key_id):
+        if not is_cloud_id(key_id):
             return False
         try:
             await self._http.delete(f"{_PATH}/{key_id}")
@@ -57,14 +57,21 @@ class MithrilSshKeys:
         return True
 
     async def ensure_default(self) -> str | None:
-        """A key of the project that is in ~/.ssh too; else the first of ~/.ssh, registered as `flow-default`."""
+        """A key of the project whose private half is here: kept from a launch, or in ~/.ssh; else the first of ~/.ssh,
+        registered as `flow-default`."""
         local = await asyncio.to_thread(local_public_keys)
-        if not local:
+        kept = await asyncio.to_thread(kept_ids, self._folder)
+        if not local and not kept:
             return None
         there = await self.list()
+        for one in there:
+            if one.key_id in kept:
+                return one.key_id
         for key in local.values():
             if (same := next((one for one in there if is_same(one, key)), None)) is not None:
                 return same.key_id
+        if not local:
+            return None
         first = next(iter(local.values()))
         return (await self.create(_free_name(first, there), str(first))).key_id
 
@@ -84,9 +91,7 @@ def _key(row: dict[str, Any]) -> SshKey:
     public_key = wire.optional(row, "public_key")
     parsed = _parsed(public_key)
     fingerprint = wire.optional(row, "fingerprint") if parsed is None else parsed.fingerprint
-    return SshKey(
-        wire.text(row, "fid", "id"), wire.optional(row, "name"), public_key, fingerprint, row.get("required") is True
-    )
+    return SshKey(wire.identifier(row), wire.label(row, "name"), public_key, fingerprint, row.get("required") is True)
 
 
 def _parsed(public_key: str) -> PublicKey | None:

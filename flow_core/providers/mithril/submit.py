@@ -37,14 +37,14 @@ class Submission:
     async def run(self) -> str:
         """The bid's id. Raises ConfigError, Unsupported, CapacityError, Conflict, NotFound, Unreachable, InDoubt."""
         config, told = self._config, self._account.told
-        refuse_what_is_not_there(config, self._account.settings.instance_type)
+        refuse_what_is_not_there(config)
         if config.idempotency_key and (before := await told.submitted_as(config.idempotency_key)) is not None:
             return before
-        offer = choose(await self._account.catalog.offers(), self._wish())
+        wanted = WantedVolumes(self._volumes, config)
+        offer = choose(await self._account.catalog.offers(), await self._wish(wanted))
         launch, placing = Launch(config, offer.type.gpu_count), Placing(self._account)
         await placing.refuse_a_taken_name(launch.name)
-        wanted = WantedVolumes(self._volumes, config, offer.region)
-        await wanted.find()
+        await wanted.find(offer.region)
         await launch.pack_code()
         launch.script(())  # refused before anything is made, if it is too long
         keys = await self._account.launch_keys.choose(config.ssh_keys)
@@ -60,11 +60,12 @@ class Submission:
         await told.keep(bid.bid_id, self._told(mounts))
         return bid.bid_id
 
-    def _wish(self) -> Wish:
+    async def _wish(self, wanted: WantedVolumes) -> Wish:
         config = self._config
+        region = config.region or await wanted.region()
         return Wish(
             types=(self._usual_type,) if self._usual_type else config.instance_types,
-            region=config.region or self._account.settings.region,
+            region=region or self._account.settings.region,
             gpu_memory_gb=config.min_gpu_memory_gb,
             cpus=config.min_cpus,
             memory_gb=config.min_memory_gb,
@@ -99,7 +100,7 @@ class Submission:
 
 
 def limit_usd(config: TaskConfig, offer: Offer) -> Decimal:
-    """USD per hour and instance: what was said, else the market price with the headroom of the task's priority."""
+    """USD per hour and instance: what was said, else the market price with the margin of the task's priority."""
     if config.max_price_per_hour is not None:
         return Decimal(str(config.max_price_per_hour))
     return offer.price_usd * _HEADROOM[config.priority]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import NotFound, printable
+from flow_core.errors import FlowError, NotFound, printable
+from flow_core.identifiers import is_bid_id
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
+from flow_core.providers.base import Listing
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bids import BIDS, Bid, Instance, readable
 from flow_core.providers.mithril.pages import every_row
@@ -39,14 +43,14 @@ class MithrilTasks:
             return ()
         bids = await self._bids(limit if statuses is None else None)
         living = [bid for bid in bids if bid.status != "Terminated"]
-        nodes = await self._instances([bid.bid_id for bid in living])
+        nodes, notes = await self._instances(living)
         standings = [Standing.of(bid, nodes.get(bid.bid_id, ())) for bid in bids]
         for standing in standings:
             self._saw(standing)
         ends = await self._account.ends.known([bid.bid_id for bid in bids])
         records = await self._records(standings, [ends.get(bid.bid_id) for bid in bids])
         found = (record for record in records if statuses is None or record.status in statuses)
-        return tuple(found)[:limit]
+        return Listing.of(islice(found, limit), (*bids.unreadable, *notes, *records.unreadable))
 
     async def record(self, task_id: str) -> TaskRecord:
         """With what it has cost so far. Raises NotFound."""
@@ -71,7 +75,7 @@ class MithrilTasks:
 
     async def standing(self, task_id: str, *, is_fresh: bool = False) -> Standing:
         """A bid and its machines; as seen a few seconds ago unless it has to be fresh. Raises NotFound."""
-        if not wire.is_id(task_id) or not task_id.startswith("bid_"):
+        if not is_bid_id(task_id):
             raise NotFound(f"no task is called {printable(task_id)!r} in context {self._account.context!r}")
         seen_at, seen = self._seen.get(task_id, (0.0, None))
         if seen is not None and not is_fresh and time.monotonic() - seen_at < _SEEN_S:
@@ -80,7 +84,18 @@ class MithrilTasks:
             bid = Bid.of(wire.table(await self._account.http.get(f"{BIDS}/{task_id}"), "a bid"))
         except NotFound:
             raise NotFound(f"no task is called {task_id!r} in context {self._account.context!r}") from None
-        return self._saw(Standing.of(bid, (await self._instances([task_id])).get(task_id, ())))
+        nodes, _ = await self._instances([bid])
+        return self._saw(Standing.of(bid, nodes.get(task_id, ())))
+
+    async def names(self, order_ids: Iterable[str]) -> list[str]:
+        """The names of bids; the id of a reservation, and of a bid that can't be found now."""
+        return list(await asyncio.gather(*(self._name(order_id) for order_id in order_ids)))
+
+    async def _name(self, order_id: str) -> str:
+        try:
+            return (await self.standing(order_id)).bid.name
+        except FlowError:
+            return order_id
 
     def forget(self, task_id: str) -> None:
         """What was seen of a task is not so any more."""
@@ -104,8 +119,8 @@ class MithrilTasks:
 
         return host
 
-    async def _records(self, standings: Sequence[Standing], ends: Sequence[End | None]) -> list[TaskRecord]:
-        types, offers = await self._account.market()
+    async def _records(self, standings: Sequence[Standing], ends: Sequence[End | None]) -> Listing[TaskRecord]:
+        types, offers, notes = await self._account.market()
         told = await self._account.told.known(standing.bid.bid_id for standing in standings)
         owners = await self._account.owners.names()
         records = []
@@ -116,42 +131,59 @@ class MithrilTasks:
             kind, offer = types.get(bid.type_id), offers.get((bid.type_id, bid.region))
             owner = owners.get(bid.created_by, bid.created_by)
             records.append(task_record(self._account.context, standing, end, told[bid.bid_id], kind, offer, owner))
-        return records
+        return Listing.of(records, notes)
 
-    async def _bids(self, most: int | None) -> list[Bid]:
+    async def _bids(self, most: int | None) -> Listing[Bid]:
         """Last submitted first. Where no ended ones are among them, they may have to be asked for by themselves."""
         project = await self._account.projects.chosen_id()
         wanted = {"project": project, "sort_by": "created_at", "sort_dir": "desc"}
         http = self._account.http
         rows = await every_row(http, BIDS, "bids", wanted, most_rows=most)
-        if (most is None or len(rows) < most) and all(row.get("status") != "Terminated" for row in rows):
+        if (most is None or len(rows) < most) and not any(map(_is_over, rows)):
             rows += await every_row(http, BIDS, "bids", wanted | {"status": "Terminated"}, most_rows=most)
-        bids = {bid.bid_id: bid for bid in readable(rows, self._bid, "bids")}
-        return sorted(bids.values(), key=_age)
+        found = readable(rows, self._bid, "bids")
+        return Listing.of(sorted({bid.bid_id: bid for bid in found}.values(), key=_age), found.unreadable)
 
     def _bid(self, row: dict[str, Any]) -> Bid:
         """One that has ended stays as it is, and need not be read anew every few seconds."""
-        is_over = row.get("status") == "Terminated"
-        known = self._ended.get(str(row.get("fid"))) if is_over else None
+        known = self._ended.get(str(row.get("fid"))) if _is_over(row) else None
         bid = known or Bid.of(row)
-        if is_over:
+        if _is_over(row):
             self._ended[bid.bid_id] = bid
         return bid
 
-    async def _instances(self, bid_ids: Sequence[str]) -> dict[str, list[Instance]]:
-        """The machines of bids, by bid."""
+    async def _instances(self, bids: Sequence[Bid]) -> tuple[dict[str, list[Instance]], tuple[str, ...]]:
+        """The machines of bids, by bid, and what could not be read of them."""
         found: dict[str, list[Instance]] = {}
+        notes: tuple[str, ...] = ()
         project = await self._account.projects.chosen_id()
-        for start in range(0, len(bid_ids), _IDS_AT_ONCE):
-            wanted = {"project": project, "bid_fid_in": ",".join(bid_ids[start : start + _IDS_AT_ONCE])}
-            rows = await every_row(self._account.http, _INSTANCES, "instances", wanted)
-            for instance in readable(rows, Instance.of, "instances"):
+        for start in range(0, len(bids), _IDS_AT_ONCE):
+            ids = ",".join(bid.bid_id for bid in bids[start : start + _IDS_AT_ONCE])
+            rows = await every_row(self._account.http, _INSTANCES, "instances", {"project": project, "bid_fid_in": ids})
+            listed = readable(rows, Instance.of, "instances", may_be_none=True)
+            notes += listed.unreadable
+            for instance in listed:
                 found.setdefault(instance.order_id, []).append(instance)
-        return found
+        if notes:
+            for bid in bids:
+                found[bid.bid_id] = [*found.get(bid.bid_id, ()), *self._missing(bid, found.get(bid.bid_id, ()))]
+        return found, notes
+
+    def _missing(self, bid: Bid, found: Collection[Instance]) -> Iterator[Instance]:
+        """Machines that the bid still has and whose rows can't be read, as they were seen last: they go on to cost."""
+        there = {node.instance_id for node in found}
+        _, before = self._seen.get(bid.bid_id, (0.0, None))
+        for node in before.nodes if before is not None else ():
+            if node.instance_id in bid.instance_ids and node.instance_id not in there:
+                yield node
 
     def _saw(self, standing: Standing) -> Standing:
         self._seen[standing.bid.bid_id] = (time.monotonic(), standing)
         return standing
+
+
+def _is_over(row: Any) -> bool:
+    return isinstance(row, dict) and row.get("status") == "Terminated"
 
 
 def _age(bid: Bid) -> float:

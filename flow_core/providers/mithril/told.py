@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.models.task import VolumeMount
+from flow_core.private_folders import make_private_folder
 from flow_core.providers.offload import offload
 from flow_core.providers.records import MalformedRecord, read_json, write_json
 
@@ -55,11 +56,11 @@ class ToldShelf:
         return self._folder / "keys" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
 
     def _write(self, bid_id: str, told: Told) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(self._folder)
         mounts = [[mount.volume_id, mount.name, mount.mount_path] for mount in told.mounts]
         write_json(self._folder / f"{bid_id}.json", {"config": dict(told.config), "mounts": mounts})
         if key := told.config.get("idempotency_key"):
-            self._of_key(key).parent.mkdir(exist_ok=True, mode=0o700)
+            make_private_folder(self._of_key(key).parent)
             write_json(self._of_key(key), {"bid": bid_id})
 
     def _read(self, bid_ids: list[str]) -> dict[str, Told]:
@@ -69,6 +70,6 @@ class ToldShelf:
                 if (data := read_json(self._folder / f"{bid_id}.json")) is not None:
                     mounts = tuple(VolumeMount(*map(str, mount)) for mount in data["mounts"])
                     found[bid_id] = Told(dict(data["config"]), mounts)
-            except (MalformedRecord, KeyError, TypeError, ValueError):
+            except (MalformedRecord, KeyError, TypeError, ValueError, OSError):
                 continue  # as if it had been submitted elsewhere
         return found

@@ -9,11 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, printable
+from flow_core.identifiers import is_volume_label
+from flow_core.logs.visible import visible
 from flow_core.models.volume import Volume, VolumeInterface
+from flow_core.providers.base import Listing
 from flow_core.providers.mithril import wire
-from flow_core.providers.mithril.bids import BIDS, moment, readable
+from flow_core.providers.mithril.bids import BIDS, ids_in, moment, readable
 from flow_core.providers.mithril.once import made_once
 from flow_core.providers.mithril.tasks import MithrilTasks
+from flow_core.providers.volume_users import block_volume_in_use, volume_not_deleted
 
 if TYPE_CHECKING:
     from flow_core.providers.mithril.account import Account
@@ -67,9 +71,12 @@ class MithrilVolumes:
     async def list(self) -> tuple[Volume, ...]:
         project = await self._account.projects.chosen_id()
         rows = wire.rows(await self._account.http.get(_PATH, project=project), "volumes")
-        standing = (row for row in rows if not row.get("deleted_at"))
+        standing = (row for row in rows if not (isinstance(row, dict) and row.get("deleted_at")))
         found = readable(standing, lambda row: _volume(self._account.context, row), "volumes")
-        return tuple(sorted(found, key=lambda one: one.created_at.timestamp() if one.created_at else 0.0, reverse=True))
+        newest_first = sorted(
+            found, key=lambda one: one.created_at.timestamp() if one.created_at else 0.0, reverse=True
+        )
+        return Listing.of(newest_first, found.unreadable)
 
     async def find(self, wanted: str, region: str | None = None) -> Volume:
         """By id or name. Raises NotFound, ConfigError for the name of several."""
@@ -87,28 +94,34 @@ class MithrilVolumes:
     async def delete(self, volume_id: str) -> None:
         volume = await self.find(volume_id)
         if volume.attached_to:
-            raise Conflict(f"volume {volume.name} is attached to {', '.join(volume.attached_to)}; end that first")
+            raise volume_not_deleted(volume.name, await self._tasks.names(volume.attached_to))
         await self._account.http.delete(f"{_PATH}/{volume.volume_id}")
 
     async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
         volume = await self.find(volume_id)
         standing = await self._tasks.standing(task_id, is_fresh=True)
-        bid, path = standing.bid, mount_path or f"/volumes/{volume.name}"
+        bid, path = standing.bid, mount_path or f"/volumes/{plain_name(volume)}"
         if bid.status == "Terminated":
-            raise Conflict(f"task {bid.name} has ended; a volume is attached to one that hasn't")
+            raise Conflict(f"task {visible(bid.name)} has ended; a volume is attached to one that hasn't")
         if volume.volume_id in bid.volume_ids:
             return path
         if volume.region != bid.region:
-            raise ConfigError(f"volume {volume.name} is in {volume.region}, the task in {bid.region}", field="volume")
+            raise ConfigError(
+                f"volume {visible(volume.name)} is in {volume.region}, the task in {bid.region}", field="volume"
+            )
         if volume.interface == "block" and bid.quantity > 1:
-            raise ConfigError(f"volume {volume.name} is a block volume, for one instance only", field="volume")
-        if volume.interface == "block" and volume.attached_to:
-            raise Conflict(f"volume {volume.name} is attached to {', '.join(volume.attached_to)}")
+            raise ConfigError(f"volume {visible(volume.name)} is a block volume, for one instance only", field="volume")
+        await self.refuse_if_held(volume)
         await self._set(bid.bid_id, bid.status == "Paused", (*bid.volume_ids, volume.volume_id))
         await self._tasks.told_mount(task_id, volume, path)
         kind = _WORDS[volume.interface]
-        self._errands.mount(task_id, bid.quantity, f"{kind} {volume.volume_id} {volume.name} {path}")
+        self._errands.mount(task_id, bid.quantity, f"{kind} {volume.volume_id} {plain_name(volume)} {path}")
         return path
+
+    async def refuse_if_held(self, volume: Volume) -> None:
+        """Raises Conflict when a task has this block volume."""
+        if volume.interface == "block" and volume.attached_to:
+            raise block_volume_in_use(volume.name, await self._tasks.names(volume.attached_to))
 
     def describe_create(self, size_gb: int, name: str | None, interface: VolumeInterface) -> str:
         named = f" {name!r}" if name else ""
@@ -148,15 +161,24 @@ class MithrilVolumes:
             pause_s = min(pause_s * 2, 8.0)
 
 
+def _made_at(volume: Volume) -> float:
+    return volume.created_at.timestamp() if volume.created_at else 0.0
+
+
+def plain_name(volume: Volume) -> str:
+    """The volume as one word of a list or a path on a machine: its name, or its id where the name is no word."""
+    return volume.name if is_volume_label(volume.name) else volume.volume_id
+
+
 def _volume(context: str, row: dict[str, Any]) -> Volume:
-    holders = [one for name in ("bids", "reservations") for one in row.get(name) or () if isinstance(one, str)]
+    holders = [one for name in ("bids", "reservations") for one in ids_in(row.get(name))]
     return Volume(
         context=context,
-        volume_id=wire.text(row, "fid", "id"),
-        name=wire.text(row, "name", "fid"),
+        volume_id=wire.identifier(row),
+        name=wire.label(row, "name") or wire.identifier(row),
         size_gb=wire.number(row, "capacity_gb") or wire.number(row, "size_gb"),
         interface="file" if wire.optional(row, "interface", "disk_interface").lower() == "file" else "block",
-        region=wire.optional(row, "region"),
+        region=wire.word(row, "region"),
         attached_to=tuple(holders),
         created_at=moment(row.get("created_at")),
         status="attached" if holders else "available",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from flow_core.errors import ConfigError, Conflict, FlowError, NotFound
+from flow_core.errors import ConfigError, FlowError, NotFound
+from flow_core.logs.visible import visible
 from flow_core.models.volume import Volume
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig, VolumeSpec
+    from flow_core.models.storage_spec import MountSpec
     from flow_core.providers.mithril.launch import Mount
     from flow_core.providers.mithril.volumes import MithrilVolumes
 
@@ -17,25 +19,40 @@ _log = logging.getLogger("flow.mithril")
 
 
 class WantedVolumes:
-    """Of one submit, in the region it goes to."""
+    """Of one submit. All of them are in the region of the task."""
 
-    def __init__(self, volumes: MithrilVolumes, config: TaskConfig, region: str) -> None:
+    def __init__(self, volumes: MithrilVolumes, config: TaskConfig) -> None:
         self._volumes = volumes
         self._config = config
-        self._region = region
+        self._region = ""
         self._wanted: list[tuple[Volume | VolumeSpec, str]] = []
         self._made: list[Volume] = []
 
-    async def find(self) -> None:
+    async def region(self) -> str | None:
+        """Where the volumes are that the task names, None where it names none. Raises ConfigError for two regions."""
+        names = [_named_by(mount) for mount in self._config.data_mounts]
+        names += [one for spec in self._config.volumes if (one := spec.volume_id or spec.name) is not None]
+        if not names:
+            return None
+        there = [one for one in await self._volumes.list() if one.volume_id in names or one.name in names]
+        # A name may be used in several regions: then it says nothing about where the task has to go.
+        sure = [one for one in there if one.volume_id in names or sum(one.name == same.name for same in there) == 1]
+        for volume in sure[1:]:
+            if volume.region != sure[0].region:
+                pair = " and ".join(f"{visible(one.name)} in {one.region}" for one in (sure[0], volume))
+                raise ConfigError(f"volumes: a task has one region, and its volumes are {pair}", field="volumes")
+        return sure[0].region if sure else None
+
+    async def find(self, region: str) -> None:
         """Makes nothing. Raises NotFound, ConfigError, Conflict for what can't be attached."""
+        self._region = region
         for mount in self._config.data_mounts:
-            name = mount.source.removeprefix("volume://").strip("/")
-            self._wanted.append((await self._volumes.find(name, self._region), mount.target))
+            self._wanted.append((await self._volumes.find(_named_by(mount), region), mount.target))
         for spec in self._config.volumes:
             self._wanted.append((await self._existing(spec) or spec, spec.target))
         for one, _ in self._wanted:
             if isinstance(one, Volume) and one.interface == "block":
-                self._refuse_a_held(one)
+                await self._refuse_a_held(one)
 
     async def make(self) -> list[Mount]:
         """All of them; those that are missing are made."""
@@ -60,11 +77,12 @@ class WantedVolumes:
                 return None
             raise
 
-    def _refuse_a_held(self, volume: Volume) -> None:
+    async def _refuse_a_held(self, volume: Volume) -> None:
         if self._config.num_instances > 1:
-            raise ConfigError(f"volumes: {volume.name} is a block volume, for one instance only", field="volumes")
-        if volume.attached_to:
-            raise Conflict(f"volumes: {volume.name} is attached to {', '.join(volume.attached_to)}")
+            raise ConfigError(
+                f"volumes: {visible(volume.name)} is a block volume, for one instance only", field="volumes"
+            )
+        await self._volumes.refuse_if_held(volume)
 
     async def _made_of(self, one: Volume | VolumeSpec) -> Volume:
         if isinstance(one, Volume):
@@ -72,3 +90,7 @@ class WantedVolumes:
         volume = await self._volumes.create(one.size_gb, one.name, one.interface, self._region)
         self._made.append(volume)
         return volume
+
+
+def _named_by(mount: MountSpec) -> str:
+    return mount.source.removeprefix("volume://").strip("/")

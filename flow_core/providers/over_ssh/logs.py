@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flow_core.errors import AuthError, NotFound, Unreachable, printable
+from flow_core.logs.visible import visible
+from flow_core.private_folders import make_private_folder
 from flow_core.providers.offload import offload
 from flow_core.providers.over_ssh.catching_up import catch_up
 from flow_core.providers.over_ssh.puller import Puller
 from flow_core.providers.over_ssh.spool_place import SpoolPaths, read_position
+from flow_core.ssh.quoting import quoted
 
 if TYPE_CHECKING:
     from flow_core.logs.address import LogAddress
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from flow_core.providers.over_ssh.places import LogSources
 
 _IDLE_S = 30.0
+_STARTUP_BYTES, _STARTUP_S = 1 << 20, 20.0
+_SAID_SHOWN = 300
 
 
 class SpooledLogs:
@@ -27,6 +32,8 @@ class SpooledLogs:
     A log is pulled from `open`, `catch_up` or `is_complete` on until it is complete, or nobody has called one of them
     for `idle_s`.
     """
+
+    separates_streams = False
 
     def __init__(self, sources: LogSources, folder: Path, *, idle_s: float = _IDLE_S) -> None:
         self._sources = sources
@@ -49,8 +56,10 @@ class SpooledLogs:
         puller = await self._see_to(address)
         if puller is None:
             return
-        file = await self._sources.file(address)
-        if file is not None or await self._sources.is_over(address):
+        # Asked first: of a log that gets no longer all is awaited, so that nobody says later that some may be lost.
+        is_over = await self._sources.is_over(address)
+        file = None if is_over else await self._sources.file(address)
+        if is_over or file is not None:
             await catch_up(puller, file)
 
     async def is_complete(self, address: LogAddress) -> bool:
@@ -61,6 +70,16 @@ class SpooledLogs:
         if isinstance(puller.error, AuthError):
             raise puller.error
         return False
+
+    async def startup(self, task_id: str, node: int) -> str:
+        file = await self._sources.startup(task_id, node)
+        read = f"tail -c {_STARTUP_BYTES} -- {quoted(file.path)}"
+        line = f"{read} 2>/dev/null || sudo -n {read}"
+        done = await file.host.run(line, timeout_s=_STARTUP_S)
+        if done.exit_code:
+            said = visible(done.stderr.decode("utf-8", "replace").strip())[:_SAID_SHOWN]
+            raise NotFound(f"task {printable(task_id)} has no startup log that can be read: {said}")
+        return done.stdout.decode("utf-8", "replace")
 
     async def aclose(self) -> None:
         """Ends every puller; what they have read stays. Twice is safe."""
@@ -76,7 +95,7 @@ class SpooledLogs:
                 return None
             if position is None:
                 await self._check(address)
-                await offload(paths.lock.parent.mkdir, 0o700, parents=True, exist_ok=True)
+                await offload(make_private_folder, paths.lock.parent)
             puller = self._living(address) or self._start(address, paths)
         puller.touch()
         return puller

@@ -31,8 +31,11 @@ class Place:
 class Places(Protocol):
     """Where running tasks are. Every method raises NotFound for an unknown task and Unreachable within a deadline."""
 
-    async def place(self, task_id: str, node: int) -> Place:
-        """Raises Conflict for a task that doesn't run, ConfigError (field "node") for a node it doesn't have."""
+    async def place(self, task_id: str, node: int, *, also_ended: bool = False) -> Place:
+        """Raises Conflict for a task that doesn't run, ConfigError (field "node") for a node it doesn't have.
+
+        With `also_ended` a task that has ended has its place still, for as long as its files exist.
+        """
 
     async def is_over(self, task_id: str) -> bool:
         """Whether the task has ended, as far as is known; asks nobody more often than the provider's list does."""
@@ -58,6 +61,10 @@ class LogSources(Protocol):
 
     async def file(self, address: LogAddress) -> LogFile | None:
         """None while there can't be one yet, or where the machine it was on is gone."""
+
+    async def startup(self, task_id: str, node: int) -> LogFile:
+        """The log of what prepared a node. Raises Conflict where it can't be reached, ConfigError (field "node") for a
+        node that isn't there, and Unsupported where nothing prepares machines."""
 
     async def is_over(self, address: LogAddress) -> bool:
         """True once the far side adds nothing more."""

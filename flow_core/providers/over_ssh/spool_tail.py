@@ -51,12 +51,12 @@ class SpoolTail:
         return self.size - self.position.base
 
     def append(self, data: bytes) -> None:
-        """Bytes of the far file, from `offset` on."""
+        """Bytes of the far file, from `offset` on; their record comes first, as in `SpoolWriter`."""
         start, now_us = self.size, max(time.time_ns() // 1_000, self._stamped_us)
-        self._write(data)
         if now_us - self._stamped_us >= _SAME_MOMENT_US:
             os.write(self._sidecar, RECORD.pack(start, now_us << 1 | STDOUT))
             self._stamped_us = now_us
+        self._write(data)
 
     def turn_to(self, inode: int | None, words: str = "") -> None:
         """From here on the bytes are those of another file. `words` say what the reader has to know about that."""

@@ -37,20 +37,28 @@ class SshUploads:
         from flow_core.upload.sync import upload  # deferred: looking at tasks needs none of it
 
         place = await self._places.place(task_id, 0)
-        folder = place.host.folder(await _folder(place, target_dir))
+        folder = place.host.folder(await _path(place, target_dir, "target_dir"))
         return await upload(
             source_dir, folder, timeout_s=timeout_s, git_incremental=git_incremental, on_progress=on_progress
         )
 
+    async def put_file(self, task_id: str, source: Path, target: str, *, node: int = 0) -> None:
+        place = await self._places.place(task_id, node, also_ended=True)
+        await place.host.files.upload(source, await _path(place, target, "target"))
 
-async def _folder(place: Place, target_dir: str) -> str:
-    """The folder of the host that the task sees at `target_dir`. Raises ConfigError."""
-    if "\0" in target_dir or not _is_text(target_dir):
-        raise ConfigError(f"target_dir: {target_dir!r} is no path", field="target_dir")
-    first, slash, rest = target_dir.partition("/")
+    async def get_file(self, task_id: str, source: str, target: Path, *, node: int = 0) -> None:
+        place = await self._places.place(task_id, node, also_ended=True)
+        await place.host.files.download(await _path(place, source, "source"), target)
+
+
+async def _path(place: Place, path: str, field: str) -> str:
+    """The path of the host that the task sees as `path`. Raises ConfigError."""
+    if "\0" in path or not _is_text(path):
+        raise ConfigError(f"{field}: {path!r} is no path", field=field)
+    first, slash, rest = path.partition("/")
     if first.startswith("~"):
-        target_dir = await _home(place, first) + slash + rest
-    wanted = PurePosixPath(posixpath.normpath(posixpath.join(place.directory, target_dir)))
+        path = await _home(place, first) + slash + rest
+    wanted = PurePosixPath(posixpath.normpath(posixpath.join(place.directory, path)))
     if wanted.is_relative_to(_WORKSPACE):
         wanted = PurePosixPath(place.directory, wanted.relative_to(_WORKSPACE))
     return str(wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine
+from itertools import count
 from typing import Any
 
 import asyncssh
@@ -13,7 +14,8 @@ from flow_core.ssh.relay import Relays
 from flow_core.ssh.served.session import ServedSession
 from flow_core.ssh.stream import Stream
 
-_MOST_CONNECTIONS = 256
+_LOGGED_IN_MAX = 256
+_LOGGING_IN_MAX = 100
 _LOGIN_S = 30.0
 
 
@@ -37,10 +39,18 @@ def options(guard: Callable[[], Guard], host_key: asyncssh.SSHKey, version: str)
 
 
 class Guard(asyncssh.SSHServer):
-    """Nothing but a public key opens. `guests` are all who are connected, this guard among them."""
+    """Nothing but a public key opens. `guests` are all who are connected, this guard among them.
+
+    Connections that have not logged in have a limit of their own, and a new one ends the oldest of them: whoever
+    can reach the port could otherwise keep its owner out.
+    """
+
+    _numbers = count()
 
     def __init__(self, guests: set[Any]) -> None:
         self._guests = guests
+        self._number = next(self._numbers)
+        self._has_logged_in = False
         self._relays = Relays()
         self._connection: asyncssh.SSHServerConnection
 
@@ -54,8 +64,19 @@ class Guard(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
         self._guests.add(self)
-        if len(self._guests) > _MOST_CONNECTIONS:
-            conn.abort()
+        logging_in = [guest for guest in self._guests if not guest._has_logged_in]
+        if len(logging_in) > _LOGGING_IN_MAX:
+            min(logging_in, key=lambda guest: guest._number)._end_unheard()
+
+    def auth_completed(self) -> None:
+        self._has_logged_in = True
+        if sum(guest._has_logged_in for guest in self._guests) > _LOGGED_IN_MAX:
+            why = f"there are {_LOGGED_IN_MAX} connections already; close one of them"
+            self._connection.disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, why)
+
+    def _end_unheard(self) -> None:
+        self._guests.discard(self)
+        self._connection.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._guests.discard(self)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from testbed.pty_screen import Screen
+from testbed.waiting import DEADLINE_S
 
 import flow_core
 from flow_core import Flow, FlowError, NotFound, Task
@@ -42,10 +43,10 @@ def on_terminal(task: Task, command: str = "", record: str = "") -> Screen:
     return Screen(argv, {"PYTHONPATH": str(ROOT), "PS1": "in the task> "}, columns=80, rows=24)
 
 
-def on_pipes(task: Task, command: str, record: str = "") -> subprocess.CompletedProcess[bytes]:
-    argv = [sys.executable, "-W", "ignore", "-c", SHELL, task.task_id, command, record]
+def on_pipes(task: Task, command: str, record: str = "", *under: str) -> subprocess.CompletedProcess[bytes]:
+    argv = [*under, sys.executable, "-W", "ignore", "-c", SHELL, task.task_id, command, record]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
-    return subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+    return subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=DEADLINE_S, check=False)
 
 
 def until_raw(screen: Screen) -> None:
@@ -110,6 +111,12 @@ def test_the_terminal_is_itself_again_when_the_task_ends(task: Task) -> None:
         assert screen.is_cooked()
 
 
+def test_signals_work_in_a_shell_whatever_the_program_that_opens_it_ignores(task: Task) -> None:
+    ignoring = ("sh", "-c", "trap '' HUP INT QUIT; exec \"$@\"", "sh")
+    done = on_pipes(task, "grep SigIgn /proc/self/status", "", *ignoring)
+    assert (int(done.stdout.split()[1], 16) & 0b111, done.returncode) == (0, 0)
+
+
 def test_a_command_has_the_terminal_too(task: Task) -> None:
     with on_terminal(
         task, "stty size; test -t 0 && test -t 1 && echo on a terminal; read word; echo got $word"
@@ -154,7 +161,7 @@ def test_a_reader_that_leaves_ends_the_command(task: Task) -> None:
         ["/bin/sh", "-c", script],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
-        timeout=30,
+        timeout=DEADLINE_S,
         check=False,
     )
     assert done.stdout == b"y\n"

@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from testbed.waiting import DEADLINE_S
 
 from flow_core import AsyncFlow, TaskConfig
 from flow_core.client.everywhere import NodeRun, run_on_nodes
 from flow_core.client.task import AsyncTask
 from flow_core.errors import FlowError
-
-_UP_TO_S = 30.0
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ async def test_every_node_runs_it_in_its_own_environment_and_both_streams_are_ke
 ) -> None:
     runs, seen = [NodeRun(0), NodeRun(1)], []
     command = "echo out-$NODE_RANK; echo err-$NODE_RANK >&2; exit $NODE_RANK"
-    await run_on_nodes(flow.get_remote_operations(), pair.task_id, command, runs, seen.append, timeout_s=_UP_TO_S)
+    await run_on_nodes(flow.get_remote_operations(), pair.task_id, command, runs, seen.append, timeout_s=DEADLINE_S)
     assert [run.exit_code for run in runs] == [0, 1]
     for run in runs:
         assert set(bytes(run.said).split()) == {b"out-%d" % run.node, b"err-%d" % run.node}
@@ -46,7 +45,9 @@ async def test_every_node_runs_it_in_its_own_environment_and_both_streams_are_ke
 async def test_a_node_that_fails_stops_no_other_and_is_named_at_the_end(flow: AsyncFlow, pair: AsyncTask) -> None:
     runs = [NodeRun(0), NodeRun(7)]
     with pytest.raises(FlowError, match=r"1 of 2 nodes did not run it; node 7: .*no 7"):
-        await run_on_nodes(flow.get_remote_operations(), pair.task_id, "echo fine", runs, _nothing, timeout_s=_UP_TO_S)
+        await run_on_nodes(
+            flow.get_remote_operations(), pair.task_id, "echo fine", runs, _nothing, timeout_s=DEADLINE_S
+        )
     assert (runs[0].exit_code, bytes(runs[0].said)) == (0, b"fine\n")
     assert (runs[1].exit_code, bool(runs[1].problem)) == (None, True)
 
@@ -66,8 +67,8 @@ async def test_cancelling_ends_the_command_on_every_node(flow: AsyncFlow, pair: 
 
     remote = flow.get_remote_operations()
     line = "echo $$; exec sleep 300"
-    running = asyncio.create_task(run_on_nodes(remote, pair.task_id, line, runs, note, timeout_s=_UP_TO_S))
-    await asyncio.wait_for(both.wait(), _UP_TO_S)
+    running = asyncio.create_task(run_on_nodes(remote, pair.task_id, line, runs, note, timeout_s=DEADLINE_S))
+    await asyncio.wait_for(both.wait(), DEADLINE_S)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -80,7 +81,7 @@ async def test_cancelling_ends_the_command_on_every_node(flow: AsyncFlow, pair: 
 async def test_what_a_chatty_node_said_first_is_let_go(flow: AsyncFlow, pair: AsyncTask) -> None:
     run = NodeRun(0)
     line = "head -c 1000000 /dev/zero | tr '\\0' x; echo end"
-    await run_on_nodes(flow.get_remote_operations(), pair.task_id, line, [run], _nothing, timeout_s=_UP_TO_S)
+    await run_on_nodes(flow.get_remote_operations(), pair.task_id, line, [run], _nothing, timeout_s=DEADLINE_S)
     assert run.said.endswith(b"xend\n")
     assert len(run.said) + run.cut_bytes == 1_000_004
     assert len(run.said) <= 128 << 10

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from testbed.waiting import DEADLINE_S
 
 import flow_core
 from flow_core.client.recording import Recording
 from flow_core.errors import FlowError
 
 ROOT = Path(flow_core.__file__).parent.parent
-BOUNDED = settings(max_examples=50, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+BOUNDED = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def played(path: Path) -> str:
@@ -84,7 +85,7 @@ except FlowError as error:
 """
     path = tmp_path / "full.cast"
     argv = [sys.executable, "-c", script, str(path)]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert (done.returncode, done.stdout) == (0, f"the shell can't be recorded in {path}: File too large\n"), (
         done.stderr
     )

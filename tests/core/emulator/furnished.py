@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 from core.emulator.conftest import H100, REGION
+from testbed.waiting import DEADLINE_S
 
 from flow_core.emulator.emulator import Emulator
 
-WITHIN_S = 30
 ADJUSTABLE = {"instance_type": "it_tcjiKnwIK0jX21t3", "region": "us-central2-a"}  # its memory is
 Words = dict[str, list[str]]
 
@@ -132,7 +132,7 @@ class _Furnisher:
     async def _instances(self, reservation: str) -> list[str]:
         """Those of a reservation, as soon as they run."""
         query = {"project": self._usual["project"], "reservation_fid_in": reservation, "status_in": "STATUS_RUNNING"}
-        async with asyncio.timeout(WITHIN_S):
+        async with asyncio.timeout(DEADLINE_S):
             while not (rows := (await self._http.get("/v2/instances", params=query)).json()["data"]):
                 await asyncio.sleep(0.01)
         return [str(one["fid"]) for one in rows]

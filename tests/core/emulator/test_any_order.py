@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flow_core.emulator.account.ssh_keys import SshKey
@@ -120,6 +120,7 @@ def check(world: World, machines: Machines) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(MOMENTS)
+@example([[("time", 1)], [("relocate", 0)], [("time", 0), ("time", 2), ("pause", 0)]])  # paused while it is moved
 def test_capacity_and_machines_add_up_once_all_is_quiet(moments: list[list[tuple[str, int]]]) -> None:
     async def live() -> None:
         machines = Machines()

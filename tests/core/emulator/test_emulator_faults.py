@@ -68,6 +68,12 @@ async def test_a_clock_that_is_wrong_is_wrong_everywhere(account: Account) -> No
         assert told - datetime.now(UTC) > timedelta(minutes=50)
 
 
+@pytest.mark.parametrize("days", [400, -400, 40_000])
+async def test_a_clock_that_is_wrong_by_years_keeps_nobody_out(account: Account, days: int) -> None:
+    account.emulator.control.skew(days * 86400)
+    assert (await account.http.get("/v2/me")).status_code == 200
+
+
 async def test_everything_can_be_done_over_http(account: Account) -> None:
     rule = {"method": "GET", "path": BIDS, "status": 503, "times": None, "headers": {"x-injected": "yes"}}
     assert (await account.post("/_emulator/faults", rule))[0]["status"] == 503

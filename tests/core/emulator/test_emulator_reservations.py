@@ -195,3 +195,19 @@ async def test_instances_of_a_bid_are_not_touched_one_by_one(account: Account) -
     body = {"instances": [row["fid"]], "status": "STATUS_PAUSED"}
     assert await account.refused(501, "PATCH", "/v2/instances", json=body)
     assert await account.refused(501, "POST", f"/v2/instances/{row['fid']}/refresh-boot-disk")
+
+
+async def test_what_is_free_from_the_clients_now_on_is_as_long_as_it_wants_to_reserve(account: Account) -> None:
+    start, end = at(account, -1 / 60), at(account, 6 - 1 / 60)  # the client's clock, or its request, is a minute behind
+    times = {"mode": "slots", "earliest_start_time": start, "latest_end_time": end}
+    (slot, *_) = await account.get(f"{RESERVATION}/availability", **where(account), **times)
+    assert (datetime.fromisoformat(slot["start_time"]), datetime.fromisoformat(slot["end_time"])) == (
+        datetime.fromisoformat(start),
+        datetime.fromisoformat(end),
+    )
+    assert await account.post(RESERVATION, {**wanted(account), "start_time": start, "end_time": end})
+
+
+async def test_nothing_is_free_in_a_time_that_lies_in_the_past(account: Account) -> None:
+    times = {"mode": "slots", "earliest_start_time": at(account, -9), "latest_end_time": at(account, -1)}
+    assert await account.get(f"{RESERVATION}/availability", **where(account), **times) == []

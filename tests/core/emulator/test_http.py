@@ -8,18 +8,17 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from core.emulator.conftest import H100, Account
+from testbed.waiting import DEADLINE_S
 
 from flow_core.emulator.clock import Clock, Timer
 from flow_core.emulator.emulator import Emulator
 from flow_core.emulator.settings import Settings
 
-WITHIN_S = 30
-
 
 async def raw(emulator: Emulator, data: bytes) -> bytes:
     """What comes back for these bytes until the other side hangs up."""
     reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(emulator.url).port)
-    async with asyncio.timeout(WITHIN_S):
+    async with asyncio.timeout(DEADLINE_S):
         writer.write(data)
         answer = await reader.read()
     writer.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,13 +11,13 @@ import asyncssh
 import httpx
 import pytest
 from core.emulator.conftest import Account
+from testbed.waiting import DEADLINE_S, until
 
 from flow_core.emulator.emulator import Emulator
 from flow_core.emulator.nodes.machines import Machines
 from flow_core.emulator.settings import Settings
 
 pytestmark = pytest.mark.needs("user-namespaces")
-WITHIN_S = 60
 LOG = "/var/log/flow/user-workload.log"
 SCRIPT = f"""#!/bin/bash
 mkdir -p $(dirname {LOG})
@@ -51,7 +51,10 @@ class Reached:
         """What it prints. Raises asyncssh's errors."""
         port = int(str(destination).removeprefix("localhost:"))
         options: dict[str, Any] = {"username": "ubuntu", "client_keys": [self.private], "known_hosts": None}
-        async with asyncio.timeout(WITHIN_S), asyncssh.connect("localhost", port, config=None, **options) as connection:
+        async with (
+            asyncio.timeout(DEADLINE_S),
+            asyncssh.connect("localhost", port, config=None, **options) as connection,
+        ):
             return str((await connection.run(command, check=True)).stdout)
 
     async def logged(self, destination: str, text: str) -> str:
@@ -60,13 +63,6 @@ class Reached:
             return found if text in found else None
 
         return await until(look)
-
-
-async def until(look: Callable[[], Awaitable[T | None]]) -> T:
-    async with asyncio.timeout(WITHIN_S):
-        while (found := await look()) is None:
-            await asyncio.sleep(0.05)
-    return found
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from typing import Any
 import asyncssh
 import httpx
 import pytest
+from testbed.waiting import DEADLINE_S
 
 from flow_core.emulator.emulator import Emulator
 from flow_core.emulator.nodes.machines import Machines
 from flow_core.emulator.sample.project import Sample
 from flow_core.emulator.settings import Settings
 
-WITHIN_S = 30
 STATUSES = {
     "train-llama-8b": "Allocated",
     "finetune-whisper": "Allocated",
@@ -43,16 +43,20 @@ class Visitor:
 
     async def read(self, task: str, path: str, wanted: str) -> str:
         """What stands in a file of its first machine, once the wanted text is in it."""
+        return await self.run(task, f'cat "$FLOW_NODE_ROOT"/{path}', wanted)
+
+    async def run(self, task: str, command: str, wanted: str) -> str:
+        """What the command prints on its first machine, once the wanted text is in it."""
         [row] = [one for one in await self.rows("/v2/instances") if one["name"] == f"{task}-1"]
         port = int(row["ssh_destination"].rpartition(":")[2])
-        deadline = time.monotonic() + WITHIN_S
+        deadline = time.monotonic() + DEADLINE_S
         async with asyncssh.connect(
             "localhost", port, username="ubuntu", client_keys=[self.said["ssh_key"]], known_hosts=None, config=()
         ) as machine:
             text = ""
             while wanted not in text:
                 assert time.monotonic() < deadline, text
-                done = await machine.run(f'cat "$FLOW_NODE_ROOT"/{path}')
+                done = await machine.run(command)
                 text = str(done.stdout)
         return text
 
@@ -88,6 +92,12 @@ async def test_its_machines_say_what_such_work_says(visitor: Visitor) -> None:
     assert "OutOfMemoryError" in await visitor.read("eval-mmlu", "var/log/flow/attempt-0.log", "Traceback")
     await visitor.read("eval-mmlu", "var/lib/flow/workload-exit", "EXIT_CODE=1")
     await visitor.read("tokenize-corpus", "var/lib/flow/workload-exit", "EXIT_CODE=0")
+
+
+async def test_its_training_is_on_the_gpus_and_what_has_ended_is_not(visitor: Visitor) -> None:
+    query = "nvidia-smi --query-compute-apps=process_name --format=csv,noheader; echo asked"
+    await visitor.run("train-llama-8b", query, "python3\n" * 8)
+    assert await visitor.run("eval-mmlu", query, "asked") == "asked\n"
 
 
 async def test_one_task_is_outbid_now_and_then_and_comes_back(visitor: Visitor) -> None:

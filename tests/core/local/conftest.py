@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import shutil
 import signal
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from testbed.ssh_servers import end_servers
+from testbed.waiting import task_until, until
 
 from flow_core.config import Context
 from flow_core.models.spec import TaskConfig
@@ -38,18 +37,11 @@ class Machine:
     async def submit(self, command: str | list[str], **fields: Any) -> TaskRecord:
         return await self.provider.submit(TaskConfig.parse({"command": command, **fields}))
 
-    async def until(self, condition: Callable[[], Any], what: str, seconds: float = 30) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"never happened: {what}"
-            await asyncio.sleep(0.01)
+    async def until(self, condition: Callable[[], Any], what: str) -> None:
+        await until(condition, explain=lambda: f"never happened: {what}")
 
     async def until_task(self, task: TaskRecord, wanted: Callable[[TaskRecord], bool]) -> TaskRecord:
-        deadline = time.monotonic() + 30
-        while not wanted(now := await self.provider.get_task(task.task_id)):
-            assert time.monotonic() < deadline, f"still {now.status}: {now.message}"
-            await asyncio.sleep(0.01)
-        return now
+        return await task_until(self.provider, task, wanted)
 
     async def running(self, task: TaskRecord) -> TaskRecord:
         return await self.until_task(task, lambda now: now.is_running or now.is_terminal)

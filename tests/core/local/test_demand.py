@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flow_core.private_folders import make_private_folder
 from flow_core.providers.local.capacity import leases, queue
 from flow_core.providers.local.capacity.demand import known_uses
-from flow_core.providers.local.layout import Layout, make_folder
+from flow_core.providers.local.layout import Layout
 from flow_core.providers.local.supervisor.processes import Identity
 from flow_core.providers.records import write_json
 
@@ -17,7 +18,7 @@ def test_a_task_that_has_its_gpus_and_is_just_starting_wants_no_others(tmp_path:
     layout = Layout(tmp_path, "local")
     layout.make()
     task = layout.task("task_aaaaaaaaaa")
-    make_folder(task.path)
+    make_private_folder(task.path)
     with queue.queue_lock(tmp_path):
         place = queue.next_place(tmp_path)
         write_json(task.spec, {"created_at": place.created_at})

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from testbed.waiting import DEADLINE_S
 
 from flow_core.client.flow import AsyncFlow
 from flow_core.config import Context
@@ -67,8 +68,12 @@ async def test_without_a_folder_of_keys_there_are_none() -> None:
 @pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa"])
 def test_a_fingerprint_is_the_one_that_ssh_keygen_shows(ssh: Path, kind: str) -> None:
     made = ssh / f"id_{kind}"
-    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "a b", "-f", str(made)], check=True, timeout=60)
-    shown = subprocess.run(["ssh-keygen", "-lf", f"{made}.pub"], capture_output=True, text=True, check=True, timeout=60)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "a b", "-f", str(made)], check=True, timeout=DEADLINE_S
+    )
+    shown = subprocess.run(
+        ["ssh-keygen", "-lf", f"{made}.pub"], capture_output=True, text=True, check=True, timeout=DEADLINE_S
+    )
     (key,) = local_public_keys().values()
     assert key.fingerprint == shown.stdout.split()[1]
     assert str(key) == made.with_suffix(".pub").read_text().strip()

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 
 import pytest
+from testbed.waiting import DEADLINE_S, until
 
 from .engines import IMAGE
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.needs("ssh")
 
 async def _run(argv: list[str]) -> subprocess.CompletedProcess[bytes]:
     return await asyncio.to_thread(
-        subprocess.run, argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
+        subprocess.run, argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=DEADLINE_S, check=False
     )
 
 
@@ -48,6 +49,7 @@ async def test_an_image_without_a_file_server_is_said_to_have_none(machine, engi
 
 
 async def _until(question, wanted: bool) -> None:
-    deadline = asyncio.get_running_loop().time() + 30
-    while await question() != wanted:
-        assert asyncio.get_running_loop().time() < deadline
+    async def answered() -> bool:
+        return await question() == wanted
+
+    await until(answered)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from testbed.log_truth import all_stamps
+from testbed.waiting import DEADLINE_S, until
 
 from flow_core.errors import ConfigError, Conflict, Unreachable
 from flow_core.logs.spool import STDERR
@@ -138,18 +139,44 @@ async def test_a_shell_opens_inside_the_container_and_leaves_nothing_there(machi
     task = await machine.running(await machine.submit("sleep 300", image=IMAGE, env={"COLOUR": "blue green"}))
     shell = await machine.provider.shells.open(task.task_id, columns=80, rows=24)
     await shell.write(b'echo "<$COLOUR>" $PWD $TERM\n')
-    said = b""
-    async with asyncio.timeout(30):
-        async for piece in shell.read():
-            said += piece
-            if b"<blue green> /workspace xterm-256color" in said:
-                break
+    await said_by(shell, b"<blue green> /workspace xterm-256color")
     await shell.close()
-    async with asyncio.timeout(30):
-        while "sh -i" in engine.run("exec", engine.containers()[0], "ps"):
-            await asyncio.sleep(0.05)
+    await no_shell_is_in(task, engine)
     await machine.provider.cancel_task(task.task_id, force=True)
     await machine.ended(task)
+
+
+async def test_a_shell_whose_client_ends_by_a_signal_before_its_session_leaves_nothing_there(machine, engine):
+    task = await machine.running(await machine.submit("sleep 300", image=IMAGE))
+    shell = await machine.provider.shells.open(task.task_id, columns=80, rows=24)
+    await shell.write(b"echo $((6*7))\n")
+    await said_by(shell, b"42")
+    shell._channel.send_signal("HUP")  # as close() does, which doesn't wait for what follows from it
+    async with asyncio.timeout(DEADLINE_S):
+        await shell.wait()
+    await shell.close()
+    await no_shell_is_in(task, engine)
+    await machine.provider.cancel_task(task.task_id, force=True)
+    await machine.ended(task)
+
+
+async def said_by(shell, wanted):
+    said = b""
+    async with asyncio.timeout(DEADLINE_S):
+        async for piece in shell.read():
+            said += piece
+            if wanted in said:
+                return
+    raise AssertionError(f"it ended without {wanted!r}: {said!r}")
+
+
+async def no_shell_is_in(task, engine):
+    container = next(name for name in engine.containers() if task.task_id in name)
+
+    async def has_ended():
+        return "sh -i" not in await asyncio.to_thread(engine.run, "exec", container, "ps")
+
+    await until(has_ended)
 
 
 async def test_a_command_in_a_shell_runs_inside_the_container(machine, engine):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from testbed.log_truth import all_stamps
+from testbed.waiting import DEADLINE_S
 
 import flow_core
 from flow_core.config import Context
@@ -185,7 +186,7 @@ async def test_a_task_submitted_by_a_task_outlives_it(machine, tmp_path):
 
 async def test_two_processes_submit_at_once_and_all_tasks_are_there_in_order(machine):
     submitters = [_submitter("true", "5") for _ in range(2)]
-    printed = [one.communicate(timeout=30)[0].split() for one in submitters]
+    printed = [one.communicate(timeout=DEADLINE_S)[0].split() for one in submitters]
     listed = [task.task_id for task in await machine.provider.list_tasks()]
     assert sorted(listed) == sorted(printed[0] + printed[1])
     for ids in printed:

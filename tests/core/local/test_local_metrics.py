@@ -89,7 +89,7 @@ async def test_a_program_that_is_killed_leaves_no_sampler(machine, smi):
         assert process.stdout.readline() == "3\n"
         (sampler,) = samplers(process.pid)
         process.kill()
-    await machine.until(lambda: not machine.is_alive(sampler), "the sampler is gone", 30)
+    await machine.until(lambda: not machine.is_alive(sampler), "the sampler is gone")
 
 
 def test_ordinary_code_may_leave_the_loop_early(machine_home: Path, smi: FakeSmi) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound, Unsupported
 from flow_core.gpu import parse_gpu
@@ -85,6 +86,12 @@ async def test_what_can_be_had_shrinks_while_gpus_are_held(machine):
     offers = {one.instance_type: one for one in await machine.provider.instances.find({"min_gpu_count": 1})}
     assert {name: one.available_quantity for name, one in offers.items()} == {"1xa100": 1, "2xa100": 0}
     assert await machine.provider.instances.normalize(2, "a100") == ("2xa100", 1, None)
+    assert await machine.provider.instances.normalize(2, None) == ("2xa100", 1, None)
+    assert await machine.provider.instances.normalize(2, "gpu:40gb") == ("2xgpu:40gb", 1, None)
+    asked = ((3, "h100", "3xh100"), (16, "a100", "16xa100"), (3, None, "gpu:3"), (1, "it_x", "it_x"))
+    for count, kind, wanted in asked:
+        warning = f"{wanted} can't be had on this machine; it has 2 x a100"
+        assert await machine.provider.instances.normalize(count, kind) == (wanted, 1, warning)
     with pytest.raises(ConfigError):
         await machine.provider.instances.find({"colour": "red"})  # type: ignore[typeddict-unknown-key]
     await machine.provider.cancel_task(task.task_id)
@@ -95,9 +102,9 @@ async def test_a_volume_outlives_its_task_and_cannot_be_deleted_while_held(machi
     first = await machine.submit('echo kept > "$FLOW_VOLUME_DATA/file"; sleep 300', volumes=[{"name": "data"}])
     kept = Path(volume.provider_metadata["path"]) / "file"
     await machine.until(kept.exists, "the file in the volume")
-    with pytest.raises(Conflict, match=first.task_id):
+    with pytest.raises(Conflict, match=first.name):
         await machine.provider.volumes.delete("data")
-    with pytest.raises(Conflict, match=first.task_id):
+    with pytest.raises(Conflict, match=first.name):
         await machine.submit("true", volumes=[{"volume_id": volume.volume_id}])
     assert [one.attached_to for one in await machine.provider.volumes.list()] == [(first.task_id,)]
     await machine.provider.cancel_task(first.task_id)
@@ -210,7 +217,7 @@ async def test_closing_a_shell_ends_it_and_a_finished_task_has_none(machine):
     task = await machine.running(await machine.submit("sleep 300"))
     shell = await machine.provider.shells.open(task.task_id, columns=80, rows=24)
     await shell.write(b"trap '' HUP\n")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(DEADLINE_S):
         await shell.close()
         await shell.close()
         await shell.resize(10, 10)

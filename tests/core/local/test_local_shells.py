@@ -8,10 +8,9 @@ from contextlib import suppress
 
 import pytest
 from testbed.ssh_servers import live_servers
+from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import HostKeyChanged, NotFound, Unreachable
-
-_UP_TO_S = 30.0
 
 
 @pytest.fixture
@@ -21,7 +20,7 @@ async def task(machine):
 
 async def _said(shell, wanted: bytes) -> bytes:
     said = b""
-    async with asyncio.timeout(_UP_TO_S):
+    async with asyncio.timeout(DEADLINE_S):
         async for piece in shell.read():
             said += piece
             if wanted in said:
@@ -30,7 +29,7 @@ async def _said(shell, wanted: bytes) -> bytes:
 
 
 async def _rest(output) -> bytes:
-    async with asyncio.timeout(_UP_TO_S):
+    async with asyncio.timeout(DEADLINE_S):
         return b"".join([piece async for piece in output])
 
 
@@ -83,7 +82,7 @@ async def test_what_the_server_itself_has_to_say_stands_on_the_terminal(machine,
     (server,) = live_servers(machine.home / "state")
     server.process.send(signal.SIGTERM)
     with suppress(Unreachable):
-        async with asyncio.timeout(_UP_TO_S):
+        async with asyncio.timeout(DEADLINE_S):
             async for piece in output:
                 said += piece
     assert b"flow: the SSH server ends" in said

@@ -21,6 +21,7 @@ from testbed.forwarded import farewell
 from testbed.pty_screen import Screen
 from testbed.slow_command import MOST_SENT, bytes_sent
 from testbed.ssh_servers import live_servers
+from testbed.waiting import DEADLINE_S
 
 from flow_core import AsyncFlow, Client
 from flow_core.errors import ConfigError, Conflict, NotFound
@@ -28,8 +29,6 @@ from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
 from flow_core.providers.local.supervisor.processes import Identity
 
 pytestmark = pytest.mark.needs("ssh")
-
-_UP_TO_S = 30
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ def _words(command: str, program: str) -> tuple[list[str], str]:
 
 async def _run(*argv: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     run = subprocess.run
-    return await asyncio.to_thread(run, argv, input=stdin, capture_output=True, timeout=_UP_TO_S, check=False)
+    return await asyncio.to_thread(run, argv, input=stdin, capture_output=True, timeout=DEADLINE_S, check=False)
 
 
 async def test_a_command_runs_inside_the_task_and_its_exit_code_and_streams_come_back(task, command):
@@ -218,7 +217,7 @@ async def test_ports_of_loopback_are_forwarded_and_no_others(machine, command, t
         forwarding = subprocess.Popen([*shlex.split(command), "-N", "-L", way], stderr=subprocess.DEVNULL)
         try:
             with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(_UP_TO_S)
+                connection.settimeout(DEADLINE_S)
                 await machine.until(lambda: connection.connect_ex(str(here)) == 0, "the port is forwarded")
                 connection.sendall(b"hello")
                 assert connection.recv(100) == b"HELLO"
@@ -234,7 +233,7 @@ async def test_a_terminal_larger_than_any_is_cut_to_the_largest(machine, task, c
     there = await machine.provider.endpoints.resolve(task.task_id)
     keys = [str(_folder(machine).client_key)]
     async with (
-        asyncio.timeout(_UP_TO_S),
+        asyncio.timeout(DEADLINE_S),
         asyncssh.connect(
             there.host,
             there.port,
@@ -271,7 +270,7 @@ async def test_what_goes_to_a_forwarded_port_waits_for_who_reads_it_slowly(machi
             f"exec {command} -W {way}", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            async with asyncio.timeout(_UP_TO_S):
+            async with asyncio.timeout(DEADLINE_S):
                 with contextlib.suppress(ConnectionError):
                     while True:
                         client.stdin.write(bytes(1 << 16))
@@ -336,9 +335,9 @@ async def test_a_session_ends_with_its_task_and_so_does_a_forward(machine, task,
     log = _folder(machine).log
     await machine.until(lambda: log.read_text().count("entered") >= 2, "both are connected")
     await machine.provider.cancel_task(task.task_id)
-    _, said = await asyncio.wait_for(forward.communicate(), _UP_TO_S)
+    _, said = await asyncio.wait_for(forward.communicate(), DEADLINE_S)
     assert f"{task.task_id} has ended" in said.decode()
-    assert await asyncio.wait_for(session.wait(), _UP_TO_S) != 0
+    assert await asyncio.wait_for(session.wait(), DEADLINE_S) != 0
     with pytest.raises(Conflict):
         await machine.provider.endpoints.resolve(task.task_id)
     assert b"is cancelled" in (await _ssh(command, "true")).stderr
@@ -453,7 +452,7 @@ async def test_it_ends_at_once_when_told_and_parts_from_who_is_connected(machine
     assert await session.stdout.readline() == b"in\n"
     server = serving(_folder(machine))
     server.process.send(signal.SIGTERM)
-    _, said = await asyncio.wait_for(session.communicate(), _UP_TO_S)
+    _, said = await asyncio.wait_for(session.communicate(), DEADLINE_S)
     assert b"the SSH server ends" in said
     await machine.until(lambda: not server.process.is_alive, "the server ends")
 
@@ -503,7 +502,7 @@ async def test_the_command_works_wherever_the_state_directory_is(machine, monkey
 
 async def test_the_clients_calls_work_on_this_machine(machine, task):
     async with AsyncFlow("local") as flow:
-        ready = await flow.wait_for_ssh(task.task_id, timeout=_UP_TO_S)
+        ready = await flow.wait_for_ssh(task.task_id, timeout=DEADLINE_S)
         host, port = await flow.resolve_ssh_endpoint(task.task_id)
         assert (ready.ssh_host, ready.ssh_port, ready.ssh_user) == (host, port, task.task_id)
         assert await flow.get_task_ssh_connection_info(task.task_id) == (_folder(machine).client_key, "")

@@ -7,6 +7,7 @@ import socket
 import sys
 
 import pytest
+from testbed.waiting import DEADLINE_S
 
 from flow_core import Flow
 from flow_core.errors import ConfigError, Conflict, NotFound
@@ -112,7 +113,7 @@ async def test_ordinary_code_opens_tunnels_and_closing_the_client_closes_them(se
         with Flow("local") as flow:
             tunnels = flow.get_ssh_tunnel_manager()
             tunnel = tunnels.open(task.task_id, port)
-            with socket.create_connection(("127.0.0.1", tunnel.local_port), timeout=30) as connection:
+            with socket.create_connection(("127.0.0.1", tunnel.local_port), timeout=DEADLINE_S) as connection:
                 connection.sendall(b"word")
                 connection.shutdown(socket.SHUT_WR)
                 assert connection.recv(100) == b"WORD"

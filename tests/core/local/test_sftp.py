@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from testbed.waiting import DEADLINE_S
 
 from flow_core.providers.local.sshd import subsystem
 from flow_core.ssh import sftp_server
 from flow_core.ssh.sftp_server import SftpServer
 
 _OPEN, _CLOSE, _READ, _WRITE, _STAT, _RENAME, _OPENDIR, _EXTENDED = 3, 4, 5, 6, 17, 18, 11, 200
+_MAKE_FOLDER = 14
 _STATUS, _HANDLE, _DATA = 101, 102, 103
 # Nothing that leads out of the directory that the test is in.
 _TEXT = st.binary(max_size=40).map(lambda data: data.replace(b"/", b"").replace(b".", b""))
@@ -61,9 +63,23 @@ def test_whatever_is_asked_gets_one_answer_each(packets):
     assert {kind for kind, _, _ in answers} <= {101, 102, 103, 104, 105, 201}
 
 
-@given(data=st.binary(max_size=200))
-def test_a_stream_that_is_no_sftp_ends_it_and_nothing_else(data):
-    SftpServer(io.BytesIO(b"\xff" + data), io.BytesIO()).serve()
+class _Source(io.BytesIO):
+    """A stream that keeps the largest number of bytes that was read at once."""
+
+    most = 0
+
+    def read(self, size=-1):
+        self.most = max(self.most, size)
+        return super().read(size)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(start=st.integers(0x01000000, 0xFFFFFFFF), data=st.binary(max_size=200))
+def test_a_stream_that_is_no_sftp_ends_it_and_nothing_else(start, data):
+    request = bytes([_MAKE_FOLDER]) + struct.pack(">I", 1) + _text(b"made") + struct.pack(">I", 0)
+    source, sink = _Source(struct.pack(">I", start) + _text(request) + data), io.BytesIO()
+    SftpServer(source, sink).serve()
+    assert (sink.getvalue(), source.most, Path("made").exists()) == (b"", 4, False)
 
 
 def test_a_file_is_written_and_read_at_any_offset():
@@ -110,7 +126,7 @@ def test_it_is_started_by_a_shell_line_on_the_machine_and_in_an_image_with_pytho
     monkeypatch.setattr(subsystem, "_USUAL", ())  # as on a machine that has none of its own
     argv = ["sh", "-c", subsystem.sftp_command(in_container)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
-        said, _ = server.communicate(_text(b"\x01" + struct.pack(">I", 3)), timeout=20)
+        said, _ = server.communicate(_text(b"\x01" + struct.pack(">I", 3)), timeout=DEADLINE_S)
     assert said[4:9] == b"\x02" + struct.pack(">I", 3)
 
 
@@ -135,7 +151,7 @@ def test_the_systems_own_client_works_with_it(tmp_path):
         rm folder/link
     """
     argv = ["sftp", "-D", shlex.join([sys.executable, "-I", "-S", sftp_server.__file__]), "-b", "-"]
-    done = subprocess.run(argv, input=deeds, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(argv, input=deeds, capture_output=True, text=True, timeout=DEADLINE_S)
     assert done.returncode == 0, done.stderr
     assert f"Remote working directory: {tmp_path}" in done.stdout
     assert re.search(r"-rw-r----- .* 1000000 Sep  9  2001 three", done.stdout), done.stdout
@@ -155,7 +171,7 @@ def test_a_tree_is_copied_there_and_back(tmp_path):
         (tmp_path / "tree" / "below" / f"{number} ä" / "file").write_text(str(number))
     argv = ["sftp", "-D", shlex.join([sys.executable, "-I", "-S", sftp_server.__file__]), "-b", "-"]
     deeds = "put -R tree there\nget -R there back\n"
-    done = subprocess.run(argv, input=deeds, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, input=deeds, capture_output=True, text=True, timeout=DEADLINE_S)
     assert done.returncode == 0, done.stderr
 
     def files(folder: Path) -> dict[Path, str]:

@@ -66,6 +66,15 @@ def test_a_record_cut_short_by_a_crash_is_ignored_and_read_once_it_is_whole(tmp_
     stamps.close()
 
 
+def test_a_time_that_no_calendar_has_is_no_time(tmp_path: Path) -> None:
+    files = SpoolFiles.at(tmp_path / "log")
+    writer = SpoolWriter(files, lambda: 2**63 - 1)
+    writer.append(STDERR, b"words")
+    writer.close()
+    assert opened(files).time_of(0) is None
+    assert opened(files).stream_of(0) == STDERR
+
+
 def test_without_a_sidecar_all_is_stdout_at_no_known_time(tmp_path: Path) -> None:
     files = SpoolFiles.at(tmp_path / "log")
     files.log.write_bytes(b"text")

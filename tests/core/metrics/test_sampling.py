@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from testbed.fake_smi import FakeSmi
+from testbed.waiting import DEADLINE_S, wait_until
 
 from flow_core.metrics.frames import FrameReader
 from flow_core.metrics.script import sampling_script
@@ -22,7 +23,6 @@ from flow_core.models.metrics import MachineSample
 SHELLS = [["/bin/sh"], *([name] for name in ("bash", "mksh") if shutil.which(name))]
 SHELLS += [["busybox", "sh"]] if shutil.which("busybox") else []
 APPS = "gpu_uuid, pid, used_gpu_memory [MiB], process_name"
-DEADLINE_S = 30
 
 
 class Sampling:
@@ -80,10 +80,7 @@ def group(leader: int) -> list[str]:
 
 
 def until_gone(leader: int) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while left := group(leader):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.02)
+    wait_until(lambda: not group(leader), explain=lambda: group(leader))
 
 
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is one here")

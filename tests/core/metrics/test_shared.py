@@ -8,6 +8,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 
 import pytest
+from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import Unreachable
 from flow_core.metrics.reading import read_samples
@@ -74,7 +75,7 @@ async def test_a_look_that_is_cancelled_leaves_nothing_behind() -> None:
                 pass
 
     looking = asyncio.create_task(look())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(DEADLINE_S):
         while not channel.opened:
             await asyncio.sleep(0)
     looking.cancel()

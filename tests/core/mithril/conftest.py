@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import threading
@@ -16,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from core.emulator.description import published, requests_held_against_it
+from testbed.waiting import until
 
 from flow_core import AsyncFlow, TaskConfig
 from flow_core.client.task import AsyncTask
@@ -199,9 +199,10 @@ class Lab:
         return await self.until(await self.submit(**fields), lambda task: task.record.billed_usd_per_hour is not None)
 
     async def until(self, task: AsyncTask, holds: Callable[[AsyncTask], bool]) -> AsyncTask:
-        async with asyncio.timeout(30):
-            while not holds(await task.refresh()):
-                await asyncio.sleep(0.02)
+        async def holds_now() -> bool:
+            return holds(await task.refresh())
+
+        await until(holds_now, explain=lambda: f"still {task.record}")
         return task
 
     def spoil(self, method: str, path: str, *, after: int = 0, **fault: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from core.mithril.conftest import Lab
+from testbed.waiting import DEADLINE_S
 
 from flow_core.changes import Gate
 from flow_core.config import Context
@@ -24,7 +25,7 @@ BIDS = "/v2/spot/bids"
 async def test_a_wrong_key_is_one_sentence_and_the_other_contexts_keep_working(lab: Lab) -> None:
     wrong = Context("cloud", "mithril", {**lab.context.settings, "api_key": "fkey_wrong"})
     here = Context("here", "local", {"gpus": "a100:2"})
-    async with Fleet([wrong, here], Gate()) as fleet, asyncio.timeout(30):
+    async with Fleet([wrong, here], Gate()) as fleet, asyncio.timeout(DEADLINE_S):
         await fleet.first_answers(30)
         cloud, local = fleet.states
         assert cloud.error is not None
@@ -35,7 +36,7 @@ async def test_a_wrong_key_is_one_sentence_and_the_other_contexts_keep_working(l
 
 async def test_the_last_answer_stays_while_nobody_answers(lab: Lab) -> None:
     task = await lab.submit()
-    async with Fleet([lab.context], Gate()) as fleet, asyncio.timeout(60):
+    async with Fleet([lab.context], Gate()) as fleet, asyncio.timeout(DEADLINE_S):
         await fleet.first_answers(30)
         lab.spoil("*", "/v2/*", status=503, times=None)
         fleet.refresh()

@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 from core.mithril.conftest import KEY, FakeApi, Reply
+from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import AuthError, ConfigError, Conflict, NotFound, ProviderError, Unreachable
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.settings import MithrilSettings
-
-DEADLINE_S = 30
 
 
 def said(detail: Any, status: int, **headers: str) -> Reply:

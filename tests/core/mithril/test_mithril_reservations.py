@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from core.mithril.conftest import Lab
+from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, Unsupported
 from flow_core.models.reservation import ReservationQuote
@@ -31,7 +32,7 @@ def spec(**fields: Any) -> ReservationSpec:
 
 async def held(lab: Lab, facet: MithrilReservations, **fields: Any) -> str:
     made = await facet.create(spec(**fields))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(DEADLINE_S):
         while (await facet.get(made.reservation_id)).status != "active":
             await asyncio.sleep(0.01)
     return made.reservation_id

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from flow_core.errors import ConfigError
-from flow_core.providers.mithril.settings import MithrilSettings, settings_from_environment
+from flow_core.providers.mithril.account import Account
+from flow_core.providers.mithril.init import MithrilInit
+from flow_core.providers.mithril.settings import MithrilSettings, settings_from_environment, settings_of
+from flow_core.ssh.settings import HostSettings
 
 
 @pytest.fixture(autouse=True)
@@ -73,3 +76,15 @@ def test_what_no_key_can_be_is_refused_without_being_repeated(monkeypatch: pytes
     with pytest.raises(ConfigError) as refused:
         settings_from_environment()
     assert key not in str(refused.value)
+
+
+async def test_a_context_sets_how_long_a_login_to_a_machine_and_its_jump_hosts_may_take() -> None:
+    account = Account("cloud", settings_of({"api_key": "k", "login_timeout_s": 7}), None)
+    host = account.pool.of(HostSettings("inner", "10.0.0.2", "me", hops=(HostSettings("head", "10.0.0.1", "me"),)))
+    assert [one.login_timeout_s for one in (host.settings, *host.settings.hops)] == [7.0, 7.0]
+
+
+@pytest.mark.parametrize("seconds", [0, -1, True, "soon", float("nan"), float("inf"), 1e9])
+def test_a_time_that_no_login_can_have_is_named(seconds: object) -> None:
+    (problem,) = MithrilInit().validate_config({"api_key": "k", "login_timeout_s": seconds})
+    assert problem == "login_timeout_s: must be a number of seconds above 0 and at most 86400"

@@ -43,7 +43,7 @@ async def test_a_bid_whose_answer_is_lost_is_found_and_not_placed_twice(
     assert [bid.fid for bid in lab.bids] == [task.task_id]
     assert lab.count("POST", BIDS) == 1
     assert lab.volumes == ["made-for-it"]
-    assert task.config["volumes"][0]["name"] == "made-for-it"
+    assert task.config.volumes[0].name == "made-for-it"
 
 
 @pytest.mark.parametrize("fault", [{"cut": "all"}, {"status": 503}], ids=str)
@@ -186,3 +186,9 @@ async def test_who_is_outbid_reads_by_how_much_and_runs_again_with_a_higher_limi
     await lab.flow.set_limit_price(task.task_id, 60)
     await lab.until(task, lambda one: one.is_running)
     assert task.record.provider_metadata["limit_price"] == "$60.00"
+
+
+async def test_a_type_that_is_offered_only_in_another_size_is_named(lab: Lab) -> None:
+    with pytest.warns(UserWarning, match=r"no instance fits; h100 is offered only as .*h100-80gb\.sxm\.8x"):
+        assert await lab.flow.find_instances({"instance_type": "h100"}) == []
+    assert {one.gpu_count for one in await lab.flow.find_instances({"instance_type": "8xh100"})} == {8}

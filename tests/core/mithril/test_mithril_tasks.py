@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from core.emulator.description import requests_held_against_it
 from testbed.cloud import Cloud
+from testbed.waiting import DEADLINE_S, until
 
 from flow_core import AsyncFlow, TaskConfig
 from flow_core.client.task import AsyncTask
 from flow_core.config import Context
-from flow_core.errors import Unsupported
+from flow_core.errors import ConfigError, Conflict, Unsupported
 
 pytestmark = pytest.mark.needs("user-namespaces")
-UP_TO_S = 60.0
 COUNTING = "n=0; while sleep 0.1; do n=$((n+1)); echo tick $n; done"
 
 
@@ -41,12 +41,6 @@ async def flow(cloud: Cloud) -> AsyncIterator[AsyncFlow]:
 async def submit(flow: AsyncFlow, command: str, **fields: Any) -> AsyncTask:
     usual = {"command": command, "instance_type": "1xa100", "upload_code": False}
     return await flow.run(TaskConfig.parse(usual | fields))
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(UP_TO_S):
-        while not await holds():
-            await asyncio.sleep(0.05)
 
 
 async def running(task: AsyncTask) -> AsyncTask:
@@ -79,7 +73,7 @@ async def test_a_log_that_is_followed_says_that_its_task_is_preempted_and_goes_o
     before = [line for line in lines[: lines.index(cloud_again)] if line.startswith("tick")]
     assert before == [f"tick {number + 1}" for number in range(len(before))]
     await task.cancel()
-    async with asyncio.timeout(UP_TO_S):
+    async with asyncio.timeout(DEADLINE_S):
         await following
 
 
@@ -167,6 +161,23 @@ async def test_secrets_reach_the_command_and_stand_in_no_list_of_processes(flow:
     assert "hunter2" not in repr(task.record)
 
 
+async def test_what_the_startup_script_wrote_can_be_read(flow: AsyncFlow) -> None:
+    task = await running(await submit(flow, "echo mine; sleep 1000"))
+    assert await flow.logs(task.task_id, source="startup") == ""
+    wrote = "printf 'one\\ntwo\\n' >> $FLOW_NODE_ROOT/var/log/foundry/startup_script.log"
+    assert (await flow.get_remote_operations().run(task.task_id, wrote)).exit_code == 0
+    assert await flow.logs(task.task_id, source="startup") == "one\ntwo\n"
+    assert await flow.logs(task.task_id, source="host", tail=1) == "two\n"
+    with pytest.raises(ConfigError, match="source: the startup log can't be followed; read it again"):
+        await flow.logs(task.task_id, follow=True, source="startup")
+    with pytest.raises(ConfigError, match=r"node: task .* has 1, counted from 0"):
+        await flow.logs(task.task_id, source="startup", rank=1)
+    await task.cancel()
+    await until(lambda: _is(task, "cancelled"))
+    with pytest.raises(Conflict, match="has no machine that could be read; its bid is terminated"):
+        await flow.logs(task.task_id, source="startup")
+
+
 async def _logged(flow: AsyncFlow, task_id: str, text: str) -> bool:
     return await flow.logs(task_id) == text
 
@@ -180,7 +191,7 @@ async def test_the_ssh_command_enters_the_task_as_it_stands(flow: AsyncFlow, tmp
     ssh = await asyncio.create_subprocess_exec(
         *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    async with asyncio.timeout(UP_TO_S):
+    async with asyncio.timeout(DEADLINE_S):
         said, complained = await ssh.communicate(b"echo $WORD; pwd\n")
     assert said.splitlines()[-2:] == [b"inside", b"/workspace"], complained
 

@@ -8,13 +8,13 @@ import os
 import signal
 import subprocess
 import tarfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from testbed.waiting import DEADLINE_S, wait_until
 
 from flow_core.errors import ConfigError
 from flow_core.providers.mithril.ends import End
@@ -22,7 +22,6 @@ from flow_core.providers.mithril.startup import script as room
 from flow_core.providers.mithril.startup.script import LONGEST, NodeTask, NodeVolume, command_of, startup_script
 
 pytestmark = pytest.mark.needs("linux")
-UP_TO_S = 30.0
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=60)
 
 
@@ -38,7 +37,7 @@ class Node:
     def boot(self, text: str, **env: str) -> subprocess.CompletedProcess[str]:
         clean = {"PATH": os.environ["PATH"], "FLOW_NODE_ROOT": str(self.root), **env}
         return subprocess.run(
-            ["bash"], input=text, env=clean, capture_output=True, text=True, timeout=UP_TO_S, check=False
+            ["bash"], input=text, env=clean, capture_output=True, text=True, timeout=DEADLINE_S, check=False
         )
 
     def boot_again(self) -> None:
@@ -58,10 +57,10 @@ class Node:
         return keeper
 
     def until_logged(self, text: str) -> None:
-        until(lambda: text in self.log())
+        wait_until(lambda: text in self.log())
 
     def ended(self) -> End:
-        until((self.lib / "workload-exit").exists)
+        wait_until((self.lib / "workload-exit").exists)
         said = (self.lib / "workload-exit").read_text(encoding="utf-8")
         return End.of_node(f"STARTED_AT={(self.lib / 'started-0').read_text() if self.has_started else ''}\n{said}")
 
@@ -71,13 +70,6 @@ class Node:
 
     def log(self, attempt: int = 0) -> str:
         return (self.root / f"var/log/flow/attempt-{attempt}.log").read_text(encoding="utf-8")
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + UP_TO_S
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -126,7 +118,7 @@ def test_a_command_whose_time_is_up_is_ended_with_all_that_it_started(node: Node
     end = node.ended()
     assert (end.exit_code, end.reason) == (143, "timeout")
     child = int((node.root / "workspace/child").read_text())
-    until(lambda: not _lives(child))
+    wait_until(lambda: not _lives(child))
 
 
 def test_a_machine_that_stops_ends_the_command_without_an_end_and_its_next_boot_goes_on_with_it(node: Node) -> None:
@@ -136,7 +128,7 @@ def test_a_machine_that_stops_ends_the_command_without_an_end_and_its_next_boot_
     keeper = node.stop()
     assert keeper is not None
     node.until_logged("told")
-    until(lambda: not _lives(keeper))
+    wait_until(lambda: not _lives(keeper))
     assert not (node.lib / "workload-exit").exists()
     node.boot_again()
     node.until_logged("told\n[flow] the machine has started again, and the command with it\nbegun\npart")
@@ -210,7 +202,11 @@ def test_whoever_enters_has_the_environment_and_the_directory_of_the_task(node: 
     node.boot(startup_script(NodeTask("enter", "true", env={"SECRET": "s p"})))
     node.ended()
     entered = subprocess.run(
-        [node.lib / "enter", "-c", 'echo "$SECRET"; pwd'], capture_output=True, text=True, check=True, timeout=UP_TO_S
+        [node.lib / "enter", "-c", 'echo "$SECRET"; pwd'],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=DEADLINE_S,
     )
     assert entered.stdout == f"s p\n{node.root}/workspace\n"
     assert (node.lib / "env").stat().st_mode & 0o777 == 0o600
@@ -246,7 +242,9 @@ def test_any_command_and_any_value_arrive_as_they_are(command: str, value: str) 
     for text in (startup_script(task), room._packed(startup_script(task))):
         assert len(text) <= LONGEST
         assert command_of(text) == command.strip().removeprefix("exec ")
-        checked = subprocess.run(["bash", "-n"], input=text.encode(), capture_output=True, check=False, timeout=UP_TO_S)
+        checked = subprocess.run(
+            ["bash", "-n"], input=text.encode(), capture_output=True, check=False, timeout=DEADLINE_S
+        )
         assert checked.returncode == 0, checked.stderr
         assert text.splitlines()[1] == "# flow-startup v1"
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testbed.worlds import END_S, Bench
+from testbed.waiting import DEADLINE_S
+from testbed.worlds import Bench
 
 from flow_core import AsyncFlow
 from flow_core.errors import ConfigError, FlowError, NotFound, ProviderError, Unsupported
@@ -119,7 +120,7 @@ async def test_a_log_can_be_followed_before_its_task_has_begun(bench: Bench) -> 
         reading = asyncio.create_task(every_line(flow, waiting.task_id))
         await asyncio.sleep(0)
         await bench.provider.cancel_task(holder.task_id, force=True)
-        async with asyncio.timeout(END_S):
+        async with asyncio.timeout(DEADLINE_S):
             assert await reading == ["begun"]
 
 
@@ -130,7 +131,7 @@ async def test_the_log_of_a_task_that_is_cancelled_before_it_begins_ends(bench: 
         reading = asyncio.create_task(every_line(flow, waiting.task_id))
         await asyncio.sleep(0)
         await bench.provider.cancel_task(waiting.task_id)
-        async with asyncio.timeout(END_S):
+        async with asyncio.timeout(DEADLINE_S):
             assert await reading == []
         ended = await bench.ended(waiting)
         assert (ended.status, ended.exit_code, ended.started_at) == (TaskStatus.CANCELLED, None, None)
@@ -191,7 +192,7 @@ async def test_what_can_not_run_leaves_nothing_behind(bench: Bench) -> None:
             await bench.submit("true", **fields)
         assert isinstance(refused.value, ConfigError | Unsupported | ProviderError)
         assert str(refused.value).isprintable()
-        assert bench.world.traces() == before, fields
+        assert bench.world.traces() <= before, fields
     assert len(await bench.provider.list_tasks()) == 1
     assert bench.provider.volumes is None or await bench.provider.volumes.list() == ()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testbed.worlds import END_S, Bench
+from testbed.waiting import DEADLINE_S
+from testbed.worlds import Bench
 
 from flow_core import AsyncFlow
 from flow_core.errors import ConfigError, Conflict, NotFound, Unreachable, Unsupported
@@ -40,6 +42,17 @@ async def test_a_facet_works_or_is_said_to_be_missing(bench: Bench, facet: str) 
             await ROUND_TRIPS[facet](bench, flow, task)
         else:
             await answers_without(facet, flow, task.task_id)
+
+
+async def test_a_shell_speaks_the_language_of_the_user(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = await bench.running()
+    shells = bench.provider.shells
+    assert shells is not None
+    for language in ("", "flow_TEST.UTF-8"):  # a server that the first one has started must not be its source
+        monkeypatch.setenv("LC_PAPER", language)
+        shell = await shells.open(task.task_id, columns=80, rows=24, command="echo $LC_PAPER")
+        assert b"".join([piece async for piece in shell.read()]).decode().strip() == language
+        await shell.close()
 
 
 async def answers_without(facet: str, flow: AsyncFlow, task_id: str) -> None:
@@ -93,7 +106,7 @@ async def logs_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> No
     assert logs is not None
     (address,) = await logs.addresses(task.task_id)
     assert address == LogAddress(bench.world.context.name, task.task_id, 0, 0)
-    deadline = time.monotonic() + END_S
+    deadline = time.monotonic() + DEADLINE_S
     while await flow.logs(task.task_id) != "hello\n":
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
@@ -118,6 +131,10 @@ async def instances_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) 
     again = await flow.find_instances({"instance_type": found[-1].instance_type})
     assert found[-1].instance_type in [one.instance_type for one in again]
     assert await flow.normalize_instance_request(0) == ("cpu", 1, None)
+    instance_type, count, warning = await flow.normalize_instance_request(3, "h900")
+    assert instance_type.endswith("xh900")
+    assert int(instance_type.removesuffix("xh900")) * count == 3
+    assert warning
     with pytest.raises(ConfigError, match="no such key"):
         await flow.find_instances({"no such key": 1})  # type: ignore[typeddict-unknown-key]
 
@@ -132,8 +149,11 @@ async def volumes_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) ->
         await volumes.create(1, "first", "block", None)
     place = await volumes.attach("first", task.task_id, None)
     assert await volumes.attach(first.volume_id, task.task_id, None) == place
-    with pytest.raises(Conflict, match=task.task_id):
+    with pytest.raises(Conflict, match=f"^'first' is in use by {re.escape(task.name)}. End that first"):
         await volumes.delete("first")
+    one_at_a_time = "A block volume serves one task at a time: wait for it, or use a file volume.$"
+    with pytest.raises(Conflict, match=f"^'first' is in use by {re.escape(task.name)}. {one_at_a_time}"):
+        await bench.submit("true", volumes=[{"name": "first", "size_gb": 1, "mount_path": "/first"}])
     for words in (volumes.describe_create(1, "x", "block"), volumes.describe_delete(first)):
         assert words.isprintable()
     await volumes.delete("second")
@@ -191,6 +211,9 @@ async def uploads_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) ->
         done = await remote.run(task.task_id, "cd there && cat inner/file && ls")
         assert done.stdout.startswith(b"content")
         assert b"secret" not in done.stdout
+    await uploads.put_file(task.task_id, code / "inner" / "file", "one-file")
+    await uploads.get_file(task.task_id, "one-file", code / "back")
+    assert (code / "back").read_text() == "content"
 
 
 async def reservations_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
@@ -211,7 +234,7 @@ async def reservations_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecor
 
 async def give_back(facet: ReservationFacet, reservation_id: str) -> None:
     """Where machines have to be there before they can be given back, once they are."""
-    deadline = time.monotonic() + END_S
+    deadline = time.monotonic() + DEADLINE_S
     while True:
         try:
             return await facet.release(reservation_id)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from testbed.sshd import Sshd
 
-from flow_core.ssh.asking import Question, UnknownKey
+from flow_core.ssh.asking import Question, UnknownKey, Wait
 
 
 @pytest.fixture
@@ -40,6 +41,8 @@ class Someone:
         self.will_trust = trusts
         self.questions: list[Question] = []
         self.keys: list[UnknownKey] = []
+        self.waits_seen: list[Wait] = []
+        self.stops = asyncio.Event()
 
     async def trusts(self, key: UnknownKey) -> bool:
         self.keys.append(key)
@@ -48,6 +51,11 @@ class Someone:
     async def answer(self, question: Question) -> str | None:
         self.questions.append(question)
         return self.answers.pop(0) if self.answers else None
+
+    async def waits(self, wait: Wait) -> None:
+        """Returns once `stops` is set."""
+        self.waits_seen.append(wait)
+        await self.stops.wait()
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from testbed.sshd import Sshd, wait_until
+from testbed.sshd import Sshd
+from testbed.waiting import until, wait_until
 
 from flow_core.errors import ProviderError, Unreachable
 from flow_core.ssh.host import SshHost
 from flow_core.ssh.quoting import quoted
 
 pytestmark = pytest.mark.needs("sshd")
-DEADLINE_S = 30
 BIG = 200_000_000
 
 
@@ -47,9 +47,7 @@ def sent(told: Path) -> int:
 
 
 async def until_running(text: str) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not await asyncio.to_thread(is_running, text):
-            await asyncio.sleep(0.01)
+    await until(lambda: asyncio.to_thread(is_running, text))
 
 
 async def test_a_command_says_what_it_has_to_say_and_how_it_ended(host: SshHost) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from testbed.sshd import Sshd
+from testbed.waiting import DEADLINE_S, until
 
 from flow_core.errors import FlowError, Unreachable
 from flow_core.ssh.host import SshHost
@@ -16,7 +17,6 @@ from flow_core.ssh.lookup import find_settings
 from flow_core.ssh.settings import HostSettings
 
 pytestmark = pytest.mark.needs("sshd")
-DEADLINE_S = 30
 
 
 @pytest.fixture
@@ -98,8 +98,7 @@ async def test_who_stops_waiting_leaves_nothing_behind(sshd: Sshd, host: SshHost
         one.cancel()
     await asyncio.wait(waiting)
     assert all(one.cancelled() for one in waiting)
-    await asyncio.sleep(0)
-    assert [task for task in asyncio.all_tasks() if "_dial" in str(task.get_coro())] == []
+    await until(lambda: not [task for task in asyncio.all_tasks() if "_dial" in str(task.get_coro())])
 
 
 async def test_a_host_that_was_closed_is_closed(sshd: Sshd, host: SshHost) -> None:

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from testbed.sshd import Sshd, wait_until
+from testbed.sshd import Sshd
+from testbed.waiting import DEADLINE_S, wait_until
 
 from flow_core.errors import Unreachable
 from flow_core.ssh.follow import Piece, _Record, _Told
 from flow_core.ssh.host import SshHost
 
 pytestmark = pytest.mark.needs("sshd")
-DEADLINE_S = 30
 WRITER = """
 import sys, time
 with open(sys.argv[1], "ab", 0) as log:

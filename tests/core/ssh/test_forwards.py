@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 from testbed.sshd import Sshd
+from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import Conflict
 from flow_core.ssh.host import SshHost
 
 pytestmark = pytest.mark.needs("sshd")
-DEADLINE_S = 30
 
 
 @pytest.fixture

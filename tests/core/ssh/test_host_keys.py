@@ -9,12 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pytest
 from testbed.sshd import Sshd, make_key
+from testbed.waiting import DEADLINE_S
 
-from flow_core.errors import HostKeyChanged, HostKeyUnknown
+from flow_core.errors import HostKeyChanged, HostKeyUnknown, ProviderError
 from flow_core.ssh.host import SshHost
+from flow_core.ssh.known_hosts import Standing, known_keys, remember
 from flow_core.ssh.lookup import find_settings
+from flow_core.ssh.settings import HostSettings
 
 pytestmark = pytest.mark.needs("sshd")
 
@@ -30,7 +34,7 @@ def fingerprint(public: Path) -> str:
 
 def system_ssh(config: Path, name: str = "far") -> subprocess.CompletedProcess[str]:
     argv = ["ssh", "-F", str(config), "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", name, "echo hello"]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
 
 
 async def test_a_known_host_is_entered(sshd: Sshd) -> None:
@@ -96,6 +100,7 @@ async def test_a_changed_key_is_refused_whatever_the_config_says_and_whoever_is_
     text = str(refusal.value)
     assert had in text
     assert fingerprint(sshd.host_key.with_suffix(".pub")) in text
+    assert ("StrictHostKeyChecking no" in text) is (strictness == "no")
     assert person.keys == []
     assert sshd.known_hosts.read_text() == before
     command = text.partition("forget the old one with: ")[2]
@@ -161,6 +166,23 @@ async def test_an_instance_is_known_by_its_id_wherever_it_is(sshd: Sshd, tmp_pat
         assert (await host.run("echo hello")).stdout == b"hello\n"
 
 
+@pytest.mark.parametrize(
+    "name", ["*", "a,b", "@cert-authority *", "a b", "in?t", "!inst", "in|st", "#inst", "inst\nevil", "in\x1bst", ""]
+)
+async def test_a_name_that_known_hosts_would_read_otherwise_is_never_written(
+    sshd: Sshd, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / "known"
+    settings = HostSettings(
+        "far", "127.0.0.1", "me", sshd.port, known_hosts=(file,), host_key_alias=name, strictness="accept-new"
+    )
+    if not name:
+        settings = replace(settings, hostname="a b")
+    with pytest.raises(ProviderError, match=r"can't be a name in known_hosts; nothing was written"):
+        remember(settings, asyncssh.read_public_key(sshd.host_key.with_suffix(".pub")))
+    assert not file.exists()
+
+
 async def test_without_a_file_to_write_to_a_yes_holds_for_the_connection(sshd: Sshd, someone: Any) -> None:
     sshd.known_hosts = Path("/dev/null")
     assert await hello(sshd.config(), someone()) == b"hello\n"
@@ -203,3 +225,15 @@ async def test_a_proxy_command_leads_there(sshd: Sshd, tmp_path: Path) -> None:
     config = sshd.config(f"ProxyCommand ssh -F {tmp_path}/hop -W %h:%p hop", name="far")
     (tmp_path / "hop").write_text(sshd.config(name="hop").read_text())
     assert await hello(config) == b"hello\n"
+
+
+def test_a_known_name_is_changed_where_another_key_is_known_at_its_address(tmp_path: Path) -> None:
+    mine, other = (asyncssh.read_public_key(make_key(tmp_path / name).with_suffix(".pub")) for name in ("a", "b"))
+    file = tmp_path / "known"
+    lines = (("gpu1", mine), ("192.0.2.7", other))
+    file.write_text("".join(f"{name} {key.export_public_key().decode().strip()}\n" for name, key in lines))
+    settings = HostSettings("gpu1", "gpu1", "me", known_hosts=(file,))
+    assert known_keys(settings).standing(mine) is Standing.KNOWN
+    assert known_keys(settings, address="192.0.2.8").standing(mine) is Standing.KNOWN
+    known = known_keys(settings, address="192.0.2.7")
+    assert (known.standing(mine), known.trusted) == (Standing.CHANGED, [])

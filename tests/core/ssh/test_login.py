@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from testbed.sshd import Sshd, make_key
 from testbed.strict_sshd import SECRET, strict_sshd
+from testbed.waiting import until_over
 
 from flow_core.errors import AuthError, NotFound, Unreachable
 from flow_core.ssh.host import SshHost
@@ -21,6 +22,7 @@ from flow_core.ssh.lookup import find_settings
 from flow_core.ssh.settings import HostSettings
 
 pytestmark = pytest.mark.needs("sshd")
+LIMIT_S = 2.0
 
 
 async def hello(settings: HostSettings, person: Any = None) -> bytes:
@@ -90,6 +92,49 @@ async def test_an_agent_that_is_gone_is_no_reason_to_fail(settings: HostSettings
     assert await hello(replace(settings, agent=tmp_path / "nobody")) == b"hello\n"
 
 
+def held(agent: Path) -> str:
+    listed = subprocess.run(["ssh-add", "-l"], env={**os.environ, "SSH_AUTH_SOCK": str(agent)}, capture_output=True)
+    return listed.stdout.decode()
+
+
+async def test_a_key_that_was_unlocked_is_added_to_the_agent_where_the_config_says_so(
+    sshd: Sshd, locked: Path, agent: Path, someone: Any
+) -> None:
+    lines = (f"IdentityFile {locked}", f"IdentityAgent {agent}")
+    plain = await find_settings("far", config=sshd.config(*lines))
+    assert await hello(plain, someone(SECRET)) == b"hello\n"
+    assert "ED25519" not in held(agent)
+    adding = await find_settings("far", config=sshd.config(*lines, "AddKeysToAgent yes"))
+    assert await hello(adding, someone(SECRET)) == b"hello\n"
+    assert "ED25519" in held(agent)
+    assert await hello(adding) == b"hello\n"
+
+
+async def test_a_locked_key_that_shows_no_public_half_is_unlocked_when_its_turn_comes(
+    settings: HostSettings, sshd: Sshd, tmp_path: Path, someone: Any
+) -> None:
+    key = tmp_path / "id_pem"
+    make = ["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", SECRET, "-f", key]
+    subprocess.run(make, check=True)
+    key.with_suffix(".pub").rename(sshd.authorized_keys)
+    person = someone("wrong", SECRET)
+    assert await hello(replace(settings, identity_files=(key,)), person) == b"hello\n"
+    assert [(asked.kind, asked.attempt) for asked in person.questions] == [("passphrase", 1), ("passphrase", 2)]
+
+
+async def test_the_agent_is_forwarded_where_the_config_says_so_and_only_there(
+    sshd: Sshd, agent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(agent, sshd.key)
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
+    line = "ssh-add -l || echo none"
+    for lines in (("ForwardAgent yes", "IdentityAgent SSH_AUTH_SOCK"), (f"ForwardAgent {agent}",)):
+        async with await SshHost.find("far", config=sshd.config(*lines)) as host:
+            assert b"ED25519" in (await host.run(line)).stdout
+    async with await SshHost.find("far", config=sshd.config()) as host:
+        assert (await host.run(line)).stdout == b"none\n"
+
+
 async def test_a_passphrase_is_asked_again_until_it_fits_and_only_once_a_host(
     settings: HostSettings, locked: Path, someone: Any
 ) -> None:
@@ -136,10 +181,10 @@ async def test_thinking_about_a_passphrase_does_not_count_against_the_deadline(
 ) -> None:
     class Slow(someone):  # type: ignore[misc]
         async def answer(self, question: Any) -> str | None:
-            await asyncio.sleep(3.2)
+            await until_over(LIMIT_S)
             return await super().answer(question)  # type: ignore[no-any-return]
 
-    hasty = replace(settings, identity_files=(locked,), connect_timeout_s=3.0)
+    hasty = replace(settings, identity_files=(locked,), connect_timeout_s=LIMIT_S)
     assert await hello(hasty, Slow(SECRET)) == b"hello\n"
 
 
@@ -216,10 +261,10 @@ async def test_nor_does_it_count_against_the_deadline_of_the_command_that_waits_
 ) -> None:
     class Slow(someone):  # type: ignore[misc]
         async def answer(self, question: Any) -> str | None:
-            await asyncio.sleep(4.5)
+            await until_over(LIMIT_S)
             return await super().answer(question)  # type: ignore[no-any-return]
 
     async with SshHost(replace(settings, identity_files=(locked,)), person=Slow(SECRET)) as host:
-        assert (await host.run("echo hello", timeout_s=4.0)).stdout == b"hello\n"
+        assert (await host.run("echo hello", timeout_s=LIMIT_S)).stdout == b"hello\n"
         with pytest.raises(Unreachable, match="did not end within 1 s"):
             await host.run("sleep 60", timeout_s=1.0)

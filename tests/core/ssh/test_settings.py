@@ -1,4 +1,4 @@
-"""How a host is reached: the user's config as ssh itself reads it, and as asyncssh does where there is no ssh."""
+"""How a host is reached: the user's config as ssh itself reads it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flow_core.errors import ConfigError, Unreachable
-from flow_core.ssh.lookup import find_settings
-from flow_core.ssh.settings import HostSettings, Jump, parse_jumps, parse_settings
+from flow_core.ssh.lookup import Overrides, find_settings
+from flow_core.ssh.parsing import read_options, settings_from
+from flow_core.ssh.settings import Algorithms, HostSettings, Jump, parse_jumps
 
+pytestmark = pytest.mark.needs("ssh")
 CONFIG = """
 Include {folder}/more
 Host gpu
@@ -59,20 +61,9 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def without_ssh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
-
-
-@pytest.fixture(params=[pytest.param("ssh", marks=pytest.mark.needs("ssh")), "asyncssh"])
-def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    if request.param == "asyncssh":
-        without_ssh(monkeypatch, tmp_path)
-    return str(request.param)
-
-
-async def test_a_host_is_all_that_the_config_says(config: Path, reader: str, home: Path, tmp_path: Path) -> None:
+async def test_a_host_is_all_that_the_config_says(config: Path, home: Path, tmp_path: Path) -> None:
     found = await find_settings("gpu", config=config)
-    assert replace(found, hops=(), hashes_names=True, strictness="accept-new") == HostSettings(
+    assert replace(found, hops=(), algorithms=Algorithms()) == HostSettings(
         alias="gpu",
         hostname="10.1.2.3",
         user="ubuntu",
@@ -97,7 +88,6 @@ async def test_a_host_is_all_that_the_config_says(config: Path, reader: str, hom
     assert found.key_name == "gpu-alias"
 
 
-@pytest.mark.needs("ssh")
 async def test_what_only_ssh_reads_is_read(config: Path) -> None:
     found = await find_settings("gpu", config=config)
     assert (found.strictness, found.hashes_names) == ("accept-new", True)
@@ -105,7 +95,7 @@ async def test_what_only_ssh_reads_is_read(config: Path) -> None:
     assert (await find_settings("proxied", config=config)).strictness == "accept-new"
 
 
-async def test_a_proxy_command_and_no_agent(config: Path, reader: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_command_and_no_agent(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_AUTH_SOCK", "/somewhere")
     found = await find_settings("proxied", config=config)
     assert found.proxy_command == "nc -x socks:22 proxied 22"
@@ -113,14 +103,14 @@ async def test_a_proxy_command_and_no_agent(config: Path, reader: str, monkeypat
     assert (await find_settings("other", config=config)).agent == Path("/somewhere")
 
 
-async def test_a_host_the_config_does_not_know_is_what_ssh_would_make_of_it(config: Path, reader: str) -> None:
+async def test_a_host_the_config_does_not_know_is_what_ssh_would_make_of_it(config: Path) -> None:
     found = await find_settings("plain.example", config=config)
     assert (found.hostname, found.port, found.hops, found.proxy_command) == ("plain.example", 22, (), None)
     assert found.user
     assert (found.keepalive_s, found.keepalive_count) == (5, 3)
 
 
-async def test_the_users_own_config_and_keys_are_those_of_home(reader: str, home: Path) -> None:
+async def test_the_users_own_config_and_keys_are_those_of_home(home: Path) -> None:
     (home / ".ssh").mkdir()
     (home / ".ssh/config").write_text("Host mine\n  User someone\n")
     found = await find_settings("mine")
@@ -129,7 +119,22 @@ async def test_the_users_own_config_and_keys_are_those_of_home(reader: str, home
     assert {path.parent for path in found.known_hosts} == {home / ".ssh"}
 
 
-async def test_a_way_that_leads_in_a_circle_is_refused(config: Path, reader: str) -> None:
+async def test_without_ssh_a_config_is_not_guessed_at_and_its_defaults_serve_where_there_is_none(
+    home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    monkeypatch.setattr("flow_core.ssh.lookup._SYSTEM_CONFIG", tmp_path / "none")
+    found = await find_settings("mine", overrides=Overrides("10.0.0.7", "me", 2222))
+    assert (found.hostname, found.user, found.port) == ("10.0.0.7", "me", 2222)
+    assert home / ".ssh/id_ed25519" in found.identity_files
+    assert found.known_hosts == (home / ".ssh/known_hosts",)
+    (home / ".ssh").mkdir()
+    (home / ".ssh/config").write_text("Host mine\n  User someone\n")
+    with pytest.raises(ConfigError, match=r"config' can't be read without the program ssh: install the OpenSSH"):
+        await find_settings("mine")
+
+
+async def test_a_way_that_leads_in_a_circle_is_refused(config: Path) -> None:
     with pytest.raises(ConfigError, match="circle"):
         await find_settings("ring", config=config)
 
@@ -140,14 +145,12 @@ async def test_what_is_no_name_of_a_host_never_reaches_ssh(name: str) -> None:
         await find_settings(name)
 
 
-@pytest.mark.needs("ssh")
 async def test_a_config_that_ssh_refuses_is_said_in_its_words(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("Nonsense yes\n")
     with pytest.raises(ConfigError, match="nonsense"):
         await find_settings("x", config=tmp_path / "config")
 
 
-@pytest.mark.needs("ssh")
 async def test_a_config_that_runs_something_endless_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,7 +176,7 @@ def test_jumps_as_ssh_writes_them() -> None:
 @given(st.text(max_size=200))
 def test_whatever_is_printed_is_read_or_refused(text: str) -> None:
     try:
-        found, _ = parse_settings(text, "x")
+        found, _ = settings_from(read_options(text), "x", {})
     except ConfigError:
         return
     assert found.alias == "x"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from testbed.sshd import Sshd
+from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import ConfigError
 from flow_core.ssh.lookup import find_settings
@@ -21,7 +25,7 @@ pytestmark = pytest.mark.needs("ssh", "sshd")
 
 async def say(words: list[str], *command: str) -> str:
     done = await asyncio.to_thread(
-        subprocess.run, [*words, *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30
+        subprocess.run, [*words, *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE_S
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -63,6 +67,40 @@ async def test_the_users_own_name_for_a_host_is_enough(monkeypatch: pytest.Monke
     settings = await find_settings("somewhere.example")
     assert await ssh_words(settings) == ["ssh", "somewhere.example"]
     assert (await ssh_words(replace(settings, port=7777)))[-1].endswith("@somewhere.example")
+
+
+@pytest.mark.parametrize("line", ["RemoteCommand tmux new", "SessionType none", "ForkAfterAuthentication yes"])
+async def test_a_command_runs_also_where_the_config_has_one_of_its_own(
+    sshd: Sshd, home: Path, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / ".ssh").mkdir()
+    config = home / ".ssh/config"
+    config.write_text(f"Host *\n  {line}\n" + sshd.config().read_text())
+    named = await find_settings("far")
+    by_name = ["ssh", "-F", str(config), *(await known(named, monkeypatch))[1:]]
+    assert by_name[-1] == "far"
+    assert await say(by_name, "echo there") == "there\n"
+    program, *way = await ssh_words(replace(named, identity_files=(*named.identity_files, Path("/none"))))
+    assert await say([program, "-F", str(config), *way], "echo there") == "there\n"
+
+
+async def known(settings: HostSettings, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is typed where HOME is the account's own, by the system's database of accounts."""
+    account = list(pwd.getpwuid(os.getuid()))
+    account[5] = str(Path.home())
+    with monkeypatch.context() as patch:
+        patch.setattr(pwd, "getpwuid", lambda _: pwd.struct_passwd(account))
+        patch.setenv("PATH", f"{_ssh_of_the_account()}{os.pathsep}{os.environ['PATH']}")
+        return await ssh_words(settings)
+
+
+def _ssh_of_the_account() -> Path:
+    """A folder with an ssh that takes HOME for the account's home, as it would if the database said so."""
+    folder = Path.home() / "bin"
+    folder.mkdir()
+    (folder / "ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F "$HOME/.ssh/config" "$@"\n')
+    (folder / "ssh").chmod(0o755)
+    return folder
 
 
 def test_a_path_that_ssh_cannot_be_told_is_refused() -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
+from testbed.properties import seeded
 from testbed.repository import Repository, tree, write
 
 from flow_core.errors import ConfigError
@@ -273,6 +274,7 @@ async def test_a_broken_repository_is_told_in_gits_words(repository, there):
         await send(repository.path, there, True)
 
 
+@seeded
 class WhatGitSays(RuleBasedStateMachine):
     """Whatever is done between two uploads, believing git leaves what comparing everything would leave."""
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from textual.app import App, ComposeResult
+from testbed.themed_app import ThemedApp
+from testbed.waiting import until
+from textual.app import ComposeResult
 
 from flow_core.logs.spool import STDOUT, SpoolFiles, SpoolWriter
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.panes.logs import LogsPane
 
 
-class Desk(App[None]):
+class Desk(ThemedApp):
     def compose(self) -> ComposeResult:
         yield LogsPane()
 
@@ -25,13 +25,6 @@ class Desk(App[None]):
 
 async def never() -> bool:
     return False
-
-
-async def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.005)
 
 
 def spool(path: Path, data: bytes) -> SpoolFiles:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from textual.app import App, ComposeResult
+from testbed.themed_app import ThemedApp
+from testbed.waiting import until
+from textual.app import ComposeResult
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -20,10 +20,8 @@ from flow_tui.terminal.cast import read_cast
 from flow_tui.widgets.shell_tabs import Tabs
 from flow_tui.widgets.terminal import TerminalView
 
-DEADLINE_S = 30.0
 
-
-class Host(App[None]):
+class Host(ThemedApp):
     def compose(self) -> ComposeResult:
         yield Input()
         yield ShellPane(id="shell")
@@ -47,18 +45,11 @@ def notice(app: Host) -> str:
 
 
 @asynccontextmanager
-async def hosted() -> AsyncIterator[tuple[Host, Pilot[None]]]:
-    app = Host()
+async def hosted(app: Host | None = None) -> AsyncIterator[tuple[Host, Pilot[None]]]:
+    app = app or Host()
     async with app.run_test(size=(70, 20)) as pilot:
         yield app, pilot
         await app.pane.close_all()
-
-
-async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        await pilot.pause(0.01)
 
 
 async def test_an_empty_pane_says_how_to_fill_it() -> None:
@@ -71,13 +62,13 @@ async def test_an_empty_pane_says_how_to_fill_it() -> None:
 async def test_entering_opens_a_shell_of_the_panes_real_size_and_focuses_it(open_pty: Any) -> None:
     async with hosted() as (app, pilot):
         await app.pane.enter(task(), open_pty)
-        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        await until(lambda: "ready>" in text(app.pane.front))
         assert app.pane.front is not None
         assert app.pane.front.has_focus
         assert app.pane.has_live_shells
         await pilot.press(*"stty", "space", *"size", "enter")
         size = app.pane.front.size
-        await until(pilot, lambda: f"\n{size.height} {size.width}\n" in text(app.pane.front))
+        await until(lambda: f"\n{size.height} {size.width}\n" in text(app.pane.front))
         assert size.width == 68
 
 
@@ -85,7 +76,7 @@ async def test_a_living_shell_is_found_again_and_survives_being_left(open_pty: A
     async with hosted() as (app, pilot):
         await app.pane.enter(task(), open_pty)
         first = app.pane.front
-        await until(pilot, lambda: "ready>" in text(first))
+        await until(lambda: "ready>" in text(first))
         app.query_one(Input).focus()
         await pilot.pause()
         assert app.pane.has_live_shells
@@ -97,12 +88,12 @@ async def test_a_living_shell_is_found_again_and_survives_being_left(open_pty: A
 
 
 async def test_each_task_keeps_its_own_shell(open_pty: Any) -> None:
-    async with hosted() as (app, pilot):
+    async with hosted() as (app, _):
         await app.pane.enter(task("one", "t1"), open_pty)
         one = app.pane.front
         await app.pane.enter(task("two", "t2"), open_pty)
         two = app.pane.front
-        await until(pilot, lambda: "ready>" in text(two))
+        await until(lambda: "ready>" in text(two))
         assert one is not two
         assert one is not None
         assert not one.display
@@ -118,11 +109,11 @@ async def test_a_shell_that_cannot_be_opened_is_a_sentence_in_the_pane() -> None
     async def refuse(_columns: int, _rows: int, _command: str | None = None) -> Any:
         raise Conflict("The task [red]has ended[/oops].")
 
-    async with hosted() as (app, pilot):
+    async with hosted() as (app, _):
         await app.pane.enter(task(), refuse)
-        await pilot.pause()
-        assert "No shell in train: The task [red]has ended[/oops]." in notice(app)
-        assert app.pane.front is None
+        assert text(app.pane.front).startswith(
+            "[No shell in train: The task [red]has ended[/oops].]\n[enter tries again]"
+        )
         assert not app.pane.has_live_shells
 
 
@@ -133,12 +124,10 @@ async def test_a_failure_is_seen_even_where_another_shell_lives(open_pty: Any) -
     async with hosted() as (app, _):
         await app.pane.enter(task("one", "t1"), open_pty)
         await app.pane.enter(task("two", "t2"), refuse)
-        assert app.query_one("#shell-notice").display
-        assert "No shell in two: It has ended." in notice(app)
+        assert "[No shell in two: It has ended.]" in text(app.pane.front)
         assert app.pane.has_live_shells
         await app.pane.enter(task("one", "t1"), open_pty)
-        assert app.pane.front is not None
-        assert not app.query_one("#shell-notice").display
+        assert "No shell" not in text(app.pane.front)
 
 
 async def test_foreign_names_and_titles_in_the_border_are_plain_text(open_pty: Any) -> None:
@@ -147,7 +136,7 @@ async def test_foreign_names_and_titles_in_the_border_are_plain_text(open_pty: A
 
     async with hosted() as (app, pilot):
         await app.pane.enter(task("[red]n[/nope]\x1b[2J"), titled)
-        await until(pilot, lambda: app.pane.front is not None and app.pane.front.title_text)
+        await until(lambda: app.pane.front is not None and app.pane.front.title_text)
         await pilot.pause()
         assert "SHELL  task [red]n[/nope][2J  [blink]t[/x]" in border_text(app)
 
@@ -163,11 +152,11 @@ async def test_the_way_out_is_always_in_the_border_and_the_prefix_says_more(open
         assert app.pane._border_subtitle is not None
         assert app.pane._border_subtitle.plain == "ctrl+] leaves"
         await app.pane.enter(task(), open_pty)
-        await until(pilot, lambda: app.pane.front is not None and app.pane.front.captures_keys)
+        await until(lambda: app.pane.front is not None and app.pane.front.captures_keys)
         await pilot.press("ctrl+right_square_bracket")
-        await until(pilot, lambda: "k close" in border_subtitle(app))
+        await until(lambda: "k close" in border_subtitle(app))
         await pilot.press("z")
-        await until(pilot, lambda: border_subtitle(app) == "ctrl+] leaves")
+        await until(lambda: border_subtitle(app) == "ctrl+] leaves")
         assert app.pane.styles.border_top[0] == "heavy"
 
 
@@ -178,13 +167,13 @@ def border_subtitle(app: Host) -> str:
 
 
 async def test_an_ended_shell_stays_to_be_read_and_another_goes_on_below_it(open_pty: Any) -> None:
-    async with hosted() as (app, pilot):
+    async with hosted() as (app, _):
         await app.pane.enter(task(), lambda c, r, _: open_pty(c, r, command="echo last words; exit 4"))
-        await until(pilot, lambda: "last words\n[exit code 4: enter opens another, k closes]" in text(app.pane.front))
-        await until(pilot, lambda: not app.pane.has_live_shells)
+        await until(lambda: "last words\n[exit code 4: enter opens another]" in text(app.pane.front))
+        await until(lambda: not app.pane.has_live_shells)
         first = app.pane.front
         await app.pane.enter(task(), open_pty)
-        await until(pilot, lambda: "k closes]\nready>" in text(app.pane.front))
+        await until(lambda: "another]\nready>" in text(app.pane.front))
         assert app.pane.front is first
         assert len(app.query(TerminalView)) == 1
 
@@ -196,33 +185,14 @@ async def test_closing_all_hangs_up_every_shell(open_pty: Any) -> None:
         opened.append(await open_pty(columns, rows))
         return opened[-1]
 
-    async with hosted() as (app, pilot):
+    async with hosted() as (app, _):
         for number in range(3):
             await app.pane.enter(task(f"n{number}", f"t{number}"), remember)
-        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        await until(lambda: "ready>" in text(app.pane.front))
         await app.pane.close_all()
         assert [shell.is_closed for shell in opened] == [True, True, True]
         assert not app.pane.has_live_shells
         assert notice(app) == "no shell open; press s on a running task"
-
-
-async def test_closing_does_not_wait_for_a_far_side_that_is_silent(open_pty: Any) -> None:
-    shell = await open_pty()
-    hang_up = shell.close
-
-    async def never() -> None:
-        await asyncio.Event().wait()
-
-    async def hand_over(_columns: int, _rows: int, _command: str | None = None) -> Any:
-        shell.close = never
-        return shell
-
-    async with hosted() as (app, pilot):
-        await app.pane.enter(task(), hand_over)
-        await until(pilot, lambda: "ready>" in text(app.pane.front))
-        async with asyncio.timeout(DEADLINE_S):
-            await app.pane.close_all()
-    shell.close = hang_up
 
 
 async def test_the_app_can_end_while_a_shell_lives(open_pty: Any) -> None:
@@ -232,9 +202,9 @@ async def test_the_app_can_end_while_a_shell_lives(open_pty: Any) -> None:
         return shell
 
     app = Host()
-    async with app.run_test() as pilot:
+    async with app.run_test():
         await app.pane.enter(task(), hand_over)
-        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        await until(lambda: "ready>" in text(app.pane.front))
     assert shell.is_closed
 
 
@@ -248,24 +218,24 @@ def tab_texts(app: Host) -> list[str]:
 async def test_another_shell_like_this_opens_beside_it_and_the_prefix_goes_round(open_pty: Any) -> None:
     async with hosted() as (app, pilot):
         await app.pane.enter(task(), open_pty)
-        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        await until(lambda: "ready>" in text(app.pane.front))
         assert not app.query_one(Tabs).display
         first = app.pane.front
         await pilot.press(PREFIX, "c")
-        await until(pilot, lambda: app.pane.front is not first and "ready>" in text(app.pane.front))
+        await until(lambda: app.pane.front is not first and "ready>" in text(app.pane.front))
         assert tab_texts(app) == ["1 train", "*2 train"]
         assert app.query_one(Tabs).display
         second = app.pane.front
         await pilot.press(PREFIX, "n")
-        await until(pilot, lambda: app.pane.front is first)
+        await until(lambda: app.pane.front is first)
         assert first is not None
         assert first.has_focus
         await pilot.press(PREFIX, "p")
-        await until(pilot, lambda: app.pane.front is second)
+        await until(lambda: app.pane.front is second)
         await pilot.click(Tabs, offset=(2, 0))
-        await until(pilot, lambda: app.pane.front is first)
+        await until(lambda: app.pane.front is first)
         await app.pane.close_front()
-        await until(pilot, lambda: app.pane.front is second and second is not None and second.has_focus)
+        await until(lambda: app.pane.front is second and second is not None and second.has_focus)
         assert tab_texts(app) == ["*1 train"]
 
 
@@ -278,26 +248,26 @@ async def test_a_kept_shell_is_another_one_its_tab_says_so_and_it_is_asked_for_b
 
     async with hosted() as (app, pilot):
         await app.pane.enter(task(), remember)
-        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        await until(lambda: "ready>" in text(app.pane.front))
         assert app.pane.would_lose
         await pilot.press(PREFIX, "t")
-        await until(pilot, lambda: tab_texts(app) == ["1 train", "*2 train kept"])
-        await until(pilot, lambda: "ready>" in text(app.pane.front))
-        assert border_text(app) == "SHELL  task train  kept"
+        await until(lambda: tab_texts(app) == ["1 train", "*2 train persistent"])
+        await until(lambda: "ready>" in text(app.pane.front))
+        assert border_text(app) == "SHELL  task train  persistent"
         await pilot.press(PREFIX, "t")
         await pilot.press(PREFIX, "c")
-        await until(pilot, lambda: tab_texts(app) == ["1 train", "2 train kept", "*3 train"])
-        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        await until(lambda: tab_texts(app) == ["1 train", "2 train persistent", "*3 train"])
+        await until(lambda: "ready>" in text(app.pane.front))
         await app.pane.enter(task(), remember, is_kept=True)
-        assert tab_texts(app) == ["1 train", "*2 train kept", "3 train"]
+        assert tab_texts(app) == ["1 train", "*2 train persistent", "3 train"]
         await app.pane.close_front()
         await app.pane.enter(task(), remember, is_kept=True)
-        await until(pilot, lambda: "ready>" in text(app.pane.front))
-        assert tab_texts(app) == ["1 train", "2 train", "*3 train kept"]
+        await until(lambda: "ready>" in text(app.pane.front))
+        assert tab_texts(app) == ["1 train", "2 train", "*3 train persistent"]
         for _ in range(2):
             await app.pane.enter(task(), remember)
             await app.pane.close_front()
-        assert tab_texts(app) == ["*1 train kept"]
+        assert tab_texts(app) == ["*1 train persistent"]
         assert app.pane.has_live_shells
         assert not app.pane.would_lose
     assert commands == [None, commands[1], None, commands[1]]
@@ -306,11 +276,11 @@ async def test_a_kept_shell_is_another_one_its_tab_says_so_and_it_is_asked_for_b
 
 async def test_each_node_of_a_task_has_shells_of_its_own(open_pty: Any) -> None:
     pair = TaskRecord("local", "t1", "pair", TaskStatus.RUNNING, num_instances=2)
-    async with hosted() as (app, pilot):
+    async with hosted() as (app, _):
         await app.pane.enter(pair, open_pty, 0)
         zero = app.pane.front
         await app.pane.enter(pair, open_pty, 1)
-        await until(pilot, lambda: app.pane.nodes_of(pair) == {0, 1})
+        await until(lambda: app.pane.nodes_of(pair) == {0, 1})
         assert tab_texts(app) == ["1 pair node 0", "*2 pair node 1"]
         await app.pane.enter(pair, open_pty, 0)
         assert app.pane.front is zero
@@ -322,15 +292,7 @@ async def test_enter_connects_again_after_a_lost_link_and_what_was_read_stays(op
     async def shaky(columns: int, rows: int, _command: str | None = None) -> Any:
         shell = await open_pty(columns, rows)
         if not shells:
-            read = shell.read
-
-            async def broken() -> AsyncIterator[bytes]:
-                async for piece in read():
-                    yield piece
-                    if b"ready>" in piece:
-                        raise Unreachable("the link to lab was lost")
-
-            shell.read = broken
+            shell.lost_after = b"ready>"
         elif len(shells) == 1:
             shells.append(None)
             raise Unreachable("lab does not answer")
@@ -339,17 +301,17 @@ async def test_enter_connects_again_after_a_lost_link_and_what_was_read_stays(op
 
     async with hosted() as (app, pilot):
         await app.pane.enter(task(), shaky)
-        await until(pilot, lambda: "[connection lost: enter opens it again, k closes]" in text(app.pane.front))
-        await until(pilot, lambda: not app.pane.has_live_shells)
+        await until(lambda: "[connection lost: enter opens it again]" in text(app.pane.front))
+        await until(lambda: not app.pane.has_live_shells)
         assert "ready>\n[the link to lab was lost]" in text(app.pane.front)
-        await until(pilot, lambda: "enter opens it again" in border_subtitle(app))
+        await until(lambda: "enter opens it again" in border_subtitle(app))
         await pilot.press("enter")
-        await until(pilot, lambda: "[lab does not answer]" in text(app.pane.front))
+        await until(lambda: "[lab does not answer]" in text(app.pane.front))
         await pilot.press("enter")
-        await until(pilot, lambda: text(app.pane.front).count("ready>") == 2)
+        await until(lambda: text(app.pane.front).count("ready>") == 2)
         assert "[the link to lab was lost]" in text(app.pane.front)
         await pilot.press(*"echo", "space", *"$((6*7))", "enter")
-        await until(pilot, lambda: "\n42\n" in text(app.pane.front))
+        await until(lambda: "\n42\n" in text(app.pane.front))
 
 
 async def test_a_bell_out_of_sight_marks_the_tab_until_it_is_looked_at(open_pty: Any) -> None:
@@ -357,26 +319,26 @@ async def test_a_bell_out_of_sight_marks_the_tab_until_it_is_looked_at(open_pty:
         await app.pane.enter(task("one", "t1"), lambda c, r, _: open_pty(c, r, command="read x; printf '\\a'; cat"))
         bell = app.pane.front
         await app.pane.enter(task("two", "t2"), open_pty)
-        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        await until(lambda: "ready>" in text(app.pane.front))
         assert bell is not None
-        await until(pilot, lambda: bell.is_live)
+        await until(lambda: bell.is_live)
         bell._send(b"\n")
-        await until(pilot, lambda: tab_texts(app) == ["1 one !", "*2 two"])
+        await until(lambda: tab_texts(app) == ["1 one !", "*2 two"])
         await pilot.press(PREFIX, "n")
-        await until(pilot, lambda: tab_texts(app) == ["*1 one", "2 two"])
+        await until(lambda: tab_texts(app) == ["*1 one", "2 two"])
 
 
 async def test_a_recording_is_marked_and_can_be_played(open_pty: Any) -> None:
     async with hosted() as (app, pilot):
         await app.pane.enter(task(), open_pty)
-        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        await until(lambda: "ready>" in text(app.pane.front))
         await pilot.press(PREFIX, "r")
-        await until(pilot, lambda: "● REC" in border_text(app))
+        await until(lambda: "● REC" in border_text(app))
         assert app.pane.has_class("-recording")
         await pilot.press(*"echo", "space", *"$((6*7))", "enter")
-        await until(pilot, lambda: "\n42\n" in text(app.pane.front))
+        await until(lambda: "\n42\n" in text(app.pane.front))
         await pilot.press(PREFIX, "r")
-        await until(pilot, lambda: "● REC" not in border_text(app))
+        await until(lambda: "● REC" not in border_text(app))
         (file,) = (state_dir() / "recordings").glob("t1-*.cast")
         assert file.stat().st_mode & 0o777 == 0o600
         said = b"".join(moment.output for moment in read_cast(file).moments)
@@ -387,7 +349,7 @@ async def test_a_recording_is_marked_and_can_be_played(open_pty: Any) -> None:
 async def test_a_shell_that_ends_ends_its_recording(open_pty: Any) -> None:
     async with hosted() as (app, pilot):
         await app.pane.enter(task(), open_pty)
-        await until(pilot, lambda: "ready>" in text(app.pane.front))
+        await until(lambda: "ready>" in text(app.pane.front))
         await pilot.press(PREFIX, "r", *"exit", "enter")
-        await until(pilot, lambda: not app.pane.has_live_shells and "● REC" not in border_text(app))
+        await until(lambda: not app.pane.has_live_shells and "● REC" not in border_text(app))
         assert any("recorded in" in note.message for note in app._notifications)

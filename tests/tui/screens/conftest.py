@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
+from testbed.screen_text import screen_rows
+from testbed.waiting import until
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.pilot import Pilot
@@ -16,12 +17,11 @@ from textual.screen import ModalScreen
 from flow_tui.themes import load_themes, variable_defaults
 from flow_tui.widgets.raw_keys import keep_raw_keys
 
-_PATIENCE_S = 5.0
 
-
-class Asked(App[None]):
+class Asked(App[None], inherit_bindings=False):
     """What lies under the question; `answers` has one entry once it was answered."""
 
+    ENABLE_COMMAND_PALETTE = False
     BINDINGS = [("y", "below", "Below"), ("ctrl+d", "below", "Below"), ("enter", "below", "Below")]
 
     def __init__(self, question: ModalScreen[Any]) -> None:
@@ -58,8 +58,7 @@ class Question:
     @property
     def rows(self) -> list[str]:
         """The screen as text, row by row."""
-        strips = self.app.screen._compositor.render_strips(self.app.size)
-        return [strip.text.rstrip() for strip in strips]
+        return screen_rows(self.app)
 
     @property
     def text(self) -> str:
@@ -78,16 +77,11 @@ class Question:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Waits until it holds, and then for the picture of it."""
-        async with asyncio.timeout(_PATIENCE_S):
-            while not condition():
-                await self.pilot.pause(0.01)
+        await until(condition, explain=lambda: f"not in time; on screen:\n{self.text}")
         await self.pilot.pause()
 
     async def shows(self, text: str) -> None:
-        try:
-            await self.until(lambda: text in self.text)
-        except TimeoutError:
-            pytest.fail(f"{text!r} never came into view:\n{self.text}")
+        await self.until(lambda: text in self.text)
 
 
 Ask = Callable[..., AbstractAsyncContextManager[Question]]

@@ -8,7 +8,7 @@ import pytest
 
 from flow_core.errors import ConfigError
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui.screens.bid import bid_line, bid_of, headroom, parse_usd
+from flow_tui.screens.bid import bid_line, bid_of, margin, parse_usd, proposed_limit
 
 
 @pytest.mark.parametrize(("text", "usd"), [("12", "12"), (" $12.50 ", "12.50"), ("$ 0.5", "0.5"), ("0.0375", "0.0375")])
@@ -27,21 +27,31 @@ def test_what_is_no_price_is_refused_at_its_field(text: str) -> None:
     ("limit", "market", "said"),
     [
         ("15", "10", "+50%"),
-        ("10", "10", "none: the next rise takes the machines"),
-        ("5", "10", "none: 50% under the market"),
+        ("10", "10", "none: the next price rise stops this task"),
+        ("5", "10", "none: the limit is 50% under the market price"),
         ("5", None, ""),
         (None, "5", ""),
         ("5", "0", ""),
     ],
 )
-def test_headroom_is_how_far_the_price_may_rise(limit: str | None, market: str | None, said: str) -> None:
-    assert headroom(*(None if usd is None else Decimal(usd) for usd in (limit, market))) == said
+def test_the_margin_is_how_far_the_price_may_rise(limit: str | None, market: str | None, said: str) -> None:
+    assert margin(*(None if usd is None else Decimal(usd) for usd in (limit, market))) == said
 
 
 def test_a_limit_is_told_for_one_and_for_all() -> None:
     line = bid_line(Decimal("1250.5"), 4, Decimal("1000.4"))
-    assert line == "at most $1,250.50/h each, $5,002.00/h in all; the market is at $1,000.40/h, headroom +25%"
+    assert line == "at most $1,250.50/h each, $5,002.00/h in all; the market price is $1,000.40/h, margin +25%"
     assert bid_line(Decimal(3), 1, None) == "at most $3.00/h"
+
+
+def test_a_limit_without_a_margin_says_what_that_means() -> None:
+    line = bid_line(Decimal(10), 1, Decimal(10))
+    assert line == "at most $10.00/h; the market price is $10.00/h, no margin: the next price rise stops this task"
+
+
+@pytest.mark.parametrize(("market", "limit"), [("17.60", "22.00"), ("0.33", "0.42"), ("12.345", "15.44")])
+def test_a_proposed_limit_leaves_a_margin_of_a_quarter(market: str, limit: str) -> None:
+    assert proposed_limit(Decimal(market)) == Decimal(limit)
 
 
 @pytest.mark.parametrize(

@@ -12,20 +12,33 @@ from flow_tui.screens.confirm import Confirm
 
 def cancel_task(word: str | None = None) -> Confirm:
     return Confirm(
-        "Cancel llama-sft-7?",
+        "End llama-sft-7?",
         ["llama-sft-7  mithril  running 4h11m"],
         call="DELETE /v2/spot/bids/bid_9x3kQ",
         loses="boot disks, 1 open shell",
         keeps="volume data",
         word=word,
+        agree="End the task",
+        refuse="Keep it running",
     )
 
 
 async def test_it_says_what_is_called_what_is_lost_and_what_stays(ask: Any) -> None:
     async with ask(cancel_task()) as question:
-        for said in ("Cancel llama-sft-7?", "running 4h11m", "DELETE /v2/spot/bids/bid_9x3kQ", "1 open shell"):
+        for said in ("End llama-sft-7?", "running 4h11m", "DELETE /v2/spot/bids/bid_9x3kQ", "1 open shell"):
             assert said in question.text
-        assert [row.split()[1] for row in question.rows if "volume data" in row] == ["Keeps:"]
+        assert [row.split()[1:3] for row in question.rows if "volume data" in row] == [["You", "keep:"]]
+        assert all(label in question.text for label in ("You lose:", "What will be done:"))
+
+
+async def test_its_buttons_and_keys_say_what_they_do(ask: Any) -> None:
+    async with ask(cancel_task()) as question:
+        (buttons,) = [row for row in question.rows if "Keep it running" in row]
+        assert "End the task" in buttons
+        assert "y end the task  esc go back" in buttons
+        assert "Press y to end the task; Enter goes back." in question.text
+        assert "Cancel" not in question.text
+        assert "onfirm" not in question.text
 
 
 async def test_y_agrees(ask: Any) -> None:
@@ -99,12 +112,12 @@ async def test_foreign_text_is_shown_as_it_is(ask: Any) -> None:
 async def test_a_long_call_scrolls_and_the_keys_stay_in_view(ask: Any) -> None:
     question_text = Confirm("Run?", ["a", "b"], call="\n".join(f"step {n}" for n in range(60)), loses="all", keeps="no")
     async with ask(question_text, size=(60, 15)) as question:
-        assert "y confirm" in question.text
+        assert "y continue" in question.text
         assert "step 1" in question.text
-        assert "Loses:" in question.text
+        assert "You lose:" in question.text
         await question.press(*["pagedown"] * 9)
         assert "step 59" in question.text
-        assert "y confirm" in question.text
+        assert "y continue" in question.text
 
 
 async def test_an_answer_waits_while_another_screen_lies_on_top(ask: Any) -> None:

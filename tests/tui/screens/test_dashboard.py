@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.screen_text import screen_text
+from testbed.waiting import until
 from textual.pilot import Pilot
 
 from flow_core import AsyncFlow, TaskConfig
@@ -25,12 +26,6 @@ from flow_tui.screens.layout import PANES
 from flow_tui.screens.pick import Pick
 from flow_tui.screens.submit import SubmitForm
 from flow_tui.widgets.chrome import Bar
-
-
-async def until(holds: Callable[[], Any]) -> None:
-    async with asyncio.timeout(30):
-        while not holds():
-            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
@@ -65,10 +60,6 @@ def notices(app: FlowApp) -> list[str]:
     return [notice.message for notice in app._notifications]
 
 
-def text_of(app: FlowApp) -> str:
-    return app.export_screenshot().replace("&#160;", " ")
-
-
 async def test_two_contexts_may_hold_the_same_task_id(config: Callable[[str], Config]) -> None:
     settings = config("contexts: {lab: {provider: local}}")
     task_id = await finished("echo from one", config=settings)
@@ -83,7 +74,7 @@ async def test_two_contexts_may_hold_the_same_task_id(config: Callable[[str], Co
 
 async def test_the_first_run_says_what_to_press() -> None:
     async with opened() as (app, _, _pilot):
-        await until(lambda: "ctrl+n" in text_of(app))
+        await until(lambda: "ctrl+n" in screen_text(app))
 
 
 async def test_nothing_can_be_changed_while_read_only() -> None:
@@ -93,7 +84,7 @@ async def test_nothing_can_be_changed_while_read_only() -> None:
         await pilot.press("ctrl+n", "ctrl+d", "s", "r")
         await pilot.pause()
         assert app.screen is dashboard
-        assert "READ-ONLY" in text_of(app)
+        assert "READ-ONLY" in screen_text(app)
         hints = [piece.text for piece in dashboard.query_one("#footer", Bar).left]
         assert "l logs" in hints
         assert "^d cancel" not in hints
@@ -127,9 +118,9 @@ async def test_the_selected_tasks_log_is_shown_without_asking() -> None:
     await finished("echo first words")
     await finished("echo other words")
     async with opened() as (app, _dashboard, pilot):
-        await until(lambda: "other words" in text_of(app))
+        await until(lambda: "other words" in screen_text(app))
         await pilot.press("j")
-        await until(lambda: "first words" in text_of(app).split("Log")[-1])
+        await until(lambda: "first words" in screen_text(app).split("Log")[-1])
 
 
 async def test_a_broken_config_is_told_and_the_sound_part_is_used(config: Callable[[str], Config]) -> None:
@@ -159,7 +150,7 @@ async def test_every_size_survives_being_resized_to_every_other() -> None:
         for size in [(60, 15), (160, 48), (20, 5), (80, 24), (3, 1), (200, 60), (120, 36)]:
             await pilot.resize_terminal(*size)
             await pilot.pause()
-        await until(lambda: "NAME" in text_of(app))
+        await until(lambda: "NAME" in screen_text(app))
 
 
 async def test_help_lists_the_keys_of_the_pane_and_runs_the_chosen_one() -> None:
@@ -198,11 +189,11 @@ async def test_a_foreign_name_is_never_markup_nor_terminal_control() -> None:
     async with AsyncFlow("local") as flow:
         await (await flow.submit("printf '[red]x[/] \\033]0;owned\\007 \\033[2J'")).wait()
     async with opened() as (app, _, pilot):
-        await until(lambda: "[red]x[/]" in text_of(app))
+        await until(lambda: "[red]x[/]" in screen_text(app))
         await pilot.press("d")
         await until(lambda: isinstance(app.screen, TaskDetail))
-        assert "[red]x[/]" in text_of(app)
-        assert "\x1b" not in text_of(app)
+        assert "[red]x[/]" in screen_text(app)
+        assert "\x1b" not in screen_text(app)
 
 
 async def test_ctrl_c_leaves_only_when_pressed_twice() -> None:
@@ -236,7 +227,7 @@ async def test_the_ssh_command_of_a_running_task_is_copied_once_it_is_chosen() -
             await until(lambda: dashboard.tasks.selected and dashboard.tasks.selected.is_running)
             await pilot.press("y")
             await until(lambda: isinstance(app.screen, Pick))
-            await until(lambda: "ssh command" in text_of(app))
+            await until(lambda: "ssh command" in screen_text(app))
             assert not list(state_dir().glob("local/*/ssh"))
             await pilot.press("end", "enter")
             await until(lambda: "copied" in notices(app))
@@ -290,12 +281,12 @@ async def test_an_instance_type_is_asked_for_in_the_form_as_it_is_called(config:
 
 async def test_tasks_tell_their_attempt_and_instances_where_there_is_room() -> None:
     async with AsyncFlow("local") as flow:
-        await flow.run(TaskConfig(name="twice", command="true", num_instances=2, retries=3))
+        await flow.run(TaskConfig(name=f"twice-{'x' * 50}", command="true", num_instances=2, retries=3))
     async with opened(size=(160, 48)) as (_, dashboard, pilot):
         await until(lambda: dashboard.tasks.table.rows)
         await pilot.press("z")
         await until(lambda: {"instances", "attempt"} <= set(dashboard.tasks.table.shown_columns))
-    async with opened(size=(80, 24)) as (_, dashboard, _):
+    async with opened(size=(60, 15)) as (_, dashboard, _):
         await until(lambda: dashboard.tasks.table.rows)
         assert not {"instances", "attempt"} & set(dashboard.tasks.table.shown_columns)
 

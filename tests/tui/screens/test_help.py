@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from textual.app import App
+from testbed.themed_app import ThemedApp
 from textual.widgets import Input, OptionList, Static
 
 from flow_tui.screens.help import HelpEntry, HelpScreen
@@ -16,7 +16,7 @@ ENTRIES = (
 )
 
 
-class Asking(App[None]):
+class Asking(ThemedApp):
     """An app that asks for help once, and keeps the answer."""
 
     def __init__(self, entries: Sequence[HelpEntry] = ENTRIES) -> None:
@@ -55,6 +55,45 @@ async def test_typing_leaves_what_has_every_word() -> None:
         assert app.answers == []
         await pilot.press(*["backspace"] * 10)
         assert len(app.rows()) == len(ENTRIES)
+
+
+async def test_a_cursor_message_that_the_search_has_overtaken_does_no_harm() -> None:
+    app = Asking([HelpEntry(f"f{n}", f"Action {n}", f"Does {n}", f"a.{n}") for n in range(20)])
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        options = app.screen.query_one(OptionList)
+        stale = OptionList.OptionHighlighted(options, options.get_option_at_index(8), 8)
+        await pilot.press(*"zz")
+        options.post_message(stale)
+        await pilot.pause()
+        assert app.rows() == []
+        assert app.detail().startswith("No key does that")
+
+
+async def test_a_click_that_the_search_has_overtaken_chooses_no_other_action() -> None:
+    app = Asking()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        options = app.screen.query_one(OptionList)
+        stale = OptionList.OptionSelected(options, options.get_option_at_index(0), 0)
+        await pilot.press(*"end the")
+        assert app.rows() == ["^d  Cancel"]
+        options.post_message(stale)
+        await pilot.pause()
+        assert app.answers == []
+
+
+async def test_two_answers_in_one_burst_close_one_screen() -> None:
+    app = Asking()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        screen = app.screen
+        assert isinstance(screen, HelpScreen)
+        for _ in range(2):
+            screen.call_next(screen.action_close)
+        await pilot.pause()
+        assert app.answers == [None]
+        assert len(app.screen_stack) == 1
 
 
 async def test_enter_answers_with_the_action_under_the_cursor() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
-from textual.app import App
+from testbed.screen_text import screen_text
+from testbed.waiting import until
+from tui.screens.conftest import Asked
 
 from flow_core.config import state_dir
 from flow_tui.screens.replay import Replay, open_replay, recordings
@@ -23,7 +24,7 @@ def recorded(name: str, title: str) -> Path:
 
 
 def shown(screen: Replay) -> str:
-    return "\n".join(strip.text.rstrip() for strip in screen._compositor.render_strips(screen.app.size))
+    return screen_text(screen.app)
 
 
 async def test_recordings_are_listed_by_what_they_are_of() -> None:
@@ -35,27 +36,23 @@ async def test_recordings_are_listed_by_what_they_are_of() -> None:
 
 async def test_a_recording_is_played_paused_and_sought_and_does_nothing_else() -> None:
     screen = await open_replay(recorded("b", "train"))
-    app: App[None] = App()
+    app = Asked(screen)
     async with app.run_test(size=(60, 14)) as pilot:
-        app.push_screen(screen)
 
-        async def until(*wanted: str) -> None:
-            deadline = time.monotonic() + 30
-            while not all(text in shown(screen) for text in wanted):
-                assert time.monotonic() < deadline, shown(screen)
-                await pilot.pause(0.02)
+        async def until_shown(*wanted: str) -> None:
+            await until(lambda: all(text in shown(screen) for text in wanted), explain=lambda: shown(screen))
 
         await pilot.pause()
-        await until("one", "playing", "/ 00:40")
+        await until_shown("one", "playing", "/ 00:40")
         await pilot.press("space")
-        await until("paused")
+        await until_shown("paused")
         await pilot.press(*["right"] * 9)
-        await until("two", "00:40 / 00:40", "at the end")
+        await until_shown("two", "00:40 / 00:40", "at the end")
         await pilot.press("left")
-        await until("00:35", "paused")
+        await until_shown("00:35", "paused")
         assert "two" not in shown(screen)
         await pilot.press("plus", "plus")
-        await until("4x")
+        await until_shown("4x")
         assert app.clipboard == ""
         await pilot.press("q")
         assert app.screen is not screen

@@ -6,14 +6,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from testbed.waiting import until
 from textual.pilot import Pilot
-from tui.screens.test_dashboard import opened, until
+from tui.screens.test_dashboard import opened
 
 from flow_core import AsyncFlow, TaskConfig
 from flow_tui.app import FlowApp
 from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.screens.help import HelpScreen
+from flow_tui.screens.paste import ConfirmPaste
 from flow_tui.widgets.chrome import Bar
+from flow_tui.widgets.terminal import TerminalView
 
 PREFIX = "ctrl+right_square_bracket"
 
@@ -74,3 +77,17 @@ async def test_a_prefix_key_that_is_listed_reaches_the_shell_when_that_is_chosen
         await until(lambda: view.has_focus)
         await pilot.press("enter")
         await until(lambda: any("^]" in view.render_line(y).text for y in range(view.size.height)))
+
+
+async def test_the_enter_after_a_paste_keeps_the_question_and_the_text() -> None:
+    async with in_a_shell() as (app, dashboard, pilot):
+        view = dashboard.shell.front
+        assert view is not None
+        await until(lambda: view.core is not None)
+        dashboard.post_message(TerminalView.PasteNeedsConsent(view, "echo first\necho second"))
+        await until(lambda: isinstance(app.screen, ConfirmPaste))
+        await pilot.press("enter")
+        await pilot.press("enter")
+        assert isinstance(app.screen, ConfirmPaste)
+        await pilot.press("y")
+        await until(lambda: "echo second" in "\n".join(strip.text for strip in view._strips))

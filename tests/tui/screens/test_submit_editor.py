@@ -96,6 +96,17 @@ async def test_what_no_longer_needs_the_table_takes_it_away(ask: Any, editor: Fa
         assert (question.app.question.entered["command"], question.app.question.entered["gpu"]) == ("ls", "a100")
 
 
+@pytest.mark.filterwarnings("ignore:TaskConfig. placement")
+async def test_fields_that_mean_nothing_here_are_named(ask: Any, editor: FakeEditor) -> None:
+    editor.does("write('command: ls\\nplacement: auto\\nweb_endpoint: true\\n')")
+    async with ask(SubmitForm(CONTEXTS, FarSide().submit, preset={"command": "true"})) as question:
+        await open_editor(question, editor)
+        await question.until(lambda: len(question.app._notifications))
+        (notice,) = question.app._notifications
+        assert notice.message == "ignored, without meaning here: placement, web_endpoint"
+        assert question.app.question.entered["command"] == "ls"
+
+
 async def test_a_text_that_is_refused_is_opened_again_as_it_was_left(ask: Any, editor: FakeEditor) -> None:
     editor.does("write('# mine\\ncommand: ls\\nnum_instances: none\\n')")
     async with ask(SubmitForm(CONTEXTS, FarSide().submit, preset={"command": "true"})) as question:
@@ -197,7 +208,9 @@ async def test_what_is_no_config_yet_is_given_as_it_was_typed_with_the_complaint
     assert "env: nonsense\n" in text
 
 
-@pytest.mark.parametrize(("program", "said"), [("true", "true came back at once"), ("false", "false ended with exit")])
+@pytest.mark.parametrize(
+    ("program", "said"), [("true", "Your editor returned at once"), ("false", "false ended with exit")]
+)
 async def test_an_editor_that_ends_at_once_is_told_of(
     ask: Any, monkeypatch: pytest.MonkeyPatch, program: str, said: str
 ) -> None:
@@ -284,6 +297,24 @@ async def test_a_slurm_script_needs_a_slurm_context(ask: Any, tmp_path: Path, ho
         await question.press("ctrl+s")
         await question.until(lambda: question.answers)
     assert far.taken[0][0] == "lab"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("run: python train.py\nenvs: {A: 1}\n", "is a SkyPilot task, which flow does not read; write command for run"),
+        ("command: python train.py\n", "is a task file and no command; ctrl+e opens this form as YAML"),
+    ],
+)
+async def test_the_name_of_a_task_file_is_no_command(ask: Any, tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "task.yaml").write_text(text, encoding="utf-8")
+    far = FarSide()
+    form = SubmitForm(CONTEXTS, far.submit, preset={"command": str(tmp_path / "task.yaml")})
+    async with ask(form, size=(100, 30)) as question:
+        fields = {field.key: field for field in question.app.screen.query(Field)}
+        await question.press("ctrl+s")
+        await question.until(lambda: said in fields["command"].problem)
+    assert far.taken == []
 
 
 def test_every_field_of_a_config_has_a_place_for_its_complaint() -> None:

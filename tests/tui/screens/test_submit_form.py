@@ -151,9 +151,9 @@ async def test_what_no_field_is_to_blame_for_is_said_above_the_keys(ask: Any, re
     far = FarSide(refusal)
     async with ask(SubmitForm(CONTEXTS, far.submit, preset={"command": "true", "env": "A=1"})) as question:
         await question.press("ctrl+s")
-        await question.shows("nothing [red]free[/␛[2J")
+        await question.shows(r"nothing [red]free[/\x1b[2J")
         keys = next(number for number, row in enumerate(question.rows) if "ctrl+s submit" in row)
-        assert "nothing [red]free[/␛[2J" in question.rows[keys - 1]
+        assert r"nothing [red]free[/\x1b[2J" in question.rows[keys - 1]
         assert question.app.question.entered["env"] == "A=1"
         await question.press("ctrl+s")
         await question.until(lambda: question.answers)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+from testbed.waiting import until
 from textual.pilot import Pilot
 
 from flow_core import AsyncFlow, TaskConfig
@@ -20,12 +20,6 @@ from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.screens.task_log import place_of
 
 TASK = TaskRecord("local", "task_a", "train", TaskStatus.RUNNING)
-
-
-async def until(holds: Callable[[], Any]) -> None:
-    async with asyncio.timeout(30):
-        while not holds():
-            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +13,8 @@ from typing import Any
 
 import pytest
 from testbed.fake_smi import FakeSmi
-from textual.app import App
+from testbed.screen_text import screen_text
+from testbed.waiting import until
 from textual.pilot import Pilot
 
 from flow_core import AsyncFlow
@@ -38,16 +38,6 @@ def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSmi:
     return smi
 
 
-async def until(pilot: Pilot[Any], holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
-        while not holds():
-            await pilot.pause(0.02)
-
-
-def text_of(app: App[Any]) -> str:
-    return "\n".join(strip.text for strip in app.screen._compositor.render_strips(app.size))
-
-
 def is_measured(group: int) -> bool:
     try:
         os.killpg(group, 0)
@@ -64,7 +54,7 @@ async def dashboard(size: tuple[int, int], **fields: Any) -> AsyncIterator[tuple
         app = FlowApp(load_config())
         try:
             async with app.run_test(size=size) as pilot:
-                await until(pilot, lambda: "trains" in text_of(app))
+                await until(lambda: "trains" in screen_text(app))
                 yield app, pilot
         finally:
             await task.cancel(force=True)
@@ -76,64 +66,64 @@ async def test_the_gpus_of_a_task_are_shown_while_they_are_looked_at(smi: FakeSm
     async with dashboard(size, instance_type="a100") as (app, pilot):
         assert smi.calls == []
         await pilot.press("m")
-        await until(pilot, lambda: "76%" in text_of(app))
+        await until(lambda: "76%" in screen_text(app))
         assert isinstance(app.screen, TaskDetail)
         for words in ("1 x GeForce GTX TITAN X", "7.8/12.0G", "80C", "48448"):
-            assert words in text_of(app)
-        assert "192453" not in text_of(app)
+            assert words in screen_text(app)
+        assert "192453" not in screen_text(app)
         await pilot.press("G")
-        await until(pilot, lambda: "memory  " in text_of(app))
+        await until(lambda: "memory  " in screen_text(app))
         (group,) = smi.callers
         await pilot.press("escape")
-        await until(pilot, lambda: not is_measured(group))
+        await until(lambda: not is_measured(group))
 
 
 async def test_nothing_is_measured_while_the_facts_are_shown_or_something_lies_on_top(smi: FakeSmi) -> None:
     async with dashboard((120, 36), instance_type="a100") as (app, pilot):
         await pilot.press("d")
-        await until(pilot, lambda: "submitted" in text_of(app))
+        await until(lambda: "submitted" in screen_text(app))
         assert smi.callers == set()
         seen: set[int] = set()
-        for away, back in (("m", "m"), ("left_square_bracket", "right_square_bracket"), ("ctrl+p", "escape")):
+        for away, back in (("m", "m"), ("left_square_bracket", "right_square_bracket"), ("ctrl+d", "escape")):
             if not seen:
                 await pilot.press("right_square_bracket")
-            await until(pilot, lambda: smi.callers - seen)
+            await until(lambda: smi.callers - seen)
             (group,) = smi.callers - seen
             seen.add(group)
             await pilot.press(away)
-            await until(pilot, lambda group=group: not is_measured(group))  # type: ignore[misc]
+            await until(lambda group=group: not is_measured(group))  # type: ignore[misc]
             await pilot.press(back)
-        await until(pilot, lambda: smi.callers - seen)
+        await until(lambda: smi.callers - seen)
 
 
 async def test_another_node_is_chosen_with_the_keys_of_ranks(smi: FakeSmi) -> None:
     async with dashboard((80, 24), instance_type="a100", num_instances=2) as (app, pilot):
         await pilot.press("m")
-        await until(pilot, lambda: "node 0 of 2" in text_of(app) and "76%" in text_of(app))
+        await until(lambda: "node 0 of 2" in screen_text(app) and "76%" in screen_text(app))
         await pilot.press("right_parenthesis")
-        await until(pilot, lambda: "node 1 of 2" in text_of(app) and "192453" in text_of(app))
-        assert "48448" not in text_of(app)
+        await until(lambda: "node 1 of 2" in screen_text(app) and "192453" in screen_text(app))
+        assert "48448" not in screen_text(app)
         await pilot.press("right_parenthesis")
-        await until(pilot, lambda: "node 0 of 2" in text_of(app) and "48448" in text_of(app))
+        await until(lambda: "node 0 of 2" in screen_text(app) and "48448" in screen_text(app))
 
 
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is one here")
 async def test_a_machine_without_a_driver_is_told_so_and_the_rest_is_shown() -> None:
     async with dashboard((60, 15)) as (app, pilot):
         await pilot.press("m")
-        await until(pilot, lambda: "no NVIDIA driver here" in text_of(app))
-        assert "load    " in text_of(app)
+        await until(lambda: "no NVIDIA driver here" in screen_text(app))
+        assert "load    " in screen_text(app)
 
 
 async def test_it_is_said_when_the_task_has_ended(smi: FakeSmi) -> None:
     async with dashboard((80, 24), instance_type="a100") as (app, pilot):
         await pilot.press("m")
-        await until(pilot, lambda: "76%" in text_of(app))
+        await until(lambda: "76%" in screen_text(app))
         async with AsyncFlow("local") as flow:
             (task,) = await flow.list_tasks()
             await task.cancel(force=True)
-        await until(pilot, lambda: "the task has ended" in text_of(app))
-        assert "76%" in text_of(app)
+        await until(lambda: "the task has ended" in screen_text(app))
+        assert "76%" in screen_text(app)
 
 
 RUNNING = TaskRecord("lab", "task_1", "trains", TaskStatus.RUNNING, created_at=datetime.now(UTC))

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import pytest
 from testbed.sshd import Sshd
+from testbed.waiting import DEADLINE_S
 
 from flow_core import AsyncFlow, TaskConfig
 from flow_core.client.task import AsyncTask
 from flow_core.providers.entry import Shell
 from flow_core.ssh.host import SshHost
 from flow_tui.terminal.kept import end, keep
-
-_UP_TO_S = 30.0
 
 
 @pytest.fixture
@@ -44,7 +43,7 @@ async def _ask(flow: AsyncFlow, task: AsyncTask, line: str, wanted: str) -> None
 
 async def _until_said(shell: Shell, wanted: str) -> None:
     said = b""
-    async with asyncio.timeout(_UP_TO_S):
+    async with asyncio.timeout(DEADLINE_S):
         async for piece in shell.read():
             said += piece
             if re.search(wanted, said.decode(errors="replace")):
@@ -73,7 +72,7 @@ async def test_whoever_attaches_takes_the_kept_shell_over(flow: AsyncFlow) -> No
     output = first.read()
     await anext(output)
     await _ask(flow, task, 'echo "<${FLOW_ENTRY_0a1b-none}>"', "<none>")
-    async with asyncio.timeout(_UP_TO_S):
+    async with asyncio.timeout(DEADLINE_S):
         assert b"detached" in b"".join([piece async for piece in output])
     assert await first.wait() == 0
     await first.close()
@@ -84,7 +83,7 @@ async def test_a_kept_shell_ends_with_its_task(flow: AsyncFlow) -> None:
     task = await _task(flow)
     await _ask(flow, task, "echo pid-$$", r"pid-\d+")
     await task.cancel(force=True)
-    await asyncio.wait_for(task.wait(), _UP_TO_S)
+    await asyncio.wait_for(task.wait(), DEADLINE_S)
     other = await _task(flow)
     listed = await flow.get_remote_operations().run(other.task_id, f"tmux -L flow-{task.task_id}-0 list-sessions")
     assert listed.exit_code != 0

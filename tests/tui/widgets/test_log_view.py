@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import pytest
-from textual.app import App, ComposeResult
+from testbed.themed_app import ThemedApp
+from testbed.waiting import until
+from textual.app import ComposeResult
 
 from flow_core.logs.spool import STDERR, STDOUT, SpoolFiles, SpoolWriter
 from flow_tui.widgets.log_view import LogView
@@ -39,7 +39,7 @@ def source(tmp_path: Path) -> Source:
     return Source(tmp_path / "log")
 
 
-class Reader(App[None]):
+class Reader(ThemedApp):
     def __init__(self, source: Source) -> None:
         super().__init__()
         self.source = source
@@ -75,13 +75,6 @@ class Reader(App[None]):
         return [self.view.render_line(y).text[0] for y in range(self.view.size.height)]
 
 
-async def until(condition: Callable[[], object], within_s: float = 5.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.005)
-
-
 async def test_it_opens_at_the_end_and_shows_lines_as_they_are_written(source: Source) -> None:
     source.write(b"".join(b"line %d\n" % n for n in range(500)))
     app = Reader(source)
@@ -111,6 +104,51 @@ async def test_scrolling_up_pauses_and_following_resumes_at_the_end(source: Sour
         assert app.view.following is True
         await pilot.pause()
         assert app.follows[-4:] == [False, True, False, True]
+
+
+async def test_a_paused_log_keeps_its_place_while_its_view_has_no_room(source: Source) -> None:
+    source.write(b"".join(b"line %d\n" % n for n in range(100)))
+    app = Reader(source)
+    async with app.run_test(size=(60, 10)) as pilot:
+        await until(lambda: app.picture()[-1] == "line 99")
+        app.view.action_scroll_up()
+        before = app.picture()
+        for side in ("height", "width"):
+            setattr(app.view.styles, side, 0)
+            await pilot.pause()
+            app.view.notify_style_update()
+            app.view.action_page_up()
+            app.view.action_scroll_down()
+            app.view.action_toggle_wrap()
+            app.view.action_toggle_wrap()
+            assert app.view.following is False
+            setattr(app.view.styles, side, "1fr")
+            await pilot.pause()
+            assert app.picture() == before
+
+
+async def test_a_match_found_while_the_view_has_no_room_is_in_view_afterwards(source: Source) -> None:
+    source.write(b"".join(b"line %d\n" % n for n in range(3000)))
+    app = Reader(source)
+    async with app.run_test(size=(60, 10)) as pilot:
+        await until(lambda: app.picture()[-1] == "line 2999")
+        app.view.find("line 1234")
+        app.view.styles.height = 0
+        await until(lambda: "searching" in app.said and len(app.said) > 2)
+        app.view.styles.height = "1fr"
+        await pilot.pause()
+        await until(lambda: "line 1234" in app.picture())
+
+
+async def test_a_log_that_is_opened_in_a_view_that_was_removed_ends_nothing(source: Source) -> None:
+    app = Reader(source)
+    async with app.run_test(size=(60, 10)) as pilot:
+        view = app.view
+        await view.remove()
+        view.open(source.files, source.is_complete)
+        view.notify_style_update()
+        await pilot.pause()
+        assert view.following
 
 
 async def test_every_line_of_a_log_can_be_scrolled_through_in_both_directions(source: Source) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
-from textual.app import App, ComposeResult
+from testbed.themed_app import ThemedApp
+from textual.app import ComposeResult
 from textual.pilot import Pilot
 
 from flow_tui.widgets.columns import Cell, Cells, Column, fit, place
@@ -20,7 +21,7 @@ class Row:
     state: str = "run"
 
 
-class Board(App[None]):
+class Board(ThemedApp):
     def __init__(self, columns: list[Column[Row]] | None = None, rows: list[Row] | None = None) -> None:
         super().__init__()
         self.rendered = 0
@@ -151,7 +152,7 @@ async def test_columns_fold_by_priority_when_the_table_is_narrow(width: int, lef
 def test_flexible_columns_share_the_room_up_to_their_limit() -> None:
     columns = [
         Column[Row]("a", "A", lambda row: row.name, min_width=4, max_width=10),
-        Column[Row]("b", "B", lambda row: row.name, min_width=4, flex=2),
+        Column[Row]("b", "B", lambda row: row.name, min_width=4),
         Column[Row]("c", "C", lambda row: row.name, width=6),
     ]
     widths = [placed.width for placed in place(columns, 60)]

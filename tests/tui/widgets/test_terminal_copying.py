@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from testbed.waiting import until
 from textual import events
 from textual.pilot import Pilot
-from tui.widgets.test_terminal_view import Host, hosted, screen, until
+from tui.widgets.test_terminal_view import Host, hosted, screen
 
 from flow_tui.terminal.prefix import Keys
 from flow_tui.widgets.terminal import TerminalView
@@ -50,61 +51,61 @@ async def mouse(
 async def test_a_resize_keeps_copy_mode_and_what_is_selected(open_pty: Any) -> None:
     shell = await open_pty(command="seq -f 'line %g' 1 60; exec cat")
     async with hosted(shell) as (app, pilot):
-        await until(pilot, lambda: "line 60" in screen(app))
+        await until(lambda: "line 60" in screen(app))
         await pilot.press(PREFIX, "left_square_bracket", "question_mark", *"line", "space", "7", "enter")
-        await until(pilot, lambda: app.view.copying is not None and app.view.copying.prompt is None)
+        await until(lambda: app.view.copying is not None and app.view.copying.prompt is None)
         await pilot.press("V", "j")
-        await until(pilot, lambda: [text for _, text in marked(app)][:1] == ["line 7"])
+        await until(lambda: [text for _, text in marked(app)][:1] == ["line 7"])
         await pilot.resize_terminal(33, 9)
-        await until(pilot, lambda: app.view.core is not None and app.view.core.cols == app.view.size.width < 34)
+        await until(lambda: app.view.core is not None and app.view.core.cols == app.view.size.width < 34)
         assert app.view.keys is Keys.COPY
-        await until(pilot, lambda: [text for _, text in marked(app)][:1] == ["line 7"])
+        await until(lambda: [text for _, text in marked(app)][:1] == ["line 7"])
         await pilot.press("y")
-        await until(pilot, lambda: copied(app) == ["line 7\nline 8"])
+        await until(lambda: copied(app) == ["line 7\nline 8"])
 
 
 async def test_text_is_taken_with_vi_keys_and_the_shell_has_its_keys_back(open_pty: Any) -> None:
     shell = await open_pty(command="seq -f 'line %g' 1 60; exec cat")
     async with hosted(shell) as (app, pilot):
-        await until(pilot, lambda: "line 60" in screen(app))
+        await until(lambda: "line 60" in screen(app))
         await pilot.press(PREFIX, "left_square_bracket", "question_mark", *"line", "space", "7", "enter")
-        await until(pilot, lambda: app.view.copying is not None and app.view.copying.prompt is None)
+        await until(lambda: app.view.copying is not None and app.view.copying.prompt is None)
         await pilot.press("V", "j", "y")
-        await until(pilot, lambda: copied(app) == ["line 7\nline 8"])
-        await until(pilot, lambda: app.view.keys is Keys.SHELL and app.view.position is None)
+        await until(lambda: copied(app) == ["line 7\nline 8"])
+        await until(lambda: app.view.keys is Keys.SHELL and app.view.position is None)
         assert shell.written == b""
         await pilot.press("x")
-        await until(pilot, lambda: shell.written == b"x")
+        await until(lambda: shell.written == b"x")
 
 
 async def test_copy_mode_stays_on_its_text_while_output_goes_on(open_pty: Any) -> None:
     shell = await open_pty(command="seq 1 60; read -rsn1 < /dev/tty; seq 61 500; exec cat")
     async with hosted(shell) as (app, pilot):
-        await until(pilot, lambda: "\n60" in screen(app))
+        await until(lambda: "\n60" in screen(app))
         await pilot.press(PREFIX, "left_square_bracket", "g", "v")
-        await until(pilot, lambda: screen(app).startswith("1\n2"))
+        await until(lambda: screen(app).startswith("1\n2"))
         await shell.write(b"x")
-        await until(pilot, lambda: app.view.core is not None and app.view.core.scrollback_rows > 400)
+        await until(lambda: app.view.core is not None and app.view.core.scrollback_rows > 400)
         assert screen(app).startswith("1\n2")
         assert app.view.position is not None
         await pilot.press("j", "y")
-        await until(pilot, lambda: copied(app) == ["1\n2"])
+        await until(lambda: copied(app) == ["1\n2"])
 
 
 async def test_a_drag_selects_and_copies_and_the_next_key_goes_to_the_shell(open_pty: Any) -> None:
     shell = await open_pty(command="printf 'alpha beta\\ngamma delta\\n'; exec cat")
     async with hosted(shell) as (app, pilot):
-        await until(pilot, lambda: "gamma" in screen(app))
+        await until(lambda: "gamma" in screen(app))
         await drag(app, pilot, (6, 0), (4, 1))
-        await until(pilot, lambda: copied(app) == ["beta\ngamma"])
+        await until(lambda: copied(app) == ["beta\ngamma"])
         assert [row for row, _ in marked(app)] == [0, 1]
         await pilot.press("z")
-        await until(pilot, lambda: shell.written == b"z" and app.view.copying is None)
+        await until(lambda: shell.written == b"z" and app.view.copying is None)
 
 
 async def test_a_click_alone_copies_nothing(open_pty: Any) -> None:
     async with hosted(await open_pty(command="echo word; exec cat")) as (app, pilot):
-        await until(pilot, lambda: "word" in screen(app))
+        await until(lambda: "word" in screen(app))
         await pilot.click(TerminalView, offset=(1, 0))
         await pilot.pause()
         assert copied(app) == []
@@ -113,33 +114,33 @@ async def test_a_click_alone_copies_nothing(open_pty: Any) -> None:
 
 async def test_two_clicks_take_a_word_and_three_the_line(open_pty: Any) -> None:
     async with hosted(await open_pty(command="echo see /usr/lib/x.so now; exec cat")) as (app, pilot):
-        await until(pilot, lambda: "now" in screen(app))
+        await until(lambda: "now" in screen(app))
         await pilot.click(TerminalView, offset=(8, 0), times=2)
-        await until(pilot, lambda: copied(app) == ["/usr/lib/x.so"])
+        await until(lambda: copied(app) == ["/usr/lib/x.so"])
         await pilot.click(TerminalView, offset=(8, 0), times=3)
-        await until(pilot, lambda: copied(app)[-1] == "see /usr/lib/x.so now")
+        await until(lambda: copied(app)[-1] == "see /usr/lib/x.so now")
 
 
 async def test_a_program_with_the_mouse_keeps_it_unless_shift_is_held(open_pty: Any) -> None:
     shell = await open_pty(command=r"stty raw -echo; printf '\033[?1002;1006hsome text'; exec cat > /dev/null")
     async with hosted(shell) as (app, pilot):
-        await until(pilot, lambda: "some text" in screen(app))
+        await until(lambda: "some text" in screen(app))
         await drag(app, pilot, (0, 0), (3, 0))
-        await until(pilot, lambda: shell.written == b"\x1b[<0;1;1M\x1b[<32;4;1M\x1b[<0;4;1m")
+        await until(lambda: shell.written == b"\x1b[<0;1;1M\x1b[<32;4;1M\x1b[<0;4;1m")
         assert copied(app) == []
         await drag(app, pilot, (5, 0), (8, 0), shift=True)
-        await until(pilot, lambda: copied(app) == ["text"])
+        await until(lambda: copied(app) == ["text"])
         assert shell.written.count(b"<") == 3
 
 
 async def test_a_drag_past_the_edge_scrolls_and_goes_on_selecting(open_pty: Any) -> None:
     async with hosted(await open_pty(command="seq 1 80; exec cat")) as (app, pilot):
-        await until(pilot, lambda: "\n80" in screen(app))
+        await until(lambda: "\n80" in screen(app))
         await mouse(app, pilot, events.MouseDown, 0, 2, False)
         await mouse(app, pilot, events.MouseMove, 0, -1, False)
-        await until(pilot, lambda: app.view.position is not None and app.view.position[0] > 5)
+        await until(lambda: app.view.position is not None and app.view.position[0] > 5)
         await mouse(app, pilot, events.MouseUp, 0, -1, False)
-        await until(pilot, lambda: copied(app))
+        await until(lambda: copied(app))
         assert len(copied(app)[0].split("\n")) > 5
 
 
@@ -147,17 +148,17 @@ async def test_a_program_copies_only_after_a_yes(open_pty: Any) -> None:
     command = r"printf '\033]52;c;aGVsbG8=\007'; read -rsn1; printf '\033]52;c;YWdhaW4=\007'; exec cat"
     shell = await open_pty(command=command)
     async with hosted(shell) as (app, pilot):
-        await until(pilot, lambda: app.view.clipboard.waiting == "hello")
+        await until(lambda: app.view.clipboard.waiting == "hello")
         assert copied(app) == []
         await pilot.press(PREFIX, "y")
-        await until(pilot, lambda: copied(app) == ["hello"])
+        await until(lambda: copied(app) == ["hello"])
         await pilot.press("x")
-        await until(pilot, lambda: copied(app) == ["hello", "again"])
+        await until(lambda: copied(app) == ["hello", "again"])
         assert shell.written == b"x"
 
 
 async def test_links_are_drawn_as_the_text_they_stand_under(open_pty: Any) -> None:
     command = r"printf '\033]8;;javascript:alert(1)\033\\click\033]8;;\033\\ plain'; exec cat"
-    async with hosted(await open_pty(command=command)) as (app, pilot):
-        await until(pilot, lambda: screen(app).startswith("click plain"))
+    async with hosted(await open_pty(command=command)) as (app, _):
+        await until(lambda: screen(app).startswith("click plain"))
         assert all(s.style is None or s.style.link is None for s in app.view.render_line(0))

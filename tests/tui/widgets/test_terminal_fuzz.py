@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from testbed.waiting import until
 from textual import events
-from tui.widgets.test_terminal_view import hosted, screen, until
+from tui.widgets.test_terminal_view import hosted, screen
 
 from flow_tui.terminal.session import Session
 from flow_tui.widgets.terminal import TerminalView
@@ -79,8 +80,8 @@ async def test_keys_mouse_and_sizes_amid_noise_do_no_harm(core: str, monkeypatch
         app.view.post_message(events.MouseUp(app.view, 1, 1, 0, 0, 1, True, False, False, 1, 1))
         await pilot.resize_terminal(80, 24)
         shell.is_over.set()
-        await until(pilot, lambda: app.get(TerminalView.Ended))
-        await until(pilot, lambda: "[exit code 0" in screen(app) or app.view.position is not None)
+        await until(lambda: app.get(TerminalView.Ended))
+        await until(lambda: "[exit code 0" in screen(app) or app.view.position is not None)
 
 
 @pytest.mark.parametrize("core", CORES)

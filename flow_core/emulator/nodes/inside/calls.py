@@ -69,6 +69,14 @@ def adopt_orphans() -> None:
         _libc.prctl(_SUBREAPER, 1, 0, 0, 0)
 
 
+def system_call(number: int, *arguments: int | bytes) -> int:
+    """By its number. Raises OSError."""
+    result = int(_the_libc().syscall(number, *arguments))
+    if result < 0:
+        _check(result, f"system call {number}")
+    return result
+
+
 def _check(result: int, place: str) -> None:
     if result != 0:
         number = ctypes.get_errno()

@@ -15,6 +15,7 @@ from typing import Any
 from flow_core.emulator.nodes.inside.calls import adopt_orphans
 from flow_core.emulator.nodes.inside.ending import end_descendants
 from flow_core.emulator.nodes.inside.isolate import isolate, keep_mounts
+from flow_core.emulator.nodes.inside.network import PrivateNetwork
 from flow_core.emulator.nodes.inside.spawning import spawn
 from flow_core.emulator.nodes.wire import Inbox, Message, packed
 
@@ -36,7 +37,8 @@ def main() -> None:
         link.sendall(packed({"failed": f"{error.strerror or error}{place}"}))
         return
     adopt_orphans()
-    FirstProcess(link, inbox).run()
+    network = PrivateNetwork.open(plan["addresses"]) if plan["isolated"] else None
+    FirstProcess(link, inbox, network).run()
     if not plan["isolated"]:
         end_descendants()
 
@@ -51,8 +53,9 @@ def _plan(link: socket.socket, inbox: Inbox) -> dict[str, Any] | None:
 class FirstProcess:
     """Starts, signals and reaps."""
 
-    def __init__(self, link: socket.socket, inbox: Inbox) -> None:
+    def __init__(self, link: socket.socket, inbox: Inbox, network: PrivateNetwork | None) -> None:
         self._link = link
+        self._network = network
         self._inbox = inbox
         self._numbers: dict[int, int] = {}
 
@@ -64,10 +67,13 @@ class FirstProcess:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # which does nothing to the first process of a system
         signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
+        calls = [self._network.listener] if self._network else []
         try:
             self._say({"ready": True})
             while True:
-                ready, _, _ = select.select([self._link.fileno(), woken], [], [])
+                ready, _, _ = select.select([self._link.fileno(), woken, *calls], [], [])
+                if self._network and self._network.listener in ready:
+                    self._network.answer()
                 if woken in ready:
                     os.read(woken, 4096)
                     self._reap()

@@ -3,7 +3,7 @@
 install_agent() {
   find_root
   make_root
-  put "$root/bin/agent-$1.sh" "$2"
+  put "$root/bin/agent-$1.sh" "$2" || no records "$root"
   finish_answer
 }
 

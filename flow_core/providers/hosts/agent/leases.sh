@@ -32,9 +32,11 @@ named() {
 
 # Replaces a file in one step, by way of one that no pattern of ours finds.
 put() {
-  cat >"${1%/*}/.${1##*/}.$$" <<EOF && mv -f "${1%/*}/.${1##*/}.$$" "$1"
+  cat >"${1%/*}/.${1##*/}.$$" <<EOF && mv -f "${1%/*}/.${1##*/}.$$" "$1" && return 0
 $2
 EOF
+  rm -f "${1%/*}/.${1##*/}.$$"
+  return 1
 }
 
 now() {
@@ -54,9 +56,10 @@ newest() {
 
 # Takes what `newest` found to be free. True for exactly one of all who try, whoever dies in between: each owner is a
 # file of its own, made whole by ln, under the number after that of the last owner, who is dead or has written "free".
+# 2 where nothing can be written.
 claim() {
   next=$(($last + 1))
-  put "$1/.mine.$$" "$2" || return 1
+  put "$1/.mine.$$" "$2" || return 2
   ln "$1/.mine.$$" "$1/$next" 2>/dev/null || { rm -f "$1/.mine.$$"; return 1; }
   rm -f "$1/.mine.$$"
   newest "$1"
@@ -76,6 +79,7 @@ locked() {
       began $$
       last=$found
       claim "$root/lock" "$$ $start $boot" && lock=$root/lock/$next && return 0
+      [ $? != 2 ] || no records "$root"
     fi
     tries=$(($tries + 1))
     nap 0.05

@@ -20,7 +20,7 @@ make_root() {
     [ -d "$root/$one" ] || mkdir -p "$root/$one" 2>/dev/null || no records "$root"
   done
   [ -f "$root/over" ] || open_the_list_of_those_that_are_over
-  [ -f "$root/version" ] || put "$root/version" 1
+  [ -f "$root/version" ] || put "$root/version" 1 || no records "$root"
 }
 
 open_the_list_of_those_that_are_over() {

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flow_core.providers.local.layout import make_folder
+from flow_core.private_folders import make_private_folder
 from flow_core.providers.records import MalformedRecord, read_json, write_json
 
 EXPIRED, CANCELED = "expired", "canceled"
@@ -103,7 +103,7 @@ def seen(root: Path) -> list[Hold]:
 def keep(root: Path, hold: Hold) -> None:
     """Writes it, and moves it out of everybody's sight when it is over. Call it under the queue's lock."""
     folder, name = root / "reservations", f"{hold.reservation_id}.json"
-    make_folder(folder / "past")
+    make_private_folder(folder / "past")
     write_json(folder / name, hold._asdict())
     if hold.over:
         os.replace(folder / name, folder / "past" / name)

@@ -6,8 +6,8 @@ import os
 import platform
 from typing import Any
 
-from flow_core.errors import ConfigError
-from flow_core.gpu import GpuRequest, parse_gpu
+from flow_core.errors import CapacityError
+from flow_core.gpu import GpuRequest, request_for
 from flow_core.gpu_models import Gpu, choose
 from flow_core.models.instance import AvailableInstance, InstanceRequirements, check_requirements
 from flow_core.providers.local.capacity import holds, leases
@@ -31,23 +31,26 @@ class LocalInstances:
         return tuple(offer for offer in offers if offer.fits(requirements))
 
     async def normalize(self, gpu_count: int, gpu_type: str | None) -> tuple[str, int, str | None]:
-        if gpu_count < 0:
-            raise ConfigError("gpu_count: must not be negative", field="gpu_count")
-        if gpu_count == 0:
-            return "cpu", 1, None
-        model = None if gpu_type is None else parse_gpu(gpu_type).model
-        fitting = choose(await offload(gpus_here, self._gpu_setting), GpuRequest(model=model, count=gpu_count))
-        return f"{gpu_count}x{model or fitting[0].short_model}", 1, None
+        wanted = request_for(gpu_count, gpu_type)
+        if not wanted.needs_gpu:
+            return str(wanted), 1, None
+        try:
+            fitting = choose(await offload(gpus_here, self._gpu_setting), wanted)
+        except CapacityError as error:
+            return str(wanted), 1, str(error)
+        models = {gpu.short_model for gpu in fitting}
+        is_any = wanted == GpuRequest(count=gpu_count)
+        return f"{gpu_count}x{models.pop()}" if is_any and len(models) == 1 else str(wanted), 1, None
 
     def _offers(self) -> list[AvailableInstance]:
         self._layout.make()
         gpus = gpus_here(self._gpu_setting)
         taken = self._taken([gpu.gpu_id for gpu in gpus])
-        offers = [self._offer("cpu", None, 0, None, None)]
+        offers = [self._offer("cpu", 0, [], 0)]
         for model in dict.fromkeys(gpu.short_model for gpu in gpus):
             alike = [gpu for gpu in gpus if gpu.short_model == model]
             free = sum(gpu.gpu_id not in taken for gpu in alike)
-            offers += [self._offer(f"{n}x{model}", alike[0], n, free // n, len(alike) // n) for n in _steps(len(alike))]
+            offers += [self._offer(f"{n}x{model}", n, alike, free) for n in _steps(len(alike))]
         return offers
 
     def _taken(self, gpu_ids: list[str]) -> set[str]:
@@ -55,9 +58,10 @@ class LocalInstances:
         root = self._layout.root
         return {*leases.held_by(root, gpu_ids), *holds.keepers(holds.seen(root))}
 
-    def _offer(
-        self, instance_type: str, gpu: Gpu | None, count: int, free: int | None, total: int | None
-    ) -> AvailableInstance:
+    def _offer(self, instance_type: str, count: int, alike: list[Gpu], free: int) -> AvailableInstance:
+        """So many GPUs of those that are `alike`, `free` of which nothing uses now."""
+        gpu = alike[0] if alike else None
+        can_start = free // count if count else None
         return AvailableInstance(
             context=self._layout.context,
             allocation_id=f"local-{instance_type}",
@@ -69,9 +73,11 @@ class LocalInstances:
             gpu_memory_gb=None if gpu is None else gpu.memory_gb,
             cpu_count=os.cpu_count(),
             memory_gb=memory_here_gb(),
-            available_quantity=free,
-            total_quantity=total,
-            status="available" if free is None or free else "busy",
+            available_quantity=can_start,
+            total_quantity=len(alike) // count if count else None,
+            free_gpus=free if count else None,
+            total_gpus=len(alike) if count else None,
+            status="busy" if can_start == 0 else "available",
             description=f"this machine ({platform.machine()})" if gpu is None else gpu.model,
         )
 

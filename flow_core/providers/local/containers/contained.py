@@ -26,6 +26,7 @@ from flow_core.providers.local.supervisor.namespace import Mount
 from flow_core.providers.local.supervisor.process_table import mentions, snapshot
 from flow_core.providers.local.supervisor.processes import Identity, Tree, grace_s
 from flow_core.providers.local.supervisor.stopping import StopOrder
+from flow_core.regular_files import open_regular_stream
 
 # What steers the client or its own linking must reach the container past the client's environment.
 _STEERS_CLIENT = re.compile(
@@ -158,7 +159,7 @@ def in_full(image: str) -> str:
 
 def _tail(path: Path) -> bytes:
     try:
-        with open(path, "rb") as stream:
+        with open_regular_stream(path) as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL_BYTES))
             return stream.read()
     except OSError:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError, printable
 from flow_core.gpu import parse_gpu
+from flow_core.identifiers import is_image_reference
 from flow_core.providers.local.capacity.gpus import gpus_here
 from flow_core.providers.local.containers.arguments import WORKSPACE, Container, argv_inside, with_workspace
 from flow_core.providers.local.containers.choice import choose_engine, likely_engine
@@ -16,8 +16,6 @@ from flow_core.providers.local.supervisor.namespace import Mount
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
-
-_IMAGE = re.compile(r"[A-Za-z0-9][\x21-\x7e]*")
 
 
 def plan_container(config: TaskConfig, setting: Any) -> dict[str, Any]:
@@ -68,7 +66,7 @@ def _described_gpus(config: TaskConfig, setting: Any) -> list[str]:
 
 def _checked(config: TaskConfig) -> str:
     image = str(config.image)
-    if not _IMAGE.fullmatch(image):
+    if not is_image_reference(image):
         raise ConfigError(
             f"image: {printable(repr(image))} is no name of an image; write for example ubuntu:24.04", field="image"
         )

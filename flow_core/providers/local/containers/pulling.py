@@ -6,8 +6,8 @@ import os
 import time
 
 from flow_core.logs.spool import STDERR, SpoolWriter
+from flow_core.private_folders import make_private_folder
 from flow_core.providers.local.containers.engine import Engine, last_line
-from flow_core.providers.local.layout import make_folder
 from flow_core.providers.local.supervisor.launch import Child, Launch, LaunchError, end_of
 from flow_core.providers.local.supervisor.ledger import Ledger, Outcome
 from flow_core.providers.local.supervisor.process_table import process
@@ -46,7 +46,7 @@ class Pull:
 
     def _follow(self, child: Child) -> int:
         files = self._ledger.task.spool()
-        make_folder(files.log.parent)
+        make_private_folder(files.log.parent)
         spool = SpoolWriter(files, self._ledger.clock.now_us)
         fds = {child.stdout, child.stderr}
         while fds and not self._stop.is_over:

@@ -9,14 +9,20 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import signal
 import sys
 import termios
+
+# What a program in the background, or under nohup, ignores; all that it starts would, the SSH server too.
+_BACK_TO_USUAL = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
 
 
 def main() -> None:
     how, pid, folder, *argv = sys.argv[1:]
     if how == "terminal":
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    for number in _BACK_TO_USUAL:
+        signal.signal(number, signal.SIG_DFL)
     try:
         if int(pid):
             _enter(int(pid))

@@ -10,7 +10,7 @@ from flow_core.providers.entry import Shell, SshEndpoint
 from flow_core.providers.local.tasks import Standing, TaskShelf
 from flow_core.providers.offload import offload
 from flow_core.ssh.host import SshHost
-from flow_core.ssh.settings import HostSettings
+from flow_core.ssh.settings import LOCALE_VARIABLES, HostSettings
 
 if TYPE_CHECKING:
     from flow_core.providers.local.sshd.endpoint import LocalEndpoints
@@ -55,6 +55,7 @@ def _settings(endpoint: SshEndpoint, alias: str) -> HostSettings:
         host_key_alias=endpoint.host_key_alias,
         strictness="yes",
         is_batch=True,
+        send_env=LOCALE_VARIABLES,
     )
 
 

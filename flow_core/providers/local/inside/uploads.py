@@ -6,7 +6,8 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import ConfigError, Conflict
+from flow_core.errors import ConfigError, Conflict, NotFound
+from flow_core.providers.local.inside.copying import copy_file
 from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.offload import offload
 from flow_core.providers.records import read_json
@@ -45,18 +46,43 @@ class LocalUploads:
             on_progress=on_progress,
         )
 
+    async def put_file(self, task_id: str, source: Path, target: str, *, node: int = 0) -> None:
+        place = await offload(self._file, task_id, target, node, "target")
+        await copy_file(source, place)
+
+    async def get_file(self, task_id: str, source: str, target: Path, *, node: int = 0) -> None:
+        place = await offload(self._file, task_id, source, node, "source")
+        await copy_file(place, target)
+
     def _place(self, task_id: str, target_dir: str) -> Path:
-        """The folder of this machine that the task sees at `target_dir`."""
+        """The folder of this machine that an unfinished task sees at `target_dir`."""
+        record = self._tasks.get(task_id).record
+        if record.is_terminal:
+            raise Conflict(f"task {task_id} is {record.status}; code can only be sent to an unfinished one")
+        return self._seen(task_id, target_dir, "target_dir", is_written=True)
+
+    def _file(self, task_id: str, path: str, node: int, field: str) -> Path:
+        """The file of this machine that a task sees, or saw, at `path`. Raises Conflict where its folder is gone."""
+        ranks = self._tasks.get(task_id).record.num_instances
+        if not 0 <= node < ranks:
+            raise ConfigError(f"node: task {task_id} has {ranks}, counted from 0", field="node")
+        place = self._seen(task_id, path, field, is_written=field == "target")
+        if not place.parent.is_dir():
+            home = Path(self._tasks.get(task_id).spec["working_dir"])
+            gone = f"the files of task {task_id} are gone: {home} does not exist any more"
+            raise NotFound(f"task {task_id} has no folder {str(place.parent)!r}") if home.is_dir() else Conflict(gone)
+        return place
+
+    def _seen(self, task_id: str, path: str, field: str, *, is_written: bool) -> Path:
+        """What of this machine the task sees at `path`."""
         standing = self._tasks.get(task_id)
-        if standing.record.is_terminal:
-            raise Conflict(f"task {task_id} is {standing.record.status}; code can only be sent to an unfinished one")
         mounts = (read_json(self._tasks.folder(task_id).mounts) or {}).get("mounts", [])
         home = PurePosixPath(standing.spec["working_dir"])
-        if "\0" in target_dir:
-            raise ConfigError(f"target_dir: {target_dir!r} is no path", field="target_dir")
+        if "\0" in path:
+            raise ConfigError(f"{field}: {path!r} is no path", field=field)
         container = standing.spec.get("container")
         start = home if container is None else PurePosixPath(container["working_dir"])
-        wanted = _tidy(start / (os.path.expanduser(target_dir) if container is None else target_dir))
+        wanted = _tidy(start / (os.path.expanduser(path) if container is None else path))
         if wanted.is_relative_to(_WORKSPACE) and _mount_over(wanted, mounts) is None:
             wanted = home / wanted.relative_to(_WORKSPACE)
             if container is not None:
@@ -64,15 +90,15 @@ class LocalUploads:
         mount = _mount_over(wanted, mounts)
         if mount is None and container is not None:
             raise ConfigError(
-                f"target_dir: {target_dir!r} is in the image of task {task_id}; choose /workspace or one of its mounts",
-                field="target_dir",
+                f"{field}: {path!r} is in the image of task {task_id}; choose /workspace or one of its mounts",
+                field=field,
             )
         if mount is None:
             return Path(wanted)
-        if mount.get("read_only"):
+        if is_written and mount.get("read_only"):
             raise ConfigError(
-                f"target_dir: {mount['target']!r} is mounted read-only in task {task_id}; choose another folder",
-                field="target_dir",
+                f"{field}: {mount['target']!r} is mounted read-only in task {task_id}; choose another folder",
+                field=field,
             )
         return Path(mount["source"], wanted.relative_to(_tidy(PurePosixPath(mount["target"]))))
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from flow_core.private_folders import make_private_folder
 from flow_core.providers.local.layout import TaskFolder
 
 # The shell leaves at once, so that nobody waits for a large tree, and rm outlives us.
@@ -22,7 +23,7 @@ def make_room(task: TaskFolder, mounts: Iterable[dict[str, Any]]) -> None:
     """An empty entry for each copy, so that mounting it can be tried before it is there."""
     for mount in copies_among(mounts):
         place = task.copies / Path(mount["source"]).name
-        place.parent.mkdir(mode=0o700, exist_ok=True)
+        make_private_folder(place.parent)
         if os.path.isfile(mount["target"]) and not mount["s3"].endswith("/"):
             place.touch()
         else:

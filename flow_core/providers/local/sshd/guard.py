@@ -51,6 +51,7 @@ class Guard(server.Guard):
         return True
 
     def auth_completed(self) -> None:
+        super().auth_completed()
         _log.info("%s entered, node %d", self.task_id, self.node)
 
     def session(self) -> TaskSession:

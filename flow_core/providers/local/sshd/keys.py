@@ -11,6 +11,7 @@ from flow_core.errors import ConfigError, ProviderError
 from flow_core.providers.local.sshd.address import HOST_ALIAS
 from flow_core.providers.local.sshd.folder import SshFolder
 from flow_core.providers.records import sync_folder
+from flow_core.regular_files import read_regular_file
 from flow_core.ssh.public_keys import PublicKey, local_public_keys, parse_public_key
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def accepted_keys(folder: SshFolder) -> set[bytes]:
     """The public keys that may enter: our own, and those of this user. Blocking."""
     accepted = {base64.b64decode(key.data) for key in _own_keys()}
     try:
-        ours = parse_public_key(folder.client_public_key.read_text(encoding="ascii"))
+        ours = parse_public_key(read_regular_file(folder.client_public_key).decode("ascii"))
         accepted.add(base64.b64decode(ours.data))
     except (OSError, UnicodeDecodeError, ConfigError):
         pass  # without it nobody enters with our key; the next start writes it again
@@ -74,7 +75,7 @@ def _key(path: Path) -> asyncssh.SSHKey:
 
 def _put(path: Path, content: bytes) -> None:
     """Writes the file whole, for the owner's eyes only, unless it holds just that already."""
-    if path.exists() and path.read_bytes() == content:
+    if path.exists() and read_regular_file(path) == content:
         return
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from flow_core.ssh.served.process import STDERR, STDOUT, Listener, Process
 
 _QUIET_S = 0.2
 _NEVER = -1
+_ENDING = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGKILL})
 
 
 class Inside(asyncio.SubprocessProtocol, Process):
@@ -22,11 +23,13 @@ class Inside(asyncio.SubprocessProtocol, Process):
         self._listener = listener
         self._code: int | None = None
         self._is_over = False
+        self._was_signalled = False
         self._transport: asyncio.SubprocessTransport
 
     @property
-    def is_running(self) -> bool:
-        return self._code is None
+    def ended_by_itself(self) -> bool:
+        """False while it runs, and where a signal of the session may have ended it."""
+        return self._code is not None and not self._was_signalled
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.SubprocessTransport, transport)
@@ -41,6 +44,7 @@ class Inside(asyncio.SubprocessProtocol, Process):
     def _signal_group(self, group: int, number: int) -> None:
         if self._code is not None or group <= 1:
             return
+        self._was_signalled |= number in _ENDING
         try:
             os.killpg(group, number)
         except (ProcessLookupError, PermissionError):

@@ -43,7 +43,7 @@ class TaskSession(ServedSession[Inside]):
         return await TerminalProcess.start(way, self, *asked.terminal)
 
     def leave(self, inside: Inside) -> None:
-        if inside.is_running and self._afterwards is not None:
+        if self._afterwards is not None and not inside.ended_by_itself:
             self._door.afterwards(self._afterwards)
         super().leave(inside)
 

@@ -8,7 +8,7 @@ import sys
 import time
 
 from flow_core.errors import ProviderError, Unreachable
-from flow_core.providers.local.layout import make_folder
+from flow_core.private_folders import make_private_folder
 from flow_core.providers.local.machine import new_id
 from flow_core.providers.local.spawn import PACKAGE_ROOT, python, read_answer, task_environment
 from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
@@ -25,7 +25,7 @@ def ensure_server(folder: SshFolder) -> Served:
 
     Twice is safe, and so are two at the same moment. Raises ProviderError, Unreachable.
     """
-    make_folder(folder.path)
+    make_private_folder(folder.path)
     deadline = time.monotonic() + _DEADLINE_S
     while (found := serving(folder)) is None:
         left_s = deadline - time.monotonic()

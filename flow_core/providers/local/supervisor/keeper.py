@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from flow_core.logs.spool import STDERR, STDOUT, SpoolWriter
-from flow_core.providers.local.layout import make_folder
+from flow_core.private_folders import make_private_folder
 from flow_core.providers.local.supervisor.launch import Child, LaunchError, end_of
 from flow_core.providers.local.supervisor.ledger import Ledger, Outcome
 from flow_core.providers.local.supervisor.processes import Identity, Tree, end_tree, grace_s
@@ -41,7 +41,7 @@ class Keeper:
         if _libc is not None:
             _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         files = [ledger.task.spool(ledger.state.attempt, rank) for rank in range(ledger.ranks)]
-        make_folder(files[0].log.parent)
+        make_private_folder(files[0].log.parent)
         self._spools = [SpoolWriter(one, ledger.clock.now_us) for one in files]
 
     def add(self, child: Child) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flow_core.providers.local.layout import make_folder
+from flow_core.private_folders import make_private_folder
 from flow_core.providers.local.s3.copies import copies_among
 from flow_core.providers.local.supervisor.ledger import Ledger
 from flow_core.providers.local.supervisor.namespace import Mount, can_mount
@@ -83,7 +83,7 @@ class Mounting:
         return copies_among(self._wanted)
 
     def _place(self, mount: dict[str, Any], link: Path) -> str:
-        make_folder(link.parent)
+        make_private_folder(link.parent)
         if not link.is_symlink():
             link.symlink_to(mount["source"])
         return str(mount["target"]) if self._is_contained or self._ledger.state.namespaced else str(link)
@@ -93,7 +93,7 @@ class Mounting:
         self._wanted = list((read_json(task.mounts) or {}).get("mounts", []))
         if not self._wanted or self._is_contained:
             return
-        make_folder(self.staging)
+        make_private_folder(self.staging)
         self._problem = can_mount(_mounts(self._wanted), self.staging)
         self._ledger.state.namespaced = not self._problem
 

@@ -9,6 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from flow_core.providers.local.supervisor.process_table import Process, boot_id, mark_of, process, snapshot
+from flow_core.record_fields import Fields
+
+_PID_MAX = (1 << 31) - 1
 
 
 class Identity(NamedTuple):
@@ -30,10 +33,11 @@ class Identity(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> Identity | None:
-        """Raises ValueError, TypeError or KeyError on anything that isn't one."""
+        """Raises ValueError for anything that isn't one."""
         if data is None:
             return None
-        return cls(int(data["pid"]), str(data["start"]), str(data["boot"]))
+        fields = Fields(data)
+        return cls(fields.whole("pid", least=1, most=_PID_MAX), fields.text("start"), fields.text("boot"))
 
     @property
     def is_alive(self) -> bool:

@@ -18,6 +18,8 @@ LONGEST = 10_000
 """Characters that the API takes as a startup script (its documentation)."""
 _MARK = "# flow-startup v1"
 _MARK_WITHIN = 100
+_GZIP = 31  # what zlib calls the format
+_MOST_UNPACKED = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,16 @@ def command_of(script: str) -> str:
         return ""
     try:
         if packed := _value(script, "data"):
-            script = gzip.decompress(base64.b64decode(packed)).decode()
+            script = _unpacked(base64.b64decode(packed)).decode()
         text = base64.b64decode(_value(script, "COMMAND")).decode()
-    except (ValueError, OSError, EOFError, zlib.error):
+    except (ValueError, zlib.error):
         return ""
     return text.strip().removeprefix("exec ")
+
+
+def _unpacked(data: bytes) -> bytes:
+    """Of at most so much: others write scripts too, and a few bytes may unpack to more than there is memory."""
+    return zlib.decompressobj(wbits=_GZIP).decompress(data, _MOST_UNPACKED)
 
 
 def _value(script: str, name: str) -> str:

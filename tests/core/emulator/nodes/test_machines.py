@@ -10,7 +10,8 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
-from testbed.node_lab import DEADLINE_S, Lab, processes_with, until, volume
+from testbed.node_lab import Lab, processes_with, volume
+from testbed.waiting import DEADLINE_S, until
 
 pytestmark = pytest.mark.needs("user-namespaces", "ssh", "ssh-keygen")
 
@@ -251,3 +252,19 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+@pytest.mark.parametrize(
+    "mount",
+    [
+        "mount -t nfs4 -o nfsvers=4.1,hard fileshare-vol_two.mithril.internal:/ /data",
+        "command -v mount.nfs && mount.nfs fileshare-vol_two.mithril.internal:/ /data",
+        "mount -t virtiofs shared /data",
+        "mount --bind $(mount -t virtiofs | awk '$3 == \"/mnt/shared\" { print $3 }') /data",
+    ],
+)
+async def test_a_file_share_is_mounted_as_on_a_real_machine(lab: Lab, mount: str) -> None:
+    shares = (volume("other", "File", "vol_one"), volume("shared", "File", "vol_two"))
+    port = await lab.machines.boot(lab.spec(f"set -e\n{mount}\nmountpoint -q /data\ntouch /run/done", volumes=shares))
+    await lab.until(port, "test -e /run/done")
+    assert (await lab.ssh(port, "echo kept > /data/file; cat /mnt/shared/file; ls /mnt/other")).out == "kept\n"

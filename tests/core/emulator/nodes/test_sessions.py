@@ -10,10 +10,11 @@ from secrets import token_hex
 
 import pytest
 from testbed.forwarded import farewell
-from testbed.node_lab import DEADLINE_S, Lab, processes_with, until
+from testbed.node_lab import Lab, processes_with
 from testbed.pty_screen import Screen
 from testbed.slow_command import MOST_SENT, bytes_sent
 from testbed.sshd import make_key
+from testbed.waiting import DEADLINE_S, until
 
 pytestmark = pytest.mark.needs("user-namespaces", "ssh", "ssh-keygen")
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
-from testbed.node_lab import Lab, processes_with, until, volume
+from testbed.node_lab import Lab, processes_with, volume
+from testbed.waiting import until
 
 pytestmark = pytest.mark.needs("ssh", "ssh-keygen")
 OURS = "# flow-startup v1\nR=$FLOW_NODE_ROOT\n"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from testbed.sshd import Sshd
-from testbed.worlds import END_S, hosts_context
+from testbed.waiting import task_until
+from testbed.worlds import hosts_context
 
 from flow_core.config import Context
 from flow_core.errors import FlowError
@@ -28,10 +27,9 @@ class Lab:
         self.context = Context("lab", "hosts", {})
         self._clients: list[HostsProvider] = []
 
-    def start(
-        self, count: int = 1, *options: str, gpus: str | None = "a100:2", env: dict[str, str] | None = None
-    ) -> HostsProvider:
-        self.servers = [Sshd(self._folder / f"far-{number}", *options, env=env) for number in range(count)]
+    def start(self, count: int = 1, *options: str, gpus: str | None = "a100:2", **server: Any) -> HostsProvider:
+        """`server` is for each of them what `Sshd` takes."""
+        self.servers = [Sshd(self._folder / f"far-{number}", *options, **server) for number in range(count)]
         for server in self.servers:
             server.start()
         self.context = hosts_context(*self.servers, gpus=gpus)
@@ -75,11 +73,7 @@ async def submit(provider: HostsProvider, command: str | list[str], **fields: An
 
 
 async def until(provider: HostsProvider, task: TaskRecord, holds: Callable[[TaskRecord], bool]) -> TaskRecord:
-    deadline = time.monotonic() + END_S
-    while not holds(now := await provider.get_task(task.task_id)):
-        assert time.monotonic() < deadline, f"still {now.status}: {now.message}"
-        await asyncio.sleep(0.02)
-    return now
+    return await task_until(provider, task, holds)
 
 
 async def running(provider: HostsProvider, task: TaskRecord) -> TaskRecord:

@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from testbed.far_machine import END_S, FarMachine, posix_path
+from testbed.far_machine import FarMachine, posix_path
+from testbed.waiting import DEADLINE_S, wait_until
 
 from flow_core.providers.hosts.program import question
 
@@ -56,10 +57,7 @@ def is_alive(pid: int) -> bool:
 
 
 def until_gone(pid: int) -> None:
-    deadline = time.monotonic() + END_S
-    while is_alive(pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: not is_alive(pid))
 
 
 def test_a_task_runs_and_leaves_its_exit_code_and_every_byte(anywhere: FarMachine) -> None:
@@ -75,7 +73,7 @@ def test_cancelling_ends_what_will_not_end_and_all_below_it(anywhere: FarMachine
     task_id = f"{ID}b"
     anywhere.start("trap '' TERM; sleep 611 & sleep 612 & echo $! $$; wait; wait; sleep 613", task_id)
     anywhere.running(task_id)
-    deadline = time.monotonic() + END_S
+    deadline = time.monotonic() + DEADLINE_S
     while not anywhere.log(task_id).endswith(b"\n"):
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -90,7 +88,7 @@ def test_a_task_whose_keeper_is_killed_is_lost_once_nothing_of_it_lives(anywhere
     task_id = f"{ID}c"
     anywhere.start("echo $$; exec sleep 614", task_id)
     anywhere.running(task_id)
-    deadline = time.monotonic() + END_S
+    deadline = time.monotonic() + DEADLINE_S
     while not anywhere.log(task_id).endswith(b"\n"):
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -121,7 +119,7 @@ def test_who_waits_for_a_gpu_gets_it_in_order(anywhere: FarMachine) -> None:
     anywhere.ask("cancel", ids[2], "")
     told = anywhere.ended(ids[2])
     assert (told.word, told.began_at) == ("cancelled", None)
-    deadline = time.monotonic() + END_S
+    deadline = time.monotonic() + DEADLINE_S
     while anywhere.log(ids[1]) != b"0\n":
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -141,7 +139,7 @@ def test_starting_twice_makes_one_task(machine: FarMachine) -> None:
     machine.running(task_id)
     machine.start("echo twice", task_id)
     assert any(not answer.refusal for answer in answers)
-    deadline = time.monotonic() + END_S
+    deadline = time.monotonic() + DEADLINE_S
     while machine.log(task_id) != b"once\n":
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -163,7 +161,7 @@ def test_many_who_race_for_one_gpu_have_it_one_after_the_other(machine: FarMachi
 def test_who_waits_behind_one_that_has_just_begun_is_not_taken_for_running(machine: FarMachine) -> None:
     machine.start("exec sleep 625", f"{ID}u", gpus=[GPU])
     machine.running(f"{ID}u")
-    deadline = time.monotonic() + END_S
+    deadline = time.monotonic() + DEADLINE_S
     while list((machine.root / "line").glob("1*")):  # it is about to leave it
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -189,7 +187,7 @@ def test_several_gpus_are_had_together_or_not_at_all(machine: FarMachine) -> Non
 def test_the_gpu_of_a_task_whose_keeper_was_killed_is_given_on_when_nothing_of_it_lives(machine: FarMachine) -> None:
     machine.start("trap '' TERM; echo $$; while :; do sleep 1; done", f"{ID}m", gpus=[GPU])
     machine.running(f"{ID}m")
-    deadline = time.monotonic() + END_S
+    deadline = time.monotonic() + DEADLINE_S
     while not machine.log(f"{ID}m").endswith(b"\n"):
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -197,7 +195,7 @@ def test_the_gpu_of_a_task_whose_keeper_was_killed_is_given_on_when_nothing_of_i
     machine.start(f"cat /proc/{first}/comm; true", f"{ID}n", gpus=[GPU])
     machine.kill_keeper(f"{ID}m")
     # Nobody looks at the first one: who waits for its GPU sees to it.
-    deadline = time.monotonic() + END_S
+    deadline = time.monotonic() + DEADLINE_S
     while not (machine.task(f"{ID}n") / "child").exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -276,19 +274,13 @@ def test_of_all_who_find_a_lease_dead_exactly_one_gets_it(machine: FarMachine) -
 
 
 def until_there(folder: Path, pattern: str, count: int) -> None:
-    deadline = time.monotonic() + END_S
-    while len(list(folder.glob(pattern))) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: len(list(folder.glob(pattern))) >= count)
 
 
 def leave_a_dead_lease(folder: Path) -> None:
     """Once whoever had it has let go of it."""
-    deadline = time.monotonic() + END_S
-    while (last := max(folder.glob("1*"))).read_text() != "free\n":
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    last.write_text("999999 1 gone task_zzzzzzzzzz\n")
+    wait_until(lambda: max(folder.glob("1*")).read_text() == "free\n")
+    max(folder.glob("1*")).write_text("999999 1 gone task_zzzzzzzzzz\n")
 
 
 def test_a_lease_left_by_the_dead_is_taken_by_exactly_one(machine: FarMachine) -> None:
@@ -328,7 +320,7 @@ def test_a_question_that_was_cut_off_on_its_way_does_nothing(machine: FarMachine
         input=text[: int(len(text) * share)],
         env={"HOME": str(machine.home), "PATH": os.environ["PATH"]},
         capture_output=True,
-        timeout=END_S,
+        timeout=DEADLINE_S,
         check=False,
     )
     assert ended.stdout == b""

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from core.providers.hosts.conftest import Lab, ended, running, submit, until
-from testbed.worlds import END_S
+from testbed.strict_sshd import strict_sshd
+from testbed.waiting import DEADLINE_S
 
 from flow_core import AsyncFlow
 from flow_core.config import Context
@@ -57,7 +59,7 @@ async def test_a_machine_that_is_down_neither_fails_the_list_nor_holds_it_up(lab
     lab.servers[1].pause()
     began = time.monotonic()
     lists = [await provider.list_tasks() for _ in range(4)]
-    assert time.monotonic() - began < END_S
+    assert time.monotonic() - began < DEADLINE_S
     assert {task.task_id for task in lists[-1]} == {first.task_id, second.task_id}
     known = {task.task_id: task for task in lists[-1]}
     assert known[first.task_id].message == ""
@@ -83,14 +85,14 @@ async def test_where_no_machine_answers_that_is_the_answer(lab: Lab) -> None:
     await submit(provider, "true")
     for server in lab.servers:
         server.stop()
-    with pytest.raises(Unreachable, match="none of the 2 machines answers"):
+    with pytest.raises(Unreachable, match="none of the 2 machines can be reached"):
         await _until_refused(provider)
     with pytest.raises(Unreachable):
         await lab.open().list_tasks()
 
 
 async def _until_refused(provider: HostsProvider) -> None:
-    deadline = time.monotonic() + END_S
+    deadline = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline:
         await provider.list_tasks()
         await asyncio.sleep(0.05)
@@ -165,7 +167,7 @@ async def test_a_reply_that_is_lost_after_the_start_makes_no_second_task(lab: La
     tasks = lab.root() / "tasks"
 
     async def cut() -> None:
-        deadline = time.monotonic() + END_S
+        deadline = time.monotonic() + DEADLINE_S
         while len(list(tasks.iterdir())) < 2:
             assert time.monotonic() < deadline
             await asyncio.sleep(0)
@@ -209,6 +211,14 @@ def test_looking_at_the_provider_loads_nothing_heavy() -> None:
         {"hosts": [{"name": "x", "port": 0}]},
         {"hosts": [{"name": "x", "gpus": "many!"}]},
         {"hosts": [["x"]]},
+        {"hosts": ["ssh://x"]},
+        {"hosts": ["*"]},
+        {"hosts": ["a/../b"]},
+        {"hosts": [{"name": "x", "user": "-oProxyCommand=touch x"}]},
+        {"hosts": [{"name": "x", "hostname": "!x"}]},
+        {"hosts": ["x"], "login_timeout_s": 0},
+        {"hosts": ["x"], "login_timeout_s": "soon"},
+        {"hosts": [{"name": "x", "login_timeout_s": True}]},
     ],
 )
 def test_settings_that_can_not_be_used_are_refused_by_name(settings: dict[str, object]) -> None:
@@ -216,3 +226,67 @@ def test_settings_that_can_not_be_used_are_refused_by_name(settings: dict[str, o
         HostsProvider(Context("lab", "hosts", settings))
     assert str(refused.value).isprintable()
     assert HostsInit().validate_config(settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"hostname": "a" * 64 + ".example"}, {"identity_file": "~nosuchuser/k"}],
+    ids=["long label", "unknown home"],
+)
+async def test_a_machine_whose_settings_lead_nowhere_fails_alone(lab: Lab, settings: dict[str, str]) -> None:
+    lab.start()
+    hosts = [*lab.context.settings["hosts"], {"name": "two", **settings}]
+    provider = lab.open(Context("lab", "hosts", {"hosts": hosts}))
+    task = await submit(provider, "true", region="one")
+    assert [found.task_id for found in await provider.list_tasks()] == [task.task_id]
+    assert (await _row(provider, "two")).status == "unreachable"
+    assert (await _row(provider, "one")).status == "available"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"hosts": ["slow"], "login_timeout_s": 0.3},
+        {"hosts": [{"name": "slow", "login_timeout_s": 0.3}], "login_timeout_s": 600},
+        {"hosts": [{"name": "slow", "login_timeout_s": 0.3, "identity_file": "~/none"}]},
+    ],
+    ids=["context", "machine", "machine with a key"],
+)
+async def test_a_login_without_a_person_has_the_time_that_is_set_for_it(lab: Lab, settings: dict[str, object]) -> None:
+    lab.start()
+    server = lab.servers[0]
+    async with strict_sshd(server.folder, server.host_key, "time") as there:
+        config = Path.home() / ".ssh/config"
+        config.write_text(
+            f"Host slow\n  HostName 127.0.0.1\n  Port {there.port}\n  StrictHostKeyChecking no\n"
+            "  UserKnownHostsFile /dev/null\n"
+        )
+        provider = lab.open(Context("lab", "hosts", settings))
+        with pytest.raises(Unreachable, match=r"waited 0\.3 s for 'slow' to let you in"):
+            await provider.list_tasks()
+
+
+async def test_what_a_context_sets_for_a_machine_reaches_its_proxy_command(lab: Lab) -> None:
+    lab.start()
+    server = lab.servers[0]
+    config = Path.home() / ".ssh/config"
+    written = server.home / "way"
+    way = f"ProxyCommand sh -c 'echo %h %p %r > {written}; exec ssh -F none -W %h:%p nowhere.invalid'"
+    config.write_text(f"Host box\n  {way}\n  User nobody\n  Port 1\n")
+    box = {"name": "box", "hostname": "127.0.0.1", "port": server.port, "user": "someone"}
+    provider = lab.open(Context("lab", "hosts", {"hosts": [box]}))
+    with pytest.raises(Unreachable):
+        await provider.list_tasks()
+    assert written.read_text() == f"127.0.0.1 {server.port} someone\n"
+
+
+@pytest.mark.needs("tcsh")
+async def test_a_machine_whose_login_shell_is_tcsh_runs_tasks_as_any_other(lab: Lab, tmp_path: Path) -> None:
+    force = tmp_path / "force"
+    force.write_text('#!/bin/sh\nexec tcsh -c "$SSH_ORIGINAL_COMMAND"\n')
+    force.chmod(0o755)
+    provider = lab.start(1, f"ForceCommand {force}")
+    task = await submit(provider, "echo 'a!b' \"$WORD\"\nexit 3", env={"WORD": "it's !x\nnext"})
+    found = await ended(provider, task)
+    assert (found.status, found.exit_code) == (TaskStatus.FAILED, 3)
+    assert lab.log(found) == b"a!b it's !x\nnext\n"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import getpass
 import os
+import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from core.providers.hosts.conftest import Lab, ended, running, submit, until
 from testbed.nvidia_smi import FIRST, SECOND, NvidiaSmi
+from testbed.waiting import DEADLINE_S
 
 from flow_core import AsyncFlow
 from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound, Unsupported
@@ -114,6 +117,19 @@ async def test_a_task_works_in_the_folder_that_was_said(lab: Lab) -> None:
     assert task.provider_metadata["working_dir"] == f"{lab.servers[0].home}/it's here"
 
 
+@pytest.mark.parametrize("kind", ["line", "list"])
+async def test_names_that_the_shells_on_the_way_use_themselves_arrive_too(lab: Lab, kind: str) -> None:
+    provider = lab.start()
+    names = ["flow_task", "flow_visible", "flow_command", "flow_enter", "RANDOM", "OPTIND"]
+    shown = [sys.executable, "-c", f"import os; print(*map(os.environ.get, {names!r}), os.environ['FLOW_TASK_DIR'])"]
+    command = shown if kind == "list" else shlex.join(shown)
+    task = await ended(provider, await submit(provider, command, env=dict.fromkeys(names, "abc")))
+    *seen, folder = lab.log(task).decode().split()
+    assert seen[:4] == ["abc"] * 4
+    assert kind == "line" or seen[4:] == ["abc", "abc"]
+    assert folder == str(lab.root() / "tasks" / task.task_id)
+
+
 async def test_the_environment_arrives_whatever_it_holds(lab: Lab) -> None:
     provider = lab.start()
     odd = 'it\'s "$HOME" `id` \\ \n two\tlines é \x01'
@@ -137,9 +153,9 @@ async def test_volumes_lie_on_a_machine_and_draw_tasks_there(lab: Lab) -> None:
     assert writer.instances == ("two",)
     assert writer.volumes[0].mount_path.endswith("/volumes/data-set")
     assert "FLOW_VOLUME_" in writer.message
-    with pytest.raises(Conflict, match=writer.task_id):
+    with pytest.raises(Conflict, match=writer.name):
         await submit(provider, "true", volumes=[{"name": "data-set"}])
-    with pytest.raises(Conflict, match=writer.task_id):
+    with pytest.raises(Conflict, match=writer.name):
         await provider.volumes.delete("data-set")
     elsewhere = await running(provider, await submit(provider, "sleep 657", region="one"))
     with pytest.raises(Conflict, match="lies on two"):
@@ -203,7 +219,7 @@ async def test_the_command_that_is_shown_enters_the_task(lab: Lab) -> None:
         ["/bin/sh", "-c", command],
         input=b'echo "<$ODD|$CUDA_VISIBLE_DEVICES|$FLOW_TASK_ID>"; exit 6\n',
         capture_output=True,
-        timeout=30,
+        timeout=DEADLINE_S,
         check=False,
     )
     assert f"<it's me|0|{task.task_id}>".encode() in said.stdout
@@ -217,3 +233,39 @@ async def test_another_user_of_the_same_machines_need_not_call_them_the_same(lab
         assert [line async for line in await flow.logs(task.task_id, follow=True)] == ["found"]
     with pytest.raises(NotFound):
         await lab.open().get_task("task_zzzzzzzzzz")
+
+
+async def test_a_machine_is_found_by_a_part_of_what_it_has(lab: Lab) -> None:
+    instances = lab.start(1).instances
+    for wanted in ("a100", "2xa100", "a100-80gb", "gpu:40gb", "one"):
+        assert [row.allocation_id for row in await instances.find({"instance_type": wanted})] == ["one"], wanted
+    for wanted in ("h100", "a100:3", "gpu:100gb"):
+        assert await instances.find({"instance_type": wanted}) == (), wanted
+
+
+async def test_files_are_put_into_a_task_and_got_from_it_also_after_its_end(lab: Lab, tmp_path: Path) -> None:
+    provider = lab.start(1)
+    (tmp_path / "in.txt").write_text("there and back\n", encoding="utf-8")
+    task = await running(provider, await submit(provider, "sleep 661"))
+    await provider.uploads.put_file(task.task_id, tmp_path / "in.txt", "in.txt")
+    await provider.cancel_task(task.task_id, force=True)
+    await ended(provider, task)
+    await provider.uploads.get_file(task.task_id, "/workspace/in.txt", tmp_path / "out.txt")
+    assert (tmp_path / "out.txt").read_text(encoding="utf-8") == "there and back\n"
+    with pytest.raises(NotFound, match="there is no"):
+        await provider.uploads.get_file(task.task_id, "nothing", tmp_path / "none")
+
+
+async def test_a_task_and_a_command_in_it_get_what_the_config_sends(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = lab.start(1, "AcceptEnv LC_* FLOW_TEST_*")
+    config = Path.home() / ".ssh/config"
+    config.write_text(f"{config.read_text()}  SetEnv FLOW_TEST_SET=set\n")
+    monkeypatch.setenv("LC_PAPER", "flow_TEST.UTF-8")
+    monkeypatch.setenv("FLOW_TEST_KEPT", "at home")
+    line = 'echo "$LC_PAPER,$FLOW_TEST_SET,$FLOW_TEST_KEPT"'
+    task = await running(provider, await submit(provider, f"{line}; sleep 600"))
+    expected = b"flow_TEST.UTF-8,set,\n"
+    await until(provider, task, lambda _: lab.log(task).endswith(b"\n"))
+    assert lab.log(task) == expected
+    assert (await provider.remote.run(task.task_id, line, timeout_s=None)).stdout == expected
+    await provider.cancel_task(task.task_id)

@@ -7,8 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from testbed.far_tasks import Far, until
+from testbed.far_tasks import Far
 from testbed.sshd import Sshd
+from testbed.waiting import DEADLINE_S, until
 
 from flow_core.errors import Conflict, HostKeyChanged, NotFound, Unreachable
 from flow_core.providers.over_ssh.endpoints import SshEndpoints
@@ -38,7 +39,7 @@ async def test_the_printed_command_enters_the_task_as_it_stands(far: Far) -> Non
         ["/bin/sh", "-c", command],
         input=b'pwd; echo "$TASK"; exit 5\n',
         capture_output=True,
-        timeout=30,
+        timeout=DEADLINE_S,
     )
     assert entered.returncode == 5, entered.stderr
     assert entered.stdout.decode().splitlines() == [str(task), "it's"]

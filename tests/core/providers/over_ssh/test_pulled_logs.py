@@ -10,8 +10,9 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from testbed.far_tasks import CONTEXT, DEADLINE_S, Far, until
+from testbed.far_tasks import CONTEXT, Far
 from testbed.sshd import Sshd
+from testbed.waiting import DEADLINE_S, until
 
 from flow_core.errors import AuthError, HostKeyUnknown, NotFound, Unreachable
 from flow_core.logs.address import LogAddress
@@ -55,6 +56,17 @@ async def test_what_stands_there_is_caught_up_with_and_what_comes_is_added(far: 
     far.ended.add("train")
     await completed(logs)
     assert files.log.read_bytes() == b"one\n\0\xfftwo\nthe end\n"
+
+
+async def test_a_log_that_gets_no_longer_is_complete_once_it_is_caught_up_with(far: Far, logs: SpooledLogs) -> None:
+    far.start()
+    append(far.log(), b"all of it\n")
+    files = await logs.open(TRAIN)
+    await logs.catch_up(TRAIN)
+    far.ended.add("train")
+    await logs.catch_up(TRAIN)
+    assert await logs.is_complete(TRAIN)
+    assert files.log.read_bytes() == b"all of it\n"
 
 
 async def test_a_reader_gets_every_byte_as_it_comes_until_the_log_is_complete(far: Far, logs: SpooledLogs) -> None:

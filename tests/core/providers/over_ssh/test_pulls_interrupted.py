@@ -7,15 +7,15 @@ import itertools
 import random
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from testbed import pull_log
-from testbed.far_tasks import CONTEXT, DEADLINE_S, Far, until
+from testbed.far_tasks import CONTEXT, Far
 from testbed.sshd import Sshd
+from testbed.waiting import DEADLINE_S, until
 
 from flow_core.logs.address import LogAddress
 from flow_core.logs.spool import RECORD, SpoolFiles
@@ -97,11 +97,11 @@ async def test_a_killed_program_is_followed_by_one_that_goes_on_at_the_byte(
     far: Far, writer: subprocess.Popen[bytes], program: Callable[[], Program], logs: SpooledLogs, tmp_path: Path
 ) -> None:
     spool = tmp_path / "spools" / CONTEXT / "train" / "0-0.log"
+    dice = random.Random(8)
     for _ in range(4):
         pulling = await asyncio.to_thread(program)
-        before = size(spool)
-        await until(lambda before=before: size(spool) > before or writer.poll() is not None)
-        await asyncio.to_thread(time.sleep, random.uniform(0, 0.05))  # anywhere within a step
+        enough = size(spool) + dice.randrange(1, 20_000)  # anywhere within a step
+        await until(lambda enough=enough: size(spool) >= enough or writer.poll() is not None)
         await asyncio.to_thread(pulling.kill)
     await until(lambda: writer.poll() is not None)
     far.ended.add("train")

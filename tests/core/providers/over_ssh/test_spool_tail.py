@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -153,6 +155,29 @@ def at_most(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_record_comes_before_its_bytes_and_its_end_in_between_loses_nothing(
+    paths: SpoolPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, written = os.write, []
+
+    def full_after_one(fd: int, data: bytes) -> int:
+        if written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written.append(data)
+        return write(fd, data)
+
+    with opened(paths) as tail, monkeypatch.context() as disk:
+        disk.setattr(os, "write", full_after_one)
+        with pytest.raises(OSError, match="No space left"):
+            tail.append(b"words")
+    assert [offset for offset, _ in records(paths)] == [0]
+    assert paths.files.log.read_bytes() == b""
+    with opened(paths) as tail:
+        tail.append(b"words")
+    assert paths.files.log.read_bytes() == b"words"
+    assert {offset for offset, _ in records(paths)} == {0}
 
 
 def test_a_record_of_somebody_elses_is_not_overwritten(paths: SpoolPaths) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from testbed.fake_smi import FakeSmi
 from testbed.sshd import Sshd
+from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import NotFound, Unreachable
 from flow_core.models.metrics import MachineSample
@@ -20,7 +21,6 @@ from flow_core.providers.over_ssh.places import Place
 from flow_core.ssh.host import SshHost
 
 pytestmark = pytest.mark.needs("sshd")
-DEADLINE_S = 30
 
 
 class Tasks:

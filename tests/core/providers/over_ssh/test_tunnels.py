@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from testbed.far_tasks import Far, until
+from testbed.far_tasks import Far
+from testbed.waiting import DEADLINE_S, until
 
 from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.providers.over_ssh.tunnels import SshTunnels
@@ -32,7 +33,7 @@ async def tunnels(far: Far) -> AsyncIterator[SshTunnels]:
 
 
 async def say(port: int, text: bytes) -> bytes:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(DEADLINE_S):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             writer.write(text)

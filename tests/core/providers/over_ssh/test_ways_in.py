@@ -8,8 +8,9 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from testbed.far_tasks import Far, until
+from testbed.far_tasks import Far
 from testbed.sshd import Sshd
+from testbed.waiting import DEADLINE_S, until
 
 from flow_core.errors import ConfigError, Conflict, NotFound, Unreachable
 from flow_core.providers.over_ssh.remote import SshRemote
@@ -25,7 +26,7 @@ async def test_a_shell_opens_in_the_tasks_directory_with_its_environment(far: Fa
     try:
         assert shell.title == "shell in the train"
         await shell.write(b"pwd; echo $TASK; stty size; exit 7\n")
-        async with asyncio.timeout(30), aclosing(shell.read()) as pieces:  # type: ignore[type-var]
+        async with asyncio.timeout(DEADLINE_S), aclosing(shell.read()) as pieces:  # type: ignore[type-var]
             said = b"".join([piece async for piece in pieces])
         assert str(task).encode() in said
         assert b"it's" in said
@@ -39,7 +40,7 @@ async def test_a_shell_may_be_one_command(far: Far) -> None:
     far.start()
     shell = await SshShells(far).open("train", columns=80, rows=24, command="test -t 0 && echo \"$TASK\" '$1'; exit 3")
     try:
-        async with asyncio.timeout(30), aclosing(shell.read()) as pieces:  # type: ignore[type-var]
+        async with asyncio.timeout(DEADLINE_S), aclosing(shell.read()) as pieces:  # type: ignore[type-var]
             assert b"".join([piece async for piece in pieces]).split() == [b"it's", b"$1"]
         assert await shell.wait() == 3
     finally:

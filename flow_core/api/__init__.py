@@ -1,0 +1,11 @@
+"""The import paths of older releases of the published SDK; nothing of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flow_core
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(flow_core, name)

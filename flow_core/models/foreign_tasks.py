@@ -1,0 +1,175 @@
+"""Task files of other tools: which tool one is for, and what to write instead of what stands in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from flow_core.errors import ConfigError
+from flow_core.gpu import parse_gpu
+from flow_core.models.yaml_file import YamlTable, parse_table
+
+_HEAD = 64 << 10
+_DSTACK_TYPES = ("task", "service", "dev-environment", "fleet", "volume", "gateway")
+_BEGINS_LIKE_ONE = re.compile(r"^(?:apiVersion|api_version|services|resources|type|run|setup)\s*:", re.MULTILINE)
+_PBS_LINE = re.compile(r"#PBS\s+(.*)")
+
+
+class Tool(NamedTuple):
+    """`is_for` says whether a table is a file for it. `words` maps dotted names of its fields to what is written here;
+    a star stands for any name or number."""
+
+    name: str
+    is_for: Callable[[Mapping[str, Any]], bool]
+    words: Mapping[str, str]
+
+
+_TOOLS = (
+    Tool(
+        "Kubernetes manifest",
+        lambda table: "apiVersion" in table and "kind" in table,
+        {
+            "metadata.name": "name",
+            "spec.parallelism": "num_instances",
+            "spec.*.spec.containers.*.image": "image",
+            "spec.*.spec.containers.*.command": "command",
+            "spec.*.spec.containers.*.env": "env",
+            "spec.*.spec.containers.*.resources": "instance_type: 8xh100",
+            "spec.containers.*.image": "image",
+            "spec.containers.*.command": "command",
+            "spec.containers.*.env": "env",
+            "spec.containers.*.resources": "instance_type: 8xh100",
+        },
+    ),
+    Tool(
+        "Compose file",
+        lambda table: isinstance(table.get("services"), dict),
+        {
+            "services.*.image": "image",
+            "services.*.command": "command",
+            "services.*.environment": "env",
+            "services.*.ports": "ports",
+            "services.*.volumes": "volumes",
+            "services.*.deploy": "instance_type: 8xh100",
+        },
+    ),
+    Tool(
+        "flow.ir/v1 task",
+        lambda table: str(table.get("api_version", "")).startswith("flow.ir/"),
+        {
+            "resources.gpus": "instance_type: 8xh100",
+            "resources.gpu_type": "instance_type: 8xh100",
+            "params.env": "env",
+            "params.image": "image",
+            "params.working_dir": "working_dir",
+            "params.retry": "retries",
+            "params.time_limit_s": "max_run_time_hours",
+            "mounts": "data_mounts",
+        },
+    ),
+    Tool(
+        "dstack configuration",
+        lambda table: table.get("type") in _DSTACK_TYPES,
+        {
+            "commands": "command (one text, a line each)",
+            "env": "env (a table)",
+            "nodes": "num_instances",
+            "resources.gpu": "instance_type",
+            "working_dir": "working_dir",
+            "max_duration": "max_run_time_hours",
+        },
+    ),
+    Tool(
+        "SkyPilot task",
+        lambda table: "run" in table or isinstance(table.get("resources"), dict) or "file_mounts" in table,
+        {
+            "run": "command",
+            "setup": "command (its first lines)",
+            "resources.accelerators": "instance_type",
+            "resources.image_id": "image",
+            "resources.region": "region",
+            "envs": "env",
+            "num_nodes": "num_instances",
+            "workdir": "code_root",
+            "file_mounts": "data_mounts",
+        },
+    ),
+)
+_PBS_WORDS = {
+    r"-N\s": "name",
+    r".*\b(?:ngpus|gpus)=": "instance_type: 8xh100",
+    r".*\b(?:select|nodes)=": "num_instances",
+    r".*\bwalltime=": "max_run_time_hours",
+    r"-v\s": "env",
+}
+
+
+def foreign_table(table: YamlTable, source: str | None) -> ConfigError | None:
+    """What to say of a table that another tool reads; None of any other, and of what has a `command` of ours."""
+    fields: Mapping[Any, Any] = table.fields
+    tool = None if "command" in fields and "api_version" not in fields else _tool_of(fields)
+    if tool is None:
+        return None
+    hints = [(line, f"{ours} for {theirs}") for theirs, line, ours in _found(tool, table)]
+    return _refusal(f"is a {tool.name}, which flow does not read", hints, source)
+
+
+def foreign_text(text: str, source: str | None = None) -> ConfigError | None:
+    """The same of a text: a script with #PBS lines, or YAML of several lines that another tool reads.
+
+    Of several documents, as in many a Kubernetes manifest, the first decides.
+    """
+    head = text[:_HEAD]
+    if "#PBS" in head and (hints := list(_pbs_hints(head))):
+        return _refusal("is a PBS script, which flow does not read", [one for one in hints if one[1]], source)
+    if "\n" not in head.strip() or not _BEGINS_LIKE_ONE.search(head):
+        return None
+    try:
+        return foreign_table(parse_table(text, source, first_only=True), source)
+    except ConfigError:
+        return None
+
+
+def _tool_of(table: Mapping[str, Any]) -> Tool | None:
+    return next((tool for tool in _TOOLS if tool.is_for(table)), None)
+
+
+def _found(tool: Tool, table: YamlTable) -> Iterator[tuple[str, int, str]]:
+    """(their field, its line, ours), each once, in the order of the file."""
+    seen: set[str] = set()
+    for name, line in sorted(table.lines.items(), key=lambda one: one[1]):
+        for pattern, ours in tool.words.items():
+            if ours not in seen and re.fullmatch(re.escape(pattern).replace(r"\*", r"[^.]+"), name):
+                seen.add(ours)
+                shown = name.rpartition(".")[2] if "*" in pattern else name
+                yield shown, line, _with_gpus(table.fields, name) if ours == "instance_type" else ours
+
+
+def _with_gpus(fields: Any, name: str) -> str:
+    """The GPUs that a field asks for, as they are written here."""
+    for part in name.split("."):
+        fields = fields.get(part) if isinstance(fields, dict) else None
+    if isinstance(fields, list) and fields:
+        fields = fields[0]
+    if isinstance(fields, dict) and len(fields) == 1:
+        fields = ":".join(str(one) for one in next(iter(fields.items())))
+    try:
+        return f"instance_type: {parse_gpu(fields)}"
+    except ConfigError:
+        return "instance_type: 8xh100"
+
+
+def _pbs_hints(text: str) -> Iterator[tuple[int, str]]:
+    """A hint for each option that is known, "" for each line of any other."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if said := _PBS_LINE.match(line):
+            ours = [word for pattern, word in _PBS_WORDS.items() if re.match(pattern, said[1])]
+            yield number, f"{' and '.join(ours)} for {said[1].strip()[:40]!r}" if ours else ""
+
+
+def _refusal(what: str, hints: list[tuple[int, str]], source: str | None) -> ConfigError:
+    said = ", ".join(f"{hint} (line {line})" for line, hint in hints) or "command: and what is to be run"
+    message = f"{what}; write {said}"
+    first = min((line for line, _ in hints), default=1)
+    return ConfigError(message if source else f"this {message}", source=source, line=first)

@@ -1,0 +1,21 @@
+"""Makes folders that only their owner can read. Standard library only: the local supervisor imports this."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+
+def make_private_folder(path: Path) -> None:
+    """Makes a folder and its missing parents, each with mode 0700; `Path.mkdir` gives that mode to the last one only.
+
+    Folders that exist keep their modes. Twice is safe. Raises OSError.
+    """
+    if path.is_dir():
+        return
+    make_private_folder(path.parent)
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None

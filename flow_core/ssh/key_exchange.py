@@ -1,0 +1,68 @@
+"""What a server offers for the key exchange, read from its first packet: asyncssh says nothing of it when it fails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from asyncssh.encryption import get_encryption_algs
+from asyncssh.kex import get_kex_algs
+from asyncssh.public_key import get_certificate_algs, get_public_key_algs
+
+from flow_core.ssh.settings import HostSettings
+
+_KEXINIT = 20
+_COOKIE = 16
+_LONGEST_PACKET = 64 << 10
+_LONGEST_OFFER = 200
+_VERSION = re.compile(rb"^SSH-[^\n]*\n", re.MULTILINE)
+_IMPLIED = re.compile(r"^(ext-info-|kex-strict-)")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The names that a server allows, its preferred ones first."""
+
+    key_exchange: tuple[str, ...]
+    host_keys: tuple[str, ...]
+    ciphers: tuple[str, ...]
+
+
+def read_offer(received: bytes) -> Offer | None:
+    """The offer in the first bytes of a server; None while it is incomplete, and where there is none."""
+    if (version := _VERSION.search(received)) is None:
+        return None
+    size, packet = int.from_bytes(received[version.end() :][:4], "big"), received[version.end() + 4 :]
+    if size > _LONGEST_PACKET or len(packet) < size or packet[1:2] != bytes([_KEXINIT]):
+        return None
+    rest = packet[2 + _COOKIE : size]
+    lists: list[tuple[str, ...]] = []
+    for _ in range(3):
+        end = 4 + int.from_bytes(rest[:4], "big")
+        lists.append(tuple(rest[4:end].decode("ascii", "replace").split(",")))
+        rest = rest[end:]
+    return Offer(*lists)
+
+
+def find_mismatch(settings: HostSettings, offer: Offer) -> str | None:
+    """What this machine and the server have none of in common, as a part of a sentence."""
+    allowed = settings.algorithms
+    host_keys = (*get_public_key_algs(), *get_certificate_algs())
+    return (
+        _mismatch("key exchange method", "KexAlgorithms", allowed.key_exchange, offer.key_exchange, get_kex_algs())
+        or _mismatch("host key type", "HostKeyAlgorithms", allowed.host_keys, offer.host_keys, host_keys)
+        or _mismatch("cipher", "Ciphers", allowed.ciphers, offer.ciphers, get_encryption_algs())
+    )
+
+
+def _mismatch(
+    what: str, option: str, allowed: tuple[str, ...], offered: tuple[str, ...], known: Iterable[bytes]
+) -> str | None:
+    have = {name.decode() for name in known}
+    if any(name in have and (not allowed or name in allowed) for name in offered):
+        return None
+    names = [name for name in offered if not _IMPLIED.match(name)]
+    text = f"no matching {what}; the host offers {','.join(names)[:_LONGEST_OFFER]!r}"
+    usable = next((name for name in names if name in have), None)
+    return f"{text}; to allow it set {option} +{usable}" if usable else f"{text}, none of which is supported here"

@@ -1,0 +1,131 @@
+"""The files of IdentityFile and CertificateFile, read as ssh reads them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncssh
+
+from flow_core.regular_files import read_start
+
+_MOST_BYTES = 256 << 10
+_MAGIC = b"openssh-key-v1\0"
+_BEGIN = b"-----BEGIN OPENSSH PRIVATE KEY-----"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """One file. `public` is None where a passphrase hides it; `problem` is why ssh would not sign with this file."""
+
+    path: Path
+    data: bytes
+    public: asyncssh.SSHKey | None
+    certificate: asyncssh.SSHCertificate | None
+    problem: str
+
+    @property
+    def public_data(self) -> list[bytes]:
+        """Of the key and of its certificate, as an agent lists them."""
+        return [part.public_data for part in (self.public, self.certificate) if part is not None]
+
+
+def read_key_file(path: Path, *, with_certificate: bool) -> KeyFile | None:
+    """None where there is no such file, nor its public half. Blocking."""
+    data = _read(path)
+    own = _imported(data) if data is not None and b"PRIVATE KEY" not in data else None
+    beside = None if own else _imported(_read(path.with_name(f"{path.name}.pub")))  # ssh believes it before the file
+    public = own or beside or _imported(_clear_part(data))
+    if data is None and public is None:
+        return None
+    named = path.with_name(f"{path.name}-cert.pub")
+    certificate = next((found for _, found in read_certificates((named,))), None) if with_certificate else None
+    problem = _problem(path, public, is_public=own is not None) or _format_problem(data or b"", public)
+    return KeyFile(path, data or b"", public, certificate, problem)
+
+
+def read_certificates(paths: tuple[Path, ...]) -> list[tuple[str, asyncssh.SSHCertificate]]:
+    """By name; what holds none is passed over. Blocking."""
+    found: list[tuple[str, asyncssh.SSHCertificate]] = []
+    for path in paths:
+        try:
+            if (data := _read(path)) is not None:
+                found.append((path.name, asyncssh.import_certificate(data)))
+        except ValueError:
+            continue
+    return found
+
+
+def is_locked(error: asyncssh.KeyImportError) -> bool:
+    return "passphrase" in str(error).lower()
+
+
+def rsa_bits(public_data: bytes) -> int | None:
+    """The size of an RSA key; None for other kinds."""
+    kind, rest = _field(public_data)
+    if kind != b"ssh-rsa":
+        return None
+    _, rest = _field(rest)
+    modulus, _ = _field(rest)
+    return int.from_bytes(modulus, "big").bit_length()
+
+
+def _problem(path: Path, public: asyncssh.SSHKey | None, *, is_public: bool) -> str:
+    if is_public:
+        return "is only the public half of a key, and the agent does not hold the private one"
+    if public is not None and public.algorithm.startswith(b"sk-"):
+        return "is a security key, which works through an agent: add it with ssh-add"
+    try:
+        status = path.stat()
+    except OSError:
+        return "is missing; only its .pub file is there, and the agent does not hold the key"
+    if status.st_uid == os.getuid() and status.st_mode & 0o077:
+        return f"is ignored, as ssh does, since others may read it: chmod 600 {path}"
+    return ""
+
+
+def _format_problem(data: bytes, public: asyncssh.SSHKey | None) -> str:
+    if _BEGIN + b"\r\n" in data:
+        return "has the line ends of Windows, with which ssh can't read it: convert it with dos2unix"
+    clear = _imported(_clear_part(data))
+    if clear is not None and public is not None and clear.public_data != public.public_data:
+        return "does not belong to the .pub file beside it, which ssh offers first: remove that file"
+    return ""
+
+
+def _imported(data: bytes | None) -> asyncssh.SSHKey | None:
+    try:
+        return asyncssh.import_public_key(data) if data else None
+    except ValueError:
+        return None
+
+
+def _clear_part(data: bytes | None) -> bytes | None:
+    """OpenSSH's own format says the public half in clear."""
+    if data is None or _BEGIN not in data:
+        return None
+    try:
+        blob = base64.b64decode(b"".join(data.strip().splitlines()[1:-1]))
+    except binascii.Error:
+        return None
+    rest = blob.removeprefix(_MAGIC)
+    for _ in range(3):  # cipher, kdf, its options
+        _, rest = _field(rest)
+    key, _ = _field(rest[4:])
+    kind, _ = _field(key)
+    return kind + b" " + base64.b64encode(key)
+
+
+def _field(data: bytes) -> tuple[bytes, bytes]:
+    end = 4 + int.from_bytes(data[:4], "big")
+    return data[4:end], data[end:]
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return read_start(path, _MOST_BYTES)
+    except (OSError, ValueError):
+        return None

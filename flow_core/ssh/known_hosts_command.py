@@ -1,0 +1,66 @@
+"""KnownHostsCommand: a program that writes lines of known_hosts for one host."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from asyncio.subprocess import DEVNULL, PIPE
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from flow_core.errors import ConfigError
+from flow_core.ssh.settings import HostSettings
+
+if TYPE_CHECKING:
+    from asyncssh import SSHKey
+
+_MOST_BYTES = 1 << 20
+_DEADLINE_S = 10.0
+
+
+async def ask_command(settings: HostSettings, shown: SSHKey | None) -> str:
+    """What it writes about a host, before it is reached or about the key that it shows; empty where none is set.
+
+    One that can't be started says nothing, as in ssh. Raises ConfigError where it fails: ssh trusts no host then.
+    """
+    if not settings.known_hosts_command:
+        return ""
+    argv = [_expand(word, settings, shown) for word in settings.known_hosts_command]
+    try:
+        process = await asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL)
+    except (OSError, ValueError):
+        return ""
+    assert process.stdout is not None
+    text = b""
+    try:
+        async with asyncio.timeout(_DEADLINE_S):
+            while (piece := await process.stdout.read(_MOST_BYTES)) and len(text) < _MOST_BYTES:
+                text += piece
+            code = await process.wait()
+    except TimeoutError:
+        raise _failed(argv, f"no answer within {_DEADLINE_S:g} s") from None
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    if code:
+        raise _failed(argv, f"it ended with exit code {code}")
+    return text.decode("utf-8", "replace")
+
+
+def _failed(argv: list[str], reason: str) -> ConfigError:
+    return ConfigError(f"KnownHostsCommand: {argv[0]!r} failed: {reason}", field="KnownHostsCommand")
+
+
+def _expand(word: str, settings: HostSettings, shown: SSHKey | None) -> str:
+    data = shown.export_public_key("openssh").decode().split()[1] if shown is not None else "NONE"
+    tokens = {
+        "%": "%",
+        "f": shown.get_fingerprint() if shown is not None else "NONE",
+        "H": settings.key_name,
+        "I": "HOSTNAME" if shown is not None else "ORDER",
+        "K": data,
+        "t": shown.get_algorithm() if shown is not None else "NONE",
+    }
+    return re.sub("%(.)", lambda found: tokens.get(found[1], found[0]), word)

@@ -1,0 +1,188 @@
+"""The way to a host below SSH: a TCP connection, or the stdin and stdout of a ProxyCommand."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import socket
+import struct
+import sys
+from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
+from dataclasses import dataclass
+
+from flow_core.errors import ConfigError
+from flow_core.ssh import failures
+from flow_core.ssh.settings import HostSettings
+
+_FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
+_RETRY_S = 1.0
+_MOST_LINE = 500
+_PIECE = 16 << 10
+_LAST_WORDS_S = 2.0
+_SIOCGIFADDR = 0xC0206921 if sys.platform == "darwin" else 0x8915
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """A connected socket. `address` is the numeric one of the host, None where a ProxyCommand leads there."""
+
+    sock: socket.socket
+    address: str | None = None
+    proxy: Proxy | None = None
+
+
+class Proxy:
+    """The process of a ProxyCommand. Its stderr is read and dropped, except for the last line."""
+
+    def __init__(self, process: Process) -> None:
+        self.last_line = ""
+        self._process = process
+        self._reading = asyncio.create_task(self._read())
+
+    async def reason(self) -> str:
+        """Why it ended, in its own words where it wrote any; empty while it still runs."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS_S):
+                await self._process.wait()
+                await asyncio.shield(self._reading)
+        if self._process.returncode is None:
+            return ""
+        return self.last_line or f"it ended with exit code {self._process.returncode}"
+
+    def close(self) -> None:
+        """Ends it as ssh does, without waiting. Twice is safe."""
+        self._signal(signal.SIGHUP)
+
+    async def end(self) -> None:
+        """Returns once it has ended. Twice is safe."""
+        self.close()
+        try:
+            async with asyncio.timeout(_LAST_WORDS_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._signal(signal.SIGKILL)
+            await self._process.wait()
+        self._reading.cancel()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, number)
+
+    async def _read(self) -> None:
+        assert self._process.stderr is not None
+        held = b""
+        while piece := await self._process.stderr.read(_PIECE):
+            held = (held + piece)[-_PIECE:]
+            lines = [line for line in held.decode("utf-8", "replace").splitlines() if line.strip()]
+            self.last_line = lines[-1].strip()[:_MOST_LINE] if lines else ""
+
+
+async def open_transport(settings: HostSettings) -> Transport:
+    """Connects without a deadline of its own. Raises OSError, ConfigError."""
+    if settings.proxy_command is None:
+        return await _connect(settings)
+    return await _start_proxy(settings, settings.proxy_command)
+
+
+async def _connect(settings: HostSettings) -> Transport:
+    for _ in range(settings.connection_attempts - 1):
+        with suppress(OSError):
+            return await _connect_once(settings)
+        await asyncio.sleep(_RETRY_S)
+    return await _connect_once(settings)
+
+
+async def _connect_once(settings: HostSettings) -> Transport:
+    loop = asyncio.get_running_loop()
+    family = _FAMILIES[settings.address_family]
+    try:
+        found = await loop.getaddrinfo(settings.hostname, settings.port, family=family, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # a label of more than 63 letters
+        raise socket.gaierror(socket.EAI_NONAME, "not a valid name") from error
+    last: OSError = OSError("the name has no address")
+    for kind, *_, address in found:
+        sock = socket.socket(kind, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            await _bind(sock, settings)
+            await loop.sock_connect(sock, address)
+        except OSError as error:
+            sock.close()
+            last = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return Transport(sock, str(address[0]))
+    raise last
+
+
+async def _bind(sock: socket.socket, settings: HostSettings) -> None:
+    """BindAddress counts before BindInterface, as in ssh."""
+    if settings.bind_address is not None:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(settings.bind_address, 0, family=sock.family, type=socket.SOCK_STREAM)
+        sock.bind(found[0][4])
+    elif settings.bind_interface is not None:
+        if sock.family != socket.AF_INET:
+            raise OSError(f"BindInterface {settings.bind_interface} works for IPv4 only")
+        sock.bind((_address_of(sock, settings.bind_interface), 0))
+
+
+def _address_of(sock: socket.socket, interface: str) -> str:
+    request = struct.pack("256s", interface.encode()[:15])
+    answer = fcntl.ioctl(sock.fileno(), _SIOCGIFADDR, request)
+    return socket.inet_ntoa(answer[20:24])
+
+
+async def _start(shell: str, line: str, end: int) -> Process:
+    return await asyncio.create_subprocess_exec(
+        shell, "-c", line, stdin=end, stdout=end, stderr=PIPE, start_new_session=True
+    )
+
+
+async def _start_proxy(settings: HostSettings, command: str) -> Transport:
+    ours, theirs = socket.socketpair()
+    shell = os.environ.get("SHELL") or "/bin/sh"  # as ssh does
+    try:
+        with theirs:
+            process = await _start(shell, f"exec {command}", theirs.fileno())
+    except (OSError, ValueError) as error:
+        ours.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"ProxyCommand: {shell!r} can't be started: {reason!r}", field="ProxyCommand") from error
+    except BaseException:
+        ours.close()
+        raise
+    proxy = Proxy(process)
+    ours.setblocking(False)
+    if not settings.proxy_passes_socket:
+        return Transport(ours, proxy=proxy)
+    try:
+        with ours:
+            return Transport(await _receive_socket(ours), proxy=proxy)
+    except OSError as error:
+        raise failures.proxy_failed(settings, await proxy.reason()) from error
+    finally:
+        await proxy.end()
+
+
+async def _receive_socket(ours: socket.socket) -> socket.socket:
+    """What the command of ProxyUseFdpass sends. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(ours, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(ours)
+    _, passed, _, _ = socket.recv_fds(ours, 1, 1)
+    if not passed:
+        raise ConnectionError("no socket was passed")
+    sock = socket.socket(fileno=passed[0])
+    sock.setblocking(False)
+    return sock

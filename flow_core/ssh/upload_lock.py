@@ -1,0 +1,126 @@
+"""The target folder of an upload on a host: made, entered without following foreign links, and locked."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import AsyncExitStack, suppress
+
+from flow_core.errors import Conflict, FlowError, ProviderError, Unreachable
+from flow_core.ssh.command import Running, started
+from flow_core.ssh.lines import Lines
+from flow_core.ssh.quoting import quoted
+from flow_core.ssh.settings import HostSettings
+
+_ANSWER_S = 60.0
+_LET_GO_S = 6.0
+
+# `enter` goes down one folder at a time. In a sticky folder that others may write to it refuses a link that belongs
+# neither to the user nor to the folder's owner, as Linux does with fs.protected_symlinks. The folder above must still
+# be the one it came from: somebody could put a link in the place of a folder between the check and the step.
+# The shell that runs this holds the lock, so a lock whose process has ended binds nobody. Nobody can tell for a lock
+# of another machine that shares the folder: there it binds. Only a regular file is opened: a pipe would block.
+# A lock that stays empty was made on a full disk.
+_HOLD = r"""
+exec 2>/dev/null
+set -f
+refuse() { echo "$1"; exit 0; }
+owner() { set -- $(ls -ldn "$1"); echo "$3"; }
+enter() {
+  if [ -h "./$1" ]; then
+    case $(ls -ldn .) in
+      d????w???[tT]*|d???????w[tT]*)
+        of=$(owner "./$1")
+        [ "$of" = "$(id -u)" ] || [ "$of" = "$(owner .)" ] || refuse L
+    esac
+    cd -P "./$1"
+  else
+    above=$(pwd -P)
+    [ -d "./$1" ] || mkdir "./$1" || [ -d "./$1" ] || refuse N
+    cd -P "./$1" && [ "$(cd -P .. && pwd -P)" = "$above" ]
+  fi || refuse N
+}
+case $d in /*) cd / ;; esac
+rest=$d/
+while [ -n "$rest" ]; do
+  name=${rest%%/*}
+  rest=${rest#*/}
+  case $name in ""|.) ;; ..) cd -P .. || refuse N ;; *) enter "$name" ;; esac
+done
+[ -w . ] || refuse N
+l=.flow-sync.lock
+here=$(uname -n)
+for attempt in 1 2; do
+  if [ -h "$l" ] || { [ -e "$l" ] && [ ! -f "$l" ]; }; then refuse F; fi
+  if (set -C; echo "$$ $here" >"$l"); then
+    trap 'exit 0' HUP TERM
+    echo "Y $(pwd -P)"
+    cat >/dev/null
+    rm -f -- "$l"
+    exit 0
+  fi
+  [ -s "$l" ] || sleep 1
+  [ -s "$l" ] || { rm -f -- "$l"; refuse S; }
+  read -r pid there <"$l"
+  if [ "$there" != "$here" ] || kill -0 "$pid" || ps -p "$pid" >/dev/null; then break; fi
+  rm -f -- "$l"
+done
+echo B
+"""
+
+
+class UploadLock:
+    """Keeps other uploads out of a folder of a host for as long as a shell there runs."""
+
+    def __init__(self, lines: Lines, settings: HostSettings, path: str, title: str) -> None:
+        self._lines = lines
+        self._settings = settings
+        self._path = path
+        self._title = title
+
+    async def take(self, until: AsyncExitStack) -> str:
+        """Holds it until `until` is closed; the folder's real path. Raises Conflict, Unreachable."""
+        script = f"d={quoted(self._path)}\n{_HOLD}"
+        running = await until.enter_async_context(started(self._lines, self._settings, script))
+        answer = await self._answer(running)
+        if not answer.startswith(b"Y "):
+            raise self._refusal(answer.strip().decode("ascii", "replace"))
+        until.push_async_callback(_release, running)
+        return os.fsdecode(answer[2:-1])
+
+    async def _answer(self, running: Running) -> bytes:
+        answer = b""
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                while not answer.endswith(b"\n") and (piece := await running.read()):
+                    answer += piece
+        except TimeoutError:
+            raise Unreachable(
+                f"{self._settings.alias!r} did not open {self._path!r} within {_ANSWER_S:g} s; check the disk there"
+            ) from None
+        return answer
+
+    def _refusal(self, answer: str) -> FlowError:
+        if answer == "B":
+            return Conflict(
+                f"another upload to {self._title!r} is under way; wait for its end (if there is none, delete"
+                " .flow-sync.lock there)"
+            )
+        if answer == "F":
+            return Conflict(f".flow-sync.lock in {self._title!r} is not a lock file; delete it to upload there")
+        if answer == "L":
+            return Conflict(
+                f"{self._title!r} leads through a link that another user made in a shared folder; choose another"
+                " target_dir"
+            )
+        if answer == "S":
+            return ProviderError(f"{self._title!r} has no room for a lock file; make room on the host's disk")
+        return Conflict(f"{self._title!r} is no folder that you may write to; choose another target_dir")
+
+
+async def _release(running: Running) -> None:
+    running.write_eof()
+    with suppress(TimeoutError, Unreachable):
+        async with asyncio.timeout(_LET_GO_S):
+            while await running.read():
+                pass

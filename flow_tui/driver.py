@@ -1,0 +1,242 @@
+"""The terminal of the dashboard: output that never blocks, and an end when the terminal is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import sys
+import termios
+from codecs import getincrementaldecoder
+from collections.abc import Callable, Iterable
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from textual import constants, events
+from textual._xterm_parser import XTermParser
+from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Size
+from textual.message import Message
+from textual.messages import InBandWindowResize
+
+from flow_tui.tty_guard import LEAVE, TtyGuard
+from flow_tui.tty_output import TtyOutput
+from flow_tui.widgets.raw_keys import modified_f3
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+_READ_BYTES = 4096
+_TICK_S = 0.1
+_GUARD_AFTER_S = 0.3  # starting it takes a few milliseconds, which the first frame need not wait for
+_DRAIN_S = 1.0
+_JOIN_S = 1.0
+
+
+class TtyDriver(LinuxDriver):
+    """Textual's driver with an output of its own. The app sets what is called, `on_lost` in any thread."""
+
+    def __init__(self, app: App[Any], **options: Any) -> None:
+        super().__init__(app, **options)
+        self.on_lost: Callable[[], None] = lambda: None
+        """The terminal is gone."""
+        self.on_caught_up: Callable[[], None] = lambda: None
+        """The terminal accepts output again, but has missed what was not drawn meanwhile."""
+        self.on_restarted: Callable[[], None] = lambda: None
+        """The terminal is ours again, and blank."""
+        assert sys.__stderr__ is not None
+        self._screen_fd = sys.__stderr__.fileno()
+        self._encoding = sys.__stderr__.encoding or "utf-8"
+        self._unsent: list[str] = []
+        self._output: TtyOutput | None = None
+        self._guard: TtyGuard | None = None
+        self._guard_timer: asyncio.TimerHandle | None = None
+        self._is_input_open = False
+        self._was_started = False
+        signal.signal(signal.SIGTSTP, lambda *_: self._in_loop(self._stop))
+        signal.signal(signal.SIGCONT, lambda *_: self._in_loop(self._continue))
+
+    @property
+    def can_draw(self) -> bool:
+        """False while the terminal has not accepted the last frame, or belongs to somebody else."""
+        return self._output is not None and not self._output.is_behind
+
+    def write(self, data: str) -> None:
+        """Takes what is to be written; it goes out with `flush`, at the latest when the event loop is idle."""
+        if self._output is None:
+            return
+        if not self._unsent:
+            self._loop.call_soon(self.flush)
+        self._unsent.append(data)
+
+    def flush(self) -> None:
+        text = "".join(self._unsent)
+        self._unsent.clear()
+        if self._output is not None:
+            self._output.write(text.encode(self._encoding, "replace"))
+
+    def start_application_mode(self) -> None:
+        """Takes the terminal. In the background this stops the process until it is in the foreground again."""
+        self._await_foreground()
+        try:
+            self.attrs_before = termios.tcgetattr(self.fileno)
+            self._set_modes(self.attrs_before)
+        except termios.error:
+            self.on_lost()
+            return
+        self._output = TtyOutput(self._screen_fd, self.on_caught_up, self.on_lost)
+        self._in_band_window_resize = False
+        signal.signal(signal.SIGWINCH, self._on_resize)
+        self._in_loop(self._send_size)
+        self._enter()
+        self._open_input()
+        self._guard_timer = self._loop.call_later(_GUARD_AFTER_S, self._start_guard)
+        if self._was_started:
+            self._in_loop(self.on_restarted)
+        self._was_started = True
+
+    def stop_application_mode(self) -> None:
+        """Gives the terminal back. Twice is safe."""
+        output, self._output = self._output, None
+        self._unsent.clear()
+        if output is None:
+            return
+        self.disable_input()
+        output.write(LEAVE.encode())
+        is_left = output.drain(_DRAIN_S)
+        output.close()
+        self._end_guard(is_left=is_left)
+        self._restore_modes()
+
+    def disable_input(self) -> None:
+        if not self._is_input_open:
+            return
+        self._is_input_open = False
+        signal.signal(signal.SIGWINCH, signal.SIG_DFL)
+        self.exit_event.set()
+        if self._key_thread is not None:
+            self._key_thread.join(_JOIN_S)  # it waits in `read` where another program took its key
+        self.exit_event.clear()
+
+    def close(self) -> None:
+        self.stop_application_mode()
+
+    def process_message(self, message: Message) -> None:
+        if isinstance(message, InBandWindowResize):  # which writes, and only the loop's thread may
+            self._in_loop(super().process_message, message)
+        elif isinstance(message, events.CursorPosition) and (key := modified_f3(message)) is not None:
+            super().process_message(key)
+        else:
+            super().process_message(message)
+
+    def run_input_thread(self) -> None:
+        """Reads keys until the input is disabled. An end of file or an error means that the terminal is gone."""
+        parser = XTermParser(self._debug)
+        decode = getincrementaldecoder("utf-8")("replace").decode
+        while not self.exit_event.is_set():
+            if select.select([self.fileno], [], [], _TICK_S)[0]:
+                data = self._read()
+                if not data:
+                    self.on_lost()
+                    return
+                if text := decode(data):  # the first byte of a character is no text yet
+                    self._process(parser.feed(text))
+            self._process(parser.tick())
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self.fileno, _READ_BYTES)
+        except OSError:
+            return b""
+
+    def _process(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            self.process_message(message)
+
+    def _in_loop(self, call: Callable[..., object], *arguments: Any) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(call, *arguments)
+
+    def _enter(self) -> None:
+        self.write("\x1b[?1049h")
+        self._enable_mouse_support()
+        self.write("\x1b[?25l\x1b[?1004h")  # no cursor, focus events
+        if not constants.DISABLE_KITTY_KEY:
+            self.write("\x1b[>25u")
+        self._request_terminal_sync_mode_support()
+        self._query_in_band_window_resize()
+        self._enable_bracketed_paste()
+        self._disable_line_wrap()
+        self.flush()
+
+    def _open_input(self) -> None:
+        self._is_input_open = True
+        self._key_thread = Thread(target=self._run_input_thread, name="textual-input", daemon=True)
+        self._key_thread.start()
+
+    def _await_foreground(self) -> None:
+        """Stops this process, as the system would, until its job is in the foreground."""
+        while True:
+            try:
+                if os.tcgetpgrp(self.fileno) == os.getpgrp():
+                    return
+            except OSError:  # not our controlling terminal, so without jobs
+                return
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _set_modes(self, before: list[Any]) -> None:
+        modes = [*before]
+        modes[0] = self._patch_iflag(modes[0])
+        modes[3] = self._patch_lflag(modes[3])
+        modes[6] = [*modes[6]]
+        modes[6][termios.VMIN] = 1
+        termios.tcsetattr(self.fileno, termios.TCSANOW, modes)
+
+    def _restore_modes(self) -> None:
+        try:
+            termios.tcflush(self.fileno, termios.TCIFLUSH)
+            if self.attrs_before is not None:
+                termios.tcsetattr(self.fileno, termios.TCSANOW, self.attrs_before)
+        except termios.error:
+            return
+
+    def _on_resize(self, *_: object) -> None:
+        if not self._in_band_window_resize:
+            self._in_loop(self._send_size)
+
+    def _send_size(self) -> None:
+        size = Size(*self._get_terminal_size())
+        self.send_message(events.Resize(size, size))
+
+    def _start_guard(self) -> None:
+        if self._guard is None:
+            self._guard = TtyGuard(self._screen_fd)
+
+    def _end_guard(self, *, is_left: bool) -> None:
+        if self._guard_timer is not None:
+            self._guard_timer.cancel()
+        if not is_left:
+            self._start_guard()
+        guard, self._guard = self._guard, None
+        if guard is not None and is_left:
+            guard.dismiss()
+        elif guard is not None:
+            guard.leave_it()
+
+    def _stop(self) -> None:
+        """SIGTSTP: the shell gets a terminal in order before this process stops."""
+        if self._auto_restart and self._output is not None:
+            self.suspend_application_mode()
+            self._must_signal_resume = True
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _continue(self) -> None:
+        """SIGCONT: the terminal may be in any state, also after a SIGSTOP, of which nobody was told."""
+        if not self._auto_restart:
+            return
+        self.suspend_application_mode()
+        self.resume_application_mode()
+        if self._must_signal_resume:
+            self._must_signal_resume = False
+            self.send_message(self.SignalResume())

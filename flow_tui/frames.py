@@ -1,0 +1,101 @@
+"""Draws only what the terminal accepts: while it is behind, frames are left out and drawn as one afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from rich.console import RenderableType
+from textual._compositor import ChopsUpdate
+from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Region
+from textual.messages import Update
+from textual.screen import Screen
+
+from flow_tui.driver import TtyDriver
+
+if TYPE_CHECKING:
+    from textual.app import App
+    from textual.driver import Driver
+
+    _App = App[Any]
+else:
+    _App = object
+
+_REGIONS_MAX = 500
+_BATCH_S = 0.01
+
+
+class PacedFrames(_App):
+    """Put before App among the bases."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._missed: set[Region] = set()
+        self._missed_on: Screen[Any] | None = None
+
+    def hang_up(self) -> None:
+        """The terminal is gone. Called in any thread."""
+        self.call_later(self.exit)
+
+    def get_driver_class(self) -> type[Driver]:
+        found = super().get_driver_class()
+        return TtyDriver if found is LinuxDriver else found
+
+    def _build_driver(self, *arguments: Any, **options: Any) -> Driver:
+        driver = super()._build_driver(*arguments, **options)
+        if isinstance(driver, TtyDriver):
+            driver.on_lost = self.hang_up
+            driver.on_caught_up = self._draw_missed
+            driver.on_restarted = self._draw_all
+        return driver
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        if isinstance(self._driver, TtyDriver) and not self._driver.can_draw:
+            self._miss(screen, renderable)
+        else:
+            super()._display(screen, renderable)
+        _keep_waiting(screen)
+
+    def _miss(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        if isinstance(renderable, ChopsUpdate) and screen is (self._missed_on or screen):
+            self._missed |= {Region(x, y, end - x, 1) for y, x, end in renderable.spans}
+        elif renderable is not None:
+            self._missed.add(_whole(screen))
+        if len(self._missed) > _REGIONS_MAX:
+            self._missed = {_whole(screen)}
+        self._missed_on = screen
+
+    def _draw_missed(self) -> None:
+        if self._batch_count:  # nothing can be drawn now
+            asyncio.get_running_loop().call_later(_BATCH_S, self._draw_missed)
+            return
+        missed, on = self._missed, self._missed_on
+        self._missed, self._missed_on = set(), None
+        if on is None or not self._running or not self.screen_stack:
+            return
+        screen = self.screen
+        whole = _whole(screen)
+        regions = {whole} if on is not screen else {region.intersection(whole) for region in missed}
+        self._draw(screen, {region for region in regions if region})
+
+    def _draw_all(self) -> None:
+        if self.screen_stack:
+            self._missed, self._missed_on = {_whole(self.screen)}, self.screen
+            self._draw_missed()
+
+    def _draw(self, screen: Screen[Any], regions: set[Region]) -> None:
+        screen._compositor._dirty_regions |= regions
+        screen._compositor_refresh()
+
+
+def _keep_waiting(screen: Screen[Any]) -> None:
+    """After every frame a screen forgets which widgets asked to be drawn, also those that the frame was not made of."""
+    for widget in screen._dirty_widgets & screen._compositor.visible_widgets.keys():
+        if widget._repaint_regions:
+            screen.post_message(Update(widget))
+
+
+def _whole(screen: Screen[Any]) -> Region:
+    """What was laid out, which is nothing of a screen that was opened a moment ago."""
+    return screen._compositor.size.region

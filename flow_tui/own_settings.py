@@ -1,0 +1,119 @@
+"""The dashboard's own settings in the config file, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from flow_core.config import Config
+from flow_core.errors import ConfigError, printable
+from flow_tui.key_names import parse_key, parse_keys, written_key
+from flow_tui.keymap import BY_ID, find_clash
+from flow_tui.terminal.prefix import RELEASE_KEY
+from flow_tui.themes import DEFAULT
+
+_SETTINGS = ("theme", "read_only", "shell_release", "keys")
+_QUIT = "ctrl+c"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSettings:
+    """What the file says, with the default for each part that is missing or can't be used.
+
+    `keys` maps action ids to Textual's names of keys. `problems` has one error for each part that can't be used.
+    """
+
+    theme: str
+    read_only: bool
+    release_key: str
+    keys: Mapping[str, tuple[str, ...]]
+    problems: tuple[ConfigError, ...]
+
+
+def read_own_settings(config: Config, themes: Collection[str]) -> OwnSettings:
+    """Reads the table `dashboard` of the file. `themes` are the names that there are."""
+    reader = _Reader(config)
+    for name in config.dashboard:
+        if name not in _SETTINGS:
+            reader.complain(str(name), f"is no setting of the dashboard; known are: {', '.join(_SETTINGS)}")
+    theme, read_only = reader.theme(themes), reader.read_only()
+    release_key, keys = reader.release_key(), reader.keys()
+    problems = sorted(reader.problems, key=lambda problem: problem.line or 0)
+    return OwnSettings(theme, read_only, release_key, keys, tuple(problems))
+
+
+class _Reader:
+    """Reads each setting, and collects a problem for each part that can't be used."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.problems: list[ConfigError] = []
+
+    def complain(self, where: str, reason: str) -> None:
+        self.problems.append(self._config.problem(f"dashboard.{where}", reason))
+
+    def theme(self, themes: Collection[str]) -> str:
+        theme = self._config.dashboard.get("theme")
+        if theme is None or theme in themes:
+            return DEFAULT if theme is None else str(theme)
+        hint = _closest(str(theme), themes) or f"there are: {', '.join(sorted(themes))}."
+        self.complain("theme", f"there is no theme {printable(repr(theme))}; {hint} Using {DEFAULT}.")
+        return DEFAULT
+
+    def read_only(self) -> bool:
+        """A value that can't be read counts as true: whoever wrote it wanted no changes by accident."""
+        value = self._config.dashboard.get("read_only", False)
+        if not isinstance(value, bool):
+            self.complain("read_only", "must be true or false; the dashboard is read-only until it is")
+            return True
+        return value
+
+    def release_key(self) -> str:
+        value = self._config.dashboard.get("shell_release")
+        if value is None:
+            return RELEASE_KEY
+        key = parse_key(value) if isinstance(value, str) else None
+        if key is None:
+            default = written_key(RELEASE_KEY)
+            self.complain(
+                "shell_release", f"{printable(repr(value))} is no key; write one such as ctrl+g. Using {default}."
+            )
+        return key or RELEASE_KEY
+
+    def keys(self) -> dict[str, tuple[str, ...]]:
+        table = self._config.dashboard.get("keys")
+        if table is None:
+            return {}
+        if not isinstance(table, dict):
+            self.complain("keys", "must be a table of action ids and keys")
+            return {}
+        read = {str(action_id): self._keys_of(str(action_id), value) for action_id, value in table.items()}
+        own = {action_id: keys for action_id, keys in read.items() if keys}
+        while clash := find_clash(own):
+            action_id, other_id, key = clash
+            self.complain(f"keys.{action_id}", f"{written_key(key)} is already the key of {other_id}")
+            del own[action_id]
+        return own
+
+    def _keys_of(self, action_id: str, value: object) -> tuple[str, ...]:
+        """Empty where they can't be used."""
+        where = f"keys.{action_id}"
+        if action_id not in BY_ID:
+            hint = _closest(action_id, BY_ID) or "? shows the id of each action"
+            self.complain(where, f"there is no action {printable(repr(action_id))}; {hint}")
+            return ()
+        written = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        keys = parse_keys(written) if isinstance(written, str) else None
+        if not keys:
+            self.complain(where, f"{printable(repr(value))} is no key; write it like x, ctrl+x, f5 or question_mark")
+            return ()
+        if _QUIT in keys:
+            self.complain(where, f"{_QUIT} always quits and can't be the key of an action")
+            return ()
+        return keys
+
+
+def _closest(written: str, known: Collection[str]) -> str:
+    found = get_close_matches(written, list(known), n=1)
+    return f"did you mean {found[0]}?" if found else ""

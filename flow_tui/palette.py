@@ -1,0 +1,146 @@
+"""Colours on terminals that have few: xterm's 256, or none but the terminal's own.
+
+Textual leaves this to Rich, which maps each colour by itself: a dark grey becomes navy blue, and a text may get the
+colour of what is behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+from rich.color import Color as RichColor
+from rich.segment import Segment
+from rich.style import Style
+from textual.color import Color
+from textual.filter import LineFilter
+
+from flow_tui.colour_depth import ColourDepth
+
+_READABLE = 4.5
+_FIRST_FIXED = 16  # users choose the sixteen colours before it
+_LEVELS = (0, 95, 135, 175, 215, 255)
+_EMPHASIS = 60.0  # how far a background is from the theme's, as a distance in RGB, to stand out
+
+
+class Rgb(NamedTuple):
+    """Parts from 0 to 255."""
+
+    red: int
+    green: int
+    blue: int
+
+
+def line_filters(depth: ColourDepth, background: Callable[[], Color]) -> tuple[LineFilter, ...]:
+    """What to apply after Textual's own filters. `background` returns that of the theme."""
+    if depth is ColourDepth.PALETTE_256:
+        return (Palette256(),)
+    return (Monochrome16(background),) if depth is ColourDepth.PALETTE_16 else ()
+
+
+def contrast(one: Rgb, other: Rgb) -> float:
+    """WCAG 2's ratio of two colours, from 1 to 21."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+class Palette256(LineFilter):
+    """Maps colours to the nearest of xterm's palette that keep the contrast of the pair, up to what text needs."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        behind = Rgb(*background.rgb)
+        return [
+            Segment(text, style and style + _in_palette(style, behind), control) for text, style, control in segments
+        ]
+
+
+class Monochrome16(LineFilter):
+    """Leaves the terminal's own colours, bold and reverse. Reverse replaces a background that stands out."""
+
+    def __init__(self, background: Callable[[], Color]) -> None:
+        super().__init__()
+        self._background = background
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        behind = Rgb(*self._background().rgb)
+        return [Segment(text, style and _uncoloured(style, behind), control) for text, style, control in segments]
+
+
+@lru_cache(maxsize=4096)
+def _in_palette(style: Style, behind: Rgb) -> Style:
+    front, back = _rgb(style.color), _rgb(style.bgcolor)
+    number_behind = nearest(back or behind)
+    colour = None
+    if front is not None:
+        wanted = min(contrast(front, back or behind), _READABLE)
+        colour = RichColor.from_ansi(nearest_readable(front, number_behind, wanted))
+    return style + Style(color=colour, bgcolor=None if back is None else RichColor.from_ansi(number_behind))
+
+
+@lru_cache(maxsize=4096)
+def _uncoloured(style: Style, behind: Rgb) -> Style:
+    stands_out = False
+    if (back := _rgb(style.bgcolor)) is not None:
+        stands_out = _distance(back, behind) >= _EMPHASIS
+    is_reversed = bool(style.reverse) or stands_out
+    return Style(bold=bool(style.bold), reverse=is_reversed, link=style.link, meta=style.meta or None)
+
+
+@lru_cache(maxsize=4096)
+def nearest(colour: Rgb) -> int:
+    """The number of the palette's colour that looks most like it."""
+    wanted = _lab(colour)
+    return min(palette(), key=lambda number: _lab_distance(wanted, number))
+
+
+@lru_cache(maxsize=4096)
+def nearest_readable(colour: Rgb, behind: int, wanted: float) -> int:
+    """The nearest with at least this contrast to a colour of the palette; where there is none, the best there is."""
+    lab, back = _lab(colour), palette()[behind]
+    fitting = [number for number, rgb in palette().items() if contrast(rgb, back) >= wanted]
+    if not fitting:
+        return max(palette(), key=lambda number: contrast(palette()[number], back))
+    return min(fitting, key=lambda number: _lab_distance(lab, number))
+
+
+@cache
+def palette() -> dict[int, Rgb]:
+    """What xterm's numbers from 16 on stand for: a cube of 6 levels, and a ramp of greys."""
+    cube = [Rgb(red, green, blue) for red in _LEVELS for green in _LEVELS for blue in _LEVELS]
+    greys = [Rgb(level, level, level) for level in range(8, 248, 10)]
+    return dict(enumerate(cube + greys, start=_FIRST_FIXED))
+
+
+@lru_cache(maxsize=4096)
+def _lab(colour: Rgb) -> tuple[float, float, float]:
+    """CIE 1976 L*a*b* under D65: equal distances look equally large."""
+    red, green, blue = map(_linear, colour)
+    x = (0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.9505
+    y = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    z = (0.0193 * red + 0.1192 * green + 0.9505 * blue) / 1.089
+    fx, fy, fz = (part ** (1 / 3) if part > 0.008856 else 7.787 * part + 16 / 116 for part in (x, y, z))
+    return 116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)
+
+
+def _lab_distance(wanted: tuple[float, float, float], number: int) -> float:
+    return sum((one - other) ** 2 for one, other in zip(wanted, _lab(palette()[number]), strict=True))
+
+
+def _luminance(colour: Rgb) -> float:
+    red, green, blue = map(_linear, colour)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@cache
+def _linear(part: int) -> float:
+    share = part / 255
+    return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
+
+
+def _distance(one: Rgb, other: Rgb) -> float:
+    return float(sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) ** 0.5)
+
+
+def _rgb(colour: RichColor | None) -> Rgb | None:
+    return None if colour is None or colour.is_default else Rgb(*colour.get_truecolor())

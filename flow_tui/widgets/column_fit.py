@@ -1,0 +1,77 @@
+"""The columns of one table: how wide the content of the rows in view is, and the widths that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Generic
+
+from rich.cells import cell_len
+from textual.cache import FIFOCache
+
+from flow_tui.widgets.columns import Cell, Column, Placed, RowT, parts_of, place
+
+_ROWS_KEPT = 1024
+_NOTHING = frozenset({"", "-"})
+
+
+class ColumnFit(Generic[RowT]):
+    """Renders each row once, and remembers the widest content of each column. Equal rows are not rendered again."""
+
+    def __init__(self, columns: Sequence[Column[RowT]]) -> None:
+        self.placed: tuple[Placed[RowT], ...] = ()
+        self._columns = tuple(columns)
+        self._needs: dict[str, int] = {}
+        self._cells: FIFOCache[Hashable, tuple[RowT, list[list[Cell]]]] = FIFOCache(_ROWS_KEPT)
+
+    def change(self, columns: Sequence[Column[RowT]]) -> None:
+        """Other columns of the same rows."""
+        self._columns = tuple(columns)
+        self.forget()
+
+    def forget(self) -> None:
+        """Renders every row again."""
+        self._cells.clear()
+
+    def cells(self, key: Hashable, row: RowT) -> list[list[Cell]]:
+        """The row's cells in every placed column."""
+        shown = {placed.column.key for placed in self.placed}
+        return [
+            parts for column, parts in zip(self._columns, self._all_cells(key, row), strict=True) if column.key in shown
+        ]
+
+    def place(self, rows: Iterable[tuple[Hashable, RowT]], room: int, sorted_by: str, *, from_scratch: bool) -> bool:
+        """Fits the columns to these rows too, or to these alone; true when a width changed."""
+        if from_scratch:
+            self._needs = {}
+        for key, row in rows:
+            for column, parts in zip(self._columns, self._all_cells(key, row), strict=True):
+                self._needs[column.key] = max(self._needs.get(column.key, 0), _width(parts))
+        needs = dict(self._needs) or {column.key: 1 for column in self._columns}
+        if needs.get(sorted_by):
+            title = next((column.title for column in self._columns if column.key == sorted_by), "")
+            needs[sorted_by] = max(needs[sorted_by], cell_len(title) + 1)
+        placed = place(self._columns, room, needs)
+        changed = placed != self.placed
+        self.placed = placed
+        return changed
+
+    def cut(self, key: Hashable, row: RowT) -> list[tuple[str, str]]:
+        """Titles and whole texts of the cells that are shown with an ellipsis, the most important first."""
+        by_importance = sorted(
+            zip(self.placed, self.cells(key, row), strict=True), key=lambda one: -one[0].column.priority
+        )
+        texts = [(placed, "".join(part.text for part in parts)) for placed, parts in by_importance]
+        return [(placed.column.title, text) for placed, text in texts if cell_len(text) > placed.width]
+
+    def _all_cells(self, key: Hashable, row: RowT) -> list[list[Cell]]:
+        kept = self._cells.get(key)
+        if kept is not None and (kept[0] is row or kept[0] == row):
+            return kept[1]
+        cells = [parts_of(column.render(row)) for column in self._columns]
+        self._cells[key] = (row, cells)
+        return cells
+
+
+def _width(parts: Sequence[Cell]) -> int:
+    text = "".join(part.text for part in parts)
+    return 0 if text.strip() in _NOTHING else cell_len(text)

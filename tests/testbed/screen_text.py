@@ -1,0 +1,17 @@
+"""The screen as a user reads it: text rows, without colours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.app import App
+
+
+def screen_rows(app: App[Any]) -> list[str]:
+    """One string per row of the terminal, without the blanks at its end."""
+    return [strip.text.rstrip() for strip in app.screen._compositor.render_strips(app.size)]
+
+
+def screen_text(app: App[Any]) -> str:
+    """The rows of the terminal, joined by newlines."""
+    return "\n".join(screen_rows(app))

@@ -1,0 +1,72 @@
+"""Waiting for a condition: every test that waits uses these functions and their one deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from flow_core.models.task import TaskRecord
+
+T = TypeVar("T")
+
+DEADLINE_S = 120
+"""Generous, so that a busy machine fails no test; a condition that holds costs none of it."""
+
+_PAUSE_S = 0.01
+
+
+async def until(
+    condition: Callable[[], T | Awaitable[T]],
+    within_s: float = DEADLINE_S,
+    explain: Callable[[], object] = lambda: "the condition did not hold in time",
+) -> T:
+    """Calls the condition, which may be a coroutine function, until its result is true; returns that result."""
+    deadline = time.monotonic() + within_s
+    while True:
+        found = condition()
+        if inspect.isawaitable(found):
+            found = await asyncio.wait_for(found, max(0.01, deadline - time.monotonic()))
+        if found:
+            return found
+        assert time.monotonic() < deadline, explain()
+        await asyncio.sleep(_PAUSE_S)
+
+
+def wait_until(
+    condition: Callable[[], T],
+    within_s: float = DEADLINE_S,
+    explain: Callable[[], object] = lambda: "the condition did not hold in time",
+) -> T:
+    """The same for tests without an event loop."""
+    deadline = time.monotonic() + within_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, explain()
+        time.sleep(_PAUSE_S)
+    return found
+
+
+async def until_over(limit_s: float) -> None:
+    """Until longer has passed than what a deadline of `limit_s` allows."""
+    clock = asyncio.get_running_loop().time
+    ends = clock() + limit_s + 0.2
+    await until(lambda: clock() > ends)
+
+
+class _Tasks(Protocol):
+    async def get_task(self, task_id: str) -> TaskRecord: ...
+
+
+async def task_until(provider: _Tasks, task: TaskRecord, holds: Callable[[TaskRecord], bool]) -> TaskRecord:
+    """Asks the provider for the task until it is as it should be, and returns it as it was then."""
+    latest = task
+
+    async def reached() -> bool:
+        nonlocal latest
+        latest = await provider.get_task(task.task_id)
+        return holds(latest)
+
+    await until(reached, explain=lambda: f"still {latest.status}: {latest.message}")
+    return latest

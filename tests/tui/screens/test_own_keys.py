@@ -1,0 +1,198 @@
+"""Keys that the user has changed stand everywhere where a key is named, and the help fits its screen."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testbed.screen_text import screen_rows, screen_text
+from testbed.waiting import until
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList, Static
+
+from flow_core import AsyncFlow, TaskConfig
+from flow_core.config import load_config
+from flow_tui.app import FlowApp
+from flow_tui.commands import ActionPalette
+from flow_tui.keymap import ACTIONS, BY_ID
+from flow_tui.screens.help import HelpEntry, HelpScreen
+
+OWN_KEYS = """\
+dashboard:
+  shell_release: ctrl+g
+  keys:
+    tasks.cancel: x
+    tasks.shell: f2
+    tasks.filter: f3
+    app.new_task: ctrl+a
+    app.show_logs: f4
+    app.attend: f1
+    app.palette: ctrl+k
+    app.back: f7
+    volumes.create: v
+"""
+
+
+@asynccontextmanager
+async def opened(
+    folder: Path, text: str = OWN_KEYS, *, size: tuple[int, int] = (160, 48), **options: Any
+) -> AsyncIterator[Pilot[None]]:
+    file = folder / "config.yaml"
+    file.write_text(text, encoding="utf-8")
+    config = load_config(file)
+    assert config.problems == ()
+    app = FlowApp(config, **options)
+    assert app.problems == ()
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(lambda: app.fleet.states and all(state.answered_at is not None for state in app.fleet.states))
+        await until(lambda: len(app.screen.query("#panes > *")) == 5)
+        await pilot.pause()
+        yield pilot
+
+
+async def shows(pilot: Pilot[None], *texts: str) -> str:
+    await until(lambda: all(text in screen_text(pilot.app) for text in texts), explain=lambda: screen_text(pilot.app))
+    return screen_text(pilot.app)
+
+
+def detail(pilot: Pilot[None]) -> str:
+    return str(pilot.app.screen.query_one("#detail", Static).content)
+
+
+async def test_a_changed_key_stands_in_footer_tabs_and_empty_panes(tmp_path: Path) -> None:
+    async with opened(tmp_path) as pilot:
+        await shows(
+            pilot,
+            "f4 Logs",
+            "press ctrl+a to submit one",
+            "press v to create one",
+            "press f2 on a running task",
+            "ctrl+g leaves",
+        )
+        footer = screen_rows(pilot.app)[-1].strip()
+        assert footer == ("? help ^a new task f3 filter l logs f2 shell d detail x cancel y copy ^k palette q quit")
+        assert "ctrl+]" not in screen_text(pilot.app)
+
+
+async def test_a_changed_key_stands_in_sentences(tmp_path: Path) -> None:
+    async with opened(tmp_path) as pilot:
+        await pilot.press("x")
+        await shows(pilot, "no task is selected; press ctrl+a to")
+        await pilot.press("3", "y")
+        await shows(pilot, "no volume is selected; press v to")
+        await pilot.press("2", "slash", *"nothing-like-it", "enter")
+        await shows(pilot, "nothing matches the filter", "f7 clears it")
+
+
+async def test_a_changed_key_stands_in_the_header(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("colour: red\n" + OWN_KEYS, encoding="utf-8")
+    app = FlowApp(load_config(file))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await shows(pilot, "1 config problem: press f1")
+        await pilot.press("f1")
+        await shows(pilot, "colour: is no setting we know")
+        await pilot.press("f1")
+        await until(lambda: len(app.screen_stack) == 1)
+
+
+async def test_a_changed_key_stands_in_the_help_and_the_palette(tmp_path: Path) -> None:
+    async with opened(tmp_path) as pilot:
+        await pilot.press("question_mark")
+        await until(lambda: isinstance(pilot.app.screen, HelpScreen))
+        rows = [str(option.prompt).split() for option in pilot.app.screen.query_one(OptionList).options]
+        assert ["x", "cancel"] in rows
+        assert ["f4", "logs"] in rows
+        assert ["^k", "palette"] in rows
+        await pilot.press(*"qqqq")
+        assert detail(pilot) == "No key does that. ctrl+k searches every command."
+        await pilot.press("escape", "ctrl+k")
+        await until(lambda: isinstance(pilot.app.screen, ActionPalette))
+        await pilot.press(*"cancel")
+        await shows(pilot, "tasks: cancel  (x)")
+
+
+async def test_the_palette_opens_with_its_own_key_only(tmp_path: Path) -> None:
+    async with opened(tmp_path) as pilot:
+        await pilot.press("ctrl+p")
+        await pilot.pause()
+        assert len(pilot.app.screen_stack) == 1
+
+
+async def test_a_letter_that_opens_the_help_can_be_searched_for(tmp_path: Path) -> None:
+    async with opened(tmp_path, "dashboard: {keys: {app.help: h}}") as pilot:
+        await pilot.press("h")
+        await until(lambda: isinstance(pilot.app.screen, HelpScreen))
+        await pilot.press(*"shell")
+        assert pilot.app.screen.query_one(Input).value == "shell"
+
+
+async def test_the_footer_names_the_real_key_that_leaves_a_shell(tmp_path: Path) -> None:
+    async with AsyncFlow("local") as flow:
+        task = await flow.run(TaskConfig(name="held", command="sleep 300"), wait=True)
+        async with opened(tmp_path) as pilot:
+            await shows(pilot, "held")
+            await pilot.press("f2")
+            await until(lambda: "every other key goes to the shell" in screen_rows(pilot.app)[-1])
+            assert screen_rows(pilot.app)[-1].split()[:2] == ["ctrl+g", "leaves"]
+            await pilot.press("ctrl+g", "escape")
+            await until(lambda: "x cancel" in screen_rows(pilot.app)[-1])
+        await flow.cancel(task.task_id)
+
+
+async def test_the_help_leaves_out_what_read_only_refuses(tmp_path: Path) -> None:
+    async with opened(tmp_path, "", read_only=True) as pilot:
+        await pilot.press("question_mark")
+        await until(lambda: isinstance(pilot.app.screen, HelpScreen))
+        ids = {option.id for option in pilot.app.screen.query_one(OptionList).options}
+        assert ids == {action.id for action in ACTIONS if action.place in ("app", "tasks") and not action.changes}
+        assert "tasks.logs" in ids
+        assert "tasks.cancel" not in ids
+
+
+async def test_no_pane_names_a_key_that_read_only_refuses(tmp_path: Path) -> None:
+    async with opened(tmp_path, "", read_only=True) as pilot:
+        text = await shows(pilot, "no tasks yet", "no volumes yet", "no shell open")
+        assert "press" not in text
+        await pilot.press("y")
+        await shows(pilot, "no task is selected")
+        assert "press" not in screen_text(pilot.app)
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 15)])
+async def test_the_sentence_of_the_selected_line_is_in_view_whole(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with opened(tmp_path, "", size=size) as pilot:
+        await pilot.press("question_mark")
+        await until(lambda: isinstance(pilot.app.screen, HelpScreen))
+        for word in ("quit", "persistent", "zoom"):
+            await pilot.press(*word)
+            await pilot.pause()
+            screen = pilot.app.screen
+            assert isinstance(screen, HelpScreen)
+            assert_in_view(pilot, detail(pilot))
+            assert "id in the config" in screen_text(pilot.app)
+            await pilot.press(*["backspace"] * len(word))
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+async def test_a_long_reason_is_in_view_whole(tmp_path: Path, size: tuple[int, int]) -> None:
+    reason = f"a shell needs a running task; {'a-long-name-of-a-task-' * 4} is preempting and comes back later"
+    entries = [HelpEntry("x", f"Action {number}", "", f"a.{number}", reason) for number in range(50)]
+    async with opened(tmp_path, "", size=size) as pilot:
+        pilot.app.push_screen(HelpScreen("Keys: tasks", entries))
+        await until(lambda: isinstance(pilot.app.screen, HelpScreen))
+        await pilot.pause()
+        assert_in_view(pilot, f"Not now: {reason}")
+
+
+def assert_in_view(pilot: Pilot[None], sentence: str) -> None:
+    assert sentence
+    text = "".join(screen_text(pilot.app).replace("│", "").split())
+    assert "".join(sentence.split()) in text, screen_text(pilot.app)
+
+
+def test_every_action_has_a_key() -> None:
+    assert all(action.current_keys and action.shown_key for action in BY_ID.values())
