@@ -26,7 +26,7 @@ from flow_core.ssh.transport import Proxy, Transport, open_transport
 
 _CLOSE_S = 2.0
 _LOST_BEFORE = (OSError, asyncssh.ConnectionLost, TimeoutError)
-_NOT_AGREED = (asyncssh.ConnectionLost, asyncssh.KeyExchangeFailed)
+_NOT_AGREED = (OSError, asyncssh.ConnectionLost, asyncssh.KeyExchangeFailed)  # a server may reset before it is told
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -128,6 +130,29 @@ async def test_a_port_that_talks_without_end_is_no_ssh_server(tmp_path: Path, li
         settings = HostSettings("web", "127.0.0.1", "me", server.sockets[0].getsockname()[1])
         async with SshHost(settings) as host:
             with pytest.raises(ProviderError, match=r"'web' at .* sends something else.*check the port"):
+                await host.run("true")
+
+
+async def test_a_reset_does_not_hide_that_nothing_is_in_common() -> None:
+    """A server that has no algorithm in common closes at once, and what is sent to it from then on is answered with a
+    reset."""
+    names = [b"curve25519-sha256", b"ssh-none", *[b"aes128-ctr"] * 2, *[b"hmac-sha2-256"] * 2, *[b"none"] * 2, b"", b""]
+    lists = b"".join(len(name).to_bytes(4, "big") + name for name in names)
+    content = bytes([20]) + bytes(16) + lists + bytes(5)
+    padding = 4 + -(len(content) + 9) % 8
+    packet = (len(content) + padding + 1).to_bytes(4, "big") + bytes([padding]) + content + bytes(padding)
+
+    async def offer_and_reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.write(b"SSH-2.0-Test\r\n" + packet)
+        writer.transport.abort()
+
+    server = await asyncio.start_server(offer_and_reset, "127.0.0.1", 0)
+    async with server:
+        settings = HostSettings("web", "127.0.0.1", "me", server.sockets[0].getsockname()[1])
+        async with SshHost(settings) as host:
+            with pytest.raises(ProviderError, match="no matching host key type; the host offers 'ssh-none'"):
                 await host.run("true")
 
 
