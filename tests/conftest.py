@@ -16,6 +16,7 @@ import pytest
 from testbed.properties import load_property_settings, seed_property_tests
 from testbed.ssh_servers import end_servers
 from testbed.sshd import find_sshd
+from testbed.waiting import DEADLINE_S
 
 from flow_core import Flow
 from flow_core.config import Context
@@ -44,7 +45,7 @@ def _namespaces() -> bool:
         [unshare, *user, "--mount", "sh", "-c", script],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        timeout=10,
+        timeout=DEADLINE_S,
         check=False,
     )
     return attempt.returncode == 0
@@ -59,7 +60,7 @@ def _user_namespaces() -> bool:
         [unshare, "--user", "--map-root-user", "--mount", "--pid", "--fork", "mount", "-t", "proc", "proc", "/proc"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        timeout=10,
+        timeout=DEADLINE_S,
         check=False,
     )
     return attempt.returncode == 0

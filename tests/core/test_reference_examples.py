@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from testbed.s3_server import S3Server
+from testbed.waiting import DEADLINE_S
 
 import flow_core
 from flow_core import Flow, Task, TaskStatus
@@ -21,7 +22,6 @@ PROGRAMS = {
     "torchrun": '#!/bin/sh\necho torchrun on GPUs $CUDA_VISIBLE_DEVICES: "$@"; ls /data /models\n',
     "nvidia-smi": "#!/bin/sh\necho NVIDIA-SMI\n",
 }
-END_S = 60
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_command_as_a_string_with_an_instance_type(flow: Flow) -> None:
         flow=flow,
     )["task"]
     assert task.status in (TaskStatus.RUNNING, TaskStatus.COMPLETED)
-    assert task.wait(END_S).logs() == "python ran train.py --epochs 10\n"
+    assert task.wait(DEADLINE_S).logs() == "python ran train.py --epochs 10\n"
 
 
 def test_the_same_by_the_function_of_the_module(flow: Flow) -> None:
@@ -63,7 +63,7 @@ def test_the_same_by_the_function_of_the_module(flow: Flow) -> None:
         flow=flow_core,
     )["task"]
     assert isinstance(task, Task)
-    assert task.wait(END_S).instance_type == "1xa100"
+    assert task.wait(DEADLINE_S).instance_type == "1xa100"
 
 
 def test_a_full_task_config_with_volumes_and_a_limit_price(flow: Flow) -> None:
@@ -81,7 +81,7 @@ def test_a_full_task_config_with_volumes_and_a_limit_price(flow: Flow) -> None:
         """,
         flow=flow,
     )["task"]
-    assert task.wait(END_S).status is TaskStatus.COMPLETED
+    assert task.wait(DEADLINE_S).status is TaskStatus.COMPLETED
     assert (task.gpu_count, task.volumes[0].mount_path) == (4, "/data")
     assert [(volume.name, volume.size_gb) for volume in flow.list_volumes()] == [("train-data", 200)]
 
@@ -95,13 +95,13 @@ def test_the_cheapest_gpu_with_enough_memory(flow: Flow) -> None:
         """,
         flow=flow,
     )["task"]
-    assert task.wait(END_S).instance_type == "1xa100"
+    assert task.wait(DEADLINE_S).instance_type == "1xa100"
 
 
 def test_a_task_file(flow: Flow) -> None:
     Path("task.yaml").write_text("name: from-file\ncommand: python train.py\n", encoding="utf-8")
-    assert flow.run("task.yaml").wait(END_S).name == "from-file"
-    assert flow.run(Path("task.yaml")).wait(END_S).status is TaskStatus.COMPLETED
+    assert flow.run("task.yaml").wait(DEADLINE_S).name == "from-file"
+    assert flow.run(Path("task.yaml")).wait(DEADLINE_S).status is TaskStatus.COMPLETED
 
 
 def test_submit_with_the_gpu_shorthand(flow: Flow) -> None:
@@ -111,7 +111,7 @@ def test_submit_with_the_gpu_shorthand(flow: Flow) -> None:
         """,
         flow=flow,
     )["task"]
-    assert task.wait(END_S).gpu_count == 1
+    assert task.wait(DEADLINE_S).gpu_count == 1
 
 
 def test_volumes_made_and_attached_by_their_ids(flow: Flow) -> None:
@@ -133,7 +133,7 @@ def test_volumes_made_and_attached_by_their_ids(flow: Flow) -> None:
         """,
         flow=flow,
     )["task"]
-    assert [mount.mount_path for mount in task.wait(END_S).volumes] == ["/data", "/ckpts"]
+    assert [mount.mount_path for mount in task.wait(DEADLINE_S).volumes] == ["/data", "/ckpts"]
 
 
 def test_volumes_are_listed_and_deleted(flow: Flow, capsys: pytest.CaptureFixture[str]) -> None:

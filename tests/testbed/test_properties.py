@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from testbed.waiting import DEADLINE_S
+
 ROOT = Path(__file__).parents[2]
 
 CONFTEST = """
@@ -43,5 +45,5 @@ def _numbers(folder: Path, below: int, **variables: str) -> list[int]:
     env = {k: v for k, v in os.environ.items() if k != "FLOW_TEST_EXPLORE"}
     env |= {"BELOW": str(below), "PYTHONPATH": f"{ROOT}/tests:{ROOT}", **variables}
     command = [sys.executable, "-m", "pytest", "-s", "-p", "no:schemathesis", "-p", "no:cacheprovider", str(folder)]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     return [int(number) for number in re.findall(r"number (\d+)\n", done.stdout)]

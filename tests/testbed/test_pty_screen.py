@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from testbed.pty_screen import Screen
+from testbed.waiting import DEADLINE_S
 
 ASKS = r"""
 import os, sys, termios, tty
@@ -51,7 +52,7 @@ def test_waiting_ends_early_when_the_program_has_ended() -> None:
         Screen(["bash", "-c", "echo gone"]) as screen,
         pytest.raises(AssertionError, match=r"(?s)the program ended.*gone"),
     ):
-        screen.wait_for("there", timeout_s=60)
+        screen.wait_for("there", timeout_s=DEADLINE_S)
 
 
 def test_a_signal_is_told_as_shells_tell_it() -> None:

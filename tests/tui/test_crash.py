@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from testbed.pty_screen import Screen
+from testbed.waiting import DEADLINE_S
 
 from flow_tui import report
 from flow_tui.scrub import HIDDEN, scrub
@@ -319,7 +320,9 @@ def test_values_of_secret_looking_variables_are_hidden_wherever_they_stand(monke
 def test_scrubbing_a_huge_text_takes_no_time() -> None:
     for text in ("a" * 300_000, "a1" * 150_000, "key" * 100_000, "-----BEGIN " * 30_000, "token " * 50_000):
         script = f"import sys; from flow_tui.scrub import scrub; scrub({text[:20]!r} * {len(text) // 20})"
-        subprocess.run([sys.executable, "-c", script], check=True, timeout=5, cwd=Path(report.__file__).parent.parent)
+        subprocess.run(
+            [sys.executable, "-c", script], check=True, timeout=DEADLINE_S, cwd=Path(report.__file__).parent.parent
+        )
 
 
 def test_output_that_can_no_longer_be_written_does_not_change_the_exit_code(environment: dict[str, str]) -> None:

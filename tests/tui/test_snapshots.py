@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 from testbed.screen_text import screen_text
 from testbed.showcase import SCREENS, showcase
-from testbed.waiting import until
+from testbed.waiting import DEADLINE_S, until
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 IS_UPDATE = os.environ.get("FLOW_UPDATE_SNAPSHOTS") == "1"
-_LATEST_S = 5.0
+_LATER_S = 5.0  # for the screens after one that has failed the test already
 _LOOKS = 40
 _CLOCK = re.compile(r"[\d:]{1,5}$")  # a dialog may cover its first digits
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?|(?<![\d:])\d\d:\d\d(:\d\d)?(?![\d:])")
@@ -39,14 +39,17 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize("size", [(120, 36), (80, 24)], ids=["120x36", "80x24"])
 async def test_every_screen_reads_as_its_snapshot(tmp_path: Path, home: Path, size: tuple[int, int]) -> None:
     folder = SNAPSHOTS / f"{size[0]}x{size[1]}"
-    screens = {}
+    screens, patience_s = {}, DEADLINE_S
     async with showcase(size, tmp_path) as shown:
 
         def read() -> str:
             return mask(screen_text(shown.app), home)
 
         async for name in shown.walk():
-            screens[name] = await (read_settled(read) if IS_UPDATE else read_like(read, expected(folder, name)))
+            wanted = expected(folder, name)
+            screens[name] = await (read_settled(read) if IS_UPDATE else read_like(read, wanted, patience_s))
+            if screens[name] != wanted:
+                patience_s = _LATER_S
     if IS_UPDATE:
         write_snapshots(folder, screens)
     differences = [difference(f"{folder.name}/{name}", expected(folder, name), text) for name, text in screens.items()]
@@ -83,11 +86,11 @@ def expected(folder: Path, name: str) -> str:
     return file.read_text(encoding="utf-8") if file.exists() else ""
 
 
-async def read_like(read: Callable[[], str], text: str) -> str:
-    """The screen once it reads like the text; as it is after a while if it does not."""
+async def read_like(read: Callable[[], str], text: str, patience_s: float) -> str:
+    """The screen once it reads like the text; as it is after that time if it does not."""
     clock = asyncio.get_running_loop().time
-    ends = clock() + _LATEST_S
-    await until(lambda: read() == text or clock() > ends)
+    ends = clock() + patience_s
+    await until(lambda: read() == text or clock() > ends, within_s=2 * patience_s)
     return read()
 
 

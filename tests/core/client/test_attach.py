@@ -132,7 +132,7 @@ def test_a_command_has_the_terminal_too(task: Task) -> None:
 
 def test_much_output_arrives_whole_and_in_order(task: Task) -> None:
     with on_terminal(task, "seq 50000") as screen:
-        screen.wait_for("after the shell", 30)
+        screen.wait_for("after the shell", DEADLINE_S)
         assert screen.wait_exit() == 0
         numbers = [int(line) for line in screen.raw.split(b"\n") if line.strip().isdigit()]
         assert numbers == list(range(1, 50001))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.waiting import DEADLINE_S
 
 import flow_core
 from flow_core import (
@@ -22,8 +23,6 @@ from flow_core import (
     TaskStatus,
     TaskTimeout,
 )
-
-END_S = 60
 
 
 @pytest.fixture
@@ -47,9 +46,9 @@ def test_waiting_too_long_says_so_and_the_task_goes_on(flow: Flow) -> None:
 
 def test_a_status_is_waited_for_until_it_can_never_come(flow: Flow) -> None:
     task = flow.submit("read x < go.fifo" if os.mkfifo("go.fifo") is None else "")
-    assert task.wait_for_status(TaskStatus.RUNNING, END_S).is_running
+    assert task.wait_for_status(TaskStatus.RUNNING, DEADLINE_S).is_running
     Path("go.fifo").write_text("go\n", encoding="utf-8")
-    assert task.wait_for_status("failed", timeout=END_S).status is TaskStatus.COMPLETED
+    assert task.wait_for_status("failed", timeout=DEADLINE_S).status is TaskStatus.COMPLETED
 
 
 def test_two_handles_of_one_task_are_equal(flow: Flow) -> None:
@@ -63,7 +62,7 @@ def test_two_handles_of_one_task_are_equal(flow: Flow) -> None:
 def test_a_handle_works_on_when_its_client_is_closed() -> None:
     with Flow() as flow:
         task = flow.submit("echo later")
-    assert task.wait(END_S).status is TaskStatus.COMPLETED
+    assert task.wait(DEADLINE_S).status is TaskStatus.COMPLETED
     assert task.logs() == "later\n"
     assert task.flow is task.flow
     with pytest.raises(FlowError, match="is closed"):
@@ -92,7 +91,7 @@ def test_a_machine_of_a_task_is_described(flow: Flow) -> None:
     assert first.instance_id != second.instance_id
     assert (first.public_ip, task.public_ip) == (None, None)
     task.cancel()
-    assert [one.status for one in task.wait(END_S).get_instances()] == [InstanceStatus.TERMINATED] * 2
+    assert [one.status for one in task.wait(DEADLINE_S).get_instances()] == [InstanceStatus.TERMINATED] * 2
 
 
 def test_the_ssh_command_of_a_task_stands_at_its_handle(flow: Flow) -> None:
@@ -100,7 +99,7 @@ def test_the_ssh_command_of_a_task_stands_at_its_handle(flow: Flow) -> None:
     assert task.ssh_command == task.shell_command == flow_core.Client().ssh(task.task_id)
     assert task.refresh().host == "127.0.0.1"
     task.cancel()
-    assert task.wait(END_S).ssh_command is None
+    assert task.wait(DEADLINE_S).ssh_command is None
 
 
 def test_a_command_inside_a_task_gives_its_exit_code(flow: Flow) -> None:
@@ -123,7 +122,7 @@ def test_files_are_put_into_a_task_and_got_from_it_also_after_its_end(flow: Flow
     assert (home / "in.sh").stat().st_mode & 0o777 == 0o750
     assert task.shell("sh in.sh") == 0
     task.cancel()
-    task.wait(END_S)
+    task.wait(DEADLINE_S)
     assert task.get_file("out.txt", away) == away / "out.txt"
     assert (away / "out.txt").read_text(encoding="utf-8") == "data\n"
     assert flow.get_file(task.task_id, "/workspace/out.txt", away / "b").read_text(encoding="utf-8") == "data\n"
@@ -139,7 +138,7 @@ def test_files_are_put_into_a_task_and_got_from_it_also_after_its_end(flow: Flow
 def test_files_of_a_task_whose_folder_is_gone_are_gone(flow: Flow, tmp_path: Path) -> None:
     home = tmp_path / "work"
     home.mkdir()
-    task = flow.run("true", working_dir=home).wait(END_S)
+    task = flow.run("true", working_dir=home).wait(DEADLINE_S)
     home.rmdir()
     with pytest.raises(Conflict, match=r"the files of task .* are gone"):
         task.get_file("out.txt", tmp_path)
@@ -153,7 +152,7 @@ def test_files_of_a_task_whose_folder_is_gone_are_gone(flow: Flow, tmp_path: Pat
     ],
 )
 def test_a_command_may_be_given_by_its_name(flow: Flow, fields: dict[str, Any]) -> None:
-    task = flow.run(**fields, wait_until="terminal", max_wait_seconds=END_S)
+    task = flow.run(**fields, wait_until="terminal", max_wait_seconds=DEADLINE_S)
     assert (task.status, task.logs(), task.instance_type) == (TaskStatus.COMPLETED, "1\n", "1xa100")
 
 

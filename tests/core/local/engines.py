@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from testbed.waiting import DEADLINE_S
+
 IMAGE = "flow-test:1"
 # Small enough for machines that are containers themselves and can't raise their own limits.
 _PODMAN_LIMITS = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n'
@@ -27,7 +29,12 @@ class RealEngine(NamedTuple):
 
     def run(self, *words: str) -> str:
         done = subprocess.run(
-            [self.name, *words], env={**os.environ, **self.env}, capture_output=True, text=True, timeout=60, check=False
+            [self.name, *words],
+            env={**os.environ, **self.env},
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()

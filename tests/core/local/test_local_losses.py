@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import NotFound, Unreachable
 from flow_core.models.task import TaskStatus
@@ -184,7 +185,7 @@ async def test_what_a_live_process_is_making_is_not_swept(machine):
     assert maker.stdout.readline() == "making\n"
     submit = asyncio.create_task(machine.submit("true"))
     await machine.until(lambda: _waits_for_a_lock(os.getpid()), "the submit waits for the maker")
-    maker.communicate("done\n", timeout=10)
+    maker.communicate("done\n", timeout=DEADLINE_S)
     await submit
     assert (volumes / "vol_dddddddddd" / "data").is_dir()
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from core.mithril.conftest import Lab
+from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import ConfigError, FlowError, NotFound, ProviderError
 from flow_core.providers.base import unreadable_in
@@ -74,7 +75,7 @@ async def test_a_machine_whose_id_can_not_be_one_is_left_out_and_reported(lab: L
     assert [one.instances for one in listed] == [task.record.instances]
     assert "1 of the instances listed can't be read" in unreadable_in(listed)[0]
     with pytest.raises(FlowError):
-        await asyncio.wait_for(lab.flow.get_remote_operations().run(task.task_id, "true", timeout_s=5), 20)
+        await asyncio.wait_for(lab.flow.get_remote_operations().run(task.task_id, "true", timeout_s=5), DEADLINE_S)
     assert not list(Path(os.environ["FLOW_STATE_DIR"]).rglob("known_hosts"))
 
 
