@@ -15,3 +15,10 @@ def screen_rows(app: App[Any]) -> list[str]:
 def screen_text(app: App[Any]) -> str:
     """The rows of the terminal, joined by newlines."""
     return "\n".join(screen_rows(app))
+
+
+def front_text(app: App[Any]) -> str:
+    """What is on screen; of a dialog, only what is in its frame, since its lines break where they may."""
+    frame = next(iter(app.screen.query(".dialog-frame")), app.screen).region
+    strips = app.screen._compositor.render_strips(app.size)[frame.y : frame.bottom]
+    return "\n".join(strip.crop(frame.x, frame.right).text.rstrip() for strip in strips)

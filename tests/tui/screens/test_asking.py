@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from testbed.screen_text import screen_text
+from testbed.screen_text import front_text, screen_text
 from testbed.sshd import Sshd, make_key
 from testbed.strict_sshd import CODE, SECRET, strict_sshd
 from testbed.waiting import until
@@ -108,10 +108,7 @@ class Desk:
 
     @property
     def text(self) -> str:
-        """What is on screen; of a dialog, only what is in its frame."""
-        frame = next(iter(self.app.screen.query(".dialog-frame")), self.app.screen).region
-        strips = self.app.screen._compositor.render_strips(self.app.size)[frame.y : frame.bottom]
-        return "\n".join(strip.crop(frame.x, frame.right).text.rstrip() for strip in strips)
+        return front_text(self.app)
 
     @property
     def _squeezed(self) -> str:

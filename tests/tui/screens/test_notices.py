@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from testbed.screen_text import screen_text
+from testbed.screen_text import front_text, screen_text
 from testbed.waiting import until
 from textual.pilot import Pilot
 
@@ -43,7 +43,7 @@ async def opened(folder: Path, text: str = "", *, size: tuple[int, int] = (160, 
 
 async def shows(pilot: Pilot[None], *texts: str) -> None:
     await until(
-        lambda: all(_unwrapped(text) in _unwrapped(screen_text(pilot.app)) for text in texts),
+        lambda: all(_unwrapped(text) in _unwrapped(front_text(pilot.app)) for text in texts),
         explain=lambda: screen_text(pilot.app),
     )
 

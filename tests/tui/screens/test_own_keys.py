@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testbed.screen_text import screen_rows, screen_text
+from testbed.screen_text import front_text, screen_rows, screen_text
 from testbed.waiting import until
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
@@ -190,7 +190,7 @@ async def test_a_long_reason_is_in_view_whole(tmp_path: Path, size: tuple[int, i
 
 def assert_in_view(pilot: Pilot[None], sentence: str) -> None:
     assert sentence
-    text = "".join(screen_text(pilot.app).replace("│", "").split())
+    text = "".join(front_text(pilot.app).replace("│", "").split())
     assert "".join(sentence.split()) in text, screen_text(pilot.app)
 
 
