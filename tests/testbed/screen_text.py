@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from textual.app import App
@@ -22,3 +23,8 @@ def front_text(app: App[Any]) -> str:
     frame = next(iter(app.screen.query(".dialog-frame")), app.screen).region
     strips = app.screen._compositor.render_strips(app.size)[frame.y : frame.bottom]
     return "\n".join(strip.crop(frame.x, frame.right).text.rstrip() for strip in strips)
+
+
+def unwrapped(text: str) -> str:
+    """Without blanks and frames, so that it doesn't matter where a line was broken."""
+    return re.sub(r"[\s│┃]", "", text)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from testbed.screen_text import front_text, screen_text
+from testbed.screen_text import front_text, screen_text, unwrapped
 from testbed.waiting import until
 from textual.pilot import Pilot
 
@@ -43,14 +42,9 @@ async def opened(folder: Path, text: str = "", *, size: tuple[int, int] = (160, 
 
 async def shows(pilot: Pilot[None], *texts: str) -> None:
     await until(
-        lambda: all(_unwrapped(text) in _unwrapped(front_text(pilot.app)) for text in texts),
+        lambda: all(unwrapped(text) in unwrapped(front_text(pilot.app)) for text in texts),
         explain=lambda: screen_text(pilot.app),
     )
-
-
-def _unwrapped(text: str) -> str:
-    """Without blanks and frames, wherever a line was broken."""
-    return re.sub(r"[\s│]", "", text)
 
 
 async def test_every_problem_of_the_config_stands_at_the_exclamation_mark_with_its_line(tmp_path: Path) -> None:
@@ -89,7 +83,7 @@ async def test_a_notice_that_comes_again_does_not_pile_up(tmp_path: Path, key: s
         for _ in range(4):
             await pilot.press(key)
         await shows(pilot, "no task is selected; press")
-        assert _unwrapped(screen_text(pilot.app)).count(_unwrapped("no task is selected; press")) == 1
+        assert unwrapped(screen_text(pilot.app)).count(unwrapped("no task is selected; press")) == 1
         assert len(pilot.app._notifications) == 1
 
 
