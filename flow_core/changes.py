@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.regular_files import open_regular_stream, parse_json
 from flow_core.config import state_dir
 from flow_core.errors import FlowError, ReadOnly, printable
-from flow_core.private_folders import make_private_folder
-from flow_core.regular_files import open_regular_stream, parse_json
 
 T = TypeVar("T")
 _ROTATE_BYTES = 4 << 20

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flow_core.agent.regular_files import read_regular_file
 from flow_core.errors import ConfigError, printable
-from flow_core.regular_files import read_regular_file
 
 LOCAL = "local"
 CLOUD = "mithril"

@@ -19,8 +19,8 @@ from pathlib import Path
 from types import TracebackType
 
 from flow_core import __version__
+from flow_core.agent.private_folders import make_private_folder
 from flow_core.config import state_dir
-from flow_core.private_folders import make_private_folder
 from flow_tui.scrub import scrub
 
 KEPT = 20

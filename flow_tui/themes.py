@@ -12,8 +12,8 @@ from typing import Any
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
+from flow_core.agent.regular_files import read_regular_file
 from flow_core.errors import ConfigError
-from flow_core.regular_files import read_regular_file
 from flow_tui.palette import Rgb, contrast
 
 COLOURS = (

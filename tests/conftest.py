@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from testbed.properties import load_property_settings, seed_property_tests
+from testbed.pythons import pythons
 from testbed.ssh_servers import end_servers
 from testbed.sshd import find_sshd
 from testbed.waiting import DEADLINE_S
@@ -89,6 +90,7 @@ _PRESENT: dict[str, Callable[[], bool]] = {
     "ssh": lambda: _has_all("ssh", "scp", "sftp"),
     "sshd": lambda: find_sshd() is not None and _has_all("ssh", "ssh-agent", "ssh-add"),
     "openapi": lambda: bool(os.environ.get("FLOW_MITHRIL_OPENAPI")),
+    "pythons": lambda: {(3, 8), (3, 9)} <= pythons().keys(),
     "ssh-keygen": lambda: shutil.which("ssh-keygen") is not None,
 }
 

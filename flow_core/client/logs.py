@@ -13,7 +13,7 @@ from flow_core.errors import ConfigError, NotFound, Unsupported
 from flow_core.logs.address import LogAddress
 
 if TYPE_CHECKING:
-    from flow_core.logs.spool import SpoolFiles
+    from flow_core.agent.spool import SpoolFiles
     from flow_core.providers.base import LogFacet
 
 
@@ -159,7 +159,7 @@ def _address(address: Any) -> LogAddress:
 
 def _streams(stderr: bool, source: str | None, stream: str | None) -> frozenset[int] | None:
     """Which streams to keep, None for both."""
-    from flow_core.logs.spool import STDERR, STDOUT  # deferred: only readers need it
+    from flow_core.agent.spool import STDERR, STDOUT  # deferred: only readers need it
 
     streams = {
         "stdout": frozenset({STDOUT}),

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from flow_core.agent.private_folders import make_private_folder
 from flow_core.config import state_dir
 from flow_core.errors import FlowError
-from flow_core.private_folders import make_private_folder
 
 
 class Recording:

@@ -7,12 +7,12 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 
+from flow_core.agent.regular_files import open_regular_stream
+from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import Unreachable
 from flow_core.logs.reader import LineReader
-from flow_core.logs.spool import SpoolFiles
 from flow_core.logs.stamps import Stamps, bytes_of
 from flow_core.logs.watch import POLL_S, Watch
-from flow_core.regular_files import open_regular_stream
 
 _ASK_S = 0.25
 _DEADLINE_S = 10.0

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from flow_core.agent.regular_files import open_regular_file
 from flow_core.logs.reader import LINE_LIMIT
-from flow_core.regular_files import open_regular_file
 
 BLOCK = 1024 * 1024
 _SLICE = 64 * BLOCK

@@ -6,8 +6,8 @@ import codecs
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 
+from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.follow import IsComplete, follow
-from flow_core.logs.spool import SpoolFiles
 
 LINE_MAX = 1 << 20
 """A longer line is given in pieces of this many characters: memory stays bounded."""

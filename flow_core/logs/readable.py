@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
+from flow_core.agent.regular_files import open_regular_file
+from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import ProviderError, printable
-from flow_core.logs.spool import SpoolFiles
-from flow_core.regular_files import open_regular_file
 
 
 def check_readable(files: SpoolFiles) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flow_core.logs.spool import RECORD, STDOUT, Stamp
-from flow_core.regular_files import open_regular_file
+from flow_core.agent.regular_files import open_regular_file
+from flow_core.agent.spool import RECORD, STDOUT, Stamp
 
 _BLOCK_RECORDS = 4096
 _BLOCKS_KEPT = 16

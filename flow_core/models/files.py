@@ -7,13 +7,13 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from flow_core.agent.regular_files import read_start
 from flow_core.errors import ConfigError, Unsupported
 from flow_core.models.foreign_tasks import foreign_text
 from flow_core.models.ir import TaskSpec
 from flow_core.models.spec import TaskConfig
 from flow_core.models.storage_spec import MountSpec, default_target, is_volume_name
 from flow_core.models.yaml_file import read_text
-from flow_core.regular_files import read_start
 
 _YAML = (".yaml", ".yml")
 _LONGEST_PATH = 4096

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from flow_core.agent.regular_files import NotRegular, TooLarge, read_regular_file
 from flow_core.errors import ConfigError, printable
-from flow_core.regular_files import NotRegular, TooLarge, read_regular_file
 
 _TASK_FILE_BYTES_MAX = 4 << 20
 _MOST_VALUES = 100_000

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 from flow_core.errors import printable
 
 if TYPE_CHECKING:
+    from flow_core.agent.spool import SpoolFiles
     from flow_core.logs.address import LogAddress
-    from flow_core.logs.spool import SpoolFiles
     from flow_core.models.instance import AvailableInstance, InstanceRequirements
     from flow_core.models.metrics import MachineSample
     from flow_core.models.spec import TaskConfig

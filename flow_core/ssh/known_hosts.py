@@ -17,9 +17,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.regular_files import read_start
 from flow_core.errors import ConfigError, ProviderError, printable
-from flow_core.private_folders import make_private_folder
-from flow_core.regular_files import read_start
 
 if TYPE_CHECKING:
     from asyncssh import SSHKey

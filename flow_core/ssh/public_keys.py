@@ -8,8 +8,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from flow_core.agent.regular_files import read_start
 from flow_core.errors import ConfigError
-from flow_core.regular_files import read_start
 
 _PREFERRED = ("id_ed25519.pub", "id_rsa.pub")
 _MOST_BYTES = 64 << 10

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from flow_core.agent.regular_files import NotRegular, open_regular_file
 from flow_core.errors import ConfigError
-from flow_core.regular_files import NotRegular, open_regular_file
 
 _PIECE = 1 << 20
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}  # a pipe or socket without its other end is the last

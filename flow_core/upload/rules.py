@@ -6,8 +6,8 @@ import os
 import re
 from pathlib import Path
 
+from flow_core.agent.regular_files import open_regular_file
 from flow_core.errors import ConfigError
-from flow_core.regular_files import open_regular_file
 from flow_core.upload.entry import settled, unreadable
 
 _MOST_BYTES = 1 << 20

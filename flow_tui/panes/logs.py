@@ -12,8 +12,8 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
+from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.follow import IsComplete
-from flow_core.logs.spool import SpoolFiles
 from flow_core.logs.visible import visible
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui import format

@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from flow_core.agent.regular_files import parse_json
 from flow_core.errors import ConfigError, FlowError
-from flow_core.regular_files import parse_json
 from flow_tui import format
 from flow_tui.screens.bid import bid_line, parse_usd
 from flow_tui.screens.confirm import Confirm

@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 
 from textual.app import App, SuspendNotSupported
 
+from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.regular_files import read_regular_file
 from flow_core.config import state_dir
 from flow_core.errors import FlowError
 from flow_core.logs.visible import visible
-from flow_core.private_folders import make_private_folder
-from flow_core.regular_files import read_regular_file
 
 _ELSE = ("nano", "vi")
 _ENCODING = ("utf-8", "surrogateescape")  # what is no UTF-8 is kept too, and refused by whoever reads the text

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flow_core.agent.regular_files import parse_json
 from flow_core.errors import ConfigError
-from flow_core.regular_files import parse_json
 from flow_tui.screens.bid import parse_usd
 
 if TYPE_CHECKING:

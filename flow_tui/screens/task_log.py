@@ -11,7 +11,7 @@ from flow_core.models.task import TaskRecord
 from flow_tui.widgets.workers import start_worker
 
 if TYPE_CHECKING:
-    from flow_core.logs.spool import SpoolFiles
+    from flow_core.agent.spool import SpoolFiles
     from flow_tui.screens.dashboard import DashboardScreen
 
 _NOTHING_YET = LogAddress("", "", -1)

@@ -9,8 +9,8 @@ from rich.style import Style
 from textual.cache import LRUCache
 from textual.strip import Strip
 
+from flow_core.agent.spool import STDERR, SpoolFiles
 from flow_core.logs.reader import Line
-from flow_core.logs.spool import STDERR, SpoolFiles
 from flow_core.logs.stamps import bytes_of
 from flow_tui.widgets.log_finder import LogFinder, Spans
 from flow_tui.widgets.log_rows import Format, LogText, Palette, Row, decode, rows_of

@@ -13,7 +13,7 @@ from textual.reactive import reactive, var
 from textual.strip import Strip
 from textual.widget import Widget
 
-from flow_core.logs.spool import STDERR, STDOUT
+from flow_core.agent.spool import STDERR, STDOUT
 from flow_tui.widgets.announcing import announce
 from flow_tui.widgets.log_painter import Frame, LogPainter
 from flow_tui.widgets.log_rows import Format, Palette

@@ -10,11 +10,11 @@ from textual import work
 from textual.await_complete import AwaitComplete
 from textual.message import Message
 
+from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import ConfigError, FlowError
 from flow_core.logs.follow import Completion, IsComplete
 from flow_core.logs.index import LineIndex
 from flow_core.logs.search import Query, SearchTimeout
-from flow_core.logs.spool import SpoolFiles
 from flow_core.logs.watch import POLL_S, Watch
 from flow_tui.widgets.announcing import announce
 from flow_tui.widgets.log_finder import LogFinder

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.reader import Line, LineReader
-from flow_core.logs.spool import SpoolFiles
 from flow_core.logs.stamps import Stamps
 
 VIEW_LINE_LIMIT = 16 * 1024

@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 from testbed.waiting import DEADLINE_S
 
-from flow_core.private_folders import make_private_folder
+from flow_core.agent.private_folders import make_private_folder
 
 PACKAGES = [Path(__import__(name).__file__).parent for name in ("flow_core", "flow_tui")]
 OTHER_PEOPLES_FOLDERS = {
-    "flow_core/providers/local/s3/copy.py": "folders of a copy get the modes of any other files",
+    "flow_core/agent/s3/copy.py": "folders of a copy get the modes of any other files",
     "flow_core/emulator/nodes/disk.py": "a machine's own file system",
     "flow_core/emulator/nodes/inside/isolate.py": "a machine's own file system",
     "flow_core/emulator/nodes/machine.py": "a machine's own file system",
     "flow_core/emulator/nodes/programs.py": "a machine's own file system",
-    "flow_core/providers/local/supervisor/namespace.py": "a mount point in the task's own file system",
+    "flow_core/agent/supervisor/namespace.py": "a mount point in the task's own file system",
 }
 
 WRITES = """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from flow_core.agent.spool import RECORD, SpoolFiles, Stamp
 from flow_core.logs.reader import Line, LineReader
-from flow_core.logs.spool import RECORD, SpoolFiles, Stamp
 
 
 def all_stamps(files: SpoolFiles) -> list[Stamp]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import asyncssh
 
+from flow_core.agent.private_folders import make_private_folder
 from flow_core.emulator.nodes.contract import NodeFleet, NodeSpec
 from flow_core.emulator.nodes.disk import erase
 from flow_core.emulator.nodes.guard import Guard, options
@@ -18,7 +19,6 @@ from flow_core.emulator.nodes.listening import Port
 from flow_core.emulator.nodes.machine import Machine, Setting
 from flow_core.emulator.nodes.programs import hiding_view
 from flow_core.errors import ProviderError
-from flow_core.private_folders import make_private_folder
 from flow_core.ssh.served.server import is_loopback
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}")

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from flow_core.agent.record_fields import Fields, date_of
+from flow_core.agent.regular_files import parse_json
 from flow_core.errors import printable
 from flow_core.identifiers import is_task_id, is_volume_id, is_volume_label
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
 from flow_core.providers.hosts.answers import Answer
-from flow_core.record_fields import Fields, date_of
-from flow_core.regular_files import parse_json
 from flow_core.ssh.settings import HostSettings
 
 VERSION = 1

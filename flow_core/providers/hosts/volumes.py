@@ -8,6 +8,8 @@ import shlex
 from collections.abc import Sequence
 from itertools import chain
 
+from flow_core.agent.record_fields import Fields, date_of
+from flow_core.agent.regular_files import parse_json
 from flow_core.errors import AuthError, ConfigError, Conflict, NotFound, Unreachable, printable
 from flow_core.identifiers import is_task_id, is_volume_id, is_volume_label
 from flow_core.models.volume import Volume, VolumeInterface
@@ -19,8 +21,6 @@ from flow_core.providers.hosts.far import FarHost, ask_all
 from flow_core.providers.hosts.shelf import TaskShelf, strongest
 from flow_core.providers.hosts.told import volume_path
 from flow_core.providers.volume_users import block_volume_in_use, volume_not_deleted
-from flow_core.record_fields import Fields, date_of
-from flow_core.regular_files import parse_json
 
 
 class HostVolumes:

@@ -7,15 +7,15 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flow_core.agent.s3.address import SCHEME, S3Address
 from flow_core.errors import ConfigError, Unsupported, printable
 from flow_core.providers.local.paths import absolute
-from flow_core.providers.local.s3.address import SCHEME, S3Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from flow_core.agent.layout import TaskFolder
     from flow_core.models.spec import MountSpec
-    from flow_core.providers.local.layout import TaskFolder
 
 
 def volume_name(mount: MountSpec) -> str:
@@ -41,7 +41,11 @@ def plan_mounts(wanted: Iterable[MountSpec], task: TaskFolder) -> list[dict[str,
 
 
 def _copy(mount: MountSpec, place: Path) -> dict[str, Any]:
-    address = S3Address.parse(mount.source)
+    try:
+        address = S3Address.parse(mount.source)
+    except ValueError as error:
+        shown = printable(repr(mount.source[:200]))
+        raise ConfigError(f"data_mounts: {shown} {error}", field="data_mounts") from None
     unknown = sorted(mount.options.keys() - {"read_only"})
     if mount.options.get("read_only", True) is not True or unknown:
         what = f"option {unknown[0]!r} is not known; " if unknown else ""

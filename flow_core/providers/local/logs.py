@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import NotFound, Unsupported
 from flow_core.logs.address import LogAddress
-from flow_core.logs.spool import SpoolFiles
 from flow_core.providers.local.tasks import Standing, TaskShelf
 from flow_core.providers.offload import offload
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from functools import partial
 
+from flow_core.agent.supervisor.ranks import share
 from flow_core.errors import Conflict, NotFound, Unreachable, printable
 from flow_core.metrics.reading import read_samples
 from flow_core.metrics.script import sampling_script
@@ -18,7 +19,6 @@ from flow_core.metrics.visible import visible_to
 from flow_core.models.metrics import MachineSample
 from flow_core.providers.local.capacity.instances import LocalInstances
 from flow_core.providers.local.inside.entering import enterable
-from flow_core.providers.local.supervisor.ranks import share
 from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.offload import offload
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from flow_core.agent.layout import Layout, TaskFolder
+from flow_core.agent.listeners import listener_of
+from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.records import MalformedRecord, read_json, write_json
+from flow_core.agent.supervisor.processes import Identity
 from flow_core.errors import Conflict, NotFound
 from flow_core.models.task import TaskRecord
-from flow_core.private_folders import make_private_folder
-from flow_core.providers.local.layout import Layout, TaskFolder
-from flow_core.providers.local.listeners import listener_of
-from flow_core.providers.local.supervisor.processes import Identity
 from flow_core.providers.local.tasks import TaskShelf
-from flow_core.providers.records import MalformedRecord, read_json, write_json
 
 
 def promise(task: TaskFolder, ports: Sequence[int]) -> None:

@@ -10,20 +10,20 @@ from collections.abc import Collection
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from flow_core.agent.layout import Layout
+from flow_core.agent.machine import machine_id
+from flow_core.agent.records import write_json
+from flow_core.agent.supervisor.processes import grace_s
 from flow_core.config import Context, state_dir
 from flow_core.errors import Unsupported
 from flow_core.providers.base import PollIntervals
 from flow_core.providers.local.capacity.instances import LocalInstances
 from flow_core.providers.local.capacity.reservations import LocalReservations
-from flow_core.providers.local.layout import Layout
 from flow_core.providers.local.logs import LocalLogs
-from flow_core.providers.local.machine import machine_id
 from flow_core.providers.local.sshd.address import with_ssh
-from flow_core.providers.local.supervisor.processes import grace_s
 from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.local.volumes import LocalVolumes, VolumeShelf
 from flow_core.providers.offload import offload
-from flow_core.providers.records import write_json
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig

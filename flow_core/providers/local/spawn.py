@@ -10,16 +10,14 @@ import time
 from pathlib import Path
 
 import flow_core
+from flow_core.agent.layout import TaskFolder
+from flow_core.agent.supervisor.ranks import VARIABLES
 from flow_core.errors import ConfigError, ProviderError, Unreachable, Unsupported
-from flow_core.providers.local.layout import TaskFolder
-from flow_core.providers.local.supervisor.ranks import VARIABLES
+from flow_core.providers.local.agent_copy import provide_copy
 
 _DEADLINE_S = 10.0
 PACKAGE_ROOT = str(Path(flow_core.__file__).parent.parent)
-_CODE = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1));"
-    " from flow_core.providers.local.supervisor.main import main; main()"
-)
+_CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.supervisor.main import main; main()"
 _OURS = ("TEXTUAL", "FLOW_TASK_", "FLOW_VOLUME_", "FLOW_DATA_")
 _TERMINAL = frozenset({"COLUMNS", "LINES"})
 _MARK = "FLOW_TASK_MARK"
@@ -78,7 +76,7 @@ def python() -> str:
 
 
 def _command(job: str, task: TaskFolder) -> list[str]:
-    return [python(), "-I", "-S", "-c", _CODE, PACKAGE_ROOT, job, str(task.path)]
+    return [python(), "-I", "-S", "-c", _CODE, str(provide_copy(task.root)), job, str(task.path)]
 
 
 def read_answer(process: subprocess.Popen[bytes], deadline: float) -> str:

@@ -8,27 +8,28 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flow_core.agent.capacity import queue
+from flow_core.agent.containers.arguments import argv_inside
+from flow_core.agent.layout import TaskFolder
+from flow_core.agent.leftovers import sweep, unfinished
+from flow_core.agent.machine import new_id, user_name
+from flow_core.agent.records import sync_folder, write_json
+from flow_core.agent.s3.copies import copies_among, make_room
+from flow_core.agent.supervisor.processes import Identity
 from flow_core.errors import CapacityError, Conflict, NotFound, Unreachable
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_models import Gpu, choose
 from flow_core.providers.asked import task_name
-from flow_core.providers.local.capacity import queue
+from flow_core.providers.local.agent_copy import agent_name
 from flow_core.providers.local.capacity.booking import booked
 from flow_core.providers.local.capacity.gpus import gpus_here
 from flow_core.providers.local.capacity.limits import refuse_what_is_not_here
-from flow_core.providers.local.containers.arguments import argv_inside
 from flow_core.providers.local.containers.images import plan_container
 from flow_core.providers.local.data_mounts import plan_mounts, volume_name
-from flow_core.providers.local.layout import TaskFolder
-from flow_core.providers.local.leftovers import sweep, unfinished
-from flow_core.providers.local.machine import new_id, user_name
 from flow_core.providers.local.paths import folder
 from flow_core.providers.local.ports import promise, withdraw
-from flow_core.providers.local.s3.copies import copies_among, make_room
 from flow_core.providers.local.spawn import start_supervisor
-from flow_core.providers.local.supervisor.processes import Identity
 from flow_core.providers.local.volumes import VolumeShelf
-from flow_core.providers.records import sync_folder, write_json
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig, VolumeSpec
@@ -94,6 +95,7 @@ class Submission:
             "gpus": booked(config, self._gpus(), self._shelf.layout),
             "mark": secrets.token_hex(16),
             "owner": user_name(),
+            "agent": agent_name(),
             "submitter": submitter._asdict(),
             "config": config.said(),
         }

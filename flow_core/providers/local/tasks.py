@@ -13,17 +13,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from flow_core.agent.layout import Layout, TaskFolder, container_name
+from flow_core.agent.record_fields import Fields, date_of
+from flow_core.agent.records import MalformedRecord, read_json
+from flow_core.agent.state import State
+from flow_core.agent.supervisor.processes import Identity
+from flow_core.agent.supervisor.settle import is_abandoned, settle, tree_of
 from flow_core.errors import NotFound
 from flow_core.identifiers import is_task_id
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
-from flow_core.providers.local.layout import Layout, TaskFolder, container_name
 from flow_core.providers.local.spawn import start_undertaker
-from flow_core.providers.local.state import State
-from flow_core.providers.local.supervisor.processes import Identity
-from flow_core.providers.local.supervisor.settle import is_abandoned, settle, tree_of
 from flow_core.providers.offload import report_progress
-from flow_core.providers.records import MalformedRecord, read_json
-from flow_core.record_fields import Fields, date_of
 
 _RETRY_S = 10.0
 _RANKS_MAX = 128

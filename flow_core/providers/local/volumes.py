@@ -9,21 +9,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flow_core.agent.capacity import queue
+from flow_core.agent.layout import Layout
+from flow_core.agent.leftovers import doomed, remove, sweep, unfinished
+from flow_core.agent.machine import new_id
+from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.record_fields import Fields, date_of
+from flow_core.agent.records import MalformedRecord, locked, read_json, write_json
 from flow_core.errors import Conflict, NotFound
 from flow_core.identifiers import is_volume_id
 from flow_core.models.volume import Volume, VolumeInterface
-from flow_core.private_folders import make_private_folder
 from flow_core.providers.asked import check_new_volume, volume_spec
 from flow_core.providers.base import Listing
-from flow_core.providers.local.capacity import queue
-from flow_core.providers.local.layout import Layout
-from flow_core.providers.local.leftovers import doomed, remove, sweep, unfinished
-from flow_core.providers.local.machine import new_id
 from flow_core.providers.local.tasks import Standing, TaskShelf
 from flow_core.providers.offload import offload
-from flow_core.providers.records import MalformedRecord, locked, read_json, write_json
 from flow_core.providers.volume_users import block_volume_in_use, volume_not_deleted
-from flow_core.record_fields import Fields, date_of
 
 
 class VolumeShelf:

@@ -10,11 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.records import MalformedRecord, read_json, write_json
 from flow_core.errors import FlowError
-from flow_core.private_folders import make_private_folder
 from flow_core.providers.mithril.bids import moment
 from flow_core.providers.offload import offload
-from flow_core.providers.records import MalformedRecord, read_json, write_json
 
 if TYPE_CHECKING:
     from flow_core.ssh.host import SshHost

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.records import MalformedRecord, read_json, write_json
 from flow_core.models.task import VolumeMount
-from flow_core.private_folders import make_private_folder
 from flow_core.providers.offload import offload
-from flow_core.providers.records import MalformedRecord, read_json, write_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flow_core.agent.private_folders import make_private_folder
 from flow_core.errors import AuthError, NotFound, Unreachable, printable
 from flow_core.logs.visible import visible
-from flow_core.private_folders import make_private_folder
 from flow_core.providers.offload import offload
 from flow_core.providers.over_ssh.catching_up import catch_up
 from flow_core.providers.over_ssh.puller import Puller
@@ -17,8 +17,8 @@ from flow_core.providers.over_ssh.spool_place import SpoolPaths, read_position
 from flow_core.ssh.quoting import quoted
 
 if TYPE_CHECKING:
+    from flow_core.agent.spool import SpoolFiles
     from flow_core.logs.address import LogAddress
-    from flow_core.logs.spool import SpoolFiles
     from flow_core.providers.over_ssh.places import LogSources
 
 _IDLE_S = 30.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import time
 
-from flow_core.logs.spool import RECORD, STDOUT
+from flow_core.agent.records import try_lock
+from flow_core.agent.spool import RECORD, STDOUT
 from flow_core.providers.over_ssh.spool_place import Position, SpoolPaths, read_position, write_position
-from flow_core.providers.records import try_lock
 
 _SAME_MOMENT_US = 1_000
 _LOST = "a part of this log was lost on this machine"

@@ -17,7 +17,7 @@ from testbed.waiting import DEADLINE_S
 
 import flow_core
 from flow_core import Flow, FlowError, NotFound, Task
-from flow_core.providers.local.supervisor.process_table import process
+from flow_core.agent.supervisor.process_table import process
 
 ROOT = Path(flow_core.__file__).parent.parent
 SHELL = """\

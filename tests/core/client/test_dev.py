@@ -14,8 +14,8 @@ from testbed.pty_screen import Screen
 
 import flow_core
 from flow_core import AsyncDevEnvironment, AsyncFlow, ConfigError, Conflict, DevEnvironment, Flow, TaskStatus
+from flow_core.agent.supervisor.process_table import process
 from flow_core.client.dev import dev_name
-from flow_core.providers.local.supervisor.process_table import process
 
 ROOT = Path(flow_core.__file__).parent.parent
 

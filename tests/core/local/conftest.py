@@ -14,12 +14,12 @@ import pytest
 from testbed.ssh_servers import end_servers
 from testbed.waiting import task_until, until
 
+from flow_core.agent.records import MalformedRecord, read_json
+from flow_core.agent.supervisor.process_table import mark_of, process, snapshot
 from flow_core.config import Context
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord
 from flow_core.providers.local.provider import LocalProvider
-from flow_core.providers.local.supervisor.process_table import mark_of, process, snapshot
-from flow_core.providers.records import MalformedRecord, read_json
 
 from .engines import ENGINES, RealEngine
 

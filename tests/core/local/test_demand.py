@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flow_core.private_folders import make_private_folder
-from flow_core.providers.local.capacity import leases, queue
+from flow_core.agent.capacity import leases, queue
+from flow_core.agent.layout import Layout
+from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.records import write_json
+from flow_core.agent.supervisor.processes import Identity
 from flow_core.providers.local.capacity.demand import known_uses
-from flow_core.providers.local.layout import Layout
-from flow_core.providers.local.supervisor.processes import Identity
-from flow_core.providers.records import write_json
 
 GPUS = ("gpu-0", "gpu-1", "gpu-2")
 

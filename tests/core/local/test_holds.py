@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flow_core.providers.local.capacity import holds
-from flow_core.providers.local.capacity.holds import Hold
-from flow_core.providers.records import MalformedRecord, write_json
+from flow_core.agent.capacity import holds
+from flow_core.agent.capacity.holds import Hold
+from flow_core.agent.records import MalformedRecord, write_json
 
 MOMENTS = st.floats(0, 1e6)
 

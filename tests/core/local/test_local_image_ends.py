@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from flow_core.agent.supervisor.process_table import mentions, snapshot
 from flow_core.models.task import TaskStatus
-from flow_core.providers.local.supervisor.process_table import mentions, snapshot
 
 from .engines import IMAGE, RealEngine
 from .registry import registry

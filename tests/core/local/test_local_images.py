@@ -10,8 +10,8 @@ import pytest
 from testbed.log_truth import all_stamps
 from testbed.waiting import DEADLINE_S, until
 
+from flow_core.agent.spool import STDERR
 from flow_core.errors import ConfigError, Conflict, Unreachable
-from flow_core.logs.spool import STDERR
 from flow_core.models.task import TaskStatus
 
 from .engines import IMAGE

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from testbed.waiting import DEADLINE_S
 
+from flow_core.agent.supervisor.processes import Identity
 from flow_core.errors import NotFound, Unreachable
 from flow_core.models.task import TaskStatus
-from flow_core.providers.local.supervisor.processes import Identity
 
 _STOPPED = "#!/bin/sh\nkill -STOP $$\n"
 _STOPPED_ORPHAN = "#!/bin/sh\nsh -c 'kill -STOP $$' &\n"

@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
+from flow_core.agent.listeners import _is_refused
 from flow_core.errors import Conflict
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskStatus
-from flow_core.providers.local.listeners import _is_refused
 
 _SERVER = "import http.server, os; http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), None).serve_forever()"
 

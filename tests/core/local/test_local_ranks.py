@@ -10,11 +10,11 @@ import sys
 import pytest
 
 from flow_core import AsyncFlow, TaskConfig
+from flow_core.agent.supervisor.ranks import VARIABLES, environment, share
 from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound
 from flow_core.logs.address import LogAddress
 from flow_core.models.retries import Retries
 from flow_core.models.task import TaskStatus
-from flow_core.providers.local.supervisor.ranks import VARIABLES, environment, share
 
 
 async def _outputs(machine, task):

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
+from flow_core.agent.capacity import holds
+from flow_core.agent.capacity.holds import Hold
+from flow_core.agent.capacity.queue import queue_lock
 from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound, Unsupported
 from flow_core.models.reservation import Reservation, ReservationStatus
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.task import TaskStatus
-from flow_core.providers.local.capacity import holds
-from flow_core.providers.local.capacity.holds import Hold
-from flow_core.providers.local.capacity.queue import queue_lock
 
 
 async def reserve(machine: Any, gpu: str = "a100:2", **fields: Any) -> Reservation:

@@ -24,9 +24,9 @@ from testbed.ssh_servers import live_servers
 from testbed.waiting import DEADLINE_S
 
 from flow_core import AsyncFlow, Client
+from flow_core.agent.supervisor.processes import Identity
 from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
-from flow_core.providers.local.supervisor.processes import Identity
 
 pytestmark = pytest.mark.needs("ssh")
 

@@ -10,9 +10,9 @@ import pytest
 from testbed.repository import Repository, tree, write
 
 from flow_core import AsyncFlow, Flow
+from flow_core.agent.records import write_json
 from flow_core.changes import Gate
 from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, ReadOnly
-from flow_core.providers.records import write_json
 from flow_core.upload.report import UploadResult
 
 

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import flow_core
+from flow_core.agent.s3.fetching import _CODE
+from flow_core.agent.s3.keys import Clashes, path_of
+from flow_core.agent.s3.report import Unfit
 from flow_core.errors import ConfigError, Unsupported
-from flow_core.providers.local.s3.fetching import _CODE
-from flow_core.providers.local.s3.keys import Clashes, path_of
-from flow_core.providers.local.s3.report import Unfit
 
 _SUBMIT = """
 from flow_core import Flow, Unsupported

@@ -11,7 +11,7 @@ import flow_core
 _CODE = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import flow_core.providers.local.supervisor.main
+import flow_core.agent.supervisor.main
 print(*{name.partition('.')[0] for name in sys.modules})
 """
 _SLOW = {"asyncio", "dataclasses", "inspect", "socket"}

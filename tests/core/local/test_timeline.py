@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flow_core.providers.local.capacity.timeline import Use, free_throughout, slots
+from flow_core.agent.capacity.timeline import Use, free_throughout, slots
 
 GPUS = ("a", "b", "c")
 MOMENTS = st.integers(0, 20).map(float)

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from testbed.waiting import until
 
+from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles, SpoolWriter
 from flow_core.errors import Unreachable
 from flow_core.logs.follow import Chunk, follow, tail_text
-from flow_core.logs.spool import STDERR, STDOUT, SpoolFiles, SpoolWriter
 
 WRITER = """
 import pathlib, sys, time
 sys.path.insert(0, {root!r})
-from flow_core.logs.spool import SpoolFiles, SpoolWriter
+from flow_core.agent.spool import SpoolFiles, SpoolWriter
 writer = SpoolWriter(SpoolFiles.at(pathlib.Path({stem!r})), lambda: time.time_ns() // 1000)
 for number in range(3000):
     writer.append(number % 7 == 0, b"%d:%s" % (number, b"x" * (number % 300)) + b"\\n" * (number % 2))

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from flow_core.agent.spool import RECORD, STDERR, STDOUT, SpoolFiles, SpoolWriter
 from flow_core.logs.follow import follow, tail_text
-from flow_core.logs.spool import RECORD, STDERR, STDOUT, SpoolFiles, SpoolWriter
 from flow_core.logs.stamps import Stamps
 
 PIECES = [(STDOUT, b"out 1\n"), (STDERR, b"err 1\n"), (STDOUT, b"out 2\n"), (STDERR, b"err 2\n")]
@@ -22,7 +22,7 @@ WRITES = 2 * len(PIECES)
 
 PAUSED = """
 import itertools, os, pathlib, signal, sys
-from flow_core.logs.spool import SpoolFiles, SpoolWriter
+from flow_core.agent.spool import SpoolFiles, SpoolWriter
 write, counter = os.write, itertools.count(1)
 def pausing_write(fd, data):
     done = write(fd, data)

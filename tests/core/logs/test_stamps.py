@@ -7,7 +7,7 @@ from pathlib import Path
 
 from testbed.log_truth import all_stamps
 
-from flow_core.logs.spool import RECORD, STDERR, STDOUT, SpoolFiles, SpoolWriter
+from flow_core.agent.spool import RECORD, STDERR, STDOUT, SpoolFiles, SpoolWriter
 from flow_core.logs.stamps import Stamps, bytes_of
 
 

@@ -9,7 +9,7 @@ from testbed.themed_app import ThemedApp
 from testbed.waiting import until
 from textual.app import ComposeResult
 
-from flow_core.logs.spool import STDOUT, SpoolFiles, SpoolWriter
+from flow_core.agent.spool import STDOUT, SpoolFiles, SpoolWriter
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.panes.logs import LogsPane
 

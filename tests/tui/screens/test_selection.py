@@ -17,9 +17,9 @@ from textual.pilot import Pilot
 from tui.screens.test_dashboard import opened
 
 from flow_core import AsyncFlow, TaskConfig, providers
+from flow_core.agent.spool import STDOUT, SpoolFiles, SpoolWriter
 from flow_core.config import Config, Context
 from flow_core.logs.address import LogAddress
-from flow_core.logs.spool import STDOUT, SpoolFiles, SpoolWriter
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.ssh.asking import Person
 from flow_tui.panes.logs import LogsPane

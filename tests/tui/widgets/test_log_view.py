@@ -11,7 +11,7 @@ from testbed.themed_app import ThemedApp
 from testbed.waiting import until
 from textual.app import ComposeResult
 
-from flow_core.logs.spool import STDERR, STDOUT, SpoolFiles, SpoolWriter
+from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles, SpoolWriter
 from flow_tui.widgets.log_view import LogView
 
 T0 = 1_800_000_000_000_000

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from flow_core.agent.capacity import holds
+from flow_core.agent.capacity.holds import Hold
+from flow_core.agent.capacity.timeline import Use, free_throughout, slots
 from flow_core.errors import CapacityError, ConfigError
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_models import Gpu
-from flow_core.providers.local.capacity import holds
-from flow_core.providers.local.capacity.holds import Hold
-from flow_core.providers.local.capacity.timeline import Use, free_throughout, slots
 
 _KNOWN = ("instance_type", "region", "quantity", "earliest_start_time", "latest_end_time")
 _LOOK_AHEAD_S = 14 * 86400.0

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flow_core.agent.capacity import holds, leases, queue
+from flow_core.agent.capacity.holds import Hold
+from flow_core.agent.layout import Layout
+from flow_core.agent.machine import user_name
+from flow_core.agent.records import MalformedRecord
 from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound
-from flow_core.providers.local.capacity import holds, leases, queue
-from flow_core.providers.local.capacity.holds import Hold
-from flow_core.providers.local.layout import Layout
-from flow_core.providers.local.machine import user_name
-from flow_core.providers.records import MalformedRecord
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig

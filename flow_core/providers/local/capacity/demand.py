@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from flow_core.providers.local.capacity import holds, leases, queue
-from flow_core.providers.local.capacity.timeline import Use
-from flow_core.providers.local.layout import TaskFolder
+from flow_core.agent.capacity import holds, leases, queue
+from flow_core.agent.capacity.timeline import Use
+from flow_core.agent.layout import TaskFolder
+from flow_core.agent.records import MalformedRecord, read_json
+from flow_core.agent.state import State
+from flow_core.agent.supervisor.settle import is_abandoned, settle, tree_of
 from flow_core.providers.local.spawn import start_undertaker
-from flow_core.providers.local.state import State
-from flow_core.providers.local.supervisor.settle import is_abandoned, settle, tree_of
-from flow_core.providers.records import MalformedRecord, read_json
 
 
 def known_uses(root: Path, gpu_ids: Sequence[str], reserved: Sequence[holds.Hold], now: float) -> list[Use]:

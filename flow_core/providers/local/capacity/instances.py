@@ -6,14 +6,14 @@ import os
 import platform
 from typing import Any
 
+from flow_core.agent.capacity import holds, leases
+from flow_core.agent.layout import Layout
 from flow_core.errors import CapacityError
 from flow_core.gpu import GpuRequest, request_for
 from flow_core.gpu_models import Gpu, choose
 from flow_core.models.instance import AvailableInstance, InstanceRequirements, check_requirements
-from flow_core.providers.local.capacity import holds, leases
 from flow_core.providers.local.capacity.gpus import gpus_here
 from flow_core.providers.local.capacity.limits import memory_here_gb
-from flow_core.providers.local.layout import Layout
 from flow_core.providers.offload import offload
 
 

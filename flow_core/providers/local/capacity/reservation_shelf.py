@@ -10,18 +10,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flow_core.agent.capacity import holds, queue
+from flow_core.agent.capacity.holds import Hold
+from flow_core.agent.layout import Layout
+from flow_core.agent.machine import new_id, user_name
+from flow_core.agent.records import MalformedRecord
 from flow_core.errors import ConfigError, NotFound, Unsupported
 from flow_core.gpu import parse_gpu
 from flow_core.gpu_models import choose
 from flow_core.models.reservation import Reservation, ReservationStatus
-from flow_core.providers.local.capacity import holds, queue
 from flow_core.providers.local.capacity.availability import availability, gpus_of, pick
 from flow_core.providers.local.capacity.demand import end_the_lost, known_uses
 from flow_core.providers.local.capacity.gpus import gpus_here
-from flow_core.providers.local.capacity.holds import Hold
-from flow_core.providers.local.layout import Layout
-from flow_core.providers.local.machine import new_id, user_name
-from flow_core.providers.records import MalformedRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from flow_core.providers.offload import offload
 
 if TYPE_CHECKING:
+    from flow_core.agent.layout import Layout
     from flow_core.models.reservation import Reservation, ReservationQuote
     from flow_core.models.reservation_spec import ReservationSpec
     from flow_core.providers.local.capacity.reservation_shelf import ReservationShelf
-    from flow_core.providers.local.layout import Layout
 
 
 class LocalReservations:

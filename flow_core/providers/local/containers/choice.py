@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from flow_core.agent.containers.engine import STEERING, Engine, EngineError
+from flow_core.agent.machine import user_name
 from flow_core.errors import ConfigError, Unsupported
-from flow_core.providers.local.containers.engine import STEERING, Engine, EngineError
-from flow_core.providers.local.machine import user_name
 
 _NAMES = ("podman", "docker")
 _DEADLINE_S = 5.0

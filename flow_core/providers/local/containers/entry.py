@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from flow_core.agent.containers.arguments import enter, hang_up
+from flow_core.agent.containers.engine import Engine, EngineError
+from flow_core.agent.layout import container_name
 from flow_core.errors import Unreachable
-from flow_core.providers.local.containers.arguments import enter, hang_up
-from flow_core.providers.local.containers.engine import Engine, EngineError
-from flow_core.providers.local.layout import container_name
 from flow_core.providers.local.tasks import Standing
 
 _LEAVES, _LEAVE_AGAIN_S = 3, 0.3

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from flow_core.agent.containers.arguments import WORKSPACE, Container, argv_inside, with_workspace
+from flow_core.agent.supervisor.namespace import Mount
 from flow_core.errors import ConfigError, printable
 from flow_core.gpu import parse_gpu
 from flow_core.identifiers import is_image_reference
 from flow_core.providers.local.capacity.gpus import gpus_here
-from flow_core.providers.local.containers.arguments import WORKSPACE, Container, argv_inside, with_workspace
 from flow_core.providers.local.containers.choice import choose_engine, likely_engine
 from flow_core.providers.local.paths import absolute
-from flow_core.providers.local.supervisor.namespace import Mount
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig

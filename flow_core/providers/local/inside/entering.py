@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from flow_core.agent.state import State
+from flow_core.agent.supervisor.ranks import environment, share
 from flow_core.errors import ConfigError, Conflict
 from flow_core.providers.local.containers.entry import container_entry
 from flow_core.providers.local.spawn import PACKAGE_ROOT, python, task_environment
-from flow_core.providers.local.state import State
-from flow_core.providers.local.supervisor.ranks import environment, share
 from flow_core.providers.local.tasks import Standing
 
 _CODE = (

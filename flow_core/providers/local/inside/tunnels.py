@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 
+from flow_core.agent.listeners import listener_of
+from flow_core.agent.machine import new_id
 from flow_core.errors import Conflict, ProviderError
 from flow_core.providers.entry import Tunnel
 from flow_core.providers.local.inside.entering import enterable
-from flow_core.providers.local.listeners import listener_of
-from flow_core.providers.local.machine import new_id
 from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.offload import offload
 from flow_core.providers.over_ssh.ports import check_port

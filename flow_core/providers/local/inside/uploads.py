@@ -6,11 +6,11 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from flow_core.agent.records import read_json
 from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.providers.local.inside.copying import copy_file
 from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.offload import offload
-from flow_core.providers.records import read_json
 
 if TYPE_CHECKING:
     from flow_core.upload.report import OnProgress, UploadResult

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from flow_core.agent.layout import Layout
 from flow_core.errors import NotFound
 from flow_core.providers.local.inside.entering import Entry, enterable, entry
-from flow_core.providers.local.layout import Layout
 from flow_core.providers.local.sshd.folder import SshFolder
 from flow_core.providers.local.sshd.subsystem import sftp_command
 from flow_core.providers.local.tasks import Standing, TaskShelf

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from flow_core.providers.local.supervisor.processes import Identity
-from flow_core.providers.records import MalformedRecord, read_json, write_json
+from flow_core.agent.records import MalformedRecord, read_json, write_json
+from flow_core.agent.supervisor.processes import Identity
 
 
 class SshFolder(NamedTuple):

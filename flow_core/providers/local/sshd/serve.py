@@ -12,14 +12,14 @@ import time
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from flow_core.agent.records import try_lock
+from flow_core.agent.supervisor.processes import Identity
 from flow_core.errors import FlowError, ProviderError
 from flow_core.providers.local.sshd.address import HOST
 from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
 from flow_core.providers.local.sshd.keys import prepare_keys
 from flow_core.providers.local.sshd.lobby import Lobby
-from flow_core.providers.local.supervisor.processes import Identity
 from flow_core.providers.offload import offload
-from flow_core.providers.records import try_lock
 
 _log = logging.getLogger("flow.sshd")
 _LOG_BYTES = 64 << 10

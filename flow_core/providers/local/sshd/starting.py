@@ -7,9 +7,9 @@ import subprocess
 import sys
 import time
 
+from flow_core.agent.machine import new_id
+from flow_core.agent.private_folders import make_private_folder
 from flow_core.errors import ProviderError, Unreachable
-from flow_core.private_folders import make_private_folder
-from flow_core.providers.local.machine import new_id
 from flow_core.providers.local.spawn import PACKAGE_ROOT, python, read_answer, task_environment
 from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
 

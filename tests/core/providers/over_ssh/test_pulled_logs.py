@@ -14,10 +14,10 @@ from testbed.far_tasks import CONTEXT, Far
 from testbed.sshd import Sshd
 from testbed.waiting import DEADLINE_S, until
 
+from flow_core.agent.spool import STDOUT
 from flow_core.errors import AuthError, HostKeyUnknown, NotFound, Unreachable
 from flow_core.logs.address import LogAddress
 from flow_core.logs.follow import follow
-from flow_core.logs.spool import STDOUT
 from flow_core.logs.stamps import Stamps
 from flow_core.providers.over_ssh.hosts import HostPool
 from flow_core.providers.over_ssh.logs import SpooledLogs

@@ -1,0 +1,1 @@
+"""Tasks in containers: what an engine is told, and how it all ends. Standard library only."""

@@ -1,0 +1,98 @@
+"""What is written after `podman` or `docker` to run a rank of a task in a container, or to enter it.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from flow_core.agent.containers.engine import MARK_LABEL, Engine
+from flow_core.agent.supervisor.namespace import Mount
+
+WORKSPACE = "/workspace"
+# Of this machine: its network, so that ports and MASTER_ADDR mean the same in a container and beside it; its shared
+# memory, since the 64 MB of a container are not enough for PyTorch's data loaders, and NCCL meets other ranks there.
+# No second copy of the log on the engine's disk, and no SELinux label that hides what is mounted.
+_EVERY_RUN = (
+    *("run", "--rm", "--pull=never", "--log-driver=none"),
+    *("--network=host", "--ipc=host", "--security-opt=label=disable"),
+)
+_BASH_OR_SH = "if command -v bash >/dev/null 2>&1; then exec bash {0}; else exec sh {0}; fi"
+_LINE, _SHELL = _BASH_OR_SH.format('-c "$0"'), _BASH_OR_SH.format("-i")
+# What a process started with our mark in its environment carries to all that it starts.
+_HANG_UP = """for file in $(grep -ls "$0" /proc/[0-9]*/environ); do
+pid=${file#/proc/}; pid=${pid%/environ}; kill -s HUP "$pid"; kill -s CONT "$pid"; done"""
+
+
+class Container(NamedTuple):
+    """One rank of one attempt. `variables` are the names of what it inherits from the client's environment."""
+
+    engine: Engine
+    image: str
+    name: str
+    mark: str
+    argv: Sequence[str]
+    is_line: bool
+    working_dir: str
+    binds: Sequence[Mount] = ()
+    gpus: Sequence[str] = ()
+    variables: Sequence[str] = ()
+    env_file: str = ""
+
+    def run(self) -> list[str]:
+        """The argv that runs it, without the value of any variable. A shell line needs no entrypoint of the image."""
+        argv = [self.engine.path, *_EVERY_RUN, *self.engine.options]
+        argv += [f"--name={self.name}", f"--label={MARK_LABEL}={self.mark}", f"--workdir={self.working_dir}"]
+        for bind in self.binds:
+            argv += ["--mount", _bind(bind)]
+        argv += self._devices()
+        if self.env_file:
+            argv += ["--env-file", self.env_file]
+        for variable in self.variables:
+            argv += ["--env", variable]
+        if self.is_line:
+            return [*argv, f"--entrypoint={self.argv[0]}", self.image, *self.argv[1:]]
+        return [*argv, self.image, *self.argv]
+
+    def _devices(self) -> list[str]:
+        if not self.gpus:
+            return []
+        if self.engine.name == "podman":
+            return [word for gpu_id in self.gpus for word in ("--device", f"nvidia.com/gpu={gpu_id}")]
+        # Quoted for docker, which reads the value as a line of CSV.
+        return ["--gpus", f'"device={",".join(self.gpus)}"']
+
+
+def argv_inside(command: str | Sequence[str]) -> list[str]:
+    """A line goes to bash where the image has it, else to sh; a list stays as it is."""
+    return ["sh", "-c", _LINE, command] if isinstance(command, str) else list(command)
+
+
+def with_workspace(folder: str, binds: Sequence[Mount]) -> list[Mount]:
+    """This machine's folder at /workspace, unless something else is wanted there."""
+    is_taken = any(bind.target.rstrip("/") == WORKSPACE for bind in binds)
+    return [*binds] if is_taken else [Mount(folder, WORKSPACE), *binds]
+
+
+def enter(engine: Engine, name: str, mark: str, command: str | None, *, on_terminal: bool) -> list[str]:
+    """The argv of a shell inside a running container; `mark` is a variable that `hang_up` finds it by."""
+    terminal = ["--tty", "--env", "TERM"] if on_terminal else []
+    argv = [engine.path, "exec", "--interactive", *terminal, "--env", mark, name]
+    return [*argv, *(["sh", "-c", _SHELL] if command is None else argv_inside(command))]
+
+
+def hang_up(name: str, mark: str) -> list[str]:
+    """The words that end what `enter` started: the end of the client leaves it running."""
+    return ["exec", name, "sh", "-c", _HANG_UP, mark]
+
+
+def _bind(mount: Mount) -> str:
+    fields = ["type=bind", _quoted(f"source={mount.source}"), _quoted(f"target={mount.target}")]
+    return ",".join([*fields, "readonly"] if mount.read_only else fields)
+
+
+def _quoted(field: str) -> str:
+    """Both engines read a mount as a line of CSV."""
+    return '"' + field.replace('"', '""') + '"' if any(sign in field for sign in ',"\n\r') else field

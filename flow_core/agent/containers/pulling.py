@@ -1,0 +1,71 @@
+"""Fetching the image of a task that waits for it. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from flow_core.agent.containers.engine import Engine, last_line
+from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.spool import STDERR, SpoolWriter
+from flow_core.agent.supervisor.launch import Child, Launch, LaunchError, end_of
+from flow_core.agent.supervisor.ledger import Ledger, Outcome
+from flow_core.agent.supervisor.process_table import process
+from flow_core.agent.supervisor.processes import end_tree
+from flow_core.agent.supervisor.stopping import StopOrder
+
+_CHUNK = 1 << 16
+_GRACE_S = 2.0
+_ERROR = "Error: "
+
+
+class Pull:
+    """One `pull`, whose output becomes the first of the task's log, on stderr."""
+
+    def __init__(self, ledger: Ledger, stop: StopOrder, engine: Engine) -> None:
+        self._ledger = ledger
+        self._stop = stop
+        self._engine = engine
+        self._said = b""
+
+    def run(self, image: str) -> Outcome | None:
+        """None when the image is there, else the end of the task. May take as long as the network does."""
+        self._ledger.say(f"pulling {image}")
+        argv = [self._engine.path, "pull", image]
+        try:
+            child = Launch(argv, self._engine.environment, str(self._ledger.task.path)).start()
+        except LaunchError as error:
+            return Outcome("failed", error.exit_code, str(error))
+        status = self._follow(child)
+        if self._stop.is_over:
+            return self._stop.outcome()
+        code, killed = end_of(status)
+        if code == 0:
+            return None
+        why = killed or last_line(self._said) or f"exit code {code}"
+        why = why[len(_ERROR) :] if why.startswith(_ERROR) else why
+        return Outcome("failed", 125, f"{self._engine.name} can't pull {image!r}: {why}")
+
+    def _follow(self, child: Child) -> int:
+        files = self._ledger.task.spool()
+        make_private_folder(files.log.parent)
+        spool = SpoolWriter(files, self._ledger.clock.now_us)
+        fds = {child.stdout, child.stderr}
+        while fds and not self._stop.is_over:
+            for fd in self._stop.wait(fds, None):
+                if data := os.read(fd, _CHUNK):
+                    spool.append(STDERR, data)
+                    self._said = (self._said + data)[-4096:]
+                else:
+                    os.close(fd)
+                    fds.discard(fd)
+        for fd in fds:
+            os.close(fd)
+        spool.close()
+        return self._end(child)
+
+    def _end(self, child: Child) -> int:
+        """Its status; it is made to end if it hasn't."""
+        if self._stop.is_over:
+            end_tree(lambda: [one] if (one := process(child.pid)) and not one.is_zombie else [], _GRACE_S, time.sleep)
+        return os.waitpid(child.pid, 0)[1]

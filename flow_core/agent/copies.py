@@ -1,0 +1,56 @@
+"""The copies of the agent in bin/, one a version, and which of them nothing needs any more."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from flow_core.agent.records import MalformedRecord, read_json
+from flow_core.agent.state import State
+
+COPY = "agent-"
+"""How the name of a copy begins; the hash of its content follows."""
+
+_UNUSED_S = 24 * 3600.0
+
+
+def touch(home: Path) -> None:
+    """Notes that a supervisor is about to start from this copy. Raises OSError."""
+    os.utime(home)
+
+
+def remove_unused(root: Path, own: str) -> None:
+    """Removes the copies that nobody has started from for a day and that no unfinished task names.
+
+    `own` is the name of the copy that the caller runs from. Twice is safe, also at the same time.
+    """
+    old = [path for path in (root / "bin").glob(f"{COPY}*") if path.name != own and _is_unused(path)]
+    if not old:
+        return
+    import shutil  # deferred: it would take a tenth of every submit
+
+    named = _named_by_unfinished(root)
+    for path in old:
+        if named is not None and path.name not in named and _is_unused(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_unused(path: Path) -> bool:
+    try:
+        return time.time() - os.stat(path).st_mtime > _UNUSED_S
+    except OSError:
+        return False
+
+
+def _named_by_unfinished(root: Path) -> set[str] | None:
+    """None where a task can't be read: it may need any of them."""
+    named: set[str] = set()
+    for path in root.glob("contexts/*/tasks/*/spec.json"):
+        try:
+            state = State.read(path.with_name("state.json"))
+            if state is None or not state.is_final:
+                named.add(str((read_json(path) or {}).get("agent")))
+        except (MalformedRecord, OSError):
+            return None
+    return named

@@ -1,0 +1,122 @@
+"""Where everything of the local provider lies.
+
+ROOT/                       the machine's own folder under the state directory
+  bin/agent-HASH/           a copy of the agent for each version that started a task
+  gpus/                     who holds which GPU, one lock and one lease a GPU
+  queue/                    the counter of submissions, the tickets of those who wait for GPUs
+  ports/                    who has promised to serve which port
+  reservations/             one file a reservation, those that are over in past/
+  ssh/                      the keys, the record and the log of the SSH server
+  contexts/NAME/tasks/ID/   spec.json state.json mounts.json attempt-A/rank-R.{log,idx}
+                            data/N (copies of what was fetched for it, while it lasts)
+  contexts/NAME/volumes/ID/ record.json data/
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.spool import SpoolFiles
+
+DOOMED = ".deleted-"
+"""How the name begins of what any sweep may remove."""
+
+
+class TaskFolder(NamedTuple):
+    """The files of one task."""
+
+    path: Path
+
+    @property
+    def task_id(self) -> str:
+        return self.path.name
+
+    @property
+    def root(self) -> Path:
+        """The machine's folder, which every context shares."""
+        return self.path.parents[3]
+
+    @property
+    def volumes_lock(self) -> Path:
+        return self.path.parents[1] / "volumes" / ".lock"
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "spec.json"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "state.json"
+
+    @property
+    def mounts(self) -> Path:
+        return self.path / "mounts.json"
+
+    @property
+    def cancel(self) -> Path:
+        return self.path / "cancel.json"
+
+    @property
+    def alive_lock(self) -> Path:
+        """Held by the supervisor for as long as it lives, or by whoever cleans up after it."""
+        return self.path / "alive.lock"
+
+    @property
+    def links(self) -> Path:
+        """Symbolic links to the task's volumes, by name."""
+        return self.path / "volumes"
+
+    @property
+    def copies(self) -> Path:
+        """What was fetched for the task, one entry a mount; gone when the task is over."""
+        return self.path / "data"
+
+    @property
+    def doomed_copies(self) -> Path:
+        """Where the copies go in one step, before they are removed."""
+        return self.path.with_name(f"{DOOMED}{self.path.name}-data")
+
+    @property
+    def found(self) -> Path:
+        """Where the task finds its copies when they can't be mounted: symbolic links by their targets."""
+        return self.path / "mounts"
+
+    def spool(self, attempt: int = 0, rank: int = 0) -> SpoolFiles:
+        return SpoolFiles.at(self.path / f"attempt-{attempt}" / f"rank-{rank}")
+
+
+class Layout(NamedTuple):
+    """The folders of one context on this machine."""
+
+    root: Path
+    context: str
+
+    @property
+    def tasks(self) -> Path:
+        return self.root / "contexts" / self.context / "tasks"
+
+    @property
+    def volumes(self) -> Path:
+        return self.root / "contexts" / self.context / "volumes"
+
+    @property
+    def volumes_lock(self) -> Path:
+        return self.volumes / ".lock"
+
+    def task(self, task_id: str) -> TaskFolder:
+        return TaskFolder(self.tasks / task_id)
+
+    def make(self) -> None:
+        for folder in (self.tasks, self.volumes, self.root / "gpus", self.root / "queue"):
+            make_private_folder(folder)
+
+
+def container_name(task_id: str, attempt: int, rank: int) -> str:
+    return f"{container_names(task_id)}{attempt}-{rank}"
+
+
+def container_names(task_id: str) -> str:
+    """What the names of all containers of a task begin with."""
+    return f"flow-{task_id}-"

@@ -1,0 +1,77 @@
+"""Reads the fields of a record that somebody else wrote, or may have changed. Standard library only."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timezone
+from typing import Any
+
+_LAST_MOMENT = 253402300799.0  # the end of the year 9999, the last one that a datetime holds
+
+
+class Fields:
+    """The fields of one record. Every method raises ValueError that names the field which can't be used."""
+
+    def __init__(self, table: Any) -> None:
+        if not isinstance(table, dict):
+            raise ValueError("it must be a table")
+        self._table: dict[Any, Any] = table
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """Required without a default."""
+        value = self._table.get(name, default)
+        if not isinstance(value, str):
+            raise ValueError(f"{name} must be text")
+        return value
+
+    def optional_text(self, name: str) -> str | None:
+        """None where it is missing or null."""
+        return None if self._table.get(name) is None else self.text(name)
+
+    def whole(self, name: str, default: int | None = None, *, least: int = 0, most: int = 1 << 53) -> int:
+        """Required without a default; a float that stands for a whole number is one."""
+        value = self._table.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError(f"{name} must be a whole number")
+        if not least <= value <= most or value != int(value):
+            raise ValueError(f"{name} must be a whole number from {least} to {most}")
+        return int(value)
+
+    def moment(self, name: str) -> float:
+        """Seconds since the epoch of which a date can be made. Required."""
+        return checked_moment(self._table.get(name), name)
+
+    def table(self, name: str) -> dict[str, Any]:
+        """Empty where it is missing."""
+        value = self._table.get(name, {})
+        if not isinstance(value, dict):
+            raise ValueError(f"{name} must be a table")
+        return value
+
+    def wholes(self, name: str, *, least: int = 0, most: int = 1 << 53) -> tuple[int, ...]:
+        """A list of whole numbers; empty where it is missing."""
+        return tuple(Fields({name: value}).whole(name, least=least, most=most) for value in self._list(name))
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts; empty where it is missing."""
+        return tuple(Fields({name: value}).text(name) for value in self._list(name))
+
+    def _list(self, name: str) -> list[Any]:
+        value = self._table.get(name, [])
+        if not isinstance(value, list):
+            raise ValueError(f"{name} must be a list")
+        return value
+
+
+def checked_moment(value: Any, name: str) -> float:
+    """The same for a value that is at hand. Raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{name} must be a time in seconds")
+    if not (isinstance(value, int) or math.isfinite(value)) or not 0 <= value <= _LAST_MOMENT:
+        raise ValueError(f"{name} must be a time in seconds from 0 to {_LAST_MOMENT:.0f}")
+    return float(value)
+
+
+def date_of(seconds: float) -> datetime:
+    """In UTC, of a moment that was checked."""
+    return datetime.fromtimestamp(seconds, timezone.utc)

@@ -1,0 +1,49 @@
+"""The copies that a task's mounts are made of: their place in its folder, and their end. Standard library only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from flow_core.agent.layout import TaskFolder
+from flow_core.agent.private_folders import make_private_folder
+
+# The shell leaves at once, so that nobody waits for a large tree, and rm outlives us.
+_REMOVE = 'rm -rf -- "$@" &'
+
+
+def copies_among(mounts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that are fetched before the task starts."""
+    return [mount for mount in mounts if mount.get("s3")]
+
+
+def make_room(task: TaskFolder, mounts: Iterable[dict[str, Any]]) -> None:
+    """An empty entry for each copy, so that mounting it can be tried before it is there."""
+    for mount in copies_among(mounts):
+        place = task.copies / Path(mount["source"]).name
+        make_private_folder(place.parent)
+        if os.path.isfile(mount["target"]) and not mount["s3"].endswith("/"):
+            place.touch()
+        else:
+            place.mkdir()
+
+
+def discard(task: TaskFolder) -> None:
+    """Takes the copies away, whole or half made: out of sight at once, from the disk soon. Twice is safe."""
+    try:
+        task.copies.rename(task.doomed_copies)
+        _remove(task.doomed_copies)
+    except OSError:
+        pass  # there are none, or the next sweep has to do it: the task's end is told in any case
+
+
+def _remove(path: Path) -> None:
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        quiet = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)]
+        command = ["/bin/sh", "-c", _REMOVE, "sh", str(path)]
+        os.waitpid(os.posix_spawn(command[0], command, os.environ, file_actions=quiet, setpgroup=0), 0)
+    finally:
+        os.close(null)

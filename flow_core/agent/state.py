@@ -1,0 +1,89 @@
+"""What the supervisor of a task writes down of it. Standard library only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flow_core.agent.record_fields import Fields
+from flow_core.agent.records import MalformedRecord, read_json, write_json
+from flow_core.agent.supervisor.processes import Identity
+
+FINAL = frozenset({"completed", "failed", "cancelled"})
+_STATUSES = FINAL | {"pending", "running"}
+_ATTEMPTS_MAX = 100
+
+
+class State:
+    """What the supervisor says of its task. Times are seconds since the epoch."""
+
+    status: str = "pending"
+    message: str = ""
+    supervisor: Identity | None = None
+    children: list[Identity]
+    started_at: float | None = None
+    completed_at: float | None = None
+    exit_code: int | None = None
+    attempt: int = 0
+    between_attempts: bool = False
+    gpus: list[str]
+    master_port: int | None = None
+    mounts_taken: bool = False
+    namespaced: bool = False
+    working_dir: str = ""
+
+    def __init__(self) -> None:
+        self.children = []
+        self.gpus = []
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def child(self) -> Identity | None:
+        """The main process of rank 0; None while none runs or ever ran."""
+        return self.children[0] if self.children else None
+
+    def write(self, path: Path) -> None:
+        data = {name: getattr(self, name) for name in _FIELDS}
+        data["supervisor"] = None if self.supervisor is None else self.supervisor._asdict()
+        data["children"] = [child._asdict() for child in self.children]
+        write_json(path, data)
+
+    @classmethod
+    def read(cls, path: Path) -> State | None:
+        """Raises MalformedRecord."""
+        data = read_json(path)
+        if data is None:
+            return None
+        state = cls()
+        for name in _FIELDS:
+            if name in data:
+                setattr(state, name, data[name])
+        try:
+            state.supervisor = Identity.parse(data.get("supervisor"))
+            state.children = [one for child in state.children if (one := Identity.parse(child)) is not None]
+            _check_types(state)
+        except (TypeError, ValueError) as error:
+            raise MalformedRecord(f"{path.name} does not hold a task's state: {error}") from error
+        return state
+
+
+_FIELDS = tuple(State.__annotations__)
+
+
+def _check_types(state: State) -> None:
+    """Raises ValueError."""
+    fields = Fields({name: getattr(state, name) for name in _FIELDS})
+    if state.status not in _STATUSES:
+        raise ValueError("status is none that there is")
+    for name in ("message", "working_dir"):
+        fields.text(name)
+    fields.texts("gpus")
+    fields.whole("attempt", most=_ATTEMPTS_MAX)
+    for name in ("started_at", "completed_at"):
+        if getattr(state, name) is not None:
+            fields.moment(name)
+    for name in ("exit_code", "master_port"):
+        if getattr(state, name) is not None:
+            fields.whole(name, least=-256, most=65535)

@@ -1,0 +1,148 @@
+"""Keeping a running attempt: its output goes to the logs, its processes are reaped, and all of them end with it.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.spool import STDERR, STDOUT, SpoolWriter
+from flow_core.agent.supervisor.launch import Child, LaunchError, end_of
+from flow_core.agent.supervisor.ledger import Ledger, Outcome
+from flow_core.agent.supervisor.processes import Identity, Tree, end_tree, grace_s
+from flow_core.agent.supervisor.stopping import StopOrder
+
+if TYPE_CHECKING:
+    from flow_core.agent.containers.contained import Contained
+
+_PR_SET_CHILD_SUBREAPER = 36
+_CHUNK = 1 << 18
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+class Keeper:
+    """One attempt. Make it before the first rank starts: from then on what the task leaves behind becomes this
+    process's child, and every rank has a log."""
+
+    def __init__(self, ledger: Ledger, stop: StopOrder, contained: Contained | None = None) -> None:
+        self._ledger = ledger
+        self._stop = stop
+        self._contained = contained
+        self.identities: list[Identity] = []
+        self._sources: dict[int, tuple[SpoolWriter, int]] = {}
+        self._running: dict[int, int] = {}
+        self._ends: dict[int, int] = {}
+        if _libc is not None:
+            _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        files = [ledger.task.spool(ledger.state.attempt, rank) for rank in range(ledger.ranks)]
+        make_private_folder(files[0].log.parent)
+        self._spools = [SpoolWriter(one, ledger.clock.now_us) for one in files]
+
+    def add(self, child: Child) -> None:
+        """Takes over the main process of the next rank."""
+        rank = len(self.identities)
+        self.identities.append(Identity.of(child.pid) or Identity(child.pid, "", ""))
+        self._running[child.pid] = rank
+        self._sources[child.stdout] = self._spools[rank], STDOUT
+        self._sources[child.stderr] = self._spools[rank], STDERR
+
+    def keep(self) -> Outcome:
+        """Returns when each main process has ended, one of them failed or all had to stop, and nothing else lives."""
+        while self._running and self._failed is None and not self._stop.is_given:
+            self._pump(self._patience_s)
+            if self._contained is not None:
+                self._contained.release_forsaken(self._running)
+        failed, others = self._failed, list(self._running.values())
+        self._end_all()
+        if failed is not None:
+            return self._failure(failed, bool(others))
+        if others:
+            return self._stop.outcome(*self._end_of(others[0]))
+        return Outcome("completed", 0)
+
+    def give_up(self, error: LaunchError) -> Outcome:
+        """The end of an attempt of which a rank could not be started; those that were are ended."""
+        self._end_all()
+        return Outcome("failed", error.exit_code, str(error))
+
+    @property
+    def _patience_s(self) -> float | None:
+        """For how long nothing but output and signals has to be looked after."""
+        waits_s = [self._stop.left_s, None if self._contained is None else self._contained.look_in_s]
+        return min((one for one in waits_s if one is not None), default=None)
+
+    @property
+    def _failed(self) -> int | None:
+        """The first rank that ended badly."""
+        return next((rank for rank, status in self._ends.items() if status), None)
+
+    def _failure(self, rank: int, others: bool) -> Outcome:
+        code, message = self._end_of(rank)
+        if self._ledger.ranks > 1:
+            message = f"rank {rank} " + (f"was {message}" if message else f"exited with {code}")
+            message += "; the others were stopped" if others else ""
+        return Outcome("failed", code, message)
+
+    def _end_of(self, rank: int) -> tuple[int | None, str]:
+        if rank not in self._ends:
+            return None, ""
+        end, state = end_of(self._ends[rank]), self._ledger.state
+        if self._contained is None:
+            return end
+        return self._contained.explained(*end, self._ledger.task.spool(state.attempt, rank))
+
+    def _end_all(self) -> None:
+        def pump_for(seconds: float) -> None:
+            end = time.monotonic() + seconds
+            while (left := end - time.monotonic()) > 0:
+                self._pump(left)
+
+        if self._contained is not None:
+            self._contained.end(self.identities, pump_for)
+        else:
+            tree = Tree(self._ledger.spec["mark"], self.identities, os.getpid())
+            end_tree(tree.members, grace_s(), pump_for, self._stop.is_urgent)
+        while self._pump(0):
+            pass
+        self._close()
+
+    def _close(self) -> None:
+        for fd in self._sources:
+            os.close(fd)
+        self._sources.clear()
+        for spool in self._spools:
+            spool.close()
+
+    def _pump(self, timeout_s: float | None) -> bool:
+        """Waits for output or a signal, takes one round of it; True when output came."""
+        came = False
+        for fd in self._stop.wait(self._sources.keys(), timeout_s):
+            data = os.read(fd, _CHUNK)
+            if data:
+                spool, stream = self._sources[fd]
+                spool.append(stream, data)
+                came = True
+            else:
+                os.close(fd)
+                del self._sources[fd]
+        self._reap()
+        return came
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if (rank := self._running.pop(pid, None)) is not None:
+                self._ends[rank] = status
+            elif self._contained is not None:
+                self._contained.stray_ended()

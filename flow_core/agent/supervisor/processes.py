@@ -1,0 +1,145 @@
+"""Telling processes apart for good, finding all that belong to a task, and ending them. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from flow_core.agent.record_fields import Fields
+from flow_core.agent.supervisor.process_table import Process, boot_id, mark_of, process, snapshot
+
+_PID_MAX = (1 << 31) - 1
+
+
+class Identity(NamedTuple):
+    """A process, told from every other that ever had or will have its number."""
+
+    pid: int
+    start: str
+    boot: str
+
+    @classmethod
+    def of(cls, pid: int) -> Identity | None:
+        found = process(pid)
+        return None if found is None else cls(pid, found.start, boot_id())
+
+    @classmethod
+    def mine(cls) -> Identity:
+        me = cls.of(os.getpid())
+        return me if me is not None else cls(os.getpid(), "", boot_id())
+
+    @classmethod
+    def parse(cls, data: Any) -> Identity | None:
+        """Raises ValueError for anything that isn't one."""
+        if data is None:
+            return None
+        fields = Fields(data)
+        return cls(fields.whole("pid", least=1, most=_PID_MAX), fields.text("start"), fields.text("boot"))
+
+    @property
+    def is_alive(self) -> bool:
+        found = process(self.pid)
+        return found is not None and found.start == self.start and not found.is_zombie and self.is_of_this_boot
+
+    @property
+    def is_of_this_boot(self) -> bool:
+        return self.boot == boot_id()
+
+    def send(self, number: int) -> bool:
+        """Signals this very process; False when it is gone."""
+        return self.is_of_this_boot and send(self.pid, self.start, number)
+
+
+class Tree(NamedTuple):
+    """All processes of one task: by the mark in their environment, by descent, and by session.
+
+    A process that carries another task's mark belongs to that task, with everything below it.
+    """
+
+    mark: str
+    children: Sequence[Identity]
+    supervisor_pid: int | None = None
+
+    def members(self) -> list[Process]:
+        """Those alive now, the supervisor and the caller left out."""
+        table = snapshot()
+        marks = {pid: mark_of(pid) for pid in table}
+        inside = {pid for pid, mark in marks.items() if mark == self.mark}
+        inside.update(self._sessions(table, marks))
+        self._add_descendants(inside, table, marks)
+        inside -= {self.supervisor_pid, os.getpid()}
+        return [table[pid] for pid in inside if not table[pid].is_zombie]
+
+    def _sessions(self, table: dict[int, Process], marks: dict[int, str | None]) -> set[int]:
+        led = {child.pid for child in self.children if child.is_of_this_boot}
+        for child in self.children:
+            if (leader := table.get(child.pid)) is not None and leader.start != child.start:
+                led.discard(child.pid)  # the number now belongs to somebody else
+        return {one.pid for one in table.values() if one.session in led and marks[one.pid] is None}
+
+    def _add_descendants(self, inside: set[int], table: dict[int, Process], marks: dict[int, str | None]) -> None:
+        below: dict[int, list[int]] = {}
+        for one in table.values():
+            below.setdefault(one.parent, []).append(one.pid)
+        waiting = [*inside, *([] if self.supervisor_pid is None else [self.supervisor_pid])]
+        while waiting:
+            for pid in below.get(waiting.pop(), ()):
+                if pid not in inside and marks[pid] in (None, self.mark):
+                    inside.add(pid)
+                    waiting.append(pid)
+
+
+def end_tree(
+    find: Callable[[], list[Process]],
+    grace_s: float,
+    pause: Callable[[float], None] = time.sleep,
+    is_urgent: Callable[[], bool] = lambda: False,
+) -> None:
+    """SIGTERM to all, SIGKILL to those still there after the grace (at once when urgent). Returns when none lives."""
+    deadline = time.monotonic() + grace_s
+    asked: set[tuple[int, str]] = set()
+    delay_s = 0.005
+    while members := find():
+        killing = is_urgent() or time.monotonic() >= deadline
+        for one in members:
+            if killing:
+                send(one.pid, one.start, signal.SIGKILL)
+            elif (one.pid, one.start) not in asked:
+                asked.add((one.pid, one.start))
+                send(one.pid, one.start, signal.SIGTERM)
+                send(one.pid, one.start, signal.SIGCONT)
+        pause(delay_s)
+        delay_s = min(delay_s * 1.5, 0.25)
+
+
+def send(pid: int, start: str, number: int) -> bool:
+    """Signals the process of this number if it started then; False when it is gone or not ours."""
+    try:
+        handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+    except OSError:
+        return False
+    try:
+        found = process(pid)
+        if found is None or found.start != start:
+            return False
+        if handle is not None:
+            signal.pidfd_send_signal(handle, number)
+        else:
+            os.kill(pid, number)
+    except OSError:
+        return False
+    finally:
+        if handle is not None:
+            os.close(handle)
+    return True
+
+
+def grace_s() -> float:
+    """How long processes may take to end after SIGTERM."""
+    try:
+        return float(os.environ["FLOW_LOCAL_GRACE_S"])
+    except (KeyError, ValueError):
+        return 5.0

@@ -1,0 +1,48 @@
+"""A rank stands for a node: what it is told of the others, and which GPUs are its own. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+HEAD = "127.0.0.1"
+# What a task must not hand on to another that is submitted from inside of it.
+VARIABLES = frozenset({
+    "FLOW_NODE_RANK", "FLOW_NUM_NODES", "FLOW_MAIN_IP", "HEAD_NODE_IP", "HEAD_NODE", "NUM_NODES", "NODE_RANK",
+    "GPU_COUNT", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT",
+    "PET_NNODES", "PET_NODE_RANK", "PET_MASTER_ADDR", "PET_MASTER_PORT", "FLOW_PORTS", "PORT",
+})  # fmt: skip
+
+
+def share(gpus: Sequence[str], rank: int, ranks: int) -> Sequence[str]:
+    """Those of the task's GPUs that belong to this rank."""
+    each = len(gpus) // ranks
+    return gpus[rank * each : (rank + 1) * each]
+
+
+def environment(spec: dict[str, Any], rank: int, gpu_count: int, master_port: int | None) -> dict[str, str]:
+    """What tells a rank its place, in the words of the Flow SDK, of plain torch and of its launcher.
+
+    Without a port to meet at there is no other rank, and nothing that would have a script look for one.
+    """
+    ranks = str(spec.get("ranks", 1))
+    env = {"FLOW_NODE_RANK": str(rank), "FLOW_NUM_NODES": ranks}
+    if spec.get("distributed_mode") != "manual":
+        env.update(HEAD_NODE_IP=HEAD, HEAD_NODE=HEAD, FLOW_MAIN_IP=HEAD)
+        env.update(NUM_NODES=ranks, NODE_RANK=str(rank), GPU_COUNT=str(gpu_count))
+        if master_port is not None:
+            env.update(_torch(str(rank), ranks, str(master_port)))
+    return {**env, **_ports(spec.get("ports", ()))}
+
+
+def _torch(rank: str, ranks: str, port: str) -> dict[str, str]:
+    """For a script that is one process a node; `torchrun` takes its defaults from PET_* and sets the others anew."""
+    env = {"RANK": rank, "WORLD_SIZE": ranks, "GROUP_RANK": rank, "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
+    env.update(MASTER_ADDR=HEAD, MASTER_PORT=port)
+    env.update(PET_NNODES=ranks, PET_NODE_RANK=rank, PET_MASTER_ADDR=HEAD, PET_MASTER_PORT=port)
+    return env
+
+
+def _ports(ports: Sequence[int]) -> dict[str, str]:
+    env = {"FLOW_PORTS": ",".join(map(str, ports))} if ports else {}
+    return {**env, "PORT": str(ports[0])} if len(ports) == 1 else env

@@ -1,0 +1,89 @@
+"""The copy of the agent that supervisors start from: replacing the package must not change what runs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from functools import lru_cache
+from pathlib import Path
+
+import flow_core.agent
+from flow_core.agent.copies import COPY, touch
+from flow_core.agent.private_folders import make_private_folder
+from flow_core.errors import ProviderError
+
+_SOURCE = Path(flow_core.agent.__file__).parent
+_PLACE = Path("flow_core", "agent")
+_DIGITS = 16
+
+
+def agent_name() -> str:
+    """What this version's copy is called."""
+    return COPY + _content()[0]
+
+
+def provide_copy(root: Path) -> Path:
+    """The folder to import the agent from, under the machine's folder; made where it is missing or incomplete.
+
+    Twice is safe, also at the same time. Raises ProviderError.
+    """
+    home = root / "bin" / agent_name()
+    try:
+        if not _is_complete(home):
+            _unpack(home)
+        touch(home)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise ProviderError(f"the program that keeps tasks can't be copied to {str(home)!r}: {why}") from error
+    return home
+
+
+@lru_cache(maxsize=1)
+def _content() -> tuple[str, tuple[tuple[Path, int], ...]]:
+    """The hash of the source, and its files with their sizes in bytes."""
+    whole = hashlib.sha256()
+    files = []
+    for path in sorted(_SOURCE.rglob("*.py")):
+        data = path.read_bytes()
+        name = path.relative_to(_SOURCE)
+        whole.update(f"{name} {len(data)}\n".encode() + data)
+        files.append((name, len(data)))
+    return whole.hexdigest()[:_DIGITS], tuple(files)
+
+
+def _is_complete(home: Path) -> bool:
+    """A machine that lost its power may have kept the names of files without their content."""
+    try:
+        return all(os.stat(home / _PLACE / name).st_size == size for name, size in _content()[1])
+    except OSError:
+        return False
+
+
+def _unpack(home: Path) -> None:
+    """Makes the folder beside its place and renames it. Whoever is at it at the same time makes the same."""
+    make_private_folder(home.parent)
+    fresh = home.with_name(f".{home.name}-{os.getpid()}")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        for name, _ in _content()[1]:
+            _copy(_SOURCE / name, fresh / _PLACE / name)
+        (fresh / _PLACE.parent / "__init__.py").touch()  # else an installed package of this name would count
+        if home.exists() and not _is_complete(home):
+            shutil.rmtree(home, ignore_errors=True)
+        try:
+            fresh.rename(home)
+        except OSError:
+            if not _is_complete(home):
+                raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """With its time, so that the bytecode that goes along is taken for what it is."""
+    make_private_folder(target.parent)
+    shutil.copy2(source, target)
+    for compiled in source.parent.glob(f"__pycache__/{source.stem}.*.pyc"):
+        make_private_folder(target.parent / "__pycache__")
+        shutil.copy2(compiled, target.parent / "__pycache__" / compiled.name)
