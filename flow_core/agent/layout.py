@@ -59,6 +59,11 @@ class TaskFolder(NamedTuple):
         return self.path / "cancel.json"
 
     @property
+    def spare(self) -> Path:
+        """Room for the last record, given back when it is written."""
+        return self.path / "spare"
+
+    @property
     def alive_lock(self) -> Path:
         """Held by the supervisor for as long as it lives, or by whoever cleans up after it."""
         return self.path / "alive.lock"

@@ -45,14 +45,22 @@ class Stamp(NamedTuple):
 
 
 class SpoolWriter:
-    """Appends to a spool. One writer a spool; `now_us` must never go back."""
+    """Appends to a spool. One writer a spool; `now_us` must never go back.
 
-    def __init__(self, files: SpoolFiles, now_us: Callable[[], int]) -> None:
+    `wait_for_room` is called while the disk is full. It returns after a while, with False to give up: then the rest of
+    this output, and all that follows, is dropped.
+    """
+
+    def __init__(
+        self, files: SpoolFiles, now_us: Callable[[], int], wait_for_room: Callable[[], bool] | None = None
+    ) -> None:
         self._log_fd = os.open(files.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._sidecar_fd = os.open(files.sidecar, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._offset = os.fstat(self._log_fd).st_size
         _drop_partial_record(self._sidecar_fd)
         self._now_us = now_us
+        self._wait_for_room = wait_for_room or _pause
+        self._has_given_up = False
         self._last = Stamp(-1, -1, 0)
 
     @property
@@ -64,14 +72,24 @@ class SpoolWriter:
         """Writes all of `data`; waits while the disk is full rather than losing any of it."""
         stamp = Stamp(self._offset, stream, self._now_us())
         if stamp.stream != self._last.stream or stamp.time_us - self._last.time_us >= _SAME_MOMENT_US:
-            _write_all(self._sidecar_fd, RECORD.pack(stamp.offset, stamp.time_us << 1 | stamp.stream))
+            self._write(self._sidecar_fd, RECORD.pack(stamp.offset, stamp.time_us << 1 | stamp.stream))
             self._last = stamp
-        _write_all(self._log_fd, data)
+        self._write(self._log_fd, data)
         self._offset += len(data)
 
     def close(self) -> None:
         os.close(self._log_fd)
         os.close(self._sidecar_fd)
+
+    def _write(self, fd: int, data: bytes) -> None:
+        view = memoryview(data)
+        while view and not self._has_given_up:
+            try:
+                view = view[os.write(fd, view) :]
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                self._has_given_up = not self._wait_for_room()
 
 
 def _drop_partial_record(sidecar_fd: int) -> None:
@@ -81,12 +99,6 @@ def _drop_partial_record(sidecar_fd: int) -> None:
         os.ftruncate(sidecar_fd, os.fstat(sidecar_fd).st_size - excess)
 
 
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(fd, view) :]
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            time.sleep(0.5)
+def _pause() -> bool:
+    time.sleep(0.5)
+    return True

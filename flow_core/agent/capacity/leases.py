@@ -69,6 +69,15 @@ def leased_by(task: TaskFolder, candidates: Iterable[str]) -> list[str]:
     return [gpu_id for gpu_id in candidates if _read_lease(task.root, gpu_id).get("task") == mine]
 
 
+def give_back(task: TaskFolder, gpu_ids: Iterable[str]) -> None:
+    """Ends the leases of a task whose end can't be written yet, on a full disk for one. Twice is safe."""
+    for gpu_id in leased_by(task, gpu_ids):
+        try:
+            os.unlink(_lease(task.root, gpu_id))
+        except OSError:
+            pass
+
+
 def _take_one(root: Path, gpu_id: str) -> int | None:
     return None if _holder(root, gpu_id) is not None else try_lock(_lock(root, gpu_id))
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from flow_core.agent.containers.engine import Engine, EngineError
 from flow_core.agent.layout import container_names
+from flow_core.agent.supervisor.ending import end_tree
 from flow_core.agent.supervisor.process_table import Process, mentions
-from flow_core.agent.supervisor.processes import Tree, end_tree
+from flow_core.agent.supervisor.processes import Tree
 
 _LEAVE_S = 3.0  # for a client, or what an engine has beside each container, to notice its end
 _PULL = "\0pull\0"  # a client that fetches names no container

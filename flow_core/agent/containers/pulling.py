@@ -8,14 +8,15 @@ import time
 from flow_core.agent.containers.engine import Engine, last_line
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.spool import STDERR, SpoolWriter
+from flow_core.agent.supervisor.ending import end_tree
 from flow_core.agent.supervisor.launch import Child, Launch, LaunchError, end_of
 from flow_core.agent.supervisor.ledger import Ledger, Outcome
 from flow_core.agent.supervisor.process_table import process
-from flow_core.agent.supervisor.processes import end_tree
 from flow_core.agent.supervisor.stopping import StopOrder
 
 _CHUNK = 1 << 16
 _GRACE_S = 2.0
+_WRITE_AGAIN_S = 0.5
 _ERROR = "Error: "
 
 
@@ -49,7 +50,7 @@ class Pull:
     def _follow(self, child: Child) -> int:
         files = self._ledger.task.spool()
         make_private_folder(files.log.parent)
-        spool = SpoolWriter(files, self._ledger.clock.now_us)
+        spool = SpoolWriter(files, self._ledger.clock.now_us, self._wait_for_room)
         fds = {child.stdout, child.stderr}
         while fds and not self._stop.is_over:
             for fd in self._stop.wait(fds, None):
@@ -63,6 +64,10 @@ class Pull:
             os.close(fd)
         spool.close()
         return self._end(child)
+
+    def _wait_for_room(self) -> bool:
+        self._stop.wait(set(), _WRITE_AGAIN_S)
+        return not self._stop.is_over
 
     def _end(self, child: Child) -> int:
         """Its status; it is made to end if it hasn't."""

@@ -10,9 +10,10 @@ from pathlib import Path
 from flow_core.agent.capacity import queue
 from flow_core.agent.records import read_json
 from flow_core.agent.s3.copies import copies_among
+from flow_core.agent.supervisor.ending import end_tree
 from flow_core.agent.supervisor.launch import Child, Launch, LaunchError, end_of
 from flow_core.agent.supervisor.ledger import Ledger, Outcome
-from flow_core.agent.supervisor.processes import Identity, Tree, end_tree
+from flow_core.agent.supervisor.processes import Identity, Tree
 from flow_core.agent.supervisor.stopping import StopOrder
 
 _CODE = "import sys; sys.path[0] = sys.argv.pop(1); from flow_core.agent.s3.fetch import main; main()"

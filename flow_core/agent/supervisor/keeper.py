@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.spool import STDERR, STDOUT, SpoolWriter
+from flow_core.agent.supervisor.ending import end_tree
 from flow_core.agent.supervisor.launch import Child, LaunchError, end_of
 from flow_core.agent.supervisor.ledger import Ledger, Outcome
-from flow_core.agent.supervisor.processes import Identity, Tree, end_tree, grace_s
+from flow_core.agent.supervisor.processes import Identity, Tree, grace_s
 from flow_core.agent.supervisor.stopping import StopOrder
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _PR_SET_CHILD_SUBREAPER = 36
 _CHUNK = 1 << 18
+_WRITE_AGAIN_S = 0.5
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -42,7 +44,7 @@ class Keeper:
             _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         files = [ledger.task.spool(ledger.state.attempt, rank) for rank in range(ledger.ranks)]
         make_private_folder(files[0].log.parent)
-        self._spools = [SpoolWriter(one, ledger.clock.now_us) for one in files]
+        self._spools = [SpoolWriter(one, ledger.clock.now_us, self._wait_for_room) for one in files]
 
     def add(self, child: Child) -> None:
         """Takes over the main process of the next rank."""
@@ -56,6 +58,8 @@ class Keeper:
         """Returns when each main process has ended, one of them failed or all had to stop, and nothing else lives."""
         while self._running and self._failed is None and not self._stop.is_given:
             self._pump(self._patience_s)
+            if self._ledger.is_behind:
+                self._ledger.write()
             if self._contained is not None:
                 self._contained.release_forsaken(self._running)
         failed, others = self._failed, list(self._running.values())
@@ -75,6 +79,7 @@ class Keeper:
     def _patience_s(self) -> float | None:
         """For how long nothing but output and signals has to be looked after."""
         waits_s = [self._stop.left_s, None if self._contained is None else self._contained.look_in_s]
+        waits_s.append(_WRITE_AGAIN_S if self._ledger.is_behind else None)
         return min((one for one in waits_s if one is not None), default=None)
 
     @property
@@ -107,10 +112,24 @@ class Keeper:
             self._contained.end(self.identities, pump_for)
         else:
             tree = Tree(self._ledger.spec["mark"], self.identities, os.getpid())
-            end_tree(tree.members, grace_s(), pump_for, self._stop.is_urgent)
+            end_tree(tree.members, grace_s(), pump_for, self._stop.is_urgent, self._has_no_child)
         while self._pump(0):
             pass
         self._close()
+
+    def _has_no_child(self) -> bool:
+        """As the one who inherits whatever the task leaves behind, this process would have it as a child."""
+        self._reap()
+        try:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return _libc is not None
+        return False
+
+    def _wait_for_room(self) -> bool:
+        """False once nobody waits for more of the output on a full disk."""
+        self._stop.wait(set(), _WRITE_AGAIN_S)
+        return not self._stop.is_over
 
     def _close(self) -> None:
         for fd in self._sources:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any, NamedTuple
 
@@ -9,6 +10,8 @@ from flow_core.agent.layout import TaskFolder
 from flow_core.agent.records import read_json
 from flow_core.agent.state import State
 from flow_core.agent.supervisor.processes import Identity
+
+_SPARE_BYTES = 16 << 10
 
 
 class Outcome(NamedTuple):
@@ -35,14 +38,37 @@ class Ledger:
         self.state = State()
         self.state.supervisor = Identity.mine()
         self.state.working_dir = str(self.spec["working_dir"])
+        self.is_behind = False
 
     @property
     def ranks(self) -> int:
         """How many main processes the task has."""
         return int(self.spec.get("ranks", 1))
 
-    def write(self) -> None:
-        self.state.write(self.task.state)
+    def write(self) -> bool:
+        """False when it can't be written now (`is_behind`): call it again later. Room is kept for it on a full disk."""
+        try:
+            self.state.write(self.task.state)
+        except OSError:
+            self._use_spare()
+            try:
+                self.state.write(self.task.state)
+            except OSError:
+                self.is_behind = True
+                return False
+        self.is_behind = False
+        return True
+
+    def keep_spare(self) -> None:
+        """Takes the room that the task's last record needs, before the task can fill the disk."""
+        try:
+            fd = os.open(self.task.spare, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                os.write(fd, bytes(_SPARE_BYTES))
+            finally:
+                os.close(fd)
+        except OSError:
+            pass  # there is no room now either
 
     def say(self, message: str) -> None:
         """Writes only what is new."""
@@ -50,11 +76,19 @@ class Ledger:
             self.state.message = message
             self.write()
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, outcome: Outcome) -> bool:
+        """False when it can't be written now: call it again later."""
         self.state.status, self.state.exit_code = outcome.status, outcome.exit_code
         self.state.message = outcome.message or self.state.message
-        self.state.completed_at = self.clock.now()
-        self.write()
+        self.state.completed_at = self.state.completed_at or self.clock.now()
+        self._use_spare()
+        return self.write()
+
+    def _use_spare(self) -> None:
+        try:
+            os.unlink(self.task.spare)
+        except OSError:
+            pass
 
 
 class Clock:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow_core.agent.capacity import queue
+from flow_core.agent.capacity import leases, queue
 from flow_core.agent.capacity.leases import GpuLocks
 from flow_core.agent.copies import remove_unused
 from flow_core.agent.layout import TaskFolder
@@ -31,6 +31,8 @@ from flow_core.agent.supervisor.turn import Turn
 
 if TYPE_CHECKING:
     from flow_core.agent.containers.contained import Contained
+
+_WRITE_AGAIN_S = 1.0
 
 
 def main() -> None:
@@ -69,14 +71,26 @@ class Supervisor:
             _answer(f"unsupported {mounting.notice}")
             return
         self._ledger.state.message = mounting.notice
-        self._ledger.write()
+        if not self._ledger.write():
+            _answer("refused its record can't be written; make room on the disk and check who owns the folder")
+            return
         _answer("ok")
+        self._ledger.keep_spare()
         outcome = self._fetch(mounting) or self._take_turn(mounting)
         discard(self._ledger.task)
-        self._ledger.finish(outcome)
+        self._finish(outcome)
+        remove_unused(self._ledger.task.root, str(self._ledger.spec.get("agent")))
+
+    def _finish(self, outcome: Outcome) -> None:
+        """The GPUs are free from now on, even while there is no room for the last record."""
+        is_written = self._ledger.finish(outcome)
+        if not is_written:
+            leases.give_back(self._ledger.task, self._ledger.state.gpus)
         self._locks.release()
         queue.ring(self._ledger.task.root)
-        remove_unused(self._ledger.task.root, str(self._ledger.spec.get("agent")))
+        while not is_written:
+            self._stop.wait(set(), _WRITE_AGAIN_S)
+            is_written = self._ledger.finish(outcome)
 
     def _fetch(self, mounting: Mounting) -> Outcome | None:
         """None once all is there that it needs before its turn, else its end."""

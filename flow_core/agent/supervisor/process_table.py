@@ -19,6 +19,7 @@ class Process(NamedTuple):
 
     pid: int
     parent: int
+    group: int
     session: int
     start: str
     is_zombie: bool
@@ -80,18 +81,18 @@ def _from_proc(pid: int) -> Process | None:
         return None
     # The second field is the program's name in brackets and may hold anything, brackets included.
     fields = content[content.rindex(b")") + 2 :].split()
-    return Process(pid, int(fields[1]), int(fields[3]), fields[19].decode(), fields[0] in b"ZXx")
+    return Process(pid, int(fields[1]), int(fields[2]), int(fields[3]), fields[19].decode(), fields[0] in b"ZXx")
 
 
 def _from_ps(*which: str) -> dict[int, Process]:
     found = {}
-    for line in _run("ps", *which, "-o", "pid=,ppid=,stat=,lstart=").splitlines():
-        pid, parent, state, start = line.split(None, 3)
+    for line in _run("ps", *which, "-o", "pid=,ppid=,pgid=,stat=,lstart=").splitlines():
+        pid, parent, group, state, start = line.split(None, 4)
         try:
             session = os.getsid(int(pid))
         except OSError:
             session = 0
-        found[int(pid)] = Process(int(pid), int(parent), session, start, state.startswith("Z"))
+        found[int(pid)] = Process(int(pid), int(parent), int(group), session, start, state.startswith("Z"))
     return found
 
 

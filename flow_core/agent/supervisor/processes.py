@@ -1,11 +1,10 @@
-"""Telling processes apart for good, finding all that belong to a task, and ending them. Standard library only."""
+"""Telling processes apart for good, and finding all that belong to a task. Standard library only."""
 
 from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from flow_core.agent.record_fields import Fields
@@ -90,29 +89,6 @@ class Tree(NamedTuple):
                 if pid not in inside and marks[pid] in (None, self.mark):
                     inside.add(pid)
                     waiting.append(pid)
-
-
-def end_tree(
-    find: Callable[[], list[Process]],
-    grace_s: float,
-    pause: Callable[[float], None] = time.sleep,
-    is_urgent: Callable[[], bool] = lambda: False,
-) -> None:
-    """SIGTERM to all, SIGKILL to those still there after the grace (at once when urgent). Returns when none lives."""
-    deadline = time.monotonic() + grace_s
-    asked: set[tuple[int, str]] = set()
-    delay_s = 0.005
-    while members := find():
-        killing = is_urgent() or time.monotonic() >= deadline
-        for one in members:
-            if killing:
-                send(one.pid, one.start, signal.SIGKILL)
-            elif (one.pid, one.start) not in asked:
-                asked.add((one.pid, one.start))
-                send(one.pid, one.start, signal.SIGTERM)
-                send(one.pid, one.start, signal.SIGCONT)
-        pause(delay_s)
-        delay_s = min(delay_s * 1.5, 0.25)
 
 
 def send(pid: int, start: str, number: int) -> bool:

@@ -12,7 +12,8 @@ from flow_core.agent.layout import TaskFolder
 from flow_core.agent.records import MalformedRecord, read_json, try_lock
 from flow_core.agent.s3.copies import discard
 from flow_core.agent.state import State
-from flow_core.agent.supervisor.processes import Identity, Tree, end_tree, grace_s
+from flow_core.agent.supervisor.ending import end_tree
+from flow_core.agent.supervisor.processes import Identity, Tree, grace_s
 from flow_core.agent.supervisor.stopping import is_forced
 
 

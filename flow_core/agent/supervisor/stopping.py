@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Set
 
+from flow_core.agent.cancelling import CANCEL, CANCEL_AT_ONCE
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.records import MalformedRecord, read_json
 from flow_core.agent.supervisor.ledger import Outcome
@@ -21,7 +22,7 @@ class StopOrder:
 
     def __init__(self, task: TaskFolder) -> None:
         self._task = task
-        self._asked = False
+        self._asked = self._cancelled = self._forced = False
         self._deadline: float | None = None
         self._max_hours = 0.0
         self._wake, self._wake_write = os.pipe()
@@ -35,6 +36,8 @@ class StopOrder:
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_stop)
+        for number in (CANCEL, CANCEL_AT_ONCE):
+            signal.signal(number, self._on_cancel)
         # A handler of any kind, so that the end of a child wakes us.
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
 
@@ -45,11 +48,11 @@ class StopOrder:
 
     @property
     def is_given(self) -> bool:
-        return self._asked or (self._deadline is not None and time.monotonic() >= self._deadline)
+        return self._asked or self._cancelled or (self._deadline is not None and time.monotonic() >= self._deadline)
 
     @property
     def is_cancelled(self) -> bool:
-        return self._task.cancel.exists()
+        return self._cancelled or self._task.cancel.exists()
 
     @property
     def is_over(self) -> bool:
@@ -62,7 +65,7 @@ class StopOrder:
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
     def is_urgent(self) -> bool:
-        return is_forced(self._task)
+        return self._forced or is_forced(self._task)
 
     def wait(self, fds: Set[int], timeout_s: float | None) -> list[int]:
         """Those of the descriptors that can be read; none when a signal or the time came first."""
@@ -95,12 +98,16 @@ class StopOrder:
     def _on_stop(self, number: int, frame: object) -> None:
         self._asked = True
 
+    def _on_cancel(self, number: int, frame: object) -> None:
+        self._cancelled = True
+        self._forced = self._forced or number == CANCEL_AT_ONCE
+
 
 def is_forced(task: TaskFolder) -> bool:
     """Whether it was cancelled, and is to end at once."""
     try:
         return bool((read_json(task.cancel) or {}).get("force"))
-    except MalformedRecord:
+    except (MalformedRecord, OSError):
         return False
 
 

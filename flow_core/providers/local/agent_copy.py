@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 from functools import lru_cache
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import flow_core.agent
@@ -82,8 +83,27 @@ def _unpack(home: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     """With its time, so that the bytecode that goes along is taken for what it is."""
-    make_private_folder(target.parent)
+    make_private_folder(target.parent / "__pycache__")
     shutil.copy2(source, target)
-    for compiled in source.parent.glob(f"__pycache__/{source.stem}.*.pyc"):
-        make_private_folder(target.parent / "__pycache__")
+    compiled = Path(cache_from_source(str(source)))
+    if not _is_current(compiled, source):
+        _compile(source)
+    if _is_current(compiled, source):
         shutil.copy2(compiled, target.parent / "__pycache__" / compiled.name)
+
+
+def _is_current(compiled: Path, source: Path) -> bool:
+    try:
+        return os.stat(compiled).st_mtime >= os.stat(source).st_mtime
+    except OSError:
+        return False
+
+
+def _compile(source: Path) -> None:
+    """Where the package lies, so that this is done once for all machine folders."""
+    import py_compile  # deferred: what is installed has been compiled
+
+    try:
+        py_compile.compile(str(source), doraise=True)
+    except (OSError, py_compile.PyCompileError):
+        pass  # the first supervisor does it, for itself

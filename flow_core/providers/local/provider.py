@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import platform
 import shlex
-import signal
 import sys
 from collections.abc import Collection
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from flow_core.agent.cancelling import order, take_over
 from flow_core.agent.layout import Layout
 from flow_core.agent.machine import machine_id
-from flow_core.agent.records import write_json
 from flow_core.agent.supervisor.processes import grace_s
 from flow_core.config import Context, state_dir
 from flow_core.errors import Unsupported
@@ -20,10 +19,11 @@ from flow_core.providers.base import PollIntervals
 from flow_core.providers.local.capacity.instances import LocalInstances
 from flow_core.providers.local.capacity.reservations import LocalReservations
 from flow_core.providers.local.logs import LocalLogs
+from flow_core.providers.local.spawn import start_undertaker
 from flow_core.providers.local.sshd.address import with_ssh
 from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.local.volumes import LocalVolumes, VolumeShelf
-from flow_core.providers.offload import offload
+from flow_core.providers.offload import offload, report_progress
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
@@ -168,8 +168,6 @@ class LocalProvider:
         if standing.record.is_terminal:
             return
         folder = self._tasks.folder(task_id)
-        if force or not folder.cancel.exists():
-            write_json(folder.cancel, {"force": force})
-        standing = self._tasks.get(task_id)  # its supervisor may have begun after the first look, before the file
-        if standing.state is not None and standing.state.supervisor is not None:
-            standing.state.supervisor.send(signal.SIGTERM)
+        order(folder, force=force)
+        if force and take_over(folder, report_progress):
+            start_undertaker(folder)
