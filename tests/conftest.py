@@ -81,6 +81,7 @@ _PRESENT: dict[str, Callable[[], bool]] = {
     "tmux": lambda: shutil.which("tmux") is not None,
     "podman": lambda: _has_all("podman", "busybox"),
     "docker": lambda: os.geteuid() == 0 and _has_all("dockerd", "docker", "busybox"),
+    "cc": lambda: _has_all("cc"),
     "bash": lambda: _has_all("bash"),
     "busybox": lambda: _has_all("busybox"),
     "dash": lambda: _has_all("dash"),

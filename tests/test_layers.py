@@ -89,7 +89,7 @@ WITHOUT_TEXTUAL = (
     "flow_tui.arguments",
     "flow_tui.colour_depth",
 )
-HEAVY = {"pydantic", "asyncio", "httpx", "asyncssh", "textual", "yaml", "bittty", "pynvml", "boto3"}
+HEAVY = {"pydantic", "asyncio", "httpx", "asyncssh", "textual", "yaml", "bittty", "boto3", "ctypes"}
 
 
 def module_name(file: Path) -> str:

@@ -264,7 +264,7 @@ def test_looking_at_tasks_loads_nothing_heavy(tmp_path):
         "import asyncio, sys; from flow_core.config import Context;"
         "from flow_core.providers.local.provider import LocalProvider;"
         "asyncio.run(LocalProvider(Context('local', 'local')).list_tasks());"
-        "print([name for name in ('pydantic', 'asyncssh', 'yaml', 'pynvml') if name in sys.modules])"
+        "print([name for name in ('pydantic', 'asyncssh', 'yaml', 'ctypes') if name in sys.modules])"
     )
     env = {**os.environ, "PYTHONPATH": _ROOT, "FLOW_STATE_DIR": str(tmp_path)}
     said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout

@@ -1,0 +1,73 @@
+"""The GPUs that NVIDIA's driver knows, asked through its library. Standard library only."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import Any, Callable, NamedTuple
+
+_LIBRARIES = ("libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1")
+_LONGEST_NAME, _LONGEST_UUID = 96, 96
+
+
+class DriverGpu(NamedTuple):
+    """One GPU as the driver describes it. `memory_bytes` is None where it has no memory of its own."""
+
+    uuid: str
+    model: str
+    memory_bytes: int | None
+
+
+class NvmlError(Exception):
+    """The library is not there, or does not answer as it should; the text says which call failed."""
+
+
+class _Memory(ctypes.Structure):
+    _fields_ = [("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong)]
+
+
+def driver_gpus() -> tuple[DriverGpu, ...]:
+    """In the driver's order. May take seconds where no program uses the GPUs. Raises NvmlError."""
+    call = _caller(_load())
+    call("nvmlInit_v2")
+    try:
+        count = ctypes.c_uint()
+        call("nvmlDeviceGetCount_v2", ctypes.byref(count))
+        return tuple(_describe(call, index) for index in range(count.value))
+    finally:
+        call("nvmlShutdown")
+
+
+def _load() -> Any:
+    for name in _LIBRARIES:
+        try:
+            return ctypes.CDLL(name)
+        except OSError:
+            continue
+    raise NvmlError("libnvidia-ml.so.1 is not there")
+
+
+def _caller(library: Any) -> Callable[..., None]:
+    def call(name: str, *arguments: Any) -> None:
+        try:
+            status = getattr(library, name)(*arguments)
+        except AttributeError:
+            raise NvmlError(f"{name} is missing") from None
+        if status:
+            raise NvmlError(f"{name} failed with {status}")
+
+    return call
+
+
+def _describe(call: Callable[..., None], index: int) -> DriverGpu:
+    handle, memory = ctypes.c_void_p(), _Memory()
+    name, uuid = ctypes.create_string_buffer(_LONGEST_NAME), ctypes.create_string_buffer(_LONGEST_UUID)
+    call("nvmlDeviceGetHandleByIndex_v2", index, ctypes.byref(handle))
+    call("nvmlDeviceGetName", handle, name, _LONGEST_NAME)
+    call("nvmlDeviceGetUUID", handle, uuid, _LONGEST_UUID)
+    try:
+        call("nvmlDeviceGetMemoryInfo", handle, ctypes.byref(memory))
+        total = memory.total
+    except NvmlError:
+        total = None  # shared with the CPU, as on a GB10
+    return DriverGpu(os.fsdecode(uuid.value), name.value.decode(errors="replace"), total)
