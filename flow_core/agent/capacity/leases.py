@@ -13,10 +13,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from flow_core.agent.capacity.strangers import Strangers, used_by_strangers
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.records import MalformedRecord, read_json, try_lock, write_json
 from flow_core.agent.state import State
 
+_strangers = Strangers()
 _UNSAFE = r"[^A-Za-z0-9.-]"
 
 
@@ -35,10 +37,11 @@ def take(task: TaskFolder, candidates: Iterable[str], count: int) -> GpuLocks | 
     """All `count` of the candidates or none. Call it under the queue's lock. The ids are in `leased_by`."""
     locks = GpuLocks()
     names: list[str] = []
+    lost = used_by_strangers(task.root)
     for gpu_id in candidates:
         if len(names) == count:
             break
-        if (fd := _take_one(task.root, gpu_id)) is not None:
+        if gpu_id not in lost and (fd := _take_one(task.root, gpu_id)) is not None:
             locks.fds.append(fd)
             names.append(gpu_id)
     if len(names) < count:
@@ -52,11 +55,12 @@ def take(task: TaskFolder, candidates: Iterable[str], count: int) -> GpuLocks | 
 def held_by(root: Path, gpu_ids: Iterable[str]) -> dict[str, TaskFolder | None]:
     """The GPUs of these that are not free, each with its holder where that is known."""
     held: dict[str, TaskFolder | None] = {}
+    lost = _strangers.used(root)
     for gpu_id in gpu_ids:
         holder = _holder(root, gpu_id)
         if holder is not None:
             held[gpu_id] = holder
-        elif (fd := try_lock(_lock(root, gpu_id))) is None:
+        elif gpu_id in lost or (fd := try_lock(_lock(root, gpu_id))) is None:
             held[gpu_id] = None
         else:
             os.close(fd)

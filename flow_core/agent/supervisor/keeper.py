@@ -76,11 +76,11 @@ class Keeper:
         return Outcome("failed", error.exit_code, str(error))
 
     @property
-    def _patience_s(self) -> float | None:
+    def _patience_s(self) -> float:
         """For how long nothing but output and signals has to be looked after."""
-        waits_s = [self._stop.left_s, None if self._contained is None else self._contained.look_in_s]
-        waits_s.append(_WRITE_AGAIN_S if self._ledger.is_behind else None)
-        return min((one for one in waits_s if one is not None), default=None)
+        look_in_s = None if self._contained is None else self._contained.look_in_s
+        write_in_s = _WRITE_AGAIN_S if self._ledger.is_behind else None
+        return min(one for one in (self._stop.left_s, look_in_s, write_in_s) if one is not None)
 
     @property
     def _failed(self) -> int | None:
@@ -138,7 +138,7 @@ class Keeper:
         for spool in self._spools:
             spool.close()
 
-    def _pump(self, timeout_s: float | None) -> bool:
+    def _pump(self, timeout_s: float) -> bool:
         """Waits for output or a signal, takes one round of it; True when output came."""
         came = False
         for fd in self._stop.wait(self._sources.keys(), timeout_s):

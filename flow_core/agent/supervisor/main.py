@@ -88,7 +88,7 @@ class Supervisor:
             leases.give_back(self._ledger.task, self._ledger.state.gpus)
         self._locks.release()
         queue.ring(self._ledger.task.root)
-        while not is_written:
+        while not is_written and not self._stop.is_deleted:
             self._stop.wait(set(), _WRITE_AGAIN_S)
             is_written = self._ledger.finish(outcome)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -35,21 +36,31 @@ def process(pid: int) -> Process | None:
 def snapshot() -> dict[int, Process]:
     """Every process, by number."""
     if _HAS_PROC:
-        numbers = (int(name) for name in os.listdir("/proc") if name.isdigit())
-        return {found.pid: found for pid in numbers if (found := _from_proc(pid)) is not None}
+        return {found.pid: found for pid in _numbers() if (found := _from_proc(pid)) is not None}
     return _from_ps("-ax")
 
 
 def mark_of(pid: int) -> str | None:
     """The task mark in the environment that the process was started with; None where there is none to see."""
+    return _variable_of(pid, _MARK)
+
+
+def variables_of(name: str) -> Iterator[tuple[int, str]]:
+    """(process number, value) of each living process that was started with this variable, where that can be seen."""
+    for pid in _numbers() if _HAS_PROC else ():
+        if (value := _variable_of(pid, f"{name}=".encode())) is not None:
+            yield pid, value
+
+
+def _variable_of(pid: int, begin: bytes) -> str | None:
     try:
         with open(f"/proc/{pid}/environ", "rb") as stream:
             content = stream.read()
     except OSError:
         return None
     for entry in content.split(b"\0"):
-        if entry.startswith(_MARK):
-            return os.fsdecode(entry[len(_MARK) :])
+        if entry.startswith(begin):
+            return os.fsdecode(entry[len(begin) :])
     return None
 
 
@@ -71,6 +82,10 @@ def boot_id() -> str:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
             return stream.read().strip()
     return _run("sysctl", "-n", "kern.bootsessionuuid").strip()
+
+
+def _numbers() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
 def _from_proc(pid: int) -> Process | None:

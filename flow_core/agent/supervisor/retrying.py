@@ -53,7 +53,7 @@ class Retrying:
             left_s = end - time.monotonic()
             if left_s <= 0:
                 return True
-            self._stop.wait(set(), left_s if self._stop.left_s is None else min(left_s, self._stop.left_s))
+            self._stop.wait(set(), min(left_s, self._stop.left_s))
         return False
 
     def _given_up(self, outcome: Outcome) -> Outcome:

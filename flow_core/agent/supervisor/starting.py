@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from flow_core.agent.capacity import strangers
 from flow_core.agent.capacity.leases import GpuLocks
 from flow_core.agent.supervisor.keeper import Keeper
 from flow_core.agent.supervisor.launch import Launch, LaunchError
@@ -90,6 +91,7 @@ class Starter:
         env = {**environment(spec, rank, len(mine), state.master_port), **spec["env"]}
         env.update(FLOW_TASK_ID=self._ledger.task.task_id, FLOW_TASK_NAME=spec["name"])
         if mine:
+            env[strangers.VARIABLE] = strangers.said_by(self._ledger.task, mine)
             env["CUDA_VISIBLE_DEVICES"] = ",".join(gpus["visible"][gpu_id] for gpu_id in mine)
         elif gpus["hide"]:
             env["CUDA_VISIBLE_DEVICES"] = ""

@@ -14,6 +14,7 @@ from collections.abc import Set
 from flow_core.agent.cancelling import CANCEL, CANCEL_AT_ONCE
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.records import MalformedRecord, read_json
+from flow_core.agent.supervisor.deletion import Deletion, certain_after_s
 from flow_core.agent.supervisor.ledger import Outcome
 
 
@@ -24,6 +25,7 @@ class StopOrder:
         self._task = task
         self._asked = self._cancelled = self._forced = False
         self._deadline: float | None = None
+        self._deletion = Deletion(task.path, certain_after_s())
         self._max_hours = 0.0
         self._wake, self._wake_write = os.pipe()
         self._poll = select.poll()  # select() can't look at descriptors from 1024 on
@@ -48,7 +50,13 @@ class StopOrder:
 
     @property
     def is_given(self) -> bool:
-        return self._asked or self._cancelled or (self._deadline is not None and time.monotonic() >= self._deadline)
+        is_late = self._deadline is not None and time.monotonic() >= self._deadline
+        return self._asked or self._cancelled or is_late or self.is_deleted
+
+    @property
+    def is_deleted(self) -> bool:
+        """True when nobody can ask for the task any more."""
+        return self._deletion.is_certain
 
     @property
     def is_cancelled(self) -> bool:
@@ -60,9 +68,10 @@ class StopOrder:
         return self.is_given or self.is_cancelled
 
     @property
-    def left_s(self) -> float | None:
-        """Seconds of the limit that are left; None without one."""
-        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+    def left_s(self) -> float:
+        """Seconds until `is_over` has to be asked again, though no signal came."""
+        look_in_s = self._deletion.look_in_s
+        return look_in_s if self._deadline is None else min(look_in_s, max(0.0, self._deadline - time.monotonic()))
 
     def is_urgent(self) -> bool:
         return self._forced or is_forced(self._task)
@@ -82,6 +91,8 @@ class StopOrder:
         """The end of a task that was stopped; `message` is what its main process left to say."""
         if self.is_cancelled:
             return Outcome("cancelled", exit_code, message, by_itself=False)
+        if self.is_deleted:
+            return Outcome("failed", exit_code, "stopped: its folder was deleted", by_itself=False)
         if self._asked:
             why = "its supervisor was told to end, as when the machine shuts down"
             return Outcome("failed", exit_code, f"stopped: {why}", by_itself=False)

@@ -28,11 +28,12 @@ class Turn:
         bell = queue.open_bell(ticket)
         try:
             while not self._stop.is_over:
-                answer = queue.try_start(ticket)
+                answer = self._try(ticket)
                 if isinstance(answer, leases.GpuLocks):
                     self._note(ticket)
                     return answer
-                self._explain(ticket, answer)
+                if answer:
+                    self._explain(ticket, answer)
                 self._sleep(bell)
         finally:
             if bell is not None:
@@ -46,6 +47,13 @@ class Turn:
         if ticket is not None:
             ticket.drop()
             queue.ring(self._ledger.task.root)
+
+    def _try(self, ticket: queue.Ticket) -> leases.GpuLocks | str:
+        """The GPUs, or why not; "" while the disk does not say."""
+        try:
+            return queue.try_start(ticket)
+        except OSError:
+            return ""
 
     def _note(self, ticket: queue.Ticket) -> None:
         self._ledger.state.gpus = leases.leased_by(self._ledger.task, ticket.candidates)
