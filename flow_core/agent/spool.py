@@ -7,6 +7,9 @@ Offsets and times never go down. A record is appended before its bytes, so whoev
 the log first and at the sidecar second knows the stream of every byte up to that size. A writer that ends
 between the two leaves a record without bytes; the next writer's record of the same offset replaces it.
 
+A log that a task writes itself has one stream, and its records tell when somebody saw it grow: they may come
+after their bytes.
+
 Standard library only, and no dataclasses: the local supervisor writes through this and must start fast.
 """
 
@@ -23,6 +26,7 @@ from typing import NamedTuple
 RECORD = struct.Struct("<QQ")
 STDOUT, STDERR = 0, 1
 _SAME_MOMENT_US = 1_000
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class SpoolFiles(NamedTuple):
@@ -54,8 +58,8 @@ class SpoolWriter:
     def __init__(
         self, files: SpoolFiles, now_us: Callable[[], int], wait_for_room: Callable[[], bool] | None = None
     ) -> None:
-        self._log_fd = os.open(files.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._sidecar_fd = os.open(files.sidecar, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._log_fd = _open(files.log)
+        self._sidecar_fd = _open(files.sidecar)
         self._offset = os.fstat(self._log_fd).st_size
         _drop_partial_record(self._sidecar_fd)
         self._now_us = now_us
@@ -72,7 +76,7 @@ class SpoolWriter:
         """Writes all of `data`; waits while the disk is full rather than losing any of it."""
         stamp = Stamp(self._offset, stream, self._now_us())
         if stamp.stream != self._last.stream or stamp.time_us - self._last.time_us >= _SAME_MOMENT_US:
-            self._write(self._sidecar_fd, RECORD.pack(stamp.offset, stamp.time_us << 1 | stamp.stream))
+            self._write(self._sidecar_fd, _packed(stamp))
             self._last = stamp
         self._write(self._log_fd, data)
         self._offset += len(data)
@@ -87,9 +91,61 @@ class SpoolWriter:
             try:
                 view = view[os.write(fd, view) :]
             except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                if error.errno not in _FULL:
                     raise
                 self._has_given_up = not self._wait_for_room()
+
+
+class SidecarWriter:
+    """Keeps the sidecar of a log that somebody else appends to, as stdout; `now_us` must never go back.
+
+    What has come by the time of a `note` counts as having come then.
+    """
+
+    def __init__(self, files: SpoolFiles, now_us: Callable[[], int]) -> None:
+        self._log_fd = _open(files.log)
+        self._sidecar_fd = _open(files.sidecar)
+        self._now_us = now_us
+        self._offset = os.fstat(self._log_fd).st_size
+        _drop_partial_record(self._sidecar_fd)
+        self._write()
+
+    def fileno(self) -> int:
+        """Of the log."""
+        return self._log_fd
+
+    def note(self) -> bool:
+        """True when the log has grown since the last time. On a full disk it tries again the next time."""
+        size = os.fstat(self._log_fd).st_size
+        if size <= self._offset:
+            return False
+        if self._write():
+            self._offset = size
+        return True
+
+    def close(self) -> None:
+        os.close(self._log_fd)
+        os.close(self._sidecar_fd)
+
+    def _write(self) -> bool:
+        record = _packed(Stamp(self._offset, STDOUT, self._now_us()))
+        try:
+            written = os.write(self._sidecar_fd, record)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            return False
+        if written < len(record):
+            _drop_partial_record(self._sidecar_fd)
+        return written == len(record)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+def _packed(stamp: Stamp) -> bytes:
+    return RECORD.pack(stamp.offset, stamp.time_us << 1 | stamp.stream)
 
 
 def _drop_partial_record(sidecar_fd: int) -> None:

@@ -66,8 +66,8 @@ class LogCalls(Connection):
         """The last `tail` lines of a task's log, or an iterator of every line until that log is complete.
 
         Both streams as they were merged; `stderr`, or `stream` (or `source`) "stdout" or "stderr", picks one, and is
-        Unsupported where a task has one log for both. `source="startup"`, or "host", reads the log of what prepared
-        its machine.
+        Unsupported where a task has one log for both, as by its `streams: merged` or `tty`. `source="startup"`, or
+        "host", reads the log of what prepared its machine.
         `attempt` counts from 0 and is the newest when not said; `rank` is the instance. Of a task that hasn't begun
         there is "" or, followed, what comes. Bytes that aren't UTF-8 become U+FFFD; control characters stay, so
         make them harmless before showing them. Close the iterator (`aclosing`) when leaving it early. Raises
@@ -85,6 +85,8 @@ class LogCalls(Connection):
                 f"stream: context {self.context.name!r} keeps what a task writes to stdout and stderr in one log;"
                 " leave out stderr, stream and source"
             )
+        if wanted is not None:
+            await self._refuse_merged(checks.text("task_id", task_id))
         address = await self._log_of(checks.text("task_id", task_id), attempt, rank)
         files = await self.open_log(address)
         if not follow:
@@ -135,6 +137,13 @@ class LogCalls(Connection):
             raise ConfigError("source: the startup log can't be followed; read it again", field="source")
         text = await self._logs.startup(checks.text("task_id", task_id), checks.whole("rank", rank))
         return "".join(text.splitlines(keepends=True)[-lines:]) if lines else ""
+
+    async def _refuse_merged(self, task_id: str) -> None:
+        if by := (await self.provider.get_task(task_id)).merged_by:
+            raise Unsupported(
+                f"stream: task {task_id} was submitted with {by}, so its stdout and stderr are one; "
+                "leave out stderr, stream and source"
+            )
 
     @property
     def _logs(self) -> LogFacet:

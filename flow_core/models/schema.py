@@ -25,6 +25,8 @@ WORDS = {
     "image": "A container image to run the command in.",
     "env": "Environment variables; their values are kept out of logs and messages.",
     "working_dir": "Where the command starts; inside the container where there is an image.",
+    "streams": "separate keeps stdout and stderr apart in the log; merged gives the task one descriptor for both.",
+    "tty": "Runs the command on a terminal of 80x24, for programs that draw or hold back what they print to a pipe.",
     "volumes": "Volumes to attach: existing ones by name or volume_id, new ones with a size_gb.",
     "data_mounts": "Data to mount: volume://NAME, a local path, or s3://BUCKET/PREFIX.",
     "ports": "Ports that the command listens on; shown as endpoints.",

@@ -78,6 +78,8 @@ class TaskConfig(Spec):
     image: Word | None = None
     env: dict[str, str] = Field(default_factory=dict)
     working_dir: Word | None = None
+    streams: Literal["separate", "merged"] | None = None
+    tty: bool = False
     volumes: list[VolumeSpec] = Field(default_factory=list, max_length=20)
     data_mounts: list[MountSpec] = Field(default_factory=list)
     ports: list[Annotated[int, Field(ge=1024, le=65535)]] = Field(default_factory=list)
@@ -198,6 +200,12 @@ class TaskConfig(Spec):
     def _one_way_to_choose(self) -> Self:
         if self.instance_type is not None and self.min_gpu_memory_gb is not None:
             raise ValueError("instance_type and min_gpu_memory_gb both choose the instance; give one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _one_stream_on_a_terminal(self) -> Self:
+        if self.tty and self.streams == "separate":
+            raise ValueError("streams: a terminal is one stream; leave out tty, or streams")
         return self
 
     @model_validator(mode="after")

@@ -93,6 +93,13 @@ class TaskRecord:
         return self.status.is_final
 
     @property
+    def merged_by(self) -> str:
+        """The field that made its stdout and stderr one, as one writes it; "" where none did, as the provider may."""
+        if self.config.get("tty"):
+            return "tty"
+        return "streams: merged" if self.config.get("streams") == "merged" else ""
+
+    @property
     def still_bills(self) -> bool:
         """Whether its machines cost money though its command has ended. Cancelling it ends that."""
         return self.is_terminal and bool(self.billed_usd_per_hour)

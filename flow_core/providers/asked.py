@@ -7,7 +7,7 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import ConfigError
+from flow_core.errors import ConfigError, Unsupported
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig, VolumeSpec
@@ -25,6 +25,12 @@ def task_name(config: TaskConfig) -> str:
         return config.name
     suffix = f"-{secrets.token_hex(3)}"
     return config.name[: _LONGEST_NAME - len(suffix)] + suffix
+
+
+def refuse_separate_streams(config: TaskConfig, machines: str) -> None:
+    """Where a task has one log for both streams. Raises Unsupported that names the field."""
+    if config.streams == "separate":
+        raise Unsupported(f"streams: {machines} keep stdout and stderr in one log; write merged, or leave it out")
 
 
 def refuse_what_no_process_takes(config: TaskConfig) -> None:

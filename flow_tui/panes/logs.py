@@ -70,6 +70,7 @@ class LogsPane(Vertical, inherit_bindings=False):
         `place` says which of the task's logs it is, where there are several.
         May be awaited, which returns once no child of a search in the last log is left.
         """
+        self.view.merged_text = "" if task is None else _why_merged(task)
         same = task is not None and self._record is not None and task.key == self._record.key and files == self._files
         self._record, self._files, self._place = task, files, place
         ended = AwaitComplete()
@@ -208,3 +209,7 @@ class LogsPane(Vertical, inherit_bindings=False):
 def _why_empty(task: TaskRecord) -> str:
     """Why there is no output: what a task waits for, where the provider knows it."""
     return (format.note(task) if task.status is TaskStatus.PENDING else "") or "no output yet"
+
+
+def _why_merged(task: TaskRecord) -> str:
+    return f"its stdout and stderr are one, as it was submitted with {task.merged_by}" if task.merged_by else ""

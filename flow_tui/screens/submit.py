@@ -28,6 +28,7 @@ Submit = Callable[[str, "TaskConfig"], Awaitable["AsyncTask"]]
 
 _IN_REST = (
     "unique_name", "idempotency_key", "min_cpus", "min_memory_gb", "num_instances", "distributed_mode",
+    "streams", "tty",
     "internode_interconnect", "intranode_interconnect", "k8s", "image", "data_mounts", "ports", "retries",
     "min_run_time_hours", "deadline_hours", "ssh_keys", "allocation_mode", "reservation_id",
     "scheduled_start_time", "reserved_duration_hours", "priority", "upload_code", "upload_strategy",

@@ -48,6 +48,8 @@ class LogScroll(Widget, can_focus=True):
     show_time: var[bool] = var(False)
     stream: var[int | None] = var(None)
     empty_text: reactive[str] = reactive("no output yet")
+    merged_text: reactive[str] = reactive("")
+    """Why none of the output is of stderr."""
 
     @dataclass
     class FollowChanged(Message, namespace="log_view"):
@@ -136,6 +138,9 @@ class LogScroll(Widget, can_focus=True):
     def watch_stream(self) -> None:
         self._restyle()
 
+    def watch_merged_text(self) -> None:
+        self._redraw()
+
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._restyle()
@@ -205,7 +210,7 @@ class LogScroll(Widget, can_focus=True):
 
     def _empty_line(self) -> str:
         if self._painter is not None and self._painter.window.reader.size and self.stream is not None:
-            return f"nothing on {self.stream_name}"
+            return self.merged_text or f"nothing on {self.stream_name}"
         return "no output" if self._over else self.empty_text
 
     def _format(self) -> Format:

@@ -35,6 +35,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "instance_type": st.sampled_from(["a100", "4xh100", "gpu:40gb", "cpu", "it_RrgkIZz6c9BZu5gi", ["8xh100", "cpu"]]),
     "min_cpus": st.integers(1, 9),
     "num_instances": st.integers(1, 3),
+    "streams": st.sampled_from(["separate", "merged"]),
     "distributed_mode": st.sampled_from(["auto", "manual"]),
     "k8s": PLAIN,
     "image": PLAIN,

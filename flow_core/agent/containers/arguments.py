@@ -40,11 +40,13 @@ class Container(NamedTuple):
     gpus: Sequence[str] = ()
     variables: Sequence[str] = ()
     env_file: str = ""
+    on_terminal: bool = False
 
     def run(self) -> list[str]:
         """The argv that runs it, without the value of any variable. A shell line needs no entrypoint of the image."""
         argv = [self.engine.path, *_EVERY_RUN, *self.engine.options]
         argv += [f"--name={self.name}", f"--label={MARK_LABEL}={self.mark}", f"--workdir={self.working_dir}"]
+        argv += ["--tty"] if self.on_terminal else []
         for bind in self.binds:
             argv += ["--mount", _bind(bind)]
         argv += self._devices()

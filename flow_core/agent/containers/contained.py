@@ -84,6 +84,7 @@ class Contained:
             gpus=gpus,
             variables=sorted(direct),
             env_file=str(self._write_rest(rank, inside, direct)),
+            on_terminal=bool(self._ledger.spec.get("tty")),
         )
         return Launch(container.run(), {**client, **direct}, str(self._ledger.task.path))
 

@@ -7,7 +7,7 @@ import socket
 
 from flow_core.agent.supervisor.ranks import HEAD
 
-_FILES_A_RANK, _FILES_OF_OURS = 4, 64
+_FILES_A_RANK, _FILES_OF_OURS = 6, 64
 
 
 class Gathering:

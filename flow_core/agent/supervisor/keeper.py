@@ -9,21 +9,23 @@ import ctypes
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flow_core.agent.private_folders import make_private_folder
-from flow_core.agent.spool import STDERR, STDOUT, SpoolWriter
+from flow_core.agent.spool import SpoolWriter
 from flow_core.agent.supervisor.ending import end_tree
-from flow_core.agent.supervisor.launch import Child, LaunchError, end_of
+from flow_core.agent.supervisor.launch import Child, LaunchError, Outlet, end_of
 from flow_core.agent.supervisor.ledger import Ledger, Outcome
+from flow_core.agent.supervisor.output import Output
 from flow_core.agent.supervisor.processes import Identity, Tree, grace_s
 from flow_core.agent.supervisor.stopping import StopOrder
 
 if TYPE_CHECKING:
     from flow_core.agent.containers.contained import Contained
+    from flow_core.agent.supervisor.merged import MergedOutput
 
 _PR_SET_CHILD_SUBREAPER = 36
-_CHUNK = 1 << 18
 _WRITE_AGAIN_S = 0.5
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -37,22 +39,22 @@ class Keeper:
         self._stop = stop
         self._contained = contained
         self.identities: list[Identity] = []
-        self._sources: dict[int, tuple[SpoolWriter, int]] = {}
         self._running: dict[int, int] = {}
         self._ends: dict[int, int] = {}
         if _libc is not None:
             _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        files = [ledger.task.spool(ledger.state.attempt, rank) for rank in range(ledger.ranks)]
-        make_private_folder(files[0].log.parent)
-        self._spools = [SpoolWriter(one, ledger.clock.now_us, self._wait_for_room) for one in files]
+        self._output = _output_of(ledger, self._wait_for_room)
+
+    def outlet(self) -> Outlet:
+        """Where the main process of the next rank writes. Raises OSError, LaunchError."""
+        return self._output.outlet(len(self.identities))
 
     def add(self, child: Child) -> None:
         """Takes over the main process of the next rank."""
         rank = len(self.identities)
         self.identities.append(Identity.of(child.pid) or Identity(child.pid, "", ""))
         self._running[child.pid] = rank
-        self._sources[child.stdout] = self._spools[rank], STDOUT
-        self._sources[child.stderr] = self._spools[rank], STDERR
+        self._output.add(rank, child)
 
     def keep(self) -> Outcome:
         """Returns when each main process has ended, one of them failed or all had to stop, and nothing else lives."""
@@ -132,24 +134,12 @@ class Keeper:
         return not self._stop.is_over
 
     def _close(self) -> None:
-        for fd in self._sources:
-            os.close(fd)
-        self._sources.clear()
-        for spool in self._spools:
-            spool.close()
+        self._output.close()
 
     def _pump(self, timeout_s: float) -> bool:
         """Waits for output or a signal, takes one round of it; True when output came."""
-        came = False
-        for fd in self._stop.wait(self._sources.keys(), timeout_s):
-            data = os.read(fd, _CHUNK)
-            if data:
-                spool, stream = self._sources[fd]
-                spool.append(stream, data)
-                came = True
-            else:
-                os.close(fd)
-                del self._sources[fd]
+        waits_s = [one for one in (timeout_s, self._output.look_in_s) if one is not None]
+        came = self._output.take(self._stop.wait(set(self._output.fds), min(waits_s, default=None)))
         self._reap()
         return came
 
@@ -165,3 +155,14 @@ class Keeper:
                 self._ends[rank] = status
             elif self._contained is not None:
                 self._contained.stray_ended()
+
+
+def _output_of(ledger: Ledger, wait_for_room: Callable[[], bool]) -> Output | MergedOutput:
+    files = [ledger.task.spool(ledger.state.attempt, rank) for rank in range(ledger.ranks)]
+    make_private_folder(files[0].log.parent)
+    if ledger.spec.get("streams") == "merged" and not ledger.spec.get("tty"):
+        from flow_core.agent.supervisor.merged import MergedOutput  # deferred: few tasks want it
+
+        return MergedOutput(files, ledger.clock.now_us)
+    spools = [SpoolWriter(one, ledger.clock.now_us, wait_for_room) for one in files]
+    return Output(spools, on_terminals=bool(ledger.spec.get("tty")))

@@ -6,11 +6,13 @@ import errno
 import fcntl
 import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from flow_core.agent.supervisor.namespace import Mount, enter_namespace
+from flow_core.agent.supervisor.write_order import release_signals
 
 _F_SETPIPE_SZ = 1031
 
@@ -23,19 +25,58 @@ class LaunchError(Exception):
         self.exit_code = exit_code
 
 
+class Outlet(NamedTuple):
+    """Where a process reads and writes: what becomes its descriptors 0, 1 and 2, and the ends of 1 and 2 that we read.
+
+    One end where both streams are one, none where the process writes to a file. Reading them never waits.
+    """
+
+    given: tuple[int, int, int]
+    kept: tuple[int, ...] = ()
+
+    def close(self) -> None:
+        _close(self.given)
+        _close(self.kept)
+
+
 class Child(NamedTuple):
-    """The running main process, and the read ends of its two streams."""
+    """The running main process, and the ends of its streams that we read, as in its outlet."""
 
     pid: int
-    stdout: int
-    stderr: int
+    kept: tuple[int, ...]
+
+    @property
+    def stdout(self) -> int:
+        return self.kept[0]
+
+    @property
+    def stderr(self) -> int:
+        return self.kept[-1]
+
+
+def pipes(pipe_bytes: int = 1 << 20, *, in_packets: bool = False) -> Outlet:
+    """A pipe a stream, and nothing to read. In packets, a read returns what one write wrote, a page at most.
+
+    Raises OSError.
+    """
+    opened = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
+    try:
+        for _ in range(2):
+            opened += _pipe(in_packets)
+    except OSError:
+        _close(opened)
+        raise
+    null, out_read, out_write, err_read, err_write = opened
+    for fd in (out_read, err_read):
+        _prepare(fd, pipe_bytes)
+    return Outlet((null, out_write, err_write), (out_read, err_read))
 
 
 class Launch(NamedTuple):
     """What to start, and where.
 
     `staging` is an empty folder of ours, needed for mounts only. `restore` undoes in the new process what the
-    supervisor has changed for itself.
+    supervisor has changed for itself. `outlet` may raise OSError or LaunchError.
     """
 
     argv: Sequence[str]
@@ -44,39 +85,40 @@ class Launch(NamedTuple):
     mounts: Sequence[Mount] = ()
     staging: Path | None = None
     inherited_fds: Sequence[int] = ()
-    pipe_bytes: int = 1 << 20
+    outlet: Callable[[], Outlet] = pipes
     restore: Callable[[], None] | None = None
 
     def start(self) -> Child:
         """Returns once the command runs. Raises LaunchError."""
         opened: list[int] = []
+        outlet = None
         try:
-            for _ in range(3):
-                opened += os.pipe()
+            outlet = self.outlet()
+            opened += os.pipe()
             pid = os.fork()
         except OSError as error:
             _close(opened)
+            if outlet is not None:
+                outlet.close()
             raise LaunchError(f"can't start another process: {error.strerror}", 126) from error
-        out_read, out_write, err_read, err_write, failed_read, failed_write = opened
+        failed_read, failed_write = opened
         if pid == 0:
-            self._become(out_write, err_write, failed_write)
-        _close((out_write, err_write, failed_write))
+            self._become(outlet.given, failed_write)
+        _close((*outlet.given, failed_write))
         with open(failed_read, "rb") as stream:
             said = stream.read().decode(errors="replace")
         if said:
             os.waitpid(pid, 0)
-            _close((out_read, err_read))
+            _close(outlet.kept)
             code, _, message = said.partition(" ")
             raise LaunchError(message, int(code))
-        for fd in (out_read, err_read):
-            _prepare(fd, self.pipe_bytes)
-        return Child(pid, out_read, err_read)
+        return Child(pid, outlet.kept)
 
-    def _become(self, stdout: int, stderr: int, failed: int) -> None:
+    def _become(self, given: Sequence[int], failed: int) -> None:
         doing = "prepare the mounts"
         try:
             os.setsid()
-            self._arrange_descriptors(stdout, stderr)
+            self._arrange_descriptors(given)
             _default_signals()
             if self.restore is not None:
                 self.restore()
@@ -92,9 +134,8 @@ class Launch(NamedTuple):
         finally:
             os._exit(127)
 
-    def _arrange_descriptors(self, stdout: int, stderr: int) -> None:
-        null = os.open(os.devnull, os.O_RDONLY)
-        for target, fd in enumerate((null, stdout, stderr)):
+    def _arrange_descriptors(self, given: Sequence[int]) -> None:
+        for target, fd in enumerate(given):
             os.dup2(fd, target)
         for fd in self.inherited_fds:
             os.set_inheritable(fd, True)
@@ -117,11 +158,22 @@ def _default_signals() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
+    release_signals()
 
 
 def _close(fds: Sequence[int]) -> None:
-    for fd in fds:
+    for fd in set(fds):
         os.close(fd)
+
+
+def _pipe(in_packets: bool) -> tuple[int, int]:
+    if in_packets and sys.platform == "linux":
+        try:
+            return os.pipe2(os.O_CLOEXEC | os.O_DIRECT)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a Linux, or what takes its place, without packets
+                raise
+    return os.pipe()
 
 
 def _prepare(read: int, pipe_bytes: int) -> None:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 HEAD = "127.0.0.1"
+OF_EVERY_TASK = {"PYTHONUNBUFFERED": "1"}
+"""Unless its own `env` says otherwise: what Python prints is to be seen while the task runs."""
+ON_A_TERMINAL = {"TERM": "xterm-256color"}
 # What a task must not hand on to another that is submitted from inside of it.
 VARIABLES = frozenset({
     "FLOW_NODE_RANK", "FLOW_NUM_NODES", "FLOW_MAIN_IP", "HEAD_NODE_IP", "HEAD_NODE", "NUM_NODES", "NODE_RANK",

@@ -12,13 +12,11 @@ from flow_core.agent.supervisor.keeper import Keeper
 from flow_core.agent.supervisor.launch import Launch, LaunchError
 from flow_core.agent.supervisor.ledger import Ledger
 from flow_core.agent.supervisor.mounting import Mounting
-from flow_core.agent.supervisor.ranks import environment, share
+from flow_core.agent.supervisor.ranks import OF_EVERY_TASK, ON_A_TERMINAL, environment, share
 
 if TYPE_CHECKING:
     from flow_core.agent.containers.contained import Contained
     from flow_core.agent.supervisor.gathering import Gathering
-
-_PIPES_BYTES, _PIPE_BYTES = 1 << 20, 1 << 16  # what one user may have of it is limited
 
 
 class Starter:
@@ -48,7 +46,7 @@ class Starter:
             state.master_port = self._gathering.free_port()
         for rank in range(self._ledger.ranks):
             try:
-                keeper.add(self._launch(rank, locks).start())
+                keeper.add(self._launch(rank, locks)._replace(outlet=keeper.outlet).start())
             except LaunchError as error:
                 raise self._of_rank(error, rank) from error
         state.children = keeper.identities
@@ -61,10 +59,7 @@ class Starter:
         launch = (
             self._outside(env, locks) if self._contained is None else self._inside(self._contained, rank, env, mine)
         )
-        return launch._replace(
-            pipe_bytes=max(_PIPES_BYTES // self._ledger.ranks, _PIPE_BYTES),
-            restore=None if self._gathering is None else self._gathering.restore_limits,
-        )
+        return launch._replace(restore=None if self._gathering is None else self._gathering.restore_limits)
 
     def _outside(self, env: dict[str, str], locks: GpuLocks) -> Launch:
         task = self._ledger.task
@@ -88,7 +83,8 @@ class Starter:
     def _environment(self, rank: int, mine: Sequence[str]) -> dict[str, str]:
         """What is this task's own."""
         spec, gpus, state = self._ledger.spec, self._ledger.spec["gpus"], self._ledger.state
-        env = {**environment(spec, rank, len(mine), state.master_port), **spec["env"]}
+        told = environment(spec, rank, len(mine), state.master_port)
+        env = {**OF_EVERY_TASK, **(ON_A_TERMINAL if spec.get("tty") else {}), **told, **spec["env"]}
         env.update(FLOW_TASK_ID=self._ledger.task.task_id, FLOW_TASK_NAME=spec["name"])
         if mine:
             env[strangers.VARIABLE] = strangers.said_by(self._ledger.task, mine)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flow_core.errors import ConfigError, Unsupported
-from flow_core.providers.asked import refuse_what_no_process_takes
+from flow_core.providers.asked import refuse_separate_streams, refuse_what_no_process_takes
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
@@ -18,6 +18,7 @@ _FOR_OTHERS = {
     "array": "machines reached by SSH have no task arrays; submit several tasks, or use num_instances",
     "after": "machines reached by SSH have no dependencies between tasks; wait for the first one, then submit",
     "scheduled_start_time": "machines reached by SSH start a task as soon as they can; submit it later",
+    "tty": "machines reached by SSH run tasks without a terminal; leave it out, or start script(1) in the command",
     "reservation_id": "machines reached by SSH have no reservations; leave it out",
 }
 
@@ -29,6 +30,7 @@ def refuse_what_no_machine_does(config: TaskConfig) -> None:
             raise Unsupported(f"{field}: {sentence}")
     if config.allocation_mode == "reserved":
         raise Unsupported(f"allocation_mode: {_FOR_OTHERS['reservation_id']}")
+    refuse_separate_streams(config, "machines reached by SSH")
     refuse_what_no_process_takes(config)
     _refuse_what_is_the_shells_own(config)
 

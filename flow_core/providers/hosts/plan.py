@@ -87,7 +87,7 @@ def script_of(config: TaskConfig, name: str, task_id: str, seat: Seat, node: Nod
     told = environment(
         node.ranks, node.rank, node.head, seat.count, node.master_port, config.distributed_mode, config.ports
     )
-    env = {**told, **config.env, "FLOW_TASK_ID": task_id, "FLOW_TASK_NAME": name}
+    env = {"PYTHONUNBUFFERED": "1", **told, **config.env, "FLOW_TASK_ID": task_id, "FLOW_TASK_NAME": name}
     lines = [f"export {key}={shlex.quote(value)}" for key, value in env.items() if key not in _NOT_EXPORTED]
     lines.append('export FLOW_TASK_DIR="$flow_task"')
     for volume in volumes:

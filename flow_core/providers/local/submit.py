@@ -87,6 +87,8 @@ class Submission:
             "env": dict(config.env),
             "working_dir": _folder(config),
             "container": None if config.image is None else plan_container(config, self._settings.get("container")),
+            "streams": config.streams or "separate",
+            "tty": config.tty,
             "ranks": config.num_instances,
             "distributed_mode": config.distributed_mode,
             "retries": _retries(config),

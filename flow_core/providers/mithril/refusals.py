@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from flow_core.errors import ConfigError, Unsupported
+from flow_core.providers.asked import refuse_separate_streams
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
@@ -15,6 +16,7 @@ _FOR_OTHERS = {
     "array": "the cloud has no task arrays; submit several tasks, or use num_instances",
     "after": "the cloud has no dependencies between tasks; wait for the first one, then submit",
     "scheduled_start_time": "a bid waits for its price, not for a time; reserve capacity for a later time instead",
+    "tty": "machines of the cloud run tasks without a terminal; leave it out, or start script(1) in the command",
     "reservation_id": "a reservation starts its machines itself; give it a startup script when it is made",
     "internode_interconnect": "the API can't be asked for a network; choose an instance type that has it",
     "intranode_interconnect": "the API can't be asked for a socket; choose an instance type that has it",
@@ -33,6 +35,7 @@ def refuse_what_is_not_there(config: TaskConfig) -> None:
             raise Unsupported(f"{field}: {sentence}")
     if config.allocation_mode == "reserved":
         raise Unsupported(f"allocation_mode: {_FOR_OTHERS['reservation_id']}")
+    refuse_separate_streams(config, "machines of the cloud")
     if config.working_dir is not None and not config.working_dir.startswith("/"):
         raise ConfigError("working_dir: must be a path from / on the machine, such as /workspace", field="working_dir")
     _refuse_what_no_process_takes(config)

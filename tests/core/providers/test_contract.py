@@ -138,6 +138,39 @@ async def test_the_log_of_a_task_that_is_cancelled_before_it_begins_ends(bench: 
         assert await flow.logs(waiting.task_id) == ""
 
 
+async def test_what_python_prints_is_seen_while_the_task_runs_unless_env_says_otherwise(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    for env in ({}, {"PYTHONUNBUFFERED": ""}):
+        ended = await bench.ended(await bench.submit('echo "<${PYTHONUNBUFFERED-unset}>"', env=env))
+        async with AsyncFlow(bench.world.context) as flow:
+            assert await flow.logs(ended.task_id) == ("<>\n" if env else "<1>\n")
+    task = await bench.submit("""python3 -c 'import time; print("seen"); time.sleep(600)'""")
+    async with AsyncFlow(bench.world.context) as flow, aclosing(await flow.logs(task.task_id, follow=True)) as lines:
+        async with asyncio.timeout(DEADLINE_S):
+            assert await anext(lines) == "seen"
+
+
+async def test_streams_that_are_merged_are_one_log_and_nobody_is_given_half_of_it(bench: Bench) -> None:
+    task = await bench.ended(await bench.submit("echo out; echo err >&2", streams="merged"))
+    async with AsyncFlow(bench.world.context) as flow:
+        assert await flow.logs(task.task_id) == "out\nerr\n"
+        with pytest.raises(Unsupported, match=r"^stream: "):
+            await flow.logs(task.task_id, stderr=True)
+
+
+@pytest.mark.parametrize("asked", [{"streams": "separate"}, {"tty": True}])
+async def test_what_a_task_may_ask_of_its_streams_is_done_or_refused(bench: Bench, asked: dict[str, Any]) -> None:
+    assert bench.provider.logs is not None
+    if bench.provider.logs.separates_streams:
+        assert (await bench.ended(await bench.submit("echo out", **asked))).exit_code == 0
+        return
+    with pytest.raises(Unsupported, match=f"^{next(iter(asked))}: machines "):
+        await bench.submit("echo out", **asked)
+    assert await bench.provider.list_tasks() == ()
+
+
 async def every_line(flow: AsyncFlow, task_id: str) -> list[str]:
     return [line async for line in await flow.logs(task_id, follow=True)]
 

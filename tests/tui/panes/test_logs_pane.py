@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from testbed.themed_app import ThemedApp
@@ -54,6 +55,19 @@ async def test_the_border_tells_whose_log_it_is_whether_it_follows_and_how_long_
         assert not app.pane.view.following
         await app.pane.show(None, None)
         assert app.pane.border_title == "Log"
+
+
+async def test_of_a_task_with_merged_streams_it_says_why_nothing_is_of_stderr(tmp_path: Path) -> None:
+    app, files = Desk(), spool(tmp_path / "a", b"out\n")
+    async with app.run_test(size=(80, 12)):
+        await app.pane.show(replace(record("train"), config={"streams": "merged"}), files, never)
+        app.pane.action_cycle_stream()
+        await until(lambda: "out" in app.pane.view.render_line(0).text)
+        app.pane.action_cycle_stream()
+        wanted = "its stdout and stderr are one, as it was submitted with streams: merged"
+        await until(lambda: wanted in app.pane.view.render_line(0).text)
+        await app.pane.show(record("train"), files, never)
+        await until(lambda: "nothing on stderr" in app.pane.view.render_line(0).text)
 
 
 async def test_a_search_is_typed_run_and_left_with_escape(tmp_path: Path) -> None:

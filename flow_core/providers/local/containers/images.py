@@ -44,6 +44,7 @@ def describe_container(config: TaskConfig, settings: Mapping[str, Any]) -> list[
         binds=with_workspace(str(absolute("code_root", config.code_root or ".")), [*_described_binds(config)]),
         gpus=_described_gpus(config, settings.get("gpus")),
         variables=sorted(config.env),
+        on_terminal=config.tty,
     )
     return container.run()
 

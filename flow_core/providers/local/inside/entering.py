@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flow_core.agent.state import State
-from flow_core.agent.supervisor.ranks import environment, share
+from flow_core.agent.supervisor.ranks import OF_EVERY_TASK, environment, share
 from flow_core.errors import ConfigError, Conflict
 from flow_core.providers.local.containers.entry import container_entry
 from flow_core.providers.local.spawn import PACKAGE_ROOT, python, task_environment
@@ -74,7 +74,7 @@ def _environment(standing: Standing, state: State, node: int) -> dict[str, str]:
     if env.get("FLOW_TASK_MARK") != standing.spec["mark"]:
         gpus = share(state.gpus, node, standing.record.num_instances)
         told = environment(standing.spec, node, len(gpus), state.master_port)
-        env = {**task_environment(), **told, **standing.spec["env"]}
+        env = {**task_environment(), **OF_EVERY_TASK, **told, **standing.spec["env"]}
         env |= {"FLOW_TASK_ID": standing.record.task_id, "FLOW_TASK_NAME": standing.record.name}
         env |= {"FLOW_TASK_MARK": standing.spec["mark"]}
     return env

@@ -111,7 +111,7 @@ def _value(script: str, name: str) -> str:
 def _variables(task: NodeTask) -> str:
     volumes = [f"{one.kind} {one.volume_id} {one.name} {one.target}" for one in task.volumes]
     command = task.command if isinstance(task.command, str) else f"exec {shlex.join(task.command)}"
-    env = {"FLOW_TASK_NAME": task.name, **task.env}
+    env = {"PYTHONUNBUFFERED": "1", "FLOW_TASK_NAME": task.name, **task.env}
     values: dict[str, object] = {
         "COMMAND": _text64(command + "\n"),
         "ENVIRONMENT": _text64("".join(f"export {name}={shlex.quote(value)}\n" for name, value in env.items())),

@@ -1,0 +1,30 @@
+"""A pseudo-terminal for a process whose output is kept in a log. Standard library only; loaded only for such tasks."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import termios
+
+from flow_core.agent.supervisor.launch import LaunchError, Outlet
+
+_ROWS, _COLUMNS = 24, 80
+_OUTPUT_FLAGS = 1  # of the list that tcgetattr returns
+
+
+def terminal() -> Outlet:
+    """Nobody types there, and it changes nothing of what is written. Raises LaunchError.
+
+    It controls no session: Linux drops what is still on its way to the reader when the session's first process ends.
+    """
+    try:
+        ours, theirs = os.openpty()
+    except OSError as error:
+        raise LaunchError(f"can't open a pseudo-terminal: {error.strerror}", 126) from error
+    flags = termios.tcgetattr(theirs)
+    flags[_OUTPUT_FLAGS] &= ~termios.OPOST
+    termios.tcsetattr(theirs, termios.TCSANOW, flags)
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
+    os.set_blocking(ours, False)
+    return Outlet((theirs, theirs, theirs), (ours,))
