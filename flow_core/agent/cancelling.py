@@ -63,15 +63,15 @@ def _tell(task: TaskFolder, force: bool) -> bool:
 
 def _supervisor(task: TaskFolder) -> Identity | None:
     try:
-        state = State.read(task.state)
+        state, _ = State.read_known(task.state)
     except (MalformedRecord, OSError):
         return None
-    return None if state is None or state.is_final else state.supervisor
+    return None if state is None or state.is_over else state.supervisor
 
 
 def _is_over(task: TaskFolder) -> bool:
     try:
-        state = State.read(task.state)
+        state, _ = State.read_known(task.state)
     except (MalformedRecord, OSError):
         return False
-    return state is None or state.is_final
+    return state is None or state.is_over

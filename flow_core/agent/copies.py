@@ -6,7 +6,8 @@ import os
 import time
 from pathlib import Path
 
-from flow_core.agent.records import MalformedRecord, read_json
+from flow_core.agent.layout import every_task
+from flow_core.agent.records import MalformedRecord, read_known
 from flow_core.agent.state import State
 
 COPY = "agent-"
@@ -46,11 +47,11 @@ def _is_unused(path: Path) -> bool:
 def _named_by_unfinished(root: Path) -> set[str] | None:
     """None where a task can't be read: it may need any of them."""
     named: set[str] = set()
-    for path in root.glob("contexts/*/tasks/*/spec.json"):
+    for task in every_task(root):
         try:
-            state = State.read(path.with_name("state.json"))
-            if state is None or not state.is_final:
-                named.add(str((read_json(path) or {}).get("agent")))
+            state, _ = State.read_known(task.state)
+            if state is None or not state.is_over:
+                named.add(str((read_known(task.spec)[0] or {}).get("agent")))
         except (MalformedRecord, OSError):
             return None
     return named

@@ -1,28 +1,55 @@
-"""Which file systems lie on this machine alone. Standard library only."""
+"""On what kind of file system a folder lies. Standard library only."""
 
 from __future__ import annotations
 
-import ctypes
-import struct
-import sys
+import os
+import re
+from pathlib import Path
 
-# ext2 to ext4, XFS, btrfs, tmpfs, ramfs, overlayfs, ZFS, F2FS, bcachefs: the numbers of statfs(2).
-_LOCAL = frozenset(
-    {0xEF53, 0x58465342, 0x9123683E, 0x01021994, 0x858458F6, 0x794C7630, 0x2FC12FC1, 0xF2F52010, 0xCA451A4E}
-)
-_STATFS_BYTES = 4096  # more than any system's structure
-_MAC_FLAGS_AT, _MAC_IS_LOCAL = 64, 0x1000
+_NETWORK = frozenset({
+    "nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "afs", "9p", "pvfs2", "orangefs",
+    "panfs", "coda", "ncpfs", "wekafs", "vboxsf",
+    "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.ceph-fuse", "fuse.juicefs", "fuse.rclone", "fuse.s3fs",
+    "fuse.gcsfuse",
+})  # fmt: skip
+
+_LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "ramfs", "overlay", "zfs", "f2fs", "bcachefs"})
+
+_known: dict[int, str] = {}
 
 
-def is_local(fd: int) -> bool:
-    """Whether the file behind this descriptor can be reached from no other machine. False where nobody can tell."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    answer = ctypes.create_string_buffer(_STATFS_BYTES)
-    if sys.platform == "darwin":
-        ask = getattr(libc, "fstatfs$INODE64", None) or libc.fstatfs
-        is_answered = ask(fd, answer) == 0
-        return is_answered and bool(struct.unpack_from("=I", answer, _MAC_FLAGS_AT)[0] & _MAC_IS_LOCAL)
-    if libc.fstatfs(fd, answer) != 0:
-        return False
-    kind: int = struct.unpack_from("@l", answer)[0]
-    return kind & 0xFFFFFFFF in _LOCAL
+def is_on_network(folder: Path) -> bool:
+    """Whether it lies on another machine, as far as this system tells (Linux does). Raises OSError."""
+    return _kind_of(folder) in _NETWORK
+
+
+def is_certainly_local(folder: Path) -> bool:
+    """Whether it lies on this machine alone. False where nobody can tell. Raises OSError."""
+    return _kind_of(folder) in _LOCAL
+
+
+def _kind_of(folder: Path) -> str:
+    """The type of its file system; "" where that can't be told."""
+    device = os.stat(folder).st_dev
+    if device not in _known:
+        try:
+            with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
+                _known[device] = kind_of_mount(os.path.realpath(folder), stream.read())
+        except OSError:
+            _known[device] = ""
+    return _known[device]
+
+
+def kind_of_mount(path: str, mountinfo: str) -> str:
+    """The type of the file system that the path lies on, of two at one place the later one; "" where none is found."""
+    best, kind = "", ""
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        fields = before.split(" ")
+        if len(fields) < 5 or not after:
+            continue
+        point = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), fields[4])
+        is_above = point == "/" or path == point or path.startswith(f"{point}/")
+        if is_above and len(point) >= len(best):
+            best, kind = point, after.split(" ")[0]
+    return kind

@@ -14,10 +14,12 @@ ROOT/                       the machine's own folder under the state directory
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.safe_folders import check_folders
 from flow_core.agent.spool import SpoolFiles
 
 DOOMED = ".deleted-"
@@ -34,9 +36,18 @@ class TaskFolder(NamedTuple):
         return self.path.name
 
     @property
+    def context(self) -> str:
+        return self.path.parents[1].name
+
+    @property
     def root(self) -> Path:
         """The machine's folder, which every context shares."""
         return self.path.parents[3]
+
+    @property
+    def name_in_records(self) -> str:
+        """How other records name it: its path below the machine's folder."""
+        return str(self.path.relative_to(self.root))
 
     @property
     def volumes_lock(self) -> Path:
@@ -114,8 +125,24 @@ class Layout(NamedTuple):
         return TaskFolder(self.tasks / task_id)
 
     def make(self) -> None:
+        """Raises UnsafeFolder, OSError."""
+        check_folders(self.root, self.context)
         for folder in (self.tasks, self.volumes, self.root / "gpus", self.root / "queue"):
             make_private_folder(folder)
+
+
+def every_task(root: Path) -> Iterator[TaskFolder]:
+    """The tasks of all contexts of this machine, in no order."""
+    for spec in root.glob("contexts/*/tasks/task_*/spec.json"):
+        yield TaskFolder(spec.parent)
+
+
+def task_at(root: Path, named: object) -> TaskFolder | None:
+    """The task that a record names, by its path below the machine's folder; None for what can't be one."""
+    parts = named.split("/") if isinstance(named, str) else []
+    if len(parts) != 4 or parts[0] != "contexts" or parts[2] != "tasks" or {"", ".", ".."}.intersection(parts):
+        return None
+    return TaskFolder(root.joinpath(*parts))
 
 
 def container_name(task_id: str, attempt: int, rank: int) -> str:

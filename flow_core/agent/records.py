@@ -1,26 +1,44 @@
-"""Records on disk: JSON written whole or not at all, and locks. Standard library only."""
+"""Records on disk: JSON written whole or not at all. Standard library only.
+
+Several versions of this program use the same records. A new fact is a new field; a reader ignores fields that it
+doesn't know, and a writer keeps them. VERSION grows only when a known field changes its meaning.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from flow_core.agent.locks import move_aside
 from flow_core.agent.regular_files import NotRegular, TooLarge, parse_json, read_regular_file
 
 VERSION = 1
+NEWER = "was written by a newer version of flow; update this one"
 
 
 class MalformedRecord(ValueError):
     """A record that is cut off, or isn't ours."""
 
 
+class UnreadableRecord(MalformedRecord, OSError):
+    """A record that the system doesn't let us read."""
+
+
+class NewerRecord(MalformedRecord):
+    """A record that a newer version of this program wrote. `data` is what it holds."""
+
+    def __init__(self, message: str, data: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.data = data
+
+
 def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Replaces the file as one step that a crash can't halve."""
+    """Replaces the file as one step that a crash can't halve. A folder in its place is moved aside.
+
+    Data that holds a version keeps it.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     text = json.dumps({"version": VERSION, **data}, separators=(",", ":")).encode()
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -29,7 +47,7 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
             stream.write(text)
             stream.flush()
             os.fsync(fd)
-        os.replace(temporary, path)
+        _replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -45,41 +63,41 @@ def sync_folder(path: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The record, or None where there is none. Raises MalformedRecord."""
+    """The record, or None where there is none. Raises MalformedRecord: of these, NewerRecord and UnreadableRecord."""
     try:
         data = parse_json(read_regular_file(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (NotRegular, TooLarge) as error:
         raise MalformedRecord(f"{path.name} can't be read: {error.strerror}") from error
+    except OSError as error:
+        raise UnreadableRecord(f"{path.name} can't be read: {error.strerror}") from error
     except ValueError as error:
         raise MalformedRecord(f"{path.name} can't be read: {error}") from error
-    if not isinstance(data, dict) or data.get("version") != VERSION:
-        raise MalformedRecord(f"{path.name} is of another version")
-    return data
+    record: dict[str, Any] = data if isinstance(data, dict) else {}
+    version = record.get("version")
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise MalformedRecord(f"{path.name} is no record of flow")
+    if version > VERSION:
+        raise NewerRecord(f"{path.name} {NEWER}", record)
+    return record
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Holds an exclusive lock; waits for it."""
-    fd = _open_lock(path)
+def read_known(path: Path) -> tuple[dict[str, Any] | None, str]:
+    """The record even of a newer version, and then a sentence that says so; else "". Raises MalformedRecord.
+
+    Whoever uses it checks each field, as with any record: of a newer version it may mean something else.
+    """
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
+        return read_json(path), ""
+    except NewerRecord as error:
+        return error.data, str(error)
 
 
-def try_lock(path: Path) -> int | None:
-    """A descriptor that holds the lock until it is closed, or None when another holds it."""
-    fd = _open_lock(path)
+def _replace(source: Path, target: Path) -> None:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.replace(source, target)
     except OSError:
-        os.close(fd)
-        return None
-    return fd
-
-
-def _open_lock(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if not move_aside(target):
+            raise
+        os.replace(source, target)

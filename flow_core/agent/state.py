@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from flow_core.agent.record_fields import Fields
-from flow_core.agent.records import MalformedRecord, read_json, write_json
+from flow_core.agent.records import NEWER, MalformedRecord, NewerRecord, read_json, write_json
 from flow_core.agent.supervisor.processes import Identity
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
@@ -14,7 +15,11 @@ _ATTEMPTS_MAX = 100
 
 
 class State:
-    """What the supervisor says of its task. Times are seconds since the epoch."""
+    """What the supervisor says of its task. Times are seconds since the epoch.
+
+    The words of `status` are for every version: a finer one is a field of its own. Fields that this version doesn't
+    know are in `others`, and are written again.
+    """
 
     status: str = "pending"
     message: str = ""
@@ -34,10 +39,16 @@ class State:
     def __init__(self) -> None:
         self.children = []
         self.gpus = []
+        self.others: dict[str, Any] = {}
 
     @property
     def is_final(self) -> bool:
         return self.status in FINAL
+
+    @property
+    def is_over(self) -> bool:
+        """True also for an end in a word that this version doesn't know."""
+        return self.is_final or self.completed_at is not None
 
     @property
     def child(self) -> Identity | None:
@@ -45,21 +56,46 @@ class State:
         return self.children[0] if self.children else None
 
     def write(self, path: Path) -> None:
-        data = {name: getattr(self, name) for name in _FIELDS}
+        data = {**self.others, **{name: getattr(self, name) for name in _FIELDS}}
         data["supervisor"] = None if self.supervisor is None else self.supervisor._asdict()
         data["children"] = [child._asdict() for child in self.children]
         write_json(path, data)
 
     @classmethod
     def read(cls, path: Path) -> State | None:
-        """Raises MalformedRecord."""
+        """Raises MalformedRecord; NewerRecord, which is one, also for a status that this version doesn't know."""
         data = read_json(path)
         if data is None:
             return None
+        status = data.get("status", cls.status)
+        if isinstance(status, str) and status not in _STATUSES:
+            raise NewerRecord(f"{path.name} holds the status {status[:20]!r}: it {NEWER}", data)
+        return cls._parse(path, data)
+
+    @classmethod
+    def read_known(cls, path: Path) -> tuple[State | None, str]:
+        """What can be understood of it, and a sentence where that is not all; else "". Raises MalformedRecord.
+
+        A status that this version doesn't know is `running` for a task that was started, and else `pending`: nobody
+        who doesn't know the word may call a task ended.
+        """
+        try:
+            return cls.read(path), ""
+        except NewerRecord as error:
+            data = dict(error.data)
+            status = data.get("status")
+            if not isinstance(status, str) or status not in _STATUSES:
+                data["status"] = "pending" if data.get("started_at") is None else "running"
+            return cls._parse(path, data), str(error)
+
+    @classmethod
+    def _parse(cls, path: Path, data: dict[str, Any]) -> State:
         state = cls()
-        for name in _FIELDS:
-            if name in data:
-                setattr(state, name, data[name])
+        for name, value in data.items():
+            if name in _FIELDS:
+                setattr(state, name, value)
+            else:
+                state.others[name] = value
         try:
             state.supervisor = Identity.parse(data.get("supervisor"))
             state.children = [one for child in state.children if (one := Identity.parse(child)) is not None]
@@ -84,6 +120,9 @@ def _check_types(state: State) -> None:
     for name in ("started_at", "completed_at"):
         if getattr(state, name) is not None:
             fields.moment(name)
+    for name in ("between_attempts", "mounts_taken", "namespaced"):
+        if not isinstance(getattr(state, name), bool):
+            raise ValueError(f"{name} must be true or false")
     for name in ("exit_code", "master_port"):
         if getattr(state, name) is not None:
             fields.whole(name, least=-256, most=65535)

@@ -2,22 +2,25 @@
 
 One file a reservation, for every context of this machine; those that are over lie in past/. No process of
 ours runs for them: whoever looks next, under the queue's lock, writes what the clock has brought since
-(begun, renewed, over). A file that can't be read keeps nothing from anybody.
+(begun, renewed, over). A file that can't be read keeps nothing from anybody; of a newer version's the fields that
+are known count, and the others are kept.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from flow_core.agent.private_folders import make_private_folder
-from flow_core.agent.records import MalformedRecord, read_json, write_json
+from flow_core.agent.records import NEWER, MalformedRecord, NewerRecord, read_known, write_json
 
 EXPIRED, CANCELED = "expired", "canceled"
+_ENDS = ("", EXPIRED, CANCELED)
 _FILE = r"res_[a-z2-7]{10}\.json"  # compiled on first use, and kept by `re`
 LATEST = 253_370_764_800.0  # the year 9999; no later time can be written as a date
 _LONGEST_S = 100 * 365 * 86400.0
@@ -72,12 +75,18 @@ class Hold(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> Hold:
-        """Raises MalformedRecord."""
+        """Raises MalformedRecord; NewerRecord where its known fields don't say all that there is to know."""
+        problem = ""
         try:
-            data = read_json(path) or {}
+            known, problem = read_known(path)
+            data = known or {}
+            if isinstance(data.get("over"), str) and data["over"] not in _ENDS:
+                problem = f"{path.name} {NEWER}"
             hold = cls(**{name: data[name] for name in cls._fields})._replace(gpus=tuple(data["gpus"]))
             _check(hold, path.stem)
         except (KeyError, TypeError, ValueError, OSError) as error:
+            if problem:
+                raise NewerRecord(problem, data) from error
             why = error if isinstance(error, MalformedRecord) else f"{path.name} does not hold a reservation"
             raise MalformedRecord(str(why)) from error
         return hold
@@ -104,7 +113,7 @@ def keep(root: Path, hold: Hold) -> None:
     """Writes it, and moves it out of everybody's sight when it is over. Call it under the queue's lock."""
     folder, name = root / "reservations", f"{hold.reservation_id}.json"
     make_private_folder(folder / "past")
-    write_json(folder / name, hold._asdict())
+    write_json(folder / name, {**_known(folder / name), **hold._asdict()})
     if hold.over:
         os.replace(folder / name, folder / "past" / name)
 
@@ -112,7 +121,8 @@ def keep(root: Path, hold: Hold) -> None:
 def sweep(root: Path) -> None:
     """Removes what writers left that were killed while they wrote. Call it under the queue's lock."""
     for leftover in (root / "reservations").glob(".*"):
-        leftover.unlink(missing_ok=True)
+        if stat.S_ISREG(os.lstat(leftover).st_mode):
+            leftover.unlink(missing_ok=True)
 
 
 def path_of(root: Path, reservation_id: str) -> Path | None:
@@ -188,6 +198,14 @@ def _readable(root: Path) -> Iterator[Hold]:
             continue
 
 
+def _known(path: Path) -> dict[str, Any]:
+    """What the record holds now, with the fields of other versions."""
+    try:
+        return read_known(path)[0] or {}
+    except MalformedRecord:
+        return {}
+
+
 def _in_order(holds: Iterable[Hold]) -> list[Hold]:
     return sorted((hold for hold in holds if not hold.over), key=lambda hold: (hold.created_at, hold.reservation_id))
 
@@ -207,7 +225,7 @@ def _check(hold: Hold, name: str) -> None:
         raise ValueError
     if not 0 < hold.duration_s <= _LONGEST_S or min(hold.gpu_count, hold.quantity) < 1:
         raise ValueError
-    if hold.over not in ("", EXPIRED, CANCELED):
+    if hold.over not in _ENDS:
         raise ValueError
     if not isinstance(hold.begun, bool) or not isinstance(hold.auto_renew, bool):
         raise ValueError

@@ -2,7 +2,8 @@
 
 A GPU is held through a lock whose descriptor every process of the task inherits, and a lease that names
 the task. It is free when its lock can be taken and the task in its lease is over: the lease alone keeps
-it where locks can't be trusted (NFS), the lock alone where a process outlived its record.
+it where locks can't be trusted (NFS), the lock alone where a process outlived its record. A lease that can't
+be read stands for the task whose record names the GPU.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from flow_core.agent.capacity.strangers import Strangers, used_by_strangers
-from flow_core.agent.layout import TaskFolder
-from flow_core.agent.records import MalformedRecord, read_json, try_lock, write_json
+from flow_core.agent.holding import is_unfinished
+from flow_core.agent.layout import TaskFolder, every_task, task_at
+from flow_core.agent.locks import is_locked, release, try_lock
+from flow_core.agent.records import MalformedRecord, read_known, write_json
 from flow_core.agent.state import State
 
 _strangers = Strangers()
@@ -30,7 +32,7 @@ class GpuLocks:
 
     def release(self) -> None:
         while self.fds:
-            os.close(self.fds.pop())
+            release(self.fds.pop())
 
 
 def take(task: TaskFolder, candidates: Iterable[str], count: int) -> GpuLocks | None:
@@ -48,7 +50,7 @@ def take(task: TaskFolder, candidates: Iterable[str], count: int) -> GpuLocks | 
         locks.release()
         return None
     for gpu_id in names:
-        write_json(_lease(task.root, gpu_id), {"gpu": gpu_id, "task": str(task.path.relative_to(task.root))})
+        write_json(_lease(task.root, gpu_id), {"gpu": gpu_id, "task": task.name_in_records})
     return locks
 
 
@@ -60,17 +62,14 @@ def held_by(root: Path, gpu_ids: Iterable[str]) -> dict[str, TaskFolder | None]:
         holder = _holder(root, gpu_id)
         if holder is not None:
             held[gpu_id] = holder
-        elif gpu_id in lost or (fd := try_lock(_lock(root, gpu_id))) is None:
+        elif gpu_id in lost or is_locked(_lock(root, gpu_id)):
             held[gpu_id] = None
-        else:
-            os.close(fd)
     return held
 
 
 def leased_by(task: TaskFolder, candidates: Iterable[str]) -> list[str]:
     """The GPUs whose lease names this task."""
-    mine = str(task.path.relative_to(task.root))
-    return [gpu_id for gpu_id in candidates if _read_lease(task.root, gpu_id).get("task") == mine]
+    return [gpu_id for gpu_id in candidates if _leaseholder(task.root, gpu_id) == task]
 
 
 def give_back(task: TaskFolder, gpu_ids: Iterable[str]) -> None:
@@ -88,22 +87,29 @@ def _take_one(root: Path, gpu_id: str) -> int | None:
 
 def _holder(root: Path, gpu_id: str) -> TaskFolder | None:
     """The unfinished task in the lease."""
-    named = _read_lease(root, gpu_id).get("task")
-    if not isinstance(named, str) or ".." in named:
-        return None
-    task = TaskFolder(root / named)
-    try:
-        state = State.read(task.state)
-    except MalformedRecord:
-        return None  # such a task is shown as failed; the lock still guards what is left of it
-    return None if state is None or state.is_final else task
+    task = _leaseholder(root, gpu_id)
+    return task if task is not None and is_unfinished(task) else None
 
 
-def _read_lease(root: Path, gpu_id: str) -> dict[str, Any]:
+def _leaseholder(root: Path, gpu_id: str) -> TaskFolder | None:
     try:
-        return read_json(_lease(root, gpu_id)) or {}
+        data, problem = read_known(_lease(root, gpu_id))
     except MalformedRecord:
-        return {}
+        return _user_of(root, gpu_id)
+    task = task_at(root, (data or {}).get("task"))
+    return _user_of(root, gpu_id) if task is None and problem else task
+
+
+def _user_of(root: Path, gpu_id: str) -> TaskFolder | None:
+    """The unfinished task whose own record says that it has this GPU."""
+    for task in every_task(root):
+        try:
+            state, _ = State.read_known(task.state)
+        except MalformedRecord:
+            continue  # the lock guards what is left of it
+        if state is not None and not state.is_over and gpu_id in state.gpus:
+            return task
+    return None
 
 
 def _lease(root: Path, gpu_id: str) -> Path:

@@ -2,11 +2,15 @@
 
 There is no scheduler: each waiting supervisor looks whether its turn has come, woken by a bell (a FIFO
 beside its ticket) that everybody rings who leaves the line or ends.
+
+Programs of all versions wait in one line: the fields of a ticket keep their meaning for ever. A ticket that can't be
+read is written anew from the record of its task.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,10 +18,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flow_core.agent.capacity import holds, leases
-from flow_core.agent.layout import TaskFolder
-from flow_core.agent.records import MalformedRecord, locked, read_json, write_json
+from flow_core.agent.holding import may_live
+from flow_core.agent.layout import TaskFolder, every_task, task_at
+from flow_core.agent.locks import locked, move_aside, uses_links
+from flow_core.agent.record_fields import Fields
+from flow_core.agent.records import MalformedRecord, read_known, write_json
 from flow_core.agent.state import State
 from flow_core.agent.supervisor.processes import Identity
+
+_SEQ_MAX = 10**12 - 2  # the numbers of tickets have twelve digits, and there is always a next one
 
 
 class Ticket(NamedTuple):
@@ -39,9 +48,9 @@ class Ticket(NamedTuple):
     def is_live(self) -> bool:
         """False when nobody is left who could use it."""
         try:
-            state = State.read(self.task.state)
+            state, _ = State.read_known(self.task.state)
         except MalformedRecord:
-            return False
+            return may_live(self.task)
         if state is None:
             return self.submitter is not None and self.submitter.is_alive
         return state.status == "pending" and state.supervisor is not None and state.supervisor.is_alive
@@ -49,6 +58,17 @@ class Ticket(NamedTuple):
     def open(self, reserved: Sequence[holds.Hold]) -> tuple[str, ...]:
         """Those of its candidates that it may have now, free or not."""
         return holds.open_to(self.candidates, self.reservation_id, reserved)
+
+    def write(self) -> None:
+        data = {
+            "seq": self.seq,
+            "task": self.task.name_in_records,
+            "count": self.gpu_count,
+            "candidates": list(self.candidates),
+            "submitter": None if self.submitter is None else self.submitter._asdict(),
+            "reservation": self.reservation_id,
+        }
+        write_json(self.path, data)
 
     def drop(self) -> None:
         """Leaves the line. Twice is safe."""
@@ -72,44 +92,34 @@ def queue_lock(root: Path) -> Iterator[None]:
 def next_place(root: Path) -> Place:
     """Call it under the queue's lock."""
     counter = root / "queue" / "counter.json"
+    last: dict[str, Any] = {}
     try:
-        last = read_json(counter) or {}
-        seq, created_at = int(last.get("seq", 0)), float(last.get("created_at", 0.0))
-    except (MalformedRecord, TypeError, ValueError):
+        last = read_known(counter)[0] or {}
+        seq, created_at = Fields(last).whole("seq", most=_SEQ_MAX), Fields(last).moment("created_at")
+    except ValueError:
         seq, created_at = _recount(root)
     place = Place(seq + 1, max(time.time(), created_at + 1e-6))
-    write_json(counter, {"seq": place.seq, "created_at": place.created_at})
+    while os.path.lexists(_path(root, place.seq)):
+        place = place._replace(seq=place.seq + 1)  # the counter was set back: whoever waits there keeps its ticket
+    write_json(counter, {**last, "seq": place.seq, "created_at": place.created_at})
     return place
-
-
-def issue(
-    root: Path, place: Place, task: TaskFolder, candidates: Sequence[str], count: int, reservation_id: str | None = None
-) -> Ticket:
-    """Takes a place in the line for `count` of the candidates. Call it under the queue's lock."""
-    path = root / "queue" / f"{place.seq:012d}.json"
-    submitter = Identity.mine()
-    data = {
-        "seq": place.seq,
-        "task": str(task.path.relative_to(root)),
-        "count": count,
-        "candidates": list(candidates),
-        "submitter": submitter._asdict(),
-        "reservation": reservation_id,
-    }
-    write_json(path, data)
-    return Ticket(path, place.seq, task, count, tuple(candidates), submitter, reservation_id)
 
 
 def stand_in_line(task: TaskFolder, spec: dict[str, Any]) -> None:
     """Takes the task's place in the line, if it wants GPUs. Call it under the queue's lock."""
-    gpus = spec["gpus"]
-    if count := gpus["count"] * spec["ranks"]:
-        place = Place(int(spec["seq"]), float(spec["created_at"]))
-        issue(task.root, place, task, gpus["candidates"], count, gpus.get("reservation"))
+    if wants_gpus(spec):
+        _ticket_for(task, spec).write()
+
+
+def wants_gpus(spec: dict[str, Any]) -> bool:
+    return bool(spec["gpus"]["count"])
 
 
 def ticket_of(task: TaskFolder, seq: int) -> Ticket | None:
-    return _read(task.root, task.root / "queue" / f"{seq:012d}.json")
+    try:
+        return _read(task.root, _path(task.root, seq))
+    except MalformedRecord:
+        return None
 
 
 def try_start(ticket: Ticket) -> leases.GpuLocks | str:
@@ -137,21 +147,28 @@ def line(root: Path, before: str = "counter.json") -> Iterator[Ticket]:
     for path in sorted((root / "queue").glob("*.json")):
         if path.name >= before:
             break  # numbers come first in the alphabet, and so before the counter
-        ticket = _read(root, path)
+        try:
+            ticket = _read(root, path)
+        except MalformedRecord:
+            ticket = _written_anew(root, path)
+            if ticket is None and _is_newer(path):
+                continue  # that version knows whose it is
         if ticket is not None and ticket.is_live:
             yield ticket
-        else:
+        elif not move_aside(path):
             path.unlink(missing_ok=True)
             path.with_suffix(".bell").unlink(missing_ok=True)
 
 
 def open_bell(ticket: Ticket) -> int | None:
-    """A descriptor that becomes readable when something changed; None where the file system has no FIFOs."""
+    """A descriptor that becomes readable when something changed; None where FIFOs can't be relied on."""
     try:
+        if uses_links(ticket.bell.parent):
+            return None
         if not ticket.bell.exists():
             os.mkfifo(ticket.bell, 0o600)
         # For reading and writing, so that it never reads as ended when the last ringer leaves.
-        return os.open(ticket.bell, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        return _open_fifo(ticket.bell, os.O_RDWR)
     except OSError:
         return None
 
@@ -160,9 +177,11 @@ def ring(root: Path) -> None:
     """Wakes everybody in the line."""
     for bell in (root / "queue").glob("*.bell"):
         try:
-            fd = os.open(bell, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            fd = _open_fifo(bell, os.O_WRONLY)
         except OSError:
             continue  # nobody listens
+        if fd is None:
+            continue
         try:
             os.write(fd, b"!")
         except BlockingIOError:
@@ -184,26 +203,76 @@ def _ahead_of(ticket: Ticket, gpu_ids: set[str], reserved: Sequence[holds.Hold])
 
 
 def _read(root: Path, path: Path) -> Ticket | None:
-    try:
-        data = read_json(path)
-        if data is None:
-            return None
-        task = TaskFolder(root / data["task"])
-        candidates = tuple(str(gpu_id) for gpu_id in data["candidates"])
-        submitter, reserved = Identity.parse(data["submitter"]), data.get("reservation")
-        reservation_id = reserved if isinstance(reserved, str) else None
-        return Ticket(path, int(data["seq"]), task, int(data["count"]), candidates, submitter, reservation_id)
-    except (MalformedRecord, KeyError, TypeError, ValueError):
+    """None where there is none. Raises MalformedRecord; of a newer version the known fields are enough."""
+    data, problem = read_known(path)
+    if data is None:
         return None
+    fields = Fields(data)
+    try:
+        seq, count = fields.whole("seq", most=_SEQ_MAX + 1), fields.whole("count", least=1)
+        task, candidates = task_at(root, fields.text("task")), fields.texts("candidates")
+        submitter, reservation_id = Identity.parse(data.get("submitter")), fields.optional_text("reservation")
+        if task is None:
+            raise ValueError("it names no task")
+    except ValueError as error:
+        raise MalformedRecord(problem or f"{path.name} holds no ticket: {error}") from error
+    return Ticket(path, seq, task, count, candidates, submitter, reservation_id)
+
+
+def _written_anew(root: Path, path: Path) -> Ticket | None:
+    """The ticket of the task that has this number, for a file that can't be read; None where there is no such task.
+
+    A newer version's file stays as it is: that version may well understand it.
+    """
+    for task in every_task(root):
+        try:
+            spec = read_known(task.spec)[0] or {}
+            if path.stem != _path(root, spec["seq"]).stem or not wants_gpus(spec):
+                continue
+            ticket = _ticket_for(task, spec)
+            if not _is_newer(path):
+                ticket.write()
+            return ticket
+        except (MalformedRecord, KeyError, TypeError, ValueError):
+            continue
+    return None
+
+
+def _ticket_for(task: TaskFolder, spec: dict[str, Any]) -> Ticket:
+    """Raises KeyError, TypeError, ValueError for a record that holds no task."""
+    seq, gpus = int(spec["seq"]), spec["gpus"]
+    count, candidates = int(gpus["count"]) * int(spec["ranks"]), Fields(gpus).texts("candidates")
+    submitter = Identity.parse(spec.get("submitter"))
+    return Ticket(_path(task.root, seq), seq, task, count, candidates, submitter, gpus.get("reservation"))
+
+
+def _is_newer(path: Path) -> bool:
+    try:
+        return bool(read_known(path)[1])
+    except MalformedRecord:
+        return False
+
+
+def _path(root: Path, seq: int) -> Path:
+    return root / "queue" / f"{seq:012d}.json"
+
+
+def _open_fifo(path: Path, flags: int) -> int | None:
+    """None for what is none: a file would always be readable. Raises OSError."""
+    fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISFIFO(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    return None
 
 
 def _recount(root: Path) -> tuple[int, float]:
     """The highest number and time of all tasks, for when the counter is broken."""
     seq, created_at = 0, 0.0
-    for spec in root.glob("contexts/*/tasks/*/spec.json"):
+    for task in every_task(root):
         try:
-            data = read_json(spec) or {}
-            seq, created_at = max(seq, int(data["seq"])), max(created_at, float(data["created_at"]))
-        except (MalformedRecord, KeyError, TypeError, ValueError):
+            fields = Fields(read_known(task.spec)[0])
+            seq, created_at = max(seq, fields.whole("seq", most=_SEQ_MAX)), max(created_at, fields.moment("created_at"))
+        except (MalformedRecord, ValueError):
             continue
     return seq, created_at

@@ -9,7 +9,7 @@ import os
 import time
 from pathlib import Path
 
-from flow_core.agent.file_systems import is_local
+from flow_core.agent.file_systems import is_certainly_local
 
 _LOOK_S = 30.0
 
@@ -20,7 +20,7 @@ class Deletion:
     def __init__(self, folder: Path, certain_after_s: float) -> None:
         self._certain_after_s = certain_after_s
         self._fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._is_local = is_local(self._fd)
+        self._is_local = is_certainly_local(folder)
         self._looked_at = time.monotonic()
         self._missing_since: float | None = None
         self._is_certain = False

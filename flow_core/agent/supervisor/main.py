@@ -16,9 +16,10 @@ from flow_core.agent.capacity import leases, queue
 from flow_core.agent.capacity.leases import GpuLocks
 from flow_core.agent.copies import remove_unused
 from flow_core.agent.layout import TaskFolder
-from flow_core.agent.records import try_lock
+from flow_core.agent.locks import try_lock
 from flow_core.agent.s3.copies import discard
 from flow_core.agent.s3.fetching import Fetching
+from flow_core.agent.safe_folders import check_folders
 from flow_core.agent.supervisor.keeper import Keeper
 from flow_core.agent.supervisor.launch import LaunchError
 from flow_core.agent.supervisor.ledger import Ledger, Outcome
@@ -42,6 +43,11 @@ def main() -> None:
         os._exit(0)
     os.setsid()
     task = TaskFolder(Path(folder))
+    try:
+        check_folders(task.root, task.context, [task.path])
+    except OSError as error:
+        _answer(f"unsafe {error.strerror}")
+        return
     if job == "settle":
         settle(task)
         return

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flow_core.agent.locks import locked
 from flow_core.agent.private_folders import make_private_folder
-from flow_core.agent.records import locked, read_json
+from flow_core.agent.records import MalformedRecord, read_known
 from flow_core.agent.s3.copies import copies_among
+from flow_core.agent.supervisor.launch import LaunchError
 from flow_core.agent.supervisor.ledger import Ledger
 from flow_core.agent.supervisor.namespace import Mount, can_mount
 
@@ -46,11 +48,14 @@ class Mounting:
         return f"{', '.join(found) or 'mounts are not to be had'}, not at their mount paths: {self._problem}"
 
     def take(self) -> None:
-        """Settles the mounts: a volume attached from now on comes as a link. Twice is safe."""
+        """Settles the mounts: a volume attached from now on comes as a link. Twice is safe. Raises LaunchError."""
         if self._ledger.state.mounts_taken:
             return
         with locked(self._ledger.task.volumes_lock):
-            self._look()
+            try:
+                self._look()
+            except MalformedRecord as error:
+                raise LaunchError(f"its record is broken: {error}", 126) from error
             self._ledger.state.mounts_taken = True
             self._ledger.write()
 
@@ -90,7 +95,7 @@ class Mounting:
 
     def _look(self) -> None:
         task = self._ledger.task
-        self._wanted = list((read_json(task.mounts) or {}).get("mounts", []))
+        self._wanted = list((read_known(task.mounts)[0] or {}).get("mounts", []))
         if not self._wanted or self._is_contained:
             return
         make_private_folder(self.staging)

@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 
 from flow_core.agent.capacity import queue
 from flow_core.agent.layout import TaskFolder
-from flow_core.agent.records import MalformedRecord, read_json, try_lock
+from flow_core.agent.locks import release, try_lock
+from flow_core.agent.records import MalformedRecord, read_json
 from flow_core.agent.s3.copies import discard
 from flow_core.agent.state import State
 from flow_core.agent.supervisor.ending import end_tree
@@ -47,7 +48,7 @@ def settle(task: TaskFolder) -> None:
     except (MalformedRecord, KeyError, TypeError, ValueError):
         return
     finally:
-        os.close(lock)
+        release(lock)
 
 
 def settle_beside(tasks: Iterable[TaskFolder]) -> None:

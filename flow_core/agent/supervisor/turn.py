@@ -22,9 +22,11 @@ class Turn:
 
     def wait(self) -> leases.GpuLocks | None:
         """The locks on its GPUs, none for a task that wants no GPU. None when it was stopped while it waited."""
-        ticket = self._ticket = queue.ticket_of(self._ledger.task, int(self._ledger.spec["seq"]))
-        if ticket is None:
+        if not queue.wants_gpus(self._ledger.spec):
             return None if self._stop.is_over else leases.GpuLocks()
+        ticket = self._ticket = self._place()
+        if ticket is None:
+            return None
         bell = queue.open_bell(ticket)
         try:
             while not self._stop.is_over:
@@ -54,6 +56,14 @@ class Turn:
             return queue.try_start(ticket)
         except OSError:
             return ""
+
+    def _place(self) -> queue.Ticket | None:
+        """Its ticket; a lost one is taken anew, since no task runs without the GPUs it asked for. None when stopped."""
+        task, spec = self._ledger.task, self._ledger.spec
+        while (ticket := queue.ticket_of(task, int(spec["seq"]))) is None and not self._stop.is_over:
+            with queue.queue_lock(task.root):
+                queue.stand_in_line(task, spec)
+        return ticket
 
     def _note(self, ticket: queue.Ticket) -> None:
         self._ledger.state.gpus = leases.leased_by(self._ledger.task, ticket.candidates)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 from functools import lru_cache
 from importlib.util import cache_from_source
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import flow_core.agent
 from flow_core.agent.copies import COPY, touch
 from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.safe_folders import UnsafeFolder, check_folders
 from flow_core.errors import ProviderError
 
 _SOURCE = Path(flow_core.agent.__file__).parent
@@ -31,9 +33,12 @@ def provide_copy(root: Path) -> Path:
     """
     home = root / "bin" / agent_name()
     try:
+        check_folders(root, more=[home, *(home / folder for folder in _folders())])
         if not _is_complete(home):
             _unpack(home)
         touch(home)
+    except UnsafeFolder as error:
+        raise ProviderError(f"the program that keeps tasks isn't safe: {error.strerror}") from error
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise ProviderError(f"the program that keeps tasks can't be copied to {str(home)!r}: {why}") from error
@@ -53,12 +58,23 @@ def _content() -> tuple[str, tuple[tuple[Path, int], ...]]:
     return whole.hexdigest()[:_DIGITS], tuple(files)
 
 
+@lru_cache(maxsize=1)
+def _folders() -> tuple[Path, ...]:
+    """Those of a copy, below its own."""
+    inside = {_PLACE / name.parent for name, _ in _content()[1]}
+    return tuple(sorted({_PLACE.parent, *inside}))
+
+
 def _is_complete(home: Path) -> bool:
     """A machine that lost its power may have kept the names of files without their content."""
     try:
-        return all(os.stat(home / _PLACE / name).st_size == size for name, size in _content()[1])
+        return all(_is_ours(os.lstat(home / _PLACE / name), size) for name, size in _content()[1])
     except OSError:
         return False
+
+
+def _is_ours(found: os.stat_result, size: int) -> bool:
+    return stat.S_ISREG(found.st_mode) and found.st_size == size and found.st_uid == os.geteuid()
 
 
 def _unpack(home: Path) -> None:
@@ -69,7 +85,9 @@ def _unpack(home: Path) -> None:
     try:
         for name, _ in _content()[1]:
             _copy(_SOURCE / name, fresh / _PLACE / name)
-        (fresh / _PLACE.parent / "__init__.py").touch()  # else an installed package of this name would count
+        (fresh / _PLACE.parent / "__init__.py").touch(mode=0o600)  # else an installed package of this name would count
+        for folder in _folders():
+            make_private_folder(fresh / folder / "__pycache__")  # Python would make it as the umask has it
         if home.exists() and not _is_complete(home):
             shutil.rmtree(home, ignore_errors=True)
         try:
@@ -83,13 +101,12 @@ def _unpack(home: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     """With its time, so that the bytecode that goes along is taken for what it is."""
-    make_private_folder(target.parent / "__pycache__")
-    shutil.copy2(source, target)
+    _copy_private(source, target)
     compiled = Path(cache_from_source(str(source)))
     if not _is_current(compiled, source):
         _compile(source)
     if _is_current(compiled, source):
-        shutil.copy2(compiled, target.parent / "__pycache__" / compiled.name)
+        _copy_private(compiled, target.parent / "__pycache__" / compiled.name)
 
 
 def _is_current(compiled: Path, source: Path) -> bool:
@@ -107,3 +124,9 @@ def _compile(source: Path) -> None:
         py_compile.compile(str(source), doraise=True)
     except (OSError, py_compile.PyCompileError):
         pass  # the first supervisor does it, for itself
+
+
+def _copy_private(source: Path, target: Path) -> None:
+    make_private_folder(target.parent)
+    shutil.copy2(source, target)
+    target.chmod(0o600)

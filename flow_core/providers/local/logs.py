@@ -20,9 +20,8 @@ class LocalLogs:
 
     async def addresses(self, task_id: str) -> tuple[LogAddress, ...]:
         standing = await offload(self._tasks.get, task_id)
-        if standing.state is None:
-            return ()
-        if standing.state.started_at is None and not await offload(self._has_begun, task_id):
+        has_started = standing.state is not None and standing.state.started_at is not None
+        if not has_started and not await offload(self._has_begun, task_id):
             return ()
         attempts, ranks = range(standing.record.attempt + 1), range(standing.record.num_instances)
         return tuple(LogAddress(self._context, task_id, attempt, rank) for attempt in attempts for rank in ranks)

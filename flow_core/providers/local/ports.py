@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from flow_core.agent.layout import Layout, TaskFolder
+from flow_core.agent.layout import Layout, TaskFolder, every_task, task_at
 from flow_core.agent.listeners import listener_of
 from flow_core.agent.private_folders import make_private_folder
-from flow_core.agent.records import MalformedRecord, read_json, write_json
+from flow_core.agent.records import MalformedRecord, read_known, write_json
 from flow_core.agent.supervisor.processes import Identity
 from flow_core.errors import Conflict, NotFound
 from flow_core.models.task import TaskRecord
@@ -28,33 +28,50 @@ def promise(task: TaskFolder, ports: Sequence[int]) -> None:
             raise Conflict(f"ports: {port} is listened on by {listener}; end it, or choose another port")
     for port in ports:
         make_private_folder(_promise(task.root, port).parent)
-        data = {"task": str(task.path.relative_to(task.root)), "submitter": Identity.mine()._asdict()}
+        data = {"task": task.name_in_records, "submitter": Identity.mine()._asdict()}
         write_json(_promise(task.root, port), data)
 
 
 def withdraw(task: TaskFolder, ports: Iterable[int]) -> None:
     """Frees those of the ports that are promised to this task. Twice is safe."""
     for port in ports:
-        if _read(task.root, port).get("task") == str(task.path.relative_to(task.root)):
+        if _read(task.root, port)[0].get("task") == task.name_in_records:
             _promise(task.root, port).unlink(missing_ok=True)
 
 
 def _holder(root: Path, port: int) -> str:
     """The unfinished task that the port is promised to, in words; "" when there is none."""
-    data = _read(root, port)
-    named = data.get("task")
-    if not isinstance(named, str) or ".." in named:
-        return ""
-    task = TaskFolder(root / named)
+    data, problem = _read(root, port)
+    task = task_at(root, data.get("task"))
+    if task is None:
+        return _claimant(root, port) if problem else ""
     record = _record(task)
     if record is not None:
-        return "" if record.is_terminal else f"task {task.task_id} of context {record.context!r} ({record.status})"
+        return "" if record.is_terminal else _in_words(record)
     return f"task {task.task_id}, which is just being submitted" if _is_alive(data.get("submitter")) else ""
+
+
+def _claimant(root: Path, port: int) -> str:
+    """The same where the promise can't be read: whose own record wants the port."""
+    for task in every_task(root):
+        try:
+            spec, _ = read_known(task.spec)
+        except MalformedRecord:
+            continue
+        if spec is not None and port in (spec.get("ports") or ()):
+            record = _record(task)
+            if record is not None and not record.is_terminal:
+                return _in_words(record)
+    return ""
+
+
+def _in_words(record: TaskRecord) -> str:
+    return f"task {record.task_id} of context {record.context!r} ({record.status})"
 
 
 def _record(task: TaskFolder) -> TaskRecord | None:
     """The task as it is now, settled if its supervisor is gone; None when there is no such task (yet)."""
-    context = Layout(task.root, task.path.parents[1].name)
+    context = Layout(task.root, task.context)
     try:
         return TaskShelf(context, "").get(task.task_id).record
     except NotFound:
@@ -69,11 +86,13 @@ def _is_alive(submitter: Any) -> bool:
     return identity is not None and identity.is_alive
 
 
-def _read(root: Path, port: int) -> dict[str, Any]:
+def _read(root: Path, port: int) -> tuple[dict[str, Any], str]:
+    """What is known of the promise, and a sentence where that may not be all; else ""."""
     try:
-        return read_json(_promise(root, port)) or {}
-    except MalformedRecord:
-        return {}
+        data, problem = read_known(_promise(root, port))
+        return data or {}, problem
+    except MalformedRecord as error:
+        return {}, str(error)
 
 
 def _promise(root: Path, port: int) -> Path:

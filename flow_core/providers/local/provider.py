@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from flow_core.agent.cancelling import order, take_over
 from flow_core.agent.layout import Layout
 from flow_core.agent.machine import machine_id
+from flow_core.agent.safe_folders import check_folders
 from flow_core.agent.supervisor.processes import grace_s
 from flow_core.config import Context, state_dir
-from flow_core.errors import Unsupported
+from flow_core.errors import Conflict, ProviderError, Unsupported
 from flow_core.providers.base import PollIntervals
 from flow_core.providers.local.capacity.instances import LocalInstances
 from flow_core.providers.local.capacity.reservations import LocalReservations
@@ -53,6 +54,10 @@ class LocalProvider:
         region = str(context.settings.get("region") or platform.node() or "this machine")
         self._context, self._settings, gpus = context.name, context.settings, context.settings.get("gpus")
         layout = Layout(state_dir().absolute() / "local" / machine_id(), context.name)
+        try:
+            check_folders(layout.root, layout.context)
+        except OSError as error:
+            raise ProviderError(f"the state directory can't be used: {error.strerror}") from error
         self._root = layout.root
         self._tasks = TaskShelf(layout, region)
         self._volumes = VolumeShelf(layout, region, self._tasks)
@@ -165,6 +170,9 @@ class LocalProvider:
 
     def _cancel(self, task_id: str, force: bool) -> None:
         standing = self._tasks.get(task_id)
+        if standing.is_broken:
+            how = f"update flow, or end what runs of it by hand; its folder is {self._tasks.folder(task_id).path}"
+            raise Conflict(f"task {task_id} can't be cancelled: {standing.problem}; {how}")
         if standing.record.is_terminal:
             return
         folder = self._tasks.folder(task_id)

@@ -15,13 +15,15 @@ from typing import Any
 
 from flow_core.agent.layout import Layout, TaskFolder, container_name
 from flow_core.agent.record_fields import Fields, date_of
-from flow_core.agent.records import MalformedRecord, read_json
+from flow_core.agent.records import MalformedRecord, NewerRecord, UnreadableRecord, read_known
 from flow_core.agent.state import State
 from flow_core.agent.supervisor.processes import Identity
 from flow_core.agent.supervisor.settle import is_abandoned, settle, tree_of
 from flow_core.errors import NotFound
 from flow_core.identifiers import is_task_id
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
+from flow_core.providers.local.broken_tasks import status_of_broken
+from flow_core.providers.local.mount_records import find_volumes, read_mounts
 from flow_core.providers.local.spawn import start_undertaker
 from flow_core.providers.offload import report_progress
 
@@ -40,16 +42,24 @@ class _Seen:
     mounts: list[dict[str, Any]]
     stamp: tuple[tuple[int, int, int] | None, ...]
     record: TaskRecord | None = None
+    problem: str = ""
+    is_newer: bool = False
+    is_broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One task: its record, its place in the order, and what its files say."""
+    """One task: its record, its place in the order, and what its files say.
+
+    `problem` is a sentence where they can't all be understood. With `is_broken` neither `state` nor `spec` is of use.
+    """
 
     seq: int
     record: TaskRecord
     state: State | None
     spec: dict[str, Any]
+    problem: str = ""
+    is_broken: bool = False
 
 
 class TaskShelf:
@@ -128,28 +138,44 @@ class TaskShelf:
             if stamp[0] is None:
                 self._seen.pop(task_id, None)
                 return None
-            try:
-                seen = self._read(folder, stamp)
-            except (OSError, ValueError) as error:
-                why = (error.strerror or "") if isinstance(error, OSError) else str(error)
-                return self._unreadable(folder, why)
-            self._seen[task_id] = seen
-        if is_abandoned(seen.spec, seen.state):
+            seen = self._seen[task_id] = self._read(folder, stamp)
+        if seen.is_broken:
+            return self._broken(folder, seen)
+        if not seen.is_newer and is_abandoned(seen.spec, seen.state):
             return self._abandoned(folder, seen)
         if seen.record is None:
             seen.record = self._record(folder, seen)
-        return Standing(int(seen.spec["seq"]), seen.record, seen.state, seen.spec)
+        return Standing(int(seen.spec["seq"]), seen.record, seen.state, seen.spec, seen.problem)
 
     def _read(self, folder: TaskFolder, stamp: tuple[tuple[int, int, int] | None, ...]) -> _Seen:
-        """Raises OSError, ValueError."""
-        spec = read_json(folder.spec) or {}
+        mounts, of_mounts = _mounts(folder)
         try:
-            _check(spec)
+            spec, of_spec = _spec(folder)
+            state, of_state = State.read_known(folder.state)
         except ValueError as error:
-            raise MalformedRecord(f"spec.json does not hold a task: {error}") from error
-        seen = _Seen(spec, State.read(folder.state), _mounts(folder), stamp)
+            is_newer = isinstance(error, NewerRecord)
+            again = (
+                () if isinstance(error, UnreadableRecord) else stamp
+            )  # what the system refuses now it may give later
+            return _Seen({}, None, mounts, again, problem=_named(error), is_newer=is_newer, is_broken=True)
+        problem = "; ".join(filter(None, (of_spec, of_state, of_mounts)))
+        seen = _Seen(spec, state, mounts, stamp, problem=problem, is_newer=bool(of_spec or of_state))
         seen.record = self._record(folder, seen)
         return seen
+
+    def _broken(self, folder: TaskFolder, seen: _Seen) -> Standing:
+        """What is known all the same; it counts as unfinished for as long as anything of it may live."""
+        if seen.record is None or not seen.record.is_terminal:
+            status = status_of_broken(folder, is_newer=seen.is_newer)
+            seen.record = TaskRecord(
+                self._layout.context,
+                folder.task_id,
+                folder.task_id,
+                status,
+                message=seen.problem,
+                volumes=_volumes(seen),
+            )
+        return Standing(0, seen.record, None, {}, seen.problem, is_broken=True)
 
     def _abandoned(self, folder: TaskFolder, seen: _Seen) -> Standing | None:
         """Nobody keeps the record any more: settled here when nothing is left, else by a process that ends it."""
@@ -160,13 +186,13 @@ class TaskShelf:
             else:
                 settle(folder)
             after = State.read(folder.state)
-        except (MalformedRecord, OSError):
+        except (ValueError, OSError):
             after = None  # the disk is full or away; the next look tries again
         if after is not None and after.is_final:
             return self._look(folder.task_id)
         message = "its supervisor was killed; what is left of it is being ended"
         record = self._record(folder, seen, message)
-        return Standing(int(seen.spec["seq"]), record, seen.state, seen.spec)
+        return Standing(int(seen.spec["seq"]), record, seen.state, seen.spec, seen.problem)
 
     def _undertake(self, folder: TaskFolder) -> None:
         now = time.monotonic()
@@ -176,7 +202,6 @@ class TaskShelf:
 
     def _record(self, folder: TaskFolder, seen: _Seen, message: str | None = None) -> TaskRecord:
         spec, state = seen.spec, seen.state or State()
-        mounts = (VolumeMount(m["volume_id"], m["name"], m["target"]) for m in seen.mounts if m.get("volume_id"))
         gpus = spec["gpus"]
         return TaskRecord(
             context=self._layout.context,
@@ -193,24 +218,41 @@ class TaskShelf:
             gpu_count=int(gpus.get("count", 0)),
             region=self._region,
             exit_code=state.exit_code,
-            message=state.message if message is None else message,
+            message="; ".join(filter(None, (seen.problem, state.message if message is None else message))),
             owner=str(spec.get("owner", "")),
             attempt=state.attempt,
-            volumes=tuple(mounts),
+            volumes=_volumes(seen),
             endpoints=_endpoints(spec) if state.status == "running" else {},
             config=spec.get("config", {}),
             provider_metadata=_metadata(folder, spec, state),
         )
 
-    def _unreadable(self, folder: TaskFolder, why: str) -> Standing:
-        record = TaskRecord(
-            self._layout.context,
-            folder.task_id,
-            folder.task_id,
-            TaskStatus.FAILED,
-            message=f"its record is broken: {why}",
-        )
-        return Standing(0, record, None, {})
+
+def _spec(folder: TaskFolder) -> tuple[dict[str, Any], str]:
+    """The spec, and a sentence where a newer version may know more of it. Raises MalformedRecord."""
+    spec, problem = read_known(folder.spec)
+    try:
+        _check(spec or {})
+    except ValueError as error:
+        why = f"spec.json does not hold a task: {error}"
+        raise NewerRecord(problem, spec or {}) if problem else MalformedRecord(why) from error
+    return spec or {}, problem
+
+
+def _mounts(folder: TaskFolder) -> tuple[list[dict[str, Any]], str]:
+    """As far as they are known; a broken record of them says nothing against the task."""
+    try:
+        return read_mounts(folder)
+    except MalformedRecord as error:
+        return find_volumes(folder), _named(error)
+
+
+def _named(error: ValueError) -> str:
+    return str(error) if isinstance(error, NewerRecord) else f"its record is broken: {error}"
+
+
+def _volumes(seen: _Seen) -> tuple[VolumeMount, ...]:
+    return tuple(VolumeMount(m["volume_id"], m["name"], m["target"]) for m in seen.mounts if m.get("volume_id"))
 
 
 def _check(spec: dict[str, Any]) -> None:
@@ -231,23 +273,11 @@ def _check(spec: dict[str, Any]) -> None:
     gpus.whole("count", 0, most=1 << 16)
     gpus.optional_text("type")
     gpus.optional_text("reservation")
+    for name in gpus.table("visible"):
+        Fields(gpus.table("visible")).text(name)
     if spec.get("container") is not None:
         Fields(Fields(fields.table("container")).table("engine")).text("name")
     Identity.parse(spec.get("submitter"))
-
-
-def _mounts(folder: TaskFolder) -> list[dict[str, Any]]:
-    """Raises MalformedRecord."""
-    mounts = (read_json(folder.mounts) or {}).get("mounts", [])
-    try:
-        for mount in mounts if isinstance(mounts, list) else [mounts]:
-            fields = Fields(mount)
-            fields.text("target")
-            if fields.optional_text("volume_id"):
-                fields.text("name")
-    except ValueError as error:
-        raise MalformedRecord(f"mounts.json does not hold mounts: {error}") from error
-    return list(mounts)
 
 
 def _metadata(folder: TaskFolder, spec: dict[str, Any], state: State) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from typing import Any
 from flow_core.agent.capacity import queue
 from flow_core.agent.layout import Layout
 from flow_core.agent.leftovers import doomed, remove, sweep, unfinished
+from flow_core.agent.locks import locked
 from flow_core.agent.machine import new_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.record_fields import Fields, date_of
-from flow_core.agent.records import MalformedRecord, locked, read_json, write_json
+from flow_core.agent.records import MalformedRecord, read_json, read_known, write_json
 from flow_core.errors import Conflict, NotFound
 from flow_core.identifiers import is_volume_id
 from flow_core.models.volume import Volume, VolumeInterface
@@ -55,10 +56,13 @@ class VolumeShelf:
         return Listing.of(rows, unreadable)
 
     def find(self, wanted: str) -> Volume:
-        """By id or name. Raises NotFound."""
-        for volume in self.all():
+        """By id or name. Raises NotFound; Conflict for the id of one whose record is broken."""
+        found = self.listing()
+        for volume in found:
             if wanted in (volume.volume_id, volume.name):
                 return volume
+        if is_volume_id(wanted) and (why := [one for one in found.unreadable if wanted in one]):
+            raise Conflict(why[0])
         raise NotFound(f"no volume {wanted[:70]!r} in context {self.layout.context!r}")
 
     def data(self, volume_id: str) -> Path:
@@ -101,6 +105,8 @@ class VolumeShelf:
     def attach(self, wanted: str, task_id: str, mount_path: str | None) -> str:
         with self.lock():
             task, volume = self.tasks.get(task_id), self.find(wanted)
+            if task.is_broken:
+                raise Conflict(f"task {task_id} can be given no volume: {task.problem}")
             if task.record.is_terminal:
                 raise Conflict(f"task {task_id} has ended; a volume can only be given to an unfinished one")
             link = self.tasks.folder(task_id).links / volume.name
@@ -121,12 +127,16 @@ class VolumeShelf:
 
     def _add_mount(self, task: Standing, volume: Volume, target: str) -> None:
         path = self.tasks.folder(task.record.task_id).mounts
-        mounts = list((read_json(path) or {}).get("mounts", []))
+        try:
+            known = read_json(path) or {}
+        except MalformedRecord as error:
+            raise Conflict(f"task {task.record.task_id} can be given no volume: {error}") from error
+        mounts = list(known.get("mounts", []))
         for mount in mounts:
             one, other = mount["target"] + "/", target + "/"
             if one.startswith(other) or other.startswith(one):
                 raise Conflict(f"task {task.record.task_id} has something mounted at {mount['target']} already")
-        write_json(path, {"mounts": [*mounts, self.mount(volume, target)]})
+        write_json(path, {**known, "mounts": [*mounts, self.mount(volume, target)]})
 
     def mount(self, volume: Volume, target: str) -> dict[str, Any]:
         return {
@@ -150,10 +160,16 @@ class VolumeShelf:
 
     def _read(self, volume_id: str, holders: tuple[str, ...]) -> tuple[int, Volume]:
         """Raises OSError, ValueError."""
-        data = read_json(self.layout.volumes / volume_id / "record.json")
+        data, problem = read_known(self.layout.volumes / volume_id / "record.json")
         if data is None:
             raise MalformedRecord("record.json is missing")
-        fields = Fields(data)
+        try:
+            return self._parse(volume_id, Fields(data), holders)
+        except ValueError as error:
+            raise MalformedRecord(problem or str(error)) from error
+
+    def _parse(self, volume_id: str, fields: Fields, holders: tuple[str, ...]) -> tuple[int, Volume]:
+        """Raises ValueError."""
         volume = Volume(
             context=self.layout.context,
             volume_id=volume_id,

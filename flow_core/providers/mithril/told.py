@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.agent.private_folders import make_private_folder
-from flow_core.agent.records import MalformedRecord, read_json, write_json
+from flow_core.agent.records import MalformedRecord, UnreadableRecord, read_json, write_json
 from flow_core.models.task import VolumeMount
 from flow_core.providers.offload import offload
 
@@ -48,6 +48,8 @@ class ToldShelf:
     def _find(self, key: str) -> str | None:
         try:
             data = read_json(self._of_key(key))
+        except UnreadableRecord:
+            raise  # it may name a bid, and another one would cost money
         except MalformedRecord:
             return None
         return str(data["bid"]) if data is not None and "bid" in data else None

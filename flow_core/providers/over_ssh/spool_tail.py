@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from flow_core.agent.records import try_lock
+from flow_core.agent.locks import release, try_lock
 from flow_core.agent.spool import RECORD, STDOUT
 from flow_core.providers.over_ssh.spool_place import Position, SpoolPaths, read_position, write_position
 
@@ -43,7 +43,7 @@ class SpoolTail:
     def close(self) -> None:
         """Lets others have it. Twice is safe."""
         while self._fds:
-            os.close(self._fds.pop())
+            release(self._fds.pop())
 
     @property
     def offset(self) -> int:

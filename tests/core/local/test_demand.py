@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from flow_core.agent.capacity import leases, queue
@@ -21,8 +22,10 @@ def test_a_task_that_has_its_gpus_and_is_just_starting_wants_no_others(tmp_path:
     make_private_folder(task.path)
     with queue.queue_lock(tmp_path):
         place = queue.next_place(tmp_path)
-        write_json(task.spec, {"created_at": place.created_at})
-        queue.issue(tmp_path, place, task, GPUS, 2)
+        gpus = {"count": 2, "candidates": GPUS}
+        spec = {**place._asdict(), "ranks": 1, "gpus": gpus, "submitter": Identity.mine()._asdict()}
+        write_json(task.spec, spec)
+        queue.stand_in_line(task, json.loads(task.spec.read_text()))
         assert [use.by for use in known_uses(tmp_path, GPUS, (), 0.0)] == [f"wanted by {task.task_id}, which waits"] * 3
         write_json(task.state, {"status": "pending", "supervisor": Identity.mine()._asdict()})
         locks = leases.take(task, GPUS, 2)

@@ -91,7 +91,8 @@ def test_what_is_over_moves_out_of_the_way_and_what_is_broken_keeps_nobody_from_
         {"over": "perhaps"},
         {"begun": "yes"},
         {"reservation_id": "res_zzzzzzzzzz"},
-        {"version": 99},
+        {"version": 99, "gpus": None},
+        {"version": 0},
     ],
 )
 def test_a_record_that_is_not_ours_is_told_from_one_that_is(tmp_path: Path, change: dict[str, object]) -> None:
@@ -144,3 +145,13 @@ def test_each_gpu_is_open_to_one_reservation_or_to_everybody_else(several: list[
     live = [one for one in holds_there if not one.over]
     owners = [holds.open_to(GPUS, one.reservation_id, live) for one in live] + [holds.open_to(GPUS, None, live)]
     assert sorted(gpu for open_gpus in owners for gpu in open_gpus) == sorted(GPUS)
+
+
+def test_of_a_newer_version_what_is_known_counts_and_the_rest_is_kept(tmp_path: Path) -> None:
+    holds.keep(tmp_path, hold("res_aaaaaaaaaa"))
+    path = tmp_path / "reservations" / "res_aaaaaaaaaa.json"
+    write_json(path, {**json.loads(path.read_text()), "version": 2, "shared_with": ["bob"]})
+    (one,) = holds.live(tmp_path, 1050)
+    assert list(holds.keepers([one])) == list(hold().gpus)
+    written = json.loads(path.read_text())
+    assert (written["version"], written["shared_with"], written["begun"]) == (2, ["bob"], True)

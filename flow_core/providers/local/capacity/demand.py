@@ -39,7 +39,7 @@ def end_the_lost(root: Path, gpu_ids: Sequence[str]) -> None:
                 start_undertaker(task)
             else:
                 settle(task)
-        except (MalformedRecord, KeyError, TypeError, ValueError):
+        except (KeyError, OSError, TypeError, ValueError):
             continue
 
 

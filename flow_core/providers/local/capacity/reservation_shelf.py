@@ -14,8 +14,8 @@ from flow_core.agent.capacity import holds, queue
 from flow_core.agent.capacity.holds import Hold
 from flow_core.agent.layout import Layout
 from flow_core.agent.machine import new_id, user_name
-from flow_core.agent.records import MalformedRecord
-from flow_core.errors import ConfigError, NotFound, Unsupported
+from flow_core.agent.records import MalformedRecord, NewerRecord
+from flow_core.errors import ConfigError, Conflict, NotFound, Unsupported
 from flow_core.gpu import parse_gpu
 from flow_core.gpu_models import choose
 from flow_core.models.reservation import Reservation, ReservationStatus
@@ -78,13 +78,15 @@ class ReservationShelf:
             return self._read(self._path(reservation_id), now)
 
     def release(self, reservation_id: str) -> None:
-        """Raises NotFound."""
+        """Raises NotFound; Conflict where this version can't know what it would give back."""
         root = self._layout.root
         with self._lock() as now:
             holds.live(root, now)
             path = self._path(reservation_id)
             try:
                 hold = Hold.read(path).at(now)
+            except NewerRecord as error:
+                raise Conflict(f"reservation {reservation_id} can't be given back: {error}") from error
             except MalformedRecord:
                 path.replace(root / "reservations" / "past" / path.name)
                 return
@@ -149,8 +151,14 @@ class ReservationShelf:
     def _read(self, path: Path, now: float) -> Reservation:
         try:
             return self._shown(Hold.read(path).at(now))
+        except NewerRecord as error:
+            is_over = path.parent.name == "past"
+            return self._without(
+                path.stem, ReservationStatus.ENDED if is_over else ReservationStatus.PENDING, str(error)
+            )
         except MalformedRecord as error:
-            return self._broken(path.stem, str(error))
+            why = f"its record is broken, so it keeps nothing: {error}"
+            return self._without(path.stem, ReservationStatus.FAILED, why)
 
     def _past(self, path: Path) -> Reservation:
         """What is over doesn't change any more, and is read once."""
@@ -174,16 +182,17 @@ class ReservationShelf:
             provider_metadata={"gpus": hold.gpus, "owner": hold.owner, "created_at": hold.created_at},
         )
 
-    def _broken(self, reservation_id: str, why: str) -> Reservation:
+    def _without(self, reservation_id: str, status: ReservationStatus, message: str) -> Reservation:
+        """One of which nothing more is known."""
         return Reservation(
             context=self._layout.context,
             reservation_id=reservation_id,
-            status=ReservationStatus.FAILED,
+            status=status,
             instance_type="",
             quantity=0,
             start_time_utc=datetime.fromtimestamp(0, UTC),
             region=self._region,
-            provider_metadata={"message": f"its record is broken, so it keeps nothing: {why}"},
+            provider_metadata={"message": message},
         )
 
 

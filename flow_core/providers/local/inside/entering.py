@@ -56,6 +56,8 @@ def enterable(standing: Standing, node: int) -> State:
     if not 0 <= node < record.num_instances:
         which = f"the nodes 0 to {record.num_instances - 1}" if record.num_instances > 1 else "one node, 0"
         raise ConfigError(f"node: task {record.task_id} has {which}, and no {node}", field="node")
+    if standing.is_broken:
+        raise Conflict(f"task {record.task_id} can't be entered: {standing.problem}")
     if not record.is_running or state is None or node >= len(state.children):
         raise Conflict(f"task {record.task_id} is {record.status}; only a running one can be entered")
     if not state.children[node].is_alive:

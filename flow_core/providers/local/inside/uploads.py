@@ -6,9 +6,10 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from flow_core.agent.records import read_json
+from flow_core.agent.records import MalformedRecord
 from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.providers.local.inside.copying import copy_file
+from flow_core.providers.local.mount_records import read_mounts
 from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.offload import offload
 
@@ -76,7 +77,12 @@ class LocalUploads:
     def _seen(self, task_id: str, path: str, field: str, *, is_written: bool) -> Path:
         """What of this machine the task sees at `path`."""
         standing = self._tasks.get(task_id)
-        mounts = (read_json(self._tasks.folder(task_id).mounts) or {}).get("mounts", [])
+        try:
+            mounts = read_mounts(self._tasks.folder(task_id))[0]
+        except MalformedRecord as error:
+            raise Conflict(f"the files of task {task_id} can't be reached: {error}") from error
+        if standing.is_broken:
+            raise Conflict(f"the files of task {task_id} can't be reached: {standing.problem}")
         home = PurePosixPath(standing.spec["working_dir"])
         if "\0" in path:
             raise ConfigError(f"{field}: {path!r} is no path", field=field)

@@ -12,7 +12,7 @@ import time
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from flow_core.agent.records import try_lock
+from flow_core.agent.locks import try_lock
 from flow_core.agent.supervisor.processes import Identity
 from flow_core.errors import FlowError, ProviderError
 from flow_core.providers.local.sshd.address import HOST

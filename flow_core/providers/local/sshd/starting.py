@@ -9,6 +9,7 @@ import time
 
 from flow_core.agent.machine import new_id
 from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.safe_folders import check_folders
 from flow_core.errors import ProviderError, Unreachable
 from flow_core.providers.local.spawn import PACKAGE_ROOT, python, read_answer, task_environment
 from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
@@ -25,6 +26,10 @@ def ensure_server(folder: SshFolder) -> Served:
 
     Twice is safe, and so are two at the same moment. Raises ProviderError, Unreachable.
     """
+    try:
+        check_folders(folder.root)
+    except OSError as error:
+        raise ProviderError(f"the SSH server can't be used: {error.strerror}") from error
     make_private_folder(folder.path)
     deadline = time.monotonic() + _DEADLINE_S
     while (found := serving(folder)) is None:

@@ -1,0 +1,31 @@
+"""How a task is whose record can't be read."""
+
+from __future__ import annotations
+
+import os
+
+from flow_core.agent.holding import may_live
+from flow_core.agent.layout import TaskFolder
+from flow_core.agent.records import MalformedRecord
+from flow_core.agent.state import State
+from flow_core.models.task import TaskStatus
+
+
+def status_of_broken(folder: TaskFolder, *, is_newer: bool) -> TaskStatus:
+    """What its state says where that can be read, else what lives of it. Blocking; may look through all processes.
+
+    Never an end while anything of it may live, since its GPUs, volumes and ports are still its own; nor where only a
+    newer version (`is_newer`) can tell.
+    """
+    try:
+        state, _ = State.read_known(folder.state)
+    except MalformedRecord:
+        state = None
+    if state is not None and state.is_final:
+        return TaskStatus(state.status)
+    if not is_newer and not may_live(folder):
+        return TaskStatus.FAILED
+    if state is not None:
+        return TaskStatus(state.status)
+    has_begun = os.path.exists(folder.spool().log)  # False also where its folder is closed to us
+    return TaskStatus.RUNNING if has_begun else TaskStatus.PENDING

@@ -1,0 +1,156 @@
+"""Locks of both kinds: one holder at a time, and none that is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from testbed.waiting import DEADLINE_S
+
+from flow_core.agent import locks
+from flow_core.agent.file_systems import is_on_network, kind_of_mount
+from flow_core.agent.locks import is_locked, locked, release, try_lock
+from flow_core.agent.supervisor.processes import Identity
+
+COUNT = """
+import sys
+from pathlib import Path
+from flow_core.agent.locks import locked
+counter = Path(sys.argv[1]) / "counter"
+for _ in range(20):
+    with locked(Path(sys.argv[1]) / "lock"):
+        counter.write_text(str(int(counter.read_text()) + 1))
+"""
+HOLD = """
+import sys, time
+from pathlib import Path
+from flow_core.agent.locks import try_lock
+print(try_lock(Path(sys.argv[1])), flush=True)
+time.sleep(1000)
+"""
+MOUNTS = r"""22 1 259:1 / / rw,relatime shared:1 - ext4 /dev/root rw
+30 22 0:30 / /home rw - nfs4 server:/home rw,vers=4.2
+31 30 0:31 / /home/me/my\040disk rw - xfs /dev/sdb rw
+32 22 0:32 / /scratch rw - autofs systemd-1 rw
+33 32 0:33 / /scratch rw - lustre 10.0.0.1@tcp:/scratch rw
+"""
+
+
+@pytest.fixture(params=["flock", "link"], autouse=True)
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("FLOW_LOCKS", request.param)
+    return str(request.param)
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process, which has the lock."""
+    process = _start(HOLD, tmp_path / "lock", stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline().strip().isdigit()
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def _start(code: str, argument: Path, stdout: int | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", code, str(argument)], stdout=stdout, text=True)
+
+
+def test_one_process_at_a_time_has_it(tmp_path: Path) -> None:
+    (tmp_path / "counter").write_text("0")
+    others = [_start(COUNT, tmp_path) for _ in range(3)]
+    assert [other.wait(DEADLINE_S) for other in others] == [0] * 3
+    assert (tmp_path / "counter").read_text() == "60"
+    assert {path.name for path in tmp_path.iterdir()} <= {"counter", "lock"}, "nothing is left lying about"
+
+
+def test_who_has_it_keeps_it_until_it_is_killed(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    assert try_lock(tmp_path / "lock") is None
+    os.kill(holder.pid, signal.SIGSTOP)
+    assert is_locked(tmp_path / "lock")
+    assert try_lock(tmp_path / "lock") is None
+    holder.kill()
+    holder.wait()
+    assert not is_locked(tmp_path / "lock")
+    fd = try_lock(tmp_path / "lock")
+    assert fd is not None
+    release(fd)
+
+
+@pytest.mark.parametrize("end", [os.close, release])
+def test_it_is_free_when_its_descriptor_is_closed(tmp_path: Path, end) -> None:
+    fd = try_lock(tmp_path / "lock")
+    assert fd is not None
+    assert try_lock(tmp_path / "lock") is None
+    end(fd)
+    again = try_lock(tmp_path / "lock")
+    assert again is not None
+    os.close(again)
+
+
+@pytest.mark.needs("linux")
+def test_a_process_that_inherited_it_keeps_it(tmp_path: Path) -> None:
+    fd = try_lock(tmp_path / "lock")
+    assert fd is not None
+    child = subprocess.Popen(["sleep", "1000"], pass_fds=[fd])
+    os.close(fd)
+    assert is_locked(tmp_path / "lock")
+    assert try_lock(tmp_path / "lock") is None
+    child.kill()
+    child.wait()
+    assert not is_locked(tmp_path / "lock")
+
+
+def _hold_as(link: Path, **who: object) -> None:
+    me = {"host": os.uname().nodename, **Identity.mine()._asdict()}
+    link.write_text(json.dumps({**me, **who}))
+
+
+def test_a_link_is_broken_only_when_its_holder_is_proven_dead_on_this_machine(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind != "link":
+        return
+    link = tmp_path / "lock.held"
+    monkeypatch.setattr(locks, "_WAIT_S", 0.05)
+    for who in ({"host": "elsewhere", "boot": "another"}, {"boot": 7}, {"pid": -1}):
+        _hold_as(link, **who)
+        assert is_locked(tmp_path / "lock")
+        with pytest.raises(OSError, match=r"lock\.held is held by .*; remove it if that is gone for good"):
+            _take(tmp_path / "lock")
+    for who in ({"boot": "another"}, {"start": "1"}, {"pid": 2**31 - 1}):
+        _hold_as(link, **who)
+        assert not is_locked(tmp_path / "lock")
+        _take(tmp_path / "lock")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_breaker_that_died_holds_nobody_up(tmp_path: Path, kind: str) -> None:
+    if kind != "link":
+        return
+    _hold_as(tmp_path / "lock.held", start="1")
+    found = os.stat(tmp_path / "lock.held")
+    for number in range(2):
+        _hold_as(Path(locks._token(str(tmp_path / "lock.held"), found, number)), start="1")
+    _take(tmp_path / "lock")
+    assert list(tmp_path.iterdir()) == []
+
+
+def _take(path: Path) -> None:
+    with locked(path):
+        pass
+
+
+def test_file_systems_of_a_network_are_known_by_their_mounts(tmp_path: Path) -> None:
+    kinds = {
+        path: kind_of_mount(path, MOUNTS) for path in ("/", "/home/me", "/home/me/my disk/x", "/scratch/a", "/homes")
+    }
+    assert list(kinds.values()) == ["ext4", "nfs4", "xfs", "lustre", "ext4"]
+    assert not is_on_network(tmp_path)

@@ -1,0 +1,168 @@
+"""A state directory in which somebody else could replace what we run is refused, in a sentence that says what to do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from testbed.waiting import DEADLINE_S
+
+from flow_core.agent.layout import Layout
+from flow_core.agent.machine import machine_id
+from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.safe_folders import UnsafeFolder, check_folders
+from flow_core.config import Context
+from flow_core.errors import ProviderError
+from flow_core.models.spec import TaskConfig
+from flow_core.providers.local.agent_copy import agent_name, provide_copy
+from flow_core.providers.local.provider import LocalProvider
+
+OTHER = 54321
+FOLDERS = {
+    "a parent": "..",
+    "the state directory": ".",
+    "local": "local",
+    "the machine's": "local/M",
+    "the programs'": "local/M/bin",
+    "a program's": "local/M/bin/A",
+    "a program's package": "local/M/bin/A/flow_core/agent/supervisor",
+    "GPUs": "local/M/gpus",
+    "the context's": "local/M/contexts/local",
+    "tasks": "local/M/contexts/local/tasks",
+}
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Ours, with all there is below, in a folder of its own."""
+    state = tmp_path / "shared" / "state"
+    monkeypatch.setenv("FLOW_STATE_DIR", str(state))
+    layout = Layout(state / "local" / machine_id(), "local")
+    layout.make()
+    provide_copy(layout.root)
+    (tmp_path / "shared").chmod(0o755)
+    LocalProvider(Context("local", "local"))
+    return state
+
+
+def _folder(state: Path, which: str) -> Path:
+    names = {"M": machine_id(), "A": agent_name()}
+    parts = [names.get(part, part) for part in FOLDERS[which].split("/")]
+    return Path(os.path.normpath(state.joinpath(*parts)))
+
+
+def _refusal(state: Path) -> str:
+    """What the user is told: at once, or where a program is to be started."""
+    with pytest.raises(ProviderError) as refused:
+        _use(state)
+    return str(refused.value)
+
+
+def _use(state: Path) -> None:
+    LocalProvider(Context("local", "local"))
+    provide_copy(state / "local" / machine_id())
+
+
+@pytest.mark.parametrize("mode", [pytest.param(0o775, marks=pytest.mark.needs("root")), 0o757])
+@pytest.mark.parametrize("which", FOLDERS)
+def test_a_folder_that_others_can_write_to_is_refused(state, which, mode):
+    folder = _folder(state, which)
+    folder.chmod(mode)
+    if mode == 0o775:
+        os.chown(folder, -1, OTHER)
+    said = _refusal(state)
+    assert f"others can write to '{folder}'" in said
+    is_program = folder.name == "bin" or folder.parent.name == "bin"
+    assert (" remove it" if is_program else f"chmod go-w {folder}") in said
+    assert "FLOW_STATE_DIR" in said
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("which", FOLDERS)
+def test_a_folder_of_another_user_is_refused(state, which):
+    folder = _folder(state, which)
+    os.chown(folder, OTHER, -1)
+    said = _refusal(state)
+    assert f"'{folder}' belongs to user {OTHER}, not to you" in said
+    assert "choose another state directory with FLOW_STATE_DIR" in said
+
+
+def test_on_the_way_a_sticky_folder_is_safe_and_below_the_state_directory_it_is_not(state):
+    state.parent.chmod(0o1777)
+    LocalProvider(Context("local", "local"))
+    _folder(state, "the programs'").chmod(0o1777)
+    assert "others can write to" in _refusal(state)
+
+
+def test_a_link_is_as_safe_as_where_it_leads_and_the_way_there(state, tmp_path):
+    elsewhere = tmp_path / "open" / "gpus"
+    make_private_folder(elsewhere)
+    gpus = _folder(state, "GPUs")
+    gpus.rmdir()
+    gpus.symlink_to(elsewhere)
+    LocalProvider(Context("local", "local"))
+    (tmp_path / "open").chmod(0o777)
+    assert f"others can write to '{tmp_path / 'open'}'" in _refusal(state)
+
+
+@pytest.mark.needs("root")
+def test_a_link_of_another_user_on_the_way_is_refused(state, tmp_path, monkeypatch):
+    link = tmp_path / "link"
+    link.symlink_to(state)
+    monkeypatch.setenv("FLOW_STATE_DIR", str(link))
+    LocalProvider(Context("local", "local"))
+    os.lchown(link, OTHER, -1)
+    assert f"'{link}' belongs to user {OTHER}" in _refusal(state)
+
+
+@pytest.mark.needs("root")
+async def test_who_made_the_programs_folder_first_runs_nothing_as_us(tmp_path, monkeypatch):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    monkeypatch.delenv("FLOW_STATE_DIR")
+    monkeypatch.setenv("XDG_STATE_HOME", str(shared))
+    monkeypatch.chdir(tmp_path)
+    provider = LocalProvider(Context("local", "local"))
+    bin_ = shared / "flow" / "local" / machine_id() / "bin"
+    bin_.mkdir(parents=True)
+    for folder in (bin_, *list(bin_.parents)[:3]):
+        folder.chmod(0o777)
+        os.chown(folder, OTHER, OTHER)
+    with pytest.raises(ProviderError, match=f"belongs to user {OTHER}"):
+        await provider.submit(TaskConfig.parse({"command": "true"}))
+    assert not list(bin_.iterdir())
+
+
+def test_a_supervisor_looks_too_before_it_reads_a_record(state):
+    root = state / "local" / machine_id()
+    task = Layout(root, "local").task("task_aaaaaaaaaa")
+    make_private_folder(task.path)
+    _folder(state, "tasks").chmod(0o777)
+    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.supervisor.main import main; main()"
+    command = [sys.executable, "-I", "-S", "-c", code, str(root / "bin" / agent_name()), "run", str(task.path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    assert ended.stdout.startswith("unsafe others can write to ")
+
+
+@pytest.mark.needs("root")
+def test_a_file_of_another_user_in_a_copy_is_made_anew(state):
+    home = provide_copy(state / "local" / machine_id())
+    main = home / "flow_core" / "agent" / "supervisor" / "main.py"
+    before = main.read_bytes()
+    main.write_bytes(b"#" * len(before))
+    os.chown(main, OTHER, -1)
+    assert (provide_copy(state / "local" / machine_id()) / main.relative_to(home)).read_bytes() == before
+
+
+def test_our_own_group_is_nobody_else(tmp_path, monkeypatch):
+    make_private_folder(tmp_path / "local" / "machine")
+    (tmp_path / "local" / "machine").chmod(0o770)
+    os.chown(tmp_path / "local" / "machine", -1, os.getgid())
+    try:
+        check_folders(tmp_path / "local" / "machine")
+    except UnsafeFolder:
+        pytest.skip("this user shares its group with others")
