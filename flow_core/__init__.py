@@ -51,6 +51,9 @@ _HOMES = {
     "GpuProcess": "models.metrics",
     "GpuSample": "models.metrics",
     "MachineSample": "models.metrics",
+    "PrunableTask": "models.pruning",
+    "PruningPlan": "models.pruning",
+    "PruningResult": "models.pruning",
     "PriceSeries": "models.market",
     "Quota": "models.market",
     "TaskEvent": "models.market",
@@ -133,6 +136,7 @@ if TYPE_CHECKING:
     from flow_core.models.ir import ResourceSpec, RunParams, SpecMount, TaskSpec
     from flow_core.models.market import PriceSeries, Quota, TaskEvent
     from flow_core.models.metrics import GpuProcess, GpuSample, MachineSample
+    from flow_core.models.pruning import PrunableTask, PruningPlan, PruningResult
     from flow_core.models.reservation import Reservation, ReservationStatus
     from flow_core.models.reservation_spec import ReservationSpec
     from flow_core.models.spec import MountSpec, Retries, TaskConfig, VolumeSpec

@@ -186,6 +186,8 @@ class _Reader:
                 return None
         if provider in ("hosts", CLOUD):
             self._check_login_timeout(where, rest)
+        if provider == LOCAL:
+            self._check_prune_after_days(where, rest)
         return Context(name, provider, rest)
 
     def _check_login_timeout(self, where: str, settings: dict[str, Any]) -> None:
@@ -197,6 +199,16 @@ class _Reader:
         except ConfigError as error:
             self._complain(f"{where}.{LOGIN_TIMEOUT}", error.message.partition(": ")[2])
             del settings[LOGIN_TIMEOUT]
+
+    def _check_prune_after_days(self, where: str, settings: dict[str, Any]) -> None:
+        """Leaves out an age that can't be used, so that nothing is pruned by a setting that was meant otherwise."""
+        from flow_core.providers.pruning import PRUNE_AFTER_DAYS, prune_after_days_of  # deferred: as above
+
+        try:
+            prune_after_days_of(settings)
+        except ConfigError as error:
+            self._complain(f"{where}.{PRUNE_AFTER_DAYS}", error.message.partition(": ")[2])
+            del settings[PRUNE_AFTER_DAYS]
 
     def _machines(self, where: str, listed: Any) -> Any:
         """Those that can be used; None where there is not one of those that are listed."""

@@ -20,6 +20,7 @@ from flow_core.config import Context
 from flow_core.errors import FlowError, NotFound, ProviderError
 from flow_core.models.task import TaskRecord
 from flow_core.providers.base import unreadable_in
+from flow_core.providers.pruning import PRUNE_AFTER_DAYS
 from flow_core.ssh.patience import Patience, deadline
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class Fleet:
         self._wake = {name: asyncio.Event() for name in self._connections}
         self._listeners: list[Callable[[], None]] = []
         self._pollers: dict[str, asyncio.Task[None]] = {}
+        self._pruners: dict[str, asyncio.Task[None]] = {}
         self._is_open = False
 
     async def __aenter__(self) -> Fleet:
@@ -114,9 +116,10 @@ class Fleet:
 
     async def __aexit__(self, *_: object) -> None:
         self._is_open = False
-        for poller in self._pollers.values():
-            poller.cancel()
-        await asyncio.gather(*self._pollers.values(), return_exceptions=True)
+        ours = (*self._pollers.values(), *self._pruners.values())
+        for one in ours:
+            one.cancel()
+        await asyncio.gather(*ours, return_exceptions=True)
         with suppress(TimeoutError, FlowError):
             async with asyncio.timeout(_CLOSE_S):
                 await asyncio.gather(*(one.close() for one in (*self._flows.values(), *self._connections.values())))
@@ -168,6 +171,12 @@ class Fleet:
         """Whether capacity has a price there, as far as is known."""
         state = self._states.get(context)
         return state is not None and state.has_market
+
+    @property
+    def prunable(self) -> tuple[str, ...]:
+        """The contexts that have answered and where ended tasks can be pruned."""
+        answered = [name for name, state in self._states.items() if state.answered_at is not None]
+        return tuple(name for name in answered if self._connections[name].provider.pruning is not None)
 
     def row_age_s(self, row: _Row) -> float | None:
         """Seconds since a task, volume or instance type was read; None where the last answer has it."""
@@ -239,7 +248,22 @@ class Fleet:
         while True:
             self._wake[name].clear()
             self._publish(name, await self._ask(name))
+            self._prune_when_due(name)
             await self._pause(name)
+
+    def _prune_when_due(self, name: str) -> None:
+        """Beside the poller, which goes on while folders are read and removed."""
+        state = self._states[name]
+        if state.context.settings.get(PRUNE_AFTER_DAYS) and state.error is None and name not in self._pruners:
+            pruner = asyncio.create_task(self._prune(name), name=f"prune {name}")
+            pruner.add_done_callback(lambda _: self._pruners.pop(name))
+            self._pruners[name] = pruner
+
+    async def _prune(self, name: str) -> None:
+        from flow_core.client.pruning import prune_when_due  # deferred: tasks are on the screen before it is needed
+
+        if await prune_when_due(self._connections[name]):
+            self.refresh(name)
 
     async def _pause(self, name: str) -> None:
         with suppress(TimeoutError):

@@ -80,6 +80,14 @@ def size(size_gb: int) -> str:
     return f"{size_gb / 1024:.1f}T" if size_gb >= 1024 else f"{size_gb}G"
 
 
+def disk_size(count: int) -> str:
+    """Bytes, in steps of a thousand: 512 B, 4.1 kB, 12.3 MB."""
+    amount, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while amount >= 1000 and len(units) > 1:
+        amount, units = amount / 1000, units[1:]
+    return f"{count} B" if units[0] == "B" else f"{amount:.1f} {units[0]}"
+
+
 def price(usd_per_hour: Decimal | float | None) -> str:
     return "-" if usd_per_hour is None else f"{usd_per_hour:.2f}"
 

@@ -118,6 +118,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("tasks.metrics", "m", "metrics", "How busy its machine is: GPUs, their processes, load and memory"),
     Action("tasks.rerun", "r", "rerun", "The submit form, filled from this task", False, True),
     Action("tasks.cancel", "ctrl+d", "cancel", "End this task; asks first", True, True),
+    Action("tasks.prune", "X", "prune", "Remove ended tasks, by age or number; shows what would go first", False, True),
     Action(
         "tasks.limit",
         "e",

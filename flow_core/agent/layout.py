@@ -10,6 +10,8 @@ ROOT/                       the machine's own folder under the state directory
   contexts/NAME/tasks/ID/   spec.json state.json mounts.json attempt-A/rank-R.{log,idx}
                             data/N (copies of what was fetched for it, while it lasts)
   contexts/NAME/volumes/ID/ record.json data/
+  contexts/NAME/pruned/     one file for each idempotency key of a pruned task
+  contexts/NAME/pruning.json when the context was last pruned without anybody asking
 """
 
 from __future__ import annotations
@@ -86,13 +88,12 @@ class TaskFolder(NamedTuple):
 
     @property
     def copies(self) -> Path:
-        """What was fetched for the task, one entry a mount; gone when the task is over."""
+        """Holds what was fetched for the task, one entry a mount; they are gone when the task is over."""
         return self.path / "data"
 
-    @property
-    def doomed_copies(self) -> Path:
-        """Where the copies go in one step, before they are removed."""
-        return self.path.with_name(f"{DOOMED}{self.path.name}-data")
+    def doomed_copy(self, name: str) -> Path:
+        """Where a copy goes in one step, before it is removed."""
+        return self.path.with_name(f"{DOOMED}{self.path.name}-data-{name}")
 
     @property
     def found(self) -> Path:
@@ -120,6 +121,14 @@ class Layout(NamedTuple):
     @property
     def volumes_lock(self) -> Path:
         return self.volumes / ".lock"
+
+    @property
+    def pruned(self) -> Path:
+        return self.root / "contexts" / self.context / "pruned"
+
+    @property
+    def last_pruning(self) -> Path:
+        return self.root / "contexts" / self.context / "pruning.json"
 
     def task(self, task_id: str) -> TaskFolder:
         return TaskFolder(self.tasks / task_id)

@@ -12,7 +12,8 @@ from flow_core.agent.layout import DOOMED, Layout
 
 _UNFINISHED = ".new-"
 # The shell leaves at once, so that nobody waits for a large tree, and rm outlives us.
-_REMOVE = 'rm -rf -- "$@" &'
+# A task may leave folders that not even their owner may write to, as the caches of some package managers are.
+_REMOVE = '{ rm -rf -- "$@" || { find "$@" -type d -exec chmod u+rwx {} \\; ; rm -rf -- "$@"; }; } &'
 
 
 def unfinished(path: Path) -> Path:

@@ -12,6 +12,7 @@ from flow_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from flow_core.models.ir import TaskSpec
+    from flow_core.models.pruning import PruningResult
     from flow_core.models.spec import TaskConfig
     from flow_core.models.volume import Volume
     from flow_core.providers.base import Provider
@@ -70,6 +71,14 @@ class Client:
         Raises ConfigError, CapacityError that says what is free, Unsupported.
         """
         return self._flow.reserve(gpu, duration_hours, auto_renew).reservation_id
+
+    def prune(self, older_than_days: float | None = None, keep_last: int | None = None) -> PruningResult:
+        """Removes ended tasks with their logs and records: what `Flow.plan_pruning` lists for the same arguments.
+
+        Tasks whose own folders hold files that they made stay, and so do volumes. Twice is safe. Raises ConfigError,
+        Unsupported.
+        """
+        return self._flow.prune_tasks(self._flow.plan_pruning(older_than_days, keep_last))
 
     def provider_port(self) -> Provider:
         """The provider itself, with all its facets. Its methods are coroutines: see flow_core.providers.base."""

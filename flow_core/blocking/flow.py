@@ -13,6 +13,7 @@ from flow_core.blocking.files import FlowFiles
 from flow_core.blocking.lent import lent_terminal
 from flow_core.blocking.market import FlowMarket
 from flow_core.blocking.power import RemoteOperations, SshKeyManager, SshTunnelManager
+from flow_core.blocking.pruning import FlowPruning
 from flow_core.blocking.task import Task
 from flow_core.blocking.words import same_as
 from flow_core.client.flow import AsyncFlow
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from flow_core.upload.report import UploadResult
 
 
-class Flow(FlowMarket, FlowFiles):
+class Flow(FlowMarket, FlowFiles, FlowPruning):
     """The client of one context, for scripts and notebooks; any thread may call. Every error is a FlowError.
 
     `context` is a name, or a Context; without one: `$FLOW_CONTEXT`, else the config's default, else `local`, this

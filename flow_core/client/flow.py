@@ -13,6 +13,7 @@ from flow_core.client.capacity import CapacityCalls
 from flow_core.client.logs import LogCalls
 from flow_core.client.market import MarketCalls
 from flow_core.client.metrics import MetricsCalls
+from flow_core.client.pruning import PruningCalls, prune_when_due
 from flow_core.client.remote import RemoteCalls
 from flow_core.client.storage import VolumeCalls
 from flow_core.client.task import AsyncTask
@@ -28,10 +29,12 @@ _SSH_LOOK_S = 2.0
 _GOALS = ("submitted", "running", "terminal")
 
 
-class AsyncFlow(LogCalls, VolumeCalls, CapacityCalls, MarketCalls, AccountCalls, RemoteCalls, MetricsCalls):
+class AsyncFlow(
+    LogCalls, VolumeCalls, CapacityCalls, MarketCalls, AccountCalls, RemoteCalls, MetricsCalls, PruningCalls
+):
     """The client of one context, for coroutines. Every change it makes passes its gate; every error is a FlowError.
 
-    Tasks stand here; logs, volumes, capacity, the account, ways into tasks and metrics in the classes it is made of.
+    Tasks stand here; logs, volumes, capacity, the account, ways into tasks, metrics and pruning in its base classes.
     One event loop only. Use it as an async context manager, or close it. Retry only after `Unreachable`, and only what
     is safe twice.
     """
@@ -129,7 +132,11 @@ class AsyncFlow(LogCalls, VolumeCalls, CapacityCalls, MarketCalls, AccountCalls,
         limit: int = 10,
         force_refresh: bool = False,
     ) -> list[AsyncTask]:
-        """The last submitted tasks first, at most `limit`. `force_refresh` is accepted: every call asks anew."""
+        """The last submitted tasks first, at most `limit`. `force_refresh` is accepted: every call asks anew.
+
+        Where the context sets `prune_after_days`, the first call of a day prunes.
+        """
+        await prune_when_due(self)
         records = await self.provider.list_tasks(_statuses(status), checks.whole("limit", limit))
         return [AsyncTask(record, self) for record in records]
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flow_core.providers.account import IdentityFacet, IProviderInit, ReservationFacet, SshKeyFacet
     from flow_core.providers.entry import EndpointFacet, RemoteOperations, ShellFacet, SshTunnelManager, UploadFacet
     from flow_core.providers.market import MarketFacet
+    from flow_core.providers.pruning import PruningFacet
 
 
 T = TypeVar("T")
@@ -82,6 +83,7 @@ class Provider(Protocol):
     tunnels: SshTunnelManager | None
     metrics: MetricsFacet | None
     market: MarketFacet | None
+    pruning: PruningFacet | None
     init: IProviderInit
 
     async def submit(self, config: TaskConfig) -> TaskRecord:

@@ -27,6 +27,8 @@ def why_not(dashboard: DashboardScreen, place: str, verb: str) -> str | None:
         if task is None:
             return _none_selected(dashboard, "task", "app.new_task", "submit")
         return _about_task(task, verb) or _about_bid(dashboard, task, verb)
+    if place == "tasks" and verb == "prune" and not dashboard.fleet.prunable:
+        return "No context here can prune its ended tasks."
     if place == "volumes" and verb in _NEED_A_VOLUME:
         return _about_volume(dashboard, dashboard.volumes.selected, verb)
     if place == "logs" and verb in ("next_log", "previous_log"):

@@ -15,6 +15,7 @@ from flow_tui.screens.confirm import Confirm
 from flow_tui.screens.detail import TaskDetail
 from flow_tui.screens.everywhere import Everywhere
 from flow_tui.screens.pick import Choice, Pick
+from flow_tui.screens.pruning_deeds import PruningDeeds
 from flow_tui.screens.shell_opening import ShellOpening
 from flow_tui.screens.submit_preset import preset_of
 from flow_tui.screens.task_spec import spec_yaml
@@ -30,7 +31,7 @@ _SSH = "for a terminal of its own"  # what stands beside the choice; the command
 _EVERYWHERE_S = 600.0
 
 
-class TaskDeeds(BidDeeds):
+class TaskDeeds(BidDeeds, PruningDeeds):
     """Carries out the actions of the tasks pane that reach beyond it."""
 
     def __init__(self, dashboard: DashboardScreen) -> None:

@@ -118,6 +118,14 @@ def test_a_login_time_that_can_not_be_used_is_named_with_its_line_and_left_out(f
     assert [dict(context.settings) for context in config.contexts[1:]] == [{"hosts": hosts}, {}]
 
 
+def test_an_age_for_pruning_that_can_not_be_used_is_named_with_its_line_and_left_out(file: Path) -> None:
+    config = loaded(file, "contexts:\n  lab:\n    provider: local\n    prune_after_days: soon\n    region: lab\n")
+    (problem,) = config.problems
+    assert (problem.line, problem.field) == (4, "contexts.lab.prune_after_days")
+    assert "prune_after_days: must be a number of days above 0 and at most 36500" in said(config)
+    assert dict(config.context("lab").settings) == {"region": "lab"}
+
+
 def test_a_field_that_a_machine_does_not_have_is_named_where_it_stands(file: Path) -> None:
     config = loaded(file, "contexts:\n  lab:\n    provider: hosts\n    hosts:\n    - name: a\n      colour: red\n")
     (problem,) = config.problems

@@ -33,6 +33,7 @@ class Obedient:
     volumes_fail: BaseException | None = None
     is_silent = False
     market: object | None = None
+    pruning: object | None = None
     asked = 0
 
     asks = 0

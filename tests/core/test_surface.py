@@ -105,13 +105,15 @@ CLOSER = {
 OPTIONAL = {("run", "task"): None}
 # What is public beyond the page. A line here is a decision.
 MARKET = ("price_history", "quotas", "task_history", "set_limit_price", "pause_task", "resume_task")
+PRUNING = ("plan_pruning", "prune_tasks")
 BEYOND = {
     Flow: {
         *("aio", "context", "reserve", "cancel_reservation", "provider_port", "dev", "log_stream"),
         *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances"),
         *MARKET,
+        *PRUNING,
     },
-    Client: {"close"},
+    Client: {"close", "prune"},
     AsyncFlow: {
         *("reserve", "cancel_reservation", "provider_port"),
         *("attach_volume", "ssh_command", "task_directory", "open_shell"),
@@ -119,6 +121,7 @@ BEYOND = {
         *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances", "dev", "log_stream"),
         *("provider", "facet", "change", "sharing", "reopened", "is_closed"),
         *MARKET,
+        *PRUNING,
     },
 }
 TYPED_DICTS = {
@@ -161,6 +164,7 @@ PUBLIC = {
     ),
     *("Unreachable", "Unsupported"),
     *("PriceSeries", "Quota", "TaskEvent"),
+    *("PrunableTask", "PruningPlan", "PruningResult"),
 }
 REFERENCE_PATHS = {
     "flow_core.sdk.client": {

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flow_core import AsyncFlow, AsyncTask, Client, Flow, LogAddress, Task
+from flow_core import AsyncFlow, AsyncTask, Client, Flow, LogAddress, PruningPlan, Task
 
 
 class Something:
@@ -74,6 +74,9 @@ GOAL = Kind((5, b"x", [], SOMETHING, True), ("", "nonsense", "\x1b[31m", "RUNNIN
 # Of a path in a task only what is refused: any other would be made where the task works.
 FAR_PATH = Kind((None, *STRANGERS), ("", " ", "\0", "\ud800", "/nowhere/at/all", "x" * 1_000_000))
 ADDRESS = Kind((None, *STRANGERS, "task_aaaaaaaaaa"), (LogAddress("local", "task_aaaaaaaaaa"), LogAddress("x", "\0")))
+DAYS = Kind((None, "5", b"5", [], SOMETHING, True, -1, float("nan"), float("inf"), 10**30))
+IDS = Kind((5, b"x", "task_aaaaaaaaaa", SOMETHING, [5], [None]), ([""], ["../x"], ["\x1b[31m"], ["x" * 1_000_000]))
+PLAN = Kind((None, *STRANGERS, "x"), (PruningPlan("elsewhere", ()),))
 ANYTHING = Kind(())  # a flag is what Python takes for true; some parameters are accepted and not needed
 
 
@@ -148,6 +151,8 @@ FLOW = {
     ),
     "mount_volume": Row({"volume_id": (NAME, VOLUME), **ONE_TASK, "mount_point": (MAYBE_NAME, "/data")}),
     "normalize_instance_request": Row({"gpu_count": (WHOLE, 1), "gpu_type": (MAYBE_NAME, "a100")}),
+    "plan_pruning": Row({"older_than_days": (DAYS, 30), "keep_last": (MAYBE_WHOLE, None), "task_ids": (IDS, ())}),
+    "prune_tasks": Row({"plan": (PLAN, PruningPlan("local", ()))}),
     "provider_port": Row({}),
     "reservation_availability": Row({"params": (TABLE, {})}),
     "reserve": Row(
@@ -224,6 +229,7 @@ CLIENT = {
     "cancel": Row({**ONE_TASK, "force": FLAG}),
     "close": Row({}, closed=False),
     "provider_port": Row({}),
+    "prune": Row({"older_than_days": (DAYS, 30), "keep_last": (MAYBE_WHOLE, None)}),
     "reserve": Row({"gpu": (NAME, "1000xh900"), "duration_hours": (WHOLE, 1), "auto_renew": FLAG}),
     "run": Row(
         {

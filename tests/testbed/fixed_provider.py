@@ -166,7 +166,7 @@ class FixedProvider:
     """One context of it. Nothing can be changed."""
 
     poll = PollIntervals(busy_s=60, idle_s=60)
-    reservations = ssh_keys = identity = shells = remote = uploads = endpoints = tunnels = init = None
+    reservations = ssh_keys = identity = shells = remote = uploads = endpoints = tunnels = init = pruning = None
 
     def __init__(self, context: Context, person: object = None) -> None:
         self._context = context.name

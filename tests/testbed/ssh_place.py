@@ -22,7 +22,7 @@ class SshPlace:
         self.context = context
         self.poll = PollIntervals(busy_s=0.1, idle_s=0.1)
         self.shells = self
-        self.logs = self.instances = self.volumes = self.endpoints = self.metrics = self.market = None
+        self.logs = self.instances = self.volumes = self.endpoints = self.metrics = self.market = self.pruning = None
         self._person = person
         self._host: SshHost | None = None
 

@@ -41,7 +41,9 @@ class LocalWorld:
     """This machine, with two pretend GPUs."""
 
     context = Context("local", "local", {"gpus": "a100:2"})
-    facets = frozenset({"logs", "instances", "volumes", "shells", "remote", "uploads", "reservations", "metrics"})
+    facets = frozenset(
+        {"logs", "instances", "volumes", "shells", "remote", "uploads", "reservations", "metrics", "pruning"}
+    )
     scarce = "a100:2"
     fields: Mapping[str, Any] = {}
     impossible: tuple[dict[str, Any], ...] = (

@@ -16,6 +16,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 
 from flow_core.agent.s3.address import S3Address
+from flow_core.agent.s3.copies import LIST, PARTS
 from flow_core.agent.s3.errors import explained
 from flow_core.agent.s3.listing import Entry, find
 from flow_core.agent.s3.report import FetchError, Report, Unfit
@@ -55,8 +56,8 @@ class S3Copy:
         self._place = place
         self._report = report
         # A file beside the copy: a list of millions has no place in memory.
-        self._list = place.with_name(f".list-{place.name}")
-        self._parts = place.with_name(f".parts-{place.name}")
+        self._list = place.with_name(LIST + place.name)
+        self._parts = place.with_name(PARTS + place.name)
         self._objects = 0
         self.total_bytes = 0
 

@@ -36,7 +36,7 @@ class HostsProvider(WaysIn):
     Settings: `hosts` (names of ~/.ssh/config, or tables that say more), `region`, `login_timeout_s`.
     """
 
-    reservations = ssh_keys = identity = market = None
+    reservations = ssh_keys = identity = market = pruning = None
 
     def __init__(self, context: Context, person: Person | None = None) -> None:
         self.poll = PollIntervals(busy_s=2.0, idle_s=5.0)

@@ -1,4 +1,4 @@
-"""What there is to set up before this machine can be used: nothing, and three things that may be."""
+"""What there is to set up before this machine can be used: nothing, and four things that may be."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from flow_core.errors import FlowError
 from flow_core.providers.account import ConfigField
 from flow_core.providers.local.capacity.gpus import gpus_here
 from flow_core.providers.local.containers.choice import check_engine
+from flow_core.providers.pruning import PRUNE_AFTER_DAYS, PRUNE_AFTER_DAYS_MEANING, prune_after_days_of
 
 _FIELDS = (
     ConfigField("region", "how this machine is called", default="its host name"),
     ConfigField("gpus", "pretend GPUs for trying things out, such as a100:4", environment="FLOW_LOCAL_GPUS"),
+    ConfigField(PRUNE_AFTER_DAYS, PRUNE_AFTER_DAYS_MEANING, default="never"),
     ConfigField("container", "what runs tasks with an image: podman or docker", default="podman if it is there"),
 )
 
@@ -26,9 +28,14 @@ class LocalInit:
     def validate_config(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
         known = {field.name for field in _FIELDS}
         problems = [f"{name}: is no setting of a local context" for name in settings if name not in known]
-        for check, name in ((gpus_here, "gpus"), (check_engine, "container")):
+        checks = (
+            lambda: gpus_here(settings.get("gpus")),
+            lambda: check_engine(settings.get("container")),
+            lambda: prune_after_days_of(settings),
+        )
+        for check in checks:
             try:
-                check(settings.get(name))
+                check()
             except FlowError as error:
                 problems.append(str(error))
         return tuple(problems)

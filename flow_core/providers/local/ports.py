@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flow_core.agent.capacity.port_records import promise_path, read_promise
 from flow_core.agent.layout import Layout, TaskFolder, every_task, task_at
 from flow_core.agent.listeners import listener_of
 from flow_core.agent.private_folders import make_private_folder
@@ -27,21 +28,14 @@ def promise(task: TaskFolder, ports: Sequence[int]) -> None:
         if listener := listener_of(port):
             raise Conflict(f"ports: {port} is listened on by {listener}; end it, or choose another port")
     for port in ports:
-        make_private_folder(_promise(task.root, port).parent)
+        make_private_folder(promise_path(task.root, port).parent)
         data = {"task": task.name_in_records, "submitter": Identity.mine()._asdict()}
-        write_json(_promise(task.root, port), data)
-
-
-def withdraw(task: TaskFolder, ports: Iterable[int]) -> None:
-    """Frees those of the ports that are promised to this task. Twice is safe."""
-    for port in ports:
-        if _read(task.root, port)[0].get("task") == task.name_in_records:
-            _promise(task.root, port).unlink(missing_ok=True)
+        write_json(promise_path(task.root, port), data)
 
 
 def _holder(root: Path, port: int) -> str:
     """The unfinished task that the port is promised to, in words; "" when there is none."""
-    data, problem = _read(root, port)
+    data, problem = read_promise(root, port)
     task = task_at(root, data.get("task"))
     if task is None:
         return _claimant(root, port) if problem else ""
@@ -84,16 +78,3 @@ def _is_alive(submitter: Any) -> bool:
     except (KeyError, TypeError, ValueError):
         return False
     return identity is not None and identity.is_alive
-
-
-def _read(root: Path, port: int) -> tuple[dict[str, Any], str]:
-    """What is known of the promise, and a sentence where that may not be all; else ""."""
-    try:
-        data, problem = read_known(_promise(root, port))
-        return data or {}, problem
-    except MalformedRecord as error:
-        return {}, str(error)
-
-
-def _promise(root: Path, port: int) -> Path:
-    return root / "ports" / f"{port}.json"

@@ -25,6 +25,7 @@ from flow_core.providers.local.sshd.address import with_ssh
 from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.local.volumes import LocalVolumes, VolumeShelf
 from flow_core.providers.offload import offload, report_progress
+from flow_core.providers.pruning import prune_after_days_of
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from flow_core.providers.local.inside.tunnels import LocalTunnels
     from flow_core.providers.local.inside.uploads import LocalUploads
     from flow_core.providers.local.metrics import LocalMetrics
+    from flow_core.providers.local.pruning import LocalPruning
     from flow_core.providers.local.sshd.endpoint import LocalEndpoints
     from flow_core.ssh.asking import Person
 
@@ -43,7 +45,8 @@ if TYPE_CHECKING:
 class LocalProvider:
     """Tasks are processes here.
 
-    Settings: `region` (a name for this machine), `gpus` (pretend ones), `container` (podman or docker).
+    Settings: `region` (a name for this machine), `gpus` (pretend ones), `container` (podman or docker),
+    `prune_after_days`.
     Nothing has to be asked of a person.
     """
 
@@ -59,6 +62,7 @@ class LocalProvider:
         except OSError as error:
             raise ProviderError(f"the state directory can't be used: {error.strerror}") from error
         self._root = layout.root
+        self._layout, self._prune_after_days = layout, prune_after_days_of(context.settings)
         self._tasks = TaskShelf(layout, region)
         self._volumes = VolumeShelf(layout, region, self._tasks)
         self.logs = LocalLogs(context.name, self._tasks)
@@ -104,6 +108,12 @@ class LocalProvider:
         from flow_core.providers.local.metrics import LocalMetrics
 
         return LocalMetrics(self._tasks, self.instances)
+
+    @cached_property
+    def pruning(self) -> LocalPruning:
+        from flow_core.providers.local.pruning import LocalPruning
+
+        return LocalPruning(self._layout, self._prune_after_days)
 
     @cached_property
     def identity(self) -> LocalIdentity:

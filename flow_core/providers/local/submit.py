@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.capacity import queue
+from flow_core.agent.capacity.port_records import withdraw
 from flow_core.agent.containers.arguments import argv_inside
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.leftovers import sweep, unfinished
 from flow_core.agent.machine import new_id, user_name
+from flow_core.agent.pruning.pruned_keys import PrunedTask, find_key
 from flow_core.agent.records import sync_folder, write_json
 from flow_core.agent.s3.copies import copies_among, make_room
 from flow_core.agent.supervisor.processes import Identity
@@ -27,7 +29,7 @@ from flow_core.providers.local.capacity.limits import refuse_what_is_not_here
 from flow_core.providers.local.containers.images import plan_container
 from flow_core.providers.local.data_mounts import plan_mounts, volume_name
 from flow_core.providers.local.paths import folder
-from flow_core.providers.local.ports import promise, withdraw
+from flow_core.providers.local.ports import promise
 from flow_core.providers.local.spawn import start_supervisor
 from flow_core.providers.local.volumes import VolumeShelf
 
@@ -67,7 +69,10 @@ class Submission:
         return task.task_id
 
     def _submitted_before(self) -> str | None:
-        """The task that this very submit made when it was tried before. Raises Conflict for another one's key."""
+        """The task that this very submit made when it was tried before.
+
+        Raises Conflict for another one's key, and for that of a task that was pruned: there is nothing left to return.
+        """
         key = self._config.idempotency_key
         if key is None:
             return None
@@ -75,6 +80,8 @@ class Submission:
         found = next((task for task in tasks if task.config.get("idempotency_key") == key), None)
         if found is not None and found.config != self._config.said():
             raise Conflict(f"idempotency_key: {key!r} is that of task {found.task_id}, which was asked something else")
+        if found is None and (pruned := find_key(self._shelf.layout, key)) is not None:
+            raise Conflict(f"idempotency_key: {key!r} {_of_pruned(pruned)}; to run it again, choose another key")
         return None if found is None else found.task_id
 
     def _plan(self) -> dict[str, Any]:
@@ -208,6 +215,12 @@ def argv_of(config: TaskConfig) -> list[str]:
         return list(config.command)
     shell = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
     return [shell, "-c", config.command]
+
+
+def _of_pruned(task: PrunedTask) -> str:
+    if task.ended_at is None:
+        return "is that of a task that was pruned"
+    return f"is that of task {task.task_id}, which has ended ({task.status}) and was pruned"
 
 
 def _retries(config: TaskConfig) -> dict[str, Any] | None:

@@ -82,7 +82,10 @@ class TaskShelf:
     def all(self) -> list[Standing]:
         """Every task, last submitted first."""
         with self._held():
-            found = [standing for name in self._names() if (standing := self._look(name)) is not None]
+            names = frozenset(self._names())
+            found = [standing for name in names if (standing := self._look(name)) is not None]
+            for gone in self._seen.keys() - names:  # pruned by whatever program
+                del self._seen[gone]
         return sorted(found, key=lambda standing: standing.seq, reverse=True)
 
     def get(self, task_id: str) -> Standing:

@@ -53,6 +53,7 @@ class MithrilProvider(WaysIn):
         self.identity = account.identity
         self.init = MithrilInit()
         self.market = MithrilMarket(account, self._tasks)
+        self.pruning = None
 
     # What goes over SSH is loaded when it is asked for: whoever only looks at tasks needs none of it.
 

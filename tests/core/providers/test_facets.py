@@ -25,7 +25,7 @@ from flow_core.providers.account import ReservationFacet
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3kTwd5kCD6Zq0S6vTmTqXGzPnE7u7b8mYH8cXl3x0N someone@somewhere"
 FACETS = (
     *("logs", "instances", "volumes", "reservations", "ssh_keys", "identity"),
-    *("shells", "remote", "uploads", "endpoints", "tunnels", "metrics"),
+    *("shells", "remote", "uploads", "endpoints", "tunnels", "metrics", "pruning"),
 )
 
 Trip = Callable[[Bench, AsyncFlow, TaskRecord], Awaitable[None]]
@@ -98,6 +98,7 @@ MISSING: dict[str, tuple[Refused, Empty]] = {
     "endpoints": ({"resolve_ssh_endpoint": ("TASK",), "wait_for_ssh": ("TASK",), "ssh_command": ("TASK",)}, {}),
     "tunnels": ({"get_ssh_tunnel_manager": ()}, {}),
     "metrics": ({"task_metrics": ("TASK",), "instance_metrics": ("x",)}, {}),
+    "pruning": ({"plan_pruning": (30,)}, {}),
 }
 
 
@@ -294,6 +295,24 @@ async def metrics_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) ->
         await anext(flow.instance_metrics("no-such"))
 
 
+async def pruning_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+    with pytest.raises(Conflict, match="it is not over"):
+        await flow.plan_pruning(task_ids=[task.task_id])
+    assert (await flow.plan_pruning(older_than_days=0)).tasks == ()
+    await bench.provider.cancel_task(task.task_id, force=True)
+    await bench.ended(task)
+    deadline = time.monotonic() + DEADLINE_S
+    while not (plan := await flow.plan_pruning(keep_last=0)).tasks:  # its supervisor may need a moment to leave
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+    assert bench.provider.pruning is not None
+    assert bench.provider.pruning.describe(plan).isprintable()
+    assert [one.task_id for one in (await flow.prune_tasks(plan)).pruned] == [task.task_id]
+    assert await bench.provider.list_tasks() == ()
+    with pytest.raises(NotFound):
+        await flow.plan_pruning(task_ids=[task.task_id])
+
+
 ROUND_TRIPS: dict[str, Trip] = {
     "logs": logs_round_trip,
     "instances": instances_round_trip,
@@ -307,4 +326,5 @@ ROUND_TRIPS: dict[str, Trip] = {
     "endpoints": endpoints_round_trip,
     "tunnels": tunnels_round_trip,
     "metrics": metrics_round_trip,
+    "pruning": pruning_round_trip,
 }

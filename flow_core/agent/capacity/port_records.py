@@ -1,0 +1,30 @@
+"""The records of promised ports: which task has which port of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from flow_core.agent.layout import TaskFolder
+from flow_core.agent.records import MalformedRecord, read_known
+
+
+def withdraw(task: TaskFolder, ports: Iterable[int]) -> None:
+    """Frees those of the ports that are promised to this task. Twice is safe."""
+    for port in ports:
+        if read_promise(task.root, port)[0].get("task") == task.name_in_records:
+            promise_path(task.root, port).unlink(missing_ok=True)
+
+
+def read_promise(root: Path, port: int) -> tuple[dict[str, Any], str]:
+    """What is known of the promise, and a sentence where that may not be all; else ""."""
+    try:
+        data, problem = read_known(promise_path(root, port))
+        return data or {}, problem
+    except MalformedRecord as error:
+        return {}, str(error)
+
+
+def promise_path(root: Path, port: int) -> Path:
+    return root / "ports" / f"{port}.json"

@@ -1,0 +1,33 @@
+"""The tasks that still have a live process, from one look at all processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flow_core.agent.state import State
+from flow_core.agent.supervisor.process_table import mark_of, snapshot
+
+
+class LivingProcesses:
+    """All processes at the time when this was made.
+
+    A process belongs to a task by the mark in its environment, else by its session. When in doubt, it does.
+    """
+
+    def __init__(self) -> None:
+        self._table = {pid: one for pid, one in snapshot().items() if not one.is_zombie}
+        marks = {pid: mark_of(pid) for pid in self._table}
+        self._marks = frozenset(marks.values())
+        self._sessions = frozenset(one.session for pid, one in self._table.items() if marks[pid] is None)
+
+    def has_any(self, spec: dict[str, Any], state: State) -> bool:
+        """Whether a process of this task is among them."""
+        return spec.get("mark") in self._marks or any(
+            child.is_of_this_boot and child.pid in self._sessions and not self._is_another(child.pid, child.start)
+            for child in state.children
+        )
+
+    def _is_another(self, pid: int, start: str) -> bool:
+        """Whether the number now belongs to somebody else."""
+        leader = self._table.get(pid)
+        return leader is not None and leader.start != start
