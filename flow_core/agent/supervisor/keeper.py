@@ -64,6 +64,7 @@ class Keeper:
                 self._ledger.write()
             if self._contained is not None:
                 self._contained.release_forsaken(self._running)
+        self._reap()  # one may have ended just before the order to stop came
         failed, others = self._failed, list(self._running.values())
         self._end_all()
         if failed is not None:
