@@ -25,7 +25,7 @@ _UNSAFE = r"[^A-Za-z0-9.-]"
 
 
 class GpuLocks:
-    """The locks one task holds. Keep it until the task's record is final."""
+    """The locks one task holds. Keep it as long as anything of the task may live."""
 
     def __init__(self) -> None:
         self.fds: list[int] = []

@@ -88,11 +88,12 @@ class Supervisor:
         remove_unused(self._ledger.task.root, str(self._ledger.spec.get("agent")))
 
     def _finish(self, outcome: Outcome) -> None:
-        """The GPUs are free from now on, even while there is no room for the last record."""
+        """The GPUs are free at the moment of the last record, which until then the lease waits for, or without it where
+        there is no room for it."""
+        self._locks.release()
         is_written = self._ledger.finish(outcome)
         if not is_written:
             leases.give_back(self._ledger.task, self._ledger.state.gpus)
-        self._locks.release()
         queue.ring(self._ledger.task.root)
         while not is_written and not self._stop.is_deleted:
             self._stop.wait(set(), _WRITE_AGAIN_S)

@@ -72,6 +72,8 @@ class Round:
         if task_id is None or victim not in ("supervisor", "task"):
             return
         task = await self.machine.provider.get_task(task_id)
+        if victim == "task":
+            task = await self.machine.running(task)
         pid = self.machine.supervisor(task) if victim == "supervisor" else task.provider_metadata["pid"]
         if pid is not None and self.machine.is_alive(pid):
             os.kill(pid, signal.SIGKILL)
