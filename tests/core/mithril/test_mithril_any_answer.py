@@ -201,7 +201,7 @@ def rows_of(answer: Any) -> list[Any]:
 
 
 @given(path=st.sampled_from([*LISTED, *OTHERS]), place=st.integers(0, 10_000), value=ANY)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_value_in_an_answer_spoils_its_own_row_at_most(
     loop: asyncio.Runner, account: Account, path: str, place: int, value: Any
 ) -> None:
@@ -221,7 +221,7 @@ def test_any_value_in_an_answer_spoils_its_own_row_at_most(
 
 
 @given(change=st.integers(0, 3), place=st.integers(0, 10_000), value=ANY)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_any_value_in_the_answer_to_a_change_is_a_flow_error_at_most(
     loop: asyncio.Runner, account: Account, change: int, place: int, value: Any
 ) -> None:
