@@ -28,6 +28,7 @@ from flow_core.agent.supervisor.processes import Identity
 
 _WAIT_S = 60.0
 _PAUSES_S = (0.002, 0.05)
+_LOOKERS_LEAVE_S = (0.0, 0.001, 0.01, 0.05, 0.2)  # for whoever only looked at that moment
 _BREAKERS_MAX = 100
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
@@ -54,13 +55,18 @@ def try_lock(path: Path) -> int | None:
     """A descriptor that holds the lock until it is closed, or None when another holds it. Raises OSError."""
     if uses_links(path.parent):
         return _try_link(_link_of(path))
-    fd = _open_file(path)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(fd)
-        return None
-    return fd
+    for pause_s in (*_LOOKERS_LEAVE_S, None):
+        fd = _open_file(path)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+        else:
+            return fd
+        if pause_s is None or is_locked(path):
+            return None
+        time.sleep(pause_s)
+    return None
 
 
 def release(fd: int) -> None:
@@ -76,10 +82,15 @@ def is_locked(path: Path) -> bool:
     if uses_links(path.parent):
         found = _stat(_link_of(path))
         return found is not None and not _is_forsaken(_link_of(path), found)
-    fd = try_lock(path)
-    if fd is not None:
+    fd = _open_file(path)
+    try:
+        # Shared, so that those who only look don't take each other for a holder.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
         os.close(fd)
-    return fd is None
+    return False
 
 
 def move_aside(path: Path) -> bool:

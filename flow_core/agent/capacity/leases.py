@@ -40,10 +40,11 @@ def take(task: TaskFolder, candidates: Iterable[str], count: int) -> GpuLocks | 
     locks = GpuLocks()
     names: list[str] = []
     lost = used_by_strangers(task.root)
-    for gpu_id in candidates:
+    free = [gpu_id for gpu_id in candidates if gpu_id not in lost and _is_free(task.root, gpu_id)]
+    for gpu_id in free if len(free) >= count else ():  # else others would see GPUs held by one who can't have them
         if len(names) == count:
             break
-        if gpu_id not in lost and (fd := _take_one(task.root, gpu_id)) is not None:
+        if (fd := try_lock(_lock(task.root, gpu_id))) is not None:
             locks.fds.append(fd)
             names.append(gpu_id)
     if len(names) < count:
@@ -81,8 +82,8 @@ def give_back(task: TaskFolder, gpu_ids: Iterable[str]) -> None:
             pass
 
 
-def _take_one(root: Path, gpu_id: str) -> int | None:
-    return None if _holder(root, gpu_id) is not None else try_lock(_lock(root, gpu_id))
+def _is_free(root: Path, gpu_id: str) -> bool:
+    return _holder(root, gpu_id) is None and not is_locked(_lock(root, gpu_id))
 
 
 def _holder(root: Path, gpu_id: str) -> TaskFolder | None:

@@ -8,13 +8,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from testbed.waiting import DEADLINE_S
 
 from flow_core.agent import locks
+from flow_core.agent.capacity.leases import held_by, take
 from flow_core.agent.file_systems import is_on_network, kind_of_mount
+from flow_core.agent.layout import Layout
 from flow_core.agent.locks import is_locked, locked, release, try_lock
 from flow_core.agent.supervisor.processes import Identity
 
@@ -154,3 +157,29 @@ def test_file_systems_of_a_network_are_known_by_their_mounts(tmp_path: Path) -> 
     }
     assert list(kinds.values()) == ["ext4", "nfs4", "xfs", "lustre", "ext4"]
     assert not is_on_network(tmp_path)
+
+
+def test_who_only_looks_is_no_holder(tmp_path: Path) -> None:
+    """Many look at the same time, and one of them takes it as soon as it is free."""
+    path = tmp_path / "lock"
+    with ThreadPoolExecutor() as pool:
+        looks = [pool.submit(lambda: [is_locked(path) for _ in range(50)]) for _ in range(4)]
+        while not all(look.done() for look in looks):
+            fd = try_lock(path)
+            assert fd is not None
+            release(fd)
+    free = [look.result().count(False) for look in looks]
+    assert all(free), free
+
+
+def test_who_waits_for_more_gpus_than_are_free_holds_none(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "machine", "local")
+    layout.make()
+    first = take(layout.task("task_aaaaaaaaaa"), ["a"], 1)
+    assert first is not None
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(lambda: [take(layout.task("task_bbbbbbbbbb"), ["a", "b", "c"], 3) for _ in range(40)])
+        while not waiting.done():
+            assert list(held_by(layout.root, ["a", "b", "c"])) == ["a"]
+    assert set(waiting.result()) == {None}
+    first.release()
