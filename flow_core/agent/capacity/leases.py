@@ -39,8 +39,10 @@ def take(task: TaskFolder, candidates: Iterable[str], count: int) -> GpuLocks | 
     """All `count` of the candidates or none. Call it under the queue's lock. The ids are in `leased_by`."""
     locks = GpuLocks()
     names: list[str] = []
-    lost = used_by_strangers(task.root)
-    free = [gpu_id for gpu_id in candidates if gpu_id not in lost and _is_free(task.root, gpu_id)]
+    free = [gpu_id for gpu_id in candidates if _is_free(task.root, gpu_id)]
+    if len(free) >= count:
+        lost = used_by_strangers(task.root)
+        free = [gpu_id for gpu_id in free if gpu_id not in lost]
     for gpu_id in free if len(free) >= count else ():  # else others would see GPUs held by one who can't have them
         if len(names) == count:
             break
@@ -58,12 +60,11 @@ def take(task: TaskFolder, candidates: Iterable[str], count: int) -> GpuLocks | 
 def held_by(root: Path, gpu_ids: Iterable[str]) -> dict[str, TaskFolder | None]:
     """The GPUs of these that are not free, each with its holder where that is known."""
     held: dict[str, TaskFolder | None] = {}
-    lost = _strangers.used(root)
     for gpu_id in gpu_ids:
         holder = _holder(root, gpu_id)
         if holder is not None:
             held[gpu_id] = holder
-        elif gpu_id in lost or is_locked(_lock(root, gpu_id)):
+        elif is_locked(_lock(root, gpu_id)) or gpu_id in _strangers.used(root):
             held[gpu_id] = None
     return held
 
