@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 _NETWORK = frozenset({
@@ -33,8 +34,7 @@ def _kind_of(folder: Path) -> str:
     device = os.stat(folder).st_dev
     if device not in _known:
         try:
-            with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
-                _known[device] = kind_of_mount(os.path.realpath(folder), stream.read())
+            _known[device] = kind_of_mount(os.path.realpath(folder), read_mountinfo())
         except OSError:
             _known[device] = ""
     return _known[device]
@@ -43,13 +43,23 @@ def _kind_of(folder: Path) -> str:
 def kind_of_mount(path: str, mountinfo: str) -> str:
     """The type of the file system that the path lies on, of two at one place the later one; "" where none is found."""
     best, kind = "", ""
+    for point, type_of_mount in mounts(mountinfo):
+        is_above = point == "/" or path == point or path.startswith(f"{point}/")
+        if is_above and len(point) >= len(best):
+            best, kind = point, type_of_mount
+    return kind
+
+
+def read_mountinfo() -> str:
+    """Linux's list of what is mounted where. Raises OSError where there is none."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
+        return stream.read()
+
+
+def mounts(mountinfo: str) -> Iterator[tuple[str, str]]:
+    """(place, type of the file system) of each mount in such a list."""
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
         fields = before.split(" ")
-        if len(fields) < 5 or not after:
-            continue
-        point = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), fields[4])
-        is_above = point == "/" or path == point or path.startswith(f"{point}/")
-        if is_above and len(point) >= len(best):
-            best, kind = point, after.split(" ")[0]
-    return kind
+        if len(fields) >= 5 and after:
+            yield re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), fields[4]), after.split(" ")[0]

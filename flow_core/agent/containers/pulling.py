@@ -16,7 +16,6 @@ from flow_core.agent.supervisor.stopping import StopOrder
 
 _CHUNK = 1 << 16
 _GRACE_S = 2.0
-_WRITE_AGAIN_S = 0.5
 _ERROR = "Error: "
 
 
@@ -50,7 +49,7 @@ class Pull:
     def _follow(self, child: Child) -> int:
         files = self._ledger.task.spool()
         make_private_folder(files.log.parent)
-        spool = SpoolWriter(files, self._ledger.clock.now_us, self._wait_for_room)
+        spool = SpoolWriter(files, self._ledger.clock.now_us, self._stop.wait_for_room)
         fds = {child.stdout, child.stderr}
         while fds and not self._stop.is_over:
             for fd in self._stop.wait(fds, None):
@@ -64,10 +63,6 @@ class Pull:
             os.close(fd)
         spool.close()
         return self._end(child)
-
-    def _wait_for_room(self) -> bool:
-        self._stop.wait(set(), _WRITE_AGAIN_S)
-        return not self._stop.is_over
 
     def _end(self, child: Child) -> int:
         """Its status; it is made to end if it hasn't."""

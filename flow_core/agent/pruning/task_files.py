@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
+from flow_core.agent.file_systems import mounts, read_mountinfo
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.s3.copies import names_of_copies
 
@@ -15,7 +16,6 @@ _FILE = re.compile(rf"{_RECORD}|\.{_RECORD}\.\d+|alive\.lock(?:\.held)?|spare|su
 _ATTEMPT = re.compile(r"attempt-\d+")
 _LOG = re.compile(r"rank-\d+\.(?:log|idx)")
 _FOLDERS = frozenset({"volumes", "mounts", "data", "root"})
-_ESCAPED = re.compile(rb"\\([0-7]{3})")
 _BLOCK_BYTES = 512
 
 
@@ -60,12 +60,9 @@ def inspect_folder(
 def read_mount_points() -> frozenset[str]:
     """Every place where something is mounted; empty where the system has no list (a bind mount then goes unseen)."""
     try:
-        with open("/proc/self/mountinfo", "rb") as stream:
-            lines = stream.read().splitlines()
+        return frozenset(place for place, _ in mounts(read_mountinfo()))
     except OSError:
         return frozenset()
-    places = (line.split()[4] for line in lines)
-    return frozenset(os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), place)) for place in places)
 
 
 def _entries(path: str, *, is_first: bool) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:

@@ -43,7 +43,7 @@ class Keeper:
         self._ends: dict[int, int] = {}
         if _libc is not None:
             _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        self._output = _output_of(ledger, self._wait_for_room)
+        self._output = _output_of(ledger, stop.wait_for_room)
 
     def outlet(self) -> Outlet:
         """Where the main process of the next rank writes. Raises OSError, LaunchError."""
@@ -128,11 +128,6 @@ class Keeper:
         except ChildProcessError:
             return _libc is not None
         return False
-
-    def _wait_for_room(self) -> bool:
-        """False once nobody waits for more of the output on a full disk."""
-        self._stop.wait(set(), _WRITE_AGAIN_S)
-        return not self._stop.is_over
 
     def _close(self) -> None:
         self._output.close()

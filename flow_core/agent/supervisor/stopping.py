@@ -17,6 +17,8 @@ from flow_core.agent.records import MalformedRecord, read_json
 from flow_core.agent.supervisor.deletion import Deletion, certain_after_s
 from flow_core.agent.supervisor.ledger import Outcome
 
+_ROOM_AGAIN_S = 0.5
+
 
 class StopOrder:
     """Listens for the order to stop, and wakes its owner out of `wait` when a signal comes."""
@@ -86,6 +88,11 @@ class StopOrder:
         if len(ready) != len(found):
             drain(self._wake)
         return ready
+
+    def wait_for_room(self) -> bool:
+        """While output finds no place on a full disk: waits a moment; false once nobody waits for more of it."""
+        self.wait(set(), _ROOM_AGAIN_S)
+        return not self.is_over
 
     def outcome(self, exit_code: int | None = None, message: str = "") -> Outcome:
         """The end of a task that was stopped; `message` is what its main process left to say."""
