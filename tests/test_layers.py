@@ -44,7 +44,10 @@ CORE = {
     "flow_core.api": "blocking sdk published_names",
     "flow_core.emulator": "errors models ssh.served ssh.sftp_server ssh.terminal_modes",
 }
-CONTRACT = ("base", "entry", "account", "over_ssh", "records", "offload", "market", "asked", "volume_users", "pruning")
+CONTRACT = (
+    *("base", "entry", "account", "over_ssh", "records", "offload", "market", "asked", "volume_users", "pruning"),
+    *("refusals", "reservation_records", "task_records", "volume_records"),
+)
 CORE_FOR_TUI = (
     "errors models gpu config logs changes client fleet providers.base providers.entry providers.market ssh.asking"
 )

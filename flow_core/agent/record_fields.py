@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -37,6 +38,27 @@ class Fields:
             raise ValueError(f"{name} must be a whole number from {least} to {most}")
         return int(value)
 
+    def flag(self, name: str) -> bool:
+        """False where it is missing."""
+        value = self._table.get(name, False)
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} must be true or false")
+        return value
+
+    def number(self, name: str) -> float:
+        """From 0 on, as it is: a whole number stays one. Required."""
+        value = self._table.get(name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+            raise ValueError(f"{name} must be a number from 0 on")
+        return value
+
+    def one_of(self, name: str, known: Sequence[str]) -> str:
+        """Required."""
+        value = self.text(name)
+        if value not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}")
+        return value
+
     def moment(self, name: str) -> float:
         """Seconds since the epoch of which a date can be made. Required."""
         return checked_moment(self._table.get(name), name)
@@ -50,13 +72,14 @@ class Fields:
 
     def wholes(self, name: str, *, least: int = 0, most: int = 1 << 53) -> tuple[int, ...]:
         """A list of whole numbers; empty where it is missing."""
-        return tuple(Fields({name: value}).whole(name, least=least, most=most) for value in self._list(name))
+        return tuple(Fields({name: value}).whole(name, least=least, most=most) for value in self.entries(name))
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts; empty where it is missing."""
-        return tuple(Fields({name: value}).text(name) for value in self._list(name))
+        return tuple(Fields({name: value}).text(name) for value in self.entries(name))
 
-    def _list(self, name: str) -> list[Any]:
+    def entries(self, name: str) -> list[Any]:
+        """A list of anything; empty where it is missing."""
         value = self._table.get(name, [])
         if not isinstance(value, list):
             raise ValueError(f"{name} must be a list")

@@ -10,8 +10,8 @@ from flow_core.agent.records import NEWER, MalformedRecord, NewerRecord, read_js
 from flow_core.agent.supervisor.processes import Identity
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
-_STATUSES = FINAL | {"pending", "running"}
-_ATTEMPTS_MAX = 100
+STATUSES = FINAL | {"pending", "running"}
+ATTEMPTS_MAX = 100
 
 
 class State:
@@ -68,7 +68,7 @@ class State:
         if data is None:
             return None
         status = data.get("status", cls.status)
-        if isinstance(status, str) and status not in _STATUSES:
+        if isinstance(status, str) and status not in STATUSES:
             raise NewerRecord(f"{path.name} holds the status {status[:20]!r}: it {NEWER}", data)
         return cls._parse(path, data)
 
@@ -84,7 +84,7 @@ class State:
         except NewerRecord as error:
             data = dict(error.data)
             status = data.get("status")
-            if not isinstance(status, str) or status not in _STATUSES:
+            if not isinstance(status, str) or status not in STATUSES:
                 data["status"] = "pending" if data.get("started_at") is None else "running"
             return cls._parse(path, data), str(error)
 
@@ -111,12 +111,12 @@ _FIELDS = tuple(State.__annotations__)
 def _check_types(state: State) -> None:
     """Raises ValueError."""
     fields = Fields({name: getattr(state, name) for name in _FIELDS})
-    if state.status not in _STATUSES:
+    if state.status not in STATUSES:
         raise ValueError("status is none that there is")
     for name in ("message", "working_dir"):
         fields.text(name)
     fields.texts("gpus")
-    fields.whole("attempt", most=_ATTEMPTS_MAX)
+    fields.whole("attempt", most=ATTEMPTS_MAX)
     for name in ("started_at", "completed_at"):
         if getattr(state, name) is not None:
             fields.moment(name)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
 
+from flow_core.agent.refusals import Refused
 from flow_core.errors import ProviderError, Unreachable, printable
 
 _DEADLINE_S = 20.0
@@ -32,7 +33,7 @@ def report_progress() -> None:
 
 
 async def offload(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Runs `work` in a thread. Raises ProviderError for what the disk says.
+    """Runs `work` in a thread. Raises ProviderError for what the disk says, and what `Refused` of the agent means.
 
     Raises Unreachable once the work has neither ended nor reported progress for 20 s.
     """
@@ -49,6 +50,10 @@ async def offload(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -
                 raise Unreachable(f"the state directory did not answer within {_DEADLINE_S:g} s")
             await asyncio.wait((running,), timeout=left_s)
         return running.result()
+    except Refused as refused:
+        from flow_core.providers.refusals import error_of  # deferred: most calls are not refused
+
+        raise error_of(refused) from None
     except OSError as error:
         place = f" ({printable(str(error.filename))})" if error.filename else ""
         raise ProviderError(f"the state directory can't be used: {error.strerror or error}{place}") from error

@@ -23,7 +23,7 @@ EXPIRED, CANCELED = "expired", "canceled"
 _ENDS = ("", EXPIRED, CANCELED)
 _FILE = r"res_[a-z2-7]{10}\.json"  # compiled on first use, and kept by `re`
 LATEST = 253_370_764_800.0  # the year 9999; no later time can be written as a date
-_LONGEST_S = 100 * 365 * 86400.0
+LONGEST_S = 100 * 365 * 86400.0
 
 
 class Hold(NamedTuple):
@@ -223,7 +223,7 @@ def _check(hold: Hold, name: str) -> None:
         raise ValueError
     if not all(0 <= moment < LATEST for moment in (hold.start, hold.end, hold.created_at)):
         raise ValueError
-    if not 0 < hold.duration_s <= _LONGEST_S or min(hold.gpu_count, hold.quantity) < 1:
+    if not 0 < hold.duration_s <= LONGEST_S or min(hold.gpu_count, hold.quantity) < 1:
         raise ValueError
     if hold.over not in _ENDS:
         raise ValueError

@@ -111,6 +111,20 @@ def stand_in_line(task: TaskFolder, spec: dict[str, Any]) -> None:
         _ticket_for(task, spec).write()
 
 
+def leave_line(task: TaskFolder) -> None:
+    """Drops what tickets a task has: one that was left by a submit that was killed would stand in its own way.
+
+    Call it under the queue's lock.
+    """
+    for path in (task.root / "queue").glob("[0-9]*.json"):
+        try:
+            ticket = _read(task.root, path)
+        except MalformedRecord:
+            continue
+        if ticket is not None and ticket.task == task:
+            ticket.drop()
+
+
 def wants_gpus(spec: dict[str, Any]) -> bool:
     return bool(spec["gpus"]["count"])
 

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+ENGINES = ("podman", "docker")
 MARK_LABEL = "flow.mark"
 # What decides which engine and whose containers a client sees. Kept in the task's record, since whoever ends the task
 # must see the same ones.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from flow_core.agent.spool import SpoolFiles
+from flow_core.agent.tasks import Standing, Tasks
 from flow_core.errors import NotFound, Unsupported
 from flow_core.logs.address import LogAddress
-from flow_core.providers.local.tasks import Standing, TaskShelf
 from flow_core.providers.offload import offload
 
 
@@ -14,29 +14,29 @@ class LocalLogs:
 
     separates_streams = True
 
-    def __init__(self, context: str, tasks: TaskShelf) -> None:
+    def __init__(self, context: str, tasks: Tasks) -> None:
         self._context = context
         self._tasks = tasks
 
     async def addresses(self, task_id: str) -> tuple[LogAddress, ...]:
         standing = await offload(self._tasks.get, task_id)
-        has_started = standing.state is not None and standing.state.started_at is not None
-        if not has_started and not await offload(self._has_begun, task_id):
+        if not standing.report.has_begun and not await offload(self._has_begun, task_id):
             return ()
-        attempts, ranks = range(standing.record.attempt + 1), range(standing.record.num_instances)
+        attempts, ranks = range(standing.report.attempt + 1), range(standing.report.ranks)
         return tuple(LogAddress(self._context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
 
     async def open(self, address: LogAddress) -> SpoolFiles:
         await self._find(address)
-        return self._tasks.folder(address.task_id).spool(address.attempt, address.rank)
+        folder = await offload(self._tasks.folder, address.task_id)
+        return folder.spool(address.attempt, address.rank)
 
     async def catch_up(self, address: LogAddress) -> None:
         await self._find(address)  # the spool is where the supervisor writes
 
     async def is_complete(self, address: LogAddress) -> bool:
         standing = await self._find(address)
-        is_over = standing.state is not None and standing.state.between_attempts
-        return standing.record.is_terminal or address.attempt < standing.record.attempt or is_over
+        report = standing.report
+        return report.is_over or address.attempt < report.attempt or report.between_attempts
 
     async def startup(self, task_id: str, node: int) -> str:
         await offload(self._tasks.get, task_id)
@@ -49,7 +49,7 @@ class LocalLogs:
     async def _find(self, address: LogAddress) -> Standing:
         """The task. Raises NotFound where it has no such log and will not have it in this attempt."""
         standing = await offload(self._tasks.get, address.task_id)
-        known = 0 <= address.attempt <= standing.record.attempt and 0 <= address.rank < standing.record.num_instances
+        known = 0 <= address.attempt <= standing.report.attempt and 0 <= address.rank < standing.report.ranks
         if address.context != self._context or not known:
             raise NotFound(f"task {address.task_id} has no log of attempt {address.attempt}, rank {address.rank}")
         return standing

@@ -10,16 +10,17 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from functools import partial
 
+from flow_core.agent.entering import enterable
+from flow_core.agent.refusals import Refused
 from flow_core.agent.supervisor.ranks import share
-from flow_core.errors import Conflict, NotFound, Unreachable, printable
+from flow_core.agent.tasks import Tasks
+from flow_core.errors import NotFound, Unreachable, printable
 from flow_core.metrics.reading import read_samples
 from flow_core.metrics.script import sampling_script
 from flow_core.metrics.shared import SharedSamples
 from flow_core.metrics.visible import visible_to
 from flow_core.models.metrics import MachineSample
 from flow_core.providers.local.capacity.instances import LocalInstances
-from flow_core.providers.local.inside.entering import enterable
-from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.offload import offload
 
 _PIECE = 1 << 16
@@ -29,7 +30,7 @@ _END_S = 2.0
 class LocalMetrics:
     """Samples of this machine, taken once for all who look."""
 
-    def __init__(self, tasks: TaskShelf, instances: LocalInstances) -> None:
+    def __init__(self, tasks: Tasks, instances: LocalInstances) -> None:
         self._tasks = tasks
         self._instances = instances
         self._samples = SharedSamples(_samples)
@@ -53,13 +54,13 @@ class LocalMetrics:
         """As the task was told: None where it was told nothing, and so may use every GPU."""
         standing = self._tasks.get(task_id)
         state, gpus = enterable(standing, node), standing.spec["gpus"]
-        mine = share(state.gpus, node, standing.record.num_instances)
+        mine = share(state.gpus, node, standing.report.ranks)
         return ",".join(gpus["visible"][gpu_id] for gpu_id in mine) if mine or gpus["hide"] else None
 
     def _runs(self, task_id: str, node: int) -> bool:
         try:
             enterable(self._tasks.get(task_id), node)
-        except (Conflict, NotFound):
+        except Refused:
             return False
         return True
 

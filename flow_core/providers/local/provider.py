@@ -9,22 +9,21 @@ from collections.abc import Collection
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from flow_core.agent.cancelling import order, take_over
 from flow_core.agent.layout import Layout
 from flow_core.agent.machine import machine_id
 from flow_core.agent.safe_folders import check_folders
 from flow_core.agent.supervisor.processes import grace_s
+from flow_core.agent.volumes import VolumeShelf
 from flow_core.config import Context, state_dir
-from flow_core.errors import Conflict, ProviderError, Unsupported
+from flow_core.errors import ProviderError, Unsupported
 from flow_core.providers.base import PollIntervals
 from flow_core.providers.local.capacity.instances import LocalInstances
 from flow_core.providers.local.capacity.reservations import LocalReservations
 from flow_core.providers.local.logs import LocalLogs
-from flow_core.providers.local.spawn import start_undertaker
 from flow_core.providers.local.sshd.address import with_ssh
-from flow_core.providers.local.tasks import TaskShelf
-from flow_core.providers.local.volumes import LocalVolumes, VolumeShelf
-from flow_core.providers.offload import offload, report_progress
+from flow_core.providers.local.tasks import LocalTasks
+from flow_core.providers.local.volumes import LocalVolumes
+from flow_core.providers.offload import offload
 from flow_core.providers.pruning import prune_after_days_of
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ class LocalProvider:
             raise ProviderError(f"the state directory can't be used: {error.strerror}") from error
         self._root = layout.root
         self._layout, self._prune_after_days = layout, prune_after_days_of(context.settings)
-        self._tasks = TaskShelf(layout, region)
+        self._tasks = LocalTasks(layout, region)
         self._volumes = VolumeShelf(layout, region, self._tasks)
         self.logs = LocalLogs(context.name, self._tasks)
         self.instances = LocalInstances(layout, region, gpus)
@@ -128,9 +127,9 @@ class LocalProvider:
         return LocalInit()
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
-        from flow_core.providers.local.submit import Submission  # deferred: it is not needed to look at tasks
+        from flow_core.providers.local.submit import submit_task  # deferred: it is not needed to look at tasks
 
-        task_id = await offload(Submission(config, self._volumes, self._settings).run)
+        task_id = await offload(submit_task, config, self._volumes, self._settings)
         return await self.get_task(task_id)
 
     async def list_tasks(
@@ -144,13 +143,14 @@ class LocalProvider:
         return await offload(self._record, task_id)
 
     async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
-        await offload(self._cancel, task_id, force)
+        await offload(self._tasks.cancel, task_id, force=force)
 
     def describe_submit(self, config: TaskConfig) -> str:
+        from flow_core.agent.submitting import argv_of
         from flow_core.providers.local.containers.images import describe_container
-        from flow_core.providers.local.submit import argv_of
 
-        return shlex.join(argv_of(config) if config.image is None else describe_container(config, self._settings))
+        is_process = config.image is None
+        return shlex.join(argv_of(config.command) if is_process else describe_container(config, self._settings))
 
     def describe_cancel(self, task: TaskRecord) -> str:
         pid = task.provider_metadata.get("pid")
@@ -172,20 +172,8 @@ class LocalProvider:
             await tunnels.close_all()
 
     def _records(self) -> tuple[TaskRecord, ...]:
-        return with_ssh((one.record for one in self._tasks.all()), self._root)
+        return with_ssh(self._tasks.records(), self._root)
 
     def _record(self, task_id: str) -> TaskRecord:
-        (record,) = with_ssh((self._tasks.get(task_id).record,), self._root)
+        (record,) = with_ssh((self._tasks.record(task_id),), self._root)
         return record
-
-    def _cancel(self, task_id: str, force: bool) -> None:
-        standing = self._tasks.get(task_id)
-        if standing.is_broken:
-            how = f"update flow, or end what runs of it by hand; its folder is {self._tasks.folder(task_id).path}"
-            raise Conflict(f"task {task_id} can't be cancelled: {standing.problem}; {how}")
-        if standing.record.is_terminal:
-            return
-        folder = self._tasks.folder(task_id)
-        order(folder, force=force)
-        if force and take_over(folder, report_progress):
-            start_undertaker(folder)

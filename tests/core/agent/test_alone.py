@@ -13,7 +13,7 @@ from testbed.waiting import DEADLINE_S
 
 import flow_core.agent
 from flow_core.agent.layout import Layout
-from flow_core.providers.local.agent_copy import provide_copy
+from flow_core.agent.own_copy import provide_copy
 
 FOLDER = Path(flow_core.agent.__file__).parent
 FILES = sorted(FOLDER.rglob("*.py"))

@@ -19,9 +19,9 @@ from flow_core.agent.records import write_json
 from flow_core.agent.supervisor.ledger import Ledger
 from flow_core.agent.supervisor.stopping import StopOrder
 from flow_core.agent.supervisor.turn import Turn
+from flow_core.agent.tasks import Tasks
 from flow_core.errors import Conflict
 from flow_core.models.task import TaskStatus
-from flow_core.providers.local.tasks import TaskShelf
 
 OTHER = 54321
 BROKEN = "its record is broken: state.json can't be read: "
@@ -128,8 +128,8 @@ def test_a_task_folder_of_another_owner_is_one_broken_task():
         if os.fork() == 0:  # another Python could not read its own library, which is root's alone
             try:
                 os.setuid(OTHER)
-                (one,) = TaskShelf(layout, "").all()
-                os.write(says, f"{one.record.status} {one.record.message}".encode())
+                (one,) = Tasks(layout).all()
+                os.write(says, f"{one.report.status} {one.report.message}".encode())
             finally:
                 os._exit(0)
         os.close(says)

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 from flow_core.agent.capacity import leases, queue
+from flow_core.agent.capacity.demand import known_uses
 from flow_core.agent.layout import Layout
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.records import write_json
 from flow_core.agent.supervisor.processes import Identity
-from flow_core.providers.local.capacity.demand import known_uses
 
 GPUS = ("gpu-0", "gpu-1", "gpu-2")
 

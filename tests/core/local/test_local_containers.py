@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flow_core.agent.containers.arguments import Container, argv_inside
+from flow_core.agent.containers.choice import choose_engine
 from flow_core.agent.containers.contained import in_full
 from flow_core.agent.containers.engine import Engine, last_line
 from flow_core.agent.supervisor.namespace import Mount
 from flow_core.config import Context
 from flow_core.errors import ConfigError, Unsupported
 from flow_core.models.spec import TaskConfig
-from flow_core.providers.local.containers.choice import choose_engine
 from flow_core.providers.local.provider import LocalProvider
 
 _COMMON = ["--rm", "--pull=never", "--log-driver=none", "--network=host", "--ipc=host", "--security-opt=label=disable"]

@@ -128,7 +128,7 @@ async def test_a_supervisor_that_never_answers_is_ended_and_holds_nobody_up(mach
     stuck.chmod(0o700)
     with monkeypatch.context() as context:
         context.setattr(sys, "executable", str(stuck))
-        context.setattr("flow_core.providers.local.spawn._DEADLINE_S", 0.5)
+        context.setattr("flow_core.agent.spawning._DEADLINE_S", 0.5)
         with pytest.raises(Unreachable, match="did not answer"):
             await machine.submit("true", instance_type="a100:2")
     (task,) = await machine.provider.list_tasks()

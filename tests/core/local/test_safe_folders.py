@@ -12,13 +12,15 @@ from testbed.waiting import DEADLINE_S
 
 from flow_core.agent.layout import Layout
 from flow_core.agent.machine import machine_id
+from flow_core.agent.own_copy import agent_name, provide_copy
 from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.refusals import Refused
 from flow_core.agent.safe_folders import UnsafeFolder, check_folders
 from flow_core.config import Context
 from flow_core.errors import ProviderError
 from flow_core.models.spec import TaskConfig
-from flow_core.providers.local.agent_copy import agent_name, provide_copy
 from flow_core.providers.local.provider import LocalProvider
+from flow_core.providers.refusals import error_of
 
 OTHER = 54321
 FOLDERS = {
@@ -63,7 +65,10 @@ def _refusal(state: Path) -> str:
 
 def _use(state: Path) -> None:
     LocalProvider(Context("local", "local"))
-    provide_copy(state / "local" / machine_id())
+    try:
+        provide_copy(state / "local" / machine_id())
+    except Refused as refused:
+        raise error_of(refused) from None
 
 
 @pytest.mark.parametrize("mode", [pytest.param(0o775, marks=pytest.mark.needs("root")), 0o757])

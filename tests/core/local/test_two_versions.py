@@ -28,8 +28,8 @@ MORE_WORDS = {
     },
     "agent/capacity/leases.py": {'"task": task.name_in_records}': '"task": task.name_in_records, "share": 1.0}'},
     "agent/capacity/queue.py": {'"seq": self.seq,': '"seq": self.seq, "weight": 7,'},
-    "providers/local/tasks.py": {
-        "TaskStatus(state.status)": 'TaskStatus("running" if state.status == "computing" else state.status)'
+    "providers/task_records.py": {
+        "TaskStatus(report.status)": 'TaskStatus("running" if report.status == "computing" else report.status)'
     },
 }
 NEXT_VERSION = {"agent/records.py": {"VERSION = 1\n": "VERSION = 2\n"}}

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from flow_core.agent.layout import Layout
     from flow_core.models.reservation import Reservation, ReservationQuote
     from flow_core.models.reservation_spec import ReservationSpec
-    from flow_core.providers.local.capacity.reservation_shelf import ReservationShelf
+    from flow_core.providers.local.capacity.reserving import Reserving
 
 
 class LocalReservations:
-    """The shelf, off the event loop.
+    """`Reserving`, off the event loop.
 
     One that renews itself has no process of ours that would do it: its next term is written by whoever looks next
     (any call, or a task that waits), before anything is decided. So it holds until it is released.
@@ -29,19 +29,19 @@ class LocalReservations:
         """This machine is paid for."""
 
     async def create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> Reservation:
-        return await offload(self._shelf.make, spec)
+        return await offload(self._reserving.make, spec)
 
     async def list(self, params: Mapping[str, Any]) -> tuple[Reservation, ...]:
-        return tuple(await offload(self._shelf.all, params))
+        return tuple(await offload(self._reserving.all, params))
 
     async def get(self, reservation_id: str) -> Reservation:
-        return await offload(self._shelf.get, reservation_id)
+        return await offload(self._reserving.get, reservation_id)
 
     async def availability(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-        return tuple(await offload(self._shelf.availability, params))
+        return tuple(await offload(self._reserving.availability, params))
 
     async def release(self, reservation_id: str) -> None:
-        await offload(self._shelf.release, reservation_id)
+        await offload(self._reserving.release, reservation_id)
 
     def describe_create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> str:
         start = "now" if spec.start_time_utc is None else spec.start_time_utc.isoformat(timespec="minutes")
@@ -52,7 +52,7 @@ class LocalReservations:
         return f"give the GPUs of {reservation_id} back; tasks on them go on"
 
     @cached_property
-    def _shelf(self) -> ReservationShelf:
-        from flow_core.providers.local.capacity.reservation_shelf import ReservationShelf  # deferred: rarely asked for
+    def _reserving(self) -> Reserving:
+        from flow_core.providers.local.capacity.reserving import Reserving  # deferred: rarely asked for
 
-        return ReservationShelf(*self._of)
+        return Reserving(*self._of)

@@ -1,4 +1,4 @@
-"""What a task with an image is planned to be, before anything of it is made."""
+"""What a task may ask for with an image, and how it would be run."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.containers.arguments import WORKSPACE, Container, argv_inside, with_workspace
+from flow_core.agent.containers.choice import likely_engine
+from flow_core.agent.containers.engine import ENGINES
+from flow_core.agent.paths import absolute
+from flow_core.agent.refusals import Refused
 from flow_core.agent.supervisor.namespace import Mount
 from flow_core.errors import ConfigError, printable
 from flow_core.gpu import parse_gpu
 from flow_core.identifiers import is_image_reference
 from flow_core.providers.local.capacity.gpus import gpus_here
-from flow_core.providers.local.containers.choice import choose_engine, likely_engine
-from flow_core.providers.local.paths import absolute
+from flow_core.providers.refusals import error_of
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
 
 
-def plan_container(config: TaskConfig, setting: Any) -> dict[str, Any]:
-    """What the supervisor needs to know. May take seconds. Raises ConfigError, Unsupported."""
-    image, inside = _checked(config), _working_dir(config)
-    choice = choose_engine(setting)
-    return {
-        "engine": choice.engine._asdict(),
-        "image": image,
-        "is_line": isinstance(config.command, str),
-        "working_dir": inside,
-        "defaults": choice.defaults,
-    }
+def check_image(config: TaskConfig, engine: Any) -> None:
+    """What can be said without asking the machine. Raises ConfigError."""
+    _checked(config)
+    _working_dir(config)
+    check_engine(engine)
+
+
+def check_engine(wanted: Any) -> None:
+    """Raises ConfigError for a setting that can't be meant."""
+    if wanted is not None and wanted not in ENGINES:
+        raise ConfigError(f"container: {wanted!r} is neither podman nor docker", field="container")
 
 
 def describe_container(config: TaskConfig, settings: Mapping[str, Any]) -> list[str]:
@@ -41,7 +44,7 @@ def describe_container(config: TaskConfig, settings: Mapping[str, Any]) -> list[
         argv=argv_inside(config.command),
         is_line=isinstance(config.command, str),
         working_dir=_working_dir(config),
-        binds=with_workspace(str(absolute("code_root", config.code_root or ".")), [*_described_binds(config)]),
+        binds=with_workspace(_absolute("code_root", config.code_root or "."), [*_described_binds(config)]),
         gpus=_described_gpus(config, settings.get("gpus")),
         variables=sorted(config.env),
         on_terminal=config.tty,
@@ -54,8 +57,16 @@ def _described_binds(config: TaskConfig) -> Iterator[Mount]:
         yield Mount(f"<volume {volume.volume_id or volume.name or 'anew'}>", volume.target)
     for mount in config.data_mounts:
         is_path = mount.mount_type == "bind" and "://" not in mount.source
-        source = str(absolute("data_mounts", mount.source)) if is_path else f"<{mount.source}>"
+        source = _absolute("data_mounts", mount.source) if is_path else f"<{mount.source}>"
         yield Mount(source, mount.target, is_path and mount.options.get("read_only", True) is not False)
+
+
+def _absolute(field: str, path: str) -> str:
+    """Raises ConfigError."""
+    try:
+        return str(absolute(field, path))
+    except Refused as refused:
+        raise error_of(refused) from None
 
 
 def _described_gpus(config: TaskConfig, setting: Any) -> list[str]:

@@ -8,10 +8,10 @@ import signal
 from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 
+from flow_core.agent.entering import entry
+from flow_core.agent.tasks import Tasks
 from flow_core.errors import Unreachable
 from flow_core.providers.entry import Completed, OnOutput
-from flow_core.providers.local.inside.entering import entry
-from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.offload import offload
 
 _PIECE = 1 << 16
@@ -23,7 +23,7 @@ _QUIET_S = 0.2
 class LocalRemote:
     """Runs commands as the task itself would: in its folder, its environment, its mounts."""
 
-    def __init__(self, tasks: TaskShelf) -> None:
+    def __init__(self, tasks: Tasks) -> None:
         self._tasks = tasks
 
     async def run(

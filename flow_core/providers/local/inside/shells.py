@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flow_core.agent.tasks import Standing, Tasks
 from flow_core.providers.entry import Shell, SshEndpoint
-from flow_core.providers.local.tasks import Standing, TaskShelf
 from flow_core.providers.offload import offload
 from flow_core.ssh.host import SshHost
 from flow_core.ssh.settings import LOCALE_VARIABLES, HostSettings
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class LocalShells:
     """Opens shells inside running tasks, over SSH as on any other machine. The first one starts the server."""
 
-    def __init__(self, tasks: TaskShelf, endpoints: LocalEndpoints) -> None:
+    def __init__(self, tasks: Tasks, endpoints: LocalEndpoints) -> None:
         self._tasks = tasks
         self._endpoints = endpoints
 
@@ -60,5 +60,5 @@ def _settings(endpoint: SshEndpoint, alias: str) -> HostSettings:
 
 
 def _called(standing: Standing, node: int) -> str:
-    name = standing.record.name
-    return f"node {node} of {name}" if standing.record.num_instances > 1 else name
+    name = standing.report.name
+    return f"node {node} of {name}" if standing.report.ranks > 1 else name

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 
+from flow_core.agent.entering import enterable
 from flow_core.agent.listeners import listener_of
 from flow_core.agent.machine import new_id
+from flow_core.agent.tasks import Tasks
 from flow_core.errors import Conflict, ProviderError
 from flow_core.providers.entry import Tunnel
-from flow_core.providers.local.inside.entering import enterable
-from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.offload import offload
 from flow_core.providers.over_ssh.ports import check_port
 from flow_core.providers.over_ssh.tunnel_watch import TunnelWatch
@@ -23,7 +23,7 @@ _CONNECT_S = 10.0
 class LocalTunnels:
     """They live in this process, and end with it."""
 
-    def __init__(self, tasks: TaskShelf) -> None:
+    def __init__(self, tasks: Tasks) -> None:
         self._tasks = tasks
         self._doors: dict[str, _Door] = {}
         self._watch = TunnelWatch(self, self._is_over)
@@ -31,7 +31,7 @@ class LocalTunnels:
     async def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> Tunnel:
         check_port(remote_port, "remote_port", least=1)
         check_port(local_port, "local_port", least=0)
-        enterable(await offload(self._tasks.get, task_id), node)
+        await offload(self._check, task_id, node)
         if local_port == remote_port:
             raise Conflict(f"local_port: {local_port} is the task's own here; it needs no tunnel, or another port")
         door = _Door(remote_port)
@@ -53,8 +53,12 @@ class LocalTunnels:
         """Twice is safe."""
         await self._watch.stop()
 
+    def _check(self, task_id: str, node: int) -> None:
+        """Refuses where nobody could enter."""
+        enterable(self._tasks.get(task_id), node)
+
     async def _is_over(self, task_id: str) -> bool:
-        return (await offload(self._tasks.get, task_id)).record.is_terminal
+        return (await offload(self._tasks.get, task_id)).report.is_over
 
 
 class _Door:

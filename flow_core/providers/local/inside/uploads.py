@@ -6,11 +6,11 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from flow_core.agent.mount_records import read_mounts
 from flow_core.agent.records import MalformedRecord
+from flow_core.agent.tasks import Tasks
 from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.providers.local.inside.copying import copy_file
-from flow_core.providers.local.mount_records import read_mounts
-from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.offload import offload
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _WORKSPACE = PurePosixPath("/workspace")
 class LocalUploads:
     """Sends what changed of a folder to where an unfinished task sees it."""
 
-    def __init__(self, tasks: TaskShelf) -> None:
+    def __init__(self, tasks: Tasks) -> None:
         self._tasks = tasks
 
     async def upload(
@@ -57,14 +57,14 @@ class LocalUploads:
 
     def _place(self, task_id: str, target_dir: str) -> Path:
         """The folder of this machine that an unfinished task sees at `target_dir`."""
-        record = self._tasks.get(task_id).record
-        if record.is_terminal:
-            raise Conflict(f"task {task_id} is {record.status}; code can only be sent to an unfinished one")
+        report = self._tasks.get(task_id).report
+        if report.is_over:
+            raise Conflict(f"task {task_id} is {report.status}; code can only be sent to an unfinished one")
         return self._seen(task_id, target_dir, "target_dir", is_written=True)
 
     def _file(self, task_id: str, path: str, node: int, field: str) -> Path:
         """The file of this machine that a task sees, or saw, at `path`. Raises Conflict where its folder is gone."""
-        ranks = self._tasks.get(task_id).record.num_instances
+        ranks = self._tasks.get(task_id).report.ranks
         if not 0 <= node < ranks:
             raise ConfigError(f"node: task {task_id} has {ranks}, counted from 0", field="node")
         place = self._seen(task_id, path, field, is_written=field == "target")

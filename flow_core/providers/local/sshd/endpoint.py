@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from flow_core.agent.entering import enterable
+from flow_core.agent.tasks import Tasks
 from flow_core.errors import Unreachable
 from flow_core.providers.entry import SshEndpoint
-from flow_core.providers.local.inside.entering import enterable
 from flow_core.providers.local.sshd.address import HOST, HOST_ALIAS, ssh_command, user_of
 from flow_core.providers.local.sshd.folder import SshFolder
 from flow_core.providers.local.sshd.starting import ensure_server
-from flow_core.providers.local.tasks import TaskShelf
 from flow_core.providers.offload import offload
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _BANNER = b"SSH-2.0-"
 class LocalEndpoints:
     """Asking for an endpoint starts the server; looking at tasks never does."""
 
-    def __init__(self, root: Path, tasks: TaskShelf) -> None:
+    def __init__(self, root: Path, tasks: Tasks) -> None:
         self._folder = SshFolder.of(root)
         self._tasks = tasks
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from flow_core.agent.entering import Entry, enterable, entry
 from flow_core.agent.layout import Layout
+from flow_core.agent.refusals import Refused
+from flow_core.agent.tasks import Standing, Tasks
 from flow_core.errors import NotFound
-from flow_core.providers.local.inside.entering import Entry, enterable, entry
 from flow_core.providers.local.sshd.folder import SshFolder
 from flow_core.providers.local.sshd.subsystem import sftp_command
-from flow_core.providers.local.tasks import Standing, TaskShelf
+from flow_core.providers.offload import report_progress
 
 
 class EveryTask:
@@ -15,21 +17,21 @@ class EveryTask:
 
     def __init__(self, folder: SshFolder) -> None:
         self._root = folder.root
-        self._shelves: dict[str, TaskShelf] = {}
+        self._shelves: dict[str, Tasks] = {}
 
     def get(self, task_id: str) -> Standing:
-        """Raises NotFound."""
+        """Raises NotFound, or refuses with NO_TASK."""
         for context in self._contexts():
             if Layout(self._root, context).task(task_id).path.is_dir():
                 return self._shelf(context).get(task_id)
         raise NotFound(f"no task {task_id[:40]!r} on this machine")
 
     def check(self, task_id: str, node: int) -> None:
-        """Raises NotFound, Conflict, ConfigError where nobody could enter."""
+        """Raises NotFound, or refuses, where nobody could enter."""
         enterable(self.get(task_id), node)
 
     def way_in(self, task_id: str, node: int, command: str | None, on_terminal: bool) -> Entry:
-        """Raises NotFound, Conflict, ConfigError, Unreachable."""
+        """Raises NotFound, or refuses as `entry` does."""
         return entry(self.get(task_id), command, node, on_terminal=on_terminal)
 
     def way_to_files(self, task_id: str, node: int) -> Entry:
@@ -39,13 +41,13 @@ class EveryTask:
 
     def is_over(self, task_id: str) -> bool:
         try:
-            return self.get(task_id).record.is_terminal
-        except NotFound:
+            return self.get(task_id).report.is_over
+        except (NotFound, Refused):
             return True
 
     def any_unfinished(self) -> bool:
         return any(
-            not standing.record.is_terminal for context in self._contexts() for standing in self._shelf(context).all()
+            not standing.report.is_over for context in self._contexts() for standing in self._shelf(context).all()
         )
 
     def _contexts(self) -> list[str]:
@@ -54,5 +56,5 @@ class EveryTask:
         except FileNotFoundError:
             return []
 
-    def _shelf(self, context: str) -> TaskShelf:
-        return self._shelves.setdefault(context, TaskShelf(Layout(self._root, context), ""))
+    def _shelf(self, context: str) -> Tasks:
+        return self._shelves.setdefault(context, Tasks(Layout(self._root, context), report_progress))

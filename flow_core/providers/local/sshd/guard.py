@@ -8,8 +8,8 @@ from weakref import WeakSet
 
 import asyncssh
 
+from flow_core.agent.entering import Entry
 from flow_core.errors import FlowError, NotFound
-from flow_core.providers.local.inside.entering import Entry
 from flow_core.providers.local.sshd.address import task_and_node
 from flow_core.providers.local.sshd.keys import accepted_keys
 from flow_core.providers.local.sshd.lobby import Lobby

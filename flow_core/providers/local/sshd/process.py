@@ -8,7 +8,7 @@ import signal
 from abc import abstractmethod
 from typing import cast
 
-from flow_core.providers.local.inside.entering import Entry
+from flow_core.agent.entering import Entry
 from flow_core.ssh.served.process import STDERR, STDOUT, Listener, Process
 
 _QUIET_S = 0.2

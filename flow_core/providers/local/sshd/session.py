@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from flow_core.providers.local.inside.entering import Entry
+from flow_core.agent.entering import Entry
 from flow_core.providers.local.sshd.process import Inside, PipedProcess
 from flow_core.providers.local.sshd.terminal import TerminalProcess
 from flow_core.ssh.served.session import Asked, ServedSession

@@ -12,7 +12,7 @@ import struct
 import termios
 from collections.abc import Mapping
 
-from flow_core.providers.local.inside.entering import Entry
+from flow_core.agent.entering import Entry
 from flow_core.providers.local.sshd.process import Inside
 from flow_core.ssh.served.process import STDOUT, Listener
 from flow_core.ssh.terminal_modes import apply_modes

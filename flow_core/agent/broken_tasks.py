@@ -1,4 +1,4 @@
-"""How a task is whose record can't be read."""
+"""How a task is whose record can't be read. Standard library only."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from flow_core.agent.holding import may_live
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.records import MalformedRecord
 from flow_core.agent.state import State
-from flow_core.models.task import TaskStatus
 
 
-def status_of_broken(folder: TaskFolder, *, is_newer: bool) -> TaskStatus:
+def status_of_broken(folder: TaskFolder, *, is_newer: bool) -> str:
     """What its state says where that can be read, else what lives of it. Blocking; may look through all processes.
 
     Never an end while anything of it may live, since its GPUs, volumes and ports are still its own; nor where only a
@@ -22,10 +21,10 @@ def status_of_broken(folder: TaskFolder, *, is_newer: bool) -> TaskStatus:
     except MalformedRecord:
         state = None
     if state is not None and state.is_final:
-        return TaskStatus(state.status)
+        return state.status
     if not is_newer and not may_live(folder):
-        return TaskStatus.FAILED
+        return "failed"
     if state is not None:
-        return TaskStatus(state.status)
+        return state.status
     has_begun = os.path.exists(folder.spool().log)  # False also where its folder is closed to us
-    return TaskStatus.RUNNING if has_begun else TaskStatus.PENDING
+    return "running" if has_begun else "pending"

@@ -4,50 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flow_core.agent.capacity import holds, leases, queue
 from flow_core.agent.capacity.holds import Hold
 from flow_core.agent.layout import Layout
 from flow_core.agent.machine import user_name
 from flow_core.agent.records import MalformedRecord
-from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound
+from flow_core.agent.refusals import Refused
+from flow_core.agent.submit_request import SubmitRequest
 
-if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig
+BOOKED_WITHOUT_GPU = "booked_without_gpu"
+BOOKED_UNKNOWN = "booked_unknown"
+BOOKED_TOO_SMALL = "booked_too_small"
+BOOKED_OVER = "booked_over"
+BOOKED_BROKEN = "booked_broken"
+NOTHING_RESERVED = "nothing_reserved"
 
 
-def booked(config: TaskConfig, gpus: dict[str, Any], layout: Layout) -> dict[str, Any]:
-    """`gpus`, what the task wants, with the reservation it is to be had from. Blocking.
+def booked(request: SubmitRequest, layout: Layout) -> dict[str, Any]:
+    """The GPUs that the task wants, with the reservation they are to be had from.
 
     The one it names; without a name, in mode `reserved`, one of this user's that is active and large enough, and
-    so in mode `auto` if there is one. Raises ConfigError, NotFound, Conflict (it is over), CapacityError (too small).
+    so in mode `auto` if there is one. Refuses with the codes of this module.
     """
-    wanted, mode = config.reservation_id, config.allocation_mode
+    wanted, mode, gpus = request.reservation, request.allocation_mode, request.gpus
     if wanted is None and mode == "spot":
         return gpus
     if not gpus["count"]:
         return _without_gpus(gpus, wanted, mode)
     layout.make()
-    count = gpus["count"] * config.num_instances
+    count = gpus["count"] * request.ranks
     with queue.queue_lock(layout.root):
         reserved = holds.live(layout.root)
         own = None if wanted is not None else _own(reserved, gpus, count, layout.root)
     if wanted is not None:
-        return gpus | {"reservation": _named(wanted, reserved, gpus, count, layout).reservation_id}
+        return {**gpus, "reservation": _named(wanted, reserved, gpus, count, layout).reservation_id}
     if own is None and mode == "reserved":
-        lacking = f"{count} x {gpus['type']}"
-        raise CapacityError(f"allocation_mode: no active reservation of yours has {lacking}; reserve them first")
-    return gpus if own is None else gpus | {"reservation": own.reservation_id}
+        raise Refused(NOTHING_RESERVED, count=count, gpu_type=gpus["type"])
+    return gpus if own is None else {**gpus, "reservation": own.reservation_id}
 
 
 def _without_gpus(gpus: dict[str, Any], wanted: str | None, mode: str) -> dict[str, Any]:
     if wanted is None and mode == "auto":
         return gpus
-    field = "reservation_id" if wanted is not None else "allocation_mode"
-    raise ConfigError(
-        f"{field}: the task asks for no GPU, and nothing else can be reserved on this machine", field=field
-    )
+    raise Refused(BOOKED_WITHOUT_GPU, field="reservation_id" if wanted is not None else "allocation_mode")
 
 
 def _named(wanted: str, reserved: Sequence[Hold], gpus: dict[str, Any], count: int, layout: Layout) -> Hold:
@@ -55,18 +56,18 @@ def _named(wanted: str, reserved: Sequence[Hold], gpus: dict[str, Any], count: i
     if hold is None:
         raise _not_live(wanted, layout)
     if (fitting := _fitting(hold, gpus)) < count:
-        raise CapacityError(f"reservation_id: {wanted} has {fitting} x {gpus['type']}; the task wants {count}")
+        raise Refused(BOOKED_TOO_SMALL, reservation_id=wanted, fitting=fitting, gpu_type=gpus["type"], count=count)
     return hold
 
 
-def _not_live(wanted: str, layout: Layout) -> NotFound | Conflict:
+def _not_live(wanted: str, layout: Layout) -> Refused:
     path = holds.path_of(layout.root, wanted)
     if path is None:
-        return NotFound(f"reservation_id: no reservation {wanted[:40]!r} on this machine")
+        return Refused(BOOKED_UNKNOWN, reservation_id=wanted)
     try:
-        return Conflict(f"reservation_id: reservation {wanted} is {Hold.read(path).over}")
+        return Refused(BOOKED_OVER, reservation_id=wanted, over=Hold.read(path).over)
     except MalformedRecord as error:
-        return Conflict(f"reservation_id: the record of {wanted} is broken: {error}")
+        return Refused(BOOKED_BROKEN, reservation_id=wanted, why=str(error))
 
 
 def _own(reserved: Sequence[Hold], gpus: dict[str, Any], count: int, root: Path) -> Hold | None:

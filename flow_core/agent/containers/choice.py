@@ -7,14 +7,15 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flow_core.agent.containers.engine import STEERING, Engine, EngineError
+from flow_core.agent.containers.engine import ENGINES, STEERING, Engine, EngineError
 from flow_core.agent.machine import user_name
-from flow_core.errors import ConfigError, Unsupported
+from flow_core.agent.refusals import Refused
 
-_NAMES = ("podman", "docker")
+NO_ENGINE = "no_engine"
 _DEADLINE_S = 5.0
 _KEPT_S = 10.0
 _NO_LIMIT = "--pids-limit=-1"  # on threads: podman allows 2048, which data loaders on a large machine exceed
@@ -34,36 +35,29 @@ _lock = threading.Lock()
 _known: dict[tuple[str | None, ...], tuple[float, Choice]] = {}
 
 
-def choose_engine(wanted: Any = None) -> Choice:
-    """The one that the setting names, else podman, else docker. May take seconds, but answers for the next few.
+def choose_engine(wanted: str | None = None) -> Choice:
+    """The one of ENGINES that is wanted, else podman, else docker. May take seconds, but answers for the next few.
 
-    Raises ConfigError for a setting that names neither, Unsupported where there is none.
+    Refuses with NO_ENGINE where there is none.
     """
-    check_engine(wanted)
     key = (wanted, os.environ.get("PATH"), *(os.environ.get(name) for name in STEERING))
     with _lock:
         since, choice = _known.get(key, (0.0, None))
         if choice is None or time.monotonic() - since > _KEPT_S:
-            choice = _look([wanted] if wanted else _NAMES)
+            choice = _look([wanted] if wanted else ENGINES)
             _known.clear()
             _known[key] = time.monotonic(), choice
     return choice
 
 
-def check_engine(wanted: Any) -> None:
-    """Raises ConfigError for a setting that can't be meant."""
-    if wanted is not None and wanted not in _NAMES:
-        raise ConfigError(f"container: {wanted!r} is neither podman nor docker", field="container")
-
-
 def likely_engine(wanted: Any = None) -> Engine:
     """The one that would be chosen, as far as PATH tells; for showing a command without waiting."""
-    names = [wanted] if wanted in _NAMES else _NAMES
+    names = [wanted] if wanted in ENGINES else ENGINES
     name = next((name for name in names if shutil.which(name)), names[0])
     return Engine(name, name, tuple(_podman_options() if name == "podman" else _docker_options("")), {})
 
 
-def _look(names: Any) -> Choice:
+def _look(names: Sequence[str]) -> Choice:
     missing = []
     for name in names:
         path = shutil.which(name)
@@ -76,9 +70,7 @@ def _look(names: Any) -> Choice:
                 return _choice(name, path, _docker_options(_ask_docker(path)))
             except EngineError as error:
                 missing.append(f"{path} has no engine ({error})")
-    raise Unsupported(
-        f"image: a container needs podman or docker, and {', '.join(missing)}; install one of them, or leave image out"
-    )
+    raise Refused(NO_ENGINE, missing=missing)
 
 
 def _choice(name: str, path: str, options: list[str]) -> Choice:

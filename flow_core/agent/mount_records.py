@@ -1,4 +1,4 @@
-"""What a task has mounted, read from its folder."""
+"""What a task has mounted, read from its folder. Standard library only."""
 
 from __future__ import annotations
 

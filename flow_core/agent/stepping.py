@@ -1,7 +1,7 @@
-"""Stepping into a running task's namespace, then becoming its shell. Standard library only; runs as a process.
+"""Stepping into a running task's namespaces, then becoming a command there. Standard library only; runs as a process.
 
-Arguments: "terminal" or "pipes" (what standard input is), the pid whose mount namespace to enter (0 for none),
-the folder, then the command.
+Arguments: "terminal" or "pipes" (what standard input is), the pid whose namespaces to enter (0 for none), the folder,
+then the command.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import os
 import signal
 import sys
 import termios
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 # What a program in the background, or under nohup, ignores; all that it starts would, the SSH server too.
 _BACK_TO_USUAL = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
@@ -21,16 +23,29 @@ def main() -> None:
     how, pid, folder, *argv = sys.argv[1:]
     if how == "terminal":
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    become(int(pid), folder, argv, os.environ)
+
+
+def become(pid: int, folder: str, argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+    """Ends with 126 and a line where that can't be done."""
+    usual_signals()
+    try:
+        if pid:
+            _enter(pid)
+        os.chdir(folder)
+        os.execvpe(argv[0], argv, env)
+    except OSError as error:
+        give_up(error)
+
+
+def usual_signals() -> None:
     for number in _BACK_TO_USUAL:
         signal.signal(number, signal.SIG_DFL)
-    try:
-        if int(pid):
-            _enter(int(pid))
-        os.chdir(folder)
-        os.execvp(argv[0], argv)
-    except OSError as error:
-        sys.stderr.write(f"can't enter the task: {error.strerror}\r\n")
-        sys.exit(126)
+
+
+def give_up(error: OSError) -> NoReturn:
+    sys.stderr.write(f"can't enter the task: {error.strerror}\r\n")
+    sys.exit(126)
 
 
 def _enter(pid: int) -> None:

@@ -1,35 +1,46 @@
-"""The copy of the agent that supervisors start from: replacing the package must not change what runs."""
+"""The copy of the agent that supervisors start from: replacing the package must not change what runs.
+
+An agent that runs from such a copy itself has every other start from it too. Standard library only.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import re
 import shutil
 import stat
 from functools import lru_cache
 from importlib.util import cache_from_source
 from pathlib import Path
 
-import flow_core.agent
 from flow_core.agent.copies import COPY, touch
 from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.refusals import Refused
 from flow_core.agent.safe_folders import UnsafeFolder, check_folders
-from flow_core.errors import ProviderError
 
-_SOURCE = Path(flow_core.agent.__file__).parent
+COPY_UNSAFE = "agent_copy_unsafe"
+COPY_FAILED = "agent_copy_failed"
+
+_SOURCE = Path(__file__).parent
 _PLACE = Path("flow_core", "agent")
 _DIGITS = 16
+_NAME = re.compile(rf"{COPY}[0-9a-f]{{{_DIGITS}}}")
+_HARMED = "it runs from there, and a file of it is missing or somebody else's; remove that folder"
 
 
 def agent_name() -> str:
     """What this version's copy is called."""
-    return COPY + _content()[0]
+    home = _SOURCE.parents[1]
+    is_copy = home.parent.name == "bin" and _NAME.fullmatch(home.name)
+    return home.name if is_copy else COPY + _content()[0]
 
 
 def provide_copy(root: Path) -> Path:
     """The folder to import the agent from, under the machine's folder; made where it is missing or incomplete.
 
-    Twice is safe, also at the same time. Raises ProviderError.
+    Twice is safe, also at the same time. Refuses with COPY_UNSAFE, COPY_FAILED.
     """
     home = root / "bin" / agent_name()
     try:
@@ -38,10 +49,9 @@ def provide_copy(root: Path) -> Path:
             _unpack(home)
         touch(home)
     except UnsafeFolder as error:
-        raise ProviderError(f"the program that keeps tasks isn't safe: {error.strerror}") from error
+        raise Refused(COPY_UNSAFE, why=error.strerror) from error
     except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise ProviderError(f"the program that keeps tasks can't be copied to {str(home)!r}: {why}") from error
+        raise Refused(COPY_FAILED, home=str(home), why=error.strerror or type(error).__name__) from error
     return home
 
 
@@ -80,6 +90,8 @@ def _is_ours(found: os.stat_result, size: int) -> bool:
 def _unpack(home: Path) -> None:
     """Makes the folder beside its place and renames it. Whoever is at it at the same time makes the same."""
     make_private_folder(home.parent)
+    if home.exists() and home.samefile(_SOURCE.parents[1]):
+        raise OSError(errno.EIO, _HARMED)
     fresh = home.with_name(f".{home.name}-{os.getpid()}")
     shutil.rmtree(fresh, ignore_errors=True)
     try:

@@ -1,4 +1,7 @@
-"""Starting supervisors, and those who clean up after a lost one."""
+"""Starting supervisors, and those who clean up after a lost one. Standard library only.
+
+`subprocess` costs as much as all the rest of a supervisor, so none of them loads this.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,19 @@ import sys
 import time
 from pathlib import Path
 
-import flow_core
 from flow_core.agent.layout import TaskFolder
+from flow_core.agent.own_copy import provide_copy
+from flow_core.agent.refusals import Refused
 from flow_core.agent.supervisor.ranks import VARIABLES
-from flow_core.errors import ConfigError, ProviderError, Unreachable, Unsupported
-from flow_core.providers.local.agent_copy import provide_copy
+
+SUPERVISOR_SILENT = "supervisor_silent"
+SUPERVISOR_UNSUPPORTED = "supervisor_unsupported"
+SUPERVISOR_FAILED = "supervisor_failed"
+NO_PYTHON = "no_python"
+PACKAGE_ROOT = str(Path(__file__).parents[2])
+"""The folder that this package is imported from."""
 
 _DEADLINE_S = 10.0
-PACKAGE_ROOT = str(Path(flow_core.__file__).parent.parent)
 _CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.supervisor.main import main; main()"
 _OURS = ("TEXTUAL", "FLOW_TASK_", "FLOW_VOLUME_", "FLOW_DATA_")
 _TERMINAL = frozenset({"COLUMNS", "LINES"})
@@ -24,9 +32,13 @@ _MARK = "FLOW_TASK_MARK"
 
 
 def start_supervisor(task: TaskFolder, mark: str) -> None:
-    """Returns once the supervisor has taken the task over. Raises Unsupported, ProviderError, Unreachable."""
+    """Returns once the supervisor has taken the task over.
+
+    Refuses with SUPERVISOR_SILENT (it may be late, or stuck), SUPERVISOR_UNSUPPORTED, SUPERVISOR_FAILED, NO_PYTHON, and
+    as `provide_copy` does.
+    """
     env = {**task_environment(), _MARK: mark}
-    with open(task.path / "supervisor.err", "ab", opener=_private) as complaints:
+    with open(task.path / "supervisor.err", "ab", opener=private_opener) as complaints:
         process = subprocess.Popen(
             _command("run", task),
             stdin=subprocess.DEVNULL,
@@ -41,12 +53,12 @@ def start_supervisor(task: TaskFolder, mark: str) -> None:
             answer = read_answer(process, time.monotonic() + _DEADLINE_S)
         except TimeoutError:
             process.kill()  # it may be stopped, and leaving this block waits for its end
-            raise Unreachable(f"the task's supervisor did not answer within {_DEADLINE_S:g} s") from None
+            raise Refused(SUPERVISOR_SILENT, seconds=_DEADLINE_S) from None
     verdict, _, said = answer.partition(" ")
     if verdict == "unsupported":
-        raise Unsupported(said)
+        raise Refused(SUPERVISOR_UNSUPPORTED, said=said)
     if verdict != "ok":
-        raise ProviderError(f"the task's supervisor did not start: {said or 'it ended at once'}")
+        raise Refused(SUPERVISOR_FAILED, said=said)
 
 
 def start_undertaker(task: TaskFolder) -> None:
@@ -70,13 +82,10 @@ def task_environment() -> dict[str, str]:
 
 
 def python() -> str:
+    """The one that runs this. Refuses with NO_PYTHON."""
     if not sys.executable:
-        raise ConfigError("this Python does not know its own path, so no task can be started")
+        raise Refused(NO_PYTHON)
     return sys.executable
-
-
-def _command(job: str, task: TaskFolder) -> list[str]:
-    return [python(), "-I", "-S", "-c", _CODE, str(provide_copy(task.root)), job, str(task.path)]
 
 
 def read_answer(process: subprocess.Popen[bytes], deadline: float) -> str:
@@ -96,5 +105,10 @@ def read_answer(process: subprocess.Popen[bytes], deadline: float) -> str:
     return answer.decode(errors="replace").strip()
 
 
-def _private(path: str, flags: int) -> int:
+def private_opener(path: str, flags: int) -> int:
+    """For `open`: what it makes is its owner's alone."""
     return os.open(path, flags, 0o600)
+
+
+def _command(job: str, task: TaskFolder) -> list[str]:
+    return [python(), "-I", "-S", "-c", _CODE, str(provide_copy(task.root)), job, str(task.path)]

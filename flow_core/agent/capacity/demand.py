@@ -1,4 +1,7 @@
-"""Who has or wants the GPUs of this machine from now on: reservations, running tasks, and the line."""
+"""Who has or wants the GPUs of this machine from now on: reservations, running tasks, and the line.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from flow_core.agent.capacity import holds, leases, queue
 from flow_core.agent.capacity.timeline import Use
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.records import MalformedRecord, read_json
+from flow_core.agent.refusals import Refused
+from flow_core.agent.spawning import start_undertaker
 from flow_core.agent.state import State
 from flow_core.agent.supervisor.settle import is_abandoned, settle, tree_of
-from flow_core.providers.local.spawn import start_undertaker
 
 
 def known_uses(root: Path, gpu_ids: Sequence[str], reserved: Sequence[holds.Hold], now: float) -> list[Use]:
@@ -39,7 +43,7 @@ def end_the_lost(root: Path, gpu_ids: Sequence[str]) -> None:
                 start_undertaker(task)
             else:
                 settle(task)
-        except (KeyError, OSError, TypeError, ValueError):
+        except (Refused, KeyError, OSError, TypeError, ValueError):
             continue
 
 

@@ -1,4 +1,4 @@
-"""How a process gets into a task that runs in a container: through the engine."""
+"""How a process gets into a task that runs in a container: through the engine. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import NamedTuple
 from flow_core.agent.containers.arguments import enter, hang_up
 from flow_core.agent.containers.engine import Engine, EngineError
 from flow_core.agent.layout import container_name
-from flow_core.errors import Unreachable
-from flow_core.providers.local.tasks import Standing
+from flow_core.agent.refusals import Refused
+from flow_core.agent.tasks import Standing
+
+CONTAINER_CLOSED = "container_closed"
+ENGINE_GONE = "engine_gone"
 
 _LEAVES, _LEAVE_AGAIN_S = 3, 0.3
 _STARTS_WITHIN_S = 10.0  # a task counts as running as soon as the engine was told to run it
@@ -26,9 +29,9 @@ class ContainerEntry(NamedTuple):
 
 
 def container_entry(standing: Standing, command: str | None, node: int, *, on_terminal: bool) -> ContainerEntry:
-    """Waits for a container that is just starting. Raises Unreachable."""
+    """Waits for a container that is just starting. Refuses with CONTAINER_CLOSED, ENGINE_GONE."""
     engine = Engine.parse(standing.spec["container"]["engine"])
-    name = container_name(standing.record.task_id, standing.record.attempt, node)
+    name = container_name(standing.task_id, standing.report.attempt, node)
     _await_start(engine, name)
     mark = f"FLOW_ENTRY_{secrets.token_hex(8)}"
 
@@ -59,7 +62,7 @@ def _await_start(engine: Engine, name: str) -> None:
         except EngineError as error:
             why = str(error)
         except FileNotFoundError:
-            raise Unreachable(f"{engine.path} is no longer on this machine") from None
+            raise Refused(ENGINE_GONE, path=engine.path) from None
         if time.monotonic() >= deadline:
-            raise Unreachable(f"the container can't be entered: {why}")
+            raise Refused(CONTAINER_CLOSED, why=why)
         time.sleep(0.1)

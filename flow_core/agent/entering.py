@@ -1,0 +1,170 @@
+"""How a process gets into a running task: what is executed, and with which environment. Standard library only.
+
+Whoever reaches this machine over SSH runs `main()` with "enter FOLDER NODE HOW [COMMAND]": the task's folder, the
+number of the node, "terminal" or "pipes", and a shell line, without which it is an interactive shell. It becomes the
+command, and ends with its exit code. A refusal is the last line of standard error (`Refused.line`), and ends with 126.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from flow_core.agent.containers.entry import container_entry
+from flow_core.agent.layout import Layout, TaskFolder
+from flow_core.agent.refusals import Refused
+from flow_core.agent.safe_folders import check_folders
+from flow_core.agent.spawning import PACKAGE_ROOT, python, task_environment
+from flow_core.agent.state import State
+from flow_core.agent.stepping import become, give_up, usual_signals
+from flow_core.agent.supervisor.ranks import OF_EVERY_TASK, ON_A_TERMINAL, environment, share
+from flow_core.agent.tasks import Standing, Tasks
+
+NO_NODE = "no_such_node"
+BROKEN_NOT_ENTERED = "broken_task_not_entered"
+NOT_RUNNING = "task_not_running"
+NODE_ENDED = "node_ended"
+FOLDER_UNUSABLE = "state_folder_unusable"
+
+_CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.stepping import main; main()"
+_REFUSED = 126
+
+
+class Entry(NamedTuple):
+    """A command that runs inside a task. `shell` is the name of its shell.
+
+    `leave`, where there is one, ends what outlives the command when it is ended from outside; it may take seconds.
+    """
+
+    argv: list[str]
+    env: dict[str, str]
+    shell: str
+    leave: Callable[[], None] | None = None
+
+
+class _Inside(NamedTuple):
+    """What is executed once the process has stepped in: into the namespaces of `pid`, 0 for none, and the folder."""
+
+    pid: int
+    folder: str
+    argv: list[str]
+    env: dict[str, str]
+    shell: str
+    leave: Callable[[], None] | None = None
+
+
+def entry(standing: Standing, command: str | None, node: int, *, on_terminal: bool) -> Entry:
+    """A shell line, or an interactive shell, in a task's folder, in a process that steps in by itself.
+
+    May wait for seconds for a container that is just starting. Refuses as `enterable` does, with CONTAINER_CLOSED,
+    ENGINE_GONE, NO_PYTHON.
+    """
+    inside = _inside(standing, command, node, on_terminal=on_terminal)
+    how = "terminal" if on_terminal else "pipes"
+    step_in = [python(), "-I", "-S", "-c", _CODE, PACKAGE_ROOT, how, str(inside.pid), inside.folder]
+    return Entry([*step_in, *inside.argv], inside.env, inside.shell, inside.leave)
+
+
+def enterable(standing: Standing, node: int) -> State:
+    """What runs there now. Refuses with NO_NODE, BROKEN_NOT_ENTERED, NOT_RUNNING, NODE_ENDED."""
+    report, state = standing.report, standing.state
+    if not 0 <= node < report.ranks:
+        raise Refused(NO_NODE, task_id=report.task_id, ranks=report.ranks, node=node)
+    if standing.is_broken:
+        raise Refused(BROKEN_NOT_ENTERED, task_id=report.task_id, problem=standing.problem)
+    if not report.is_running or state is None or node >= len(state.children):
+        raise Refused(NOT_RUNNING, task_id=report.task_id, status=report.status)
+    if not state.children[node].is_alive:
+        raise Refused(NODE_ENDED, task_id=report.task_id, node=node)
+    return state
+
+
+def main() -> None:
+    _, folder, node, how, *command = sys.argv[1:]
+    task, on_terminal = TaskFolder(Path(folder)), how == "terminal"
+    try:
+        _check(task)
+        standing = Tasks(Layout(task.root, task.context)).get(task.task_id)
+        inside = _inside(standing, command[0] if command else None, int(node), on_terminal=on_terminal)
+    except Refused as refused:
+        sys.stderr.write(f"{refused.line()}\n")
+        sys.exit(_REFUSED)
+    if on_terminal and "TERM" in os.environ:
+        inside = inside._replace(env={**inside.env, "TERM": os.environ["TERM"]})
+    if inside.leave is not None:
+        sys.exit(_attend(inside, inside.leave))
+    become(inside.pid, inside.folder, inside.argv, inside.env)
+
+
+def _check(task: TaskFolder) -> None:
+    try:
+        check_folders(task.root, task.context, [task.path])
+    except OSError as error:
+        raise Refused(FOLDER_UNUSABLE, why=error.strerror or type(error).__name__) from error
+
+
+def _inside(standing: Standing, command: str | None, node: int, *, on_terminal: bool) -> _Inside:
+    state = enterable(standing, node)
+    pid = state.children[node].pid if state.namespaced else 0
+    terminal = ON_A_TERMINAL if on_terminal else {}
+    if standing.spec.get("container"):
+        client = container_entry(standing, command, node, on_terminal=on_terminal)
+        return _Inside(pid, state.working_dir, client.argv, {**client.env, **terminal}, "shell", client.leave)
+    env = _environment(standing, state, node)
+    shell = shutil.which(env.get("SHELL") or "bash") or "/bin/sh"
+    argv = [shell, "-c", command] if command else [shell, "-i"]
+    return _Inside(pid, state.working_dir, argv, {**env, **terminal}, Path(shell).name)
+
+
+def _environment(standing: Standing, state: State, node: int) -> dict[str, str]:
+    """What the task itself runs with; rebuilt from its record where the system doesn't show it."""
+    try:
+        entries = Path(f"/proc/{state.children[node].pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        entries = []
+    pairs = (os.fsdecode(entry).partition("=") for entry in entries if b"=" in entry)
+    env = {name: value for name, _, value in pairs}
+    if env.get("FLOW_TASK_MARK") != standing.spec["mark"]:
+        gpus = share(state.gpus, node, standing.report.ranks)
+        told = environment(standing.spec, node, len(gpus), state.master_port)
+        env = {**task_environment(), **OF_EVERY_TASK, **told, **standing.spec["env"]}
+        env.update(FLOW_TASK_ID=standing.task_id, FLOW_TASK_NAME=standing.report.name)
+        env.update(FLOW_TASK_MARK=standing.spec["mark"])
+    return env
+
+
+def _attend(inside: _Inside, leave: Callable[[], None]) -> int:
+    """Runs the engine's client, whose end from outside leaves what runs in the container; returns its exit code.
+
+    A process of its own watches this one, which SSH may end without any signal that could be caught.
+    """
+    usual_signals()
+    watching, attended = os.pipe()
+    if os.fork() == 0:
+        os.close(attended)
+        _watch(watching, leave)
+    os.close(watching)
+    try:
+        code = subprocess.call(inside.argv, env=inside.env, cwd=inside.folder)
+    except OSError as error:
+        give_up(error)
+    os.write(attended, b"1")
+    return code if code >= 0 else 128 - code
+
+
+def _watch(watching: int, leave: Callable[[], None]) -> None:
+    """Leaves where nothing was written before the other end was gone."""
+    try:
+        os.setsid()
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in range(3):  # an open one would keep the connection
+            os.dup2(null, stream)
+        if not os.read(watching, 1):
+            leave()
+    finally:
+        os._exit(0)

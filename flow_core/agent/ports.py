@@ -1,0 +1,84 @@
+"""The ports that tasks serve: each is promised to one unfinished task of this machine, in whatever context."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from flow_core.agent.capacity.port_records import promise_path, read_promise
+from flow_core.agent.layout import Layout, TaskFolder, every_task, task_at
+from flow_core.agent.listeners import listener_of
+from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.records import MalformedRecord, read_known, write_json
+from flow_core.agent.refusals import Refused
+from flow_core.agent.supervisor.processes import Identity
+from flow_core.agent.task_report import TaskReport
+from flow_core.agent.tasks import NO_TASK, Tasks
+
+PORT_PROMISED = "port_promised"
+PORT_IN_USE = "port_in_use"
+
+
+def promise(task: TaskFolder, ports: Sequence[int], progress: Callable[[], None]) -> None:
+    """Keeps the ports for this task until it is over. Call it under the queue's lock.
+
+    Refuses with PORT_PROMISED or PORT_IN_USE, which say who has one of them; then none is promised.
+    """
+    for port in ports:
+        if (holder := _holder(task.root, port, progress)) is not None:
+            raise Refused(PORT_PROMISED, port=port, **holder)
+        if listener := listener_of(port):
+            raise Refused(PORT_IN_USE, port=port, listener=listener)
+    for port in ports:
+        make_private_folder(promise_path(task.root, port).parent)
+        data = {"task": task.name_in_records, "submitter": Identity.mine()._asdict()}
+        write_json(promise_path(task.root, port), data)
+
+
+def _holder(root: Path, port: int, progress: Callable[[], None]) -> dict[str, str | None] | None:
+    """The unfinished task that the port is promised to. One without a status is just being submitted."""
+    data, problem = read_promise(root, port)
+    task = task_at(root, data.get("task"))
+    if task is None:
+        return _claimant(root, port, progress) if problem else None
+    report = _report(task, progress)
+    if report is not None:
+        return None if report.is_over else _named(task, report.status)
+    return _named(task, None) if _is_alive(data.get("submitter")) else None
+
+
+def _claimant(root: Path, port: int, progress: Callable[[], None]) -> dict[str, str | None] | None:
+    """The same where the promise can't be read: whose own record wants the port."""
+    for task in every_task(root):
+        try:
+            spec, _ = read_known(task.spec)
+        except MalformedRecord:
+            continue
+        if spec is not None and port in (spec.get("ports") or ()):
+            report = _report(task, progress)
+            if report is not None and not report.is_over:
+                return _named(task, report.status)
+    return None
+
+
+def _named(task: TaskFolder, status: str | None) -> dict[str, str | None]:
+    return {"task_id": task.task_id, "context": task.context, "status": status}
+
+
+def _report(task: TaskFolder, progress: Callable[[], None]) -> TaskReport | None:
+    """The task as it is now, settled if its supervisor is gone; None when there is no such task (yet)."""
+    try:
+        return Tasks(Layout(task.root, task.context), progress).get(task.task_id).report
+    except Refused as refused:
+        if refused.code != NO_TASK:
+            raise
+        return None
+
+
+def _is_alive(submitter: Any) -> bool:
+    try:
+        identity = Identity.parse(submitter)
+    except (KeyError, TypeError, ValueError):
+        return False
+    return identity is not None and identity.is_alive

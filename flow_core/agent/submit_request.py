@@ -1,0 +1,175 @@
+"""What a client asks for with a submit: a table that JSON can hold, made of its task and of what the machine has."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from flow_core.agent.containers.engine import ENGINES
+from flow_core.agent.record_fields import Fields
+from flow_core.agent.refusals import Refused
+from flow_core.agent.task_report import GPUS_MAX, RANKS_MAX, is_task_id
+
+INVALID_REQUEST = "invalid_request"
+
+_STREAMS = ("separate", "merged")
+_MODES = ("spot", "reserved", "auto")
+_INTERFACES = ("block", "file")
+
+
+class VolumeRequest(NamedTuple):
+    """A volume for the task, by its id or its name; it is made where that is allowed and it is missing."""
+
+    volume_id: str | None
+    name: str | None
+    size_gb: int
+    interface: str
+    create_if_missing: bool
+    target: str
+
+
+class MountRequest(NamedTuple):
+    """Data for the task: a path of the machine, `volume://name` or `s3://bucket/key`."""
+
+    source: str
+    target: str
+    mount_type: str
+    options: dict[str, Any]
+
+
+class SubmitRequest(NamedTuple):
+    """One submit. The client chooses the task's id, so that it can ask again when an answer was lost.
+
+    `gpus` holds what the client chose of the GPUs of the machine: `count` for each rank out of `candidates`.
+    `has_boto3` says whether the Python that will fetch data from S3 can do so.
+    """
+
+    task_id: str
+    name: str
+    command: str | list[str]
+    command_line: str
+    env: dict[str, str]
+    working_dir: str
+    code_root: str
+    image: str | None
+    engine: str | None
+    streams: str
+    tty: bool
+    ranks: int
+    distributed_mode: str | None
+    retries: dict[str, Any] | None
+    ports: tuple[int, ...]
+    max_run_time_hours: float | None
+    gpus: dict[str, Any]
+    reservation: str | None
+    allocation_mode: str
+    data_mounts: tuple[MountRequest, ...]
+    volumes: tuple[VolumeRequest, ...]
+    idempotency_key: str | None
+    has_boto3: bool
+    config: dict[str, Any]
+
+    @classmethod
+    def parse(cls, data: Any) -> SubmitRequest:
+        """Refuses with INVALID_REQUEST, naming the field. A field that this version doesn't know is ignored."""
+        try:
+            return _parse(data)
+        except ValueError as error:
+            raise Refused(INVALID_REQUEST, why=str(error)) from error
+
+
+def _parse(data: Any) -> SubmitRequest:
+    fields = Fields(data)
+    return SubmitRequest(
+        task_id=_task_id(fields),
+        name=fields.text("name"),
+        command=_command(data),
+        command_line=fields.text("command_line"),
+        env=_texts_by_name(fields, "env"),
+        working_dir=fields.optional_text("working_dir") or "",
+        code_root=fields.optional_text("code_root") or "",
+        image=fields.optional_text("image"),
+        engine=None if data.get("engine") is None else fields.one_of("engine", ENGINES),
+        streams=fields.one_of("streams", _STREAMS),
+        tty=fields.flag("tty"),
+        ranks=fields.whole("ranks", least=1, most=RANKS_MAX),
+        distributed_mode=fields.optional_text("distributed_mode"),
+        retries=_retries(data),
+        ports=fields.wholes("ports", least=1, most=65535),
+        max_run_time_hours=None if data.get("max_run_time_hours") is None else fields.number("max_run_time_hours"),
+        gpus=_gpus(Fields(fields.table("gpus"))),
+        reservation=fields.optional_text("reservation"),
+        allocation_mode=fields.one_of("allocation_mode", _MODES),
+        data_mounts=tuple(_mount(one) for one in fields.entries("data_mounts")),
+        volumes=tuple(_volume(one) for one in fields.entries("volumes")),
+        idempotency_key=fields.optional_text("idempotency_key"),
+        has_boto3=fields.flag("has_boto3"),
+        config=fields.table("config"),
+    )
+
+
+def _task_id(fields: Fields) -> str:
+    task_id = fields.text("task_id")
+    if not is_task_id(task_id):
+        raise ValueError("task_id must be the id of a task")
+    return task_id
+
+
+def _command(data: dict[str, Any]) -> str | list[str]:
+    """A line for a shell, or words."""
+    if isinstance(data.get("command"), str):
+        return Fields(data).text("command")
+    words = list(Fields(data).texts("command"))
+    if not words:
+        raise ValueError("command must hold at least one word")
+    return words
+
+
+def _retries(data: dict[str, Any]) -> dict[str, Any] | None:
+    if data.get("retries") is None:
+        return None
+    fields = Fields(Fields(data).table("retries"))
+    delays = {name: fields.number(name) for name in ("delay_s", "factor", "max_delay_s")}
+    return {"max": fields.whole("max", least=1), **delays}
+
+
+def _gpus(fields: Fields) -> dict[str, Any]:
+    gpus: dict[str, Any] = {
+        "wanted": fields.text("wanted"),
+        "count": fields.whole("count", most=GPUS_MAX),
+        "visible": _texts_by_name(fields, "visible"),
+        "hide": fields.flag("hide"),
+    }
+    if gpus["count"]:
+        gpus.update(type=fields.text("type"), candidates=list(fields.texts("candidates")), real=fields.flag("real"))
+        if not set(gpus["candidates"]) <= gpus["visible"].keys():
+            raise ValueError("visible must name every one of candidates")
+    return gpus
+
+
+def _mount(data: Any) -> MountRequest:
+    fields = Fields(data)
+    return MountRequest(fields.text("source"), _target(fields), fields.text("mount_type"), fields.table("options"))
+
+
+def _volume(data: Any) -> VolumeRequest:
+    fields = Fields(data)
+    return VolumeRequest(
+        volume_id=fields.optional_text("volume_id"),
+        name=fields.optional_text("name"),
+        size_gb=fields.whole("size_gb", least=1),
+        interface=fields.one_of("interface", _INTERFACES),
+        create_if_missing=fields.flag("create_if_missing"),
+        target=_target(fields),
+    )
+
+
+def _target(fields: Fields) -> str:
+    target = fields.text("target")
+    if not target.startswith("/"):
+        raise ValueError("target must be an absolute path")
+    return target
+
+
+def _texts_by_name(fields: Fields, name: str) -> dict[str, str]:
+    table = fields.table(name)
+    return {key: Fields(table).text(key) for key in table}

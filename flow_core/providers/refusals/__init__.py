@@ -1,0 +1,36 @@
+"""The sentences for what the agent refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+from flow_core.agent.refusals import Refused
+from flow_core.errors import FlowError, ProviderError, printable
+
+Details = Mapping[str, Any]
+Sentence = Callable[[Details, str], FlowError]
+"""The details of a refusal and the machine, in words ("this machine", "'gpu1'"), as an error."""
+
+_TABLES = ("tasks", "submits", "volumes", "reservations")
+
+
+def error_of(refused: Refused, machine: str = "this machine") -> FlowError:
+    """The error of a refusal. Details may come from another machine: whatever they are, this raises nothing."""
+    sentence = _sentences().get(refused.code)
+    if sentence is None:
+        return ProviderError(f"{machine} refused this for a reason that this version of flow doesn't know; update flow")
+    try:
+        return sentence(refused.details, machine)
+    except (KeyError, TypeError, ValueError):
+        return ProviderError(f"{machine} refused this ({printable(refused.code)}) without saying why; update flow")
+
+
+@lru_cache(maxsize=1)
+def _sentences() -> dict[str, Sentence]:
+    found: dict[str, Sentence] = {}
+    for name in _TABLES:
+        found.update(import_module(f"{__name__}.{name}").SENTENCES)
+    return found

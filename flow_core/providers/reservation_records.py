@@ -1,0 +1,122 @@
+"""Reservations of a machine's GPUs: what is asked of its agent, and what that tells, as models."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flow_core.agent.capacity.availability import Opening
+from flow_core.agent.capacity.reservation_report import ReservationReport, ReservationWish
+from flow_core.errors import ConfigError
+from flow_core.gpu import GpuRequest, parse_gpu
+from flow_core.gpu_models import Gpu
+from flow_core.models.reservation import Reservation, ReservationStatus
+
+if TYPE_CHECKING:
+    from flow_core.models.reservation_spec import ReservationSpec
+
+_FILTERS = ("status", "instance_type", "region")
+_KNOWN = ("instance_type", "region", "quantity", "earliest_start_time", "latest_end_time")
+
+
+class OpeningWish(NamedTuple):
+    """When `least` instances are wanted, between two times (`None`: from now on, for as long as one looks ahead)."""
+
+    request: GpuRequest
+    least: int
+    start: float | None
+    end: float | None
+    region: Any
+
+    @classmethod
+    def parse(cls, params: Mapping[str, Any]) -> OpeningWish:
+        """Raises ConfigError."""
+        for name in params:
+            if name not in _KNOWN:
+                raise ConfigError(f"{name}: is nothing we know here; known are: {', '.join(_KNOWN)}", field=name)
+        request = gpus_of(params.get("instance_type"))
+        least = params.get("quantity", 1)
+        if isinstance(least, bool) or not isinstance(least, int) or least < 1:
+            raise ConfigError("quantity: must be a whole number from 1 on", field="quantity")
+        start, end = _moment("earliest_start_time", params), _moment("latest_end_time", params)
+        return cls(request, least, start, end, params.get("region"))
+
+    def slots(self, openings: Sequence[Opening]) -> list[dict[str, Any]]:
+        """The openings that are large enough, as the Flow SDK lists them."""
+        found = ((opening, opening.free // self.request.count) for opening in openings)
+        return [
+            {"start_time": _date(opening.start).isoformat(), "end_time": _date(opening.end).isoformat()}
+            | {"quantity": quantity}
+            for opening, quantity in found
+            if quantity >= self.least
+        ]
+
+
+def gpus_of(instance_type: object) -> GpuRequest:
+    """Raises ConfigError for what is no instance type with GPUs."""
+    if not isinstance(instance_type, str):
+        raise ConfigError("instance_type: say which, for example a100:4", field="instance_type")
+    request = parse_gpu(instance_type)
+    if not request.needs_gpu:
+        raise ConfigError("instance_type: only GPUs can be reserved on this machine", field="instance_type")
+    return request
+
+
+def wish_of(spec: ReservationSpec, request: GpuRequest, fitting: Sequence[Gpu]) -> ReservationWish:
+    """`fitting` are the GPUs of which any will do."""
+    return ReservationWish(
+        name=spec.name or "",
+        instance_type=f"{request.count}x{request.model or fitting[0].short_model}",
+        gpu_count=request.count,
+        quantity=spec.quantity,
+        candidates=tuple(gpu.gpu_id for gpu in fitting),
+        start=None if spec.start_time_utc is None else spec.start_time_utc.timestamp(),
+        duration_s=spec.duration_hours * 3600.0,
+        auto_renew=spec.auto_renew,
+    )
+
+
+def reservation_of(told: ReservationReport, region: str) -> Reservation:
+    about = {"gpus": told.gpus, "owner": told.owner, "created_at": told.created_at}
+    return Reservation(
+        context=told.context,
+        reservation_id=told.reservation_id,
+        status=ReservationStatus(told.status),
+        instance_type=told.instance_type,
+        quantity=told.quantity,
+        start_time_utc=_date(told.start),
+        end_time_utc=None if told.end is None else _date(told.end),
+        name=told.name,
+        region=region,
+        auto_renew=told.auto_renew,
+        provider_metadata={"message": told.message} if told.message else about,
+    )
+
+
+def filters_of(params: Mapping[str, Any]) -> dict[str, Collection[str]]:
+    """What each field may be, where it is asked for. Raises ConfigError."""
+    wanted: dict[str, Collection[str]] = {}
+    for name, value in params.items():
+        if name not in _FILTERS:
+            raise ConfigError(f"{name}: is no filter of reservations; there are: {', '.join(_FILTERS)}", field=name)
+        values = value if isinstance(value, list | tuple) else (value,)
+        if not all(isinstance(one, str) for one in values):
+            raise ConfigError(f"{name}: must be text, or a list of texts", field=name)
+        wanted[name] = tuple(str(parse_gpu(one)) if name == "instance_type" else one for one in values)
+    return wanted
+
+
+def _moment(name: str, params: Mapping[str, Any]) -> float | None:
+    value = params.get(name)
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, AttributeError, TypeError, OverflowError) as error:
+        raise ConfigError(f"{name}: must be a time, such as 2026-01-31T14:00:00Z", field=name) from error
+
+
+def _date(moment: float) -> datetime:
+    return datetime.fromtimestamp(moment, UTC)

@@ -1,0 +1,64 @@
+"""The tasks of a context, as the agent hands them out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flow_core.agent.layout import Layout
+from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.records import write_json
+from flow_core.agent.refusals import Refused
+from flow_core.agent.state import State
+from flow_core.agent.tasks import NO_TASK, Tasks
+from flow_core.errors import NotFound
+from flow_core.providers.local.tasks import LocalTasks
+from flow_core.providers.refusals import error_of
+
+TASK_ID = "task_aaaaaaaaaa"
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    """With one task, which has ended."""
+    layout = Layout(tmp_path / "machine", "lab")
+    task = layout.task(TASK_ID)
+    make_private_folder(task.path)
+    spec = {"name": "one", "command_line": "true", "mark": "m", "working_dir": "/", "seq": 1, "created_at": 1.0}
+    write_json(task.spec, {**spec, "gpus": {}})
+    _end(layout, 1)
+    return layout
+
+
+def _end(layout: Layout, exit_code: int) -> None:
+    state = State()
+    state.status, state.exit_code = "failed", exit_code
+    state.write(layout.task(TASK_ID).state)
+
+
+def test_what_has_not_changed_is_the_same_again_also_as_a_record(layout):
+    tasks = LocalTasks(layout, "here")
+    (before,), standing = tasks.records(), tasks.get(TASK_ID)
+    assert tasks.get(TASK_ID) is standing
+    assert tasks.records()[0] is tasks.record(TASK_ID) is before
+    _end(layout, 2)
+    (now,) = tasks.records()
+    assert (before.exit_code, now.exit_code, tasks.record(TASK_ID).exit_code) == (1, 2, 2)
+
+
+def test_whoever_waits_for_many_is_told_that_it_gets_on(layout):
+    steps: list[None] = []
+    Tasks(layout, lambda: steps.append(None)).all()
+    assert len(steps) == 1
+
+
+@pytest.mark.parametrize("wanted", ["task_bbbbbbbbbb", "../other", "x\n" * 50])
+def test_a_task_that_is_not_there_is_refused_in_words(layout, wanted):
+    for look in (Tasks(layout).get, Tasks(layout).folder):
+        with pytest.raises(Refused) as refused:
+            look(wanted)
+        assert refused.value.code == NO_TASK
+        error = error_of(refused.value)
+        assert isinstance(error, NotFound)
+        assert str(error) == f"no task {wanted[:40]!r} in context 'lab'"

@@ -1,0 +1,156 @@
+"""A submit as the agent is asked for it: any table may come, and any answer may be lost."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flow_core.agent.layout import Layout
+from flow_core.agent.machine import machine_id
+from flow_core.agent.refusals import Refused
+from flow_core.agent.submit_request import SubmitRequest
+from flow_core.agent.submitting import submit
+from flow_core.agent.tasks import Tasks
+from flow_core.agent.volumes import VolumeShelf
+from flow_core.config import state_dir
+from flow_core.models.spec import TaskConfig
+from flow_core.models.task import TaskStatus
+from flow_core.providers.local.submit import request_for
+from flow_core.providers.refusals import error_of
+
+_FULL = {
+    "command": ["echo", "ü"],
+    "instance_type": "a100:2",
+    "env": {"A": "b"},
+    "ports": [8080],
+    "retries": 2,
+    "max_run_time_hours": 1,
+    "idempotency_key": "once",
+    "volumes": [{"name": "weights", "size_gb": 5}],
+    "data_mounts": [{"source": "/", "target": "/in", "options": {"read_only": True}}],
+}
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+_DIES = """
+import json, os, signal, sys
+from pathlib import Path
+from flow_core.agent.layout import Layout
+from flow_core.agent.submitting import submit
+from flow_core.agent.tasks import Tasks
+from flow_core.agent.volumes import VolumeShelf
+
+layout, request, moment = Layout(Path(sys.argv[1]), "local"), json.loads(sys.argv[2]), sys.argv[3]
+
+def die(event, args):
+    if event == moment and (event != "os.rename" or str(args[1]).endswith(request["task_id"])):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(die)
+submit(layout, request, Tasks(layout), VolumeShelf(layout, "", Tasks(layout)))
+"""
+
+
+def _request(**fields: Any) -> dict[str, Any]:
+    return request_for(TaskConfig.parse({"command": "true", **fields}), {"gpus": "a100:2"})
+
+
+def _layout() -> Layout:
+    return Layout(state_dir().absolute() / "local" / machine_id(), "local")
+
+
+def _submit(request: dict[str, Any]) -> str:
+    layout, tasks = _layout(), Tasks(_layout())
+    return submit(layout, request, tasks, VolumeShelf(layout, "", tasks))
+
+
+async def test_a_submit_that_is_asked_again_after_a_lost_answer_makes_no_second_task(machine, tmp_path):
+    work = tmp_path / "work"
+    work.mkdir()
+    request = _request(working_dir=str(work), volumes=[{"name": "weights", "size_gb": 1}])
+    task_id = _submit(request)
+    work.rmdir()
+    assert _submit(request) == task_id == request["task_id"]
+    assert [task.task_id for task in await machine.provider.list_tasks()] == [task_id]
+    assert len(await machine.provider.volumes.list()) == 1
+
+
+async def test_two_who_ask_at_the_same_time_make_one_task(machine):
+    request = _request(volumes=[{"size_gb": 1}])
+    with ThreadPoolExecutor(2) as pool:
+        assert set(pool.map(_submit, [request] * 2)) == {request["task_id"]}
+    assert len(await machine.provider.list_tasks()) == 1
+    assert len(await machine.provider.volumes.list()) == 1
+
+
+def _die_while_submitting(request: dict[str, Any], moment: str) -> None:
+    words = [sys.executable, "-c", _DIES, str(_layout().root), json.dumps(request), moment]
+    assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
+
+
+async def test_after_a_submit_was_killed_it_can_be_asked_again(machine):
+    """The ticket that it left in the queue is in nobody's way."""
+    request = _request(instance_type="a100:2", ports=[28461])
+    _die_while_submitting(request, "os.rename")
+    task = await machine.provider.get_task(_submit(request))
+    other = await machine.submit("true", instance_type="a100:2")
+    assert [(await machine.ended(one)).exit_code for one in (task, other)] == [0, 0]
+
+
+async def test_a_submit_that_was_killed_when_the_task_was_there_made_it(machine):
+    request = _request()
+    _die_while_submitting(request, "subprocess.Popen")
+    task = await machine.provider.get_task(_submit(request))
+    assert (task.task_id, task.status) == (request["task_id"], TaskStatus.FAILED)
+    assert len(await machine.provider.list_tasks()) == 1
+
+
+async def test_a_submit_that_was_refused_can_be_asked_again(machine, tmp_path):
+    request = _request(working_dir=str(tmp_path / "work"))
+    with pytest.raises(Refused):
+        _submit(request)
+    (tmp_path / "work").mkdir()
+    assert (await machine.ended(await machine.provider.get_task(_submit(request)))).exit_code == 0
+
+
+def test_a_request_means_the_same_once_it_was_sent():
+    request = _request(**_FULL)
+    assert SubmitRequest.parse(json.loads(json.dumps(request))) == SubmitRequest.parse(request)
+
+
+@given(name=st.sampled_from(sorted(SubmitRequest._fields)), value=_JSON)
+def test_whatever_a_request_holds_is_understood_or_refused(name, value):
+    try:
+        json.dumps(SubmitRequest.parse({**_request(**_FULL), name: value}))
+    except Refused as refused:
+        error_of(refused, "'gpu1'")
+
+
+@given(table=_JSON, name=st.sampled_from(["gpus", "retries", "data_mounts", "volumes"]), key=st.text(max_size=12))
+def test_the_tables_within_it_too(table, name, key):
+    request = _request(**_FULL)
+    inner = request[name][0] if isinstance(request[name], list) else request[name]
+    inner[key if key not in inner else sorted(inner)[len(key) % len(inner)]] = table
+    try:
+        SubmitRequest.parse(request)
+    except Refused:
+        pass
+
+
+@pytest.mark.parametrize("task_id", ["task_../../../x", "task_abc", "../task_abcdefghij", "task_abcdefghij\n", 5, None])
+def test_no_task_id_leads_out_of_the_folder_of_tasks(task_id):
+    with pytest.raises(Refused) as refusal:
+        SubmitRequest.parse({**_request(), "task_id": task_id})
+    assert "task_id" in str(error_of(refusal.value))
