@@ -11,8 +11,9 @@ from flow_core.logs.search import Match, Query, Search, SearchTimeout
 from flow_core.logs.stamps import Stamps
 
 Spans = tuple[tuple[int, int], ...]
+SEARCHING = "searching"
 _TEXTS_KEPT = 4096
-_COUNT_TIMEOUT_S = 5.0
+_COUNT_TIMEOUT_S = 20.0
 
 
 class LogFinder:
@@ -22,10 +23,25 @@ class LogFinder:
         self.query = query
         self.match: Match | None = None
         self.is_marking = False
+        self.is_problem = False
+        self._progress = ""
+        self._counted = ""
         self._finder = Search(path, query)
         self._counter = Search(path, query)
         self._marker = Search(path, query)
         self._spans: LRUCache[str, Spans] = LRUCache(_TEXTS_KEPT)
+
+    @property
+    def said(self) -> str:
+        """What there is to say of the search: how the last step went, and how many lines match once that is known."""
+        return ", ".join(filter(None, (self._progress, "" if self._is_without_count else self._counted)))
+
+    @property
+    def _is_without_count(self) -> bool:
+        return self.is_problem or self._progress == SEARCHING
+
+    def note(self, progress: str, *, is_problem: bool = False) -> None:
+        self._progress, self.is_problem = progress, is_problem
 
     async def find(self, position: int, *, forward: bool, size: int) -> tuple[Match | None, bool]:
         """The next match, and whether it was found by starting over at the other end. Raises SearchTimeout."""
@@ -48,12 +64,13 @@ class LogFinder:
                 return match, over
             position = match.offset + forward
 
-    async def count(self) -> int | None:
-        """How many lines match; `None` where that takes too long to be worth it."""
+    async def count(self) -> None:
+        """Finds out how many lines match, unless that takes too long to be worth it."""
         try:
-            return await self._counter.count(_COUNT_TIMEOUT_S)
+            if lines := await self._counter.count(_COUNT_TIMEOUT_S):
+                self._counted = f"{lines:,} {'line matches' if lines == 1 else 'lines match'}"
         except SearchTimeout:
-            return None
+            pass
         finally:
             await self._counter.close()
 

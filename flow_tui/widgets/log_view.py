@@ -17,7 +17,7 @@ from flow_core.logs.index import LineIndex
 from flow_core.logs.search import Query, SearchTimeout
 from flow_core.logs.watch import POLL_S, Watch
 from flow_tui.widgets.announcing import announce
-from flow_tui.widgets.log_finder import LogFinder
+from flow_tui.widgets.log_finder import SEARCHING, LogFinder
 from flow_tui.widgets.log_painter import LogPainter
 from flow_tui.widgets.log_scroll import LogScroll
 from flow_tui.widgets.log_window import LogWindow
@@ -161,26 +161,33 @@ class LogView(LogScroll):
             return
         window = self._painter.window
         position = window.top.offset if finder.match is None else finder.match.offset + forward
-        announce(self, self.Searched(self, "searching"))
+        self._say(finder, SEARCHING)
         try:
             match, over = await finder.find_shown(
                 position, window.stamps, self.stream, forward=forward, size=window.reader.size
             )
         except SearchTimeout as error:
-            announce(self, self.Searched(self, str(error), is_problem=True))
+            self._say(finder, str(error), is_problem=True)
             return
         if match is None:
-            announce(self, self.Searched(self, "no match", is_problem=True))
+            self._say(finder, "no match", is_problem=True)
             return
         finder.match = match
         self._show_match(window, match.offset)
-        said = ("from the start" if forward else "from the end") if over else ""
-        announce(self, self.Searched(self, said))
+        self._say(finder, ("from the start" if forward else "from the end") if over else "")
 
     @work(group="matches", exclusive=True)
     async def _count_matches(self, finder: LogFinder) -> None:
-        if lines := await finder.count():
-            announce(self, self.Searched(self, f"{lines:,} {'line matches' if lines == 1 else 'lines match'}"))
+        await finder.count()
+        self._tell_search(finder)
+
+    def _say(self, finder: LogFinder, progress: str, *, is_problem: bool = False) -> None:
+        finder.note(progress, is_problem=is_problem)
+        self._tell_search(finder)
+
+    def _tell_search(self, finder: LogFinder) -> None:
+        """Matches and their number are found at the same time, and none may hide what the other has said."""
+        announce(self, self.Searched(self, finder.said, is_problem=finder.is_problem))
 
     @work(group="marks")
     async def _mark(self, finder: LogFinder, texts: list[str]) -> None:

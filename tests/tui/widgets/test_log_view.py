@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import time
 from datetime import datetime
 from pathlib import Path
@@ -285,7 +288,7 @@ async def test_search_goes_to_the_next_and_the_previous_match_and_marks_them(sou
         await until(lambda: current() == "step 37 ERROR")
         app.view.action_previous_match()
         await until(lambda: current() == "step 937 ERROR")
-        await until(lambda: "from the end" in app.said)
+        await until(lambda: app.said[-1] == "from the end, 10 lines match")
         app.view.find("nothing like it")
         await until(lambda: app.said[-1] == "no match")
         app.view.find("(")
@@ -373,3 +376,21 @@ async def test_opening_another_log_lets_go_of_the_one_before(source: Source, tmp
         app.view.open(None)
         assert app.picture()[0] == "no output yet"
         await until(lambda: all(worker.is_finished for worker in app.workers))
+
+
+async def test_how_many_lines_match_stays_said_where_that_was_known_before_the_first_match(source: Source) -> None:
+    source.write(b"step 1\nERROR\nstep 2\n")
+    app = Reader(source)
+    async with app.run_test(size=(60, 10)):
+        app.view.find("error")
+        assert app.view._finder is not None
+        finder, counter = app.view._finder._finder, app.view._finder._counter
+        while finder._child is None:
+            await asyncio.sleep(0)  # at once: it must not have answered yet
+        child = finder._child
+        os.kill(child.pid, signal.SIGSTOP)  # as a busy machine may do
+        await until(lambda: counter._child is not None)
+        await until(lambda: counter._child is None)
+        os.kill(child.pid, signal.SIGCONT)
+        await until(lambda: app.view._finder is not None and app.view._finder.match is not None)
+        await until(lambda: app.said[-1] == "1 line matches", explain=lambda: app.said)
