@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from flow_core.agent.containers.contained import Contained
 
 _WRITE_AGAIN_S = 1.0
+_NOT_STARTED = "cancelled before it started"
 
 
 def main() -> None:
@@ -83,6 +84,8 @@ class Supervisor:
         _answer("ok")
         self._ledger.keep_spare()
         outcome = self._fetch(mounting) or self._take_turn(mounting)
+        if outcome.status == "cancelled" and self._ledger.state.started_at is None:
+            outcome = outcome._replace(message=outcome.message or _NOT_STARTED)  # not what it was waiting for
         discard(self._ledger.task)
         self._finish(outcome)
         remove_unused(self._ledger.task.root, str(self._ledger.spec.get("agent")))

@@ -277,3 +277,13 @@ def test_a_context_opens_without_touching_the_disk(tmp_path, monkeypatch):
     monkeypatch.setenv("FLOW_STATE_DIR", str(tmp_path / "none"))
     LocalProvider(Context("local", "local"))
     assert not (tmp_path / "none").exists()
+
+
+async def test_a_task_that_is_cancelled_while_it_waits_says_so_and_not_what_it_waited_for(machine):
+    holder = await machine.submit("sleep 600", instance_type="a100:2")
+    waiting = await machine.submit("true", instance_type="a100:2")
+    await machine.until_task(waiting, lambda now: now.message.startswith("waiting for"))
+    await machine.provider.cancel_task(waiting.task_id)
+    end = await machine.ended(waiting)
+    assert (end.status, end.message) == (TaskStatus.CANCELLED, "cancelled before it started")
+    await machine.provider.cancel_task(holder.task_id, force=True)
