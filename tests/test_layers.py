@@ -46,7 +46,7 @@ CORE = {
 }
 CONTRACT = (
     *("base", "entry", "account", "over_ssh", "records", "offload", "market", "asked", "volume_users", "pruning"),
-    *("refusals", "reservation_records", "task_records", "volume_records"),
+    *("refusals", "reservation_records", "task_records", "volume_records", "images", "pruned_tasks", "submit_requests"),
 )
 CORE_FOR_TUI = (
     "errors models gpu config logs changes client fleet providers.base providers.entry providers.market ssh.asking"

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from flow_core.agent.layout import every_task
-from flow_core.agent.records import MalformedRecord, read_known
+from flow_core.agent.records import MalformedRecord
+from flow_core.agent.spec import TaskSpec
 from flow_core.agent.state import State
 
 COPY = "agent-"
@@ -27,10 +28,13 @@ def remove_unused(root: Path, own: str) -> None:
     `own` is the name of the copy that the caller runs from. Twice is safe, also at the same time.
     """
     old = [path for path in (root / "bin").glob(f"{COPY}*") if path.name != own and _is_unused(path)]
-    if not old:
+    begun = [path for path in (root / "bin").glob(f".{COPY}*") if _is_unused(path)]
+    if not old and not begun:
         return
     import shutil  # deferred: it would take a tenth of every submit
 
+    for path in begun:  # whoever made it was killed
+        shutil.rmtree(path, ignore_errors=True)
     named = _named_by_unfinished(root)
     for path in old:
         if named is not None and path.name not in named and _is_unused(path):
@@ -51,7 +55,8 @@ def _named_by_unfinished(root: Path) -> set[str] | None:
         try:
             state, _ = State.read_known(task.state)
             if state is None or not state.is_over:
-                named.add(str((read_known(task.spec)[0] or {}).get("agent")))
+                spec, _ = TaskSpec.read_known(task.spec)
+                named.add("" if spec is None else spec.agent)
         except (MalformedRecord, OSError):
             return None
     return named

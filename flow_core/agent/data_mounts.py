@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,13 @@ def volume_name(mount: MountRequest) -> str:
     return mount.source if mount.mount_type == "volume" else ""
 
 
-def plan_mounts(mounts: Iterable[MountRequest], task: TaskFolder, *, has_boto3: bool) -> list[dict[str, Any]]:
-    """The entries of mounts.json for all that are no volumes. Makes nothing. Refuses with the codes of this module."""
+def plan_mounts(
+    mounts: Iterable[MountRequest], task: TaskFolder, has_boto3: Callable[[], bool]
+) -> list[dict[str, Any]]:
+    """The entries of mounts.json for all that are no volumes. Makes nothing. Refuses with the codes of this module.
+
+    `has_boto3` may take seconds.
+    """
     planned: list[dict[str, Any]] = []
     copies = 0
     for mount in mounts:
@@ -44,7 +49,7 @@ def plan_mounts(mounts: Iterable[MountRequest], task: TaskFolder, *, has_boto3: 
     return planned
 
 
-def _copy(mount: MountRequest, place: Path, has_boto3: bool) -> dict[str, Any]:
+def _copy(mount: MountRequest, place: Path, has_boto3: Callable[[], bool]) -> dict[str, Any]:
     try:
         address = S3Address.parse(mount.source)
     except ValueError as error:
@@ -52,7 +57,7 @@ def _copy(mount: MountRequest, place: Path, has_boto3: bool) -> dict[str, Any]:
     unknown = sorted(mount.options.keys() - {"read_only"})
     if mount.options.get("read_only", True) is not True or unknown:
         raise Refused(S3_NOT_READ_ONLY, unknown_option=unknown[0] if unknown else None)
-    if not has_boto3:
+    if not has_boto3():
         raise Refused(S3_NEEDS_BOTO3, address=str(address))
     return {"source": str(place), "target": mount.target, "read_only": True, "s3": str(address)}
 

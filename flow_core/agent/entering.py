@@ -1,8 +1,9 @@
 """How a process gets into a running task: what is executed, and with which environment. Standard library only.
 
 Whoever reaches this machine over SSH runs `main()` with "enter FOLDER NODE HOW [COMMAND]": the task's folder, the
-number of the node, "terminal" or "pipes", and a shell line, without which it is an interactive shell. It becomes the
-command, and ends with its exit code. A refusal is the last line of standard error (`Refused.line`), and ends with 126.
+number of the node, "terminal" or "pipes" ("found" for what standard input is), and a shell line, without which it is
+an interactive shell. It becomes the command, and ends with its exit code. A refusal is the last line of standard error
+(`Refused.line`), and ends with 126.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.refusals import Refused
 from flow_core.agent.safe_folders import check_folders
 from flow_core.agent.spawning import PACKAGE_ROOT, python, task_environment
+from flow_core.agent.spec import TaskSpec
 from flow_core.agent.state import State
 from flow_core.agent.stepping import become, give_up, usual_signals
 from flow_core.agent.supervisor.ranks import OF_EVERY_TASK, ON_A_TERMINAL, environment, share
@@ -86,7 +88,7 @@ def enterable(standing: Standing, node: int) -> State:
 
 def main() -> None:
     _, folder, node, how, *command = sys.argv[1:]
-    task, on_terminal = TaskFolder(Path(folder)), how == "terminal"
+    task, on_terminal = TaskFolder(Path(folder)), os.isatty(0) if how == "found" else how == "terminal"
     try:
         _check(task)
         standing = Tasks(Layout(task.root, task.context)).get(task.task_id)
@@ -94,11 +96,18 @@ def main() -> None:
     except Refused as refused:
         sys.stderr.write(f"{refused.line()}\n")
         sys.exit(_REFUSED)
-    if on_terminal and "TERM" in os.environ:
-        inside = inside._replace(env={**inside.env, "TERM": os.environ["TERM"]})
+    inside = inside._replace(env={**inside.env, **_of_the_user(standing, on_terminal=on_terminal)})
     if inside.leave is not None:
         sys.exit(_attend(inside, inside.leave))
     become(inside.pid, inside.folder, inside.argv, inside.env)
+
+
+def _of_the_user(standing: Standing, *, on_terminal: bool) -> dict[str, str]:
+    """What SSH brought of whoever enters: the terminal, and the language where the task's own env says none."""
+    own = {} if standing.spec is None else standing.spec.env
+    names = [name for name in os.environ if (name == "LANG" or name.startswith("LC_")) and name not in own]
+    names += ["TERM"] if on_terminal and "TERM" in os.environ else []
+    return {name: os.environ[name] for name in names}
 
 
 def _check(task: TaskFolder) -> None:
@@ -109,19 +118,20 @@ def _check(task: TaskFolder) -> None:
 
 
 def _inside(standing: Standing, command: str | None, node: int, *, on_terminal: bool) -> _Inside:
-    state = enterable(standing, node)
+    state, spec = enterable(standing, node), standing.spec
+    assert spec is not None  # only of a broken task there is none
     pid = state.children[node].pid if state.namespaced else 0
     terminal = ON_A_TERMINAL if on_terminal else {}
-    if standing.spec.get("container"):
+    if spec.container is not None:
         client = container_entry(standing, command, node, on_terminal=on_terminal)
         return _Inside(pid, state.working_dir, client.argv, {**client.env, **terminal}, "shell", client.leave)
-    env = _environment(standing, state, node)
+    env = _environment(standing, spec, state, node)
     shell = shutil.which(env.get("SHELL") or "bash") or "/bin/sh"
     argv = [shell, "-c", command] if command else [shell, "-i"]
     return _Inside(pid, state.working_dir, argv, {**env, **terminal}, Path(shell).name)
 
 
-def _environment(standing: Standing, state: State, node: int) -> dict[str, str]:
+def _environment(standing: Standing, spec: TaskSpec, state: State, node: int) -> dict[str, str]:
     """What the task itself runs with; rebuilt from its record where the system doesn't show it."""
     try:
         entries = Path(f"/proc/{state.children[node].pid}/environ").read_bytes().split(b"\0")
@@ -129,12 +139,12 @@ def _environment(standing: Standing, state: State, node: int) -> dict[str, str]:
         entries = []
     pairs = (os.fsdecode(entry).partition("=") for entry in entries if b"=" in entry)
     env = {name: value for name, _, value in pairs}
-    if env.get("FLOW_TASK_MARK") != standing.spec["mark"]:
+    if env.get("FLOW_TASK_MARK") != spec.mark:
         gpus = share(state.gpus, node, standing.report.ranks)
-        told = environment(standing.spec, node, len(gpus), state.master_port)
-        env = {**task_environment(), **OF_EVERY_TASK, **told, **standing.spec["env"]}
+        told = environment(spec, node, len(gpus), state.master_port)
+        env = {**task_environment(), **OF_EVERY_TASK, **told, **spec.env}
         env.update(FLOW_TASK_ID=standing.task_id, FLOW_TASK_NAME=standing.report.name)
-        env.update(FLOW_TASK_MARK=standing.spec["mark"])
+        env.update(FLOW_TASK_MARK=spec.mark)
     return env
 
 

@@ -1,30 +1,60 @@
-"""The real GPUs of this machine: through NVML, else as `nvidia-smi` lists them. Standard library only."""
+"""The real GPUs of this machine, and who works on them: through NVML, else as `nvidia-smi` says.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+import time
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from flow_core.agent.nvml import DriverGpu
 
+PRETEND = "pretend-"
+"""How the id begins of a GPU that stands for one only to us."""
+
 _DRIVER_SIGNS = ("/dev/nvidiactl", "/dev/dxg")
-_QUERY = ("nvidia-smi", "--query-gpu=uuid,memory.total,name", "--format=csv,noheader,nounits")
 _PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/lib/wsl/lib", "/usr/bin"))
-_TIMEOUT_S = 30.0
+_TIMEOUT_S, _WORKERS_S = 30.0, 5.0
+_KEPT_S = 2.0
+_ID = re.compile(r"(?:GPU|MIG)-[0-9A-Za-z/-]+")
+
+
+class DriverSilent(Exception):
+    """There is a driver, and it does not answer."""
+
+
+class Worker(NamedTuple):
+    """A process that works on a GPU, whoever started it."""
+
+    gpu_id: str
+    pid: int
+    user: str
+    program: str
 
 
 @lru_cache(maxsize=1)
 def real_gpus() -> tuple[DriverGpu, ...]:
     """None without a driver. May take seconds where no program uses the GPUs; asked once for each process."""
-    if not any(os.path.exists(sign) for sign in _DRIVER_SIGNS):
-        return ()
-    return list_gpus()
+    return list_gpus() if has_driver() else ()
 
 
 def list_gpus() -> tuple[DriverGpu, ...]:
     """What the driver says now; empty where it says nothing."""
+    try:
+        return ask_driver()
+    except DriverSilent:
+        return ()
+
+
+def ask_driver() -> tuple[DriverGpu, ...]:
+    """Empty without a driver. Raises DriverSilent."""
     from flow_core.agent.nvml import NvmlError, driver_gpus  # deferred: most machines have no driver to ask
 
     try:
@@ -33,27 +63,84 @@ def list_gpus() -> tuple[DriverGpu, ...]:
         return _from_smi()
 
 
-def _from_smi() -> tuple[DriverGpu, ...]:
-    import subprocess  # deferred: NVML answers nearly everywhere
+def has_driver() -> bool:
+    """As far as its files tell."""
+    return any(os.path.exists(sign) for sign in _DRIVER_SIGNS) or _smi() is not None
 
+
+def workers() -> tuple[Worker, ...]:
+    """The processes that work on GPUs now; none where `nvidia-smi` is missing or silent. At most a few seconds."""
+    found = []
+    for gpu_id, pid, program in _rows("--query-compute-apps=gpu_uuid,pid,process_name", 3, _WORKERS_S):
+        if pid.isdigit():
+            found.append(Worker(gpu_id, int(pid), _user_of(int(pid)), program.rpartition("/")[2]))
+    return tuple(found)
+
+
+class _Watch:
+    """For whoever looks often: what was found is kept for a moment."""
+
+    looked_at = -_KEPT_S
+    found: frozenset[str] = frozenset()
+
+
+def worked_on(gpu_ids: Iterable[str]) -> frozenset[str]:
+    """Those of these GPUs on which some process works."""
+    real = {gpu_id for gpu_id in gpu_ids if not gpu_id.startswith(PRETEND)}
+    if not real:
+        return frozenset()
+    if time.monotonic() - _Watch.looked_at >= _KEPT_S:
+        _Watch.found = frozenset(worker.gpu_id for worker in workers())
+        _Watch.looked_at = time.monotonic()
+    return _Watch.found & real
+
+
+def _from_smi() -> tuple[DriverGpu, ...]:
     from flow_core.agent.nvml import DriverGpu
+
+    found = []
+    for uuid, mebibytes, model in _rows("--query-gpu=uuid,memory.total,name", 3, _TIMEOUT_S, is_required=True):
+        found.append(DriverGpu(uuid, model, int(mebibytes) << 20 if mebibytes.isdigit() else None))
+    return tuple(found)
+
+
+def _rows(query: str, columns: int, timeout_s: float, is_required: bool = False) -> list[list[str]]:
+    """Lines with so many columns, the last of which may hold commas. Raises DriverSilent where that matters."""
+    program = _smi()
+    if program is None:
+        return []
+    import subprocess  # deferred: NVML answers nearly everywhere
 
     try:
         done = subprocess.run(
-            _QUERY,
+            [program, query, "--format=csv,noheader,nounits"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PATH": _PATH, "LC_ALL": "C"},
-            timeout=_TIMEOUT_S,
+            env={**os.environ, "LC_ALL": "C"},
+            timeout=timeout_s,
             check=True,
         )
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    found = []
-    for line in done.stdout.decode(errors="replace").splitlines():
-        uuid, _, rest = line.partition(", ")
-        mebibytes, _, model = rest.partition(", ")  # the name comes last: it alone may hold a comma
-        if model:
-            found.append(DriverGpu(uuid, model, int(mebibytes) << 20 if mebibytes.isdigit() else None))
-    return tuple(found)
+    except (OSError, subprocess.SubprocessError) as error:
+        if is_required:
+            raise DriverSilent from error
+        return []
+    rows = [line.split(", ", columns - 1) for line in done.stdout.decode(errors="replace").splitlines()]
+    return [[part.strip() for part in row] for row in rows if len(row) == columns and _ID.fullmatch(row[0].strip())]
+
+
+def _smi() -> str | None:
+    for folder in _PATH.split(os.pathsep):
+        path = os.path.join(folder or ".", "nvidia-smi")
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
+
+
+def _user_of(pid: int) -> str:
+    import pwd  # deferred: who only wants the GPUs needs none of it
+
+    try:
+        return pwd.getpwuid(os.stat(f"/proc/{pid}").st_uid).pw_name
+    except (OSError, KeyError):
+        return ""

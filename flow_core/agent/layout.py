@@ -10,6 +10,7 @@ ROOT/                       the machine's own folder under the state directory
   contexts/NAME/tasks/ID/   spec.json state.json mounts.json attempt-A/rank-R.{log,idx}
                             data/N (copies of what was fetched for it, while it lasts)
   contexts/NAME/volumes/ID/ record.json data/
+  contexts/NAME/incoming/ID code of a task that is about to be submitted, which becomes its work/
   contexts/NAME/pruned/     one file for each idempotency key of a pruned task
   contexts/NAME/pruning.json when the context was last pruned without anybody asking
 """
@@ -24,6 +25,8 @@ from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.safe_folders import check_folders
 from flow_core.agent.spool import SpoolFiles
 
+OVER_SSH = "_hosts"
+"""The folder of the tasks that come over SSH; no context of a user can be called so."""
 DOOMED = ".deleted-"
 """How the name begins of what any sweep may remove."""
 
@@ -72,6 +75,25 @@ class TaskFolder(NamedTuple):
         return self.path / "cancel.json"
 
     @property
+    def credentials(self) -> Path:
+        """Keys for S3 that a client sent along; gone once the data is there."""
+        return self.path / "credentials.json"
+
+    @property
+    def start(self) -> Path:
+        """A client's order to take the GPUs of this part of a task, and then to start it."""
+        return self.path / "start.json"
+
+    @property
+    def start_lock(self) -> Path:
+        return self.path / "start.lock"
+
+    @property
+    def client(self) -> Path:
+        """Touched while a client looks at this part of a task."""
+        return self.path / "client"
+
+    @property
     def spare(self) -> Path:
         """Room for the last record, given back when it is written."""
         return self.path / "spare"
@@ -85,6 +107,11 @@ class TaskFolder(NamedTuple):
     def links(self) -> Path:
         """Symbolic links to the task's volumes, by name."""
         return self.path / "volumes"
+
+    @property
+    def work(self) -> Path:
+        """Where a task from another machine works unless it is told where: the code that came with it."""
+        return self.path / "work"
 
     @property
     def copies(self) -> Path:
@@ -121,6 +148,11 @@ class Layout(NamedTuple):
     @property
     def volumes_lock(self) -> Path:
         return self.volumes / ".lock"
+
+    @property
+    def incoming(self) -> Path:
+        """What clients send before they submit, one folder a task."""
+        return self.root / "contexts" / self.context / "incoming"
 
     @property
     def pruned(self) -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -22,6 +23,7 @@ from flow_core.agent.safe_folders import UnsafeFolder, check_folders
 
 COPY_UNSAFE = "agent_copy_unsafe"
 COPY_FAILED = "agent_copy_failed"
+SIZES = "sizes.json"
 
 _SOURCE = Path(__file__).parent
 _PLACE = Path("flow_core", "agent")
@@ -98,6 +100,7 @@ def _unpack(home: Path) -> None:
         for name, _ in _content()[1]:
             _copy(_SOURCE / name, fresh / _PLACE / name)
         (fresh / _PLACE.parent / "__init__.py").touch(mode=0o600)  # else an installed package of this name would count
+        _write_sizes(fresh)
         for folder in _folders():
             make_private_folder(fresh / folder / "__pycache__")  # Python would make it as the umask has it
         if home.exists() and not _is_complete(home):
@@ -109,6 +112,14 @@ def _unpack(home: Path) -> None:
                 raise
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _write_sizes(home: Path) -> None:
+    """For a client that comes over SSH with the same version, and looks whether this copy is whole."""
+    sizes = {str(_PLACE / name): size for name, size in _content()[1]}
+    path = home / SIZES
+    path.write_text(json.dumps(sizes), encoding="utf-8")
+    path.chmod(0o600)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -10,8 +10,9 @@ from flow_core.agent.capacity.port_records import promise_path, read_promise
 from flow_core.agent.layout import Layout, TaskFolder, every_task, task_at
 from flow_core.agent.listeners import listener_of
 from flow_core.agent.private_folders import make_private_folder
-from flow_core.agent.records import MalformedRecord, read_known, write_json
+from flow_core.agent.records import MalformedRecord, write_json
 from flow_core.agent.refusals import Refused
+from flow_core.agent.spec import TaskSpec
 from flow_core.agent.supervisor.processes import Identity
 from flow_core.agent.task_report import TaskReport
 from flow_core.agent.tasks import NO_TASK, Tasks
@@ -52,10 +53,10 @@ def _claimant(root: Path, port: int, progress: Callable[[], None]) -> dict[str, 
     """The same where the promise can't be read: whose own record wants the port."""
     for task in every_task(root):
         try:
-            spec, _ = read_known(task.spec)
+            spec, _ = TaskSpec.read_known(task.spec)
         except MalformedRecord:
             continue
-        if spec is not None and port in (spec.get("ports") or ()):
+        if spec is not None and port in spec.ports:
             report = _report(task, progress)
             if report is not None and not report.is_over:
                 return _named(task, report.status)

@@ -1,4 +1,4 @@
-"""Makes folders that only their owner can read. Standard library only: the local supervisor imports this."""
+"""Makes folders and files that only their owner can read. Standard library only: the local supervisor imports this."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ def make_private_folder(path: Path) -> None:
         path.mkdir(mode=0o700, exist_ok=True)
     except FileExistsError:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
+
+
+def private_opener(path: str, flags: int) -> int:
+    """For `open`: a new file has the mode 0600, whatever the umask is."""
+    return os.open(path, flags, 0o600)

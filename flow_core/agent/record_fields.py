@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-_LAST_MOMENT = 253402300799.0  # the end of the year 9999, the last one that a datetime holds
+LAST_MOMENT = 253402300799.0  # the end of the year 9999, the last one that a datetime holds
 
 
 class Fields:
@@ -37,6 +37,19 @@ class Fields:
         if not least <= value <= most or value != int(value):
             raise ValueError(f"{name} must be a whole number from {least} to {most}")
         return int(value)
+
+    def optional_whole(self, name: str) -> int | None:
+        """None where it is missing or null."""
+        return None if self._table.get(name) is None else self.whole(name)
+
+    def optional_number(self, name: str) -> float | None:
+        """Finite; None where it is missing or null."""
+        value = self._table.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ValueError(f"{name} must be a number")
+        return float(value)
 
     def flag(self, name: str) -> bool:
         """False where it is missing."""
@@ -70,6 +83,13 @@ class Fields:
             raise ValueError(f"{name} must be a table")
         return value
 
+    def tables(self, name: str) -> list[dict[str, Any]]:
+        """A list of tables; empty where it is missing."""
+        value = self.entries(name)
+        if not all(isinstance(one, dict) for one in value):
+            raise ValueError(f"{name} must be a list of tables")
+        return value
+
     def wholes(self, name: str, *, least: int = 0, most: int = 1 << 53) -> tuple[int, ...]:
         """A list of whole numbers; empty where it is missing."""
         return tuple(Fields({name: value}).whole(name, least=least, most=most) for value in self.entries(name))
@@ -90,8 +110,8 @@ def checked_moment(value: Any, name: str) -> float:
     """The same for a value that is at hand. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"{name} must be a time in seconds")
-    if not (isinstance(value, int) or math.isfinite(value)) or not 0 <= value <= _LAST_MOMENT:
-        raise ValueError(f"{name} must be a time in seconds from 0 to {_LAST_MOMENT:.0f}")
+    if not (isinstance(value, int) or math.isfinite(value)) or not 0 <= value <= LAST_MOMENT:
+        raise ValueError(f"{name} must be a time in seconds from 0 to {LAST_MOMENT:.0f}")
     return float(value)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.own_copy import provide_copy
+from flow_core.agent.private_folders import private_opener
 from flow_core.agent.refusals import Refused
 from flow_core.agent.supervisor.ranks import VARIABLES
 
@@ -103,11 +104,6 @@ def read_answer(process: subprocess.Popen[bytes], deadline: float) -> str:
             break
         answer += piece
     return answer.decode(errors="replace").strip()
-
-
-def private_opener(path: str, flags: int) -> int:
-    """For `open`: what it makes is its owner's alone."""
-    return os.open(path, flags, 0o600)
 
 
 def _command(job: str, task: TaskFolder) -> list[str]:

@@ -18,7 +18,8 @@ class State:
     """What the supervisor says of its task. Times are seconds since the epoch.
 
     The words of `status` are for every version: a finer one is a field of its own. Fields that this version doesn't
-    know are in `others`, and are written again.
+    know are in `others`, and are written again. `held_by` is the client for which a part of a task on several machines
+    holds its GPUs.
     """
 
     status: str = "pending"
@@ -35,6 +36,7 @@ class State:
     mounts_taken: bool = False
     namespaced: bool = False
     working_dir: str = ""
+    held_by: str = ""
 
     def __init__(self) -> None:
         self.children = []
@@ -113,7 +115,7 @@ def _check_types(state: State) -> None:
     fields = Fields({name: getattr(state, name) for name in _FIELDS})
     if state.status not in STATUSES:
         raise ValueError("status is none that there is")
-    for name in ("message", "working_dir"):
+    for name in ("message", "working_dir", "held_by"):
         fields.text(name)
     fields.texts("gpus")
     fields.whole("attempt", most=ATTEMPTS_MAX)

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import termios
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NoReturn
 
 # What a program in the background, or under nohup, ignores; all that it starts would, the SSH server too.
@@ -26,14 +26,14 @@ def main() -> None:
     become(int(pid), folder, argv, os.environ)
 
 
-def become(pid: int, folder: str, argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+def become(pid: int, folder: str, argv: list[str], env: Mapping[str, str]) -> NoReturn:
     """Ends with 126 and a line where that can't be done."""
     usual_signals()
     try:
         if pid:
             _enter(pid)
         os.chdir(folder)
-        os.execvpe(argv[0], argv, env)
+        os.execvpe(argv[0], list(argv), env)
     except OSError as error:
         give_up(error)
 

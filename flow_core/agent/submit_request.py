@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from flow_core.agent.containers.engine import ENGINES
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.refusals import Refused
-from flow_core.agent.task_report import GPUS_MAX, RANKS_MAX, is_task_id
+from flow_core.agent.spec import RANKS_MAX, GpuPlan, PartPlan, RetryPlan
+from flow_core.agent.task_report import is_task_id
 
 INVALID_REQUEST = "invalid_request"
 
@@ -40,7 +41,11 @@ class SubmitRequest(NamedTuple):
     """One submit. The client chooses the task's id, so that it can ask again when an answer was lost.
 
     `gpus` holds what the client chose of the GPUs of the machine: `count` for each rank out of `candidates`.
-    `has_boto3` says whether the Python that will fetch data from S3 can do so.
+    `has_boto3` says whether the Python that will fetch data from S3 can do so; None has that Python asked.
+
+    A client on another machine says more: `own_folder` for a task that works in a folder of its own, with the code that
+    came before (`has_code`; `working_dir` is then seen from there), `part` for one part of a task on several machines,
+    `submitted_at` by its own clock, the Python that has boto3, and credentials for S3 that it was allowed to send.
     """
 
     task_id: str
@@ -56,17 +61,23 @@ class SubmitRequest(NamedTuple):
     tty: bool
     ranks: int
     distributed_mode: str | None
-    retries: dict[str, Any] | None
+    retries: RetryPlan | None
     ports: tuple[int, ...]
     max_run_time_hours: float | None
-    gpus: dict[str, Any]
+    gpus: GpuPlan
     reservation: str | None
     allocation_mode: str
     data_mounts: tuple[MountRequest, ...]
     volumes: tuple[VolumeRequest, ...]
     idempotency_key: str | None
-    has_boto3: bool
+    has_boto3: bool | None
     config: dict[str, Any]
+    own_folder: bool = False
+    has_code: bool = False
+    part: PartPlan | None = None
+    submitted_at: float | None = None
+    s3_python: str | None = None
+    credentials: dict[str, str] | None = None
 
     @classmethod
     def parse(cls, data: Any) -> SubmitRequest:
@@ -96,14 +107,20 @@ def _parse(data: Any) -> SubmitRequest:
         retries=_retries(data),
         ports=fields.wholes("ports", least=1, most=65535),
         max_run_time_hours=None if data.get("max_run_time_hours") is None else fields.number("max_run_time_hours"),
-        gpus=_gpus(Fields(fields.table("gpus"))),
+        gpus=_gpus(fields.table("gpus")),
         reservation=fields.optional_text("reservation"),
         allocation_mode=fields.one_of("allocation_mode", _MODES),
         data_mounts=tuple(_mount(one) for one in fields.entries("data_mounts")),
         volumes=tuple(_volume(one) for one in fields.entries("volumes")),
         idempotency_key=fields.optional_text("idempotency_key"),
-        has_boto3=fields.flag("has_boto3"),
+        has_boto3=None if data.get("has_boto3") is None else fields.flag("has_boto3"),
         config=fields.table("config"),
+        own_folder=fields.flag("own_folder"),
+        has_code=fields.flag("has_code"),
+        part=_part(data),
+        submitted_at=None if data.get("submitted_at") is None else fields.moment("submitted_at"),
+        s3_python=fields.optional_text("s3_python"),
+        credentials=None if data.get("credentials") is None else _texts_by_name(fields, "credentials"),
     )
 
 
@@ -124,26 +141,28 @@ def _command(data: dict[str, Any]) -> str | list[str]:
     return words
 
 
-def _retries(data: dict[str, Any]) -> dict[str, Any] | None:
+def _retries(data: dict[str, Any]) -> RetryPlan | None:
     if data.get("retries") is None:
         return None
-    fields = Fields(Fields(data).table("retries"))
-    delays = {name: fields.number(name) for name in ("delay_s", "factor", "max_delay_s")}
-    return {"max": fields.whole("max", least=1), **delays}
+    Fields(data["retries"]).whole("max", least=1)
+    return RetryPlan.parse(data["retries"])
 
 
-def _gpus(fields: Fields) -> dict[str, Any]:
-    gpus: dict[str, Any] = {
-        "wanted": fields.text("wanted"),
-        "count": fields.whole("count", most=GPUS_MAX),
-        "visible": _texts_by_name(fields, "visible"),
-        "hide": fields.flag("hide"),
-    }
-    if gpus["count"]:
-        gpus.update(type=fields.text("type"), candidates=list(fields.texts("candidates")), real=fields.flag("real"))
-        if not set(gpus["candidates"]) <= gpus["visible"].keys():
+def _part(data: dict[str, Any]) -> PartPlan | None:
+    if data.get("part") is None:
+        return None
+    return PartPlan.parse({**Fields(data).table("part"), "submitted_at": data.get("submitted_at")})
+
+
+def _gpus(data: dict[str, Any]) -> GpuPlan:
+    """`wanted` is required, and so is all that says which GPUs where there are some."""
+    fields, gpus = Fields(data), GpuPlan.parse(data)
+    fields.text("wanted"), fields.whole("count")
+    if gpus.per_rank:
+        fields.text("type")
+        if not set(gpus.candidates) <= gpus.visible.keys():
             raise ValueError("visible must name every one of candidates")
-    return gpus
+    return gpus._replace(reservation=None)
 
 
 def _mount(data: Any) -> MountRequest:

@@ -14,17 +14,20 @@ from flow_core.agent.capacity.port_records import withdraw
 from flow_core.agent.containers.arguments import argv_inside
 from flow_core.agent.containers.plan import plan_container
 from flow_core.agent.data_mounts import plan_mounts, volume_name
+from flow_core.agent.incoming import is_withdrawn, take_incoming
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.leftovers import sweep, unfinished
 from flow_core.agent.machine import user_name
 from flow_core.agent.own_copy import agent_name
-from flow_core.agent.paths import folder
+from flow_core.agent.paths import NO_FOLDER, folder
 from flow_core.agent.ports import promise
 from flow_core.agent.pruning.pruned_keys import find_key
-from flow_core.agent.records import sync_folder, write_json
+from flow_core.agent.records import MalformedRecord, sync_folder, write_json
 from flow_core.agent.refusals import Refused
 from flow_core.agent.s3.copies import copies_among, make_room
+from flow_core.agent.s3.python import has_boto3
 from flow_core.agent.spawning import SUPERVISOR_SILENT, start_supervisor
+from flow_core.agent.spec import TaskSpec
 from flow_core.agent.submit_request import SubmitRequest, VolumeRequest
 from flow_core.agent.supervisor.processes import Identity
 from flow_core.agent.tasks import Tasks
@@ -32,6 +35,9 @@ from flow_core.agent.volumes import NO_VOLUME, Volume, VolumeShelf
 
 KEY_OF_ANOTHER = "key_of_another_task"
 KEY_OF_PRUNED = "key_of_pruned_task"
+WITHDRAWN = "submit_withdrawn"
+CODE_GONE = "code_gone"
+"""What was sent for the task is not there any more: an earlier try took it, and was killed. Send it again."""
 
 
 def submit(
@@ -69,23 +75,24 @@ class _Submission:
         # A name of its own: a sweep may still be removing what an attempt of this very submit left that was killed.
         self._staging = unfinished(self._task.path.with_name(f"{request.task_id}-{secrets.token_hex(4)}"))
         self._made_volumes: list[str] = []
+        self._spec: TaskSpec
 
     def run(self) -> str:
         if self._is_there():
             return self._task.task_id
-        spec = self._plan()
-        mounts = plan_mounts(self._request.data_mounts, self._task, has_boto3=self._request.has_boto3)
+        self._spec = self._plan()
+        mounts = plan_mounts(self._request.data_mounts, self._task, self._has_boto3)
         self._layout.make()
         with self._volumes.lock():
             sweep(self._layout)
             if (known := self._submitted_before()) is not None:
                 return known
             try:
-                self._write(spec, mounts)
-                start_supervisor(self._task, spec["mark"])
+                self._write(mounts)
+                start_supervisor(self._task, self._spec.mark)
             except BaseException as error:
                 is_silent = isinstance(error, Refused) and error.code == SUPERVISOR_SILENT
-                (self._disown if is_silent else self._undo)(spec)
+                (self._disown if is_silent else self._undo)()
                 raise
         return self._task.task_id
 
@@ -94,13 +101,40 @@ class _Submission:
         if not self._task.path.is_dir():
             return False
         with self._volumes.lock():
-            return self._task.path.is_dir()
+            if not self._task.path.is_dir():
+                return False
+            if self._was_cut_off():
+                self._start_again()
+            return True
+
+    def _was_cut_off(self) -> bool:
+        """Whether who submitted it was killed before its supervisor began, and nobody has noticed yet."""
+        try:
+            spec = TaskSpec.read(self._task.spec)
+        except MalformedRecord:
+            return False
+        has_begun = os.path.lexists(self._task.state) or os.path.lexists(self._task.cancel)
+        submitter = None if spec is None else spec.submitter
+        return not has_begun and submitter is not None and not submitter.is_alive
+
+    def _start_again(self) -> None:
+        spec = TaskSpec.read(self._task.spec)
+        if spec is None:
+            return
+        spec._replace(submitter=Identity.mine()).write(self._task.spec)
+        try:
+            start_supervisor(self._task, spec.mark)
+        except Refused:
+            if not os.path.lexists(self._task.state):  # else the first one was only late
+                raise
 
     def _submitted_before(self) -> str | None:
         """The task that this very submit made when it was tried before.
 
         Refuses another one's key, and that of a task that was pruned: there is nothing left to return.
         """
+        if is_withdrawn(self._layout, self._task.task_id):
+            raise Refused(WITHDRAWN, task_id=self._task.task_id)
         if self._task.path.is_dir():
             return self._task.task_id
         key = self._request.idempotency_key
@@ -110,57 +144,83 @@ class _Submission:
         found = next((report for report in reports if report.config.get("idempotency_key") == key), None)
         if found is not None and found.config != self._request.config:
             raise Refused(KEY_OF_ANOTHER, key=key, task_id=found.task_id)
-        if found is None and (pruned := find_key(self._layout, key)) is not None:
-            is_known = pruned.ended_at is not None
-            raise Refused(KEY_OF_PRUNED, key=key, task_id=pruned.task_id if is_known else None, status=pruned.status)
+        if found is None:
+            refuse_pruned_key(self._layout, key)
         return None if found is None else found.task_id
 
-    def _plan(self) -> dict[str, Any]:
+    def _plan(self) -> TaskSpec:
+        """All but its place, which it gets last."""
         request = self._request
-        submitter = Identity.mine()
-        return {
-            "name": request.name,
-            "argv": argv_of(request.command, in_container=request.image is not None),
-            "command_line": request.command_line,
-            "env": request.env,
-            "working_dir": self._folder(),
-            "container": None if request.image is None else plan_container(request),
-            "streams": request.streams,
-            "tty": request.tty,
-            "ranks": request.ranks,
-            "distributed_mode": request.distributed_mode,
-            "retries": request.retries,
-            "ports": list(request.ports),
-            "max_run_time_hours": request.max_run_time_hours,
-            "gpus": booked(request, self._layout),
-            "mark": secrets.token_hex(16),
-            "owner": user_name(),
-            "agent": agent_name(),
-            "submitter": submitter._asdict(),
-            "config": request.config,
-        }
+        return TaskSpec(
+            name=request.name,
+            argv=tuple(argv_of(request.command, in_container=request.image is not None)),
+            command_line=request.command_line,
+            env=request.env,
+            working_dir=self._folder(),
+            container=None if request.image is None else plan_container(request),
+            streams=request.streams,
+            tty=request.tty,
+            ranks=request.ranks,
+            distributed_mode=request.distributed_mode,
+            retries=request.retries,
+            ports=request.ports,
+            max_run_time_hours=request.max_run_time_hours,
+            gpus=booked(request, self._layout),
+            mark=secrets.token_hex(16),
+            owner=user_name(),
+            agent=agent_name(),
+            submitter=Identity.mine(),
+            config=request.config,
+            part=request.part,
+            submitted_at=request.submitted_at,
+            s3_python=request.s3_python,
+            seq=0,
+            created_at=0.0,
+        )
+
+    def _has_boto3(self) -> bool:
+        known = self._request.has_boto3
+        return has_boto3(self._request.s3_python) if known is None else known
 
     def _folder(self) -> str:
         """The folder of this machine that the task works in. With an image, `working_dir` is one inside it."""
+        if self._request.own_folder:
+            return self._own_folder()
         if self._request.image is None:
             return str(folder("working_dir", self._request.working_dir or "."))
         return str(folder("code_root", self._request.code_root or "."))
 
-    def _write(self, spec: dict[str, Any], planned: list[dict[str, Any]]) -> None:
+    def _own_folder(self) -> str:
+        """A folder of the machine all the same where one was named; else one of what came with the task."""
+        wanted = "" if self._request.image is not None else self._request.working_dir
+        is_elsewhere = wanted.startswith(("/", "~"))
+        inside = "." if is_elsewhere else os.path.normpath(wanted or ".")
+        sent = self._layout.incoming / self._task.task_id
+        if self._request.has_code and not sent.is_dir():
+            raise Refused(CODE_GONE, task_id=self._task.task_id)
+        if inside != "." and (inside.split("/")[0] == ".." or not os.path.isdir(sent / inside)):
+            raise Refused(NO_FOLDER, field="working_dir", path=wanted)
+        return str(folder("working_dir", wanted)) if is_elsewhere else os.path.normpath(self._task.work / inside)
+
+    def _write(self, planned: list[dict[str, Any]]) -> None:
         task, root = self._task, self._layout.root
         mounts = [*self._mounts_of_volumes(), *planned]
         self._staging.mkdir(mode=0o700)
         if mounts:
             write_json(self._staging / "mounts.json", {"mounts": mounts})
         make_room(TaskFolder(self._staging), mounts)
+        if self._request.own_folder:
+            take_incoming(self._layout, self._task.task_id, TaskFolder(self._staging).work)
         with queue.queue_lock(root):
-            promise(task, spec["ports"], self._progress)
+            promise(task, self._spec.ports, self._progress)
             place = queue.next_place(root)
-            spec.update(seq=place.seq, created_at=place.created_at)
-            if spec["container"] is None and not copies_among(mounts):  # whoever has yet to fetch holds nobody up
+            self._spec = self._spec._replace(seq=place.seq, created_at=place.created_at)
+            if self._spec.container is None and not copies_among(mounts):  # whoever has yet to fetch holds nobody up
                 queue.leave_line(task)
-                queue.stand_in_line(task, spec)
-        write_json(self._staging / "spec.json", spec)
+                queue.stand_in_line(task, self._spec)
+        self._spec.write(TaskFolder(self._staging).spec)
+        if self._request.credentials is not None:  # last: should we be killed, they lie there until the next submit
+            write_json(TaskFolder(self._staging).credentials, {"env": self._request.credentials})
         self._staging.rename(task.path)
         sync_folder(task.path.parent)
 
@@ -195,24 +255,32 @@ class _Submission:
                 return None
             raise
 
-    def _disown(self, spec: dict[str, Any]) -> None:
+    def _disown(self) -> None:
         """A supervisor that said nothing may be stuck or late: the next look ends the one, the other ends itself."""
         write_json(self._task.cancel, {"force": True})
-        write_json(self._task.spec, {**spec, "submitter": None})
-        self._leave_the_line(spec)
+        self._spec._replace(submitter=None).write(self._task.spec)
+        self._leave_the_line()
 
-    def _leave_the_line(self, spec: dict[str, Any]) -> None:
-        if "seq" in spec and (ticket := queue.ticket_of(self._task, spec["seq"])) is not None:
+    def _leave_the_line(self) -> None:
+        if self._spec.seq and (ticket := queue.ticket_of(self._task, self._spec.seq)) is not None:
             ticket.drop()
             queue.ring(self._layout.root)
 
-    def _undo(self, spec: dict[str, Any]) -> None:
-        self._leave_the_line(spec)
-        withdraw(self._task, spec["ports"])
+    def _undo(self) -> None:
+        self._leave_the_line()
+        withdraw(self._task, self._spec.ports)
         shutil.rmtree(self._task.path, ignore_errors=True)
         shutil.rmtree(self._staging, ignore_errors=True)
         for volume_id in self._made_volumes:
             shutil.rmtree(self._layout.volumes / volume_id, ignore_errors=True)
+
+
+def refuse_pruned_key(layout: Layout, key: str) -> None:
+    """Refuses the idempotency key of a task that was pruned with KEY_OF_PRUNED."""
+    pruned = find_key(layout, key)
+    if pruned is not None:
+        is_known = pruned.ended_at is not None
+        raise Refused(KEY_OF_PRUNED, key=key, task_id=pruned.task_id if is_known else None, status=pruned.status)
 
 
 def argv_of(command: str | Sequence[str], *, in_container: bool = False) -> list[str]:

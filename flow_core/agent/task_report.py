@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from flow_core.agent.layout import TaskFolder, container_name
 from flow_core.agent.record_fields import Fields
+from flow_core.agent.records import NEWER
+from flow_core.agent.spec import GPUS_MAX, RANKS_MAX, TaskSpec
 from flow_core.agent.state import ATTEMPTS_MAX, FINAL, STATUSES, State
 
-RANKS_MAX = 128
-GPUS_MAX = 1 << 16
 _TASK_ID = re.compile(r"task_[a-z2-7]{10}")
 
 
@@ -28,6 +28,9 @@ class TaskReport(NamedTuple):
 
     Times are seconds since the epoch, None for not yet. `pids` are the main processes of the ranks that run or ran.
     Of a task whose records are broken (`is_broken`) nothing is known but its status, why, and its volumes.
+
+    Of a task on several machines this is one part, the `part`-th of `parts`; `is_ready` says that it waits and could
+    start now. `submitted_at` is when its client submitted it, by the client's own clock.
     """
 
     task_id: str
@@ -58,6 +61,10 @@ class TaskReport(NamedTuple):
     containers: tuple[str, ...] = ()
     is_broken: bool = False
     seq: int = 0
+    part: int = 0
+    parts: int = 1
+    is_ready: bool = False
+    submitted_at: float | None = None
 
     @property
     def is_over(self) -> bool:
@@ -73,49 +80,57 @@ class TaskReport(NamedTuple):
 
     @classmethod
     def of(
-        cls, task: TaskFolder, spec: dict[str, Any], state: State, volumes: Sequence[MountedVolume], message: str
+        cls, task: TaskFolder, spec: TaskSpec, state: State, volumes: Sequence[MountedVolume], message: str
     ) -> TaskReport:
-        """`spec` is one that was checked."""
-        gpus = spec["gpus"]
-        engine = spec["container"]["engine"]["name"] if spec.get("container") else None
+        gpus, engine = spec.gpus, None if spec.container is None else spec.container.engine_name
         return cls(
             task_id=task.task_id,
-            name=spec["name"],
+            name=spec.name,
             status=state.status,
-            command=spec["command_line"],
-            created_at=spec["created_at"],
+            command=spec.command_line,
+            created_at=spec.created_at,
             started_at=state.started_at,
             completed_at=state.completed_at,
-            ranks=int(spec.get("ranks", 1)),
-            instance_type=str(gpus.get("wanted", "cpu")),
-            gpu_type=gpus.get("type"),
-            gpu_count=int(gpus.get("count", 0)),
+            ranks=spec.ranks,
+            instance_type=gpus.wanted,
+            gpu_type=gpus.type,
+            gpu_count=gpus.per_rank,
             exit_code=state.exit_code,
             message=message,
-            owner=str(spec.get("owner", "")),
+            owner=spec.owner,
             attempt=state.attempt,
             between_attempts=state.between_attempts,
             volumes=tuple(volumes),
-            ports=tuple(spec.get("ports", ())),
-            config=spec.get("config", {}),
+            ports=spec.ports,
+            config=spec.config,
             folder=str(task.path),
-            working_dir=spec["working_dir"],
+            working_dir=spec.working_dir,
             pids=tuple(child.pid for child in state.children),
             gpus=tuple(state.gpus),
-            reservation=gpus.get("reservation"),
+            reservation=gpus.reservation,
             engine=engine,
             containers=() if engine is None else _containers(task.task_id, state),
-            seq=int(spec["seq"]),
+            seq=spec.seq,
+            part=0 if spec.part is None else spec.part.rank,
+            parts=1 if spec.part is None else spec.part.ranks,
+            submitted_at=spec.submitted_at,
         )
 
     @classmethod
     def parse(cls, data: Any) -> TaskReport:
-        """One that another machine sent. Raises ValueError."""
+        """One that another machine sent. Raises ValueError.
+
+        One in a status that this version doesn't know is not over, and says so.
+        """
         fields = Fields(data)
+        status, message = fields.text("status"), fields.text("message")
+        if status not in STATUSES:
+            message = "; ".join(filter(None, (f"its status {status[:20]!r} {NEWER}", message)))
+            status = "pending" if data.get("started_at") is None else "running"
         return cls(
-            task_id=_checked_id(fields.text("task_id")),
+            task_id=checked_id(fields.text("task_id")),
             name=fields.text("name"),
-            status=_checked_status(fields.text("status")),
+            status=status,
             command=fields.text("command"),
             created_at=_moment(data, "created_at"),
             started_at=_moment(data, "started_at"),
@@ -125,10 +140,10 @@ class TaskReport(NamedTuple):
             gpu_type=fields.optional_text("gpu_type"),
             gpu_count=fields.whole("gpu_count", most=GPUS_MAX),
             exit_code=None if data.get("exit_code") is None else fields.whole("exit_code", least=-256, most=65535),
-            message=fields.text("message"),
+            message=message,
             owner=fields.text("owner"),
             attempt=fields.whole("attempt", most=ATTEMPTS_MAX),
-            between_attempts=_flag(data, "between_attempts"),
+            between_attempts=fields.flag("between_attempts"),
             volumes=tuple(_volume(one) for one in _list(data, "volumes")),
             ports=fields.wholes("ports", least=1, most=65535),
             config=fields.table("config"),
@@ -139,8 +154,12 @@ class TaskReport(NamedTuple):
             reservation=fields.optional_text("reservation"),
             engine=fields.optional_text("engine"),
             containers=fields.texts("containers"),
-            is_broken=_flag(data, "is_broken"),
+            is_broken=fields.flag("is_broken"),
             seq=fields.whole("seq"),
+            part=fields.whole("part", 0, most=fields.whole("parts", 1, least=1, most=RANKS_MAX) - 1),
+            parts=fields.whole("parts", 1),
+            is_ready=fields.flag("is_ready"),
+            submitted_at=_moment(data, "submitted_at"),
         )
 
 
@@ -148,32 +167,20 @@ def is_task_id(text: str) -> bool:
     return _TASK_ID.fullmatch(text) is not None
 
 
-def _containers(task_id: str, state: State) -> tuple[str, ...]:
-    """Their names, of the ranks that have begun."""
-    return tuple(container_name(task_id, state.attempt, rank) for rank in range(len(state.children)))
-
-
-def _checked_id(text: str) -> str:
+def checked_id(text: str) -> str:
+    """The id. Raises ValueError for what is none."""
     if not is_task_id(text):
         raise ValueError("task_id must be the id of a task")
     return text
 
 
-def _checked_status(word: str) -> str:
-    if word not in STATUSES:
-        raise ValueError("status is none that there is")
-    return word
+def _containers(task_id: str, state: State) -> tuple[str, ...]:
+    """Their names, of the ranks that have begun."""
+    return tuple(container_name(task_id, state.attempt, rank) for rank in range(len(state.children)))
 
 
 def _moment(data: dict[str, Any], name: str) -> float | None:
     return None if data.get(name) is None else Fields(data).moment(name)
-
-
-def _flag(data: dict[str, Any], name: str) -> bool:
-    value = data.get(name)
-    if not isinstance(value, bool):
-        raise ValueError(f"{name} must be true or false")
-    return value
 
 
 def _list(data: dict[str, Any], name: str) -> list[Any]:

@@ -18,14 +18,13 @@ from flow_core.agent import cancelling
 from flow_core.agent.broken_tasks import status_of_broken
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.mount_records import find_volumes, read_mounts
-from flow_core.agent.record_fields import Fields
-from flow_core.agent.records import MalformedRecord, NewerRecord, UnreadableRecord, read_known
+from flow_core.agent.records import MalformedRecord, NewerRecord, UnreadableRecord
 from flow_core.agent.refusals import Refused
 from flow_core.agent.spawning import start_undertaker
+from flow_core.agent.spec import TaskSpec
 from flow_core.agent.state import State
-from flow_core.agent.supervisor.processes import Identity
 from flow_core.agent.supervisor.settle import is_abandoned, settle, tree_of
-from flow_core.agent.task_report import GPUS_MAX, RANKS_MAX, MountedVolume, TaskReport, is_task_id
+from flow_core.agent.task_report import MountedVolume, TaskReport, is_task_id
 
 NO_TASK = "no_task"
 BROKEN_NOT_CANCELLED = "broken_task_not_cancelled"
@@ -41,7 +40,7 @@ class _Seen:
     __slots__ = ("is_broken", "is_newer", "mounts", "problem", "spec", "stamp", "standing", "state")
 
     def __init__(self, mounts: list[dict[str, Any]], stamp: tuple[tuple[int, int, int] | None, ...]) -> None:
-        self.spec: dict[str, Any] = {}
+        self.spec: TaskSpec | None = None
         self.state: State | None = None
         self.mounts = mounts
         self.stamp = stamp
@@ -54,14 +53,14 @@ class _Seen:
 class Standing(NamedTuple):
     """One task: its place in the order, what is told of it, and what its files say.
 
-    `problem` is a sentence where they can't all be understood. With `is_broken` neither `state` nor `spec` is of use.
+    `problem` is a sentence where they can't all be understood. With `is_broken` there is neither `state` nor `spec`.
     """
 
     seq: int
     task_id: str
     report: TaskReport
     state: State | None
-    spec: dict[str, Any]
+    spec: TaskSpec | None
     problem: str = ""
     is_broken: bool = False
 
@@ -95,10 +94,13 @@ class Tasks:
                 del self._seen[gone]
         return sorted(found, key=lambda standing: standing.seq, reverse=True)
 
+    def find(self, task_id: str) -> Standing | None:
+        with self._held():
+            return self._look(task_id) if is_task_id(task_id) else None
+
     def get(self, task_id: str) -> Standing:
         """Refuses with NO_TASK."""
-        with self._held():
-            standing = self._look(task_id) if is_task_id(task_id) else None
+        standing = self.find(task_id)
         if standing is None:
             raise self._no_task(task_id)
         return standing
@@ -123,14 +125,6 @@ class Tasks:
         if not is_task_id(task_id) or not folder.path.is_dir():
             raise self._no_task(task_id)
         return folder
-
-    def holders(self, volume_id: str) -> tuple[str, ...]:
-        """The ids of unfinished tasks that hold this volume."""
-        return tuple(
-            one.task_id
-            for one in self.all()
-            if not one.report.is_over and any(volume.volume_id == volume_id for volume in one.report.volumes)
-        )
 
     def _no_task(self, task_id: str) -> Refused:
         return Refused(NO_TASK, task_id=task_id[:40], context=self._layout.context)
@@ -166,19 +160,21 @@ class Tasks:
                 self._seen.pop(task_id, None)
                 return None
             seen = self._seen[task_id] = self._read(folder, stamp)
-        if seen.is_broken:
+        if seen.is_broken or seen.spec is None:
             return self._broken(folder, seen)
         if not seen.is_newer and is_abandoned(seen.spec, seen.state):
-            return self._abandoned(folder, seen)
+            return self._abandoned(folder, seen, seen.spec)
         if seen.standing is None:
-            seen.standing = self._standing(folder, seen)
+            seen.standing = self._standing(folder, seen, seen.spec)
         return seen.standing
 
     def _read(self, folder: TaskFolder, stamp: tuple[tuple[int, int, int] | None, ...]) -> _Seen:
         mounts, of_mounts = _mounts(folder)
         seen = _Seen(mounts, stamp)
         try:
-            seen.spec, of_spec = _spec(folder)
+            seen.spec, of_spec = TaskSpec.read_known(folder.spec)
+            if seen.spec is None:
+                raise MalformedRecord("spec.json is missing")
             seen.state, of_state = State.read_known(folder.state)
         except ValueError as error:
             seen.is_broken, seen.is_newer = True, isinstance(error, NewerRecord)
@@ -197,14 +193,14 @@ class Tasks:
             report = TaskReport(
                 folder.task_id, folder.task_id, status, message=seen.problem, volumes=_volumes(seen), is_broken=True
             )
-            seen.standing = Standing(0, folder.task_id, report, None, {}, seen.problem, is_broken=True)
+            seen.standing = Standing(0, folder.task_id, report, None, None, seen.problem, is_broken=True)
         return seen.standing
 
-    def _abandoned(self, folder: TaskFolder, seen: _Seen) -> Standing | None:
+    def _abandoned(self, folder: TaskFolder, seen: _Seen, spec: TaskSpec) -> Standing | None:
         """Nobody keeps the record any more: settled here when nothing is left, else by a process that ends it."""
         try:
             # What runs in containers is asked of an engine, which may take a while.
-            if seen.spec.get("container") or tree_of(seen.spec, seen.state).members():
+            if spec.container is not None or tree_of(spec, seen.state).members():
                 self._undertake(folder)
             else:
                 settle(folder)
@@ -213,7 +209,7 @@ class Tasks:
             after = None  # the disk is full or away; the next look tries again
         if after is not None and after.is_final:
             return self._look(folder.task_id)
-        return self._standing(folder, seen, "its supervisor was killed; what is left of it is being ended")
+        return self._standing(folder, seen, spec, "its supervisor was killed; what is left of it is being ended")
 
     def _undertake(self, folder: TaskFolder) -> None:
         now = time.monotonic()
@@ -221,22 +217,11 @@ class Tasks:
             self._undertaken[folder.task_id] = now
             start_undertaker(folder)
 
-    def _standing(self, folder: TaskFolder, seen: _Seen, message: str | None = None) -> Standing:
+    def _standing(self, folder: TaskFolder, seen: _Seen, spec: TaskSpec, message: str | None = None) -> Standing:
         state = seen.state or State()
         said = "; ".join(filter(None, (seen.problem, state.message if message is None else message)))
-        report = TaskReport.of(folder, seen.spec, state, _volumes(seen), said)
-        return Standing(report.seq, folder.task_id, report, seen.state, seen.spec, seen.problem)
-
-
-def _spec(folder: TaskFolder) -> tuple[dict[str, Any], str]:
-    """The spec, and a sentence where a newer version may know more of it. Raises MalformedRecord."""
-    spec, problem = read_known(folder.spec)
-    try:
-        _check(spec or {})
-    except ValueError as error:
-        why = f"spec.json does not hold a task: {error}"
-        raise NewerRecord(problem, spec or {}) if problem else MalformedRecord(why) from error
-    return spec or {}, problem
+        report = TaskReport.of(folder, spec, state, _volumes(seen), said)
+        return Standing(report.seq, folder.task_id, report, seen.state, spec, seen.problem)
 
 
 def _mounts(folder: TaskFolder) -> tuple[list[dict[str, Any]], str]:
@@ -253,31 +238,6 @@ def _named(error: ValueError) -> str:
 
 def _volumes(seen: _Seen) -> tuple[MountedVolume, ...]:
     return tuple(MountedVolume(m["volume_id"], m["name"], m["target"]) for m in seen.mounts if m.get("volume_id"))
-
-
-def _check(spec: dict[str, Any]) -> None:
-    """Everything that is read of it later. Raises ValueError."""
-    fields, gpus = Fields(spec), Fields(Fields(spec).table("gpus"))
-    for name in ("name", "command_line", "mark", "working_dir"):
-        fields.text(name)
-    fields.text("owner", "")
-    fields.whole("seq")
-    fields.moment("created_at")
-    fields.whole("ranks", 1, least=1, most=RANKS_MAX)
-    fields.wholes("ports", least=1, most=65535)
-    fields.table("config")
-    env = Fields(fields.table("env"))
-    for name in fields.table("env"):
-        env.text(name)
-    gpus.text("wanted", "cpu")
-    gpus.whole("count", 0, most=GPUS_MAX)
-    gpus.optional_text("type")
-    gpus.optional_text("reservation")
-    for name in gpus.table("visible"):
-        Fields(gpus.table("visible")).text(name)
-    if spec.get("container") is not None:
-        Fields(Fields(fields.table("container")).table("engine")).text("name")
-    Identity.parse(spec.get("submitter"))
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

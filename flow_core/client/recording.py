@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import codecs
 import json
-import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.private_folders import make_private_folder, private_opener
 from flow_core.config import state_dir
 from flow_core.errors import FlowError
 
@@ -25,7 +24,7 @@ class Recording:
         self._started = time.monotonic()
         try:
             make_private_folder(path.parent)
-            self._file = open(path, "x", encoding="utf-8", opener=_private)  # noqa: SIM115 - closed by `close`
+            self._file = open(path, "x", encoding="utf-8", opener=private_opener)  # noqa: SIM115 - closed by `close`
         except OSError as error:
             raise FlowError(f"the shell can't be recorded in {path}: {error.strerror}") from error
         header = {"version": 2, "width": columns, "height": rows, "timestamp": int(time.time()), "title": title}
@@ -72,7 +71,3 @@ class Recording:
             self._file.flush()
         except OSError as error:
             raise FlowError(f"the shell can't be recorded in {self.path}: {error.strerror}") from error
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)

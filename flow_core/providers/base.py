@@ -113,6 +113,9 @@ class Provider(Protocol):
     def describe_submit(self, config: TaskConfig) -> str:
         """The exact call or command that `submit` would make, for people to read. At once; no secrets."""
 
+    def discloses(self, config: TaskConfig) -> str:
+        """What secret of this machine `submit` would send along, in words; "" for none. At once. Raises ConfigError."""
+
     def describe_cancel(self, task: TaskRecord) -> str:
         """The exact call or command that `cancel_task` would make. At once."""
 

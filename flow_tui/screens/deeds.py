@@ -13,6 +13,7 @@ from flow_tui.screens.bid import proposed_limit
 from flow_tui.screens.bidding import Bidding
 from flow_tui.screens.confirm import Confirm
 from flow_tui.screens.contexts import ContextsScreen
+from flow_tui.screens.disclosing import Disclosing
 from flow_tui.screens.help import HelpEntry, HelpScreen
 from flow_tui.screens.layout import PANES
 from flow_tui.screens.pick import Pick
@@ -160,6 +161,7 @@ class AppDeeds:
             draft=None if preset else self._dashboard.draft,
             slurm=[state.context.name for state in fleet.states if state.context.provider == "slurm"],
             bidding=Bidding(self._dashboard),
+            disclosing=Disclosing(self._dashboard),
             in_editor=in_editor,
         )
         task = await self._dashboard.app.push_screen_wait(form)

@@ -32,7 +32,7 @@ class PruningForm(Form[PruningPlan]):
 
     def fields(self) -> Iterable[Field]:
         filled = self._filled.get
-        yield Field("days", "older than", Line(filled("days", "30"), placeholder="days since their end, or nothing"))
+        yield Field("days", "age in days", Line(filled("days", "30"), placeholder="since their end, or nothing"))
         yield Field("keep", "keep last", Line(filled("keep", ""), placeholder="how many stay in any case"))
         yield Field("named", "also prune", Line(filled("named", ""), placeholder="ids or names, with files they made"))
         yield Field("context", "context", Choice(self._contexts, filled("context", "")))

@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 from flow_core.errors import ConfigError, FlowError
 from flow_tui.screens.bidding import Bidding
 from flow_tui.screens.dialog import Hints, shown
+from flow_tui.screens.disclosing import Disclosing
 from flow_tui.screens.field import Choice, Field, Line, Lines
 from flow_tui.screens.form import Form, Problem
 from flow_tui.screens.submit_fields import task_config
@@ -50,7 +51,7 @@ class SubmitForm(Form["AsyncTask"]):
     max_run_hours, region, limit, rest (shown only when given: a JSON table of TaskConfig fields that have no place
     here), text (a task file that was refused). A preset wins over a draft. `slurm` are the contexts that take Slurm's
     scripts. `bidding` knows those where capacity has a price: there a limit is asked for, and nothing is sent before
-    the sums were seen.
+    the sums were seen. `disclosing` asks before a secret of this machine goes along.
     With `in_editor` the editor opens at once.
     """
 
@@ -86,6 +87,7 @@ class SubmitForm(Form["AsyncTask"]):
         draft: Mapping[str, str] | None = None,
         slurm: Collection[str] = (),
         bidding: Bidding | None = None,
+        disclosing: Disclosing | None = None,
         in_editor: bool = False,
     ) -> None:
         super().__init__("New task")
@@ -94,6 +96,7 @@ class SubmitForm(Form["AsyncTask"]):
         self._slurm = slurm
         self._in_editor = in_editor
         self._bidding = bidding
+        self._disclosing = disclosing
         self._filled = {"gpu": "cpu"} | dict(draft or {}) | dict(preset or {})
         self._refused = self._filled.pop(_TEXT, None)
         self._file: TaskFile | None = None
@@ -137,16 +140,24 @@ class SubmitForm(Form["AsyncTask"]):
             self._sums.display = bool(sums)
 
     async def agree(self, entered: Mapping[str, str]) -> None:
-        if self._bidding is not None and entered["context"] and self._bidding.is_for(entered["context"]):
-            config = await asyncio.to_thread(_checked, entered, False)
-            await self._bidding.agree(entered["context"], config)
+        context = entered["context"]
+        if not context or (self._bidding is None and self._disclosing is None):
+            return
+        config = await self._config(entered)
+        if self._bidding is not None and self._bidding.is_for(context):
+            await self._bidding.agree(context, config)
+        if self._disclosing is not None:
+            await self._disclosing.agree(context, config)
 
     async def send(self, entered: Mapping[str, str]) -> AsyncTask:
         if not entered["context"]:
             raise ConfigError("no context is configured", field="context")
+        return await self._submit(entered["context"], await self._config(entered))
+
+    async def _config(self, entered: Mapping[str, str]) -> TaskConfig:
+        """Raises ConfigError."""
         for_slurm = entered["context"] in self._slurm
-        config = await asyncio.to_thread(_checked, entered, for_slurm)  # the first time loads pydantic
-        return await self._submit(entered["context"], config)
+        return await asyncio.to_thread(_checked, entered, for_slurm)  # the first time loads pydantic
 
     @property
     def kept(self) -> Mapping[str, str]:

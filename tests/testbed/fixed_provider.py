@@ -228,6 +228,9 @@ class FixedProvider:
     def describe_submit(self, config: Any) -> str:
         return f"POST /v2/spot/bids {config.name}"
 
+    def discloses(self, config: Any) -> str:
+        return ""
+
     def describe_cancel(self, task: TaskRecord) -> str:
         return f"SIGTERM to process group 4242, SIGKILL after 10 s ({task.task_id})"
 

@@ -13,7 +13,9 @@ FIRST, SECOND = (line.partition(",")[0] for line in GPUS.splitlines())
 _PROGRAM = """\
 #!/bin/sh
 case "$*" in
+  *--query-gpu=uuid,memory.total,name*) cut -d, -f1,2,5- '{folder}/gpus' ;;
   *--query-gpu=*) cat '{folder}/gpus' ;;
+  *--query-compute-apps=gpu_uuid,pid,process_name*) cut -d, -f1,2,4- '{folder}/apps' ;;
   *--query-compute-apps=gpu_uuid,*) cat '{folder}/apps' ;;
   *--query-compute-apps=*) sed 's/,.*//' '{folder}/apps' ;;
 esac

@@ -25,6 +25,8 @@ class World(Protocol):
     """Those that this provider promises; what it has besides must work too."""
     impossible: tuple[dict[str, Any], ...]
     """Fields of tasks that can never run here, for a reason each."""
+    refuses: frozenset[str]
+    """What may be asked of the streams of tasks elsewhere, and not here."""
     scarce: str
     """An instance type that one task can have at a time; the next one waits."""
     fields: Mapping[str, Any]
@@ -44,6 +46,7 @@ class LocalWorld:
     facets = frozenset(
         {"logs", "instances", "volumes", "shells", "remote", "uploads", "reservations", "metrics", "pruning"}
     )
+    refuses: frozenset[str] = frozenset()
     scarce = "a100:2"
     fields: Mapping[str, Any] = {}
     impossible: tuple[dict[str, Any], ...] = (
@@ -73,33 +76,40 @@ class LocalWorld:
         """Nothing runs but the tasks."""
 
     def traces(self) -> set[str]:
-        found = self._state.glob("local/**/*")
-        return {str(path) for path in found if path.is_dir() or path.parent.name in ("queue", "gpus")} - {
-            str(path) for path in self._state.glob("local/*/queue/counter.json")
-        }
+        return records_of_agent(self._state)
 
 
 class HostsWorld:
-    """One machine with two pretend GPUs, behind a real SSH server, of which the tests see the files too."""
+    """Machines with two pretend GPUs each, behind real SSH servers, of which the tests see the files too."""
 
-    facets = frozenset({"logs", "instances", "volumes", "shells", "remote", "uploads", "endpoints", "tunnels"})
+    facets = frozenset(
+        {"logs", "instances", "volumes", "shells", "remote", "uploads", "endpoints", "tunnels"}
+        | {"reservations", "metrics", "pruning"}
+    )
+    refuses = frozenset({"streams"})
     scarce = "a100:2"
     impossible: tuple[dict[str, Any], ...] = (
         {"instance_type": "8xh900"},
         {"min_gpu_memory_gb": 640},
         {"region": "mars"},
         {"k8s": "a-cluster"},
-        {"image": "ubuntu"},
+        {"image": "\x1b"},
         {"array": "0-9"},
         {"after": ["task_aaaaaaaaaa"]},
         {"reservation_id": "res_aaaaaaaaaa"},
+        {"reservation_id": "res_aaaaaaaaaa", "instance_type": "a100"},
+        {"allocation_mode": "reserved", "instance_type": "a100"},
+        {"scheduled_start_time": "2031-01-01T00:00:00Z"},
+        {"num_instances": 2},
         {"working_dir": "/nowhere/at/all"},
         {"working_dir": "~nobody-at-all/x"},
         {"working_dir": "/" + "x" * 300},
+        {"working_dir": "x" * 300},
         {"instance_type": "1024xcpu"},
         {"data_mounts": [{"source": "~nobody-at-all", "target": "/data"}]},
         {"data_mounts": [{"source": "x" * 300, "target": "/data"}]},
-        {"data_mounts": [{"source": "s3://bucket/key", "target": "/data"}]},
+        {"data_mounts": [{"source": "s3://", "target": "/data"}]},
+        {"data_mounts": [{"source": "s3://bucket/key", "target": "/data", "options": {"read_only": False}}]},
         {"min_cpus": 1_000_000},
         {"min_memory_gb": 1_000_000},
         {"data_mounts": [{"source": "/nowhere/at/all", "target": "/data"}]},
@@ -108,23 +118,24 @@ class HostsWorld:
         {"volumes": [{"name": "new-one", "size_gb": 1}], "instance_type": "8xh900"},
         {"volumes": [{"name": "new-one", "size_gb": 1}], "working_dir": "/nowhere/at/all"},
         {"env": {"BIG": "x" * 1_000_000}},
-        {"env": {"UID": "7"}},
         {"code_root": "/nowhere/at/all"},
     )
 
-    def __init__(self, home: Path) -> None:
-        self.sshd = Sshd(home.parent / f"{home.name}-far", "MaxSessions 10")
-        self.sshd.start()
+    def __init__(self, home: Path, machines: int = 1, env: Mapping[str, str] | None = None) -> None:
+        """`env` is what their sessions find in their environment."""
+        far = home.parent / f"{home.name}-far"
+        self.sshds = [Sshd(far / str(number), "MaxSessions 10", env=env) for number in range(machines)]
+        for sshd in self.sshds:
+            sshd.start()
         self.fields: Mapping[str, Any] = {"working_dir": str(home)}
-        self.context = hosts_context(self.sshd)
+        self.context = hosts_context(*self.sshds)
 
     def traces(self) -> set[str]:
-        """Locks are made when they are needed first, and say nothing of any task."""
-        found = self.sshd.home.glob(".local/state/flow/hosts/*/*/**/*")
-        return {str(path) for path in found if "/lock/" not in str(path) and "attempt-" not in str(path)}
+        return set().union(*(records_of_agent(sshd.home / ".local/state/flow") for sshd in self.sshds))
 
     def close(self) -> None:
-        self.sshd.stop()
+        for sshd in self.sshds:
+            sshd.stop()
 
 
 class MithrilWorld:
@@ -134,6 +145,7 @@ class MithrilWorld:
         {"logs", "instances", "volumes", "shells", "remote", "uploads", "endpoints", "tunnels"}
         | {"reservations", "ssh_keys", "identity", "metrics", "market"}
     )
+    refuses = frozenset({"streams", "tty"})
     scarce = "8xh100"
     impossible: tuple[dict[str, Any], ...] = (
         {"instance_type": "8xh900"},
@@ -189,6 +201,17 @@ def hosts_context(*servers: Sshd, name: str = "lab", gpus: str | None = "a100:2"
     config.write_text("".join(texts))
     hosts = [{"name": called} | ({} if gpus is None else {"gpus": gpus}) for called in names]
     return Context(name, "hosts", {"hosts": hosts})
+
+
+def records_of_agent(state: Path) -> set[str]:
+    """All that an agent keeps below this state folder. Locks and its program stay whatever becomes of a task."""
+    found = state.glob("local/*/**/*")
+    kept, stays = ("queue", "gpus", "ports", "reservations", "incoming"), ("counter.json", "incoming")
+    return {
+        str(path)
+        for path in found
+        if (path.is_dir() or path.parent.name in kept) and path.name not in stays and "/bin/" not in f"{path}/"
+    }
 
 
 WORLDS: dict[str, Callable[[Path], World]] = {"local": LocalWorld, "hosts": HostsWorld, "mithril": MithrilWorld}

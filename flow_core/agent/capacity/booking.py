@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from flow_core.agent.capacity import holds, leases, queue
 from flow_core.agent.capacity.holds import Hold
@@ -12,6 +11,7 @@ from flow_core.agent.layout import Layout
 from flow_core.agent.machine import user_name
 from flow_core.agent.records import MalformedRecord
 from flow_core.agent.refusals import Refused
+from flow_core.agent.spec import GpuPlan
 from flow_core.agent.submit_request import SubmitRequest
 
 BOOKED_WITHOUT_GPU = "booked_without_gpu"
@@ -22,7 +22,7 @@ BOOKED_BROKEN = "booked_broken"
 NOTHING_RESERVED = "nothing_reserved"
 
 
-def booked(request: SubmitRequest, layout: Layout) -> dict[str, Any]:
+def booked(request: SubmitRequest, layout: Layout) -> GpuPlan:
     """The GPUs that the task wants, with the reservation they are to be had from.
 
     The one it names; without a name, in mode `reserved`, one of this user's that is active and large enough, and
@@ -31,32 +31,32 @@ def booked(request: SubmitRequest, layout: Layout) -> dict[str, Any]:
     wanted, mode, gpus = request.reservation, request.allocation_mode, request.gpus
     if wanted is None and mode == "spot":
         return gpus
-    if not gpus["count"]:
+    if not gpus.per_rank:
         return _without_gpus(gpus, wanted, mode)
     layout.make()
-    count = gpus["count"] * request.ranks
+    count = gpus.per_rank * request.ranks
     with queue.queue_lock(layout.root):
         reserved = holds.live(layout.root)
         own = None if wanted is not None else _own(reserved, gpus, count, layout.root)
     if wanted is not None:
-        return {**gpus, "reservation": _named(wanted, reserved, gpus, count, layout).reservation_id}
+        return gpus._replace(reservation=_named(wanted, reserved, gpus, count, layout).reservation_id)
     if own is None and mode == "reserved":
-        raise Refused(NOTHING_RESERVED, count=count, gpu_type=gpus["type"])
-    return gpus if own is None else {**gpus, "reservation": own.reservation_id}
+        raise Refused(NOTHING_RESERVED, count=count, gpu_type=gpus.type)
+    return gpus if own is None else gpus._replace(reservation=own.reservation_id)
 
 
-def _without_gpus(gpus: dict[str, Any], wanted: str | None, mode: str) -> dict[str, Any]:
+def _without_gpus(gpus: GpuPlan, wanted: str | None, mode: str) -> GpuPlan:
     if wanted is None and mode == "auto":
         return gpus
     raise Refused(BOOKED_WITHOUT_GPU, field="reservation_id" if wanted is not None else "allocation_mode")
 
 
-def _named(wanted: str, reserved: Sequence[Hold], gpus: dict[str, Any], count: int, layout: Layout) -> Hold:
+def _named(wanted: str, reserved: Sequence[Hold], gpus: GpuPlan, count: int, layout: Layout) -> Hold:
     hold = next((hold for hold in reserved if hold.reservation_id == wanted), None)
     if hold is None:
         raise _not_live(wanted, layout)
     if (fitting := _fitting(hold, gpus)) < count:
-        raise Refused(BOOKED_TOO_SMALL, reservation_id=wanted, fitting=fitting, gpu_type=gpus["type"], count=count)
+        raise Refused(BOOKED_TOO_SMALL, reservation_id=wanted, fitting=fitting, gpu_type=gpus.type, count=count)
     return hold
 
 
@@ -70,7 +70,7 @@ def _not_live(wanted: str, layout: Layout) -> Refused:
         return Refused(BOOKED_BROKEN, reservation_id=wanted, why=str(error))
 
 
-def _own(reserved: Sequence[Hold], gpus: dict[str, Any], count: int, root: Path) -> Hold | None:
+def _own(reserved: Sequence[Hold], gpus: GpuPlan, count: int, root: Path) -> Hold | None:
     """This user's, and of several first one with room for the task now, then the one that lasts longest."""
     me = user_name()
     large = [hold for hold in reserved if hold.is_active and hold.owner == me and _fitting(hold, gpus) >= count]
@@ -85,5 +85,5 @@ def _own(reserved: Sequence[Hold], gpus: dict[str, Any], count: int, root: Path)
     return max(large, key=lambda hold: (has_room(hold), hold.until))
 
 
-def _fitting(hold: Hold, gpus: dict[str, Any]) -> int:
-    return len(set(hold.gpus).intersection(gpus["candidates"]))
+def _fitting(hold: Hold, gpus: GpuPlan) -> int:
+    return len(set(hold.gpus).intersection(gpus.candidates))

@@ -12,9 +12,10 @@ from pathlib import Path
 from flow_core.agent.capacity import holds, leases, queue
 from flow_core.agent.capacity.timeline import Use
 from flow_core.agent.layout import TaskFolder
-from flow_core.agent.records import MalformedRecord, read_json
+from flow_core.agent.records import MalformedRecord
 from flow_core.agent.refusals import Refused
 from flow_core.agent.spawning import start_undertaker
+from flow_core.agent.spec import TaskSpec
 from flow_core.agent.state import State
 from flow_core.agent.supervisor.settle import is_abandoned, settle, tree_of
 
@@ -36,14 +37,14 @@ def end_the_lost(root: Path, gpu_ids: Sequence[str]) -> None:
     """Frees what belongs to tasks whose supervisor was killed: at once, or soon where something of them still runs."""
     for task in {task for task in leases.held_by(root, gpu_ids).values() if task is not None}:
         try:
-            spec, state = read_json(task.spec), State.read(task.state)
+            spec, state = TaskSpec.read(task.spec), State.read(task.state)
             if spec is None or not is_abandoned(spec, state):
                 continue
             if tree_of(spec, state).members():
                 start_undertaker(task)
             else:
                 settle(task)
-        except (Refused, KeyError, OSError, TypeError, ValueError):
+        except (Refused, MalformedRecord, OSError):
             continue
 
 
@@ -73,9 +74,9 @@ def _of_waiting(root: Path, gpu_ids: Sequence[str], reserved: Sequence[holds.Hol
 def _limit(task: TaskFolder | None) -> float:
     """When a task's time is up; infinite where it has no limit."""
     try:
-        spec, state = (None, None) if task is None else (read_json(task.spec), State.read(task.state))
-        if spec is None or state is None or state.started_at is None:
-            return math.inf
-        return state.started_at + float(spec["max_run_time_hours"]) * 3600
-    except (MalformedRecord, KeyError, TypeError, ValueError):
+        spec, state = (None, None) if task is None else (TaskSpec.read(task.spec), State.read(task.state))
+    except MalformedRecord:
         return math.inf
+    if spec is None or spec.max_run_time_hours is None or state is None or state.started_at is None:
+        return math.inf
+    return state.started_at + spec.max_run_time_hours * 3600

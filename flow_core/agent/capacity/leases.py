@@ -1,9 +1,9 @@
 """Who holds which GPU. Standard library only.
 
 A GPU is held through a lock whose descriptor every process of the task inherits, and a lease that names
-the task. It is free when its lock can be taken and the task in its lease is over: the lease alone keeps
-it where locks can't be trusted (NFS), the lock alone where a process outlived its record. A lease that can't
-be read stands for the task whose record names the GPU.
+the task. It is free when its lock can be taken, the task in its lease is over, and nobody works on it: the lease alone
+keeps it where locks can't be trusted (NFS), the lock alone where a process outlived its record. A lease that can't be
+read stands for the task whose record names the GPU.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from flow_core.agent.capacity.strangers import Strangers, used_by_strangers
+from flow_core.agent.gpus import worked_on
 from flow_core.agent.holding import is_unfinished
 from flow_core.agent.layout import TaskFolder, every_task, task_at
 from flow_core.agent.locks import is_locked, release, try_lock
@@ -41,7 +42,7 @@ def take(task: TaskFolder, candidates: Iterable[str], count: int) -> GpuLocks | 
     names: list[str] = []
     free = [gpu_id for gpu_id in candidates if _is_free(task.root, gpu_id)]
     if len(free) >= count:
-        lost = used_by_strangers(task.root)
+        lost = {*used_by_strangers(task.root), *worked_on(free)}
         free = [gpu_id for gpu_id in free if gpu_id not in lost]
     for gpu_id in free if len(free) >= count else ():  # else others would see GPUs held by one who can't have them
         if len(names) == count:

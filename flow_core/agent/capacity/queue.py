@@ -12,20 +12,25 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from flow_core.agent.capacity import holds, leases
+from flow_core.agent.gpus import worked_on
 from flow_core.agent.holding import may_live
 from flow_core.agent.layout import TaskFolder, every_task, task_at
 from flow_core.agent.locks import locked, move_aside, uses_links
-from flow_core.agent.record_fields import Fields
+from flow_core.agent.parts import has_client
+from flow_core.agent.record_fields import Fields, checked_moment
 from flow_core.agent.records import MalformedRecord, read_known, write_json
+from flow_core.agent.spec import TaskSpec
 from flow_core.agent.state import State
 from flow_core.agent.supervisor.processes import Identity
 
+_END = "counter.json"  # numbers come first in the alphabet, and so before the counter
+_ALONE, _FIRST = (-1.0, ""), 0.0
 _SEQ_MAX = 10**12 - 2  # the numbers of tickets have twelve digits, and there is always a next one
 
 
@@ -39,6 +44,11 @@ class Ticket(NamedTuple):
     candidates: tuple[str, ...]
     submitter: Identity | None
     reservation_id: str | None = None
+    part: tuple[float, str] | None = None
+    """Of a part of a task on several machines: when that was submitted, and its id. The same on all its machines.
+
+    The time is 0 once other parts of it have begun: it goes before all others, which may wait for what these hold.
+    """
 
     @property
     def bell(self) -> Path:
@@ -67,6 +77,7 @@ class Ticket(NamedTuple):
             "candidates": list(self.candidates),
             "submitter": None if self.submitter is None else self.submitter._asdict(),
             "reservation": self.reservation_id,
+            "part": None if self.part is None else list(self.part),
         }
         write_json(self.path, data)
 
@@ -105,9 +116,9 @@ def next_place(root: Path) -> Place:
     return place
 
 
-def stand_in_line(task: TaskFolder, spec: dict[str, Any]) -> None:
+def stand_in_line(task: TaskFolder, spec: TaskSpec) -> None:
     """Takes the task's place in the line, if it wants GPUs. Call it under the queue's lock."""
-    if wants_gpus(spec):
+    if spec.wants_gpus:
         _ticket_for(task, spec).write()
 
 
@@ -125,8 +136,14 @@ def leave_line(task: TaskFolder) -> None:
             ticket.drop()
 
 
-def wants_gpus(spec: dict[str, Any]) -> bool:
-    return bool(spec["gpus"]["count"])
+def go_first(task: TaskFolder, seq: int) -> None:
+    """This part goes before all others: those of its task that have begun wait for it. Twice is safe."""
+    with queue_lock(task.root):
+        ticket = ticket_of(task, seq)
+        if ticket is None or ticket.part is None or ticket.part[0] == _FIRST or not ticket.is_live:
+            return
+        ticket._replace(part=(_FIRST, ticket.part[1])).write()
+    ring(task.root)
 
 
 def ticket_of(task: TaskFolder, seq: int) -> Ticket | None:
@@ -145,22 +162,34 @@ def try_start(ticket: Ticket) -> leases.GpuLocks | str:
     with queue_lock(root):
         reserved = holds.live(root)
         gpu_ids = ticket.open(reserved)
-        waiting = f"waiting for {ticket.gpu_count} x GPU: "
         if len(gpu_ids) >= ticket.gpu_count:
             if ahead := _ahead_of(ticket, set(gpu_ids), reserved):
-                return f"{waiting}{ahead} task{'s' if ahead > 1 else ''} ahead in the queue"
+                return _behind(ticket, ahead)
             locks = leases.take(ticket.task, gpu_ids, ticket.gpu_count)
             if locks is not None:
                 return locks
-        free = len(gpu_ids) - len(leases.held_by(root, gpu_ids))
-        return waiting + holds.why_not(free, ticket.candidates, ticket.reservation_id, reserved)
+        return _why_not(ticket, gpu_ids, reserved)
 
 
-def line(root: Path, before: str = "counter.json") -> Iterator[Ticket]:
+def why_not_now(ticket: Ticket) -> str:
+    """The same without taking anything: "" where it could start now."""
+    root = ticket.task.root
+    with queue_lock(root):
+        reserved = holds.live(root)
+        gpu_ids = ticket.open(reserved)
+        if len(gpu_ids) >= ticket.gpu_count and (ahead := _ahead_of(ticket, set(gpu_ids), reserved)):
+            return _behind(ticket, ahead)
+        unheld = set(gpu_ids) - leases.held_by(root, gpu_ids).keys()
+        if len(unheld - worked_on(unheld)) >= ticket.gpu_count:
+            return ""
+        return _why_not(ticket, gpu_ids, reserved)
+
+
+def line(root: Path, before: str = _END) -> Iterator[Ticket]:
     """The live tickets, in order, up to a file's name. Dead ones are removed. Call it under the queue's lock."""
     for path in sorted((root / "queue").glob("*.json")):
         if path.name >= before:
-            break  # numbers come first in the alphabet, and so before the counter
+            break
         try:
             ticket = _read(root, path)
         except MalformedRecord:
@@ -204,16 +233,56 @@ def ring(root: Path) -> None:
             os.close(fd)
 
 
+def _behind(ticket: Ticket, ahead: int) -> str:
+    return f"{_waiting(ticket)}{ahead} task{'s' if ahead > 1 else ''} ahead in the queue"
+
+
+def _why_not(ticket: Ticket, gpu_ids: Sequence[str], reserved: Sequence[holds.Hold]) -> str:
+    unheld = set(gpu_ids) - leases.held_by(ticket.task.root, gpu_ids).keys()
+    used = worked_on(unheld)
+    why = holds.why_not(len(unheld - used), ticket.candidates, ticket.reservation_id, reserved)
+    return f"{_waiting(ticket)}{why}{', others work on some without a lease' if used else ''}"
+
+
+def _waiting(ticket: Ticket) -> str:
+    return f"waiting for {ticket.gpu_count} x GPU: "
+
+
 def _ahead_of(ticket: Ticket, gpu_ids: set[str], reserved: Sequence[holds.Hold]) -> int:
     """How many before this one want a GPU that this one could use.
 
-    Those who can't start before a reservation ends are not counted: that may never be.
+    Those who can't start before a reservation ends are not counted: that may never be. Nor are parts of tasks on
+    several machines while no client is there to start them.
     """
-    ahead = 0
-    for other in line(ticket.task.root, ticket.path.name):
-        theirs = other.open(reserved)
-        ahead += len(theirs) >= other.gpu_count and not gpu_ids.isdisjoint(theirs)
-    return ahead
+    root = ticket.task.root
+    tickets = list(line(root, ticket.path.name))
+    if ticket.part is not None or any(other.part is not None for other in tickets):
+        tickets = list(line(root))
+    mine = next((one for one in tickets if one.path == ticket.path), ticket)
+    others = [one for one in tickets if one.path != ticket.path and (one.part is None or has_client(one.task))]
+    places = _places([mine, *others])
+    before = (other for other in others if places[other.path] < places[mine.path])
+    return sum(_competes(other, gpu_ids, reserved) for other in before)
+
+
+def _places(tickets: Iterable[Ticket]) -> dict[Path, tuple[int, tuple[float, str]]]:
+    """One order for all: by number, but parts among themselves in the order of their tasks.
+
+    That order is the same on all machines, and a part comes after whatever the parts before it come after. So nobody
+    waits for somebody who waits for them, here or on another machine.
+    """
+    places = {one.path: (one.seq, _ALONE) for one in tickets if one.part is None}
+    last = 0
+    parts = {one.part: one for one in tickets if one.part is not None}
+    for part in sorted(parts):
+        last = max(last, parts[part].seq)
+        places[parts[part].path] = (last, part)
+    return places
+
+
+def _competes(other: Ticket, gpu_ids: set[str], reserved: Sequence[holds.Hold]) -> bool:
+    theirs = other.open(reserved)
+    return len(theirs) >= other.gpu_count and not gpu_ids.isdisjoint(theirs)
 
 
 def _read(root: Path, path: Path) -> Ticket | None:
@@ -226,11 +295,12 @@ def _read(root: Path, path: Path) -> Ticket | None:
         seq, count = fields.whole("seq", most=_SEQ_MAX + 1), fields.whole("count", least=1)
         task, candidates = task_at(root, fields.text("task")), fields.texts("candidates")
         submitter, reservation_id = Identity.parse(data.get("submitter")), fields.optional_text("reservation")
+        part = None if data.get("part") is None else _order_of(data["part"])
         if task is None:
             raise ValueError("it names no task")
     except ValueError as error:
         raise MalformedRecord(problem or f"{path.name} holds no ticket: {error}") from error
-    return Ticket(path, seq, task, count, candidates, submitter, reservation_id)
+    return Ticket(path, seq, task, count, candidates, submitter, reservation_id, part)
 
 
 def _written_anew(root: Path, path: Path) -> Ticket | None:
@@ -240,24 +310,29 @@ def _written_anew(root: Path, path: Path) -> Ticket | None:
     """
     for task in every_task(root):
         try:
-            spec = read_known(task.spec)[0] or {}
-            if path.stem != _path(root, spec["seq"]).stem or not wants_gpus(spec):
+            spec = TaskSpec.read_known(task.spec)[0]
+            if spec is None or path.stem != _path(root, spec.seq).stem or not spec.wants_gpus:
                 continue
             ticket = _ticket_for(task, spec)
             if not _is_newer(path):
                 ticket.write()
             return ticket
-        except (MalformedRecord, KeyError, TypeError, ValueError):
+        except MalformedRecord:
             continue
     return None
 
 
-def _ticket_for(task: TaskFolder, spec: dict[str, Any]) -> Ticket:
-    """Raises KeyError, TypeError, ValueError for a record that holds no task."""
-    seq, gpus = int(spec["seq"]), spec["gpus"]
-    count, candidates = int(gpus["count"]) * int(spec["ranks"]), Fields(gpus).texts("candidates")
-    submitter = Identity.parse(spec.get("submitter"))
-    return Ticket(_path(task.root, seq), seq, task, count, candidates, submitter, gpus.get("reservation"))
+def _ticket_for(task: TaskFolder, spec: TaskSpec) -> Ticket:
+    count, candidates, reservation_id = spec.gpus.per_rank * spec.ranks, spec.gpus.candidates, spec.gpus.reservation
+    part = None if spec.part is None else (spec.part.submitted_at, task.task_id)
+    path = _path(task.root, spec.seq)
+    return Ticket(path, spec.seq, task, count, candidates, spec.submitter, reservation_id, part)
+
+
+def _order_of(said: Any) -> tuple[float, str]:
+    """Raises KeyError, TypeError, ValueError."""
+    submitted_at, task_id = said
+    return checked_moment(submitted_at, "part"), str(task_id)
 
 
 def _is_newer(path: Path) -> bool:

@@ -14,7 +14,10 @@ _GPUS_MAX = 1 << 16
 
 
 class ReservationWish(NamedTuple):
-    """`quantity` times `gpu_count` of the candidates, from `start` on (`None`: from now)."""
+    """`quantity` times `gpu_count` of the candidates, from `start` on (`None`: from now).
+
+    With an id of its own it can be asked for again when an answer was lost.
+    """
 
     name: str
     instance_type: str
@@ -24,6 +27,7 @@ class ReservationWish(NamedTuple):
     start: float | None
     duration_s: float
     auto_renew: bool
+    reservation_id: str | None = None
 
     @classmethod
     def parse(cls, data: Any) -> ReservationWish:
@@ -40,7 +44,8 @@ class ReservationWish(NamedTuple):
             candidates=fields.texts("candidates"),
             start=None if data.get("start") is None else fields.moment("start"),
             duration_s=duration_s,
-            auto_renew=_flag(data, "auto_renew"),
+            auto_renew=fields.flag("auto_renew"),
+            reservation_id=None if data.get("reservation_id") is None else _checked_id(fields.text("reservation_id")),
         )
 
 
@@ -86,8 +91,8 @@ class ReservationReport(NamedTuple):
         """One that another machine sent, as JSON. Raises ValueError."""
         fields = Fields(data)
         reservation_id, status = fields.text("reservation_id"), fields.text("status")
-        if not re.fullmatch(_RESERVATION_ID, reservation_id) or status not in _STATUSES:
-            raise ValueError("its id or its status is none that a reservation can have")
+        if _checked_id(reservation_id) and status not in _STATUSES:
+            raise ValueError("its status is none that a reservation can have")
         return cls(
             reservation_id=reservation_id,
             status=status,
@@ -100,14 +105,13 @@ class ReservationReport(NamedTuple):
             gpus=fields.texts("gpus"),
             start=fields.moment("start"),
             end=None if data.get("end") is None else fields.moment("end"),
-            auto_renew=_flag(data, "auto_renew"),
+            auto_renew=fields.flag("auto_renew"),
             created_at=fields.moment("created_at"),
         )
 
 
-def _flag(data: Any, name: str) -> bool:
+def _checked_id(text: str) -> str:
     """Raises ValueError."""
-    value = data.get(name)
-    if not isinstance(value, bool):
-        raise ValueError(f"{name} must be true or false")
-    return value
+    if not re.fullmatch(_RESERVATION_ID, text):
+        raise ValueError("its id is none that a reservation can have")
+    return text

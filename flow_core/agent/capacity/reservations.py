@@ -37,6 +37,8 @@ class Reservations:
         """Refused: STARTS_IN_PAST, STARTS_TOO_LATE, GPUS_TAKEN."""
         root = self._layout.root
         self._layout.make()
+        if wish.reservation_id is not None and holds.path_of(root, wish.reservation_id) is not None:
+            return self.get(wish.reservation_id)
         end_the_lost(root, wish.candidates)
         with self._lock() as now:
             hold = self._planned(wish, now)
@@ -102,7 +104,7 @@ class Reservations:
             raise Refused(STARTS_TOO_LATE)
         start = float(int(asked))
         return Hold(
-            reservation_id=new_id("res"),
+            reservation_id=wish.reservation_id or new_id("res"),
             context=self._layout.context,
             owner=user_name(),
             name=wish.name,

@@ -11,7 +11,6 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from flow_core.agent.capacity import queue
 from flow_core.agent.containers.arguments import Container, with_workspace
@@ -19,6 +18,7 @@ from flow_core.agent.containers.ending import ContainerEnd
 from flow_core.agent.containers.engine import Engine, EngineError, last_line
 from flow_core.agent.containers.pulling import Pull
 from flow_core.agent.layout import container_name
+from flow_core.agent.private_folders import private_opener
 from flow_core.agent.regular_files import open_regular_stream
 from flow_core.agent.spool import SpoolFiles
 from flow_core.agent.supervisor.launch import Launch
@@ -46,9 +46,10 @@ class Contained:
     def __init__(self, ledger: Ledger, stop: StopOrder) -> None:
         self._ledger = ledger
         self._stop = stop
-        self._box: dict[str, Any] = ledger.spec["container"]
-        self._engine = Engine.parse(self._box["engine"])
-        self._image = str(self._box["image"])
+        assert ledger.spec.container is not None  # only for such a task is this loaded
+        self._plan = ledger.spec.container
+        self._engine = Engine.parse(self._plan.engine)
+        self._image = self._plan.image
         self._look_at: float | None = None
 
     def fetch(self) -> Outcome | None:
@@ -76,15 +77,15 @@ class Contained:
             engine=self._engine,
             image=self._image,
             name=container_name(self._ledger.task.task_id, self._ledger.state.attempt, rank),
-            mark=self._ledger.spec["mark"],
-            argv=self._ledger.spec["argv"],
-            is_line=bool(self._box["is_line"]),
-            working_dir=str(self._box["working_dir"]),
+            mark=self._ledger.spec.mark,
+            argv=self._ledger.spec.argv,
+            is_line=self._plan.is_line,
+            working_dir=self._plan.working_dir,
             binds=with_workspace(self._ledger.state.working_dir, binds),
             gpus=gpus,
             variables=sorted(direct),
             env_file=str(self._write_rest(rank, inside, direct)),
-            on_terminal=bool(self._ledger.spec.get("tty")),
+            on_terminal=self._ledger.spec.tty,
         )
         return Launch(container.run(), {**client, **direct}, str(self._ledger.task.path))
 
@@ -112,7 +113,7 @@ class Contained:
 
     def end(self, children: Sequence[Identity], pause: Callable[[float], None]) -> None:
         """Returns when no container of the task is left, nor anything that would start one."""
-        tree = Tree(self._ledger.spec["mark"], children, os.getpid())
+        tree = Tree(self._ledger.spec.mark, children, os.getpid())
         end = ContainerEnd(self._engine, self._ledger.task.task_id, tree)
         end.run(grace_s(), pause, self._stop.is_urgent, self._say_silent)
 
@@ -133,7 +134,7 @@ class Contained:
         return state == "running" or code == -1
 
     def _variables(self, env: Mapping[str, str], gpus: Sequence[str]) -> dict[str, str]:
-        inside = {**self._box["defaults"], **env}
+        inside = {**self._plan.defaults, **env}
         if not gpus or self._engine.name == "podman":
             # Images say "all" here, and where NVIDIA's hook is the default it would listen.
             inside["NVIDIA_VISIBLE_DEVICES"] = "void"
@@ -142,7 +143,7 @@ class Contained:
     def _write_rest(self, rank: int, inside: Mapping[str, str], direct: Mapping[str, str]) -> Path:
         path = self._ledger.task.path / f"env-{rank}"
         lines = [f"{name}={value}\n" for name, value in inside.items() if name not in direct]
-        with open(path, "w", encoding="utf-8", errors="surrogateescape", opener=_private) as stream:
+        with open(path, "w", encoding="utf-8", errors="surrogateescape", opener=private_opener) as stream:
             stream.writelines(lines)
         return path
 
@@ -165,7 +166,3 @@ def _tail(path: Path) -> bytes:
             return stream.read()
     except OSError:
         return b""
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -30,7 +30,9 @@ class ContainerEntry(NamedTuple):
 
 def container_entry(standing: Standing, command: str | None, node: int, *, on_terminal: bool) -> ContainerEntry:
     """Waits for a container that is just starting. Refuses with CONTAINER_CLOSED, ENGINE_GONE."""
-    engine = Engine.parse(standing.spec["container"]["engine"])
+    assert standing.spec is not None
+    assert standing.spec.container is not None  # who has no image is entered in another way
+    engine = Engine.parse(standing.spec.container.engine)
     name = container_name(standing.task_id, standing.report.attempt, node)
     _await_start(engine, name)
     mark = f"FLOW_ENTRY_{secrets.token_hex(8)}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from flow_core.agent.spec import TaskSpec
 from flow_core.agent.state import State
 from flow_core.agent.supervisor.process_table import mark_of, snapshot
 
@@ -20,9 +19,9 @@ class LivingProcesses:
         self._marks = frozenset(marks.values())
         self._sessions = frozenset(one.session for pid, one in self._table.items() if marks[pid] is None)
 
-    def has_any(self, spec: dict[str, Any], state: State) -> bool:
+    def has_any(self, spec: TaskSpec, state: State) -> bool:
         """Whether a process of this task is among them."""
-        return spec.get("mark") in self._marks or any(
+        return spec.mark in self._marks or any(
             child.is_of_this_boot and child.pid in self._sessions and not self._is_another(child.pid, child.start)
             for child in state.children
         )

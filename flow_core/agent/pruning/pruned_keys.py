@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flow_core.agent.layout import Layout
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.pruning.selection import EndedTask
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import MalformedRecord, read_json, write_json
+from flow_core.agent.spec import TaskSpec
 
 
 class PrunedTask(NamedTuple):
@@ -22,10 +23,9 @@ class PrunedTask(NamedTuple):
     ended_at: float | None = None
 
 
-def key_of(spec: dict[str, Any]) -> str | None:
+def key_of(spec: TaskSpec) -> str | None:
     """The idempotency key that a task was submitted with."""
-    config = spec.get("config")
-    key = config.get("idempotency_key") if isinstance(config, dict) else None
+    key = spec.config.get("idempotency_key")
     return key if isinstance(key, str) else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flow_core.agent.capacity import queue
 from flow_core.agent.capacity.port_records import withdraw
@@ -21,7 +21,7 @@ from flow_core.agent.pruning.selection import (
     is_folder_name,
     read_ended,
 )
-from flow_core.agent.record_fields import Fields
+from flow_core.agent.spec import TaskSpec
 
 
 class Removal(NamedTuple):
@@ -36,8 +36,11 @@ def remove_tasks(
     task_ids: Iterable[str],
     with_made_files: Collection[str],
     progress: Callable[[], None] = lambda: None,
+    *,
+    keeps_key: bool = True,
 ) -> Removal:
     """Removes these tasks as far as each may go now; those `with_made_files` together with the files that they made.
+    Their idempotency keys stay known, but for what nobody was ever told of (`keeps_key` is false).
 
     The context's lock is held for one task at a time, so that no submit waits long. The space is free soon after.
     """
@@ -48,7 +51,7 @@ def remove_tasks(
         progress()
         try:
             with locked(layout.volumes_lock):
-                outcome = _remove(layout, layout.task(task_id), inspector, task_id in with_made_files)
+                outcome = _remove(layout, layout.task(task_id), inspector, task_id in with_made_files, keeps_key)
         except OSError as error:
             outcome = Refusal(task_id, FAILED, error.strerror or type(error).__name__)
         if isinstance(outcome, Refusal):
@@ -61,7 +64,9 @@ def remove_tasks(
     return Removal(tuple(removed), tuple(refused))
 
 
-def _remove(layout: Layout, task: TaskFolder, inspector: Inspector, may_have_made_files: bool) -> EndedTask | Refusal:
+def _remove(
+    layout: Layout, task: TaskFolder, inspector: Inspector, may_have_made_files: bool, keeps_key: bool
+) -> EndedTask | Refusal:
     found, record = inspector.look(task), read_ended(task)
     if isinstance(found, Refusal):
         return found
@@ -73,7 +78,7 @@ def _remove(layout: Layout, task: TaskFolder, inspector: Inspector, may_have_mad
         return Refusal(task.task_id, SUPERVISED)
     try:
         spec = record[0]
-        if (key := key_of(spec)) is not None:
+        if keeps_key and (key := key_of(spec)) is not None:
             remember_key(layout, key, found)
         _release_claims(task, spec)
         task.path.rename(doomed(task.path))
@@ -82,14 +87,10 @@ def _remove(layout: Layout, task: TaskFolder, inspector: Inspector, may_have_mad
     return found
 
 
-def _release_claims(task: TaskFolder, spec: dict[str, Any]) -> None:
+def _release_claims(task: TaskFolder, spec: TaskSpec) -> None:
     """What names the task and counts while its submitter lives: without the task's record it would again."""
-    fields = Fields(spec)
     with queue.queue_lock(task.root):
-        try:
-            ticket = queue.ticket_of(task, fields.whole("seq"))
-            if ticket is not None and ticket.task == task:
-                ticket.drop()
-            withdraw(task, fields.wholes("ports", least=1, most=65535))
-        except ValueError:
-            pass  # such a record promised nothing that could be read
+        ticket = queue.ticket_of(task, spec.seq)
+        if ticket is not None and ticket.task == task:
+            ticket.drop()
+        withdraw(task, spec.ports)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.locks import is_locked
 from flow_core.agent.pruning.living import LivingProcesses
 from flow_core.agent.pruning.task_files import inspect_folder, read_mount_points
-from flow_core.agent.record_fields import checked_moment
-from flow_core.agent.records import MalformedRecord, read_json
-from flow_core.agent.state import State
+from flow_core.agent.record_fields import Fields
+from flow_core.agent.records import MalformedRecord
+from flow_core.agent.spec import TaskSpec
+from flow_core.agent.state import FINAL, State
+from flow_core.agent.task_report import checked_id
 
 UNFINISHED, SUPERVISED, PROCESSES = "unfinished", "supervised", "processes"
 BROKEN, GONE, MOUNTED, MADE_FILES, FAILED = "broken", "gone", "mounted", "made_files", "failed"
@@ -41,6 +43,19 @@ class EndedTask(NamedTuple):
     size_bytes: int
     made_files: tuple[str, ...] = ()
 
+    @classmethod
+    def parse(cls, data: Any) -> EndedTask:
+        """One that another machine sent, as JSON. Raises ValueError."""
+        fields = Fields(data)
+        return cls(
+            checked_id(fields.text("task_id")),
+            fields.text("name"),
+            _checked_end(fields.text("status")),
+            fields.moment("ended_at"),
+            fields.whole("size_bytes"),
+            fields.texts("made_files"),
+        )
+
 
 class Refusal(NamedTuple):
     """A task that can't go, by the code of the reason."""
@@ -48,6 +63,12 @@ class Refusal(NamedTuple):
     task_id: str
     code: str
     detail: str = ""
+
+    @classmethod
+    def parse(cls, data: Any) -> Refusal:
+        """One that another machine sent, as JSON. Raises ValueError."""
+        fields = Fields(data)
+        return cls(checked_id(fields.text("task_id")), fields.text("code"), fields.text("detail"))
 
 
 class Selection(NamedTuple):
@@ -82,22 +103,29 @@ class Inspector:
         content = inspect_folder(task, self._mount_points, self._progress)
         if content.mount:
             return Refusal(task.task_id, MOUNTED, content.mount)
-        name = str(spec.get("name", task.task_id))
+        name = spec.name
         return EndedTask(task.task_id, name, state.status, _ended_at(spec, state), content.size_bytes, content.made)
 
 
 def select(layout: Layout, rule: Rule, progress: Callable[[], None] = lambda: None) -> Selection:
     """May take as long as reading the folders of all tasks that meet the rule; `progress` is called between them."""
+    return select_among(layout, _meeting(layout, rule, progress), rule.named, progress)
+
+
+def select_among(
+    layout: Layout, task_ids: Iterable[str], named: frozenset[str], progress: Callable[[], None] = lambda: None
+) -> Selection:
+    """The same for tasks that are known to meet a rule, and those that are named."""
     tasks: list[EndedTask] = []
     kept: list[EndedTask] = []
     refused: list[Refusal] = []
-    wanted = [*_meeting(layout, rule, progress), *sorted(rule.named)]
+    wanted = [*task_ids, *sorted(named)]
     inspector = Inspector(progress) if wanted else None
     for task_id in dict.fromkeys(wanted):
         found = _look(inspector, layout, task_id) if inspector is not None else Refusal(task_id, GONE)
         if isinstance(found, Refusal):
             refused.append(found)
-        elif found.made_files and task_id not in rule.named:
+        elif found.made_files and task_id not in named:
             kept.append(found)
         else:
             tasks.append(found)
@@ -110,10 +138,10 @@ def is_folder_name(task_id: str) -> bool:
     return bool(task_id) and os.sep not in task_id and not task_id.startswith(".")
 
 
-def read_ended(task: TaskFolder) -> tuple[dict[str, Any], State] | Refusal:
+def read_ended(task: TaskFolder) -> tuple[TaskSpec, State] | Refusal:
     """The records of a task that is over."""
     try:
-        spec, state = read_json(task.spec), State.read(task.state)
+        spec, state = TaskSpec.read(task.spec), State.read(task.state)
         if spec is None:
             return Refusal(task.task_id, GONE)
         if state is None or not state.is_final:
@@ -161,11 +189,17 @@ def _folders(layout: Layout) -> Iterator[TaskFolder]:
             yield layout.task(name)
 
 
-def _ended_at(spec: dict[str, Any], state: State) -> float:
+def _ended_at(spec: TaskSpec, state: State) -> float:
     """Raises ValueError."""
     if state.completed_at is not None:
         return float(state.completed_at)
-    return checked_moment(spec.get("created_at"), "created_at")
+    return spec.created_at
+
+
+def _checked_end(word: str) -> str:
+    if word not in FINAL:
+        raise ValueError("status is no end of a task")
+    return word
 
 
 def _is_supervised(task: TaskFolder, state: State) -> bool:

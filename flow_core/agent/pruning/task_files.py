@@ -11,11 +11,11 @@ from flow_core.agent.file_systems import mounts, read_mountinfo
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.s3.copies import names_of_copies
 
-_RECORD = r"(?:spec|state|mounts|cancel)\.json"
-_FILE = re.compile(rf"{_RECORD}|\.{_RECORD}\.\d+|alive\.lock(?:\.held)?|spare|supervisor\.err|env-\d+")
+_RECORD = r"(?:spec|state|mounts|cancel|start|credentials)\.json"
+_FILE = re.compile(rf"{_RECORD}|\.{_RECORD}\.\d+|(?:alive|start)\.lock(?:\.held)?|spare|client|supervisor\.err|env-\d+")
 _ATTEMPT = re.compile(r"attempt-\d+")
 _LOG = re.compile(r"rank-\d+\.(?:log|idx)")
-_FOLDERS = frozenset({"volumes", "mounts", "data", "root"})
+_FOLDERS = frozenset({"volumes", "mounts", "data", "root", "work"})
 _BLOCK_BYTES = 512
 
 
@@ -34,7 +34,7 @@ def inspect_folder(
     task: TaskFolder, mount_points: Collection[str], progress: Callable[[], None] = lambda: None
 ) -> FolderContent:
     """Follows no link, so a volume is never looked into. Raises OSError where the folder itself can't be read."""
-    size, made, copies = 0, [], names_of_copies(task)
+    size, made, copies, submitted_ns = 0, [], names_of_copies(task), _submitted_ns(task)
     device = os.lstat(task.path).st_dev
     inside = os.path.realpath(task.path) + os.sep
     mount = next((place for place in sorted(mount_points) if place.startswith(inside)), "")
@@ -45,7 +45,8 @@ def inspect_folder(
         for entry, found in _entries(os.path.join(task.path, place), is_first=not place):
             name = os.path.join(place, entry.name)
             size += found.st_blocks * _BLOCK_BYTES
-            below = _kind_of(kind, entry, copies)
+            below = "work" if kind == "work" and _came_along(entry, found, submitted_ns) else None
+            below = below or _kind_of(kind, entry, copies)
             is_folder = entry.is_dir(follow_symlinks=False)
             if below is None:
                 made.append(name + os.sep if is_folder else name)
@@ -74,6 +75,19 @@ def _entries(path: str, *, is_first: bool) -> Iterator[tuple[os.DirEntry[str], o
     except OSError:
         if is_first:
             raise
+
+
+def _submitted_ns(task: TaskFolder) -> int:
+    """When the record of the submit was written: what lies there since before came along with the task."""
+    try:
+        return os.stat(task.spec).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _came_along(entry: os.DirEntry[str], found: os.stat_result, submitted_ns: int) -> bool:
+    """Code that was sent, not changed since, and what Python keeps beside it."""
+    return entry.is_dir(follow_symlinks=False) or found.st_ctime_ns <= submitted_ns or entry.name.endswith(".pyc")
 
 
 def _kind_of(kind: str, entry: os.DirEntry[str], copies: Collection[str]) -> str | None:

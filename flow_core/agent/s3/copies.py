@@ -37,8 +37,9 @@ def make_room(task: TaskFolder, mounts: Iterable[dict[str, Any]]) -> None:
 def discard(task: TaskFolder) -> None:
     """Takes the copies away, whole or half made: out of sight at once, from the disk soon. Twice is safe.
 
-    Nothing else of that folder is touched: a task may keep files of its own there.
+    Keys that were sent for the fetch go too. Nothing else is touched: a task may keep files of its own there.
     """
+    forget_credentials(task)
     doomed = [str(task.doomed_copy(name)) for name in names_of_copies(task) if _put_aside(task, name)]
     if not doomed:
         return
@@ -50,6 +51,14 @@ def discard(task: TaskFolder) -> None:
         _remove(doomed)
     except OSError:
         pass  # the next sweep has to do it: the task's end is told in any case
+
+
+def forget_credentials(task: TaskFolder) -> None:
+    """Twice is safe."""
+    try:
+        os.unlink(task.credentials)
+    except OSError:
+        pass
 
 
 def names_of_copies(task: TaskFolder) -> frozenset[str]:

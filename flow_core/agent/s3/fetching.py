@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
 
 from flow_core.agent.capacity import queue
+from flow_core.agent.layout import TaskFolder
+from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import read_json
-from flow_core.agent.s3.copies import copies_among
+from flow_core.agent.s3.copies import copies_among, forget_credentials
+from flow_core.agent.s3.python import fetching_python
 from flow_core.agent.supervisor.ending import end_tree
 from flow_core.agent.supervisor.launch import Child, Launch, LaunchError, end_of
 from flow_core.agent.supervisor.ledger import Ledger, Outcome
@@ -43,6 +45,7 @@ class Fetching:
             return None
         self._say(f"fetching {self._names}")
         problem = self._fetch()
+        forget_credentials(self._ledger.task)
         if self._stop.is_over:
             return self._stop.outcome()
         if problem:
@@ -56,8 +59,17 @@ class Fetching:
         # The program ends when the other end of this pipe does: with this process, whatever ends it.
         tie, held = os.pipe()
         launch = Launch(
-            argv=[sys.executable, "-X", "utf8", "-c", _CODE, _PACKAGE_ROOT, str(task.path), str(tie)],
-            env=_environment(self._ledger.spec["env"]),
+            argv=[
+                fetching_python(self._ledger.spec.s3_python),
+                "-X",
+                "utf8",
+                "-c",
+                _CODE,
+                _PACKAGE_ROOT,
+                str(task.path),
+                str(tie),
+            ],
+            env=_environment({**_sent_along(task), **self._ledger.spec.env}),
             working_dir=str(task.path),
             inherited_fds=[tie],
         )
@@ -120,7 +132,7 @@ class Fetching:
         """Its wait status, once it and whatever it started are gone."""
         if self._verdict is None:
             leader = Identity.of(child.pid)
-            tree = Tree(self._ledger.spec["mark"], [leader] if leader else [], os.getpid())
+            tree = Tree(self._ledger.spec.mark, [leader] if leader else [], os.getpid())
             end_tree(tree.members, grace_s=0.0)
         for fd in (child.stdout, child.stderr):
             os.close(fd)
@@ -138,3 +150,12 @@ def _environment(of_task: dict[str, str]) -> dict[str, str]:
     own = {name: value for name, value in of_task.items() if name.startswith("AWS_")}
     left_out = _CREDENTIALS if _CREDENTIALS & own.keys() else frozenset()
     return {**{name: value for name, value in os.environ.items() if name not in left_out}, **own}
+
+
+def _sent_along(task: TaskFolder) -> dict[str, str]:
+    """The keys that a client sent for this task."""
+    try:
+        env = Fields(read_json(task.credentials) or {}).table("env")
+    except ValueError:
+        return {}
+    return {str(name): value for name, value in env.items() if isinstance(value, str)}

@@ -114,7 +114,7 @@ class Keeper:
         if self._contained is not None:
             self._contained.end(self.identities, pump_for)
         else:
-            tree = Tree(self._ledger.spec["mark"], self.identities, os.getpid())
+            tree = Tree(self._ledger.spec.mark, self.identities, os.getpid())
             end_tree(tree.members, grace_s(), pump_for, self._stop.is_urgent, self._has_no_child)
         while self._pump(0):
             pass
@@ -156,9 +156,9 @@ class Keeper:
 def _output_of(ledger: Ledger, wait_for_room: Callable[[], bool]) -> Output | MergedOutput:
     files = [ledger.task.spool(ledger.state.attempt, rank) for rank in range(ledger.ranks)]
     make_private_folder(files[0].log.parent)
-    if ledger.spec.get("streams") == "merged" and not ledger.spec.get("tty"):
+    if ledger.spec.streams == "merged" and not ledger.spec.tty:
         from flow_core.agent.supervisor.merged import MergedOutput  # deferred: few tasks want it
 
         return MergedOutput(files, ledger.clock.now_us)
     spools = [SpoolWriter(one, ledger.clock.now_us, wait_for_room) for one in files]
-    return Output(spools, on_terminals=bool(ledger.spec.get("tty")))
+    return Output(spools, on_terminals=ledger.spec.tty)

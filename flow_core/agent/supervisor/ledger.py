@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flow_core.agent.layout import TaskFolder
-from flow_core.agent.records import read_json
+from flow_core.agent.records import MalformedRecord
+from flow_core.agent.spec import TaskSpec
 from flow_core.agent.state import State
 from flow_core.agent.supervisor.processes import Identity
 
@@ -33,17 +34,20 @@ class Ledger:
 
     def __init__(self, task: TaskFolder) -> None:
         self.task = task
-        self.spec: dict[str, Any] = read_json(task.spec) or {}
-        self.clock = Clock(not_before=float(self.spec["created_at"]))
+        spec = TaskSpec.read(task.spec)
+        if spec is None:
+            raise MalformedRecord("spec.json is missing")
+        self.spec = spec
+        self.clock = Clock(not_before=spec.created_at)
         self.state = State()
         self.state.supervisor = Identity.mine()
-        self.state.working_dir = str(self.spec["working_dir"])
+        self.state.working_dir = spec.working_dir
         self.is_behind = False
 
     @property
     def ranks(self) -> int:
         """How many main processes the task has."""
-        return int(self.spec.get("ranks", 1))
+        return self.spec.ranks
 
     def write(self) -> bool:
         """False when it can't be written now (`is_behind`): call it again later. Room is kept for it on a full disk."""

@@ -66,7 +66,7 @@ class Supervisor:
         self._stop = StopOrder(task)
         self._locks = GpuLocks()
         self._contained: Contained | None = None
-        if self._ledger.spec.get("container"):
+        if self._ledger.spec.container is not None:
             from flow_core.agent.containers.contained import Contained  # deferred: few tasks have an image
 
             self._contained = Contained(self._ledger, self._stop)
@@ -88,7 +88,7 @@ class Supervisor:
             outcome = outcome._replace(message=outcome.message or _NOT_STARTED)  # not what it was waiting for
         discard(self._ledger.task)
         self._finish(outcome)
-        remove_unused(self._ledger.task.root, str(self._ledger.spec.get("agent")))
+        remove_unused(self._ledger.task.root, self._ledger.spec.agent)
 
     def _finish(self, outcome: Outcome) -> None:
         """The GPUs are free at the moment of the last record, which until then the lease waits for, or without it where
@@ -119,7 +119,7 @@ class Supervisor:
         if locks is None:
             return self._stop.outcome()
         self._locks = locks
-        self._stop.limit(self._ledger.spec.get("max_run_time_hours"))
+        self._stop.limit(self._ledger.spec.max_run_time_hours)
         return Retrying(self._ledger, self._stop).run(lambda: self._attempt(starter, turn))
 
     def _attempt(self, starter: Starter, turn: Turn) -> Outcome:

@@ -23,7 +23,7 @@ class Mounting:
         self._wanted: list[dict[str, Any]] = []
         self.staging: Path = ledger.task.path / "root"
         self._problem = ""
-        self._is_contained = bool(ledger.spec.get("container"))
+        self._is_contained = ledger.spec.container is not None
         self._look()
 
     @property

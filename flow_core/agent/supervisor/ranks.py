@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flow_core.agent.spec import TaskSpec
 
 HEAD = "127.0.0.1"
 OF_EVERY_TASK = {"PYTHONUNBUFFERED": "1"}
@@ -23,26 +26,29 @@ def share(gpus: Sequence[str], rank: int, ranks: int) -> Sequence[str]:
     return gpus[rank * each : (rank + 1) * each]
 
 
-def environment(spec: dict[str, Any], rank: int, gpu_count: int, master_port: int | None) -> dict[str, str]:
+def environment(spec: TaskSpec, rank: int, gpu_count: int, master_port: int | None) -> dict[str, str]:
     """What tells a rank its place, in the words of the Flow SDK, of plain torch and of its launcher.
 
-    Without a port to meet at there is no other rank, and nothing that would have a script look for one.
+    Without a port to meet at there is no other rank, and nothing that would have a script look for one. A part of a
+    task on several machines is one rank, and was told where all of them meet.
     """
-    ranks = str(spec.get("ranks", 1))
+    head, ranks = HEAD, str(spec.ranks)
+    if (part := spec.part) is not None:
+        rank, ranks, head, master_port = part.rank, str(part.ranks), part.head, part.port
     env = {"FLOW_NODE_RANK": str(rank), "FLOW_NUM_NODES": ranks}
-    if spec.get("distributed_mode") != "manual":
-        env.update(HEAD_NODE_IP=HEAD, HEAD_NODE=HEAD, FLOW_MAIN_IP=HEAD)
+    if spec.distributed_mode != "manual":
+        env.update(HEAD_NODE_IP=head, HEAD_NODE=head, FLOW_MAIN_IP=head)
         env.update(NUM_NODES=ranks, NODE_RANK=str(rank), GPU_COUNT=str(gpu_count))
         if master_port is not None:
-            env.update(_torch(str(rank), ranks, str(master_port)))
-    return {**env, **_ports(spec.get("ports", ()))}
+            env.update(_torch(str(rank), ranks, head, str(master_port)))
+    return {**env, **_ports(spec.ports)}
 
 
-def _torch(rank: str, ranks: str, port: str) -> dict[str, str]:
+def _torch(rank: str, ranks: str, head: str, port: str) -> dict[str, str]:
     """For a script that is one process a node; `torchrun` takes its defaults from PET_* and sets the others anew."""
     env = {"RANK": rank, "WORLD_SIZE": ranks, "GROUP_RANK": rank, "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
-    env.update(MASTER_ADDR=HEAD, MASTER_PORT=port)
-    env.update(PET_NNODES=ranks, PET_NODE_RANK=rank, PET_MASTER_ADDR=HEAD, PET_MASTER_PORT=port)
+    env.update(MASTER_ADDR=head, MASTER_PORT=port)
+    env.update(PET_NNODES=ranks, PET_NODE_RANK=rank, PET_MASTER_ADDR=head, PET_MASTER_PORT=port)
     return env
 
 

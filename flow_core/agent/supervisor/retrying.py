@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from flow_core.agent.spec import RetryPlan
 from flow_core.agent.supervisor.ledger import Ledger, Outcome
 from flow_core.agent.supervisor.stopping import StopOrder
 
@@ -15,11 +16,8 @@ class Retrying:
     def __init__(self, ledger: Ledger, stop: StopOrder) -> None:
         self._ledger = ledger
         self._stop = stop
-        wanted = ledger.spec.get("retries") or {"max": 0}
-        self._tries = 1 + int(wanted["max"])
-        self._delay_s = float(wanted.get("delay_s", 0.0))
-        self._factor = float(wanted.get("factor", 1.0))
-        self._max_delay_s = float(wanted.get("max_delay_s", "inf"))
+        self._plan = ledger.spec.retries or RetryPlan(0)
+        self._tries = 1 + self._plan.max
 
     def run(self, attempt: Callable[[], Outcome]) -> Outcome:
         """Makes attempts until one ends well, none is left or the task has to stop; returns the end of it all."""
@@ -41,7 +39,8 @@ class Retrying:
         """Waits for the next attempt; false when there will be none."""
         if self._stop.is_over:
             return False
-        delay_s = min(self._delay_s * self._factor**self._ledger.state.attempt, self._max_delay_s)
+        plan = self._plan
+        delay_s = min(plan.delay_s * plan.factor**self._ledger.state.attempt, plan.max_delay_s)
         end = time.monotonic() + delay_s
         failed = f"attempt {self._number} failed {outcome.how}"
         state = self._ledger.state

@@ -5,29 +5,30 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from flow_core.agent.capacity import queue
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.locks import release, try_lock
-from flow_core.agent.records import MalformedRecord, read_json
+from flow_core.agent.records import MalformedRecord
 from flow_core.agent.s3.copies import discard
+from flow_core.agent.spec import TaskSpec
 from flow_core.agent.state import State
 from flow_core.agent.supervisor.ending import end_tree
-from flow_core.agent.supervisor.processes import Identity, Tree, grace_s
+from flow_core.agent.supervisor.processes import Tree, grace_s
 from flow_core.agent.supervisor.stopping import is_forced
 
 
-def is_abandoned(spec: dict[str, Any], state: State | None) -> bool:
+def is_abandoned(spec: TaskSpec, state: State | None) -> bool:
     """True when nobody is left who would write the record."""
     if state is not None and state.is_final:
         return False
-    keeper = state.supervisor if state is not None else Identity.parse(spec.get("submitter"))
+    keeper = state.supervisor if state is not None else spec.submitter
     return keeper is None or not keeper.is_alive
 
 
-def tree_of(spec: dict[str, Any], state: State | None) -> Tree:
-    return Tree(str(spec["mark"]), () if state is None else state.children)
+def tree_of(spec: TaskSpec, state: State | None) -> Tree:
+    return Tree(spec.mark, () if state is None else state.children)
 
 
 def settle(task: TaskFolder) -> None:
@@ -39,13 +40,13 @@ def settle(task: TaskFolder) -> None:
     if lock is None:
         return
     try:
-        spec, state = read_json(task.spec), State.read(task.state)
+        spec, state = TaskSpec.read(task.spec), State.read(task.state)
         if spec is None or not is_abandoned(spec, state):
             return
         if _end_what_is_left(task, spec, state or State()):
             discard(task)
             _write_end(task, spec, state or State())
-    except (MalformedRecord, KeyError, TypeError, ValueError):
+    except MalformedRecord:
         return
     finally:
         release(lock)
@@ -55,9 +56,9 @@ def settle_beside(tasks: Iterable[TaskFolder]) -> None:
     """Settles those of the tasks that are abandoned, in processes of their own that nobody has to wait for."""
     for task in tasks:
         try:
-            spec = read_json(task.spec)
+            spec = TaskSpec.read(task.spec)
             abandoned = spec is not None and is_abandoned(spec, State.read(task.state))
-        except (MalformedRecord, KeyError, TypeError, ValueError):
+        except MalformedRecord:
             continue
         if abandoned and (pid := os.fork()):
             os.waitpid(pid, 0)
@@ -65,9 +66,9 @@ def settle_beside(tasks: Iterable[TaskFolder]) -> None:
             _settle_as_orphan(task)
 
 
-def _end_what_is_left(task: TaskFolder, spec: dict[str, Any], state: State) -> bool:
+def _end_what_is_left(task: TaskFolder, spec: TaskSpec, state: State) -> bool:
     """False when it can't be known whether anything is left: the next look tries again."""
-    if not spec.get("container") or state.supervisor is None:
+    if spec.container is None or state.supervisor is None:
         end_tree(tree_of(spec, state).members, grace_s())
         return True
     # Deferred: nearly all tasks have no image. Where the package was replaced meanwhile, the next look settles it.
@@ -77,7 +78,7 @@ def _end_what_is_left(task: TaskFolder, spec: dict[str, Any], state: State) -> b
     def refuse(why: str) -> None:
         raise EngineError(why)
 
-    end = ContainerEnd(Engine.parse(spec["container"]["engine"]), task.task_id, tree_of(spec, state))
+    end = ContainerEnd(Engine.parse(spec.container.engine), task.task_id, tree_of(spec, state))
     try:
         end.run(grace_s(), is_urgent=lambda: is_forced(task), on_silence=refuse)
     except EngineError:
@@ -95,19 +96,19 @@ def _settle_as_orphan(task: TaskFolder) -> NoReturn:
         os._exit(0)
 
 
-def _write_end(task: TaskFolder, spec: dict[str, Any], state: State) -> None:
+def _write_end(task: TaskFolder, spec: TaskSpec, state: State) -> None:
     state.status = "cancelled" if task.cancel.exists() else "failed"
     state.message = _reason(spec, state)
-    started_at = state.started_at or float(spec["created_at"])
+    started_at = state.started_at or spec.created_at
     state.completed_at = max(time.time(), started_at)
     state.write(task.state)
-    if (ticket := queue.ticket_of(task, int(spec["seq"]))) is not None:
+    if (ticket := queue.ticket_of(task, spec.seq)) is not None:
         ticket.drop()
     queue.ring(task.root)
 
 
-def _reason(spec: dict[str, Any], state: State) -> str:
-    if state.supervisor is None and spec.get("submitter") is None:
+def _reason(spec: TaskSpec, state: State) -> str:
+    if state.supervisor is None and spec.submitter is None:
         return "lost: its supervisor did not answer"
     if state.supervisor is None:
         return "lost: it was never started, its submitter ended first"

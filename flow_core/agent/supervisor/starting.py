@@ -64,8 +64,8 @@ class Starter:
     def _outside(self, env: dict[str, str], locks: GpuLocks) -> Launch:
         task = self._ledger.task
         return Launch(
-            argv=self._ledger.spec["argv"],
-            env={**os.environ, **env, "FLOW_TASK_DIR": str(task.path), "FLOW_TASK_MARK": self._ledger.spec["mark"]},
+            argv=self._ledger.spec.argv,
+            env={**os.environ, **env, "FLOW_TASK_DIR": str(task.path), "FLOW_TASK_MARK": self._ledger.spec.mark},
             working_dir=self._ledger.state.working_dir,
             mounts=self._mounting.mounts(),
             staging=self._mounting.staging,
@@ -74,7 +74,7 @@ class Starter:
 
     def _inside(self, contained: Contained, rank: int, env: dict[str, str], gpus: Sequence[str]) -> Launch:
         """In a container: of the machine's GPUs it sees only those it is given, so it needs no list of them."""
-        if not self._ledger.spec["gpus"].get("real"):
+        if not self._ledger.spec.gpus.real:
             gpus = ()
         elif gpus:
             env = {name: value for name, value in env.items() if name != "CUDA_VISIBLE_DEVICES"}
@@ -82,14 +82,14 @@ class Starter:
 
     def _environment(self, rank: int, mine: Sequence[str]) -> dict[str, str]:
         """What is this task's own."""
-        spec, gpus, state = self._ledger.spec, self._ledger.spec["gpus"], self._ledger.state
+        spec, gpus, state = self._ledger.spec, self._ledger.spec.gpus, self._ledger.state
         told = environment(spec, rank, len(mine), state.master_port)
-        env = {**OF_EVERY_TASK, **(ON_A_TERMINAL if spec.get("tty") else {}), **told, **spec["env"]}
-        env.update(FLOW_TASK_ID=self._ledger.task.task_id, FLOW_TASK_NAME=spec["name"])
+        env = {**OF_EVERY_TASK, **(ON_A_TERMINAL if spec.tty else {}), **told, **spec.env}
+        env.update(FLOW_TASK_ID=self._ledger.task.task_id, FLOW_TASK_NAME=spec.name)
         if mine:
             env[strangers.VARIABLE] = strangers.said_by(self._ledger.task, mine)
-            env["CUDA_VISIBLE_DEVICES"] = ",".join(gpus["visible"][gpu_id] for gpu_id in mine)
-        elif gpus["hide"]:
+            env["CUDA_VISIBLE_DEVICES"] = ",".join(gpus.visible[gpu_id] for gpu_id in mine)
+        elif gpus.hide:
             env["CUDA_VISIBLE_DEVICES"] = ""
         return env
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from flow_core.agent.capacity import leases, queue
 from flow_core.agent.supervisor.ledger import Ledger
 from flow_core.agent.supervisor.settle import settle_beside
 from flow_core.agent.supervisor.stopping import StopOrder, drain
 
+if TYPE_CHECKING:
+    from flow_core.agent.supervisor.joint_start import JointStart
+
 _LOOK_AGAIN_S = 2.0  # for what rings no bell: a lock that a killed process let go of
+_LOOK_FOR_CLIENT_S = 0.5  # a part without GPUs has no place in the line, and so no bell; nor has any on NFS
 
 
 class Turn:
@@ -19,15 +24,36 @@ class Turn:
         self._ledger = ledger
         self._stop = stop
         self._ticket: queue.Ticket | None = None
+        self._joint: JointStart | None = None
 
     def wait(self) -> leases.GpuLocks | None:
         """The locks on its GPUs, none for a task that wants no GPU. None when it was stopped while it waited."""
-        if not queue.wants_gpus(self._ledger.spec):
+        is_part, wants_gpus = self._ledger.spec.part is not None, self._ledger.spec.wants_gpus
+        if not wants_gpus and not is_part:
             return None if self._stop.is_over else leases.GpuLocks()
-        ticket = self._ticket = self._place()
-        if ticket is None:
+        ticket = self._ticket = self._place() if wants_gpus else None
+        if wants_gpus and ticket is None:
             return None
-        bell = queue.open_bell(ticket)
+        if is_part:
+            from flow_core.agent.supervisor.joint_start import (
+                JointStart,
+            )  # deferred: nearly all tasks are on one machine
+
+            self._joint = JointStart(self._ledger, self._stop, ticket)
+        locks = self._until_started(ticket)
+        if locks is None:
+            self.leave()
+        return locks
+
+    def leave(self) -> None:
+        """Lets the next one have its turn: call it once the task has started, or never will. Twice is safe."""
+        ticket, self._ticket = self._ticket, None
+        if ticket is not None:
+            ticket.drop()
+            queue.ring(self._ledger.task.root)
+
+    def _until_started(self, ticket: queue.Ticket | None) -> leases.GpuLocks | None:
+        bell = None if ticket is None else queue.open_bell(ticket)
         try:
             while not self._stop.is_over:
                 answer = self._try(ticket)
@@ -40,40 +66,38 @@ class Turn:
         finally:
             if bell is not None:
                 os.close(bell)
-        self.leave()
         return None
 
-    def leave(self) -> None:
-        """Lets the next one have its turn: call it once the task has started, or never will. Twice is safe."""
-        ticket, self._ticket = self._ticket, None
-        if ticket is not None:
-            ticket.drop()
-            queue.ring(self._ledger.task.root)
-
-    def _try(self, ticket: queue.Ticket) -> leases.GpuLocks | str:
+    def _try(self, ticket: queue.Ticket | None) -> leases.GpuLocks | str:
         """The GPUs, or why not; "" while the disk does not say."""
         try:
-            return queue.try_start(ticket)
+            if self._joint is not None:
+                return self._joint.look()
+            return queue.try_start(ticket) if ticket is not None else leases.GpuLocks()
         except OSError:
             return ""
 
     def _place(self) -> queue.Ticket | None:
         """Its ticket; a lost one is taken anew, since no task runs without the GPUs it asked for. None when stopped."""
         task, spec = self._ledger.task, self._ledger.spec
-        while (ticket := queue.ticket_of(task, int(spec["seq"]))) is None and not self._stop.is_over:
+        while (ticket := queue.ticket_of(task, spec.seq)) is None and not self._stop.is_over:
             with queue.queue_lock(task.root):
                 queue.stand_in_line(task, spec)
         return ticket
 
-    def _note(self, ticket: queue.Ticket) -> None:
-        self._ledger.state.gpus = leases.leased_by(self._ledger.task, ticket.candidates)
+    def _note(self, ticket: queue.Ticket | None) -> None:
+        if ticket is not None:
+            self._ledger.state.gpus = leases.leased_by(self._ledger.task, ticket.candidates)
 
-    def _explain(self, ticket: queue.Ticket, why: str) -> None:
+    def _explain(self, ticket: queue.Ticket | None, why: str) -> None:
         """Says what it waits for, and sees to it that this is not a task whose supervisor was killed."""
-        self._ledger.say(why.replace("GPU", str(self._ledger.spec["gpus"]["type"]), 1))
+        self._ledger.say(why.replace("GPU", str(self._ledger.spec.gpus.type), 1))
+        if ticket is None:
+            return
         holders = leases.held_by(self._ledger.task.root, ticket.candidates).values()
         settle_beside({holder for holder in holders if holder is not None})
 
     def _sleep(self, bell: int | None) -> None:
-        for fd in self._stop.wait(set() if bell is None else {bell}, _LOOK_AGAIN_S):
+        pause_s = _LOOK_FOR_CLIENT_S if self._joint is not None and bell is None else _LOOK_AGAIN_S
+        for fd in self._stop.wait(set() if bell is None else {bell}, pause_s):
             drain(fd)

@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from flow_core.upload.report import Progress
 
 _MOST_UNASKED = 1 << 30
+_WORKSPACE = "/workspace"
 
 
 def code_of(config: TaskConfig) -> Path | None:
-    """`code_root`; the current directory when neither it nor a `working_dir` was said. Raises ConfigError."""
+    """`code_root`; without it the current directory, unless the task works in a folder that is there already.
+
+    Raises ConfigError.
+    """
     if not config.upload_code or config.upload_strategy == "none":
         return None
-    if config.code_root is None and config.working_dir is not None:
+    if config.code_root is None and config.image is None and directory_of(config).startswith(("/", "~")):
         return None
     try:
         folder = Path(os.path.expanduser(config.code_root or ".")).absolute()
@@ -37,6 +41,14 @@ def code_of(config: TaskConfig) -> Path | None:
     if config.code_root is None and folder in (Path.home(), Path(folder.anchor)):
         return None  # nobody means to send all that they have
     return folder
+
+
+def directory_of(config: TaskConfig) -> str:
+    """Where it starts: a path of the machine, or one seen from the task's own folder; with an image, one inside it."""
+    wanted = config.working_dir or ""
+    if config.image is None and (wanted == _WORKSPACE or wanted.startswith(_WORKSPACE + "/")):
+        return wanted[len(_WORKSPACE) :].lstrip("/")
+    return wanted
 
 
 async def send_code(far: FarHost, folder: Path, place: str, config: TaskConfig) -> None:

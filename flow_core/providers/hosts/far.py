@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import FlowError, ProviderError, Unreachable
-from flow_core.providers.hosts.answers import Answer, read_answer, refused
+from flow_core.agent.layout import OVER_SSH
+from flow_core.agent.refusals import Refused
+from flow_core.config import state_dir
+from flow_core.errors import FlowError, Unreachable
 from flow_core.providers.hosts.machines import Machine
-from flow_core.providers.hosts.program import question, resident, version
+from flow_core.providers.refusals import error_of
 
 if TYPE_CHECKING:
+    from flow_core.providers.hosts.link import AgentLink
     from flow_core.providers.over_ssh.hosts import HostPool
     from flow_core.ssh.host import SshHost
 
@@ -20,11 +24,12 @@ ANSWER_S = 30.0
 
 
 class FarHost:
-    """Every question is one command, which ends with its answer."""
+    """A machine of the settings, and the agent there. `context` is what users call the context."""
 
-    def __init__(self, machine: Machine, pool: HostPool) -> None:
+    def __init__(self, machine: Machine, pool: HostPool, context: str = "") -> None:
         self.machine = machine
         self._pool = pool
+        self._context = context
 
     @property
     def name(self) -> str:
@@ -33,6 +38,21 @@ class FarHost:
     @property
     def region(self) -> str:
         return self.machine.region or self.machine.name
+
+    @property
+    def greeting(self) -> Mapping[str, Any]:
+        """What its agent said first; empty before it has answered once."""
+        return self._link.greeting
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """The same for one machine by two names: which it is, and where the tasks of its user are."""
+        return str(self.greeting.get("machine", "")), str(self.greeting.get("root", ""))
+
+    @property
+    def user(self) -> str:
+        """Who we are there; "" before its agent has answered once."""
+        return str(self.greeting.get("user", ""))
 
     async def ssh(self) -> SshHost:
         """Raises ConfigError, Unreachable."""
@@ -49,62 +69,75 @@ class FarHost:
         settings = replace(found.settings, identity_files=(key,))
         return self._pool.of(settings, login_timeout_s=machine.login_timeout_s)
 
-    async def ask(self, call: str, *words: str, timeout_s: float = ANSWER_S) -> Answer:
-        """Raises what `SshHost` does, and the refusals of `answers.refused`."""
-        answer = await self._ask(call, words, timeout_s)
-        if answer.refusal == ("agent",):
-            await self._ask("install_agent", (version(), resident()), timeout_s)
-            answer = await self._ask(call, words, timeout_s)
-        if answer.refusal:
-            raise refused(self.name, answer.refusal, answer.said)
-        return answer
+    async def ask(self, call: str, timeout_s: float = ANSWER_S, /, **arguments: Any) -> Any:
+        """Raises what `SshHost` does, ProviderError, Unreachable, and what the agent's refusal means."""
+        try:
+            return await self._link.ask(call, arguments, timeout_s)
+        except Refused as refused:
+            raise self.error_of(refused) from None
 
-    async def _ask(self, call: str, words: tuple[str, ...], timeout_s: float) -> Answer:
-        host = await self.ssh()
-        data = question(call, *words)
-        ended = await host.run("exec /bin/sh", timeout_s=timeout_s, stdin=data)
-        if ended.is_cut:
-            raise ProviderError(f"{self.name!r} sent an answer that is too long")
-        return read_answer(ended.stdout, self.name, ended.stderr)
+    async def ask_plainly(self, call: str, timeout_s: float = ANSWER_S, /, **arguments: Any) -> Any:
+        """The same, with refusals as they are: raises Refused."""
+        return await self._link.ask(call, arguments, timeout_s)
+
+    def error_of(self, refused: Refused) -> FlowError:
+        """People know their context by its name here, not by that of the folder there. It may also be about another."""
+        if refused.details.get("context") == OVER_SSH:
+            refused.details = {**refused.details, "context": self._context}
+        return error_of(refused, repr(self.name))
+
+    async def close(self) -> None:
+        if (link := vars(self).get("_link")) is not None:
+            await link.close()
+
+    @cached_property
+    def _link(self) -> AgentLink:
+        from flow_core.providers.hosts.found_python import FoundPython  # deferred: reading a config needs neither
+        from flow_core.providers.hosts.link import AgentLink
+
+        machine = self.machine
+        address = " ".join(str(part) for part in (machine.name, machine.hostname, machine.user, machine.port))
+        found = FoundPython(machine.python, state_dir().absolute() / "hosts" / "python", address)
+        return AgentLink(self.name, self.ssh, found)
 
 
 async def ask_all(
-    hosts: Sequence[FarHost], call: str, *words: str, patience_s: float = ANSWER_S
-) -> tuple[dict[FarHost, Answer], dict[FarHost, FlowError]]:
+    hosts: Sequence[FarHost],
+    call: str,
+    arguments: Callable[[FarHost], Mapping[str, Any]] = lambda far: {},
+    *,
+    patience_s: float = ANSWER_S,
+) -> tuple[dict[FarHost, Any], dict[FarHost, FlowError]]:
     """What those say that answer, and why the others don't. Once one has answered, none is waited for any longer
     than `patience_s`."""
-    asking = {far: asyncio.create_task(_ask(far, call, words)) for far in hosts}
+    asking = {far: asyncio.create_task(_ask(far, call, arguments(far))) for far in hosts}
     try:
         if asking:
             await asyncio.wait(asking.values(), timeout=patience_s)
-        while not any(_answer(one) for one in asking.values()) and not all(one.done() for one in asking.values()):
+        while not any(_has_answered(one) for one in asking.values()) and not all(one.done() for one in asking.values()):
             await asyncio.wait([one for one in asking.values() if not one.done()], return_when=asyncio.FIRST_COMPLETED)
     finally:
         for one in asking.values():
             one.cancel()
         await asyncio.gather(*asking.values(), return_exceptions=True)
-    answers = {far: answer for far, one in asking.items() if (answer := _answer(one)) is not None}
     late = f"did not answer within {patience_s:g} s"
-    silent = {far: _error(one) or Unreachable(f"{far.name!r} {late}") for far, one in asking.items()}
-    return answers, {far: error for far, error in silent.items() if far not in answers}
+    answers: dict[FarHost, Any] = {}
+    silent: dict[FarHost, FlowError] = {}
+    for far, one in asking.items():
+        result = Unreachable(f"{far.name!r} {late}") if one.cancelled() else one.result()
+        if isinstance(result, FlowError):
+            silent[far] = result
+        else:
+            answers[far] = result
+    return answers, silent
 
 
-async def _ask(far: FarHost, call: str, words: tuple[str, ...]) -> Answer | FlowError:
+async def _ask(far: FarHost, call: str, arguments: Mapping[str, Any]) -> Any:
     try:
-        return await far.ask(call, *words)
+        return await far.ask(call, **arguments)
     except FlowError as error:
         return error
 
 
-def _answer(asked: asyncio.Task[Answer | FlowError]) -> Answer | None:
-    if not asked.done() or asked.cancelled():
-        return None
-    result = asked.result()
-    return result if isinstance(result, Answer) else None
-
-
-def _error(asked: asyncio.Task[Answer | FlowError]) -> FlowError | None:
-    if not asked.done() or asked.cancelled():
-        return None
-    result = asked.result()
-    return result if isinstance(result, FlowError) else None
+def _has_answered(asked: asyncio.Task[Any]) -> bool:
+    return asked.done() and not asked.cancelled() and not isinstance(asked.result(), FlowError)

@@ -9,15 +9,21 @@ from typing import Any
 
 from flow_core.errors import ConfigError, FlowError, printable
 from flow_core.gpu_models import Gpu, pretend_gpus
+from flow_core.providers.hosts.credentials import SEND_CREDENTIALS, sends_credentials
 from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, login_timeout_of
+from flow_core.providers.pruning import PRUNE_AFTER_DAYS, prune_after_days_of
 
-SETTINGS = ("hosts", "region", LOGIN_TIMEOUT)
-_WORDS = ("name", "hostname", "user", "identity_file", "gpus", "region")
+SETTINGS = ("hosts", "region", LOGIN_TIMEOUT, "python", "s3_python", SEND_CREDENTIALS, "container", PRUNE_AFTER_DAYS)
+_WORDS = ("name", "hostname", "user", "identity_file", "gpus", "region", "python", "s3_python")
+_FOR_ALL = ("region", "python", "s3_python")
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One of them. What isn't said is as the user's ssh config has it; `gpus` are pretend ones."""
+    """One of them. What isn't said is as the user's ssh config has it; `gpus` are pretend ones.
+
+    `python` is the interpreter that runs the agent there, and `s3_python` the one that has boto3.
+    """
 
     name: str
     hostname: str | None = None
@@ -27,6 +33,8 @@ class Machine:
     gpus: str | None = None
     region: str | None = None
     login_timeout_s: float | None = None
+    python: str | None = None
+    s3_python: str | None = None
 
     @property
     def pretend(self) -> tuple[Gpu, ...]:
@@ -47,8 +55,8 @@ def machines_of(settings: Mapping[str, Any]) -> tuple[Machine, ...]:
         listed = [listed]
     if not isinstance(listed, list | tuple) or not listed:
         raise ConfigError("hosts: list the machines, such as hosts: [gpu1, gpu2]", field="hosts")
-    region = settings.get("region")
-    machines = tuple(_machine(one, None if region is None else str(region)) for one in listed)
+    for_all = {name: str(settings[name]) for name in _FOR_ALL if settings.get(name) is not None}
+    machines = tuple(_machine(one, for_all) for one in listed)
     names = [machine.name for machine in machines]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -59,7 +67,7 @@ def machines_of(settings: Mapping[str, Any]) -> tuple[Machine, ...]:
 def problem_of(said: Any) -> ConfigError | None:
     """Why one entry of `hosts` can't be used; its `field` is the entry's field."""
     try:
-        _machine(said, None)
+        _machine(said, {})
     except ConfigError as error:
         return error
     return None
@@ -80,14 +88,21 @@ def problems_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
             machines_of(settings)
         except FlowError as error:
             problems.append(str(error))
-    try:
-        login_timeout_of(settings)
-    except ConfigError as error:
-        problems.append(str(error))
+    for check in (login_timeout_of, sends_credentials, prune_after_days_of, _check_engine):
+        try:
+            check(settings)
+        except ConfigError as error:
+            problems.append(str(error))
     return tuple(problems)
 
 
-def _machine(said: Any, region: str | None) -> Machine:
+def _check_engine(settings: Mapping[str, Any]) -> None:
+    from flow_core.providers.images import check_engine  # deferred: reading a config must not pay for it
+
+    check_engine(settings.get("container"))
+
+
+def _machine(said: Any, for_all: Mapping[str, str]) -> Machine:
     from flow_core.ssh.settings import checked_host, checked_user  # deferred: reading a config must not pay for it
 
     if isinstance(said, str):
@@ -110,8 +125,8 @@ def _machine(said: Any, region: str | None) -> Machine:
         port=said.get("port"),
         identity_file=said.get("identity_file"),
         gpus=",".join(map(str, gpus)) if isinstance(gpus, list | tuple) else gpus,
-        region=said.get("region", region),
         login_timeout_s=login_timeout_of(said),
+        **{name: said.get(name, for_all.get(name)) for name in _FOR_ALL},
     )
     if machine.gpus is not None and not machine.pretend:
         raise ConfigError(f"hosts: the gpus of {name} must be such as a100:4", field="gpus")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from flow_core.agent.parts import NO_CLIENT, OTHERS
 from flow_core.models.task import TaskRecord, TaskStatus
 
 
-def merged(parts: Sequence[TaskRecord]) -> TaskRecord:
-    """`parts` are its ranks in order; one of a machine that never answered may be missing."""
+def merged(parts: Sequence[TaskRecord], *, are_all: bool, silent: Collection[str]) -> TaskRecord:
+    """`parts` are its ranks in order. Some may be missing: on machines that never answered, unless `are_all`.
+
+    `silent` are the machines that don't answer now.
+    """
     first = parts[0]
-    if first.num_instances == 1:
-        return first
-    is_over = len(parts) == first.num_instances and all(part.is_terminal for part in parts)
+    is_over = all(part.is_terminal for part in parts) and (are_all or len(parts) == first.num_instances)
     culprit = next((part for part in parts if part.status is TaskStatus.FAILED), None)
     starts = [part.started_at for part in parts if part.started_at is not None]
     ends = [part.completed_at for part in parts if part.completed_at is not None]
@@ -23,7 +25,7 @@ def merged(parts: Sequence[TaskRecord]) -> TaskRecord:
         started_at=min(starts) if len(starts) == len(parts) else None,
         completed_at=max(ends) if is_over and ends else None,
         exit_code=(culprit or first).exit_code if is_over else None,
-        message=_message(parts, culprit, is_over),
+        message=_failure(culprit, is_over) if culprit else _wait(parts, is_over, are_all, silent),
         instances=tuple(name for part in parts for name in part.instances),
         provider_metadata={
             **first.provider_metadata,
@@ -43,9 +45,31 @@ def _status(parts: Sequence[TaskRecord], culprit: TaskRecord | None, is_over: bo
     return TaskStatus.CANCELLED if is_cancelled else TaskStatus.COMPLETED
 
 
-def _message(parts: Sequence[TaskRecord], culprit: TaskRecord | None, is_over: bool) -> str:
-    if culprit is None:
-        return next((part.message for part in parts if part.message), "")
+def _failure(culprit: TaskRecord, is_over: bool) -> str:
     rank, host = culprit.provider_metadata["rank"], culprit.provider_metadata["host"]
     how = f"failed: {culprit.message}" if culprit.message else f"exited with {culprit.exit_code}"
     return f"rank {rank} on {host} {how}; the others {'were' if is_over else 'are being'} stopped"
+
+
+def _wait(parts: Sequence[TaskRecord], is_over: bool, are_all: bool, silent: Collection[str]) -> str:
+    """What the task waits for: of one machine's reason and that of the others, the one that says most."""
+    if not is_over and len(parts) < parts[0].num_instances:
+        return _missing(parts, are_all)
+    hosts = [str(part.provider_metadata["host"]) for part in parts]
+    found = [(part.message, host) for part, host in zip(parts, hosts, strict=True) if part.message]
+    for message, host in found:
+        if host in silent:
+            return message
+    for message, host in found:
+        if message not in (NO_CLIENT, OTHERS):
+            return f"{host}: {message}" if not is_over and len(set(hosts)) > 1 else message
+    words = [message for message, _ in found]
+    return next((word for word in (NO_CLIENT, OTHERS) if word in words), "")
+
+
+def _missing(parts: Sequence[TaskRecord], are_all: bool) -> str:
+    wanted = parts[0].num_instances
+    if not are_all:
+        return f"{len(parts)} of its {wanted} machines have answered"
+    hosts = ", ".join(str(part.provider_metadata["host"]) for part in parts)
+    return f"only {hosts} of its {wanted} machines has it: its submit was cut off, or the others aren't listed here"

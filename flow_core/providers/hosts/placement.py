@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import CapacityError, ConfigError, FlowError, printable
 from flow_core.gpu import GpuRequest, parse_gpu
@@ -33,8 +33,28 @@ class Seat:
         return f"{self.count}x{self.model}" if self.count else "cpu"
 
     @property
+    def gpus(self) -> dict[str, Any]:
+        """What the agent is asked for."""
+        if not self.count:
+            hide = any(gpu.is_real for gpu in self.facts.gpus)
+            return {"wanted": self.instance_type, "count": 0, "visible": {}, "hide": hide}
+        return {
+            "wanted": self.instance_type,
+            "type": self.model,
+            "count": self.count,
+            "candidates": [gpu.gpu_id for gpu in self.candidates],
+            "visible": {gpu.gpu_id: gpu.visible for gpu in self.candidates},
+            "real": any(gpu.is_real for gpu in self.candidates),
+            "hide": False,
+        }
+
+    @property
     def free(self) -> int:
         return len({gpu.gpu_id for gpu in self.candidates} & {gpu.gpu_id for gpu in self.facts.free_gpus})
+
+    def has(self, gpu_ids: Collection[str]) -> bool:
+        """Whether these are enough for the task."""
+        return sum(gpu.gpu_id in gpu_ids for gpu in self.candidates) >= self.count
 
     @property
     def starts_at_once(self) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flow_core.providers.hosts.view import HostView
 
 _FRESH_S = 1.0
+_CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.entering import main; main()"
 
 
 class HostPlaces:
@@ -30,17 +31,18 @@ class HostPlaces:
         if not 0 <= node < record.num_instances:
             which = f"the nodes 0 to {record.num_instances - 1}" if record.num_instances > 1 else "one node, 0"
             raise ConfigError(f"node: task {task_id} has {which}, and no {node}", field="node")
-        view = next((view for view in views if view.told[task_id].rank == node), None)
+        view = next((view for view in views if view.reports[task_id].part == node), None)
         part = record if view is None else view.record(task_id)
         has_files = also_ended and part.started_at is not None
         if view is None or not (has_files or (record.is_running and part.is_running)):
             raise Conflict(f"task {task_id} is {record.status}; only a running one can be entered")
-        folder = str(part.provider_metadata["folder"])
+        folder, greeting = str(part.provider_metadata["folder"]), view.far.greeting
+        python, home = str(greeting.get("python", "")), f"{greeting.get('root', '')}/bin/{greeting.get('agent', '')}"
         name = f"node {node} of {record.name}" if record.num_instances > 1 else record.name
 
         def enter(command: str | None) -> str:
-            words = [f"{folder}/agent.sh", "enter", folder, *([] if command is None else [command])]
-            return f"exec /bin/sh {' '.join(map(quoted, words))}"
+            words = [python, "-I", "-S", "-c", _CODE, home, "enter", folder, "0", "found"]
+            return "exec " + " ".join(map(quoted, [*words, *([] if command is None else [command])]))
 
         return Place(await view.far.ssh(), str(part.provider_metadata["working_dir"]), enter, name=name)
 
@@ -50,7 +52,7 @@ class HostPlaces:
     async def seen(self, task_id: str) -> TaskRecord:
         """As it was told not long ago."""
         views = self._tasks.where(task_id)
-        if not views or any(not view.told[task_id].is_final and view.age_s > _FRESH_S for view in views):
+        if not views or any(not view.reports[task_id].is_over and view.age_s > _FRESH_S for view in views):
             await self._tasks.find(task_id)
         return self._tasks.record(task_id)
 
@@ -75,7 +77,7 @@ class HostLogs:
         if view is None or part.started_at is None:
             return None
         folder = part.provider_metadata["folder"]
-        return LogFile(await view.far.ssh(), f"{folder}/attempt-{address.attempt}/rank-{address.rank}.log")
+        return LogFile(await view.far.ssh(), f"{folder}/attempt-{address.attempt}/rank-0.log")
 
     async def startup(self, task_id: str, node: int) -> LogFile:
         await self._places.seen(task_id)
@@ -93,5 +95,5 @@ class HostLogs:
             shown = printable(address.task_id)
             raise NotFound(f"task {shown} has no log of attempt {address.attempt}, rank {address.rank}")
         views = self._tasks.where(address.task_id)
-        view = next((view for view in views if view.told[address.task_id].rank == address.rank), None)
+        view = next((view for view in views if view.reports[address.task_id].part == address.rank), None)
         return (record, None) if view is None else (view.record(address.task_id), view)

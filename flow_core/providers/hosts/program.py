@@ -1,44 +1,83 @@
-"""The program that runs on the machines: what is sent for one question, and the copy that stays."""
+"""What is sent to a host so that the agent runs there: a line for sh, a loader, and the archive of the agent."""
 
 from __future__ import annotations
 
 import hashlib
-import os
+import json
+import zlib
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
 
-# In this order: the first one says what the files on a machine are.
-_PARTS = (
-    *("head", "leases", "places", "processes", "settling", "gpus", "keeping", "entering"),
-    *("volumes", "answers", "looking"),
-)
+import flow_core.agent
+from flow_core.agent.leaving import BROKEN, OLD_PYTHON
+from flow_core.agent.own_copy import agent_name
+from flow_core.ssh.quoting import quoted
+
+NO_PYTHON, NOT_THIS_PYTHON = 41, 42
+"""Exit codes of bootstrap.sh: there is no Python that is new enough, and the one that the settings name is none."""
+
+_AGENT = Path(flow_core.agent.__file__).parent
+_MODULES = ("private_folders", "safe_folders", "machine", "leaving")
+# Reads exactly what is its own: the archive, and then the questions, follow on the same stream.
+_LOADER = f"""\
+import json, os, sys, types
+if sys.version_info < (3, 8):
+    sys.stderr.write(sys.executable + " is Python " + sys.version.split()[0] + "\\n")
+    sys.exit({OLD_PYTHON})
+size, data = int(sys.argv.pop(1)), b""
+while len(data) < size:
+    piece = os.read(0, size - len(data))
+    if not piece:
+        sys.exit({BROKEN})
+    data += piece
+for name, text in json.loads(data):
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__path__ = []
+    exec(compile(text, name, "exec"), module.__dict__)
+sys.modules["flow_core.launcher"].main()
+"""
 
 
-def question(call: str, *words: str) -> bytes:
-    """A call of one of the program's functions, for sh on its stdin.
+class Archive(NamedTuple):
+    """The agent as one piece: compressed JSON of the texts by their names."""
 
-    All of it is one compound command, so that a program that was cut off on its way does nothing at all.
-    """
-    line = b" ".join([call.encode(), *(_word(word) for word in words)])
-    return b"{\n" + program() + b"\n" + line + b"\n} </dev/null\n"
+    name: str
+    data: bytes
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
 
 
-def resident() -> str:
-    """What stays on a machine to run beside its tasks: `sh FILE CALL WORDS`."""
-    return "{\n" + program().decode() + '\n"$@"\nexit\n}'
+def command(python: str | None, known: str | None) -> str:
+    """The line for sh: with the interpreter that the settings name, or the one that was found there before."""
+    found = archive()
+    words = [len(launcher()), found.name, found.digest, len(found.data)]
+    given = {"flow_python": python or "", "flow_known": known or "", "flow_loader": _LOADER}
+    lines = [f"{name}={quoted(text)}" for name, text in given.items()]
+    return "\n".join([*lines, f"set -- {' '.join(map(str, words))}", _bootstrap()])
 
 
 @lru_cache(maxsize=1)
-def program() -> bytes:
-    folder = files(__package__) / "agent"
-    return b"\n".join((folder / f"{part}.sh").read_bytes() for part in _PARTS)
+def launcher() -> bytes:
+    """What the loader reads: the modules that the launcher needs, and the launcher."""
+    texts = {"flow_core": "", "flow_core.agent": ""}
+    texts |= {f"flow_core.agent.{name}": (_AGENT / f"{name}.py").read_text("utf-8") for name in _MODULES}
+    texts["flow_core.launcher"] = (files(__package__) / "launcher.py").read_text("utf-8")
+    return json.dumps(list(texts.items())).encode("ascii")
 
 
 @lru_cache(maxsize=1)
-def version() -> str:
-    """Tells this program from all before and after it: a task's keeper runs the one that it was started with."""
-    return hashlib.sha256(program()).hexdigest()[:16]
+def archive() -> Archive:
+    """The same bytes for the same agent, on every machine that has this version of zlib."""
+    texts = {"flow_core/__init__.py": ""}
+    for path in sorted(_AGENT.rglob("*.py")):
+        texts[f"flow_core/agent/{path.relative_to(_AGENT).as_posix()}"] = path.read_text("utf-8")
+    return Archive(agent_name(), zlib.compress(json.dumps(texts).encode("ascii"), 9))
 
 
-def _word(text: str) -> bytes:
-    return b"'" + os.fsencode(text).replace(b"'", b"'\\''") + b"'"
+@lru_cache(maxsize=1)
+def _bootstrap() -> str:
+    return (files(__package__) / "bootstrap.sh").read_text("utf-8")

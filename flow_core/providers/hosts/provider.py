@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.config import Context, state_dir
 from flow_core.providers.base import Listing, PollIntervals
+from flow_core.providers.hosts.credentials import disclosure, sends_credentials
 from flow_core.providers.hosts.far import FarHost
 from flow_core.providers.hosts.gathering import together
 from flow_core.providers.hosts.instances import HostInstances
@@ -20,29 +21,34 @@ from flow_core.providers.hosts.volumes import HostVolumes
 from flow_core.providers.over_ssh.hosts import HostPool
 from flow_core.providers.over_ssh.login_limit import login_timeout_of
 from flow_core.providers.over_ssh.ways import WaysIn
+from flow_core.providers.pruning import prune_after_days_of
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
     from flow_core.models.task import TaskRecord, TaskStatus
     from flow_core.providers.hosts.init import HostsInit
+    from flow_core.providers.hosts.pruning import HostPruning
+    from flow_core.providers.hosts.reservations import HostReservations
     from flow_core.providers.over_ssh.logs import SpooledLogs
     from flow_core.providers.over_ssh.metrics import SshMetrics
     from flow_core.ssh.asking import Person
 
 
 class HostsProvider(WaysIn):
-    """Tasks run on machines that need nothing but sh and an SSH server, and are found there by every client.
+    """Tasks run on machines that need an SSH server and a Python 3.8, and are found there by every client.
 
-    Settings: `hosts` (names of ~/.ssh/config, or tables that say more), `region`, `login_timeout_s`.
+    Settings: `hosts` (names of ~/.ssh/config, or tables that say more), and those of `machines.SETTINGS`.
     """
 
-    reservations = ssh_keys = identity = market = pruning = None
+    ssh_keys = identity = market = None
 
     def __init__(self, context: Context, person: Person | None = None) -> None:
         self.poll = PollIntervals(busy_s=2.0, idle_s=5.0)
-        self._context = context.name
+        self._context, self._settings = context.name, context.settings
+        self._prune_after_days = prune_after_days_of(context.settings)
+        sends_credentials(context.settings)
         self._pool = HostPool(person, login_timeout_of(context.settings))
-        hosts = [FarHost(machine, self._pool) for machine in machines_of(context.settings)]
+        hosts = [FarHost(machine, self._pool, context.name) for machine in machines_of(context.settings)]
         self._tasks = TaskShelf(context.name, [HostView(context.name, far) for far in hosts])
         self._places = HostPlaces(context.name, self._tasks)
         self.volumes = HostVolumes(context.name, self._tasks)
@@ -63,6 +69,18 @@ class HostsProvider(WaysIn):
         return SshMetrics(self._places, self._tasks.host)
 
     @cached_property
+    def reservations(self) -> HostReservations:
+        from flow_core.providers.hosts.reservations import HostReservations
+
+        return HostReservations(self._context, self._tasks)
+
+    @cached_property
+    def pruning(self) -> HostPruning:
+        from flow_core.providers.hosts.pruning import HostPruning
+
+        return HostPruning(self._context, self._tasks, self._prune_after_days)
+
+    @cached_property
     def init(self) -> HostsInit:
         from flow_core.providers.hosts.init import HostsInit
 
@@ -71,7 +89,7 @@ class HostsProvider(WaysIn):
     async def submit(self, config: TaskConfig) -> TaskRecord:
         from flow_core.providers.hosts.submit import Submission  # deferred: it is not needed to look at tasks
 
-        task_id = await Submission(config, self._tasks, self.volumes).run()
+        task_id = await Submission(config, self._tasks, self.volumes, self.reservations, self._settings).run()
         return await self._tasks.get(task_id)
 
     async def list_tasks(
@@ -84,13 +102,17 @@ class HostsProvider(WaysIn):
 
     async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
         views = await self._tasks.find(task_id)
-        running = [view for view in views if not view.told[task_id].is_final]
-        await together(view.far.ask("cancel", task_id, "force" if force else "") for view in running)
+        unfinished = [view for view in views if not view.reports[task_id].is_over or view.reports[task_id].is_broken]
+        await together(view.far.ask("cancel", task_id=task_id, force=force) for view in unfinished)
 
     def describe_submit(self, config: TaskConfig) -> str:
         hosts = [view.far.name for view in self._tasks.views]
         where = hosts[0] if len(hosts) == 1 else f"<one of {', '.join(hosts)}>"
-        return f"ssh {where} sh -c {shlex.quote(config.command_line)}"
+        sent = self.discloses(config)
+        return f"ssh {where} sh -c {shlex.quote(config.command_line)}" + (f"  (with {sent})" if sent else "")
+
+    def discloses(self, config: TaskConfig) -> str:
+        return disclosure(config, self._settings)
 
     def describe_cancel(self, task: TaskRecord) -> str:
         host, pid = task.provider_metadata.get("host", "the machine"), task.provider_metadata.get("pid")

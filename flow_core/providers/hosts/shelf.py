@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,14 @@ from flow_core.errors import AuthError, FlowError, NotFound, Unreachable, printa
 from flow_core.identifiers import is_task_id
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.providers.hosts.far import FarHost
+from flow_core.providers.hosts.joint_starts import JointStarts
 from flow_core.providers.hosts.merging import merged
 from flow_core.providers.hosts.view import PATIENCE_S, HostView
 
 if TYPE_CHECKING:
     from flow_core.ssh.host import SshHost
+
+_BEHIND_S = 2.0
 
 
 class TaskShelf:
@@ -24,26 +28,38 @@ class TaskShelf:
     def __init__(self, context: str, views: Collection[HostView]) -> None:
         self._context = context
         self.views = tuple(views)
+        self._joint_starts = JointStarts(self.where)
 
     async def all(self) -> list[TaskRecord]:
         """Last submitted first. Raises Unreachable, or why nobody is let in, when no machine answers."""
         await self._look()
         self._raise_if_alone()
-        task_ids = dict.fromkeys(task_id for view in self.views for task_id in view.told)
+        task_ids = dict.fromkeys(task_id for view in self.views for task_id in view.reports)
         records = [self.record(task_id) for task_id in task_ids]  # now: what is known changes at every await
-        await self._end_what_lost_a_rank(task_ids)
+        await self._end_what_lost_a_part(task_ids)
+        self._joint_starts.see_to(task_ids)
         return sorted(records, key=_order, reverse=True)
 
     def unreadable(self) -> list[str]:
-        """A sentence for each machine whose last answer was none. One that is only down is shown as such."""
+        """A sentence for each machine whose last answer was none, or that has tasks which nobody reads any more.
+
+        One that is only down is shown as such.
+        """
         errors = {view.far.name: view.error for view in self.views if view.error is not None}
-        return [f"{name}: {error}" for name, error in errors.items() if not isinstance(error, Unreachable | AuthError)]
+        broken = [f"{name}: {why}" for name, why in errors.items() if not isinstance(why, Unreachable | AuthError)]
+        return [*broken, *(f"{view.far.name}: {view.earlier}" for view in self.views if view.earlier)]
 
     async def get(self, task_id: str) -> TaskRecord:
         """Raises NotFound, Unreachable."""
         await self.find(task_id)
         record = self.record(task_id)
-        await self._end_what_lost_a_rank((task_id,))
+        await self._end_what_lost_a_part((task_id,))
+        if record.status is TaskStatus.PENDING and time.time() - _order(record)[0] > _BEHIND_S:
+            for view in self.views:  # what is before it may be on several machines, and wait for a client
+                view.look()
+            self._joint_starts.see_to(dict.fromkeys(one for view in self.views for one in view.reports))
+        else:
+            self._joint_starts.see_to((task_id,))
         return record
 
     async def names(self, task_ids: Iterable[str]) -> list[str]:
@@ -58,15 +74,25 @@ class TaskShelf:
 
     def record(self, task_id: str) -> TaskRecord:
         """As it was told last, for a task that a machine has told of."""
-        return merged([view.record(task_id) for view in self.where(task_id)])
+        parts = [view.record(task_id) for view in self.where(task_id)]
+        if parts[0].num_instances == 1:
+            return parts[0]
+        silent = {view.far.name for view in self.views if view.is_silent}
+        return merged(parts, are_all=all(view.has_answered for view in self.views), silent=silent)
+
+    def is_cut_off(self, task_id: str) -> bool:
+        """Whether the machines, which all answer, have only some parts of it: who submitted it was killed."""
+        reports = [view.reports[task_id] for view in self.where(task_id)]
+        is_waiting = all(report.status == "pending" for report in reports) and not any(v.is_silent for v in self.views)
+        return is_waiting and len(reports) < max((report.parts for report in reports), default=0)
 
     async def find(self, task_id: str) -> tuple[HostView, ...]:
         """Whose task it is, a machine for each rank, asked just now. Raises NotFound, Unreachable."""
         if not is_task_id(task_id):
             raise self._not_found(task_id)
         known = self.where(task_id)
-        is_all = bool(known) and len(known) == known[0].told[task_id].ranks
-        asked = [view for view in known if not view.told[task_id].is_final] if is_all else self.views
+        is_all = bool(known) and len(known) == known[0].reports[task_id].parts
+        asked = [view for view in known if not view.reports[task_id].is_over] if is_all else self.views
         answers = dict(zip(asked, await asyncio.gather(*(_has(view, task_id) for view in asked)), strict=True))
         errors = [answer for answer in answers.values() if isinstance(answer, FlowError)]
         if asked and len(errors) == len(asked):
@@ -80,7 +106,7 @@ class TaskShelf:
 
     def where(self, task_id: str) -> tuple[HostView, ...]:
         """The machines that have told of a task before, by rank. One that is known by two names counts once."""
-        found = {view.told[task_id].rank: view for view in reversed(self.views) if task_id in view.told}
+        found = {view.reports[task_id].part: view for view in reversed(self.views) if task_id in view.reports}
         return tuple(found[rank] for rank in sorted(found))
 
     def view_of(self, far: FarHost) -> HostView:
@@ -94,17 +120,19 @@ class TaskShelf:
         return await view.far.ssh()
 
     async def close(self) -> None:
-        for view in self.views:
-            await view.close()
+        await self._joint_starts.close()
+        await asyncio.gather(*(view.close() for view in self.views))
 
-    async def _end_what_lost_a_rank(self, task_ids: Iterable[str]) -> None:
-        """Machines know nothing of one another: whoever sees that a rank is over too early ends the others."""
+    async def _end_what_lost_a_part(self, task_ids: Iterable[str]) -> None:
+        """Machines know nothing of one another: whoever sees that a part is over too early ends the others."""
         doomed = []
         for task_id in task_ids:
             views = self.where(task_id)
-            words = {view.told[task_id].word for view in views} if len(views) > 1 else set()
-            if words & {"failed", "cancelled"}:
-                doomed += [(view, task_id) for view in views if not view.told[task_id].is_final and not view.is_silent]
+            reports = [view.reports[task_id] for view in views] if len(views) > 1 else []
+            if any(report.status in ("failed", "cancelled") and not report.is_broken for report in reports):
+                doomed += [
+                    (view, task_id) for view in views if not view.reports[task_id].is_over and not view.is_silent
+                ]
         await asyncio.gather(*(_end(view, task_id) for view, task_id in doomed))
 
     async def _look(self) -> None:
@@ -142,7 +170,7 @@ async def _has(view: HostView, task_id: str) -> bool | FlowError:
 
 async def _end(view: HostView, task_id: str) -> None:
     with suppress(FlowError):  # whoever looks next tries again
-        await view.far.ask("cancel", task_id, "")
+        await view.far.ask("cancel", task_id=task_id)
 
 
 def strongest(errors: Sequence[FlowError]) -> FlowError:
@@ -153,6 +181,18 @@ def strongest(errors: Sequence[FlowError]) -> FlowError:
         if isinstance(error, AuthError):
             return error
     return Unreachable(f"none of the {len(errors)} machines can be reached; the first: {errors[0]}")
+
+
+def not_found(
+    what: str, context: str, answers: Collection[FarHost], silent: Mapping[FarHost, FlowError]
+) -> NotFound | Unreachable:
+    """What to raise for something that no machine has that answered, others may not have."""
+    if not answers:
+        return Unreachable(str(strongest(list(silent.values()))))
+    if silent:
+        names = ", ".join(far.name for far in silent)
+        return Unreachable(f"{what} is on no machine of context {context!r} that answers; unreachable: {names}")
+    return NotFound(f"no {what} in context {context!r}")
 
 
 def _order(record: TaskRecord) -> tuple[float, str]:

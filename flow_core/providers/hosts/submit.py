@@ -3,128 +3,143 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-import json
-import os
-import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, Unreachable, Unsupported, printable
+from flow_core.agent.machine import new_id
+from flow_core.agent.refusals import Refused
+from flow_core.agent.submitting import CODE_GONE
+from flow_core.errors import Conflict, FlowError, NotFound, Unreachable, printable
 from flow_core.providers.asked import task_name
-from flow_core.providers.hosts.answers import Answer
-from flow_core.providers.hosts.code import code_of, send_code
+from flow_core.providers.hosts.code import code_of, directory_of, send_code
+from flow_core.providers.hosts.credentials import credentials_of
 from flow_core.providers.hosts.facts import look_at_all
 from flow_core.providers.hosts.far import ask_all
-from flow_core.providers.hosts.gathering import enough, meet, start_together, together
+from flow_core.providers.hosts.gathering import enough, meet, together
 from flow_core.providers.hosts.limits import refuse_what_no_machine_does, refuse_what_several_machines_do_not
 from flow_core.providers.hosts.placement import Seat, seats
-from flow_core.providers.hosts.plan import Node, plan_of, script_of, volume_name
-from flow_core.providers.hosts.program import version
 from flow_core.providers.hosts.shelf import TaskShelf, strongest
-from flow_core.providers.hosts.told import VERSION
+from flow_core.providers.images import check_image
+from flow_core.providers.submit_requests import request_of, volume_name
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig, VolumeSpec
+    from flow_core.models.spec import TaskConfig
     from flow_core.models.volume import Volume
+    from flow_core.providers.hosts.reservations import HostReservations
     from flow_core.providers.hosts.volumes import HostVolumes
 
-_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
-_TRIES = 3
+_SUBMIT_S = 45.0
+_WITHDRAW_S = 30.0
+_LEAVE_S = 5.0  # whoever was cancelled wants to go
+_TRIES = 2
+_LOOKS, _LOOK_S = 6, 0.5
 _last_moment = 0.0
 
 
 class Submission:
-    """One submit, from checks that change nothing to the running keeper."""
+    """One submit, from checks that change nothing to the task on its machines."""
 
-    def __init__(self, config: TaskConfig, tasks: TaskShelf, volumes: HostVolumes) -> None:
+    def __init__(
+        self,
+        config: TaskConfig,
+        tasks: TaskShelf,
+        volumes: HostVolumes,
+        reservations: HostReservations,
+        settings: Mapping[str, Any],
+    ) -> None:
         self._config = config
         self._tasks = tasks
         self._volumes = volumes
+        self._reservations = reservations
+        self._settings = settings
         self._name = task_name(config)
-        self._made: list[Volume] = []
 
     async def run(self) -> str:
         """The new task's id. Raises ConfigError, Unsupported, CapacityError, NotFound, Conflict, Unreachable."""
         refuse_what_no_machine_does(self._config)
+        if self._config.image is not None:
+            check_image(self._config, self._settings.get("container"))
         if self._config.num_instances > 1:
             refuse_what_several_machines_do_not(self._config)
-        _refuse_other_data(self._config)
         code = code_of(self._config)
         if (known := await self._submitted_before()) is not None:
             return known
-        found, wanted = await self._find_volumes()
-        chosen = await self._choose(found)
+        chosen = await self._choose(await self._homes())
         task_id = new_id("task")
+        request = await self._request(task_id)
         try:
-            volumes = [*found, *[await self._make(spec, chosen[0]) for spec in wanted]]
             nodes = await meet(chosen)
+            if code is not None:  # first to all of them, so that their submits are not far apart
+                await together(self._send(seat, code, task_id) for seat in chosen)
             answers = await together(
-                self._place(task_id, *each, volumes, code) for each in zip(chosen, nodes, strict=True)
+                self._place({**request, **node, "gpus": seat.gpus}, seat, code)
+                for seat, node in zip(chosen, nodes, strict=True)
             )
-            if len(chosen) > 1:
-                answers = await start_together(chosen, task_id)
-        except FlowError as error:
+            for seat, answer in zip(chosen, answers, strict=True):
+                await self._tasks.view_of(seat.far).take(answer)
+            _refuse_half_of_another(answers, self._config.idempotency_key)
+        except (FlowError, asyncio.CancelledError) as error:
             await self._undo(chosen, task_id, error)
             raise
-        for seat, answer in zip(chosen, answers, strict=True):
-            await self._tasks.view_of(seat.far).take(answer)
-        return task_id
+        return str(answers[0]["task_id"])
 
-    async def _place(
-        self, task_id: str, seat: Seat, node: Node, volumes: Sequence[Volume], code: Path | None
-    ) -> Answer:
-        plan = plan_of(self._config, seat, node, volumes)
-        if code is not None:
-            answer = await seat.far.ask("prepare", task_id, plan)
-            await send_code(seat.far, code, f"{answer.root}/new/{task_id}/work", self._config)
-        return await self._start(seat, task_id, plan, node, volumes)
+    async def _request(self, task_id: str) -> dict[str, Any]:
+        """What every machine is asked, without what differs between them."""
+        request = request_of(self._config, self._name, task_id)
+        request |= {
+            "engine": None if self._config.image is None else self._settings.get("container"),
+            "ranks": 1,  # each of several is a part on a machine of its own
+            "streams": "merged",
+            "submitted_at": next_moment(),
+            "working_dir": directory_of(self._config),
+            "own_folder": True,
+            "credentials": await credentials_of(self._config, self._settings),
+        }
+        return request
 
-    async def _choose(self, found: Sequence[Volume]) -> list[Seat]:
+    async def _send(self, seat: Seat, code: Path, task_id: str) -> None:
+        place = await seat.far.ask("receive_code", task_id=task_id)
+        await send_code(seat.far, code, str(place), self._config)
+
+    async def _place(self, request: dict[str, Any], seat: Seat, code: Path | None) -> Any:
+        request |= {"s3_python": seat.far.machine.s3_python, "has_code": code is not None}
+        for tried in range(1, _TRIES + 1):
+            try:
+                return await seat.far.ask_plainly("submit", _SUBMIT_S, request=request)
+            except Refused as refused:
+                if refused.code != CODE_GONE or code is None or tried == _TRIES:
+                    raise seat.far.error_of(refused) from None
+                await self._send(seat, code, request["task_id"])
+            except Unreachable as error:
+                raise Unreachable(f"{error}; {request['task_id']} may have been started there all the same") from error
+        raise AssertionError("the last try returns or raises")
+
+    async def _choose(self, homes: Sequence[str]) -> list[Seat]:
         """A machine for each rank."""
         names = {view.far.name: view.far for view in self._tasks.views}
-        homes = {volume.region for volume in found}
-        if len(homes) > 1:
-            raise Conflict(f"volumes: they lie on {', '.join(sorted(homes))}; a task runs on one machine")
+        if len(set(homes)) > 1:
+            lie = ", ".join(sorted(set(homes)))
+            what = "volumes" if self._config.reservation_id is None else "volumes and reservation_id"
+            raise Conflict(f"{what}: what the task wants lies on {lie}; a task runs on one machine")
         asked = [far for far in names.values() if not homes or far.name in homes]
         seen, silent = await look_at_all(asked)
         if not seen:
             raise strongest(list(silent.values()))
-        return enough(self._config, seats(self._config, seen, silent, names))
+        found = seats(self._config, seen, silent, names)
+        return enough(self._config, await self._reserved_first(found))
 
-    async def _start(self, seat: Seat, task_id: str, plan: str, node: Node, volumes: Sequence[Volume]) -> Answer:
-        """Asks again where no answer came: the machine knows the id, and makes no second task."""
-        words = (
-            *(task_id, version(), json.dumps(self._record(seat, node), separators=(",", ":"))),
-            "\n".join(f"M {task_id} {_mount(volume)}" for volume in volumes),
-            *(plan, script_of(self._config, self._name, task_id, seat, node, volumes)),
-        )
-        for tried in range(1, _TRIES + 1):
-            try:
-                return await seat.far.ask("start", *words)
-            except Unreachable as error:
-                if tried == _TRIES:
-                    raise Unreachable(f"{error}; {task_id} may have been started there all the same") from error
-                await asyncio.sleep(tried)
-        raise AssertionError("the last try returns or raises")
-
-    def _record(self, seat: Seat, node: Node) -> dict[str, Any]:
-        return {
-            "version": VERSION,
-            "name": self._name,
-            "command": self._config.command_line,
-            "created_at": next_moment(),
-            "rank": node.rank,
-            "ranks": node.ranks,
-            "instance_type": seat.instance_type,
-            "gpu_type": seat.model or None,
-            "gpu_count": seat.count,
-            "owner": _user_name(),
-            "ports": list(self._config.ports),
-            "config": self._config.said(),
-        }
+    async def _reserved_first(self, found: Sequence[Seat]) -> Sequence[Seat]:
+        """The machines first that keep GPUs for this user which the task may have, where it goes on a reservation
+        that it doesn't name."""
+        config = self._config
+        is_free_to_choose = config.reservation_id is None and config.allocation_mode != "spot"
+        if not is_free_to_choose or config.num_instances > 1 or not found[0].count:
+            return found
+        kept = await self._reservations.of_user()
+        return sorted(found, key=lambda seat: not any(far is seat.far and seat.has(gpus) for far, gpus in kept))
 
     async def _submitted_before(self) -> str | None:
         """The task that this very submit made when it was tried before. Raises Conflict for another one's key."""
@@ -135,45 +150,66 @@ class Submission:
         found = next((task for task in tasks if task.config.get("idempotency_key") == key), None)
         if found is not None and found.config != self._config.said():
             raise Conflict(f"idempotency_key: {key!r} is that of task {found.task_id}, which was asked something else")
+        if found is not None and await self._is_cut_off(found.task_id):
+            arguments = {"task_id": found.task_id}
+            await ask_all([view.far for view in self._tasks.views], "withdraw", lambda far: arguments)
+            found = None
+        if found is None:
+            await self._refuse_pruned_key(key)
         return None if found is None else found.task_id
 
-    async def _find_volumes(self) -> tuple[list[Volume], list[VolumeSpec]]:
-        """Those that are there, and those that are to be made. Raises NotFound, Conflict."""
+    async def _is_cut_off(self, task_id: str) -> bool:
+        """Whether only some of its machines have it, and not only because they are just being asked."""
+        for _ in range(_LOOKS):
+            if not self._tasks.is_cut_off(task_id):
+                return False
+            await asyncio.sleep(_LOOK_S)
+            await self._tasks.find(task_id)
+        return self._tasks.is_cut_off(task_id)
+
+    async def _refuse_pruned_key(self, key: str) -> None:
+        """Each machine knows the keys of those that were pruned there. Raises Conflict."""
+        for view in self._tasks.views:
+            if not view.is_silent:
+                await view.far.ask("refuse_pruned_key", key=key)
+
+    async def _homes(self) -> list[str]:
+        """The machines on which the volumes and the reservation of the task lie. Raises NotFound, Conflict."""
+        wanted = self._config.reservation_id
+        home = [] if wanted is None else [(await self._reservations.home(wanted)).name]
+        return [*home, *await self._homes_of_volumes()]
+
+    async def _homes_of_volumes(self) -> list[str]:
         named = [name for mount in self._config.data_mounts if (name := volume_name(mount))]
         found: list[Volume] = []
-        wanted: list[VolumeSpec] = []
         if not named and not self._config.volumes:
-            return found, wanted
+            return []
         known = await self._volumes.list()
         by_name = {key: volume for volume in known for key in (volume.name, volume.volume_id)}
         for name in named:
             found.append(_one_of(by_name, name))
         for spec in self._config.volumes:
             name = spec.volume_id or spec.name or ""
-            if name not in by_name and spec.create_if_missing and spec.volume_id is None:
-                wanted.append(spec)
-            else:
+            if name in by_name or not spec.create_if_missing or spec.volume_id is not None:
                 found.append(_one_of(by_name, name))
         for volume in found:
             await self._volumes.refuse_if_held(volume)
-        return list(dict.fromkeys(found)), wanted
+        return sorted({str(volume.region) for volume in found})
 
-    async def _make(self, spec: VolumeSpec, seat: Seat) -> Volume:
-        volume = await self._volumes.create(spec.size_gb, spec.name, spec.interface, seat.far.name)
-        self._made.append(volume)
-        return volume
-
-    async def _undo(self, chosen: Sequence[Seat], task_id: str, error: FlowError) -> None:
+    async def _undo(self, chosen: Sequence[Seat], task_id: str, error: FlowError | asyncio.CancelledError) -> None:
         """Where nobody answers any more there is nobody to ask for it either."""
         if isinstance(error, Unreachable) and len(chosen) == 1:
             return
-        await ask_all([seat.far for seat in chosen], "forget" if len(chosen) > 1 else "discard", task_id)
-        for volume in self._made:
-            await self._volumes.delete(volume.volume_id)
+        arguments = {"task_id": task_id, "is_under_way": isinstance(error, Unreachable | asyncio.CancelledError)}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_WITHDRAW_S if isinstance(error, FlowError) else _LEAVE_S):
+                await ask_all([seat.far for seat in chosen], "withdraw", lambda far: arguments)
 
 
-def new_id(prefix: str) -> str:
-    return prefix + "_" + "".join(secrets.choice(_ALPHABET) for _ in range(10))
+def _refuse_half_of_another(answers: Sequence[Any], key: str | None) -> None:
+    """Each machine tells of the task that its key made there. Raises Conflict where that isn't one and the same."""
+    if len({str(answer["task_id"]) for answer in answers}) > 1:
+        raise Conflict(f"idempotency_key: {key!r} is being submitted by two clients at once; submit it again")
 
 
 def next_moment() -> float:
@@ -183,30 +219,8 @@ def next_moment() -> float:
     return _last_moment
 
 
-def _refuse_other_data(config: TaskConfig) -> None:
-    for mount in config.data_mounts:
-        if volume_name(mount):
-            continue
-        shown = printable(repr(mount.source))
-        if "://" in mount.source:
-            raise Unsupported(f"data_mounts: {shown} can't be mounted on a host; copy it in the command")
-        if not mount.source.startswith(("/", "~/")):
-            raise ConfigError(f"data_mounts: {shown} must be a path of the machine, from / or ~/", field="data_mounts")
-
-
 def _one_of(volumes: dict[str, Volume], name: str) -> Volume:
     try:
         return volumes[name]
     except KeyError:
         raise NotFound(f"no volume {printable(repr(name[:70]))} on any reachable machine") from None
-
-
-def _mount(volume: Volume) -> str:
-    return json.dumps({"volume_id": volume.volume_id, "name": volume.name}, separators=(",", ":"))
-
-
-def _user_name() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())

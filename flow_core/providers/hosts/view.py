@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
-from flow_core.errors import FlowError
+from flow_core.agent.refusals import Refused
+from flow_core.agent.task_report import TaskReport
+from flow_core.agent.tasks import NO_TASK
+from flow_core.errors import FlowError, ProviderError, Unreachable
 from flow_core.models.task import TaskRecord
-from flow_core.providers.hosts.answers import Answer
 from flow_core.providers.hosts.far import FarHost
-from flow_core.providers.hosts.told import Told, record_of, tasks_told
+from flow_core.providers.hosts.reports import earlier_in, host_record, read_changes, read_reports
 from flow_core.ssh.settings import HostSettings
 
 PATIENCE_S = 4.0
@@ -24,12 +28,16 @@ class HostView:
     def __init__(self, context: str, far: FarHost) -> None:
         self.far = far
         self._context = context
-        self.told: dict[str, Told] = {}
+        self.reports: dict[str, TaskReport] = {}
         self.error: FlowError | None = None
         self.has_answered = False
-        self._root = ""
-        self._read_to = ("-", "1")
+        self.earlier = ""
+        """A sentence where an earlier program left tasks there."""
+        self._look_number = 0
+        self._process = ""
         self._reached: HostSettings | None = None
+        self._records: dict[str, tuple[TaskReport, TaskRecord]] = {}
+        self._taken_at: dict[str, float] = {}
         self._answered_at = self._asked_at = time.monotonic()
         self._failures = 0
         self._not_before = 0.0
@@ -57,63 +65,98 @@ class HostView:
 
     async def look_at(self, task_id: str) -> bool:
         """Asks about one task; False when there is no such task. Raises what `FarHost.ask` does."""
-        answer = await self.far.ask("tell_one", task_id)
-        await self.take(answer)
-        if task_id not in tasks_told(answer):
-            self.told.pop(task_id, None)
+        try:
+            said = await self.far.ask_plainly("task", task_id=task_id)
+        except Refused as refused:
+            if refused.code != NO_TASK:
+                raise self.far.error_of(refused) from None
+            await self._note_answer()
+            self.reports.pop(task_id, None)
             return False
-        return True
+        except Unreachable as error:
+            self.error = error
+            raise
+        await self.take(said)
+        return task_id in self.reports
 
-    async def take(self, answer: Answer) -> None:
-        """Keeps what an answer tells of tasks."""
-        self._reached = (await self.far.ssh()).settings
-        self._root = answer.root or self._root
-        for task_id, told in tasks_told(answer).items():
-            before = self.told.get(task_id)
-            if before is None or not before.is_final:  # an older answer may come later
-                self.told[task_id] = told
-        self.error, self.has_answered = None, True
-        self._failures, self._not_before, self._answered_at = 0, 0.0, time.monotonic()
+    async def take(self, said: Any) -> None:
+        """Keeps what an answer tells of one task. Raises ProviderError for what is no task."""
+        reports = read_reports([said])
+        if not reports:
+            raise ProviderError(f"{self.far.name!r} did not tell of a task as it should")
+        await self._note_answer()
+        self._keep(reports)
+        self._taken_at.update(dict.fromkeys(reports, time.monotonic()))
+
+    def forget(self, task_ids: Iterable[str]) -> None:
+        """Those that were removed there: the next look would miss them anyway."""
+        for task_id in task_ids:
+            self.reports.pop(task_id, None)
 
     def records(self) -> list[TaskRecord]:
-        return [self.record(task_id) for task_id in self.told]
+        return [self.record(task_id) for task_id in self.reports]
 
     def record(self, task_id: str) -> TaskRecord:
+        """Nothing unchanged is made twice."""
         assert self._reached is not None  # whoever has told of a task was reached
-        told = self.told[task_id]
-        found = record_of(told, self._context, self.far.name, self.far.region, self._root, self._reached)
-        if not self.is_silent or found.is_terminal:
-            return found
-        return replace(found, message=f"{self.far.name} doesn't answer since {self._silence()}")
-
-    @property
-    def root(self) -> str:
-        return self._root
+        report = self.reports[task_id]
+        made = self._records.get(task_id)
+        if made is None or made[0] is not report:
+            record = host_record(report, self._context, self.far.name, self.far.region, self._reached)
+            made = self._records[task_id] = (report, record)
+        if not self.is_silent or made[1].is_terminal:
+            return made[1]
+        return replace(made[1], message=f"{self.far.name} doesn't answer since {self._silence()}")
 
     async def close(self) -> None:
         if self._asking is not None and not self._asking.done():
             self._asking.cancel()
             await asyncio.wait((self._asking,))
+        await self.far.close()
 
     async def _look(self) -> None:
         try:
-            answer = await self.far.ask("tell", *self._read_to)
-            await self._take_all(answer, answer.require("Z", self.far.name))
+            said = await self.far.ask("changes", since=self._look_number, process=self._process)
+            await self._take_changes(said)
         except FlowError as error:
             self.error = error
             pause = min(_PAUSE_S * 2**self._failures, _LONGEST_PAUSE_S)
             self._failures = min(self._failures + 1, 8)
             self._not_before = time.monotonic() + pause
 
-    async def _take_all(self, answer: Answer, last: str) -> None:
-        """`last` says up to where the tasks that are over were listed."""
-        answer.require("H", self.far.name)
-        stamp, _, count = last.partition(" ")
-        is_same, self._read_to = stamp == self._read_to[0], (stamp, count)
-        # One that isn't over and isn't listed is gone, and so is everything where the records are others.
-        kept = {task_id: told for task_id, told in self.told.items() if told.is_final and is_same}
-        self.told = kept | {task_id: told for task_id, told in self.told.items() if told.told_at > self._asked_at}
-        await self.take(answer)
+    async def _take_changes(self, said: Any) -> None:
+        """Nothing where nothing has changed. Raises ProviderError."""
+        if said is None:
+            await self._note_answer()
+            return
+        try:
+            look_number, is_all, reports, gone = read_changes(said)
+            earlier = earlier_in(said)
+        except ValueError as error:
+            raise ProviderError(f"{self.far.name!r} did not tell of its tasks as it should: {error}") from error
+        await self._note_answer()  # before anybody can see a task of it
+        self._look_number, self._process, self.earlier = look_number, str(said.get("process", "")), earlier
+        if is_all:
+            for task_id in self.reports.keys() - reports.keys():
+                if self._taken_at.get(task_id, 0.0) < self._asked_at:
+                    del self.reports[task_id]
+        for task_id in gone:
+            self.reports.pop(task_id, None)
+        self._keep(reports)
+        for gone_one in self._records.keys() - self.reports.keys():
+            del self._records[gone_one]
+        self._taken_at.clear()
+
+    def _keep(self, reports: dict[str, TaskReport]) -> None:
+        for task_id, report in reports.items():
+            before = self.reports.get(task_id)
+            if before is None or not before.is_over or before.is_broken:  # an older answer may come later
+                self.reports[task_id] = report
+
+    async def _note_answer(self) -> None:
+        self._reached = (await self.far.ssh()).settings
+        self.error, self.has_answered = None, True
+        self._failures, self._not_before, self._answered_at = 0, 0.0, time.monotonic()
 
     def _silence(self) -> str:
         seconds = int(time.monotonic() - self._answered_at)

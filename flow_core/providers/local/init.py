@@ -7,8 +7,8 @@ from typing import Any
 
 from flow_core.errors import FlowError
 from flow_core.providers.account import ConfigField
+from flow_core.providers.images import check_engine
 from flow_core.providers.local.capacity.gpus import gpus_here
-from flow_core.providers.local.containers.images import check_engine
 from flow_core.providers.pruning import PRUNE_AFTER_DAYS, PRUNE_AFTER_DAYS_MEANING, prune_after_days_of
 
 _FIELDS = (

@@ -10,10 +10,11 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from functools import partial
 
-from flow_core.agent.entering import enterable
+from flow_core.agent.entering import BROKEN_NOT_ENTERED, NODE_ENDED, NOT_RUNNING, enterable
 from flow_core.agent.refusals import Refused
+from flow_core.agent.spec import GpuPlan
 from flow_core.agent.supervisor.ranks import share
-from flow_core.agent.tasks import Tasks
+from flow_core.agent.tasks import NO_TASK, Tasks
 from flow_core.errors import NotFound, Unreachable, printable
 from flow_core.metrics.reading import read_samples
 from flow_core.metrics.script import sampling_script
@@ -25,6 +26,7 @@ from flow_core.providers.offload import offload
 
 _PIECE = 1 << 16
 _END_S = 2.0
+_OVER = frozenset({NO_TASK, BROKEN_NOT_ENTERED, NOT_RUNNING, NODE_ENDED})
 
 
 class LocalMetrics:
@@ -53,14 +55,17 @@ class LocalMetrics:
     def _visible(self, task_id: str, node: int) -> str | None:
         """As the task was told: None where it was told nothing, and so may use every GPU."""
         standing = self._tasks.get(task_id)
-        state, gpus = enterable(standing, node), standing.spec["gpus"]
+        state, spec = enterable(standing, node), standing.spec
+        gpus = GpuPlan() if spec is None else spec.gpus
         mine = share(state.gpus, node, standing.report.ranks)
-        return ",".join(gpus["visible"][gpu_id] for gpu_id in mine) if mine or gpus["hide"] else None
+        return ",".join(gpus.visible[gpu_id] for gpu_id in mine) if mine or gpus.hide else None
 
     def _runs(self, task_id: str, node: int) -> bool:
         try:
             enterable(self._tasks.get(task_id), node)
-        except Refused:
+        except Refused as refused:
+            if refused.code not in _OVER:
+                raise
             return False
         return True
 

@@ -152,6 +152,9 @@ class LocalProvider:
         is_process = config.image is None
         return shlex.join(argv_of(config.command) if is_process else describe_container(config, self._settings))
 
+    def discloses(self, config: TaskConfig) -> str:
+        return ""
+
     def describe_cancel(self, task: TaskRecord) -> str:
         pid = task.provider_metadata.get("pid")
         if pid is None and task.started_at is not None:

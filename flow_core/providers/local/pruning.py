@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from flow_core.agent.layout import Layout
 from flow_core.agent.pruning import selection
 from flow_core.agent.pruning.removal import remove_tasks
 from flow_core.agent.pruning.schedule import take_turn
-from flow_core.agent.pruning.selection import EndedTask, Refusal, Rule, select
-from flow_core.agent.record_fields import date_of
+from flow_core.agent.pruning.selection import Rule, select
 from flow_core.errors import Conflict, NotFound, printable
 from flow_core.identifiers import is_task_id
-from flow_core.models.pruning import PrunableTask, PruningPlan, PruningResult
-from flow_core.models.task import TaskStatus
+from flow_core.models.pruning import PruningPlan, PruningResult
 from flow_core.providers.offload import offload, report_progress
+from flow_core.providers.pruned_tasks import prunable, sentence, sentences
 
 _DAY_S = 24 * 3600.0
 _LOOK_S = 600.0
@@ -61,9 +60,9 @@ class LocalPruning:
             if refusal.task_id in named and refusal.code == selection.GONE:
                 raise self._not_found(refusal.task_id)
             if refusal.task_id in named:
-                raise Conflict(f"task {refusal.task_id} can't be pruned: {_sentence(refusal)}")
+                raise Conflict(f"task {refusal.task_id} can't be pruned: {sentence(refusal)}")
         name = self._layout.context
-        return PruningPlan(name, _as_models(found.tasks), _as_models(found.kept), _sentences(found.refused))
+        return PruningPlan(name, prunable(found.tasks), prunable(found.kept), sentences(found.refused))
 
     def _plan_due(self, after_days: float) -> PruningPlan | None:
         return self._plan(after_days, None, frozenset()) if take_turn(self._layout) else None
@@ -72,34 +71,7 @@ class LocalPruning:
         with_made_files = {task.task_id for task in plan.tasks if task.made_files}
         wanted = [task.task_id for task in plan.tasks if is_task_id(task.task_id)]
         removal = remove_tasks(self._layout, wanted, with_made_files, report_progress)
-        return PruningResult(self._layout.context, _as_models(removal.removed), _sentences(removal.refused))
+        return PruningResult(self._layout.context, prunable(removal.removed), sentences(removal.refused))
 
     def _not_found(self, task_id: str) -> NotFound:
         return NotFound(f"no task {printable(repr(task_id[:40]))} in context {self._layout.context!r}")
-
-
-def _as_models(tasks: Iterable[EndedTask]) -> tuple[PrunableTask, ...]:
-    return tuple(
-        PrunableTask(
-            task.task_id, task.name, TaskStatus(task.status), date_of(task.ended_at), task.size_bytes, task.made_files
-        )
-        for task in tasks
-    )
-
-
-def _sentences(refusals: Iterable[Refusal]) -> dict[str, str]:
-    return {refusal.task_id: _sentence(refusal) for refusal in refusals}
-
-
-def _sentence(refusal: Refusal) -> str:
-    detail = printable(refusal.detail)
-    return {
-        selection.UNFINISHED: "it is not over; cancel it first",
-        selection.SUPERVISED: "its supervisor is still at work; try again in a moment",
-        selection.PROCESSES: "processes of it are still alive; end them first",
-        selection.BROKEN: f"its record is broken: {detail}",
-        selection.GONE: "it is gone already",
-        selection.MOUNTED: f"something is mounted in its folder, at {detail}; unmount it first",
-        selection.MADE_FILES: f"it holds files that it made, such as {detail}; name it to prune it too",
-        selection.FAILED: f"the system says: {detail}",
-    }[refusal.code]

@@ -13,14 +13,15 @@ from flow_core.errors import CapacityError
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_models import Gpu, choose
 from flow_core.providers.asked import task_name
+from flow_core.providers.images import check_image
 from flow_core.providers.local.capacity.gpus import gpus_here
 from flow_core.providers.local.capacity.limits import refuse_what_is_not_here
-from flow_core.providers.local.containers.images import check_image
 from flow_core.providers.offload import report_progress
+from flow_core.providers.submit_requests import request_of
 
 if TYPE_CHECKING:
     from flow_core.agent.volumes import VolumeShelf
-    from flow_core.models.spec import MountSpec, TaskConfig, VolumeSpec
+    from flow_core.models.spec import TaskConfig
 
 
 def submit_task(config: TaskConfig, shelf: VolumeShelf, settings: Mapping[str, Any]) -> str:
@@ -36,30 +37,11 @@ def request_for(config: TaskConfig, settings: Mapping[str, Any]) -> dict[str, An
     if config.image is not None:
         check_image(config, engine)
     return {
-        "task_id": new_id("task"),
-        "name": task_name(config),
-        "command": config.command,
-        "command_line": config.command_line,
-        "env": dict(config.env),
-        "working_dir": config.working_dir,
-        "code_root": config.code_root,
-        "image": config.image,
+        **request_of(config, task_name(config), new_id("task")),
         "engine": None if config.image is None else engine,
         "streams": config.streams or "separate",
-        "tty": config.tty,
-        "ranks": config.num_instances,
-        "distributed_mode": config.distributed_mode,
-        "retries": _retries(config),
-        "ports": list(config.ports),
-        "max_run_time_hours": config.max_run_time_hours,
         "gpus": _gpus(config, settings.get("gpus")),
-        "reservation": config.reservation_id,
-        "allocation_mode": config.allocation_mode,
-        "data_mounts": [_mount(mount) for mount in config.data_mounts],
-        "volumes": [_volume(volume) for volume in config.volumes],
-        "idempotency_key": config.idempotency_key,
         "has_boto3": bool(config.data_mounts) and importlib.util.find_spec("boto3") is not None,
-        "config": config.said(),
     }
 
 
@@ -91,38 +73,4 @@ def _gpus_for(request: GpuRequest, here: Sequence[Gpu], ranks: int) -> dict[str,
         "visible": {gpu.gpu_id: gpu.visible for gpu in fitting},
         "real": any(gpu.is_real for gpu in fitting),
         "hide": False,
-    }
-
-
-def _retries(config: TaskConfig) -> dict[str, Any] | None:
-    """When the supervisor tries again: the delay grows by the factor, up to its limit."""
-    wanted = config.retries
-    if wanted is None or not wanted.max_retries:
-        return None
-    factor = 2.0 if wanted.mode == "exponential" else 1.0
-    return {
-        "max": wanted.max_retries,
-        "delay_s": wanted.delay_s,
-        "factor": factor,
-        "max_delay_s": wanted.max_delay_s,
-    }
-
-
-def _mount(mount: MountSpec) -> dict[str, Any]:
-    return {
-        "source": mount.source,
-        "target": mount.target,
-        "mount_type": mount.mount_type,
-        "options": dict(mount.options),
-    }
-
-
-def _volume(volume: VolumeSpec) -> dict[str, Any]:
-    return {
-        "volume_id": volume.volume_id,
-        "name": volume.name,
-        "size_gb": volume.size_gb,
-        "interface": volume.interface,
-        "create_if_missing": volume.create_if_missing,
-        "target": volume.target,
     }

@@ -103,6 +103,9 @@ class MithrilProvider(WaysIn):
         what = f"{config.num_instances} x {wanted}, at most {price} an hour each{total}: {config.command_line}"
         return f"POST {self._account.settings.url}/v2/spot/bids: {what}"
 
+    def discloses(self, config: TaskConfig) -> str:
+        return ""
+
     def describe_cancel(self, task: TaskRecord) -> str:
         return f"DELETE {self._account.settings.url}/v2/spot/bids/{task.task_id}: its machines end, and the billing"
 

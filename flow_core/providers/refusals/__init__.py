@@ -14,10 +14,11 @@ Details = Mapping[str, Any]
 Sentence = Callable[[Details, str], FlowError]
 """The details of a refusal and the machine, in words ("this machine", "'gpu1'"), as an error."""
 
-_TABLES = ("tasks", "submits", "volumes", "reservations")
+HERE = "this machine"
+_TABLES = ("tasks", "submits", "volumes", "reservations", "calls")
 
 
-def error_of(refused: Refused, machine: str = "this machine") -> FlowError:
+def error_of(refused: Refused, machine: str = HERE) -> FlowError:
     """The error of a refusal. Details may come from another machine: whatever they are, this raises nothing."""
     sentence = _sentences().get(refused.code)
     if sentence is None:

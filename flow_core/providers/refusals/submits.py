@@ -5,6 +5,7 @@ from __future__ import annotations
 from flow_core.agent import data_mounts, paths, ports, submit_request, submitting
 from flow_core.agent.capacity import booking
 from flow_core.agent.containers import choice
+from flow_core.agent.layout import OVER_SSH
 from flow_core.errors import (
     CapacityError,
     ConfigError,
@@ -15,7 +16,7 @@ from flow_core.errors import (
     Unsupported,
     printable,
 )
-from flow_core.providers.refusals import Details, Sentence
+from flow_core.providers.refusals import HERE, Details, Sentence
 from flow_core.providers.refusals.quoting import plain, plain_list, text, whole
 
 _SHOWN = 200
@@ -23,6 +24,14 @@ _SHOWN = 200
 
 def _invalid_request(details: Details, machine: str) -> FlowError:
     return ProviderError(f"{machine} can't use this submit: {plain(details, 'why')}; update flow")
+
+
+def _code_gone(details: Details, machine: str) -> FlowError:
+    return ProviderError(f"the code of {plain(details, 'task_id')} was lost on its way to {machine}; submit it again")
+
+
+def _withdrawn(details: Details, machine: str) -> FlowError:
+    return Conflict(f"the submit of {plain(details, 'task_id')} to {machine} was withdrawn; submit it again")
 
 
 def _key_of_another(details: Details, machine: str) -> FlowError:
@@ -63,7 +72,12 @@ def _s3_not_read_only(details: Details, machine: str) -> FlowError:
 
 def _s3_needs_boto3(details: Details, machine: str) -> FlowError:
     address = text(details, "address")
-    return Unsupported(f"data_mounts: {address!r} needs boto3; install it with: pip install 'flow-tui[s3]'")
+    if machine == HERE:
+        return Unsupported(f"data_mounts: {address!r} needs boto3; install it with: pip install 'flow-tui[s3]'")
+    return Unsupported(
+        f"data_mounts: {address!r} needs boto3 on {machine}; install it for the Python there, or name one that"
+        " has it by s3_python: in the entry of that host"
+    )
 
 
 def _mount_unsupported(details: Details, machine: str) -> FlowError:
@@ -80,7 +94,9 @@ def _port_promised(details: Details, machine: str) -> FlowError:
     task_id = plain(details, "task_id")
     holder = f"task {task_id}, which is just being submitted"
     if details["status"] is not None:
-        holder = f"task {task_id} of context {text(details, 'context')!r} ({plain(details, 'status')})"
+        context = text(details, "context")
+        whose = "that came over SSH" if context == OVER_SSH else f"of context {context!r}"
+        holder = f"task {task_id} {whose} ({plain(details, 'status')})"
     return Conflict(f"ports: {whole(details, 'port')} is promised to {holder}; cancel it, or choose another port")
 
 
@@ -91,8 +107,9 @@ def _port_in_use(details: Details, machine: str) -> FlowError:
 
 def _no_engine(details: Details, machine: str) -> FlowError:
     missing = ", ".join(plain_list(details, "missing"))
+    where = "" if machine == HERE else f" on {machine}"
     return Unsupported(
-        f"image: a container needs podman or docker, and {missing}; install one of them, or leave image out"
+        f"image: a container needs podman or docker{where}, and {missing}; install one of them, or leave image out"
     )
 
 
@@ -128,6 +145,8 @@ def _nothing_reserved(details: Details, machine: str) -> FlowError:
 
 SENTENCES: dict[str, Sentence] = {
     submit_request.INVALID_REQUEST: _invalid_request,
+    submitting.CODE_GONE: _code_gone,
+    submitting.WITHDRAWN: _withdrawn,
     submitting.KEY_OF_ANOTHER: _key_of_another,
     submitting.KEY_OF_PRUNED: _key_of_pruned,
     paths.NO_CURRENT_FOLDER: _no_current_folder,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from flow_core.agent.layout import Layout
+from flow_core.agent.spec import ContainerPlan, GpuPlan, TaskSpec
 from flow_core.agent.state import State
 from flow_core.agent.supervisor.processes import Identity
 from flow_core.agent.task_report import MountedVolume, TaskReport
@@ -17,19 +18,20 @@ from flow_core.providers.task_records import record_of
 
 TASK = Layout(Path("/state/local/machine"), "lab").task("task_aaaaaaaaaa")
 VOLUME = MountedVolume("vol_aaaaaaaaaa", "data", "/data")
-SPEC = {
-    "name": "train",
-    "command_line": "python train.py",
-    "created_at": 1.5,
-    "ranks": 2,
-    "gpus": {"wanted": "2xa100", "type": "a100", "count": 2, "reservation": "res_1"},
-    "owner": "ada",
-    "ports": [80],
-    "config": {"command": "python train.py"},
-    "working_dir": "/work",
-    "container": {"engine": {"name": "podman"}},
-    "seq": 7,
-}
+SPEC = TaskSpec(
+    name="train",
+    command_line="python train.py",
+    mark="m",
+    created_at=1.5,
+    ranks=2,
+    gpus=GpuPlan(wanted="2xa100", type="a100", per_rank=2, reservation="res_1"),
+    owner="ada",
+    ports=(80,),
+    config={"command": "python train.py"},
+    working_dir="/work",
+    container=ContainerPlan({"name": "podman"}),
+    seq=7,
+)
 BROKEN = TaskReport(TASK.task_id, TASK.task_id, "running", message="why", volumes=(VOLUME,), is_broken=True)
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.specs import task_spec
 
 from flow_core.agent.capacity import queue
 from flow_core.agent.layout import Layout
 from flow_core.agent.private_folders import make_private_folder
-from flow_core.agent.records import write_json
+from flow_core.agent.spec import GpuPlan
 from flow_core.agent.supervisor.ledger import Ledger
 from flow_core.agent.supervisor.stopping import StopOrder
 from flow_core.agent.supervisor.turn import Turn
@@ -106,8 +107,8 @@ def test_a_task_whose_ticket_was_lost_takes_its_place_again_instead_of_starting_
     layout.make()
     task = layout.task("task_aaaaaaaaaa")
     make_private_folder(task.path)
-    gpus = {"count": 1, "candidates": ["gpu-0", "gpu-1"], "type": "a100"}
-    write_json(task.spec, {"seq": 3, "created_at": 1.0, "working_dir": "/", "ranks": 2, "gpus": gpus, "mark": "none"})
+    gpus = GpuPlan(type="a100", per_rank=1, candidates=("gpu-0", "gpu-1"))
+    task_spec(seq=3, ranks=2, gpus=gpus).write(task.spec)
     ledger = Ledger(task)
     ledger.write()
     locks = Turn(ledger, StopOrder(task)).wait()

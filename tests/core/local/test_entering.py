@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from testbed.pty_screen import Screen
+from testbed.pythons import pythons
 from testbed.waiting import DEADLINE_S
 
 from flow_core.agent.own_copy import provide_copy
@@ -22,13 +23,14 @@ from flow_core.providers.refusals import error_of
 
 from .engines import IMAGE
 
+OLDEST = (3, 8)
 CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.entering import main; main()"
 
 
-def _argv(task: Any, how: str, *command: str, node: int = 0) -> list[str]:
+def _argv(task: Any, how: str, *command: str, node: int = 0, python: str = sys.executable) -> list[str]:
     folder = Path(task.provider_metadata["folder"])
     home = provide_copy(folder.parents[3])
-    return [sys.executable, "-I", "-S", "-c", CODE, str(home), "enter", str(folder), str(node), how, *command]
+    return [python, "-I", "-S", "-c", CODE, str(home), "enter", str(folder), str(node), how, *command]
 
 
 def _run(argv: list[str]) -> subprocess.CompletedProcess[bytes]:
@@ -44,6 +46,14 @@ async def test_it_becomes_the_command_in_the_tasks_folder_environment_and_mounts
     done = await asyncio.to_thread(_run, _argv(task, "pipes", script))
     assert (done.returncode, done.stderr) == (7, b"err\n")
     assert done.stdout.decode().split() == [task.task_id, "blue", str(machine.home), "file", "said"]
+
+
+@pytest.mark.needs("pythons")
+async def test_the_oldest_python_will_do(machine):
+    task = await machine.running(await machine.submit("sleep 1000"))
+    argv = _argv(task, "pipes", "cat; echo $FLOW_TASK_ID", python=pythons()[OLDEST])
+    done = await asyncio.to_thread(_run, argv)
+    assert (done.stdout.decode().split(), done.stderr) == (["said", task.task_id], b"")
 
 
 async def test_on_a_terminal_it_is_an_interactive_shell_on_that_terminal(machine):

@@ -8,6 +8,7 @@ import signal
 import sys
 
 import pytest
+from testbed.specs import task_spec
 
 from flow_core import AsyncFlow, TaskConfig
 from flow_core.agent.supervisor.ranks import VARIABLES, environment, share
@@ -61,7 +62,7 @@ async def test_what_the_user_sets_wins_over_what_a_rank_is_told(machine):
 
 
 def test_in_manual_mode_a_rank_is_told_only_its_number_and_how_many_there_are():
-    env = environment({"ranks": 3, "distributed_mode": "manual"}, 2, 1, 29500)
+    env = environment(task_spec(ranks=3, distributed_mode="manual"), 2, 1, 29500)
     assert env == {"FLOW_NODE_RANK": "2", "FLOW_NUM_NODES": "3"}
 
 

@@ -4,78 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from testbed.waiting import DEADLINE_S
+from testbed.other_version import MORE_WORDS, NEWER, NEXT_VERSION, OtherVersion
 
-import flow_core
-from flow_core.models.task import TaskStatus
-
-NEWER = "written by a newer version of flow; update this one"
-MORE_WORDS = {
-    "agent/state.py": {
-        'status: str = "pending"': 'status: str = "pending"\n    phase: str = "warming up"',
-        'FINAL | {"pending", "running"}': 'FINAL | {"pending", "running", "computing"}',
-    },
-    "agent/supervisor/starting.py": {
-        'state.status, state.message = "running",': 'state.status, state.message = "computing",'
-    },
-    "agent/capacity/leases.py": {'"task": task.name_in_records}': '"task": task.name_in_records, "share": 1.0}'},
-    "agent/capacity/queue.py": {'"seq": self.seq,': '"seq": self.seq, "weight": 7,'},
-    "providers/task_records.py": {
-        "TaskStatus(report.status)": 'TaskStatus("running" if report.status == "computing" else report.status)'
-    },
-}
-NEXT_VERSION = {"agent/records.py": {"VERSION = 1\n": "VERSION = 2\n"}}
-CODE = """
-import sys
-from flow_core import Flow
 from flow_core.config import Context
-with Flow(Context("local", "local")) as flow:
-    print(*eval(sys.argv[1]))
-"""
-
-
-class Newer:
-    """The other version, in a process of its own for each call."""
-
-    def __init__(self, home: Path, changes: dict[str, dict[str, str]]) -> None:
-        self._home = home
-        source = Path(flow_core.__file__).parent
-        shutil.copytree(source, home / "flow_core", ignore=shutil.ignore_patterns("__pycache__"))
-        for name, replaced in changes.items():
-            path = home / "flow_core" / name
-            text = path.read_text(encoding="utf-8")
-            for old, new in replaced.items():
-                assert text.count(old) == 1, (name, old)
-                text = text.replace(old, new)
-            path.write_text(text, encoding="utf-8")
-
-    def __call__(self, expression: str) -> list[str]:
-        env = {**os.environ, "PYTHONPATH": str(self._home)}
-        command = [sys.executable, "-c", CODE, expression]
-        ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout.split()
-
-    def submit(self, command: str, gpus: int) -> str:
-        (task_id,) = self(f"[flow.submit({command!r}, instance_type='a100:{gpus}').task_id]")
-        return task_id
-
-    def statuses(self) -> dict[str, str]:
-        found = self("[f'{task.task_id}={task.status}' for task in flow.list_tasks(limit=99)]")
-        return dict(one.split("=") for one in found)
+from flow_core.models.task import TaskStatus
 
 
 @pytest.fixture(params=[MORE_WORDS, NEXT_VERSION], ids=["more words", "next version"])
-def newer(request: pytest.FixtureRequest, tmp_path: Path, machine: Any) -> Newer:
-    return Newer(tmp_path / "newer", request.param)
+def newer(request: pytest.FixtureRequest, tmp_path: Path, machine: Any) -> OtherVersion:
+    return OtherVersion(tmp_path / "newer", request.param, Context("local", "local", {}))
 
 
 async def test_they_wait_in_one_line_and_no_gpu_is_had_twice(machine, newer):

@@ -1,19 +1,17 @@
-"""What a task may ask for with an image, and how it would be run."""
+"""How a task with an image would be run, for showing it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from flow_core.agent.containers.arguments import WORKSPACE, Container, argv_inside, with_workspace
+from flow_core.agent.containers.arguments import Container, argv_inside, with_workspace
 from flow_core.agent.containers.choice import likely_engine
-from flow_core.agent.containers.engine import ENGINES
 from flow_core.agent.paths import absolute
 from flow_core.agent.refusals import Refused
 from flow_core.agent.supervisor.namespace import Mount
-from flow_core.errors import ConfigError, printable
 from flow_core.gpu import parse_gpu
-from flow_core.identifiers import is_image_reference
+from flow_core.providers.images import directory_in_image, image_of
 from flow_core.providers.local.capacity.gpus import gpus_here
 from flow_core.providers.refusals import error_of
 
@@ -21,29 +19,16 @@ if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
 
 
-def check_image(config: TaskConfig, engine: Any) -> None:
-    """What can be said without asking the machine. Raises ConfigError."""
-    _checked(config)
-    _working_dir(config)
-    check_engine(engine)
-
-
-def check_engine(wanted: Any) -> None:
-    """Raises ConfigError for a setting that can't be meant."""
-    if wanted is not None and wanted not in ENGINES:
-        raise ConfigError(f"container: {wanted!r} is neither podman nor docker", field="container")
-
-
 def describe_container(config: TaskConfig, settings: Mapping[str, Any]) -> list[str]:
     """The argv that would run it, without values of variables, and with words for what is known only later."""
     container = Container(
         engine=likely_engine(settings.get("container")),
-        image=_checked(config),
+        image=image_of(config),
         name="flow-<new id>-0-0",
         mark="<new mark>",
         argv=argv_inside(config.command),
         is_line=isinstance(config.command, str),
-        working_dir=_working_dir(config),
+        working_dir=directory_in_image(config),
         binds=with_workspace(_absolute("code_root", config.code_root or "."), [*_described_binds(config)]),
         gpus=_described_gpus(config, settings.get("gpus")),
         variables=sorted(config.env),
@@ -74,21 +59,3 @@ def _described_gpus(config: TaskConfig, setting: Any) -> list[str]:
     wanted = parse_gpu(next(iter(config.instance_types), "cpu"))
     count = wanted.count if wanted.needs_gpu else int(config.min_gpu_memory_gb is not None)
     return [f"<GPU {number}>" for number in range(count)] if any(gpu.is_real for gpu in gpus_here(setting)) else []
-
-
-def _checked(config: TaskConfig) -> str:
-    image = str(config.image)
-    if not is_image_reference(image):
-        raise ConfigError(
-            f"image: {printable(repr(image))} is no name of an image; write for example ubuntu:24.04", field="image"
-        )
-    return image
-
-
-def _working_dir(config: TaskConfig) -> str:
-    wanted = config.working_dir or WORKSPACE
-    if not wanted.startswith("/") or "\0" in wanted:
-        raise ConfigError(
-            f"working_dir: {wanted!r} must be a path inside the image, starting with /", field="working_dir"
-        )
-    return wanted

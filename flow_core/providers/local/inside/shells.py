@@ -32,7 +32,7 @@ class LocalShells:
 
     async def directory(self, task_id: str) -> Path | None:
         standing = await offload(self._tasks.get, task_id)
-        folder = standing.spec.get("working_dir")
+        folder = standing.report.working_dir
         return Path(folder) if folder else None
 
 

@@ -69,7 +69,7 @@ class LocalUploads:
             raise ConfigError(f"node: task {task_id} has {ranks}, counted from 0", field="node")
         place = self._seen(task_id, path, field, is_written=field == "target")
         if not place.parent.is_dir():
-            home = Path(self._tasks.get(task_id).spec["working_dir"])
+            home = Path(self._tasks.get(task_id).report.working_dir)
             gone = f"the files of task {task_id} are gone: {home} does not exist any more"
             raise NotFound(f"task {task_id} has no folder {str(place.parent)!r}") if home.is_dir() else Conflict(gone)
         return place
@@ -81,13 +81,13 @@ class LocalUploads:
             mounts = read_mounts(self._tasks.folder(task_id))[0]
         except MalformedRecord as error:
             raise Conflict(f"the files of task {task_id} can't be reached: {error}") from error
-        if standing.is_broken:
+        if standing.spec is None:
             raise Conflict(f"the files of task {task_id} can't be reached: {standing.problem}")
-        home = PurePosixPath(standing.spec["working_dir"])
+        home = PurePosixPath(standing.spec.working_dir)
         if "\0" in path:
             raise ConfigError(f"{field}: {path!r} is no path", field=field)
-        container = standing.spec.get("container")
-        start = home if container is None else PurePosixPath(container["working_dir"])
+        container = standing.spec.container
+        start = home if container is None else PurePosixPath(container.working_dir)
         wanted = _tidy(start / (os.path.expanduser(path) if container is None else path))
         if wanted.is_relative_to(_WORKSPACE) and _mount_over(wanted, mounts) is None:
             wanted = home / wanted.relative_to(_WORKSPACE)

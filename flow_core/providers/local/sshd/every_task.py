@@ -5,7 +5,7 @@ from __future__ import annotations
 from flow_core.agent.entering import Entry, enterable, entry
 from flow_core.agent.layout import Layout
 from flow_core.agent.refusals import Refused
-from flow_core.agent.tasks import Standing, Tasks
+from flow_core.agent.tasks import NO_TASK, Standing, Tasks
 from flow_core.errors import NotFound
 from flow_core.providers.local.sshd.folder import SshFolder
 from flow_core.providers.local.sshd.subsystem import sftp_command
@@ -37,12 +37,17 @@ class EveryTask:
     def way_to_files(self, task_id: str, node: int) -> Entry:
         """A file server that sees what the task sees. Raises as `way_in` does."""
         standing = self.get(task_id)
-        return entry(standing, sftp_command(standing.spec.get("container") is not None), node, on_terminal=False)
+        is_contained = standing.spec is not None and standing.spec.container is not None
+        return entry(standing, sftp_command(is_contained), node, on_terminal=False)
 
     def is_over(self, task_id: str) -> bool:
         try:
             return self.get(task_id).report.is_over
-        except (NotFound, Refused):
+        except NotFound:
+            return True
+        except Refused as refused:
+            if refused.code != NO_TASK:
+                raise
             return True
 
     def any_unfinished(self) -> bool:

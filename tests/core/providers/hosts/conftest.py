@@ -11,6 +11,8 @@ from testbed.sshd import Sshd
 from testbed.waiting import task_until
 from testbed.worlds import hosts_context
 
+from flow_core.agent.calls import CONTEXT
+from flow_core.agent.state import State
 from flow_core.config import Context
 from flow_core.errors import FlowError
 from flow_core.models.spec import TaskConfig
@@ -41,12 +43,26 @@ class Lab:
 
     def root(self, number: int = 0) -> Path:
         """Where a machine keeps its records."""
-        (found,) = (self.servers[number].home / ".local/state/flow/hosts").iterdir()
+        (found,) = (self.servers[number].home / ".local/state/flow/local").iterdir()
         return found
+
+    def tasks(self, number: int = 0) -> Path:
+        return self.root(number) / "contexts" / CONTEXT / "tasks"
+
+    def supervisor(self, task: TaskRecord, number: int = 0) -> int:
+        """The process that keeps a task, or its part on that machine."""
+        supervisor = self.state(task, number).supervisor
+        assert supervisor is not None
+        return supervisor.pid
+
+    def state(self, task: TaskRecord, number: int = 0) -> State:
+        state = State.read(self.tasks(number) / task.task_id / "state.json")
+        assert state is not None
+        return state
 
     def log(self, task: TaskRecord) -> bytes:
         number = ("one", "two", "three").index(task.provider_metadata["host"])
-        return (self.root(number) / "tasks" / task.task_id / "attempt-0" / "rank-0.log").read_bytes()
+        return (self.tasks(number) / task.task_id / "attempt-0" / "rank-0.log").read_bytes()
 
     async def close(self) -> None:
         for client in self._clients:

@@ -70,7 +70,7 @@ async def test_a_machine_that_runs_no_commands_says_why_in_a_sentence(
 
 @KNOWN
 async def test_a_full_disk_is_named_at_once_and_costs_no_task_that_there_is(lab: Lab) -> None:
-    provider = lab.start(1, home_kb=700)
+    provider = lab.start(1, home_kb=6000)
     full = "there is no room on the disk of 'one'"
     async with await SshHost.find("one", config=Path.home() / ".ssh/config") as host:
         await _fill(host)

@@ -1,0 +1,233 @@
+"""What a task was submitted to be: its record `spec.json`, which nobody changes once it runs. Standard library only."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flow_core.agent.record_fields import Fields
+from flow_core.agent.records import MalformedRecord, NewerRecord, read_known, write_json
+from flow_core.agent.supervisor.processes import Identity
+
+RANKS_MAX = 128
+GPUS_MAX = 1 << 16
+_PORT_MAX = 65535
+
+
+class GpuPlan(NamedTuple):
+    """`per_rank` GPUs for each rank, out of the candidates. `visible` is what CUDA_VISIBLE_DEVICES calls each of them.
+
+    `hide` has a task without GPUs see none.
+    """
+
+    wanted: str = "cpu"
+    type: str | None = None
+    per_rank: int = 0
+    candidates: tuple[str, ...] = ()
+    visible: dict[str, str] = {}
+    real: bool = False
+    hide: bool = False
+    reservation: str | None = None
+
+    @classmethod
+    def parse(cls, data: Any) -> GpuPlan:
+        """Raises ValueError."""
+        fields = Fields(data)
+        return cls(
+            wanted=fields.text("wanted", "cpu"),
+            type=fields.optional_text("type"),
+            per_rank=fields.whole("count", 0, most=GPUS_MAX),
+            candidates=fields.texts("candidates"),
+            visible=_texts(fields, "visible"),
+            real=fields.flag("real"),
+            hide=fields.flag("hide"),
+            reservation=fields.optional_text("reservation"),
+        )
+
+    def as_record(self) -> dict[str, Any]:
+        data = self._asdict()
+        data["count"] = data.pop("per_rank")
+        return data
+
+
+class ContainerPlan(NamedTuple):
+    """`engine` is for `Engine.parse`; `defaults` are variables for an image that doesn't know the user."""
+
+    engine: dict[str, Any]
+    image: str = ""
+    is_line: bool = False
+    working_dir: str = ""
+    defaults: dict[str, str] = {}
+
+    @property
+    def engine_name(self) -> str:
+        return str(self.engine["name"])
+
+    @classmethod
+    def parse(cls, data: Any) -> ContainerPlan:
+        """Raises ValueError."""
+        fields = Fields(data)
+        engine = fields.table("engine")
+        Fields(engine).text("name")
+        return cls(
+            engine=engine,
+            image=fields.text("image", ""),
+            is_line=fields.flag("is_line"),
+            working_dir=fields.text("working_dir", ""),
+            defaults=_texts(fields, "defaults"),
+        )
+
+
+class RetryPlan(NamedTuple):
+    """How often a task that fails is tried again. The pause grows by the factor, up to its limit."""
+
+    max: int
+    delay_s: float = 0.0
+    factor: float = 1.0
+    max_delay_s: float = math.inf
+
+    @classmethod
+    def parse(cls, data: Any) -> RetryPlan:
+        """Raises ValueError."""
+        fields = Fields(data)
+        known = {
+            name: fields.number(name) for name in ("delay_s", "factor", "max_delay_s") if data.get(name) is not None
+        }
+        return cls(fields.whole("max"), **known)
+
+
+class PartPlan(NamedTuple):
+    """One part of a task on several machines, and where all of them meet."""
+
+    rank: int
+    ranks: int
+    head: str
+    port: int
+    submitted_at: float
+
+    @classmethod
+    def parse(cls, data: Any) -> PartPlan:
+        """Raises ValueError."""
+        fields = Fields(data)
+        ranks = fields.whole("ranks", least=2, most=RANKS_MAX)
+        return cls(
+            rank=fields.whole("rank", most=ranks - 1),
+            ranks=ranks,
+            head=fields.text("head"),
+            port=fields.whole("port", least=1, most=_PORT_MAX),
+            submitted_at=fields.moment("submitted_at"),
+        )
+
+
+class TaskSpec(NamedTuple):
+    """One task as it was asked for. Fields that this version doesn't know are in `others`, and are written again."""
+
+    name: str
+    command_line: str
+    mark: str
+    working_dir: str
+    seq: int
+    created_at: float
+    argv: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    gpus: GpuPlan = GpuPlan()
+    container: ContainerPlan | None = None
+    streams: str = "separate"
+    tty: bool = False
+    ranks: int = 1
+    distributed_mode: str | None = None
+    retries: RetryPlan | None = None
+    ports: tuple[int, ...] = ()
+    max_run_time_hours: float | None = None
+    owner: str = ""
+    agent: str = ""
+    submitter: Identity | None = None
+    config: dict[str, Any] = {}
+    part: PartPlan | None = None
+    submitted_at: float | None = None
+    s3_python: str | None = None
+    others: dict[str, Any] = {}
+
+    @property
+    def wants_gpus(self) -> bool:
+        return self.gpus.per_rank > 0
+
+    @classmethod
+    def read(cls, path: Path) -> TaskSpec | None:
+        """None where there is none. Raises MalformedRecord: of these NewerRecord where a newer version wrote it."""
+        spec, problem = cls.read_known(path)
+        if problem:
+            raise NewerRecord(problem, {})
+        return spec
+
+    @classmethod
+    def read_known(cls, path: Path) -> tuple[TaskSpec | None, str]:
+        """What can be understood of it, and a sentence where a newer version may know more. Raises MalformedRecord."""
+        data, problem = read_known(path)
+        if data is None:
+            return None, ""
+        try:
+            return cls.parse(data), problem
+        except ValueError as error:
+            if problem:
+                raise NewerRecord(problem, data) from error
+            raise MalformedRecord(f"{path.name} does not hold a task: {error}") from error
+
+    @classmethod
+    def parse(cls, data: dict[str, Any]) -> TaskSpec:
+        """Raises ValueError."""
+        fields = Fields(data)
+        return cls(
+            name=fields.text("name"),
+            command_line=fields.text("command_line"),
+            mark=fields.text("mark"),
+            working_dir=fields.text("working_dir"),
+            seq=fields.whole("seq"),
+            created_at=fields.moment("created_at"),
+            argv=fields.texts("argv"),
+            env=_texts(fields, "env"),
+            gpus=GpuPlan.parse(fields.table("gpus")),
+            container=None if data.get("container") is None else ContainerPlan.parse(data["container"]),
+            streams=fields.text("streams", "separate"),
+            tty=fields.flag("tty"),
+            ranks=fields.whole("ranks", 1, least=1, most=RANKS_MAX),
+            distributed_mode=fields.optional_text("distributed_mode"),
+            retries=None if data.get("retries") is None else RetryPlan.parse(data["retries"]),
+            ports=fields.wholes("ports", least=1, most=_PORT_MAX),
+            max_run_time_hours=fields.optional_number("max_run_time_hours"),
+            owner=fields.text("owner", ""),
+            agent=fields.text("agent", ""),
+            submitter=_identity(data.get("submitter")),
+            config=fields.table("config"),
+            part=None if data.get("part") is None else PartPlan.parse(data["part"]),
+            submitted_at=None if data.get("submitted_at") is None else fields.moment("submitted_at"),
+            s3_python=fields.optional_text("s3_python"),
+            others={name: value for name, value in data.items() if name not in cls._fields and name != "version"},
+        )
+
+    def write(self, path: Path) -> None:
+        """Raises OSError."""
+        data = {**self.others, **self._asdict()}
+        del data["others"]
+        data["gpus"] = self.gpus.as_record()
+        for name in ("container", "retries", "submitter", "part"):
+            value = getattr(self, name)
+            data[name] = None if value is None else value._asdict()
+        if self.retries is not None and self.retries.max_delay_s == math.inf:
+            del data["retries"]["max_delay_s"]
+        write_json(path, data)
+
+
+def _texts(fields: Fields, name: str) -> dict[str, str]:
+    """Raises ValueError."""
+    table = fields.table(name)
+    texts = Fields(table)
+    return {key: texts.text(key) for key in table}
+
+
+def _identity(data: Any) -> Identity | None:
+    try:
+        return Identity.parse(data)
+    except (KeyError, TypeError) as error:
+        raise ValueError("submitter must name a process") from error

@@ -1,0 +1,195 @@
+"""Reservations: GPUs of one machine kept for somebody's hours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from flow_core.agent.capacity.availability import Opening
+from flow_core.agent.capacity.reservation_report import ReservationReport
+from flow_core.agent.machine import new_id
+from flow_core.errors import (
+    AuthError,
+    CapacityError,
+    ConfigError,
+    FlowError,
+    ProviderError,
+    Unreachable,
+    Unsupported,
+    printable,
+)
+from flow_core.models.reservation import Reservation
+from flow_core.providers.base import Listing
+from flow_core.providers.hosts.facts import Facts, look_at_all
+from flow_core.providers.hosts.far import FarHost, ask_all
+from flow_core.providers.hosts.shelf import TaskShelf, not_found, strongest
+from flow_core.providers.reservation_records import OpeningWish, filters_of, gpus_of, reservation_of, wish_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flow_core.models.reservation import ReservationQuote
+    from flow_core.models.reservation_spec import ReservationSpec
+
+_FOR_OTHERS = ("ssh_keys", "volumes", "startup_script")
+
+
+class HostReservations:
+    """`region` is the machine of a reservation. All of it lies on one machine."""
+
+    def __init__(self, context: str, tasks: TaskShelf) -> None:
+        self._context = context
+        self._tasks = tasks
+
+    async def quote(self, spec: ReservationSpec) -> None:
+        """These machines are paid for."""
+
+    async def create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> Reservation:
+        """On the first machine that can keep so many GPUs for that time."""
+        self._refuse_what_is_not_here(spec)
+        request = gpus_of(spec.instance_type)
+        seen, silent = await look_at_all(self._hosts(spec.region))
+        if not seen:
+            raise strongest(list(silent.values()))
+        refusals: list[FlowError] = []
+        for far, facts in _by_room(seen):
+            fitting = tuple(gpu for gpu in facts.gpus if gpu.fits(request))
+            if len(fitting) < request.count * spec.quantity:
+                continue
+            wish = wish_of(spec, request, fitting)._replace(reservation_id=new_id("res"))
+            try:
+                return self._read(far, await far.ask("make_reservation", wish=wish._asdict()))
+            except CapacityError as error:
+                refusals.append(error)
+            except Unreachable as error:
+                raise Unreachable(f"{error}; {wish.reservation_id} may have been made there all the same") from error
+        if refusals:
+            raise refusals[0]
+        raise CapacityError(f"{spec.quantity} x {spec.instance_type} is more than any reachable machine has")
+
+    async def of_user(self) -> list[tuple[FarHost, frozenset[str]]]:
+        """The active ones of whoever we are on each machine that answers: the machine, and the GPUs that are kept."""
+        answers, _ = await ask_all([view.far for view in self._tasks.views], "reservations")
+        found = []
+        for far, answer in answers.items():
+            for said in answer if isinstance(answer, list) else []:
+                try:
+                    report = ReservationReport.parse(said)
+                except ValueError:
+                    continue
+                if report.status == "active" and report.owner == far.user:
+                    found.append((far, frozenset(report.gpus)))
+        return found
+
+    async def list(self, params: Mapping[str, Any]) -> tuple[Reservation, ...]:
+        wanted = filters_of(params)
+        answers, silent = await ask_all([view.far for view in self._tasks.views], "reservations")
+        if not answers:
+            raise strongest(list(silent.values()))
+        unreadable = [
+            f"{far.name}: {why}" for far, why in silent.items() if not isinstance(why, Unreachable | AuthError)
+        ]
+        found: dict[str, Reservation] = {}
+        for far, answer in answers.items():
+            for said in answer if isinstance(answer, list) else []:
+                try:
+                    one = self._made(far, said)
+                except ValueError as error:
+                    unreadable.append(f"a reservation of {far.name} can't be read: {error}")
+                    continue
+                found.setdefault(one.reservation_id, one)
+        rows = [one for one in found.values() if all(getattr(one, name) in values for name, values in wanted.items())]
+        rows.sort(key=lambda one: (one.provider_metadata.get("created_at", 0.0), one.reservation_id), reverse=True)
+        return Listing.of(rows, unreadable)
+
+    async def get(self, reservation_id: str) -> Reservation:
+        far = await self.home(reservation_id)
+        return self._read(far, await far.ask("reservation", reservation_id=reservation_id))
+
+    async def availability(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+        wish = OpeningWish.parse(params)
+        if wish.region is not None and not self._named(wish.region):
+            return ()
+        hosts = self._hosts(wish.region)
+        seen, _ = await look_at_all(hosts)
+        fitting = {far: [gpu.gpu_id for gpu in facts.gpus if gpu.fits(wish.request)] for far, facts in seen.items()}
+        answers, silent = await ask_all(
+            [far for far in fitting if fitting[far]],
+            "openings",
+            lambda far: {"gpus": fitting[far], "start": wish.start, "end": wish.end},
+        )
+        if not seen:
+            raise strongest(list(silent.values()) or [Unreachable("no machine answers")])
+        slots = [slot for answer in answers.values() for slot in wish.slots(_openings(answer))]
+        return tuple(sorted(slots, key=lambda slot: (slot["start_time"], -slot["quantity"])))
+
+    async def release(self, reservation_id: str) -> None:
+        far = await self.home(reservation_id)
+        await far.ask("release_reservation", reservation_id=reservation_id)
+
+    def describe_create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> str:
+        start = "now" if spec.start_time_utc is None else spec.start_time_utc.isoformat(timespec="minutes")
+        renewed = ", renewed until it is released" if spec.auto_renew else ""
+        where = spec.region or "one of the machines"
+        return (
+            f"keep {spec.quantity} x {spec.instance_type} of {where} from {start} for {spec.duration_hours} h{renewed}"
+        )
+
+    def describe_release(self, reservation_id: str) -> str:
+        return f"give the GPUs of {reservation_id} back; tasks on them go on"
+
+    def _read(self, far: FarHost, said: Any) -> Reservation:
+        """Raises ProviderError."""
+        try:
+            return self._made(far, said)
+        except ValueError as error:
+            raise ProviderError(f"what {far.name!r} says of a reservation can't be read: {error}") from error
+
+    def _made(self, far: FarHost, said: Any) -> Reservation:
+        """Raises ValueError."""
+        return replace(reservation_of(ReservationReport.parse(said), far.name), context=self._context)
+
+    async def home(self, reservation_id: str) -> FarHost:
+        """The machine that keeps it. Raises NotFound, Unreachable."""
+        answers, silent = await ask_all([view.far for view in self._tasks.views], "reservations")
+        for far, answer in answers.items():
+            found = answer if isinstance(answer, list) else []
+            if any(isinstance(one, dict) and one.get("reservation_id") == reservation_id for one in found):
+                return far
+        raise not_found(f"reservation {printable(repr(reservation_id[:40]))}", self._context, answers, silent)
+
+    def _hosts(self, region: str | None) -> Sequence[FarHost]:
+        """Raises ConfigError."""
+        hosts = [view.far for view in self._tasks.views] if region is None else self._named(region)
+        if not hosts:
+            raise ConfigError(f"region: {printable(repr(region))} is no machine and no region here", field="region")
+        return hosts
+
+    def _named(self, region: Any) -> Sequence[FarHost]:
+        return [view.far for view in self._tasks.views if region in (view.far.name, view.far.region)]
+
+    def _refuse_what_is_not_here(self, spec: ReservationSpec) -> None:
+        for field in _FOR_OTHERS:
+            if getattr(spec, field):
+                raise Unsupported(f"{field}: a reservation of a machine keeps GPUs, and takes nothing along")
+        if spec.project_id not in (None, self._context):
+            raise ConfigError(
+                f"project_id: {spec.project_id!r} is not here; this is {self._context!r}", field="project_id"
+            )
+
+
+def _by_room(seen: Mapping[FarHost, Facts]) -> list[tuple[FarHost, Facts]]:
+    """Those with most free GPUs first."""
+    return sorted(seen.items(), key=lambda pair: -len(pair[1].free_gpus))
+
+
+def _openings(answer: Any) -> list[Opening]:
+    """Those that can be read."""
+    found = []
+    for said in answer if isinstance(answer, list) else []:
+        try:
+            found.append(Opening.parse(said))
+        except ValueError:
+            continue
+    return found

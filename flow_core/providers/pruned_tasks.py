@@ -1,0 +1,41 @@
+"""What the agent of a machine says of a pruning, as models and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flow_core.agent.pruning import selection
+from flow_core.agent.pruning.selection import EndedTask, Refusal
+from flow_core.agent.record_fields import date_of
+from flow_core.errors import printable
+from flow_core.models.pruning import PrunableTask
+from flow_core.models.task import TaskStatus
+
+
+def prunable(tasks: Iterable[EndedTask]) -> tuple[PrunableTask, ...]:
+    return tuple(
+        PrunableTask(
+            task.task_id, task.name, TaskStatus(task.status), date_of(task.ended_at), task.size_bytes, task.made_files
+        )
+        for task in tasks
+    )
+
+
+def sentences(refusals: Iterable[Refusal]) -> dict[str, str]:
+    """Why each task can't go, by its id."""
+    return {refusal.task_id: sentence(refusal) for refusal in refusals}
+
+
+def sentence(refusal: Refusal) -> str:
+    detail = printable(refusal.detail)
+    known = {
+        selection.UNFINISHED: "it is not over; cancel it first",
+        selection.SUPERVISED: "its supervisor is still at work; try again in a moment",
+        selection.PROCESSES: "processes of it are still alive; end them first",
+        selection.BROKEN: f"its record is broken: {detail}",
+        selection.GONE: "it is gone already",
+        selection.MOUNTED: f"something is mounted in its folder, at {detail}; unmount it first",
+        selection.MADE_FILES: f"it holds files that it made, such as {detail}; name it to prune it too",
+        selection.FAILED: f"the system says: {detail}",
+    }
+    return known.get(refusal.code, "for a reason that this version of flow doesn't know; update flow")

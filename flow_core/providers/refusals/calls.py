@@ -1,0 +1,40 @@
+"""Refusals of an agent over SSH: of calls that it can't answer, and of parts of a task on several machines."""
+
+from __future__ import annotations
+
+from flow_core.agent import calls, parts
+from flow_core.errors import Conflict, FlowError, ProviderError
+from flow_core.providers.refusals import Details, Sentence
+from flow_core.providers.refusals.quoting import plain
+
+
+def _unknown_call(details: Details, machine: str) -> FlowError:
+    return ProviderError(
+        f"the agent on {machine} does not know the call {plain(details, 'call')}: it is older than this flow; close"
+        " every flow that is connected to it, and try again"
+    )
+
+
+def _invalid_arguments(details: Details, machine: str) -> FlowError:
+    return ProviderError(f"the agent on {machine} can't use what this flow asked: {plain(details, 'why')}; update flow")
+
+
+def _no_part(details: Details, machine: str) -> FlowError:
+    return Conflict(f"task {plain(details, 'task_id')} on {machine} is no part of a task on several machines")
+
+
+def _busy(details: Details, machine: str) -> FlowError:
+    return Conflict(f"another client is starting task {plain(details, 'task_id')} on {machine}; it will run soon")
+
+
+def _lapsed(details: Details, machine: str) -> FlowError:
+    return Conflict(f"{machine} has given the GPUs of task {plain(details, 'task_id')} back; it is tried again soon")
+
+
+SENTENCES: dict[str, Sentence] = {
+    calls.UNKNOWN_CALL: _unknown_call,
+    calls.INVALID_ARGUMENTS: _invalid_arguments,
+    parts.NO_PART: _no_part,
+    parts.PART_BUSY: _busy,
+    parts.PART_LAPSED: _lapsed,
+}

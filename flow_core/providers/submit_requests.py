@@ -1,0 +1,81 @@
+"""What the agent of a machine is asked for with a task: that part of it which is the same for every machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flow_core.models.spec import MountSpec, TaskConfig, VolumeSpec
+
+
+def request_of(config: TaskConfig, name: str, task_id: str) -> dict[str, Any]:
+    """JSON can hold it. The GPUs, and what settings say of the machine, are for the caller to add."""
+    return {
+        "task_id": task_id,
+        "name": name,
+        "command": config.command if isinstance(config.command, str) else list(config.command),
+        "command_line": config.command_line,
+        "env": dict(config.env),
+        "working_dir": config.working_dir,
+        "code_root": config.code_root,
+        "image": config.image,
+        "streams": config.streams,
+        "tty": config.tty,
+        "ranks": config.num_instances,
+        "distributed_mode": config.distributed_mode,
+        "retries": _retries(config),
+        "ports": list(config.ports),
+        "max_run_time_hours": config.max_run_time_hours,
+        "reservation": config.reservation_id,
+        "allocation_mode": config.allocation_mode,
+        "data_mounts": [_mount(mount) for mount in config.data_mounts],
+        "volumes": [_volume(volume) for volume in config.volumes],
+        "idempotency_key": config.idempotency_key,
+        "config": config.said(),
+    }
+
+
+def volume_name(mount: MountSpec) -> str:
+    """The volume a data mount means, or "" when it means something else."""
+    if mount.source.startswith("volume://"):
+        return mount.source.removeprefix("volume://")
+    return mount.source if mount.mount_type == "volume" else ""
+
+
+def is_s3(mount: MountSpec) -> bool:
+    """Whether its data is fetched from S3."""
+    return not volume_name(mount) and (mount.mount_type == "s3fs" or mount.source.startswith("s3://"))
+
+
+def _retries(config: TaskConfig) -> dict[str, Any] | None:
+    """When the supervisor tries again: the delay grows by the factor, up to its limit."""
+    wanted = config.retries
+    if wanted is None or not wanted.max_retries:
+        return None
+    factor = 2.0 if wanted.mode == "exponential" else 1.0
+    return {
+        "max": wanted.max_retries,
+        "delay_s": wanted.delay_s,
+        "factor": factor,
+        "max_delay_s": wanted.max_delay_s,
+    }
+
+
+def _mount(mount: MountSpec) -> dict[str, Any]:
+    return {
+        "source": mount.source,
+        "target": mount.target,
+        "mount_type": mount.mount_type,
+        "options": dict(mount.options),
+    }
+
+
+def _volume(volume: VolumeSpec) -> dict[str, Any]:
+    return {
+        "volume_id": volume.volume_id,
+        "name": volume.name,
+        "size_gb": volume.size_gb,
+        "interface": volume.interface,
+        "create_if_missing": volume.create_if_missing,
+        "target": volume.target,
+    }

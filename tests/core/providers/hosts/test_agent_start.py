@@ -1,0 +1,224 @@
+"""What starts the agent on a host: which Python is taken, and what is run from which folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from testbed.agent_start import BareMachine, is_alive
+from testbed.pythons import pythons
+from testbed.waiting import DEADLINE_S, wait_until
+
+from flow_core.agent.leaving import BROKEN, OLD_PYTHON, UNSAFE
+from flow_core.agent.protocol import VERSION
+from flow_core.providers.hosts.program import NO_PYTHON, NOT_THIS_PYTHON, archive, launcher
+
+SHELLS = {"sh": ("sh",), "dash": ("dash",), "bash": ("bash", "--posix"), "busybox": ("busybox", "sh")}
+MARKS = {"sh": (), "dash": ("dash",), "bash": ("bash",), "busybox": ("busybox",)}
+
+
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.needs(*MARKS[name])) for name in SHELLS])
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> BareMachine:
+    return BareMachine(tmp_path / "far", SHELLS[request.param])
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> BareMachine:
+    return BareMachine(tmp_path / "far")
+
+
+@pytest.fixture
+def ready(machine: BareMachine) -> BareMachine:
+    """One on which the agent has been before."""
+    machine.add(machine.bin / "python3")
+    assert machine.start().code == 0
+    return machine
+
+
+def test_any_sh_starts_the_agent_which_ends_with_its_input(anywhere: BareMachine) -> None:
+    anywhere.add(anywhere.bin / "python3")
+    first = anywhere.start()
+    assert (first.code, first.wanted_archive, first.said) == (0, True, "")
+    assert first.greeting["protocol"] == VERSION
+    assert first.greeting["agent"] == archive().name
+    again = anywhere.start(sent=b"")
+    assert (again.code, again.wanted_archive, again.said) == (0, False, "")
+    assert again.greeting["root"] == str(anywhere.programs.parent)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("home/miniconda3/bin/python3", "home/.pyenv/versions/3.12.1/bin/python3", "home/.local/bin/python3.11"),
+        *("home/.local/share/uv/python/cpython-3.11/bin/python3", "system/opt/conda/bin/python3"),
+        *("system/opt/python/3.9/bin/python3", "system/usr/local/bin/python3.10", "bin/python3.9", "bin/python"),
+    ],
+)
+def test_a_python_is_found_where_gpu_machines_have_one(machine: BareMachine, place: str) -> None:
+    found = machine.add(machine.home.parent / place)
+    assert machine.start().code == 0
+    assert machine.tried() == [str(found)]
+
+
+def test_a_python_that_is_too_old_or_hangs_is_passed_over(anywhere: BareMachine, tmp_path: Path) -> None:
+    stuck = tmp_path / "stuck"
+    old = anywhere.add(anywhere.bin / "python3", "exit 1")
+    slow = anywhere.add(anywhere.bin / "python3.12", f"echo $$ >{stuck}; exec sleep 617")
+    good = anywhere.add(anywhere.home / "venv/bin/python3")
+    start = anywhere.start()
+    assert (start.code, start.said) == (0, "")
+    assert anywhere.tried() == [str(old), str(slow), str(good)]
+    wait_until(lambda: not is_alive(int(stuck.read_text())))
+
+
+def test_without_a_python_it_says_so(anywhere: BareMachine) -> None:
+    assert anywhere.start().code == NO_PYTHON
+    anywhere.add(anywhere.bin / "python3", "exit 1")
+    (anywhere.bin / "python").mkdir()
+    assert (anywhere.start().code, anywhere.start().said) == (NO_PYTHON, "")
+
+
+def test_the_interpreter_of_the_settings_is_the_only_one_that_is_tried(anywhere: BareMachine) -> None:
+    anywhere.add(anywhere.bin / "python3")
+    mine = anywhere.add(anywhere.home / "my env/bin/python")
+    named = anywhere.add(anywhere.bin / "mine")
+    assert anywhere.start("~/my env/bin/python").code == 0
+    assert anywhere.start("mine", sent=b"").code == 0
+    assert anywhere.tried() == [str(mine), str(named)]
+    for none in ("~/no/python", "nothing-like-it", str(anywhere.home)):
+        assert anywhere.start(none).code == NOT_THIS_PYTHON
+
+
+def test_the_stub_of_a_mac_is_never_run(machine: BareMachine) -> None:
+    machine.be("Darwin")
+    stub = machine.add(machine.system / "usr/bin/python3")
+    machine.env["PATH"] = f"{stub.parent}:{machine.bin}"
+    assert machine.start().code == NO_PYTHON
+    assert machine.start(str(stub)).code == NOT_THIS_PYTHON
+    assert machine.tried() == []
+    brewed = machine.add(machine.system / "opt/homebrew/bin/python3")
+    assert machine.start().code == 0
+    assert machine.tried() == [str(brewed)]
+
+
+def test_the_one_that_was_found_before_is_taken_until_it_is_gone(machine: BareMachine) -> None:
+    first = machine.add(machine.bin / "python3")
+    known = machine.add(machine.home / "elsewhere/python3")
+    assert machine.start(known=str(known)).code == 0
+    assert machine.tried() == [str(known)]
+    known.unlink()
+    assert machine.start(known=str(known), sent=b"").code == 0
+    assert machine.tried() == [str(known), str(first)]
+
+
+@pytest.mark.needs("pythons")
+@pytest.mark.parametrize("version", [one for one in ((2, 7), (3, 6), (3, 7)) if one in pythons()])
+def test_one_that_became_too_old_says_so_itself(machine: BareMachine, version: tuple[int, int]) -> None:
+    start = machine.start(known=str(machine.add(machine.bin / "old", python=pythons()[version])))
+    if version > (3,):  # an older one doesn't even know the options
+        assert (start.code, start.said.split(" is ")[1][:10]) == (OLD_PYTHON, f"Python {version[0]}.{version[1]}")
+    assert start.code != 0
+    assert not machine.state.exists()
+
+
+def test_an_archive_that_was_changed_or_cut_leaves_nothing(machine: BareMachine) -> None:
+    machine.add(machine.bin / "python3")
+    data = archive().data
+    changed = machine.start(sent=bytes([*data[:-1], data[-1] ^ 1]))
+    assert (changed.code, changed.greeting) == (BROKEN, {})
+    assert changed.said == "the program for this machine was changed on its way"
+    cut = machine.start(sent=data[:-1])
+    assert (cut.code, cut.said) == (BROKEN, "the program for this machine came only in part")
+    assert not machine.state.exists()
+    assert machine.start().code == 0
+
+
+def test_two_who_come_first_at_once_both_start_and_make_one_copy(machine: BareMachine) -> None:
+    machine.add(machine.bin / "python3")
+    started = [machine.open() for _ in range(3)]
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write(launcher())
+        process.stdin.flush()
+    for process in started:  # all have asked for it before anybody is given it
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"archive\n"
+    for process in started:
+        process.stdin.write(archive().data)  # type: ignore[union-attr]
+        process.stdin.close()  # type: ignore[union-attr]
+    assert [process.wait(DEADLINE_S) for process in started] == [0, 0, 0]
+    assert [path.name for path in machine.programs.iterdir()] == [archive().name]
+    for process in started:
+        for stream in (process.stdout, process.stderr):
+            stream.close()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("spoil", ["empty file", "no sizes", "no folder"])
+def test_a_copy_that_is_not_whole_is_made_anew(ready: BareMachine, spoil: str) -> None:
+    home = ready.programs / archive().name
+    if spoil == "empty file":
+        (home / "flow_core/agent/serve.py").write_bytes(b"")
+    elif spoil == "no sizes":
+        (home / "sizes.json").write_text("[")
+    else:
+        shutil.rmtree(home / "flow_core/agent/capacity")
+    start = ready.start()
+    assert (start.code, start.wanted_archive) == (0, True)
+    assert ready.start(sent=b"").greeting["agent"] == archive().name
+    assert [path.name for path in ready.programs.iterdir()] == [archive().name]
+
+
+INSIDE = ["", "bin", f"bin/{archive().name}", f"bin/{archive().name}/flow_core/agent/capacity"]
+INSIDE += [f"bin/{archive().name}/flow_core/agent/__pycache__", "contexts"]
+
+
+@pytest.mark.parametrize("inside", INSIDE)
+def test_nothing_is_run_from_a_folder_that_others_can_write_to(ready: BareMachine, inside: str) -> None:
+    folder = ready.programs.parent / inside
+    plant = ready.programs / archive().name / "flow_core/agent/serve.py"
+    ran = ready.home / "ran"
+    size = plant.stat().st_size
+    plant.write_text(f"open({str(ran)!r}, 'w')\n".ljust(size, "#"))
+    folder.chmod(0o777)
+    start = ready.start(sent=b"")
+    assert (start.code, start.greeting) == (UNSAFE, {})
+    assert start.said.startswith(f"others can write to {str(folder)!r}; ")
+    assert not ran.exists()
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("inside", ["", "bin", f"bin/{archive().name}"])
+def test_nothing_is_run_from_a_folder_of_another_user(ready: BareMachine, inside: str) -> None:
+    folder = ready.programs.parent / inside
+    os.chown(folder, 12345, 12345)
+    start = ready.start(sent=b"")
+    assert (start.code, start.greeting) == (UNSAFE, {})
+    assert start.said.startswith(f"{str(folder)!r} belongs to user 12345, not to you; ")
+
+
+def test_a_folder_that_can_not_be_made_is_named(machine: BareMachine) -> None:
+    machine.add(machine.bin / "python3")
+    (machine.home / ".local").write_text("no folder")
+    start = machine.start()
+    assert start.code == BROKEN
+    assert str(machine.home / ".local") in start.said
+
+
+def test_frames_that_are_none_end_the_agent_with_a_sentence(ready: BareMachine) -> None:
+    start = ready.start(sent=b"\xff" * 9)
+    assert (start.code, start.said) == (1, "what the client sent can't be read: a frame is too long")
+    start = ready.start(sent=(2).to_bytes(4, "big") + b"{}")
+    assert (start.code, start.said) == (1, "what the client sent can't be read: a frame holds no message")
+
+
+@pytest.mark.needs("linux")
+def test_what_the_agent_starts_can_not_read_its_questions(ready: BareMachine) -> None:
+    with ready.open() as process:
+        process.stdin.write(launcher())  # type: ignore[union-attr]
+        process.stdin.flush()  # type: ignore[union-attr]
+        assert process.stdout.readline() == b"ready\n"  # type: ignore[union-attr]
+        wait_until(lambda: os.path.realpath(f"/proc/{process.pid}/fd/0") == "/dev/null")
+        process.stdin.close()  # type: ignore[union-attr]
+        assert process.wait(DEADLINE_S) == 0

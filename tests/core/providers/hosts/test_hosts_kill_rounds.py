@@ -1,0 +1,43 @@
+"""Whatever is killed, and in whatever order: no task is lost, no GPU is used twice, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from core.providers.hosts.conftest import Lab
+from testbed.kill_rounds import Place, kill_in_rounds
+
+from flow_core.agent.calls import CONTEXT
+from flow_core.agent.layout import Layout
+from flow_core.agent.supervisor.process_table import snapshot
+
+
+def kill_server(lab: Lab) -> None:
+    """It and every session of it."""
+    lab.servers[0].stop(signal.SIGKILL)
+    lab.servers[0].start()
+
+
+def kill_agents(lab: Lab) -> None:
+    for pid in snapshot():
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"from flow_core.agent.serve import main" in b" ".join(words) and str(lab.root()).encode() in words:
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.needs("sshd", "linux", "bash")
+async def test_no_kill_loses_a_task_a_gpu_or_a_line(lab: Lab, tmp_path: Path) -> None:
+    provider = lab.start()
+    await provider.list_tasks()
+    ways = {
+        "server": lambda: kill_server(lab),
+        "session": lambda: lab.servers[0].drop_sessions(),
+        "agent": lambda: kill_agents(lab),
+    }
+    await kill_in_rounds(Place(lab.context, provider, lambda: Layout(lab.root(), CONTEXT), tmp_path, ways))

@@ -1,0 +1,108 @@
+"""A machine without a network, on which what is sent over SSH starts the agent: by a shell of choice, in a home of its
+own, with the Pythons that a test puts there."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from testbed.waiting import DEADLINE_S
+
+from flow_core.agent.protocol import Frames
+from flow_core.providers.hosts.launcher import READY, WANTED
+from flow_core.providers.hosts.program import archive, command, launcher
+
+_TOOLS = ("uname", "sleep")
+
+
+class Start(NamedTuple):
+    """How a start ended. `greeting` is empty where there was none."""
+
+    code: int
+    greeting: dict[str, Any]
+    wanted_archive: bool
+    said: str
+
+
+class BareMachine:
+    """Has no Python anywhere before `add` puts one there. `/usr`, `/opt` and `/Library` of it lie below `system`."""
+
+    def __init__(self, folder: Path, shell: Sequence[str] = ("sh",)) -> None:
+        self.home, self.system, self.bin = folder / "home", folder / "system", folder / "bin"
+        for made in (self.home, self.system, self.bin):
+            made.mkdir(parents=True)
+        for tool in _TOOLS:
+            found = shutil.which(tool)
+            assert found is not None
+            (self.bin / tool).symlink_to(found)
+        program = shutil.which(shell[0])
+        assert program is not None
+        self._shell = (program, *shell[1:])
+        self._tried = folder / "tried"
+        self.env = {"HOME": str(self.home), "PATH": str(self.bin), "LANG": "C.UTF-8"}
+
+    @property
+    def state(self) -> Path:
+        return self.home / ".local/state/flow/local"
+
+    @property
+    def programs(self) -> Path:
+        (root,) = self.state.iterdir()
+        return root / "bin"
+
+    def add(self, path: Path, script: str = "", python: str = sys.executable) -> Path:
+        """An interpreter that notes that it was tried; with `script`, what does something else instead."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        does = script or f'exec {shlex.quote(python)} "$@"'
+        path.write_text(f'#!/bin/sh\necho "$0" >>{shlex.quote(str(self._tried))}\n{does}\n')
+        path.chmod(0o755)
+        return path
+
+    def be(self, system: str) -> None:
+        """What uname says."""
+        (self.bin / "uname").unlink()
+        (self.bin / "uname").write_text(f"#!/bin/sh\necho {system}\n")
+        (self.bin / "uname").chmod(0o755)
+
+    def tried(self) -> list[str]:
+        """The interpreters in the order in which they were run, each once."""
+        lines = self._tried.read_text().splitlines() if self._tried.exists() else []
+        return list(dict.fromkeys(lines))
+
+    def start(self, python: str | None = None, known: str | None = None, sent: bytes | None = None) -> Start:
+        """Once, with standard input that ends after `sent`: the archive where nothing else is said."""
+        data = archive().data if sent is None else sent
+        with self.open(python, known) as process:
+            out, err = process.communicate(launcher() + data, timeout=DEADLINE_S)
+        return _read(process.returncode, out, err)
+
+    def open(self, python: str | None = None, known: str | None = None) -> subprocess.Popen[bytes]:
+        """Its streams are pipes."""
+        line = command(python, known).replace("sleep 5 ", "sleep 0.5 ")
+        for place in ("usr", "opt", "Library"):
+            line = line.replace(f" /{place}/", f" {self.system}/{place}/")
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        return subprocess.Popen([*self._shell, "-c", line], env=self.env, cwd=self.home, **pipes)  # type: ignore[call-overload, no-any-return]
+
+
+def _read(code: int, out: bytes, err: bytes) -> Start:
+    wanted = out.startswith(WANTED)
+    rest = out[len(WANTED) :] if wanted else out
+    greeting: dict[str, Any] = {}
+    if rest.startswith(READY):
+        greeting = next(iter(Frames().take(rest[len(READY) :])), [None, {}])[1]
+    return Start(code, greeting, wanted, err.decode(errors="replace").strip())
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

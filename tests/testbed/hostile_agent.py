@@ -1,0 +1,85 @@
+"""The far side of an SSH connection on which whatever is said was chosen by a test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from flow_core.agent.protocol import GREETING, VERSION, Frames, frame
+from flow_core.providers.hosts.launcher import READY
+from flow_core.providers.hosts.program import launcher
+from flow_core.ssh.command import Outcome
+from flow_core.ssh.settings import HostSettings
+
+FACTS: dict[str, Any] = {
+    **{"protocol": VERSION, "agent": "agent-0123456789abcdef", "python": "/usr/bin/python3", "machine": "abc"},
+    **{"root": "/root/x", "tasks": "/root/x/tasks", "user": "ada", "now": 1.8e9},
+}
+
+
+class HostileHost:
+    """`answers` holds, by the name of a call, what follows the number in its answer, or bytes that are sent instead.
+
+    `first` is all that is said before anything is asked; when it has said `exit_code`, it ends.
+    """
+
+    def __init__(self, answers: dict[str, list[Any] | bytes], first: bytes | None = None) -> None:
+        self.answers = answers
+        self.first = greeting(FACTS) if first is None else first
+        self.exit_code: int | None = None
+        self.said_on_stderr = b""
+        self.asked: list[str] = []
+        self.commands: list[str] = []
+        self.settings = HostSettings("one", "10.0.0.7", "ada")
+
+    async def find(self, name: str, **_: Any) -> HostileHost:
+        return self
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    @asynccontextmanager
+    async def start(self, command: str) -> AsyncIterator[HostileProcess]:
+        self.commands.append(command)
+        yield HostileProcess(self)
+
+
+class HostileProcess:
+    """One process there, as a running command is to its caller."""
+
+    def __init__(self, host: HostileHost) -> None:
+        self._host = host
+        self._out: asyncio.Queue[bytes] = asyncio.Queue()
+        self._err: asyncio.Queue[bytes] = asyncio.Queue()
+        self._still = len(launcher())
+        self._frames = Frames()
+        self.outcome = None if host.exit_code is None else Outcome(host.exit_code)
+        for queue, said in ((self._out, host.first), (self._err, host.said_on_stderr)):
+            if said:
+                queue.put_nowait(said)
+            if host.exit_code is not None:
+                queue.put_nowait(b"")
+
+    async def read(self, stream: int = 1) -> bytes:
+        return await (self._out if stream == 1 else self._err).get()
+
+    async def write(self, data: bytes) -> None:
+        skipped = min(self._still, len(data))
+        self._still -= skipped
+        for number, call, *_ in self._frames.take(data[skipped:]) if len(data) > skipped else ():
+            self._host.asked.append(call)
+            answer = self._host.answers.get(call, ["ok", None])
+            self._out.put_nowait(answer if isinstance(answer, bytes) else frame([number, *answer]))
+
+    def write_eof(self) -> None:
+        self._out.put_nowait(b"")
+        self._err.put_nowait(b"")
+
+    async def closed(self) -> None:
+        """At once."""
+
+
+def greeting(facts: Any) -> bytes:
+    return READY + frame([GREETING, facts])
