@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.record_fields import date_of
 from flow_core.agent.records import MalformedRecord, read_json, write_json
+from flow_core.agent.state import State
 from flow_core.errors import FlowError
 from flow_core.providers.mithril.bids import moment
+from flow_core.providers.mithril.node_state import state_of_node
 from flow_core.providers.offload import offload
 
 if TYPE_CHECKING:
@@ -30,16 +33,14 @@ _SOON_S = 0.3
 _AT_ONCE = 8
 _LONGEST_PAUSE_S = 60.0
 _CLOSE_S = 2.0
-_REASON_SHOWN = 300
-_MOST_ATTEMPTS = 1000  # each has a log: a machine that lies must not make us list millions
 Reach = Callable[[int], Awaitable["SshHost"]]
 """The machine of a node, by its number."""
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What one node, or all of a task together, say of the command. `exit_code` is None while it runs; `reason` is
-    "timeout", or why it never began."""
+    """What the nodes of a task together say of the command. `exit_code` is None while it runs; `reason` is "timeout",
+    or why it never began."""
 
     attempt: int = 0
     started_at: datetime | None = None
@@ -52,30 +53,18 @@ class End:
         return self.exit_code is not None
 
     @classmethod
-    def of_node(cls, text: str) -> End:
-        """Reads its lines; what isn't there or is nonsense is unknown."""
-        said = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-        return cls(
-            min(_whole(said.get("ATTEMPT", "")) or 0, _MOST_ATTEMPTS),
-            moment(said.get("STARTED_AT")),
-            _whole(said.get("EXIT_CODE", "")),
-            moment(said.get("EXITED_AT")),
-            said.get("REASON", "")[:_REASON_SHOWN],
-        )
-
-    @classmethod
-    def of_task(cls, nodes: Sequence[End]) -> End:
+    def of_task(cls, nodes: Sequence[State]) -> End:
         """A task has ended when each of its nodes has, or one of them badly."""
-        ended = [node for node in nodes if node.is_over]
-        last = next((node for node in ended if node.exit_code), ended[0] if len(ended) == len(nodes) else cls())
+        ended = [node for node in nodes if node.is_final]
+        last = next((node for node in ended if node.exit_code), ended[0] if len(ended) == len(nodes) else State())
         starts = [node.started_at for node in nodes if node.started_at is not None]
-        ends = [node.ended_at for node in ended if node.ended_at is not None]
+        ends = [node.completed_at for node in ended if node.completed_at is not None] if last.is_final else []
         return cls(
             max(node.attempt for node in nodes),
-            min(starts, default=None),
+            date_of(min(starts)) if starts else None,
             last.exit_code,
-            max(ends, default=None) if last.is_over else None,
-            last.reason,
+            date_of(max(ends)) if ends else None,
+            last.message,
         )
 
     def following(self, before: End | None) -> End:
@@ -145,9 +134,9 @@ class Ends:
         finally:
             self._read_at[bid_id] = time.monotonic()
 
-    async def _of_node(self, reach: Reach, node: int) -> End:
+    async def _of_node(self, reach: Reach, node: int) -> State:
         done = await (await reach(node)).run(_READ, timeout_s=_READ_S)
-        return End.of_node(done.stdout.decode("utf-8", "replace"))
+        return state_of_node(done.stdout.decode("utf-8", "replace"))
 
     async def _learn(self, bid_id: str, end: End) -> None:
         before = self._known.get(bid_id)
@@ -178,7 +167,3 @@ def _end(data: dict[str, Any]) -> End:
         raise TypeError
     started_at, ended_at = moment(data.get("started_at")), moment(data.get("ended_at"))
     return End(data["attempt"], started_at, data["exit_code"], ended_at, str(data.get("reason", "")))
-
-
-def _whole(text: str) -> int | None:
-    return int(text[:9]) if text.isdecimal() else None

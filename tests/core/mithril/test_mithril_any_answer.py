@@ -24,7 +24,7 @@ from flow_core.emulator.faults import Fault
 from flow_core.emulator.settings import Settings
 from flow_core.errors import FlowError
 from flow_core.models.reservation_spec import ReservationSpec
-from flow_core.providers.mithril.ends import End
+from flow_core.providers.mithril.node_state import state_of_node
 
 REGION, H100 = "us-central1-a", "it_5ECSoHQjLBzrp5YM"
 NESTED: list[Any] = []
@@ -244,11 +244,11 @@ def test_any_value_in_the_answer_to_a_change_is_a_flow_error_at_most(
 
 @given(st.text() | st.from_regex(r"(ATTEMPT|STARTED_AT|EXIT_CODE|EXITED_AT|REASON)=[^\n]*\n", fullmatch=True))
 def test_any_text_of_a_machine_is_an_end_or_none(text: str) -> None:
-    end = End.of_node(text)
+    end = state_of_node(text)
     assert 0 <= end.attempt <= 1000
 
 
 @pytest.mark.parametrize("line", ["EXIT_CODE=\u00b2", "ATTEMPT=999999999", "STARTED_AT=9999-12-31T23:59:59-23:59"])
 def test_a_number_or_time_of_a_machine_that_can_not_be_one_is_unknown(line: str) -> None:
-    end = End.of_node(line)
+    end = state_of_node(line)
     assert (end.exit_code, end.started_at, end.attempt <= 1000) == (None, None, True)

@@ -18,6 +18,7 @@ from flow_core.providers.mithril.catalog import InstanceType
 from flow_core.providers.mithril.ends import End
 from flow_core.providers.mithril.machines import Destination
 from flow_core.providers.mithril.money import dollars, dollars_of_cents, written
+from flow_core.providers.mithril.node_state import state_of_node
 from flow_core.providers.mithril.record import Standing
 from flow_core.providers.mithril.status import status_of
 
@@ -157,12 +158,14 @@ def test_nodes_stand_in_the_order_of_their_numbers_and_the_gone_ones_only_when_t
 
 
 def test_a_task_has_ended_when_all_its_nodes_have_or_one_badly() -> None:
-    late, early = moment("2026-01-01T00:00:09Z"), moment("2026-01-01T00:00:05Z")
-    runs, good = End(started_at=early), End(exit_code=0, started_at=early, ended_at=early)
-    bad = End(attempt=1, exit_code=3, started_at=late, ended_at=late, reason="timeout")
+    late, early = "2026-01-01T00:00:09Z", "2026-01-01T00:00:05Z"
+    runs = state_of_node(f"STARTED_AT={early}")
+    good = state_of_node(f"STARTED_AT={early}\nEXIT_CODE=0\nEXITED_AT={early}")
+    bad = state_of_node(f"ATTEMPT=1\nSTARTED_AT={late}\nEXIT_CODE=3\nEXITED_AT={late}\nREASON=timeout")
+    assert [node.status for node in (runs, good, bad)] == ["running", "completed", "failed"]
     assert End.of_task([runs, good]).exit_code is None
-    assert End.of_task([good, good]) == good
-    assert End.of_task([runs, bad]) == End(1, early, 3, late, "timeout")
+    assert End.of_task([good, good]) == End(0, moment(early), 0, moment(early))
+    assert End.of_task([runs, bad]) == End(1, moment(early), 3, moment(late), "timeout")
     assert End.of_task([good, bad]).exit_code == 3
 
 
@@ -176,7 +179,7 @@ def test_a_task_that_goes_on_on_another_machine_has_begun_when_it_first_did() ->
 
 @given(st.text(max_size=200))
 def test_whatever_a_node_says_is_read(text: str) -> None:
-    assert End.of_node(text).attempt >= 0
+    assert state_of_node(text).attempt >= 0
 
 
 H100 = InstanceType("it_1", "h100-80gb.sxm.8x", "h100", 8, 80, 192, 1800, "SXM5", "InfiniBand")

@@ -18,6 +18,7 @@ from testbed.waiting import DEADLINE_S, wait_until
 
 from flow_core.errors import ConfigError
 from flow_core.providers.mithril.ends import End
+from flow_core.providers.mithril.node_state import state_of_node
 from flow_core.providers.mithril.startup import script as room
 from flow_core.providers.mithril.startup.script import LONGEST, NodeTask, NodeVolume, command_of, startup_script
 
@@ -62,7 +63,8 @@ class Node:
     def ended(self) -> End:
         wait_until((self.lib / "workload-exit").exists)
         said = (self.lib / "workload-exit").read_text(encoding="utf-8")
-        return End.of_node(f"STARTED_AT={(self.lib / 'started-0').read_text() if self.has_started else ''}\n{said}")
+        started = (self.lib / "started-0").read_text() if self.has_started else ""
+        return End.of_task([state_of_node(f"STARTED_AT={started}\n{said}")])
 
     @property
     def has_started(self) -> bool:
