@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 from core.emulator.conftest import H100, PUBLIC_KEY, REGION
+from testbed.command_lines import command_lines
 from testbed.waiting import DEADLINE_S, wait_until
 
 T = TypeVar("T")
@@ -68,7 +69,7 @@ def test_a_bid_runs_by_itself_and_ends_with_the_emulator(tmp_path: Path) -> None
     mark = f"{os.getpid()}.{time.time_ns()}"
 
     def is_marked() -> bool:
-        return any(mark.encode() in line for line in command_lines())
+        return any(mark.encode() in line for _, line in command_lines())
 
     with emulator(tmp_path, "--seconds-to-allocate", "0.2") as (process, said), client(said) as http:
         project = said["project"]
@@ -81,14 +82,6 @@ def test_a_bid_runs_by_itself_and_ends_with_the_emulator(tmp_path: Path) -> None
         assert process.wait(DEADLINE_S) == 0
         wait_until(lambda: not is_marked())
     assert list(tmp_path.iterdir()) == []
-
-
-def command_lines() -> Iterator[bytes]:
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            yield file.read_bytes()
-        except OSError:
-            pass  # it ended meanwhile
 
 
 def test_it_ends_with_whoever_started_it_and_its_files_are_gone(tmp_path: Path) -> None:

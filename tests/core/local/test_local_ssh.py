@@ -17,6 +17,7 @@ from pathlib import Path
 
 import asyncssh
 import pytest
+from testbed.command_lines import command_line
 from testbed.forwarded import farewell
 from testbed.pty_screen import Screen
 from testbed.slow_command import MOST_SENT, bytes_sent
@@ -128,8 +129,7 @@ async def test_a_command_ends_when_its_client_does(machine, task, command):
     client = await asyncio.create_subprocess_shell(f"exec {command} 'sleep 123'", stdin=subprocess.DEVNULL)
 
     def sleepers() -> list[int]:
-        lines = ((pid, Path(f"/proc/{pid}/cmdline")) for pid in machine.members(task))
-        return [pid for pid, line in lines if line.exists() and b"sleep\x00123" in line.read_bytes()]
+        return [pid for pid in machine.members(task) if b"sleep\x00123" in command_line(pid)]
 
     if sys.platform == "linux":
         await machine.until(sleepers, "the command runs")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from core.providers.hosts.conftest import Lab, ended, running, submit
+from testbed.command_lines import command_lines
 from testbed.pythons import pythons
 from testbed.waiting import until
 
@@ -33,13 +34,8 @@ def far_of(provider: HostsProvider) -> FarHost:
 
 def agents(lab: Lab) -> list[int]:
     """The processes of the agent on the first machine."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            if str(lab.servers[0].home).encode() in b" ".join(words) and b"agent.serve" in b" ".join(words):
-                found.append(int(folder.name))
-    return found
+    home = str(lab.servers[0].home).encode()
+    return [pid for pid, line in command_lines() if home in line and b"agent.serve" in line]
 
 
 def kill_agents(lab: Lab) -> None:
@@ -195,9 +191,7 @@ async def test_a_task_has_the_mask_and_the_signals_of_a_login_and_keeps_its_secr
     assert made.startswith("-rw-r-----")
     signals = (signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGHUP)
     assert [one for one in signals if int(ignored.split()[1], 16) & 1 << one - 1] == []
-    for line in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            assert b"hunter2" not in line.read_bytes()
+    assert not [line for _, line in command_lines() if b"hunter2" in line]
     folder = lab.tasks() / task.task_id
     assert [path.stat().st_mode & 0o777 for path in (lab.root(), folder, folder / "spec.json")] == [0o700, 0o700, 0o600]
     await provider.cancel_task(task.task_id, force=True)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from core.providers.hosts.conftest import Lab
+from testbed.command_lines import command_lines
 from testbed.kill_rounds import Place, kill_in_rounds
 
 from flow_core.agent.calls import CONTEXT
 from flow_core.agent.layout import Layout
-from flow_core.agent.supervisor.process_table import snapshot
 
 
 def kill_server(lab: Lab) -> None:
@@ -22,13 +23,10 @@ def kill_server(lab: Lab) -> None:
 
 
 def kill_agents(lab: Lab) -> None:
-    for pid in snapshot():
-        try:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"from flow_core.agent.serve import main" in b" ".join(words) and str(lab.root()).encode() in words:
-            os.kill(pid, signal.SIGKILL)
+    for pid, line in command_lines():
+        if b"from flow_core.agent.serve import main" in line and str(lab.root()).encode() in line.split(b"\0"):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.needs("sshd", "linux", "bash")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from core.providers.hosts.conftest import Lab, ended, submit
+from testbed.command_lines import command_lines
 from testbed.s3_server import S3Server
 from testbed.waiting import until
 from testbed.worlds import records_of_agent
@@ -106,7 +107,7 @@ async def test_keys_of_this_machine_are_sent_where_allowed_and_lie_there_only_wh
     await until(lambda: s3.waiting)
     assert stat.S_IMODE(credentials(lab, task).stat().st_mode) == 0o600
     assert files_with(lab.root(), SECRET) == [credentials(lab, task)]
-    assert not [line for line in command_lines() if SECRET in line]
+    assert not [line for _, line in command_lines() if SECRET.encode() in line]
     s3.release()
     assert (await ended(provider, task)).status is TaskStatus.COMPLETED
     assert files_with(lab.root(), SECRET) == []
@@ -190,14 +191,3 @@ def files_with(folder: Path, text: str) -> list[Path]:
     """Those below the folder that hold it."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     return [path for path in files if text.encode() in path.read_bytes()]
-
-
-def command_lines() -> list[str]:
-    """Of all processes."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            found.append(Path("/proc", pid, "cmdline").read_bytes().decode(errors="replace"))
-        except OSError:
-            continue
-    return found

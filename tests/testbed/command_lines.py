@@ -1,0 +1,20 @@
+"""How processes were called, on Linux. Any of them may end while somebody looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+
+def command_line(pid: int) -> bytes:
+    """Its words, each ended by a NUL; nothing of one that has ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def command_lines() -> Iterator[tuple[int, bytes]]:
+    """Of all processes, by their numbers."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        yield int(folder.name), command_line(int(folder.name))
