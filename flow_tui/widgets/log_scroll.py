@@ -176,7 +176,8 @@ class LogScroll(Widget, can_focus=True):
         """Draws everything anew, in another layout, theme or stream."""
         if self._painter is not None and self.is_mounted:
             self._painter.restyle(self._format(), self._palette(), self.stream)
-            self.following = self.following or self._painter.window.settle(self.size.height)
+            if not self.following:
+                self.following = self._painter.window.settle(self.size.height) and not self._is_held
         self._redraw()
 
     def _redraw(self) -> None:
@@ -192,6 +193,11 @@ class LogScroll(Widget, can_focus=True):
                     self.refresh(Region(0, y, self.size.width, 1))
         self._strips = strips
         self._redrawn()
+
+    @property
+    def _is_held(self) -> bool:
+        """Whether what is in view stays there until the user moves."""
+        return False
 
     def _redrawn(self) -> None:
         """For those who want to know which lines are in view now."""

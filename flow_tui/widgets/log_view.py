@@ -208,6 +208,10 @@ class LogView(LogScroll):
             window.settle(self.size.height)
         self._redraw()
 
+    @property
+    def _is_held(self) -> bool:
+        return self._finder is not None and self._finder.match is not None
+
     def _leave(self) -> None:
         """Lets go of the log that is open."""
         self.clear_search()

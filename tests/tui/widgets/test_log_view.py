@@ -394,3 +394,16 @@ async def test_how_many_lines_match_stays_said_where_that_was_known_before_the_f
         os.kill(child.pid, signal.SIGCONT)
         await until(lambda: app.view._finder is not None and app.view._finder.match is not None)
         await until(lambda: app.said[-1] == "1 line matches", explain=lambda: app.said)
+
+
+async def test_what_a_search_found_stays_in_view_when_the_view_gets_another_size(source: Source) -> None:
+    source.write(b"step 1\nERROR\nstep 2\n")
+    app = Reader(source)
+    async with app.run_test(size=(60, 10)) as pilot:
+        app.view.find("error")
+        await until(lambda: app.follows[-1:] == [False])
+        await pilot.resize_terminal(60, 9)  # as when the pane has something to say below it
+        await pilot.resize_terminal(60, 10)
+        assert not app.view.following
+        app.view.action_follow()
+        assert app.view.following
