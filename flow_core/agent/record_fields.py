@@ -76,6 +76,10 @@ class Fields:
         """Seconds since the epoch of which a date can be made. Required."""
         return checked_moment(self._table.get(name), name)
 
+    def optional_moment(self, name: str) -> float | None:
+        """None where it is missing or null."""
+        return None if self._table.get(name) is None else self.moment(name)
+
     def table(self, name: str) -> dict[str, Any]:
         """Empty where it is missing."""
         value = self._table.get(name, {})

@@ -201,7 +201,7 @@ class TaskSpec(NamedTuple):
             submitter=_identity(data.get("submitter")),
             config=fields.table("config"),
             part=None if data.get("part") is None else PartPlan.parse(data["part"]),
-            submitted_at=None if data.get("submitted_at") is None else fields.moment("submitted_at"),
+            submitted_at=fields.optional_moment("submitted_at"),
             s3_python=fields.optional_text("s3_python"),
             others={name: value for name, value in data.items() if name not in cls._fields and name != "version"},
         )

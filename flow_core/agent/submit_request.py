@@ -118,7 +118,7 @@ def _parse(data: Any) -> SubmitRequest:
         own_folder=fields.flag("own_folder"),
         has_code=fields.flag("has_code"),
         part=_part(data),
-        submitted_at=None if data.get("submitted_at") is None else fields.moment("submitted_at"),
+        submitted_at=fields.optional_moment("submitted_at"),
         s3_python=fields.optional_text("s3_python"),
         credentials=None if data.get("credentials") is None else _texts_by_name(fields, "credentials"),
     )

@@ -132,9 +132,9 @@ class TaskReport(NamedTuple):
             name=fields.text("name"),
             status=status,
             command=fields.text("command"),
-            created_at=_moment(data, "created_at"),
-            started_at=_moment(data, "started_at"),
-            completed_at=_moment(data, "completed_at"),
+            created_at=fields.optional_moment("created_at"),
+            started_at=fields.optional_moment("started_at"),
+            completed_at=fields.optional_moment("completed_at"),
             ranks=fields.whole("ranks", least=1, most=RANKS_MAX),
             instance_type=fields.text("instance_type"),
             gpu_type=fields.optional_text("gpu_type"),
@@ -159,7 +159,7 @@ class TaskReport(NamedTuple):
             part=fields.whole("part", 0, most=fields.whole("parts", 1, least=1, most=RANKS_MAX) - 1),
             parts=fields.whole("parts", 1),
             is_ready=fields.flag("is_ready"),
-            submitted_at=_moment(data, "submitted_at"),
+            submitted_at=fields.optional_moment("submitted_at"),
         )
 
 
@@ -177,10 +177,6 @@ def checked_id(text: str) -> str:
 def _containers(task_id: str, state: State) -> tuple[str, ...]:
     """Their names, of the ranks that have begun."""
     return tuple(container_name(task_id, state.attempt, rank) for rank in range(len(state.children)))
-
-
-def _moment(data: dict[str, Any], name: str) -> float | None:
-    return None if data.get(name) is None else Fields(data).moment(name)
 
 
 def _list(data: dict[str, Any], name: str) -> list[Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flow_core.gpu_models import Gpu
     from flow_core.models.spec import MountSpec, TaskConfig, VolumeSpec
 
 
@@ -33,6 +35,24 @@ def request_of(config: TaskConfig, name: str, task_id: str) -> dict[str, Any]:
         "idempotency_key": config.idempotency_key,
         "config": config.said(),
     }
+
+
+def gpus_for(count: int, model: str, candidates: Sequence[Gpu]) -> dict[str, Any]:
+    """The request's part about GPUs: so many of those of one machine that would do."""
+    return {
+        "wanted": f"{count}x{model}",
+        "type": model,
+        "count": count,
+        "candidates": [gpu.gpu_id for gpu in candidates],
+        "visible": {gpu.gpu_id: gpu.visible for gpu in candidates},
+        "real": any(gpu.is_real for gpu in candidates),
+        "hide": False,
+    }
+
+
+def no_gpus(wanted: str, here: Sequence[Gpu]) -> dict[str, Any]:
+    """The same for a task that gets none: those the machine has are hidden from it."""
+    return {"wanted": wanted, "count": 0, "visible": {}, "hide": any(gpu.is_real for gpu in here)}
 
 
 def volume_name(mount: MountSpec) -> str:

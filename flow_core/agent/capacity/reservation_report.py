@@ -42,7 +42,7 @@ class ReservationWish(NamedTuple):
             gpu_count=fields.whole("gpu_count", least=1, most=_GPUS_MAX),
             quantity=fields.whole("quantity", least=1, most=_GPUS_MAX),
             candidates=fields.texts("candidates"),
-            start=None if data.get("start") is None else fields.moment("start"),
+            start=fields.optional_moment("start"),
             duration_s=duration_s,
             auto_renew=fields.flag("auto_renew"),
             reservation_id=None if data.get("reservation_id") is None else _checked_id(fields.text("reservation_id")),
@@ -104,7 +104,7 @@ class ReservationReport(NamedTuple):
             quantity=fields.whole("quantity"),
             gpus=fields.texts("gpus"),
             start=fields.moment("start"),
-            end=None if data.get("end") is None else fields.moment("end"),
+            end=fields.optional_moment("end"),
             auto_renew=fields.flag("auto_renew"),
             created_at=fields.moment("created_at"),
         )

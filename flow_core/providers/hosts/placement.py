@@ -11,6 +11,7 @@ from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_models import Gpu, inventory
 from flow_core.providers.hosts.facts import Facts
 from flow_core.providers.hosts.far import FarHost
+from flow_core.providers.submit_requests import gpus_for, no_gpus
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
@@ -36,17 +37,8 @@ class Seat:
     def gpus(self) -> dict[str, Any]:
         """What the agent is asked for."""
         if not self.count:
-            hide = any(gpu.is_real for gpu in self.facts.gpus)
-            return {"wanted": self.instance_type, "count": 0, "visible": {}, "hide": hide}
-        return {
-            "wanted": self.instance_type,
-            "type": self.model,
-            "count": self.count,
-            "candidates": [gpu.gpu_id for gpu in self.candidates],
-            "visible": {gpu.gpu_id: gpu.visible for gpu in self.candidates},
-            "real": any(gpu.is_real for gpu in self.candidates),
-            "hide": False,
-        }
+            return no_gpus(self.instance_type, self.facts.gpus)
+        return gpus_for(self.count, self.model, self.candidates)
 
     @property
     def free(self) -> int:

@@ -17,7 +17,7 @@ from flow_core.providers.images import check_image
 from flow_core.providers.local.capacity.gpus import gpus_here
 from flow_core.providers.local.capacity.limits import refuse_what_is_not_here
 from flow_core.providers.offload import report_progress
-from flow_core.providers.submit_requests import request_of
+from flow_core.providers.submit_requests import gpus_for, no_gpus, request_of
 
 if TYPE_CHECKING:
     from flow_core.agent.volumes import VolumeShelf
@@ -63,14 +63,6 @@ def _gpus_for(request: GpuRequest, here: Sequence[Gpu], ranks: int) -> dict[str,
     if not request.needs_gpu:
         if request.cpus and request.cpus > (os.cpu_count() or request.cpus):
             raise CapacityError(f"{request} can't be had on this machine; it has {os.cpu_count()} CPUs")
-        return {"wanted": str(request), "count": 0, "visible": {}, "hide": any(gpu.is_real for gpu in here)}
+        return no_gpus(str(request), here)
     fitting = choose(here, request, ranks)
-    return {
-        "wanted": f"{request.count}x{request.model or fitting[0].short_model}",
-        "type": request.model or fitting[0].short_model,
-        "count": request.count,
-        "candidates": [gpu.gpu_id for gpu in fitting],
-        "visible": {gpu.gpu_id: gpu.visible for gpu in fitting},
-        "real": any(gpu.is_real for gpu in fitting),
-        "hide": False,
-    }
+    return gpus_for(request.count, request.model or fitting[0].short_model, fitting)

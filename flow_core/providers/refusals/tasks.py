@@ -7,8 +7,7 @@ from flow_core.agent.containers import entry
 from flow_core.agent.record_fields import Fields
 from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, ProviderError, Unreachable, Unsupported
 from flow_core.providers.refusals import Details, Sentence
-
-_LONGEST = 2000
+from flow_core.providers.refusals.quoting import plain, text, whole
 
 
 def _silent(details: Details, machine: str) -> FlowError:
@@ -16,11 +15,11 @@ def _silent(details: Details, machine: str) -> FlowError:
 
 
 def _unsupported(details: Details, machine: str) -> FlowError:
-    return Unsupported(_text(details, "said"))
+    return Unsupported(plain(details, "said"))
 
 
 def _failed(details: Details, machine: str) -> FlowError:
-    return ProviderError(f"the task's supervisor did not start: {_text(details, 'said') or 'it ended at once'}")
+    return ProviderError(f"the task's supervisor did not start: {plain(details, 'said') or 'it ended at once'}")
 
 
 def _no_python(details: Details, machine: str) -> FlowError:
@@ -28,73 +27,54 @@ def _no_python(details: Details, machine: str) -> FlowError:
 
 
 def _unsafe(details: Details, machine: str) -> FlowError:
-    return ProviderError(f"the program that keeps tasks isn't safe: {_text(details, 'why')}")
+    return ProviderError(f"the program that keeps tasks isn't safe: {plain(details, 'why')}")
 
 
 def _not_copied(details: Details, machine: str) -> FlowError:
-    home, why = _quoted(details, "home"), _text(details, "why")
-    return ProviderError(f"the program that keeps tasks can't be copied to {home}: {why}")
+    home, why = text(details, "home"), plain(details, "why")
+    return ProviderError(f"the program that keeps tasks can't be copied to {home!r}: {why}")
 
 
 def _no_task(details: Details, machine: str) -> FlowError:
-    return NotFound(f"no task {_quoted(details, 'task_id')} in context {_quoted(details, 'context')}")
+    return NotFound(f"no task {text(details, 'task_id')!r} in context {text(details, 'context')!r}")
 
 
 def _not_cancelled(details: Details, machine: str) -> FlowError:
-    task_id, problem, folder = (_text(details, name) for name in ("task_id", "problem", "folder"))
+    task_id, problem, folder = (plain(details, name) for name in ("task_id", "problem", "folder"))
     how = f"update flow, or end what runs of it by hand; its folder is {folder}"
     return Conflict(f"task {task_id} can't be cancelled: {problem}; {how}")
 
 
 def _no_node(details: Details, machine: str) -> FlowError:
-    ranks, node = Fields(details).whole("ranks"), _node(details)
+    ranks, node = Fields(details).whole("ranks"), whole(details, "node")
     which = f"the nodes 0 to {ranks - 1}" if ranks > 1 else "one node, 0"
-    return ConfigError(f"node: task {_text(details, 'task_id')} has {which}, and no {node}", field="node")
+    return ConfigError(f"node: task {plain(details, 'task_id')} has {which}, and no {node}", field="node")
 
 
 def _not_entered(details: Details, machine: str) -> FlowError:
-    return Conflict(f"task {_text(details, 'task_id')} can't be entered: {_text(details, 'problem')}")
+    return Conflict(f"task {plain(details, 'task_id')} can't be entered: {plain(details, 'problem')}")
 
 
 def _not_running(details: Details, machine: str) -> FlowError:
-    task_id, status = _text(details, "task_id"), _text(details, "status")
+    task_id, status = plain(details, "task_id"), plain(details, "status")
     return Conflict(f"task {task_id} is {status}; only a running one can be entered")
 
 
 def _node_ended(details: Details, machine: str) -> FlowError:
-    node, task_id = _node(details), _text(details, "task_id")
+    node, task_id = whole(details, "node"), plain(details, "task_id")
     return Conflict(f"node {node} of task {task_id} has ended; only a running one can be entered")
 
 
 def _folder_unusable(details: Details, machine: str) -> FlowError:
-    return ProviderError(f"the state directory can't be used: {_text(details, 'why')}")
+    return ProviderError(f"the state directory can't be used: {plain(details, 'why')}")
 
 
 def _container_closed(details: Details, machine: str) -> FlowError:
-    return Unreachable(f"the container can't be entered: {_text(details, 'why')}")
+    return Unreachable(f"the container can't be entered: {plain(details, 'why')}")
 
 
 def _engine_gone(details: Details, machine: str) -> FlowError:
-    return Unreachable(f"{_text(details, 'path')} is no longer on {machine}")
-
-
-def _quoted(details: Details, name: str) -> str:
-    """A name that a machine may have made up. Raises ValueError."""
-    return repr(Fields(details).text(name)[:_LONGEST])
-
-
-def _text(details: Details, name: str) -> str:
-    """The same for a sentence, or an id. Raises ValueError."""
-    text = Fields(details).text(name)[:_LONGEST]
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
-
-
-def _node(details: Details) -> int:
-    """Whatever was asked for. Raises TypeError."""
-    node = details["node"]
-    if not isinstance(node, int):
-        raise TypeError("node must be a whole number")
-    return node
+    return Unreachable(f"{plain(details, 'path')} is no longer on {machine}")
 
 
 SENTENCES: dict[str, Sentence] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from flow_core.agent.machine_facts import memory_bytes
 from flow_core.errors import CapacityError, Unsupported
 from flow_core.providers.asked import refuse_what_no_process_takes
 
@@ -36,7 +37,5 @@ def refuse_what_is_not_here(config: TaskConfig) -> None:
 
 def memory_here_gb() -> int | None:
     """Of the whole machine; None where the system doesn't say."""
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
-    except (ValueError, OSError):
-        return None
+    size = memory_bytes()
+    return None if size is None else round(size / 2**30)
