@@ -129,11 +129,9 @@ if TYPE_CHECKING:
         Unsupported,
     )
     from flow_core.fleet import Fleet
-    from flow_core.logs.address import LogAddress
-    from flow_core.models.catalog import CatalogEntry, GPUInstanceDict, TaskDict
+    from flow_core.logs.log_id import LogAddress
     from flow_core.models.identity import Project, SshKey, User
     from flow_core.models.instance import AvailableInstance, Instance, InstanceRequirements, InstanceStatus
-    from flow_core.models.ir import ResourceSpec, RunParams, SpecMount, TaskSpec
     from flow_core.models.market import PriceSeries, Quota, TaskEvent
     from flow_core.models.metrics import GpuProcess, GpuSample, MachineSample
     from flow_core.models.pruning import PrunableTask, PruningPlan, PruningResult
@@ -141,6 +139,8 @@ if TYPE_CHECKING:
     from flow_core.models.reservation_spec import ReservationSpec
     from flow_core.models.spec import MountSpec, Retries, TaskConfig, VolumeSpec
     from flow_core.models.task import TaskRecord, TaskStatus
+    from flow_core.models.task_spec import ResourceSpec, RunParams, SpecMount, TaskSpec
+    from flow_core.models.typed_dicts import CatalogEntry, GPUInstanceDict, TaskDict
     from flow_core.models.volume import StorageInterface, Volume
     from flow_core.providers.account import IProviderInit
     from flow_core.providers.base import Provider

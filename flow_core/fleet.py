@@ -19,16 +19,16 @@ from flow_core.client.connection import Connection
 from flow_core.config import Context
 from flow_core.errors import FlowError, NotFound, ProviderError
 from flow_core.models.task import TaskRecord
+from flow_core.pausable_timeout import PausableTimeout, deadline
 from flow_core.providers.base import unreadable_in
 from flow_core.providers.pruning import PRUNE_AFTER_DAYS
-from flow_core.ssh.patience import Patience, deadline
 
 if TYPE_CHECKING:
     from flow_core.client.flow import AsyncFlow
     from flow_core.models.instance import AvailableInstance
     from flow_core.models.volume import Volume
     from flow_core.providers.base import Provider
-    from flow_core.ssh.asking import Person
+    from flow_core.ssh.prompter import Prompter
 
 _DEADLINE_S = 30.0
 _BACKOFF_MAX_S = 60.0
@@ -92,11 +92,11 @@ class Fleet:
     manager: the pollers run inside.
     """
 
-    def __init__(self, contexts: Iterable[Context], gate: Gate, person: Person | None = None) -> None:
+    def __init__(self, contexts: Iterable[Context], gate: Gate, person: Prompter | None = None) -> None:
         self.gate = gate
         self.wanted: frozenset[str] = frozenset()
         chosen = tuple(contexts)
-        self._patience = {one.name: Patience(person, one.name) for one in chosen if person is not None}
+        self._patience = {one.name: PausableTimeout(person, one.name) for one in chosen if person is not None}
         self._connections = {
             one.name: Connection(one, gate=gate, person=self._patience.get(one.name)) for one in chosen
         }

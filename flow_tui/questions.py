@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flow_core.ssh.asking import Question, UnknownKey, Wait
+    from flow_core.ssh.prompter import HostKeyPrompt, LoginProgress, SecretPrompt
 
 _AT_IT_S = 10.0  # what the same host asks so soon after an answer belongs to it: the next attempt, a second factor
 
@@ -28,7 +28,7 @@ class Pending:
 
     def __init__(
         self,
-        asked: UnknownKey | Question | Wait,
+        asked: HostKeyPrompt | SecretPrompt | LoginProgress,
         told: str,
         *,
         same: Hashable,
@@ -63,11 +63,11 @@ class Questions:
         """Those that can't go on without an answer."""
         return frozenset(context for pending in self._open for context in pending.contexts)
 
-    async def trusts(self, key: UnknownKey) -> bool:
+    async def trusts(self, key: HostKeyPrompt) -> bool:
         same, refusal = replace(key, context=""), (key.host, key.fingerprint)
         return await self._ask(Pending(key, f"{key.host} shows an unknown key", same=same, refusal=refusal)) is not None
 
-    async def answer(self, question: Question) -> str | None:
+    async def answer(self, question: SecretPrompt) -> str | None:
         same: object = replace(question, context="")
         refusal: Hashable = (question.host, question.kind, question.prompt)
         if question.kind == "code":
@@ -76,7 +76,7 @@ class Questions:
         what = "asks something" if question.kind == "code" else f"asks for a {question.kind}"
         return await self._ask(Pending(question, f"{question.host} {what}", same=same, refusal=refusal))
 
-    async def waits(self, wait: Wait) -> None:
+    async def waits(self, wait: LoginProgress) -> None:
         """Once the user stopped a wait, later ones for the same end at once until they try again by hand."""
         same, told = replace(wait, context=""), f"waiting for {wait.host} {wait.what}"
         await self._ask(Pending(wait, told, same=same, refusal=(wait.host, wait.what)))

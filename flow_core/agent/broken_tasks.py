@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from flow_core.agent.holding import may_live
 from flow_core.agent.layout import TaskFolder
+from flow_core.agent.liveness import may_live
 from flow_core.agent.records import MalformedRecord
-from flow_core.agent.state import State
+from flow_core.agent.state import TaskState
 
 
 def status_of_broken(folder: TaskFolder, *, is_newer: bool) -> str:
@@ -17,7 +17,7 @@ def status_of_broken(folder: TaskFolder, *, is_newer: bool) -> str:
     newer version (`is_newer`) can tell.
     """
     try:
-        state, _ = State.read_known(folder.state)
+        state, _ = TaskState.read_known(folder.state)
     except MalformedRecord:
         state = None
     if state is not None and state.is_final:

@@ -11,25 +11,25 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flow_core.agent import parts
+from flow_core.agent import multi_machine
+from flow_core.agent.agent_copies import mark_used
+from flow_core.agent.agent_copy import agent_name
 from flow_core.agent.capacity import queue
-from flow_core.agent.capacity.reservation_report import ReservationWish
+from flow_core.agent.capacity.reservation_report import ReservationRequest
 from flow_core.agent.capacity.reservations import Reservations
-from flow_core.agent.changes import Changes
-from flow_core.agent.copies import touch
+from flow_core.agent.changes import TaskChanges
 from flow_core.agent.incoming import make_incoming
 from flow_core.agent.layout import OVER_SSH, Layout, TaskFolder
 from flow_core.agent.machine import machine_id, user_name
-from flow_core.agent.machine_facts import machine_facts
-from flow_core.agent.own_copy import agent_name
+from flow_core.agent.machine_info import collect_machine_info
 from flow_core.agent.pruning.removal import remove_tasks
 from flow_core.agent.pruning.schedule import take_turn
 from flow_core.agent.pruning.selection import select_among
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.refusals import Refused
 from flow_core.agent.task_report import checked_id
-from flow_core.agent.tasks import Tasks
-from flow_core.agent.volumes import VolumeShelf, checked_volume_id
+from flow_core.agent.tasks import TaskStore
+from flow_core.agent.volumes import VolumeStore, checked_volume_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,16 +42,16 @@ UNKNOWN_CALL, INVALID_ARGUMENTS = "unknown_call", "invalid_arguments"
 _TOUCH_S = 3600.0
 
 
-class Calls:
+class AgentCalls:
     """One machine, as one process of the agent serves it. `run` may be called from several threads."""
 
     def __init__(self, root: str) -> None:
         self._layout = Layout(Path(root), CONTEXT)
         self._layout.make()
-        self._tasks = Tasks(self._layout)
-        self._volumes = VolumeShelf(self._layout, "", self._tasks)
+        self._tasks = TaskStore(self._layout)
+        self._volumes = VolumeStore(self._layout, "", self._tasks)
         self._reservations = Reservations(self._layout)
-        self._changes = Changes(self._tasks, self._layout)
+        self._changes = TaskChanges(self._tasks, self._layout)
         self._touched_at = -_TOUCH_S
         self._quick = {"changes": self._look_for_changes, "task": self._task}
         self._slow: dict[str, Callable[[Fields, Progress], Any]] = {
@@ -59,7 +59,7 @@ class Calls:
             "receive_code": lambda fields, _: str(make_incoming(self._layout, checked_id(fields.text("task_id")))),
             "withdraw": self._withdraw,
             "cancel": self._cancel,
-            "facts": lambda fields, _: machine_facts(self._layout, self._tasks, fields.texts("gpus")),
+            "facts": lambda fields, _: collect_machine_info(self._layout, self._tasks, fields.texts("gpus")),
             "tend_part": self._tend_part,
             "take_part": self._take_part,
             "start_part": self._start_part,
@@ -96,7 +96,7 @@ class Calls:
         if time.monotonic() - self._touched_at >= _TOUCH_S:
             self._touched_at = time.monotonic()
             try:
-                touch(self._layout.root / "bin" / agent_name())
+                mark_used(self._layout.root / "bin" / agent_name())
             except OSError:
                 pass  # it isn't run from there
 
@@ -124,16 +124,16 @@ class Calls:
         return self._changes.described(self._tasks.get(task_id))
 
     def _submit(self, fields: Fields, progress: Progress) -> Any:
-        from flow_core.agent.submitting import submit  # deferred: looking at tasks needs none of it
+        from flow_core.agent.submit import submit  # deferred: looking at tasks needs none of it
 
         return self._report(submit(self._layout, fields.table("request"), self._tasks, self._volumes))
 
     def _withdraw(self, fields: Fields, progress: Progress) -> None:
         """Undoes a submit that was to be one of several: the part is ended and forgotten, its code too."""
-        from flow_core.agent.withdrawing import withdraw  # deferred: as above
+        from flow_core.agent.submit_undo import undo_submit  # deferred: as above
 
         task_id, is_under_way = checked_id(fields.text("task_id")), fields.flag("is_under_way")
-        withdraw(self._layout, self._tasks, task_id, progress, is_under_way=is_under_way)
+        undo_submit(self._layout, self._tasks, task_id, progress, is_under_way=is_under_way)
 
     def _cancel(self, fields: Fields, progress: Progress) -> None:
         self._tasks.cancel(fields.text("task_id"), force=fields.flag("force"))
@@ -141,28 +141,28 @@ class Calls:
     def _tend_part(self, fields: Fields, progress: Progress) -> None:
         """From a client that would start this part: `has_begun` says that other parts of the task have begun."""
         task = self._part(fields)
-        parts.note_client(task)
+        multi_machine.note_client(task)
         if fields.flag("has_begun"):
-            queue.go_first(task, self._tasks.get(task.task_id).seq)
+            queue.move_to_front(task, self._tasks.get(task.task_id).seq)
 
     def _take_part(self, fields: Fields, progress: Progress) -> bool:
         task, by, hold_s = self._part(fields), fields.text("by"), fields.moment("hold_s")
-        return parts.take(task, by, hold_s, self._ring, progress)
+        return multi_machine.take(task, by, hold_s, self._ring, progress)
 
     def _start_part(self, fields: Fields, progress: Progress) -> None:
-        parts.start(self._part(fields), fields.text("by"), self._ring)
+        multi_machine.start(self._part(fields), fields.text("by"), self._ring)
 
     def _give_part_back(self, fields: Fields, progress: Progress) -> None:
-        parts.give_back(self._part(fields), fields.text("by"), self._ring)
+        multi_machine.give_back(self._part(fields), fields.text("by"), self._ring)
 
     def _part(self, fields: Fields) -> TaskFolder:
         standing = self._tasks.get(fields.text("task_id"))
         if standing.spec is None or standing.spec.part is None:
-            raise Refused(parts.NO_PART, task_id=standing.task_id)
+            raise Refused(multi_machine.NO_PART, task_id=standing.task_id)
         return self._tasks.folder(standing.task_id)
 
     def _ring(self) -> None:
-        queue.ring(self._layout.root)
+        queue.notify_waiting(self._layout.root)
 
     def _list_volumes(self, fields: Fields, progress: Progress) -> Any:
         rows, unreadable = self._volumes.listing()
@@ -181,7 +181,7 @@ class Calls:
         return [report._asdict() for report in self._reservations.all()]
 
     def _make_reservation(self, fields: Fields, progress: Progress) -> Any:
-        return self._reservations.make(ReservationWish.parse(fields.table("wish")))._asdict()
+        return self._reservations.make(ReservationRequest.parse(fields.table("wish")))._asdict()
 
     def _reservation(self, fields: Fields, progress: Progress) -> Any:
         return self._reservations.get(fields.text("reservation_id"))._asdict()
@@ -202,6 +202,6 @@ class Calls:
         return {name: [one._asdict() for one in rows] for name, rows in removal._asdict().items()}
 
     def _refuse_pruned_key(self, fields: Fields, progress: Progress) -> None:
-        from flow_core.agent.submitting import refuse_pruned_key  # deferred: looking at tasks needs none of it
+        from flow_core.agent.submit import refuse_pruned_key  # deferred: looking at tasks needs none of it
 
         refuse_pruned_key(self._layout, fields.text("key"))

@@ -8,35 +8,35 @@ import time
 from typing import Any, NamedTuple
 
 from flow_core.agent.capacity import queue
-from flow_core.agent.earlier import earlier_tasks
 from flow_core.agent.layout import Layout
+from flow_core.agent.legacy_tasks import find_legacy_tasks
 from flow_core.agent.task_report import TaskReport
-from flow_core.agent.tasks import Standing, Tasks
+from flow_core.agent.tasks import StoredTask, TaskStore
 
 _ALL_AGAIN_S = 30.0  # for whoever edits the records of ended tasks by hand
 _RACE_S = 2.0  # a folder that changed so lately may change again without its time showing it
 _GONE_MAX = 1000
 
 
-class _Known(NamedTuple):
+class _KnownTask(NamedTuple):
     """A task as it was told, and the number of the look that found it so."""
 
-    standing: Standing
+    standing: StoredTask
     report: TaskReport
     look: int
 
 
-class Changes:
+class TaskChanges:
     """Looks again at every unfinished task, and at the others only where something came or went.
 
     May be used from several threads.
     """
 
-    def __init__(self, tasks: Tasks, layout: Layout) -> None:
+    def __init__(self, tasks: TaskStore, layout: Layout) -> None:
         self._tasks = tasks
         self._layout = layout
         self._process = os.urandom(4).hex()
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _KnownTask] = {}
         self._gone: dict[str, int] = {}
         self._forgotten = 0
         self._look = 0
@@ -67,7 +67,7 @@ class Changes:
                 "earlier": self._earlier,
             }
 
-    def described(self, standing: Standing) -> dict[str, Any]:
+    def described(self, standing: StoredTask) -> dict[str, Any]:
         """One task as clients are told of it."""
         return self._report(standing)._asdict()
 
@@ -77,7 +77,7 @@ class Changes:
         if stamp is None or stamp != self._stamp or now - self._all_at >= _ALL_AGAIN_S:
             self._stamp, self._all_at = stamp, now
             found = self._tasks.all()
-            earlier = earlier_tasks()
+            earlier = find_legacy_tasks()
             gone = self._known.keys() - {standing.task_id for standing in found}
         else:
             unfinished = [known.standing.task_id for known in self._known.values() if not known.report.is_over]
@@ -88,14 +88,14 @@ class Changes:
             self._look += 1
             self._earlier = earlier
         for standing, report in changed:
-            self._known[standing.task_id] = _Known(standing, report, self._look)
+            self._known[standing.task_id] = _KnownTask(standing, report, self._look)
         for task_id in gone:
             del self._known[task_id]
             self._gone[task_id] = self._look
         while len(self._gone) > _GONE_MAX:
             self._forgotten = self._gone.pop(next(iter(self._gone)))
 
-    def _is_new(self, standing: Standing, report: TaskReport) -> bool:
+    def _is_new(self, standing: StoredTask, report: TaskReport) -> bool:
         known = self._known.get(standing.task_id)
         return known is None or (known.report is not report and known.report != report)
 
@@ -107,7 +107,7 @@ class Changes:
             return None
         return None if time.time() - found.st_mtime < _RACE_S else (found.st_ino, found.st_mtime_ns)
 
-    def _report(self, standing: Standing) -> TaskReport:
+    def _report(self, standing: StoredTask) -> TaskReport:
         """Of a part that waits also whether it could start now."""
         report = standing.report
         if standing.spec is None or report.status != "pending" or standing.spec.part is None:
@@ -117,6 +117,6 @@ class Changes:
             return report
         if standing.state.held_by:
             return report._replace(is_ready=True)
-        ticket = queue.ticket_of(task, standing.seq) if standing.spec.wants_gpus else None
-        is_ready = not standing.spec.wants_gpus or (ticket is not None and not queue.why_not_now(ticket))
+        ticket = queue.find_ticket(task, standing.seq) if standing.spec.wants_gpus else None
+        is_ready = not standing.spec.wants_gpus or (ticket is not None and not queue.explain_queue_wait(ticket))
         return report._replace(is_ready=is_ready)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.agent.layout import TaskFolder
-from flow_core.agent.paths import absolute
+from flow_core.agent.paths import resolve_path
 from flow_core.agent.refusals import Refused
 from flow_core.agent.s3.address import SCHEME, S3Address
 from flow_core.agent.submit_request import MountRequest
@@ -65,7 +65,7 @@ def _copy(mount: MountRequest, place: Path, has_boto3: Callable[[], bool]) -> di
 def _bind(mount: MountRequest) -> dict[str, Any]:
     if "://" in mount.source:
         raise Refused(MOUNT_UNSUPPORTED, source=mount.source)
-    source = absolute("data_mounts", mount.source)
+    source = resolve_path("data_mounts", mount.source)
     if not os.path.exists(source):
         raise Refused(MOUNT_MISSING, path=str(source))
     read_only = mount.options.get("read_only", True) is not False

@@ -26,11 +26,11 @@ _KEPT_S = 2.0
 _ID = re.compile(r"(?:GPU|MIG)-[0-9A-Za-z/-]+")
 
 
-class DriverSilent(Exception):
+class DriverUnresponsive(Exception):
     """There is a driver, and it does not answer."""
 
 
-class Worker(NamedTuple):
+class ComputeProcess(NamedTuple):
     """A process that works on a GPU, whoever started it."""
 
     gpu_id: str
@@ -40,7 +40,7 @@ class Worker(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def real_gpus() -> tuple[DriverGpu, ...]:
+def load_gpus() -> tuple[DriverGpu, ...]:
     """None without a driver. May take seconds where no program uses the GPUs; asked once for each process."""
     return list_gpus() if has_driver() else ()
 
@@ -48,12 +48,12 @@ def real_gpus() -> tuple[DriverGpu, ...]:
 def list_gpus() -> tuple[DriverGpu, ...]:
     """What the driver says now; empty where it says nothing."""
     try:
-        return ask_driver()
-    except DriverSilent:
+        return query_driver()
+    except DriverUnresponsive:
         return ()
 
 
-def ask_driver() -> tuple[DriverGpu, ...]:
+def query_driver() -> tuple[DriverGpu, ...]:
     """Empty without a driver. Raises DriverSilent."""
     from flow_core.agent.nvml import NvmlError, driver_gpus  # deferred: most machines have no driver to ask
 
@@ -68,31 +68,31 @@ def has_driver() -> bool:
     return any(os.path.exists(sign) for sign in _DRIVER_SIGNS) or _smi() is not None
 
 
-def workers() -> tuple[Worker, ...]:
+def list_compute_processes() -> tuple[ComputeProcess, ...]:
     """The processes that work on GPUs now; none where `nvidia-smi` is missing or silent. At most a few seconds."""
     found = []
     for gpu_id, pid, program in _rows("--query-compute-apps=gpu_uuid,pid,process_name", 3, _WORKERS_S):
         if pid.isdigit():
-            found.append(Worker(gpu_id, int(pid), _user_of(int(pid)), program.rpartition("/")[2]))
+            found.append(ComputeProcess(gpu_id, int(pid), _user_of(int(pid)), program.rpartition("/")[2]))
     return tuple(found)
 
 
-class _Watch:
+class _BusyGpuCache:
     """For whoever looks often: what was found is kept for a moment."""
 
     looked_at = -_KEPT_S
     found: frozenset[str] = frozenset()
 
 
-def worked_on(gpu_ids: Iterable[str]) -> frozenset[str]:
+def find_busy_gpus(gpu_ids: Iterable[str]) -> frozenset[str]:
     """Those of these GPUs on which some process works."""
     real = {gpu_id for gpu_id in gpu_ids if not gpu_id.startswith(PRETEND)}
     if not real:
         return frozenset()
-    if time.monotonic() - _Watch.looked_at >= _KEPT_S:
-        _Watch.found = frozenset(worker.gpu_id for worker in workers())
-        _Watch.looked_at = time.monotonic()
-    return _Watch.found & real
+    if time.monotonic() - _BusyGpuCache.looked_at >= _KEPT_S:
+        _BusyGpuCache.found = frozenset(worker.gpu_id for worker in list_compute_processes())
+        _BusyGpuCache.looked_at = time.monotonic()
+    return _BusyGpuCache.found & real
 
 
 def _from_smi() -> tuple[DriverGpu, ...]:
@@ -123,7 +123,7 @@ def _rows(query: str, columns: int, timeout_s: float, is_required: bool = False)
         )
     except (OSError, subprocess.SubprocessError) as error:
         if is_required:
-            raise DriverSilent from error
+            raise DriverUnresponsive from error
         return []
     rows = [line.split(", ", columns - 1) for line in done.stdout.decode(errors="replace").splitlines()]
     return [[part.strip() for part in row] for row in rows if len(row) == columns and _ID.fullmatch(row[0].strip())]

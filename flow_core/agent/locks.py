@@ -24,7 +24,7 @@ from flow_core.agent.file_systems import is_on_network
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.regular_files import parse_json, read_regular_file
 from flow_core.agent.supervisor.process_table import boot_id
-from flow_core.agent.supervisor.processes import Identity
+from flow_core.agent.supervisor.processes import ProcessIdentity
 
 _WAIT_S = 60.0
 _PAUSES_S = (0.002, 0.05)
@@ -42,7 +42,7 @@ def uses_links(folder: Path) -> bool:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def exclusive_lock(path: Path) -> Iterator[None]:
     """Holds an exclusive lock; waits for it, with links for a minute at most. Raises OSError."""
     fd = _wait_for_link(path) if uses_links(path.parent) else _wait_for_flock(path)
     try:
@@ -111,7 +111,7 @@ def move_aside(path: Path) -> bool:
 @contextmanager
 def _folder_locked(folder: Path) -> Iterator[None]:
     if uses_links(folder):
-        with locked(folder / ".moving"):
+        with exclusive_lock(folder / ".moving"):
             yield
         return
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -173,7 +173,7 @@ def _make(link: str) -> int | None:
     """A descriptor of the link, which it makes whole in one step; None where there is one already. Raises OSError."""
     folder, name = os.path.split(link)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}-{time.time_ns()}-{next(_numbers)}")
-    text = json.dumps({"host": os.uname().nodename, **Identity.mine()._asdict()}).encode()
+    text = json.dumps({"host": os.uname().nodename, **ProcessIdentity.mine()._asdict()}).encode()
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     fd = os.open(temporary, flags, 0o600)
     try:
@@ -271,10 +271,10 @@ def _has_open(pid: int, found: os.stat_result) -> bool | None:
     return any(_is_same(f"{folder}/{name}", found) for name in names)
 
 
-def _read(link: str) -> tuple[str, Identity] | None:
+def _read(link: str) -> tuple[str, ProcessIdentity] | None:
     try:
         data = parse_json(read_regular_file(link))
-        process = Identity.parse(data)
+        process = ProcessIdentity.parse(data)
         return None if process is None else (Fields(data).text("host"), process)
     except (OSError, ValueError):
         return None

@@ -11,7 +11,7 @@ NO_CURRENT_FOLDER = "no_current_folder"
 NO_FOLDER = "no_folder"
 
 
-def absolute(field: str, path: str) -> Path:
+def resolve_path(field: str, path: str) -> Path:
     """With ~ read, and seen from the folder this runs in. Refuses with NO_CURRENT_FOLDER where that is gone."""
     try:
         return Path(os.path.expanduser(path)).absolute()
@@ -19,9 +19,9 @@ def absolute(field: str, path: str) -> Path:
         raise Refused(NO_CURRENT_FOLDER, field=field) from None
 
 
-def folder(field: str, path: str) -> Path:
+def resolve_folder(field: str, path: str) -> Path:
     """Refuses what is no folder with NO_FOLDER."""
-    found = absolute(field, path)
+    found = resolve_path(field, path)
     if not os.path.isdir(found):
         raise Refused(NO_FOLDER, field=field, path=str(found))
     return found

@@ -8,20 +8,20 @@ from typing import Any
 
 from flow_core.agent.capacity.port_records import promise_path, read_promise
 from flow_core.agent.layout import Layout, TaskFolder, every_task, task_at
-from flow_core.agent.listeners import listener_of
+from flow_core.agent.port_owner import find_listener
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.records import MalformedRecord, write_json
 from flow_core.agent.refusals import Refused
-from flow_core.agent.spec import TaskSpec
-from flow_core.agent.supervisor.processes import Identity
+from flow_core.agent.spec import StoredSpec
+from flow_core.agent.supervisor.processes import ProcessIdentity
 from flow_core.agent.task_report import TaskReport
-from flow_core.agent.tasks import NO_TASK, Tasks
+from flow_core.agent.tasks import NO_TASK, TaskStore
 
 PORT_PROMISED = "port_promised"
 PORT_IN_USE = "port_in_use"
 
 
-def promise(task: TaskFolder, ports: Sequence[int], progress: Callable[[], None]) -> None:
+def reserve_ports(task: TaskFolder, ports: Sequence[int], progress: Callable[[], None]) -> None:
     """Keeps the ports for this task until it is over. Call it under the queue's lock.
 
     Refuses with PORT_PROMISED or PORT_IN_USE, which say who has one of them; then none is promised.
@@ -29,11 +29,11 @@ def promise(task: TaskFolder, ports: Sequence[int], progress: Callable[[], None]
     for port in ports:
         if (holder := _holder(task.root, port, progress)) is not None:
             raise Refused(PORT_PROMISED, port=port, **holder)
-        if listener := listener_of(port):
+        if listener := find_listener(port):
             raise Refused(PORT_IN_USE, port=port, listener=listener)
     for port in ports:
         make_private_folder(promise_path(task.root, port).parent)
-        data = {"task": task.name_in_records, "submitter": Identity.mine()._asdict()}
+        data = {"task": task.name_in_records, "submitter": ProcessIdentity.mine()._asdict()}
         write_json(promise_path(task.root, port), data)
 
 
@@ -53,7 +53,7 @@ def _claimant(root: Path, port: int, progress: Callable[[], None]) -> dict[str, 
     """The same where the promise can't be read: whose own record wants the port."""
     for task in every_task(root):
         try:
-            spec, _ = TaskSpec.read_known(task.spec)
+            spec, _ = StoredSpec.read_known(task.spec)
         except MalformedRecord:
             continue
         if spec is not None and port in spec.ports:
@@ -70,7 +70,7 @@ def _named(task: TaskFolder, status: str | None) -> dict[str, str | None]:
 def _report(task: TaskFolder, progress: Callable[[], None]) -> TaskReport | None:
     """The task as it is now, settled if its supervisor is gone; None when there is no such task (yet)."""
     try:
-        return Tasks(Layout(task.root, task.context), progress).get(task.task_id).report
+        return TaskStore(Layout(task.root, task.context), progress).get(task.task_id).report
     except Refused as refused:
         if refused.code != NO_TASK:
             raise
@@ -79,7 +79,7 @@ def _report(task: TaskFolder, progress: Callable[[], None]) -> TaskReport | None
 
 def _is_alive(submitter: Any) -> bool:
     try:
-        identity = Identity.parse(submitter)
+        identity = ProcessIdentity.parse(submitter)
     except (KeyError, TypeError, ValueError):
         return False
     return identity is not None and identity.is_alive

@@ -27,7 +27,7 @@ OK, REFUSED, FAILED, PROGRESS = "ok", "refused", "failed", "progress"
 _HEAD_BYTES = 4
 
 
-def frame(message: list[Any]) -> bytes:
+def encode_frame(message: list[Any]) -> bytes:
     """Raises ValueError for what is longer than a frame may be, and for what can't be written as JSON."""
     try:
         data = json.dumps(message, separators=(",", ":"), allow_nan=False).encode("ascii")
@@ -38,11 +38,11 @@ def frame(message: list[Any]) -> bytes:
     return len(data).to_bytes(_HEAD_BYTES, "big") + data
 
 
-class Unframed(Exception):
+class ProtocolError(Exception):
     """What came is no frame of this protocol."""
 
 
-class Frames:
+class FrameDecoder:
     """Finds the messages in what was read, however it was cut into pieces."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Frames:
         while len(self._held) >= _HEAD_BYTES:
             length = int.from_bytes(self._held[:_HEAD_BYTES], "big")
             if length > MOST_BYTES:
-                raise Unframed("a frame is too long")
+                raise ProtocolError("a frame is too long")
             end = _HEAD_BYTES + length
             if len(self._held) < end:
                 return
@@ -67,7 +67,7 @@ def _message(data: bytes) -> list[Any]:
     try:
         message = parse_json(data)
     except ValueError:
-        raise Unframed("a frame holds no JSON") from None
+        raise ProtocolError("a frame holds no JSON") from None
     if not isinstance(message, list) or not message:
-        raise Unframed("a frame holds no message")
+        raise ProtocolError("a frame holds no message")
     return message

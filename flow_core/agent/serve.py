@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 from flow_core.agent import protocol
-from flow_core.agent.calls import Calls
-from flow_core.agent.leaving import leave
+from flow_core.agent.calls import AgentCalls
 from flow_core.agent.refusals import Refused
+from flow_core.agent.startup_error import exit_with_message
 
 _PIECE = 1 << 16
 # What belongs to this connection, and means nothing to a task that outlives it.
@@ -27,10 +27,10 @@ _PROGRESS_S = 1.0
 _LEAVE_S = 20.0  # for what a client that is gone had asked for: half a submit is worse than a late one
 
 
-class Server:
+class AgentServer:
     """Reads questions from one descriptor and answers on another."""
 
-    def __init__(self, calls: Calls, read: int, write: int) -> None:
+    def __init__(self, calls: AgentCalls, read: int, write: int) -> None:
         self._calls = calls
         self._read = read
         self._write = write
@@ -42,7 +42,7 @@ class Server:
     def run(self) -> None:
         """Until the client is gone. Raises Unframed."""
         self._say([protocol.GREETING, {"protocol": protocol.VERSION, **self._calls.greeting()}])
-        frames = protocol.Frames()
+        frames = protocol.FrameDecoder()
         while piece := os.read(self._read, _PIECE):
             for message in frames.take(piece):
                 self._take(*_question(message))
@@ -102,9 +102,9 @@ class Server:
 
     def _say(self, message: list[Any]) -> None:
         try:
-            data = protocol.frame(message)
+            data = protocol.encode_frame(message)
         except ValueError as error:
-            data = protocol.frame([message[0], protocol.FAILED, str(error)])
+            data = protocol.encode_frame([message[0], protocol.FAILED, str(error)])
         try:
             with self._writing:
                 while data:
@@ -116,7 +116,7 @@ class Server:
 def _question(message: list[Any]) -> tuple[int, str, dict[str, Any]]:
     if len(message) >= 3 and isinstance(message[0], int) and isinstance(message[2], dict):
         return message[0], str(message[1]), message[2]
-    raise protocol.Unframed("a frame holds no question")
+    raise protocol.ProtocolError("a frame holds no question")
 
 
 def main() -> None:
@@ -129,12 +129,12 @@ def main() -> None:
     os.dup2(null, 0)  # what we start may read, and that must not be the questions
     os.dup2(2, 1)
     try:
-        server = Server(Calls(root), read, write)
+        server = AgentServer(AgentCalls(root), read, write)
     except OSError as error:
-        leave(error)
+        exit_with_message(error)
     try:
         server.run()
-    except protocol.Unframed as error:
+    except protocol.ProtocolError as error:
         os.write(2, f"what the client sent can't be read: {error}\n".encode())
         os._exit(1)
     os._exit(0)  # a thread that hangs in a dead file system must not keep this process

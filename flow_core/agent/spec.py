@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import MalformedRecord, NewerRecord, read_known, write_json
-from flow_core.agent.supervisor.processes import Identity
+from flow_core.agent.supervisor.processes import ProcessIdentity
 
 RANKS_MAX = 128
 GPUS_MAX = 1 << 16
@@ -120,7 +120,7 @@ class PartPlan(NamedTuple):
         )
 
 
-class TaskSpec(NamedTuple):
+class StoredSpec(NamedTuple):
     """One task as it was asked for. Fields that this version doesn't know are in `others`, and are written again."""
 
     name: str
@@ -142,7 +142,7 @@ class TaskSpec(NamedTuple):
     max_run_time_hours: float | None = None
     owner: str = ""
     agent: str = ""
-    submitter: Identity | None = None
+    submitter: ProcessIdentity | None = None
     config: dict[str, Any] = {}
     part: PartPlan | None = None
     submitted_at: float | None = None
@@ -154,7 +154,7 @@ class TaskSpec(NamedTuple):
         return self.gpus.per_rank > 0
 
     @classmethod
-    def read(cls, path: Path) -> TaskSpec | None:
+    def read(cls, path: Path) -> StoredSpec | None:
         """None where there is none. Raises MalformedRecord: of these NewerRecord where a newer version wrote it."""
         spec, problem = cls.read_known(path)
         if problem:
@@ -162,7 +162,7 @@ class TaskSpec(NamedTuple):
         return spec
 
     @classmethod
-    def read_known(cls, path: Path) -> tuple[TaskSpec | None, str]:
+    def read_known(cls, path: Path) -> tuple[StoredSpec | None, str]:
         """What can be understood of it, and a sentence where a newer version may know more. Raises MalformedRecord."""
         data, problem = read_known(path)
         if data is None:
@@ -175,7 +175,7 @@ class TaskSpec(NamedTuple):
             raise MalformedRecord(f"{path.name} does not hold a task: {error}") from error
 
     @classmethod
-    def parse(cls, data: dict[str, Any]) -> TaskSpec:
+    def parse(cls, data: dict[str, Any]) -> StoredSpec:
         """Raises ValueError."""
         fields = Fields(data)
         return cls(
@@ -226,8 +226,8 @@ def _texts(fields: Fields, name: str) -> dict[str, str]:
     return {key: texts.text(key) for key in table}
 
 
-def _identity(data: Any) -> Identity | None:
+def _identity(data: Any) -> ProcessIdentity | None:
     try:
-        return Identity.parse(data)
+        return ProcessIdentity.parse(data)
     except (KeyError, TypeError) as error:
         raise ValueError("submitter must name a process") from error

@@ -7,14 +7,14 @@ from typing import Any
 
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import NEWER, MalformedRecord, NewerRecord, read_json, write_json
-from flow_core.agent.supervisor.processes import Identity
+from flow_core.agent.supervisor.processes import ProcessIdentity
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
 STATUSES = FINAL | {"pending", "running"}
 ATTEMPTS_MAX = 100
 
 
-class State:
+class TaskState:
     """What the supervisor says of its task. Times are seconds since the epoch.
 
     The words of `status` are for every version: a finer one is a field of its own. Fields that this version doesn't
@@ -24,8 +24,8 @@ class State:
 
     status: str = "pending"
     message: str = ""
-    supervisor: Identity | None = None
-    children: list[Identity]
+    supervisor: ProcessIdentity | None = None
+    children: list[ProcessIdentity]
     started_at: float | None = None
     completed_at: float | None = None
     exit_code: int | None = None
@@ -53,7 +53,7 @@ class State:
         return self.is_final or self.completed_at is not None
 
     @property
-    def child(self) -> Identity | None:
+    def child(self) -> ProcessIdentity | None:
         """The main process of rank 0; None while none runs or ever ran."""
         return self.children[0] if self.children else None
 
@@ -64,7 +64,7 @@ class State:
         write_json(path, data)
 
     @classmethod
-    def read(cls, path: Path) -> State | None:
+    def read(cls, path: Path) -> TaskState | None:
         """Raises MalformedRecord; NewerRecord, which is one, also for a status that this version doesn't know."""
         data = read_json(path)
         if data is None:
@@ -75,7 +75,7 @@ class State:
         return cls._parse(path, data)
 
     @classmethod
-    def read_known(cls, path: Path) -> tuple[State | None, str]:
+    def read_known(cls, path: Path) -> tuple[TaskState | None, str]:
         """What can be understood of it, and a sentence where that is not all; else "". Raises MalformedRecord.
 
         A status that this version doesn't know is `running` for a task that was started, and else `pending`: nobody
@@ -91,7 +91,7 @@ class State:
             return cls._parse(path, data), str(error)
 
     @classmethod
-    def _parse(cls, path: Path, data: dict[str, Any]) -> State:
+    def _parse(cls, path: Path, data: dict[str, Any]) -> TaskState:
         state = cls()
         for name, value in data.items():
             if name in _FIELDS:
@@ -99,18 +99,18 @@ class State:
             else:
                 state.others[name] = value
         try:
-            state.supervisor = Identity.parse(data.get("supervisor"))
-            state.children = [one for child in state.children if (one := Identity.parse(child)) is not None]
+            state.supervisor = ProcessIdentity.parse(data.get("supervisor"))
+            state.children = [one for child in state.children if (one := ProcessIdentity.parse(child)) is not None]
             _check_types(state)
         except (TypeError, ValueError) as error:
             raise MalformedRecord(f"{path.name} does not hold a task's state: {error}") from error
         return state
 
 
-_FIELDS = tuple(State.__annotations__)
+_FIELDS = tuple(TaskState.__annotations__)
 
 
-def _check_types(state: State) -> None:
+def _check_types(state: TaskState) -> None:
     """Raises ValueError."""
     fields = Fields({name: getattr(state, name) for name in _FIELDS})
     if state.status not in STATUSES:

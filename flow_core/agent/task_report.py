@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from flow_core.agent.layout import TaskFolder, container_name
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import NEWER
-from flow_core.agent.spec import GPUS_MAX, RANKS_MAX, TaskSpec
-from flow_core.agent.state import ATTEMPTS_MAX, FINAL, STATUSES, State
+from flow_core.agent.spec import GPUS_MAX, RANKS_MAX, StoredSpec
+from flow_core.agent.state import ATTEMPTS_MAX, FINAL, STATUSES, TaskState
 
 _TASK_ID = re.compile(r"task_[a-z2-7]{10}")
 
@@ -80,7 +80,7 @@ class TaskReport(NamedTuple):
 
     @classmethod
     def of(
-        cls, task: TaskFolder, spec: TaskSpec, state: State, volumes: Sequence[MountedVolume], message: str
+        cls, task: TaskFolder, spec: StoredSpec, state: TaskState, volumes: Sequence[MountedVolume], message: str
     ) -> TaskReport:
         gpus, engine = spec.gpus, None if spec.container is None else spec.container.engine_name
         return cls(
@@ -174,7 +174,7 @@ def checked_id(text: str) -> str:
     return text
 
 
-def _containers(task_id: str, state: State) -> tuple[str, ...]:
+def _containers(task_id: str, state: TaskState) -> tuple[str, ...]:
     """Their names, of the ranks that have begun."""
     return tuple(container_name(task_id, state.attempt, rank) for rank in range(len(state.children)))
 

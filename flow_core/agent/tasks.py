@@ -14,16 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flow_core.agent import cancelling
+from flow_core.agent import cancel
 from flow_core.agent.broken_tasks import status_of_broken
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.mount_records import find_volumes, read_mounts
 from flow_core.agent.records import MalformedRecord, NewerRecord, UnreadableRecord
 from flow_core.agent.refusals import Refused
-from flow_core.agent.spawning import start_undertaker
-from flow_core.agent.spec import TaskSpec
-from flow_core.agent.state import State
-from flow_core.agent.supervisor.settle import is_abandoned, settle, tree_of
+from flow_core.agent.spec import StoredSpec
+from flow_core.agent.state import TaskState
+from flow_core.agent.supervisor.reap import is_abandoned, reap, tree_of
+from flow_core.agent.supervisor_start import start_reaper
 from flow_core.agent.task_report import MountedVolume, TaskReport, is_task_id
 
 NO_TASK = "no_task"
@@ -34,23 +34,23 @@ _WAIT_S = 0.25
 _UNKNOWN = (0, 0, 0)
 
 
-class _Seen:
+class _CachedTask:
     """What was read of a task, and the stamps of the files at that time."""
 
     __slots__ = ("is_broken", "is_newer", "mounts", "problem", "spec", "stamp", "standing", "state")
 
     def __init__(self, mounts: list[dict[str, Any]], stamp: tuple[tuple[int, int, int] | None, ...]) -> None:
-        self.spec: TaskSpec | None = None
-        self.state: State | None = None
+        self.spec: StoredSpec | None = None
+        self.state: TaskState | None = None
         self.mounts = mounts
         self.stamp = stamp
         self.problem = ""
         self.is_newer = False
         self.is_broken = False
-        self.standing: Standing | None = None
+        self.standing: StoredTask | None = None
 
 
-class Standing(NamedTuple):
+class StoredTask(NamedTuple):
     """One task: its place in the order, what is told of it, and what its files say.
 
     `problem` is a sentence where they can't all be understood. With `is_broken` there is neither `state` nor `spec`.
@@ -59,14 +59,14 @@ class Standing(NamedTuple):
     seq: int
     task_id: str
     report: TaskReport
-    state: State | None
-    spec: TaskSpec | None
+    state: TaskState | None
+    spec: StoredSpec | None
     problem: str = ""
     is_broken: bool = False
 
 
-class Tasks:
-    """Blocking; may be used from several threads. What has not changed is the same `Standing` again.
+class TaskStore:
+    """Blocking; may be used from several threads. What has not changed is the same `StoredTask` again.
 
     `progress` is called whenever work on many files has got on.
     """
@@ -74,7 +74,7 @@ class Tasks:
     def __init__(self, layout: Layout, progress: Callable[[], None] = lambda: None) -> None:
         self._layout = layout
         self._progress = progress
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, _CachedTask] = {}
         self._undertaken: dict[str, float] = {}
         self._lock = threading.RLock()
         self._looks = 0
@@ -85,7 +85,7 @@ class Tasks:
         self._lock = threading.RLock()
         self._seen = {}
 
-    def all(self) -> list[Standing]:
+    def all(self) -> list[StoredTask]:
         """Every task, last submitted first."""
         with self._held():
             names = frozenset(self._names())
@@ -94,11 +94,11 @@ class Tasks:
                 del self._seen[gone]
         return sorted(found, key=lambda standing: standing.seq, reverse=True)
 
-    def find(self, task_id: str) -> Standing | None:
+    def find(self, task_id: str) -> StoredTask | None:
         with self._held():
             return self._look(task_id) if is_task_id(task_id) else None
 
-    def get(self, task_id: str) -> Standing:
+    def get(self, task_id: str) -> StoredTask:
         """Refuses with NO_TASK."""
         standing = self.find(task_id)
         if standing is None:
@@ -115,9 +115,9 @@ class Tasks:
             raise Refused(BROKEN_NOT_CANCELLED, task_id=task_id, problem=standing.problem, folder=str(folder.path))
         if standing.report.is_over:
             return
-        cancelling.order(folder, force=force)
-        if force and cancelling.take_over(folder, self._progress):
-            start_undertaker(folder)
+        cancel.write_cancel_order(folder, force=force)
+        if force and cancel.end_stuck_supervisor(folder, self._progress):
+            start_reaper(folder)
 
     def folder(self, task_id: str) -> TaskFolder:
         """Refuses with NO_TASK."""
@@ -149,7 +149,7 @@ class Tasks:
         except FileNotFoundError:
             return
 
-    def _look(self, task_id: str) -> Standing | None:
+    def _look(self, task_id: str) -> StoredTask | None:
         self._looks += 1
         self._progress()
         folder = self._layout.task(task_id)
@@ -168,14 +168,14 @@ class Tasks:
             seen.standing = self._standing(folder, seen, seen.spec)
         return seen.standing
 
-    def _read(self, folder: TaskFolder, stamp: tuple[tuple[int, int, int] | None, ...]) -> _Seen:
+    def _read(self, folder: TaskFolder, stamp: tuple[tuple[int, int, int] | None, ...]) -> _CachedTask:
         mounts, of_mounts = _mounts(folder)
-        seen = _Seen(mounts, stamp)
+        seen = _CachedTask(mounts, stamp)
         try:
-            seen.spec, of_spec = TaskSpec.read_known(folder.spec)
+            seen.spec, of_spec = StoredSpec.read_known(folder.spec)
             if seen.spec is None:
                 raise MalformedRecord("spec.json is missing")
-            seen.state, of_state = State.read_known(folder.state)
+            seen.state, of_state = TaskState.read_known(folder.state)
         except ValueError as error:
             seen.is_broken, seen.is_newer = True, isinstance(error, NewerRecord)
             seen.problem = _named(error)
@@ -186,25 +186,25 @@ class Tasks:
         seen.is_newer = bool(of_spec or of_state)
         return seen
 
-    def _broken(self, folder: TaskFolder, seen: _Seen) -> Standing:
+    def _broken(self, folder: TaskFolder, seen: _CachedTask) -> StoredTask:
         """What is known all the same; it counts as unfinished for as long as anything of it may live."""
         if seen.standing is None or not seen.standing.report.is_over:
             status = status_of_broken(folder, is_newer=seen.is_newer)
             report = TaskReport(
                 folder.task_id, folder.task_id, status, message=seen.problem, volumes=_volumes(seen), is_broken=True
             )
-            seen.standing = Standing(0, folder.task_id, report, None, None, seen.problem, is_broken=True)
+            seen.standing = StoredTask(0, folder.task_id, report, None, None, seen.problem, is_broken=True)
         return seen.standing
 
-    def _abandoned(self, folder: TaskFolder, seen: _Seen, spec: TaskSpec) -> Standing | None:
+    def _abandoned(self, folder: TaskFolder, seen: _CachedTask, spec: StoredSpec) -> StoredTask | None:
         """Nobody keeps the record any more: settled here when nothing is left, else by a process that ends it."""
         try:
             # What runs in containers is asked of an engine, which may take a while.
             if spec.container is not None or tree_of(spec, seen.state).members():
                 self._undertake(folder)
             else:
-                settle(folder)
-            after = State.read(folder.state)
+                reap(folder)
+            after = TaskState.read(folder.state)
         except (ValueError, OSError):
             after = None  # the disk is full or away; the next look tries again
         if after is not None and after.is_final:
@@ -215,13 +215,15 @@ class Tasks:
         now = time.monotonic()
         if now - self._undertaken.get(folder.task_id, -_RETRY_S) >= _RETRY_S:
             self._undertaken[folder.task_id] = now
-            start_undertaker(folder)
+            start_reaper(folder)
 
-    def _standing(self, folder: TaskFolder, seen: _Seen, spec: TaskSpec, message: str | None = None) -> Standing:
-        state = seen.state or State()
+    def _standing(
+        self, folder: TaskFolder, seen: _CachedTask, spec: StoredSpec, message: str | None = None
+    ) -> StoredTask:
+        state = seen.state or TaskState()
         said = "; ".join(filter(None, (seen.problem, state.message if message is None else message)))
         report = TaskReport.of(folder, spec, state, _volumes(seen), said)
-        return Standing(report.seq, folder.task_id, report, seen.state, spec, seen.problem)
+        return StoredTask(report.seq, folder.task_id, report, seen.state, spec, seen.problem)
 
 
 def _mounts(folder: TaskFolder) -> tuple[list[dict[str, Any]], str]:
@@ -236,7 +238,7 @@ def _named(error: ValueError) -> str:
     return str(error) if isinstance(error, NewerRecord) else f"its record is broken: {error}"
 
 
-def _volumes(seen: _Seen) -> tuple[MountedVolume, ...]:
+def _volumes(seen: _CachedTask) -> tuple[MountedVolume, ...]:
     return tuple(MountedVolume(m["volume_id"], m["name"], m["target"]) for m in seen.mounts if m.get("volume_id"))
 
 
@@ -250,7 +252,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-_all_tasks: weakref.WeakSet[Tasks] = weakref.WeakSet()
+_all_tasks: weakref.WeakSet[TaskStore] = weakref.WeakSet()
 
 
 def _after_fork() -> None:

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flow_core.agent.capacity import queue
+from flow_core.agent.gc import collect_garbage, remove_tree, staging_path, trash_path
 from flow_core.agent.layout import Layout
-from flow_core.agent.leftovers import doomed, remove, sweep, unfinished
-from flow_core.agent.locks import locked
+from flow_core.agent.locks import exclusive_lock
 from flow_core.agent.machine import new_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import MalformedRecord, read_json, read_known, write_json
 from flow_core.agent.refusals import Refused
 from flow_core.agent.task_report import is_task_id
-from flow_core.agent.tasks import Standing, Tasks
+from flow_core.agent.tasks import StoredTask, TaskStore
 
 NO_VOLUME = "no_volume"
 VOLUME_BROKEN = "volume_broken"
@@ -34,7 +34,7 @@ _VOLUME_ID = r"vol_[a-z2-7]{10}"  # compiled on first use, and kept by `re`
 _LABEL = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 
 
-class Volume(NamedTuple):
+class StoredVolume(NamedTuple):
     """One volume as it is now. `attached_to` are the ids of the unfinished tasks that hold it."""
 
     volume_id: str
@@ -48,7 +48,7 @@ class Volume(NamedTuple):
     path: str
 
     @classmethod
-    def parse(cls, data: Any) -> Volume:
+    def parse(cls, data: Any) -> StoredVolume:
         """One that another machine sent, as JSON. Raises ValueError."""
         fields = Fields(data)
         volume = _volume(fields.text("volume_id"), fields, fields.texts("attached_to"), fields.text("path"))
@@ -59,24 +59,24 @@ class Volume(NamedTuple):
         return volume
 
 
-class VolumeShelf:
+class VolumeStore:
     """The volumes of one context. Blocking. Methods that decide are called under `lock()`."""
 
-    def __init__(self, layout: Layout, region: str, tasks: Tasks) -> None:
+    def __init__(self, layout: Layout, region: str, tasks: TaskStore) -> None:
         self.layout = layout
         self._region = region
         self.tasks = tasks
 
     def lock(self) -> Any:
         self.layout.make()
-        return locked(self.layout.volumes_lock)
+        return exclusive_lock(self.layout.volumes_lock)
 
-    def listing(self) -> tuple[list[Volume], list[str]]:
+    def listing(self) -> tuple[list[StoredVolume], list[str]]:
         """Newest first, and a sentence for each that can't be read."""
         rows, broken = self._look()
         return rows, [f"the record of volume {name} is broken: {why}" for name, why in broken.items()]
 
-    def find(self, wanted: str) -> Volume:
+    def find(self, wanted: str) -> StoredVolume:
         """By id or name. Refused: NO_VOLUME; VOLUME_BROKEN for the id of one whose record is."""
         rows, broken = self._look()
         for volume in rows:
@@ -91,7 +91,7 @@ class VolumeShelf:
 
     def make(
         self, size_gb: int, name: str | None, interface: str, region: str | None, volume_id: str | None = None
-    ) -> Volume:
+    ) -> StoredVolume:
         """Twice is safe with an id of the caller's. Refused: NAME_TAKEN.
 
         Whether there can be such a volume is checked before.
@@ -103,11 +103,11 @@ class VolumeShelf:
             if volume.name == name:
                 raise Refused(NAME_TAKEN, name=name, context=self.layout.context)
         with queue.queue_lock(self.layout.root):
-            place = queue.next_place(self.layout.root)
+            place = queue.take_position(self.layout.root)
         volume_id = volume_id or new_id("vol")
         record = {"volume_id": volume_id, "name": name, "size_gb": size_gb, "interface": interface}
         record.update(region=region or self._region, created_at=place.created_at, seq=place.seq)
-        folder = unfinished(self.layout.volumes / volume_id)
+        folder = staging_path(self.layout.volumes / volume_id)
         make_private_folder(folder / "data")
         write_json(folder / "record.json", record)
         folder.rename(self.layout.volumes / volume_id)
@@ -116,15 +116,15 @@ class VolumeShelf:
     def remove(self, wanted: str) -> None:
         """Takes the lock itself. Refused: as in `find`, and VOLUME_IN_USE."""
         with self.lock():
-            sweep(self.layout)
+            collect_garbage(self.layout)
             volume = self.find(wanted)
             if volume.attached_to:
                 raise Refused(VOLUME_IN_USE, volume=volume.name, tasks=self._names_of(volume.attached_to))
             path = self.layout.volumes / volume.volume_id
-            path.rename(doomed(path))
-        remove(doomed(path))
+            path.rename(trash_path(path))
+        remove_tree(trash_path(path))
 
-    def refuse_if_held(self, volume: Volume, by_other_than: str | None = None) -> None:
+    def refuse_if_held(self, volume: StoredVolume, by_other_than: str | None = None) -> None:
         """Refused: BLOCK_VOLUME_IN_USE when another unfinished task holds this block volume."""
         others = [task_id for task_id in volume.attached_to if task_id != by_other_than]
         if volume.interface == "block" and others:
@@ -154,7 +154,7 @@ class VolumeShelf:
                 link.symlink_to(self.data(volume.volume_id))
             return target
 
-    def mount(self, volume: Volume, target: str) -> dict[str, Any]:
+    def mount(self, volume: StoredVolume, target: str) -> dict[str, Any]:
         return {
             "volume_id": volume.volume_id,
             "name": volume.name,
@@ -162,7 +162,7 @@ class VolumeShelf:
             "target": target,
         }
 
-    def _add_mount(self, task: Standing, volume: Volume, target: str) -> None:
+    def _add_mount(self, task: StoredTask, volume: StoredVolume, target: str) -> None:
         path = self.tasks.folder(task.task_id).mounts
         try:
             known = read_json(path) or {}
@@ -179,7 +179,7 @@ class VolumeShelf:
         names = {one.task_id: one.report.name for one in self.tasks.all()}
         return [names.get(task_id, task_id) for task_id in task_ids]
 
-    def _look(self) -> tuple[list[Volume], dict[str, str]]:
+    def _look(self) -> tuple[list[StoredVolume], dict[str, str]]:
         """Those that can be read, newest first, and of each other one why not."""
         holders = self._holders()
         found, broken = [], {}
@@ -198,7 +198,7 @@ class VolumeShelf:
                     holders[mount.volume_id] = (*holders.get(mount.volume_id, ()), task.task_id)
         return holders
 
-    def _read(self, volume_id: str, holders: tuple[str, ...]) -> Volume:
+    def _read(self, volume_id: str, holders: tuple[str, ...]) -> StoredVolume:
         """Raises OSError, ValueError."""
         data, problem = read_known(self.layout.volumes / volume_id / "record.json")
         if data is None:
@@ -209,9 +209,9 @@ class VolumeShelf:
             raise MalformedRecord(problem or str(error)) from error
 
 
-def _volume(volume_id: str, fields: Fields, holders: tuple[str, ...], path: str) -> Volume:
+def _volume(volume_id: str, fields: Fields, holders: tuple[str, ...], path: str) -> StoredVolume:
     """Raises ValueError."""
-    return Volume(
+    return StoredVolume(
         volume_id=volume_id,
         name=fields.text("name"),
         size_gb=fields.whole("size_gb"),

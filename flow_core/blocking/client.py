@@ -11,9 +11,9 @@ from flow_core.blocking.task import Task
 from flow_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from flow_core.models.ir import TaskSpec
     from flow_core.models.pruning import PruningResult
     from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_spec import TaskSpec
     from flow_core.models.volume import Volume
     from flow_core.providers.base import Provider
 
@@ -92,8 +92,8 @@ class Client:
 def _config(
     command: str | list[str] | TaskSpec | TaskConfig, wanted: dict[str, Any], fields: dict[str, Any]
 ) -> TaskConfig:
-    from flow_core.models.ir import TaskSpec  # deferred: loads pydantic
     from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_spec import TaskSpec  # deferred: loads pydantic
 
     if isinstance(command, TaskConfig | TaskSpec):
         extra = [*(name for name, value in wanted.items() if value is not None), *fields]

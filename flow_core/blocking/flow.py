@@ -23,10 +23,10 @@ from flow_core.models.task import TaskStatus
 if TYPE_CHECKING:
     from flow_core.models.identity import User
     from flow_core.models.instance import AvailableInstance, InstanceRequirements
-    from flow_core.models.ir import TaskSpec
     from flow_core.models.metrics import MachineSample
     from flow_core.models.reservation import Reservation
     from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_spec import TaskSpec
     from flow_core.models.volume import Volume, VolumeInterface
     from flow_core.providers.account import IProviderInit
     from flow_core.providers.base import Provider

@@ -11,7 +11,7 @@ from flow_core.blocking.lent import lent_terminal
 from flow_core.blocking.words import same_as
 from flow_core.client.task import AsyncTask
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_core.models.task_facts import TaskFacts
+from flow_core.models.task_properties import TaskProperties
 
 if TYPE_CHECKING:
     from flow_core.client.flow import AsyncFlow
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flow_core.models.instance import Instance
 
 
-class Task(TaskFacts):
+class Task(TaskProperties):
     """A task and what can be done to it. Its facts are those of the last `refresh` or `wait`; any thread may call.
 
     It works on when the Flow that it came from is closed. Two handles of the same task are equal.

@@ -16,7 +16,7 @@ from flow_core.providers import open_provider
 
 if TYPE_CHECKING:
     from flow_core.providers.base import Provider
-    from flow_core.ssh.asking import Person
+    from flow_core.ssh.prompter import Prompter
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class Connection:
         *,
         config: Config | None = None,
         gate: Gate | None = None,
-        person: Person | None = None,
+        person: Prompter | None = None,
         **published: Any,
     ) -> None:
         if published:

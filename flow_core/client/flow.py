@@ -22,8 +22,8 @@ from flow_core.models.task import TaskRecord, TaskStatus
 
 if TYPE_CHECKING:
     from flow_core.client.dev import AsyncDevEnvironment
-    from flow_core.models.ir import TaskSpec
     from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_spec import TaskSpec
 
 _SSH_LOOK_S = 2.0
 _GOALS = ("submitted", "running", "terminal")
@@ -67,7 +67,7 @@ class AsyncFlow(
         unless it waits. Not safe twice: two calls, two tasks. Raises ConfigError with field and line, CapacityError
         for what can never be had here, NotFound or Conflict for a volume, Unsupported.
         """
-        from flow_core.models.files import as_task_config, with_mounts  # deferred: loads pydantic
+        from flow_core.models.task_sources import as_task_config, with_mounts  # deferred: loads pydantic
 
         default = "running" if wait else "submitted"
         goal = checks.one_of("wait_until", default if wait_until is None else wait_until, _GOALS)

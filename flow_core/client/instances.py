@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flow_core.errors import FlowError
 from flow_core.models.instance import Instance, InstanceStatus
 from flow_core.models.task import TaskStatus
-from flow_core.models.task_facts import public_address
+from flow_core.models.task_properties import public_address
 
 if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord

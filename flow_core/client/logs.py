@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from flow_core import checks
 from flow_core.client.connection import Connection
 from flow_core.errors import ConfigError, NotFound, Unsupported
-from flow_core.logs.address import LogAddress
+from flow_core.logs.log_id import LogAddress
 
 if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
@@ -108,11 +108,11 @@ class LogCalls(Connection):
 
         An offset that was read up to is where reading goes on: nothing is missing, nothing comes twice.
         """
-        from flow_core.logs.follow import follow  # deferred: only readers need it
+        from flow_core.logs.follow import follow_log  # deferred: only readers need it
 
         start = checks.whole("offset", offset, most=1 << 62)
         files = await self.open_log(address)
-        async with aclosing(follow(files, start, lambda: self._logs.is_complete(address))) as chunks:
+        async with aclosing(follow_log(files, start, lambda: self._logs.is_complete(address))) as chunks:
             async for chunk in chunks:
                 yield chunk.offset, chunk.data
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from flow_core import checks
 from flow_core.errors import ConfigError, FlowError, TaskTimeout
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_core.models.task_facts import TaskFacts
+from flow_core.models.task_properties import TaskProperties
 
 if TYPE_CHECKING:
     from flow_core.client.flow import AsyncFlow
@@ -22,7 +22,7 @@ _NOT_STARTED = frozenset({TaskStatus.PENDING, TaskStatus.PAUSED, TaskStatus.PREE
 _FIRST_PAUSE_S = 0.02
 
 
-class AsyncTask(TaskFacts):
+class AsyncTask(TaskProperties):
     """A task: its record as last answered, and the client it came from. Two handles of the same task are equal."""
 
     def __init__(self, record: TaskRecord, flow: AsyncFlow) -> None:

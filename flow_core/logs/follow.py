@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from flow_core.agent.regular_files import open_regular_stream
 from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import Unreachable
+from flow_core.logs.file_watcher import POLL_S, FileWatcher
 from flow_core.logs.reader import LineReader
-from flow_core.logs.stamps import Stamps, bytes_of
-from flow_core.logs.watch import POLL_S, Watch
+from flow_core.logs.sidecar import SidecarIndex, select_streams
 
 _ASK_S = 0.25
 _DEADLINE_S = 10.0
@@ -22,7 +22,7 @@ IsComplete = Callable[[], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class LogChunk:
     """Bytes that stand at `offset`. Reading on from `end` misses nothing.
 
     `end` is past `offset + len(data)` where bytes of other streams were left out.
@@ -33,7 +33,7 @@ class Chunk:
     end: int
 
 
-class Completion:
+class CompletionCheck:
     """Asks whether a log is complete, but not at every look at the file, and never without a deadline."""
 
     def __init__(self, is_complete: IsComplete) -> None:
@@ -60,16 +60,16 @@ class Completion:
             await asyncio.sleep(_ASK_S)
 
 
-async def follow(
+async def follow_log(
     files: SpoolFiles, offset: int, is_complete: IsComplete, streams: Collection[int] | None = None
-) -> AsyncGenerator[Chunk, None]:
+) -> AsyncGenerator[LogChunk, None]:
     """Yields chunks from `offset` on, in order, until the log is complete. Read it under `aclosing`.
 
     The log may not reach to `offset` yet. One that was cut short is read again from its start.
     """
-    completion = Completion(is_complete)
-    stamps = Stamps(files.sidecar)
-    watch = Watch(files.log)
+    completion = CompletionCheck(is_complete)
+    stamps = SidecarIndex(files.sidecar)
+    watch = FileWatcher(files.log)
     seen = 0
     try:
         while True:
@@ -84,8 +84,8 @@ async def follow(
                 if not data:
                     break
                 end = offset + len(data)
-                if wanted := bytes_of(data, offset, stamps, streams):
-                    yield Chunk(offset, wanted, end)
+                if wanted := select_streams(data, offset, stamps, streams):
+                    yield LogChunk(offset, wanted, end)
                 offset = end
             if over:
                 return
@@ -100,7 +100,7 @@ def tail_text(files: SpoolFiles, lines: int | None, streams: Collection[int] | N
 
     Bytes that are no UTF-8 become replacement characters. Takes as much memory as the text it returns.
     """
-    reader, stamps = LineReader(files.log), Stamps(files.sidecar)
+    reader, stamps = LineReader(files.log), SidecarIndex(files.sidecar)
     try:
         reader.refresh()
         stamps.refresh()
@@ -108,7 +108,7 @@ def tail_text(files: SpoolFiles, lines: int | None, streams: Collection[int] | N
         newlines, end = 0, reader.size
         while end > 0 and (lines is None or newlines <= lines):
             start = max(0, end - _CHUNK)
-            piece = bytes_of(reader.read(start, end - start), start, stamps, streams)
+            piece = select_streams(reader.read(start, end - start), start, stamps, streams)
             newlines += piece.count(b"\n")
             pieces.append(piece)
             end = start

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 
 from flow_core.agent.spool import SpoolFiles
-from flow_core.logs.follow import IsComplete, follow
+from flow_core.logs.follow import IsComplete, follow_log
 
 LINE_MAX = 1 << 20
 """A longer line is given in pieces of this many characters: memory stays bounded."""
@@ -19,7 +19,7 @@ async def follow_lines(
     """Every line from the start, without its newline, until the log is complete. Read it under `aclosing`."""
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
     pending = ""
-    async with aclosing(follow(files, 0, is_complete, streams)) as chunks:
+    async with aclosing(follow_log(files, 0, is_complete, streams)) as chunks:
         async for chunk in chunks:
             *lines, pending = (pending + decode(chunk.data)).split("\n")
             for line in lines:

@@ -21,7 +21,7 @@ _TAIL = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LogLine:
     """A line without its newline. `length` counts all its bytes, of which `data` holds at most the limit.
 
     Of a longer line `data` is the beginning, or the last overwrite where the line is redrawn by carriage
@@ -75,7 +75,7 @@ class LineReader:
         """Lets go of the file. Twice is safe."""
         self._reset()
 
-    def line_at(self, offset: int) -> Line | None:
+    def line_at(self, offset: int) -> LogLine | None:
         """The line that starts at `offset`; `None` at the end of the file."""
         if not 0 <= offset < self.size:
             return None
@@ -84,7 +84,7 @@ class LineReader:
         end = stop if newline is None else newline
         return self._line(offset, end, newline is not None)
 
-    def line_before(self, offset: int) -> Line | None:
+    def line_before(self, offset: int) -> LogLine | None:
         """The line that ends at `offset`, which is the start of a line or the end of the file."""
         offset = min(offset, self.size)
         if offset <= 0:
@@ -111,15 +111,15 @@ class LineReader:
             offset += len(piece)
         return b"".join(pieces)
 
-    def _line(self, start: int, end: int, ended: bool) -> Line:
+    def _line(self, start: int, end: int, ended: bool) -> LogLine:
         length = end - start
         if length <= self._limit:
-            return Line(start, self.read(start, length), length, ended, start)
+            return LogLine(start, self.read(start, length), length, ended, start)
         tail = self.read(end - _TAIL, _TAIL)
         redrawn = tail.rstrip(b"\r").rfind(b"\r")
         if redrawn < 0:
-            return Line(start, self.read(start, self._limit), length, ended, start)
-        return Line(start, tail[redrawn + 1 :], length, ended, end - _TAIL + redrawn + 1)
+            return LogLine(start, self.read(start, self._limit), length, ended, start)
+        return LogLine(start, tail[redrawn + 1 :], length, ended, end - _TAIL + redrawn + 1)
 
     def _find(self, start: int, stop: int) -> int | None:
         """Where the first newline in a range of bytes is."""

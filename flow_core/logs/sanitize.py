@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby, repeat
 
-from flow_core.logs.visible import UNSAFE, is_unsafe, picture
+from flow_core.logs.escape import UNSAFE, control_picture, is_unsafe
 
 Colour = int | tuple[int, int, int]
 
@@ -87,7 +87,7 @@ class _Row:
         elif control == "\t":
             self._write(" " * (TAB - self._column % TAB))
         elif control != "\x07":
-            self._write(picture(control))
+            self._write(control_picture(control))
 
     def _erase(self, params: str) -> None:
         if params in ("", "0"):

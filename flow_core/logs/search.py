@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.errors import ConfigError, FlowError
-from flow_core.logs import matcher
+from flow_core.logs import search_worker
 
 FIND_TIMEOUT_S = 60.0
 SPANS_TIMEOUT_S = 1.0
@@ -21,7 +21,7 @@ _CLOSE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class SearchQuery:
     """What to look for: a regular expression, or with `literal` the text itself.
 
     Smart case: capitals matter once the pattern holds one.
@@ -50,7 +50,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class SearchMatch:
     """Where a match stands in the log, in bytes."""
 
     offset: int
@@ -61,24 +61,24 @@ class SearchTimeout(FlowError):
     """The search took too long and was ended."""
 
 
-class Search:
+class LogSearch:
     """One query over one log. Requests run one after another; a cancelled one kills the child.
 
     Whoever made it must close it. The child is started when first needed and again after it was killed.
     """
 
-    def __init__(self, path: Path, query: Query) -> None:
+    def __init__(self, path: Path, query: SearchQuery) -> None:
         query.check()
         self._path = path
         self.query = query
         self._child: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
 
-    async def next(self, position: int, timeout_s: float = FIND_TIMEOUT_S) -> Match | None:
+    async def next(self, position: int, timeout_s: float = FIND_TIMEOUT_S) -> SearchMatch | None:
         """The first match that starts at or after `position`. Raises SearchTimeout."""
         return _match(await self._ask({"find": "next", "position": position}, timeout_s))
 
-    async def previous(self, position: int, timeout_s: float = FIND_TIMEOUT_S) -> Match | None:
+    async def previous(self, position: int, timeout_s: float = FIND_TIMEOUT_S) -> SearchMatch | None:
         """The last match that starts before `position`. Raises SearchTimeout."""
         return _match(await self._ask({"find": "previous", "position": position}, timeout_s))
 
@@ -139,7 +139,7 @@ class Search:
     async def _start(self) -> asyncio.subprocess.Process:
         flags = "i" if self.query.ignores_case else ""
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", matcher.__file__, str(self._path), self.query.source, flags),
+            *(sys.executable, "-I", "-S", search_worker.__file__, str(self._path), self.query.source, flags),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -147,5 +147,5 @@ class Search:
         )
 
 
-def _match(answer: list[int] | None) -> Match | None:
-    return None if answer is None else Match(answer[0], answer[1])
+def _match(answer: list[int] | None) -> SearchMatch | None:
+    return None if answer is None else SearchMatch(answer[0], answer[1])

@@ -16,7 +16,7 @@ _BEGINS_LIKE_ONE = re.compile(r"^(?:apiVersion|api_version|services|resources|ty
 _PBS_LINE = re.compile(r"#PBS\s+(.*)")
 
 
-class Tool(NamedTuple):
+class ForeignTool(NamedTuple):
     """`is_for` says whether a table is a file for it. `words` maps dotted names of its fields to what is written here;
     a star stands for any name or number."""
 
@@ -26,7 +26,7 @@ class Tool(NamedTuple):
 
 
 _TOOLS = (
-    Tool(
+    ForeignTool(
         "Kubernetes manifest",
         lambda table: "apiVersion" in table and "kind" in table,
         {
@@ -42,7 +42,7 @@ _TOOLS = (
             "spec.containers.*.resources": "instance_type: 8xh100",
         },
     ),
-    Tool(
+    ForeignTool(
         "Compose file",
         lambda table: isinstance(table.get("services"), dict),
         {
@@ -54,7 +54,7 @@ _TOOLS = (
             "services.*.deploy": "instance_type: 8xh100",
         },
     ),
-    Tool(
+    ForeignTool(
         "flow.ir/v1 task",
         lambda table: str(table.get("api_version", "")).startswith("flow.ir/"),
         {
@@ -68,7 +68,7 @@ _TOOLS = (
             "mounts": "data_mounts",
         },
     ),
-    Tool(
+    ForeignTool(
         "dstack configuration",
         lambda table: table.get("type") in _DSTACK_TYPES,
         {
@@ -80,7 +80,7 @@ _TOOLS = (
             "max_duration": "max_run_time_hours",
         },
     ),
-    Tool(
+    ForeignTool(
         "SkyPilot task",
         lambda table: "run" in table or isinstance(table.get("resources"), dict) or "file_mounts" in table,
         {
@@ -131,11 +131,11 @@ def foreign_text(text: str, source: str | None = None) -> ConfigError | None:
         return None
 
 
-def _tool_of(table: Mapping[str, Any]) -> Tool | None:
+def _tool_of(table: Mapping[str, Any]) -> ForeignTool | None:
     return next((tool for tool in _TOOLS if tool.is_for(table)), None)
 
 
-def _found(tool: Tool, table: YamlTable) -> Iterator[tuple[str, int, str]]:
+def _found(tool: ForeignTool, table: YamlTable) -> Iterator[tuple[str, int, str]]:
     """(their field, its line, ours), each once, in the order of the file."""
     seen: set[str] = set()
     for name, line in sorted(table.lines.items(), key=lambda one: one[1]):

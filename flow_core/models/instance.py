@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 from flow_core.errors import ConfigError
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.models.as_dict import as_dict
-from flow_core.models.catalog import CatalogEntry, GPUInstanceDict
+from flow_core.models.typed_dicts import CatalogEntry, GPUInstanceDict
 
 
 class InstanceRequirements(TypedDict, total=False):

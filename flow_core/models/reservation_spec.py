@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pydantic import Field, field_validator
 
 from flow_core.gpu import parse_gpu
-from flow_core.models.validated import Spec
+from flow_core.models.strict_model import StrictModel
 
 
-class ReservationSpec(Spec):
+class ReservationSpec(StrictModel):
     """`quantity` instances of a type for `duration_hours`, from `start_time_utc` on (`None`: from now).
 
     A time without a zone is UTC. With `auto_renew` it is prolonged by its duration whenever its end has come.

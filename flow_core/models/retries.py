@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from flow_core.models.validated import Spec
+from flow_core.models.strict_model import StrictModel
 
 
-class Retries(Spec):
+class Retries(StrictModel):
     """After a failed attempt up to `max_retries` more. A bare number stands for that many.
 
     The pause before the next attempt is `delay_s` seconds, doubled each time when `mode` is "exponential",

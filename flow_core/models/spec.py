@@ -15,10 +15,10 @@ from flow_core.errors import ConfigError, printable
 from flow_core.gpu import parse_gpu
 from flow_core.identifiers import is_image_reference
 from flow_core.models.foreign_tasks import foreign_table, foreign_text
-from flow_core.models.plain import PlainTable
+from flow_core.models.json_table import PlainTable
 from flow_core.models.retries import Retries
 from flow_core.models.storage_spec import MountSpec, VolumeSpec, clash, mount_target, mount_type_of
-from flow_core.models.validated import Spec
+from flow_core.models.strict_model import StrictModel
 from flow_core.models.yaml_file import dump, parse_table, read_text, write_text
 
 __all__ = ["MountSpec", "Retries", "TaskConfig", "VolumeSpec", "mount_target"]
@@ -36,7 +36,7 @@ Hours = Annotated[float, Field(gt=0, le=168)]
 Priority = Literal["low", "med", "high"]
 
 
-class TaskConfig(Spec):
+class TaskConfig(StrictModel):
     """A task to run. `command` is a shell line or an argument list.
 
     Durations are hours, prices USD per hour and instance, memory GB. `instance_type` is a GPU shorthand or an

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
-from flow_core.models.plain import PlainTable
-from flow_core.models.validated import Spec
+from flow_core.models.json_table import PlainTable
+from flow_core.models.strict_model import StrictModel
 from flow_core.models.volume import Volume
 
 _VOLUME_NAME = re.compile(r"[a-z0-9][a-z0-9-]*[a-z0-9]")
@@ -25,7 +25,7 @@ _OF_THE_SYSTEM = frozenset(
 MountType = Literal["bind", "volume", "s3fs"]
 
 
-class VolumeSpec(Spec):
+class VolumeSpec(StrictModel):
     """A volume for one task: an existing one by `volume_id` or by `name`, or a new one.
 
     With a `size_gb` (in GB) a volume that isn't there yet is made, and stays when the task has ended;
@@ -85,7 +85,7 @@ class VolumeSpec(Spec):
         return self.mount_path or f"/volumes/{self.name or self.volume_id or 'data'}"
 
 
-class MountSpec(Spec):
+class MountSpec(StrictModel):
     """Data for a task: `source` is a local path, `volume://name` or `s3://bucket/key`, which also says the type."""
 
     source: str = Field(min_length=1)

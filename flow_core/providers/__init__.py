@@ -10,7 +10,7 @@ from flow_core.errors import ConfigError
 if TYPE_CHECKING:
     from flow_core.config import Context
     from flow_core.providers.base import Provider
-    from flow_core.ssh.asking import Person
+    from flow_core.ssh.prompter import Prompter
 
 PROVIDERS = {
     "local": "flow_core.providers.local.provider:LocalProvider",
@@ -19,7 +19,7 @@ PROVIDERS = {
 }
 
 
-def open_provider(context: Context, person: Person | None = None) -> Provider:
+def open_provider(context: Context, person: Prompter | None = None) -> Provider:
     """The provider of a context. Touches no network and waits for nothing.
 
     `person` answers what only a user can, such as a passphrase; without one, what would have to be asked is an error.

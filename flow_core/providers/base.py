@@ -18,7 +18,7 @@ from flow_core.errors import printable
 
 if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
-    from flow_core.logs.address import LogAddress
+    from flow_core.logs.log_id import LogAddress
     from flow_core.models.instance import AvailableInstance, InstanceRequirements
     from flow_core.models.metrics import MachineSample
     from flow_core.models.spec import TaskConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flow_core.agent.pruning import selection
-from flow_core.agent.pruning.selection import EndedTask, Refusal
+from flow_core.agent.pruning.selection import EndedTask, PruningRefusal
 from flow_core.agent.record_fields import date_of
 from flow_core.errors import printable
 from flow_core.models.pruning import PrunableTask
@@ -21,12 +21,12 @@ def prunable(tasks: Iterable[EndedTask]) -> tuple[PrunableTask, ...]:
     )
 
 
-def sentences(refusals: Iterable[Refusal]) -> dict[str, str]:
+def sentences(refusals: Iterable[PruningRefusal]) -> dict[str, str]:
     """Why each task can't go, by its id."""
     return {refusal.task_id: sentence(refusal) for refusal in refusals}
 
 
-def sentence(refusal: Refusal) -> str:
+def sentence(refusal: PruningRefusal) -> str:
     detail = printable(refusal.detail)
     known = {
         selection.UNFINISHED: "it is not over; cancel it first",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_core.agent.capacity.availability import Opening
-from flow_core.agent.capacity.reservation_report import ReservationReport, ReservationWish
+from flow_core.agent.capacity.reservation_report import ReservationReport, ReservationRequest
 from flow_core.errors import ConfigError
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_models import Gpu
@@ -63,9 +63,9 @@ def gpus_of(instance_type: object) -> GpuRequest:
     return request
 
 
-def wish_of(spec: ReservationSpec, request: GpuRequest, fitting: Sequence[Gpu]) -> ReservationWish:
+def wish_of(spec: ReservationSpec, request: GpuRequest, fitting: Sequence[Gpu]) -> ReservationRequest:
     """`fitting` are the GPUs of which any will do."""
-    return ReservationWish(
+    return ReservationRequest(
         name=spec.name or "",
         instance_type=f"{request.count}x{request.model or fitting[0].short_model}",
         gpu_count=request.count,

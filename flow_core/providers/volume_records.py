@@ -7,7 +7,7 @@ from flow_core.agent.record_fields import date_of
 from flow_core.models.volume import Volume
 
 
-def volume_of(told: volumes.Volume, context: str) -> Volume:
+def volume_of(told: volumes.StoredVolume, context: str) -> Volume:
     return Volume(
         context=context,
         volume_id=told.volume_id,

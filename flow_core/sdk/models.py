@@ -5,11 +5,11 @@ from typing import Any
 from flow_core.blocking import DevEnvironment, Task
 from flow_core.models.identity import Project, User
 from flow_core.models.instance import AvailableInstance, Instance, InstanceRequirements, InstanceStatus
-from flow_core.models.ir import ResourceSpec, RunParams, TaskSpec
 from flow_core.models.reservation import Reservation, ReservationStatus
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.spec import MountSpec, Retries, TaskConfig, VolumeSpec
 from flow_core.models.task import TaskStatus
+from flow_core.models.task_spec import ResourceSpec, RunParams, TaskSpec
 from flow_core.models.volume import StorageInterface, Volume
 from flow_core.published_names import missing
 

@@ -16,10 +16,10 @@ import asyncssh
 
 from flow_core.errors import FlowError, Unreachable
 from flow_core.ssh import failures
-from flow_core.ssh.lines import Lines
-from flow_core.ssh.quoting import by_sh
+from flow_core.ssh.connection_pool import ConnectionPool
+from flow_core.ssh.quoting import sh_command
 from flow_core.ssh.settings import HostSettings
-from flow_core.ssh.stream import PIECE, STDERR, Stream
+from flow_core.ssh.stream import PIECE, STDERR, ChannelStream
 
 _WINDOW = 4 << 20  # what may be on its way at once, and so wait here for a slow reader; less costs speed
 _MOST_BYTES = 16 << 20
@@ -28,13 +28,13 @@ _QUIET_S = 0.2
 _SIGNAL_S = 0.2
 _END_S = 2.0
 _KILL_S = 5.0
-Session = tuple[asyncssh.SSHClientConnection, asyncssh.SSHClientChannel[bytes], Stream]
+Session = tuple[asyncssh.SSHClientConnection, asyncssh.SSHClientChannel[bytes], ChannelStream]
 """A channel knows its connection only until it is closed, which may be at once."""
 OnOutput = Callable[[int, bytes], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CompletedCommand:
     """A command that has ended. `signal` names what ended it ("KILL"), with 128 and more as exit code, as shells say.
 
     Output is at most 16 MiB a stream; `is_cut` when there was more.
@@ -47,7 +47,7 @@ class Outcome:
     signal: str | None = None
 
 
-class Running:
+class RunningCommand:
     """A command under way. Read both streams: the far side waits while nobody does."""
 
     def __init__(self, settings: HostSettings, session: Session, marker: bytes) -> None:
@@ -56,8 +56,8 @@ class Running:
         self._channel = channel
         self._stream = stream
         self._connection = connection
-        self._out = _Cleaned(marker)
-        self._err = _Cleaned(marker)
+        self._out = _OutputAfterMarker(marker)
+        self._err = _OutputAfterMarker(marker)
         self._ready = {1: b"", 2: b""}
         self.is_ended = False
 
@@ -99,14 +99,14 @@ class Running:
             self._stream.write_eof()
 
     @property
-    def outcome(self) -> Outcome | None:
+    def outcome(self) -> CompletedCommand | None:
         """Without the output; None while it runs."""
         if (killed := self._channel.get_exit_signal()) is not None:
             name = killed[0]
             number = getattr(signal, f"SIG{name}", None)
-            return Outcome(128 + int(number or 0), signal=name)
+            return CompletedCommand(128 + int(number or 0), signal=name)
         code = self._channel.get_exit_status()
-        return None if code is None else Outcome(code)
+        return None if code is None else CompletedCommand(code)
 
     async def closed(self) -> None:
         """Once nothing can come any more. A lost link is noticed by its keepalive."""
@@ -152,9 +152,9 @@ class Running:
 
 
 @asynccontextmanager
-async def started(
-    lines: Lines, settings: HostSettings, command: str, stdin: bytes | None = None
-) -> AsyncIterator[Running]:
+async def start_command(
+    lines: ConnectionPool, settings: HostSettings, command: str, stdin: bytes | None = None
+) -> AsyncIterator[RunningCommand]:
     """A line for sh, started once it is yielded; ended when it is left.
 
     `stdin` is all that it is given to read; without it the caller writes. What the login shell does first may take as
@@ -166,7 +166,7 @@ async def started(
     left: int | None = None
     try:
         async with lines.session(partial(_start, script=script)) as session:
-            running = Running(settings, session, f"\x1e{marker} ".encode())
+            running = RunningCommand(settings, session, f"\x1e{marker} ".encode())
             feeding = asyncio.create_task(_feed(running, stdin)) if stdin is not None else None
             with lines.ending(partial(_end, lines, running)):
                 try:
@@ -185,12 +185,12 @@ async def started(
             await _kill(lines, left)
 
 
-async def _feed(running: Running, stdin: bytes) -> None:
+async def _feed(running: RunningCommand, stdin: bytes) -> None:
     await running.write(stdin)
     running.write_eof()
 
 
-async def _check(settings: HostSettings, running: Running) -> None:
+async def _check(settings: HostSettings, running: RunningCommand) -> None:
     """Raises why our sh was not run, where that is so."""
     if running.has_begun or running.is_ended:
         return
@@ -200,19 +200,19 @@ async def _check(settings: HostSettings, running: Running) -> None:
     raise failures.not_run(settings, outcome.exit_code, running.noise)
 
 
-async def run(
-    lines: Lines,
+async def run_command(
+    lines: ConnectionPool,
     settings: HostSettings,
     command: str,
     *,
     timeout_s: float | None,
     stdin: bytes,
     on_output: OnOutput | None,
-) -> Outcome:
-    kept = _Kept()
+) -> CompletedCommand:
+    kept = _BoundedOutput()
     clock: asyncio.Timeout | None = None
     try:
-        async with lines.deadline(timeout_s) as clock, started(lines, settings, command, stdin) as running:
+        async with lines.deadline(timeout_s) as clock, start_command(lines, settings, command, stdin) as running:
             outcome = await _serve(running, on_output or kept.take)
             if running.is_ended:
                 raise Unreachable(f"the connections to {settings.alias!r} were closed while a command ran")
@@ -224,16 +224,16 @@ async def run(
         ) from None
     if outcome is None:
         raise failures.lost(settings, "a command ran")
-    return Outcome(outcome.exit_code, bytes(kept.data[1]), bytes(kept.data[2]), kept.is_cut, outcome.signal)
+    return CompletedCommand(outcome.exit_code, bytes(kept.data[1]), bytes(kept.data[2]), kept.is_cut, outcome.signal)
 
 
-async def _end(lines: Lines, running: Running) -> None:
+async def _end(lines: ConnectionPool, running: RunningCommand) -> None:
     left = await running.end()
     if left is not None:
         await _kill(lines, left)
 
 
-async def _kill(lines: Lines, group: int) -> None:
+async def _kill(lines: ConnectionPool, group: int) -> None:
     """For servers that pass no signals on, as OpenSSH's for root. Where this can't be asked either, nothing is left."""
     with suppress(FlowError, OSError, asyncssh.Error, TimeoutError):
         async with (
@@ -245,12 +245,12 @@ async def _kill(lines: Lines, group: int) -> None:
 
 async def _start(connection: asyncssh.SSHClientConnection, script: str) -> Session:
     channel, stream = await connection.create_session(
-        Stream, by_sh(script), encoding=None, window=_WINDOW, max_pktsize=PIECE
+        ChannelStream, sh_command(script), encoding=None, window=_WINDOW, max_pktsize=PIECE
     )
-    return connection, channel, cast(Stream, stream)
+    return connection, channel, cast(ChannelStream, stream)
 
 
-async def _serve(running: Running, take: OnOutput) -> Outcome | None:
+async def _serve(running: RunningCommand, take: OnOutput) -> CompletedCommand | None:
     """What the command left in the background may keep its streams open; nobody waits for that."""
     pieces = 0
 
@@ -276,13 +276,13 @@ async def _serve(running: Running, take: OnOutput) -> Outcome | None:
         await asyncio.gather(*readers, return_exceptions=True)
 
 
-async def _late(running: Running) -> Outcome | None:
+async def _late(running: RunningCommand) -> CompletedCommand | None:
     """The exit code comes after the end of the streams."""
     await running.closed()
     return running.outcome
 
 
-class _Kept:
+class _BoundedOutput:
     """Output up to a limit."""
 
     def __init__(self) -> None:
@@ -295,7 +295,7 @@ class _Kept:
         self.is_cut = self.is_cut or len(piece) > room
 
 
-class _Cleaned:
+class _OutputAfterMarker:
     """A stream without what came before its marker, of which the end is kept as `noise`.
 
     The marker is followed by the id of our sh, which leads the process group of the command.

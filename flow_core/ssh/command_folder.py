@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flow_core.errors import FlowError, NotFound, ProviderError
-from flow_core.ssh.command import Outcome, run, started
-from flow_core.ssh.lines import Lines
-from flow_core.ssh.quoting import quoted
+from flow_core.ssh.command import CompletedCommand, run_command, start_command
+from flow_core.ssh.connection_pool import ConnectionPool
+from flow_core.ssh.quoting import quote_word
 from flow_core.ssh.settings import HostSettings
 from flow_core.upload.destination import Arrived, Blocked, Known
 from flow_core.upload.entry import Entry, SourceReader, parents
@@ -44,7 +44,9 @@ class CommandFolder:
     time_step_ns = 1_000_000_000
     place: tuple[int, int] | None = None
 
-    def __init__(self, lines: Lines, settings: HostSettings, top: str, title: str, held: AsyncExitStack) -> None:
+    def __init__(
+        self, lines: ConnectionPool, settings: HostSettings, top: str, title: str, held: AsyncExitStack
+    ) -> None:
         self.title = title
         self._lines = lines
         self._settings = settings
@@ -67,12 +69,12 @@ class CommandFolder:
         plain = [path for path in dict.fromkeys((*paths, *_all_parents(paths))) if "\n" not in path]
         found: dict[str, Known] = {}
         for start in range(0, len(plain), _BATCH):
-            names = " ".join(quoted(f"./{path}") for path in plain[start : start + _BATCH])
+            names = " ".join(quote_word(f"./{path}") for path in plain[start : start + _BATCH])
             found.update(_parse((await self._run(f"set -- {names}\n{_STAT}")).stdout))
         return [self._as_file(path, found) for path in paths]
 
     async def make_folders(self, folder: str) -> list[str]:
-        names = " ".join(quoted(f"./{path}") for path in (*parents(folder), folder)) if folder else ""
+        names = " ".join(quote_word(f"./{path}") for path in (*parents(folder), folder)) if folder else ""
         done = await self._run(
             f'for path in {names}; do [ ! -h "$path" ] || exit {_BLOCKED}; [ -d "$path" ] && continue\n'
             f'[ ! -e "$path" ] || exit {_BLOCKED}; mkdir -- "$path" || exit 1; echo; done'
@@ -98,7 +100,7 @@ class CommandFolder:
     async def link(self, path: str, target: str) -> None:
         lane = self._free.pop()
         try:
-            make = f'rm -f -- "$part"; ln -s -- {quoted(target)} "$part" || exit 1'
+            make = f'rm -f -- "$part"; ln -s -- {quote_word(target)} "$part" || exit 1'
             await self._into_place(_beside(path, f".flow-sync.{lane}.part"), path, make)
         finally:
             self._free.append(lane)
@@ -111,10 +113,10 @@ class CommandFolder:
         return None
 
     async def delete(self, path: str) -> None:
-        await self._run(f'{_real(path)}\np={quoted(f"./{path}")}\n[ -d "$p" ] && [ ! -h "$p" ] || rm -f -- "$p"')
+        await self._run(f'{_real(path)}\np={quote_word(f"./{path}")}\n[ -d "$p" ] && [ ! -h "$p" ] || rm -f -- "$p"')
 
     async def delete_folder(self, folder: str) -> bool:
-        name = quoted(f"./{folder}")
+        name = quote_word(f"./{folder}")
         done = await self._run(f"{_real(folder)}\n[ ! -h {name} ] && rmdir -- {name} 2>/dev/null || echo no")
         return not done.stdout
 
@@ -129,9 +131,11 @@ class CommandFolder:
 
     async def _send(self, reader: SourceReader, part: str, on_bytes: Callable[[int], None]) -> None:
         """The size that arrived is compared before anything is replaced: a lost connection ends the file early too."""
-        script = f"cd {quoted(self._top)} || exit 1\n{_real(part)}\n{_fresh(part)}\nwc -c <{quoted(f'./{part}')}"
+        script = (
+            f"cd {quote_word(self._top)} || exit 1\n{_real(part)}\n{_fresh(part)}\nwc -c <{quote_word(f'./{part}')}"
+        )
         said = b""
-        async with started(self._lines, self._settings, script) as running:
+        async with start_command(self._lines, self._settings, script) as running:
             while piece := await self._hops.run(reader.read):
                 async with asyncio.timeout(_STEP_S):
                     await running.write(piece)
@@ -149,14 +153,14 @@ class CommandFolder:
             raise self._failure(complaint)
 
     async def _into_place(self, part: str, path: str, prepare: str) -> None:
-        names = f"part={quoted(f'./{part}')}\nto={quoted(f'./{path}')}"
+        names = f"part={quote_word(f'./{part}')}\nto={quote_word(f'./{path}')}"
         await self._run(f"{_real(path)}\n{names}\n{prepare}\n{_INTO_PLACE}")
 
-    async def _run(self, script: str, stdin: bytes = b"") -> Outcome:
-        done = await run(
+    async def _run(self, script: str, stdin: bytes = b"") -> CompletedCommand:
+        done = await run_command(
             self._lines,
             self._settings,
-            f"cd {quoted(self._top)} || exit 1\n{script}",
+            f"cd {quote_word(self._top)} || exit 1\n{script}",
             timeout_s=_STEP_S,
             stdin=stdin,
             on_output=None,
@@ -181,13 +185,14 @@ class CommandFolder:
 def _real(path: str) -> str:
     """Ends the script where something above a path is no folder but a link, or missing."""
     return "\n".join(
-        f"[ -d {quoted(f'./{each}')} ] && [ ! -h {quoted(f'./{each}')} ] || exit {_BLOCKED}" for each in parents(path)
+        f"[ -d {quote_word(f'./{each}')} ] && [ ! -h {quote_word(f'./{each}')} ] || exit {_BLOCKED}"
+        for each in parents(path)
     )
 
 
 def _fresh(part: str) -> str:
     """Takes stdin into a new file that is for nobody else's eyes. A file of a killed upload may stand there."""
-    name = quoted(f"./{part}")
+    name = quote_word(f"./{part}")
     return f"umask 077; rm -f -- {name}; set -C; cat >{name} || exit 1"
 
 

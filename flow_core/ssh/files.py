@@ -15,7 +15,7 @@ import asyncssh
 
 from flow_core.errors import AuthError, ConfigError, FlowError, NotFound, ProviderError, Unreachable
 from flow_core.ssh import failures
-from flow_core.ssh.lines import Lines
+from flow_core.ssh.connection_pool import ConnectionPool
 from flow_core.ssh.settings import HostSettings
 
 _PIECE = 4 << 20
@@ -30,7 +30,7 @@ OnBytes = Callable[[int, int], None]
 class RemoteFiles:
     """Paths are absolute or relative to the user's home."""
 
-    def __init__(self, lines: Lines, settings: HostSettings) -> None:
+    def __init__(self, lines: ConnectionPool, settings: HostSettings) -> None:
         self._lines = lines
         self._settings = settings
 
@@ -129,7 +129,7 @@ async def _start_sftp(settings: HostSettings, connection: asyncssh.SSHClientConn
 
 
 @asynccontextmanager
-async def sftp_session(lines: Lines, settings: HostSettings, path: str) -> AsyncIterator[asyncssh.SFTPClient]:
+async def sftp_session(lines: ConnectionPool, settings: HostSettings, path: str) -> AsyncIterator[asyncssh.SFTPClient]:
     """An SFTP client whose refusals become sentences about `path`."""
     async with lines.session(partial(_start_sftp, settings)) as sftp:
         try:

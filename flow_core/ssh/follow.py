@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from flow_core.errors import Unreachable
-from flow_core.ssh.quoting import quoted
+from flow_core.ssh.quoting import quote_word
 
 if TYPE_CHECKING:
-    from flow_core.ssh.command import Running
+    from flow_core.ssh.command import RunningCommand
     from flow_core.ssh.host import SshHost
 
 _PAUSE_S = 0.5
@@ -86,7 +86,7 @@ done
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class FilePiece:
     """Bytes that stand at `offset` of the file with this inode. Going on from `end` and `inode` misses nothing.
 
     `note`, in a piece without bytes, says what happens here: the file was replaced by another one, or cut short and
@@ -103,7 +103,7 @@ class Piece:
         return self.offset + len(self.data)
 
 
-async def follow(
+async def follow_file(
     host: SshHost,
     path: str,
     offset: int = 0,
@@ -111,7 +111,7 @@ async def follow(
     *,
     until: asyncio.Event | None = None,
     patience_s: float | None = None,
-) -> AsyncGenerator[Piece, None]:
+) -> AsyncGenerator[FilePiece, None]:
     """Yields what stands in `path` from `offset` on and what is added, as `tail -F` would; waits for a missing file.
 
     Once `until` is set it ends, after everything that stood there then. A lost connection is made anew and followed on
@@ -119,7 +119,7 @@ async def follow(
     AuthError and HostKeyChanged. A file that is cut short and grows past the old size within a tenth of a second to
     half a second can't be told from one that grew, as with tail. Read it under `aclosing`.
     """
-    place = _Place(offset, inode)
+    place = _FilePosition(offset, inode)
     lost_at: float | None = None
     while True:
         try:
@@ -139,7 +139,7 @@ async def follow(
         await asyncio.sleep(_PAUSE_S)
 
 
-class _Place:
+class _FilePosition:
     """Where the reader stands."""
 
     def __init__(self, offset: int, inode: int | None) -> None:
@@ -149,12 +149,12 @@ class _Place:
         self.starts_again = False
         self.is_over = False
 
-    def take(self, data: bytes) -> Piece:
-        piece = Piece(data, self.offset, self.inode or 0, self.note)
+    def take(self, data: bytes) -> FilePiece:
+        piece = FilePiece(data, self.offset, self.inode or 0, self.note)
         self.offset, self.note = piece.end, ""
         return piece
 
-    def hear(self, record: _Record) -> None:
+    def hear(self, record: _ScriptRecord) -> None:
         if record.kind == "E":
             self.is_over = True
         elif record.kind == "L":
@@ -167,15 +167,17 @@ class _Place:
                 self.offset, self.note, self.starts_again = 0, "truncated", True
 
 
-async def _session(host: SshHost, path: str, place: _Place, until: asyncio.Event | None) -> AsyncGenerator[Piece, None]:
+async def _session(
+    host: SshHost, path: str, place: _FilePosition, until: asyncio.Event | None
+) -> AsyncGenerator[FilePiece, None]:
     """One command on the far side, until it can't go on."""
     marker = f"flow-{secrets.token_hex(12)}"
     given = {"f": path, "p": str(place.offset), "i": str(place.inode or ""), "m": marker}
-    words = "; ".join(f"{name}={quoted(value)}" for name, value in given.items())
+    words = "; ".join(f"{name}={quote_word(value)}" for name, value in given.items())
     async with host.start(f"{words}\n{_SCRIPT}") as running:
         ending = asyncio.create_task(_end_at(running, until)) if until is not None else None
         try:
-            told = _Told(f"\x1e{marker} ".encode())
+            told = _OutputSplitter(f"\x1e{marker} ".encode())
             while data := await running.read():
                 for part in told.split(data):
                     if isinstance(part, bytes):
@@ -192,18 +194,18 @@ async def _session(host: SshHost, path: str, place: _Place, until: asyncio.Event
                 await asyncio.wait((ending,))
 
 
-async def _end_at(running: Running, until: asyncio.Event) -> None:
+async def _end_at(running: RunningCommand, until: asyncio.Event) -> None:
     await until.wait()
     running.write_eof()
 
 
-class _Record(NamedTuple):
+class _ScriptRecord(NamedTuple):
     kind: str
     inode: int = 0
     size: int = 0
 
 
-class _Told:
+class _OutputSplitter:
     """Tells the bytes of the file and the lines of the script apart."""
 
     def __init__(self, marker: bytes) -> None:
@@ -211,7 +213,7 @@ class _Told:
         self._line = re.compile(re.escape(marker) + rb"([A-Z])(?: (\d+) (\d+))?\n")
         self._held = b""
 
-    def split(self, data: bytes) -> Iterator[bytes | _Record]:
+    def split(self, data: bytes) -> Iterator[bytes | _ScriptRecord]:
         data = self._held + data if self._held else data
         start = 0
         while (at := data.find(self._marker, start)) >= 0:
@@ -221,7 +223,7 @@ class _Told:
             found = self._line.match(data, at)
             if found is None:
                 break  # it isn't whole yet
-            yield _Record(found[1].decode(), int(found[2] or 0), int(found[3] or 0))
+            yield _ScriptRecord(found[1].decode(), int(found[2] or 0), int(found[3] or 0))
             start = found.end()
         end = start if at >= 0 else self._held_from(data, start)
         self._held = data[end:]

@@ -11,10 +11,10 @@ from typing import cast
 import asyncssh
 
 from flow_core.errors import Conflict, FlowError
-from flow_core.ssh.lines import Lines
+from flow_core.ssh.connection_pool import ConnectionPool
 from flow_core.ssh.relay import Relays, relay
 from flow_core.ssh.settings import HostSettings
-from flow_core.ssh.stream import Stream
+from flow_core.ssh.stream import ChannelStream
 
 _LOOPBACK = "127.0.0.1"
 _OPEN_S = 20.0
@@ -25,7 +25,7 @@ _LONGEST_PAUSE_S = 8.0
 class Forwards:
     """The open forwards of one host."""
 
-    def __init__(self, lines: Lines, settings: HostSettings) -> None:
+    def __init__(self, lines: ConnectionPool, settings: HostSettings) -> None:
         self._lines = lines
         self._settings = settings
         self._open: list[Forward | RemoteForward] = []
@@ -54,7 +54,7 @@ class Forwards:
 class Forward:
     """A port of this machine that leads to one that the host can reach."""
 
-    def __init__(self, lines: Lines, remote_host: str, remote_port: int) -> None:
+    def __init__(self, lines: ConnectionPool, remote_host: str, remote_port: int) -> None:
         self.local_port = 0
         self.remote_host = remote_host
         self.remote_port = remote_port
@@ -97,14 +97,14 @@ class Forward:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with self._lines.connection() as connection:
             async with asyncio.timeout(_OPEN_S):
-                _, stream = await connection.create_connection(Stream, self.remote_host, self.remote_port)
-            await relay(cast(Stream, stream), reader, writer)
+                _, stream = await connection.create_connection(ChannelStream, self.remote_host, self.remote_port)
+            await relay(cast(ChannelStream, stream), reader, writer)
 
 
 class RemoteForward:
     """A port of the host that leads to one of this machine. It is opened anew after each reconnect."""
 
-    def __init__(self, lines: Lines, settings: HostSettings, local_port: int) -> None:
+    def __init__(self, lines: ConnectionPool, settings: HostSettings, local_port: int) -> None:
         self.local_port = local_port
         self.remote_port = 0
         self.is_closed = False
@@ -153,7 +153,7 @@ class RemoteForward:
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     async def _ask(self, connection: asyncssh.SSHClientConnection, relays: Relays) -> asyncssh.SSHListener:
-        def visited(_host: str, _port: int) -> Awaitable[Stream]:
+        def visited(_host: str, _port: int) -> Awaitable[ChannelStream]:
             return relays.lead_to(_LOOPBACK, self.local_port)
 
         try:

@@ -7,20 +7,20 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from flow_core.ssh.lookup import Overrides, find_settings
 from flow_core.ssh.settings import HostSettings
+from flow_core.ssh.ssh_config import SshConfigOverrides, find_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from flow_core.ssh.asking import Person
-    from flow_core.ssh.command import OnOutput, Outcome, Running
+    from flow_core.ssh.command import CompletedCommand, OnOutput, RunningCommand
+    from flow_core.ssh.connection import Connection
+    from flow_core.ssh.connection_pool import ConnectionPool
     from flow_core.ssh.files import RemoteFiles
-    from flow_core.ssh.follow import Piece
+    from flow_core.ssh.follow import FilePiece
     from flow_core.ssh.forwards import Forward, Forwards, RemoteForward
     from flow_core.ssh.identities import Keyring
-    from flow_core.ssh.lines import Lines
-    from flow_core.ssh.link import Link
+    from flow_core.ssh.prompter import Prompter
     from flow_core.ssh.sftp_folder import SftpFolder
     from flow_core.ssh.shell import RemoteShell
 
@@ -33,10 +33,10 @@ class SshHost:
     NotFound (no such host) and Unreachable; a lost connection is made anew at the next call.
     """
 
-    def __init__(self, settings: HostSettings, *, person: Person | None = None) -> None:
+    def __init__(self, settings: HostSettings, *, person: Prompter | None = None) -> None:
         self.settings = settings
         self._person = person
-        self._made: tuple[Lines, Keyring, Forwards] | None = None
+        self._made: tuple[ConnectionPool, Keyring, Forwards] | None = None
         self._shells: list[RemoteShell] = []
         self._shell_logins = asyncio.Lock()
 
@@ -46,11 +46,11 @@ class SshHost:
         name: str,
         *,
         config: Path | None = None,
-        overrides: Overrides | None = None,
-        person: Person | None = None,
+        overrides: SshConfigOverrides | None = None,
+        person: Prompter | None = None,
     ) -> Self:
         """A host by what the user calls it, such as a name of ~/.ssh/config. Raises ConfigError."""
-        return cls(await find_settings(name, config=config, overrides=overrides or Overrides()), person=person)
+        return cls(await find_settings(name, config=config, overrides=overrides or SshConfigOverrides()), person=person)
 
     async def __aenter__(self) -> Self:
         return self
@@ -65,23 +65,23 @@ class SshHost:
         timeout_s: float | None = 600,
         stdin: bytes = b"",
         on_output: OnOutput | None = None,
-    ) -> Outcome:
+    ) -> CompletedCommand:
         """Runs a line for sh in the user's home. Collects what it says, or hands it to `on_output`. Not safe twice.
 
         After `timeout_s` (None: never), in which a person's thinking doesn't count, the command is killed and
         Unreachable raised; cancelling kills it too. What it left in the background goes on, but nobody waits for that.
         """
-        from flow_core.ssh.command import run  # deferred: asyncssh takes 0.2 s
+        from flow_core.ssh.command import run_command  # deferred: asyncssh takes 0.2 s
 
         lines, *_ = self._open()
-        return await run(lines, self.settings, command, timeout_s=timeout_s, stdin=stdin, on_output=on_output)
+        return await run_command(lines, self.settings, command, timeout_s=timeout_s, stdin=stdin, on_output=on_output)
 
-    def start(self, command: str) -> AbstractAsyncContextManager[Running]:
+    def start(self, command: str) -> AbstractAsyncContextManager[RunningCommand]:
         """A line for sh whose streams the caller reads and writes while it runs. Killed when it is left."""
-        from flow_core.ssh.command import started  # deferred: asyncssh takes 0.2 s
+        from flow_core.ssh.command import start_command  # deferred: asyncssh takes 0.2 s
 
         lines, *_ = self._open()
-        return started(lines, self.settings, command)
+        return start_command(lines, self.settings, command)
 
     async def open_shell(
         self, *, columns: int, rows: int, command: str | None = None, term: str = "xterm-256color"
@@ -101,13 +101,13 @@ class SshHost:
         self._shells = [*(one for one in self._shells if not one.is_over), shell]
         return shell
 
-    async def _link_for_shell(self, lines: Lines, keyring: Keyring) -> Link | None:
+    async def _link_for_shell(self, lines: ConnectionPool, keyring: Keyring) -> Connection | None:
         """A connection of the shell's own; None where it has to share one, since a person had to answer for that."""
-        from flow_core.ssh.link import dial  # deferred: asyncssh takes 0.2 s
+        from flow_core.ssh.connection import connect  # deferred: asyncssh takes 0.2 s
 
         if await lines.has_prompted():
             return None
-        link = await dial(self.settings, self._person, keyring, lines.forget_lost)
+        link = await connect(self.settings, self._person, keyring, lines.forget_lost)
         if not link.has_prompted:
             return link
         lines.adopt(link)
@@ -136,11 +136,11 @@ class SshHost:
         *,
         until: asyncio.Event | None = None,
         patience_s: float | None = None,
-    ) -> AsyncGenerator[Piece, None]:
+    ) -> AsyncGenerator[FilePiece, None]:
         """A file as it grows, from a byte on; see flow_core.ssh.follow. Read it under `aclosing`."""
-        from flow_core.ssh.follow import follow  # deferred: asyncssh takes 0.2 s
+        from flow_core.ssh.follow import follow_file  # deferred: asyncssh takes 0.2 s
 
-        return follow(self, path, offset, inode, until=until, patience_s=patience_s)
+        return follow_file(self, path, offset, inode, until=until, patience_s=patience_s)
 
     async def forward(self, remote_port: int, local_port: int = 0, *, remote_host: str = "127.0.0.1") -> Forward:
         """Opens a port of this machine's loopback (0: any free one) that leads to one of the host's. It is kept over
@@ -174,13 +174,13 @@ class SshHost:
         await forwards.close()
         await lines.close()
 
-    def _open(self) -> tuple[Lines, Keyring, Forwards]:
+    def _open(self) -> tuple[ConnectionPool, Keyring, Forwards]:
         if self._made is None:
+            from flow_core.ssh.connection_pool import ConnectionPool
             from flow_core.ssh.forwards import Forwards  # deferred: asyncssh takes 0.2 s
             from flow_core.ssh.identities import Keyring
-            from flow_core.ssh.lines import Lines
 
             keyring = Keyring()
-            lines = Lines(self.settings, self._person, keyring)
+            lines = ConnectionPool(self.settings, self._person, keyring)
             self._made = (lines, keyring, Forwards(lines, self.settings))
         return self._made

@@ -6,16 +6,18 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from flow_core.errors import AuthError, HostKeyChanged, HostKeyUnknown
-from flow_core.ssh.asking import Person, UnknownKey
 from flow_core.ssh.key_files import rsa_bits
-from flow_core.ssh.known_hosts import KnownKeys, Standing, fingerprint, key_type, remember
+from flow_core.ssh.known_hosts import KeyStatus, KnownKeys, add_known_host, fingerprint, key_type
+from flow_core.ssh.prompter import HostKeyPrompt, Prompter
 from flow_core.ssh.settings import HostSettings
 
 if TYPE_CHECKING:
     from asyncssh import SSHKey
 
 
-async def vouch(settings: HostSettings, known: KnownKeys, key: SSHKey, way: str, person: Person | None) -> None:
+async def verify_host_key(
+    settings: HostSettings, known: KnownKeys, key: SSHKey, way: str, person: Prompter | None
+) -> None:
     """Returns once somebody has vouched for the key and that is written down.
 
     Raises HostKeyChanged, whatever the settings say and nobody asked; HostKeyUnknown; ProviderError where it can't
@@ -27,15 +29,15 @@ async def vouch(settings: HostSettings, known: KnownKeys, key: SSHKey, way: str,
             f" RequiredRSASize is {settings.required_rsa_bits}"
         )
     standing = known.standing(key)
-    if standing is Standing.REVOKED:
+    if standing is KeyStatus.REVOKED:
         raise HostKeyChanged(
             f"{settings.alias!r} at {way} shows a key that is marked as revoked, {fingerprint(key)}: don't connect;"
             " ask whoever runs it"
         )
-    if standing is Standing.CHANGED:
+    if standing is KeyStatus.CHANGED:
         raise _changed(settings, known, key, way)
-    if standing is Standing.KNOWN or await _is_trusted(settings, key, way, person):
-        await asyncio.to_thread(remember, settings, key)
+    if standing is KeyStatus.KNOWN or await _is_trusted(settings, key, way, person):
+        await asyncio.to_thread(add_known_host, settings, key)
         return
     ignored = "VerifyHostKeyDNS"
     note = f" ({ignored} has no effect here)" if ignored in settings.unused_options else ""
@@ -48,13 +50,13 @@ async def vouch(settings: HostSettings, known: KnownKeys, key: SSHKey, way: str,
     )
 
 
-async def _is_trusted(settings: HostSettings, key: SSHKey, way: str, person: Person | None) -> bool:
+async def _is_trusted(settings: HostSettings, key: SSHKey, way: str, person: Prompter | None) -> bool:
     if settings.strictness == "accept-new":
         return True
     if settings.strictness == "yes" or settings.is_batch or person is None:
         return False
     kept_in = str(settings.known_hosts[0]) if settings.known_hosts else ""
-    return await person.trusts(UnknownKey(settings.alias, key_type(key), fingerprint(key), way, kept_in))
+    return await person.trusts(HostKeyPrompt(settings.alias, key_type(key), fingerprint(key), way, kept_in))
 
 
 def is_too_small(settings: HostSettings, key: SSHKey) -> bool:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import asyncssh
 
-from flow_core.ssh.asking import Person, Question
 from flow_core.ssh.key_files import KeyFile, is_locked, read_certificates, read_key_file, rsa_bits
+from flow_core.ssh.prompter import Prompter, SecretPrompt
 from flow_core.ssh.settings import HostSettings
 
 _TRIES = 3
@@ -37,7 +37,7 @@ class Identities:
     `tried` and `locked` say afterwards which keys those were, by name; `unusable` why a file was not offered.
     """
 
-    def __init__(self, settings: HostSettings, person: Person | None, keyring: Keyring) -> None:
+    def __init__(self, settings: HostSettings, person: Prompter | None, keyring: Keyring) -> None:
         self.tried: list[str] = []
         self.locked: list[str] = []
         self.unusable: list[str] = []
@@ -167,7 +167,7 @@ class Identities:
         for attempt in range(1, _TRIES + 1):
             passphrase = None
             if self._person is not None and not self._settings.is_batch:
-                question = Question(self._settings.alias, "passphrase", f"Passphrase of {path.name}", True, attempt)
+                question = SecretPrompt(self._settings.alias, "passphrase", f"Passphrase of {path.name}", True, attempt)
                 passphrase = await self._person.answer(question)
             if passphrase is None:
                 break

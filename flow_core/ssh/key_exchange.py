@@ -21,7 +21,7 @@ _IMPLIED = re.compile(r"^(ext-info-|kex-strict-)")
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class KeyExchangeOffer:
     """The names that a server allows, its preferred ones first."""
 
     key_exchange: tuple[str, ...]
@@ -29,7 +29,7 @@ class Offer:
     ciphers: tuple[str, ...]
 
 
-def read_offer(received: bytes) -> Offer | None:
+def read_offer(received: bytes) -> KeyExchangeOffer | None:
     """The offer in the first bytes of a server; None while it is incomplete, and where there is none."""
     if (version := _VERSION.search(received)) is None:
         return None
@@ -42,10 +42,10 @@ def read_offer(received: bytes) -> Offer | None:
         end = 4 + int.from_bytes(rest[:4], "big")
         lists.append(tuple(rest[4:end].decode("ascii", "replace").split(",")))
         rest = rest[end:]
-    return Offer(*lists)
+    return KeyExchangeOffer(*lists)
 
 
-def find_mismatch(settings: HostSettings, offer: Offer) -> str | None:
+def find_mismatch(settings: HostSettings, offer: KeyExchangeOffer) -> str | None:
     """What this machine and the server have none of in common, as a part of a sentence."""
     allowed = settings.algorithms
     host_keys = (*get_public_key_algs(), *get_certificate_algs())

@@ -31,7 +31,7 @@ _KRL = b"SSHKRL\n\0"
 _NO_NAME = re.compile(r"[\s,*?!|#@]")
 
 
-class Standing(StrEnum):
+class KeyStatus(StrEnum):
     """What the files say of a key that a host shows."""
 
     KNOWN = "known"
@@ -54,23 +54,23 @@ class KnownKeys:
     at_address: KnownKeys | None = None
     """What the files say of the address that was reached, where CheckHostIP is set."""
 
-    def standing(self, key: SSHKey) -> Standing:
+    def standing(self, key: SSHKey) -> KeyStatus:
         """A host that was known by keys of other kinds only counts as changed: else one could be led past them."""
         if key in self.revoked:
-            return Standing.REVOKED
+            return KeyStatus.REVOKED
         if self.at_address is not None and self.at_address.keys and key not in self.at_address.keys:
-            return Standing.CHANGED
+            return KeyStatus.CHANGED
         if key in self.keys or (not self.keys and key in self.portless):
-            return Standing.KNOWN
-        return Standing.CHANGED if self.keys else Standing.UNKNOWN
+            return KeyStatus.KNOWN
+        return KeyStatus.CHANGED if self.keys else KeyStatus.UNKNOWN
 
     @property
     def trusted(self) -> list[SSHKey]:
         """Those that the host may show."""
-        return [key for key in self.keys or self.portless if self.standing(key) is Standing.KNOWN]
+        return [key for key in self.keys or self.portless if self.standing(key) is KeyStatus.KNOWN]
 
 
-def known_keys(settings: HostSettings, more: str = "", address: str | None = None) -> KnownKeys:
+def load_known_keys(settings: HostSettings, more: str = "", address: str | None = None) -> KnownKeys:
     """Everything the files of these settings say, and the text `more`, which a command wrote. Blocking.
 
     Lines that can't be read are passed over, as ssh does. Raises ConfigError for a RevokedHostKeys that can't be read.
@@ -124,7 +124,7 @@ def _revoked(path: Path) -> list[SSHKey]:
     return keys
 
 
-def remember(settings: HostSettings, key: SSHKey) -> bool:
+def add_known_host(settings: HostSettings, key: SSHKey) -> bool:
     """Writes that this is the host's key; False where the settings name no file. Blocking.
 
     Under a lock, and only while nobody else vouched for another key meanwhile: then it raises ProviderError. So does
@@ -143,9 +143,9 @@ def remember(settings: HostSettings, key: SSHKey) -> bool:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 return False
             fcntl.flock(fd, fcntl.LOCK_EX)
-            if (now := known_keys(settings).standing(key)) is Standing.KNOWN:
+            if (now := load_known_keys(settings).standing(key)) is KeyStatus.KNOWN:
                 return True
-            if now is not Standing.UNKNOWN:
+            if now is not KeyStatus.UNKNOWN:
                 raise ProviderError(f"another key of {settings.alias!r} was written to {str(path)!r} meanwhile")
             file.write((b"" if _ends_a_line(fd) else b"\n") + line.encode())
             os.fsync(fd)

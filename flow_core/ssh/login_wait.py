@@ -7,8 +7,8 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from flow_core.errors import AuthError, Unreachable
-from flow_core.ssh.asking import Wait
-from flow_core.ssh.patience import Patience
+from flow_core.pausable_timeout import PausableTimeout
+from flow_core.ssh.prompter import LoginProgress
 from flow_core.ssh.settings import HostSettings
 
 _SHOW_S = 2.0
@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 class LoginWait:
     """One wait. `what` completes the sentence "waiting for gpu1 ...", such as "to let you in"."""
 
-    def __init__(self, settings: HostSettings, patience: Patience, what: str) -> None:
+    def __init__(self, settings: HostSettings, patience: PausableTimeout, what: str) -> None:
         self.banner = ""
         self._settings = settings
         self._patience = patience
@@ -77,4 +77,4 @@ class LoginWait:
         if self._patience.is_asking:
             await asyncio.Event().wait()
         await asyncio.sleep(_SHOW_BANNER_S if self.banner.strip() else _SHOW_S)
-        await self._patience.waits(Wait(self._settings.alias, self._what, self.banner.strip()))
+        await self._patience.waits(LoginProgress(self._settings.alias, self._what, self.banner.strip()))

@@ -12,20 +12,20 @@ _UNQUOTABLE = re.compile("[\\n\\r!\udc80-\udcff]")
 _UNWRITABLE = re.compile(r'["\\$\x00-\x1f]|^~')
 
 
-def quoted(text: str) -> str:
+def quote_word(text: str) -> str:
     """As one word for sh, and also for fish, where a backslash inside quotes isn't plain."""
     return "'" + text.translate(_ESCAPES) + "'"
 
 
-def by_sh(line: str) -> str:
+def sh_command(line: str) -> str:
     """A line for sh, for a login shell that may be another, which it replaces.
 
     csh takes neither a line break nor a ! inside quotes, so these are spelled for printf, and so are bytes that are no
     UTF-8.
     """
     if not _UNQUOTABLE.search(line):
-        return f"exec /bin/sh -c {quoted(line)}"
-    return f"""exec /bin/sh -c 'eval "$(printf %b "$1")"' sh {quoted(_spelled(line))}"""
+        return f"exec /bin/sh -c {quote_word(line)}"
+    return f"""exec /bin/sh -c 'eval "$(printf %b "$1")"' sh {quote_word(_spelled(line))}"""
 
 
 def _spelled(line: str) -> str:
@@ -34,10 +34,10 @@ def _spelled(line: str) -> str:
 
 def identity_words(key: Path) -> tuple[str, str]:
     """`-i` looks for the file before it replaces %%, so a name with % can only be an option. Raises ConfigError."""
-    return ("-o", f"IdentityFile={in_option(key)}") if "%" in str(key) else ("-i", str(key))
+    return ("-o", f"IdentityFile={quote_option(key)}") if "%" in str(key) else ("-i", str(key))
 
 
-def in_option(path: Path) -> str:
+def quote_option(path: Path) -> str:
     """As ssh's own option parser reads it, which splits at spaces and replaces what follows a %. Raises ConfigError."""
     text = str(path)
     if _UNWRITABLE.search(text):

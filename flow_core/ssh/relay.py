@@ -7,12 +7,12 @@ from contextlib import suppress
 
 import asyncssh
 
-from flow_core.ssh.stream import PIECE, Stream
+from flow_core.ssh.stream import PIECE, ChannelStream
 
 _CONNECT_S = 20.0
 
 
-async def relay(stream: Stream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def relay(stream: ChannelStream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Until both sides have said all, then closes both. An end is passed on; the other side may go on talking."""
     try:
         await stream.opened()
@@ -33,7 +33,7 @@ class Relays:
         self._open: set[asyncio.Task[None]] = set()
         self._is_over = False
 
-    async def lead_to(self, host: str, port: int) -> Stream:
+    async def lead_to(self, host: str, port: int) -> ChannelStream:
         """The session for a channel that somebody opens. Raises ChannelOpenError."""
         try:
             async with asyncio.timeout(_CONNECT_S):
@@ -43,7 +43,7 @@ class Relays:
         if self._is_over:
             writer.close()
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "nobody is there any more")
-        stream = Stream()
+        stream = ChannelStream()
         task = asyncio.create_task(relay(stream, reader, writer))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
@@ -56,14 +56,14 @@ class Relays:
             task.cancel()
 
 
-async def _to_channel(reader: asyncio.StreamReader, stream: Stream) -> None:
+async def _to_channel(reader: asyncio.StreamReader, stream: ChannelStream) -> None:
     with suppress(OSError, asyncssh.Error):
         while piece := await reader.read(PIECE):
             await stream.write(piece)
         stream.write_eof()
 
 
-async def _to_connection(stream: Stream, writer: asyncio.StreamWriter) -> None:
+async def _to_connection(stream: ChannelStream, writer: asyncio.StreamWriter) -> None:
     with suppress(OSError, asyncssh.Error):
         while piece := await stream.read():
             writer.write(piece)

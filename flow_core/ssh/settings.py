@@ -126,14 +126,14 @@ def parse_jumps(text: str) -> tuple[Jump, ...]:
     return tuple(_jump(word.strip()) for word in text.split(","))
 
 
-def checked_host(name: str, field: str = "host") -> str:
+def check_host_name(name: str, field: str = "host") -> str:
     """A name that can be given to ssh and used in known_hosts. Raises ConfigError."""
     if not name or name.startswith("-") or name in (".", "..") or _NO_HOST.search(name) or not name.isprintable():
         raise ConfigError(f"{field}: {printable(repr(name))} is no name of a host", field=field)
     return name
 
 
-def checked_user(name: str) -> str:
+def check_user_name(name: str) -> str:
     """A user name that can be given to ssh, by ssh's own rules. Raises ConfigError."""
     if not name or not name.isprintable() or name.endswith("\\") or _NO_USER.search(name):
         raise ConfigError(f"user: {printable(repr(name))} is no name of a user", field="user")
@@ -164,4 +164,4 @@ def _jump(text: str) -> Jump:
     if found is None:
         raise ConfigError(f"ProxyJump: {text!r} is no host; write [user@]host[:port]", field="ProxyJump")
     port = found["port"]
-    return Jump(checked_host(found["host"].strip("[]")), found["user"], int(port) if port else None)
+    return Jump(check_host_name(found["host"].strip("[]")), found["user"], int(port) if port else None)

@@ -12,11 +12,11 @@ from pathlib import Path
 import asyncssh
 
 from flow_core.errors import ProviderError
-from flow_core.ssh.command import run
+from flow_core.ssh.command import run_command
 from flow_core.ssh.command_folder import CommandFolder
+from flow_core.ssh.connection_pool import ConnectionPool
 from flow_core.ssh.files import PRIVATE, QUIET_S, NoSftp, refusal, replace, sftp_session
-from flow_core.ssh.lines import Lines
-from flow_core.ssh.quoting import quoted
+from flow_core.ssh.quoting import quote_word
 from flow_core.ssh.settings import HostSettings
 from flow_core.ssh.upload_lock import UploadLock
 from flow_core.upload.destination import Arrived, Blocked, Known
@@ -40,7 +40,7 @@ class SftpFolder:
     time_step_ns = 1_000_000_000
     place: tuple[int, int] | None = None
 
-    def __init__(self, lines: Lines, settings: HostSettings, path: str) -> None:
+    def __init__(self, lines: ConnectionPool, settings: HostSettings, path: str) -> None:
         self.title = f"{settings.alias}:{path}"
         self._lines = lines
         self._settings = settings
@@ -136,10 +136,12 @@ class SftpFolder:
         async with self._talk(path) as sftp, asyncio.timeout(QUIET_S):
             await self._must_be_file(sftp, path)
         try:
-            command = f"exec b2sum -l 128 <{quoted(self._full(path).decode())}"
+            command = f"exec b2sum -l 128 <{quote_word(self._full(path).decode())}"
         except UnicodeDecodeError:
             return None  # a command is UTF-8
-        outcome = await run(self._lines, self._settings, command, timeout_s=10 * QUIET_S, stdin=b"", on_output=None)
+        outcome = await run_command(
+            self._lines, self._settings, command, timeout_s=10 * QUIET_S, stdin=b"", on_output=None
+        )
         words = outcome.stdout.split()
         return words[0].decode() if outcome.exit_code == 0 and words and len(words[0]) == 32 else None
 

@@ -13,10 +13,10 @@ import asyncssh
 from flow_core.errors import ProviderError, Unreachable
 from flow_core.ssh import failures
 from flow_core.ssh.command import Session
-from flow_core.ssh.lines import Lines
-from flow_core.ssh.link import Link
+from flow_core.ssh.connection import Connection
+from flow_core.ssh.connection_pool import ConnectionPool
 from flow_core.ssh.settings import HostSettings
-from flow_core.ssh.stream import Stream
+from flow_core.ssh.stream import ChannelStream
 
 _WINDOW = 1 << 18
 _WRITE_S = 10.0
@@ -101,7 +101,13 @@ class RemoteShell:
 
 
 async def open_shell(
-    settings: HostSettings, lines: Lines, link: Link | None, columns: int, rows: int, command: str | None, term: str
+    settings: HostSettings,
+    lines: ConnectionPool,
+    link: Connection | None,
+    columns: int,
+    rows: int,
+    command: str | None,
+    term: str,
 ) -> RemoteShell:
     """On `link`, which is taken over, also when it fails; without one, on a shared connection."""
 
@@ -116,7 +122,7 @@ async def open_shell(
             window=_WINDOW,
             x11_forwarding="ignore_failure" if settings.forwards_x11 else False,
         )
-        return connection, channel, cast(Stream, stream)
+        return connection, channel, cast(ChannelStream, stream)
 
     async with AsyncExitStack() as held:
         if link is None:
@@ -127,7 +133,7 @@ async def open_shell(
         return RemoteShell(settings.alias, settings, session, held.pop_all())
 
 
-async def _alone(settings: HostSettings, lines: Lines, start: Coroutine[Any, Any, Session]) -> Session:
+async def _alone(settings: HostSettings, lines: ConnectionPool, start: Coroutine[Any, Any, Session]) -> Session:
     try:
         return await lines.waiting("to open a session").run(start)
     except asyncssh.ChannelOpenError as error:
@@ -136,7 +142,7 @@ async def _alone(settings: HostSettings, lines: Lines, start: Coroutine[Any, Any
         raise failures.lost(settings, "a shell was opened") from error
 
 
-class _Terminal(Stream):
+class _Terminal(ChannelStream):
     """Everything stands in one place, also what the server itself has to say, which comes as stderr."""
 
     def data_received(self, data: bytes, datatype: int | None) -> None:

@@ -7,14 +7,14 @@ from collections import deque
 
 import asyncssh
 
-from flow_core.ssh.valve import Valve
+from flow_core.ssh.flow_control import FlowControl
 
 PIECE = 1 << 16
 STDERR = asyncssh.EXTENDED_DATA_STDERR
 _Channel = asyncssh.SSHClientChannel[bytes] | asyncssh.SSHTCPChannel[bytes]
 
 
-class Stream(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
+class ChannelStream(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
     """A command's standard streams, or a forwarded connection. Two windows and a quarter may lie here unread."""
 
     def __init__(self) -> None:
@@ -27,11 +27,11 @@ class Stream(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
         self._is_over = self._is_gone = False
         self._lost: Exception | None = None
         self._channel: _Channel
-        self._valve: Valve
+        self._valve: FlowControl
 
     def connection_made(self, chan: _Channel) -> None:
         self._channel = chan
-        self._valve = Valve(chan)
+        self._valve = FlowControl(chan)
         self._enough = chan.get_recv_window() // 4
         self._is_open.set()
 

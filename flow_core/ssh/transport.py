@@ -26,15 +26,15 @@ _SIOCGIFADDR = 0xC0206921 if sys.platform == "darwin" else 0x8915
 
 
 @dataclass(frozen=True, slots=True)
-class Transport:
+class HostTransport:
     """A connected socket. `address` is the numeric one of the host, None where a ProxyCommand leads there."""
 
     sock: socket.socket
     address: str | None = None
-    proxy: Proxy | None = None
+    proxy: ProxyProcess | None = None
 
 
-class Proxy:
+class ProxyProcess:
     """The process of a ProxyCommand. Its stderr is read and dropped, except for the last line."""
 
     def __init__(self, process: Process) -> None:
@@ -81,14 +81,14 @@ class Proxy:
             self.last_line = lines[-1].strip()[:_MOST_LINE] if lines else ""
 
 
-async def open_transport(settings: HostSettings) -> Transport:
+async def open_transport(settings: HostSettings) -> HostTransport:
     """Connects without a deadline of its own. Raises OSError, ConfigError."""
     if settings.proxy_command is None:
         return await _connect(settings)
     return await _start_proxy(settings, settings.proxy_command)
 
 
-async def _connect(settings: HostSettings) -> Transport:
+async def _connect(settings: HostSettings) -> HostTransport:
     for _ in range(settings.connection_attempts - 1):
         with suppress(OSError):
             return await _connect_once(settings)
@@ -96,7 +96,7 @@ async def _connect(settings: HostSettings) -> Transport:
     return await _connect_once(settings)
 
 
-async def _connect_once(settings: HostSettings) -> Transport:
+async def _connect_once(settings: HostSettings) -> HostTransport:
     loop = asyncio.get_running_loop()
     family = _FAMILIES[settings.address_family]
     try:
@@ -117,7 +117,7 @@ async def _connect_once(settings: HostSettings) -> Transport:
             sock.close()
             raise
         else:
-            return Transport(sock, str(address[0]))
+            return HostTransport(sock, str(address[0]))
     raise last
 
 
@@ -145,7 +145,7 @@ async def _start(shell: str, line: str, end: int) -> Process:
     )
 
 
-async def _start_proxy(settings: HostSettings, command: str) -> Transport:
+async def _start_proxy(settings: HostSettings, command: str) -> HostTransport:
     ours, theirs = socket.socketpair()
     shell = os.environ.get("SHELL") or "/bin/sh"  # as ssh does
     try:
@@ -158,13 +158,13 @@ async def _start_proxy(settings: HostSettings, command: str) -> Transport:
     except BaseException:
         ours.close()
         raise
-    proxy = Proxy(process)
+    proxy = ProxyProcess(process)
     ours.setblocking(False)
     if not settings.proxy_passes_socket:
-        return Transport(ours, proxy=proxy)
+        return HostTransport(ours, proxy=proxy)
     try:
         with ours:
-            return Transport(await _receive_socket(ours), proxy=proxy)
+            return HostTransport(await _receive_socket(ours), proxy=proxy)
     except OSError as error:
         raise failures.proxy_failed(settings, await proxy.reason()) from error
     finally:

@@ -7,9 +7,9 @@ import os
 from contextlib import AsyncExitStack, suppress
 
 from flow_core.errors import Conflict, FlowError, ProviderError, Unreachable
-from flow_core.ssh.command import Running, started
-from flow_core.ssh.lines import Lines
-from flow_core.ssh.quoting import quoted
+from flow_core.ssh.command import RunningCommand, start_command
+from flow_core.ssh.connection_pool import ConnectionPool
+from flow_core.ssh.quoting import quote_word
 from flow_core.ssh.settings import HostSettings
 
 _ANSWER_S = 60.0
@@ -72,7 +72,7 @@ echo B
 class UploadLock:
     """Keeps other uploads out of a folder of a host for as long as a shell there runs."""
 
-    def __init__(self, lines: Lines, settings: HostSettings, path: str, title: str) -> None:
+    def __init__(self, lines: ConnectionPool, settings: HostSettings, path: str, title: str) -> None:
         self._lines = lines
         self._settings = settings
         self._path = path
@@ -80,15 +80,15 @@ class UploadLock:
 
     async def take(self, until: AsyncExitStack) -> str:
         """Holds it until `until` is closed; the folder's real path. Raises Conflict, Unreachable."""
-        script = f"d={quoted(self._path)}\n{_HOLD}"
-        running = await until.enter_async_context(started(self._lines, self._settings, script))
+        script = f"d={quote_word(self._path)}\n{_HOLD}"
+        running = await until.enter_async_context(start_command(self._lines, self._settings, script))
         answer = await self._answer(running)
         if not answer.startswith(b"Y "):
             raise self._refusal(answer.strip().decode("ascii", "replace"))
         until.push_async_callback(_release, running)
         return os.fsdecode(answer[2:-1])
 
-    async def _answer(self, running: Running) -> bytes:
+    async def _answer(self, running: RunningCommand) -> bytes:
         answer = b""
         try:
             async with asyncio.timeout(_ANSWER_S):
@@ -118,7 +118,7 @@ class UploadLock:
         return Conflict(f"{self._title!r} is no folder that you may write to; choose another target_dir")
 
 
-async def _release(running: Running) -> None:
+async def _release(running: RunningCommand) -> None:
     running.write_eof()
     with suppress(TimeoutError, Unreachable):
         async with asyncio.timeout(_LET_GO_S):

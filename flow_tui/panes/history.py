@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.worker import Worker
 
 from flow_core.errors import FlowError
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_core.models.market import TaskEvent
 
 Ask = Callable[[], Awaitable[Sequence[TaskEvent]]]
@@ -60,7 +60,7 @@ class HistoryView(Widget):
         return sum(max(1, -(-line.cell_length // max(1, width))) for line in self._lines())
 
     def _lines(self) -> list[Content]:
-        said = [Content.styled(visible(self.said), "$text-warning")] if self.said else []
+        said = [Content.styled(escape_controls(self.said), "$text-warning")] if self.said else []
         if self.events is None:
             return said or [Content.styled("asking…", "$muted")]
         return [*said, *map(_line, reversed(self.events))] or [Content("nothing has happened yet")]
@@ -78,5 +78,5 @@ class HistoryView(Widget):
 
 def _line(event: TaskEvent) -> Content:
     at = event.at.astimezone().strftime("%m-%d %H:%M:%S")
-    rest = "  ".join(visible(part) for part in (event.detail, event.node) if part)
-    return Content.assemble((at, "$muted"), f"  {visible(event.what)}", f"  {rest}" if rest else "")
+    rest = "  ".join(escape_controls(part) for part in (event.detail, event.node) if part)
+    return Content.assemble((at, "$muted"), f"  {escape_controls(event.what)}", f"  {rest}" if rest else "")

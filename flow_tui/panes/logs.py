@@ -13,8 +13,8 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from flow_core.agent.spool import SpoolFiles
+from flow_core.logs.escape import escape_controls
 from flow_core.logs.follow import IsComplete
-from flow_core.logs.visible import visible
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui import format
 from flow_tui.keymap import bindings_of
@@ -200,7 +200,7 @@ class LogsPane(Vertical, inherit_bindings=False):
             return
         shown = [view.stream_name] if view.stream is not None else []
         place = [self._place] if self._place else []
-        words = [visible(self._record.name), *place, "follow" if view.following else "paused", *shown]
+        words = [escape_controls(self._record.name), *place, "follow" if view.following else "paused", *shown]
         self.border_title = Content("  ".join(["Log", *words]))
         lines = self._lines
         self.border_subtitle = "" if lines is None else f"{lines:,} {'line' if lines == 1 else 'lines'}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from textual.content import Content
 
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_core.models.metrics import GpuSample, MachineSample
 from flow_tui.widgets.sparks import bar, spark
 
@@ -70,7 +70,7 @@ def lines_of(history: History, task_id: str, width: int) -> list[Content]:
 
 def wrapped(problem: str, width: int) -> Iterator[Content]:
     """Foreign text that has to be read to its end."""
-    for line in textwrap.wrap(visible(problem), width):
+    for line in textwrap.wrap(escape_controls(problem), width):
         yield Content.styled(line, _WARNING)
 
 
@@ -82,7 +82,7 @@ def _gpus(sample: MachineSample, history: History, width: int) -> Iterator[Conte
         yield Content()
         return
     names = Counter(gpu.name for gpu in sample.gpus if gpu.mig_index is None)
-    yield Content.styled(", ".join(f"{count} x {visible(name)}" for name, count in names.items()), "$accent")
+    yield Content.styled(", ".join(f"{count} x {escape_controls(name)}" for name, count in names.items()), "$accent")
     for gpu in sample.gpus:
         yield _gpu(gpu, history, width)
         yield from _warnings(gpu)
@@ -110,7 +110,7 @@ def _gpu(gpu: GpuSample, history: History, width: int) -> Content:
 def _busy(gpu: GpuSample, history: History, bar_width: int, spark_width: int) -> Iterator[tuple[str, str]]:
     percent = gpu.utilization_percent
     if gpu.mig_index is not None:  # nobody measures a slice: its name stands there instead
-        yield visible(gpu.name)[: bar_width + 5].ljust(bar_width + 5), _MUTED
+        yield escape_controls(gpu.name)[: bar_width + 5].ljust(bar_width + 5), _MUTED
     else:
         yield bar(None if percent is None else percent / 100, bar_width), _GOOD
         yield (f"{percent:4.0f}%" if percent is not None else "   - "), ""
@@ -134,7 +134,7 @@ def _processes(sample: MachineSample, task_id: str) -> Iterator[Content]:
     yield Content.styled(f"{'GPU':<4}{'PID':<9}{'USER':<11}{'MEMORY':<8}PROCESS", _MUTED)
     for one in sorted(sample.processes, key=lambda one: -(one.memory_mb or 0)):
         memory = f"{_gib(one.memory_mb)}G" if one.memory_mb is not None else "-"
-        user, name = visible(one.user or "-")[:10], visible(one.name or "-")
+        user, name = escape_controls(one.user or "-")[:10], escape_controls(one.name or "-")
         line = f"{numbers.get(one.gpu_uuid, '-'):<4}{one.pid:<9}{user:<11}{memory:<8}{name}"
         is_ours = one.task_id == task_id
         yield Content.styled(line, "bold") if is_ours else Content(line)

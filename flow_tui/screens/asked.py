@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
-from flow_core.ssh.asking import Question, UnknownKey
+from flow_core.ssh.prompter import HostKeyPrompt, SecretPrompt
 from flow_tui.screens.dialog import Dialog, Fact, shown
 from flow_tui.screens.field import Line
 
@@ -93,7 +93,7 @@ class HostKeyAsked(Asked):
 
     ASK = "Type yes, or paste the fingerprint that you expect, and press enter:"
 
-    def __init__(self, key: UnknownKey) -> None:
+    def __init__(self, key: HostKeyPrompt) -> None:
         super().__init__(
             f"Is this the key of {key.host}?", Line("", classes="confirm-word"), enter="when typed", esc="refuse"
         )
@@ -127,7 +127,7 @@ class HostKeyAsked(Asked):
 class SecretAsked(Asked):
     """A passphrase, a password or a code. What is typed is hidden where the host says so, and not kept."""
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: SecretPrompt) -> None:
         super().__init__(
             f"{question.host} asks" + ("" if question.kind == "code" else f" for a {question.kind}"),
             Hidden() if question.is_secret else Line("", classes="confirm-word"),
@@ -171,7 +171,7 @@ class Hidden(Input):
         self.action_delete_right_all()
 
 
-def _what_was_wrong(question: Question) -> str:
+def _what_was_wrong(question: SecretPrompt) -> str:
     if question.attempt == 1:
         return ""
     if question.kind == "code":

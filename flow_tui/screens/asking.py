@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_tui.keymap import key_for
 
 if TYPE_CHECKING:
@@ -77,15 +77,15 @@ class Asking:
     def _tell(self, pending: Pending) -> None:
         """Once, and of several at once only the first: the header counts them."""
         if not self._told:
-            self._dashboard.say(f"{visible(pending.told)}: press {key_for('app.attend')}", severity="warning")
+            self._dashboard.say(f"{escape_controls(pending.told)}: press {key_for('app.attend')}", severity="warning")
         self._told.add(pending)
 
 
 def _dialog(pending: Pending) -> Asked | LoginWaiting:
-    from flow_core.ssh.asking import UnknownKey, Wait  # deferred: most sessions are asked nothing
+    from flow_core.ssh.prompter import HostKeyPrompt, LoginProgress  # deferred: most sessions are asked nothing
     from flow_tui.screens.asked import HostKeyAsked, SecretAsked
     from flow_tui.screens.login_waiting import LoginWaiting
 
-    if isinstance(pending.asked, Wait):
+    if isinstance(pending.asked, LoginProgress):
         return LoginWaiting(pending.asked)
-    return HostKeyAsked(pending.asked) if isinstance(pending.asked, UnknownKey) else SecretAsked(pending.asked)
+    return HostKeyAsked(pending.asked) if isinstance(pending.asked, HostKeyPrompt) else SecretAsked(pending.asked)

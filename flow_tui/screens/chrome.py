@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from flow_core.fleet import ContextState, Fleet
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui import format
 from flow_tui.key_names import written_key
@@ -58,7 +58,7 @@ def _doubt(markets: Sequence[ContextState]) -> Pieces:
 def _call(fleet: Fleet, questions: Questions, problems: Sequence[str], width: int) -> Pieces:
     """What needs the user, and the key that leads there."""
     if waiting := questions.open:
-        first = visible(waiting[0].told) if width >= 100 else "a host asks"
+        first = escape_controls(waiting[0].told) if width >= 100 else "a host asks"
         text = first if len(waiting) == 1 else f"{len(waiting)} questions"
         return (Piece(f"{text}: press {key_for('app.attend')}", "bold $warning"),)
     if any(map(_is_wrong, fleet.states)):
@@ -81,8 +81,10 @@ def age_of(fleet: Fleet, task: TaskRecord) -> float | None:
 
 def unread(states: Iterable[ContextState], noun: str) -> str:
     """Which rows of this kind the table lacks or shows as they were; "" where it has all of them."""
-    silent = [visible(state.context.name) for state in states if state.error is not None]
-    waiting = [visible(state.context.name) for state in states if state.error is None and state.answered_at is None]
+    silent = [escape_controls(state.context.name) for state in states if state.error is not None]
+    waiting = [
+        escape_controls(state.context.name) for state in states if state.error is None and state.answered_at is None
+    ]
     rows = sum(len(state.notes.get(noun, ())) for state in states)
     said = [f"{', '.join(silent)} could not be read"] if silent else []
     said += [f"{rows} of the {noun} could not be read"] if rows else []

@@ -13,7 +13,7 @@ from textual.reactive import var
 from textual.widget import Widget
 from textual.widgets import Static
 
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_core.models.task import TaskRecord
 from flow_tui.keymap import BY_ID
 from flow_tui.panes.history import Ask, HistoryView
@@ -171,7 +171,7 @@ class TaskDetail(Reader[str | None]):
                 view.start() if self._tab == name else view.stop()
         is_one_of_several = self._view is not None and self._tab == "Metrics" and self._view.nodes > 1
         node = f"  node {self._view.node} of {self._view.nodes}" if self._view and is_one_of_several else ""
-        name = visible(self._record.name or self._record.task_id)
+        name = escape_controls(self._record.name or self._record.task_id)
         words = [Content.styled(f" {tab} ", "reverse" if tab == self._tab else "") for tab in self.tabs]
         self.frame.border_title = Content("  ").join([Content(name), *words]) + Content(node)
 

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_tui.screens.modal import Answer, Modal
 
 _LABEL_WIDTH = 14
@@ -25,7 +25,7 @@ Hints = Sequence[tuple[str, str]]
 
 def shown(text: str, style: str = "") -> Content:
     """Foreign text of any number of lines, as it may be drawn: no markup, no control characters."""
-    lines = "\n".join(visible(line.replace("\t", "    ")) for line in text.splitlines())
+    lines = "\n".join(escape_controls(line.replace("\t", "    ")) for line in text.splitlines())
     return Content.styled(lines, style) if style else Content(lines)
 
 
@@ -39,7 +39,7 @@ class Dialog(Modal[Answer], Generic[Answer]):
         # Made here and not looked up: a message may come before they are mounted, or after they are gone.
         self.frame = Vertical(classes="dialog-frame")
         self.scrolled = VerticalScroll(classes="dialog-body", can_focus=False)
-        self._heading = visible(heading)
+        self._heading = escape_controls(heading)
         self._hints = hints
 
     def compose(self) -> ComposeResult:

@@ -21,7 +21,7 @@ from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.regular_files import read_regular_file
 from flow_core.config import state_dir
 from flow_core.errors import FlowError
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 
 _ELSE = ("nano", "vi")
 _ENCODING = ("utf-8", "surrogateescape")  # what is no UTF-8 is kept too, and refused by whoever reads the text
@@ -75,7 +75,7 @@ def _command(variable: str, said: str, path: str | None) -> list[str]:
     except ValueError as error:
         raise FlowError(f"${variable} can't be read: {str(error).lower()}") from None
     if shutil.which(command[0], path=path) is None:
-        raise FlowError(f"${variable} names {visible(command[0])!r}, which is not to be found")
+        raise FlowError(f"${variable} names {escape_controls(command[0])!r}, which is not to be found")
     return command
 
 

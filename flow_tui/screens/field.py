@@ -17,7 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_tui.screens.dialog import shown
 from flow_tui.widgets.announcing import announce
 from flow_tui.widgets.raw_keys import raw_sequence
@@ -42,7 +42,11 @@ class Line(Input):
 
     def __init__(self, value: str, *, placeholder: str = "", classes: str = "") -> None:
         super().__init__(
-            visible(value), placeholder=visible(placeholder), compact=True, select_on_focus=False, classes=classes
+            escape_controls(value),
+            placeholder=escape_controls(placeholder),
+            compact=True,
+            select_on_focus=False,
+            classes=classes,
         )
 
     @property
@@ -50,7 +54,7 @@ class Line(Input):
         return self.value
 
     def validate_value(self, value: str) -> str:
-        return visible(value)
+        return escape_controls(value)
 
 
 class Lines(TextArea):
@@ -74,7 +78,7 @@ class Lines(TextArea):
 
     def get_line(self, line_index: int) -> Text:
         line = super().get_line(line_index)
-        line.plain = "\t".join(visible(part) for part in line.plain.split("\t"))
+        line.plain = "\t".join(escape_controls(part) for part in line.plain.split("\t"))
         return line
 
     def on_key(self, event: events.Key) -> None:

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
-from flow_core.ssh.asking import Wait
+from flow_core.ssh.prompter import LoginProgress
 from flow_tui.screens.dialog import Dialog, Fact, shown
 
 
@@ -22,7 +22,7 @@ class LoginWaiting(Dialog[str | None]):
         Binding("escape", "finish", "Stop", id="login_waiting.stop", tooltip="Stop waiting for the host"),
     ]
 
-    def __init__(self, wait: Wait) -> None:
+    def __init__(self, wait: LoginProgress) -> None:
         super().__init__(f"Waiting for {wait.host}", (("esc", "stop waiting"),))
         self._wait = wait
 

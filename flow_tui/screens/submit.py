@@ -207,7 +207,7 @@ def _seldom_field(key: str, value: str) -> Field:
 
 
 def _checked(entered: Mapping[str, str], for_slurm: bool) -> TaskConfig:
-    from flow_core.models.files import needs_slurm, not_a_command  # deferred: loads pydantic
+    from flow_core.models.task_sources import needs_slurm, not_a_command  # deferred: loads pydantic
 
     config = task_config(entered)
     if isinstance(config.command, str) and (refusal := not_a_command(config.command)) is not None:

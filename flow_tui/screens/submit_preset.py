@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_tui.screens.submit_fields import PLACES, Place
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _words_for(key: str, place: Place, value: Any) -> str | None:
 
 def _is_kept(key: str, text: str) -> bool:
     if key not in _SEVERAL_LINES:
-        return visible(text) == text
+        return escape_controls(text) == text
     return text.splitlines() == text.removesuffix("\n").split("\n")
 
 

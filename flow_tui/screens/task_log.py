@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from flow_core.errors import FlowError
-from flow_core.logs.address import LogAddress
+from flow_core.logs.log_id import LogAddress
 from flow_core.models.task import TaskRecord
 from flow_tui.widgets.workers import start_worker
 

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 
 from flow_core.errors import ConfigError
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_tui.screens.submit_fields import task_config, typed_fields
 from flow_tui.screens.submit_preset import entered_of
 
@@ -67,7 +67,7 @@ def _about(context: str, complaint: str) -> Iterator[str]:
 
 
 def _chosen(context: str) -> str:
-    return f"Context: {visible(context) or 'none'};"
+    return f"Context: {escape_controls(context) or 'none'};"
 
 
 def _fields(schema: str) -> Iterator[str]:
@@ -78,4 +78,4 @@ def _fields(schema: str) -> Iterator[str]:
 
 
 def _comments(paragraphs: Iterable[str]) -> str:
-    return "".join(f"# {line}\n" for text in paragraphs for line in textwrap.wrap(visible(text), _WIDTH))
+    return "".join(f"# {line}\n" for text in paragraphs for line in textwrap.wrap(escape_controls(text), _WIDTH))

@@ -8,7 +8,7 @@ from typing import Generic, Literal, TypeVar
 
 from rich.cells import cell_len, set_cell_size
 
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 
 RowT = TypeVar("RowT")
 GAP = 2
@@ -78,7 +78,7 @@ def place(
 def parts_of(cells: Cells) -> list[Cell]:
     """The cells as they may be drawn: printable, and none without text."""
     parts = [Cell(cells)] if isinstance(cells, str) else [cells] if isinstance(cells, Cell) else list(cells)
-    return [Cell(visible(part.text), part.style) for part in parts if part.text]
+    return [Cell(escape_controls(part.text), part.style) for part in parts if part.text]
 
 
 def fit(cells: Cells, width: int, align: str) -> list[Cell]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from textual.cache import LRUCache
 
-from flow_core.logs.search import Match, Query, Search, SearchTimeout
-from flow_core.logs.stamps import Stamps
+from flow_core.logs.search import LogSearch, SearchMatch, SearchQuery, SearchTimeout
+from flow_core.logs.sidecar import SidecarIndex
 
 Spans = tuple[tuple[int, int], ...]
 SEARCHING = "searching"
@@ -19,16 +19,16 @@ _COUNT_TIMEOUT_S = 20.0
 class LogFinder:
     """One query. Finding, counting and marking run in children of their own, so none waits for another."""
 
-    def __init__(self, path: Path, query: Query) -> None:
+    def __init__(self, path: Path, query: SearchQuery) -> None:
         self.query = query
-        self.match: Match | None = None
+        self.match: SearchMatch | None = None
         self.is_marking = False
         self.is_problem = False
         self._progress = ""
         self._counted = ""
-        self._finder = Search(path, query)
-        self._counter = Search(path, query)
-        self._marker = Search(path, query)
+        self._finder = LogSearch(path, query)
+        self._counter = LogSearch(path, query)
+        self._marker = LogSearch(path, query)
         self._spans: LRUCache[str, Spans] = LRUCache(_TEXTS_KEPT)
 
     @property
@@ -43,7 +43,7 @@ class LogFinder:
     def note(self, progress: str, *, is_problem: bool = False) -> None:
         self._progress, self.is_problem = progress, is_problem
 
-    async def find(self, position: int, *, forward: bool, size: int) -> tuple[Match | None, bool]:
+    async def find(self, position: int, *, forward: bool, size: int) -> tuple[SearchMatch | None, bool]:
         """The next match, and whether it was found by starting over at the other end. Raises SearchTimeout."""
         step = self._finder.next if forward else self._finder.previous
         if (match := await step(position)) is not None:
@@ -51,8 +51,8 @@ class LogFinder:
         return await step(0 if forward else size), True
 
     async def find_shown(
-        self, position: int, stamps: Stamps, stream: int | None, *, forward: bool, size: int
-    ) -> tuple[Match | None, bool]:
+        self, position: int, stamps: SidecarIndex, stream: int | None, *, forward: bool, size: int
+    ) -> tuple[SearchMatch | None, bool]:
         """As `find`, passing over matches on a stream that is hidden."""
         over = False
         while True:

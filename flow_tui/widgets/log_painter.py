@@ -10,8 +10,8 @@ from textual.cache import LRUCache
 from textual.strip import Strip
 
 from flow_core.agent.spool import STDERR, SpoolFiles
-from flow_core.logs.reader import Line
-from flow_core.logs.stamps import bytes_of
+from flow_core.logs.reader import LogLine
+from flow_core.logs.sidecar import select_streams
 from flow_tui.widgets.log_finder import LogFinder, Spans
 from flow_tui.widgets.log_rows import Format, LogText, Palette, Row, decode, rows_of
 from flow_tui.widgets.log_window import LogWindow
@@ -83,7 +83,7 @@ class LogPainter:
         start = height - length if last >= size else (height - length) * first // size
         return range(start, start + length)
 
-    def _rows_of(self, line: Line) -> list[Row]:
+    def _rows_of(self, line: LogLine) -> list[Row]:
         text = self._text_of(line)
         finder = self.finder
         found = finder is not None and finder.match is not None and _holds(line, finder.match.offset)
@@ -93,23 +93,25 @@ class LogPainter:
             rows = self._rows[key] = rows_of(text, self._layout, self._palette, spans, is_found=found)
         return rows
 
-    def _text_of(self, line: Line) -> LogText:
+    def _text_of(self, line: LogLine) -> LogText:
         key = self._key(line)
         if (text := self._texts.get(key)) is None:
             stamps, stream = self.window.stamps, self.window.stream
-            runs, shown = decode(bytes_of(line.data, line.data_offset, stamps, None if stream is None else (stream,)))
+            runs, shown = decode(
+                select_streams(line.data, line.data_offset, stamps, None if stream is None else (stream,))
+            )
             is_stderr = (stamps.stream_of(line.offset) if stream is None else stream) == STDERR
             note = f" … {line.length:,} bytes in all" if line.is_cut and line.data_offset == line.offset else ""
             text = self._texts[key] = LogText(runs, shown, is_stderr, stamps.time_of(line.offset), note)
         return text
 
-    def _key(self, line: Line) -> _TextKey:
+    def _key(self, line: LogLine) -> _TextKey:
         """Bytes behind the last record may get one of their own yet, and are decoded again when it came."""
         stamps = self.window.stamps
         return (line.offset, line.length, stamps.count if line.end > stamps.last_offset else -1)
 
 
-def _holds(line: Line, offset: int) -> bool:
+def _holds(line: LogLine, offset: int) -> bool:
     return line.offset <= offset < max(line.end, line.offset + 1)
 
 

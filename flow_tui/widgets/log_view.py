@@ -12,10 +12,10 @@ from textual.message import Message
 
 from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import ConfigError, FlowError
-from flow_core.logs.follow import Completion, IsComplete
-from flow_core.logs.index import LineIndex
-from flow_core.logs.search import Query, SearchTimeout
-from flow_core.logs.watch import POLL_S, Watch
+from flow_core.logs.file_watcher import POLL_S, FileWatcher
+from flow_core.logs.follow import CompletionCheck, IsComplete
+from flow_core.logs.line_counter import LineCounter
+from flow_core.logs.search import SearchQuery, SearchTimeout
 from flow_tui.widgets.announcing import announce
 from flow_tui.widgets.log_finder import SEARCHING, LogFinder
 from flow_tui.widgets.log_painter import LogPainter
@@ -48,7 +48,7 @@ class LogView(LogScroll):
         super().__init__(name=name, id=id, classes=classes)
         self._files: SpoolFiles | None = None
         self._finder: LogFinder | None = None
-        self._index: LineIndex | None = None
+        self._index: LineCounter | None = None
         self._shown = asyncio.Event()
 
     @property
@@ -65,11 +65,11 @@ class LogView(LogScroll):
             self._painter = LogPainter(files, self._format(), self._palette())
             self._painter.window.stream = self.stream
             self._painter.window.refresh()
-            self._index = LineIndex(files.log)
+            self._index = LineCounter(files.log)
             self._follow(self._painter.window)
             self._count(self._index)
             if is_complete is not None:
-                self._await_completion(Completion(is_complete))
+                self._await_completion(CompletionCheck(is_complete))
         self._redraw()
 
     def find(self, pattern: str, *, literal: bool = False) -> None:
@@ -78,7 +78,7 @@ class LogView(LogScroll):
         if self._files is None or self._painter is None or not pattern:
             return
         try:
-            self._finder = self._painter.finder = LogFinder(self._files.log, Query(pattern, literal))
+            self._finder = self._painter.finder = LogFinder(self._files.log, SearchQuery(pattern, literal))
         except ConfigError as error:
             announce(self, self.Searched(self, error.message, is_problem=True))
             return
@@ -123,7 +123,7 @@ class LogView(LogScroll):
     @work(group="follow", exclusive=True)
     async def _follow(self, window: LogWindow) -> None:
         """Looks at the file while the view is in sight, until the log is complete: new bytes, one frame."""
-        with closing(Watch(window.path)) as watch:
+        with closing(FileWatcher(window.path)) as watch:
             while not self._over:
                 await self._shown.wait()
                 if window.refresh():
@@ -134,7 +134,7 @@ class LogView(LogScroll):
         self._redraw()
 
     @work(group="completion", exclusive=True)
-    async def _await_completion(self, completion: Completion) -> None:
+    async def _await_completion(self, completion: CompletionCheck) -> None:
         try:
             await completion.wait()
         except FlowError:
@@ -142,7 +142,7 @@ class LogView(LogScroll):
         self._over = True
 
     @work(group="count", exclusive=True)
-    async def _count(self, index: LineIndex) -> None:
+    async def _count(self, index: LineCounter) -> None:
         counted = -1
         while True:
             await self._shown.wait()

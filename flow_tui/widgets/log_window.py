@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flow_core.agent.spool import SpoolFiles
-from flow_core.logs.reader import Line, LineReader
-from flow_core.logs.stamps import Stamps
+from flow_core.logs.reader import LineReader, LogLine
+from flow_core.logs.sidecar import SidecarIndex
 
 VIEW_LINE_LIMIT = 16 * 1024
 
@@ -24,7 +24,7 @@ class Place:
     row: int = 0
 
 
-RowCount = Callable[[Line], int]
+RowCount = Callable[[LogLine], int]
 
 
 class LogWindow:
@@ -33,7 +33,7 @@ class LogWindow:
     def __init__(self, files: SpoolFiles, rows_in: RowCount) -> None:
         self.path = files.log
         self.reader = LineReader(files.log, VIEW_LINE_LIMIT)
-        self.stamps = Stamps(files.sidecar)
+        self.stamps = SidecarIndex(files.sidecar)
         self.stream: int | None = None
         self.top = Place(0)
         self._rows_in = rows_in
@@ -81,9 +81,9 @@ class LogWindow:
             return self._line_from(last.end) is None
         return room > 0
 
-    def lines(self, height: int) -> list[tuple[Line, int]]:
+    def lines(self, height: int) -> list[tuple[LogLine, int]]:
         """The lines in view, each with how many of its rows are above the window."""
-        found: list[tuple[Line, int]] = []
+        found: list[tuple[LogLine, int]] = []
         line, skipped, rows = self._line_from(self.top.offset), self.top.row, 0
         if line is not None and line.offset != self.top.offset:
             skipped = 0
@@ -116,7 +116,7 @@ class LogWindow:
             line, skipped = following, 0
         return place if line is None else Place(line.offset, skipped + rows)
 
-    def _line_from(self, offset: int) -> Line | None:
+    def _line_from(self, offset: int) -> LogLine | None:
         """The first line from `offset` on that has bytes of the stream shown."""
         if self.stream is not None:
             found = self.stamps.next_of(self.stream, offset)
@@ -125,7 +125,7 @@ class LogWindow:
             offset = max(offset, self.reader.line_start(found))
         return self.reader.line_at(offset)
 
-    def _line_until(self, offset: int) -> Line | None:
+    def _line_until(self, offset: int) -> LogLine | None:
         """The last line before `offset` that has bytes of the stream shown."""
         if self.stream is None:
             return self.reader.line_before(offset)

@@ -18,7 +18,7 @@ from table import Row, median
 from testbed.sshd import Sshd, find_sshd
 
 from flow_core.agent import protocol
-from flow_core.agent.calls import CONTEXT, Calls
+from flow_core.agent.calls import CONTEXT, AgentCalls
 from flow_core.agent.layout import Layout
 from flow_core.agent.machine import new_id
 from flow_core.config import Context
@@ -104,7 +104,7 @@ def _poll_rows(home: Path) -> list[Row]:
     """What the agent does for a poll with many ended tasks, without the SSH server's own part."""
     (root,) = (home / ".local" / "state" / "flow" / "local").iterdir()
     _multiply(Layout(root, CONTEXT))
-    calls = Calls(str(root))
+    calls = AgentCalls(str(root))
     first = calls.run("changes", {}, _nothing)
     since = {"since": first["look"], "process": first["process"]}
     time.sleep(3)  # until the folder's own time can be trusted
@@ -116,7 +116,7 @@ def _poll_rows(home: Path) -> list[Row]:
             answer = calls.run("changes", since, _nothing)
         times.append((time.process_time() - began) * 1000 / POLLS)
     assert answer is None
-    size = len(protocol.frame([999, "changes", since])) + len(protocol.frame([999, protocol.OK, None]))
+    size = len(protocol.encode_frame([999, "changes", since])) + len(protocol.encode_frame([999, protocol.OK, None]))
     note = f"{len(first['tasks'])} ended tasks; {size} bytes both ways, SSH's own aside"
     return [
         Row("unchanged poll of a host, CPU", median(times), 2, "ms", note),

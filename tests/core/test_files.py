@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flow_core.errors import Unsupported
-from flow_core.models.files import as_task_config, needs_slurm
+from flow_core.models.task_sources import as_task_config, needs_slurm
 
 SCRIPT = "#!/bin/bash\n#SBATCH --gpus=1\nsrun train\n"
 

@@ -18,7 +18,7 @@ from flow_core.fleet import ContextState, Fleet
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.volume import Volume
 from flow_core.providers.base import PollIntervals
-from flow_core.ssh.asking import Person, Question
+from flow_core.ssh.prompter import Prompter, SecretPrompt
 
 FAR = Context("far", "obedient")
 LOCAL = Context("local", "local")
@@ -38,7 +38,7 @@ class Obedient:
 
     asks = 0
 
-    def __init__(self, context: Context, person: Person | None) -> None:
+    def __init__(self, context: Context, person: Prompter | None) -> None:
         self._person = person
         self.poll = PollIntervals(busy_s=0.01, idle_s=0.01)
         self.logs = self.instances = self.shells = None
@@ -51,7 +51,7 @@ class Obedient:
         if self.fails is not None:
             raise self.fails
         if self._person is not None:
-            questions = [Question("gpu1", "password", f"Password {n}") for n in range(self.asks)]
+            questions = [SecretPrompt("gpu1", "password", f"Password {n}") for n in range(self.asks)]
             await asyncio.gather(*(self._person.answer(question) for question in questions))
         return self.answers
 
@@ -206,13 +206,13 @@ class Slow:
     """A person who answers when the test says so."""
 
     def __init__(self) -> None:
-        self.asked: list[Question] = []
+        self.asked: list[SecretPrompt] = []
         self.answers = asyncio.Semaphore(0)
 
     async def trusts(self, key: object) -> bool:
         return False
 
-    async def answer(self, question: Question) -> str | None:
+    async def answer(self, question: SecretPrompt) -> str | None:
         self.asked.append(question)
         await self.answers.acquire()
         return "x"
@@ -238,7 +238,7 @@ async def test_a_context_is_not_given_up_while_the_person_it_asks_is_thinking(
 async def test_the_deadline_of_a_context_goes_on_once_the_person_has_answered(far: type[Obedient]) -> None:
     person = Slow()
     fleet = Fleet([FAR], Gate(), person)
-    asking = asyncio.create_task(fleet._patience["far"].answer(Question("gpu1", "password", "Password")))
+    asking = asyncio.create_task(fleet._patience["far"].answer(SecretPrompt("gpu1", "password", "Password")))
     await until(lambda: person.asked)
     asyncio.get_running_loop().call_later(0.2, person.answers.release)
 

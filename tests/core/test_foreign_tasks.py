@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from flow_core.errors import ConfigError
-from flow_core.models.files import as_task_config, not_a_command
 from flow_core.models.spec import TaskConfig
+from flow_core.models.task_sources import as_task_config, not_a_command
 
 SKYPILOT = """\
 name: train

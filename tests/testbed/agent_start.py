@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from testbed.waiting import DEADLINE_S
 
-from flow_core.agent.protocol import Frames
+from flow_core.agent.protocol import FrameDecoder
 from flow_core.providers.hosts.launcher import READY, WANTED
 from flow_core.providers.hosts.program import archive, command, launcher
 
@@ -96,7 +96,7 @@ def _read(code: int, out: bytes, err: bytes) -> Start:
     rest = out[len(WANTED) :] if wanted else out
     greeting: dict[str, Any] = {}
     if rest.startswith(READY):
-        greeting = next(iter(Frames().take(rest[len(READY) :])), [None, {}])[1]
+        greeting = next(iter(FrameDecoder().take(rest[len(READY) :])), [None, {}])[1]
     return Start(code, greeting, wanted, err.decode(errors="replace").strip())
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from flow_core.errors import ConfigError, Conflict, NotFound
-from flow_core.logs.address import LogAddress
+from flow_core.logs.log_id import LogAddress
 from flow_core.providers.over_ssh.places import LogFile, Place
 from flow_core.ssh.host import SshHost
-from flow_core.ssh.quoting import quoted
+from flow_core.ssh.quoting import quote_word
 
 CONTEXT = "lab"
 
@@ -63,5 +63,5 @@ class Far:
 
 
 def _enter(directory: Path, command: str | None) -> str:
-    tail = "" if command is None else f" -c {quoted(command)}"
-    return f"cd {quoted(str(directory))} && TASK='it'\\''s' exec bash{tail}"
+    tail = "" if command is None else f" -c {quote_word(command)}"
+    return f"cd {quote_word(str(directory))} && TASK='it'\\''s' exec bash{tail}"

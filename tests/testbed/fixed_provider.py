@@ -14,7 +14,7 @@ from typing import Any
 
 from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles, SpoolWriter
 from flow_core.config import Config, Context, state_dir
-from flow_core.logs.address import LogAddress
+from flow_core.logs.log_id import LogAddress
 from flow_core.models.instance import AvailableInstance
 from flow_core.models.market import PriceSeries, Quota, TaskEvent
 from flow_core.models.metrics import GpuProcess, GpuSample, MachineSample

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from flow_core.agent.protocol import GREETING, VERSION, Frames, frame
+from flow_core.agent.protocol import GREETING, VERSION, FrameDecoder, encode_frame
 from flow_core.providers.hosts.launcher import READY
 from flow_core.providers.hosts.program import launcher
-from flow_core.ssh.command import Outcome
+from flow_core.ssh.command import CompletedCommand
 from flow_core.ssh.settings import HostSettings
 
 FACTS: dict[str, Any] = {
@@ -54,8 +54,8 @@ class HostileProcess:
         self._out: asyncio.Queue[bytes] = asyncio.Queue()
         self._err: asyncio.Queue[bytes] = asyncio.Queue()
         self._still = len(launcher())
-        self._frames = Frames()
-        self.outcome = None if host.exit_code is None else Outcome(host.exit_code)
+        self._frames = FrameDecoder()
+        self.outcome = None if host.exit_code is None else CompletedCommand(host.exit_code)
         for queue, said in ((self._out, host.first), (self._err, host.said_on_stderr)):
             if said:
                 queue.put_nowait(said)
@@ -71,7 +71,7 @@ class HostileProcess:
         for number, call, *_ in self._frames.take(data[skipped:]) if len(data) > skipped else ():
             self._host.asked.append(call)
             answer = self._host.answers.get(call, ["ok", None])
-            self._out.put_nowait(answer if isinstance(answer, bytes) else frame([number, *answer]))
+            self._out.put_nowait(answer if isinstance(answer, bytes) else encode_frame([number, *answer]))
 
     def write_eof(self) -> None:
         self._out.put_nowait(b"")
@@ -82,4 +82,4 @@ class HostileProcess:
 
 
 def greeting(facts: Any) -> bytes:
-    return READY + frame([GREETING, facts])
+    return READY + encode_frame([GREETING, facts])

@@ -17,8 +17,8 @@ from testbed.waiting import task_until, until
 import flow_core
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.records import read_json
-from flow_core.agent.state import State
-from flow_core.agent.supervisor.process_table import mark_of, process, snapshot
+from flow_core.agent.state import TaskState
+from flow_core.agent.supervisor.process_table import find_process, list_processes, read_task_mark
 from flow_core.config import Context
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.providers.base import Provider
@@ -127,21 +127,23 @@ async def kill_in_rounds(place: Place) -> None:
     assert not (place.folder / "used-twice").exists()
     specs = [read_json(place.layout().task(task.task_id).spec) or {} for task in tasks]
     marks = {spec["mark"] for spec in specs}
-    await until(lambda: not [pid for pid, one in snapshot().items() if mark_of(pid) in marks and not one.is_zombie])
+    await until(
+        lambda: not [pid for pid, one in list_processes().items() if read_task_mark(pid) in marks and not one.is_zombie]
+    )
     offers = await place.provider.instances.find({"instance_type": "2xa100"})
     assert [one.free_gpus for one in offers] == [2], offers
 
 
 def is_alive(pid: int) -> bool:
-    found = process(pid)
+    found = find_process(pid)
     return found is not None and not found.is_zombie
 
 
 async def _process_of(task: TaskFolder, victim: str) -> int | None:
     """None where it has ended already."""
 
-    def found() -> State | None:
-        state = State.read(task.state)
+    def found() -> TaskState | None:
+        state = TaskState.read(task.state)
         if state is None or not (victim == "supervisor" or state.children or state.is_over):
             return None
         return state

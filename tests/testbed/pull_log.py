@@ -8,7 +8,7 @@ from pathlib import Path
 
 from testbed.far_tasks import CONTEXT, Far
 
-from flow_core.logs.address import LogAddress
+from flow_core.logs.log_id import LogAddress
 from flow_core.providers.over_ssh.hosts import HostPool
 from flow_core.providers.over_ssh.logs import SpooledLogs
 

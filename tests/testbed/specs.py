@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flow_core.agent.spec import TaskSpec
+from flow_core.agent.spec import StoredSpec
 
 
-def task_spec(**fields: Any) -> TaskSpec:
+def task_spec(**fields: Any) -> StoredSpec:
     known: dict[str, Any] = {
         "name": "train",
         "command_line": "true",
@@ -16,4 +16,4 @@ def task_spec(**fields: Any) -> TaskSpec:
         "seq": 1,
         "created_at": 1.0,
     }
-    return TaskSpec(**{**known, **fields})
+    return StoredSpec(**{**known, **fields})

@@ -10,15 +10,15 @@ from flow_core.config import Context
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.providers.base import PollIntervals
 from flow_core.providers.entry import Shell
-from flow_core.ssh.asking import Person
 from flow_core.ssh.host import SshHost
+from flow_core.ssh.prompter import Prompter
 
 
 class SshPlace:
     """One running task, named after its host, as long as that answers. `config` is an ssh config, `host` a name of it,
     or `settings` say all."""
 
-    def __init__(self, context: Context, person: Person | None) -> None:
+    def __init__(self, context: Context, person: Prompter | None) -> None:
         self.context = context
         self.poll = PollIntervals(busy_s=0.1, idle_s=0.1)
         self.shells = self

@@ -19,7 +19,7 @@ from flow_core.config import load_config, state_dir
 from flow_core.models.instance import AvailableInstance
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.volume import Volume
-from flow_core.ssh.asking import Question, UnknownKey, Wait
+from flow_core.ssh.prompter import HostKeyPrompt, LoginProgress, SecretPrompt
 from flow_tui.app import FlowApp
 from flow_tui.panes.instances import InstancesPane
 from flow_tui.panes.logs import LogsPane
@@ -149,8 +149,8 @@ def tell_asked(dialog: HostKeyAsked | SecretAsked) -> None:
     [
         (lambda app: DashboardScreen(app.fleet, app.questions, release_key=RELEASE_KEY), tell_dashboard),
         (lambda _: TaskDetail(TASK), tell_detail),
-        (lambda _: HostKeyAsked(UnknownKey("gpu1", "ssh-ed25519", "SHA256:x", "gpu1:22", "")), tell_asked),
-        (lambda _: SecretAsked(Question("gpu1", "password", "Password:")), tell_asked),
+        (lambda _: HostKeyAsked(HostKeyPrompt("gpu1", "ssh-ed25519", "SHA256:x", "gpu1:22", "")), tell_asked),
+        (lambda _: SecretAsked(SecretPrompt("gpu1", "password", "Password:")), tell_asked),
     ],
     ids=["dashboard", "detail", "host key", "secret"],
 )
@@ -176,7 +176,7 @@ async def test_what_a_host_waits_for_may_be_over_before_the_dialog_is_there() ->
     app = FlowApp(load_config())
     async with app.run_test(size=(120, 36)) as pilot:
         for _ in range(2):
-            dialog = LoginWaiting(Wait("gpu1", "to check the login"))
+            dialog = LoginWaiting(LoginProgress("gpu1", "to check the login"))
             answers: list[str | None] = []
             dialog.lapse()
             app.push_screen(dialog, answers.append)

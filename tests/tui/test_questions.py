@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from testbed.waiting import DEADLINE_S, until
 
-from flow_core.ssh.asking import Question, UnknownKey
+from flow_core.ssh.prompter import HostKeyPrompt, SecretPrompt
 from flow_tui.questions import Questions
 
-KEY = UnknownKey("gpu1", "ssh-ed25519", "SHA256:abc", "10.0.0.7:22", "known_hosts", context="lab")
-PASSPHRASE = Question("gpu1", "passphrase", "Passphrase of id_a", context="lab")
-CODE = Question("gpu1", "code", "Code:", context="lab")
+KEY = HostKeyPrompt("gpu1", "ssh-ed25519", "SHA256:abc", "10.0.0.7:22", "known_hosts", context="lab")
+PASSPHRASE = SecretPrompt("gpu1", "passphrase", "Passphrase of id_a", context="lab")
+CODE = SecretPrompt("gpu1", "code", "Code:", context="lab")
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from flow_core.agent.capacity import holds
-from flow_core.agent.capacity.holds import Hold
-from flow_core.agent.capacity.timeline import Use, free_throughout, slots
+from flow_core.agent.capacity import reservation_records
+from flow_core.agent.capacity.reservation_records import ReservationRecord
+from flow_core.agent.capacity.timeline import GpuUse, free_throughout, list_slots
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.refusals import Refused
 
@@ -31,19 +31,19 @@ class Opening(NamedTuple):
         return cls(fields.moment("start"), fields.moment("end"), fields.whole("free"))
 
 
-def openings(
-    gpu_ids: Sequence[str], uses: Sequence[Use], now: float, start: float | None, end: float | None
+def find_openings(
+    gpu_ids: Sequence[str], uses: Sequence[GpuUse], now: float, start: float | None, end: float | None
 ) -> list[Opening]:
     """Those from `start` (`None`: now) to `end` (`None`: two weeks later).
 
     A reservation of so many GPUs for that time would be granted.
     """
     first = now if start is None else max(now, start)
-    last = min(first + _LOOK_AHEAD_S if end is None else end, holds.LATEST)
-    return [Opening(slot.start, slot.end, len(slot.gpus)) for slot in slots(gpu_ids, uses, first, last)]
+    last = min(first + _LOOK_AHEAD_S if end is None else end, reservation_records.LATEST)
+    return [Opening(slot.start, slot.end, len(slot.gpus)) for slot in list_slots(gpu_ids, uses, first, last)]
 
 
-def pick(hold: Hold, gpu_ids: Sequence[str], uses: Sequence[Use]) -> tuple[str, ...]:
+def pick_gpus(hold: ReservationRecord, gpu_ids: Sequence[str], uses: Sequence[GpuUse]) -> tuple[str, ...]:
     """GPUs that this reservation can have for all its time; idle ones first.
 
     What runs or waits now only stands in the way of one that starts now: by its start it may be gone. Refused:
@@ -67,6 +67,6 @@ def pick(hold: Hold, gpu_ids: Sequence[str], uses: Sequence[Use]) -> tuple[str, 
     return tuple(sorted(free, key=in_use.__contains__)[:count])
 
 
-def _span(hold: Hold) -> str:
-    start = "now" if hold.begun else f"from {holds.clock(hold.start)}"
-    return f"{start} {holds.until(hold)}"
+def _span(hold: ReservationRecord) -> str:
+    start = "now" if hold.begun else f"from {reservation_records.format_time(hold.start)}"
+    return f"{start} {reservation_records.describe_end(hold)}"

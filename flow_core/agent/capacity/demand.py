@@ -9,18 +9,20 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from flow_core.agent.capacity import holds, leases, queue
-from flow_core.agent.capacity.timeline import Use
+from flow_core.agent.capacity import leases, queue, reservation_records
+from flow_core.agent.capacity.timeline import GpuUse
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.records import MalformedRecord
 from flow_core.agent.refusals import Refused
-from flow_core.agent.spawning import start_undertaker
-from flow_core.agent.spec import TaskSpec
-from flow_core.agent.state import State
-from flow_core.agent.supervisor.settle import is_abandoned, settle, tree_of
+from flow_core.agent.spec import StoredSpec
+from flow_core.agent.state import TaskState
+from flow_core.agent.supervisor.reap import is_abandoned, reap, tree_of
+from flow_core.agent.supervisor_start import start_reaper
 
 
-def known_uses(root: Path, gpu_ids: Sequence[str], reserved: Sequence[holds.Hold], now: float) -> list[Use]:
+def collect_gpu_uses(
+    root: Path, gpu_ids: Sequence[str], reserved: Sequence[reservation_records.ReservationRecord], now: float
+) -> list[GpuUse]:
     """Every use of these GPUs that is known of. Call it under the queue's lock.
 
     A task has its GPUs until its time limit, and without one for as long as anybody knows; so does a task that
@@ -33,48 +35,52 @@ def known_uses(root: Path, gpu_ids: Sequence[str], reserved: Sequence[holds.Hold
     ]
 
 
-def end_the_lost(root: Path, gpu_ids: Sequence[str]) -> None:
+def reap_lost_tasks(root: Path, gpu_ids: Sequence[str]) -> None:
     """Frees what belongs to tasks whose supervisor was killed: at once, or soon where something of them still runs."""
-    for task in {task for task in leases.held_by(root, gpu_ids).values() if task is not None}:
+    for task in {task for task in leases.find_holders(root, gpu_ids).values() if task is not None}:
         try:
-            spec, state = TaskSpec.read(task.spec), State.read(task.state)
+            spec, state = StoredSpec.read(task.spec), TaskState.read(task.state)
             if spec is None or not is_abandoned(spec, state):
                 continue
             if tree_of(spec, state).members():
-                start_undertaker(task)
+                start_reaper(task)
             else:
-                settle(task)
+                reap(task)
         except (Refused, MalformedRecord, OSError):
             continue
 
 
-def _of_reservations(gpu_ids: Sequence[str], reserved: Sequence[holds.Hold]) -> Iterator[Use]:
+def _of_reservations(
+    gpu_ids: Sequence[str], reserved: Sequence[reservation_records.ReservationRecord]
+) -> Iterator[GpuUse]:
     for hold in reserved:
-        start = "" if hold.begun else f"from {holds.clock(hold.start)} "
-        by = f"reserved {start}{holds.until(hold)} by {hold.reservation_id}"
+        start = "" if hold.begun else f"from {reservation_records.format_time(hold.start)} "
+        by = f"reserved {start}{reservation_records.describe_end(hold)} by {hold.reservation_id}"
         for gpu_id in set(gpu_ids).intersection(hold.gpus):
-            yield Use(gpu_id, hold.start, hold.until, by, is_planned=True)
+            yield GpuUse(gpu_id, hold.start, hold.until, by, is_planned=True)
 
 
-def _of_running(root: Path, gpu_ids: Sequence[str], now: float) -> Iterator[Use]:
-    for gpu_id, task in leases.held_by(root, gpu_ids).items():
+def _of_running(root: Path, gpu_ids: Sequence[str], now: float) -> Iterator[GpuUse]:
+    for gpu_id, task in leases.find_holders(root, gpu_ids).items():
         by = "held by what a task left behind" if task is None else f"held by {task.task_id}"
         limit = _limit(task)
-        yield Use(gpu_id, now, limit if limit > now else math.inf, by)
+        yield GpuUse(gpu_id, now, limit if limit > now else math.inf, by)
 
 
-def _of_waiting(root: Path, gpu_ids: Sequence[str], reserved: Sequence[holds.Hold], now: float) -> Iterator[Use]:
-    for ticket in queue.line(root):
-        if leases.leased_by(ticket.task, ticket.candidates):
+def _of_waiting(
+    root: Path, gpu_ids: Sequence[str], reserved: Sequence[reservation_records.ReservationRecord], now: float
+) -> Iterator[GpuUse]:
+    for ticket in queue.list_tickets(root):
+        if leases.find_leased_gpus(ticket.task, ticket.candidates):
             continue  # its turn has come: it has what it waited for, and leaves the line once it runs
         for gpu_id in set(gpu_ids).intersection(ticket.open(reserved)):
-            yield Use(gpu_id, now, math.inf, f"wanted by {ticket.task.task_id}, which waits")
+            yield GpuUse(gpu_id, now, math.inf, f"wanted by {ticket.task.task_id}, which waits")
 
 
 def _limit(task: TaskFolder | None) -> float:
     """When a task's time is up; infinite where it has no limit."""
     try:
-        spec, state = (None, None) if task is None else (TaskSpec.read(task.spec), State.read(task.state))
+        spec, state = (None, None) if task is None else (StoredSpec.read(task.spec), TaskState.read(task.state))
     except MalformedRecord:
         return math.inf
     if spec is None or spec.max_run_time_hours is None or state is None or state.started_at is None:

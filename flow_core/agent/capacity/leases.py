@@ -13,15 +13,15 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from flow_core.agent.capacity.strangers import Strangers, used_by_strangers
-from flow_core.agent.gpus import worked_on
-from flow_core.agent.holding import is_unfinished
+from flow_core.agent.capacity.orphan_gpus import OrphanGpuCache, find_orphan_gpus
+from flow_core.agent.gpus import find_busy_gpus
 from flow_core.agent.layout import TaskFolder, every_task, task_at
+from flow_core.agent.liveness import is_unfinished
 from flow_core.agent.locks import is_locked, release, try_lock
 from flow_core.agent.records import MalformedRecord, read_known, write_json
-from flow_core.agent.state import State
+from flow_core.agent.state import TaskState
 
-_strangers = Strangers()
+_strangers = OrphanGpuCache()
 _UNSAFE = r"[^A-Za-z0-9.-]"
 
 
@@ -36,13 +36,13 @@ class GpuLocks:
             release(self.fds.pop())
 
 
-def take(task: TaskFolder, candidates: Iterable[str], count: int) -> GpuLocks | None:
-    """All `count` of the candidates or none. Call it under the queue's lock. The ids are in `leased_by`."""
+def take_gpus(task: TaskFolder, candidates: Iterable[str], count: int) -> GpuLocks | None:
+    """All `count` of the candidates or none. Call it under the queue's lock. The ids are in `find_leased_gpus`."""
     locks = GpuLocks()
     names: list[str] = []
     free = [gpu_id for gpu_id in candidates if _is_free(task.root, gpu_id)]
     if len(free) >= count:
-        lost = {*used_by_strangers(task.root), *worked_on(free)}
+        lost = {*find_orphan_gpus(task.root), *find_busy_gpus(free)}
         free = [gpu_id for gpu_id in free if gpu_id not in lost]
     for gpu_id in free if len(free) >= count else ():  # else others would see GPUs held by one who can't have them
         if len(names) == count:
@@ -58,7 +58,7 @@ def take(task: TaskFolder, candidates: Iterable[str], count: int) -> GpuLocks | 
     return locks
 
 
-def held_by(root: Path, gpu_ids: Iterable[str]) -> dict[str, TaskFolder | None]:
+def find_holders(root: Path, gpu_ids: Iterable[str]) -> dict[str, TaskFolder | None]:
     """The GPUs of these that are not free, each with its holder where that is known."""
     held: dict[str, TaskFolder | None] = {}
     for gpu_id in gpu_ids:
@@ -70,14 +70,14 @@ def held_by(root: Path, gpu_ids: Iterable[str]) -> dict[str, TaskFolder | None]:
     return held
 
 
-def leased_by(task: TaskFolder, candidates: Iterable[str]) -> list[str]:
+def find_leased_gpus(task: TaskFolder, candidates: Iterable[str]) -> list[str]:
     """The GPUs whose lease names this task."""
     return [gpu_id for gpu_id in candidates if _leaseholder(task.root, gpu_id) == task]
 
 
-def give_back(task: TaskFolder, gpu_ids: Iterable[str]) -> None:
+def release_leases(task: TaskFolder, gpu_ids: Iterable[str]) -> None:
     """Ends the leases of a task whose end can't be written yet, on a full disk for one. Twice is safe."""
-    for gpu_id in leased_by(task, gpu_ids):
+    for gpu_id in find_leased_gpus(task, gpu_ids):
         try:
             os.unlink(_lease(task.root, gpu_id))
         except OSError:
@@ -107,7 +107,7 @@ def _user_of(root: Path, gpu_id: str) -> TaskFolder | None:
     """The unfinished task whose own record says that it has this GPU."""
     for task in every_task(root):
         try:
-            state, _ = State.read_known(task.state)
+            state, _ = TaskState.read_known(task.state)
         except MalformedRecord:
             continue  # the lock guards what is left of it
         if state is not None and not state.is_over and gpu_id in state.gpus:

@@ -10,7 +10,7 @@ from flow_core.agent.layout import TaskFolder
 from flow_core.agent.records import MalformedRecord, read_known
 
 
-def withdraw(task: TaskFolder, ports: Iterable[int]) -> None:
+def release_ports(task: TaskFolder, ports: Iterable[int]) -> None:
     """Frees those of the ports that are promised to this task. Twice is safe."""
     for port in ports:
         if read_promise(task.root, port)[0].get("task") == task.name_in_records:

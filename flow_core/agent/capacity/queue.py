@@ -17,24 +17,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flow_core.agent.capacity import holds, leases
-from flow_core.agent.gpus import worked_on
-from flow_core.agent.holding import may_live
+from flow_core.agent.capacity import leases, reservation_records
+from flow_core.agent.gpus import find_busy_gpus
 from flow_core.agent.layout import TaskFolder, every_task, task_at
-from flow_core.agent.locks import locked, move_aside, uses_links
-from flow_core.agent.parts import has_client
+from flow_core.agent.liveness import may_live
+from flow_core.agent.locks import exclusive_lock, move_aside, uses_links
+from flow_core.agent.multi_machine import has_client
 from flow_core.agent.record_fields import Fields, checked_moment
 from flow_core.agent.records import MalformedRecord, read_known, write_json
-from flow_core.agent.spec import TaskSpec
-from flow_core.agent.state import State
-from flow_core.agent.supervisor.processes import Identity
+from flow_core.agent.spec import StoredSpec
+from flow_core.agent.state import TaskState
+from flow_core.agent.supervisor.processes import ProcessIdentity
 
 _END = "counter.json"  # numbers come first in the alphabet, and so before the counter
 _ALONE, _FIRST = (-1.0, ""), 0.0
 _SEQ_MAX = 10**12 - 2  # the numbers of tickets have twelve digits, and there is always a next one
 
 
-class Ticket(NamedTuple):
+class QueueTicket(NamedTuple):
     """A place in the line."""
 
     path: Path
@@ -42,7 +42,7 @@ class Ticket(NamedTuple):
     task: TaskFolder
     gpu_count: int
     candidates: tuple[str, ...]
-    submitter: Identity | None
+    submitter: ProcessIdentity | None
     reservation_id: str | None = None
     part: tuple[float, str] | None = None
     """Of a part of a task on several machines: when that was submitted, and its id. The same on all its machines.
@@ -58,16 +58,16 @@ class Ticket(NamedTuple):
     def is_live(self) -> bool:
         """False when nobody is left who could use it."""
         try:
-            state, _ = State.read_known(self.task.state)
+            state, _ = TaskState.read_known(self.task.state)
         except MalformedRecord:
             return may_live(self.task)
         if state is None:
             return self.submitter is not None and self.submitter.is_alive
         return state.status == "pending" and state.supervisor is not None and state.supervisor.is_alive
 
-    def open(self, reserved: Sequence[holds.Hold]) -> tuple[str, ...]:
+    def open(self, reserved: Sequence[reservation_records.ReservationRecord]) -> tuple[str, ...]:
         """Those of its candidates that it may have now, free or not."""
-        return holds.open_to(self.candidates, self.reservation_id, reserved)
+        return reservation_records.select_open_gpus(self.candidates, self.reservation_id, reserved)
 
     def write(self) -> None:
         data = {
@@ -87,7 +87,7 @@ class Ticket(NamedTuple):
         self.bell.unlink(missing_ok=True)
 
 
-class Place(NamedTuple):
+class QueuePosition(NamedTuple):
     """What a submission got: its number on this machine, and a time that never goes back."""
 
     seq: int
@@ -96,11 +96,11 @@ class Place(NamedTuple):
 
 @contextmanager
 def queue_lock(root: Path) -> Iterator[None]:
-    with locked(root / "queue" / ".lock"):
+    with exclusive_lock(root / "queue" / ".lock"):
         yield
 
 
-def next_place(root: Path) -> Place:
+def take_position(root: Path) -> QueuePosition:
     """Call it under the queue's lock."""
     counter = root / "queue" / "counter.json"
     last: dict[str, Any] = {}
@@ -109,20 +109,20 @@ def next_place(root: Path) -> Place:
         seq, created_at = Fields(last).whole("seq", most=_SEQ_MAX), Fields(last).moment("created_at")
     except ValueError:
         seq, created_at = _recount(root)
-    place = Place(seq + 1, max(time.time(), created_at + 1e-6))
+    place = QueuePosition(seq + 1, max(time.time(), created_at + 1e-6))
     while os.path.lexists(_path(root, place.seq)):
         place = place._replace(seq=place.seq + 1)  # the counter was set back: whoever waits there keeps its ticket
     write_json(counter, {**last, "seq": place.seq, "created_at": place.created_at})
     return place
 
 
-def stand_in_line(task: TaskFolder, spec: TaskSpec) -> None:
+def enqueue(task: TaskFolder, spec: StoredSpec) -> None:
     """Takes the task's place in the line, if it wants GPUs. Call it under the queue's lock."""
     if spec.wants_gpus:
         _ticket_for(task, spec).write()
 
 
-def leave_line(task: TaskFolder) -> None:
+def dequeue(task: TaskFolder) -> None:
     """Drops what tickets a task has: one that was left by a submit that was killed would stand in its own way.
 
     Call it under the queue's lock.
@@ -136,56 +136,56 @@ def leave_line(task: TaskFolder) -> None:
             ticket.drop()
 
 
-def go_first(task: TaskFolder, seq: int) -> None:
+def move_to_front(task: TaskFolder, seq: int) -> None:
     """This part goes before all others: those of its task that have begun wait for it. Twice is safe."""
     with queue_lock(task.root):
-        ticket = ticket_of(task, seq)
+        ticket = find_ticket(task, seq)
         if ticket is None or ticket.part is None or ticket.part[0] == _FIRST or not ticket.is_live:
             return
         ticket._replace(part=(_FIRST, ticket.part[1])).write()
-    ring(task.root)
+    notify_waiting(task.root)
 
 
-def ticket_of(task: TaskFolder, seq: int) -> Ticket | None:
+def find_ticket(task: TaskFolder, seq: int) -> QueueTicket | None:
     try:
         return _read(task.root, _path(task.root, seq))
     except MalformedRecord:
         return None
 
 
-def try_start(ticket: Ticket) -> leases.GpuLocks | str:
+def try_take_gpus(ticket: QueueTicket) -> leases.GpuLocks | str:
     """The GPUs if it is this ticket's turn and they are free; else why not, in words.
 
     The ticket stays in the line: drop it once the task has started, so that the next one starts after it.
     """
     root = ticket.task.root
     with queue_lock(root):
-        reserved = holds.live(root)
+        reserved = reservation_records.load_live(root)
         gpu_ids = ticket.open(reserved)
         if len(gpu_ids) >= ticket.gpu_count:
             if ahead := _ahead_of(ticket, set(gpu_ids), reserved):
                 return _behind(ticket, ahead)
-            locks = leases.take(ticket.task, gpu_ids, ticket.gpu_count)
+            locks = leases.take_gpus(ticket.task, gpu_ids, ticket.gpu_count)
             if locks is not None:
                 return locks
         return _why_not(ticket, gpu_ids, reserved)
 
 
-def why_not_now(ticket: Ticket) -> str:
+def explain_queue_wait(ticket: QueueTicket) -> str:
     """The same without taking anything: "" where it could start now."""
     root = ticket.task.root
     with queue_lock(root):
-        reserved = holds.live(root)
+        reserved = reservation_records.load_live(root)
         gpu_ids = ticket.open(reserved)
         if len(gpu_ids) >= ticket.gpu_count and (ahead := _ahead_of(ticket, set(gpu_ids), reserved)):
             return _behind(ticket, ahead)
-        unheld = set(gpu_ids) - leases.held_by(root, gpu_ids).keys()
-        if len(unheld - worked_on(unheld)) >= ticket.gpu_count:
+        unheld = set(gpu_ids) - leases.find_holders(root, gpu_ids).keys()
+        if len(unheld - find_busy_gpus(unheld)) >= ticket.gpu_count:
             return ""
         return _why_not(ticket, gpu_ids, reserved)
 
 
-def line(root: Path, before: str = _END) -> Iterator[Ticket]:
+def list_tickets(root: Path, before: str = _END) -> Iterator[QueueTicket]:
     """The live tickets, in order, up to a file's name. Dead ones are removed. Call it under the queue's lock."""
     for path in sorted((root / "queue").glob("*.json")):
         if path.name >= before:
@@ -203,7 +203,7 @@ def line(root: Path, before: str = _END) -> Iterator[Ticket]:
             path.with_suffix(".bell").unlink(missing_ok=True)
 
 
-def open_bell(ticket: Ticket) -> int | None:
+def open_wakeup_fifo(ticket: QueueTicket) -> int | None:
     """A descriptor that becomes readable when something changed; None where FIFOs can't be relied on."""
     try:
         if uses_links(ticket.bell.parent):
@@ -216,7 +216,7 @@ def open_bell(ticket: Ticket) -> int | None:
         return None
 
 
-def ring(root: Path) -> None:
+def notify_waiting(root: Path) -> None:
     """Wakes everybody in the line."""
     for bell in (root / "queue").glob("*.bell"):
         try:
@@ -233,31 +233,33 @@ def ring(root: Path) -> None:
             os.close(fd)
 
 
-def _behind(ticket: Ticket, ahead: int) -> str:
+def _behind(ticket: QueueTicket, ahead: int) -> str:
     return f"{_waiting(ticket)}{ahead} task{'s' if ahead > 1 else ''} ahead in the queue"
 
 
-def _why_not(ticket: Ticket, gpu_ids: Sequence[str], reserved: Sequence[holds.Hold]) -> str:
-    unheld = set(gpu_ids) - leases.held_by(ticket.task.root, gpu_ids).keys()
-    used = worked_on(unheld)
-    why = holds.why_not(len(unheld - used), ticket.candidates, ticket.reservation_id, reserved)
+def _why_not(
+    ticket: QueueTicket, gpu_ids: Sequence[str], reserved: Sequence[reservation_records.ReservationRecord]
+) -> str:
+    unheld = set(gpu_ids) - leases.find_holders(ticket.task.root, gpu_ids).keys()
+    used = find_busy_gpus(unheld)
+    why = reservation_records.explain_wait(len(unheld - used), ticket.candidates, ticket.reservation_id, reserved)
     return f"{_waiting(ticket)}{why}{', others work on some without a lease' if used else ''}"
 
 
-def _waiting(ticket: Ticket) -> str:
+def _waiting(ticket: QueueTicket) -> str:
     return f"waiting for {ticket.gpu_count} x GPU: "
 
 
-def _ahead_of(ticket: Ticket, gpu_ids: set[str], reserved: Sequence[holds.Hold]) -> int:
+def _ahead_of(ticket: QueueTicket, gpu_ids: set[str], reserved: Sequence[reservation_records.ReservationRecord]) -> int:
     """How many before this one want a GPU that this one could use.
 
     Those who can't start before a reservation ends are not counted: that may never be. Nor are parts of tasks on
     several machines while no client is there to start them.
     """
     root = ticket.task.root
-    tickets = list(line(root, ticket.path.name))
+    tickets = list(list_tickets(root, ticket.path.name))
     if ticket.part is not None or any(other.part is not None for other in tickets):
-        tickets = list(line(root))
+        tickets = list(list_tickets(root))
     mine = next((one for one in tickets if one.path == ticket.path), ticket)
     others = [one for one in tickets if one.path != ticket.path and (one.part is None or has_client(one.task))]
     places = _places([mine, *others])
@@ -265,7 +267,7 @@ def _ahead_of(ticket: Ticket, gpu_ids: set[str], reserved: Sequence[holds.Hold])
     return sum(_competes(other, gpu_ids, reserved) for other in before)
 
 
-def _places(tickets: Iterable[Ticket]) -> dict[Path, tuple[int, tuple[float, str]]]:
+def _places(tickets: Iterable[QueueTicket]) -> dict[Path, tuple[int, tuple[float, str]]]:
     """One order for all: by number, but parts among themselves in the order of their tasks.
 
     That order is the same on all machines, and a part comes after whatever the parts before it come after. So nobody
@@ -280,12 +282,12 @@ def _places(tickets: Iterable[Ticket]) -> dict[Path, tuple[int, tuple[float, str
     return places
 
 
-def _competes(other: Ticket, gpu_ids: set[str], reserved: Sequence[holds.Hold]) -> bool:
+def _competes(other: QueueTicket, gpu_ids: set[str], reserved: Sequence[reservation_records.ReservationRecord]) -> bool:
     theirs = other.open(reserved)
     return len(theirs) >= other.gpu_count and not gpu_ids.isdisjoint(theirs)
 
 
-def _read(root: Path, path: Path) -> Ticket | None:
+def _read(root: Path, path: Path) -> QueueTicket | None:
     """None where there is none. Raises MalformedRecord; of a newer version the known fields are enough."""
     data, problem = read_known(path)
     if data is None:
@@ -294,23 +296,23 @@ def _read(root: Path, path: Path) -> Ticket | None:
     try:
         seq, count = fields.whole("seq", most=_SEQ_MAX + 1), fields.whole("count", least=1)
         task, candidates = task_at(root, fields.text("task")), fields.texts("candidates")
-        submitter, reservation_id = Identity.parse(data.get("submitter")), fields.optional_text("reservation")
+        submitter, reservation_id = ProcessIdentity.parse(data.get("submitter")), fields.optional_text("reservation")
         part = None if data.get("part") is None else _order_of(data["part"])
         if task is None:
             raise ValueError("it names no task")
     except ValueError as error:
         raise MalformedRecord(problem or f"{path.name} holds no ticket: {error}") from error
-    return Ticket(path, seq, task, count, candidates, submitter, reservation_id, part)
+    return QueueTicket(path, seq, task, count, candidates, submitter, reservation_id, part)
 
 
-def _written_anew(root: Path, path: Path) -> Ticket | None:
+def _written_anew(root: Path, path: Path) -> QueueTicket | None:
     """The ticket of the task that has this number, for a file that can't be read; None where there is no such task.
 
     A newer version's file stays as it is: that version may well understand it.
     """
     for task in every_task(root):
         try:
-            spec = TaskSpec.read_known(task.spec)[0]
+            spec = StoredSpec.read_known(task.spec)[0]
             if spec is None or path.stem != _path(root, spec.seq).stem or not spec.wants_gpus:
                 continue
             ticket = _ticket_for(task, spec)
@@ -322,11 +324,11 @@ def _written_anew(root: Path, path: Path) -> Ticket | None:
     return None
 
 
-def _ticket_for(task: TaskFolder, spec: TaskSpec) -> Ticket:
+def _ticket_for(task: TaskFolder, spec: StoredSpec) -> QueueTicket:
     count, candidates, reservation_id = spec.gpus.per_rank * spec.ranks, spec.gpus.candidates, spec.gpus.reservation
     part = None if spec.part is None else (spec.part.submitted_at, task.task_id)
     path = _path(task.root, spec.seq)
-    return Ticket(path, spec.seq, task, count, candidates, spec.submitter, reservation_id, part)
+    return QueueTicket(path, spec.seq, task, count, candidates, spec.submitter, reservation_id, part)
 
 
 def _order_of(said: Any) -> tuple[float, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from flow_core.agent.capacity.holds import LONGEST_S, Hold
+from flow_core.agent.capacity.reservation_records import LONGEST_S, ReservationRecord
 from flow_core.agent.record_fields import Fields
 
 _RESERVATION_ID = r"res_[a-z2-7]{10}"  # compiled on first use, and kept by `re`
@@ -13,7 +13,7 @@ _STATUSES = frozenset({"scheduled", "active", "canceled", "expired", "pending", 
 _GPUS_MAX = 1 << 16
 
 
-class ReservationWish(NamedTuple):
+class ReservationRequest(NamedTuple):
     """`quantity` times `gpu_count` of the candidates, from `start` on (`None`: from now).
 
     With an id of its own it can be asked for again when an answer was lost.
@@ -30,7 +30,7 @@ class ReservationWish(NamedTuple):
     reservation_id: str | None = None
 
     @classmethod
-    def parse(cls, data: Any) -> ReservationWish:
+    def parse(cls, data: Any) -> ReservationRequest:
         """One that another machine sent, as JSON. Raises ValueError."""
         fields = Fields(data)
         duration_s = fields.moment("duration_s")
@@ -70,7 +70,7 @@ class ReservationReport(NamedTuple):
     created_at: float = 0.0
 
     @classmethod
-    def of(cls, hold: Hold) -> ReservationReport:
+    def of(cls, hold: ReservationRecord) -> ReservationReport:
         return cls(
             reservation_id=hold.reservation_id,
             status=hold.over or ("active" if hold.begun else "scheduled"),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 
-class Use(NamedTuple):
+class GpuUse(NamedTuple):
     """Somebody has a GPU from `start` up to, and without, `end` (seconds since the epoch, or infinite).
 
     `by` says who, in words: "reserved until 14:00 by res_abc". Only what is planned can be there later than now.
@@ -22,7 +22,7 @@ class Use(NamedTuple):
         return self.start < end and start < self.end
 
 
-class Slot(NamedTuple):
+class TimeSlot(NamedTuple):
     """A stretch of time over which the same GPUs are free."""
 
     start: float
@@ -30,15 +30,15 @@ class Slot(NamedTuple):
     gpus: frozenset[str]
 
 
-def free_throughout(gpu_ids: Iterable[str], uses: Collection[Use], start: float, end: float) -> list[str]:
+def free_throughout(gpu_ids: Iterable[str], uses: Collection[GpuUse], start: float, end: float) -> list[str]:
     """The GPUs that nobody has at any moment of this time, in the order given."""
     used = {use.gpu_id for use in uses if use.meets(start, end)}
     return [gpu_id for gpu_id in gpu_ids if gpu_id not in used]
 
 
-def slots(gpu_ids: Collection[str], uses: Collection[Use], start: float, end: float) -> list[Slot]:
+def list_slots(gpu_ids: Collection[str], uses: Collection[GpuUse], start: float, end: float) -> list[TimeSlot]:
     """The time from `start` to `end` in order, cut wherever a GPU is taken or let go; where none is free, nothing."""
-    found: list[Slot] = []
+    found: list[TimeSlot] = []
     for one in _pieces(gpu_ids, uses, start, end) if start < end else ():
         if found and found[-1].end == one.start and found[-1].gpus == one.gpus:
             found[-1] = found[-1]._replace(end=one.end)
@@ -47,9 +47,9 @@ def slots(gpu_ids: Collection[str], uses: Collection[Use], start: float, end: fl
     return found
 
 
-def _pieces(gpu_ids: Collection[str], uses: Collection[Use], start: float, end: float) -> Iterator[Slot]:
+def _pieces(gpu_ids: Collection[str], uses: Collection[GpuUse], start: float, end: float) -> Iterator[TimeSlot]:
     ours = [use for use in uses if use.gpu_id in gpu_ids and use.meets(start, end)]
     cuts = {moment for use in ours for moment in (use.start, use.end) if start < moment < end}
     moments = sorted({start, end} | cuts)
     for one, other in zip(moments, moments[1:]):
-        yield Slot(one, other, frozenset(free_throughout(gpu_ids, ours, one, other)))
+        yield TimeSlot(one, other, frozenset(free_throughout(gpu_ids, ours, one, other)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from flow_core.agent.containers.engine import MARK_LABEL, Engine
+from flow_core.agent.containers.engine import MARK_LABEL, ContainerEngine
 from flow_core.agent.supervisor.namespace import Mount
 
 WORKSPACE = "/workspace"
@@ -29,7 +29,7 @@ pid=${file#/proc/}; pid=${pid%/environ}; kill -s HUP "$pid"; kill -s CONT "$pid"
 class Container(NamedTuple):
     """One rank of one attempt. `variables` are the names of what it inherits from the client's environment."""
 
-    engine: Engine
+    engine: ContainerEngine
     image: str
     name: str
     mark: str
@@ -78,7 +78,7 @@ def with_workspace(folder: str, binds: Sequence[Mount]) -> list[Mount]:
     return [*binds] if is_taken else [Mount(folder, WORKSPACE), *binds]
 
 
-def enter(engine: Engine, name: str, mark: str, command: str | None, *, on_terminal: bool) -> list[str]:
+def enter(engine: ContainerEngine, name: str, mark: str, command: str | None, *, on_terminal: bool) -> list[str]:
     """The argv of a shell inside a running container; `mark` is a variable that `hang_up` finds it by."""
     terminal = ["--tty", "--env", "TERM"] if on_terminal else []
     argv = [engine.path, "exec", "--interactive", *terminal, "--env", mark, name]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from flow_core.agent.containers.engine import Engine, EngineError
+from flow_core.agent.containers.engine import ContainerEngine, EngineError
 from flow_core.agent.layout import container_names
-from flow_core.agent.supervisor.ending import end_tree
-from flow_core.agent.supervisor.process_table import Process, mentions
-from flow_core.agent.supervisor.processes import Tree
+from flow_core.agent.supervisor.process_table import ProcessInfo, mentions
+from flow_core.agent.supervisor.processes import ProcessTree
+from flow_core.agent.supervisor.tree_end import end_tree
 
 _LEAVE_S = 3.0  # for a client, or what an engine has beside each container, to notice its end
 _PULL = "\0pull\0"  # a client that fetches names no container
@@ -24,7 +24,7 @@ class ContainerEnd:
     that keeps all containers of a podman user together, may carry the task's mark too, and must go on.
     """
 
-    def __init__(self, engine: Engine, task_id: str, tree: Tree) -> None:
+    def __init__(self, engine: ContainerEngine, task_id: str, tree: ProcessTree) -> None:
         self._engine = engine
         self._tree = tree
         self._names = container_names(task_id)
@@ -96,5 +96,5 @@ class ContainerEnd:
         else:
             self._engine.remove(container)
 
-    def _clients(self) -> list[Process]:
+    def _clients(self) -> list[ProcessInfo]:
         return [one for one in self._tree.members() if any(mentions(one.pid, text) for text in (self._names, _PULL))]

@@ -30,7 +30,7 @@ class EngineError(Exception):
     """The engine did not do what it was asked; the text is its last word."""
 
 
-class Engine(NamedTuple):
+class ContainerEngine(NamedTuple):
     """`options` are for every container here, `env` is what of STEERING was set."""
 
     name: str
@@ -39,7 +39,7 @@ class Engine(NamedTuple):
     env: dict[str, str]
 
     @classmethod
-    def parse(cls, data: Mapping[str, Any]) -> Engine:
+    def parse(cls, data: Mapping[str, Any]) -> ContainerEngine:
         """Raises KeyError, TypeError or ValueError on anything that isn't one."""
         return cls(str(data["name"]), str(data["path"]), tuple(data["options"]), dict(data["env"]))
 

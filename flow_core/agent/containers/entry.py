@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from flow_core.agent.containers.arguments import enter, hang_up
-from flow_core.agent.containers.engine import Engine, EngineError
+from flow_core.agent.containers.engine import ContainerEngine, EngineError
 from flow_core.agent.layout import container_name
 from flow_core.agent.refusals import Refused
-from flow_core.agent.tasks import Standing
+from flow_core.agent.tasks import StoredTask
 
 CONTAINER_CLOSED = "container_closed"
 ENGINE_GONE = "engine_gone"
@@ -28,11 +28,11 @@ class ContainerEntry(NamedTuple):
     leave: Callable[[], None]
 
 
-def container_entry(standing: Standing, command: str | None, node: int, *, on_terminal: bool) -> ContainerEntry:
+def container_entry(standing: StoredTask, command: str | None, node: int, *, on_terminal: bool) -> ContainerEntry:
     """Waits for a container that is just starting. Refuses with CONTAINER_CLOSED, ENGINE_GONE."""
     assert standing.spec is not None
     assert standing.spec.container is not None  # who has no image is entered in another way
-    engine = Engine.parse(standing.spec.container.engine)
+    engine = ContainerEngine.parse(standing.spec.container.engine)
     name = container_name(standing.task_id, standing.report.attempt, node)
     _await_start(engine, name)
     mark = f"FLOW_ENTRY_{secrets.token_hex(8)}"
@@ -53,7 +53,7 @@ def container_entry(standing: Standing, command: str | None, node: int, *, on_te
     return ContainerEntry(enter(engine, name, mark, command, on_terminal=on_terminal), env, leave)
 
 
-def _await_start(engine: Engine, name: str) -> None:
+def _await_start(engine: ContainerEngine, name: str) -> None:
     deadline = time.monotonic() + _STARTS_WITHIN_S
     while True:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flow_core.agent.containers.arguments import WORKSPACE
-from flow_core.agent.containers.choice import choose_engine
+from flow_core.agent.containers.engine_choice import choose_engine
 from flow_core.agent.spec import ContainerPlan
 from flow_core.agent.submit_request import SubmitRequest
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from flow_core.agent.spec import TaskSpec
-from flow_core.agent.state import State
-from flow_core.agent.supervisor.process_table import mark_of, snapshot
+from flow_core.agent.spec import StoredSpec
+from flow_core.agent.state import TaskState
+from flow_core.agent.supervisor.process_table import list_processes, read_task_mark
 
 
 class LivingProcesses:
@@ -14,12 +14,12 @@ class LivingProcesses:
     """
 
     def __init__(self) -> None:
-        self._table = {pid: one for pid, one in snapshot().items() if not one.is_zombie}
-        marks = {pid: mark_of(pid) for pid in self._table}
+        self._table = {pid: one for pid, one in list_processes().items() if not one.is_zombie}
+        marks = {pid: read_task_mark(pid) for pid in self._table}
         self._marks = frozenset(marks.values())
         self._sessions = frozenset(one.session for pid, one in self._table.items() if marks[pid] is None)
 
-    def has_any(self, spec: TaskSpec, state: State) -> bool:
+    def has_any(self, spec: StoredSpec, state: TaskState) -> bool:
         """Whether a process of this task is among them."""
         return spec.mark in self._marks or any(
             child.is_of_this_boot and child.pid in self._sessions and not self._is_another(child.pid, child.start)

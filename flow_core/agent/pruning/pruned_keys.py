@@ -12,7 +12,7 @@ from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.pruning.selection import EndedTask
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import MalformedRecord, read_json, write_json
-from flow_core.agent.spec import TaskSpec
+from flow_core.agent.spec import StoredSpec
 
 
 class PrunedTask(NamedTuple):
@@ -23,7 +23,7 @@ class PrunedTask(NamedTuple):
     ended_at: float | None = None
 
 
-def key_of(spec: TaskSpec) -> str | None:
+def key_of(spec: StoredSpec) -> str | None:
     """The idempotency key that a task was submitted with."""
     key = spec.config.get("idempotency_key")
     return key if isinstance(key, str) else None

@@ -6,29 +6,29 @@ from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from flow_core.agent.capacity import queue
-from flow_core.agent.capacity.port_records import withdraw
+from flow_core.agent.capacity.port_records import release_ports
+from flow_core.agent.gc import collect_garbage, trash_path
 from flow_core.agent.layout import Layout, TaskFolder
-from flow_core.agent.leftovers import doomed, sweep
-from flow_core.agent.locks import locked, release, try_lock
+from flow_core.agent.locks import exclusive_lock, release, try_lock
 from flow_core.agent.pruning.pruned_keys import key_of, remember_key
 from flow_core.agent.pruning.selection import (
     FAILED,
     MADE_FILES,
     SUPERVISED,
     EndedTask,
-    Inspector,
-    Refusal,
+    PruningRefusal,
+    TaskInspector,
     is_folder_name,
     read_ended,
 )
-from flow_core.agent.spec import TaskSpec
+from flow_core.agent.spec import StoredSpec
 
 
-class Removal(NamedTuple):
+class RemovalResult(NamedTuple):
     """What went, and what stayed after all."""
 
     removed: tuple[EndedTask, ...]
-    refused: tuple[Refusal, ...]
+    refused: tuple[PruningRefusal, ...]
 
 
 def remove_tasks(
@@ -38,59 +38,59 @@ def remove_tasks(
     progress: Callable[[], None] = lambda: None,
     *,
     keeps_key: bool = True,
-) -> Removal:
+) -> RemovalResult:
     """Removes these tasks as far as each may go now; those `with_made_files` together with the files that they made.
     Their idempotency keys stay known, but for what nobody was ever told of (`keeps_key` is false).
 
     The context's lock is held for one task at a time, so that no submit waits long. The space is free soon after.
     """
-    inspector = Inspector(progress)
+    inspector = TaskInspector(progress)
     removed: list[EndedTask] = []
-    refused: list[Refusal] = []
+    refused: list[PruningRefusal] = []
     for task_id in filter(is_folder_name, task_ids):
         progress()
         try:
-            with locked(layout.volumes_lock):
+            with exclusive_lock(layout.volumes_lock):
                 outcome = _remove(layout, layout.task(task_id), inspector, task_id in with_made_files, keeps_key)
         except OSError as error:
-            outcome = Refusal(task_id, FAILED, error.strerror or type(error).__name__)
-        if isinstance(outcome, Refusal):
+            outcome = PruningRefusal(task_id, FAILED, error.strerror or type(error).__name__)
+        if isinstance(outcome, PruningRefusal):
             refused.append(outcome)
         else:
             removed.append(outcome)
     if removed:
-        with locked(layout.volumes_lock):
-            sweep(layout)
-    return Removal(tuple(removed), tuple(refused))
+        with exclusive_lock(layout.volumes_lock):
+            collect_garbage(layout)
+    return RemovalResult(tuple(removed), tuple(refused))
 
 
 def _remove(
-    layout: Layout, task: TaskFolder, inspector: Inspector, may_have_made_files: bool, keeps_key: bool
-) -> EndedTask | Refusal:
+    layout: Layout, task: TaskFolder, inspector: TaskInspector, may_have_made_files: bool, keeps_key: bool
+) -> EndedTask | PruningRefusal:
     found, record = inspector.look(task), read_ended(task)
-    if isinstance(found, Refusal):
+    if isinstance(found, PruningRefusal):
         return found
-    if isinstance(record, Refusal):
+    if isinstance(record, PruningRefusal):
         return record
     if found.made_files and not may_have_made_files:
-        return Refusal(task.task_id, MADE_FILES, found.made_files[0])
+        return PruningRefusal(task.task_id, MADE_FILES, found.made_files[0])
     if (lock := try_lock(task.alive_lock)) is None:
-        return Refusal(task.task_id, SUPERVISED)
+        return PruningRefusal(task.task_id, SUPERVISED)
     try:
         spec = record[0]
         if keeps_key and (key := key_of(spec)) is not None:
             remember_key(layout, key, found)
         _release_claims(task, spec)
-        task.path.rename(doomed(task.path))
+        task.path.rename(trash_path(task.path))
     finally:
         release(lock)
     return found
 
 
-def _release_claims(task: TaskFolder, spec: TaskSpec) -> None:
+def _release_claims(task: TaskFolder, spec: StoredSpec) -> None:
     """What names the task and counts while its submitter lives: without the task's record it would again."""
     with queue.queue_lock(task.root):
-        ticket = queue.ticket_of(task, spec.seq)
+        ticket = queue.find_ticket(task, spec.seq)
         if ticket is not None and ticket.task == task:
             ticket.drop()
-        withdraw(task, spec.ports)
+        release_ports(task, spec.ports)

@@ -12,8 +12,8 @@ from flow_core.agent.pruning.living import LivingProcesses
 from flow_core.agent.pruning.task_files import inspect_folder, read_mount_points
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import MalformedRecord
-from flow_core.agent.spec import TaskSpec
-from flow_core.agent.state import FINAL, State
+from flow_core.agent.spec import StoredSpec
+from flow_core.agent.state import FINAL, TaskState
 from flow_core.agent.task_report import checked_id
 
 UNFINISHED, SUPERVISED, PROCESSES = "unfinished", "supervised", "processes"
@@ -22,7 +22,7 @@ BROKEN, GONE, MOUNTED, MADE_FILES, FAILED = "broken", "gone", "mounted", "made_f
 system's words; the others have none."""
 
 
-class Rule(NamedTuple):
+class PruningRule(NamedTuple):
     """A task must meet each part that is given; tasks that are named must meet none. Without any part only those go.
 
     `ended_before` is in seconds since the epoch. `keep_last` is how many of those that ended last stay in any case.
@@ -57,7 +57,7 @@ class EndedTask(NamedTuple):
         )
 
 
-class Refusal(NamedTuple):
+class PruningRefusal(NamedTuple):
     """A task that can't go, by the code of the reason."""
 
     task_id: str
@@ -65,13 +65,13 @@ class Refusal(NamedTuple):
     detail: str = ""
 
     @classmethod
-    def parse(cls, data: Any) -> Refusal:
+    def parse(cls, data: Any) -> PruningRefusal:
         """One that another machine sent, as JSON. Raises ValueError."""
         fields = Fields(data)
         return cls(checked_id(fields.text("task_id")), fields.text("code"), fields.text("detail"))
 
 
-class Selection(NamedTuple):
+class PruningSelection(NamedTuple):
     """What a rule means now, first ended first.
 
     `kept` meet the rule, but hold files that they made, and are not named.
@@ -79,10 +79,10 @@ class Selection(NamedTuple):
 
     tasks: tuple[EndedTask, ...]
     kept: tuple[EndedTask, ...]
-    refused: tuple[Refusal, ...]
+    refused: tuple[PruningRefusal, ...]
 
 
-class Inspector:
+class TaskInspector:
     """Looks at tasks one by one; processes and mounts are as they were when this was made."""
 
     def __init__(self, progress: Callable[[], None] = lambda: None) -> None:
@@ -90,47 +90,47 @@ class Inspector:
         self._living = LivingProcesses()
         self._mount_points = read_mount_points()
 
-    def look(self, task: TaskFolder) -> EndedTask | Refusal:
+    def look(self, task: TaskFolder) -> EndedTask | PruningRefusal:
         """Raises OSError where the folder can't be read."""
         record = read_ended(task)
-        if isinstance(record, Refusal):
+        if isinstance(record, PruningRefusal):
             return record
         spec, state = record
         if _is_supervised(task, state):
-            return Refusal(task.task_id, SUPERVISED)
+            return PruningRefusal(task.task_id, SUPERVISED)
         if self._living.has_any(spec, state):
-            return Refusal(task.task_id, PROCESSES)
+            return PruningRefusal(task.task_id, PROCESSES)
         content = inspect_folder(task, self._mount_points, self._progress)
         if content.mount:
-            return Refusal(task.task_id, MOUNTED, content.mount)
+            return PruningRefusal(task.task_id, MOUNTED, content.mount)
         name = spec.name
         return EndedTask(task.task_id, name, state.status, _ended_at(spec, state), content.size_bytes, content.made)
 
 
-def select(layout: Layout, rule: Rule, progress: Callable[[], None] = lambda: None) -> Selection:
+def select(layout: Layout, rule: PruningRule, progress: Callable[[], None] = lambda: None) -> PruningSelection:
     """May take as long as reading the folders of all tasks that meet the rule; `progress` is called between them."""
     return select_among(layout, _meeting(layout, rule, progress), rule.named, progress)
 
 
 def select_among(
     layout: Layout, task_ids: Iterable[str], named: frozenset[str], progress: Callable[[], None] = lambda: None
-) -> Selection:
+) -> PruningSelection:
     """The same for tasks that are known to meet a rule, and those that are named."""
     tasks: list[EndedTask] = []
     kept: list[EndedTask] = []
-    refused: list[Refusal] = []
+    refused: list[PruningRefusal] = []
     wanted = [*task_ids, *sorted(named)]
-    inspector = Inspector(progress) if wanted else None
+    inspector = TaskInspector(progress) if wanted else None
     for task_id in dict.fromkeys(wanted):
-        found = _look(inspector, layout, task_id) if inspector is not None else Refusal(task_id, GONE)
-        if isinstance(found, Refusal):
+        found = _look(inspector, layout, task_id) if inspector is not None else PruningRefusal(task_id, GONE)
+        if isinstance(found, PruningRefusal):
             refused.append(found)
         elif found.made_files and task_id not in named:
             kept.append(found)
         else:
             tasks.append(found)
     by_end = sorted(tasks, key=lambda one: one.ended_at)
-    return Selection(tuple(by_end), tuple(sorted(kept, key=lambda one: one.ended_at)), tuple(refused))
+    return PruningSelection(tuple(by_end), tuple(sorted(kept, key=lambda one: one.ended_at)), tuple(refused))
 
 
 def is_folder_name(task_id: str) -> bool:
@@ -138,30 +138,30 @@ def is_folder_name(task_id: str) -> bool:
     return bool(task_id) and os.sep not in task_id and not task_id.startswith(".")
 
 
-def read_ended(task: TaskFolder) -> tuple[TaskSpec, State] | Refusal:
+def read_ended(task: TaskFolder) -> tuple[StoredSpec, TaskState] | PruningRefusal:
     """The records of a task that is over."""
     try:
-        spec, state = TaskSpec.read(task.spec), State.read(task.state)
+        spec, state = StoredSpec.read(task.spec), TaskState.read(task.state)
         if spec is None:
-            return Refusal(task.task_id, GONE)
+            return PruningRefusal(task.task_id, GONE)
         if state is None or not state.is_final:
-            return Refusal(task.task_id, UNFINISHED)
+            return PruningRefusal(task.task_id, UNFINISHED)
         _ended_at(spec, state)
     except (MalformedRecord, ValueError) as error:
-        return Refusal(task.task_id, BROKEN, str(error))
+        return PruningRefusal(task.task_id, BROKEN, str(error))
     except OSError as error:
-        return Refusal(task.task_id, BROKEN, error.strerror or type(error).__name__)
+        return PruningRefusal(task.task_id, BROKEN, error.strerror or type(error).__name__)
     return spec, state
 
 
-def _look(inspector: Inspector, layout: Layout, task_id: str) -> EndedTask | Refusal:
+def _look(inspector: TaskInspector, layout: Layout, task_id: str) -> EndedTask | PruningRefusal:
     try:
-        return inspector.look(layout.task(task_id)) if is_folder_name(task_id) else Refusal(task_id, GONE)
+        return inspector.look(layout.task(task_id)) if is_folder_name(task_id) else PruningRefusal(task_id, GONE)
     except OSError as error:
-        return Refusal(task_id, FAILED, error.strerror or type(error).__name__)
+        return PruningRefusal(task_id, FAILED, error.strerror or type(error).__name__)
 
 
-def _meeting(layout: Layout, rule: Rule, progress: Callable[[], None]) -> list[str]:
+def _meeting(layout: Layout, rule: PruningRule, progress: Callable[[], None]) -> list[str]:
     """The ids of those that meet the rule itself. What has no readable end meets none."""
     if rule.ended_before is None and rule.keep_last is None:
         return []
@@ -169,7 +169,7 @@ def _meeting(layout: Layout, rule: Rule, progress: Callable[[], None]) -> list[s
     for task in _folders(layout):
         progress()
         record = read_ended(task)
-        if not isinstance(record, Refusal):
+        if not isinstance(record, PruningRefusal):
             ends.append((_ended_at(*record), task.task_id))
     ends.sort(reverse=True)
     return [
@@ -189,7 +189,7 @@ def _folders(layout: Layout) -> Iterator[TaskFolder]:
             yield layout.task(name)
 
 
-def _ended_at(spec: TaskSpec, state: State) -> float:
+def _ended_at(spec: StoredSpec, state: TaskState) -> float:
     """Raises ValueError."""
     if state.completed_at is not None:
         return float(state.completed_at)
@@ -202,7 +202,7 @@ def _checked_end(word: str) -> str:
     return word
 
 
-def _is_supervised(task: TaskFolder, state: State) -> bool:
+def _is_supervised(task: TaskFolder, state: TaskState) -> bool:
     """By its supervisor or whoever cleans up after it. The lock alone says little where locks can't be trusted."""
     if state.supervisor is not None and state.supervisor.is_alive:
         return True

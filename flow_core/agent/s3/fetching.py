@@ -12,11 +12,11 @@ from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import read_json
 from flow_core.agent.s3.copies import copies_among, forget_credentials
 from flow_core.agent.s3.python import fetching_python
-from flow_core.agent.supervisor.ending import end_tree
-from flow_core.agent.supervisor.launch import Child, Launch, LaunchError, end_of
-from flow_core.agent.supervisor.ledger import Ledger, Outcome
-from flow_core.agent.supervisor.processes import Identity, Tree
-from flow_core.agent.supervisor.stopping import StopOrder
+from flow_core.agent.supervisor.launch import LaunchedProcess, LaunchError, ProcessLaunch, describe_exit
+from flow_core.agent.supervisor.processes import ProcessIdentity, ProcessTree
+from flow_core.agent.supervisor.stop_signal import StopSignal
+from flow_core.agent.supervisor.task_state import TaskOutcome, TaskStateWriter
+from flow_core.agent.supervisor.tree_end import end_tree
 
 _CODE = "import sys; sys.path[0] = sys.argv.pop(1); from flow_core.agent.s3.fetch import main; main()"
 _PACKAGE_ROOT = str(Path(__file__).parents[3])
@@ -29,7 +29,7 @@ _CREDENTIALS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SES
 class Fetching:
     """The data of one task, fetched once however often the task is tried."""
 
-    def __init__(self, ledger: Ledger, stop: StopOrder, notice: str) -> None:
+    def __init__(self, ledger: TaskStateWriter, stop: StopSignal, notice: str) -> None:
         """`notice` goes along with all that is said of the progress."""
         self._ledger = ledger
         self._stop = stop
@@ -39,7 +39,7 @@ class Fetching:
         mounts = (read_json(ledger.task.mounts) or {}).get("mounts", [])
         self._names = " and ".join(mount["s3"] for mount in copies_among(mounts))
 
-    def run(self) -> Outcome | None:
+    def run(self) -> TaskOutcome | None:
         """None once the data is there and the task has its place in the line; else how the task ends."""
         if not self._names:
             return None
@@ -49,7 +49,7 @@ class Fetching:
         if self._stop.is_over:
             return self._stop.outcome()
         if problem:
-            return Outcome("failed", message=problem)
+            return TaskOutcome("failed", message=problem)
         self._take_place()
         return None
 
@@ -58,7 +58,7 @@ class Fetching:
         task = self._ledger.task
         # The program ends when the other end of this pipe does: with this process, whatever ends it.
         tie, held = os.pipe()
-        launch = Launch(
+        launch = ProcessLaunch(
             argv=[
                 fetching_python(self._ledger.spec.s3_python),
                 "-X",
@@ -84,14 +84,14 @@ class Fetching:
             os.close(held)
         if self._verdict is not None:
             return self._verdict[1]
-        code, how = end_of(status)
+        code, how = describe_exit(status)
         why = (how or f"exit code {code}") if answered else "it stopped answering"
         return self._failure(f"the program that fetches it ended early ({why})")
 
     def _failure(self, why: str) -> str:
         return f"{self._names} can't be fetched: {why}"
 
-    def _listen(self, child: Child) -> bool:
+    def _listen(self, child: LaunchedProcess) -> bool:
         """Passes on what the program says until it falls silent; False when it does so without ending."""
         streams = {child.stdout, child.stderr}
         heard_at = time.monotonic()
@@ -128,11 +128,11 @@ class Fetching:
     def _say(self, text: str) -> None:
         self._ledger.say(text + self._notice)
 
-    def _end(self, child: Child) -> int:
+    def _end(self, child: LaunchedProcess) -> int:
         """Its wait status, once it and whatever it started are gone."""
         if self._verdict is None:
-            leader = Identity.of(child.pid)
-            tree = Tree(self._ledger.spec.mark, [leader] if leader else [], os.getpid())
+            leader = ProcessIdentity.of(child.pid)
+            tree = ProcessTree(self._ledger.spec.mark, [leader] if leader else [], os.getpid())
             end_tree(tree.members, grace_s=0.0)
         for fd in (child.stdout, child.stderr):
             os.close(fd)
@@ -142,7 +142,7 @@ class Fetching:
         """From now on it waits for GPUs, at the place it got when it was submitted."""
         self._ledger.say("")
         with queue.queue_lock(self._ledger.task.root):
-            queue.stand_in_line(self._ledger.task, self._ledger.spec)
+            queue.enqueue(self._ledger.task, self._ledger.spec)
 
 
 def _environment(of_task: dict[str, str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ _MANY = 1000
 _PAUSE_S = 0.002
 
 
-class Bursts:
+class BurstControl:
     """The two pipes of one rank, in packets and told of except where they are loud.
 
     `pipes` are descriptors of ours, the reading end to the writing end. What is switched here is switched for

@@ -14,7 +14,7 @@ from flow_core.agent.file_systems import is_certainly_local
 _LOOK_S = 30.0
 
 
-class Deletion:
+class DeletionWatch:
     """Watches one folder. It is deleted once its open descriptor has no name left, twice in a row with time between."""
 
     def __init__(self, folder: Path, certain_after_s: float) -> None:

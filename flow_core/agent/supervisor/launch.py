@@ -25,7 +25,7 @@ class LaunchError(Exception):
         self.exit_code = exit_code
 
 
-class Outlet(NamedTuple):
+class OutputChannel(NamedTuple):
     """Where a process reads and writes: what becomes its descriptors 0, 1 and 2, and the ends of 1 and 2 that we read.
 
     One end where both streams are one, none where the process writes to a file. Reading them never waits.
@@ -39,7 +39,7 @@ class Outlet(NamedTuple):
         _close(self.kept)
 
 
-class Child(NamedTuple):
+class LaunchedProcess(NamedTuple):
     """The running main process, and the ends of its streams that we read, as in its outlet."""
 
     pid: int
@@ -54,7 +54,7 @@ class Child(NamedTuple):
         return self.kept[-1]
 
 
-def pipes(pipe_bytes: int = 1 << 20, *, in_packets: bool = False) -> Outlet:
+def pipes(pipe_bytes: int = 1 << 20, *, in_packets: bool = False) -> OutputChannel:
     """A pipe a stream, and nothing to read. In packets, a read returns what one write wrote, a page at most.
 
     Raises OSError.
@@ -69,10 +69,10 @@ def pipes(pipe_bytes: int = 1 << 20, *, in_packets: bool = False) -> Outlet:
     null, out_read, out_write, err_read, err_write = opened
     for fd in (out_read, err_read):
         _prepare(fd, pipe_bytes)
-    return Outlet((null, out_write, err_write), (out_read, err_read))
+    return OutputChannel((null, out_write, err_write), (out_read, err_read))
 
 
-class Launch(NamedTuple):
+class ProcessLaunch(NamedTuple):
     """What to start, and where.
 
     `staging` is an empty folder of ours, needed for mounts only. `restore` undoes in the new process what the
@@ -85,10 +85,10 @@ class Launch(NamedTuple):
     mounts: Sequence[Mount] = ()
     staging: Path | None = None
     inherited_fds: Sequence[int] = ()
-    outlet: Callable[[], Outlet] = pipes
+    outlet: Callable[[], OutputChannel] = pipes
     restore: Callable[[], None] | None = None
 
-    def start(self) -> Child:
+    def start(self) -> LaunchedProcess:
         """Returns once the command runs. Raises LaunchError."""
         opened: list[int] = []
         outlet = None
@@ -112,7 +112,7 @@ class Launch(NamedTuple):
             _close(outlet.kept)
             code, _, message = said.partition(" ")
             raise LaunchError(message, int(code))
-        return Child(pid, outlet.kept)
+        return LaunchedProcess(pid, outlet.kept)
 
     def _become(self, given: Sequence[int], failed: int) -> None:
         doing = "prepare the mounts"
@@ -141,7 +141,7 @@ class Launch(NamedTuple):
             os.set_inheritable(fd, True)
 
 
-def end_of(status: int) -> tuple[int, str]:
+def describe_exit(status: int) -> tuple[int, str]:
     """(exit code, message) of a wait status; a signal counts as 128 + its number."""
     if not os.WIFSIGNALED(status):
         return os.WEXITSTATUS(status), ""

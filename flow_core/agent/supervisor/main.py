@@ -12,26 +12,26 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flow_core.agent.agent_copies import remove_unused_copies
 from flow_core.agent.capacity import leases, queue
 from flow_core.agent.capacity.leases import GpuLocks
-from flow_core.agent.copies import remove_unused
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.locks import try_lock
 from flow_core.agent.s3.copies import discard
 from flow_core.agent.s3.fetching import Fetching
 from flow_core.agent.safe_folders import check_folders
-from flow_core.agent.supervisor.keeper import Keeper
+from flow_core.agent.supervisor.attempt import RunningAttempt
+from flow_core.agent.supervisor.gpu_wait import GpuWait
 from flow_core.agent.supervisor.launch import LaunchError
-from flow_core.agent.supervisor.ledger import Ledger, Outcome
-from flow_core.agent.supervisor.mounting import Mounting
-from flow_core.agent.supervisor.retrying import Retrying
-from flow_core.agent.supervisor.settle import settle
-from flow_core.agent.supervisor.starting import Starter
-from flow_core.agent.supervisor.stopping import StopOrder
-from flow_core.agent.supervisor.turn import Turn
+from flow_core.agent.supervisor.launcher import RankLauncher
+from flow_core.agent.supervisor.mounting import TaskMounts
+from flow_core.agent.supervisor.reap import reap
+from flow_core.agent.supervisor.retry_loop import RetryLoop
+from flow_core.agent.supervisor.stop_signal import StopSignal
+from flow_core.agent.supervisor.task_state import TaskOutcome, TaskStateWriter
 
 if TYPE_CHECKING:
-    from flow_core.agent.containers.contained import Contained
+    from flow_core.agent.containers.container_task import ContainerTask
 
 _WRITE_AGAIN_S = 1.0
 _NOT_STARTED = "cancelled before it started"
@@ -50,7 +50,7 @@ def main() -> None:
         _answer(f"unsafe {error.strerror}")
         return
     if job == "settle":
-        settle(task)
+        reap(task)
         return
     if try_lock(task.alive_lock) is None:  # held from here until this process ends
         _answer("refused another supervisor has this task")
@@ -62,18 +62,18 @@ class Supervisor:
     """One task from its queue to its end, phase by phase."""
 
     def __init__(self, task: TaskFolder) -> None:
-        self._ledger = Ledger(task)
-        self._stop = StopOrder(task)
+        self._ledger = TaskStateWriter(task)
+        self._stop = StopSignal(task)
         self._locks = GpuLocks()
-        self._contained: Contained | None = None
+        self._contained: ContainerTask | None = None
         if self._ledger.spec.container is not None:
-            from flow_core.agent.containers.contained import Contained  # deferred: few tasks have an image
+            from flow_core.agent.containers.container_task import ContainerTask  # deferred: few tasks have an image
 
-            self._contained = Contained(self._ledger, self._stop)
+            self._contained = ContainerTask(self._ledger, self._stop)
 
     def run(self) -> None:
         self._stop.listen()
-        mounting = Mounting(self._ledger)
+        mounting = TaskMounts(self._ledger)
         if mounting.is_unsupported:
             _answer(f"unsupported {mounting.notice}")
             return
@@ -88,21 +88,21 @@ class Supervisor:
             outcome = outcome._replace(message=outcome.message or _NOT_STARTED)  # not what it was waiting for
         discard(self._ledger.task)
         self._finish(outcome)
-        remove_unused(self._ledger.task.root, self._ledger.spec.agent)
+        remove_unused_copies(self._ledger.task.root, self._ledger.spec.agent)
 
-    def _finish(self, outcome: Outcome) -> None:
+    def _finish(self, outcome: TaskOutcome) -> None:
         """The GPUs are free at the moment of the last record, which until then the lease waits for, or without it where
         there is no room for it."""
         self._locks.release()
         is_written = self._ledger.finish(outcome)
         if not is_written:
-            leases.give_back(self._ledger.task, self._ledger.state.gpus)
-        queue.ring(self._ledger.task.root)
+            leases.release_leases(self._ledger.task, self._ledger.state.gpus)
+        queue.notify_waiting(self._ledger.task.root)
         while not is_written and not self._stop.is_deleted:
             self._stop.wait(set(), _WRITE_AGAIN_S)
             is_written = self._ledger.finish(outcome)
 
-    def _fetch(self, mounting: Mounting) -> Outcome | None:
+    def _fetch(self, mounting: TaskMounts) -> TaskOutcome | None:
         """None once all is there that it needs before its turn, else its end."""
         fetching = Fetching(self._ledger, self._stop, mounting.elsewhere)
         if self._contained is None:
@@ -112,18 +112,18 @@ class Supervisor:
             self._contained.join_line()
         return outcome
 
-    def _take_turn(self, mounting: Mounting) -> Outcome:
-        starter = Starter(self._ledger, mounting, self._contained)
-        turn = Turn(self._ledger, self._stop)
+    def _take_turn(self, mounting: TaskMounts) -> TaskOutcome:
+        starter = RankLauncher(self._ledger, mounting, self._contained)
+        turn = GpuWait(self._ledger, self._stop)
         locks = turn.wait()
         if locks is None:
             return self._stop.outcome()
         self._locks = locks
         self._stop.limit(self._ledger.spec.max_run_time_hours)
-        return Retrying(self._ledger, self._stop).run(lambda: self._attempt(starter, turn))
+        return RetryLoop(self._ledger, self._stop).run(lambda: self._attempt(starter, turn))
 
-    def _attempt(self, starter: Starter, turn: Turn) -> Outcome:
-        keeper = Keeper(self._ledger, self._stop, self._contained)
+    def _attempt(self, starter: RankLauncher, turn: GpuWait) -> TaskOutcome:
+        keeper = RunningAttempt(self._ledger, self._stop, self._contained)
         try:
             starter.start(keeper, self._locks)
         except LaunchError as error:

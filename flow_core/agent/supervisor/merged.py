@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from flow_core.agent.spool import SidecarWriter, SpoolFiles
-from flow_core.agent.supervisor.growth import shared_growth
-from flow_core.agent.supervisor.launch import Child, Outlet
+from flow_core.agent.supervisor.file_growth import shared_growth
+from flow_core.agent.supervisor.launch import LaunchedProcess, OutputChannel
 
 _REST_S = 0.05  # after a look: a loud task shall not have us look at every write
 _LOOK_AGAIN_S = 1.0  # where nothing tells of writes
@@ -37,12 +37,12 @@ class MergedOutput:
         """In how many seconds to call `take` at the latest."""
         return max(0.0, self._looks_at - time.monotonic()) if self._looks_at else None
 
-    def outlet(self, rank: int) -> Outlet:
+    def outlet(self, rank: int) -> OutputChannel:
         """For the process that is about to be started. Raises OSError."""
         log = os.open(self._files[rank].log, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        return Outlet((os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), log, log))
+        return OutputChannel((os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), log, log))
 
-    def add(self, rank: int, child: Child) -> None:
+    def add(self, rank: int, child: LaunchedProcess) -> None:
         """It has all it needs."""
 
     def take(self, ready: Collection[int]) -> bool:

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flow_core.agent.locks import locked
+from flow_core.agent.locks import exclusive_lock
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.records import MalformedRecord, read_known
 from flow_core.agent.s3.copies import copies_among
 from flow_core.agent.supervisor.launch import LaunchError
-from flow_core.agent.supervisor.ledger import Ledger
 from flow_core.agent.supervisor.namespace import Mount, can_mount
+from flow_core.agent.supervisor.task_state import TaskStateWriter
 
 
-class Mounting:
+class TaskMounts:
     """The mounts of one task; they may change until they are taken."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: TaskStateWriter) -> None:
         self._ledger = ledger
         self._wanted: list[dict[str, Any]] = []
         self.staging: Path = ledger.task.path / "root"
@@ -51,7 +51,7 @@ class Mounting:
         """Settles the mounts: a volume attached from now on comes as a link. Twice is safe. Raises LaunchError."""
         if self._ledger.state.mounts_taken:
             return
-        with locked(self._ledger.task.volumes_lock):
+        with exclusive_lock(self._ledger.task.volumes_lock):
             try:
                 self._look()
             except MalformedRecord as error:

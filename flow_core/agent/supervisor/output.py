@@ -11,8 +11,8 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from flow_core.agent.spool import SpoolWriter
-from flow_core.agent.supervisor.bursts import Bursts
-from flow_core.agent.supervisor.launch import Child, Outlet, pipes
+from flow_core.agent.supervisor.bursts import BurstControl
+from flow_core.agent.supervisor.launch import LaunchedProcess, OutputChannel, pipes
 from flow_core.agent.supervisor.write_order import shared_write_order
 
 _PIPES_BYTES, _PIPE_BYTES = 1 << 20, 1 << 16  # what one user may have of it is limited
@@ -21,7 +21,7 @@ _ROUND_BYTES = 1 << 20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-class Output:
+class RankOutput:
     """The pipes of all ranks, or their terminals."""
 
     def __init__(self, spools: Sequence[SpoolWriter], *, on_terminals: bool = False) -> None:
@@ -29,7 +29,7 @@ class Output:
         self._on_terminals = on_terminals
         self._order = shared_write_order()
         self._places: dict[int, tuple[int, int]] = {}
-        self._bursts: dict[int, Bursts] = {}
+        self._bursts: dict[int, BurstControl] = {}
         self._written: dict[int, list[int]] = {rank: [] for rank in range(len(spools))}
 
     @property
@@ -42,19 +42,19 @@ class Output:
         """In how many seconds to call `take` at the latest."""
         return min((left_s for one in self._bursts.values() if (left_s := one.left_s) is not None), default=None)
 
-    def outlet(self, rank: int) -> Outlet:
+    def outlet(self, rank: int) -> OutputChannel:
         """For the process that is about to be started. Raises OSError, LaunchError."""
         if self._on_terminals:
-            from flow_core.agent.supervisor.terminal import terminal  # deferred: few tasks want one
+            from flow_core.agent.supervisor.terminal import open_pty  # deferred: few tasks want one
 
-            made = terminal()
+            made = open_pty()
         else:
             made = pipes(max(_PIPES_BYTES // len(self._spools), _PIPE_BYTES), in_packets=True)
             if all([self._order.watch(fd) for fd in made.kept]):  # noqa: C419 - both of them, whatever the first says
-                self._bursts[rank] = Bursts(dict(zip(made.kept, map(os.dup, made.given[1:]))))
+                self._bursts[rank] = BurstControl(dict(zip(made.kept, map(os.dup, made.given[1:]))))
         return made
 
-    def add(self, rank: int, child: Child) -> None:
+    def add(self, rank: int, child: LaunchedProcess) -> None:
         for stream, fd in enumerate(child.kept):
             self._places[fd] = rank, stream
 

@@ -15,7 +15,7 @@ if not _HAS_PROC:
 _MARK = b"FLOW_TASK_MARK="
 
 
-class Process(NamedTuple):
+class ProcessInfo(NamedTuple):
     """One process. `start` tells it from another that had the same number before."""
 
     pid: int
@@ -26,21 +26,21 @@ class Process(NamedTuple):
     is_zombie: bool
 
 
-def process(pid: int) -> Process | None:
+def find_process(pid: int) -> ProcessInfo | None:
     """The process of this number, or None."""
     if _HAS_PROC:
         return _from_proc(pid)
     return _from_ps("-p", str(pid)).get(pid)
 
 
-def snapshot() -> dict[int, Process]:
+def list_processes() -> dict[int, ProcessInfo]:
     """Every process, by number."""
     if _HAS_PROC:
         return {found.pid: found for pid in _numbers() if (found := _from_proc(pid)) is not None}
     return _from_ps("-ax")
 
 
-def mark_of(pid: int) -> str | None:
+def read_task_mark(pid: int) -> str | None:
     """The task mark in the environment that the process was started with; None where there is none to see."""
     return _variable_of(pid, _MARK)
 
@@ -88,7 +88,7 @@ def _numbers() -> Iterator[int]:
     return (int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
-def _from_proc(pid: int) -> Process | None:
+def _from_proc(pid: int) -> ProcessInfo | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as stream:
             content = stream.read()
@@ -96,10 +96,10 @@ def _from_proc(pid: int) -> Process | None:
         return None
     # The second field is the program's name in brackets and may hold anything, brackets included.
     fields = content[content.rindex(b")") + 2 :].split()
-    return Process(pid, int(fields[1]), int(fields[2]), int(fields[3]), fields[19].decode(), fields[0] in b"ZXx")
+    return ProcessInfo(pid, int(fields[1]), int(fields[2]), int(fields[3]), fields[19].decode(), fields[0] in b"ZXx")
 
 
-def _from_ps(*which: str) -> dict[int, Process]:
+def _from_ps(*which: str) -> dict[int, ProcessInfo]:
     found = {}
     for line in _run("ps", *which, "-o", "pid=,ppid=,pgid=,stat=,lstart=").splitlines():
         pid, parent, group, state, start = line.split(None, 4)
@@ -107,7 +107,7 @@ def _from_ps(*which: str) -> dict[int, Process]:
             session = os.getsid(int(pid))
         except OSError:
             session = 0
-        found[int(pid)] = Process(int(pid), int(parent), int(group), session, start, state.startswith("Z"))
+        found[int(pid)] = ProcessInfo(int(pid), int(parent), int(group), session, start, state.startswith("Z"))
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flow_core.agent.spec import TaskSpec
+    from flow_core.agent.spec import StoredSpec
 
 HEAD = "127.0.0.1"
 OF_EVERY_TASK = {"PYTHONUNBUFFERED": "1"}
@@ -20,13 +20,13 @@ VARIABLES = frozenset({
 })  # fmt: skip
 
 
-def share(gpus: Sequence[str], rank: int, ranks: int) -> Sequence[str]:
+def select_rank_gpus(gpus: Sequence[str], rank: int, ranks: int) -> Sequence[str]:
     """Those of the task's GPUs that belong to this rank."""
     each = len(gpus) // ranks
     return gpus[rank * each : (rank + 1) * each]
 
 
-def environment(spec: TaskSpec, rank: int, gpu_count: int, master_port: int | None) -> dict[str, str]:
+def rank_environment(spec: StoredSpec, rank: int, gpu_count: int, master_port: int | None) -> dict[str, str]:
     """What tells a rank its place, in the words of the Flow SDK, of plain torch and of its launcher.
 
     Without a port to meet at there is no other rank, and nothing that would have a script look for one. A part of a

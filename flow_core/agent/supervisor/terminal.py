@@ -7,13 +7,13 @@ import os
 import struct
 import termios
 
-from flow_core.agent.supervisor.launch import LaunchError, Outlet
+from flow_core.agent.supervisor.launch import LaunchError, OutputChannel
 
 _ROWS, _COLUMNS = 24, 80
 _OUTPUT_FLAGS = 1  # of the list that tcgetattr returns
 
 
-def terminal() -> Outlet:
+def open_pty() -> OutputChannel:
     """Nobody types there, and it changes nothing of what is written. Raises LaunchError.
 
     It controls no session: Linux drops what is still on its way to the reader when the session's first process ends.
@@ -27,4 +27,4 @@ def terminal() -> Outlet:
     termios.tcsetattr(theirs, termios.TCSANOW, flags)
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
     os.set_blocking(ours, False)
-    return Outlet((theirs, theirs, theirs), (ours,))
+    return OutputChannel((theirs, theirs, theirs), (ours,))

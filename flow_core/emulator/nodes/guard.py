@@ -11,8 +11,8 @@ import asyncssh
 from flow_core.emulator.nodes.link import Link, Order
 from flow_core.emulator.nodes.listening import LOOPBACK
 from flow_core.emulator.nodes.session import MachineSession
-from flow_core.ssh.served import server
-from flow_core.ssh.served.server import not_forwarded
+from flow_core.ssh.server import connection
+from flow_core.ssh.server.connection import not_forwarded
 
 if TYPE_CHECKING:
     from flow_core.emulator.nodes.machine import Machine
@@ -26,10 +26,10 @@ def options(
 ) -> asyncssh.SSHServerConnectionOptions:
     """A server that leads to the first of the candidates that takes the client's key. All connected are in `lobby`."""
     asyncssh.set_log_level(logging.WARNING)  # below that, it writes the commands that are run
-    return server.options(lambda: Guard(lobby, candidates, find), host_key, "OpenSSH_8.9p1_flow")
+    return connection.options(lambda: Guard(lobby, candidates, find), host_key, "OpenSSH_8.9p1_flow")
 
 
-class Guard(server.Guard):
+class Guard(connection.SshServerConnection):
     """Nothing but a public key opens. Any user name is the machine's `ubuntu`, save root's."""
 
     def __init__(self, lobby: set[Guard], candidates: Candidates, find: Find) -> None:
@@ -68,10 +68,10 @@ class Guard(server.Guard):
         return self._here.link
 
     def shell(self, command: str | None, env: Mapping[str, str], more: Mapping[str, Any]) -> Order:
-        client, server = (self._connection.get_extra_info(name) or ("?", 0) for name in ("peername", "sockname"))
+        client, connection = (self._connection.get_extra_info(name) or ("?", 0) for name in ("peername", "sockname"))
         ways = {
-            "SSH_CLIENT": f"{client[0]} {client[1]} {server[1]}",
-            "SSH_CONNECTION": f"{client[0]} {client[1]} {server[0]} {server[1]}",
+            "SSH_CLIENT": f"{client[0]} {client[1]} {connection[1]}",
+            "SSH_CONNECTION": f"{client[0]} {client[1]} {connection[0]} {connection[1]}",
         }
         return self._here.shell(self._user, command, {**ways, **env}, more)
 

@@ -19,7 +19,7 @@ from flow_core.emulator.nodes.listening import Port
 from flow_core.emulator.nodes.machine import Machine, Setting
 from flow_core.emulator.nodes.programs import hiding_view
 from flow_core.errors import ProviderError
-from flow_core.ssh.served.server import is_loopback
+from flow_core.ssh.server.connection import is_loopback
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 

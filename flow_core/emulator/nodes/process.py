@@ -9,17 +9,19 @@ import struct
 import termios
 
 from flow_core.emulator.nodes.link import Link, Order, Started
-from flow_core.ssh.served.process import STDERR, STDOUT, Listener, Process
+from flow_core.ssh.server.process import STDERR, STDOUT, ProcessListener, SessionProcess
 
 _PIECE = 1 << 16
 _FULL = 1 << 16
 _MOST_LEFT = 1 << 20
 
 
-class Inside(Process):
+class Inside(SessionProcess):
     """On a terminal, or with three pipes. Made by `start`; reads only once it has been let go by `pause(False)`."""
 
-    def __init__(self, link: Link, started: Started, listener: Listener, outputs: dict[int, int], typing: int) -> None:
+    def __init__(
+        self, link: Link, started: Started, listener: ProcessListener, outputs: dict[int, int], typing: int
+    ) -> None:
         self._link = link
         self._started = started
         self._listener = listener
@@ -35,7 +37,7 @@ class Inside(Process):
         started.ended.add_done_callback(lambda _: self._look_for_end())
 
     @classmethod
-    async def start(cls, link: Link, order: Order, listener: Listener) -> Inside:
+    async def start(cls, link: Link, order: Order, listener: ProcessListener) -> Inside:
         """Raises NotStarted, OSError."""
         if "terminal" in order.more:
             started = await link.spawn(order)

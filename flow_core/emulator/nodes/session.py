@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from flow_core.emulator.nodes.link import Link, Order
 from flow_core.emulator.nodes.process import Inside
-from flow_core.ssh.served.session import Asked, ServedSession
+from flow_core.ssh.server.session import ServerSession, SessionRequest
 
 
 class Door(Protocol):
@@ -22,17 +22,17 @@ class Door(Protocol):
     def file_server(self) -> Order: ...
 
 
-class MachineSession(ServedSession[Inside]):
+class MachineSession(ServerSession[Inside]):
     """Leads to a process of the machine behind the door."""
 
     def __init__(self, door: Door) -> None:
         super().__init__()
         self._door = door
 
-    async def enter(self, asked: Asked) -> Inside:
+    async def enter(self, asked: SessionRequest) -> Inside:
         return await Inside.start(self._door.link, self._order(asked), self)
 
-    def _order(self, asked: Asked) -> Order:
+    def _order(self, asked: SessionRequest) -> Order:
         if asked.for_files:
             return self._door.file_server()
         if asked.terminal is None:

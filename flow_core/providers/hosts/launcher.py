@@ -19,10 +19,10 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from flow_core.agent.leaving import leave
 from flow_core.agent.machine import machine_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.safe_folders import check_folders
+from flow_core.agent.startup_error import exit_with_message
 
 WANTED = b"archive\n"
 READY = b"ready\n"
@@ -38,7 +38,7 @@ def main() -> None:
     try:
         _provide(root, home, digest, size)
     except OSError as error:
-        leave(error)
+        exit_with_message(error)
     os.write(1, READY)
     os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", _CODE, str(home), str(root)])
 

@@ -43,7 +43,7 @@ class Machine:
     @property
     def key_file(self) -> Path | None:
         """Raises ConfigError where it lies in the home of a user that this machine does not have."""
-        from flow_core.ssh.parsing import expand_home  # deferred: reading a config must not pay for it
+        from flow_core.ssh.ssh_config_parser import expand_home  # deferred: reading a config must not pay for it
 
         return expand_home(self.identity_file, "identity_file") if self.identity_file else None
 
@@ -103,7 +103,10 @@ def _check_engine(settings: Mapping[str, Any]) -> None:
 
 
 def _machine(said: Any, for_all: Mapping[str, str]) -> Machine:
-    from flow_core.ssh.settings import checked_host, checked_user  # deferred: reading a config must not pay for it
+    from flow_core.ssh.settings import (  # deferred: reading a config must not pay for it
+        check_host_name,
+        check_user_name,
+    )
 
     if isinstance(said, str):
         said = {"name": said}
@@ -119,9 +122,9 @@ def _machine(said: Any, for_all: Mapping[str, str]) -> Machine:
             raise ConfigError(f"hosts: {name} has {printable(repr(word))}, which can't be used", field=str(word))
     gpus = said.get("gpus")
     machine = Machine(
-        name=checked_host(said.get("name", said.get("hostname")), "name" if "name" in said else "hostname"),
-        hostname=None if said.get("hostname") is None else checked_host(said["hostname"], "hostname"),
-        user=None if said.get("user") is None else checked_user(said["user"]),
+        name=check_host_name(said.get("name", said.get("hostname")), "name" if "name" in said else "hostname"),
+        hostname=None if said.get("hostname") is None else check_host_name(said["hostname"], "hostname"),
+        user=None if said.get("user") is None else check_user_name(said["user"]),
         port=said.get("port"),
         identity_file=said.get("identity_file"),
         gpus=",".join(map(str, gpus)) if isinstance(gpus, list | tuple) else gpus,

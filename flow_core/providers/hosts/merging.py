@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from flow_core.agent.parts import NO_CLIENT, OTHERS
+from flow_core.agent.multi_machine import NO_CLIENT, OTHERS
 from flow_core.models.task import TaskRecord, TaskStatus
 
 

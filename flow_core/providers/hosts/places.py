@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flow_core.errors import ConfigError, Conflict, NotFound, Unsupported, printable
-from flow_core.logs.address import LogAddress
+from flow_core.logs.log_id import LogAddress
 from flow_core.providers.over_ssh.places import LogFile, Place
-from flow_core.ssh.quoting import quoted
+from flow_core.ssh.quoting import quote_word
 
 if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flow_core.providers.hosts.view import HostView
 
 _FRESH_S = 1.0
-_CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.entering import main; main()"
+_CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.task_entry import main; main()"
 
 
 class HostPlaces:
@@ -42,7 +42,7 @@ class HostPlaces:
 
         def enter(command: str | None) -> str:
             words = [python, "-I", "-S", "-c", _CODE, home, "enter", folder, "0", "found"]
-            return "exec " + " ".join(map(quoted, [*words, *([] if command is None else [command])]))
+            return "exec " + " ".join(map(quote_word, [*words, *([] if command is None else [command])]))
 
         return Place(await view.far.ssh(), str(part.provider_metadata["working_dir"]), enter, name=name)
 

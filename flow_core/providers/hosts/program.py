@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import flow_core.agent
-from flow_core.agent.leaving import BROKEN, OLD_PYTHON
-from flow_core.agent.own_copy import agent_name
-from flow_core.ssh.quoting import quoted
+from flow_core.agent.agent_copy import agent_name
+from flow_core.agent.startup_error import BROKEN, OLD_PYTHON
+from flow_core.ssh.quoting import quote_word
 
 NO_PYTHON, NOT_THIS_PYTHON = 41, 42
 """Exit codes of bootstrap.sh: there is no Python that is new enough, and the one that the settings name is none."""
@@ -56,7 +56,7 @@ def command(python: str | None, known: str | None) -> str:
     found = archive()
     words = [len(launcher()), found.name, found.digest, len(found.data)]
     given = {"flow_python": python or "", "flow_known": known or "", "flow_loader": _LOADER}
-    lines = [f"{name}={quoted(text)}" for name, text in given.items()]
+    lines = [f"{name}={quote_word(text)}" for name, text in given.items()]
     return "\n".join([*lines, f"set -- {' '.join(map(str, words))}", _bootstrap()])
 
 

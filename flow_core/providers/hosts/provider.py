@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from flow_core.providers.hosts.reservations import HostReservations
     from flow_core.providers.over_ssh.logs import SpooledLogs
     from flow_core.providers.over_ssh.metrics import SshMetrics
-    from flow_core.ssh.asking import Person
+    from flow_core.ssh.prompter import Prompter
 
 
 class HostsProvider(WaysIn):
@@ -42,7 +42,7 @@ class HostsProvider(WaysIn):
 
     ssh_keys = identity = market = None
 
-    def __init__(self, context: Context, person: Person | None = None) -> None:
+    def __init__(self, context: Context, person: Prompter | None = None) -> None:
         self.poll = PollIntervals(busy_s=2.0, idle_s=5.0)
         self._context, self._settings = context.name, context.settings
         self._prune_after_days = prune_after_days_of(context.settings)

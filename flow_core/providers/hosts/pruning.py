@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, 
 from typing import Any, TypeVar
 
 from flow_core.agent.pruning import selection
-from flow_core.agent.pruning.selection import EndedTask, Refusal
+from flow_core.agent.pruning.selection import EndedTask, PruningRefusal
 from flow_core.agent.record_fields import Fields
 from flow_core.errors import Conflict, FlowError, ProviderError, Unreachable
 from flow_core.identifiers import is_task_id
@@ -83,7 +83,9 @@ class HostPruning:
         hosts = ", ".join(view.far.name for view in self._tasks.views if any(name in view.reports for name in names))
         return f"on {hosts or 'no machine'}: rm -r .../tasks/{f'{{{shown}}}' if len(names) > 1 else shown}{more}"
 
-    async def _ask_for_plan(self, among: Collection[str], named: frozenset[str]) -> tuple[PruningPlan, list[Refusal]]:
+    async def _ask_for_plan(
+        self, among: Collection[str], named: frozenset[str]
+    ) -> tuple[PruningPlan, list[PruningRefusal]]:
         """A task on several machines goes as a whole, or stays."""
         asked = self._by_view(task_id for task_id in {*among, *named} if not self._absent(task_id))
         answers = await _each(asked, lambda view: _plan(view, asked[view], named))
@@ -148,7 +150,7 @@ def _meeting(records: Iterable[TaskRecord], older_than_days: float | None, keep_
 
 async def _plan(
     view: HostView, task_ids: Iterable[str], named: Collection[str]
-) -> tuple[list[EndedTask], list[EndedTask], list[Refusal]]:
+) -> tuple[list[EndedTask], list[EndedTask], list[PruningRefusal]]:
     asked: dict[str, list[str]] = {"among": [], "named": []}
     for task_id in task_ids:
         asked["named" if task_id in named else "among"].append(task_id)
@@ -156,7 +158,7 @@ async def _plan(
     return _ended(view, answer, "tasks"), _ended(view, answer, "kept"), _refusals(view, answer)
 
 
-async def _prune(view: HostView, tasks: Sequence[PrunableTask]) -> tuple[list[EndedTask], list[Refusal]]:
+async def _prune(view: HostView, tasks: Sequence[PrunableTask]) -> tuple[list[EndedTask], list[PruningRefusal]]:
     """Raises Unreachable where it can't be known what went."""
     arguments = {
         "task_ids": [task.task_id for task in tasks],
@@ -201,9 +203,9 @@ def _ended(view: HostView, answer: Mapping[str, Any], name: str) -> list[EndedTa
         raise _nonsense(view, error) from error
 
 
-def _refusals(view: HostView, answer: Mapping[str, Any]) -> list[Refusal]:
+def _refusals(view: HostView, answer: Mapping[str, Any]) -> list[PruningRefusal]:
     try:
-        return [Refusal.parse(one) for one in Fields(answer).tables("refused")]
+        return [PruningRefusal.parse(one) for one in Fields(answer).tables("refused")]
     except ValueError as error:
         raise _nonsense(view, error) from error
 

@@ -18,7 +18,7 @@ from flow_core.providers.hosts.start_failures import not_started, said_by
 from flow_core.ssh.full_disk import is_full
 
 if TYPE_CHECKING:
-    from flow_core.ssh.command import Running
+    from flow_core.ssh.command import RunningCommand
     from flow_core.ssh.host import SshHost
 
 _LAUNCH_S = 60.0
@@ -39,10 +39,10 @@ class Stalled(Unreachable):
 class Session:
     """Many coroutines may ask at once."""
 
-    def __init__(self, name: str, running: Running) -> None:
+    def __init__(self, name: str, running: RunningCommand) -> None:
         self._name = name
         self._running = running
-        self._frames = protocol.Frames()
+        self._frames = protocol.FrameDecoder()
         self._numbers = count(1)
         self._asked: dict[int, _Question] = {}
         self._unsent: asyncio.Queue[bytes] = asyncio.Queue()
@@ -74,7 +74,7 @@ class Session:
             raise self._lost()
         number, question = next(self._numbers), _Question()
         try:
-            frame = protocol.frame([number, call, dict(arguments)])
+            frame = protocol.encode_frame([number, call, dict(arguments)])
         except ValueError as error:
             raise ProviderError(f"{self._name!r} can't be asked that: {error}") from error
         self._asked[number] = question
@@ -95,7 +95,7 @@ class Session:
                 greeting = await self._first_message(rest)
         except TimeoutError:
             raise Stalled(f"{self._name!r} did not start the agent within {_LAUNCH_S:g} s; try again") from None
-        except protocol.Unframed as error:
+        except protocol.ProtocolError as error:
             raise self._nonsense(str(error)) from None
         self._greet(greeting)
 
@@ -108,7 +108,7 @@ class Session:
             await self._hear_the_rest(_REST_S)
         except Unreachable:
             pass
-        except protocol.Unframed as error:
+        except protocol.ProtocolError as error:
             self._fail(self._nonsense(str(error)))
         finally:
             self._ended.set()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.machine import new_id
 from flow_core.agent.refusals import Refused
-from flow_core.agent.submitting import CODE_GONE
+from flow_core.agent.submit import CODE_GONE
 from flow_core.errors import Conflict, FlowError, NotFound, Unreachable, printable
 from flow_core.providers.asked import task_name
 from flow_core.providers.hosts.code import code_of, directory_of, send_code

@@ -137,4 +137,4 @@ def _volumes(context: str, far: FarHost, answer: Any) -> Listing[Volume]:
 
 def _volume(context: str, far: FarHost, said: Any) -> Volume:
     """Raises ValueError."""
-    return replace(volume_of(agent_volumes.Volume.parse(said), context), region=far.name)
+    return replace(volume_of(agent_volumes.StoredVolume.parse(said), context), region=far.name)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from flow_core.agent.spool import SpoolFiles
-from flow_core.agent.tasks import Standing, Tasks
+from flow_core.agent.tasks import StoredTask, TaskStore
 from flow_core.errors import NotFound, Unsupported
-from flow_core.logs.address import LogAddress
+from flow_core.logs.log_id import LogAddress
 from flow_core.providers.offload import offload
 
 
@@ -14,7 +14,7 @@ class LocalLogs:
 
     separates_streams = True
 
-    def __init__(self, context: str, tasks: Tasks) -> None:
+    def __init__(self, context: str, tasks: TaskStore) -> None:
         self._context = context
         self._tasks = tasks
 
@@ -46,7 +46,7 @@ class LocalLogs:
         """A task that has not started has a log all the same when an image was fetched for it."""
         return self._tasks.folder(task_id).spool().log.exists()
 
-    async def _find(self, address: LogAddress) -> Standing:
+    async def _find(self, address: LogAddress) -> StoredTask:
         """The task. Raises NotFound where it has no such log and will not have it in this attempt."""
         standing = await offload(self._tasks.get, address.task_id)
         known = 0 <= address.attempt <= standing.report.attempt and 0 <= address.rank < standing.report.ranks

@@ -10,16 +10,16 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from functools import partial
 
-from flow_core.agent.entering import BROKEN_NOT_ENTERED, NODE_ENDED, NOT_RUNNING, enterable
 from flow_core.agent.refusals import Refused
 from flow_core.agent.spec import GpuPlan
-from flow_core.agent.supervisor.ranks import share
-from flow_core.agent.tasks import NO_TASK, Tasks
+from flow_core.agent.supervisor.ranks import select_rank_gpus
+from flow_core.agent.task_entry import BROKEN_NOT_ENTERED, NODE_ENDED, NOT_RUNNING, find_enterable
+from flow_core.agent.tasks import NO_TASK, TaskStore
 from flow_core.errors import NotFound, Unreachable, printable
-from flow_core.metrics.reading import read_samples
+from flow_core.metrics.broadcast import SampleBroadcast
 from flow_core.metrics.script import sampling_script
-from flow_core.metrics.shared import SharedSamples
-from flow_core.metrics.visible import visible_to
+from flow_core.metrics.stream import read_samples
+from flow_core.metrics.visible_gpus import select_visible_gpus
 from flow_core.models.metrics import MachineSample
 from flow_core.providers.local.capacity.instances import LocalInstances
 from flow_core.providers.offload import offload
@@ -32,16 +32,16 @@ _OVER = frozenset({NO_TASK, BROKEN_NOT_ENTERED, NOT_RUNNING, NODE_ENDED})
 class LocalMetrics:
     """Samples of this machine, taken once for all who look."""
 
-    def __init__(self, tasks: Tasks, instances: LocalInstances) -> None:
+    def __init__(self, tasks: TaskStore, instances: LocalInstances) -> None:
         self._tasks = tasks
         self._instances = instances
-        self._samples = SharedSamples(_samples)
+        self._samples = SampleBroadcast(_samples)
 
     async def of_task(self, task_id: str, *, node: int = 0) -> AsyncGenerator[MachineSample, None]:
         visible = await offload(self._visible, task_id, node)
         async with aclosing(self._samples.look()) as samples:
             async for sample in samples:
-                yield visible_to(sample, visible)
+                yield select_visible_gpus(sample, visible)
                 if not await offload(self._runs, task_id, node):
                     return
 
@@ -55,14 +55,14 @@ class LocalMetrics:
     def _visible(self, task_id: str, node: int) -> str | None:
         """As the task was told: None where it was told nothing, and so may use every GPU."""
         standing = self._tasks.get(task_id)
-        state, spec = enterable(standing, node), standing.spec
+        state, spec = find_enterable(standing, node), standing.spec
         gpus = GpuPlan() if spec is None else spec.gpus
-        mine = share(state.gpus, node, standing.report.ranks)
+        mine = select_rank_gpus(state.gpus, node, standing.report.ranks)
         return ",".join(gpus.visible[gpu_id] for gpu_id in mine) if mine or gpus.hide else None
 
     def _runs(self, task_id: str, node: int) -> bool:
         try:
-            enterable(self._tasks.get(task_id), node)
+            find_enterable(self._tasks.get(task_id), node)
         except Refused as refused:
             if refused.code not in _OVER:
                 raise

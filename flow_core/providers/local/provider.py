@@ -13,7 +13,7 @@ from flow_core.agent.layout import Layout
 from flow_core.agent.machine import machine_id
 from flow_core.agent.safe_folders import check_folders
 from flow_core.agent.supervisor.processes import grace_s
-from flow_core.agent.volumes import VolumeShelf
+from flow_core.agent.volumes import VolumeStore
 from flow_core.config import Context, state_dir
 from flow_core.errors import ProviderError, Unsupported
 from flow_core.providers.base import PollIntervals
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from flow_core.providers.local.metrics import LocalMetrics
     from flow_core.providers.local.pruning import LocalPruning
     from flow_core.providers.local.sshd.endpoint import LocalEndpoints
-    from flow_core.ssh.asking import Person
+    from flow_core.ssh.prompter import Prompter
 
 
 class LocalProvider:
@@ -49,7 +49,7 @@ class LocalProvider:
     Nothing has to be asked of a person.
     """
 
-    def __init__(self, context: Context, person: Person | None = None) -> None:
+    def __init__(self, context: Context, person: Prompter | None = None) -> None:
         if sys.platform not in ("linux", "darwin"):
             raise Unsupported("local tasks need Linux or macOS; add a context for a machine that runs one of them")
         self.poll = PollIntervals(busy_s=1.0, idle_s=2.0)
@@ -63,7 +63,7 @@ class LocalProvider:
         self._root = layout.root
         self._layout, self._prune_after_days = layout, prune_after_days_of(context.settings)
         self._tasks = LocalTasks(layout, region)
-        self._volumes = VolumeShelf(layout, region, self._tasks)
+        self._volumes = VolumeStore(layout, region, self._tasks)
         self.logs = LocalLogs(context.name, self._tasks)
         self.instances = LocalInstances(layout, region, gpus)
         self.volumes = LocalVolumes(self._volumes)
@@ -146,7 +146,7 @@ class LocalProvider:
         await offload(self._tasks.cancel, task_id, force=force)
 
     def describe_submit(self, config: TaskConfig) -> str:
-        from flow_core.agent.submitting import argv_of
+        from flow_core.agent.submit import argv_of
         from flow_core.providers.local.containers.images import describe_container
 
         is_process = config.image is None

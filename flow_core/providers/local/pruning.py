@@ -10,7 +10,7 @@ from flow_core.agent.layout import Layout
 from flow_core.agent.pruning import selection
 from flow_core.agent.pruning.removal import remove_tasks
 from flow_core.agent.pruning.schedule import take_turn
-from flow_core.agent.pruning.selection import Rule, select
+from flow_core.agent.pruning.selection import PruningRule, select
 from flow_core.errors import Conflict, NotFound, printable
 from flow_core.identifiers import is_task_id
 from flow_core.models.pruning import PruningPlan, PruningResult
@@ -55,7 +55,7 @@ class LocalPruning:
             if not is_task_id(task_id):
                 raise self._not_found(task_id)
         before = None if older_than_days is None else time.time() - older_than_days * _DAY_S
-        found = select(self._layout, Rule(before, keep_last, named), report_progress)
+        found = select(self._layout, PruningRule(before, keep_last, named), report_progress)
         for refusal in found.refused:
             if refusal.task_id in named and refusal.code == selection.GONE:
                 raise self._not_found(refusal.task_id)

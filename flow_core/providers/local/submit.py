@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.machine import new_id
-from flow_core.agent.submitting import submit
+from flow_core.agent.submit import submit
 from flow_core.errors import CapacityError
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_models import Gpu, choose
@@ -20,11 +20,11 @@ from flow_core.providers.offload import report_progress
 from flow_core.providers.submit_requests import gpus_for, no_gpus, request_of
 
 if TYPE_CHECKING:
-    from flow_core.agent.volumes import VolumeShelf
+    from flow_core.agent.volumes import VolumeStore
     from flow_core.models.spec import TaskConfig
 
 
-def submit_task(config: TaskConfig, shelf: VolumeShelf, settings: Mapping[str, Any]) -> str:
+def submit_task(config: TaskConfig, shelf: VolumeStore, settings: Mapping[str, Any]) -> str:
     """The new task's id. Blocking. Raises ConfigError, Unsupported, CapacityError; Refused as the agent does."""
     refuse_what_is_not_here(config)
     request = request_for(config, settings)

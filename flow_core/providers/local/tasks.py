@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flow_core.agent.layout import Layout
 from flow_core.agent.task_report import TaskReport
-from flow_core.agent.tasks import Standing, Tasks
+from flow_core.agent.tasks import StoredTask, TaskStore
 from flow_core.models.task import TaskRecord
 from flow_core.providers.offload import report_progress
 from flow_core.providers.task_records import record_of
 
 
-class LocalTasks(Tasks):
+class LocalTasks(TaskStore):
     """Nothing unchanged is made into a record twice."""
 
     def __init__(self, layout: Layout, region: str) -> None:
@@ -29,7 +29,7 @@ class LocalTasks(Tasks):
         made = self._records[standing.task_id] = self._made(standing)
         return made[1]
 
-    def _made(self, standing: Standing) -> tuple[TaskReport, TaskRecord]:
+    def _made(self, standing: StoredTask) -> tuple[TaskReport, TaskRecord]:
         known = self._records.get(standing.task_id)
         if known is not None and known[0] is standing.report:
             return known

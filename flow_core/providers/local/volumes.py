@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from flow_core.agent.volumes import VolumeShelf
+from flow_core.agent.volumes import VolumeStore
 from flow_core.models.volume import Volume, VolumeInterface
 from flow_core.providers.asked import check_new_volume, volume_spec
 from flow_core.providers.base import Listing
@@ -15,7 +15,7 @@ from flow_core.providers.volume_records import volume_of
 class LocalVolumes:
     """The agent's shelf, as models."""
 
-    def __init__(self, shelf: VolumeShelf) -> None:
+    def __init__(self, shelf: VolumeStore) -> None:
         self._shelf = shelf
         self._context = shelf.layout.context
 

@@ -24,7 +24,7 @@ from flow_core.providers.mithril.told import ToldShelf
 from flow_core.providers.over_ssh.hosts import HostPool
 
 if TYPE_CHECKING:
-    from flow_core.ssh.asking import Person
+    from flow_core.ssh.prompter import Prompter
 
 _KEYS_KEPT_S = 60.0
 
@@ -40,7 +40,7 @@ class Market(NamedTuple):
 class Account:
     """One API key, its project, and the machines rented with it."""
 
-    def __init__(self, context: str, settings: MithrilSettings, person: Person | None) -> None:
+    def __init__(self, context: str, settings: MithrilSettings, person: Prompter | None) -> None:
         self.context = context
         self.settings = settings
         self.folder: Path = state_dir().absolute() / "mithril"

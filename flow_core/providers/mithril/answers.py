@@ -18,7 +18,7 @@ from flow_core.errors import (
     ProviderError,
     Unreachable,
 )
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 
 # What a refusal means by its words, and what to do about it; the API has the same status for all of these.
 _REFUSALS: tuple[tuple[tuple[str, ...], type[FlowError], str], ...] = (
@@ -87,7 +87,7 @@ def value_of(answer: Answer, call: str, is_change: bool, hide: Callable[[str], s
         except ValueError as error:
             kind = InDoubt if is_change else ProviderError
             raise kind(f"the Mithril API answered {call} with what is not JSON{request}") from error
-    said, field = (visible(hide(text))[:_SHOWN] for text in _detail(answer))
+    said, field = (escape_controls(hide(text))[:_SHOWN] for text in _detail(answer))
     if answer.status == 422 and field:
         raise ConfigError(f"{field}: {said}{request}", field=field)
     refusal, sentence = _meaning(answer, call, is_change, said)

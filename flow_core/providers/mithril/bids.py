@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from flow_core.errors import ProviderError, printable
 from flow_core.identifiers import is_bid_id, is_cloud_id
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_core.providers.base import Listing
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.money import dollars
@@ -57,7 +57,7 @@ class Bid:
         return cls(
             wire.identifier(row, check=is_bid_id),
             wire.label(row, "name"),
-            visible(wire.text(row, "status")[:_LONGEST_WORD]),
+            escape_controls(wire.text(row, "status")[:_LONGEST_WORD]),
             moment(row.get("created_at")),
             moment(row.get("deactivated_at")),
             dollars(row.get("limit_price")),
@@ -92,7 +92,7 @@ class Instance:
         return cls(
             wire.identifier(row),
             wire.label(row, "name"),
-            visible(wire.text(row, "status")[:_LONGEST_WORD]),
+            escape_controls(wire.text(row, "status")[:_LONGEST_WORD]),
             wire.word(row, "bid", "reservation"),
             moment(row.get("created_at")),
             wire.word(row, "ssh_destination"),
@@ -123,7 +123,7 @@ def readable(
             broken.append(str(error))
     if not broken:
         return Listing(found)
-    sentence = f"{len(broken)} of the {noun} listed can't be read: {visible(broken[-1])}"
+    sentence = f"{len(broken)} of the {noun} listed can't be read: {escape_controls(broken[-1])}"
     _warn(sentence)
     if not found and not may_be_none:
         raise ProviderError(f"the Mithril API answered nothing that can be read: {sentence}")

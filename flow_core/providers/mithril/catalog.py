@@ -10,7 +10,7 @@ from typing import Any
 
 from flow_core.errors import ProviderError
 from flow_core.gpu import GpuRequest, parse_gpu
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_core.providers.base import Listing
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bids import readable
@@ -141,4 +141,6 @@ def _offer(row: dict[str, Any], types: dict[str, InstanceType]) -> Offer:
     price = dollars(row.get("last_instance_price"))
     if kind is None or price is None:
         raise ProviderError(f"auction {wire.word(row, 'fid')} is of a type or at a price that isn't known")
-    return Offer(wire.identifier(row), kind, visible(wire.text(row, "region")), wire.number(row, "capacity"), price)
+    return Offer(
+        wire.identifier(row), kind, escape_controls(wire.text(row, "region")), wire.number(row, "capacity"), price
+    )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.record_fields import date_of
 from flow_core.agent.records import MalformedRecord, read_json, write_json
-from flow_core.agent.state import State
+from flow_core.agent.state import TaskState
 from flow_core.errors import FlowError
 from flow_core.providers.mithril.bids import moment
 from flow_core.providers.mithril.node_state import state_of_node
@@ -53,10 +53,10 @@ class End:
         return self.exit_code is not None
 
     @classmethod
-    def of_task(cls, nodes: Sequence[State]) -> End:
+    def of_task(cls, nodes: Sequence[TaskState]) -> End:
         """A task has ended when each of its nodes has, or one of them badly."""
         ended = [node for node in nodes if node.is_final]
-        last = next((node for node in ended if node.exit_code), ended[0] if len(ended) == len(nodes) else State())
+        last = next((node for node in ended if node.exit_code), ended[0] if len(ended) == len(nodes) else TaskState())
         starts = [node.started_at for node in nodes if node.started_at is not None]
         ends = [node.completed_at for node in ended if node.completed_at is not None] if last.is_final else []
         return cls(
@@ -134,7 +134,7 @@ class Ends:
         finally:
             self._read_at[bid_id] = time.monotonic()
 
-    async def _of_node(self, reach: Reach, node: int) -> State:
+    async def _of_node(self, reach: Reach, node: int) -> TaskState:
         done = await (await reach(node)).run(_READ, timeout_s=_READ_S)
         return state_of_node(done.stdout.decode("utf-8", "replace"))
 

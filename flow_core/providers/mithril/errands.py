@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from flow_core.errors import Conflict, FlowError, NotFound, ProviderError, Unreachable
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_core.providers.mithril.startup.script import mounting
 from flow_core.providers.over_ssh.places import Place, Places
 
@@ -94,5 +94,5 @@ async def _as_root(place: Place, command: str, stdin: str = "") -> None:
     line = f'[ "$(id -u)" = 0 ] || exec sudo -n sh -c {shlex.quote(command)}; {command}'
     done = await place.host.run(line, stdin=stdin.encode(), timeout_s=_DO_S)
     if done.exit_code:
-        said = visible((done.stdout or done.stderr).decode("utf-8", "replace").strip())
+        said = escape_controls((done.stdout or done.stderr).decode("utf-8", "replace").strip())
         raise ProviderError(f"{place.name} said: {said or done.exit_code}")

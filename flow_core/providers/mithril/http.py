@@ -8,7 +8,7 @@ import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_core.errors import ConfigError, ProviderError, Unreachable
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_core.providers.mithril.answers import Answer, AnswerLost, value_of
 from flow_core.providers.mithril.settings import MithrilSettings
 
@@ -137,7 +137,7 @@ class MithrilHttp:
         except httpx.InvalidURL as error:
             raise ConfigError(f"{method} {path[:60]}... is no address the Mithril API could have") from error
         except (httpx.ConnectError, httpx.ProxyError) as error:
-            raise Unreachable(f"{self._where} can't be reached: {self._hide(visible(str(error)))}") from error
+            raise Unreachable(f"{self._where} can't be reached: {self._hide(escape_controls(str(error)))}") from error
         except (httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise Unreachable(f"{self._where} did not answer {method} {path} in time") from error
         except httpx.TimeoutException as error:
@@ -157,7 +157,7 @@ class MithrilHttp:
         return Answer(
             response.status_code,
             bytes(body),
-            self._hide(visible(request_id))[:_ID_SHOWN],
+            self._hide(escape_controls(request_id))[:_ID_SHOWN],
             headers.get("retry-after", "").strip(),
         )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from flow_core.errors import Conflict
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_core.providers.mithril.bids import Instance
 from flow_core.providers.mithril.private_keys import agent_of_user, private_keys
 from flow_core.ssh.settings import LOCALE_VARIABLES, HostSettings
@@ -63,13 +63,15 @@ class MithrilMachines:
         through = Destination.of(head.ssh_destination)
         inner = Destination.of(wanted.private_ip)
         if node == 0 or through is None or inner is None:
-            raise Conflict(f"{visible(wanted.name or wanted.instance_id)} has no address yet; try again in a moment")
+            raise Conflict(
+                f"{escape_controls(wanted.name or wanted.instance_id)} has no address yet; try again in a moment"
+            )
         settings = self._settings(wanted, inner, keys)
         return self._pool.of(replace(settings, hops=(self._settings(head, through, keys),)))
 
     def _settings(self, node: Instance, where: Destination, keys: tuple[Path, ...]) -> HostSettings:
         return HostSettings(
-            alias=visible(node.name or node.instance_id),
+            alias=escape_controls(node.name or node.instance_id),
             hostname=where.host,
             user=USER,
             port=where.port,

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError, Conflict, ProviderError
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_core.models.market import PriceSeries, Quota, TaskEvent
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bids import BIDS, Bid, moment, readable
@@ -100,7 +100,7 @@ class MithrilMarket:
     async def _living(self, task_id: str) -> Bid:
         bid = (await self._tasks.standing(task_id, is_fresh=True)).bid
         if bid.status == "Terminated":
-            raise Conflict(f"task {visible(bid.name)} has ended; its bid can't be changed any more")
+            raise Conflict(f"task {escape_controls(bid.name)} has ended; its bid can't be changed any more")
         return bid
 
     async def _patch(self, bid: Bid, body: dict[str, Any]) -> None:
@@ -121,8 +121,8 @@ def _series(row: dict[str, Any]) -> PriceSeries:
     ]
     pairs.sort()
     return PriceSeries(
-        visible(wire.text(row, "instance_type")),
-        visible(wire.text(row, "region")),
+        escape_controls(wire.text(row, "instance_type")),
+        escape_controls(wire.text(row, "region")),
         tuple(at for at, _ in pairs),
         tuple(price for _, price in pairs),
     )
@@ -135,7 +135,7 @@ def _list(value: Any) -> list[Any]:
 def _quota(row: dict[str, Any], names: dict[str, str]) -> Quota:
     type_id = wire.word(row, "instance_type")
     return Quota(
-        visible(wire.text(row, "name", "fid")),
+        escape_controls(wire.text(row, "name", "fid")),
         wire.word(row, "product_type"),
         wire.word(row, "units"),
         wire.number(row, "used_quantity"),
@@ -149,7 +149,7 @@ def _bid_event(row: dict[str, Any]) -> TaskEvent:
     change = row.get("persistent_disk_change")
     disks = [f"{word} {one}" for word, one in change.items() if one] if isinstance(change, dict) else []
     said = [*([] if limit is None else [f"limit {written(limit)}/h"]), *disks]
-    return TaskEvent(_time(row), visible(wire.text(row, "event_type")), visible(", ".join(said)))
+    return TaskEvent(_time(row), escape_controls(wire.text(row, "event_type")), escape_controls(", ".join(said)))
 
 
 def _node_rows(node: Any) -> Iterator[Any]:
@@ -159,7 +159,7 @@ def _node_rows(node: Any) -> Iterator[Any]:
 
 
 def _node_event(row: dict[str, Any]) -> TaskEvent:
-    word = visible(wire.text(row, "status")).removeprefix("STATUS_").capitalize()
+    word = escape_controls(wire.text(row, "status")).removeprefix("STATUS_").capitalize()
     return TaskEvent(_time(row), word, node=wire.word(row, "instance_fid"))
 
 

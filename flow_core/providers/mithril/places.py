@@ -6,8 +6,8 @@ import shlex
 from typing import TYPE_CHECKING
 
 from flow_core.errors import ConfigError, Conflict, NotFound
-from flow_core.logs.address import LogAddress
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
+from flow_core.logs.log_id import LogAddress
 from flow_core.providers.mithril.launch import WORKSPACE
 from flow_core.providers.mithril.record import Standing
 from flow_core.providers.mithril.tasks import MithrilTasks
@@ -103,5 +103,5 @@ def _check_node(standing: Standing, node: int) -> None:
 
 
 def _name(standing: Standing, node: int) -> str:
-    name = visible(standing.bid.name)
+    name = escape_controls(standing.bid.name)
     return f"node {node} of {name}" if standing.bid.quantity > 1 else name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flow_core.errors import ConfigError
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_core.models.identity import Project
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bids import readable
@@ -44,7 +44,7 @@ def _choose(projects: tuple[Project, ...], wanted: str | None) -> str:
     fitting = fitting or [one for one in projects if one.name == wanted]
     if len(fitting) == 1:
         return fitting[0].project_id
-    known = ", ".join(visible(f"{one.name} ({one.project_id})") for one in projects[:_NAMED]) or "none"
+    known = ", ".join(escape_controls(f"{one.name} ({one.project_id})") for one in projects[:_NAMED]) or "none"
     said = f"MITHRIL_PROJECT={wanted!r} is {'the name of several projects' if fitting else 'no project of the key'}"
     if wanted is None:
         said = "MITHRIL_PROJECT is not set, and the key has not just one project"

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord, TaskStatus
     from flow_core.providers.over_ssh.logs import SpooledLogs
     from flow_core.providers.over_ssh.metrics import SshMetrics
-    from flow_core.ssh.asking import Person
     from flow_core.ssh.host import SshHost
+    from flow_core.ssh.prompter import Prompter
 
 
 _log = logging.getLogger("flow.mithril")
@@ -40,7 +40,7 @@ class MithrilProvider(WaysIn):
     """A task is a bid. Settings: api_key, api_url, project, region, ssh_keys, ssh_key, instance_type; or their MITHRIL_
     variables."""
 
-    def __init__(self, context: Context, person: Person | None = None) -> None:
+    def __init__(self, context: Context, person: Prompter | None = None) -> None:
         self.poll = PollIntervals(busy_s=4.0, idle_s=15.0)
         self._account = account = Account(context.name, settings_of(context.settings), person)
         self._tasks = MithrilTasks(account)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_core.models.reservation import Reservation, ReservationStatus
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bids import ids_in, moment
@@ -29,7 +29,7 @@ _STATUS = {
 
 def reservation_of(context: str, row: dict[str, Any], types: Mapping[str, InstanceType]) -> Reservation:
     """Raises ProviderError. A word that isn't known means that something is under way."""
-    type_id = visible(wire.text(row, "instance_type"))
+    type_id = escape_controls(wire.text(row, "instance_type"))
     return Reservation(
         context=context,
         reservation_id=wire.identifier(row),

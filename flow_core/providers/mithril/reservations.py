@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError, Conflict, NotFound, Unsupported, printable
 from flow_core.identifiers import is_cloud_id
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_core.models.reservation import Reservation, ReservationQuote
 from flow_core.providers.base import Listing
 from flow_core.providers.mithril import wire
@@ -123,7 +123,9 @@ class MithrilReservations:
         if hours < 1:
             raise ConfigError("hours: must be at least 1", field="hours")
         if one.status.is_final or one.end_time_utc is None:
-            raise Conflict(f"reservation {visible(one.name or one.reservation_id)} has ended; it can't be extended")
+            raise Conflict(
+                f"reservation {escape_controls(one.name or one.reservation_id)} has ended; it can't be extended"
+            )
         body = {"end_time": stamp(one.end_time_utc + timedelta(hours=hours)), **_no_more_than(quote)}
         return await self._read(await self._account.http.post(f"{RESERVATIONS}/{reservation_id}/extend", body))
 

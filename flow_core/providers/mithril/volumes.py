@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, printable
 from flow_core.identifiers import is_volume_label
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_core.models.volume import Volume, VolumeInterface
 from flow_core.providers.base import Listing
 from flow_core.providers.mithril import wire
@@ -102,15 +102,17 @@ class MithrilVolumes:
         standing = await self._tasks.standing(task_id, is_fresh=True)
         bid, path = standing.bid, mount_path or f"/volumes/{plain_name(volume)}"
         if bid.status == "Terminated":
-            raise Conflict(f"task {visible(bid.name)} has ended; a volume is attached to one that hasn't")
+            raise Conflict(f"task {escape_controls(bid.name)} has ended; a volume is attached to one that hasn't")
         if volume.volume_id in bid.volume_ids:
             return path
         if volume.region != bid.region:
             raise ConfigError(
-                f"volume {visible(volume.name)} is in {volume.region}, the task in {bid.region}", field="volume"
+                f"volume {escape_controls(volume.name)} is in {volume.region}, the task in {bid.region}", field="volume"
             )
         if volume.interface == "block" and bid.quantity > 1:
-            raise ConfigError(f"volume {visible(volume.name)} is a block volume, for one instance only", field="volume")
+            raise ConfigError(
+                f"volume {escape_controls(volume.name)} is a block volume, for one instance only", field="volume"
+            )
         await self.refuse_if_held(volume)
         await self._set(bid.bid_id, bid.status == "Paused", (*bid.volume_ids, volume.volume_id))
         await self._tasks.told_mount(task_id, volume, path)

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from flow_core.errors import ConfigError, FlowError, NotFound
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_core.models.volume import Volume
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class WantedVolumes:
         sure = [one for one in there if one.volume_id in names or sum(one.name == same.name for same in there) == 1]
         for volume in sure[1:]:
             if volume.region != sure[0].region:
-                pair = " and ".join(f"{visible(one.name)} in {one.region}" for one in (sure[0], volume))
+                pair = " and ".join(f"{escape_controls(one.name)} in {one.region}" for one in (sure[0], volume))
                 raise ConfigError(f"volumes: a task has one region, and its volumes are {pair}", field="volumes")
         return sure[0].region if sure else None
 
@@ -80,7 +80,7 @@ class WantedVolumes:
     async def _refuse_a_held(self, volume: Volume) -> None:
         if self._config.num_instances > 1:
             raise ConfigError(
-                f"volumes: {visible(volume.name)} is a block volume, for one instance only", field="volumes"
+                f"volumes: {escape_controls(volume.name)} is a block volume, for one instance only", field="volumes"
             )
         await self._volumes.refuse_if_held(volume)
 

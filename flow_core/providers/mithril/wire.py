@@ -7,7 +7,7 @@ from typing import Any
 
 from flow_core.errors import ProviderError, printable
 from flow_core.identifiers import is_cloud_id
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 
 _LONGEST_LABEL = 256
 _MOST = 10**12
@@ -54,7 +54,7 @@ def label(row: dict[str, Any], *names: str) -> str:
 
 def word(row: dict[str, Any], *names: str) -> str:
     """A word of the API's own, made harmless; empty where there is none."""
-    return visible(label(row, *names))
+    return escape_controls(label(row, *names))
 
 
 def optional(row: dict[str, Any], *names: str) -> str:

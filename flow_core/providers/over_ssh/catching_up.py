@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flow_core.errors import Unreachable
 from flow_core.providers.offload import offload
 from flow_core.providers.over_ssh.spool_place import Position, SpoolPaths, read_position
-from flow_core.ssh.quoting import quoted
+from flow_core.ssh.quoting import quote_word
 
 if TYPE_CHECKING:
     from flow_core.providers.over_ssh.places import LogFile
@@ -91,7 +91,7 @@ class _Waiting:
 
 async def _look(file: LogFile, near: _Near) -> _Far | None:
     """None where there is no such file."""
-    said = (await file.host.run(f"ls -Lidn -- {quoted(file.path)}", timeout_s=_ASK_S)).stdout.split()
+    said = (await file.host.run(f"ls -Lidn -- {quote_word(file.path)}", timeout_s=_ASK_S)).stdout.split()
     if len(said) < 6 or not said[1].startswith(b"-"):
         return None
     inode, size = int(said[0]), int(said[5])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.errors import AuthError, HostKeyChanged, HostKeyUnknown, Unreachable
 from flow_core.providers.entry import SshEndpoint
-from flow_core.ssh.quoting import by_sh
+from flow_core.ssh.quoting import sh_command
 
 if TYPE_CHECKING:
     from flow_core.providers.over_ssh.places import Places
@@ -38,8 +38,8 @@ class SshEndpoints:
             return False  # a machine that starts may answer before it knows its users
 
     async def command(self, task_id: str) -> str:
-        from flow_core.ssh.typed import ssh_words  # deferred: it starts processes, which most uses never need
+        from flow_core.ssh.command_line import ssh_words  # deferred: it starts processes, which most uses never need
 
         place = await self._places.place(task_id, 0)
         program, *way = await ssh_words(place.host.settings)
-        return shlex.join([program, "-t", *way, by_sh(place.enter(None))])
+        return shlex.join([program, "-t", *way, sh_command(place.enter(None))])

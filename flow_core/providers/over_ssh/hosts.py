@@ -12,7 +12,7 @@ from flow_core.ssh.host import SshHost
 from flow_core.ssh.settings import HostSettings
 
 if TYPE_CHECKING:
-    from flow_core.ssh.asking import Person
+    from flow_core.ssh.prompter import Prompter
 
 
 _Key = tuple[str, Path | None, str | None, str | None, int | None]
@@ -21,7 +21,7 @@ _Key = tuple[str, Path | None, str | None, str | None, int | None]
 class HostPool:
     """Many coroutines may use it at once, all of one event loop. Nothing is connected before it is needed."""
 
-    def __init__(self, person: Person | None = None, login_timeout_s: float | None = None) -> None:
+    def __init__(self, person: Prompter | None = None, login_timeout_s: float | None = None) -> None:
         self._person = person
         self._login_timeout_s = login_timeout_s
         self._hosts: dict[HostSettings, SshHost] = {}
@@ -43,12 +43,15 @@ class HostPool:
 
         What is given here counts before the config, also in a ProxyCommand.
         """
-        from flow_core.ssh.lookup import Overrides, find_settings  # deferred: who asks nobody needs no subprocess
+        from flow_core.ssh.ssh_config import (  # deferred: who asks nobody needs no subprocess
+            SshConfigOverrides,
+            find_settings,
+        )
 
         key = (name, config, hostname, user, port)
         async with self._asking.setdefault(key, asyncio.Lock()):
             if key not in self._named:
-                overrides = Overrides(hostname, user, port)
+                overrides = SshConfigOverrides(hostname, user, port)
                 self._named[key] = await find_settings(name, config=config, overrides=overrides)
         return self.of(self._named[key], login_timeout_s=login_timeout_s)
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.errors import AuthError, NotFound, Unreachable, printable
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_core.providers.offload import offload
 from flow_core.providers.over_ssh.catching_up import catch_up
 from flow_core.providers.over_ssh.puller import Puller
 from flow_core.providers.over_ssh.spool_place import SpoolPaths, read_position
-from flow_core.ssh.quoting import quoted
+from flow_core.ssh.quoting import quote_word
 
 if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
-    from flow_core.logs.address import LogAddress
+    from flow_core.logs.log_id import LogAddress
     from flow_core.providers.over_ssh.places import LogSources
 
 _IDLE_S = 30.0
@@ -73,11 +73,11 @@ class SpooledLogs:
 
     async def startup(self, task_id: str, node: int) -> str:
         file = await self._sources.startup(task_id, node)
-        read = f"tail -c {_STARTUP_BYTES} -- {quoted(file.path)}"
+        read = f"tail -c {_STARTUP_BYTES} -- {quote_word(file.path)}"
         line = f"{read} 2>/dev/null || sudo -n {read}"
         done = await file.host.run(line, timeout_s=_STARTUP_S)
         if done.exit_code:
-            said = visible(done.stderr.decode("utf-8", "replace").strip())[:_SAID_SHOWN]
+            said = escape_controls(done.stderr.decode("utf-8", "replace").strip())[:_SAID_SHOWN]
             raise NotFound(f"task {printable(task_id)} has no startup log that can be read: {said}")
         return done.stdout.decode("utf-8", "replace")
 

@@ -9,10 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from flow_core.errors import Unreachable
-from flow_core.metrics.reading import read_samples
+from flow_core.metrics.broadcast import SampleBroadcast
 from flow_core.metrics.script import sampling_script
-from flow_core.metrics.shared import SharedSamples
-from flow_core.metrics.visible import visible_to
+from flow_core.metrics.stream import read_samples
+from flow_core.metrics.visible_gpus import select_visible_gpus
 from flow_core.models.metrics import MachineSample
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class SshMetrics:
     def __init__(self, places: Places, machines: Callable[[str], Awaitable[SshHost]]) -> None:
         self._places = places
         self._machines = machines
-        self._shared: dict[SshHost, SharedSamples] = {}
+        self._shared: dict[SshHost, SampleBroadcast] = {}
 
     async def of_task(self, task_id: str, *, node: int = 0) -> AsyncGenerator[MachineSample, None]:
         place = await self._places.place(task_id, node)
@@ -42,7 +42,7 @@ class SshMetrics:
         try:
             async with aclosing(self._look(place.host)) as samples:
                 async for sample in samples:
-                    yield visible_to(sample, visible)
+                    yield select_visible_gpus(sample, visible)
                     if await self._places.is_over(task_id):
                         return
         except Unreachable:
@@ -63,7 +63,7 @@ class SshMetrics:
                 yield sample
 
     async def _look(self, host: SshHost) -> AsyncGenerator[MachineSample, None]:
-        shared = self._shared.setdefault(host, SharedSamples(partial(_samples, host)))
+        shared = self._shared.setdefault(host, SampleBroadcast(partial(_samples, host)))
         try:
             async with aclosing(shared.look()) as samples:
                 async for sample in samples:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from flow_core.logs.address import LogAddress
+    from flow_core.logs.log_id import LogAddress
     from flow_core.ssh.host import SshHost
 
 

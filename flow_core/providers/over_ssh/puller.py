@@ -14,9 +14,9 @@ from flow_core.providers.over_ssh.spool_tail import SpoolTail
 from flow_core.upload.hop import Hops
 
 if TYPE_CHECKING:
-    from flow_core.logs.address import LogAddress
+    from flow_core.logs.log_id import LogAddress
     from flow_core.providers.over_ssh.places import LogFile, LogSources
-    from flow_core.ssh.follow import Piece
+    from flow_core.ssh.follow import FilePiece
 
 _LOOK_S = 0.5
 _LOCK_S = 0.25
@@ -197,7 +197,7 @@ def _move(tail: SpoolTail, machine: str) -> None:
     tail.move_to(machine)
 
 
-def _take(tail: SpoolTail, piece: Piece) -> None:
+def _take(tail: SpoolTail, piece: FilePiece) -> None:
     if piece.note:
         tail.turn_to(piece.inode or None, _WORDS.get(piece.note, ""))
     elif piece.inode and tail.position.inode != piece.inode:

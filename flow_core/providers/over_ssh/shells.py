@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core.ssh.quoting import by_sh
+from flow_core.ssh.quoting import sh_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ class SshShells:
         self, task_id: str, *, columns: int, rows: int, command: str | None = None, node: int = 0
     ) -> RemoteShell:
         place = await self._places.place(task_id, node)
-        shell = await place.host.open_shell(columns=columns, rows=rows, command=by_sh(place.enter(command)))
+        shell = await place.host.open_shell(columns=columns, rows=rows, command=sh_command(place.enter(command)))
         name = place.name or task_id
         shell.title = f"shell in node {node} of {name}" if node else f"shell in {name}"
         return shell

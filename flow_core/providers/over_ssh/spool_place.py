@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 from flow_core.agent.records import MalformedRecord, read_json, write_json
 from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import ProviderError, printable
-from flow_core.logs.address import LogAddress
+from flow_core.logs.log_id import LogAddress
 
 _PLAIN = re.compile(r"[a-z0-9_][a-z0-9_-]{0,80}")
 

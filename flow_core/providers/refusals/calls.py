@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flow_core.agent import calls, parts
+from flow_core.agent import calls, multi_machine
 from flow_core.errors import Conflict, FlowError, ProviderError
 from flow_core.providers.refusals import Details, Sentence
 from flow_core.providers.refusals.quoting import plain
@@ -34,7 +34,7 @@ def _lapsed(details: Details, machine: str) -> FlowError:
 SENTENCES: dict[str, Sentence] = {
     calls.UNKNOWN_CALL: _unknown_call,
     calls.INVALID_ARGUMENTS: _invalid_arguments,
-    parts.NO_PART: _no_part,
-    parts.PART_BUSY: _busy,
-    parts.PART_LAPSED: _lapsed,
+    multi_machine.NO_PART: _no_part,
+    multi_machine.PART_BUSY: _busy,
+    multi_machine.PART_LAPSED: _lapsed,
 }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from flow_core.agent import data_mounts, paths, ports, submit_request, submitting
-from flow_core.agent.capacity import booking
-from flow_core.agent.containers import choice
+from flow_core.agent import data_mounts, paths, ports, submit, submit_request
+from flow_core.agent.capacity import reservation_choice
+from flow_core.agent.containers import engine_choice
 from flow_core.agent.layout import OVER_SSH
 from flow_core.errors import (
     CapacityError,
@@ -145,10 +145,10 @@ def _nothing_reserved(details: Details, machine: str) -> FlowError:
 
 SENTENCES: dict[str, Sentence] = {
     submit_request.INVALID_REQUEST: _invalid_request,
-    submitting.CODE_GONE: _code_gone,
-    submitting.WITHDRAWN: _withdrawn,
-    submitting.KEY_OF_ANOTHER: _key_of_another,
-    submitting.KEY_OF_PRUNED: _key_of_pruned,
+    submit.CODE_GONE: _code_gone,
+    submit.WITHDRAWN: _withdrawn,
+    submit.KEY_OF_ANOTHER: _key_of_another,
+    submit.KEY_OF_PRUNED: _key_of_pruned,
     paths.NO_CURRENT_FOLDER: _no_current_folder,
     paths.NO_FOLDER: _no_folder,
     data_mounts.S3_ADDRESS_INVALID: _s3_address_invalid,
@@ -158,11 +158,11 @@ SENTENCES: dict[str, Sentence] = {
     data_mounts.MOUNT_MISSING: _mount_missing,
     ports.PORT_PROMISED: _port_promised,
     ports.PORT_IN_USE: _port_in_use,
-    choice.NO_ENGINE: _no_engine,
-    booking.BOOKED_WITHOUT_GPU: _booked_without_gpu,
-    booking.BOOKED_UNKNOWN: _booked_unknown,
-    booking.BOOKED_TOO_SMALL: _booked_too_small,
-    booking.BOOKED_OVER: _booked_over,
-    booking.BOOKED_BROKEN: _booked_broken,
-    booking.NOTHING_RESERVED: _nothing_reserved,
+    engine_choice.NO_ENGINE: _no_engine,
+    reservation_choice.BOOKED_WITHOUT_GPU: _booked_without_gpu,
+    reservation_choice.BOOKED_UNKNOWN: _booked_unknown,
+    reservation_choice.BOOKED_TOO_SMALL: _booked_too_small,
+    reservation_choice.BOOKED_OVER: _booked_over,
+    reservation_choice.BOOKED_BROKEN: _booked_broken,
+    reservation_choice.NOTHING_RESERVED: _nothing_reserved,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flow_core.agent import entering, own_copy, spawning, tasks
+from flow_core.agent import agent_copy, supervisor_start, task_entry, tasks
 from flow_core.agent.containers import entry
 from flow_core.agent.record_fields import Fields
 from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, ProviderError, Unreachable, Unsupported
@@ -78,19 +78,19 @@ def _engine_gone(details: Details, machine: str) -> FlowError:
 
 
 SENTENCES: dict[str, Sentence] = {
-    spawning.SUPERVISOR_SILENT: _silent,
-    spawning.SUPERVISOR_UNSUPPORTED: _unsupported,
-    spawning.SUPERVISOR_FAILED: _failed,
-    spawning.NO_PYTHON: _no_python,
-    own_copy.COPY_UNSAFE: _unsafe,
-    own_copy.COPY_FAILED: _not_copied,
+    supervisor_start.SUPERVISOR_SILENT: _silent,
+    supervisor_start.SUPERVISOR_UNSUPPORTED: _unsupported,
+    supervisor_start.SUPERVISOR_FAILED: _failed,
+    supervisor_start.NO_PYTHON: _no_python,
+    agent_copy.COPY_UNSAFE: _unsafe,
+    agent_copy.COPY_FAILED: _not_copied,
     tasks.NO_TASK: _no_task,
     tasks.BROKEN_NOT_CANCELLED: _not_cancelled,
-    entering.NO_NODE: _no_node,
-    entering.BROKEN_NOT_ENTERED: _not_entered,
-    entering.NOT_RUNNING: _not_running,
-    entering.NODE_ENDED: _node_ended,
-    entering.FOLDER_UNUSABLE: _folder_unusable,
+    task_entry.NO_NODE: _no_node,
+    task_entry.BROKEN_NOT_ENTERED: _not_entered,
+    task_entry.NOT_RUNNING: _not_running,
+    task_entry.NODE_ENDED: _node_ended,
+    task_entry.FOLDER_UNUSABLE: _folder_unusable,
     entry.CONTAINER_CLOSED: _container_closed,
     entry.ENGINE_GONE: _engine_gone,
 }

@@ -12,8 +12,8 @@ from testbed.pythons import pythons
 from testbed.waiting import DEADLINE_S
 
 import flow_core.agent
+from flow_core.agent.agent_copy import provide_copy
 from flow_core.agent.layout import Layout
-from flow_core.agent.own_copy import provide_copy
 
 FOLDER = Path(flow_core.agent.__file__).parent
 LAUNCHER = FOLDER.parent / "providers" / "hosts" / "launcher.py"  # sent to hosts together with some of these

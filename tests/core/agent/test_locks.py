@@ -15,11 +15,11 @@ import pytest
 from testbed.waiting import DEADLINE_S
 
 from flow_core.agent import locks
-from flow_core.agent.capacity.leases import held_by, take
+from flow_core.agent.capacity.leases import find_holders, take_gpus
 from flow_core.agent.file_systems import is_on_network, kind_of_mount
 from flow_core.agent.layout import Layout
-from flow_core.agent.locks import is_locked, locked, release, try_lock
-from flow_core.agent.supervisor.processes import Identity
+from flow_core.agent.locks import exclusive_lock, is_locked, release, try_lock
+from flow_core.agent.supervisor.processes import ProcessIdentity
 
 COUNT = """
 import sys
@@ -112,7 +112,7 @@ def test_a_process_that_inherited_it_keeps_it(tmp_path: Path) -> None:
 
 
 def _hold_as(link: Path, **who: object) -> None:
-    me = {"host": os.uname().nodename, **Identity.mine()._asdict()}
+    me = {"host": os.uname().nodename, **ProcessIdentity.mine()._asdict()}
     link.write_text(json.dumps({**me, **who}))
 
 
@@ -147,7 +147,7 @@ def test_a_breaker_that_died_holds_nobody_up(tmp_path: Path, kind: str) -> None:
 
 
 def _take(path: Path) -> None:
-    with locked(path):
+    with exclusive_lock(path):
         pass
 
 
@@ -175,11 +175,13 @@ def test_who_only_looks_is_no_holder(tmp_path: Path) -> None:
 def test_who_waits_for_more_gpus_than_are_free_holds_none(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "machine", "local")
     layout.make()
-    first = take(layout.task("task_aaaaaaaaaa"), ["a"], 1)
+    first = take_gpus(layout.task("task_aaaaaaaaaa"), ["a"], 1)
     assert first is not None
     with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(lambda: [take(layout.task("task_bbbbbbbbbb"), ["a", "b", "c"], 3) for _ in range(40)])
+        waiting = pool.submit(
+            lambda: [take_gpus(layout.task("task_bbbbbbbbbb"), ["a", "b", "c"], 3) for _ in range(40)]
+        )
         while not waiting.done():
-            assert list(held_by(layout.root, ["a", "b", "c"])) == ["a"]
+            assert list(find_holders(layout.root, ["a", "b", "c"])) == ["a"]
     assert set(waiting.result()) == {None}
     first.release()

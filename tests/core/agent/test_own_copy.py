@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from testbed.waiting import DEADLINE_S
 
-from flow_core.agent.calls import Calls
-from flow_core.agent.copies import remove_unused
+from flow_core.agent.agent_copies import remove_unused_copies
+from flow_core.agent.agent_copy import COPY_FAILED, agent_name, provide_copy
+from flow_core.agent.calls import AgentCalls
 from flow_core.agent.layout import Layout
-from flow_core.agent.own_copy import COPY_FAILED, agent_name, provide_copy
 from flow_core.agent.private_folders import make_private_folder
 
 FROM_COPY = """
@@ -68,10 +68,10 @@ def test_one_that_lost_a_file_is_not_made_anew_from_itself(root):
 
 def test_a_process_that_goes_on_for_days_keeps_its_copy(root):
     home = provide_copy(root)
-    calls = Calls(str(root))
+    calls = AgentCalls(str(root))
     os.utime(home, (0, 0))
     calls.keep_copy()
-    remove_unused(root, "agent-another")
+    remove_unused_copies(root, "agent-another")
     assert home.exists()
     os.utime(home, (0, 0))
     calls.keep_copy()  # not at every question
@@ -83,5 +83,5 @@ def test_what_a_killed_one_had_begun_to_unpack_is_removed_after_a_day(root):
     for folder in (old, young):
         make_private_folder(folder)
     os.utime(old, (0, 0))
-    remove_unused(root, agent_name())
+    remove_unused_copies(root, agent_name())
     assert list((root / "bin").iterdir()) == [young]

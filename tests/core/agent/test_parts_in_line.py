@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from flow_core.agent import parts
+from flow_core.agent import multi_machine
 from flow_core.agent.capacity import queue
-from flow_core.agent.capacity.queue import Ticket
+from flow_core.agent.capacity.queue import QueueTicket
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.machine import new_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.records import write_json
 from flow_core.agent.refusals import Refused
-from flow_core.agent.state import State
-from flow_core.agent.supervisor.processes import Identity
+from flow_core.agent.state import TaskState
+from flow_core.agent.supervisor.processes import ProcessIdentity
 
 GPUS = ("gpu-0", "gpu-1", "gpu-2")
 
@@ -30,26 +30,28 @@ class Machine:
     def __init__(self, root: Path) -> None:
         self._layout = Layout(root, "local")
         self._layout.make()
-        self.tickets: dict[str, Ticket] = {}
+        self.tickets: dict[str, QueueTicket] = {}
 
     def add(
         self, gpus: Iterable[str], task_id: str = "", submitted_at: float | None = None, *, client: bool = True
-    ) -> Ticket:
+    ) -> QueueTicket:
         task = self._layout.task(task_id or new_id("task"))
         make_private_folder(task.path)
         seq = len(self.tickets) + 1
         part = None if submitted_at is None else (submitted_at, task.task_id)
         path = task.root / "queue" / f"{seq:012d}.json"
-        ticket = self.tickets[task.task_id] = Ticket(path, seq, task, 1, tuple(gpus), Identity.mine(), part=part)
+        ticket = self.tickets[task.task_id] = QueueTicket(
+            path, seq, task, 1, tuple(gpus), ProcessIdentity.mine(), part=part
+        )
         ticket.write()
         if part is not None and client:
-            parts.note_client(task)
+            multi_machine.note_client(task)
         return ticket
 
     def first(self) -> set[str]:
         """Those that could start now, of the ones that still wait."""
         waiting = {task_id: ticket for task_id, ticket in self.tickets.items() if ticket.path.exists()}
-        return {task_id for task_id, ticket in waiting.items() if not queue.why_not_now(ticket)}
+        return {task_id for task_id, ticket in waiting.items() if not queue.explain_queue_wait(ticket)}
 
 
 @pytest.fixture
@@ -57,8 +59,8 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def ahead(ticket: Ticket) -> str:
-    return queue.why_not_now(ticket).partition(": ")[2]
+def ahead(ticket: QueueTicket) -> str:
+    return queue.explain_queue_wait(ticket).partition(": ")[2]
 
 
 def test_parts_go_in_the_order_of_their_tasks_whichever_came_first_here(machine: Machine) -> None:
@@ -79,28 +81,28 @@ def test_a_part_without_a_client_holds_nobody_up(machine: Machine) -> None:
     left = machine.add(GPUS[:1], submitted_at=10.0, client=False)
     alone, part = machine.add(GPUS[:1]), machine.add(GPUS[:1], submitted_at=20.0)
     assert (ahead(alone), ahead(part)) == ("", "1 task ahead in the queue")
-    parts.note_client(left.task)
+    multi_machine.note_client(left.task)
     assert ahead(alone) == "1 task ahead in the queue"
 
 
 @pytest.mark.parametrize("set_by_s", [-86400.0, -60.0, 86400.0])
 def test_a_clock_that_was_set_leaves_no_client_behind(machine: Machine, set_by_s: float) -> None:
     task = machine.add(GPUS[:1], submitted_at=10.0).task
-    assert parts.has_client(task)
+    assert multi_machine.has_client(task)
     moment = time.time() + set_by_s
     os.utime(task.client, (moment, moment))
-    assert not parts.has_client(task)
-    parts.note_client(task)
-    assert parts.has_client(task)
+    assert not multi_machine.has_client(task)
+    multi_machine.note_client(task)
+    assert multi_machine.has_client(task)
 
 
 def test_what_has_begun_elsewhere_goes_before_what_was_submitted_before_it(machine: Machine) -> None:
     early, begun = machine.add(GPUS[:1], submitted_at=10.0), machine.add(GPUS[:1], submitted_at=20.0)
     assert (ahead(early), ahead(begun)) == ("", "1 task ahead in the queue")
-    queue.go_first(begun.task, begun.seq)
+    queue.move_to_front(begun.task, begun.seq)
     assert (ahead(early), ahead(begun)) == ("1 task ahead in the queue", "")
     begun.drop()
-    queue.go_first(begun.task, begun.seq)
+    queue.move_to_front(begun.task, begun.seq)
     assert not begun.path.exists()
 
 
@@ -142,26 +144,26 @@ def test_all_get_their_turn_whatever_they_want_and_however_they_came(tmp_path: P
 
 def test_a_part_that_is_over_is_not_taken(machine: Machine) -> None:
     task = machine.add(GPUS[:1], submitted_at=10.0).task
-    state = State()
+    state = TaskState()
     for status, is_taken in (("cancelled", False), ("failed", False), ("running", True), ("completed", True)):
         state.status = status
         state.write(task.state)
-        assert parts.take(task, "a client", 10.0, lambda: None, lambda: None) is is_taken
+        assert multi_machine.take(task, "a client", 10.0, lambda: None, lambda: None) is is_taken
 
 
 def test_a_start_may_be_asked_for_again_after_a_lost_answer_but_not_too_late(machine: Machine) -> None:
     task = machine.add(GPUS[:1], submitted_at=10.0).task
     write_json(task.start, {"by": "a client", "until": time.time() + 10.0, "go": False})
     for _ in range(2):
-        parts.start(task, "a client", lambda: None)
+        multi_machine.start(task, "a client", lambda: None)
     for by, left_s in (("another", 10.0), ("a client", 0.1)):
         write_json(task.start, {"by": "a client", "until": time.time() + left_s, "go": False})
         with pytest.raises(Refused):
-            parts.start(task, by, lambda: None)
+            multi_machine.start(task, by, lambda: None)
 
 
 def test_an_order_to_hold_ends_by_itself_whatever_is_done_to_the_clock(tmp_path: Path) -> None:
     task = TaskFolder(tmp_path)
     for until_s, counts in ((-0.1, False), (10.0, True), (3600.0, False)):
         write_json(task.start, {"by": "a client", "until": time.time() + until_s, "go": False})
-        assert (parts.read_order(task) is not None) is counts
+        assert (multi_machine.read_order(task) is not None) is counts

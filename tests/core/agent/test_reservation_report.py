@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 
 from flow_core.agent.capacity.availability import Opening
-from flow_core.agent.capacity.holds import Hold
-from flow_core.agent.capacity.reservation_report import ReservationReport, ReservationWish
+from flow_core.agent.capacity.reservation_records import ReservationRecord
+from flow_core.agent.capacity.reservation_report import ReservationReport, ReservationRequest
 from flow_core.models.reservation import ReservationStatus
 from flow_core.providers.reservation_records import OpeningWish, reservation_of
 
-HOLD = Hold(
+HOLD = ReservationRecord(
     *("res_aaaaaaaaaa", "lab", "ada", "mine", "2xa100"),
     *(2, 1, ("gpu-0", "gpu-1"), 3600.0, 7200.0, 3600.0, True, 1800.0),
     begun=True,
 )
 REPORT = ReservationReport.of(HOLD)
 BROKEN = ReservationReport("res_aaaaaaaaaa", "failed", "lab", "its record is broken")
-WISH = ReservationWish("mine", "2xa100", 2, 1, ("gpu-0", "gpu-1"), 3600.5, 7200.0, False)
+WISH = ReservationRequest("mine", "2xa100", 2, 1, ("gpu-0", "gpu-1"), 3600.5, 7200.0, False)
 OPENING = Opening(0.0, 60.5, 3)
 ANYTHING = [True, -1, 0, 1e300, float("nan"), {"a": []}, [None], "\x1b", None]
 
@@ -51,7 +51,7 @@ def test_a_field_that_can_be_anything_is_either_taken_or_named(told: Any, name: 
 
 @pytest.mark.parametrize("data", [None, [], "text", {}, {"reservation_id": "../x", "status": "active"}])
 def test_what_is_none_is_refused(data: Any) -> None:
-    kinds: tuple[Any, ...] = (ReservationReport, ReservationWish, Opening)
+    kinds: tuple[Any, ...] = (ReservationReport, ReservationRequest, Opening)
     for kind in kinds:
         with pytest.raises(ValueError, match=r"must be|its id"):
             kind.parse(data)

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from flow_core.agent.layout import Layout
-from flow_core.agent.spec import ContainerPlan, GpuPlan, TaskSpec
-from flow_core.agent.state import State
-from flow_core.agent.supervisor.processes import Identity
+from flow_core.agent.spec import ContainerPlan, GpuPlan, StoredSpec
+from flow_core.agent.state import TaskState
+from flow_core.agent.supervisor.processes import ProcessIdentity
 from flow_core.agent.task_report import MountedVolume, TaskReport
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
 from flow_core.providers.task_records import record_of
 
 TASK = Layout(Path("/state/local/machine"), "lab").task("task_aaaaaaaaaa")
 VOLUME = MountedVolume("vol_aaaaaaaaaa", "data", "/data")
-SPEC = TaskSpec(
+SPEC = StoredSpec(
     name="train",
     command_line="python train.py",
     mark="m",
@@ -36,9 +36,9 @@ BROKEN = TaskReport(TASK.task_id, TASK.task_id, "running", message="why", volume
 
 
 def _report() -> TaskReport:
-    state = State()
+    state = TaskState()
     state.status, state.started_at, state.attempt, state.gpus = "running", 2.5, 1, ["0", "1"]
-    state.children = [Identity(pid, "1", "boot") for pid in (10, 11)]
+    state.children = [ProcessIdentity(pid, "1", "boot") for pid in (10, 11)]
     return TaskReport.of(TASK, SPEC, state, [VOLUME], "said")
 
 

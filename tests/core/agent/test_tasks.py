@@ -10,8 +10,8 @@ from flow_core.agent.layout import Layout
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.records import write_json
 from flow_core.agent.refusals import Refused
-from flow_core.agent.state import State
-from flow_core.agent.tasks import NO_TASK, Tasks
+from flow_core.agent.state import TaskState
+from flow_core.agent.tasks import NO_TASK, TaskStore
 from flow_core.errors import NotFound
 from flow_core.providers.local.tasks import LocalTasks
 from flow_core.providers.refusals import error_of
@@ -32,7 +32,7 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def _end(layout: Layout, exit_code: int) -> None:
-    state = State()
+    state = TaskState()
     state.status, state.exit_code = "failed", exit_code
     state.write(layout.task(TASK_ID).state)
 
@@ -49,13 +49,13 @@ def test_what_has_not_changed_is_the_same_again_also_as_a_record(layout):
 
 def test_whoever_waits_for_many_is_told_that_it_gets_on(layout):
     steps: list[None] = []
-    Tasks(layout, lambda: steps.append(None)).all()
+    TaskStore(layout, lambda: steps.append(None)).all()
     assert len(steps) == 1
 
 
 @pytest.mark.parametrize("wanted", ["task_bbbbbbbbbb", "../other", "x\n" * 50])
 def test_a_task_that_is_not_there_is_refused_in_words(layout, wanted):
-    for look in (Tasks(layout).get, Tasks(layout).folder):
+    for look in (TaskStore(layout).get, TaskStore(layout).folder):
         with pytest.raises(Refused) as refused:
             look(wanted)
         assert refused.value.code == NO_TASK

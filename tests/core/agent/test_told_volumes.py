@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
-from flow_core.agent.volumes import Volume
+from flow_core.agent.volumes import StoredVolume
 from flow_core.providers.volume_records import volume_of
 
-VOLUME = Volume("vol_aaaaaaaaaa", "data", 2, "block", "here", 1.5, 7, ("task_aaaaaaaaaa",), "/volumes/data")
+VOLUME = StoredVolume("vol_aaaaaaaaaa", "data", 2, "block", "here", 1.5, 7, ("task_aaaaaaaaaa",), "/volumes/data")
 SENT = json.loads(json.dumps(VOLUME._asdict()))
 
 
 def test_it_is_the_same_after_a_way_as_json() -> None:
-    assert Volume.parse(SENT) == VOLUME
-    assert volume_of(Volume.parse(SENT), "lab").status == "attached"
+    assert StoredVolume.parse(SENT) == VOLUME
+    assert volume_of(StoredVolume.parse(SENT), "lab").status == "attached"
 
 
 @pytest.mark.parametrize("wrong", [True, -1, 1e300, float("nan"), {"a": []}, [None], ["../x"], "../x", "\x1b", None])
-@pytest.mark.parametrize("name", Volume._fields)
+@pytest.mark.parametrize("name", StoredVolume._fields)
 def test_a_field_that_can_be_anything_is_either_taken_or_named(name: str, wrong: Any) -> None:
     taken = _parsed({**SENT, name: wrong})
     if isinstance(taken, str):
@@ -33,11 +33,11 @@ def test_a_field_that_can_be_anything_is_either_taken_or_named(name: str, wrong:
 @pytest.mark.parametrize("data", [None, [], "text", {}])
 def test_what_is_no_volume_is_refused(data: Any) -> None:
     with pytest.raises(ValueError, match="must be"):
-        Volume.parse(data)
+        StoredVolume.parse(data)
 
 
-def _parsed(data: Any) -> Volume | str:
+def _parsed(data: Any) -> StoredVolume | str:
     try:
-        return Volume.parse(data)
+        return StoredVolume.parse(data)
     except ValueError as error:
         return str(error)

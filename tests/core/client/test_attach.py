@@ -17,7 +17,7 @@ from testbed.waiting import DEADLINE_S
 
 import flow_core
 from flow_core import Flow, FlowError, NotFound, Task
-from flow_core.agent.supervisor.process_table import process
+from flow_core.agent.supervisor.process_table import find_process
 
 ROOT = Path(flow_core.__file__).parent.parent
 SHELL = """\
@@ -167,7 +167,7 @@ def test_a_reader_that_leaves_ends_the_command(task: Task) -> None:
     assert done.stdout == b"y\n"
     pid = int(Path("pid").read_text())
     deadline = time.monotonic() + 30
-    while (left := process(pid)) is not None and not left.is_zombie:
+    while (left := find_process(pid)) is not None and not left.is_zombie:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

@@ -14,7 +14,7 @@ from testbed.pty_screen import Screen
 
 import flow_core
 from flow_core import AsyncDevEnvironment, AsyncFlow, ConfigError, Conflict, DevEnvironment, Flow, TaskStatus
-from flow_core.agent.supervisor.process_table import process
+from flow_core.agent.supervisor.process_table import find_process
 from flow_core.client.dev import dev_name
 
 ROOT = Path(flow_core.__file__).parent.parent
@@ -108,7 +108,7 @@ async def test_a_reset_ends_everything_and_begins_anew_where_it_was(
     assert (again.name, again.instance_type, again.status) == (vm.name, vm.instance_type, TaskStatus.RUNNING)
     assert (await vm.refresh()).status is TaskStatus.CANCELLED
     assert await dev.exec("test -e kept") == 0
-    left = process(int((tmp_path / "pid").read_text()))
+    left = find_process(int((tmp_path / "pid").read_text()))
     assert left is None or left.is_zombie
     assert await vms(flow) == [again.task_id]
 

@@ -15,7 +15,7 @@ from testbed.ssh_servers import end_servers
 from testbed.waiting import task_until, until
 
 from flow_core.agent.records import MalformedRecord, read_json
-from flow_core.agent.supervisor.process_table import mark_of, process, snapshot
+from flow_core.agent.supervisor.process_table import find_process, list_processes, read_task_mark
 from flow_core.config import Context
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord
@@ -67,10 +67,10 @@ class Machine:
     def members(self, task: TaskRecord) -> list[int]:
         """Every live process that carries the task's mark, its supervisor included."""
         mark = self.record(task, "spec")["mark"]
-        return [pid for pid, one in snapshot().items() if not one.is_zombie and mark_of(pid) == mark]
+        return [pid for pid, one in list_processes().items() if not one.is_zombie and read_task_mark(pid) == mark]
 
     def is_alive(self, pid: int) -> bool:
-        found = process(pid)
+        found = find_process(pid)
         return found is not None and not found.is_zombie
 
 
@@ -110,8 +110,8 @@ def _end_everything(home: Path) -> None:
     end_servers(home / "state")
     marks = {_mark(spec) for spec in home.glob("state/local/*/contexts/*/tasks/*/spec.json")} - {None}
     for _ in range(3):
-        for pid in snapshot():
-            if mark_of(pid) in marks:
+        for pid in list_processes():
+            if read_task_mark(pid) in marks:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 

@@ -17,10 +17,10 @@ from flow_core.agent.capacity import queue
 from flow_core.agent.layout import Layout
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.spec import GpuPlan
-from flow_core.agent.supervisor.ledger import Ledger
-from flow_core.agent.supervisor.stopping import StopOrder
-from flow_core.agent.supervisor.turn import Turn
-from flow_core.agent.tasks import Tasks
+from flow_core.agent.supervisor.gpu_wait import GpuWait
+from flow_core.agent.supervisor.stop_signal import StopSignal
+from flow_core.agent.supervisor.task_state import TaskStateWriter
+from flow_core.agent.tasks import TaskStore
 from flow_core.errors import Conflict
 from flow_core.models.task import TaskStatus
 
@@ -79,10 +79,10 @@ async def test_a_file_in_place_of_a_bell_makes_nobody_spin(machine):
     os.kill(machine.supervisor(waits), signal.SIGSTOP)
     bell.unlink()
     bell.write_text("not a pipe")
-    ticket = queue.ticket_of(Layout(_root(first), "local").task(waits.task_id), machine.record(waits, "spec")["seq"])
+    ticket = queue.find_ticket(Layout(_root(first), "local").task(waits.task_id), machine.record(waits, "spec")["seq"])
     assert ticket is not None
-    assert queue.open_bell(ticket) is None
-    queue.ring(_root(first))
+    assert queue.open_wakeup_fifo(ticket) is None
+    queue.notify_waiting(_root(first))
     assert bell.read_text() == "not a pipe"
     os.kill(machine.supervisor(waits), signal.SIGCONT)
 
@@ -109,9 +109,9 @@ def test_a_task_whose_ticket_was_lost_takes_its_place_again_instead_of_starting_
     make_private_folder(task.path)
     gpus = GpuPlan(type="a100", per_rank=1, candidates=("gpu-0", "gpu-1"))
     task_spec(seq=3, ranks=2, gpus=gpus).write(task.spec)
-    ledger = Ledger(task)
+    ledger = TaskStateWriter(task)
     ledger.write()
-    locks = Turn(ledger, StopOrder(task)).wait()
+    locks = GpuWait(ledger, StopSignal(task)).wait()
     assert locks is not None
     assert (len(locks.fds), ledger.state.gpus) == (2, ["gpu-0", "gpu-1"])
     locks.release()
@@ -129,7 +129,7 @@ def test_a_task_folder_of_another_owner_is_one_broken_task():
         if os.fork() == 0:  # another Python could not read its own library, which is root's alone
             try:
                 os.setuid(OTHER)
-                (one,) = Tasks(layout).all()
+                (one,) = TaskStore(layout).all()
                 os.write(says, f"{one.report.status} {one.report.message}".encode())
             finally:
                 os._exit(0)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from flow_core.agent.supervisor.processes import Identity
+from flow_core.agent.supervisor.processes import ProcessIdentity
 from flow_core.config import Context
 from flow_core.models.task import TaskStatus
 from flow_core.providers.local.provider import LocalProvider
@@ -92,7 +92,7 @@ async def test_by_force_a_supervisor_that_does_not_obey_is_replaced(machine: Any
     path = Path(task.provider_metadata["folder"]) / "state.json"
     state = json.loads(path.read_text())
     os.kill(machine.supervisor(task), signal.SIGKILL)
-    identity = Identity.of(deaf.pid)
+    identity = ProcessIdentity.of(deaf.pid)
     assert identity is not None
     path.write_text(json.dumps({**state, "supervisor": identity._asdict()}))
     await machine.provider.cancel_task(task.task_id)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flow_core.agent.supervisor.process_table import mark_of, snapshot
+from flow_core.agent.supervisor.process_table import list_processes, read_task_mark
 
 pytestmark = pytest.mark.needs("linux")
 
@@ -22,7 +22,7 @@ def soon(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _alive(mark: str) -> list[int]:
-    return [pid for pid, one in snapshot().items() if not one.is_zombie and mark_of(pid) == mark]
+    return [pid for pid, one in list_processes().items() if not one.is_zombie and read_task_mark(pid) == mark]
 
 
 async def _remove(machine: Any, path: str) -> None:

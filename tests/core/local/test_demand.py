@@ -7,12 +7,12 @@ from pathlib import Path
 from testbed.specs import task_spec
 
 from flow_core.agent.capacity import leases, queue
-from flow_core.agent.capacity.demand import known_uses
+from flow_core.agent.capacity.demand import collect_gpu_uses
 from flow_core.agent.layout import Layout
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.records import write_json
 from flow_core.agent.spec import GpuPlan
-from flow_core.agent.supervisor.processes import Identity
+from flow_core.agent.supervisor.processes import ProcessIdentity
 
 GPUS = ("gpu-0", "gpu-1", "gpu-2")
 
@@ -23,17 +23,19 @@ def test_a_task_that_has_its_gpus_and_is_just_starting_wants_no_others(tmp_path:
     task = layout.task("task_aaaaaaaaaa")
     make_private_folder(task.path)
     with queue.queue_lock(tmp_path):
-        place = queue.next_place(tmp_path)
+        place = queue.take_position(tmp_path)
         gpus = GpuPlan(per_rank=2, candidates=GPUS)
-        spec = task_spec(**place._asdict(), gpus=gpus, submitter=Identity.mine())
+        spec = task_spec(**place._asdict(), gpus=gpus, submitter=ProcessIdentity.mine())
         spec.write(task.spec)
-        queue.stand_in_line(task, spec)
-        assert [use.by for use in known_uses(tmp_path, GPUS, (), 0.0)] == [f"wanted by {task.task_id}, which waits"] * 3
-        write_json(task.state, {"status": "pending", "supervisor": Identity.mine()._asdict()})
-        locks = leases.take(task, GPUS, 2)
+        queue.enqueue(task, spec)
+        assert [use.by for use in collect_gpu_uses(tmp_path, GPUS, (), 0.0)] == [
+            f"wanted by {task.task_id}, which waits"
+        ] * 3
+        write_json(task.state, {"status": "pending", "supervisor": ProcessIdentity.mine()._asdict()})
+        locks = leases.take_gpus(task, GPUS, 2)
         assert locks is not None
         try:
-            said = [use.by for use in known_uses(tmp_path, GPUS, (), 0.0)]
+            said = [use.by for use in collect_gpu_uses(tmp_path, GPUS, (), 0.0)]
         finally:
             locks.release()
     assert said == [f"held by {task.task_id}"] * 2

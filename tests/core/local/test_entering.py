@@ -17,14 +17,14 @@ from testbed.pty_screen import Screen
 from testbed.pythons import pythons
 from testbed.waiting import DEADLINE_S
 
-from flow_core.agent.own_copy import provide_copy
+from flow_core.agent.agent_copy import provide_copy
 from flow_core.agent.refusals import SAID, Refused
 from flow_core.providers.refusals import error_of
 
 from .engines import IMAGE
 
 OLDEST = (3, 8)
-CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.entering import main; main()"
+CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.task_entry import main; main()"
 
 
 def _argv(task: Any, how: str, *command: str, node: int = 0, python: str = sys.executable) -> list[str]:

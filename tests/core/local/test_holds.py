@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flow_core.agent.capacity import holds
-from flow_core.agent.capacity.holds import Hold
+from flow_core.agent.capacity import reservation_records
+from flow_core.agent.capacity.reservation_records import ReservationRecord
 from flow_core.agent.records import MalformedRecord, write_json
 
 MOMENTS = st.floats(0, 1e6)
 
 
-def hold(name: str = "res_aaaaaaaaaa", **fields: object) -> Hold:
-    plain = Hold(name, "local", "me", "n", "1xa100", 1, 1, ("a", "b"), 1000.0, 1100.0, 100.0, False, 900.0)
+def hold(name: str = "res_aaaaaaaaaa", **fields: object) -> ReservationRecord:
+    plain = ReservationRecord(name, "local", "me", "n", "1xa100", 1, 1, ("a", "b"), 1000.0, 1100.0, 100.0, False, 900.0)
     return plain._replace(**fields)
 
 
@@ -31,7 +31,7 @@ HOLDS = st.builds(
 
 @given(HOLDS, st.lists(MOMENTS, min_size=1, max_size=6))
 def test_whatever_the_clock_shows_a_reservation_is_never_in_two_states_or_goes_back(
-    start: Hold, moments: list[float]
+    start: ReservationRecord, moments: list[float]
 ) -> None:
     before = start
     for now in moments:
@@ -64,18 +64,21 @@ def test_a_clock_set_back_lengthens_nothing_by_more_than_the_duration() -> None:
 
 
 def test_what_is_over_moves_out_of_the_way_and_what_is_broken_keeps_nobody_from_anything(tmp_path: Path) -> None:
-    holds.keep(tmp_path, hold("res_aaaaaaaaaa"))
-    holds.keep(tmp_path, hold("res_bbbbbbbbbb", end=1200.0, duration_s=200.0, created_at=800.0))
+    reservation_records.save(tmp_path, hold("res_aaaaaaaaaa"))
+    reservation_records.save(tmp_path, hold("res_bbbbbbbbbb", end=1200.0, duration_s=200.0, created_at=800.0))
     (tmp_path / "reservations" / "res_cccccccccc.json").write_text("{")
     (tmp_path / "reservations" / "res_dddddddddd.json").mkdir()
     (tmp_path / "reservations" / "notes.txt").write_text("mine")
     (tmp_path / "reservations" / ".res_aaaaaaaaaa.json.99").write_text("half of i")
-    holds.sweep(tmp_path)
+    reservation_records.remove_staging_files(tmp_path)
     assert len(list((tmp_path / "reservations").iterdir())) == 6, "and only what was half written is swept away"
-    assert [one.reservation_id for one in holds.live(tmp_path, 1050)] == ["res_bbbbbbbbbb", "res_aaaaaaaaaa"]
-    assert [one.reservation_id for one in holds.live(tmp_path, 1150)] == ["res_bbbbbbbbbb"]
-    (past,) = holds.files(tmp_path / "reservations" / "past")
-    assert Hold.read(past).over == "expired"
+    assert [one.reservation_id for one in reservation_records.load_live(tmp_path, 1050)] == [
+        "res_bbbbbbbbbb",
+        "res_aaaaaaaaaa",
+    ]
+    assert [one.reservation_id for one in reservation_records.load_live(tmp_path, 1150)] == ["res_bbbbbbbbbb"]
+    (past,) = reservation_records.list_files(tmp_path / "reservations" / "past")
+    assert ReservationRecord.read(past).over == "expired"
 
 
 @pytest.mark.parametrize(
@@ -98,31 +101,31 @@ def test_what_is_over_moves_out_of_the_way_and_what_is_broken_keeps_nobody_from_
 def test_a_record_that_is_not_ours_is_told_from_one_that_is(tmp_path: Path, change: dict[str, object]) -> None:
     path = tmp_path / "res_aaaaaaaaaa.json"
     write_json(path, hold()._asdict())
-    assert Hold.read(path) == hold()
+    assert ReservationRecord.read(path) == hold()
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(MalformedRecord):
-        Hold.read(path)
+        ReservationRecord.read(path)
 
 
 def test_a_renewal_that_can_not_be_written_counts_all_the_same(tmp_path: Path) -> None:
-    holds.keep(tmp_path, hold(auto_renew=True))
+    reservation_records.save(tmp_path, hold(auto_renew=True))
     (tmp_path / "reservations" / "past").rmdir()
     (tmp_path / "reservations" / "past").write_text("in the way")
-    (renewed,) = holds.live(tmp_path, 1250)
+    (renewed,) = reservation_records.load_live(tmp_path, 1250)
     assert renewed.end == 1300
 
 
 def test_a_task_may_take_what_its_reservation_keeps_and_others_what_none_does() -> None:
     active = hold(begun=True)
-    assert holds.open_to(("a", "b", "c"), None, [active]) == ("c",)
-    assert holds.open_to(("a", "b", "c"), active.reservation_id, [active]) == ("a", "b")
-    assert holds.open_to(("a", "b", "c"), active.reservation_id, [hold()]) == ()
-    assert holds.open_to(("a", "b", "c"), active.reservation_id, []) == ("a", "b", "c")
+    assert reservation_records.select_open_gpus(("a", "b", "c"), None, [active]) == ("c",)
+    assert reservation_records.select_open_gpus(("a", "b", "c"), active.reservation_id, [active]) == ("a", "b")
+    assert reservation_records.select_open_gpus(("a", "b", "c"), active.reservation_id, [hold()]) == ()
+    assert reservation_records.select_open_gpus(("a", "b", "c"), active.reservation_id, []) == ("a", "b", "c")
 
 
 def test_of_two_that_keep_the_same_gpu_the_first_made_has_it() -> None:
     first, second = hold("res_aaaaaaaaaa", begun=True), hold("res_bbbbbbbbbb", begun=True, gpus=("b", "c"))
-    kept = holds.keepers([first, second])
+    kept = reservation_records.find_reserved_gpus([first, second])
     assert {gpu: one.reservation_id for gpu, one in kept.items()} == {
         "a": "res_aaaaaaaaaa",
         "b": "res_aaaaaaaaaa",
@@ -143,15 +146,17 @@ def test_each_gpu_is_open_to_one_reservation_or_to_everybody_else(several: list[
         for number, (gpus, begun, over) in enumerate(several)
     ]
     live = [one for one in holds_there if not one.over]
-    owners = [holds.open_to(GPUS, one.reservation_id, live) for one in live] + [holds.open_to(GPUS, None, live)]
+    owners = [reservation_records.select_open_gpus(GPUS, one.reservation_id, live) for one in live] + [
+        reservation_records.select_open_gpus(GPUS, None, live)
+    ]
     assert sorted(gpu for open_gpus in owners for gpu in open_gpus) == sorted(GPUS)
 
 
 def test_of_a_newer_version_what_is_known_counts_and_the_rest_is_kept(tmp_path: Path) -> None:
-    holds.keep(tmp_path, hold("res_aaaaaaaaaa"))
+    reservation_records.save(tmp_path, hold("res_aaaaaaaaaa"))
     path = tmp_path / "reservations" / "res_aaaaaaaaaa.json"
     write_json(path, {**json.loads(path.read_text()), "version": 2, "shared_with": ["bob"]})
-    (one,) = holds.live(tmp_path, 1050)
-    assert list(holds.keepers([one])) == list(hold().gpus)
+    (one,) = reservation_records.load_live(tmp_path, 1050)
+    assert list(reservation_records.find_reserved_gpus([one])) == list(hold().gpus)
     written = json.loads(path.read_text())
     assert (written["version"], written["shared_with"], written["begun"]) == (2, ["bob"], True)

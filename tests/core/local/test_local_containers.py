@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flow_core.agent.containers.arguments import Container, argv_inside
-from flow_core.agent.containers.choice import choose_engine
-from flow_core.agent.containers.contained import in_full
-from flow_core.agent.containers.engine import Engine, last_line
+from flow_core.agent.containers.container_task import in_full
+from flow_core.agent.containers.engine import ContainerEngine, last_line
+from flow_core.agent.containers.engine_choice import choose_engine
 from flow_core.agent.supervisor.namespace import Mount
 from flow_core.config import Context
 from flow_core.errors import ConfigError, Unsupported
@@ -34,7 +34,7 @@ def _container(engine: str = "podman", **parts: Any) -> Container:
         "is_line": False,
         "working_dir": "/w",
     }
-    return Container(**{**known, "engine": Engine(engine, f"/bin/{engine}", ("--init",), {}), **parts})
+    return Container(**{**known, "engine": ContainerEngine(engine, f"/bin/{engine}", ("--init",), {}), **parts})
 
 
 def test_the_argument_list_of_a_run():

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from testbed.waiting import DEADLINE_S
 
-from flow_core.agent.supervisor.processes import Identity
+from flow_core.agent.supervisor.processes import ProcessIdentity
 from flow_core.errors import NotFound, Unreachable
 from flow_core.models.task import TaskStatus
 
@@ -36,7 +36,7 @@ async def _cut_the_power(machine: Any, *tasks: Any) -> None:
     await machine.until(lambda: not any(map(machine.is_alive, pids)), "the power cut")
     for task in tasks:
         # The supervisor's number and start now belong to somebody else: only the boot tells them apart.
-        _edit(task, "state", supervisor={**Identity.mine()._asdict(), "boot": "another"})
+        _edit(task, "state", supervisor={**ProcessIdentity.mine()._asdict(), "boot": "another"})
         children = machine.record(task, "state")["children"]
         _edit(task, "state", children=[{**child, "boot": "another"} for child in children])
 
@@ -128,7 +128,7 @@ async def test_a_supervisor_that_never_answers_is_ended_and_holds_nobody_up(mach
     stuck.chmod(0o700)
     with monkeypatch.context() as context:
         context.setattr(sys, "executable", str(stuck))
-        context.setattr("flow_core.agent.spawning._DEADLINE_S", 0.5)
+        context.setattr("flow_core.agent.supervisor_start._DEADLINE_S", 0.5)
         with pytest.raises(Unreachable, match="did not answer"):
             await machine.submit("true", instance_type="a100:2")
     (task,) = await machine.provider.list_tasks()

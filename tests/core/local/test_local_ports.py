@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from flow_core.agent.listeners import _is_refused
+from flow_core.agent.port_owner import _is_refused
 from flow_core.errors import Conflict
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskStatus

@@ -11,9 +11,9 @@ import pytest
 from testbed.specs import task_spec
 
 from flow_core import AsyncFlow, TaskConfig
-from flow_core.agent.supervisor.ranks import VARIABLES, environment, share
+from flow_core.agent.supervisor.ranks import VARIABLES, rank_environment, select_rank_gpus
 from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound
-from flow_core.logs.address import LogAddress
+from flow_core.logs.log_id import LogAddress
 from flow_core.models.retries import Retries
 from flow_core.models.task import TaskStatus
 
@@ -62,14 +62,14 @@ async def test_what_the_user_sets_wins_over_what_a_rank_is_told(machine):
 
 
 def test_in_manual_mode_a_rank_is_told_only_its_number_and_how_many_there_are():
-    env = environment(task_spec(ranks=3, distributed_mode="manual"), 2, 1, 29500)
+    env = rank_environment(task_spec(ranks=3, distributed_mode="manual"), 2, 1, 29500)
     assert env == {"FLOW_NODE_RANK": "2", "FLOW_NUM_NODES": "3"}
 
 
 def test_gpus_are_shared_out_in_order_and_none_twice():
     gpus = ["a", "b", "c", "d", "e", "f"]
-    assert [share(gpus, rank, 3) for rank in range(3)] == [["a", "b"], ["c", "d"], ["e", "f"]]
-    assert share([], 1, 3) == []
+    assert [select_rank_gpus(gpus, rank, 3) for rank in range(3)] == [["a", "b"], ["c", "d"], ["e", "f"]]
+    assert select_rank_gpus([], 1, 3) == []
 
 
 async def test_more_gpus_than_all_ranks_can_have_are_refused(machine):

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from flow_core.agent.capacity import holds
-from flow_core.agent.capacity.holds import Hold
+from flow_core.agent.capacity import reservation_records
 from flow_core.agent.capacity.queue import queue_lock
+from flow_core.agent.capacity.reservation_records import ReservationRecord
 from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound, Unsupported
 from flow_core.models.reservation import Reservation, ReservationStatus
 from flow_core.models.reservation_spec import ReservationSpec
@@ -42,9 +42,9 @@ def rewrite(machine: Any, made: Reservation, **changes: Any) -> None:
     """Changes a reservation behind everybody's back, as hours would."""
     root = root_of(machine)
     with queue_lock(root):
-        path = holds.path_of(root, made.reservation_id)
+        path = reservation_records.find_record(root, made.reservation_id)
         assert path is not None
-        holds.keep(root, Hold.read(path)._replace(**changes))
+        reservation_records.save(root, ReservationRecord.read(path)._replace(**changes))
 
 
 async def test_reserved_gpus_go_to_the_tasks_that_name_the_reservation(machine):
@@ -121,9 +121,9 @@ async def test_a_task_that_waits_renews_what_it_waits_for(machine):
     made = await reserve(machine, auto_renew=True)
     rewrite(machine, made, start=time.time() - 100, end=time.time() - 10, duration_s=15.0)
     await waiting(machine, await machine.submit("true", instance_type="a100"))
-    path = holds.path_of(root_of(machine), made.reservation_id)
+    path = reservation_records.find_record(root_of(machine), made.reservation_id)
     assert path is not None
-    assert Hold.read(path).end > time.time()
+    assert ReservationRecord.read(path).end > time.time()
 
 
 async def test_a_later_reservation_leaves_the_gpus_to_everybody_until_it_starts(machine):
@@ -268,7 +268,7 @@ async def test_a_gpu_that_left_the_machine_takes_nothing_else_along(machine, mon
 
 async def test_a_broken_record_keeps_nobody_from_anything_and_is_shown(machine):
     made = await reserve(machine)
-    path = holds.path_of(root_of(machine), made.reservation_id)
+    path = reservation_records.find_record(root_of(machine), made.reservation_id)
     assert path is not None
     path.write_text("{")
     assert (await machine.ended(await machine.submit("true", instance_type="a100:2"))).status is TaskStatus.COMPLETED

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from flow_core.errors import Conflict
-from flow_core.logs.address import LogAddress
+from flow_core.logs.log_id import LogAddress
 from flow_core.models.task import TaskStatus
 
 COUNTED = 'n=$(cat n 2>/dev/null || echo 0); n=$((n+1)); echo $n > n; echo "this is $n"; '

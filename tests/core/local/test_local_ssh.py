@@ -25,7 +25,7 @@ from testbed.ssh_servers import live_servers
 from testbed.waiting import DEADLINE_S
 
 from flow_core import AsyncFlow, Client
-from flow_core.agent.supervisor.processes import Identity
+from flow_core.agent.supervisor.processes import ProcessIdentity
 from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
 
@@ -397,7 +397,7 @@ async def _once_free(machine, port: int) -> socket.socket:
 async def test_a_record_that_names_a_stranger_or_is_broken_is_nobodys(machine, task):
     folder = SshFolder.of(next(machine.home.glob("state/local/*")))
     folder.path.mkdir(mode=0o700)
-    me = Identity.mine()
+    me = ProcessIdentity.mine()
     Served(me._replace(start="0"), 22).write(folder)
     assert serving(folder) is None
     folder.record.write_text("{")

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from testbed.waiting import DEADLINE_S
 
+from flow_core.agent.agent_copy import agent_name, provide_copy
 from flow_core.agent.layout import Layout
 from flow_core.agent.machine import machine_id
-from flow_core.agent.own_copy import agent_name, provide_copy
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.refusals import Refused
 from flow_core.agent.safe_folders import UnsafeFolder, check_folders

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from flow_core.agent.layout import Layout
 from flow_core.agent.machine import machine_id
 from flow_core.agent.refusals import Refused
+from flow_core.agent.submit import submit
 from flow_core.agent.submit_request import SubmitRequest
-from flow_core.agent.submitting import submit
-from flow_core.agent.tasks import Tasks
-from flow_core.agent.volumes import VolumeShelf
+from flow_core.agent.tasks import TaskStore
+from flow_core.agent.volumes import VolumeStore
 from flow_core.config import state_dir
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskStatus
@@ -48,7 +48,7 @@ _DIES = """
 import json, os, signal, sys
 from pathlib import Path
 from flow_core.agent.layout import Layout
-from flow_core.agent.submitting import submit
+from flow_core.agent.submit import submit
 from flow_core.agent.tasks import Tasks
 from flow_core.agent.volumes import VolumeShelf
 
@@ -72,8 +72,8 @@ def _layout() -> Layout:
 
 
 def _submit(request: dict[str, Any]) -> str:
-    layout, tasks = _layout(), Tasks(_layout())
-    return submit(layout, request, tasks, VolumeShelf(layout, "", tasks))
+    layout, tasks = _layout(), TaskStore(_layout())
+    return submit(layout, request, tasks, VolumeStore(layout, "", tasks))
 
 
 async def test_a_submit_that_is_asked_again_after_a_lost_answer_makes_no_second_task(machine, tmp_path):

@@ -8,12 +8,12 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flow_core.agent.capacity.timeline import Use, free_throughout, slots
+from flow_core.agent.capacity.timeline import GpuUse, free_throughout, list_slots
 
 GPUS = ("a", "b", "c")
 MOMENTS = st.integers(0, 20).map(float)
 USES = st.builds(
-    lambda gpu, start, length: Use(gpu, start, start + length),
+    lambda gpu, start, length: GpuUse(gpu, start, start + length),
     st.sampled_from((*GPUS, "another")),
     MOMENTS,
     st.one_of(st.integers(1, 10).map(float), st.just(math.inf)),
@@ -22,9 +22,9 @@ LISTS_OF_USES = st.lists(USES, max_size=8)
 
 
 @given(LISTS_OF_USES, MOMENTS, st.integers(1, 20))
-def test_at_every_moment_the_slots_say_just_what_nobody_uses(uses: list[Use], start: float, length: int) -> None:
+def test_at_every_moment_the_slots_say_just_what_nobody_uses(uses: list[GpuUse], start: float, length: int) -> None:
     end = start + length
-    found = slots(GPUS, uses, start, end)
+    found = list_slots(GPUS, uses, start, end)
     for tick in range(2 * length):
         moment = start + tick / 2 + 0.25
         free = {gpu for gpu in GPUS if not any(u.gpu_id == gpu and u.start <= moment < u.end for u in uses)}
@@ -34,28 +34,28 @@ def test_at_every_moment_the_slots_say_just_what_nobody_uses(uses: list[Use], st
 
 @given(LISTS_OF_USES, MOMENTS, st.integers(1, 20))
 def test_slots_come_in_order_within_the_window_and_no_two_could_be_one(
-    uses: list[Use], start: float, length: int
+    uses: list[GpuUse], start: float, length: int
 ) -> None:
-    found = slots(GPUS, uses, start, start + length)
+    found = list_slots(GPUS, uses, start, start + length)
     assert all(start <= slot.start < slot.end <= start + length for slot in found)
     for one, other in pairwise(found):
         assert one.end < other.start or (one.end == other.start and one.gpus != other.gpus)
 
 
 @given(LISTS_OF_USES, MOMENTS, st.integers(1, 20))
-def test_what_a_slot_offers_is_free_for_all_of_it(uses: list[Use], start: float, length: int) -> None:
-    for slot in slots(GPUS, uses, start, start + length):
+def test_what_a_slot_offers_is_free_for_all_of_it(uses: list[GpuUse], start: float, length: int) -> None:
+    for slot in list_slots(GPUS, uses, start, start + length):
         assert set(free_throughout(GPUS, uses, slot.start, slot.end)) == slot.gpus
 
 
 def test_a_use_that_ends_as_another_time_begins_is_not_in_its_way() -> None:
-    uses = [Use("a", 10, 20)]
+    uses = [GpuUse("a", 10, 20)]
     assert free_throughout(["a"], uses, 20, 30) == ["a"]
     assert free_throughout(["a"], uses, 0, 10) == ["a"]
     assert free_throughout(["a"], uses, 19, 30) == []
-    assert [(slot.start, slot.end) for slot in slots(["a"], uses, 0, 30)] == [(0, 10), (20, 30)]
+    assert [(slot.start, slot.end) for slot in list_slots(["a"], uses, 0, 30)] == [(0, 10), (20, 30)]
 
 
 def test_nothing_is_offered_in_no_time() -> None:
-    assert slots(GPUS, [], 10, 10) == []
-    assert slots(GPUS, [], 10, 5) == []
+    assert list_slots(GPUS, [], 10, 10) == []
+    assert list_slots(GPUS, [], 10, 5) == []

@@ -15,7 +15,7 @@ from testbed.waiting import until
 
 from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles, SpoolWriter
 from flow_core.errors import Unreachable
-from flow_core.logs.follow import Chunk, follow, tail_text
+from flow_core.logs.follow import LogChunk, follow_log, tail_text
 
 WRITER = """
 import pathlib, sys, time
@@ -54,7 +54,7 @@ async def test_every_byte_from_any_offset_arrives_in_order_until_the_writer_ends
     files = SpoolFiles.at(tmp_path / "log")
     child = await start_writer(tmp_path / "log")
     digest, position = hashlib.sha256(), offset
-    async with aclosing(follow(files, offset, ended(child))) as chunks:
+    async with aclosing(follow_log(files, offset, ended(child))) as chunks:
         async for chunk in chunks:
             assert chunk.offset == position
             digest.update(chunk.data)
@@ -69,7 +69,7 @@ async def test_one_stream_alone_is_exact_while_both_are_written(tmp_path: Path, 
     files = SpoolFiles.at(tmp_path / "log")
     child = await start_writer(tmp_path / "log")
     pieces = []
-    async with aclosing(follow(files, 0, ended(child), streams=(stream,))) as chunks:
+    async with aclosing(follow_log(files, 0, ended(child), streams=(stream,))) as chunks:
         async for chunk in chunks:
             pieces.append(chunk.data)
     assert b"".join(pieces) == b"".join(data for on, data in EXPECTED if on == stream)
@@ -85,7 +85,7 @@ async def test_what_comes_while_the_log_is_looked_at_stays_on_its_stream(tmp_pat
         return True
 
     watched = files._replace(log=Watched.at(files.log, lambda: [writer.append(STDERR, data) for data in late]))
-    async with aclosing(follow(watched, 0, is_complete, streams=(STDOUT,))) as chunks:
+    async with aclosing(follow_log(watched, 0, is_complete, streams=(STDOUT,))) as chunks:
         assert [chunk.data async for chunk in chunks] == [b"out"]
     writer.close()
     assert files.log.read_bytes() == b"outerr"
@@ -101,7 +101,7 @@ async def test_a_byte_written_after_a_quiet_time_arrives_at_once_and_nobody_look
         return False
 
     took = []
-    async with aclosing(follow(watched, 0, never)) as chunks:
+    async with aclosing(follow_log(watched, 0, never)) as chunks:
         for n in range(3):
             waiting = asyncio.ensure_future(anext(chunks))
             looks.clear()
@@ -124,10 +124,10 @@ async def test_a_log_that_was_cut_short_is_read_again(tmp_path: Path) -> None:
     async def never() -> bool:
         return False
 
-    async with aclosing(follow(files, 0, never)) as chunks:
+    async with aclosing(follow_log(files, 0, never)) as chunks:
         assert (await anext(chunks)).data == b"a long beginning"
         files.log.write_bytes(b"anew")
-        assert await anext(chunks) == Chunk(0, b"anew", 4)
+        assert await anext(chunks) == LogChunk(0, b"anew", 4)
 
 
 async def test_a_far_side_that_does_not_answer_does_not_end_the_log(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ async def test_a_far_side_that_does_not_answer_does_not_end_the_log(tmp_path: Pa
             raise answer
         return answer
 
-    async with aclosing(follow(files, 4, is_complete)) as chunks:
+    async with aclosing(follow_log(files, 4, is_complete)) as chunks:
         assert [chunk.data async for chunk in chunks] == [b"of it"]
     assert next(answers, None) is None
 

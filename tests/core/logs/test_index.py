@@ -10,7 +10,7 @@ from pathlib import Path
 
 from testbed.log_truth import last_lines
 
-from flow_core.logs.index import BLOCK, LineIndex
+from flow_core.logs.line_counter import BLOCK, LineCounter
 from flow_core.logs.reader import LINE_LIMIT, LineReader
 
 
@@ -26,7 +26,7 @@ async def test_random_lines_of_a_big_file_are_those_that_split_gives(tmp_path: P
     lines = random_lines(200_000, seed=7)
     path = tmp_path / "log"
     path.write_bytes(b"\n".join(lines))
-    index = LineIndex(path)
+    index = LineCounter(path)
     await index.catch_up()
     assert index.line_count == len(lines)
     offsets, offset = [], 0
@@ -45,7 +45,7 @@ async def test_random_lines_of_a_big_file_are_those_that_split_gives(tmp_path: P
 
 def test_a_file_that_grows_is_indexed_from_where_it_was(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    index = LineIndex(path)
+    index = LineCounter(path)
     index.update()
     assert index.line_count == 0
     written: list[bytes] = []
@@ -66,7 +66,7 @@ def test_a_file_that_grows_is_indexed_from_where_it_was(tmp_path: Path) -> None:
 def test_a_file_that_was_cut_short_or_replaced_is_counted_anew(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"old\n" * 500_000)
-    index = LineIndex(path)
+    index = LineCounter(path)
     index.update()
     os.truncate(path, 40)
     index.update()
@@ -88,7 +88,7 @@ async def test_a_file_of_300_mb_takes_less_than_20_mb_of_memory(tmp_path: Path) 
         log.write(b"\n" + b"last %s\n" % (b"z" * 100))
     tracemalloc.start()
     try:
-        index = LineIndex(path)
+        index = LineCounter(path)
         await index.catch_up()
         assert index.line_count == 3
         assert index.lines(1, 2)[1].data.startswith(b"last")
@@ -105,7 +105,7 @@ async def test_a_file_of_300_mb_takes_less_than_20_mb_of_memory(tmp_path: Path) 
 async def test_counting_can_be_cancelled_and_taken_up_again(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"line\n" * 2_000_000)
-    index = LineIndex(path)
+    index = LineCounter(path)
     counting = asyncio.ensure_future(index.catch_up())
     await asyncio.sleep(0)
     counting.cancel()

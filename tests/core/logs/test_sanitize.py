@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from flow_core.logs.escape import escape_controls
 from flow_core.logs.sanitize import PLAIN, Look, plain, styled
-from flow_core.logs.visible import visible
 
 HOSTILE = st.text(
     st.one_of(
@@ -30,7 +30,7 @@ def is_harmless(text: str) -> bool:
 @example("漢\b\rx\x1b[K")
 def test_nothing_that_a_terminal_obeys_is_ever_left(text: str) -> None:
     assert is_harmless(plain(text))
-    assert is_harmless(visible(text))
+    assert is_harmless(escape_controls(text))
     assert all(isinstance(look, Look) and run for run, look in styled(text) if run)
 
 
@@ -84,4 +84,4 @@ def test_colours_last_until_they_are_changed_or_the_line_ends() -> None:
 
 
 def test_a_name_keeps_its_letters_and_shows_its_control_characters() -> None:
-    assert visible("a\x1b[31m\n漢\u202e") == "a␛[31m␊漢\ufffd"
+    assert escape_controls("a\x1b[31m\n漢\u202e") == "a␛[31m␊漢\ufffd"

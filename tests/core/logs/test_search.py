@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 
 from flow_core.errors import ConfigError
-from flow_core.logs.search import Match, Query, Search, SearchTimeout
+from flow_core.logs.search import LogSearch, SearchMatch, SearchQuery, SearchTimeout
 
-Open = Callable[..., Search]
+Open = Callable[..., LogSearch]
 
 
 @pytest.fixture
 async def open_search(tmp_path: Path) -> AsyncIterator[Open]:
-    opened: list[Search] = []
+    opened: list[LogSearch] = []
 
-    def start(data: bytes, pattern: str, **options: bool) -> Search:
+    def start(data: bytes, pattern: str, **options: bool) -> LogSearch:
         path = tmp_path / f"log{len(opened)}"
         path.write_bytes(data)
-        opened.append(Search(path, Query(pattern, **options)))
+        opened.append(LogSearch(path, SearchQuery(pattern, **options)))
         return opened[-1]
 
     yield start
@@ -32,7 +32,7 @@ async def open_search(tmp_path: Path) -> AsyncIterator[Open]:
         await search.close()
 
 
-async def walk(step: Callable[[int], Awaitable[Match | None]], position: int, after: int) -> list[int]:
+async def walk(step: Callable[[int], Awaitable[SearchMatch | None]], position: int, after: int) -> list[int]:
     found = []
     while (match := await step(position)) is not None:
         found.append(match.offset)
@@ -57,15 +57,15 @@ async def test_forward_and_backward_find_every_match_across_blocks(open_search: 
 
 async def test_case_matters_only_with_a_capital_in_the_pattern(open_search: Open) -> None:
     data = b"an Error\nan error\n"
-    assert await open_search(data, "error").next(0) == Match(3, 5)
+    assert await open_search(data, "error").next(0) == SearchMatch(3, 5)
     assert await open_search(data, "Error").next(4) is None
-    assert await open_search(data, r"\Sn").next(0) == Match(0, 2)
-    assert await open_search(b"AB", r"\Wab|ab").next(0) == Match(0, 2)
+    assert await open_search(data, r"\Sn").next(0) == SearchMatch(0, 2)
+    assert await open_search(b"AB", r"\Wab|ab").next(0) == SearchMatch(0, 2)
 
 
 async def test_a_literal_is_looked_for_as_it_stands(open_search: Open) -> None:
-    assert await open_search(b"a.c abc a+b(", "a+b(", literal=True).next(0) == Match(8, 4)
-    assert await open_search("naïve 漢字".encode(), "漢字", literal=True).next(0) == Match(7, 6)
+    assert await open_search(b"a.c abc a+b(", "a+b(", literal=True).next(0) == SearchMatch(8, 4)
+    assert await open_search("naïve 漢字".encode(), "漢字", literal=True).next(0) == SearchMatch(7, 6)
 
 
 async def test_line_anchors_mean_the_lines_of_the_log(open_search: Open) -> None:
@@ -79,7 +79,7 @@ async def test_what_was_written_since_is_found_too(open_search: Open, tmp_path: 
     assert await search.next(0) is None
     with open(tmp_path / "log0", "ab") as log:
         log.write(b"later\n")
-    assert await search.next(0) == Match(8, 5)
+    assert await search.next(0) == SearchMatch(8, 5)
 
 
 async def test_marks_are_told_in_characters(open_search: Open) -> None:
@@ -89,7 +89,7 @@ async def test_marks_are_told_in_characters(open_search: Open) -> None:
 
 def test_a_bad_pattern_is_refused_with_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not a regular expression"):
-        Search(tmp_path / "log", Query("(unclosed"))
+        LogSearch(tmp_path / "log", SearchQuery("(unclosed"))
 
 
 async def test_a_pattern_that_never_ends_blocks_nobody_and_ends_when_cancelled(open_search: Open) -> None:

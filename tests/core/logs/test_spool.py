@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from flow_core.agent.spool import RECORD, STDERR, STDOUT, SpoolFiles, SpoolWriter
-from flow_core.logs.follow import follow, tail_text
-from flow_core.logs.stamps import Stamps
+from flow_core.logs.follow import follow_log, tail_text
+from flow_core.logs.sidecar import SidecarIndex
 
 PIECES = [(STDOUT, b"out 1\n"), (STDERR, b"err 1\n"), (STDOUT, b"out 2\n"), (STDERR, b"err 2\n")]
 MORE = [(STDERR, b"err 3\n"), (STDOUT, b"out 3\n")]
@@ -65,7 +65,7 @@ async def test_whoever_reads_while_a_writer_is_paused_sees_only_bytes_of_that_st
             so_far = tail_text(files, None, (stream,))
             assert on(stream).startswith(so_far)
             followed = b""
-            async with aclosing(follow(files, 0, _yes, (stream,))) as chunks:
+            async with aclosing(follow_log(files, 0, _yes, (stream,))) as chunks:
                 async for chunk in chunks:
                     followed += chunk.data
             assert followed.decode() == so_far
@@ -110,7 +110,7 @@ def write(files: SpoolFiles, pieces: list[tuple[int, bytes]]) -> None:
 
 def check_every_offset(files: SpoolFiles, truth: bytes) -> None:
     """Against a plain search in the stream of each byte."""
-    stamps = Stamps(files.sidecar)
+    stamps = SidecarIndex(files.sidecar)
     stamps.refresh()
     for offset in range(len(truth)):
         assert stamps.stream_of(offset) == truth[offset]

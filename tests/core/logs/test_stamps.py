@@ -8,7 +8,7 @@ from pathlib import Path
 from testbed.log_truth import all_stamps
 
 from flow_core.agent.spool import RECORD, STDERR, STDOUT, SpoolFiles, SpoolWriter
-from flow_core.logs.stamps import Stamps, bytes_of
+from flow_core.logs.sidecar import SidecarIndex, select_streams
 
 
 def written(stem: Path, pieces: list[tuple[int, bytes]]) -> SpoolFiles:
@@ -21,8 +21,8 @@ def written(stem: Path, pieces: list[tuple[int, bytes]]) -> SpoolFiles:
     return files
 
 
-def opened(files: SpoolFiles) -> Stamps:
-    stamps = Stamps(files.sidecar)
+def opened(files: SpoolFiles) -> SidecarIndex:
+    stamps = SidecarIndex(files.sidecar)
     stamps.refresh()
     return stamps
 
@@ -48,7 +48,7 @@ def test_streams_and_times_of_random_bytes_are_those_of_their_records(tmp_path: 
         assert round(moment.timestamp() * 1_000_000) == times[start]
     data = files.log.read_bytes()
     errors = b"".join(data for stream, data in pieces if stream == STDERR)
-    assert bytes_of(data, 0, stamps, (STDERR,)) == errors
+    assert select_streams(data, 0, stamps, (STDERR,)) == errors
     stamps.close()
 
 
@@ -80,7 +80,7 @@ def test_without_a_sidecar_all_is_stdout_at_no_known_time(tmp_path: Path) -> Non
     files.log.write_bytes(b"text")
     stamps = opened(files)
     assert stamps.time_of(0) is None
-    assert bytes_of(b"text", 0, stamps, (STDOUT,)) == b"text"
-    assert bytes_of(b"text", 0, stamps, (STDERR,)) == b""
+    assert select_streams(b"text", 0, stamps, (STDOUT,)) == b"text"
+    assert select_streams(b"text", 0, stamps, (STDERR,)) == b""
     assert stamps.previous_of(STDOUT, 4) == 4
     assert stamps.next_of(STDERR, 0) is None

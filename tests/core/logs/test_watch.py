@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from flow_core.logs import watch
+from flow_core.logs import file_watcher
 
 
 @pytest.mark.parametrize("has_inotify", [True, False])
 async def test_a_change_is_noticed_even_when_it_came_before_anybody_waited(tmp_path: Path, has_inotify: bool) -> None:
     path = tmp_path / "log"
     took = []
-    with closing(watch.Watch(path if has_inotify else tmp_path / "missing" / "log")) as waiting:
+    with closing(file_watcher.FileWatcher(path if has_inotify else tmp_path / "missing" / "log")) as waiting:
         for _ in range(3):
             with open(path, "ab") as log:
                 log.write(b"x")
@@ -28,7 +28,7 @@ async def test_a_change_is_noticed_even_when_it_came_before_anybody_waited(tmp_p
 
 async def test_closing_gives_the_descriptor_back(tmp_path: Path) -> None:
     before = len(os.listdir("/dev/fd"))
-    waiting = watch.Watch(tmp_path / "log")
+    waiting = file_watcher.FileWatcher(tmp_path / "log")
     await waiting.changed()
     waiting.close()
     waiting.close()

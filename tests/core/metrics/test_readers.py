@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testbed.fake_smi import RECORDED
 
-from flow_core.metrics import host, mig, smi
-from flow_core.metrics.frames import FrameReader
+from flow_core.metrics import mig, nvidia_smi, proc
+from flow_core.metrics.parser import FrameParser
 from flow_core.models.metrics import GpuSample
 
 
@@ -17,7 +17,7 @@ def recorded(name: str) -> str:
 
 
 def gpus(name: str) -> list[GpuSample]:
-    return [row.gpu for row in smi.gpu_rows(recorded(name))]
+    return [row.gpu for row in nvidia_smi.parse_gpu_rows(recorded(name))]
 
 
 def test_an_old_driver_that_lacks_a_figure_is_read() -> None:
@@ -54,7 +54,7 @@ def test_gpus_that_are_missing_keep_the_numbers_of_the_others() -> None:
 
 
 def test_a_sliced_gpu_has_memory_and_power_and_no_utilization() -> None:
-    (row,) = smi.gpu_rows(recorded("h100-mig-590.csv"))
+    (row,) = nvidia_smi.parse_gpu_rows(recorded("h100-mig-590.csv"))
     assert (row.is_sliced, row.bus, row.gpu.utilization_percent) == (True, "0000:00:09", None)
     assert (row.gpu.memory_used_mb, row.gpu.power_w, row.gpu.ecc_errors) == (11125, 433.78, 0)
 
@@ -62,7 +62,7 @@ def test_a_sliced_gpu_has_memory_and_power_and_no_utilization() -> None:
 def test_a_gpu_that_fell_off_the_bus_is_told_and_the_other_is_read() -> None:
     (only,) = gpus("lost.csv")
     assert (only.index, only.power_w) == (0, 18.42)
-    assert smi.complaint(recorded("lost.csv")) == (
+    assert nvidia_smi.find_error_text(recorded("lost.csv")) == (
         "Unable to determine the device handle for GPU0000:02:00.0: Unknown Error"
     )
 
@@ -77,12 +77,12 @@ def test_a_gpu_that_fell_off_the_bus_is_told_and_the_other_is_read() -> None:
     ],
 )
 def test_a_driver_that_can_not_be_asked_says_why(said: str) -> None:
-    assert smi.gpu_rows(said + "\n") == ()
-    assert smi.complaint(said + "\nNVML library version: 580.173\n") == said
+    assert nvidia_smi.parse_gpu_rows(said + "\n") == ()
+    assert nvidia_smi.find_error_text(said + "\nNVML library version: 580.173\n") == said
 
 
 def test_a_sound_answer_is_no_complaint() -> None:
-    assert [smi.complaint(recorded(name)) for name in ("titan-x.csv", "h100-mig-590.csv")] == ["", ""]
+    assert [nvidia_smi.find_error_text(recorded(name)) for name in ("titan-x.csv", "h100-mig-590.csv")] == ["", ""]
 
 
 NO_NUMBERS = """
@@ -93,20 +93,20 @@ NO_NUMBERS = """
 
 @pytest.mark.parametrize("cell", ["", *(cell.replace("|", " ") for cell in NO_NUMBERS.split())])
 def test_what_is_no_number_is_none(cell: str) -> None:
-    assert smi.number(cell) is None
+    assert nvidia_smi.parse_number(cell) is None
 
 
 def test_processes_are_read_and_hidden_ones_are_left_out() -> None:
-    found = smi.gpu_processes(recorded("titan-x-apps.csv"))
+    found = nvidia_smi.parse_gpu_processes(recorded("titan-x-apps.csv"))
     assert [(one.pid, one.memory_mb) for one in found] == [(48448, 4000), (153223, 4000), (192453, 3000)]
-    (first, *_) = smi.gpu_processes(recorded("h200-8-apps.csv"))
+    (first, *_) = nvidia_smi.parse_gpu_processes(recorded("h200-8-apps.csv"))
     assert (first.pid, first.name, first.memory_mb) == (1425258, "python3", 105842)
     assert first.gpu_uuid == "GPU-4e9e74b7-4977-f04d-3af3-ccfe5f570e90"
 
 
 def test_a_process_name_may_hold_commas_and_may_be_hidden() -> None:
     header = "gpu_uuid, pid, used_gpu_memory [MiB], process_name"
-    named, hidden = smi.gpu_processes(
+    named, hidden = nvidia_smi.parse_gpu_processes(
         f"{header}\nGPU-1, 7, [N/A], python, -c, pass\nGPU-1, 524, 512, [Insufficient Permissions]\n"
     )
     assert (named.name, named.memory_mb) == ("python, -c, pass", None)
@@ -121,8 +121,8 @@ def test_a_process_name_may_hold_commas_and_may_be_hidden() -> None:
     ],
 )
 def test_slices_are_named_by_drivers_before_and_since_470(name: str, profile: str, last: str) -> None:
-    whole = smi.GpuRow(GpuSample(0, "A100"), "", is_sliced=True)
-    first, *slices = mig.with_slices([whole], recorded(name), "")
+    whole = nvidia_smi.NvidiaSmiRow(GpuSample(0, "A100"), "", is_sliced=True)
+    first, *slices = mig.add_mig_slices([whole], recorded(name), "")
     assert first is whole.gpu
     assert [one.mig_index for one in slices] == list(range(len(slices)))
     assert (slices[-1].name, slices[-1].uuid, slices[-1].utilization_percent) == (profile, last, None)
@@ -130,7 +130,9 @@ def test_slices_are_named_by_drivers_before_and_since_470(name: str, profile: st
 
 def test_slices_that_nobody_names_are_measured_all_the_same() -> None:
     gpu = GpuSample(0, "A100", "GPU-27b94a00-ed54-5c24-b1fd-1054085de32a")
-    _, first, second = mig.with_slices([smi.GpuRow(gpu, "", is_sliced=True)], "", recorded("a100-mig-510.xml"))
+    _, first, second = mig.add_mig_slices(
+        [nvidia_smi.NvidiaSmiRow(gpu, "", is_sliced=True)], "", recorded("a100-mig-510.xml")
+    )
     assert (first.memory_used_mb, first.memory_total_mb, first.ecc_errors) == (19, 19968, 0)
     assert (second.mig_index, second.uuid) == (1, "")
 
@@ -140,7 +142,7 @@ def test_a_process_is_found_on_its_slice() -> None:
     listed = "GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-0)\n" + "".join(
         f"  MIG {name}     Device  {n}: (UUID: MIG-{n})\n" for n, name in enumerate(("3g.40gb", "2g.20gb"))
     )
-    found = mig.with_slices(smi.gpu_rows(recorded("h100-mig-590.csv")), listed, xml)
+    found = mig.add_mig_slices(nvidia_smi.parse_gpu_rows(recorded("h100-mig-590.csv")), listed, xml)
     assert [(gpu.name, gpu.mig_index, gpu.memory_total_mb) for gpu in found] == [
         ("NVIDIA H100 80GB HBM3", None, 81559),
         ("3g.40gb", 0, 40448),
@@ -148,37 +150,39 @@ def test_a_process_is_found_on_its_slice() -> None:
         ("MIG", 2, 9984),
         ("MIG", 3, 9984),
     ]
-    processes = mig.on_slices(smi.gpu_processes(recorded("h100-mig-590-apps.csv")), found, xml)
+    processes = mig.assign_processes_to_slices(
+        nvidia_smi.parse_gpu_processes(recorded("h100-mig-590-apps.csv")), found, xml
+    )
     assert [(one.pid, one.gpu_uuid) for one in processes] == [(21180, "MIG-0"), (21181, "MIG-0"), (21198, "MIG-0")]
 
 
 def test_xml_that_brings_its_own_entities_is_not_read() -> None:
     bomb = '<!DOCTYPE a [<!ENTITY b "' + "c" * 99 + '">]><nvidia_smi_log><gpu><uuid>&b;</uuid></gpu></nvidia_smi_log>'
-    assert len(mig.with_slices([smi.GpuRow(GpuSample(0, "A100"), "", is_sliced=True)], "", bomb)) == 1
+    assert len(mig.add_mig_slices([nvidia_smi.NvidiaSmiRow(GpuSample(0, "A100"), "", is_sliced=True)], "", bomb)) == 1
 
 
 def test_the_kernel_tells_the_last_xid_of_each_gpu_however_it_is_written() -> None:
-    assert host.xids(recorded("kernel.txt")) == {
+    assert proc.parse_xids(recorded("kernel.txt")) == {
         "0000:03:00": 14,
         "0000:81:00": 31,
         "0000:01:00": 79,
         "0000:4e:00": 79,
         "0000:00:06": 31,
     }
-    assert smi.bus_of("00000000:4E:00.0") == "0000:4e:00"
+    assert nvidia_smi.normalize_bus_id("00000000:4E:00.0") == "0000:4e:00"
 
 
 def test_load_and_memory_of_linux_and_of_a_mac_are_read() -> None:
-    assert (host.load("0.52 0.58 0.59 1/1041 12345"), host.load("{ 2.61 2.55 2.40 }")) == (0.52, 2.61)
+    assert (proc.parse_load("0.52 0.58 0.59 1/1041 12345"), proc.parse_load("{ 2.61 2.55 2.40 }")) == (0.52, 2.61)
     linux = "MemTotal:       1583464 kB\nMemFree:  1 kB\nMemAvailable:    1059176 kB\n"
-    assert host.memory_of_meminfo(linux) == pytest.approx((0.5, 1.51), abs=0.01)
-    assert host.memory_of_meminfo("MemTotal: 2097152 kB\nMemFree: 1048576 kB\n") == (1, 2)
-    assert host.memory_of_vm_stat(recorded("vm_stat.txt"), 25_769_803_776) == pytest.approx((16.5, 24), abs=0.1)
+    assert proc.parse_meminfo(linux) == pytest.approx((0.5, 1.51), abs=0.01)
+    assert proc.parse_meminfo("MemTotal: 2097152 kB\nMemFree: 1048576 kB\n") == (1, 2)
+    assert proc.parse_vm_stat(recorded("vm_stat.txt"), 25_769_803_776) == pytest.approx((16.5, 24), abs=0.1)
 
 
 def test_owners_of_processes_are_read_and_those_that_are_gone_are_not() -> None:
     said = "dr-xr-xr-x 9 ann users 0 Nov 24 10:00 42\nls: cannot access '43': No such file\n"
-    assert host.owners(said) == {42: "ann"}
+    assert proc.parse_owners(said) == {42: "ann"}
 
 
 def test_a_gpu_that_is_gone_is_told_though_no_row_is_left_of_it() -> None:
@@ -186,7 +190,7 @@ def test_a_gpu_that_is_gone_is_told_though_no_row_is_left_of_it() -> None:
     kernel = (
         "1 xid NVRM: Xid (PCI:0000:81:00): 79, GPU has fallen off the bus.\n1 xid NVRM: Xid (PCI:0000:4e:00): 79, x"
     )
-    (sample,) = FrameReader().feed(f"{rows}\n{kernel}\n1 end\n".encode())
+    (sample,) = FrameParser().feed(f"{rows}\n{kernel}\n1 end\n".encode())
     assert sample.gpu_problem == "the GPU at 0000:81:00 has fallen off the bus (XID 79)"
     assert sample.gpus[0].xid == 79
 
@@ -198,17 +202,17 @@ ANY_TEXT = st.text() | st.lists(
 
 @given(ANY_TEXT)
 def test_any_text_is_read_without_harm(text: str) -> None:
-    for row in smi.gpu_rows(text):
+    for row in nvidia_smi.parse_gpu_rows(text):
         assert row.gpu.index >= 0 or row.gpu.index < 0
-    smi.gpu_processes(text)
-    assert len(smi.complaint(text)) <= 300
-    mig.with_slices([smi.GpuRow(GpuSample(0, "A100"), "", is_sliced=True)], text, text)
-    mig.on_slices(smi.gpu_processes(text), (), text)
-    host.load(text)
-    host.memory_of_meminfo(text)
-    host.memory_of_vm_stat(text, 1)
-    host.owners(text)
-    host.xids(text)
+    nvidia_smi.parse_gpu_processes(text)
+    assert len(nvidia_smi.find_error_text(text)) <= 300
+    mig.add_mig_slices([nvidia_smi.NvidiaSmiRow(GpuSample(0, "A100"), "", is_sliced=True)], text, text)
+    mig.assign_processes_to_slices(nvidia_smi.parse_gpu_processes(text), (), text)
+    proc.parse_load(text)
+    proc.parse_meminfo(text)
+    proc.parse_vm_stat(text, 1)
+    proc.parse_owners(text)
+    proc.parse_xids(text)
 
 
 TAGS = ["gpu", "app", "list", "xml", "who", "task", "load", "mem", "cpus", "xid", "stuck", "vm", "end", "none"]
@@ -218,7 +222,7 @@ LINES = st.builds("{} {} {}".format, st.integers(0, 3), st.sampled_from(TAGS), s
 @given(st.lists(LINES | st.text()).map("\n".join), st.integers(1, 40))
 def test_any_stream_is_read_without_harm_in_any_pieces(text: str, size: int) -> None:
     data = text.encode("utf-8", "surrogatepass")
-    reader = FrameReader()
+    reader = FrameParser()
     for start in range(0, len(data), size):
         for sample in reader.feed(data[start : start + size]):
             assert sample.taken_at.tzinfo is not None
@@ -241,7 +245,7 @@ def test_a_frame_is_read_whatever_its_pieces_and_foreign_text_ends_none() -> Non
         "2 stuck 12",
         "2 end",
     ]
-    reader, samples = FrameReader(), []
+    reader, samples = FrameParser(), []
     for byte in "\n".join([*lines, ""]).encode():
         samples += reader.feed(bytes([byte]))
     first, second = samples

@@ -16,7 +16,7 @@ import pytest
 from testbed.fake_smi import FakeSmi
 from testbed.waiting import DEADLINE_S, wait_until
 
-from flow_core.metrics.frames import FrameReader
+from flow_core.metrics.parser import FrameParser
 from flow_core.metrics.script import sampling_script
 from flow_core.models.metrics import MachineSample
 
@@ -36,7 +36,7 @@ class Sampling:
             env={**env, "PATH": path},
             start_new_session=True,
         )
-        self._reader = FrameReader()
+        self._reader = FrameParser()
 
     def until(self, wanted: Callable[[MachineSample], object]) -> MachineSample:
         assert self.process.stdout is not None

@@ -11,9 +11,9 @@ import pytest
 from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import Unreachable
-from flow_core.metrics.reading import read_samples
-from flow_core.metrics.shared import SharedSamples
-from flow_core.metrics.visible import visible_to
+from flow_core.metrics.broadcast import SampleBroadcast
+from flow_core.metrics.stream import read_samples
+from flow_core.metrics.visible_gpus import select_visible_gpus
 from flow_core.models.metrics import GpuProcess, GpuSample, MachineSample
 
 
@@ -36,7 +36,7 @@ class Channel:
 
 async def test_all_who_look_share_one_source_and_the_last_one_closes_it() -> None:
     channel = Channel()
-    shared = SharedSamples(channel)
+    shared = SampleBroadcast(channel)
     async with aclosing(shared.look()) as first, aclosing(shared.look()) as second:
         channel.samples.put_nowait(1.0)
         assert [(await anext(one)).load for one in (first, second)] == [1.0, 1.0]
@@ -51,7 +51,7 @@ async def test_all_who_look_share_one_source_and_the_last_one_closes_it() -> Non
 
 async def test_what_ends_the_source_ends_every_look_and_the_next_one_starts_anew() -> None:
     channel = Channel()
-    shared = SharedSamples(channel)
+    shared = SampleBroadcast(channel)
     async with aclosing(shared.look()) as first, aclosing(shared.look()) as second:
         channel.samples.put_nowait(1.0)
         assert [(await anext(one)).load for one in (first, second)] == [1.0, 1.0]
@@ -67,7 +67,7 @@ async def test_what_ends_the_source_ends_every_look_and_the_next_one_starts_anew
 
 async def test_a_look_that_is_cancelled_leaves_nothing_behind() -> None:
     channel = Channel()
-    shared = SharedSamples(channel)
+    shared = SampleBroadcast(channel)
 
     async def look() -> None:
         async with aclosing(shared.look()) as samples:
@@ -123,6 +123,6 @@ SLICED = MachineSample(
 def test_a_task_sees_the_gpus_it_was_given_and_what_runs_on_them(
     visible: str | None, gpus: list[str], processes: list[int]
 ) -> None:
-    seen = visible_to(SLICED, visible)
+    seen = select_visible_gpus(SLICED, visible)
     assert [gpu.uuid for gpu in seen.gpus] == gpus
     assert [process.pid for process in seen.processes] == processes

@@ -17,7 +17,7 @@ from testbed.worlds import Bench
 
 from flow_core import AsyncFlow
 from flow_core.errors import ConfigError, FlowError, NotFound, ProviderError, Unsupported
-from flow_core.logs.address import LogAddress
+from flow_core.logs.log_id import LogAddress
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord, TaskStatus
 

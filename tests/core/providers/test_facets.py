@@ -17,7 +17,7 @@ from testbed.worlds import Bench
 
 from flow_core import AsyncFlow
 from flow_core.errors import ConfigError, Conflict, NotFound, Unreachable, Unsupported
-from flow_core.logs.address import LogAddress
+from flow_core.logs.log_id import LogAddress
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.task import TaskRecord
 from flow_core.providers.account import ReservationFacet

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from testbed.sshd import Sshd
 
-from flow_core.ssh.asking import Question, UnknownKey, Wait
+from flow_core.ssh.prompter import HostKeyPrompt, LoginProgress, SecretPrompt
 
 
 @pytest.fixture
@@ -39,20 +39,20 @@ class Someone:
     def __init__(self, *answers: str | None, trusts: bool = True) -> None:
         self.answers = list(answers)
         self.will_trust = trusts
-        self.questions: list[Question] = []
-        self.keys: list[UnknownKey] = []
-        self.waits_seen: list[Wait] = []
+        self.questions: list[SecretPrompt] = []
+        self.keys: list[HostKeyPrompt] = []
+        self.waits_seen: list[LoginProgress] = []
         self.stops = asyncio.Event()
 
-    async def trusts(self, key: UnknownKey) -> bool:
+    async def trusts(self, key: HostKeyPrompt) -> bool:
         self.keys.append(key)
         return self.will_trust
 
-    async def answer(self, question: Question) -> str | None:
+    async def answer(self, question: SecretPrompt) -> str | None:
         self.questions.append(question)
         return self.answers.pop(0) if self.answers else None
 
-    async def waits(self, wait: Wait) -> None:
+    async def waits(self, wait: LoginProgress) -> None:
         """Returns once `stops` is set."""
         self.waits_seen.append(wait)
         await self.stops.wait()

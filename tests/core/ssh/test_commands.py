@@ -16,7 +16,7 @@ from testbed.waiting import until, wait_until
 
 from flow_core.errors import ProviderError, Unreachable
 from flow_core.ssh.host import SshHost
-from flow_core.ssh.quoting import quoted
+from flow_core.ssh.quoting import quote_word
 
 pytestmark = pytest.mark.needs("sshd")
 BIG = 200_000_000
@@ -75,7 +75,9 @@ async def test_a_line_arrives_as_it_stands(host: SshHost, line: str) -> None:
 
 def test_a_word_is_one_word_for_sh() -> None:
     for word in ("", "a b", "it's", "\\'", "$(x)`y`", "new\nline", "-n"):
-        assert subprocess.run(["sh", "-c", f"printf %s {quoted(word)}"], capture_output=True).stdout == word.encode()
+        assert (
+            subprocess.run(["sh", "-c", f"printf %s {quote_word(word)}"], capture_output=True).stdout == word.encode()
+        )
 
 
 async def test_what_is_left_in_the_background_is_not_waited_for(host: SshHost, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from testbed.waiting import DEADLINE_S, until
 
 from flow_core.errors import FlowError, Unreachable
 from flow_core.ssh.host import SshHost
-from flow_core.ssh.lookup import find_settings
 from flow_core.ssh.settings import HostSettings
+from flow_core.ssh.ssh_config import find_settings
 
 pytestmark = pytest.mark.needs("sshd")
 
@@ -110,7 +110,7 @@ async def test_a_host_that_was_closed_is_closed(sshd: Sshd, host: SshHost) -> No
 
 
 async def test_a_connection_nobody_uses_is_closed(sshd: Sshd, host: SshHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flow_core.ssh.lines._IDLE_S", 0.2)
+    monkeypatch.setattr("flow_core.ssh.connection_pool._IDLE_S", 0.2)
     await host.run("sleep 0.5")
     assert host.connection_count == 1
     async with asyncio.timeout(DEADLINE_S):

@@ -16,7 +16,7 @@ from testbed.sshd import Sshd
 from testbed.waiting import DEADLINE_S, wait_until
 
 from flow_core.errors import Unreachable
-from flow_core.ssh.follow import Piece, _Record, _Told
+from flow_core.ssh.follow import FilePiece, _OutputSplitter, _ScriptRecord
 from flow_core.ssh.host import SshHost
 
 pytestmark = pytest.mark.needs("sshd")
@@ -44,7 +44,7 @@ class Reading:
     """Follows in the background; `pieces` is what has come."""
 
     def __init__(self, host: SshHost, log: Path, offset: int = 0, inode: int | None = None) -> None:
-        self.pieces: list[Piece] = []
+        self.pieces: list[FilePiece] = []
         self.until = asyncio.Event()
         self._task = asyncio.create_task(self._read(host, log, offset, inode))
 
@@ -199,7 +199,7 @@ def test_bytes_and_lines_of_the_script_are_told_apart_however_they_are_cut(
 ) -> None:
     marker = b"\x1ezzmark "
     stream = b"".join(part + marker + b"S 7 %d\n" % number for number, part in enumerate(parts)) + marker + b"E\n"
-    told, out, records = _Told(marker), b"", []
+    told, out, records = _OutputSplitter(marker), b"", []
     while stream:
         size = data.draw(st.integers(1, 20))
         for found in told.split(stream[:size]):
@@ -209,4 +209,4 @@ def test_bytes_and_lines_of_the_script_are_told_apart_however_they_are_cut(
                 records.append(found)
         stream = stream[size:]
     assert out == b"".join(parts)
-    assert records == [*(_Record("S", 7, number) for number in range(len(parts))), _Record("E")]
+    assert records == [*(_ScriptRecord("S", 7, number) for number in range(len(parts))), _ScriptRecord("E")]

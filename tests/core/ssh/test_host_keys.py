@@ -16,9 +16,9 @@ from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import HostKeyChanged, HostKeyUnknown, ProviderError
 from flow_core.ssh.host import SshHost
-from flow_core.ssh.known_hosts import Standing, known_keys, remember
-from flow_core.ssh.lookup import find_settings
+from flow_core.ssh.known_hosts import KeyStatus, add_known_host, load_known_keys
 from flow_core.ssh.settings import HostSettings
+from flow_core.ssh.ssh_config import find_settings
 
 pytestmark = pytest.mark.needs("sshd")
 
@@ -179,7 +179,7 @@ async def test_a_name_that_known_hosts_would_read_otherwise_is_never_written(
     if not name:
         settings = replace(settings, hostname="a b")
     with pytest.raises(ProviderError, match=r"can't be a name in known_hosts; nothing was written"):
-        remember(settings, asyncssh.read_public_key(sshd.host_key.with_suffix(".pub")))
+        add_known_host(settings, asyncssh.read_public_key(sshd.host_key.with_suffix(".pub")))
     assert not file.exists()
 
 
@@ -233,7 +233,7 @@ def test_a_known_name_is_changed_where_another_key_is_known_at_its_address(tmp_p
     lines = (("gpu1", mine), ("192.0.2.7", other))
     file.write_text("".join(f"{name} {key.export_public_key().decode().strip()}\n" for name, key in lines))
     settings = HostSettings("gpu1", "gpu1", "me", known_hosts=(file,))
-    assert known_keys(settings).standing(mine) is Standing.KNOWN
-    assert known_keys(settings, address="192.0.2.8").standing(mine) is Standing.KNOWN
-    known = known_keys(settings, address="192.0.2.7")
-    assert (known.standing(mine), known.trusted) == (Standing.CHANGED, [])
+    assert load_known_keys(settings).standing(mine) is KeyStatus.KNOWN
+    assert load_known_keys(settings, address="192.0.2.8").standing(mine) is KeyStatus.KNOWN
+    known = load_known_keys(settings, address="192.0.2.7")
+    assert (known.standing(mine), known.trusted) == (KeyStatus.CHANGED, [])

@@ -18,8 +18,8 @@ from testbed.waiting import until_over
 
 from flow_core.errors import AuthError, NotFound, Unreachable
 from flow_core.ssh.host import SshHost
-from flow_core.ssh.lookup import find_settings
 from flow_core.ssh.settings import HostSettings
+from flow_core.ssh.ssh_config import find_settings
 
 pytestmark = pytest.mark.needs("sshd")
 LIMIT_S = 2.0

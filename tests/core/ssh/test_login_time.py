@@ -19,8 +19,8 @@ from testbed.waiting import until, until_over
 
 from flow_core.errors import AuthError, ProviderError, Unreachable
 from flow_core.ssh.host import SshHost
-from flow_core.ssh.lookup import find_settings
 from flow_core.ssh.settings import HostSettings
+from flow_core.ssh.ssh_config import find_settings
 from flow_core.upload.sync import upload
 
 pytestmark = pytest.mark.needs("sshd")

@@ -15,8 +15,8 @@ from testbed.sshd import Sshd
 
 from flow_core.errors import AuthError, ConfigError
 from flow_core.ssh.host import SshHost
-from flow_core.ssh.lookup import find_settings
-from flow_core.ssh.options import OPTIONS, Treatment, table_rows
+from flow_core.ssh.ssh_config import find_settings
+from flow_core.ssh.ssh_config_options import OPTIONS, Treatment, table_rows
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.needs("ssh")

@@ -14,8 +14,8 @@ from testbed.waiting import until
 
 from flow_core.errors import Unreachable
 from flow_core.ssh.host import SshHost
-from flow_core.ssh.lookup import find_settings
 from flow_core.ssh.settings import HostSettings
+from flow_core.ssh.ssh_config import find_settings
 
 pytestmark = pytest.mark.needs("sshd")
 

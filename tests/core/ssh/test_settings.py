@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flow_core.errors import ConfigError, Unreachable
-from flow_core.ssh.lookup import Overrides, find_settings
-from flow_core.ssh.parsing import read_options, settings_from
 from flow_core.ssh.settings import Algorithms, HostSettings, Jump, parse_jumps
+from flow_core.ssh.ssh_config import SshConfigOverrides, find_settings
+from flow_core.ssh.ssh_config_parser import read_options, settings_from
 
 pytestmark = pytest.mark.needs("ssh")
 CONFIG = """
@@ -123,8 +123,8 @@ async def test_without_ssh_a_config_is_not_guessed_at_and_its_defaults_serve_whe
     home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
-    monkeypatch.setattr("flow_core.ssh.lookup._SYSTEM_CONFIG", tmp_path / "none")
-    found = await find_settings("mine", overrides=Overrides("10.0.0.7", "me", 2222))
+    monkeypatch.setattr("flow_core.ssh.ssh_config._SYSTEM_CONFIG", tmp_path / "none")
+    found = await find_settings("mine", overrides=SshConfigOverrides("10.0.0.7", "me", 2222))
     assert (found.hostname, found.user, found.port) == ("10.0.0.7", "me", 2222)
     assert home / ".ssh/id_ed25519" in found.identity_files
     assert found.known_hosts == (home / ".ssh/known_hosts",)
@@ -154,7 +154,7 @@ async def test_a_config_that_ssh_refuses_is_said_in_its_words(tmp_path: Path) ->
 async def test_a_config_that_runs_something_endless_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flow_core.ssh.lookup._DEADLINE_S", 0.3)
+    monkeypatch.setattr("flow_core.ssh.ssh_config._DEADLINE_S", 0.3)
     (tmp_path / "config").write_text('Match exec "exec sleep 30"\n  User x\n')
     with pytest.raises(Unreachable, match="Match exec"):
         await find_settings("x", config=tmp_path / "config")

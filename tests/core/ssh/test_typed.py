@@ -16,9 +16,9 @@ from testbed.sshd import Sshd
 from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import ConfigError
-from flow_core.ssh.lookup import find_settings
+from flow_core.ssh.command_line import explicit_ssh_words, ssh_words
 from flow_core.ssh.settings import HostSettings, account_home
-from flow_core.ssh.typed import spelled_out, ssh_words
+from flow_core.ssh.ssh_config import find_settings
 
 pytestmark = pytest.mark.needs("ssh", "sshd")
 
@@ -105,4 +105,4 @@ def _ssh_of_the_account() -> Path:
 
 def test_a_path_that_ssh_cannot_be_told_is_refused() -> None:
     with pytest.raises(ConfigError, match="quotes"):
-        spelled_out(HostSettings("far", "127.0.0.1", "me", known_hosts=(Path('/tmp/a"b'),)))
+        explicit_ssh_words(HostSettings("far", "127.0.0.1", "me", known_hosts=(Path('/tmp/a"b'),)))

@@ -15,7 +15,7 @@ from tui.panes.test_shell_pane import Host, border_subtitle, hosted, task, text
 from flow_core.errors import Conflict
 from flow_core.providers.entry import Shell
 from flow_core.ssh.host import SshHost
-from flow_core.ssh.lookup import find_settings
+from flow_core.ssh.ssh_config import find_settings
 from flow_tui.panes.shell_tab import OpenShell
 
 ASKS = r"""stty raw -echo; printf '\033[>c\033[6n'; read -rsn1 -t1 key; printf 'got %q' "$key"; cat"""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
-from flow_core.ssh.asking import Question, UnknownKey
+from flow_core.ssh.prompter import HostKeyPrompt, SecretPrompt
 from flow_tui.screens.asked import HostKeyAsked, SecretAsked
 
 FINGERPRINT = "SHA256:uNiVztksCsDhcc0u9e8BrrMc7cxHNwUmGXDWSkyUgoA"
@@ -22,11 +22,11 @@ def host_key(**said: str) -> HostKeyAsked:
         "fingerprint": FINGERPRINT,
         "seen_at": "10.0.0.7:2222 through hop",
     }
-    return HostKeyAsked(UnknownKey(**{**facts, "kept_in": "/home/me/.ssh/known_hosts", "context": "lab", **said}))
+    return HostKeyAsked(HostKeyPrompt(**{**facts, "kept_in": "/home/me/.ssh/known_hosts", "context": "lab", **said}))
 
 
 def secret(kind: Any = "passphrase", prompt: str = "Passphrase of id_a", **more: Any) -> SecretAsked:
-    return SecretAsked(Question("gpu1", kind, prompt, **more))
+    return SecretAsked(SecretPrompt("gpu1", kind, prompt, **more))
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 20)])

@@ -19,9 +19,9 @@ from textual.widgets import Input
 from flow_core import providers
 from flow_core.config import Config, Context, state_dir
 from flow_core.fleet import ContextState
-from flow_core.ssh.asking import Question, UnknownKey
 from flow_core.ssh.host import SshHost
-from flow_core.ssh.lookup import find_settings
+from flow_core.ssh.prompter import HostKeyPrompt, SecretPrompt
+from flow_core.ssh.ssh_config import find_settings
 from flow_tui.app import FlowApp
 from flow_tui.screens.asked import Asked, HostKeyAsked, SecretAsked
 from flow_tui.screens.contexts import ContextsScreen
@@ -358,7 +358,7 @@ async def test_what_follows_an_answer_waits_while_the_user_types_something_else(
     settings = await find_settings("gpu1", config=sshd.config(name="gpu1"))
     async with desk(Context("lab", "ssh", {"settings": settings})) as at:
         await at.until(lambda: at.dashboard.tasks.selected and len(at.dashboard.query("#panes > *")) == len(PANES))
-        key = UnknownKey("gpu2", "ssh-ed25519", "SHA256:abc", "10.0.0.7:22", "")
+        key = HostKeyPrompt("gpu2", "ssh-ed25519", "SHA256:abc", "10.0.0.7:22", "")
         asking = [asyncio.create_task(at.app.questions.trusts(key))]
         await at.until(lambda: at.app.questions.open)
         await at.pilot.press("exclamation_mark")
@@ -366,7 +366,7 @@ async def test_what_follows_an_answer_waits_while_the_user_types_something_else(
         await at.type("yes")
         await at.until(lambda: asking[0].done() and at.app.screen is at.dashboard)
         await at.pilot.press("slash", *"hel")
-        asking.append(asyncio.create_task(at.app.questions.answer(Question("gpu2", "password", "Password"))))
+        asking.append(asyncio.create_task(at.app.questions.answer(SecretPrompt("gpu2", "password", "Password"))))
         await at.shows("gpu2 asks for a password: press !")
         await at.pilot.press(*"lo")
         assert at.dashboard.tasks.filter_text == "hello"

@@ -19,9 +19,9 @@ from tui.screens.test_dashboard import opened
 from flow_core import AsyncFlow, TaskConfig, providers
 from flow_core.agent.spool import STDOUT, SpoolFiles, SpoolWriter
 from flow_core.config import Config, Context
-from flow_core.logs.address import LogAddress
+from flow_core.logs.log_id import LogAddress
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_core.ssh.asking import Person
+from flow_core.ssh.prompter import Prompter
 from flow_tui.panes.logs import LogsPane
 from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.widgets.chrome import Bar
@@ -116,7 +116,7 @@ class SlowLogs(Obedient):
     folder: Path
     is_ready: asyncio.Event
 
-    def __init__(self, context: Context, person: Person | None) -> None:
+    def __init__(self, context: Context, person: Prompter | None) -> None:
         super().__init__(context, person)
         self.logs = self  # type: ignore[assignment]
 

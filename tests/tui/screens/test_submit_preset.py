@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from textual.document._document import Document
 
 from flow_core.errors import ConfigError
-from flow_core.logs.visible import visible
+from flow_core.logs.escape import escape_controls
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.screens.submit_fields import PLACES, task_config
@@ -78,7 +78,7 @@ def configs(draw: Any) -> TaskConfig:
 
 def as_kept(key: str, text: str) -> str:
     """What the field's control makes of it: several lines are kept in a document, one line is made harmless."""
-    return Document(text).text if key in ("command", "env") else visible(text)
+    return Document(text).text if key in ("command", "env") else escape_controls(text)
 
 
 @settings(max_examples=150)

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from flow_core import AsyncFlow, TaskConfig
 from flow_core.config import load_config
-from flow_core.logs.address import LogAddress
+from flow_core.logs.log_id import LogAddress
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.app import FlowApp
 from flow_tui.panes.logs import LogsPane

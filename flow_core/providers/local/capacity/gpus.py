@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from flow_core.agent.gpus import real_gpus
+from flow_core.agent.gpus import load_gpus
 from flow_core.gpu_models import Gpu, pretend_gpus
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ def gpus_here(setting: Any = None) -> tuple[Gpu, ...]:
     """Pretend ones of `$FLOW_LOCAL_GPUS` ("a100:4,h100:2") or of the setting, else the real ones."""
     declared = os.environ.get("FLOW_LOCAL_GPUS") or setting
     if not declared:
-        return tuple(_known(one) for one in real_gpus())
+        return tuple(_known(one) for one in load_gpus())
     if isinstance(declared, list | tuple):
         declared = ",".join(str(part) for part in declared)
     return pretend_gpus(str(declared))

@@ -6,7 +6,7 @@ import os
 import platform
 from typing import Any
 
-from flow_core.agent.capacity import holds, leases
+from flow_core.agent.capacity import leases, reservation_records
 from flow_core.agent.layout import Layout
 from flow_core.errors import CapacityError
 from flow_core.gpu import GpuRequest, request_for
@@ -56,7 +56,10 @@ class LocalInstances:
     def _taken(self, gpu_ids: list[str]) -> set[str]:
         """Those that a task has or a reservation keeps."""
         root = self._layout.root
-        return {*leases.held_by(root, gpu_ids), *holds.keepers(holds.seen(root))}
+        return {
+            *leases.find_holders(root, gpu_ids),
+            *reservation_records.find_reserved_gpus(reservation_records.load_without_lock(root)),
+        }
 
     def _offer(self, instance_type: str, count: int, alike: list[Gpu], free: int) -> AvailableInstance:
         """So many GPUs of those that are `alike`, `free` of which nothing uses now."""

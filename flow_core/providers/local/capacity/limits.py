@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from flow_core.agent.machine_facts import memory_bytes
+from flow_core.agent.machine_info import memory_bytes
 from flow_core.errors import CapacityError, Unsupported
 from flow_core.providers.asked import refuse_what_no_process_takes
 

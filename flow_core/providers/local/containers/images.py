@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.containers.arguments import Container, argv_inside, with_workspace
-from flow_core.agent.containers.choice import likely_engine
-from flow_core.agent.paths import absolute
+from flow_core.agent.containers.engine_choice import likely_engine
+from flow_core.agent.paths import resolve_path
 from flow_core.agent.refusals import Refused
 from flow_core.agent.supervisor.namespace import Mount
 from flow_core.gpu import parse_gpu
@@ -49,7 +49,7 @@ def _described_binds(config: TaskConfig) -> Iterator[Mount]:
 def _absolute(field: str, path: str) -> str:
     """Raises ConfigError."""
     try:
-        return str(absolute(field, path))
+        return str(resolve_path(field, path))
     except Refused as refused:
         raise error_of(refused) from None
 

@@ -8,8 +8,8 @@ import signal
 from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 
-from flow_core.agent.entering import entry
-from flow_core.agent.tasks import Tasks
+from flow_core.agent.task_entry import make_exec_spec
+from flow_core.agent.tasks import TaskStore
 from flow_core.errors import Unreachable
 from flow_core.providers.entry import Completed, OnOutput
 from flow_core.providers.offload import offload
@@ -23,7 +23,7 @@ _QUIET_S = 0.2
 class LocalRemote:
     """Runs commands as the task itself would: in its folder, its environment, its mounts."""
 
-    def __init__(self, tasks: Tasks) -> None:
+    def __init__(self, tasks: TaskStore) -> None:
         self._tasks = tasks
 
     async def run(
@@ -38,7 +38,7 @@ class LocalRemote:
     ) -> Completed:
         out, err = _Kept(), _Kept()
         standing = await offload(self._tasks.get, task_id)
-        way = await offload(entry, standing, command, node, on_terminal=False)
+        way = await offload(make_exec_spec, standing, command, node, on_terminal=False)
         try:
             process = await asyncio.create_subprocess_exec(
                 *way.argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=way.env, start_new_session=True

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow_core.agent.tasks import Standing, Tasks
+from flow_core.agent.tasks import StoredTask, TaskStore
 from flow_core.providers.entry import Shell, SshEndpoint
 from flow_core.providers.offload import offload
 from flow_core.ssh.host import SshHost
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class LocalShells:
     """Opens shells inside running tasks, over SSH as on any other machine. The first one starts the server."""
 
-    def __init__(self, tasks: Tasks, endpoints: LocalEndpoints) -> None:
+    def __init__(self, tasks: TaskStore, endpoints: LocalEndpoints) -> None:
         self._tasks = tasks
         self._endpoints = endpoints
 
@@ -38,7 +38,7 @@ class LocalShells:
 
 def _load() -> None:
     """While the server starts, and without the event loop having to wait: asyncssh takes 0.2 s."""
-    import flow_core.ssh.link
+    import flow_core.ssh.connection
     import flow_core.ssh.shell  # noqa: F401
 
 
@@ -59,6 +59,6 @@ def _settings(endpoint: SshEndpoint, alias: str) -> HostSettings:
     )
 
 
-def _called(standing: Standing, node: int) -> str:
+def _called(standing: StoredTask, node: int) -> str:
     name = standing.report.name
     return f"node {node} of {name}" if standing.report.ranks > 1 else name

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 
-from flow_core.agent.entering import enterable
-from flow_core.agent.listeners import listener_of
 from flow_core.agent.machine import new_id
-from flow_core.agent.tasks import Tasks
+from flow_core.agent.port_owner import find_listener
+from flow_core.agent.task_entry import find_enterable
+from flow_core.agent.tasks import TaskStore
 from flow_core.errors import Conflict, ProviderError
 from flow_core.providers.entry import Tunnel
 from flow_core.providers.offload import offload
@@ -23,7 +23,7 @@ _CONNECT_S = 10.0
 class LocalTunnels:
     """They live in this process, and end with it."""
 
-    def __init__(self, tasks: Tasks) -> None:
+    def __init__(self, tasks: TaskStore) -> None:
         self._tasks = tasks
         self._doors: dict[str, _Door] = {}
         self._watch = TunnelWatch(self, self._is_over)
@@ -55,7 +55,7 @@ class LocalTunnels:
 
     def _check(self, task_id: str, node: int) -> None:
         """Refuses where nobody could enter."""
-        enterable(self._tasks.get(task_id), node)
+        find_enterable(self._tasks.get(task_id), node)
 
     async def _is_over(self, task_id: str) -> bool:
         return (await offload(self._tasks.get, task_id)).report.is_over
@@ -77,7 +77,7 @@ class _Door:
             self._server = await asyncio.start_server(self._let_in, _HOST, port)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                listener = await offload(listener_of, port)
+                listener = await offload(find_listener, port)
                 raise Conflict(f"local_port: {port} is listened on by {listener or 'another'}") from error
             raise ProviderError(f"local_port: {port} can't be opened: {error.strerror}") from error
         bound: int = self._server.sockets[0].getsockname()[1]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.mount_records import read_mounts
 from flow_core.agent.records import MalformedRecord
-from flow_core.agent.tasks import Tasks
+from flow_core.agent.tasks import TaskStore
 from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.providers.local.inside.copying import copy_file
 from flow_core.providers.offload import offload
@@ -22,7 +22,7 @@ _WORKSPACE = PurePosixPath("/workspace")
 class LocalUploads:
     """Sends what changed of a folder to where an unfinished task sees it."""
 
-    def __init__(self, tasks: Tasks) -> None:
+    def __init__(self, tasks: TaskStore) -> None:
         self._tasks = tasks
 
     async def upload(

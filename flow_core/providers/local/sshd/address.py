@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flow_core.providers.local.sshd.folder import SshFolder, serving
-from flow_core.ssh.quoting import identity_words, in_option
+from flow_core.ssh.quoting import identity_words, quote_option
 
 if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord
@@ -38,7 +38,7 @@ def ssh_command(folder: SshFolder, port: int, user: str) -> str:
     """
     options = [
         "IdentitiesOnly=yes",
-        f"UserKnownHostsFile={in_option(folder.known_hosts)}",
+        f"UserKnownHostsFile={quote_option(folder.known_hosts)}",
         f"HostKeyAlias={HOST_ALIAS}",
         "StrictHostKeyChecking=yes",
     ]

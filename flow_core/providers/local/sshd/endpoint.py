@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from flow_core.agent.entering import enterable
-from flow_core.agent.tasks import Tasks
+from flow_core.agent.task_entry import find_enterable
+from flow_core.agent.tasks import TaskStore
 from flow_core.errors import Unreachable
 from flow_core.providers.entry import SshEndpoint
 from flow_core.providers.local.sshd.address import HOST, HOST_ALIAS, ssh_command, user_of
@@ -24,7 +24,7 @@ _BANNER = b"SSH-2.0-"
 class LocalEndpoints:
     """Asking for an endpoint starts the server; looking at tasks never does."""
 
-    def __init__(self, root: Path, tasks: Tasks) -> None:
+    def __init__(self, root: Path, tasks: TaskStore) -> None:
         self._folder = SshFolder.of(root)
         self._tasks = tasks
 
@@ -49,7 +49,7 @@ class LocalEndpoints:
         return ssh_command(self._folder, endpoint.port, endpoint.user)
 
     def _resolve(self, task_id: str, node: int) -> SshEndpoint:
-        enterable(self._tasks.get(task_id), node)
+        find_enterable(self._tasks.get(task_id), node)
         port, folder = ensure_server(self._folder).port, self._folder
         user = user_of(task_id, node)
         return SshEndpoint(HOST, port, user, folder.client_key, folder.known_hosts, HOST_ALIAS)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flow_core.agent.entering import Entry, enterable, entry
 from flow_core.agent.layout import Layout
 from flow_core.agent.refusals import Refused
-from flow_core.agent.tasks import NO_TASK, Standing, Tasks
+from flow_core.agent.task_entry import ExecSpec, find_enterable, make_exec_spec
+from flow_core.agent.tasks import NO_TASK, StoredTask, TaskStore
 from flow_core.errors import NotFound
 from flow_core.providers.local.sshd.folder import SshFolder
 from flow_core.providers.local.sshd.subsystem import sftp_command
@@ -17,9 +17,9 @@ class EveryTask:
 
     def __init__(self, folder: SshFolder) -> None:
         self._root = folder.root
-        self._shelves: dict[str, Tasks] = {}
+        self._shelves: dict[str, TaskStore] = {}
 
-    def get(self, task_id: str) -> Standing:
+    def get(self, task_id: str) -> StoredTask:
         """Raises NotFound, or refuses with NO_TASK."""
         for context in self._contexts():
             if Layout(self._root, context).task(task_id).path.is_dir():
@@ -28,17 +28,17 @@ class EveryTask:
 
     def check(self, task_id: str, node: int) -> None:
         """Raises NotFound, or refuses, where nobody could enter."""
-        enterable(self.get(task_id), node)
+        find_enterable(self.get(task_id), node)
 
-    def way_in(self, task_id: str, node: int, command: str | None, on_terminal: bool) -> Entry:
+    def way_in(self, task_id: str, node: int, command: str | None, on_terminal: bool) -> ExecSpec:
         """Raises NotFound, or refuses as `entry` does."""
-        return entry(self.get(task_id), command, node, on_terminal=on_terminal)
+        return make_exec_spec(self.get(task_id), command, node, on_terminal=on_terminal)
 
-    def way_to_files(self, task_id: str, node: int) -> Entry:
+    def way_to_files(self, task_id: str, node: int) -> ExecSpec:
         """A file server that sees what the task sees. Raises as `way_in` does."""
         standing = self.get(task_id)
         is_contained = standing.spec is not None and standing.spec.container is not None
-        return entry(standing, sftp_command(is_contained), node, on_terminal=False)
+        return make_exec_spec(standing, sftp_command(is_contained), node, on_terminal=False)
 
     def is_over(self, task_id: str) -> bool:
         try:
@@ -61,5 +61,5 @@ class EveryTask:
         except FileNotFoundError:
             return []
 
-    def _shelf(self, context: str) -> Tasks:
-        return self._shelves.setdefault(context, Tasks(Layout(self._root, context), report_progress))
+    def _shelf(self, context: str) -> TaskStore:
+        return self._shelves.setdefault(context, TaskStore(Layout(self._root, context), report_progress))

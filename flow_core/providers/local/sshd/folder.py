@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flow_core.agent.records import MalformedRecord, read_json, write_json
-from flow_core.agent.supervisor.processes import Identity
+from flow_core.agent.supervisor.processes import ProcessIdentity
 
 
 class SshFolder(NamedTuple):
@@ -56,7 +56,7 @@ class SshFolder(NamedTuple):
 class Served(NamedTuple):
     """Who serves, or served last, and on which port."""
 
-    process: Identity
+    process: ProcessIdentity
     port: int
 
     @classmethod
@@ -64,7 +64,7 @@ class Served(NamedTuple):
         """None where none ever did, or the record can't be read."""
         try:
             data = read_json(folder.record)
-            process = Identity.parse(data and data.get("process"))
+            process = ProcessIdentity.parse(data and data.get("process"))
             return None if data is None or process is None else cls(process, _port(data["port"]))
         except (MalformedRecord, OSError, KeyError, TypeError, ValueError):
             return None

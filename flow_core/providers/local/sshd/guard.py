@@ -8,21 +8,21 @@ from weakref import WeakSet
 
 import asyncssh
 
-from flow_core.agent.entering import Entry
+from flow_core.agent.task_entry import ExecSpec
 from flow_core.errors import FlowError, NotFound
 from flow_core.providers.local.sshd.address import task_and_node
 from flow_core.providers.local.sshd.keys import accepted_keys
 from flow_core.providers.local.sshd.lobby import Lobby
 from flow_core.providers.local.sshd.session import TaskSession
 from flow_core.providers.offload import offload
-from flow_core.ssh.served import server
-from flow_core.ssh.served.process import STDERR
-from flow_core.ssh.served.server import is_loopback, not_forwarded
+from flow_core.ssh.server import connection
+from flow_core.ssh.server.connection import is_loopback, not_forwarded
+from flow_core.ssh.server.process import STDERR
 
 _log = logging.getLogger("flow.sshd")
 
 
-class Guard(server.Guard):
+class Guard(connection.SshServerConnection):
     """Nothing but a public key opens, and only the task that the user name says, while it runs."""
 
     def __init__(self, lobby: Lobby) -> None:
@@ -73,10 +73,10 @@ class Guard(server.Guard):
             session.said(f"flow: {why}\r\n".encode(), STDERR)
         self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, why)
 
-    async def way_in(self, command: str | None, on_terminal: bool) -> Entry:
+    async def way_in(self, command: str | None, on_terminal: bool) -> ExecSpec:
         return await offload(self._lobby.tasks.way_in, self.task_id, self.node, command, on_terminal)
 
-    async def way_to_files(self) -> Entry:
+    async def way_to_files(self) -> ExecSpec:
         return await offload(self._lobby.tasks.way_to_files, self.task_id, self.node)
 
     def afterwards(self, leave: Callable[[], None]) -> None:

@@ -8,18 +8,18 @@ import signal
 from abc import abstractmethod
 from typing import cast
 
-from flow_core.agent.entering import Entry
-from flow_core.ssh.served.process import STDERR, STDOUT, Listener, Process
+from flow_core.agent.task_entry import ExecSpec
+from flow_core.ssh.server.process import STDERR, STDOUT, ProcessListener, SessionProcess
 
 _QUIET_S = 0.2
 _NEVER = -1
 _ENDING = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGKILL})
 
 
-class Inside(asyncio.SubprocessProtocol, Process):
+class Inside(asyncio.SubprocessProtocol, SessionProcess):
     """What both kinds of process have in common."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: ProcessListener) -> None:
         self._listener = listener
         self._code: int | None = None
         self._is_over = False
@@ -59,14 +59,14 @@ class Inside(asyncio.SubprocessProtocol, Process):
 class PipedProcess(Inside):
     """Standard input, output and error apart."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: ProcessListener) -> None:
         super().__init__(listener)
         self._open = {STDOUT, STDERR}
         self._pieces = 0
         self._is_paused = self._is_full = self._is_muted = False
 
     @classmethod
-    async def start(cls, way: Entry, listener: Listener) -> PipedProcess:
+    async def start(cls, way: ExecSpec, listener: ProcessListener) -> PipedProcess:
         """Raises OSError."""
         loop = asyncio.get_running_loop()
         _, inside = await loop.subprocess_exec(lambda: cls(listener), *way.argv, env=way.env, start_new_session=True)

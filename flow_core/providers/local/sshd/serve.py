@@ -13,7 +13,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from flow_core.agent.locks import try_lock
-from flow_core.agent.supervisor.processes import Identity
+from flow_core.agent.supervisor.processes import ProcessIdentity
 from flow_core.errors import FlowError, ProviderError
 from flow_core.providers.local.sshd.address import HOST
 from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
@@ -60,7 +60,7 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told.set)
         port = await self._listen()
-        Served(Identity.mine(), port).write(self._folder)
+        Served(ProcessIdentity.mine(), port).write(self._folder)
         _log.info("serving at port %d", port)
         _answer("ok")
         try:
@@ -74,7 +74,7 @@ class Service:
         import asyncssh  # deferred, with all that loads it, until the lock is ours
 
         from flow_core.providers.local.sshd.guard import Guard
-        from flow_core.ssh.served.server import options as options_of
+        from flow_core.ssh.server.connection import options as options_of
 
         asyncssh.set_log_level(logging.WARNING)  # below that, it writes the commands that are run
         host_key = await offload(prepare_keys, self._folder)

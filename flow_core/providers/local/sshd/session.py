@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from flow_core.agent.entering import Entry
+from flow_core.agent.task_entry import ExecSpec
 from flow_core.providers.local.sshd.process import Inside, PipedProcess
 from flow_core.providers.local.sshd.terminal import TerminalProcess
-from flow_core.ssh.served.session import Asked, ServedSession
+from flow_core.ssh.server.session import ServerSession, SessionRequest
 
 
 class Door(Protocol):
     """The task that the connection leads to."""
 
-    async def way_in(self, command: str | None, on_terminal: bool) -> Entry:
+    async def way_in(self, command: str | None, on_terminal: bool) -> ExecSpec:
         """Raises FlowError."""
 
-    async def way_to_files(self) -> Entry:
+    async def way_to_files(self) -> ExecSpec:
         """Raises FlowError."""
 
     def afterwards(self, leave: Callable[[], None]) -> None:
         """Does what a session leaves to be done, when it is gone."""
 
 
-class TaskSession(ServedSession[Inside]):
+class TaskSession(ServerSession[Inside]):
     """Leads into the task behind the door."""
 
     speaker = "flow: "
@@ -34,7 +34,7 @@ class TaskSession(ServedSession[Inside]):
         self._door = door
         self._afterwards: Callable[[], None] | None = None
 
-    async def enter(self, asked: Asked) -> Inside:
+    async def enter(self, asked: SessionRequest) -> Inside:
         way = await self._way(asked)
         self._afterwards = way.leave
         way = way._replace(env={**way.env, **asked.env})
@@ -47,7 +47,7 @@ class TaskSession(ServedSession[Inside]):
             self._door.afterwards(self._afterwards)
         super().leave(inside)
 
-    async def _way(self, asked: Asked) -> Entry:
+    async def _way(self, asked: SessionRequest) -> ExecSpec:
         if asked.for_files:
             return await self._door.way_to_files()
         return await self._door.way_in(asked.command, asked.terminal is not None)

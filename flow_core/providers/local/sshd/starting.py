@@ -10,7 +10,7 @@ import time
 from flow_core.agent.machine import new_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.safe_folders import check_folders
-from flow_core.agent.spawning import PACKAGE_ROOT, python, read_answer, task_environment
+from flow_core.agent.supervisor_start import PACKAGE_ROOT, python, read_answer, task_environment
 from flow_core.errors import ProviderError, Unreachable
 from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from flow_core.agent.spawning import python
+from flow_core.agent.supervisor_start import python
 from flow_core.ssh import sftp_server
 
 _OURS = Path(sftp_server.__file__)

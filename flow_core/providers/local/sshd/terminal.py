@@ -12,9 +12,9 @@ import struct
 import termios
 from collections.abc import Mapping
 
-from flow_core.agent.entering import Entry
+from flow_core.agent.task_entry import ExecSpec
 from flow_core.providers.local.sshd.process import Inside
-from flow_core.ssh.served.process import STDOUT, Listener
+from flow_core.ssh.server.process import STDOUT, ProcessListener
 from flow_core.ssh.terminal_modes import apply_modes
 
 _PIECE = 1 << 16
@@ -25,7 +25,7 @@ _MOST_LEFT = 1 << 20
 class TerminalProcess(Inside):
     """Its terminal's other end is ours."""
 
-    def __init__(self, listener: Listener, master: int) -> None:
+    def __init__(self, listener: ProcessListener, master: int) -> None:
         super().__init__(listener)
         self._master = master
         self._typed = bytearray()
@@ -33,7 +33,7 @@ class TerminalProcess(Inside):
 
     @classmethod
     async def start(
-        cls, way: Entry, listener: Listener, columns: int, rows: int, modes: Mapping[int, int]
+        cls, way: ExecSpec, listener: ProcessListener, columns: int, rows: int, modes: Mapping[int, int]
     ) -> TerminalProcess:
         """Raises OSError."""
         master, slave = pty.openpty()

@@ -12,7 +12,7 @@ from testbed.waiting import task_until
 from testbed.worlds import hosts_context
 
 from flow_core.agent.calls import CONTEXT
-from flow_core.agent.state import State
+from flow_core.agent.state import TaskState
 from flow_core.config import Context
 from flow_core.errors import FlowError
 from flow_core.models.spec import TaskConfig
@@ -55,8 +55,8 @@ class Lab:
         assert supervisor is not None
         return supervisor.pid
 
-    def state(self, task: TaskRecord, number: int = 0) -> State:
-        state = State.read(self.tasks(number) / task.task_id / "state.json")
+    def state(self, task: TaskRecord, number: int = 0) -> TaskState:
+        state = TaskState.read(self.tasks(number) / task.task_id / "state.json")
         assert state is not None
         return state
 

@@ -11,7 +11,7 @@ from core.providers.hosts.conftest import Lab, ended, running, submit, until
 from testbed.waiting import until as until_true
 
 from flow_core.agent.calls import CONTEXT
-from flow_core.agent.locks import locked
+from flow_core.agent.locks import exclusive_lock
 from flow_core.config import Context
 from flow_core.errors import ConfigError, Conflict, NotFound, Unsupported
 from flow_core.models.reservation_spec import ReservationSpec
@@ -124,7 +124,7 @@ async def test_a_machine_without_an_engine_is_named(lab: Lab, tmp_path: Path) ->
 async def test_a_submit_that_is_given_up_half_way_leaves_nothing_on_either_machine(lab: Lab) -> None:
     provider = lab.start(2)
     await provider.list_tasks()
-    with locked(lab.root(1) / "contexts" / CONTEXT / "volumes" / ".lock"):
+    with exclusive_lock(lab.root(1) / "contexts" / CONTEXT / "volumes" / ".lock"):
         going = asyncio.create_task(submit(provider, "true", num_instances=2, instance_type="a100"))
         await until_true(lambda: list(lab.tasks(0).glob("task_*/spec.json")))
         going.cancel()

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from testbed.hostile_agent import FACTS, HostileHost, greeting
 
 from flow_core.agent.capacity.reservation_report import ReservationReport
-from flow_core.agent.protocol import MOST_BYTES, frame
-from flow_core.agent.pruning.selection import EndedTask, Refusal
+from flow_core.agent.protocol import MOST_BYTES, encode_frame
+from flow_core.agent.pruning.selection import EndedTask, PruningRefusal
 from flow_core.agent.task_report import TaskReport
-from flow_core.agent.volumes import Volume
+from flow_core.agent.volumes import StoredVolume
 from flow_core.config import Context
 from flow_core.errors import FlowError, ProviderError, Unreachable
 from flow_core.models.instance import InstanceRequirements
@@ -36,7 +36,7 @@ HOSTILE: list[Any] = [
 ]
 IN_FRAMES = [value for value in HOSTILE if value != 10**400]  # with that the whole frame is none
 TASK = TaskReport(BAD, "train", "running", "true", 1.8e9, 1.8e9, owner="ada", ports=(8080,), folder="/x", seq=1)
-VOLUME = Volume(ID, "data", 1, "file", "", 1.8e9, 1, (), "/v")
+VOLUME = StoredVolume(ID, "data", 1, "file", "", 1.8e9, 1, (), "/v")
 HOLD = ReservationReport(
     "res_aaaaaaaaaa", "active", "_hosts", owner="ada", name="n", instance_type="1xa100", quantity=1
 )
@@ -63,7 +63,7 @@ SOUND: dict[str, Any] = {
     "make_reservation": HOLD._asdict(),
     "openings": [{"start": 1.8e9, "end": 1.9e9, "free": 1}],
     "plan_pruning": {"tasks": [ENDED._asdict()], "kept": [], "refused": []},
-    "prune": {"removed": [ENDED._asdict()], "kept": [], "refused": [Refusal(BAD, "broken", "x")._asdict()]},
+    "prune": {"removed": [ENDED._asdict()], "kept": [], "refused": [PruningRefusal(BAD, "broken", "x")._asdict()]},
     "submit": TASK._asdict(),
     "take_pruning_turn": True,
 }
@@ -202,7 +202,7 @@ def test_anything_in_a_gpu_or_a_process_leaves_its_tasks_alone(which: str, name:
     assert BAD in look({"facts": MACHINE | {which: [row]}})["tasks"]
 
 
-@given(st.sampled_from(Volume._fields), st.sampled_from(HOSTILE))
+@given(st.sampled_from(StoredVolume._fields), st.sampled_from(HOSTILE))
 @example("name", "../../x")
 @BOUNDED
 def test_anything_in_a_volume_is_at_most_one_unreadable_volume(name: str, value: Any) -> None:
@@ -286,9 +286,9 @@ STARTS = {
     "text": b"Welcome!\n",
     "the archive wanted twice": WANTED + WANTED,
     "another line": READY[:-1] + b"!\n",
-    "an answer instead of a greeting": READY + frame([1, "ok", None]),
-    "a greeting without facts": READY + frame(["agent"]),
-    "a greeting of facts that are none": READY + frame(["agent", 5]),
+    "an answer instead of a greeting": READY + encode_frame([1, "ok", None]),
+    "a greeting without facts": READY + encode_frame(["agent"]),
+    "a greeting of facts that are none": READY + encode_frame(["agent", 5]),
     "garbage": READY + b"\xff" * 99,
 }
 

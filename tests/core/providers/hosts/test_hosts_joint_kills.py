@@ -21,10 +21,10 @@ import flow_core
 from flow_core import AsyncFlow
 from flow_core.agent.calls import CONTEXT
 from flow_core.agent.layout import Layout, TaskFolder
-from flow_core.agent.locks import locked
-from flow_core.agent.parts import read_order
+from flow_core.agent.locks import exclusive_lock
+from flow_core.agent.multi_machine import read_order
 from flow_core.agent.records import read_json
-from flow_core.agent.state import State
+from flow_core.agent.state import TaskState
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.providers.hosts.provider import HostsProvider
 
@@ -105,8 +105,8 @@ class Joint:
         specs = (read_json(path) or {} for path in self.lab.tasks(number).glob("task_*/spec.json"))
         return any(spec.get("part") for spec in specs)
 
-    def state(self, task_id: str, number: int) -> State:
-        return State.read(self.folder(task_id, number).state) or State()
+    def state(self, task_id: str, number: int) -> TaskState:
+        return TaskState.read(self.folder(task_id, number).state) or TaskState()
 
     def signal_supervisor(self, task_id: str, number: int, sent: signal.Signals) -> None:
         supervisor = self.state(task_id, number).supervisor
@@ -232,7 +232,7 @@ async def _while_the_start_is_locked(
     await holder.end()
     await joint.is_held(task_id, 0)
     await until(lambda: read_order(joint.folder(task_id, 1)) is not None)
-    with locked(joint.folder(task_id, locked_number).start_lock):
+    with exclusive_lock(joint.folder(task_id, locked_number).start_lock):
         joint.signal_supervisor(task_id, 1, signal.SIGCONT)
         await joint.is_held(task_id, 1)
         if locked_number == 1:
@@ -271,7 +271,7 @@ async def test_what_has_half_begun_goes_before_what_was_submitted_before_it(join
 async def test_two_tasks_run_of_which_one_was_submitted_on_one_machine_alone(
     joint: Joint, is_agent_killed: bool
 ) -> None:
-    with locked(Layout(joint.lab.root(1), CONTEXT).volumes_lock):
+    with exclusive_lock(Layout(joint.lab.root(1), CONTEXT).volumes_lock):
         async with joint.client("first") as one:
             await until(lambda: joint.has(0))
             one.stop()

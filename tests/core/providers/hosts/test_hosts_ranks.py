@@ -11,7 +11,7 @@ import pytest
 from core.providers.hosts.conftest import Lab, ended, running, submit, until
 
 from flow_core import AsyncFlow
-from flow_core.agent.parts import NO_CLIENT
+from flow_core.agent.multi_machine import NO_CLIENT
 from flow_core.config import Context
 from flow_core.errors import CapacityError, Conflict, Unsupported
 from flow_core.models.task import TaskRecord, TaskStatus

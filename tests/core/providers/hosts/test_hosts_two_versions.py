@@ -90,6 +90,8 @@ def ask(home: Path, root: Path, questions: list[list[Any]]) -> list[list[Any]]:
     """What that agent greets with, and its answers in the order of the questions."""
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.serve import main; main()"
     argv = [sys.executable, "-I", "-S", "-c", code, str(home), str(root)]
-    said = subprocess.run(argv, input=b"".join(map(protocol.frame, questions)), capture_output=True, check=True).stdout
-    greeting, *answers = protocol.Frames().take(said)
+    said = subprocess.run(
+        argv, input=b"".join(map(protocol.encode_frame, questions)), capture_output=True, check=True
+    ).stdout
+    greeting, *answers = protocol.FrameDecoder().take(said)
     return [greeting, *sorted(answers, key=lambda answer: answer[0])]

@@ -16,12 +16,12 @@ from testbed.waiting import DEADLINE_S, until
 
 from flow_core.agent.spool import STDOUT
 from flow_core.errors import AuthError, HostKeyUnknown, NotFound, Unreachable
-from flow_core.logs.address import LogAddress
-from flow_core.logs.follow import follow
-from flow_core.logs.stamps import Stamps
+from flow_core.logs.follow import follow_log
+from flow_core.logs.log_id import LogAddress
+from flow_core.logs.sidecar import SidecarIndex
 from flow_core.providers.over_ssh.hosts import HostPool
 from flow_core.providers.over_ssh.logs import SpooledLogs
-from flow_core.ssh.asking import Question, UnknownKey
+from flow_core.ssh.prompter import HostKeyPrompt, SecretPrompt
 
 pytestmark = pytest.mark.needs("sshd")
 TRAIN = LogAddress(CONTEXT, "train")
@@ -73,7 +73,7 @@ async def test_a_reader_gets_every_byte_as_it_comes_until_the_log_is_complete(fa
     far.start()
     files = await logs.open(TRAIN)
     said = bytearray()
-    async with asyncio.timeout(DEADLINE_S), aclosing(follow(files, 0, lambda: logs.is_complete(TRAIN))) as chunks:
+    async with asyncio.timeout(DEADLINE_S), aclosing(follow_log(files, 0, lambda: logs.is_complete(TRAIN))) as chunks:
         append(far.log(), b"line 0\n")
         async for chunk in chunks:
             said += chunk.data
@@ -90,7 +90,7 @@ async def test_every_byte_is_stamped_with_the_time_it_came(far: Far, logs: Spool
     os.utime(far.log(), (0, 0))
     files = await logs.open(TRAIN)
     await logs.catch_up(TRAIN)
-    stamps = Stamps(files.sidecar)
+    stamps = SidecarIndex(files.sidecar)
     await until(stamps.refresh)
     stamp = stamps.stamp_at(0)
     stamps.close()
@@ -302,11 +302,11 @@ async def test_a_person_who_said_no_is_asked_again_only_when_somebody_wants_the_
     class Doubter:
         asked = 0
 
-        async def trusts(self, key: UnknownKey) -> bool:
+        async def trusts(self, key: HostKeyPrompt) -> bool:
             self.asked += 1
             return False
 
-        async def answer(self, question: Question) -> str | None:
+        async def answer(self, question: SecretPrompt) -> str | None:
             return None
 
     far.start()
@@ -349,7 +349,7 @@ async def test_all_is_let_go_of_with_the_provider(far: Far, pool: HostPool, tmp_
     before, others = _descriptors(), len(asyncio.all_tasks())
     logs = SpooledLogs(far, tmp_path / "spools")
     files = await logs.open(TRAIN)
-    async with aclosing(follow(files, 0, lambda: logs.is_complete(TRAIN))) as chunks:
+    async with aclosing(follow_log(files, 0, lambda: logs.is_complete(TRAIN))) as chunks:
         async for _ in chunks:
             break
     await logs.aclose()

@@ -18,7 +18,7 @@ from testbed.sshd import Sshd
 from testbed.waiting import DEADLINE_S, until
 
 from flow_core.agent.spool import RECORD, SpoolFiles
-from flow_core.logs.address import LogAddress
+from flow_core.logs.log_id import LogAddress
 from flow_core.providers.over_ssh.logs import SpooledLogs
 
 pytestmark = pytest.mark.needs("sshd")

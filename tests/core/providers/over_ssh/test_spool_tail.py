@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from flow_core.agent.spool import RECORD
 from flow_core.errors import ProviderError
-from flow_core.logs.address import LogAddress
+from flow_core.logs.log_id import LogAddress
 from flow_core.providers.over_ssh.spool_place import SpoolPaths, read_position, write_position
 from flow_core.providers.over_ssh.spool_tail import SpoolTail
 

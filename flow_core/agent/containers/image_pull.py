@@ -1,0 +1,73 @@
+"""Fetching the image of a task that waits for it. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from flow_core.agent.containers.engine import ContainerEngine, last_line
+from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.spool import STDERR, SpoolWriter
+from flow_core.agent.supervisor.launch import LaunchedProcess, LaunchError, ProcessLaunch, describe_exit
+from flow_core.agent.supervisor.process_table import find_process
+from flow_core.agent.supervisor.stop_signal import StopSignal
+from flow_core.agent.supervisor.task_state import TaskOutcome, TaskStateWriter
+from flow_core.agent.supervisor.tree_end import end_tree
+
+_CHUNK = 1 << 16
+_GRACE_S = 2.0
+_ERROR = "Error: "
+
+
+class ImagePull:
+    """One `pull`, whose output becomes the first of the task's log, on stderr."""
+
+    def __init__(self, ledger: TaskStateWriter, stop: StopSignal, engine: ContainerEngine) -> None:
+        self._ledger = ledger
+        self._stop = stop
+        self._engine = engine
+        self._said = b""
+
+    def run(self, image: str) -> TaskOutcome | None:
+        """None when the image is there, else the end of the task. May take as long as the network does."""
+        self._ledger.say(f"pulling {image}")
+        argv = [self._engine.path, "pull", image]
+        try:
+            child = ProcessLaunch(argv, self._engine.environment, str(self._ledger.task.path)).start()
+        except LaunchError as error:
+            return TaskOutcome("failed", error.exit_code, str(error))
+        status = self._follow(child)
+        if self._stop.is_over:
+            return self._stop.outcome()
+        code, killed = describe_exit(status)
+        if code == 0:
+            return None
+        why = killed or last_line(self._said) or f"exit code {code}"
+        why = why[len(_ERROR) :] if why.startswith(_ERROR) else why
+        return TaskOutcome("failed", 125, f"{self._engine.name} can't pull {image!r}: {why}")
+
+    def _follow(self, child: LaunchedProcess) -> int:
+        files = self._ledger.task.spool()
+        make_private_folder(files.log.parent)
+        spool = SpoolWriter(files, self._ledger.clock.now_us, self._stop.wait_for_room)
+        fds = {child.stdout, child.stderr}
+        while fds and not self._stop.is_over:
+            for fd in self._stop.wait(fds, None):
+                if data := os.read(fd, _CHUNK):
+                    spool.append(STDERR, data)
+                    self._said = (self._said + data)[-4096:]
+                else:
+                    os.close(fd)
+                    fds.discard(fd)
+        for fd in fds:
+            os.close(fd)
+        spool.close()
+        return self._end(child)
+
+    def _end(self, child: LaunchedProcess) -> int:
+        """Its status; it is made to end if it hasn't."""
+        if self._stop.is_over:
+            end_tree(
+                lambda: [one] if (one := find_process(child.pid)) and not one.is_zombie else [], _GRACE_S, time.sleep
+            )
+        return os.waitpid(child.pid, 0)[1]

@@ -1,0 +1,185 @@
+"""Where the lines of a big log start: one number for each MiB, counted in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from array import array
+from bisect import bisect_left
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from flow_core.agent.regular_files import open_regular_file
+from flow_core.logs.reader import LINE_LIMIT
+
+BLOCK = 1024 * 1024
+_SLICE = 64 * BLOCK
+_FINGERPRINT = 64
+
+
+class NumberedLine(NamedTuple):
+    """A line by number, counted from 0. `data` holds at most the limit of its `length` bytes."""
+
+    number: int
+    offset: int
+    data: bytes
+    length: int
+
+    @property
+    def is_cut(self) -> bool:
+        return len(self.data) < self.length
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What one look at the file found, made in a thread and taken over by the index's owner."""
+
+    replaced: bool
+    newlines: tuple[int, ...]
+    size: int
+    tail: bytes
+    identity: tuple[int, int]
+
+
+class LineCounter:
+    """Counts lines as far as the file was scanned, and finds any of them by number in about a millisecond.
+
+    `catch_up` scans what was added since; `update` does the same where nobody waits. A file that was
+    replaced or cut short is counted anew.
+    """
+
+    def __init__(self, path: Path, line_limit: int = LINE_LIMIT) -> None:
+        self._path = path
+        self._limit = line_limit
+        self._forget()
+
+    @property
+    def scanned(self) -> int:
+        """Bytes counted so far."""
+        return self._scanned
+
+    @property
+    def line_count(self) -> int:
+        """Lines in what was scanned; the last one counts without a newline too."""
+        return self._newlines(len(self._totals)) + bool(self._tail and not self._tail.endswith(b"\n"))
+
+    async def catch_up(self) -> None:
+        """Scans to the present end of the file in a thread, a slice at a time. Ends early when cancelled."""
+        while self._take(await asyncio.to_thread(self._count)):
+            pass
+
+    def update(self) -> None:
+        """Scans to the present end of the file."""
+        while self._take(self._count()):
+            pass
+
+    def lines(self, first: int, count: int) -> list[NumberedLine]:
+        """At most `count` lines from number `first` on."""
+        found: list[NumberedLine] = []
+        offset = self.start_of(first)
+        while len(found) < count and offset is not None and offset < self._scanned:
+            number = first + len(found)
+            block = self._read(offset, BLOCK)
+            rows = self._split(block, number, offset, count - len(found))
+            if not rows:
+                following = self.start_of(number + 1)
+                end = self._scanned if following is None else following - 1
+                rows = [NumberedLine(number, offset, block[: self._limit], end - offset)]
+            found += rows
+            offset = rows[-1].offset + rows[-1].length + 1
+        return found
+
+    def start_of(self, number: int) -> int | None:
+        """The offset at which a line starts; `None` past the last newline that was scanned."""
+        if number <= 0:
+            return 0 if number == 0 and self._scanned else None
+        block = bisect_left(self._totals, number)
+        if block == len(self._totals):
+            return None
+        data, position = self._read(block * BLOCK, BLOCK), -1
+        for _ in range(number - self._newlines(block)):
+            position = data.find(b"\n", position + 1)
+        return block * BLOCK + position + 1
+
+    def _newlines(self, blocks: int) -> int:
+        return self._totals[blocks - 1] if blocks else 0
+
+    def _split(self, block: bytes, number: int, offset: int, count: int) -> list[NumberedLine]:
+        """The lines of a block that end in it."""
+        rows: list[NumberedLine] = []
+        start = 0
+        while len(rows) < count and (end := block.find(b"\n", start)) >= 0:
+            data = block[start : min(end, start + self._limit)]
+            rows.append(NumberedLine(number + len(rows), offset + start, data, end - start))
+            start = end + 1
+        return rows
+
+    def _read(self, offset: int, length: int) -> bytes:
+        try:
+            fd = open_regular_file(self._path)
+        except OSError:
+            return b""
+        try:
+            return os.pread(fd, min(length, self._scanned - offset), offset)
+        finally:
+            os.close(fd)
+
+    def _forget(self) -> None:
+        self._totals = array("Q")
+        self._scanned = 0
+        self._tail = b""
+        self._identity = (0, 0)
+
+    def _count(self) -> _Counted | None:
+        """One slice of scanning. Changes nothing of the index, so it may run in a thread."""
+        try:
+            fd = open_regular_file(self._path)
+        except OSError:
+            return None
+        try:
+            return self._count_in(fd)
+        finally:
+            os.close(fd)
+
+    def _count_in(self, fd: int) -> _Counted:
+        status = os.fstat(fd)
+        identity = (status.st_dev, status.st_ino)
+        replaced = self._scanned > 0 and (
+            identity != self._identity
+            or status.st_size < self._scanned
+            or os.pread(fd, len(self._tail), self._scanned - len(self._tail)) != self._tail
+        )
+        start = 0 if replaced else self._scanned // BLOCK * BLOCK
+        newlines, end = _count_newlines(fd, start, min(status.st_size, start + _SLICE))
+        tail = os.pread(fd, min(_FINGERPRINT, end), max(0, end - _FINGERPRINT))
+        return _Counted(replaced, newlines, end, tail, identity)
+
+    def _take(self, counted: _Counted | None) -> bool:
+        """Takes over a slice; true when there may be more."""
+        if counted is None or counted.replaced:
+            self._forget()
+        if counted is None:
+            return False
+        grew = counted.size > self._scanned
+        del self._totals[self._scanned // BLOCK :]
+        for newlines in counted.newlines:
+            self._totals.append(self._newlines(len(self._totals)) + newlines)
+        self._scanned, self._tail, self._identity = counted.size, counted.tail, counted.identity
+        return grew
+
+
+def _count_newlines(fd: int, start: int, stop: int) -> tuple[tuple[int, ...], int]:
+    """Newlines in each block of a range that starts on a block, and where it really ended. One buffer for all."""
+    buffer = bytearray(BLOCK)
+    counts = []
+    while start < stop:
+        got = os.preadv(fd, [buffer], start)
+        got = min(got, stop - start)
+        if got <= 0:
+            break
+        counts.append(buffer.count(b"\n", 0, got))
+        start += got
+        if got < BLOCK:
+            break
+    return tuple(counts), start

@@ -1,0 +1,186 @@
+"""The sidecar, read by position: when a byte came, and on which stream. Bounded memory, however long it is."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flow_core.agent.regular_files import open_regular_file
+from flow_core.agent.spool import RECORD, STDOUT, Stamp
+
+_BLOCK_RECORDS = 4096
+_BLOCKS_KEPT = 16
+_STREAMS = bytes(value & 1 for value in range(256))
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSpan:
+    """Bytes from `start` to before `end` that came on one stream."""
+
+    start: int
+    end: int
+    stream: int
+
+
+class SidecarIndex:
+    """Look-ups in a sidecar that may be missing, growing, or cut short in its last record."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd: int | None = None
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self.count = 0
+
+    def refresh(self) -> bool:
+        """Looks at the file again; true when there are other records than before."""
+        before = self.count
+        try:
+            if self._fd is None:
+                self._fd = open_regular_file(self._path)
+            status = os.stat(self._path)
+        except OSError:
+            self.close()
+            return before != 0
+        own = os.fstat(self._fd)
+        if (status.st_dev, status.st_ino) != (own.st_dev, own.st_ino) or status.st_size // RECORD.size < before:
+            self.close()
+            return self.refresh() or before != 0
+        self.count = status.st_size // RECORD.size
+        if self.count != before:
+            self._blocks.pop(before // _BLOCK_RECORDS, None)
+        return self.count != before
+
+    def close(self) -> None:
+        """Lets go of the file. Twice is safe."""
+        if self._fd is not None:
+            os.close(self._fd)
+        self._fd = None
+        self._blocks.clear()
+        self.count = 0
+
+    @property
+    def last_offset(self) -> int:
+        """Where the last record says it starts; 0 without any."""
+        return self._record(self.count - 1).offset if self.count else 0
+
+    def stamp_at(self, offset: int) -> Stamp | None:
+        """The record that covers the byte at `offset`; `None` before the first."""
+        number = self._number_at(offset)
+        return None if number < 0 else self._record(number)
+
+    def time_of(self, offset: int) -> datetime | None:
+        """When the byte at `offset` was read, in UTC; `None` where no record says so, or none that can be a time."""
+        stamp = self.stamp_at(offset)
+        try:
+            return None if stamp is None else datetime.fromtimestamp(stamp.time_us / 1_000_000, UTC)
+        except (ValueError, OverflowError, OSError):
+            return None
+
+    def stream_of(self, offset: int) -> int:
+        """The stream of the byte at `offset`; stdout where no record says so."""
+        stamp = self.stamp_at(offset)
+        return STDOUT if stamp is None else stamp.stream
+
+    def spans(self, start: int, end: int) -> Iterator[StreamSpan]:
+        """The range cut wherever the stream changes, in order."""
+        number = self._number_at(start)
+        stream = STDOUT if number < 0 else self._record(number).stream
+        while start < end:
+            other = self._first_of(1 - stream, number + 1)
+            stop = end if other is None else min(end, self._record(other).offset)
+            if stop > start:
+                yield StreamSpan(start, stop, stream)
+            if other is None:
+                return
+            start, number, stream = max(start, stop), other, 1 - stream
+
+    def next_of(self, stream: int, offset: int) -> int | None:
+        """The first offset from `offset` on whose byte is of `stream`; `None` if there is none so far."""
+        number = self._number_at(offset)
+        if (STDOUT if number < 0 else self._record(number).stream) == stream:
+            return offset
+        found = self._first_of(stream, number + 1)
+        while found is not None and self._is_replaced(found):
+            found = self._first_of(stream, found + 1)
+        return None if found is None else self._record(found).offset
+
+    def previous_of(self, stream: int, offset: int) -> int | None:
+        """Just behind the last byte of `stream` before `offset`; `None` if there is none."""
+        number = self._number_at(offset - 1)
+        found = self._last_of(stream, number)
+        while found is not None and self._is_replaced(found):
+            found = self._last_of(stream, found - 1)
+        if found is None:
+            return offset if number < 0 and stream == STDOUT and offset > 0 else self._unstamped(stream)
+        return offset if found == number else self._record(found + 1).offset
+
+    def _unstamped(self, stream: int) -> int | None:
+        first = self._record(0).offset if self.count else 0
+        return first if stream == STDOUT and first > 0 else None
+
+    def _is_replaced(self, number: int) -> bool:
+        """No byte is its own: its writer ended before it wrote one, and the next one began at the same offset."""
+        return number + 1 < self.count and self._record(number + 1).offset == self._record(number).offset
+
+    def _number_at(self, offset: int) -> int:
+        """The number of the last record at or before `offset`, -1 if there is none."""
+        low, high = 0, self.count
+        while low < high:
+            middle = (low + high) // 2
+            if self._record(middle).offset <= offset:
+                low = middle + 1
+            else:
+                high = middle
+        return low - 1
+
+    def _record(self, number: int) -> Stamp:
+        block, within = divmod(number, _BLOCK_RECORDS)
+        offset, packed = RECORD.unpack_from(self._block(block), within * RECORD.size)
+        return Stamp(offset, packed & 1, packed >> 1)
+
+    def _first_of(self, stream: int, number: int) -> int | None:
+        while number < self.count:
+            block, within = divmod(number, _BLOCK_RECORDS)
+            found = self._streams(block).find(bytes((stream,)), within)
+            if found >= 0:
+                return block * _BLOCK_RECORDS + found
+            number = (block + 1) * _BLOCK_RECORDS
+        return None
+
+    def _last_of(self, stream: int, number: int) -> int | None:
+        while number >= 0:
+            block, within = divmod(number, _BLOCK_RECORDS)
+            found = self._streams(block).rfind(bytes((stream,)), 0, within + 1)
+            if found >= 0:
+                return block * _BLOCK_RECORDS + found
+            number = block * _BLOCK_RECORDS - 1
+        return None
+
+    def _streams(self, number: int) -> bytes:
+        """One byte a record of a block. The stream is the lowest bit of a record's second half."""
+        block = self._block(number)
+        whole = min(self.count - number * _BLOCK_RECORDS, _BLOCK_RECORDS)
+        return block[8 : whole * RECORD.size : RECORD.size].translate(_STREAMS)
+
+    def _block(self, number: int) -> bytes:
+        if (kept := self._blocks.get(number)) is not None:
+            self._blocks.move_to_end(number)
+            return kept
+        assert self._fd is not None  # there are no records without a file
+        size = _BLOCK_RECORDS * RECORD.size
+        block = self._blocks[number] = os.pread(self._fd, size, number * size)
+        if len(self._blocks) > _BLOCKS_KEPT:
+            self._blocks.popitem(last=False)
+        return block
+
+
+def select_streams(data: bytes, offset: int, stamps: SidecarIndex, streams: Collection[int] | None) -> bytes:
+    """Of `data`, which stands at `offset`, the bytes of those streams (`None`: all of it)."""
+    if streams is None:
+        return data
+    spans = stamps.spans(offset, offset + len(data))
+    return b"".join(data[span.start - offset : span.end - offset] for span in spans if span.stream in streams)

@@ -1,0 +1,27 @@
+"""A sampling channel's bytes as samples, as long as there are any."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+from flow_core.errors import Unreachable
+from flow_core.metrics.parser import FrameParser
+from flow_core.models.metrics import MachineSample
+
+_SILENCE_S = 40.0  # more than a stuck driver may take until that is reported
+
+
+async def read_samples(read: Callable[[], Awaitable[bytes]], machine: str) -> AsyncGenerator[MachineSample, None]:
+    """`read` gives the next bytes, none at the end. Raises Unreachable when they end, or none come for a while."""
+    frames = FrameParser()
+    while True:
+        try:
+            async with asyncio.timeout(_SILENCE_S):
+                data = await read()
+        except TimeoutError:
+            raise Unreachable(f"{machine} sent no measurements for {_SILENCE_S:g} s") from None
+        if not data:
+            raise Unreachable(f"what measures {machine} has ended there; look again")
+        for sample in frames.feed(data):
+            yield sample

@@ -1,0 +1,88 @@
+"""A task as engines see it (`flow.ir/v1`): an argument list, resources, mounts, parameters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from flow_core.models.json_table import PlainTable
+from flow_core.models.spec import TaskConfig
+from flow_core.models.strict_model import StrictModel
+
+Word = Annotated[str, Field(min_length=1)]
+
+
+class ResourceSpec(StrictModel):
+    """What a task needs of one instance: GPUs of a type, CPUs, and memory in GB."""
+
+    gpus: int = Field(default=0, ge=0, le=1024)
+    gpu_type: str | None = None
+    cpus: int = Field(default=4, ge=1, le=1_000_000)
+    memory_gb: int = Field(default=16, ge=1, le=1_000_000)
+    accelerator_hints: PlainTable = Field(default_factory=dict)
+
+
+class SpecMount(StrictModel):
+    """Data of a TaskSpec. `source` is what `kind` says: a bucket URL, a path, a volume's name or id."""
+
+    kind: Literal["s3", "local", "nfs", "juicefs", "persistent", "code"]
+    source: str = Field(min_length=1)
+    target: str
+    read_only: bool = True
+    cache: str | None = None
+
+
+class RunParams(StrictModel):
+    """How a task is run. `retry` counts further attempts, `time_limit_s` is seconds."""
+
+    env: dict[str, str] = Field(default_factory=dict)
+    working_dir: str | None = None
+    retry: int = Field(default=0, ge=0, le=10)
+    preemptible_ok: bool = False
+    time_limit_s: int | None = Field(default=None, ge=1, le=168 * 3600)
+    image: str | None = None
+
+
+class TaskSpec(StrictModel):
+    """A task in full, as `Client.run` takes it too."""
+
+    api_version: Literal["flow.ir/v1"] = "flow.ir/v1"
+    name: str = "flow-task"
+    command: list[Word] = Field(min_length=1)
+    resources: ResourceSpec = ResourceSpec()
+    mounts: list[SpecMount] = Field(default_factory=list)
+    params: RunParams = RunParams()
+
+    def to_config(self) -> TaskConfig:
+        """The TaskConfig that asks for the same. Raises ConfigError for a mount that no provider of ours has."""
+        params, wanted = self.params, self.resources
+        fields: dict[str, Any] = {
+            "name": self.name,
+            "command": list(self.command),
+            "instance_type": _instance_type(wanted),
+            "min_cpus": wanted.cpus if "cpus" in wanted.model_fields_set else None,
+            "min_memory_gb": wanted.memory_gb if "memory_gb" in wanted.model_fields_set else None,
+            "env": dict(params.env),
+            "working_dir": params.working_dir,
+            "image": params.image,
+            "retries": params.retry or None,
+            "max_run_time_hours": None if params.time_limit_s is None else params.time_limit_s / 3600,
+            "data_mounts": [_as_data_mount(mount) for mount in self.mounts if mount.kind != "code"],
+        }
+        return TaskConfig.parse(fields)
+
+
+def _instance_type(wanted: ResourceSpec) -> str:
+    if not wanted.gpus:
+        return "cpu"
+    memory_gb = wanted.accelerator_hints.get("min_gpu_memory_gb")
+    if wanted.gpu_type is None and memory_gb:
+        return f"{wanted.gpus}xgpu:{memory_gb}gb"
+    return f"{wanted.gpus}x{wanted.gpu_type}" if wanted.gpu_type else f"gpu:{wanted.gpus}"
+
+
+def _as_data_mount(mount: SpecMount) -> dict[str, Any]:
+    source = f"volume://{mount.source}" if mount.kind == "persistent" else mount.source
+    options = {} if mount.read_only else {"read_only": False}
+    return {"source": source, "target": mount.target, "options": {} if mount.kind == "persistent" else options}

@@ -1,0 +1,148 @@
+"""Our side of logging in: which keys are shown, and what the person is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+
+import asyncssh
+
+from flow_core.ssh.identities import Identities, Keyring
+from flow_core.ssh.key_exchange import KeyExchangeOffer, read_offer
+from flow_core.ssh.known_hosts import is_loopback
+from flow_core.ssh.login_wait import LoginWait
+from flow_core.ssh.prompter import Prompter, SecretPrompt
+from flow_core.ssh.settings import HostSettings
+
+_CHALLENGES = 20
+_MOST_BEFORE_VERSION = 64 << 10
+_MOST_BEFORE_OFFER = 2 * _MOST_BEFORE_VERSION
+
+
+class ClientAuth(asyncssh.SSHClient):
+    """One attempt. `shown` is a key of the host that nobody has vouched for yet, `address` where it was reached.
+
+    `has_prompted` once a person has given an answer that the next login wants again. `greeted` is set once the server
+    has sent its version, or so much else that it is no SSH server (`is_flooded`). `offer` is what it offers after that.
+    """
+
+    def __init__(
+        self,
+        settings: HostSettings,
+        person: Prompter | None,
+        keyring: Keyring,
+        wait: LoginWait,
+        on_lost: Callable[[], None] | None,
+    ) -> None:
+        self.greeted = asyncio.Event()
+        self.is_flooded = False
+        self.offer: KeyExchangeOffer | None = None
+        self.has_prompted = False
+        self._wait = wait
+        self.shown: asyncssh.SSHKey | None = None
+        self.missing: list[str] = []
+        self.methods: list[str] = []
+        self.address: str | None = None
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._settings = settings
+        self._person = person
+        self.identities = Identities(settings, self._person, keyring)
+        self._on_lost = on_lost
+        self._offers: AsyncIterator[asyncssh.SSHKeyPair] | None = None
+        self._passwords = 0
+        self._challenges = 0
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        self._connection = conn
+        self._watch_greeting(conn)
+
+    def auth_banner_received(self, msg: str, lang: str) -> None:
+        self._wait.show_banner(msg)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._on_lost is not None:
+            self._on_lost()
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        if self._settings.trusts_loopback and not self._settings.host_key_alias and self._is_local:
+            return True
+        self.shown = key  # the person can't be asked in the middle of the handshake: refused now, dialled again later
+        return False
+
+    async def public_key_auth_requested(self) -> asyncssh.SSHKeyPair | None:
+        self._note_methods()
+        if self._offers is None:
+            self._offers = self.identities.offers()
+        return await anext(self._offers, None)
+
+    async def password_auth_requested(self) -> str | None:
+        self._note_methods()
+        self._passwords += 1
+        if self._passwords > self._settings.password_prompts:
+            return None
+        prompt = f"Password of {self._settings.user} at {self._settings.alias}"
+        return await self._answer(SecretPrompt(self._settings.alias, "password", prompt, True, self._passwords))
+
+    def password_change_requested(self, prompt: str, lang: str) -> tuple[str, str]:
+        raise asyncssh.PermissionDenied("The password has to be changed first")
+
+    def kbdint_auth_requested(self) -> str | None:
+        self._note_methods()
+        return self._settings.kbdint_devices if self._challenges < _CHALLENGES else None
+
+    async def kbdint_challenge_received(
+        self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
+    ) -> list[str] | None:
+        self._challenges += 1
+        answers: list[str] = []
+        for text, is_shown in prompts:
+            prompt = "\n".join(filter(None, (instructions.strip(), text.strip())))
+            answer = await self._answer(
+                SecretPrompt(self._settings.alias, "code", prompt, not is_shown, self._challenges)
+            )
+            if answer is None:
+                return None
+            answers.append(answer)
+        return answers
+
+    def _watch_greeting(self, conn: asyncssh.SSHClientConnection) -> None:
+        """Looks at what comes in until the version and the offer do. Asyncssh itself would read 8 MiB and says nothing
+        of them."""
+        take, received = conn.data_received, b""
+
+        def look(data: bytes, datatype: int | None = None) -> None:
+            nonlocal received
+            received += data
+            self.offer = read_offer(received)
+            take(data, datatype)
+            if conn.get_extra_info("server_version") is not None:
+                self.greeted.set()
+                if self.offer is not None or len(received) > _MOST_BEFORE_OFFER:
+                    del conn.data_received
+            elif len(received) > _MOST_BEFORE_VERSION:
+                self.is_flooded = True
+                self.greeted.set()
+                conn.abort()
+
+        conn.data_received = look  # type: ignore[method-assign]
+
+    def close_agent(self) -> None:
+        self.identities.close()
+
+    @property
+    def _is_local(self) -> bool:
+        return self.address is not None and is_loopback(self.address)
+
+    def _note_methods(self) -> None:
+        if self._connection is not None:
+            offered = self._connection.get_server_auth_methods()
+            self.methods = list(dict.fromkeys((*self.methods, *offered)))
+
+    async def _answer(self, question: SecretPrompt) -> str | None:
+        if self._person is None or self._settings.is_batch:
+            self.missing.append(question.kind)
+            return None
+        answer = await self._person.answer(replace(question, banner=self._wait.banner.strip()))
+        self.has_prompted = self.has_prompted or answer is not None
+        return answer

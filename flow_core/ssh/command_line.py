@@ -1,0 +1,92 @@
+"""The system's own ssh, told to reach a host as we do: a command that can be typed as it stands."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import replace
+
+from flow_core.errors import ConfigError, Unreachable
+from flow_core.ssh.quoting import identity_words, quote_option
+from flow_core.ssh.settings import HostSettings, account_home, home
+from flow_core.ssh.ssh_config import SshConfigOverrides, find_settings
+
+
+async def ssh_words(settings: HostSettings) -> list[str]:
+    """By the name that the user calls the host, where their ssh knows the same way under it, else spelled out.
+
+    A command may follow. Raises ConfigError for paths that ssh can't be told.
+    """
+    if await _is_known(settings):
+        return ["ssh", *_flags(settings.command_options), settings.alias]
+    program, *way = explicit_ssh_words(settings)
+    return [program, *_flags(await _inherited(settings)), *way]
+
+
+async def _inherited(settings: HostSettings) -> tuple[str, ...]:
+    """What the user's config sets for the address, such as below `Host *`, and would keep a command from running."""
+    try:
+        found = await find_settings(
+            settings.hostname, overrides=SshConfigOverrides(user=settings.user, port=settings.port)
+        )
+    except (ConfigError, Unreachable):
+        return ()
+    return found.command_options
+
+
+def _flags(options: Iterable[str]) -> list[str]:
+    return [word for option in options for word in ("-o", option)]
+
+
+def explicit_ssh_words(settings: HostSettings) -> list[str]:
+    """With every setting that decides who is reached and who may enter. Raises ConfigError."""
+    keys = [path for path in settings.identity_files if path.exists()]
+    options = [f"CertificateFile={quote_option(path)}" for path in settings.certificate_files if path.exists()]
+    if settings.identities_only:
+        options.append("IdentitiesOnly=yes")
+    own = tuple(account_home() / ".ssh" / name for name in ("known_hosts", "known_hosts2"))
+    if settings.known_hosts and settings.known_hosts != own:
+        options.append(f"UserKnownHostsFile={' '.join(map(quote_option, settings.known_hosts))}")
+    if settings.host_key_alias:
+        options.append(f"HostKeyAlias={settings.host_key_alias}")
+    if settings.strictness != "ask":
+        options.append(f"StrictHostKeyChecking={settings.strictness}")
+    if proxy := _proxy(settings):
+        options.append(f"ProxyCommand={proxy}")
+    port = ["-p", str(settings.port)] if settings.port != 22 else []
+    identities = [word for key in keys for word in identity_words(key)]
+    return ["ssh", *identities, *_flags(options), *port, f"{settings.user}@{settings.hostname}"]
+
+
+def _proxy(settings: HostSettings) -> str:
+    """What ssh is to run for its connection; it replaces what follows a %."""
+    if not settings.hops:
+        return (settings.proxy_command or "").replace("%", "%%")
+    *before, nearest = settings.hops
+    way = explicit_ssh_words(replace(nearest, hops=tuple(before)))
+    return shlex.join(way).replace("%", "%%") + " -W '[%h]:%p'"
+
+
+async def _is_known(settings: HostSettings) -> bool:
+    if home() != account_home():
+        return False  # ssh goes by the password database, and so reads other files than we do
+    try:
+        found = await find_settings(settings.alias)
+    except (ConfigError, Unreachable):
+        return False
+    return _way(found) == _way(settings)
+
+
+def _way(settings: HostSettings) -> tuple[object, ...]:
+    """What decides who is reached and who may enter."""
+    return (
+        settings.hostname.lower(),
+        settings.port,
+        settings.user,
+        settings.identity_files,
+        settings.certificate_files,
+        settings.known_hosts,
+        settings.key_name,
+        settings.proxy_command,
+        tuple(map(_way, settings.hops)),
+    )

@@ -1,0 +1,120 @@
+"""A server of ours: what it offers and never does, one guard a connection."""
+
+from __future__ import annotations
+
+import ipaddress
+from abc import abstractmethod
+from collections.abc import Callable, Coroutine
+from itertools import count
+from typing import Any
+
+import asyncssh
+
+from flow_core.ssh.relay import Relays
+from flow_core.ssh.server.session import ServerSession
+from flow_core.ssh.stream import ChannelStream
+
+_LOGGED_IN_MAX = 256
+_LOGGING_IN_MAX = 100
+_LOGIN_S = 30.0
+
+
+def options(
+    guard: Callable[[], SshServerConnection], host_key: asyncssh.SSHKey, version: str
+) -> asyncssh.SSHServerConnectionOptions:
+    """The version has to begin with "OpenSSH": else ssh doesn't tell us that nobody reads its output."""
+    return asyncssh.SSHServerConnectionOptions(
+        server_factory=guard,
+        server_host_keys=[host_key],
+        server_version=version,
+        password_auth=False,
+        kbdint_auth=False,
+        host_based_auth=False,
+        gss_kex=False,
+        gss_auth=False,
+        agent_forwarding=False,
+        x11_forwarding=False,
+        line_editor=False,
+        encoding=None,
+        login_timeout=_LOGIN_S,
+    )
+
+
+class SshServerConnection(asyncssh.SSHServer):
+    """Nothing but a public key opens. `guests` are all who are connected, this guard among them.
+
+    Connections that have not logged in have a limit of their own, and a new one ends the oldest of them: whoever
+    can reach the port could otherwise keep its owner out.
+    """
+
+    _numbers = count()
+
+    def __init__(self, guests: set[Any]) -> None:
+        self._guests = guests
+        self._number = next(self._numbers)
+        self._has_logged_in = False
+        self._relays = Relays()
+        self._connection: asyncssh.SSHServerConnection
+
+    @abstractmethod
+    def session(self) -> ServerSession[Any]: ...
+
+    @abstractmethod
+    def way_to(self, host: str, port: int) -> tuple[str, int]:
+        """Where a connection to this address leads. Raises ChannelOpenError, as by `not_forwarded`."""
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+        self._guests.add(self)
+        logging_in = [guest for guest in self._guests if not guest._has_logged_in]
+        if len(logging_in) > _LOGGING_IN_MAX:
+            min(logging_in, key=lambda guest: guest._number)._end_unheard()
+
+    def auth_completed(self) -> None:
+        self._has_logged_in = True
+        if sum(guest._has_logged_in for guest in self._guests) > _LOGGED_IN_MAX:
+            why = f"there are {_LOGGED_IN_MAX} connections already; close one of them"
+            self._connection.disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, why)
+
+    def _end_unheard(self) -> None:
+        self._guests.discard(self)
+        self._connection.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._guests.discard(self)
+        self._relays.hang_up()
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def session_requested(self) -> tuple[asyncssh.SSHServerChannel[bytes], ServerSession[Any]]:
+        channel: asyncssh.SSHServerChannel[bytes] = self._connection.create_server_channel(encoding=None)
+        session = self.session()
+
+        def end_of_writing(_: object) -> bool:
+            session.output_unwanted()
+            return True
+
+        # OpenSSH's way to pass on that its own output is closed. asyncssh doesn't know it, but looks for a method of
+        # this name; without it `ssh ... yes | head -1` would never end.
+        vars(channel)["_process_eow_at_openssh_dot_com_request"] = end_of_writing
+        return channel, session
+
+    def connection_requested(
+        self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
+    ) -> Coroutine[None, None, ChannelStream]:
+        return self._relays.lead_to(*self.way_to(dest_host, dest_port))
+
+
+def not_forwarded(why: str) -> asyncssh.ChannelOpenError:
+    return asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, why)
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

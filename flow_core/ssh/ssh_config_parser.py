@@ -1,0 +1,282 @@
+"""Reads what `ssh -G` prints into HostSettings."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from flow_core.errors import ConfigError
+from flow_core.ssh.settings import (
+    AUTH_METHODS,
+    KEEPALIVE_COUNT,
+    KEEPALIVE_S,
+    AddressFamily,
+    Algorithms,
+    HostSettings,
+    Jump,
+    Strictness,
+    account_home,
+    home,
+    parse_jumps,
+    user_name,
+)
+from flow_core.ssh.ssh_config_options import unknown_options, unused_options
+
+Found = Mapping[str, list[str]]
+
+_STRICTNESS: dict[str, Strictness] = {
+    "ask": "ask",
+    "true": "yes",
+    "yes": "yes",
+    "accept-new": "accept-new",
+    # What `no` allows beyond this is a changed key, and that is never taken here.
+    "false": "accept-new",
+    "no": "accept-new",
+    "off": "accept-new",
+}
+_FAMILIES: dict[str, AddressFamily] = {"inet": "inet", "inet6": "inet6"}
+_TOKEN = re.compile(r"%(.)|\$\{([^}]*)\}")
+_BEFORE_A_COMMAND = {
+    "RemoteCommand": "none",
+    "SessionType": "default",
+    "StdinNull": "no",
+    "ForkAfterAuthentication": "no",
+}
+_SWITCHES = {
+    "publickey": "pubkeyauthentication",
+    "keyboard-interactive": "kbdinteractiveauthentication",
+    "password": "passwordauthentication",
+}
+
+
+def read_options(text: str) -> dict[str, list[str]]:
+    """Option names in small letters, with their values."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        name, _, value = line.partition(" ")
+        found.setdefault(name.lower(), []).append(value.strip())
+    return found
+
+
+def settings_from(found: Found, alias: str, defaults: Found) -> tuple[HostSettings, tuple[Jump, ...]]:
+    """Reads what `ssh -G alias` printed. The jumps still have to be looked up, each as a host of its own.
+
+    `defaults` is what ssh prints without any config. Raises ConfigError.
+    """
+
+    def one(name: str, default: str = "") -> str:
+        return found.get(name, [default])[0]
+
+    if refusal := one("refuseconnection"):
+        raise ConfigError(f"the ssh config refuses {alias!r}: {refusal!r}", field="RefuseConnection")
+    hostname, user = one("hostname", alias), one("user") or user_name()
+    port = _whole(one("port"), 22)
+    tokens = _tokens(alias, hostname, port, user, one("hostkeyalias"), one("proxyjump"))
+    proxy_command = one("proxycommand", "none")
+    rekey_bytes, _, rekey_s = one("rekeylimit", "0 0").partition(" ")
+    settings = HostSettings(
+        alias=alias,
+        hostname=hostname,
+        user=user,
+        port=port,
+        identity_files=_paths("IdentityFile", found.get("identityfile", []), tokens),
+        certificate_files=_paths("CertificateFile", found.get("certificatefile", []), tokens),
+        identities_only=_flag(one("identitiesonly")),
+        agent=_agent(one("identityagent", "SSH_AUTH_SOCK"), tokens),
+        known_hosts=_files(one("userknownhostsfile"), tokens),
+        global_known_hosts=_files(one("globalknownhostsfile"), tokens),
+        host_key_alias=one("hostkeyalias") or None,
+        hashes_names=_flag(one("hashknownhosts")),
+        strictness=_STRICTNESS.get(one("stricthostkeychecking").lower(), "ask"),
+        is_unchecked=one("stricthostkeychecking").lower() in ("no", "false", "off"),
+        is_batch=_flag(one("batchmode")),
+        password_prompts=_whole(one("numberofpasswordprompts"), 3),
+        proxy_command=None if proxy_command.lower() == "none" else _expand("ProxyCommand", proxy_command, tokens, None),
+        keepalive_s=float(_whole(one("serveraliveinterval"), 0) or KEEPALIVE_S),
+        keepalive_count=_whole(one("serveralivecountmax"), KEEPALIVE_COUNT),
+        connect_timeout_s=float(_whole(one("connecttimeout"), 20)),
+        connection_attempts=_whole(one("connectionattempts"), 1),
+        address_family=_FAMILIES.get(one("addressfamily"), "any"),
+        bind_address=one("bindaddress") or None,
+        bind_interface=one("bindinterface") or None,
+        tcp_keepalive=one("tcpkeepalive", "yes") not in ("no", "false"),
+        proxy_passes_socket=_flag(one("proxyusefdpass")),
+        is_compressed=_flag(one("compression")),
+        rekey_bytes=_whole(rekey_bytes, 0) or None,
+        rekey_s=_whole(rekey_s, 0) or None,
+        auth_methods=_auth_methods(found),
+        kbdint_devices=one("kbdinteractivedevices"),
+        algorithms=_algorithms(found, defaults),
+        required_rsa_bits=_whole(one("requiredrsasize"), 1024),
+        revoked_host_keys=next(iter(_paths("RevokedHostKeys", found.get("revokedhostkeys", []), tokens)), None),
+        known_hosts_command=_argv(one("knownhostscommand", "none"), tokens),
+        checks_address=_flag(one("checkhostip")),
+        trusts_loopback=_flag(one("nohostauthenticationforlocalhost")),
+        adds_keys_to_agent=_flag(one("addkeystoagent")),
+        agent_to_forward=_forwarded_agent(one("forwardagent", "no"), one("identityagent", "SSH_AUTH_SOCK"), tokens),
+        forwards_x11=_flag(one("forwardx11")),
+        set_env=tuple(_variable(value) for value in found.get("setenv", []) if "=" in value),
+        send_env=tuple(found.get("sendenv", [])),
+        remote_command=_command(one("remotecommand", "none")),
+        command_options=_command_options(found),
+        unused_options=unused_options(found),
+        unknown_options=unknown_options(found),
+    )
+    return settings, parse_jumps(one("proxyjump", "none"))
+
+
+def _auth_methods(found: Found) -> tuple[str, ...]:
+    """Those that this program has, in the order of PreferredAuthentications, without those that are switched off."""
+    preferred = found.get("preferredauthentications", [",".join(AUTH_METHODS)])[0].split(",")
+    enabled = [name for name in AUTH_METHODS if found.get(_SWITCHES[name], ["yes"])[0].lower() not in ("no", "false")]
+    return tuple(name for name in dict.fromkeys(preferred) if name in enabled)
+
+
+def _algorithms(found: Found, defaults: Found) -> Algorithms:
+    def names(option: str) -> tuple[str, ...]:
+        return tuple(filter(None, found.get(option, [""])[0].split(",")))
+
+    # Ours are in the order of their speed here; a list that the user has set keeps the user's order.
+    has_default_ciphers = "ciphers" in defaults and found.get("ciphers") == defaults["ciphers"]
+    return Algorithms(
+        ciphers=() if has_default_ciphers else names("ciphers"),
+        macs=names("macs"),
+        key_exchange=names("kexalgorithms"),
+        host_keys=names("hostkeyalgorithms"),
+        user_keys=names("pubkeyacceptedalgorithms") or names("pubkeyacceptedkeytypes"),
+        authorities=names("casignaturealgorithms"),
+    )
+
+
+def _tokens(alias: str, hostname: str, port: int, user: str, key_alias: str, jumps: str) -> dict[str, str]:
+    local = socket.gethostname()
+    jump = "" if jumps.lower() == "none" else jumps
+    digest = hashlib.sha1(f"{local}{hostname}{port}{user}{jump}".encode(), usedforsecurity=False).hexdigest()
+    return {
+        "%": "%",
+        "C": digest,
+        "d": str(home()),
+        "h": hostname,
+        "i": str(os.getuid()),
+        "j": jump,
+        "k": key_alias or alias,
+        "L": local.partition(".")[0],
+        "l": local,
+        "n": alias,
+        "p": str(port),
+        "r": user,
+        "u": user_name(),
+    }
+
+
+def _expand(option: str, text: str, tokens: Mapping[str, str], variables: Mapping[str, str] | None = os.environ) -> str:
+    """With %tokens and ${VARIABLES} replaced; without `variables` those stay.
+
+    Raises ConfigError for one that there is not, as ssh does.
+    """
+
+    def value(found: re.Match[str]) -> str:
+        if found[1] is not None:
+            known, what = tokens.get(found[1]), f"value for %{found[1]}"
+        elif variables is not None:
+            known, what = variables.get(found[2]), f"variable {found[2]} in the environment"
+        else:
+            return found[0]
+        if known is None:
+            raise ConfigError(f"{option}: there is no {what}, which {text!r} needs", field=option)
+        return known
+
+    return _TOKEN.sub(value, text)
+
+
+def expand_home(text: str, option: str) -> Path:
+    """A path with ~ or ~user replaced. Raises ConfigError where there is no such user."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{option}: {text!r} names a user that this machine does not have", field=option) from error
+
+
+def _argv(text: str, tokens: Mapping[str, str]) -> tuple[str, ...]:
+    """The words of KnownHostsCommand; the tokens of the host's key are left for the moment when it is known."""
+    if text.lower() == "none":
+        return ()
+    later = {name: f"%{name}" for name in "fHIKt"}
+    known, variables = ({name: text.replace("%", "%%") for name, text in each.items()} for each in (tokens, os.environ))
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ConfigError(f"KnownHostsCommand: {text!r} has an open quote", field="KnownHostsCommand") from error
+    return tuple(_expand("KnownHostsCommand", word, known | later, variables) for word in words)
+
+
+def _paths(option: str, values: list[str], tokens: Mapping[str, str]) -> tuple[Path, ...]:
+    texts = [_unquoted(value) for value in values if value.lower() != "none"]
+    return tuple(dict.fromkeys(expand_home(_expand(option, text, tokens), option) for text in texts if text))
+
+
+def _files(value: str, tokens: Mapping[str, str]) -> tuple[Path, ...]:
+    """Names in one line, with nothing to tell the space between two from a space inside one."""
+    words: list[str] = []
+    for word in value.split():
+        if words and not word.startswith(("/", "~", '"', "%")):
+            words[-1] += f" {word}"
+        else:
+            words.append(word)
+    paths = _paths("UserKnownHostsFile", words, tokens)
+    return tuple(_at_home(path) for path in paths if str(path) != "/dev/null")
+
+
+def _at_home(path: Path) -> Path:
+    """ssh goes by the password database; a HOME that was set on purpose is meant for everything below it."""
+    real = account_home()
+    return home() / ".ssh" / path.name if path.parent == real / ".ssh" else path
+
+
+def _agent(value: str, tokens: Mapping[str, str]) -> Path | None:
+    if value.lower() == "none":
+        return None
+    if value == "SSH_AUTH_SOCK" or (value.startswith("$") and "/" not in value):
+        value = os.environ.get(value.lstrip("$").strip("{}"), "")
+    return next(iter(_paths("IdentityAgent", [value], tokens)), None)
+
+
+def _forwarded_agent(value: str, agent: str, tokens: Mapping[str, str]) -> Path | None:
+    if value.lower() in ("no", "false"):
+        return None
+    return _agent(agent if value.lower() in ("yes", "true") else value, tokens)
+
+
+def _variable(value: str) -> tuple[str, str]:
+    name, _, text = value.partition("=")
+    return name, text
+
+
+def _command(value: str) -> str | None:
+    """ssh has replaced the tokens of this one before it prints it."""
+    return None if value.lower() in ("", "none") else value
+
+
+def _command_options(found: Found) -> tuple[str, ...]:
+    return tuple(
+        f"{option}={neutral}"
+        for option, neutral in _BEFORE_A_COMMAND.items()
+        if found.get(option.lower(), [neutral])[0].lower() not in (neutral, "false")
+    )
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+
+
+def _flag(value: str) -> bool:
+    return value.lower() in ("yes", "true")
+
+
+def _whole(value: str, default: int) -> int:
+    return int(value) if value.isdecimal() and value.isascii() and 0 < int(value) < 1 << 62 else default
