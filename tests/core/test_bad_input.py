@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from testbed.call_table import ID, ODD_TEXTS, STRANGERS, TABLES, VOLUME, Row
 from testbed.sentences import is_a_sentence
+from testbed.tables import each
 from testbed.waiting import DEADLINE_S
 
 from flow_core import (
@@ -30,11 +31,9 @@ from flow_core.changes import ActionLog
 from flow_core.config import Config, Context
 
 EVERY_ROW = [(owner, name) for owner, rows in TABLES.items() for name in rows]
-EACH = pytest.mark.parametrize(
-    ("owner", "name"), EVERY_ROW, ids=[f"{owner.__name__}.{name}" for owner, name in EVERY_ROW]
-)
+EACH = each(("owner", "name"), EVERY_ROW, ids=[f"{owner.__name__}.{name}" for owner, name in EVERY_ROW])
 CLOSED = [(owner, name) for owner, name in EVERY_ROW if TABLES[owner][name].closed]
-EACH_THAT_NEEDS_AN_OPEN_CLIENT = pytest.mark.parametrize(
+EACH_THAT_NEEDS_AN_OPEN_CLIENT = each(
     ("owner", "name"), CLOSED, ids=[f"{owner.__name__}.{name}" for owner, name in CLOSED]
 )
 
@@ -121,7 +120,7 @@ def is_harmless(answer: Any) -> bool:
     return answer is None or answer == []
 
 
-@pytest.mark.parametrize("owner", TABLES, ids=lambda owner: owner.__name__)
+@each("owner", TABLES, ids=lambda owner: owner.__name__)
 def test_every_method_has_a_row(owner: type) -> None:
     public = {name for name, _ in inspect.getmembers(owner, inspect.isfunction) if not name.startswith("_")}
     assert set(TABLES[owner]) == public
@@ -171,8 +170,8 @@ async def test_a_closed_client_refuses_in_a_sentence(owner: type, name: str, sub
     assert subject.traces() == before
 
 
-@pytest.mark.parametrize("kind", [AsyncFlow, Flow, Client])
-@pytest.mark.parametrize("context", [*STRANGERS, *ODD_TEXTS, "mars"], ids=lambda value: ascii(value)[:30])
+@each("kind", [AsyncFlow, Flow, Client])
+@each("context", [*STRANGERS, *ODD_TEXTS, "mars"], ids=lambda value: ascii(value)[:30])
 def test_a_context_that_is_not_there_is_refused(kind: Any, context: Any) -> None:
     with pytest.raises(ConfigError) as refused:
         kind(context)
@@ -180,7 +179,7 @@ def test_a_context_that_is_not_there_is_refused(kind: Any, context: Any) -> None
     assert "context" in str(refused.value)
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     [None, 5, b"x", *(text for text in ODD_TEXTS if not text.isidentifier())],
     ids=lambda value: ascii(value)[:30],
@@ -191,7 +190,7 @@ def test_a_context_is_called_what_can_stand_in_a_path(name: Any) -> None:
     assert is_a_sentence(refused.value)
 
 
-@pytest.mark.parametrize("provider", ["nimbus", "", "\x1b[31m", "x" * 1_000_000], ids=lambda value: ascii(value)[:30])
+@each("provider", ["nimbus", "", "\x1b[31m", "x" * 1_000_000], ids=lambda value: ascii(value)[:30])
 def test_a_provider_that_nobody_wrote_is_a_sentence(provider: str) -> None:
     for kind in (Flow, Client):
         asked: Any = kind(Context("x", provider))
@@ -200,7 +199,7 @@ def test_a_provider_that_nobody_wrote_is_a_sentence(provider: str) -> None:
         assert is_a_sentence(refused.value)
 
 
-@pytest.mark.parametrize("settings", [None, 5, [], "x"])
+@each("settings", [None, 5, [], "x"])
 def test_settings_are_a_table(settings: Any) -> None:
     with pytest.raises(ConfigError, match="settings: must be a table"):
         Context("x", "local", settings)
@@ -229,8 +228,8 @@ UNKNOWN = [
 ]
 
 
-@pytest.mark.parametrize(("name", "arguments"), UNKNOWN)
-@pytest.mark.parametrize("owner", [AsyncFlow, Flow])
+@each(("name", "arguments"), UNKNOWN)
+@each("owner", [AsyncFlow, Flow])
 async def test_an_id_that_nobody_knows_is_not_found(
     owner: type, name: str, arguments: dict[str, Any], subject: Subject
 ) -> None:
@@ -254,7 +253,7 @@ async def test_the_action_log_can_be_read_after_all_of_this(subject: Subject) ->
     assert (subject.home / "state" / "actions.jsonl").stat().st_size < 1_000_000
 
 
-@pytest.mark.parametrize("odd", [None, 5, b"x", [], *ODD_TEXTS], ids=lambda value: ascii(value)[:30])
+@each("odd", [None, 5, b"x", [], *ODD_TEXTS], ids=lambda value: ascii(value)[:30])
 def test_single_commands_refuse_what_is_no_task_and_no_command(odd: Any, subject: Subject) -> None:
     with Flow("local") as flow:
         remote = flow.get_remote_operations()
@@ -266,9 +265,7 @@ def test_single_commands_refuse_what_is_no_task_and_no_command(odd: Any, subject
             remote.run(subject.task_id, odd)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("node", -1), ("node", None), ("timeout_s", "5"), ("timeout_s", -1), ("stdin", "text")]
-)
+@each(("name", "value"), [("node", -1), ("node", None), ("timeout_s", "5"), ("timeout_s", -1), ("stdin", "text")])
 def test_single_commands_refuse_arguments_by_name(name: str, value: Any, subject: Subject) -> None:
     with Flow("local") as flow, pytest.raises(ConfigError, match=f"{name}: "):
         flow.get_remote_operations().run(subject.task_id, "true", **{name: value})

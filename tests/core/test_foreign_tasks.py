@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from testbed.tables import each
 
 from flow_core.errors import ConfigError
 from flow_core.models.spec import TaskConfig
@@ -151,7 +152,7 @@ def test_a_pbs_script_is_refused_with_what_to_write(tmp_path: Path) -> None:
     assert str(not_a_command(PBS)) == f"this {said}"
 
 
-@pytest.mark.parametrize(
+@each(
     "command",
     [
         "python train.py",

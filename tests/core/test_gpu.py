@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from testbed.tables import each
 
 from flow_core.errors import ConfigError
 from flow_core.gpu import MAX_COUNT, GpuRequest, parse_gpu
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "request_meant"),
     [
         ("a100", GpuRequest("a100", 1)),
@@ -39,7 +40,7 @@ def test_every_form_of_the_grammar_is_read(text: str, request_meant: GpuRequest)
     assert parse_gpu(text) == request_meant
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "said"),
     [
         ("", "empty"),

@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from testbed.tables import each
 
 from flow_core import Flow
 from flow_core.agent.regular_files import TooLarge, parse_json, read_regular_file, read_start
@@ -50,9 +51,7 @@ def test_a_file_is_read_up_to_its_limit_and_no_further(tmp_path: Path) -> None:
         read_regular_file(path)
 
 
-@pytest.mark.parametrize(
-    "text", ["[" * 100_000, '{"a":' * 100_000, "NaN", "[1e999]", "-Infinity", "9" * 400, "9" * 5000, "\ufeff1", ""]
-)
+@each("text", ["[" * 100_000, '{"a":' * 100_000, "NaN", "[1e999]", "-Infinity", "9" * 400, "9" * 5000, "\ufeff1", ""])
 def test_json_that_nothing_can_be_done_with_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_json(text)
@@ -96,7 +95,7 @@ def test_a_pipe_as_a_theme_is_a_problem_in_one_sentence(tmp_path: Path) -> None:
     assert [str(one) for one in problems] == [f"{tmp_path}/mine.yaml: can't be read: it is a pipe, not a file"]
 
 
-@pytest.mark.parametrize("kind", ["folder", "pipe"])
+@each("kind", ["folder", "pipe"])
 def test_what_is_in_the_place_of_a_log_is_said_in_one_sentence(kind: str) -> None:
     with Flow() as flow:
         task = flow.submit("echo done")

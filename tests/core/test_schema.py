@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import pytest
 import yaml
+from testbed.tables import each
 
 from flow_core.errors import ConfigError
 from flow_core.models.schema import WORDS, task_schema
@@ -43,7 +43,7 @@ def test_the_task_file_of_the_examples_is_valid() -> None:
     assert is_valid(yaml.safe_load((DOCS / "examples" / "task.yaml").read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize(
+@each(
     "fields",
     [
         {"command": "x"},

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from testbed.tables import each
 
 from flow_core.errors import ConfigError
 from flow_core.models.spec import MountSpec, Retries, TaskConfig, VolumeSpec, mount_target
 
 
-@pytest.mark.parametrize(
+@each(
     ("fields", "field", "words"),
     [
         ({}, "command", "required"),
@@ -60,9 +61,7 @@ def test_what_is_wrong_is_named_by_its_field(fields: Any, field: str | None, wor
     assert str(refused.value).startswith("task.yaml: ")
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [("gpu", "instance_type"), ("environment", "env"), ("timeout", "max_run_time_hours")]
-)
+@each(("old", "new"), [("gpu", "instance_type"), ("environment", "env"), ("timeout", "max_run_time_hours")])
 def test_an_old_name_is_told_the_new_one(old: str, new: str) -> None:
     with pytest.raises(ConfigError, match=f"'{old}' is now called '{new}'"):
         TaskConfig.parse({"command": "x", old: "1"})
@@ -126,7 +125,7 @@ def test_a_refusal_does_not_repeat_the_values_of_the_environment() -> None:
     assert refused.value.__cause__ is None
 
 
-@pytest.mark.parametrize(
+@each(
     "path",
     ["/usr", "/etc/", "//dev", "/usr/./bin", "/", "//", "///", "/.", "data", "", "/a/../b", "/a\nb", "/a\x1b[1m"],
 )
@@ -185,7 +184,7 @@ def test_what_was_said_is_said_again_where_leaving_it_out_would_mean_something_e
     assert TaskConfig.from_yaml_text(config.to_yaml()) == config
 
 
-@pytest.mark.parametrize("value", ["2026-03-01", "!!binary gIGC", ".nan", "!!set {a, b}"])
+@each("value", ["2026-03-01", "!!binary gIGC", ".nan", "!!set {a, b}"])
 def test_options_hold_only_what_can_be_kept(value: str) -> None:
     for text in (
         f"command: x\nprovider_options: {{slurm: {{a: {value}}}}}",
@@ -196,7 +195,7 @@ def test_options_hold_only_what_can_be_kept(value: str) -> None:
         assert refused.value.line == 2
 
 
-@pytest.mark.parametrize(
+@each(
     "image",
     [
         *("ubuntu", "pytorch/pytorch:2.9.0-cuda12.8-cudnn9-runtime", "nvcr.io/nvidia/pytorch:24.05-py3"),
@@ -208,7 +207,7 @@ def test_an_image_is_taken_as_docker_writes_it(image: str) -> None:
     assert TaskConfig(command="x", image=image).image == image
 
 
-@pytest.mark.parametrize(
+@each(
     "image",
     [
         *("--volume=/:/host", "-v", "a b", "a/../b", "/etc/passwd", "a//b", "a:", "a@sha256:1", "A/b:c:d"),

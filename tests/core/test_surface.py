@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from testbed.tables import each
 
 import flow_core
 from flow_core import (
@@ -215,7 +216,7 @@ def test_the_page_has_35_methods_of_flow_and_7_of_client() -> None:
     assert (len(page(FLOW)), len(page(CLIENT))) == (35, 7)
 
 
-@pytest.mark.parametrize(("owner", "name", "said"), PAGE, ids=[f"{owner.__name__}.{name}" for owner, name, _ in PAGE])
+@each(("owner", "name", "said"), PAGE, ids=[f"{owner.__name__}.{name}" for owner, name, _ in PAGE])
 def test_a_method_takes_what_the_page_says_in_its_order(owner: type, name: str, said: inspect.Signature) -> None:
     ours = list(inspect.signature(getattr(owner, name)).parameters.values())
     theirs = list(said.parameters.values())
@@ -225,7 +226,7 @@ def test_a_method_takes_what_the_page_says_in_its_order(owner: type, name: str, 
         assert extra.default is not extra.empty or extra.kind is extra.VAR_KEYWORD, f"{extra.name} is not optional"
 
 
-@pytest.mark.parametrize(("owner", "name", "said"), PAGE, ids=[f"{owner.__name__}.{name}" for owner, name, _ in PAGE])
+@each(("owner", "name", "said"), PAGE, ids=[f"{owner.__name__}.{name}" for owner, name, _ in PAGE])
 def test_a_method_is_typed_as_the_page_says_or_closer(owner: type, name: str, said: inspect.Signature) -> None:
     ours = inspect.signature(getattr(owner, name))
     for parameter in list(said.parameters.values())[1:]:
@@ -240,13 +241,13 @@ def today(annotation: str) -> str:
     return re.sub(r"Optional\[(.*)\]", r"\1 | None", annotation)
 
 
-@pytest.mark.parametrize("owner", [Flow, Client, AsyncFlow])
+@each("owner", [Flow, Client, AsyncFlow])
 def test_what_goes_beyond_the_page_was_decided(owner: type) -> None:
     said = page(CLIENT if owner is Client else FLOW)
     assert {name for name in dir(owner) if not name.startswith("_")} == {*said, *BEYOND[owner]}
 
 
-@pytest.mark.parametrize("owner", [Task, AsyncTask])
+@each("owner", [Task, AsyncTask])
 def test_a_task_has_what_the_page_says(owner: type) -> None:
     instance_only = {"record", "flow"} if owner is AsyncTask else set()
     assert {name for name in dir(owner) if not name.startswith("_")} | instance_only == TASK
@@ -259,7 +260,7 @@ def test_both_tasks_and_both_dev_environments_take_the_same() -> None:
             assert list(ours.parameters.values()) == list(theirs.parameters.values()), f"{plain_type.__name__}.{name}"
 
 
-@pytest.mark.parametrize("table", TYPED_DICTS, ids=lambda table: table.__name__)
+@each("table", TYPED_DICTS, ids=lambda table: table.__name__)
 def test_the_dictionaries_have_the_keys_of_the_page(table: Any) -> None:
     required, optional = TYPED_DICTS[table]
     assert (set(table.__required_keys__), set(table.__optional_keys__)) == (required, optional)
@@ -274,7 +275,7 @@ def test_the_public_names_are_these() -> None:
         _ = flow_core.nonsense
 
 
-@pytest.mark.parametrize("path", REFERENCE_PATHS)
+@each("path", REFERENCE_PATHS)
 def test_the_import_paths_of_the_page_lead_to_the_same_names(path: str) -> None:
     module = importlib.import_module(path)
     assert set(module.__all__) == REFERENCE_PATHS[path]
@@ -282,13 +283,13 @@ def test_the_import_paths_of_the_page_lead_to_the_same_names(path: str) -> None:
         assert getattr(module, name) is getattr(flow_core, name)
 
 
-@pytest.mark.parametrize("theirs", ERRORS)
+@each("theirs", ERRORS)
 def test_the_errors_of_the_published_sdk_are_ours(theirs: str) -> None:
     assert getattr(flow_core, theirs) is getattr(flow_core, ERRORS[theirs])
     assert getattr(importlib.import_module("flow_core.errors"), theirs) is getattr(flow_core, theirs)
 
 
-@pytest.mark.parametrize("name", ["FlowApp", "function", "invoke", "Secret", "Cron", "Image"])
+@each("name", ["FlowApp", "function", "invoke", "Secret", "Cron", "Image"])
 def test_a_name_without_counterpart_says_what_to_use_instead(name: str) -> None:
     with pytest.raises(AttributeError, match=f"flow_core has no {name} as the published SDK does; "):
         getattr(flow_core, name)
@@ -321,7 +322,7 @@ def test_a_blocking_method_says_what_its_async_twin_says() -> None:
             assert method.__doc__ == getattr(awaited, name).__doc__, f"{plain_type.__name__}.{name}"
 
 
-@pytest.mark.parametrize("name", sorted(PUBLIC - {"__version__"}))
+@each("name", sorted(PUBLIC - {"__version__"}))
 def test_every_annotation_is_there_and_can_be_read(name: str) -> None:
     value = getattr(flow_core, name)
     for where, function in [(name, value)] if inspect.isfunction(value) else methods(value, private={"__init__"}):

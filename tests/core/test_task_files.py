@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from testbed.sentences import is_a_sentence
+from testbed.tables import each
 
 from flow_core import ConfigError, TaskConfig
 from flow_core.config import load_config
@@ -124,7 +125,7 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9
 MERGES = "m0: &m0 {k: v}\n" + "".join(f"m{n}: &m{n} {{<<: [*m{n - 1}, *m{n - 1}]}}\n" for n in range(1, 40))
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "said"),
     [
         (BOMB, "holds more than 100000 values"),

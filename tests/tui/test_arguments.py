@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from testbed.pty_screen import Screen
+from testbed.tables import each
 from testbed.waiting import DEADLINE_S
 
 import flow_core
@@ -75,7 +76,7 @@ def test_help_and_version_load_nothing_heavy() -> None:
         assert {"textual", "rich", "pydantic", "asyncio", "yaml", "httpx"} & set(ended.stderr.split()) == set()
 
 
-@pytest.mark.parametrize(
+@each(
     ("arguments", "said"),
     [
         (("--nonsense",), "--nonsense"),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from testbed.pty_screen import Screen
+from testbed.tables import each
 from testbed.waiting import DEADLINE_S
 
 from flow_tui import report
@@ -268,7 +269,7 @@ def test_a_fault_before_the_app_is_loaded_needs_no_textual(environment: dict[str
     assert len(ended.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "hidden"),
     [
         ("bad key sk-secret-123", "sk-secret-123"),
@@ -295,7 +296,7 @@ def test_what_looks_like_a_secret_is_hidden(text: str, hidden: str) -> None:
     assert HIDDEN in scrub(text)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "KeyError: 'region'",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from testbed.tables import each
 
 from flow_tui.filter import parse_filter
 
 ROW = {"name": "llama-sft", "status": "running", "context": "lab"}
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "passes"),
     [
         ("", True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
+from testbed.tables import each
 
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui import format
@@ -12,7 +12,7 @@ from flow_tui import format
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
+@each(
     ("seconds", "text"),
     [(None, "-"), (-5, "0s"), (0, "0s"), (59.9, "59s"), (60, "1m00s"), (3599, "59m59s"), (3600, "1h00m"),
      (90_000, "1d1h")],

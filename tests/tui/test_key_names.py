@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from testbed.tables import each
 
 from flow_tui.key_names import parse_key, parse_keys, short_key, written_key
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "key"),
     [
         ("x", "x"),
@@ -34,9 +34,7 @@ def test_a_key_is_read_as_textual_calls_it(text: str, key: str) -> None:
     assert parse_key(text) == key
 
 
-@pytest.mark.parametrize(
-    "text", ["", " ", "foo", "ctrl+foo", "control+x", "ctrl+", "ctrl+ctrl+x", "a b", "f25", "\x07"]
-)
+@each("text", ["", " ", "foo", "ctrl+foo", "control+x", "ctrl+", "ctrl+ctrl+x", "a b", "f25", "\x07"])
 def test_what_is_no_key_is_refused(text: str) -> None:
     assert parse_key(text) is None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-import pytest
+from testbed.tables import each
 
 from flow_tui.keymap import ACTIONS, BY_ID, actions_of
 
@@ -15,13 +15,13 @@ def test_every_action_has_an_id_of_its_own() -> None:
     assert len(BY_ID) == len(ACTIONS)
 
 
-@pytest.mark.parametrize("place", PLACES)
+@each("place", PLACES)
 def test_a_key_means_one_thing_in_a_place(place: str) -> None:
     keys = Counter(key for action in actions_of(place) for key in action.keys.split(","))
     assert [key for key, times in keys.items() if times > 1] == []
 
 
-@pytest.mark.parametrize("action", [a for a in ACTIONS if a.verb in ("cancel", "delete")], ids=lambda a: a.id)
+@each("action", [a for a in ACTIONS if a.verb in ("cancel", "delete")], ids=lambda a: a.id)
 def test_nothing_is_destroyed_by_a_plain_key_or_enter(action: object) -> None:
     assert BY_ID[action.id].keys == "ctrl+d"  # type: ignore[attr-defined]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from testbed.tables import each
 
 from flow_tui.screens.layout import PANES, panes_in_view, size_class
 
 
-@pytest.mark.parametrize(
+@each(
     ("size", "name"),
     [((160, 48), "-huge"), ((120, 36), "-wide"), ((80, 24), "-medium"), ((60, 15), "-small"), ((200, 15), "-small")],
 )
@@ -15,9 +15,9 @@ def test_a_terminal_has_the_layout_of_its_size(size: tuple[int, int], name: str)
     assert size_class(*size) == name
 
 
-@pytest.mark.parametrize("size", ["-huge", "-wide", "-medium", "-small"])
-@pytest.mark.parametrize("front", PANES)
-@pytest.mark.parametrize("zoomed", [True, False])
+@each("size", ["-huge", "-wide", "-medium", "-small"])
+@each("front", PANES)
+@each("zoomed", [True, False])
 def test_the_pane_in_front_is_always_in_view(size: str, front: str, zoomed: bool) -> None:
     side = front if front in ("instances", "volumes") else "instances"
     view = panes_in_view(size, front, zoomed=zoomed, side=side)

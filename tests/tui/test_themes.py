@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from testbed.tables import each
 from textual.app import App, ComposeResult
 from textual.color import Color
 from textual.theme import Theme
@@ -23,7 +24,7 @@ def test_the_two_shipped_themes_load_without_a_problem() -> None:
     assert problems == ()
 
 
-@pytest.mark.parametrize("theme", SHIPPED, ids=lambda theme: theme.name)
+@each("theme", SHIPPED, ids=lambda theme: theme.name)
 def test_every_text_colour_of_a_shipped_theme_can_be_read_on_its_surfaces(theme: Theme) -> None:
     own = variable_defaults().keys() - {"log-match", "frame"}
     texts = {name: value for name, value in theme.variables.items() if name in own}
@@ -64,7 +65,7 @@ def test_a_user_theme_takes_its_name_from_its_file_and_our_variables_where_it_se
     assert ocean.variables.keys() >= variable_defaults(dark=False).keys()
 
 
-@pytest.mark.parametrize("theme", [Theme("dusk", "#88c0d0", background="#434c5e", surface="#3b4252", panel="#4c566a")])
+@each("theme", [Theme("dusk", "#88c0d0", background="#434c5e", surface="#3b4252", panel="#4c566a")])
 def test_what_a_theme_leaves_out_can_be_told_from_its_surfaces(theme: Theme) -> None:
     surfaces = [Color.parse(str(value)) for value in (theme.background, theme.surface, theme.panel)]
     for name, value in fitting_variables(theme).items():

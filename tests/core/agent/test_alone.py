@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from testbed.pythons import pythons
+from testbed.tables import each
 from testbed.waiting import DEADLINE_S
 
 import flow_core.agent
@@ -47,7 +48,7 @@ def _imported(file: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(FOLDER.parent)))
+@each("file", FILES, ids=lambda file: str(file.relative_to(FOLDER.parent)))
 def test_a_module_imports_nothing_from_outside_the_folder(file: Path) -> None:
     allowed = sys.stdlib_module_names | (BOTO3 if file.parent.name == "s3" and file.name in WITH_BOTO3 else set())
     for name in _imported(file):

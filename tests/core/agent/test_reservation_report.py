@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from testbed.tables import each
 
 from flow_core.agent.capacity.availability import Opening
 from flow_core.agent.capacity.reservation_records import ReservationRecord
@@ -30,15 +31,13 @@ def _sent(told: Any) -> Any:
     return json.loads(json.dumps(told._asdict()))
 
 
-@pytest.mark.parametrize("told", [REPORT, BROKEN, WISH, WISH._replace(start=None), OPENING])
+@each("told", [REPORT, BROKEN, WISH, WISH._replace(start=None), OPENING])
 def test_it_is_the_same_after_a_way_as_json(told: Any) -> None:
     assert type(told).parse(_sent(told)) == told
 
 
-@pytest.mark.parametrize("wrong", ANYTHING, ids=repr)
-@pytest.mark.parametrize(
-    ("told", "name"), [(told, name) for told in (REPORT, WISH, OPENING) for name in told._fields], ids=str
-)
+@each("wrong", ANYTHING, ids=repr)
+@each(("told", "name"), [(told, name) for told in (REPORT, WISH, OPENING) for name in told._fields], ids=str)
 def test_a_field_that_can_be_anything_is_either_taken_or_named(told: Any, name: str, wrong: Any) -> None:
     taken = _parsed(type(told), {**_sent(told), name: wrong})
     if isinstance(taken, str):
@@ -49,7 +48,7 @@ def test_a_field_that_can_be_anything_is_either_taken_or_named(told: Any, name: 
         OpeningWish.parse({"instance_type": "a100"}).slots([taken])
 
 
-@pytest.mark.parametrize("data", [None, [], "text", {}, {"reservation_id": "../x", "status": "active"}])
+@each("data", [None, [], "text", {}, {"reservation_id": "../x", "status": "active"}])
 def test_what_is_none_is_refused(data: Any) -> None:
     kinds: tuple[Any, ...] = (ReservationReport, ReservationRequest, Opening)
     for kind in kinds:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.tables import each
 
 from flow_core.agent.layout import Layout
 from flow_core.agent.spec import ContainerPlan, GpuPlan, StoredSpec
@@ -46,13 +47,13 @@ def _sent(report: TaskReport) -> Any:
     return json.loads(json.dumps(report._asdict()))
 
 
-@pytest.mark.parametrize("report", [_report(), BROKEN], ids=["whole", "broken"])
+@each("report", [_report(), BROKEN], ids=["whole", "broken"])
 def test_it_is_the_same_after_a_way_as_json(report):
     assert TaskReport.parse(_sent(report)) == report
 
 
-@pytest.mark.parametrize("wrong", [True, -1, 1e300, float("nan"), {"a": []}, [None], [["vol"]], "\x1b", None])
-@pytest.mark.parametrize("name", TaskReport._fields)
+@each("wrong", [True, -1, 1e300, float("nan"), {"a": []}, [None], [["vol"]], "\x1b", None])
+@each("name", TaskReport._fields)
 def test_a_field_that_can_be_anything_is_either_taken_or_named(name, wrong):
     taken = _parsed({**_sent(_report()), name: wrong})
     if isinstance(taken, str):
@@ -68,7 +69,7 @@ def _parsed(data: Any) -> TaskReport | str:
         return str(error)
 
 
-@pytest.mark.parametrize("data", [None, [], "text", {}, {"task_id": "../../x"}])
+@each("data", [None, [], "text", {}, {"task_id": "../../x"}])
 def test_what_is_no_report_is_refused(data):
     with pytest.raises(ValueError, match="must be"):
         TaskReport.parse(data)

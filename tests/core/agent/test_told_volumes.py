@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from testbed.tables import each
 
 from flow_core.agent.volumes import StoredVolume
 from flow_core.providers.volume_records import volume_of
@@ -19,8 +20,8 @@ def test_it_is_the_same_after_a_way_as_json() -> None:
     assert volume_of(StoredVolume.parse(SENT), "lab").status == "attached"
 
 
-@pytest.mark.parametrize("wrong", [True, -1, 1e300, float("nan"), {"a": []}, [None], ["../x"], "../x", "\x1b", None])
-@pytest.mark.parametrize("name", StoredVolume._fields)
+@each("wrong", [True, -1, 1e300, float("nan"), {"a": []}, [None], ["../x"], "../x", "\x1b", None])
+@each("name", StoredVolume._fields)
 def test_a_field_that_can_be_anything_is_either_taken_or_named(name: str, wrong: Any) -> None:
     taken = _parsed({**SENT, name: wrong})
     if isinstance(taken, str):
@@ -30,7 +31,7 @@ def test_a_field_that_can_be_anything_is_either_taken_or_named(name: str, wrong:
     volume_of(taken, "lab")
 
 
-@pytest.mark.parametrize("data", [None, [], "text", {}])
+@each("data", [None, [], "text", {}])
 def test_what_is_no_volume_is_refused(data: Any) -> None:
     with pytest.raises(ValueError, match="must be"):
         StoredVolume.parse(data)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.tables import each
 from testbed.waiting import DEADLINE_S
 
 import flow_core
@@ -200,7 +201,7 @@ def test_the_package_makes_volumes_and_follows_logs_without_a_client(flow: Flow)
     }
 
 
-@pytest.mark.parametrize(
+@each(
     ("argument", "said"),
     [
         ("api_key", r'set MITHRIL_API_KEY in the environment and write Flow\("mithril"\)'),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from testbed.tables import each
 
 from flow_core.emulator.money import cents, dollars
 
@@ -14,7 +14,7 @@ def test_what_is_written_is_read_again(amount: int) -> None:
     assert cents(dollars(amount)) == amount
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "amount"),
     [("$12.50", 1250), ("12.5", 1250), (" $3 ", 300), ("$0.005", 1), ("$0.004", 0), ("$007", 700)],
 )
@@ -22,6 +22,6 @@ def test_an_amount_is_read_with_or_without_its_sign(text: str, amount: int) -> N
     assert cents(text) == amount
 
 
-@pytest.mark.parametrize("text", ["", "$", "-1", "$-1", "1e3", "1,000", "nan", "$1.", ".5", "$1 2", "١٢", "9" * 12])
+@each("text", ["", "$", "-1", "$-1", "1e3", "1,000", "nan", "$1.", ".5", "$1 2", "١٢", "9" * 12])
 def test_what_is_no_amount_is_none(text: str) -> None:
     assert cents(text) is None

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from testbed.tables import each
 
 from flow_core.agent.layout import Layout
 from flow_core.agent.machine import machine_id
@@ -149,7 +150,7 @@ def test_the_tables_within_it_too(table, name, key):
         pass
 
 
-@pytest.mark.parametrize("task_id", ["task_../../../x", "task_abc", "../task_abcdefghij", "task_abcdefghij\n", 5, None])
+@each("task_id", ["task_../../../x", "task_abc", "../task_abcdefghij", "task_abcdefghij\n", 5, None])
 def test_no_task_id_leads_out_of_the_folder_of_tasks(task_id):
     with pytest.raises(Refused) as refusal:
         SubmitRequest.parse({**_request(), "task_id": task_id})

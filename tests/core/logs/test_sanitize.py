@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from testbed.tables import each
 
 from flow_core.logs.escape import escape_controls
 from flow_core.logs.sanitize import PLAIN, Look, plain, styled
@@ -39,7 +39,7 @@ def test_any_bytes_at_all_become_harmless_text(data: bytes) -> None:
     assert is_harmless(plain(data.decode("utf-8", "replace")))
 
 
-@pytest.mark.parametrize(
+@each(
     ("raw", "shown"),
     [
         ("plain [bold]text[/]", "plain [bold]text[/]"),

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from testbed.fake_smi import RECORDED
+from testbed.tables import each
 
 from flow_core.metrics import mig, nvidia_smi, proc
 from flow_core.metrics.parser import FrameParser
@@ -67,7 +68,7 @@ def test_a_gpu_that_fell_off_the_bus_is_told_and_the_other_is_read() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     "said",
     [
         "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest"
@@ -91,7 +92,7 @@ NO_NUMBERS = """
 """
 
 
-@pytest.mark.parametrize("cell", ["", *(cell.replace("|", " ") for cell in NO_NUMBERS.split())])
+@each("cell", ["", *(cell.replace("|", " ") for cell in NO_NUMBERS.split())])
 def test_what_is_no_number_is_none(cell: str) -> None:
     assert nvidia_smi.parse_number(cell) is None
 
@@ -113,7 +114,7 @@ def test_a_process_name_may_hold_commas_and_may_be_hidden() -> None:
     assert (hidden.pid, hidden.name) == (524, "")
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "profile", "last"),
     [
         ("mig-450.txt", "1g.5gb", "MIG-GPU-5c89852c-d268-c3f3-1b07-005d5ae1dc3f/14/0"),

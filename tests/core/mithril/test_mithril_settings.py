@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from testbed.tables import each
 
 from flow_core.errors import ConfigError
 from flow_core.providers.mithril.account import Account
@@ -84,7 +85,7 @@ async def test_a_context_sets_how_long_a_login_to_a_machine_and_its_jump_hosts_m
     assert [one.login_timeout_s for one in (host.settings, *host.settings.hops)] == [7.0, 7.0]
 
 
-@pytest.mark.parametrize("seconds", [0, -1, True, "soon", float("nan"), float("inf"), 1e9])
+@each("seconds", [0, -1, True, "soon", float("nan"), float("inf"), 1e9])
 def test_a_time_that_no_login_can_have_is_named(seconds: object) -> None:
     (problem,) = MithrilInit().validate_config({"api_key": "k", "login_timeout_s": seconds})
     assert problem == "login_timeout_s: must be a number of seconds above 0 and at most 86400"

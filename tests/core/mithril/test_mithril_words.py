@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from testbed.tables import each
 
 from flow_core.errors import ConfigError, ProviderError
 from flow_core.models.task import TaskStatus
@@ -31,7 +32,7 @@ JSON = st.recursive(
 )
 
 
-@pytest.mark.parametrize(
+@each(
     ("bid", "instances", "status"),
     [
         ("Open", [], P),
@@ -70,7 +71,7 @@ def test_the_words_of_a_bid_and_its_instances_are_one_status(
     assert status_of(bid, instances) is status
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "usd"),
     [
         ("$12.50", "12.50"),
@@ -94,7 +95,7 @@ def test_money_is_written_with_two_places_and_cents_are_a_hundredth() -> None:
     assert dollars_of_cents(None) is None
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "found"),
     [
         ("localhost:4022", ("localhost", 4022)),
@@ -185,7 +186,7 @@ def test_whatever_a_node_says_is_read(text: str) -> None:
 H100 = InstanceType("it_1", "h100-80gb.sxm.8x", "h100", 8, 80, 192, 1800, "SXM5", "InfiniBand")
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "is_meant"),
     [
         *((text, True) for text in ("8xh100", "h100:8", "h100x8", "it_1", "h100-80gb.sxm.8x", "H100-80GB.SXM.8x")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-import pytest
+from testbed.tables import each
 
 from flow_core.agent.refusals import Refused
 from flow_core.errors import FlowError, ProviderError
@@ -18,7 +18,7 @@ NUMBERS = [7, -1, 10**400, 1e300, float("inf"), float("nan"), True, None]
 ANYTHING: list[Any] = [*TEXTS, *NUMBERS, [], [[1]], ["a\u202e"], {}, {"a": 1}]
 
 
-@pytest.mark.parametrize("code", CODES)
+@each("code", CODES)
 def test_details_may_be_anything(code: str) -> None:
     for value in ANYTHING:
         refused = Refused(code)
@@ -29,7 +29,7 @@ def test_details_may_be_anything(code: str) -> None:
         assert len(str(error)) < 20_000, value
 
 
-@pytest.mark.parametrize("code", CODES)
+@each("code", CODES)
 def test_details_may_be_missing(code: str) -> None:
     assert isinstance(error_of(Refused(code)), FlowError)
 

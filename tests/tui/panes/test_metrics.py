@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import pytest
 from rich.cells import cell_len
+from testbed.tables import each
 
 from flow_core.models.metrics import GpuProcess, GpuSample, MachineSample
 from flow_tui.panes.metrics_text import History, lines_of
@@ -68,7 +68,7 @@ def test_slices_follow_their_gpu_by_name_and_without_a_bar() -> None:
     assert lines[2].split() == ["0:0", "3g.40gb", "-/39.5G"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("sample", "words"),
     [
         (MachineSample(BUSY.taken_at, load=1.0), "no NVIDIA driver here"),
@@ -88,7 +88,7 @@ def test_what_a_driver_says_can_be_read_to_its_end() -> None:
     assert " ".join(lines[:3]).strip() == problem
 
 
-@pytest.mark.parametrize("width", [40, 48, 66, 90, 200])
+@each("width", [40, 48, 66, 90, 200])
 def test_no_line_is_wider_than_there_is_room(width: int) -> None:
     long = replace(BUSY, gpu_problem="x" * 300, processes=(GpuProcess(7, "", "名" * 300, None, "u" * 40),))
     lines = said(long, width, times=300).splitlines()

@@ -5,25 +5,26 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from testbed.tables import each
 
 from flow_core.errors import ConfigError
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.screens.bid import bid_line, bid_of, margin, parse_usd, proposed_limit
 
 
-@pytest.mark.parametrize(("text", "usd"), [("12", "12"), (" $12.50 ", "12.50"), ("$ 0.5", "0.5"), ("0.0375", "0.0375")])
+@each(("text", "usd"), [("12", "12"), (" $12.50 ", "12.50"), ("$ 0.5", "0.5"), ("0.0375", "0.0375")])
 def test_dollars_are_read_as_people_write_them(text: str, usd: str) -> None:
     assert parse_usd(text) == Decimal(usd)
 
 
-@pytest.mark.parametrize("text", ["", "0", "0.00", "-3", "1e3", "nan", "inf", "12,50", "12.50 EUR", "1" * 30, "١٢"])
+@each("text", ["", "0", "0.00", "-3", "1e3", "nan", "inf", "12,50", "12.50 EUR", "1" * 30, "١٢"])
 def test_what_is_no_price_is_refused_at_its_field(text: str) -> None:
     with pytest.raises(ConfigError) as refused:
         parse_usd(text)
     assert refused.value.field == "limit_usd_per_hour"
 
 
-@pytest.mark.parametrize(
+@each(
     ("limit", "market", "said"),
     [
         ("15", "10", "+50%"),
@@ -49,14 +50,12 @@ def test_a_limit_without_a_margin_says_what_that_means() -> None:
     assert line == "at most $10.00/h; the market price is $10.00/h, no margin: the next price rise stops this task"
 
 
-@pytest.mark.parametrize(("market", "limit"), [("17.60", "22.00"), ("0.33", "0.42"), ("12.345", "15.44")])
+@each(("market", "limit"), [("17.60", "22.00"), ("0.33", "0.42"), ("12.345", "15.44")])
 def test_a_proposed_limit_leaves_a_margin_of_a_quarter(market: str, limit: str) -> None:
     assert proposed_limit(Decimal(market)) == Decimal(limit)
 
 
-@pytest.mark.parametrize(
-    ("told", "limit"), [("$12.50", "12.50"), ("$1,012.50", "1012.50"), (12.5, "12.5"), ("much", None)]
-)
+@each(("told", "limit"), [("$12.50", "12.50"), ("$1,012.50", "1012.50"), (12.5, "12.5"), ("much", None)])
 def test_a_bid_is_read_whatever_the_provider_calls_money(told: object, limit: str | None) -> None:
     task = TaskRecord("cloud", "bid_1", "train", TaskStatus.PENDING, provider_metadata={"limit_price": told})
     assert bid_of(task) == (None if limit is None else Decimal(limit), None)

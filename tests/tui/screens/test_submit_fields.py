@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from testbed.tables import each
 
 from flow_core.errors import ConfigError
 from flow_core.models.spec import TaskConfig
@@ -47,7 +48,7 @@ def test_a_command_is_enough() -> None:
     assert config.unique_name
 
 
-@pytest.mark.parametrize(
+@each(
     ("typed", "field", "said"),
     [
         ({"command": " "}, "command", "is empty; say what to run"),

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from testbed.tables import each
 from textual.document._document import Document
 
 from flow_core.errors import ConfigError
@@ -108,7 +109,7 @@ def test_whatever_was_typed_is_in_the_text_for_the_editor(entered: dict[str, str
         assert "also" in fields or "ports" in fields
 
 
-@pytest.mark.parametrize(
+@each(
     ("fields", "key", "shown"),
     [
         ({"instance_type": "4xa100"}, "gpu", "4xa100"),

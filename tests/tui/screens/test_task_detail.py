@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from testbed.tables import each
 
 from flow_core.changes import Action
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
@@ -113,7 +114,7 @@ def test_everything_asked_for_is_there_and_secrets_of_the_provider_are_not() -> 
     assert "data_mounts" not in known
 
 
-@pytest.mark.parametrize(
+@each(
     ("field", "value"),
     [
         ("folder", "~/.local/state/flow/0c1f4a7be21d4b0f9a6ce35d80f7a914/lab/tasks/task_01hx"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from testbed.tables import each
 
 from flow_tui.terminal.core import Modes, MouseTracking
 from flow_tui.terminal.keys import encode_key
@@ -12,7 +12,7 @@ from flow_tui.terminal.paste import encode_paste, would_run
 PLAIN = Modes()
 
 
-@pytest.mark.parametrize(
+@each(
     ("key", "character", "sent"),
     [
         ("a", "a", b"a"),
@@ -79,12 +79,12 @@ def test_a_key_sends_what_xterm_sends(key: str, character: str | None, sent: byt
     assert encode_key(key, character, PLAIN) == sent
 
 
-@pytest.mark.parametrize(("key", "sent"), [("up", b"\x1bOA"), ("home", b"\x1bOH"), ("ctrl+up", b"\x1b[1;5A")])
+@each(("key", "sent"), [("up", b"\x1bOA"), ("home", b"\x1bOH"), ("ctrl+up", b"\x1b[1;5A")])
 def test_application_mode_changes_plain_cursor_keys_only(key: str, sent: bytes) -> None:
     assert encode_key(key, None, Modes(application_cursor=True)) == sent
 
 
-@pytest.mark.parametrize(
+@each(
     ("action", "button", "tracking", "sent"),
     [
         ("press", 0, MouseTracking.CLICK, b"\x1b[<0;5;3M"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from testbed.tables import each
 
 from flow_tui.terminal.replies import Replies
 
 
-@pytest.mark.parametrize(
+@each(
     "reply",
     [b"\x1b[1;3R", b"\x1b[?62;22c", b"\x1b[?2004;1$y", b"\x1b]11;rgb:1e/1e/2e\x1b\\", b"\x1b]4;3;rgb:ff/00/00\x07"],
 )
@@ -18,7 +18,7 @@ def test_what_the_terminal_knows_is_answered(reply: bytes) -> None:
     assert replies.take() == b""
 
 
-@pytest.mark.parametrize(
+@each(
     "reply",
     [
         b"\x1b]lrm -rf\x1b\\",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
+from testbed.tables import each
 from testbed.themed_app import ThemedApp
 from textual.app import ComposeResult
 from textual.pilot import Pilot
@@ -160,8 +161,8 @@ def test_flexible_columns_share_the_room_up_to_their_limit() -> None:
     assert sum(placed.width for placed in place(columns, 18)) == 14
 
 
-@pytest.mark.parametrize("text", ["", "short", "longer than the room", "漢字漢字漢字漢字漢字漢字", "e\u0301" * 30])
-@pytest.mark.parametrize("width", [1, 2, 7, 12])
+@each("text", ["", "short", "longer than the room", "漢字漢字漢字漢字漢字漢字", "e\u0301" * 30])
+@each("width", [1, 2, 7, 12])
 def test_a_cell_fills_exactly_its_width(text: str, width: int) -> None:
     from rich.cells import cell_len
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from testbed.tables import each
 from textual import events
 from textual._xterm_parser import XTermParser
 
@@ -24,9 +24,7 @@ def keys_of(sent: str) -> list[events.Key]:
     return [event for event in parsed if isinstance(event, events.Key)]
 
 
-@pytest.mark.parametrize(
-    "sent", ["\x1bb", "\x1bf", "\x1b\x7f", "\x1b\r", "\x1b.", "\x08", "\x7f", "\x1bB", "a", "\x1b[A"]
-)
+@each("sent", ["\x1bb", "\x1bf", "\x1b\x7f", "\x1b\r", "\x1b.", "\x08", "\x7f", "\x1bB", "a", "\x1b[A"])
 def test_the_parser_keeps_what_was_sent(sent: str) -> None:
     assert keep_raw_keys()
     assert keep_raw_keys()
@@ -38,7 +36,7 @@ def test_a_key_made_by_hand_has_no_raw_sequence() -> None:
     assert raw_sequence(events.Key("a", "a")) is None
 
 
-@pytest.mark.parametrize("sent", [*FUNCTION_KEYS, *MODIFIED, "\x1b[39~", "\x1b[E", "\x1b[1;2P", "\x1b[1;5S"])
+@each("sent", [*FUNCTION_KEYS, *MODIFIED, "\x1b[39~", "\x1b[E", "\x1b[1;2P", "\x1b[1;5S"])
 def test_a_function_key_arrives_as_the_terminal_sends_it(sent: str) -> None:
     keep_raw_keys()
     (event,) = keys_of(sent)
@@ -46,7 +44,7 @@ def test_a_function_key_arrives_as_the_terminal_sends_it(sent: str) -> None:
     assert not event.is_printable
 
 
-@pytest.mark.parametrize(
+@each(
     ("sent", "name"),
     [("\x1b[25~", "f13"), ("\x1b[33~", "f19"), ("\x1b[33;5~", "ctrl+f19"), ("\x1b[26;4~", "alt+shift+f14")],
 )
@@ -56,9 +54,7 @@ def test_a_function_key_has_its_name(sent: str, name: str) -> None:
     assert event.key == name
 
 
-@pytest.mark.parametrize(
-    ("sent", "name"), [("\x1b[1;2R", "shift+f3"), ("\x1b[1;5R", "ctrl+f3"), ("\x1b[1;4R", "alt+shift+f3")]
-)
+@each(("sent", "name"), [("\x1b[1;2R", "shift+f3"), ("\x1b[1;5R", "ctrl+f3"), ("\x1b[1;4R", "alt+shift+f3")])
 def test_f3_with_a_modifier_is_no_position_of_a_cursor(sent: str, name: str) -> None:
     (position,) = [event for event in XTermParser().feed(sent) if isinstance(event, events.CursorPosition)]
     key = modified_f3(position)
@@ -67,7 +63,7 @@ def test_f3_with_a_modifier_is_no_position_of_a_cursor(sent: str, name: str) -> 
     assert encode_typed(key.key, None, raw_sequence(key), Modes()) == sent.encode()
 
 
-@pytest.mark.parametrize("sent", ["\x1b[5;2R", "\x1b[1;1R", "\x1b[1;80R"])
+@each("sent", ["\x1b[5;2R", "\x1b[1;1R", "\x1b[1;80R"])
 def test_another_position_of_a_cursor_is_no_key(sent: str) -> None:
     (position,) = [event for event in XTermParser().feed(sent) if isinstance(event, events.CursorPosition)]
     assert modified_f3(position) is None

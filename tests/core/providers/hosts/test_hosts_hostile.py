@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from testbed.hostile_agent import FACTS, HostileHost, greeting
+from testbed.tables import each
 
 from flow_core.agent.capacity.reservation_report import ReservationReport
 from flow_core.agent.protocol import MOST_BYTES, encode_frame
@@ -258,7 +259,7 @@ ANSWERS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: str(answer)[:20])
+@each("answer", ANSWERS, ids=lambda answer: str(answer)[:20])
 def test_an_answer_that_is_none_is_an_error_of_that_machine_and_not_an_empty_list(answer: list[Any]) -> None:
     (sentence,) = look(changes=answer, task=answer, facts=answer, volumes=answer)["unreadable"]
     assert sentence.startswith("m1: ")
@@ -276,7 +277,7 @@ GARBAGE = {
 }
 
 
-@pytest.mark.parametrize("said", GARBAGE.values(), ids=GARBAGE)
+@each("said", GARBAGE.values(), ids=GARBAGE)
 def test_frames_that_are_none_are_an_error_of_that_machine(said: bytes) -> None:
     (sentence,) = look(changes=said)["unreadable"]
     assert sentence.startswith("m1: 'm1' did not answer as an agent does: ")
@@ -293,7 +294,7 @@ STARTS = {
 }
 
 
-@pytest.mark.parametrize("first", STARTS.values(), ids=STARTS)
+@each("first", STARTS.values(), ids=STARTS)
 def test_a_start_that_is_none_is_an_error_of_that_machine(first: bytes) -> None:
     (sentence,) = look(first=first)["unreadable"]
     assert sentence.startswith("m1: 'm1' did not answer as an agent does: ")
@@ -347,7 +348,7 @@ async def test_an_agent_that_is_killed_at_its_start_is_started_once_more() -> No
         await world.provider.close()
 
 
-@pytest.mark.parametrize(("version", "advice"), [(2, "update flow here"), (0, "remove /root/x/bin there")])
+@each(("version", "advice"), [(2, "update flow here"), (0, "remove /root/x/bin there")])
 def test_an_agent_of_another_protocol_says_what_to_do(version: int, advice: str) -> None:
     (sentence,) = look(first=greeting(FACTS | {"protocol": version}))["unreadable"]
     assert f"speaks version {version} of its protocol, and this flow speaks version 1: {advice}" in sentence
