@@ -6,12 +6,12 @@ import os
 import time
 from pathlib import Path
 
-from flow_core.agent.layout import every_task
+from flow_core.agent.layout import iter_tasks
 from flow_core.agent.records import MalformedRecord
 from flow_core.agent.spec import StoredSpec
 from flow_core.agent.state import TaskState
 
-COPY = "agent-"
+COPY_PREFIX = "agent-"
 """How the name of a copy begins; the hash of its content follows."""
 
 _UNUSED_S = 24 * 3600.0
@@ -27,8 +27,8 @@ def remove_unused_copies(root: Path, own: str) -> None:
 
     `own` is the name of the copy that the caller runs from. Twice is safe, also at the same time.
     """
-    old = [path for path in (root / "bin").glob(f"{COPY}*") if path.name != own and _is_unused(path)]
-    begun = [path for path in (root / "bin").glob(f".{COPY}*") if _is_unused(path)]
+    old = [path for path in (root / "bin").glob(f"{COPY_PREFIX}*") if path.name != own and _is_unused(path)]
+    begun = [path for path in (root / "bin").glob(f".{COPY_PREFIX}*") if _is_unused(path)]
     if not old and not begun:
         return
     import shutil  # deferred: it would take a tenth of every submit
@@ -51,7 +51,7 @@ def _is_unused(path: Path) -> bool:
 def _named_by_unfinished(root: Path) -> set[str] | None:
     """None where a task can't be read: it may need any of them."""
     named: set[str] = set()
-    for task in every_task(root):
+    for task in iter_tasks(root):
         try:
             state, _ = TaskState.read_known(task.state)
             if state is None or not state.is_over:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from importlib.util import cache_from_source
 from pathlib import Path
 
-from flow_core.agent.agent_copies import COPY, mark_used
+from flow_core.agent.agent_copies import COPY_PREFIX, mark_used
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.refusals import Refused
 from flow_core.agent.safe_folders import UnsafeFolder, check_folders
@@ -28,7 +28,7 @@ SIZES = "sizes.json"
 _SOURCE = Path(__file__).parent
 _PLACE = Path("flow_core", "agent")
 _DIGITS = 16
-_NAME = re.compile(rf"{COPY}[0-9a-f]{{{_DIGITS}}}")
+_NAME = re.compile(rf"{COPY_PREFIX}[0-9a-f]{{{_DIGITS}}}")
 _HARMED = "it runs from there, and a file of it is missing or somebody else's; remove that folder"
 
 
@@ -36,7 +36,7 @@ def agent_name() -> str:
     """What this version's copy is called."""
     home = _SOURCE.parents[1]
     is_copy = home.parent.name == "bin" and _NAME.fullmatch(home.name)
-    return home.name if is_copy else COPY + _content()[0]
+    return home.name if is_copy else COPY_PREFIX + _content()[0]
 
 
 def provide_copy(root: Path) -> Path:

@@ -23,13 +23,13 @@ from flow_core.agent.layout import OVER_SSH, Layout, TaskFolder
 from flow_core.agent.machine import machine_id, user_name
 from flow_core.agent.machine_info import collect_machine_info
 from flow_core.agent.pruning.removal import remove_tasks
-from flow_core.agent.pruning.schedule import take_turn
+from flow_core.agent.pruning.schedule import claim_daily_pruning
 from flow_core.agent.pruning.selection import select_among
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.refusals import Refused
-from flow_core.agent.task_report import checked_id
+from flow_core.agent.task_report import check_task_id
 from flow_core.agent.tasks import TaskStore
-from flow_core.agent.volumes import VolumeStore, checked_volume_id
+from flow_core.agent.volumes import VolumeStore, check_volume_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ class AgentCalls:
         self._quick = {"changes": self._look_for_changes, "task": self._task}
         self._slow: dict[str, Callable[[Fields, Progress], Any]] = {
             "submit": self._submit,
-            "receive_code": lambda fields, _: str(make_incoming(self._layout, checked_id(fields.text("task_id")))),
+            "receive_code": lambda fields, _: str(make_incoming(self._layout, check_task_id(fields.text("task_id")))),
             "withdraw": self._withdraw,
             "cancel": self._cancel,
             "facts": lambda fields, _: collect_machine_info(self._layout, self._tasks, fields.texts("gpus")),
@@ -73,7 +73,7 @@ class AgentCalls:
             "reservation": self._reservation,
             "release_reservation": self._release_reservation,
             "openings": self._openings,
-            "take_pruning_turn": lambda fields, _: take_turn(self._layout),
+            "take_pruning_turn": lambda fields, _: claim_daily_pruning(self._layout),
             "plan_pruning": self._plan_pruning,
             "prune": self._prune,
             "refuse_pruned_key": self._refuse_pruned_key,
@@ -91,7 +91,7 @@ class AgentCalls:
             "now": time.time(),
         }
 
-    def keep_copy(self) -> None:
+    def touch_agent_copy(self) -> None:
         """Notes now and then that the copy which this process runs from, and goes on to load from, is in use."""
         if time.monotonic() - self._touched_at >= _TOUCH_S:
             self._touched_at = time.monotonic()
@@ -121,7 +121,7 @@ class AgentCalls:
         return self._report(fields.text("task_id"))
 
     def _report(self, task_id: str) -> dict[str, Any]:
-        return self._changes.described(self._tasks.get(task_id))
+        return self._changes.describe(self._tasks.get(task_id))
 
     def _submit(self, fields: Fields, progress: Progress) -> Any:
         from flow_core.agent.submit import submit  # deferred: looking at tasks needs none of it
@@ -132,7 +132,7 @@ class AgentCalls:
         """Undoes a submit that was to be one of several: the part is ended and forgotten, its code too."""
         from flow_core.agent.submit_undo import undo_submit  # deferred: as above
 
-        task_id, is_under_way = checked_id(fields.text("task_id")), fields.flag("is_under_way")
+        task_id, is_under_way = check_task_id(fields.text("task_id")), fields.flag("is_under_way")
         undo_submit(self._layout, self._tasks, task_id, progress, is_under_way=is_under_way)
 
     def _cancel(self, fields: Fields, progress: Progress) -> None:
@@ -147,13 +147,13 @@ class AgentCalls:
 
     def _take_part(self, fields: Fields, progress: Progress) -> bool:
         task, by, hold_s = self._part(fields), fields.text("by"), fields.moment("hold_s")
-        return multi_machine.take(task, by, hold_s, self._ring, progress)
+        return multi_machine.hold_gpus(task, by, hold_s, self._ring, progress)
 
     def _start_part(self, fields: Fields, progress: Progress) -> None:
-        multi_machine.start(self._part(fields), fields.text("by"), self._ring)
+        multi_machine.start_part(self._part(fields), fields.text("by"), self._ring)
 
     def _give_part_back(self, fields: Fields, progress: Progress) -> None:
-        multi_machine.give_back(self._part(fields), fields.text("by"), self._ring)
+        multi_machine.release_gpus(self._part(fields), fields.text("by"), self._ring)
 
     def _part(self, fields: Fields) -> TaskFolder:
         standing = self._tasks.get(fields.text("task_id"))
@@ -171,7 +171,7 @@ class AgentCalls:
     def _make_volume(self, fields: Fields, progress: Progress) -> Any:
         size_gb, name, interface = fields.whole("size_gb", least=1), fields.text("name"), fields.text("interface")
         with self._volumes.lock():
-            volume_id = checked_volume_id(fields.text("volume_id"))
+            volume_id = check_volume_id(fields.text("volume_id"))
             return self._volumes.make(size_gb, name, interface, None, volume_id)._asdict()
 
     def _attach_volume(self, fields: Fields, progress: Progress) -> str:

@@ -67,7 +67,7 @@ class TaskChanges:
                 "earlier": self._earlier,
             }
 
-    def described(self, standing: StoredTask) -> dict[str, Any]:
+    def describe(self, standing: StoredTask) -> dict[str, Any]:
         """One task as clients are told of it."""
         return self._report(standing)._asdict()
 

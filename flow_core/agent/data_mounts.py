@@ -22,7 +22,7 @@ MOUNT_MISSING = "mount_missing"
 _VOLUME = "volume://"
 
 
-def volume_name(mount: MountRequest) -> str:
+def get_volume_name(mount: MountRequest) -> str:
     """The volume a data mount means, or "" when it means something else."""
     if mount.source.startswith(_VOLUME):
         return mount.source[len(_VOLUME) :]
@@ -39,7 +39,7 @@ def plan_mounts(
     planned: list[dict[str, Any]] = []
     copies = 0
     for mount in mounts:
-        if volume_name(mount):
+        if get_volume_name(mount):
             continue
         if mount.mount_type == "s3fs" or mount.source.startswith(SCHEME):
             planned.append(_copy(mount, task.copies / str(copies), has_boto3))

@@ -34,16 +34,16 @@ def _kind_of(folder: Path) -> str:
     device = os.stat(folder).st_dev
     if device not in _known:
         try:
-            _known[device] = kind_of_mount(os.path.realpath(folder), read_mountinfo())
+            _known[device] = find_mount_type(os.path.realpath(folder), read_mountinfo())
         except OSError:
             _known[device] = ""
     return _known[device]
 
 
-def kind_of_mount(path: str, mountinfo: str) -> str:
+def find_mount_type(path: str, mountinfo: str) -> str:
     """The type of the file system that the path lies on, of two at one place the later one; "" where none is found."""
     best, kind = "", ""
-    for point, type_of_mount in mounts(mountinfo):
+    for point, type_of_mount in parse_mounts(mountinfo):
         is_above = point == "/" or path == point or path.startswith(f"{point}/")
         if is_above and len(point) >= len(best):
             best, kind = point, type_of_mount
@@ -56,7 +56,7 @@ def read_mountinfo() -> str:
         return stream.read()
 
 
-def mounts(mountinfo: str) -> Iterator[tuple[str, str]]:
+def parse_mounts(mountinfo: str) -> Iterator[tuple[str, str]]:
     """(place, type of the file system) of each mount in such a list."""
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from flow_core.agent.layout import DOOMED, Layout
+from flow_core.agent.layout import TRASH_PREFIX, Layout
 
 _UNFINISHED = ".new-"
 # The shell leaves at once, so that nobody waits for a large tree, and rm outlives us.
@@ -23,7 +23,7 @@ def staging_path(path: Path) -> Path:
 
 def trash_path(path: Path) -> Path:
     """Where a folder goes in one step, under the context's lock, before it is removed without it."""
-    return path.with_name(DOOMED + path.name)
+    return path.with_name(TRASH_PREFIX + path.name)
 
 
 def collect_garbage(layout: Layout) -> None:
@@ -58,5 +58,5 @@ def remove_tree(folder: Path) -> None:
 def _leftovers(folder: Path) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith((_UNFINISHED, DOOMED)):
+            if entry.name.startswith((_UNFINISHED, TRASH_PREFIX)):
                 yield entry.path

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from flow_core.agent.nvml import DriverGpu
 
-PRETEND = "pretend-"
+PRETEND_PREFIX = "pretend-"
 """How the id begins of a GPU that stands for one only to us."""
 
 _DRIVER_SIGNS = ("/dev/nvidiactl", "/dev/dxg")
@@ -55,10 +55,10 @@ def list_gpus() -> tuple[DriverGpu, ...]:
 
 def query_driver() -> tuple[DriverGpu, ...]:
     """Empty without a driver. Raises DriverSilent."""
-    from flow_core.agent.nvml import NvmlError, driver_gpus  # deferred: most machines have no driver to ask
+    from flow_core.agent.nvml import NvmlError, list_driver_gpus  # deferred: most machines have no driver to ask
 
     try:
-        return driver_gpus()
+        return list_driver_gpus()
     except NvmlError:
         return _from_smi()
 
@@ -86,7 +86,7 @@ class _BusyGpuCache:
 
 def find_busy_gpus(gpu_ids: Iterable[str]) -> frozenset[str]:
     """Those of these GPUs on which some process works."""
-    real = {gpu_id for gpu_id in gpu_ids if not gpu_id.startswith(PRETEND)}
+    real = {gpu_id for gpu_id in gpu_ids if not gpu_id.startswith(PRETEND_PREFIX)}
     if not real:
         return frozenset()
     if time.monotonic() - _BusyGpuCache.looked_at >= _KEPT_S:

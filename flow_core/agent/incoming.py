@@ -36,11 +36,11 @@ def take_incoming(layout: Layout, task_id: str, place: Path) -> None:
         place.mkdir(mode=0o700)
 
 
-def drop_incoming(layout: Layout, task_id: str) -> None:
+def remove_incoming(layout: Layout, task_id: str) -> None:
     shutil.rmtree(layout.incoming / task_id, ignore_errors=True)
 
 
-def refuse_later(layout: Layout, task_id: str) -> None:
+def mark_withdrawn(layout: Layout, task_id: str) -> None:
     """A submit of this task that is under way, or comes late, is refused from now on. Raises OSError."""
     layout.make()
     make_private_folder(_mark_of_withdrawal(layout, task_id))

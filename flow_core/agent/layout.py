@@ -27,7 +27,7 @@ from flow_core.agent.spool import SpoolFiles
 
 OVER_SSH = "_hosts"
 """The folder of the tasks that come over SSH; no context of a user can be called so."""
-DOOMED = ".deleted-"
+TRASH_PREFIX = ".deleted-"
 """How the name begins of what any sweep may remove."""
 
 
@@ -118,9 +118,9 @@ class TaskFolder(NamedTuple):
         """Holds what was fetched for the task, one entry a mount; they are gone when the task is over."""
         return self.path / "data"
 
-    def doomed_copy(self, name: str) -> Path:
+    def trash_copy_path(self, name: str) -> Path:
         """Where a copy goes in one step, before it is removed."""
-        return self.path.with_name(f"{DOOMED}{self.path.name}-data-{name}")
+        return self.path.with_name(f"{TRASH_PREFIX}{self.path.name}-data-{name}")
 
     @property
     def found(self) -> Path:
@@ -172,13 +172,13 @@ class Layout(NamedTuple):
             make_private_folder(folder)
 
 
-def every_task(root: Path) -> Iterator[TaskFolder]:
+def iter_tasks(root: Path) -> Iterator[TaskFolder]:
     """The tasks of all contexts of this machine, in no order."""
     for spec in root.glob("contexts/*/tasks/task_*/spec.json"):
         yield TaskFolder(spec.parent)
 
 
-def task_at(root: Path, named: object) -> TaskFolder | None:
+def find_task_folder(root: Path, named: object) -> TaskFolder | None:
     """The task that a record names, by its path below the machine's folder; None for what can't be one."""
     parts = named.split("/") if isinstance(named, str) else []
     if len(parts) != 4 or parts[0] != "contexts" or parts[2] != "tasks" or {"", ".", ".."}.intersection(parts):
@@ -187,9 +187,9 @@ def task_at(root: Path, named: object) -> TaskFolder | None:
 
 
 def container_name(task_id: str, attempt: int, rank: int) -> str:
-    return f"{container_names(task_id)}{attempt}-{rank}"
+    return f"{container_name_prefix(task_id)}{attempt}-{rank}"
 
 
-def container_names(task_id: str) -> str:
+def container_name_prefix(task_id: str) -> str:
     """What the names of all containers of a task begin with."""
     return f"flow-{task_id}-"

@@ -20,7 +20,7 @@ from flow_core.agent.state import TaskState
 
 NO_PART, PART_BUSY, PART_LAPSED = "no_part", "part_busy", "part_lapsed"
 NO_CLIENT = "waits for a client to be connected"
-OTHERS = "waits for its turn on its other machines"
+OTHER_MACHINES = "waits for its turn on its other machines"
 
 _CLIENT_S = 45.0
 _TOUCH_S = 10.0
@@ -42,7 +42,7 @@ class StartOrder(NamedTuple):
         return now < self.until <= now + _HOLD_MAX_S  # a clock that was set back must not hold GPUs for years
 
 
-def take(task: TaskFolder, by: str, hold_s: float, ring: Callable[[], None], progress: Callable[[], None]) -> bool:
+def hold_gpus(task: TaskFolder, by: str, hold_s: float, ring: Callable[[], None], progress: Callable[[], None]) -> bool:
     """True once the GPUs are held, or the part has run already; False where they can't be had now, or never.
 
     Twice is safe.
@@ -65,11 +65,11 @@ def take(task: TaskFolder, by: str, hold_s: float, ring: Callable[[], None], pro
             return False
         progress()
         time.sleep(_LOOK_S)
-    give_back(task, by, ring)
+    release_gpus(task, by, ring)
     return False
 
 
-def start(task: TaskFolder, by: str, ring: Callable[[], None]) -> None:
+def start_part(task: TaskFolder, by: str, ring: Callable[[], None]) -> None:
     """The part that was taken starts. Twice is safe. Raises Refused where it is too late for that."""
     with exclusive_lock(task.start_lock):
         state, order = _state(task), read_order(task)
@@ -83,12 +83,12 @@ def start(task: TaskFolder, by: str, ring: Callable[[], None]) -> None:
     ring()
 
 
-def give_back(task: TaskFolder, by: str, ring: Callable[[], None]) -> None:
+def release_gpus(task: TaskFolder, by: str, ring: Callable[[], None]) -> None:
     """Twice is safe; what has started goes on."""
     with exclusive_lock(task.start_lock):
         order = read_order(task)
         if order is not None and order.by == by and not order.is_go:
-            drop(task)
+            remove_order(task)
     ring()
 
 
@@ -105,7 +105,7 @@ def read_order(task: TaskFolder) -> StartOrder | None:
     return order if order.is_current else None
 
 
-def drop(task: TaskFolder) -> None:
+def remove_order(task: TaskFolder) -> None:
     """Call it under the lock of the part's start."""
     try:
         os.unlink(task.start)

@@ -26,7 +26,7 @@ class _Memory(ctypes.Structure):
     _fields_ = [("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong)]
 
 
-def driver_gpus() -> tuple[DriverGpu, ...]:
+def list_driver_gpus() -> tuple[DriverGpu, ...]:
     """In the driver's order. May take seconds where no program uses the GPUs. Raises NvmlError."""
     call = _caller(_load())
     call("nvmlInit_v2")

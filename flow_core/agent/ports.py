@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.agent.capacity.port_records import promise_path, read_promise
-from flow_core.agent.layout import Layout, TaskFolder, every_task, task_at
+from flow_core.agent.layout import Layout, TaskFolder, find_task_folder, iter_tasks
 from flow_core.agent.port_owner import find_listener
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.records import MalformedRecord, write_json
@@ -40,7 +40,7 @@ def reserve_ports(task: TaskFolder, ports: Sequence[int], progress: Callable[[],
 def _holder(root: Path, port: int, progress: Callable[[], None]) -> dict[str, str | None] | None:
     """The unfinished task that the port is promised to. One without a status is just being submitted."""
     data, problem = read_promise(root, port)
-    task = task_at(root, data.get("task"))
+    task = find_task_folder(root, data.get("task"))
     if task is None:
         return _claimant(root, port, progress) if problem else None
     report = _report(task, progress)
@@ -51,7 +51,7 @@ def _holder(root: Path, port: int, progress: Callable[[], None]) -> dict[str, st
 
 def _claimant(root: Path, port: int, progress: Callable[[], None]) -> dict[str, str | None] | None:
     """The same where the promise can't be read: whose own record wants the port."""
-    for task in every_task(root):
+    for task in iter_tasks(root):
         try:
             spec, _ = StoredSpec.read_known(task.spec)
         except MalformedRecord:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-LAST_MOMENT = 253402300799.0  # the end of the year 9999, the last one that a datetime holds
+LAST_TIMESTAMP = 253402300799.0  # the end of the year 9999, the last one that a datetime holds
 
 
 class Fields:
@@ -74,7 +74,7 @@ class Fields:
 
     def moment(self, name: str) -> float:
         """Seconds since the epoch of which a date can be made. Required."""
-        return checked_moment(self._table.get(name), name)
+        return check_timestamp(self._table.get(name), name)
 
     def optional_moment(self, name: str) -> float | None:
         """None where it is missing or null."""
@@ -110,15 +110,15 @@ class Fields:
         return value
 
 
-def checked_moment(value: Any, name: str) -> float:
+def check_timestamp(value: Any, name: str) -> float:
     """The same for a value that is at hand. Raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"{name} must be a time in seconds")
-    if not (isinstance(value, int) or math.isfinite(value)) or not 0 <= value <= LAST_MOMENT:
-        raise ValueError(f"{name} must be a time in seconds from 0 to {LAST_MOMENT:.0f}")
+    if not (isinstance(value, int) or math.isfinite(value)) or not 0 <= value <= LAST_TIMESTAMP:
+        raise ValueError(f"{name} must be a time in seconds from 0 to {LAST_TIMESTAMP:.0f}")
     return float(value)
 
 
-def date_of(seconds: float) -> datetime:
+def utc_datetime(seconds: float) -> datetime:
     """In UTC, of a moment that was checked."""
     return datetime.fromtimestamp(seconds, timezone.utc)

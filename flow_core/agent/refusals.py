@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-SAID = "flow refused: "
+REFUSAL_PREFIX = "flow refused: "
 """How a refusal begins that a process has no other way to tell than a line of text; JSON follows."""
 
 
@@ -23,4 +23,4 @@ class Refused(Exception):
         self.details = details
 
     def line(self) -> str:
-        return SAID + json.dumps({"code": self.code, "details": self.details})
+        return REFUSAL_PREFIX + json.dumps({"code": self.code, "details": self.details})

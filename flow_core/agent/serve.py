@@ -51,7 +51,7 @@ class AgentServer:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _take(self, number: int, call: str, arguments: dict[str, Any]) -> None:
-        self._calls.keep_copy()
+        self._calls.touch_agent_copy()
         if self._calls.is_quick(call):
             self._answer(number, call, arguments)
             return

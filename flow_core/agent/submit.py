@@ -12,9 +12,9 @@ from flow_core.agent.agent_copy import agent_name
 from flow_core.agent.capacity import queue
 from flow_core.agent.capacity.port_records import release_ports
 from flow_core.agent.capacity.reservation_choice import choose_reservation
-from flow_core.agent.containers.arguments import argv_inside
+from flow_core.agent.containers.arguments import build_container_argv
 from flow_core.agent.containers.plan import plan_container
-from flow_core.agent.data_mounts import plan_mounts, volume_name
+from flow_core.agent.data_mounts import get_volume_name, plan_mounts
 from flow_core.agent.gc import collect_garbage, staging_path
 from flow_core.agent.incoming import is_withdrawn, take_incoming
 from flow_core.agent.layout import Layout, TaskFolder
@@ -153,7 +153,7 @@ class _Submission:
         request = self._request
         return StoredSpec(
             name=request.name,
-            argv=tuple(argv_of(request.command, in_container=request.image is not None)),
+            argv=tuple(build_argv(request.command, in_container=request.image is not None)),
             command_line=request.command_line,
             env=request.env,
             working_dir=self._folder(),
@@ -228,7 +228,7 @@ class _Submission:
 
     def _mounts_of_volumes(self) -> list[dict[str, Any]]:
         """The volumes asked for: first all refusals, then those that are made anew."""
-        named = [(volume_name(mount), mount.target) for mount in self._request.data_mounts]
+        named = [(get_volume_name(mount), mount.target) for mount in self._request.data_mounts]
         wanted: list[tuple[VolumeRequest | None, StoredVolume | None, str]] = [
             (None, self._found(name), target) for name, target in named if name
         ]
@@ -285,10 +285,10 @@ def refuse_pruned_key(layout: Layout, key: str) -> None:
         raise Refused(KEY_OF_PRUNED, key=key, task_id=pruned.task_id if is_known else None, status=pruned.status)
 
 
-def argv_of(command: str | Sequence[str], *, in_container: bool = False) -> list[str]:
+def build_argv(command: str | Sequence[str], *, in_container: bool = False) -> list[str]:
     """What is executed: the list as it is, a line through the shell."""
     if in_container:
-        return argv_inside(command)
+        return build_container_argv(command)
     if not isinstance(command, str):
         return list(command)
     shell = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from flow_core.agent.incoming import drop_incoming, refuse_later
+from flow_core.agent.incoming import mark_withdrawn, remove_incoming
 from flow_core.agent.layout import Layout
 from flow_core.agent.locks import exclusive_lock
 from flow_core.agent.pruning.removal import remove_tasks
@@ -23,10 +23,10 @@ def undo_submit(
     `is_under_way` says that nobody knows whether its submit is over. Twice is safe; may take seconds.
     """
     if is_under_way:
-        refuse_later(layout, task_id)
+        mark_withdrawn(layout, task_id)
         with exclusive_lock(layout.volumes_lock):
             pass  # whoever submits has it until the task is there
-    drop_incoming(layout, task_id)
+    remove_incoming(layout, task_id)
     deadline = time.monotonic() + _END_S
     try:
         tasks.cancel(task_id, force=True)

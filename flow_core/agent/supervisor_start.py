@@ -16,7 +16,7 @@ from flow_core.agent.agent_copy import provide_copy
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.private_folders import private_opener
 from flow_core.agent.refusals import Refused
-from flow_core.agent.supervisor.ranks import VARIABLES
+from flow_core.agent.supervisor.ranks import RANK_VARIABLES
 
 SUPERVISOR_SILENT = "supervisor_silent"
 SUPERVISOR_UNSUPPORTED = "supervisor_unsupported"
@@ -38,7 +38,7 @@ def start_supervisor(task: TaskFolder, mark: str) -> None:
     Refuses with SUPERVISOR_SILENT (it may be late, or stuck), SUPERVISOR_UNSUPPORTED, SUPERVISOR_FAILED, NO_PYTHON, and
     as `provide_copy` does.
     """
-    env = {**task_environment(), _MARK: mark}
+    env = {**build_task_environment(), _MARK: mark}
     with open(task.path / "supervisor.err", "ab", opener=private_opener) as complaints:
         process = subprocess.Popen(
             _command("run", task),
@@ -69,20 +69,20 @@ def start_reaper(task: TaskFolder) -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=task_environment(),
+        env=build_task_environment(),
         cwd=task.path,
         start_new_session=True,
     ):
         pass  # it leaves its first process at once; nothing stays to be waited for
 
 
-def task_environment() -> dict[str, str]:
+def build_task_environment() -> dict[str, str]:
     """Our environment, without what belongs to this terminal or to a task that we run inside of."""
-    without = _TERMINAL | (VARIABLES if _MARK in os.environ else set())
+    without = _TERMINAL | (RANK_VARIABLES if _MARK in os.environ else set())
     return {name: value for name, value in os.environ.items() if not name.startswith(_OURS) and name not in without}
 
 
-def python() -> str:
+def find_python() -> str:
     """The one that runs this. Refuses with NO_PYTHON."""
     if not sys.executable:
         raise Refused(NO_PYTHON)
@@ -107,4 +107,4 @@ def read_answer(process: subprocess.Popen[bytes], deadline: float) -> str:
 
 
 def _command(job: str, task: TaskFolder) -> list[str]:
-    return [python(), "-I", "-S", "-c", _CODE, str(provide_copy(task.root)), job, str(task.path)]
+    return [find_python(), "-I", "-S", "-c", _CODE, str(provide_copy(task.root)), job, str(task.path)]

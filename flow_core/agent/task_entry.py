@@ -16,15 +16,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from flow_core.agent.containers.entry import container_entry
+from flow_core.agent.containers.entry import make_container_entry
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.namespace_entry import exec_command, exit_with_refusal, restore_default_signals
 from flow_core.agent.refusals import Refused
 from flow_core.agent.safe_folders import check_folders
 from flow_core.agent.spec import StoredSpec
 from flow_core.agent.state import TaskState
-from flow_core.agent.supervisor.ranks import OF_EVERY_TASK, ON_A_TERMINAL, rank_environment, select_rank_gpus
-from flow_core.agent.supervisor_start import PACKAGE_ROOT, python, task_environment
+from flow_core.agent.supervisor.ranks import (
+    DEFAULT_ENVIRONMENT,
+    TERMINAL_ENVIRONMENT,
+    rank_environment,
+    select_rank_gpus,
+)
+from flow_core.agent.supervisor_start import PACKAGE_ROOT, build_task_environment, find_python
 from flow_core.agent.tasks import StoredTask, TaskStore
 
 NO_NODE = "no_such_node"
@@ -68,7 +73,7 @@ def make_exec_spec(standing: StoredTask, command: str | None, node: int, *, on_t
     """
     inside = _inside(standing, command, node, on_terminal=on_terminal)
     how = "terminal" if on_terminal else "pipes"
-    step_in = [python(), "-I", "-S", "-c", _CODE, PACKAGE_ROOT, how, str(inside.pid), inside.folder]
+    step_in = [find_python(), "-I", "-S", "-c", _CODE, PACKAGE_ROOT, how, str(inside.pid), inside.folder]
     return ExecSpec([*step_in, *inside.argv], inside.env, inside.shell, inside.leave)
 
 
@@ -121,9 +126,9 @@ def _inside(standing: StoredTask, command: str | None, node: int, *, on_terminal
     state, spec = find_enterable(standing, node), standing.spec
     assert spec is not None  # only of a broken task there is none
     pid = state.children[node].pid if state.namespaced else 0
-    terminal = ON_A_TERMINAL if on_terminal else {}
+    terminal = TERMINAL_ENVIRONMENT if on_terminal else {}
     if spec.container is not None:
-        client = container_entry(standing, command, node, on_terminal=on_terminal)
+        client = make_container_entry(standing, command, node, on_terminal=on_terminal)
         return _NamespaceExec(pid, state.working_dir, client.argv, {**client.env, **terminal}, "shell", client.leave)
     env = _environment(standing, spec, state, node)
     shell = shutil.which(env.get("SHELL") or "bash") or "/bin/sh"
@@ -142,7 +147,7 @@ def _environment(standing: StoredTask, spec: StoredSpec, state: TaskState, node:
     if env.get("FLOW_TASK_MARK") != spec.mark:
         gpus = select_rank_gpus(state.gpus, node, standing.report.ranks)
         told = rank_environment(spec, node, len(gpus), state.master_port)
-        env = {**task_environment(), **OF_EVERY_TASK, **told, **spec.env}
+        env = {**build_task_environment(), **DEFAULT_ENVIRONMENT, **told, **spec.env}
         env.update(FLOW_TASK_ID=standing.task_id, FLOW_TASK_NAME=standing.report.name)
         env.update(FLOW_TASK_MARK=spec.mark)
     return env

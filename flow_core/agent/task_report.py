@@ -128,7 +128,7 @@ class TaskReport(NamedTuple):
             message = "; ".join(filter(None, (f"its status {status[:20]!r} {NEWER}", message)))
             status = "pending" if data.get("started_at") is None else "running"
         return cls(
-            task_id=checked_id(fields.text("task_id")),
+            task_id=check_task_id(fields.text("task_id")),
             name=fields.text("name"),
             status=status,
             command=fields.text("command"),
@@ -167,7 +167,7 @@ def is_task_id(text: str) -> bool:
     return _TASK_ID.fullmatch(text) is not None
 
 
-def checked_id(text: str) -> str:
+def check_task_id(text: str) -> str:
     """The id. Raises ValueError for what is none."""
     if not is_task_id(text):
         raise ValueError("task_id must be the id of a task")

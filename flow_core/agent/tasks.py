@@ -22,7 +22,7 @@ from flow_core.agent.records import MalformedRecord, NewerRecord, UnreadableReco
 from flow_core.agent.refusals import Refused
 from flow_core.agent.spec import StoredSpec
 from flow_core.agent.state import TaskState
-from flow_core.agent.supervisor.reap import is_abandoned, reap, tree_of
+from flow_core.agent.supervisor.reap import get_process_tree, is_abandoned, reap
 from flow_core.agent.supervisor_start import start_reaper
 from flow_core.agent.task_report import MountedVolume, TaskReport, is_task_id
 
@@ -80,7 +80,7 @@ class TaskStore:
         self._looks = 0
         _all_tasks.add(self)
 
-    def renew(self) -> None:
+    def reset_after_fork(self) -> None:
         """Forgets what was seen. For a process that has just been forked."""
         self._lock = threading.RLock()
         self._seen = {}
@@ -200,7 +200,7 @@ class TaskStore:
         """Nobody keeps the record any more: settled here when nothing is left, else by a process that ends it."""
         try:
             # What runs in containers is asked of an engine, which may take a while.
-            if spec.container is not None or tree_of(spec, seen.state).members():
+            if spec.container is not None or get_process_tree(spec, seen.state).members():
                 self._undertake(folder)
             else:
                 reap(folder)
@@ -258,7 +258,7 @@ _all_tasks: weakref.WeakSet[TaskStore] = weakref.WeakSet()
 def _after_fork() -> None:
     """A thread that doesn't exist in the child may have held the lock, half way through a look."""
     for tasks in _all_tasks:
-        tasks.renew()
+        tasks.reset_after_fork()
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -224,7 +224,7 @@ def _volume(volume_id: str, fields: Fields, holders: tuple[str, ...], path: str)
     )
 
 
-def checked_volume_id(text: str) -> str:
+def check_volume_id(text: str) -> str:
     """The id. Raises ValueError for what is none."""
     if not re.fullmatch(_VOLUME_ID, text):
         raise ValueError("volume_id must be the id of a volume")

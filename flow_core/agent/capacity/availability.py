@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from flow_core.agent.capacity import reservation_records
 from flow_core.agent.capacity.reservation_records import ReservationRecord
-from flow_core.agent.capacity.timeline import GpuUse, free_throughout, list_slots
+from flow_core.agent.capacity.timeline import GpuUse, find_free_gpus, list_slots
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.refusals import Refused
 
@@ -50,8 +50,8 @@ def pick_gpus(hold: ReservationRecord, gpu_ids: Sequence[str], uses: Sequence[Gp
     GPUS_TAKEN, which says what is free, and who has the rest.
     """
     count = hold.gpu_count * hold.quantity
-    in_the_way = [use for use in uses if (hold.begun or use.is_planned) and use.meets(hold.start, hold.until)]
-    free = free_throughout(gpu_ids, in_the_way, hold.start, hold.until)
+    in_the_way = [use for use in uses if (hold.begun or use.is_planned) and use.overlaps(hold.start, hold.until)]
+    free = find_free_gpus(gpu_ids, in_the_way, hold.start, hold.until)
     if len(free) < count:
         blocked = {use.gpu_id: use.by for use in reversed(in_the_way)}
         raise Refused(

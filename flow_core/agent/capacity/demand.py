@@ -16,7 +16,7 @@ from flow_core.agent.records import MalformedRecord
 from flow_core.agent.refusals import Refused
 from flow_core.agent.spec import StoredSpec
 from flow_core.agent.state import TaskState
-from flow_core.agent.supervisor.reap import is_abandoned, reap, tree_of
+from flow_core.agent.supervisor.reap import get_process_tree, is_abandoned, reap
 from flow_core.agent.supervisor_start import start_reaper
 
 
@@ -42,7 +42,7 @@ def reap_lost_tasks(root: Path, gpu_ids: Sequence[str]) -> None:
             spec, state = StoredSpec.read(task.spec), TaskState.read(task.state)
             if spec is None or not is_abandoned(spec, state):
                 continue
-            if tree_of(spec, state).members():
+            if get_process_tree(spec, state).members():
                 start_reaper(task)
             else:
                 reap(task)

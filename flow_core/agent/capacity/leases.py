@@ -15,7 +15,7 @@ from pathlib import Path
 
 from flow_core.agent.capacity.orphan_gpus import OrphanGpuCache, find_orphan_gpus
 from flow_core.agent.gpus import find_busy_gpus
-from flow_core.agent.layout import TaskFolder, every_task, task_at
+from flow_core.agent.layout import TaskFolder, find_task_folder, iter_tasks
 from flow_core.agent.liveness import is_unfinished
 from flow_core.agent.locks import is_locked, release, try_lock
 from flow_core.agent.records import MalformedRecord, read_known, write_json
@@ -99,13 +99,13 @@ def _leaseholder(root: Path, gpu_id: str) -> TaskFolder | None:
         data, problem = read_known(_lease(root, gpu_id))
     except MalformedRecord:
         return _user_of(root, gpu_id)
-    task = task_at(root, (data or {}).get("task"))
+    task = find_task_folder(root, (data or {}).get("task"))
     return _user_of(root, gpu_id) if task is None and problem else task
 
 
 def _user_of(root: Path, gpu_id: str) -> TaskFolder | None:
     """The unfinished task whose own record says that it has this GPU."""
-    for task in every_task(root):
+    for task in iter_tasks(root):
         try:
             state, _ = TaskState.read_known(task.state)
         except MalformedRecord:

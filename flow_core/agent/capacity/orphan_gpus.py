@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from flow_core.agent.layout import TaskFolder
-from flow_core.agent.supervisor.process_table import variables_of
+from flow_core.agent.supervisor.process_table import iter_variable
 
 VARIABLE = "FLOW_TASK_GPUS"
 _KEPT_S = 5.0
@@ -25,7 +25,7 @@ def orphan_mark(task: TaskFolder, gpu_ids: Iterable[str]) -> str:
 def find_orphan_gpus(root: Path) -> dict[str, int]:
     """The GPUs, each with the number of a process that uses it. Looks at every process of this machine."""
     used: dict[str, int] = {}
-    for pid, value in variables_of(VARIABLE):
+    for pid, value in iter_variable(VARIABLE):
         gpu_ids, _, folder = value.partition("@")
         if folder.startswith(f"{root}/") and not os.path.exists(TaskFolder(Path(folder)).spec):
             used.update((gpu_id, pid) for gpu_id in gpu_ids.split(","))

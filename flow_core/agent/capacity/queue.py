@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 
 from flow_core.agent.capacity import leases, reservation_records
 from flow_core.agent.gpus import find_busy_gpus
-from flow_core.agent.layout import TaskFolder, every_task, task_at
+from flow_core.agent.layout import TaskFolder, find_task_folder, iter_tasks
 from flow_core.agent.liveness import may_live
 from flow_core.agent.locks import exclusive_lock, move_aside, uses_links
 from flow_core.agent.multi_machine import has_client
-from flow_core.agent.record_fields import Fields, checked_moment
+from flow_core.agent.record_fields import Fields, check_timestamp
 from flow_core.agent.records import MalformedRecord, read_known, write_json
 from flow_core.agent.spec import StoredSpec
 from flow_core.agent.state import TaskState
@@ -295,7 +295,7 @@ def _read(root: Path, path: Path) -> QueueTicket | None:
     fields = Fields(data)
     try:
         seq, count = fields.whole("seq", most=_SEQ_MAX + 1), fields.whole("count", least=1)
-        task, candidates = task_at(root, fields.text("task")), fields.texts("candidates")
+        task, candidates = find_task_folder(root, fields.text("task")), fields.texts("candidates")
         submitter, reservation_id = ProcessIdentity.parse(data.get("submitter")), fields.optional_text("reservation")
         part = None if data.get("part") is None else _order_of(data["part"])
         if task is None:
@@ -310,7 +310,7 @@ def _written_anew(root: Path, path: Path) -> QueueTicket | None:
 
     A newer version's file stays as it is: that version may well understand it.
     """
-    for task in every_task(root):
+    for task in iter_tasks(root):
         try:
             spec = StoredSpec.read_known(task.spec)[0]
             if spec is None or path.stem != _path(root, spec.seq).stem or not spec.wants_gpus:
@@ -334,7 +334,7 @@ def _ticket_for(task: TaskFolder, spec: StoredSpec) -> QueueTicket:
 def _order_of(said: Any) -> tuple[float, str]:
     """Raises KeyError, TypeError, ValueError."""
     submitted_at, task_id = said
-    return checked_moment(submitted_at, "part"), str(task_id)
+    return check_timestamp(submitted_at, "part"), str(task_id)
 
 
 def _is_newer(path: Path) -> bool:
@@ -360,7 +360,7 @@ def _open_fifo(path: Path, flags: int) -> int | None:
 def _recount(root: Path) -> tuple[int, float]:
     """The highest number and time of all tasks, for when the counter is broken."""
     seq, created_at = 0, 0.0
-    for task in every_task(root):
+    for task in iter_tasks(root):
         try:
             fields = Fields(read_known(task.spec)[0])
             seq, created_at = max(seq, fields.whole("seq", most=_SEQ_MAX)), max(created_at, fields.moment("created_at"))

@@ -109,7 +109,7 @@ def load_without_lock(root: Path) -> list[ReservationRecord]:
     return _in_order(hold.at(time.time()) for hold in _readable(root))
 
 
-def save(root: Path, hold: ReservationRecord) -> None:
+def save_record(root: Path, hold: ReservationRecord) -> None:
     """Writes it, and moves it out of everybody's sight when it is over. Call it under the queue's lock."""
     folder, name = root / "reservations", f"{hold.reservation_id}.json"
     make_private_folder(folder / "past")
@@ -216,7 +216,7 @@ def _in_order(holds: Iterable[ReservationRecord]) -> list[ReservationRecord]:
 
 def _try_keep(root: Path, hold: ReservationRecord) -> None:
     try:
-        save(root, hold)
+        save_record(root, hold)
     except OSError:
         pass  # the disk is full or away; it counts as written, and whoever looks next writes it
 

@@ -45,7 +45,7 @@ class Reservations:
             uses = collect_gpu_uses(root, wish.candidates, reservation_records.load_live(root, now), now)
             hold = hold._replace(gpus=pick_gpus(hold, wish.candidates, uses))
             reservation_records.remove_staging_files(root)
-            reservation_records.save(root, hold)
+            reservation_records.save_record(root, hold)
         return ReservationReport.of(hold)
 
     def all(self) -> list[ReservationReport]:
@@ -78,7 +78,7 @@ class Reservations:
                 return
             if hold.over:
                 return
-            reservation_records.save(
+            reservation_records.save_record(
                 root, hold._replace(over=reservation_records.CANCELED, end=min(hold.end, max(now, hold.start)))
             )
         queue.notify_waiting(root)

@@ -18,7 +18,7 @@ class GpuUse(NamedTuple):
     by: str = ""
     is_planned: bool = False
 
-    def meets(self, start: float, end: float) -> bool:
+    def overlaps(self, start: float, end: float) -> bool:
         return self.start < end and start < self.end
 
 
@@ -30,9 +30,9 @@ class TimeSlot(NamedTuple):
     gpus: frozenset[str]
 
 
-def free_throughout(gpu_ids: Iterable[str], uses: Collection[GpuUse], start: float, end: float) -> list[str]:
+def find_free_gpus(gpu_ids: Iterable[str], uses: Collection[GpuUse], start: float, end: float) -> list[str]:
     """The GPUs that nobody has at any moment of this time, in the order given."""
-    used = {use.gpu_id for use in uses if use.meets(start, end)}
+    used = {use.gpu_id for use in uses if use.overlaps(start, end)}
     return [gpu_id for gpu_id in gpu_ids if gpu_id not in used]
 
 
@@ -48,8 +48,8 @@ def list_slots(gpu_ids: Collection[str], uses: Collection[GpuUse], start: float,
 
 
 def _pieces(gpu_ids: Collection[str], uses: Collection[GpuUse], start: float, end: float) -> Iterator[TimeSlot]:
-    ours = [use for use in uses if use.gpu_id in gpu_ids and use.meets(start, end)]
+    ours = [use for use in uses if use.gpu_id in gpu_ids and use.overlaps(start, end)]
     cuts = {moment for use in ours for moment in (use.start, use.end) if start < moment < end}
     moments = sorted({start, end} | cuts)
     for one, other in zip(moments, moments[1:]):
-        yield TimeSlot(one, other, frozenset(free_throughout(gpu_ids, ours, one, other)))
+        yield TimeSlot(one, other, frozenset(find_free_gpus(gpu_ids, ours, one, other)))

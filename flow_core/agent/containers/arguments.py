@@ -67,25 +67,27 @@ class Container(NamedTuple):
         return ["--gpus", f'"device={",".join(self.gpus)}"']
 
 
-def argv_inside(command: str | Sequence[str]) -> list[str]:
+def build_container_argv(command: str | Sequence[str]) -> list[str]:
     """A line goes to bash where the image has it, else to sh; a list stays as it is."""
     return ["sh", "-c", _LINE, command] if isinstance(command, str) else list(command)
 
 
-def with_workspace(folder: str, binds: Sequence[Mount]) -> list[Mount]:
+def add_workspace(folder: str, binds: Sequence[Mount]) -> list[Mount]:
     """This machine's folder at /workspace, unless something else is wanted there."""
     is_taken = any(bind.target.rstrip("/") == WORKSPACE for bind in binds)
     return [*binds] if is_taken else [Mount(folder, WORKSPACE), *binds]
 
 
-def enter(engine: ContainerEngine, name: str, mark: str, command: str | None, *, on_terminal: bool) -> list[str]:
-    """The argv of a shell inside a running container; `mark` is a variable that `hang_up` finds it by."""
+def build_enter_argv(
+    engine: ContainerEngine, name: str, mark: str, command: str | None, *, on_terminal: bool
+) -> list[str]:
+    """The argv of a shell inside a running container; `mark` is a variable that `build_hang_up_arguments` finds it by."""
     terminal = ["--tty", "--env", "TERM"] if on_terminal else []
     argv = [engine.path, "exec", "--interactive", *terminal, "--env", mark, name]
-    return [*argv, *(["sh", "-c", _SHELL] if command is None else argv_inside(command))]
+    return [*argv, *(["sh", "-c", _SHELL] if command is None else build_container_argv(command))]
 
 
-def hang_up(name: str, mark: str) -> list[str]:
+def build_hang_up_arguments(name: str, mark: str) -> list[str]:
     """The words that end what `enter` started: the end of the client leaves it running."""
     return ["exec", name, "sh", "-c", _HANG_UP, mark]
 

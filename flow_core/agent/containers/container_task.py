@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from flow_core.agent.capacity import queue
-from flow_core.agent.containers.arguments import Container, with_workspace
+from flow_core.agent.containers.arguments import Container, add_workspace
 from flow_core.agent.containers.ending import ContainerEnd
-from flow_core.agent.containers.engine import ContainerEngine, EngineError, last_line
+from flow_core.agent.containers.engine import ContainerEngine, EngineError, find_last_line
 from flow_core.agent.containers.image_pull import ImagePull
 from flow_core.agent.layout import container_name
 from flow_core.agent.private_folders import private_opener
@@ -23,8 +23,8 @@ from flow_core.agent.regular_files import open_regular_stream
 from flow_core.agent.spool import SpoolFiles
 from flow_core.agent.supervisor.launch import ProcessLaunch
 from flow_core.agent.supervisor.namespace import Mount
-from flow_core.agent.supervisor.process_table import list_processes, mentions
-from flow_core.agent.supervisor.processes import ProcessIdentity, ProcessTree, grace_s
+from flow_core.agent.supervisor.process_table import has_argument, list_processes
+from flow_core.agent.supervisor.processes import ProcessIdentity, ProcessTree, read_grace_s
 from flow_core.agent.supervisor.stop_signal import StopSignal
 from flow_core.agent.supervisor.task_state import TaskOutcome, TaskStateWriter
 
@@ -54,14 +54,14 @@ class ContainerTask:
 
     def fetch(self) -> TaskOutcome | None:
         """None once the image is on this machine, else the end of the task."""
-        for name in (self._image, in_full(self._image)):
+        for name in (self._image, qualify_image(self._image)):
             if self._engine.has_image(name):
                 self._image = name
                 return None
-        self._image = in_full(self._image)
+        self._image = qualify_image(self._image)
         return ImagePull(self._ledger, self._stop, self._engine).run(self._image)
 
-    def join_line(self) -> None:
+    def enqueue(self) -> None:
         """From now on it waits for GPUs, at the place it got when it was submitted. Twice is safe."""
         with queue.queue_lock(self._ledger.task.root):
             queue.enqueue(self._ledger.task, self._ledger.spec)
@@ -81,7 +81,7 @@ class ContainerTask:
             argv=self._ledger.spec.argv,
             is_line=self._plan.is_line,
             working_dir=self._plan.working_dir,
-            binds=with_workspace(self._ledger.state.working_dir, binds),
+            binds=add_workspace(self._ledger.state.working_dir, binds),
             gpus=gpus,
             variables=sorted(direct),
             env_file=str(self._write_rest(rank, inside, direct)),
@@ -89,17 +89,17 @@ class ContainerTask:
         )
         return ProcessLaunch(container.run(), {**client, **direct}, str(self._ledger.task.path))
 
-    def stray_ended(self) -> None:
+    def note_unknown_exit(self) -> None:
         """A process ended that no rank is: maybe the monitor that podman has beside each container."""
         if self._engine.name == "podman":
             self._look_at = time.monotonic() + _NOTICE_S
 
     @property
-    def look_in_s(self) -> float | None:
+    def check_in_s(self) -> float | None:
         """When to ask for those who are forsaken."""
         return None if self._look_at is None else max(0.0, self._look_at - time.monotonic())
 
-    def release_forsaken(self, running: Mapping[int, int]) -> None:
+    def kill_orphaned_clients(self, running: Mapping[int, int]) -> None:
         """Ends clients (rank by pid) whose container's monitor was killed: they would wait for its word for ever."""
         if self._look_at is None or time.monotonic() < self._look_at:
             return
@@ -107,7 +107,7 @@ class ContainerTask:
         table = list_processes()
         for pid, rank in running.items():
             name = container_name(self._ledger.task.task_id, self._ledger.state.attempt, rank)
-            is_watched = any(mentions(other, f"\0-n\0{name}\0") for other in table)
+            is_watched = any(has_argument(other, f"\0-n\0{name}\0") for other in table)
             if not is_watched and self._has_started(name):
                 os.kill(pid, signal.SIGKILL)  # our child, and not yet reaped
 
@@ -115,11 +115,11 @@ class ContainerTask:
         """Returns when no container of the task is left, nor anything that would start one."""
         tree = ProcessTree(self._ledger.spec.mark, children, os.getpid())
         end = ContainerEnd(self._engine, self._ledger.task.task_id, tree)
-        end.run(grace_s(), pause, self._stop.is_urgent, self._say_silent)
+        end.run(read_grace_s(), pause, self._stop.is_urgent, self._say_silent)
 
-    def explained(self, code: int, message: str, files: SpoolFiles) -> tuple[int, str]:
+    def explain_exit(self, code: int, message: str, files: SpoolFiles) -> tuple[int, str]:
         """The exit code and message of a rank, with the engine's own words where it was the engine that failed."""
-        found = _COMPLAINT.fullmatch(last_line(_tail(files.log))) if code in (1, 125, 126, 127) else None
+        found = _COMPLAINT.fullmatch(find_last_line(_tail(files.log))) if code in (1, 125, 126, 127) else None
         if found is None or (code == 1 and not found[1]):
             return code, message
         # podman's init says with 1 that there is no such command.
@@ -151,7 +151,7 @@ class ContainerTask:
         self._ledger.say(f"{self._engine.name} does not say whether the container still runs: {why}")
 
 
-def in_full(image: str) -> str:
+def qualify_image(image: str) -> str:
     """The name with its registry, which podman would ask for: docker's own where none is named."""
     first, slash, _ = image.partition("/")
     if slash and (first == "localhost" or "." in first or ":" in first):

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from flow_core.agent.containers.engine import ContainerEngine, EngineError
-from flow_core.agent.layout import container_names
-from flow_core.agent.supervisor.process_table import ProcessInfo, mentions
+from flow_core.agent.layout import container_name_prefix
+from flow_core.agent.supervisor.process_table import ProcessInfo, has_argument
 from flow_core.agent.supervisor.processes import ProcessTree
 from flow_core.agent.supervisor.tree_end import end_tree
 
@@ -27,7 +27,7 @@ class ContainerEnd:
     def __init__(self, engine: ContainerEngine, task_id: str, tree: ProcessTree) -> None:
         self._engine = engine
         self._tree = tree
-        self._names = container_names(task_id)
+        self._names = container_name_prefix(task_id)
         self._asked: set[str] = set()
         self._killed: set[str] = set()
         self._empty_since: float | None = None
@@ -72,7 +72,7 @@ class ContainerEnd:
             return False
         clients = self._clients()
         self._empty_since = self._empty_since or time.monotonic()
-        if time.monotonic() - self._empty_since >= _LEAVE_S or any(mentions(one.pid, _PULL) for one in clients):
+        if time.monotonic() - self._empty_since >= _LEAVE_S or any(has_argument(one.pid, _PULL) for one in clients):
             end_tree(self._clients, _CLIENT_GRACE_S)
         # The last thing that a client did may have been to make a container: looked for once more.
         is_gone, self._were_clients = not clients and not self._were_clients, bool(clients)
@@ -97,4 +97,6 @@ class ContainerEnd:
             self._engine.remove(container)
 
     def _clients(self) -> list[ProcessInfo]:
-        return [one for one in self._tree.members() if any(mentions(one.pid, text) for text in (self._names, _PULL))]
+        return [
+            one for one in self._tree.members() if any(has_argument(one.pid, text) for text in (self._names, _PULL))
+        ]

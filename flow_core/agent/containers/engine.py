@@ -71,7 +71,7 @@ class ContainerEngine(NamedTuple):
         except OSError as error:
             raise EngineError(f"{self.path} can't be run: {error.strerror}") from error
         if done.returncode != 0:
-            raise EngineError(last_line(done.stderr) or f"exit code {done.returncode}")
+            raise EngineError(find_last_line(done.stderr) or f"exit code {done.returncode}")
         return done.stdout.decode(errors="replace").strip()
 
     def has_image(self, image: str) -> bool:
@@ -115,7 +115,7 @@ class ContainerEngine(NamedTuple):
         return True
 
 
-def last_line(said: bytes) -> str:
+def find_last_line(said: bytes) -> str:
     """The last line that says something, fit to be shown; docker's advice to read its help does not."""
     lines = [line.strip() for line in said.decode(errors="replace").splitlines()]
     telling = [line for line in lines if line and not line.startswith(("Run 'docker", "See 'docker"))]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from flow_core.agent.containers.arguments import enter, hang_up
+from flow_core.agent.containers.arguments import build_enter_argv, build_hang_up_arguments
 from flow_core.agent.containers.engine import ContainerEngine, EngineError
 from flow_core.agent.layout import container_name
 from flow_core.agent.refusals import Refused
@@ -28,7 +28,7 @@ class ContainerEntry(NamedTuple):
     leave: Callable[[], None]
 
 
-def container_entry(standing: StoredTask, command: str | None, node: int, *, on_terminal: bool) -> ContainerEntry:
+def make_container_entry(standing: StoredTask, command: str | None, node: int, *, on_terminal: bool) -> ContainerEntry:
     """Waits for a container that is just starting. Refuses with CONTAINER_CLOSED, ENGINE_GONE."""
     assert standing.spec is not None
     assert standing.spec.container is not None  # who has no image is entered in another way
@@ -40,7 +40,7 @@ def container_entry(standing: StoredTask, command: str | None, node: int, *, on_
     def leave() -> None:
         for _ in range(_LEAVES):
             try:
-                engine.ask(*hang_up(name, mark))
+                engine.ask(*build_hang_up_arguments(name, mark))
                 return
             except FileNotFoundError:
                 return  # with its engine gone there is nobody to ask
@@ -50,7 +50,7 @@ def container_entry(standing: StoredTask, command: str | None, node: int, *, on_
                 time.sleep(_LEAVE_AGAIN_S)
 
     env = {**engine.environment, mark: "1"}
-    return ContainerEntry(enter(engine, name, mark, command, on_terminal=on_terminal), env, leave)
+    return ContainerEntry(build_enter_argv(engine, name, mark, command, on_terminal=on_terminal), env, leave)
 
 
 def _await_start(engine: ContainerEngine, name: str) -> None:

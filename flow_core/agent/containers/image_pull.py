@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from flow_core.agent.containers.engine import ContainerEngine, last_line
+from flow_core.agent.containers.engine import ContainerEngine, find_last_line
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.spool import STDERR, SpoolWriter
 from flow_core.agent.supervisor.launch import LaunchedProcess, LaunchError, ProcessLaunch, describe_exit
@@ -42,7 +42,7 @@ class ImagePull:
         code, killed = describe_exit(status)
         if code == 0:
             return None
-        why = killed or last_line(self._said) or f"exit code {code}"
+        why = killed or find_last_line(self._said) or f"exit code {code}"
         why = why[len(_ERROR) :] if why.startswith(_ERROR) else why
         return TaskOutcome("failed", 125, f"{self._engine.name} can't pull {image!r}: {why}")
 

@@ -23,7 +23,7 @@ class PrunedTask(NamedTuple):
     ended_at: float | None = None
 
 
-def key_of(spec: StoredSpec) -> str | None:
+def get_key(spec: StoredSpec) -> str | None:
     """The idempotency key that a task was submitted with."""
     key = spec.config.get("idempotency_key")
     return key if isinstance(key, str) else None

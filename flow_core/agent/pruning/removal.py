@@ -10,7 +10,7 @@ from flow_core.agent.capacity.port_records import release_ports
 from flow_core.agent.gc import collect_garbage, trash_path
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.locks import exclusive_lock, release, try_lock
-from flow_core.agent.pruning.pruned_keys import key_of, remember_key
+from flow_core.agent.pruning.pruned_keys import get_key, remember_key
 from flow_core.agent.pruning.selection import (
     FAILED,
     MADE_FILES,
@@ -78,7 +78,7 @@ def _remove(
         return PruningRefusal(task.task_id, SUPERVISED)
     try:
         spec = record[0]
-        if keeps_key and (key := key_of(spec)) is not None:
+        if keeps_key and (key := get_key(spec)) is not None:
             remember_key(layout, key, found)
         _release_claims(task, spec)
         task.path.rename(trash_path(task.path))

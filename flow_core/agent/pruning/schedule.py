@@ -12,7 +12,7 @@ from flow_core.agent.records import MalformedRecord, read_json, write_json
 _DAY_S = 24 * 3600.0
 
 
-def take_turn(layout: Layout) -> bool:
+def claim_daily_pruning(layout: Layout) -> bool:
     """True for one caller a day. Never waits: while somebody submits it is nobody's turn. Raises OSError."""
     if not layout.volumes.is_dir():
         return False

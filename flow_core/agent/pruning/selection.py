@@ -14,7 +14,7 @@ from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import MalformedRecord
 from flow_core.agent.spec import StoredSpec
 from flow_core.agent.state import FINAL, TaskState
-from flow_core.agent.task_report import checked_id
+from flow_core.agent.task_report import check_task_id
 
 UNFINISHED, SUPERVISED, PROCESSES = "unfinished", "supervised", "processes"
 BROKEN, GONE, MOUNTED, MADE_FILES, FAILED = "broken", "gone", "mounted", "made_files", "failed"
@@ -48,7 +48,7 @@ class EndedTask(NamedTuple):
         """One that another machine sent, as JSON. Raises ValueError."""
         fields = Fields(data)
         return cls(
-            checked_id(fields.text("task_id")),
+            check_task_id(fields.text("task_id")),
             fields.text("name"),
             _checked_end(fields.text("status")),
             fields.moment("ended_at"),
@@ -68,7 +68,7 @@ class PruningRefusal(NamedTuple):
     def parse(cls, data: Any) -> PruningRefusal:
         """One that another machine sent, as JSON. Raises ValueError."""
         fields = Fields(data)
-        return cls(checked_id(fields.text("task_id")), fields.text("code"), fields.text("detail"))
+        return cls(check_task_id(fields.text("task_id")), fields.text("code"), fields.text("detail"))
 
 
 class PruningSelection(NamedTuple):

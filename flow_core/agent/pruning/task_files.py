@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
-from flow_core.agent.file_systems import mounts, read_mountinfo
+from flow_core.agent.file_systems import parse_mounts, read_mountinfo
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.s3.copies import names_of_copies
 
@@ -61,7 +61,7 @@ def inspect_folder(
 def read_mount_points() -> frozenset[str]:
     """Every place where something is mounted; empty where the system has no list (a bind mount then goes unseen)."""
     try:
-        return frozenset(place for place, _ in mounts(read_mountinfo()))
+        return frozenset(place for place, _ in parse_mounts(read_mountinfo()))
     except OSError:
         return frozenset()
 

@@ -16,7 +16,7 @@ from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.spool import SpoolWriter
 from flow_core.agent.supervisor.launch import LaunchedProcess, LaunchError, OutputChannel, describe_exit
 from flow_core.agent.supervisor.output import RankOutput
-from flow_core.agent.supervisor.processes import ProcessIdentity, ProcessTree, grace_s
+from flow_core.agent.supervisor.processes import ProcessIdentity, ProcessTree, read_grace_s
 from flow_core.agent.supervisor.stop_signal import StopSignal
 from flow_core.agent.supervisor.task_state import TaskOutcome, TaskStateWriter
 from flow_core.agent.supervisor.tree_end import end_tree
@@ -45,9 +45,9 @@ class RunningAttempt:
             _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._output = _output_of(ledger, stop.wait_for_room)
 
-    def outlet(self) -> OutputChannel:
+    def open_channel(self) -> OutputChannel:
         """Where the main process of the next rank writes. Raises OSError, LaunchError."""
-        return self._output.outlet(len(self.identities))
+        return self._output.open_channel(len(self.identities))
 
     def add(self, child: LaunchedProcess) -> None:
         """Takes over the main process of the next rank."""
@@ -58,12 +58,12 @@ class RunningAttempt:
 
     def keep(self) -> TaskOutcome:
         """Returns when each main process has ended, one of them failed or all had to stop, and nothing else lives."""
-        while self._running and self._failed is None and not self._stop.is_given:
+        while self._running and self._failed is None and not self._stop.is_set:
             self._pump(self._patience_s)
             if self._ledger.is_behind:
                 self._ledger.write()
             if self._contained is not None:
-                self._contained.release_forsaken(self._running)
+                self._contained.kill_orphaned_clients(self._running)
         self._reap()  # one may have ended just before the order to stop came
         failed, others = self._failed, list(self._running.values())
         self._end_all()
@@ -81,9 +81,9 @@ class RunningAttempt:
     @property
     def _patience_s(self) -> float:
         """For how long nothing but output and signals has to be looked after."""
-        look_in_s = None if self._contained is None else self._contained.look_in_s
+        look_in_s = None if self._contained is None else self._contained.check_in_s
         write_in_s = _WRITE_AGAIN_S if self._ledger.is_behind else None
-        return min(one for one in (self._stop.left_s, look_in_s, write_in_s) if one is not None)
+        return min(one for one in (self._stop.remaining_s, look_in_s, write_in_s) if one is not None)
 
     @property
     def _failed(self) -> int | None:
@@ -103,7 +103,7 @@ class RunningAttempt:
         end, state = describe_exit(self._ends[rank]), self._ledger.state
         if self._contained is None:
             return end
-        return self._contained.explained(*end, self._ledger.task.spool(state.attempt, rank))
+        return self._contained.explain_exit(*end, self._ledger.task.spool(state.attempt, rank))
 
     def _end_all(self) -> None:
         def pump_for(seconds: float) -> None:
@@ -115,7 +115,7 @@ class RunningAttempt:
             self._contained.end(self.identities, pump_for)
         else:
             tree = ProcessTree(self._ledger.spec.mark, self.identities, os.getpid())
-            end_tree(tree.members, grace_s(), pump_for, self._stop.is_urgent, self._has_no_child)
+            end_tree(tree.members, read_grace_s(), pump_for, self._stop.is_urgent, self._has_no_child)
         while self._pump(0):
             pass
         self._close()
@@ -134,7 +134,7 @@ class RunningAttempt:
 
     def _pump(self, timeout_s: float) -> bool:
         """Waits for output or a signal, takes one round of it; True when output came."""
-        waits_s = [one for one in (timeout_s, self._output.look_in_s) if one is not None]
+        waits_s = [one for one in (timeout_s, self._output.check_in_s) if one is not None]
         came = self._output.take(self._stop.wait(set(self._output.fds), min(waits_s, default=None)))
         self._reap()
         return came
@@ -150,7 +150,7 @@ class RunningAttempt:
             if (rank := self._running.pop(pid, None)) is not None:
                 self._ends[rank] = status
             elif self._contained is not None:
-                self._contained.stray_ended()
+                self._contained.note_unknown_exit()
 
 
 def _output_of(ledger: TaskStateWriter, wait_for_room: Callable[[], bool]) -> RankOutput | MergedOutput:

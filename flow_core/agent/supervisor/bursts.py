@@ -27,7 +27,7 @@ class BurstControl:
         self._seen_at = 0.0
 
     @property
-    def left_s(self) -> float | None:
+    def remaining_s(self) -> float | None:
         """In how many seconds to call `add` even if nothing has come."""
         return max(0.0, self._seen_at + _PAUSE_S - time.monotonic()) if self._is_loud else None
 

@@ -26,14 +26,14 @@ class DeletionWatch:
         self._is_certain = False
 
     @property
-    def look_in_s(self) -> float:
+    def check_in_s(self) -> float:
         """When to ask `is_certain` again."""
         every_s = _LOOK_S if self._missing_since is None else self._certain_after_s
         return max(0.0, self._looked_at + min(every_s, self._certain_after_s) - time.monotonic())
 
     @property
     def is_certain(self) -> bool:
-        if self._is_local and not self._is_certain and not self.look_in_s:
+        if self._is_local and not self._is_certain and not self.check_in_s:
             self._look()
         return self._is_certain
 

@@ -40,13 +40,15 @@ class JointStart:
                 raise
             return locks if is_started else self._why_not()
         with exclusive_lock(task.start_lock):
-            multi_machine.drop(task)  # the client learns at once that it can't be had
+            multi_machine.remove_order(task)  # the client learns at once that it can't be had
         return locks
 
     def _why_not(self) -> str:
         if not multi_machine.has_client(self._ledger.task):
             return multi_machine.NO_CLIENT
-        return (queue.explain_queue_wait(self._ticket) if self._ticket is not None else "") or multi_machine.OTHERS
+        return (
+            queue.explain_queue_wait(self._ticket) if self._ticket is not None else ""
+        ) or multi_machine.OTHER_MACHINES
 
     def _is_started(self, by: str, locks: GpuLocks) -> bool:
         """Holds the GPUs as long as the client wants, and gives them back unless it says go."""
@@ -79,5 +81,5 @@ class JointStart:
             order = multi_machine.read_order(task)
             is_go = order is not None and order.by == by and order.is_go
             if not is_go:
-                multi_machine.drop(task)
+                multi_machine.remove_order(task)
         return is_go

@@ -54,7 +54,7 @@ class LaunchedProcess(NamedTuple):
         return self.kept[-1]
 
 
-def pipes(pipe_bytes: int = 1 << 20, *, in_packets: bool = False) -> OutputChannel:
+def open_pipes(pipe_bytes: int = 1 << 20, *, in_packets: bool = False) -> OutputChannel:
     """A pipe a stream, and nothing to read. In packets, a read returns what one write wrote, a page at most.
 
     Raises OSError.
@@ -85,7 +85,7 @@ class ProcessLaunch(NamedTuple):
     mounts: Sequence[Mount] = ()
     staging: Path | None = None
     inherited_fds: Sequence[int] = ()
-    outlet: Callable[[], OutputChannel] = pipes
+    open_channel: Callable[[], OutputChannel] = open_pipes
     restore: Callable[[], None] | None = None
 
     def start(self) -> LaunchedProcess:
@@ -93,7 +93,7 @@ class ProcessLaunch(NamedTuple):
         opened: list[int] = []
         outlet = None
         try:
-            outlet = self.outlet()
+            outlet = self.open_channel()
             opened += os.pipe()
             pid = os.fork()
         except OSError as error:

@@ -11,7 +11,12 @@ from flow_core.agent.capacity.leases import GpuLocks
 from flow_core.agent.supervisor.attempt import RunningAttempt
 from flow_core.agent.supervisor.launch import LaunchError, ProcessLaunch
 from flow_core.agent.supervisor.mounting import TaskMounts
-from flow_core.agent.supervisor.ranks import OF_EVERY_TASK, ON_A_TERMINAL, rank_environment, select_rank_gpus
+from flow_core.agent.supervisor.ranks import (
+    DEFAULT_ENVIRONMENT,
+    TERMINAL_ENVIRONMENT,
+    rank_environment,
+    select_rank_gpus,
+)
 from flow_core.agent.supervisor.task_state import TaskStateWriter
 
 if TYPE_CHECKING:
@@ -44,7 +49,7 @@ class RankLauncher:
             state.master_port = self._gathering.free_port()
         for rank in range(self._ledger.ranks):
             try:
-                keeper.add(self._launch(rank, locks)._replace(outlet=keeper.outlet).start())
+                keeper.add(self._launch(rank, locks)._replace(open_channel=keeper.open_channel).start())
             except LaunchError as error:
                 raise self._of_rank(error, rank) from error
         state.children = keeper.identities
@@ -82,7 +87,7 @@ class RankLauncher:
         """What is this task's own."""
         spec, gpus, state = self._ledger.spec, self._ledger.spec.gpus, self._ledger.state
         told = rank_environment(spec, rank, len(mine), state.master_port)
-        env = {**OF_EVERY_TASK, **(ON_A_TERMINAL if spec.tty else {}), **told, **spec.env}
+        env = {**DEFAULT_ENVIRONMENT, **(TERMINAL_ENVIRONMENT if spec.tty else {}), **told, **spec.env}
         env.update(FLOW_TASK_ID=self._ledger.task.task_id, FLOW_TASK_NAME=spec.name)
         if mine:
             env[orphan_gpus.VARIABLE] = orphan_gpus.orphan_mark(self._ledger.task, mine)

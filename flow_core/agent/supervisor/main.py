@@ -82,7 +82,7 @@ class Supervisor:
             _answer("refused its record can't be written; make room on the disk and check who owns the folder")
             return
         _answer("ok")
-        self._ledger.keep_spare()
+        self._ledger.reserve_space()
         outcome = self._fetch(mounting) or self._take_turn(mounting)
         if outcome.status == "cancelled" and self._ledger.state.started_at is None:
             outcome = outcome._replace(message=outcome.message or _NOT_STARTED)  # not what it was waiting for
@@ -109,7 +109,7 @@ class Supervisor:
             return fetching.run()
         outcome = self._contained.fetch() or fetching.run()
         if outcome is None:
-            self._contained.join_line()
+            self._contained.enqueue()
         return outcome
 
     def _take_turn(self, mounting: TaskMounts) -> TaskOutcome:

@@ -33,11 +33,11 @@ class MergedOutput:
         return {self._growth.fileno()} if not self._looks_at else frozenset()
 
     @property
-    def look_in_s(self) -> float | None:
+    def check_in_s(self) -> float | None:
         """In how many seconds to call `take` at the latest."""
         return max(0.0, self._looks_at - time.monotonic()) if self._looks_at else None
 
-    def outlet(self, rank: int) -> OutputChannel:
+    def open_channel(self, rank: int) -> OutputChannel:
         """For the process that is about to be started. Raises OSError."""
         log = os.open(self._files[rank].log, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         return OutputChannel((os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), log, log))

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from flow_core.agent.spool import SpoolWriter
 from flow_core.agent.supervisor.bursts import BurstControl
-from flow_core.agent.supervisor.launch import LaunchedProcess, OutputChannel, pipes
+from flow_core.agent.supervisor.launch import LaunchedProcess, OutputChannel, open_pipes
 from flow_core.agent.supervisor.write_order import shared_write_order
 
 _PIPES_BYTES, _PIPE_BYTES = 1 << 20, 1 << 16  # what one user may have of it is limited
@@ -38,18 +38,18 @@ class RankOutput:
         return self._places.keys()
 
     @property
-    def look_in_s(self) -> float | None:
+    def check_in_s(self) -> float | None:
         """In how many seconds to call `take` at the latest."""
-        return min((left_s for one in self._bursts.values() if (left_s := one.left_s) is not None), default=None)
+        return min((left_s for one in self._bursts.values() if (left_s := one.remaining_s) is not None), default=None)
 
-    def outlet(self, rank: int) -> OutputChannel:
+    def open_channel(self, rank: int) -> OutputChannel:
         """For the process that is about to be started. Raises OSError, LaunchError."""
         if self._on_terminals:
             from flow_core.agent.supervisor.terminal import open_pty  # deferred: few tasks want one
 
             made = open_pty()
         else:
-            made = pipes(max(_PIPES_BYTES // len(self._spools), _PIPE_BYTES), in_packets=True)
+            made = open_pipes(max(_PIPES_BYTES // len(self._spools), _PIPE_BYTES), in_packets=True)
             if all([self._order.watch(fd) for fd in made.kept]):  # noqa: C419 - both of them, whatever the first says
                 self._bursts[rank] = BurstControl(dict(zip(made.kept, map(os.dup, made.given[1:]))))
         return made
@@ -62,7 +62,7 @@ class RankOutput:
         """One round of what can be read; True when something came."""
         ranks = {self._places[fd][0] for fd in ready}
         for rank, burst in self._bursts.items():
-            if rank not in ranks and burst.left_s is not None:
+            if rank not in ranks and burst.remaining_s is not None:
                 burst.add(0)
         return sum(self._take_of(rank) for rank in sorted(ranks)) > 0
 
@@ -90,7 +90,7 @@ class RankOutput:
         if rank in self._bursts:
             self._bursts[rank].add(sum(map(len, packets.values())))
         came = False
-        for fd, data in in_order(written, packets):
+        for fd, data in order_packets(written, packets):
             if data:
                 self._spools[rank].append(streams[fd], data)
                 came = True
@@ -126,7 +126,7 @@ class RankOutput:
         os.close(fd)
 
 
-def in_order(written: Sequence[int], packets: Mapping[int, Sequence[bytes]]) -> Iterator[tuple[int, bytes]]:
+def order_packets(written: Sequence[int], packets: Mapping[int, Sequence[bytes]]) -> Iterator[tuple[int, bytes]]:
     """All packets, as (descriptor, bytes): in the order of the writes that are told of, then the others."""
     told = {fd: written.count(fd) for fd in packets}
     # Told of more often than there is something: the first times are about what was read before.

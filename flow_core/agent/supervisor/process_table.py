@@ -45,7 +45,7 @@ def read_task_mark(pid: int) -> str | None:
     return _variable_of(pid, _MARK)
 
 
-def variables_of(name: str) -> Iterator[tuple[int, str]]:
+def iter_variable(name: str) -> Iterator[tuple[int, str]]:
     """(process number, value) of each living process that was started with this variable, where that can be seen."""
     for pid in _numbers() if _HAS_PROC else ():
         if (value := _variable_of(pid, f"{name}=".encode())) is not None:
@@ -64,7 +64,7 @@ def _variable_of(pid: int, begin: bytes) -> str | None:
     return None
 
 
-def mentions(pid: int, text: str) -> bool:
+def has_argument(pid: int, text: str) -> bool:
     """Whether the arguments of a process hold the text; True where they can't be seen."""
     if not _HAS_PROC:
         return True

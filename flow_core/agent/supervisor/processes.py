@@ -113,7 +113,7 @@ def send_signal(pid: int, start: str, number: int) -> bool:
     return True
 
 
-def grace_s() -> float:
+def read_grace_s() -> float:
     """How long processes may take to end after SIGTERM."""
     try:
         return float(os.environ["FLOW_LOCAL_GRACE_S"])

@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from flow_core.agent.spec import StoredSpec
 
 HEAD = "127.0.0.1"
-OF_EVERY_TASK = {"PYTHONUNBUFFERED": "1"}
+DEFAULT_ENVIRONMENT = {"PYTHONUNBUFFERED": "1"}
 """Unless its own `env` says otherwise: what Python prints is to be seen while the task runs."""
-ON_A_TERMINAL = {"TERM": "xterm-256color"}
+TERMINAL_ENVIRONMENT = {"TERM": "xterm-256color"}
 # What a task must not hand on to another that is submitted from inside of it.
-VARIABLES = frozenset({
+RANK_VARIABLES = frozenset({
     "FLOW_NODE_RANK", "FLOW_NUM_NODES", "FLOW_MAIN_IP", "HEAD_NODE_IP", "HEAD_NODE", "NUM_NODES", "NODE_RANK",
     "GPU_COUNT", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT",
     "PET_NNODES", "PET_NODE_RANK", "PET_MASTER_ADDR", "PET_MASTER_PORT", "FLOW_PORTS", "PORT",

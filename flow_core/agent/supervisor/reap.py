@@ -14,8 +14,8 @@ from flow_core.agent.records import MalformedRecord
 from flow_core.agent.s3.copies import discard
 from flow_core.agent.spec import StoredSpec
 from flow_core.agent.state import TaskState
-from flow_core.agent.supervisor.processes import ProcessTree, grace_s
-from flow_core.agent.supervisor.stop_signal import is_forced
+from flow_core.agent.supervisor.processes import ProcessTree, read_grace_s
+from flow_core.agent.supervisor.stop_signal import is_forced_cancel
 from flow_core.agent.supervisor.tree_end import end_tree
 
 
@@ -27,7 +27,7 @@ def is_abandoned(spec: StoredSpec, state: TaskState | None) -> bool:
     return keeper is None or not keeper.is_alive
 
 
-def tree_of(spec: StoredSpec, state: TaskState | None) -> ProcessTree:
+def get_process_tree(spec: StoredSpec, state: TaskState | None) -> ProcessTree:
     return ProcessTree(spec.mark, () if state is None else state.children)
 
 
@@ -69,7 +69,7 @@ def start_reapers(tasks: Iterable[TaskFolder]) -> None:
 def _end_what_is_left(task: TaskFolder, spec: StoredSpec, state: TaskState) -> bool:
     """False when it can't be known whether anything is left: the next look tries again."""
     if spec.container is None or state.supervisor is None:
-        end_tree(tree_of(spec, state).members, grace_s())
+        end_tree(get_process_tree(spec, state).members, read_grace_s())
         return True
     # Deferred: nearly all tasks have no image. Where the package was replaced meanwhile, the next look settles it.
     from flow_core.agent.containers.ending import ContainerEnd
@@ -78,9 +78,9 @@ def _end_what_is_left(task: TaskFolder, spec: StoredSpec, state: TaskState) -> b
     def refuse(why: str) -> None:
         raise EngineError(why)
 
-    end = ContainerEnd(ContainerEngine.parse(spec.container.engine), task.task_id, tree_of(spec, state))
+    end = ContainerEnd(ContainerEngine.parse(spec.container.engine), task.task_id, get_process_tree(spec, state))
     try:
-        end.run(grace_s(), is_urgent=lambda: is_forced(task), on_silence=refuse)
+        end.run(read_grace_s(), is_urgent=lambda: is_forced_cancel(task), on_silence=refuse)
     except EngineError:
         # No container outlives the machine's end.
         return not state.supervisor.is_of_this_boot

@@ -52,7 +52,7 @@ class RetryLoop:
             left_s = end - time.monotonic()
             if left_s <= 0:
                 return True
-            self._stop.wait(set(), min(left_s, self._stop.left_s))
+            self._stop.wait(set(), min(left_s, self._stop.remaining_s))
         return False
 
     def _given_up(self, outcome: TaskOutcome) -> TaskOutcome:

@@ -51,7 +51,7 @@ class StopSignal:
             self._max_hours, self._deadline = hours, time.monotonic() + hours * 3600
 
     @property
-    def is_given(self) -> bool:
+    def is_set(self) -> bool:
         is_late = self._deadline is not None and time.monotonic() >= self._deadline
         return self._asked or self._cancelled or is_late or self.is_deleted
 
@@ -67,16 +67,16 @@ class StopSignal:
     @property
     def is_over(self) -> bool:
         """True when nothing may be started any more."""
-        return self.is_given or self.is_cancelled
+        return self.is_set or self.is_cancelled
 
     @property
-    def left_s(self) -> float:
+    def remaining_s(self) -> float:
         """Seconds until `is_over` has to be asked again, though no signal came."""
-        look_in_s = self._deletion.look_in_s
+        look_in_s = self._deletion.check_in_s
         return look_in_s if self._deadline is None else min(look_in_s, max(0.0, self._deadline - time.monotonic()))
 
     def is_urgent(self) -> bool:
-        return self._forced or is_forced(self._task)
+        return self._forced or is_forced_cancel(self._task)
 
     def wait(self, fds: Set[int], timeout_s: float | None) -> list[int]:
         """Those of the descriptors that can be read; none when a signal or the time came first."""
@@ -121,7 +121,7 @@ class StopSignal:
         self._forced = self._forced or number == CANCEL_AT_ONCE
 
 
-def is_forced(task: TaskFolder) -> bool:
+def is_forced_cancel(task: TaskFolder) -> bool:
     """Whether it was cancelled, and is to end at once."""
     try:
         return bool((read_json(task.cancel) or {}).get("force"))

@@ -63,7 +63,7 @@ class TaskStateWriter:
         self.is_behind = False
         return True
 
-    def keep_spare(self) -> None:
+    def reserve_space(self) -> None:
         """Takes the room that the task's last record needs, before the task can fill the disk."""
         try:
             fd = os.open(self.task.spare, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

@@ -16,7 +16,7 @@ from testbed.waiting import DEADLINE_S
 
 from flow_core.agent import locks
 from flow_core.agent.capacity.leases import find_holders, take_gpus
-from flow_core.agent.file_systems import is_on_network, kind_of_mount
+from flow_core.agent.file_systems import find_mount_type, is_on_network
 from flow_core.agent.layout import Layout
 from flow_core.agent.locks import exclusive_lock, is_locked, release, try_lock
 from flow_core.agent.supervisor.processes import ProcessIdentity
@@ -153,7 +153,7 @@ def _take(path: Path) -> None:
 
 def test_file_systems_of_a_network_are_known_by_their_mounts(tmp_path: Path) -> None:
     kinds = {
-        path: kind_of_mount(path, MOUNTS) for path in ("/", "/home/me", "/home/me/my disk/x", "/scratch/a", "/homes")
+        path: find_mount_type(path, MOUNTS) for path in ("/", "/home/me", "/home/me/my disk/x", "/scratch/a", "/homes")
     }
     assert list(kinds.values()) == ["ext4", "nfs4", "xfs", "lustre", "ext4"]
     assert not is_on_network(tmp_path)

@@ -70,11 +70,11 @@ def test_a_process_that_goes_on_for_days_keeps_its_copy(root):
     home = provide_copy(root)
     calls = AgentCalls(str(root))
     os.utime(home, (0, 0))
-    calls.keep_copy()
+    calls.touch_agent_copy()
     remove_unused_copies(root, "agent-another")
     assert home.exists()
     os.utime(home, (0, 0))
-    calls.keep_copy()  # not at every question
+    calls.touch_agent_copy()  # not at every question
     assert home.stat().st_mtime == 0
 
 

@@ -148,18 +148,18 @@ def test_a_part_that_is_over_is_not_taken(machine: Machine) -> None:
     for status, is_taken in (("cancelled", False), ("failed", False), ("running", True), ("completed", True)):
         state.status = status
         state.write(task.state)
-        assert multi_machine.take(task, "a client", 10.0, lambda: None, lambda: None) is is_taken
+        assert multi_machine.hold_gpus(task, "a client", 10.0, lambda: None, lambda: None) is is_taken
 
 
 def test_a_start_may_be_asked_for_again_after_a_lost_answer_but_not_too_late(machine: Machine) -> None:
     task = machine.add(GPUS[:1], submitted_at=10.0).task
     write_json(task.start, {"by": "a client", "until": time.time() + 10.0, "go": False})
     for _ in range(2):
-        multi_machine.start(task, "a client", lambda: None)
+        multi_machine.start_part(task, "a client", lambda: None)
     for by, left_s in (("another", 10.0), ("a client", 0.1)):
         write_json(task.start, {"by": "a client", "until": time.time() + left_s, "go": False})
         with pytest.raises(Refused):
-            multi_machine.start(task, by, lambda: None)
+            multi_machine.start_part(task, by, lambda: None)
 
 
 def test_an_order_to_hold_ends_by_itself_whatever_is_done_to_the_clock(tmp_path: Path) -> None:
