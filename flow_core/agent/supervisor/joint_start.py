@@ -34,7 +34,7 @@ class JointStart:
         locks = GpuLocks() if self._ticket is None else queue.try_take_gpus(self._ticket)
         if isinstance(locks, GpuLocks):
             try:
-                is_started = self._is_started(order.by, locks)
+                is_started = self._is_started(order.client, locks)
             except OSError:
                 locks.release()
                 raise
@@ -58,7 +58,7 @@ class JointStart:
         ledger.write()
         while not self._stop.is_over:
             order = multi_machine.read_order(ledger.task)
-            if order is None or order.by != by or order.is_go:
+            if order is None or order.client != by or order.is_start:
                 break
             self._stop.wait(set(), min(_HOLDING_S, max(0.0, order.until - time.time())))
         is_go = self._is_go(by) and not self._stop.is_over
@@ -79,7 +79,7 @@ class JointStart:
         task = self._ledger.task
         with exclusive_lock(task.start_lock):
             order = multi_machine.read_order(task)
-            is_go = order is not None and order.by == by and order.is_go
+            is_go = order is not None and order.client == by and order.is_start
             if not is_go:
                 multi_machine.remove_order(task)
         return is_go

@@ -141,7 +141,7 @@ def test_a_breaker_that_died_holds_nobody_up(tmp_path: Path, kind: str) -> None:
     _hold_as(tmp_path / "lock.held", start="1")
     found = os.stat(tmp_path / "lock.held")
     for number in range(2):
-        _hold_as(Path(locks._token(str(tmp_path / "lock.held"), found, number)), start="1")
+        _hold_as(Path(locks._token_path(str(tmp_path / "lock.held"), found, number)), start="1")
     _take(tmp_path / "lock")
     assert list(tmp_path.iterdir()) == []
 
