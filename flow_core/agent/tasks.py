@@ -37,7 +37,7 @@ _UNREADABLE = (0, 0, 0)
 class _CachedTask:
     """The records of a task, with the stamps of the files when they were read."""
 
-    __slots__ = ("is_broken", "is_newer", "mounts", "problem", "spec", "stamp", "stored", "state")
+    __slots__ = ("is_broken", "is_newer", "mounts", "problem", "spec", "stamp", "state", "stored")
 
     def __init__(self, mounts: list[dict[str, Any]], stamp: tuple[tuple[int, int, int] | None, ...]) -> None:
         self.spec: StoredSpec | None = None

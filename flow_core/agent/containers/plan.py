@@ -9,7 +9,7 @@ from flow_core.agent.submit_request import SubmitRequest
 
 
 def plan_container(request: SubmitRequest) -> ContainerPlan:
-    """What the supervisor needs to know. May take seconds. Refuses with NO_ENGINE."""
+    """Return the container plan for the supervisor. May take seconds. Refuses with NO_ENGINE."""
     choice = choose_engine(request.engine)
     return ContainerPlan(
         engine=choice.engine._asdict(),

@@ -1,4 +1,4 @@
-"""The tasks that still have a live process, from one look at all processes."""
+"""The tasks that still have a live process, from one scan of all processes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from flow_core.agent.supervisor.process_table import list_processes, read_task_m
 
 
 class LivingProcesses:
-    """All processes at the time when this was made.
+    """All processes at the time of creation.
 
-    A process belongs to a task by the mark in its environment, else by its session. When in doubt, it does.
+    A process belongs to a task by the mark in its environment, otherwise by its session. In doubt it belongs to the
+    task.
     """
 
     def __init__(self) -> None:
@@ -20,13 +21,13 @@ class LivingProcesses:
         self._sessions = frozenset(one.session for pid, one in self._table.items() if marks[pid] is None)
 
     def has_any(self, spec: StoredSpec, state: TaskState) -> bool:
-        """Whether a process of this task is among them."""
+        """True if one of them belongs to this task."""
         return spec.mark in self._marks or any(
-            child.is_of_this_boot and child.pid in self._sessions and not self._is_another(child.pid, child.start)
+            child.is_of_this_boot and child.pid in self._sessions and not self._is_reused(child.pid, child.start)
             for child in state.children
         )
 
-    def _is_another(self, pid: int, start: str) -> bool:
-        """Whether the number now belongs to somebody else."""
+    def _is_reused(self, pid: int, start: str) -> bool:
+        """True if the pid now belongs to another process."""
         leader = self._table.get(pid)
         return leader is not None and leader.start != start

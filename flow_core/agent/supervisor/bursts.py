@@ -1,4 +1,4 @@
-"""Pipes of a task that writes without rest: for as long as it does, bytes count for more than the order of its writes.
+"""Controls the pipes of a rank that writes without pause: throughput then matters more than the order of its writes.
 
 Standard library only.
 """
@@ -9,53 +9,53 @@ import fcntl
 import os
 import time
 
-_MANY = 1000
+_PACKETS_MAX = 1000
 _PAUSE_S = 0.002
 
 
 class BurstControl:
-    """The two pipes of one rank, in packets and told of except where they are loud.
+    """The two pipes of one rank. They use packets and write notifications, except during a burst.
 
-    `pipes` are descriptors of ours, the reading end to the writing end. What is switched here is switched for
-    whoever writes to them, too: both have one open file description.
+    `pipes` maps the reading end to the writing end; both are descriptors of ours. A change of their flags also applies
+    to the writing processes, since they share the open file description.
     """
 
     def __init__(self, pipes: dict[int, int]) -> None:
         self._pipes = pipes
-        self._is_loud = False
+        self._is_bursting = False
         self._count = 0
-        self._seen_at = 0.0
+        self._last_read_at = 0.0
 
     @property
     def remaining_s(self) -> float | None:
-        """In how many seconds to call `add` even if nothing has come."""
-        return max(0.0, self._seen_at + _PAUSE_S - time.monotonic()) if self._is_loud else None
+        """The time until `add` must be called even without output; None outside a burst."""
+        return max(0.0, self._last_read_at + _PAUSE_S - time.monotonic()) if self._is_bursting else None
 
     def add(self, packets: int) -> None:
-        """So many were read, perhaps none."""
+        """Note that `packets` packets were read, perhaps none. More than 1000 without a pause of 2 ms start a burst."""
         now = time.monotonic()
-        if now - self._seen_at >= _PAUSE_S:
+        if now - self._last_read_at >= _PAUSE_S:
             self._count = 0
-            self._switch(False)
+            self._set_bursting(False)
         self._count += packets
         if packets:
-            self._seen_at = now
-        if self._count > _MANY:
-            self._switch(True)
+            self._last_read_at = now
+        if self._count > _PACKETS_MAX:
+            self._set_bursting(True)
 
     def close(self) -> None:
         for fd in self._pipes.values():
             os.close(fd)
 
-    def _switch(self, is_loud: bool) -> None:
-        if is_loud == self._is_loud:
+    def _set_bursting(self, is_bursting: bool) -> None:
+        if is_bursting == self._is_bursting:
             return
-        self._is_loud = is_loud
+        self._is_bursting = is_bursting
         for read, write in self._pipes.items():
-            _set(read, os.O_ASYNC, not is_loud)
-            _set(write, os.O_DIRECT, not is_loud)
+            _set_flag(read, os.O_ASYNC, not is_bursting)
+            _set_flag(write, os.O_DIRECT, not is_bursting)
 
 
-def _set(fd: int, flag: int, is_on: bool) -> None:
+def _set_flag(fd: int, flag: int, is_on: bool) -> None:
     flags = fcntl.fcntl(fd, fcntl.F_GETFL)
     fcntl.fcntl(fd, fcntl.F_SETFL, flags | flag if is_on else flags & ~flag)

@@ -1,4 +1,4 @@
-"""Learning at once that a file has grown. Standard library only; loaded only for tasks that write their own logs."""
+"""Notifications of file growth. Standard library only; loaded only for tasks that write their own logs."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ import sys
 
 _IN_MODIFY = 0x2
 _READ_BYTES = 1 << 12
-_own: list[FileGrowthWatcher] = []
+_instances: list[FileGrowthWatcher] = []
 
 
 class FileGrowthWatcher:
-    """Of the files that are watched, on Linux by inotify."""
+    """Watches files for writes; uses inotify on Linux and does nothing elsewhere."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None) if sys.platform == "linux" else None
         self._queue = -1 if self._libc is None else int(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
 
     def fileno(self) -> int:
-        """Can be read whenever a file was written to."""
+        """Return a descriptor that becomes readable when a watched file is written to."""
         return self._queue
 
     def watch(self, fd: int) -> bool:
-        """The file behind a descriptor; false where nobody tells of it."""
+        """Watch the file behind a descriptor; False if it can't be watched."""
         if self._libc is None or self._queue < 0:
             return False
         return bool(self._libc.inotify_add_watch(self._queue, b"/proc/self/fd/%d" % fd, _IN_MODIFY) >= 0)
 
-    def forget(self) -> None:
-        """What was told so far."""
+    def drain(self) -> None:
+        """Discard the pending notifications."""
         try:
             while self._queue >= 0 and os.read(self._queue, _READ_BYTES):
                 pass
         except BlockingIOError:
-            pass  # that was all
+            pass  # no more notifications
 
 
-def shared_growth() -> FileGrowthWatcher:
-    """The only one of this process: a user may have few, and to close one takes long."""
-    if not _own:
-        _own.append(FileGrowthWatcher())
-    return _own[0]
+def get_growth_watcher() -> FileGrowthWatcher:
+    """Return the only instance of this process: a user may have few inotify instances, and closing one is slow."""
+    if not _instances:
+        _instances.append(FileGrowthWatcher())
+    return _instances[0]
