@@ -12,8 +12,8 @@ from flow_core.agent.agent_copy import agent_name
 from flow_core.agent.capacity import queue
 from flow_core.agent.capacity.port_records import release_ports
 from flow_core.agent.capacity.reservation_choice import choose_reservation
-from flow_core.agent.containers.arguments import build_container_argv
-from flow_core.agent.containers.plan import plan_container
+from flow_core.agent.containers.arguments import WORKSPACE, build_container_argv
+from flow_core.agent.containers.engine_choice import choose_engine
 from flow_core.agent.data_mounts import get_volume_name, plan_mounts
 from flow_core.agent.gc import collect_garbage, staging_path
 from flow_core.agent.incoming import is_withdrawn, take_incoming
@@ -26,7 +26,7 @@ from flow_core.agent.records import MalformedRecord, sync_folder, write_json
 from flow_core.agent.refusals import Refused
 from flow_core.agent.s3.copies import copies_among, make_room
 from flow_core.agent.s3.python import has_boto3
-from flow_core.agent.spec import StoredSpec
+from flow_core.agent.spec import ContainerPlan, StoredSpec
 from flow_core.agent.submit_request import SubmitRequest, VolumeRequest
 from flow_core.agent.supervisor.processes import ProcessIdentity
 from flow_core.agent.supervisor_start import SUPERVISOR_SILENT, start_supervisor
@@ -157,7 +157,7 @@ class _Submission:
             command_line=request.command_line,
             env=request.env,
             working_dir=self._resolve_folder(),
-            container=None if request.image is None else plan_container(request),
+            container=None if request.image is None else _plan_container(request),
             streams=request.streams,
             tty=request.tty,
             ranks=request.ranks,
@@ -303,3 +303,15 @@ def build_argv(command: str | Sequence[str], *, in_container: bool = False) -> l
         return list(command)
     shell = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
     return [shell, "-c", command]
+
+
+def _plan_container(request: SubmitRequest) -> ContainerPlan:
+    """Return the container of the task. May take seconds. Refuses with NO_ENGINE."""
+    choice = choose_engine(request.engine)
+    return ContainerPlan(
+        engine=choice.engine._asdict(),
+        image=str(request.image),
+        is_line=isinstance(request.command, str),
+        working_dir=request.working_dir or WORKSPACE,
+        defaults=choice.defaults,
+    )

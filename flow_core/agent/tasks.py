@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flow_core.agent import cancel
-from flow_core.agent.broken_tasks import status_of_broken
 from flow_core.agent.layout import Layout, TaskFolder
+from flow_core.agent.liveness import may_live
 from flow_core.agent.mount_records import find_volumes, read_mounts
 from flow_core.agent.records import MalformedRecord, NewerRecord, UnreadableRecord
 from flow_core.agent.refusals import Refused
@@ -190,7 +190,7 @@ class TaskStore:
     def _describe_broken(self, folder: TaskFolder, cached: _CachedTask) -> StoredTask:
         """Return the known facts of a broken task. It counts as unfinished while a process of it may live."""
         if cached.stored is None or not cached.stored.report.is_over:
-            status = status_of_broken(folder, is_newer=cached.is_newer)
+            status = _find_broken_status(folder, is_newer=cached.is_newer)
             report = TaskReport(
                 folder.task_id, folder.task_id, status, message=cached.problem, volumes=_volumes(cached), is_broken=True
             )
@@ -240,6 +240,27 @@ def _read_mounts(folder: TaskFolder) -> tuple[list[dict[str, Any]], str]:
 
 def _describe_error(error: ValueError) -> str:
     return str(error) if isinstance(error, NewerRecord) else f"its record is broken: {error}"
+
+
+def _find_broken_status(folder: TaskFolder, *, is_newer: bool) -> str:
+    """Return the status of a task whose record is broken. May scan all processes.
+
+    It is the status in the state file if that can be read, otherwise a status that depends on its processes. The task
+    isn't final while a process of it may live, since it still uses its GPUs, volumes and ports; nor if only a newer
+    version (`is_newer`) could read the record.
+    """
+    try:
+        state, _ = TaskState.read_known(folder.state)
+    except MalformedRecord:
+        state = None
+    if state is not None and state.is_final:
+        return state.status
+    if not is_newer and not may_live(folder):
+        return "failed"
+    if state is not None:
+        return state.status
+    has_begun = os.path.exists(folder.spool().log)  # False also if the folder can't be read
+    return "running" if has_begun else "pending"
 
 
 def _volumes(cached: _CachedTask) -> tuple[MountedVolume, ...]:

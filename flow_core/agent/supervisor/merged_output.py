@@ -5,16 +5,20 @@ Standard library only; loaded only for such tasks.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 
 from flow_core.agent.spool import SidecarWriter, SpoolFiles
-from flow_core.agent.supervisor.file_growth import get_growth_watcher
 from flow_core.agent.supervisor.launch import LaunchedProcess, OutputChannel
 
 _PAUSE_S = 0.05  # pause after a check: we must not wake at every write of a task that writes without pause
 _POLL_S = 1.0  # poll interval without notifications of writes
+_IN_MODIFY = 0x2
+_READ_BYTES = 1 << 12
+_instances: list[FileGrowthWatcher] = []
 
 
 class MergedOutput:
@@ -61,3 +65,36 @@ class MergedOutput:
         for one in self._sidecars:
             one.note()
             one.close()
+
+
+class FileGrowthWatcher:
+    """Watches files for writes; uses inotify on Linux and does nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+        self._queue = -1 if self._libc is None else int(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+
+    def fileno(self) -> int:
+        """Return a descriptor that becomes readable when a watched file is written to."""
+        return self._queue
+
+    def watch(self, fd: int) -> bool:
+        """Watch the file behind a descriptor; False if it can't be watched."""
+        if self._libc is None or self._queue < 0:
+            return False
+        return bool(self._libc.inotify_add_watch(self._queue, b"/proc/self/fd/%d" % fd, _IN_MODIFY) >= 0)
+
+    def drain(self) -> None:
+        """Discard the pending notifications."""
+        try:
+            while self._queue >= 0 and os.read(self._queue, _READ_BYTES):
+                pass
+        except BlockingIOError:
+            pass  # no more notifications
+
+
+def get_growth_watcher() -> FileGrowthWatcher:
+    """Return the only instance of this process: a user may have few inotify instances, and closing one is slow."""
+    if not _instances:
+        _instances.append(FileGrowthWatcher())
+    return _instances[0]

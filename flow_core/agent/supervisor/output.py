@@ -7,11 +7,12 @@ write, and the system reports the order of the writes. Standard library only.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from flow_core.agent.spool import SpoolWriter
-from flow_core.agent.supervisor.bursts import BurstControl
 from flow_core.agent.supervisor.launch import LaunchedProcess, OutputChannel, open_pipes
 from flow_core.agent.supervisor.write_order import get_write_order
 
@@ -19,6 +20,7 @@ _PIPES_TOTAL_BYTES, _PIPE_BYTES = 1 << 20, 1 << 16  # a user's total pipe memory
 _READ_BYTES = 1 << 16  # a packet has at most a page
 _ROUND_BYTES = 1 << 20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_BURST_PACKETS, _BURST_PAUSE_S = 1000, 0.002
 
 
 class RankOutput:
@@ -155,3 +157,52 @@ def _end_of_write(packets: Sequence[bytes], start: int, later_reports: int) -> i
     while len(packets) - end > later_reports and len(packets[end - 1]) >= _PAGE:
         end += 1
     return end
+
+
+class BurstControl:
+    """The two pipes of one rank. They use packets and write notifications, except during a burst.
+
+    In a burst a rank writes without pause, and throughput matters more than the order of its writes. `pipes` maps the
+    reading end to the writing end; both are descriptors of ours. A change of their flags also applies to the writing
+    processes, since they share the open file description.
+    """
+
+    def __init__(self, pipes: dict[int, int]) -> None:
+        self._pipes = pipes
+        self._is_bursting = False
+        self._count = 0
+        self._last_read_at = 0.0
+
+    @property
+    def remaining_s(self) -> float | None:
+        """The time until `add` must be called even without output; None outside a burst."""
+        return max(0.0, self._last_read_at + _BURST_PAUSE_S - time.monotonic()) if self._is_bursting else None
+
+    def add(self, packets: int) -> None:
+        """Note that `packets` packets were read, perhaps none. More than 1000 without a pause of 2 ms start a burst."""
+        now = time.monotonic()
+        if now - self._last_read_at >= _BURST_PAUSE_S:
+            self._count = 0
+            self._set_bursting(False)
+        self._count += packets
+        if packets:
+            self._last_read_at = now
+        if self._count > _BURST_PACKETS:
+            self._set_bursting(True)
+
+    def close(self) -> None:
+        for fd in self._pipes.values():
+            os.close(fd)
+
+    def _set_bursting(self, is_bursting: bool) -> None:
+        if is_bursting == self._is_bursting:
+            return
+        self._is_bursting = is_bursting
+        for read, write in self._pipes.items():
+            _set_flag(read, os.O_ASYNC, not is_bursting)
+            _set_flag(write, os.O_DIRECT, not is_bursting)
+
+
+def _set_flag(fd: int, flag: int, is_on: bool) -> None:
+    flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+    fcntl.fcntl(fd, fcntl.F_SETFL, flags | flag if is_on else flags & ~flag)

@@ -10,14 +10,15 @@ import select
 import signal
 import time
 from collections.abc import Set
+from pathlib import Path
 
 from flow_core.agent.cancel import CANCEL, CANCEL_AT_ONCE
+from flow_core.agent.file_systems import is_certainly_local
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.records import MalformedRecord, read_json
-from flow_core.agent.supervisor.deletion import DeletionWatch, certain_after_s
 from flow_core.agent.supervisor.task_state import TaskOutcome
 
-_DISK_FULL_PAUSE_S = 0.5
+_DISK_FULL_PAUSE_S, _DELETION_CHECK_S = 0.5, 30.0
 
 
 class StopSignal:
@@ -27,7 +28,7 @@ class StopSignal:
         self._task = task
         self._has_term_signal = self._has_cancel_signal = self._has_force_signal = False
         self._deadline: float | None = None
-        self._deletion = DeletionWatch(task.path, certain_after_s())
+        self._deletion = DeletionWatch(task.path, _read_certain_after_s())
         self._max_hours = 0.0
         self._wake, self._wake_write = os.pipe()
         self._poll = select.poll()  # select() doesn't support descriptors from 1024 on
@@ -134,3 +135,53 @@ def drain(fd: int) -> None:
         os.read(fd, 4096)
     except BlockingIOError:
         pass  # another reader has read it
+
+
+class DeletionWatch:
+    """Detects with certainty that a task's folder was deleted: then no client can ask for the task again.
+
+    The folder counts as deleted once its open descriptor had no link in two checks, with enough time between them. An
+    error is no proof: a disk may come back, and a file server may have restarted.
+    """
+
+    def __init__(self, folder: Path, certain_after_s: float) -> None:
+        self._certain_after_s = certain_after_s
+        self._fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._is_local = is_certainly_local(folder)
+        self._checked_at = time.monotonic()
+        self._missing_since: float | None = None
+        self._is_certain = False
+
+    @property
+    def check_in_s(self) -> float:
+        """The time until `is_certain` must be read again."""
+        interval_s = _DELETION_CHECK_S if self._missing_since is None else self._certain_after_s
+        return max(0.0, self._checked_at + min(interval_s, self._certain_after_s) - time.monotonic())
+
+    @property
+    def is_certain(self) -> bool:
+        """True if the folder was deleted. False on file systems that may be remote."""
+        if self._is_local and not self._is_certain and not self.check_in_s:
+            self._check()
+        return self._is_certain
+
+    def _check(self) -> None:
+        self._checked_at = time.monotonic()
+        try:
+            is_missing = os.fstat(self._fd).st_nlink == 0
+        except OSError:
+            is_missing = False
+        if not is_missing:
+            self._missing_since = None
+        elif self._missing_since is None:
+            self._missing_since = self._checked_at
+        else:
+            self._is_certain = self._checked_at - self._missing_since >= self._certain_after_s
+
+
+def _read_certain_after_s() -> float:
+    """Return how long a folder must have been missing before it counts as deleted."""
+    try:
+        return float(os.environ["FLOW_LOCAL_DELETED_S"])
+    except (KeyError, ValueError):
+        return 60.0
