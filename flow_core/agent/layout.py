@@ -94,7 +94,7 @@ class TaskFolder(NamedTuple):
         return self.path / "client"
 
     @property
-    def spare(self) -> Path:
+    def reserved_space(self) -> Path:
         """Reserves disk space for the last record; removed when that record is written."""
         return self.path / "spare"
 
@@ -123,7 +123,7 @@ class TaskFolder(NamedTuple):
         return self.path.with_name(f"{TRASH_PREFIX}{self.path.name}-data-{name}")
 
     @property
-    def found(self) -> Path:
+    def mount_links(self) -> Path:
         """Symbolic links to the copies, by their mount targets, for a machine that can't mount them."""
         return self.path / "mounts"
 

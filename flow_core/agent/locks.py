@@ -175,7 +175,7 @@ def _create_link(link: str) -> int | None:
     """Create the link in one step and return its descriptor; None if it exists already. Raises OSError."""
     folder, name = os.path.split(link)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}-{time.time_ns()}-{next(_counter)}")
-    text = json.dumps({"host": os.uname().nodename, **ProcessIdentity.mine()._asdict()}).encode()
+    text = json.dumps({"host": os.uname().nodename, **ProcessIdentity.current()._asdict()}).encode()
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     fd = os.open(temporary, flags, 0o600)
     try:
@@ -287,8 +287,8 @@ def _describe_holder(link: str) -> str:
     if holder is None:
         return "an unknown process"
     host, process = holder
-    when = "" if process.boot == boot_id() else ", before its last start or ours"
-    return f"process {process.pid} of {host}{when}"
+    since = "" if process.boot == boot_id() else ", before its last start or ours"
+    return f"process {process.pid} of {host}{since}"
 
 
 def _stat(path: str) -> os.stat_result | None:

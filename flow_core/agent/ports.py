@@ -33,7 +33,7 @@ def reserve_ports(task: TaskFolder, ports: Sequence[int], progress: Callable[[],
             raise Refused(PORT_IN_USE, port=port, listener=listener)
     for port in ports:
         make_private_folder(promise_path(task.root, port).parent)
-        data = {"task": task.name_in_records, "submitter": ProcessIdentity.mine()._asdict()}
+        data = {"task": task.name_in_records, "submitter": ProcessIdentity.current()._asdict()}
         write_json(promise_path(task.root, port), data)
 
 

@@ -29,9 +29,9 @@ def check_folders(root: Path, context: str = "", more: Iterable[Path] = ()) -> N
 
     `more` are further folders of ours. Raises UnsafeFolder, OSError.
     """
-    ours = {str(root.parent), str(root)}
+    own_paths = {str(root.parent), str(root)}
     for path, found in _walk_path(str(root)):
-        _check(path, found, is_ours=path in ours)
+        _check(path, found, is_ours=path in own_paths)
     home = f"{root}/contexts/{context}"
     context_folders = (home, f"{home}/tasks", f"{home}/volumes") if context else ()
     for folder in (*(f"{root}/{name}" for name in _SUBFOLDERS), *context_folders, *map(str, more)):

@@ -85,7 +85,7 @@ class AgentServer:
         except OSError as error:
             file_name = f" ({error.filename})" if error.filename else ""
             answer = [number, protocol.FAILED, f"{error.strerror or type(error).__name__}{file_name}"]
-        except Exception as error:  # noqa: BLE001 - a fault of ours: the client says so, and every other call goes on
+        except Exception as error:  # noqa: BLE001 - a bug: the client reports it, and other calls continue
             answer = [number, protocol.FAILED, f"{type(error).__name__}: {error}"]
         self._send(answer)
 

@@ -121,7 +121,7 @@ class _Submission:
         spec = StoredSpec.read(self._task.spec)
         if spec is None:
             return
-        spec._replace(submitter=ProcessIdentity.mine()).write(self._task.spec)
+        spec._replace(submitter=ProcessIdentity.current()).write(self._task.spec)
         try:
             start_supervisor(self._task, spec.mark)
         except Refused:
@@ -169,7 +169,7 @@ class _Submission:
             mark=secrets.token_hex(16),
             owner=user_name(),
             agent=agent_name(),
-            submitter=ProcessIdentity.mine(),
+            submitter=ProcessIdentity.current(),
             config=request.config,
             part=request.part,
             submitted_at=request.submitted_at,

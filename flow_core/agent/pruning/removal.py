@@ -68,7 +68,7 @@ def remove_tasks(
 def _remove(
     layout: Layout, task: TaskFolder, inspector: TaskInspector, may_have_made_files: bool, keeps_key: bool
 ) -> EndedTask | PruningRefusal:
-    found, record = inspector.look(task), read_ended(task)
+    found, record = inspector.inspect(task), read_ended(task)
     if isinstance(found, PruningRefusal):
         return found
     if isinstance(record, PruningRefusal):

@@ -94,7 +94,7 @@ class TaskInspector:
         self._living = LivingProcesses()
         self._mount_points = read_mount_points()
 
-    def look(self, task: TaskFolder) -> EndedTask | PruningRefusal:
+    def inspect(self, task: TaskFolder) -> EndedTask | PruningRefusal:
         """Return the ended task, or why it can't be removed. Raises OSError if the folder can't be read."""
         record = read_ended(task)
         if isinstance(record, PruningRefusal):
@@ -186,7 +186,7 @@ def read_ended(task: TaskFolder) -> tuple[StoredSpec, TaskState] | PruningRefusa
 
 def _inspect(inspector: TaskInspector, layout: Layout, task_id: str) -> EndedTask | PruningRefusal:
     try:
-        return inspector.look(layout.task(task_id)) if is_folder_name(task_id) else PruningRefusal(task_id, GONE)
+        return inspector.inspect(layout.task(task_id)) if is_folder_name(task_id) else PruningRefusal(task_id, GONE)
     except OSError as error:
         return PruningRefusal(task_id, FAILED, error.strerror or type(error).__name__)
 

@@ -113,8 +113,8 @@ class RunningAttempt:
     def _end_all(self) -> None:
         def pause_for(seconds: float) -> None:
             end = time.monotonic() + seconds
-            while (left := end - time.monotonic()) > 0:
-                self._handle_events(left)
+            while (remaining_s := end - time.monotonic()) > 0:
+                self._handle_events(remaining_s)
 
         if self._container_task is not None:
             self._container_task.end(self.identities, pause_for)

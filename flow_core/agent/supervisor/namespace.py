@@ -63,18 +63,18 @@ def enter_namespace(mounts: Sequence[Mount], staging: Path) -> None:
     """Move this process, which must have one thread, to a namespace with the mounts. Raises OSError."""
     _unshare()
     _mount(None, "/", _MS_REC | _MS_SLAVE)
-    ours: set[int] = set()
+    new_devices: set[int] = set()
     if any(_find_existing(mount.target)[0] == "/" for mount in mounts):
         _replace_root(staging)
-        ours.add(os.stat("/").st_dev)
+        new_devices.add(os.stat("/").st_dev)
     # Opened before any folder is covered, and after the root is replaced: the paths of the old root are unreachable
     # then.
     sources = [os.open(mount.source, os.O_PATH | os.O_CLOEXEC) for mount in mounts]
     for mount, source in zip(mounts, sources):
         folder, missing = _find_existing(mount.target)
-        if missing and os.stat(folder).st_dev not in ours:
+        if missing and os.stat(folder).st_dev not in new_devices:
             _cover(folder)
-            ours.add(os.stat(folder).st_dev)
+            new_devices.add(os.stat(folder).st_dev)
         _bind(mount, source, missing)
 
 
@@ -162,10 +162,10 @@ def _mount(source: str | None, target: str, flags: int, kind: str | None = None,
     _raise_on_error(_require_libc().mount(*arguments, ctypes.c_ulong(flags), data), target)
 
 
-def _raise_on_error(result: int, place: str) -> None:
+def _raise_on_error(result: int, path: str) -> None:
     if result != 0:
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), place)
+        raise OSError(number, os.strerror(number), path)
 
 
 def _require_libc() -> ctypes.CDLL:

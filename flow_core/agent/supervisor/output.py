@@ -42,7 +42,9 @@ class RankOutput:
     @property
     def check_in_s(self) -> float | None:
         """The time until `read` must be called at the latest."""
-        return min((left_s for one in self._bursts.values() if (left_s := one.remaining_s) is not None), default=None)
+        return min(
+            (remaining_s for one in self._bursts.values() if (remaining_s := one.remaining_s) is not None), default=None
+        )
 
     def open_channel(self, rank: int) -> OutputChannel:
         """Open the channel for the process that is about to start. Raises OSError, LaunchError."""
@@ -52,7 +54,7 @@ class RankOutput:
             channel = open_pty()
         else:
             channel = open_pipes(max(_PIPES_TOTAL_BYTES // len(self._spools), _PIPE_BYTES), in_packets=True)
-            if all([self._order.watch(fd) for fd in channel.parent_fds]):  # noqa: C419 - both of them, whatever the first says
+            if all([self._order.watch(fd) for fd in channel.parent_fds]):  # noqa: C419 - watch both, even if the first fails
                 self._bursts[rank] = BurstControl(dict(zip(channel.parent_fds, map(os.dup, channel.child_fds[1:]))))
         return channel
 

@@ -26,7 +26,7 @@ class ProcessIdentity(NamedTuple):
         return None if found is None else cls(pid, found.start, boot_id())
 
     @classmethod
-    def mine(cls) -> ProcessIdentity:
+    def current(cls) -> ProcessIdentity:
         identity = cls.of(os.getpid())
         return identity if identity is not None else cls(os.getpid(), "", boot_id())
 

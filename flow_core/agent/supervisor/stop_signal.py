@@ -73,8 +73,8 @@ class StopSignal:
     @property
     def remaining_s(self) -> float:
         """The time until `must_stop` must be read again even without a signal."""
-        look_in_s = self._deletion.check_in_s
-        return look_in_s if self._deadline is None else min(look_in_s, max(0.0, self._deadline - time.monotonic()))
+        check_in_s = self._deletion.check_in_s
+        return check_in_s if self._deadline is None else min(check_in_s, max(0.0, self._deadline - time.monotonic()))
 
     def is_urgent(self) -> bool:
         return self._has_force_signal or is_forced_cancel(self._task)

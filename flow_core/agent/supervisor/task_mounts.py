@@ -44,7 +44,7 @@ class TaskMounts:
             return ""
         task = self._writer.task
         found = [f"volumes are found under {task.links} and in FLOW_VOLUME_*"] if self._volumes else []
-        found += [f"copies are found under {task.found} and in FLOW_DATA_*"] if self._copies else []
+        found += [f"copies are found under {task.mount_links} and in FLOW_DATA_*"] if self._copies else []
         return f"{', '.join(found) or 'mounts are not to be had'}, not at their mount paths: {self._problem}"
 
     def finalize(self) -> None:
@@ -79,7 +79,7 @@ class TaskMounts:
             env[variable] = self._expose(volume, links / volume["name"])
         for number, copy in enumerate(self._copies):
             # The link ends in the requested path, since many programs read the extension of a file name.
-            env[f"FLOW_DATA_{number}"] = self._expose(copy, self._writer.task.found / copy["target"].lstrip("/"))
+            env[f"FLOW_DATA_{number}"] = self._expose(copy, self._writer.task.mount_links / copy["target"].lstrip("/"))
         return env
 
     @property

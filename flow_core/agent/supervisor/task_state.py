@@ -46,7 +46,7 @@ class TaskStateWriter:
         self.spec = spec
         self.clock = MonotonicClock(not_before=spec.created_at)
         self.state = TaskState()
-        self.state.supervisor = ProcessIdentity.mine()
+        self.state.supervisor = ProcessIdentity.current()
         self.state.working_dir = spec.working_dir
         self.is_outdated = False
 
@@ -75,7 +75,7 @@ class TaskStateWriter:
     def reserve_space(self) -> None:
         """Reserve disk space for the final state before the task can fill the disk."""
         try:
-            fd = os.open(self.task.spare, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            fd = os.open(self.task.reserved_space, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
                 os.write(fd, bytes(_SPARE_BYTES))
             finally:
@@ -99,7 +99,7 @@ class TaskStateWriter:
 
     def _free_reserved_space(self) -> None:
         try:
-            os.unlink(self.task.spare)
+            os.unlink(self.task.reserved_space)
         except OSError:
             pass
 

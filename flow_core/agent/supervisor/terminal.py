@@ -22,12 +22,12 @@ def open_pty() -> OutputChannel:
     It controls no session: Linux would drop unread output when the session's first process ends.
     """
     try:
-        ours, theirs = os.openpty()
+        parent_fd, child_fd = os.openpty()
     except OSError as error:
         raise LaunchError(f"can't open a pseudo-terminal: {error.strerror}", 126) from error
-    flags = termios.tcgetattr(theirs)
+    flags = termios.tcgetattr(child_fd)
     flags[_OUTPUT_FLAGS] &= ~termios.OPOST
-    termios.tcsetattr(theirs, termios.TCSANOW, flags)
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
-    os.set_blocking(ours, False)
-    return OutputChannel((theirs, theirs, theirs), (ours,))
+    termios.tcsetattr(child_fd, termios.TCSANOW, flags)
+    fcntl.ioctl(child_fd, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
+    os.set_blocking(parent_fd, False)
+    return OutputChannel((child_fd, child_fd, child_fd), (parent_fd,))
