@@ -213,7 +213,9 @@ class TaskStore:
             after = None  # the disk is full or unavailable; the next read tries again
         if after is not None and after.is_final:
             return self._load(folder.task_id)
-        return self._describe(folder, cached, spec, "its supervisor was killed; what is left of it is being ended")
+        return self._describe(
+            folder, cached, spec, "its supervisor was killed; its remaining processes are being ended"
+        )
 
     def _start_reaper_once(self, folder: TaskFolder) -> None:
         now = time.monotonic()

@@ -65,7 +65,7 @@ def _reservation_uses(
 
 def _running_uses(root: Path, gpu_ids: Sequence[str], now: float) -> Iterator[GpuUse]:
     for gpu_id, task in leases.find_holders(root, gpu_ids).items():
-        holder = "held by what a task left behind" if task is None else f"held by {task.task_id}"
+        holder = "held by remaining processes of a task" if task is None else f"held by {task.task_id}"
         deadline = _find_deadline(task)
         yield GpuUse(gpu_id, now, deadline if deadline > now else math.inf, holder)
 

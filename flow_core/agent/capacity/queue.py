@@ -244,7 +244,7 @@ def _explain(
     unleased = set(gpu_ids) - leases.find_holders(ticket.task.root, gpu_ids).keys()
     busy = find_busy_gpus(unleased)
     why = reservation_records.explain_wait(len(unleased - busy), ticket.candidates, ticket.reservation_id, reservations)
-    return f"{_wait_prefix(ticket)}{why}{', others work on some without a lease' if busy else ''}"
+    return f"{_wait_prefix(ticket)}{why}{', other processes use some without a lease' if busy else ''}"
 
 
 def _wait_prefix(ticket: QueueTicket) -> str:

@@ -149,7 +149,7 @@ class Reservations:
             status = "ended" if path.parent.name == "past" else "pending"
             return ReservationReport(path.stem, status, self._layout.context, str(error))
         except MalformedRecord as error:
-            why = f"its record is broken, so it keeps nothing: {error}"
+            why = f"its record is broken, so it reserves nothing: {error}"
             return ReservationReport(path.stem, "failed", self._layout.context, why)
 
     def _read_past(self, path: Path) -> ReservationReport:
