@@ -16,7 +16,7 @@ from functools import lru_cache
 from importlib.util import cache_from_source
 from pathlib import Path
 
-from flow_core.agent.agent_copies import COPY_PREFIX, mark_used
+from flow_core.agent.copy_cleanup import COPY_PREFIX, mark_used
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.refusals import Refused
 from flow_core.agent.safe_folders import UnsafeFolder, check_folders

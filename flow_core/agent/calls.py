@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_core.agent import multi_machine
-from flow_core.agent.agent_copies import mark_used
 from flow_core.agent.agent_copy import agent_name
 from flow_core.agent.capacity import queue
 from flow_core.agent.capacity.reservation_report import ReservationRequest
 from flow_core.agent.capacity.reservations import Reservations
 from flow_core.agent.changes import TaskChanges
+from flow_core.agent.copy_cleanup import mark_used
 from flow_core.agent.incoming import make_incoming
 from flow_core.agent.layout import OVER_SSH, Layout, TaskFolder
 from flow_core.agent.machine import machine_id, user_name

@@ -40,6 +40,7 @@ def take_incoming(layout: Layout, task_id: str, destination: Path) -> None:
 
 
 def remove_incoming(layout: Layout, task_id: str) -> None:
+    """Remove the code that was sent for this task. Calling it twice is safe."""
     shutil.rmtree(layout.incoming / task_id, ignore_errors=True)
 
 
@@ -50,6 +51,7 @@ def mark_withdrawn(layout: Layout, task_id: str) -> None:
 
 
 def is_withdrawn(layout: Layout, task_id: str) -> bool:
+    """True if `mark_withdrawn` was called for this task."""
     return os.path.lexists(_withdrawal_marker(layout, task_id))
 
 

@@ -40,11 +40,13 @@ def exec_command(pid: int, folder: str, argv: list[str], env: Mapping[str, str])
 
 
 def restore_default_signals() -> None:
+    """Restore the default actions of SIGHUP, SIGINT and SIGQUIT."""
     for number in _DEFAULT_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
 
 
 def exit_with_refusal(error: OSError) -> NoReturn:
+    """Exit with 126 and a line on standard error."""
     sys.stderr.write(f"can't enter the task: {error.strerror}\r\n")
     sys.exit(126)
 

@@ -55,6 +55,7 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
 
 
 def sync_folder(path: Path) -> None:
+    """Flush the entries of a folder to disk. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

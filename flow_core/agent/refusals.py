@@ -23,4 +23,5 @@ class Refused(Exception):
         self.details = details
 
     def line(self) -> str:
+        """Return the refusal as a line of text."""
         return REFUSAL_PREFIX + json.dumps({"code": self.code, "details": self.details})

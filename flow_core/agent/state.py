@@ -58,6 +58,7 @@ class TaskState:
         return self.children[0] if self.children else None
 
     def write(self, path: Path) -> None:
+        """Write the state. Raises OSError."""
         data = {**self.unknown_fields, **{name: getattr(self, name) for name in _FIELDS}}
         data["supervisor"] = None if self.supervisor is None else self.supervisor._asdict()
         data["children"] = [child._asdict() for child in self.children]

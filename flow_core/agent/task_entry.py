@@ -95,6 +95,7 @@ def find_enterable(stored: StoredTask, node: int) -> TaskState:
 
 
 def main() -> None:
+    """Enter a task, as the arguments say (see above)."""
     _, folder, node, stdin_kind, *command = sys.argv[1:]
     task, on_terminal = TaskFolder(Path(folder)), os.isatty(0) if stdin_kind == "found" else stdin_kind == "terminal"
     try:

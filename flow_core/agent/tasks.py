@@ -95,6 +95,7 @@ class TaskStore:
         return sorted(found, key=lambda stored: stored.seq, reverse=True)
 
     def find(self, task_id: str) -> StoredTask | None:
+        """Return a task, or None if there is no such task."""
         with self._hold_lock():
             return self._load(task_id) if is_task_id(task_id) else None
 

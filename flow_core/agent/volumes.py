@@ -68,6 +68,7 @@ class VolumeStore:
         self.tasks = tasks
 
     def lock(self) -> Any:
+        """Hold the context's lock. Creates the folders of the context. Raises OSError."""
         self.layout.make()
         return exclusive_lock(self.layout.volumes_lock)
 
@@ -162,6 +163,7 @@ class VolumeStore:
             return target
 
     def mount(self, volume: StoredVolume, target: str) -> dict[str, Any]:
+        """Return the entry of mounts.json for a volume."""
         return {
             "volume_id": volume.volume_id,
             "name": volume.name,

@@ -32,6 +32,7 @@ class GpuLocks:
         self.fds: list[int] = []
 
     def release(self) -> None:
+        """Release all locks. Calling it twice is safe."""
         while self.fds:
             release(self.fds.pop())
 

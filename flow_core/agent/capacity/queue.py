@@ -97,6 +97,7 @@ class QueuePosition(NamedTuple):
 
 @contextmanager
 def queue_lock(root: Path) -> Iterator[None]:
+    """Hold the lock of the queue. Raises OSError."""
     with exclusive_lock(root / "queue" / ".lock"):
         yield
 
@@ -148,6 +149,7 @@ def move_to_front(task: TaskFolder, seq: int) -> None:
 
 
 def find_ticket(task: TaskFolder, seq: int) -> QueueTicket | None:
+    """Return the task's ticket; None if there is none or it can't be read."""
     try:
         return _read(task.root, _path(task.root, seq))
     except MalformedRecord:

@@ -193,6 +193,7 @@ def describe_reserved(holders: Iterable[ReservationRecord]) -> list[str]:
 
 
 def describe_end(reservation: ReservationRecord) -> str:
+    """Describe the end in words: "until 14:00"."""
     return "until it is released" if reservation.auto_renew else f"until {format_time(reservation.end)}"
 
 

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow_core.agent.agent_copies import remove_unused_copies
 from flow_core.agent.capacity import leases, queue
 from flow_core.agent.capacity.leases import GpuLocks
+from flow_core.agent.copy_cleanup import remove_unused_copies
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.locks import try_lock
 from flow_core.agent.s3.copies import discard

@@ -22,11 +22,13 @@ class ProcessIdentity(NamedTuple):
 
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity | None:
+        """Return the identity of the process that has this pid now; None if there is none."""
         found = find_process(pid)
         return None if found is None else cls(pid, found.start, boot_id())
 
     @classmethod
     def current(cls) -> ProcessIdentity:
+        """Return the identity of this process."""
         identity = cls.of(os.getpid())
         return identity if identity is not None else cls(os.getpid(), "", boot_id())
 

@@ -28,6 +28,7 @@ def is_abandoned(spec: StoredSpec, state: TaskState | None) -> bool:
 
 
 def get_process_tree(spec: StoredSpec, state: TaskState | None) -> ProcessTree:
+    """Return the processes of a task, as far as its records describe them."""
     return ProcessTree(spec.mark, () if state is None else state.children)
 
 

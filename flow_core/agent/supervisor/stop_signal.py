@@ -36,6 +36,7 @@ class StopSignal:
         self._watched: set[int] = set()
 
     def listen(self) -> None:
+        """Install the signal handlers. Call it once, in the main thread."""
         for fd in (self._wake, self._wake_write):
             os.set_blocking(fd, False)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
@@ -53,6 +54,7 @@ class StopSignal:
 
     @property
     def is_set(self) -> bool:
+        """True after a signal, after the time limit, or if the folder was deleted."""
         is_past_deadline = self._deadline is not None and time.monotonic() >= self._deadline
         return self._has_term_signal or self._has_cancel_signal or is_past_deadline or self.is_deleted
 
@@ -63,6 +65,7 @@ class StopSignal:
 
     @property
     def is_cancelled(self) -> bool:
+        """True after a cancel signal or a cancel order on disk."""
         return self._has_cancel_signal or self._task.cancel.exists()
 
     @property
@@ -77,6 +80,7 @@ class StopSignal:
         return check_in_s if self._deadline is None else min(check_in_s, max(0.0, self._deadline - time.monotonic()))
 
     def is_urgent(self) -> bool:
+        """True if the task was cancelled and must end at once."""
         return self._has_force_signal or is_forced_cancel(self._task)
 
     def wait(self, fds: Set[int], timeout_s: float | None) -> list[int]:
@@ -131,6 +135,7 @@ def is_forced_cancel(task: TaskFolder) -> bool:
 
 
 def drain(fd: int) -> None:
+    """Discard what the descriptor holds, at most 4096 bytes. Never blocks on a non-blocking descriptor."""
     try:
         os.read(fd, 4096)
     except BlockingIOError:
