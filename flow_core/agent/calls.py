@@ -104,7 +104,7 @@ class AgentCalls:
                 pass  # this process doesn't run from a copy
 
     def is_quick(self, call: str) -> bool:
-        """True if the call never waits for anything but the disk."""
+        """Return True if the call never waits for anything but the disk."""
         return call in self._quick_calls
 
     def run(self, call: str, arguments: dict[str, Any], progress: Progress) -> Any:

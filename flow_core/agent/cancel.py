@@ -38,7 +38,7 @@ def write_cancel_order(task: TaskFolder, *, force: bool) -> None:
 
 
 def end_stuck_supervisor(task: TaskFolder, progress: Callable[[], None] = lambda: None) -> bool:
-    """After a forced order: kill a supervisor that doesn't obey within 5 s. True if it was killed.
+    """Kill a supervisor that doesn't obey a forced order within 5 s. Return True if it was killed.
 
     The process that reaps the task cleans up the rest. `progress` is called while this waits.
     """

@@ -20,12 +20,12 @@ _types_by_device: dict[int, str] = {}
 
 
 def is_on_network(folder: Path) -> bool:
-    """True if the folder lies on another machine, as far as this system shows (Linux does). Raises OSError."""
+    """Return True if the folder lies on another machine, as far as this system shows (Linux does). Raises OSError."""
     return _find_type(folder) in _NETWORK
 
 
 def is_certainly_local(folder: Path) -> bool:
-    """True if the folder lies on this machine alone. False if that is unknown. Raises OSError."""
+    """Return True if the folder lies on this machine alone. False if that is unknown. Raises OSError."""
     return _find_type(folder) in _LOCAL
 
 

@@ -67,7 +67,7 @@ def query_driver() -> tuple[DriverGpu, ...]:
 
 
 def has_driver() -> bool:
-    """True if the files of a driver exist."""
+    """Return True if the files of a driver exist."""
     return any(os.path.exists(sign) for sign in _DRIVER_FILES) or _find_nvidia_smi() is not None
 
 

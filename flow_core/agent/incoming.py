@@ -51,7 +51,7 @@ def mark_withdrawn(layout: Layout, task_id: str) -> None:
 
 
 def is_withdrawn(layout: Layout, task_id: str) -> bool:
-    """True if `mark_withdrawn` was called for this task."""
+    """Return True if `mark_withdrawn` was called for this task."""
     return os.path.lexists(_withdrawal_marker(layout, task_id))
 
 

@@ -16,7 +16,7 @@ _ended_tasks: set[tuple[str, int, int]] = set()  # an ended task stays ended whi
 
 
 def is_unfinished(task: TaskFolder) -> bool:
-    """True as long as the task may use its GPUs, volumes and ports; False if there is no such task."""
+    """Return True as long as the task may use its GPUs, volumes and ports; False if there is no such task."""
     try:
         state, _ = TaskState.read_known(task.state)
     except MalformedRecord:
@@ -25,7 +25,7 @@ def is_unfinished(task: TaskFolder) -> bool:
 
 
 def may_live(task: TaskFolder) -> bool:
-    """True if a process may be alive of a task whose record is broken. May scan all processes.
+    """Return True if a process may be alive of a task whose record is broken. May scan all processes.
 
     A task with an image counts as alive: its engine starts the processes, so they can't be found.
     """
@@ -56,7 +56,7 @@ def _has_processes(task: TaskFolder) -> bool:
 
 
 def _has_supervisor(task: TaskFolder) -> bool:
-    """True if the task's supervisor is alive.
+    """Return True if the task's supervisor is alive.
 
     Only for a task that its supervisor has taken over once: the check must not disturb a supervisor that starts.
     """

@@ -37,7 +37,7 @@ _counter = itertools.count()
 
 
 def uses_links(folder: Path) -> bool:
-    """True if flock and FIFOs in this folder are unreliable. Raises OSError."""
+    """Return True if flock and FIFOs in this folder are unreliable. Raises OSError."""
     return os.environ.get("FLOW_LOCKS") == "link" or is_on_network(folder)
 
 
@@ -78,7 +78,7 @@ def release(fd: int) -> None:
 
 
 def is_locked(path: Path) -> bool:
-    """True if a process holds the lock now. Raises OSError."""
+    """Return True if a process holds the lock now. Raises OSError."""
     if uses_links(path.parent):
         found = _stat(_link_path(path))
         return found is not None and not _is_stale(_link_path(path), found)
@@ -242,7 +242,7 @@ def _token_path(link: str, found: os.stat_result, number: int) -> str:
 
 
 def _is_stale(link: str, found: os.stat_result) -> bool:
-    """True if the holder is proven dead. False if the holder can't be read or belongs to another machine."""
+    """Return True if the holder is proven dead. False if the holder can't be read or belongs to another machine."""
     holder = _read(link)
     if holder is None:
         return False
@@ -262,7 +262,7 @@ def _list_pids() -> list[str]:
 
 
 def _has_open(pid: int, found: os.stat_result) -> bool | None:
-    """True if the process has this file open; None if that can't be seen."""
+    """Return True if the process has this file open; None if that can't be seen."""
     folder = f"/proc/{pid}/fd"
     try:
         names = os.listdir(folder)
@@ -299,7 +299,7 @@ def _stat(path: str) -> os.stat_result | None:
 
 
 def _is_same(path: str, found: os.stat_result) -> bool:
-    """True if the path still names this very file."""
+    """Return True if the path still names this very file."""
     try:
         now = os.stat(path)
     except OSError:

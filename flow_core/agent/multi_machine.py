@@ -133,7 +133,7 @@ def note_client(task: TaskFolder) -> None:
 
 
 def has_client(task: TaskFolder) -> bool:
-    """True if such a client was connected within the last 45 s."""
+    """Return True if such a client was connected within the last 45 s."""
     try:
         age_s = abs(time.time() - os.stat(task.client).st_mtime)  # the clock may have been set back
         return age_s < _CLIENT_TIMEOUT_S

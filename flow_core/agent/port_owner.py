@@ -50,7 +50,7 @@ def _describe_owner(sockets: Collection[str]) -> str:
 
 
 def _is_refused(port: int) -> bool:
-    """True if a server couldn't bind the port. Connections that remain from an ended server do no harm."""
+    """Return True if a server couldn't bind the port. Connections that remain from an ended server do no harm."""
     for family, host in _ADDRESSES:
         try:
             with socket.socket(family) as probe:

@@ -96,7 +96,7 @@ def _walk_path(path: str) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def _is_root(uid: int) -> bool:
-    """True for root; also for the overflow user that stands for root inside a user namespace."""
+    """Return True for root; also for the overflow user that stands for root inside a user namespace."""
     if uid == 0:
         return True
     try:
@@ -110,7 +110,7 @@ def _is_root(uid: int) -> bool:
 
 
 def _is_private_group(gid: int) -> bool:
-    """True if this is our own group: it has our name, and no other user is a member."""
+    """Return True if this is our own group: it has our name, and no other user is a member."""
     import grp  # deferred: rarely needed
     import pwd
 

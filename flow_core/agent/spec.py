@@ -32,7 +32,7 @@ class GpuPlan(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> GpuPlan:
-        """Raises ValueError."""
+        """Parse the plan. Raises ValueError."""
         fields = Fields(data)
         return cls(
             wanted=fields.text("wanted", "cpu"),
@@ -69,7 +69,7 @@ class ContainerPlan(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> ContainerPlan:
-        """Raises ValueError."""
+        """Parse the plan. Raises ValueError."""
         fields = Fields(data)
         engine = fields.table("engine")
         Fields(engine).text("name")
@@ -92,7 +92,7 @@ class RetryPlan(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> RetryPlan:
-        """Raises ValueError."""
+        """Parse the plan. Raises ValueError."""
         fields = Fields(data)
         known = {
             name: fields.number(name) for name in ("delay_s", "factor", "max_delay_s") if data.get(name) is not None
@@ -111,7 +111,7 @@ class PartPlan(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> PartPlan:
-        """Raises ValueError."""
+        """Parse the plan. Raises ValueError."""
         fields = Fields(data)
         ranks = fields.whole("ranks", least=2, most=RANKS_MAX)
         return cls(
@@ -182,7 +182,7 @@ class StoredSpec(NamedTuple):
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> StoredSpec:
-        """Raises ValueError."""
+        """Parse the fields of a record. Raises ValueError."""
         fields = Fields(data)
         return cls(
             name=fields.text("name"),
@@ -215,7 +215,7 @@ class StoredSpec(NamedTuple):
         )
 
     def write(self, path: Path) -> None:
-        """Raises OSError."""
+        """Write the record. Raises OSError."""
         data = {**self.unknown_fields, **self._asdict()}
         del data["unknown_fields"]
         data["gpus"] = self.gpus.as_record()
@@ -228,7 +228,7 @@ class StoredSpec(NamedTuple):
 
 
 def _texts(fields: Fields, name: str) -> dict[str, str]:
-    """Raises ValueError."""
+    """Return a dict of strings. Raises ValueError."""
     table = fields.table(name)
     values = Fields(table)
     return {key: values.text(key) for key in table}

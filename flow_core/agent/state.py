@@ -115,7 +115,7 @@ _FIELDS = tuple(TaskState.__annotations__)
 
 
 def _check_types(state: TaskState) -> None:
-    """Raises ValueError."""
+    """Check the type and range of each field. Raises ValueError."""
     fields = Fields({name: getattr(state, name) for name in _FIELDS})
     if state.status not in STATUSES:
         raise ValueError("status is unknown")

@@ -108,7 +108,7 @@ class _Submission:
             return True
 
     def _was_interrupted(self) -> bool:
-        """True if the submitter was killed before the supervisor started, and no process has noticed yet."""
+        """Return True if the submitter was killed before the supervisor started, and no process has noticed yet."""
         try:
             spec = StoredSpec.read(self._task.spec)
         except MalformedRecord:

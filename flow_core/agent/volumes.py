@@ -208,7 +208,7 @@ class VolumeStore:
         return holders
 
     def _read(self, volume_id: str, holders: tuple[str, ...]) -> StoredVolume:
-        """Raises OSError, ValueError."""
+        """Read the record of a volume. Raises OSError, ValueError."""
         data, problem = read_known(self.layout.volumes / volume_id / "record.json")
         if data is None:
             raise MalformedRecord("record.json is missing")
@@ -219,7 +219,7 @@ class VolumeStore:
 
 
 def _parse_fields(volume_id: str, fields: Fields, holders: tuple[str, ...], path: str) -> StoredVolume:
-    """Raises ValueError."""
+    """Parse the fields of a volume. Raises ValueError."""
     return StoredVolume(
         volume_id=volume_id,
         name=fields.text("name"),

@@ -112,7 +112,7 @@ class ReservationReport(NamedTuple):
 
 
 def _check_id(text: str) -> str:
-    """Raises ValueError."""
+    """Return the id. Raises ValueError if it isn't a reservation id."""
     if not re.fullmatch(_RESERVATION_ID, text):
         raise ValueError("its id is invalid")
     return text

@@ -132,7 +132,7 @@ class ContainerTask:
         return (127 if found[1] else code), f"{self._engine.name}: {found[2]}"
 
     def _has_started(self, name: str) -> bool:
-        """True if the container runs, or if no monitor saw its exit.
+        """Return True if the container runs, or if no monitor saw its exit.
 
         False for a container that ended normally, whose client is still cleaning up.
         """

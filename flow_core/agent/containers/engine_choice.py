@@ -99,7 +99,7 @@ def _docker_options(security: str) -> list[str]:
 
 
 def _has_podman_init() -> bool:
-    """True if podman has an init: Debian has it in a separate package, and podman's machine on macOS has one."""
+    """Return True if podman has an init: Debian has it in a separate package, and podman's machine on macOS has one."""
     if sys.platform == "darwin" or shutil.which("catatonit"):
         return True
     return any(Path(path).exists() for path in _PODMAN_INITS)

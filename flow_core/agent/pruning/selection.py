@@ -125,14 +125,14 @@ class LivingProcesses:
         self._sessions = frozenset(one.session for pid, one in self._table.items() if marks[pid] is None)
 
     def has_any(self, spec: StoredSpec, state: TaskState) -> bool:
-        """True if one of them belongs to this task."""
+        """Return True if one of them belongs to this task."""
         return spec.mark in self._marks or any(
             child.is_of_this_boot and child.pid in self._sessions and not self._is_reused(child.pid, child.start)
             for child in state.children
         )
 
     def _is_reused(self, pid: int, start: str) -> bool:
-        """True if the pid now belongs to another process."""
+        """Return True if the pid now belongs to another process."""
         leader = self._table.get(pid)
         return leader is not None and leader.start != start
 
@@ -164,7 +164,7 @@ def select_among(
 
 
 def is_folder_name(task_id: str) -> bool:
-    """False for a name that leads out of the folder of tasks, or to a folder that is being created or removed there."""
+    """Return False for a name that leads out of the folder of tasks, or to a staging or trash folder in it."""
     return bool(task_id) and os.sep not in task_id and not task_id.startswith(".")
 
 
@@ -220,7 +220,7 @@ def _list_folders(layout: Layout) -> Iterator[TaskFolder]:
 
 
 def _get_end(spec: StoredSpec, state: TaskState) -> float:
-    """Raises ValueError."""
+    """Return the time at which the task ended, otherwise the time of its creation. Raises ValueError."""
     if state.completed_at is not None:
         return float(state.completed_at)
     return spec.created_at
@@ -233,7 +233,7 @@ def _check_end(status: str) -> str:
 
 
 def _is_supervised(task: TaskFolder, state: TaskState) -> bool:
-    """True if its supervisor or a reaper is active. The lock alone proves little where locks are unreliable."""
+    """Return True if its supervisor or a reaper is active. The lock alone proves little where locks are unreliable."""
     if state.supervisor is not None and state.supervisor.is_alive:
         return True
     return is_locked(task.alive_lock)

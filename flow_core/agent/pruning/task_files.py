@@ -90,7 +90,7 @@ def _submitted_ns(task: TaskFolder) -> int:
 
 
 def _is_sent_code(entry: os.DirEntry[str], found: os.stat_result, submitted_ns: int) -> bool:
-    """True for code that was sent and not changed since, and for bytecode that Python stores beside it."""
+    """Return True for code that was sent and not changed since, and for bytecode that Python stores beside it."""
     return entry.is_dir(follow_symlinks=False) or found.st_ctime_ns <= submitted_ns or entry.name.endswith(".pyc")
 
 

@@ -126,7 +126,7 @@ class RunningAttempt:
         self._close()
 
     def _has_no_child(self) -> bool:
-        """True if no process of the task is left: this process is the subreaper, so each would be its child."""
+        """Return True if no process of the task is left: this process is the subreaper, so each would be its child."""
         self._reap()
         try:
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)

@@ -65,7 +65,7 @@ def _read_variable(pid: int, prefix: bytes) -> str | None:
 
 
 def has_argument(pid: int, text: str) -> bool:
-    """True if the arguments of the process contain the text; True also on a system without /proc."""
+    """Return True if the arguments of the process contain the text; True also on a system without /proc."""
     if not _HAS_PROC:
         return True
     try:

@@ -20,7 +20,7 @@ from flow_core.agent.supervisor.tree_end import end_tree
 
 
 def is_abandoned(spec: StoredSpec, state: TaskState | None) -> bool:
-    """True if no process is left that would write the final state."""
+    """Return True if no process is left that would write the final state."""
     if state is not None and state.is_final:
         return False
     owner = state.supervisor if state is not None else spec.submitter

@@ -20,7 +20,7 @@ class RetryLoop:
         self._attempts_max = 1 + self._plan.max
 
     def run(self, attempt: Callable[[], TaskOutcome]) -> TaskOutcome:
-        """Makes attempts until one ends well, none is left or the task has to stop; returns the end of it all."""
+        """Run attempts until one succeeds, none is left or the task must stop; return the outcome of the task."""
         outcome = attempt()
         while not outcome.was_stopped and outcome.status == "failed" and self._attempt_number < self._attempts_max:
             if not self._pause(outcome):

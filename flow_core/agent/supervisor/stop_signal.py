@@ -80,11 +80,14 @@ class StopSignal:
         return check_in_s if self._deadline is None else min(check_in_s, max(0.0, self._deadline - time.monotonic()))
 
     def is_urgent(self) -> bool:
-        """True if the task was cancelled and must end at once."""
+        """Return True if the task was cancelled and must end at once."""
         return self._has_force_signal or is_forced_cancel(self._task)
 
     def wait(self, fds: Set[int], timeout_s: float | None) -> list[int]:
-        """Wait; return those of the descriptors that are readable, none if a signal or the timeout came first."""
+        """Wait for a signal, the timeout or a readable descriptor; return the readable descriptors.
+
+        The list is empty if a signal or the timeout came first.
+        """
         if self._watched != fds:
             self._watch(set(fds))
         # Round up to a whole millisecond: rounding down would make the last part of one a busy loop.
@@ -127,7 +130,7 @@ class StopSignal:
 
 
 def is_forced_cancel(task: TaskFolder) -> bool:
-    """True if the task was cancelled and must end at once."""
+    """Return True if the task was cancelled and must end at once."""
     try:
         return bool((read_json(task.cancel) or {}).get("force"))
     except (MalformedRecord, OSError):
