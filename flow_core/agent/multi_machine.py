@@ -49,10 +49,10 @@ class StartOrder(NamedTuple):
 def hold_gpus(
     task: TaskFolder, client: str, hold_s: float, notify: Callable[[], None], progress: Callable[[], None]
 ) -> bool:
-    """Have the part hold its GPUs for at most `hold_s`. True once it holds them or has started already.
+    """Have the part hold its GPUs for at most `hold_s`. Return True once it holds them or has started already.
 
-    False if the GPUs aren't available now, or the part has ended. Waits for at most 8 s. Calling it twice is safe.
-    Raises Refused while another client starts this part.
+    Return False if the GPUs aren't available now, or if the part has failed or was cancelled. Waits for at most 8 s.
+    Calling it twice is safe. Raises Refused while another client starts this part.
     """
     with exclusive_lock(task.start_lock):
         order = read_order(task)

@@ -60,7 +60,10 @@ class StoredVolume(NamedTuple):
 
 
 class VolumeStore:
-    """The volumes of one context. Blocking. Call the methods that check before they change under `lock()`."""
+    """The volumes of one context. Blocking.
+
+    Hold `lock()` around `find`, `make` and `refuse_if_held` if a change depends on their result.
+    """
 
     def __init__(self, layout: Layout, region: str, tasks: TaskStore) -> None:
         self.layout = layout
