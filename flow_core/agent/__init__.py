@@ -1,5 +1,5 @@
-"""The agent: everything that manages tasks on one machine, from the queue for GPUs to the last line of the log.
+"""The agent: manages the tasks of one machine, from the GPU queue to the last log line.
 
-Complete in itself: the standard library of Python 3.8 alone, and nothing from outside this folder. A copy of it, named
-by the hash of its content, runs beside the records that it keeps.
+It uses only the standard library of Python 3.8 and imports nothing from outside this folder. A copy of it, named by the
+hash of its content, runs beside its records.
 """

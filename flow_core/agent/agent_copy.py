@@ -1,6 +1,6 @@
-"""The copy of the agent that supervisors start from: replacing the package must not change what runs.
+"""The copy of the agent that supervisors start from: an upgrade of the package must not change a running agent.
 
-An agent that runs from such a copy itself has every other start from it too. Standard library only.
+An agent that itself runs from a copy starts every supervisor from that copy. Standard library only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import lru_cache
 from importlib.util import cache_from_source
 from pathlib import Path
 
-from flow_core.agent.agent_copies import COPY, mark_used
+from flow_core.agent.copy_cleanup import COPY_PREFIX, mark_used
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.refusals import Refused
 from flow_core.agent.safe_folders import UnsafeFolder, check_folders
@@ -26,23 +26,24 @@ COPY_FAILED = "agent_copy_failed"
 SIZES = "sizes.json"
 
 _SOURCE = Path(__file__).parent
-_PLACE = Path("flow_core", "agent")
-_DIGITS = 16
-_NAME = re.compile(rf"{COPY}[0-9a-f]{{{_DIGITS}}}")
-_HARMED = "it runs from there, and a file of it is missing or somebody else's; remove that folder"
+_PACKAGE_PATH = Path("flow_core", "agent")
+_HASH_DIGITS = 16
+_NAME = re.compile(rf"{COPY_PREFIX}[0-9a-f]{{{_HASH_DIGITS}}}")
+_DAMAGED = "it runs from there, and a file of it is missing or somebody else's; remove that folder"
 
 
 def agent_name() -> str:
-    """What this version's copy is called."""
+    """Return the name of this version's copy."""
     home = _SOURCE.parents[1]
     is_copy = home.parent.name == "bin" and _NAME.fullmatch(home.name)
-    return home.name if is_copy else COPY + _content()[0]
+    return home.name if is_copy else COPY_PREFIX + _content()[0]
 
 
 def provide_copy(root: Path) -> Path:
-    """The folder to import the agent from, under the machine's folder; made where it is missing or incomplete.
+    """Return the folder to import the agent from; create the copy where it is missing or incomplete.
 
-    Twice is safe, also at the same time. Refuses with COPY_UNSAFE, COPY_FAILED.
+    The folder lies under the machine's folder. Calling it twice is safe, also at the same time. Refuses with
+    COPY_UNSAFE, COPY_FAILED.
     """
     home = root / "bin" / agent_name()
     try:
@@ -59,71 +60,78 @@ def provide_copy(root: Path) -> Path:
 
 @lru_cache(maxsize=1)
 def _content() -> tuple[str, tuple[tuple[Path, int], ...]]:
-    """The hash of the source, and its files with their sizes in bytes."""
-    whole = hashlib.sha256()
+    """Return the hash of the source, and its files with their sizes in bytes."""
+    digest = hashlib.sha256()
     files = []
     for path in sorted(_SOURCE.rglob("*.py")):
         data = path.read_bytes()
         name = path.relative_to(_SOURCE)
-        whole.update(f"{name} {len(data)}\n".encode() + data)
+        digest.update(f"{name} {len(data)}\n".encode() + data)
         files.append((name, len(data)))
-    return whole.hexdigest()[:_DIGITS], tuple(files)
+    return digest.hexdigest()[:_HASH_DIGITS], tuple(files)
 
 
 @lru_cache(maxsize=1)
 def _folders() -> tuple[Path, ...]:
-    """Those of a copy, below its own."""
-    inside = {_PLACE / name.parent for name, _ in _content()[1]}
-    return tuple(sorted({_PLACE.parent, *inside}))
+    """Return the folders of a copy, relative to it."""
+    folders = {_PACKAGE_PATH / name.parent for name, _ in _content()[1]}
+    return tuple(sorted({_PACKAGE_PATH.parent, *folders}))
 
 
 def _is_complete(home: Path) -> bool:
-    """A machine that lost its power may have kept the names of files without their content."""
+    """Check every file; after a power loss a machine may keep the names of files without their content."""
     try:
-        return all(_is_ours(os.lstat(home / _PLACE / name), size) for name, size in _content()[1])
+        return all(_is_ours(os.lstat(home / _PACKAGE_PATH / name), size) for name, size in _content()[1])
     except OSError:
         return False
 
 
-def _is_ours(found: os.stat_result, size: int) -> bool:
-    return stat.S_ISREG(found.st_mode) and found.st_size == size and found.st_uid == os.geteuid()
+def _is_ours(status: os.stat_result, size: int) -> bool:
+    return stat.S_ISREG(status.st_mode) and status.st_size == size and status.st_uid == os.geteuid()
 
 
 def _unpack(home: Path) -> None:
-    """Makes the folder beside its place and renames it. Whoever is at it at the same time makes the same."""
+    """Build the copy in a folder beside its destination, then rename it.
+
+    A process that does the same at the same time builds the same content.
+    """
     make_private_folder(home.parent)
     if home.exists() and home.samefile(_SOURCE.parents[1]):
-        raise OSError(errno.EIO, _HARMED)
-    fresh = home.with_name(f".{home.name}-{os.getpid()}")
-    shutil.rmtree(fresh, ignore_errors=True)
+        raise OSError(errno.EIO, _DAMAGED)
+    staging = home.with_name(f".{home.name}-{os.getpid()}")
+    shutil.rmtree(staging, ignore_errors=True)
     try:
         for name, _ in _content()[1]:
-            _copy(_SOURCE / name, fresh / _PLACE / name)
-        (fresh / _PLACE.parent / "__init__.py").touch(mode=0o600)  # else an installed package of this name would count
-        _write_sizes(fresh)
+            _copy(_SOURCE / name, staging / _PACKAGE_PATH / name)
+        # otherwise Python would also search an installed package of this name
+        (staging / _PACKAGE_PATH.parent / "__init__.py").touch(mode=0o600)
+        _write_sizes(staging)
         for folder in _folders():
-            make_private_folder(fresh / folder / "__pycache__")  # Python would make it as the umask has it
+            make_private_folder(staging / folder / "__pycache__")  # Python would create it with the mode of the umask
         if home.exists() and not _is_complete(home):
             shutil.rmtree(home, ignore_errors=True)
         try:
-            fresh.rename(home)
+            staging.rename(home)
         except OSError:
             if not _is_complete(home):
                 raise
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _write_sizes(home: Path) -> None:
-    """For a client that comes over SSH with the same version, and looks whether this copy is whole."""
-    sizes = {str(_PLACE / name): size for name, size in _content()[1]}
+    """Write the file sizes.
+
+    A client of the same version that connects over SSH checks by them whether this copy is complete.
+    """
+    sizes = {str(_PACKAGE_PATH / name): size for name, size in _content()[1]}
     path = home / SIZES
     path.write_text(json.dumps(sizes), encoding="utf-8")
     path.chmod(0o600)
 
 
 def _copy(source: Path, target: Path) -> None:
-    """With its time, so that the bytecode that goes along is taken for what it is."""
+    """Copy a file with its time and its bytecode; Python accepts the bytecode only with that time."""
     _copy_private(source, target)
     compiled = Path(cache_from_source(str(source)))
     if not _is_current(compiled, source):
@@ -140,13 +148,13 @@ def _is_current(compiled: Path, source: Path) -> bool:
 
 
 def _compile(source: Path) -> None:
-    """Where the package lies, so that this is done once for all machine folders."""
-    import py_compile  # deferred: what is installed has been compiled
+    """Compile beside the package's source, so that this happens once for all machine folders."""
+    import py_compile  # deferred: an installed package is compiled already
 
     try:
         py_compile.compile(str(source), doraise=True)
     except (OSError, py_compile.PyCompileError):
-        pass  # the first supervisor does it, for itself
+        pass  # the first supervisor compiles it for itself
 
 
 def _copy_private(source: Path, target: Path) -> None:

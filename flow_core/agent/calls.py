@@ -1,7 +1,7 @@
-"""What a client may ask of the agent of a machine: each call by its name, with arguments and results that fit JSON.
+"""The calls that a client may make to the agent of a machine: a name, with arguments and results that fit JSON.
 
-Every call may be asked again after a lost answer. Refusals are those of the modules that do the work. Standard library
-only.
+Every call may be repeated after a lost response. Its refusals are those of the modules that do the work. Standard
+library only.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_core.agent import multi_machine
-from flow_core.agent.agent_copies import mark_used
 from flow_core.agent.agent_copy import agent_name
 from flow_core.agent.capacity import queue
 from flow_core.agent.capacity.reservation_report import ReservationRequest
 from flow_core.agent.capacity.reservations import Reservations
 from flow_core.agent.changes import TaskChanges
+from flow_core.agent.copy_cleanup import mark_used
 from flow_core.agent.incoming import make_incoming
 from flow_core.agent.layout import OVER_SSH, Layout, TaskFolder
 from flow_core.agent.machine import machine_id, user_name
 from flow_core.agent.machine_info import collect_machine_info
 from flow_core.agent.pruning.removal import remove_tasks
-from flow_core.agent.pruning.schedule import take_turn
+from flow_core.agent.pruning.schedule import claim_daily_pruning
 from flow_core.agent.pruning.selection import select_among
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.refusals import Refused
-from flow_core.agent.task_report import checked_id
+from flow_core.agent.task_report import check_task_id
 from flow_core.agent.tasks import TaskStore
-from flow_core.agent.volumes import VolumeStore, checked_volume_id
+from flow_core.agent.volumes import VolumeStore, check_volume_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ _TOUCH_S = 3600.0
 
 
 class AgentCalls:
-    """One machine, as one process of the agent serves it. `run` may be called from several threads."""
+    """The calls of one machine, as one agent process serves them. `run` may be called from several threads."""
 
     def __init__(self, root: str) -> None:
         self._layout = Layout(Path(root), CONTEXT)
@@ -53,17 +53,17 @@ class AgentCalls:
         self._reservations = Reservations(self._layout)
         self._changes = TaskChanges(self._tasks, self._layout)
         self._touched_at = -_TOUCH_S
-        self._quick = {"changes": self._look_for_changes, "task": self._task}
-        self._slow: dict[str, Callable[[Fields, Progress], Any]] = {
+        self._quick_calls = {"changes": self._list_changes, "task": self._task}
+        self._slow_calls: dict[str, Callable[[Fields, Progress], Any]] = {
             "submit": self._submit,
-            "receive_code": lambda fields, _: str(make_incoming(self._layout, checked_id(fields.text("task_id")))),
+            "receive_code": lambda fields, _: str(make_incoming(self._layout, check_task_id(fields.text("task_id")))),
             "withdraw": self._withdraw,
             "cancel": self._cancel,
             "facts": lambda fields, _: collect_machine_info(self._layout, self._tasks, fields.texts("gpus")),
-            "tend_part": self._tend_part,
-            "take_part": self._take_part,
+            "tend_part": self._note_client,
+            "take_part": self._hold_part,
             "start_part": self._start_part,
-            "give_part_back": self._give_part_back,
+            "give_part_back": self._release_part,
             "volumes": self._list_volumes,
             "make_volume": self._make_volume,
             "remove_volume": lambda fields, _: self._volumes.remove(fields.text("volume")),
@@ -73,14 +73,14 @@ class AgentCalls:
             "reservation": self._reservation,
             "release_reservation": self._release_reservation,
             "openings": self._openings,
-            "take_pruning_turn": lambda fields, _: take_turn(self._layout),
+            "take_pruning_turn": lambda fields, _: claim_daily_pruning(self._layout),
             "plan_pruning": self._plan_pruning,
             "prune": self._prune,
             "refuse_pruned_key": self._refuse_pruned_key,
         }
 
     def greeting(self) -> dict[str, Any]:
-        """What a client has to know before it asks anything."""
+        """Return what a client must know before its first call."""
         return {
             "agent": agent_name(),
             "python": sys.executable,
@@ -91,77 +91,83 @@ class AgentCalls:
             "now": time.time(),
         }
 
-    def keep_copy(self) -> None:
-        """Notes now and then that the copy which this process runs from, and goes on to load from, is in use."""
+    def touch_agent_copy(self) -> None:
+        """Mark the agent copy that this process runs from as used, at most once an hour.
+
+        The process loads further modules from that copy.
+        """
         if time.monotonic() - self._touched_at >= _TOUCH_S:
             self._touched_at = time.monotonic()
             try:
                 mark_used(self._layout.root / "bin" / agent_name())
             except OSError:
-                pass  # it isn't run from there
+                pass  # this process doesn't run from a copy
 
     def is_quick(self, call: str) -> bool:
-        """Whether it never has to wait for more than the disk."""
-        return call in self._quick
+        """Return True if the call never waits for anything but the disk."""
+        return call in self._quick_calls
 
     def run(self, call: str, arguments: dict[str, Any], progress: Progress) -> Any:
-        """Raises Refused, OSError."""
-        work = self._quick.get(call) or self._slow.get(call)
-        if work is None:
+        """Run one call. `progress` is called while it waits. Raises Refused, OSError."""
+        handler = self._quick_calls.get(call) or self._slow_calls.get(call)
+        if handler is None:
             raise Refused(UNKNOWN_CALL, call=call)
         try:
-            return work(Fields(arguments), progress)
+            return handler(Fields(arguments), progress)
         except ValueError as error:
             raise Refused(INVALID_ARGUMENTS, why=str(error)) from error
 
-    def _look_for_changes(self, fields: Fields, progress: Progress) -> Any:
+    def _list_changes(self, fields: Fields, progress: Progress) -> Any:
         return self._changes.since(fields.whole("since", 0), fields.text("process", ""))
 
     def _task(self, fields: Fields, progress: Progress) -> Any:
         return self._report(fields.text("task_id"))
 
     def _report(self, task_id: str) -> dict[str, Any]:
-        return self._changes.described(self._tasks.get(task_id))
+        return self._changes.describe(self._tasks.get(task_id))
 
     def _submit(self, fields: Fields, progress: Progress) -> Any:
-        from flow_core.agent.submit import submit  # deferred: looking at tasks needs none of it
+        from flow_core.agent.submit import submit  # deferred: listing tasks needs none of it
 
         return self._report(submit(self._layout, fields.table("request"), self._tasks, self._volumes))
 
     def _withdraw(self, fields: Fields, progress: Progress) -> None:
-        """Undoes a submit that was to be one of several: the part is ended and forgotten, its code too."""
+        """Undo the submit of one part of a task on several machines: end the part and remove it with its code."""
         from flow_core.agent.submit_undo import undo_submit  # deferred: as above
 
-        task_id, is_under_way = checked_id(fields.text("task_id")), fields.flag("is_under_way")
+        task_id, is_under_way = check_task_id(fields.text("task_id")), fields.flag("is_under_way")
         undo_submit(self._layout, self._tasks, task_id, progress, is_under_way=is_under_way)
 
     def _cancel(self, fields: Fields, progress: Progress) -> None:
         self._tasks.cancel(fields.text("task_id"), force=fields.flag("force"))
 
-    def _tend_part(self, fields: Fields, progress: Progress) -> None:
-        """From a client that would start this part: `has_begun` says that other parts of the task have begun."""
+    def _note_client(self, fields: Fields, progress: Progress) -> None:
+        """Note that a client which can start this part is connected.
+
+        `has_begun` says that other parts of the task have started.
+        """
         task = self._part(fields)
         multi_machine.note_client(task)
         if fields.flag("has_begun"):
             queue.move_to_front(task, self._tasks.get(task.task_id).seq)
 
-    def _take_part(self, fields: Fields, progress: Progress) -> bool:
-        task, by, hold_s = self._part(fields), fields.text("by"), fields.moment("hold_s")
-        return multi_machine.take(task, by, hold_s, self._ring, progress)
+    def _hold_part(self, fields: Fields, progress: Progress) -> bool:
+        task, client_id, hold_s = self._part(fields), fields.text("by"), fields.moment("hold_s")
+        return multi_machine.hold_gpus(task, client_id, hold_s, self._notify_waiting, progress)
 
     def _start_part(self, fields: Fields, progress: Progress) -> None:
-        multi_machine.start(self._part(fields), fields.text("by"), self._ring)
+        multi_machine.start_part(self._part(fields), fields.text("by"), self._notify_waiting)
 
-    def _give_part_back(self, fields: Fields, progress: Progress) -> None:
-        multi_machine.give_back(self._part(fields), fields.text("by"), self._ring)
+    def _release_part(self, fields: Fields, progress: Progress) -> None:
+        multi_machine.release_gpus(self._part(fields), fields.text("by"), self._notify_waiting)
 
     def _part(self, fields: Fields) -> TaskFolder:
-        standing = self._tasks.get(fields.text("task_id"))
-        if standing.spec is None or standing.spec.part is None:
-            raise Refused(multi_machine.NO_PART, task_id=standing.task_id)
-        return self._tasks.folder(standing.task_id)
+        stored = self._tasks.get(fields.text("task_id"))
+        if stored.spec is None or stored.spec.part is None:
+            raise Refused(multi_machine.NO_PART, task_id=stored.task_id)
+        return self._tasks.folder(stored.task_id)
 
-    def _ring(self) -> None:
+    def _notify_waiting(self) -> None:
         queue.notify_waiting(self._layout.root)
 
     def _list_volumes(self, fields: Fields, progress: Progress) -> Any:
@@ -171,7 +177,7 @@ class AgentCalls:
     def _make_volume(self, fields: Fields, progress: Progress) -> Any:
         size_gb, name, interface = fields.whole("size_gb", least=1), fields.text("name"), fields.text("interface")
         with self._volumes.lock():
-            volume_id = checked_volume_id(fields.text("volume_id"))
+            volume_id = check_volume_id(fields.text("volume_id"))
             return self._volumes.make(size_gb, name, interface, None, volume_id)._asdict()
 
     def _attach_volume(self, fields: Fields, progress: Progress) -> str:
@@ -194,14 +200,14 @@ class AgentCalls:
         return [opening._asdict() for opening in self._reservations.openings(fields.texts("gpus"), start, end)]
 
     def _plan_pruning(self, fields: Fields, progress: Progress) -> Any:
-        found = select_among(self._layout, fields.texts("among"), frozenset(fields.texts("named")), progress)
-        return {name: [one._asdict() for one in rows] for name, rows in found._asdict().items()}
+        selection = select_among(self._layout, fields.texts("among"), frozenset(fields.texts("named")), progress)
+        return {name: [one._asdict() for one in rows] for name, rows in selection._asdict().items()}
 
     def _prune(self, fields: Fields, progress: Progress) -> Any:
         removal = remove_tasks(self._layout, fields.texts("task_ids"), frozenset(fields.texts("made_files")), progress)
         return {name: [one._asdict() for one in rows] for name, rows in removal._asdict().items()}
 
     def _refuse_pruned_key(self, fields: Fields, progress: Progress) -> None:
-        from flow_core.agent.submit import refuse_pruned_key  # deferred: looking at tasks needs none of it
+        from flow_core.agent.submit import refuse_pruned_key  # deferred: listing tasks needs none of it
 
         refuse_pruned_key(self._layout, fields.text("key"))

@@ -1,7 +1,7 @@
-"""Cancelling a task on a machine in any state: with a full disk, or with a supervisor that is stopped or stuck.
+"""Cancels a task on a machine in any state: with a full disk, or with a supervisor that is stopped or stuck.
 
-The order is a file, for a supervisor that does not run yet and for whoever comes after it, and a signal, which needs no
-room on the disk. Standard library only.
+The cancel order consists of a file and a signal. The file reaches a supervisor that doesn't run yet, and the process
+that cleans up after it. The signal needs no room on the disk. Standard library only.
 """
 
 from __future__ import annotations
@@ -16,48 +16,48 @@ from flow_core.agent.state import TaskState
 from flow_core.agent.supervisor.processes import ProcessIdentity
 
 CANCEL, CANCEL_AT_ONCE = signal.SIGUSR1, signal.SIGUSR2
-_TAKE_OVER_S = 5.0
-_LOOK_S = 0.02
+_OBEY_S = 5.0
+_POLL_S = 0.02
 
 
 def write_cancel_order(task: TaskFolder, *, force: bool) -> None:
-    """Tells the supervisor, who need not run yet. Twice is safe.
+    """Order the supervisor to cancel its task; the supervisor need not run yet. Calling it twice is safe.
 
-    Raises OSError where the order can be neither written nor told to anybody.
+    Raises OSError if neither the file could be written nor a signal sent.
     """
-    is_told = _tell(task, force)
+    is_sent = _send_order(task, force)
     try:
         if force or not task.cancel.exists():
             write_json(task.cancel, {"force": force})
     except OSError:
-        if not is_told and not _tell(task, force):
+        if not is_sent and not _send_order(task, force):
             raise
     else:
-        if not is_told:
-            _tell(task, force)  # it may have begun after the first look, before the file
+        if not is_sent:
+            _send_order(task, force)  # the supervisor may have started between the first signal and the file
 
 
-def end_stuck_supervisor(task: TaskFolder, report: Callable[[], None] = lambda: None) -> bool:
-    """After an order by force: ends a supervisor that does not obey within seconds. True when one was ended.
+def end_stuck_supervisor(task: TaskFolder, progress: Callable[[], None] = lambda: None) -> bool:
+    """Kill a supervisor that doesn't obey a forced order within 5 s. Return True if it was killed.
 
-    What it leaves behind is for whoever settles the task. `report` is called while this waits.
+    The process that reaps the task cleans up the rest. `progress` is called while this waits.
     """
     supervisor = _supervisor(task)
-    deadline = time.monotonic() + _TAKE_OVER_S
+    deadline = time.monotonic() + _OBEY_S
     while supervisor is not None and supervisor.is_alive and not _is_over(task):
         if time.monotonic() >= deadline:
             return supervisor.send(signal.SIGKILL)
-        report()
-        time.sleep(_LOOK_S)
+        progress()
+        time.sleep(_POLL_S)
     return False
 
 
-def _tell(task: TaskFolder, force: bool) -> bool:
-    """False where there is no supervisor to hear it."""
+def _send_order(task: TaskFolder, force: bool) -> bool:
+    """Send the signal; False if no supervisor runs."""
     supervisor = _supervisor(task)
     if supervisor is None or not supervisor.send(CANCEL_AT_ONCE if force else CANCEL):
         return False
-    supervisor.send(signal.SIGCONT)  # one that was stopped hears of it now
+    supervisor.send(signal.SIGCONT)  # a stopped process handles the signal once it continues
     return True
 
 

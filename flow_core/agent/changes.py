@@ -1,4 +1,4 @@
-"""What has changed of a machine's tasks since a client asked last. Standard library only."""
+"""The changes of a machine's tasks since the last request of a client. Standard library only."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from flow_core.agent.legacy_tasks import find_legacy_tasks
 from flow_core.agent.task_report import TaskReport
 from flow_core.agent.tasks import StoredTask, TaskStore
 
-_ALL_AGAIN_S = 30.0  # for whoever edits the records of ended tasks by hand
-_RACE_S = 2.0  # a folder that changed so lately may change again without its time showing it
-_GONE_MAX = 1000
+_FULL_SCAN_S = 30.0  # for records of ended tasks that somebody edits by hand
+_RACE_S = 2.0  # a folder that changed this recently may change again within the same mtime
+_REMOVED_MAX = 1000
 
 
 class _KnownTask(NamedTuple):
-    """A task as it was told, and the number of the look that found it so."""
+    """A task as it was last reported, with the number of the scan that found it so."""
 
-    standing: StoredTask
+    stored: StoredTask
     report: TaskReport
-    look: int
+    scan_number: int
 
 
 class TaskChanges:
-    """Looks again at every unfinished task, and at the others only where something came or went.
+    """Checks every unfinished task on each request, and the others only if a task was added or removed.
 
     May be used from several threads.
     """
@@ -37,86 +37,87 @@ class TaskChanges:
         self._layout = layout
         self._process = os.urandom(4).hex()
         self._known: dict[str, _KnownTask] = {}
-        self._gone: dict[str, int] = {}
-        self._forgotten = 0
-        self._look = 0
+        self._removed: dict[str, int] = {}
+        self._oldest_scan = 0
+        self._scan_number = 0
         self._stamp: tuple[int, int] | None = None
-        self._all_at = -_ALL_AGAIN_S
-        self._earlier: dict[str, Any] = {}
+        self._full_scan_at = -_FULL_SCAN_S
+        self._legacy: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    def since(self, look: int, process: str) -> dict[str, Any] | None:
-        """Every task that has changed after that look of that process; None where none has.
+    def since(self, scan_number: int, process: str) -> dict[str, Any] | None:
+        """Return every task that has changed after scan `look` of process `process`; None if none has.
 
-        `is_all` says that what isn't among the tasks is no more. `earlier` are the tasks of an earlier program.
+        `is_all` says that the list is complete: a task that it doesn't contain no longer exists. `earlier` describes
+        the tasks of the program that preceded this agent.
         """
         with self._lock:
-            self._look_again()
-            if process == self._process and look == self._look:
+            self._scan()
+            if process == self._process and scan_number == self._scan_number:
                 return None
-            is_all = process != self._process or not self._forgotten <= look < self._look
-            changed = [known.report for known in self._known.values() if is_all or known.look > look]
-            gone = [] if is_all else [task_id for task_id, at in self._gone.items() if at > look]
+            is_all = process != self._process or not self._oldest_scan <= scan_number < self._scan_number
+            changed = [known.report for known in self._known.values() if is_all or known.scan_number > scan_number]
+            removed = [] if is_all else [task_id for task_id, at in self._removed.items() if at > scan_number]
             tasks = [report._asdict() for report in changed]
             return {
-                "look": self._look,
+                "look": self._scan_number,
                 "process": self._process,
                 "is_all": is_all,
                 "tasks": tasks,
-                "gone": gone,
-                "earlier": self._earlier,
+                "gone": removed,
+                "earlier": self._legacy,
             }
 
-    def described(self, standing: StoredTask) -> dict[str, Any]:
-        """One task as clients are told of it."""
-        return self._report(standing)._asdict()
+    def describe(self, stored: StoredTask) -> dict[str, Any]:
+        """Return one task in the form that clients receive."""
+        return self._report(stored)._asdict()
 
-    def _look_again(self) -> None:
+    def _scan(self) -> None:
         stamp, now = self._folder_stamp(), time.monotonic()
-        earlier = self._earlier
-        if stamp is None or stamp != self._stamp or now - self._all_at >= _ALL_AGAIN_S:
-            self._stamp, self._all_at = stamp, now
+        legacy = self._legacy
+        if stamp is None or stamp != self._stamp or now - self._full_scan_at >= _FULL_SCAN_S:
+            self._stamp, self._full_scan_at = stamp, now
             found = self._tasks.all()
-            earlier = find_legacy_tasks()
-            gone = self._known.keys() - {standing.task_id for standing in found}
+            legacy = find_legacy_tasks()
+            removed = self._known.keys() - {stored.task_id for stored in found}
         else:
-            unfinished = [known.standing.task_id for known in self._known.values() if not known.report.is_over]
-            found = [standing for task_id in unfinished if (standing := self._tasks.find(task_id)) is not None]
-            gone = set(unfinished) - {standing.task_id for standing in found}
+            unfinished = [known.stored.task_id for known in self._known.values() if not known.report.is_over]
+            found = [stored for task_id in unfinished if (stored := self._tasks.find(task_id)) is not None]
+            removed = set(unfinished) - {stored.task_id for stored in found}
         changed = [(one, report) for one in found if self._is_new(one, report := self._report(one))]
-        if changed or gone or earlier != self._earlier or not self._look:
-            self._look += 1
-            self._earlier = earlier
-        for standing, report in changed:
-            self._known[standing.task_id] = _KnownTask(standing, report, self._look)
-        for task_id in gone:
+        if changed or removed or legacy != self._legacy or not self._scan_number:
+            self._scan_number += 1
+            self._legacy = legacy
+        for stored, report in changed:
+            self._known[stored.task_id] = _KnownTask(stored, report, self._scan_number)
+        for task_id in removed:
             del self._known[task_id]
-            self._gone[task_id] = self._look
-        while len(self._gone) > _GONE_MAX:
-            self._forgotten = self._gone.pop(next(iter(self._gone)))
+            self._removed[task_id] = self._scan_number
+        while len(self._removed) > _REMOVED_MAX:
+            self._oldest_scan = self._removed.pop(next(iter(self._removed)))
 
-    def _is_new(self, standing: StoredTask, report: TaskReport) -> bool:
-        known = self._known.get(standing.task_id)
+    def _is_new(self, stored: StoredTask, report: TaskReport) -> bool:
+        known = self._known.get(stored.task_id)
         return known is None or (known.report is not report and known.report != report)
 
     def _folder_stamp(self) -> tuple[int, int] | None:
-        """None where it doesn't tell whether anything came or went."""
+        """Return a stamp of the folder of tasks; None if it can't show whether a task was added or removed."""
         try:
-            found = os.stat(self._layout.tasks)
+            status = os.stat(self._layout.tasks)
         except OSError:
             return None
-        return None if time.time() - found.st_mtime < _RACE_S else (found.st_ino, found.st_mtime_ns)
+        return None if time.time() - status.st_mtime < _RACE_S else (status.st_ino, status.st_mtime_ns)
 
-    def _report(self, standing: StoredTask) -> TaskReport:
-        """Of a part that waits also whether it could start now."""
-        report = standing.report
-        if standing.spec is None or report.status != "pending" or standing.spec.part is None:
+    def _report(self, stored: StoredTask) -> TaskReport:
+        """Return the report of a task. For a waiting part, add whether it could start now."""
+        report = stored.report
+        if stored.spec is None or report.status != "pending" or stored.spec.part is None:
             return report
-        task = self._layout.task(standing.task_id)
-        if standing.state is None or standing.state.supervisor is None:
+        task = self._layout.task(stored.task_id)
+        if stored.state is None or stored.state.supervisor is None:
             return report
-        if standing.state.held_by:
+        if stored.state.held_by:
             return report._replace(is_ready=True)
-        ticket = queue.find_ticket(task, standing.seq) if standing.spec.wants_gpus else None
-        is_ready = not standing.spec.wants_gpus or (ticket is not None and not queue.explain_queue_wait(ticket))
+        ticket = queue.find_ticket(task, stored.seq) if stored.spec.wants_gpus else None
+        is_ready = not stored.spec.wants_gpus or (ticket is not None and not queue.explain_queue_wait(ticket))
         return report._replace(is_ready=is_ready)

@@ -1,4 +1,4 @@
-"""The data mounts of a submission: paths of this machine, and copies of what lies in S3."""
+"""The data mounts of a submission: paths of this machine, and copies of data from S3."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MOUNT_MISSING = "mount_missing"
 _VOLUME = "volume://"
 
 
-def volume_name(mount: MountRequest) -> str:
-    """The volume a data mount means, or "" when it means something else."""
+def get_volume_name(mount: MountRequest) -> str:
+    """Return the name of the volume that a data mount refers to; "" if it refers to something else."""
     if mount.source.startswith(_VOLUME):
         return mount.source[len(_VOLUME) :]
     return mount.source if mount.mount_type == "volume" else ""
@@ -32,24 +32,24 @@ def volume_name(mount: MountRequest) -> str:
 def plan_mounts(
     mounts: Iterable[MountRequest], task: TaskFolder, has_boto3: Callable[[], bool]
 ) -> list[dict[str, Any]]:
-    """The entries of mounts.json for all that are no volumes. Makes nothing. Refuses with the codes of this module.
+    """Return the entries of mounts.json for all mounts that are not volumes. Creates nothing.
 
-    `has_boto3` may take seconds.
+    Refuses with the codes of this module. `has_boto3` may take seconds.
     """
     planned: list[dict[str, Any]] = []
-    copies = 0
+    copy_count = 0
     for mount in mounts:
-        if volume_name(mount):
+        if get_volume_name(mount):
             continue
         if mount.mount_type == "s3fs" or mount.source.startswith(SCHEME):
-            planned.append(_copy(mount, task.copies / str(copies), has_boto3))
-            copies += 1
+            planned.append(_plan_copy(mount, task.copies / str(copy_count), has_boto3))
+            copy_count += 1
         else:
-            planned.append(_bind(mount))
+            planned.append(_plan_bind(mount))
     return planned
 
 
-def _copy(mount: MountRequest, place: Path, has_boto3: Callable[[], bool]) -> dict[str, Any]:
+def _plan_copy(mount: MountRequest, target: Path, has_boto3: Callable[[], bool]) -> dict[str, Any]:
     try:
         address = S3Address.parse(mount.source)
     except ValueError as error:
@@ -59,10 +59,10 @@ def _copy(mount: MountRequest, place: Path, has_boto3: Callable[[], bool]) -> di
         raise Refused(S3_NOT_READ_ONLY, unknown_option=unknown[0] if unknown else None)
     if not has_boto3():
         raise Refused(S3_NEEDS_BOTO3, address=str(address))
-    return {"source": str(place), "target": mount.target, "read_only": True, "s3": str(address)}
+    return {"source": str(target), "target": mount.target, "read_only": True, "s3": str(address)}
 
 
-def _bind(mount: MountRequest) -> dict[str, Any]:
+def _plan_bind(mount: MountRequest) -> dict[str, Any]:
     if "://" in mount.source:
         raise Refused(MOUNT_UNSUPPORTED, source=mount.source)
     source = resolve_path("data_mounts", mount.source)

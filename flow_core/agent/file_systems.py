@@ -1,4 +1,4 @@
-"""On what kind of file system a folder lies. Standard library only."""
+"""The kind of file system that a folder lies on. Standard library only."""
 
 from __future__ import annotations
 
@@ -16,48 +16,51 @@ _NETWORK = frozenset({
 
 _LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "ramfs", "overlay", "zfs", "f2fs", "bcachefs"})
 
-_known: dict[int, str] = {}
+_types_by_device: dict[int, str] = {}
 
 
 def is_on_network(folder: Path) -> bool:
-    """Whether it lies on another machine, as far as this system tells (Linux does). Raises OSError."""
-    return _kind_of(folder) in _NETWORK
+    """Return True if the folder lies on another machine, as far as this system shows (Linux does). Raises OSError."""
+    return _find_type(folder) in _NETWORK
 
 
 def is_certainly_local(folder: Path) -> bool:
-    """Whether it lies on this machine alone. False where nobody can tell. Raises OSError."""
-    return _kind_of(folder) in _LOCAL
+    """Return True if the folder lies on this machine alone. False if that is unknown. Raises OSError."""
+    return _find_type(folder) in _LOCAL
 
 
-def _kind_of(folder: Path) -> str:
-    """The type of its file system; "" where that can't be told."""
+def _find_type(folder: Path) -> str:
+    """Return the type of the folder's file system; "" if it is unknown."""
     device = os.stat(folder).st_dev
-    if device not in _known:
+    if device not in _types_by_device:
         try:
-            _known[device] = kind_of_mount(os.path.realpath(folder), read_mountinfo())
+            _types_by_device[device] = find_mount_type(os.path.realpath(folder), read_mountinfo())
         except OSError:
-            _known[device] = ""
-    return _known[device]
+            _types_by_device[device] = ""
+    return _types_by_device[device]
 
 
-def kind_of_mount(path: str, mountinfo: str) -> str:
-    """The type of the file system that the path lies on, of two at one place the later one; "" where none is found."""
-    best, kind = "", ""
-    for point, type_of_mount in mounts(mountinfo):
+def find_mount_type(path: str, mountinfo: str) -> str:
+    """Return the type of the file system that the path lies on; "" if none is found.
+
+    Of two mounts at one mount point the later one counts.
+    """
+    best_point, best_type = "", ""
+    for point, type_of_mount in parse_mounts(mountinfo):
         is_above = point == "/" or path == point or path.startswith(f"{point}/")
-        if is_above and len(point) >= len(best):
-            best, kind = point, type_of_mount
-    return kind
+        if is_above and len(point) >= len(best_point):
+            best_point, best_type = point, type_of_mount
+    return best_type
 
 
 def read_mountinfo() -> str:
-    """Linux's list of what is mounted where. Raises OSError where there is none."""
+    """Return Linux's list of mounts. Raises OSError if there is none."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
         return stream.read()
 
 
-def mounts(mountinfo: str) -> Iterator[tuple[str, str]]:
-    """(place, type of the file system) of each mount in such a list."""
+def parse_mounts(mountinfo: str) -> Iterator[tuple[str, str]]:
+    """Yield (mount point, file system type) of each mount in such a list."""
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
         fields = before.split(" ")

@@ -1,4 +1,4 @@
-"""What a crash in the middle of a submit or a delete left lying about in a context."""
+"""Removes what a crash during a submit or a delete left in a context."""
 
 from __future__ import annotations
 
@@ -8,34 +8,38 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from flow_core.agent.layout import DOOMED, Layout
+from flow_core.agent.layout import TRASH_PREFIX, Layout
 
-_UNFINISHED = ".new-"
-# The shell leaves at once, so that nobody waits for a large tree, and rm outlives us.
-# A task may leave folders that not even their owner may write to, as the caches of some package managers are.
-_REMOVE = '{ rm -rf -- "$@" || { find "$@" -type d -exec chmod u+rwx {} \\; ; rm -rf -- "$@"; }; } &'
+_STAGING_PREFIX = ".new-"
+# The shell exits at once, so that the caller doesn't wait for a large tree; rm outlives this process. A task may leave
+# folders without write permission even for their owner, such as the caches of some package managers.
+_REMOVE_SCRIPT = '{ rm -rf -- "$@" || { find "$@" -type d -exec chmod u+rwx {} \\; ; rm -rf -- "$@"; }; } &'
 
 
 def staging_path(path: Path) -> Path:
-    """Where a folder is made, before it is renamed to its real place. Both under the context's lock."""
-    return path.with_name(_UNFINISHED + path.name)
+    """Return the path at which a folder is built before it is renamed to `path`.
+
+    Build and rename under the context's lock.
+    """
+    return path.with_name(_STAGING_PREFIX + path.name)
 
 
 def trash_path(path: Path) -> Path:
-    """Where a folder goes in one step, under the context's lock, before it is removed without it."""
-    return path.with_name(DOOMED + path.name)
+    """Return the path to which a folder is renamed under the context's lock, before it is removed without the lock."""
+    return path.with_name(TRASH_PREFIX + path.name)
 
 
 def collect_garbage(layout: Layout) -> None:
-    """Has all leftovers removed, soon. Call it under the context's lock, before making anything.
+    """Start the removal of all leftovers. Call it under the context's lock, before creating anything.
 
-    Whoever makes a folder holds that lock until the folder has its real name, and the lock ends with its
-    process: what is unfinished now has a dead maker. What is doomed may have a living remover: two do no harm.
+    The creator of a folder holds that lock until the folder has its final name, and a process loses the lock when it
+    ends. Therefore the creator of every staging folder found here is dead. A trash folder may still have a live
+    remover; two removers do no harm.
     """
-    found = [*_leftovers(layout.tasks), *_leftovers(layout.volumes)]
+    found = [*_find_leftovers(layout.tasks), *_find_leftovers(layout.volumes)]
     if found:
         subprocess.run(
-            ["/bin/sh", "-c", _REMOVE, "sh", *found],
+            ["/bin/sh", "-c", _REMOVE_SCRIPT, "sh", *found],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -45,7 +49,7 @@ def collect_garbage(layout: Layout) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Removes a tree that a sweep may be removing too."""
+    """Remove a tree that the garbage collection may be removing too."""
     while True:
         try:
             shutil.rmtree(folder)
@@ -55,8 +59,8 @@ def remove_tree(folder: Path) -> None:
                 return
 
 
-def _leftovers(folder: Path) -> Iterator[str]:
+def _find_leftovers(folder: Path) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith((_UNFINISHED, DOOMED)):
+            if entry.name.startswith((_STAGING_PREFIX, TRASH_PREFIX)):
                 yield entry.path

@@ -1,4 +1,4 @@
-"""The real GPUs of this machine, and who works on them: through NVML, else as `nvidia-smi` says.
+"""The real GPUs of this machine and the processes that use them, read through NVML, otherwise through `nvidia-smi`.
 
 Standard library only.
 """
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
     from flow_core.agent.nvml import DriverGpu
 
-PRETEND = "pretend-"
-"""How the id begins of a GPU that stands for one only to us."""
+PRETEND_PREFIX = "pretend-"
+"""Prefix of the id of a GPU that only this program treats as one."""
 
-_DRIVER_SIGNS = ("/dev/nvidiactl", "/dev/dxg")
+_DRIVER_FILES = ("/dev/nvidiactl", "/dev/dxg")
 _PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/lib/wsl/lib", "/usr/bin"))
-_TIMEOUT_S, _WORKERS_S = 30.0, 5.0
-_KEPT_S = 2.0
+_TIMEOUT_S, _PROCESSES_TIMEOUT_S = 30.0, 5.0
+_CACHE_S = 2.0
 _ID = re.compile(r"(?:GPU|MIG)-[0-9A-Za-z/-]+")
 
 
 class DriverUnresponsive(Exception):
-    """There is a driver, and it does not answer."""
+    """A driver is installed, but it doesn't respond."""
 
 
 class ComputeProcess(NamedTuple):
-    """A process that works on a GPU, whoever started it."""
+    """A process that uses a GPU, of any user."""
 
     gpu_id: str
     pid: int
@@ -41,12 +41,15 @@ class ComputeProcess(NamedTuple):
 
 @lru_cache(maxsize=1)
 def load_gpus() -> tuple[DriverGpu, ...]:
-    """None without a driver. May take seconds where no program uses the GPUs; asked once for each process."""
+    """Return the GPUs, read once per process; an empty tuple without a driver.
+
+    The call may take seconds while no program uses the GPUs.
+    """
     return list_gpus() if has_driver() else ()
 
 
 def list_gpus() -> tuple[DriverGpu, ...]:
-    """What the driver says now; empty where it says nothing."""
+    """Return what the driver reports now; an empty tuple if it doesn't respond."""
     try:
         return query_driver()
     except DriverUnresponsive:
@@ -54,65 +57,72 @@ def list_gpus() -> tuple[DriverGpu, ...]:
 
 
 def query_driver() -> tuple[DriverGpu, ...]:
-    """Empty without a driver. Raises DriverSilent."""
-    from flow_core.agent.nvml import NvmlError, driver_gpus  # deferred: most machines have no driver to ask
+    """Return the GPUs; an empty tuple without a driver. Raises DriverUnresponsive."""
+    from flow_core.agent.nvml import NvmlError, list_driver_gpus  # deferred: most machines have no driver
 
     try:
-        return driver_gpus()
+        return list_driver_gpus()
     except NvmlError:
-        return _from_smi()
+        return _query_nvidia_smi()
 
 
 def has_driver() -> bool:
-    """As far as its files tell."""
-    return any(os.path.exists(sign) for sign in _DRIVER_SIGNS) or _smi() is not None
+    """Return True if the files of a driver exist."""
+    return any(os.path.exists(sign) for sign in _DRIVER_FILES) or _find_nvidia_smi() is not None
 
 
 def list_compute_processes() -> tuple[ComputeProcess, ...]:
-    """The processes that work on GPUs now; none where `nvidia-smi` is missing or silent. At most a few seconds."""
+    """Return the processes that use GPUs now; none if `nvidia-smi` is missing or fails. Takes at most 5 s."""
     found = []
-    for gpu_id, pid, program in _rows("--query-compute-apps=gpu_uuid,pid,process_name", 3, _WORKERS_S):
+    for gpu_id, pid, program in _run_nvidia_smi(
+        "--query-compute-apps=gpu_uuid,pid,process_name", 3, _PROCESSES_TIMEOUT_S
+    ):
         if pid.isdigit():
-            found.append(ComputeProcess(gpu_id, int(pid), _user_of(int(pid)), program.rpartition("/")[2]))
+            found.append(ComputeProcess(gpu_id, int(pid), _find_user(int(pid)), program.rpartition("/")[2]))
     return tuple(found)
 
 
 class _BusyGpuCache:
-    """For whoever looks often: what was found is kept for a moment."""
+    """The GPUs that the last query found busy. The result is kept for 2 s, because some callers ask often."""
 
-    looked_at = -_KEPT_S
+    checked_at = -_CACHE_S
     found: frozenset[str] = frozenset()
 
 
 def find_busy_gpus(gpu_ids: Iterable[str]) -> frozenset[str]:
-    """Those of these GPUs on which some process works."""
-    real = {gpu_id for gpu_id in gpu_ids if not gpu_id.startswith(PRETEND)}
+    """Return those of these GPUs that some process uses."""
+    real = {gpu_id for gpu_id in gpu_ids if not gpu_id.startswith(PRETEND_PREFIX)}
     if not real:
         return frozenset()
-    if time.monotonic() - _BusyGpuCache.looked_at >= _KEPT_S:
-        _BusyGpuCache.found = frozenset(worker.gpu_id for worker in list_compute_processes())
-        _BusyGpuCache.looked_at = time.monotonic()
+    if time.monotonic() - _BusyGpuCache.checked_at >= _CACHE_S:
+        _BusyGpuCache.found = frozenset(process.gpu_id for process in list_compute_processes())
+        _BusyGpuCache.checked_at = time.monotonic()
     return _BusyGpuCache.found & real
 
 
-def _from_smi() -> tuple[DriverGpu, ...]:
+def _query_nvidia_smi() -> tuple[DriverGpu, ...]:
     from flow_core.agent.nvml import DriverGpu
 
     found = []
-    for uuid, mebibytes, model in _rows("--query-gpu=uuid,memory.total,name", 3, _TIMEOUT_S, is_required=True):
+    for uuid, mebibytes, model in _run_nvidia_smi(
+        "--query-gpu=uuid,memory.total,name", 3, _TIMEOUT_S, is_required=True
+    ):
         found.append(DriverGpu(uuid, model, int(mebibytes) << 20 if mebibytes.isdigit() else None))
     return tuple(found)
 
 
-def _rows(query: str, columns: int, timeout_s: float, is_required: bool = False) -> list[list[str]]:
-    """Lines with so many columns, the last of which may hold commas. Raises DriverSilent where that matters."""
-    program = _smi()
+def _run_nvidia_smi(query: str, columns: int, timeout_s: float, is_required: bool = False) -> list[list[str]]:
+    """Return the lines that have this many columns; the last column may contain commas.
+
+    Raises DriverUnresponsive if `is_required`, otherwise returns none.
+    """
+    program = _find_nvidia_smi()
     if program is None:
         return []
-    import subprocess  # deferred: NVML answers nearly everywhere
+    import subprocess  # deferred: NVML works nearly everywhere
 
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             [program, query, "--format=csv,noheader,nounits"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -125,11 +135,11 @@ def _rows(query: str, columns: int, timeout_s: float, is_required: bool = False)
         if is_required:
             raise DriverUnresponsive from error
         return []
-    rows = [line.split(", ", columns - 1) for line in done.stdout.decode(errors="replace").splitlines()]
+    rows = [line.split(", ", columns - 1) for line in completed.stdout.decode(errors="replace").splitlines()]
     return [[part.strip() for part in row] for row in rows if len(row) == columns and _ID.fullmatch(row[0].strip())]
 
 
-def _smi() -> str | None:
+def _find_nvidia_smi() -> str | None:
     for folder in _PATH.split(os.pathsep):
         path = os.path.join(folder or ".", "nvidia-smi")
         if os.path.isfile(path) and os.access(path, os.X_OK):
@@ -137,8 +147,8 @@ def _smi() -> str | None:
     return None
 
 
-def _user_of(pid: int) -> str:
-    import pwd  # deferred: who only wants the GPUs needs none of it
+def _find_user(pid: int) -> str:
+    import pwd  # deferred: listing the GPUs needs none of it
 
     try:
         return pwd.getpwuid(os.stat(f"/proc/{pid}").st_uid).pw_name

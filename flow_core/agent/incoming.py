@@ -1,4 +1,4 @@
-"""Code that a client sends before it submits: a folder beside the tasks, which the task then takes as its own.
+"""Code that a client sends before it submits a task: a folder beside the tasks, which then becomes part of the task.
 
 Standard library only.
 """
@@ -17,44 +17,49 @@ _KEPT_S = 24 * 3600.0
 
 
 def make_incoming(layout: Layout, task_id: str) -> Path:
-    """Where the code of a task that is about to be submitted goes. Twice is safe. Raises OSError.
+    """Create and return the folder for the code of a task that is about to be submitted.
 
-    What was sent a day ago and never submitted is removed.
+    Also removes code that was sent more than a day ago and never submitted. Calling it twice is safe. Raises OSError.
     """
     layout.make()
     folder = layout.incoming / task_id
-    _sweep(layout.incoming)
+    _remove_old(layout.incoming)
     make_private_folder(folder)
     return folder
 
 
-def take_incoming(layout: Layout, task_id: str, place: Path) -> None:
-    """Moves what was sent to its place in the task; an empty folder where nothing was. Raises OSError."""
+def take_incoming(layout: Layout, task_id: str, destination: Path) -> None:
+    """Move the code that was sent to `destination`. Raises OSError.
+
+    Creates an empty folder there if nothing was sent.
+    """
     try:
-        os.rename(layout.incoming / task_id, place)
+        os.rename(layout.incoming / task_id, destination)
     except FileNotFoundError:
-        place.mkdir(mode=0o700)
+        destination.mkdir(mode=0o700)
 
 
-def drop_incoming(layout: Layout, task_id: str) -> None:
+def remove_incoming(layout: Layout, task_id: str) -> None:
+    """Remove the code that was sent for this task. Calling it twice is safe."""
     shutil.rmtree(layout.incoming / task_id, ignore_errors=True)
 
 
-def refuse_later(layout: Layout, task_id: str) -> None:
-    """A submit of this task that is under way, or comes late, is refused from now on. Raises OSError."""
+def mark_withdrawn(layout: Layout, task_id: str) -> None:
+    """Refuse a submit of this task from now on, one that runs now or arrives late. Raises OSError."""
     layout.make()
-    make_private_folder(_mark_of_withdrawal(layout, task_id))
+    make_private_folder(_withdrawal_marker(layout, task_id))
 
 
 def is_withdrawn(layout: Layout, task_id: str) -> bool:
-    return os.path.lexists(_mark_of_withdrawal(layout, task_id))
+    """Return True if `mark_withdrawn` was called for this task."""
+    return os.path.lexists(_withdrawal_marker(layout, task_id))
 
 
-def _mark_of_withdrawal(layout: Layout, task_id: str) -> Path:
+def _withdrawal_marker(layout: Layout, task_id: str) -> Path:
     return layout.incoming / f"{task_id}-withdrawn"
 
 
-def _sweep(folder: Path) -> None:
+def _remove_old(folder: Path) -> None:
     try:
         old = [entry.path for entry in os.scandir(folder) if time.time() - entry.stat().st_ctime > _KEPT_S]
     except OSError:

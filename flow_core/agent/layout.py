@@ -1,18 +1,18 @@
-"""Where everything of the local provider lies.
+"""The folders and files of the agent on one machine.
 
 ROOT/                       the machine's own folder under the state directory
   bin/agent-HASH/           a copy of the agent for each version that started a task
-  gpus/                     who holds which GPU, one lock and one lease a GPU
-  queue/                    the counter of submissions, the tickets of those who wait for GPUs
-  ports/                    who has promised to serve which port
-  reservations/             one file a reservation, those that are over in past/
+  gpus/                     one lock and one lease per GPU
+  queue/                    the counter of submissions, and the tickets of tasks that wait for GPUs
+  ports/                    the task that each served port is reserved for
+  reservations/             one file per reservation; ended ones are in past/
   ssh/                      the keys, the record and the log of the SSH server
   contexts/NAME/tasks/ID/   spec.json state.json mounts.json attempt-A/rank-R.{log,idx}
-                            data/N (copies of what was fetched for it, while it lasts)
+                            data/N (copies of fetched data, while the task lasts)
   contexts/NAME/volumes/ID/ record.json data/
-  contexts/NAME/incoming/ID code of a task that is about to be submitted, which becomes its work/
-  contexts/NAME/pruned/     one file for each idempotency key of a pruned task
-  contexts/NAME/pruning.json when the context was last pruned without anybody asking
+  contexts/NAME/incoming/ID code of a task that is about to be submitted; becomes the task's work/
+  contexts/NAME/pruned/     one file per idempotency key of a pruned task
+  contexts/NAME/pruning.json time of the context's last automatic pruning
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from flow_core.agent.safe_folders import check_folders
 from flow_core.agent.spool import SpoolFiles
 
 OVER_SSH = "_hosts"
-"""The folder of the tasks that come over SSH; no context of a user can be called so."""
-DOOMED = ".deleted-"
-"""How the name begins of what any sweep may remove."""
+"""The context of tasks that arrive over SSH; no context of a user can have this name."""
+TRASH_PREFIX = ".deleted-"
+"""Prefix of folders that the garbage collection may remove."""
 
 
 class TaskFolder(NamedTuple):
@@ -46,12 +46,12 @@ class TaskFolder(NamedTuple):
 
     @property
     def root(self) -> Path:
-        """The machine's folder, which every context shares."""
+        """The machine's folder, which all contexts share."""
         return self.path.parents[3]
 
     @property
     def name_in_records(self) -> str:
-        """How other records name it: its path below the machine's folder."""
+        """The path below the machine's folder, by which other records name this task."""
         return str(self.path.relative_to(self.root))
 
     @property
@@ -76,12 +76,12 @@ class TaskFolder(NamedTuple):
 
     @property
     def credentials(self) -> Path:
-        """Keys for S3 that a client sent along; gone once the data is there."""
+        """Keys for S3 that a client sent; removed once the data is fetched."""
         return self.path / "credentials.json"
 
     @property
     def start(self) -> Path:
-        """A client's order to take the GPUs of this part of a task, and then to start it."""
+        """A client's order to hold the GPUs of this part of a task, and then to start it."""
         return self.path / "start.json"
 
     @property
@@ -90,17 +90,17 @@ class TaskFolder(NamedTuple):
 
     @property
     def client(self) -> Path:
-        """Touched while a client looks at this part of a task."""
+        """Its mtime is the last time that a client checked this part of a task."""
         return self.path / "client"
 
     @property
-    def spare(self) -> Path:
-        """Room for the last record, given back when it is written."""
+    def reserved_space(self) -> Path:
+        """Reserves disk space for the last record; removed when that record is written."""
         return self.path / "spare"
 
     @property
     def alive_lock(self) -> Path:
-        """Held by the supervisor for as long as it lives, or by whoever cleans up after it."""
+        """Locked by the supervisor while it lives, or by the process that cleans up after it."""
         return self.path / "alive.lock"
 
     @property
@@ -110,21 +110,21 @@ class TaskFolder(NamedTuple):
 
     @property
     def work(self) -> Path:
-        """Where a task from another machine works unless it is told where: the code that came with it."""
+        """The code that came with a task from another machine, and its default working directory."""
         return self.path / "work"
 
     @property
     def copies(self) -> Path:
-        """Holds what was fetched for the task, one entry a mount; they are gone when the task is over."""
+        """The data that was fetched for the task, one entry per mount; removed when the task ends."""
         return self.path / "data"
 
-    def doomed_copy(self, name: str) -> Path:
-        """Where a copy goes in one step, before it is removed."""
-        return self.path.with_name(f"{DOOMED}{self.path.name}-data-{name}")
+    def trash_copy_path(self, name: str) -> Path:
+        """Return the path to which a copy is renamed before it is removed."""
+        return self.path.with_name(f"{TRASH_PREFIX}{self.path.name}-data-{name}")
 
     @property
-    def found(self) -> Path:
-        """Where the task finds its copies when they can't be mounted: symbolic links by their targets."""
+    def mount_links(self) -> Path:
+        """Symbolic links to the copies, by their mount targets, for a machine that can't mount them."""
         return self.path / "mounts"
 
     def spool(self, attempt: int = 0, rank: int = 0) -> SpoolFiles:
@@ -151,7 +151,7 @@ class Layout(NamedTuple):
 
     @property
     def incoming(self) -> Path:
-        """What clients send before they submit, one folder a task."""
+        """Code that clients send before they submit, one folder per task."""
         return self.root / "contexts" / self.context / "incoming"
 
     @property
@@ -166,30 +166,30 @@ class Layout(NamedTuple):
         return TaskFolder(self.tasks / task_id)
 
     def make(self) -> None:
-        """Raises UnsafeFolder, OSError."""
+        """Create the folders. Raises UnsafeFolder, OSError."""
         check_folders(self.root, self.context)
         for folder in (self.tasks, self.volumes, self.root / "gpus", self.root / "queue"):
             make_private_folder(folder)
 
 
-def every_task(root: Path) -> Iterator[TaskFolder]:
-    """The tasks of all contexts of this machine, in no order."""
+def iter_tasks(root: Path) -> Iterator[TaskFolder]:
+    """Yield the tasks of all contexts of this machine, in no order."""
     for spec in root.glob("contexts/*/tasks/task_*/spec.json"):
         yield TaskFolder(spec.parent)
 
 
-def task_at(root: Path, named: object) -> TaskFolder | None:
-    """The task that a record names, by its path below the machine's folder; None for what can't be one."""
-    parts = named.split("/") if isinstance(named, str) else []
+def find_task_folder(root: Path, name: object) -> TaskFolder | None:
+    """Return the task that a record names by its path below the machine's folder; None for an invalid name."""
+    parts = name.split("/") if isinstance(name, str) else []
     if len(parts) != 4 or parts[0] != "contexts" or parts[2] != "tasks" or {"", ".", ".."}.intersection(parts):
         return None
     return TaskFolder(root.joinpath(*parts))
 
 
 def container_name(task_id: str, attempt: int, rank: int) -> str:
-    return f"{container_names(task_id)}{attempt}-{rank}"
+    return f"{container_name_prefix(task_id)}{attempt}-{rank}"
 
 
-def container_names(task_id: str) -> str:
-    """What the names of all containers of a task begin with."""
+def container_name_prefix(task_id: str) -> str:
+    """Return the prefix of the names of all containers of a task."""
     return f"flow-{task_id}-"

@@ -1,6 +1,6 @@
-"""Tasks that the program before this agent left on this machine, in a folder of its own. Standard library only.
+"""Tasks that the predecessor of this agent left on this machine, in a folder of its own. Standard library only.
 
-It was one of sh, and kept records that nothing here reads or touches.
+The predecessor was a shell program. Nothing here reads or changes its records.
 """
 
 from __future__ import annotations
@@ -12,20 +12,23 @@ _ID_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 
 
 def find_legacy_tasks() -> dict[str, Any]:
-    """How many there are, and where; empty where there are none. Of this machine alone: a home may be shared."""
+    """Return the number of such tasks and their folder; an empty dict if there are none.
+
+    Counts only tasks of this machine, since several machines may share a home directory.
+    """
     base = os.environ.get("XDG_STATE_HOME", "")
     hosts = os.path.join(base if base.startswith("/") else os.path.expanduser("~/.local/state"), "flow", "hosts")
     count, folders = 0, []
-    for name in _names():
-        found = _count(os.path.join(hosts, name, "tasks"))
-        if found:
-            count += found
+    for name in _folder_names():
+        in_folder = _count_tasks(os.path.join(hosts, name, "tasks"))
+        if in_folder:
+            count += in_folder
             folders.append(os.path.join(hosts, name))
-    return {"count": count, "folder": _short(folders[0])} if count else {}
+    return {"count": count, "folder": _abbreviate_home(folders[0])} if count else {}
 
 
-def _names() -> tuple[str, ...]:
-    """What that program may have called its folder on this machine."""
+def _folder_names() -> tuple[str, ...]:
+    """Return the names that the predecessor may have given its folder on this machine."""
     host = os.uname().nodename
     for path in _ID_FILES:
         try:
@@ -36,12 +39,12 @@ def _names() -> tuple[str, ...]:
     return (host,)
 
 
-def _short(path: str) -> str:
+def _abbreviate_home(path: str) -> str:
     home = os.path.expanduser("~").rstrip("/")
     return f"~{path[len(home) :]}" if home and path.startswith(f"{home}/") else path
 
 
-def _count(folder: str) -> int:
+def _count_tasks(folder: str) -> int:
     try:
         return sum(name.startswith("task_") for name in os.listdir(folder))
     except OSError:

@@ -1,4 +1,4 @@
-"""Whether a task still has what it was given, when its records may say anything. Standard library only."""
+"""Whether a task may still use its resources, even if its records are broken. Standard library only."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from flow_core.agent.records import MalformedRecord, read_known
 from flow_core.agent.state import TaskState
 from flow_core.agent.supervisor.processes import ProcessIdentity, ProcessTree
 
-_gone: set[tuple[str, int, int]] = set()  # what has ended never lives again, as long as its records are the same
+_ended_tasks: set[tuple[str, int, int]] = set()  # an ended task stays ended while its records are unchanged
 
 
 def is_unfinished(task: TaskFolder) -> bool:
-    """True as long as the task may use its GPUs, volumes and ports; False also where there is no such task."""
+    """Return True as long as the task may use its GPUs, volumes and ports; False if there is no such task."""
     try:
         state, _ = TaskState.read_known(task.state)
     except MalformedRecord:
@@ -25,23 +25,23 @@ def is_unfinished(task: TaskFolder) -> bool:
 
 
 def may_live(task: TaskFolder) -> bool:
-    """Whether anything of a task lives whose record is broken. Looks through all processes when need be.
+    """Return True if a process may be alive of a task whose record is broken. May scan all processes.
 
-    Of a task with an image nobody can tell, since its engine starts the processes: it counts as alive.
+    A task with an image counts as alive: its engine starts the processes, so they can't be found.
     """
     stamp = (str(task.path), _stamp(task.spec), _stamp(task.state))
-    if stamp in _gone:
+    if stamp in _ended_tasks:
         return False
-    if _lives(task):
+    if _has_processes(task):
         return True
-    _gone.add(stamp)
+    _ended_tasks.add(stamp)
     return False
 
 
-def _lives(task: TaskFolder) -> bool:
-    if _is_kept(task):
+def _has_processes(task: TaskFolder) -> bool:
+    if _has_supervisor(task):
         return True
-    spec = _known_spec(task)
+    spec = _read_spec(task)
     children: list[ProcessIdentity] = []
     try:
         state, _ = TaskState.read_known(task.state)
@@ -55,15 +55,18 @@ def _lives(task: TaskFolder) -> bool:
     return bool(ProcessTree(mark, children).members())
 
 
-def _is_kept(task: TaskFolder) -> bool:
-    """Whether its supervisor lives. Only for a task that was taken over once: it must not meet one that begins."""
+def _has_supervisor(task: TaskFolder) -> bool:
+    """Return True if the task's supervisor is alive.
+
+    Only for a task that its supervisor has taken over once: the check must not disturb a supervisor that starts.
+    """
     try:
         return is_locked(task.alive_lock)
     except OSError:
         return True
 
 
-def _known_spec(task: TaskFolder) -> dict[str, Any]:
+def _read_spec(task: TaskFolder) -> dict[str, Any]:
     try:
         return read_known(task.spec)[0] or {}
     except MalformedRecord:

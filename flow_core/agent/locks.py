@@ -1,10 +1,10 @@
-"""Locks between processes of one machine: a descriptor that holds the lock until the last copy of it is closed.
+"""Locks between processes of one machine: a descriptor holds the lock until its last copy is closed.
 
-On local file systems this is flock. On those of a network, where flock may fail or hold nothing, a lock is a hard link
-to a file that names who holds it. It is broken only when its holder is proven dead: a process of this very machine
-that is gone, or has closed the descriptor, and no other one has it open. Standard library only.
+On local file systems this is flock. On network file systems flock may fail or protect nothing; there a lock is a hard
+link to a file that names its holder. Such a lock is broken only if its holder is proven dead: it is a process of this
+machine that has ended or closed the descriptor, and no other process has it open. Standard library only.
 
-FLOW_LOCKS=link in the environment has links used everywhere; all processes that share a folder must agree.
+FLOW_LOCKS=link in the environment selects links everywhere; all processes that share a folder must use the same value.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from flow_core.agent.supervisor.process_table import boot_id
 from flow_core.agent.supervisor.processes import ProcessIdentity
 
 _WAIT_S = 60.0
-_PAUSES_S = (0.002, 0.05)
-_LOOKERS_LEAVE_S = (0.0, 0.001, 0.01, 0.05, 0.2)  # for whoever only looked at that moment
-_BREAKERS_MAX = 100
-_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+_POLL_RANGE_S = (0.002, 0.05)
+_RETRY_PAUSES_S = (0.0, 0.001, 0.01, 0.05, 0.2)  # another process may hold the lock for a moment only to check it
+_TOKENS_MAX = 100
+_LINKS_UNSUPPORTED = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 _links: dict[int, str] = {}
-_numbers = itertools.count()
+_counter = itertools.count()
 
 
 def uses_links(folder: Path) -> bool:
-    """Whether locks and FIFOs in this folder can't be relied on. Raises OSError."""
+    """Return True if flock and FIFOs in this folder are unreliable. Raises OSError."""
     return os.environ.get("FLOW_LOCKS") == "link" or is_on_network(folder)
 
 
 @contextmanager
 def exclusive_lock(path: Path) -> Iterator[None]:
-    """Holds an exclusive lock; waits for it, with links for a minute at most. Raises OSError."""
+    """Hold an exclusive lock. Waits for it; with links, for at most a minute. Raises OSError."""
     fd = _wait_for_link(path) if uses_links(path.parent) else _wait_for_flock(path)
     try:
         yield
@@ -52,10 +52,10 @@ def exclusive_lock(path: Path) -> Iterator[None]:
 
 
 def try_lock(path: Path) -> int | None:
-    """A descriptor that holds the lock until it is closed, or None when another holds it. Raises OSError."""
+    """Return a descriptor that holds the lock until it is closed; None if another process holds it. Raises OSError."""
     if uses_links(path.parent):
-        return _try_link(_link_of(path))
-    for pause_s in (*_LOOKERS_LEAVE_S, None):
+        return _try_link(_link_path(path))
+    for pause_s in (*_RETRY_PAUSES_S, None):
         fd = _open_file(path)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -70,7 +70,7 @@ def try_lock(path: Path) -> int | None:
 
 
 def release(fd: int) -> None:
-    """Closes the descriptor; a lock that is a link need then not be proven forsaken by the next who wants it."""
+    """Close the descriptor. Also removes the link, so that the next process need not prove it stale."""
     link = _links.pop(fd, None)
     if link is not None and _is_same(link, os.fstat(fd)):
         os.unlink(link)
@@ -78,13 +78,13 @@ def release(fd: int) -> None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody holds it now. Raises OSError."""
+    """Return True if a process holds the lock now. Raises OSError."""
     if uses_links(path.parent):
-        found = _stat(_link_of(path))
-        return found is not None and not _is_forsaken(_link_of(path), found)
+        found = _stat(_link_path(path))
+        return found is not None and not _is_stale(_link_path(path), found)
     fd = _open_file(path)
     try:
-        # Shared, so that those who only look don't take each other for a holder.
+        # Shared: two processes that only check must not mistake each other for a holder.
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True
@@ -94,12 +94,12 @@ def is_locked(path: Path) -> bool:
 
 
 def move_aside(path: Path) -> bool:
-    """Renames what is in the place of a file and isn't one; False where there is nothing of that kind.
+    """Rename whatever is in the place of a file and isn't a regular file; False if there is nothing to rename.
 
-    Two at the same moment do not move what one of them has just made: they take turns. Raises OSError.
+    Two processes take turns, so that neither renames the file that the other has just created. Raises OSError.
     """
     try:
-        with _folder_locked(path.parent):
+        with _lock_folder(path.parent):
             if stat.S_ISREG(os.lstat(path).st_mode):
                 return False
             os.rename(path, path.with_name(f"{path.name}.broken-{time.time_ns()}"))
@@ -109,7 +109,7 @@ def move_aside(path: Path) -> bool:
 
 
 @contextmanager
-def _folder_locked(folder: Path) -> Iterator[None]:
+def _lock_folder(folder: Path) -> Iterator[None]:
     if uses_links(folder):
         with exclusive_lock(folder / ".moving"):
             yield
@@ -123,7 +123,7 @@ def _folder_locked(folder: Path) -> Iterator[None]:
 
 
 def _open_file(path: Path) -> int:
-    """A regular file, whatever was there before. Raises OSError."""
+    """Open a regular file; move aside anything else. Raises OSError."""
     while True:
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
@@ -148,32 +148,34 @@ def _wait_for_flock(path: Path) -> int:
 
 
 def _wait_for_link(path: Path) -> int:
-    link = _link_of(path)
-    deadline, pause_s = time.monotonic() + _WAIT_S, _PAUSES_S[0]
+    link = _link_path(path)
+    deadline, pause_s = time.monotonic() + _WAIT_S, _POLL_RANGE_S[0]
     while (fd := _try_link(link)) is None:
         if time.monotonic() >= deadline:
-            raise OSError(errno.ETIMEDOUT, f"{link} is held by {_holder_of(link)}; remove it if that is gone for good")
+            raise OSError(
+                errno.ETIMEDOUT, f"{link} is held by {_describe_holder(link)}; remove it if that is gone for good"
+            )
         time.sleep(pause_s)
-        pause_s = min(pause_s * 1.5, _PAUSES_S[1])
+        pause_s = min(pause_s * 1.5, _POLL_RANGE_S[1])
     return fd
 
 
-def _link_of(path: Path) -> str:
+def _link_path(path: Path) -> str:
     return f"{path}.held"
 
 
 def _try_link(link: str) -> int | None:
-    fd = _make(link) if _break(link) else None
+    fd = _create_link(link) if _remove_stale(link) else None
     if fd is not None:
         _links[fd] = link
     return fd
 
 
-def _make(link: str) -> int | None:
-    """A descriptor of the link, which it makes whole in one step; None where there is one already. Raises OSError."""
+def _create_link(link: str) -> int | None:
+    """Create the link in one step and return its descriptor; None if it exists already. Raises OSError."""
     folder, name = os.path.split(link)
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}-{time.time_ns()}-{next(_numbers)}")
-    text = json.dumps({"host": os.uname().nodename, **ProcessIdentity.mine()._asdict()}).encode()
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}-{time.time_ns()}-{next(_counter)}")
+    text = json.dumps({"host": os.uname().nodename, **ProcessIdentity.current()._asdict()}).encode()
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     fd = os.open(temporary, flags, 0o600)
     try:
@@ -181,12 +183,12 @@ def _make(link: str) -> int | None:
         os.fsync(fd)
         os.link(temporary, link)
     except OSError as error:
-        # An answer that was lost on the way is asked for again, and then says that the link is there already.
+        # After a lost response NFS repeats the request and reports that the link exists already.
         if _is_same(link, os.fstat(fd)):
             return fd
         os.close(fd)
-        if error.errno in _NO_LINKS:
-            return _make_without_links(link, text, flags)
+        if error.errno in _LINKS_UNSUPPORTED:
+            return _create_without_links(link, text, flags)
         if not isinstance(error, FileExistsError):
             raise
         return None
@@ -195,8 +197,8 @@ def _make(link: str) -> int | None:
     return fd
 
 
-def _make_without_links(link: str, text: bytes, flags: int) -> int | None:
-    """For a moment it names nobody, and then nobody can prove it forsaken."""
+def _create_without_links(link: str, text: bytes, flags: int) -> int | None:
+    """Create the file in place. While it is empty it names no holder, and no process can prove it stale."""
     try:
         fd = os.open(link, flags, 0o600)
     except FileExistsError:
@@ -206,41 +208,41 @@ def _make_without_links(link: str, text: bytes, flags: int) -> int | None:
     return fd
 
 
-def _break(link: str) -> bool:
-    """Removes a forsaken link; True also where there is none, False while it is held.
+def _remove_stale(link: str) -> bool:
+    """Remove a stale link. True also if there is none, False while it is held.
 
-    Of those who find it forsaken one removes it, the one who makes the token of this very link; and once it has the
-    token, it looks again. A token whose maker died is followed by the next.
+    If several processes find it stale, the one that creates the token of this very link removes it, after checking it
+    once more. If the creator of a token died, the next token follows.
     """
     found = _stat(link)
     if found is None:
         return True
-    if not _is_forsaken(link, found):
+    if not _is_stale(link, found):
         return False
-    for number in range(_BREAKERS_MAX):
-        fd = _make(_token(link, found, number))
+    for number in range(_TOKENS_MAX):
+        fd = _create_link(_token_path(link, found, number))
         if fd is not None:
             try:
                 if _is_same(link, found):
                     os.unlink(link)
             finally:
                 for made in range(number + 1):
-                    _remove(_token(link, found, made))
+                    _remove(_token_path(link, found, made))
                 os.close(fd)
             return True
-        token = _stat(_token(link, found, number))
-        if token is None or not _is_forsaken(_token(link, found, number), token):
+        token = _stat(_token_path(link, found, number))
+        if token is None or not _is_stale(_token_path(link, found, number), token):
             return False
     return False
 
 
-def _token(link: str, found: os.stat_result, number: int) -> str:
+def _token_path(link: str, found: os.stat_result, number: int) -> str:
     folder, name = os.path.split(link)
     return os.path.join(folder, f".{name}.{found.st_ino}-{found.st_mtime_ns}-{number}")
 
 
-def _is_forsaken(link: str, found: os.stat_result) -> bool:
-    """Whether its holder is proven gone. One whose holder can't be read, or is of another machine, never is."""
+def _is_stale(link: str, found: os.stat_result) -> bool:
+    """Return True if the holder is proven dead. False if the holder can't be read or belongs to another machine."""
     holder = _read(link)
     if holder is None:
         return False
@@ -249,10 +251,10 @@ def _is_forsaken(link: str, found: os.stat_result) -> bool:
         return host == os.uname().nodename
     if process.is_alive and _has_open(process.pid, found) is not False:
         return False
-    return not any(_has_open(int(name), found) for name in _processes())
+    return not any(_has_open(int(name), found) for name in _list_pids())
 
 
-def _processes() -> list[str]:
+def _list_pids() -> list[str]:
     try:
         return [name for name in os.listdir("/proc") if name.isdigit()]
     except OSError:
@@ -260,7 +262,7 @@ def _processes() -> list[str]:
 
 
 def _has_open(pid: int, found: os.stat_result) -> bool | None:
-    """None where this can't be seen."""
+    """Return True if the process has this file open; None if that can't be seen."""
     folder = f"/proc/{pid}/fd"
     try:
         names = os.listdir(folder)
@@ -280,13 +282,13 @@ def _read(link: str) -> tuple[str, ProcessIdentity] | None:
         return None
 
 
-def _holder_of(link: str) -> str:
+def _describe_holder(link: str) -> str:
     holder = _read(link)
     if holder is None:
-        return "nobody who can be told"
+        return "an unknown process"
     host, process = holder
-    when = "" if process.boot == boot_id() else ", before its last start or ours"
-    return f"process {process.pid} of {host}{when}"
+    since = "" if process.boot == boot_id() else ", before its last start or ours"
+    return f"process {process.pid} of {host}{since}"
 
 
 def _stat(path: str) -> os.stat_result | None:
@@ -297,7 +299,7 @@ def _stat(path: str) -> os.stat_result | None:
 
 
 def _is_same(path: str, found: os.stat_result) -> bool:
-    """Whether there is this very file now."""
+    """Return True if the path still names this very file."""
     try:
         now = os.stat(path)
     except OSError:
@@ -309,4 +311,4 @@ def _remove(path: str) -> None:
     try:
         os.unlink(path)
     except FileNotFoundError:
-        pass  # another has tidied up after the dead
+        pass  # another process removed it already

@@ -1,4 +1,4 @@
-"""This machine: its name for our records, and new names for what it holds."""
+"""The identity of this machine for our records, and new ids."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def new_id(prefix: str) -> str:
 
 
 def user_name() -> str:
-    """Who we are to the operating system."""
+    """Return the name of the current user, or the number of a user without a name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -26,11 +26,14 @@ def user_name() -> str:
 
 
 def machine_id() -> str:
-    """A name for this machine that gives nothing away. A container counts as a machine of its own."""
-    known = _installed_id()
-    if not known or _is_contained():
-        known += "@" + socket.gethostname()
-    return hashlib.sha256(f"flow local {known}".encode()).hexdigest()[:16]
+    """Return a hash that identifies this machine and reveals nothing about it.
+
+    A container counts as a machine of its own.
+    """
+    identity = _installed_id()
+    if not identity or _is_container():
+        identity += "@" + socket.gethostname()
+    return hashlib.sha256(f"flow local {identity}".encode()).hexdigest()[:16]
 
 
 def _installed_id() -> str:
@@ -40,7 +43,7 @@ def _installed_id() -> str:
         return ""
 
 
-def _is_contained() -> bool:
+def _is_container() -> bool:
     try:
         return os.readlink("/proc/self/ns/pid") != _FIRST_PID_NAMESPACE
     except OSError:

@@ -1,4 +1,4 @@
-"""What this machine has, and who uses it, as it is now. Standard library only."""
+"""The resources of this machine and their current use. Standard library only."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from flow_core.agent.gpus import DriverUnresponsive, has_driver, list_compute_pr
 from flow_core.agent.layout import Layout
 from flow_core.agent.tasks import TaskStore
 
-_WORKERS_MAX = 64
+_PROCESSES_MAX = 64
 
 
 def collect_machine_info(layout: Layout, tasks: TaskStore, pretend: Iterable[str]) -> dict[str, Any]:
-    """`pretend` are ids of GPUs that stand for some to the client alone; who holds them is told as well.
+    """Return the resources of this machine and their use as a table that fits JSON.
 
-    May take seconds where no program uses the GPUs.
+    `pretend` are ids of GPUs that only the client treats as GPUs; their holders are reported too. May take seconds
+    while no program uses the GPUs.
     """
-    gpus, is_silent = _gpus()
+    gpus, is_unresponsive = _gpus()
     pretend = list(pretend)
     gpu_ids = pretend or [gpu["gpu_id"] for gpu in gpus]
-    held = leases.find_holders(layout.root, gpu_ids)
+    holders = leases.find_holders(layout.root, gpu_ids)
     system = os.uname()
-    statuses = [standing.report.status for standing in tasks.all()]
+    statuses = [stored.report.status for stored in tasks.all()]
     return {
         "system": f"{system.sysname} {system.nodename} {system.machine}",
         "cpus": os.cpu_count(),
         "memory_bytes": memory_bytes(),
         "free_memory_bytes": _available_bytes(),
-        "load": _load(),
+        "load": _load_average(),
         "free_disk_bytes": _free_disk_bytes(layout.root),
         "gpus": gpus,
-        "is_driver_silent": is_silent,
-        "held": {gpu_id: "" if task is None else task.task_id for gpu_id, task in held.items()},
+        "is_driver_silent": is_unresponsive,
+        "held": {gpu_id: "" if task is None else task.task_id for gpu_id, task in holders.items()},
         "reserved": sorted(
             reservation_records.find_reserved_gpus(reservation_records.load_without_lock(layout.root)).keys()
             & set(gpu_ids)
@@ -44,12 +45,12 @@ def collect_machine_info(layout: Layout, tasks: TaskStore, pretend: Iterable[str
         "running": statuses.count("running"),
         "workers": []
         if pretend or not gpus
-        else [worker._asdict() for worker in list_compute_processes()[:_WORKERS_MAX]],
+        else [process._asdict() for process in list_compute_processes()[:_PROCESSES_MAX]],
     }
 
 
 def memory_bytes() -> int | None:
-    """Of the whole machine; None where the system doesn't say."""
+    """Return the memory of the whole machine; None if the system doesn't report it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):
@@ -65,7 +66,7 @@ def _gpus() -> tuple[list[dict[str, Any]], bool]:
 
 
 def _available_bytes() -> int | None:
-    """Linux says it."""
+    """Return the memory that is available; None if the system doesn't report it (Linux does)."""
     try:
         with open("/proc/meminfo", encoding="ascii") as stream:
             lines = dict(line.split(":", 1) for line in stream if ":" in line)
@@ -74,7 +75,7 @@ def _available_bytes() -> int | None:
         return None
 
 
-def _load() -> float | None:
+def _load_average() -> float | None:
     try:
         return os.getloadavg()[0]
     except OSError:
@@ -86,7 +87,7 @@ def _free_disk_bytes(root: Path) -> int | None:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     try:
-        found = os.statvfs(folder)
+        status = os.statvfs(folder)
     except OSError:
         return None
-    return found.f_bavail * found.f_frsize
+    return status.f_bavail * status.f_frsize

@@ -1,7 +1,8 @@
-"""Parts of a task that runs on several machines: on each of them one, which starts when a client says so.
+"""The parts of a task that runs on several machines: one part per machine, started by a client.
 
-Machines know nothing of one another. A client that sees that it is the turn of every part has each take its GPUs for a
-while, and then start; what was taken and not started in time is given back. Standard library only.
+Machines don't know of one another. A client checks that every part could start now. It then has each part hold its GPUs
+for a while, and after that starts all parts. A part that isn't started in time releases its GPUs. Standard library
+only.
 """
 
 from __future__ import annotations
@@ -20,21 +21,24 @@ from flow_core.agent.state import TaskState
 
 NO_PART, PART_BUSY, PART_LAPSED = "no_part", "part_busy", "part_lapsed"
 NO_CLIENT = "waits for a client to be connected"
-OTHERS = "waits for its turn on its other machines"
+OTHER_MACHINES = "waits for its turn on its other machines"
 
-_CLIENT_S = 45.0
+_CLIENT_TIMEOUT_S = 45.0
 _TOUCH_S = 10.0
 _HOLD_MAX_S = 60.0
-_TAKE_S, _LOOK_S = 8.0, 0.02
-_MARGIN_S = 0.5
+_HOLD_TIMEOUT_S, _POLL_S = 8.0, 0.02
+_START_MARGIN_S = 0.5
 
 
 class StartOrder(NamedTuple):
-    """What a client wants of a part: to hold its GPUs until a time of this machine's clock, and then to start."""
+    """A client's order to one part.
 
-    by: str
+    The part holds its GPUs until a time of this machine's clock, and starts once `is_start` is true.
+    """
+
+    client: str
     until: float
-    is_go: bool
+    is_start: bool
 
     @property
     def is_current(self) -> bool:
@@ -42,58 +46,59 @@ class StartOrder(NamedTuple):
         return now < self.until <= now + _HOLD_MAX_S  # a clock that was set back must not hold GPUs for years
 
 
-def take(task: TaskFolder, by: str, hold_s: float, ring: Callable[[], None], progress: Callable[[], None]) -> bool:
-    """True once the GPUs are held, or the part has run already; False where they can't be had now, or never.
+def hold_gpus(
+    task: TaskFolder, client: str, hold_s: float, notify: Callable[[], None], progress: Callable[[], None]
+) -> bool:
+    """Have the part hold its GPUs for at most `hold_s`. Return True once it holds them or has started already.
 
-    Twice is safe.
-
-    Raises Refused while another client is at it.
+    Return False if the GPUs aren't available now, or if the part has failed or was cancelled. Waits for at most 8 s.
+    Calling it twice is safe. Raises Refused while another client starts this part.
     """
     with exclusive_lock(task.start_lock):
         order = read_order(task)
-        if order is not None and order.by != by:
+        if order is not None and order.client != client:
             raise Refused(PART_BUSY, task_id=task.task_id)
         if order is None:
-            _write(task, StartOrder(by, time.time() + min(hold_s, _HOLD_MAX_S), is_go=False))
-    ring()
-    deadline = time.monotonic() + _TAKE_S
+            _write_order(task, StartOrder(client, time.time() + min(hold_s, _HOLD_MAX_S), is_start=False))
+    notify()
+    deadline = time.monotonic() + _HOLD_TIMEOUT_S
     while time.monotonic() < deadline:
-        state = _state(task)
-        if state is not None and (state.held_by == by or state.status != "pending"):
+        state = _read_state(task)
+        if state is not None and (state.held_by == client or state.status != "pending"):
             return state.status not in ("failed", "cancelled")
         if read_order(task) is None:
             return False
         progress()
-        time.sleep(_LOOK_S)
-    give_back(task, by, ring)
+        time.sleep(_POLL_S)
+    release_gpus(task, client, notify)
     return False
 
 
-def start(task: TaskFolder, by: str, ring: Callable[[], None]) -> None:
-    """The part that was taken starts. Twice is safe. Raises Refused where it is too late for that."""
+def start_part(task: TaskFolder, client: str, notify: Callable[[], None]) -> None:
+    """Start the part whose GPUs are held. Calling it twice is safe. Raises Refused if the hold has expired."""
     with exclusive_lock(task.start_lock):
-        state, order = _state(task), read_order(task)
+        state, order = _read_state(task), read_order(task)
         if state is not None and state.status != "pending":
             return
-        if order is not None and order.by == by and order.is_go:
+        if order is not None and order.client == client and order.is_start:
             return
-        if order is None or order.by != by or order.until - time.time() < _MARGIN_S:
+        if order is None or order.client != client or order.until - time.time() < _START_MARGIN_S:
             raise Refused(PART_LAPSED, task_id=task.task_id)
-        _write(task, order._replace(is_go=True))
-    ring()
+        _write_order(task, order._replace(is_start=True))
+    notify()
 
 
-def give_back(task: TaskFolder, by: str, ring: Callable[[], None]) -> None:
-    """Twice is safe; what has started goes on."""
+def release_gpus(task: TaskFolder, client: str, notify: Callable[[], None]) -> None:
+    """Have the part release its GPUs, unless it has started. Calling it twice is safe."""
     with exclusive_lock(task.start_lock):
         order = read_order(task)
-        if order is not None and order.by == by and not order.is_go:
-            drop(task)
-    ring()
+        if order is not None and order.client == client and not order.is_start:
+            remove_order(task)
+    notify()
 
 
 def read_order(task: TaskFolder) -> StartOrder | None:
-    """None where there is none that counts."""
+    """Return the valid start order; None if there is none, or it has expired or is malformed."""
     try:
         data = read_known(task.start)[0]
         if data is None:
@@ -105,8 +110,8 @@ def read_order(task: TaskFolder) -> StartOrder | None:
     return order if order.is_current else None
 
 
-def drop(task: TaskFolder) -> None:
-    """Call it under the lock of the part's start."""
+def remove_order(task: TaskFolder) -> None:
+    """Remove the order. Call it under the lock of the part's start."""
     try:
         os.unlink(task.start)
     except OSError:
@@ -114,39 +119,41 @@ def drop(task: TaskFolder) -> None:
 
 
 def note_client(task: TaskFolder) -> None:
-    """A client that knows every part of the task is connected, and would start it."""
+    """Record that a client is connected that knows every part of the task and can start it."""
     now = time.time()
     try:
         if abs(now - os.stat(task.client).st_mtime) < _TOUCH_S:
             return
     except OSError:
-        _make(task)
+        _create_client_file(task)
     try:
-        os.utime(task.client, (now, now))  # not by the clock of a file server
+        os.utime(task.client, (now, now))  # explicit times: the clock of a file server may differ
     except OSError:
-        pass  # the disk is full or away
+        pass  # the disk is full or unavailable
 
 
 def has_client(task: TaskFolder) -> bool:
+    """Return True if such a client was connected within the last 45 s."""
     try:
-        return abs(time.time() - os.stat(task.client).st_mtime) < _CLIENT_S  # a clock may have been set back
+        age_s = abs(time.time() - os.stat(task.client).st_mtime)  # the clock may have been set back
+        return age_s < _CLIENT_TIMEOUT_S
     except OSError:
         return False
 
 
-def _make(task: TaskFolder) -> None:
+def _create_client_file(task: TaskFolder) -> None:
     try:
         os.close(os.open(task.client, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError:
         pass
 
 
-def _write(task: TaskFolder, order: StartOrder) -> None:
-    data: dict[str, Any] = {"by": order.by, "until": order.until, "go": order.is_go}
+def _write_order(task: TaskFolder, order: StartOrder) -> None:
+    data: dict[str, Any] = {"by": order.client, "until": order.until, "go": order.is_start}
     write_json(task.start, data)
 
 
-def _state(task: TaskFolder) -> TaskState | None:
+def _read_state(task: TaskFolder) -> TaskState | None:
     try:
         return TaskState.read_known(task.state)[0]
     except MalformedRecord:

@@ -1,7 +1,7 @@
-"""Stepping into a running task's namespaces, then becoming a command there. Standard library only; runs as a process.
+"""Enters the namespaces of a running task, then executes a command there. Runs as a process of its own.
 
-Arguments: "terminal" or "pipes" (what standard input is), the pid whose namespaces to enter (0 for none), the folder,
-then the command.
+Arguments: "terminal" or "pipes" (the kind of standard input), the pid whose namespaces to enter (0 for none), the
+working directory, then the command. Standard library only.
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ import termios
 from collections.abc import Mapping
 from typing import NoReturn
 
-# What a program in the background, or under nohup, ignores; all that it starts would, the SSH server too.
-_BACK_TO_USUAL = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+# A program in the background, or under nohup, ignores these, and so would everything that it starts, the SSH server
+# included.
+_DEFAULT_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
 
 
 def main() -> None:
-    how, pid, folder, *argv = sys.argv[1:]
-    if how == "terminal":
+    stdin_kind, pid, folder, *argv = sys.argv[1:]
+    if stdin_kind == "terminal":
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     exec_command(int(pid), folder, argv, os.environ)
 
 
 def exec_command(pid: int, folder: str, argv: list[str], env: Mapping[str, str]) -> NoReturn:
-    """Ends with 126 and a line where that can't be done."""
+    """Replace this process by the command. If that fails, exit with 126 and a line on standard error."""
     restore_default_signals()
     try:
         if pid:
@@ -39,11 +40,13 @@ def exec_command(pid: int, folder: str, argv: list[str], env: Mapping[str, str])
 
 
 def restore_default_signals() -> None:
-    for number in _BACK_TO_USUAL:
+    """Restore the default actions of SIGHUP, SIGINT and SIGQUIT."""
+    for number in _DEFAULT_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
 
 
 def exit_with_refusal(error: OSError) -> NoReturn:
+    """Exit with 126 and a line on standard error."""
     sys.stderr.write(f"can't enter the task: {error.strerror}\r\n")
     sys.exit(126)
 

@@ -1,4 +1,4 @@
-"""The GPUs that NVIDIA's driver knows, asked through its library. Standard library only."""
+"""Lists the GPUs of NVIDIA's driver through its library. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LONGEST_NAME, _LONGEST_UUID = 96, 96
 
 
 class DriverGpu(NamedTuple):
-    """One GPU as the driver describes it. `memory_bytes` is None where it has no memory of its own."""
+    """One GPU as the driver describes it. `memory_bytes` is None for a GPU without memory of its own."""
 
     uuid: str
     model: str
@@ -19,16 +19,16 @@ class DriverGpu(NamedTuple):
 
 
 class NvmlError(Exception):
-    """The library is not there, or does not answer as it should; the text says which call failed."""
+    """The library is missing or a call failed; the text names the call."""
 
 
 class _Memory(ctypes.Structure):
     _fields_ = [("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong)]
 
 
-def driver_gpus() -> tuple[DriverGpu, ...]:
-    """In the driver's order. May take seconds where no program uses the GPUs. Raises NvmlError."""
-    call = _caller(_load())
+def list_driver_gpus() -> tuple[DriverGpu, ...]:
+    """Return the GPUs in the driver's order. May take seconds while no program uses them. Raises NvmlError."""
+    call = _make_caller(_load())
     call("nvmlInit_v2")
     try:
         count = ctypes.c_uint()
@@ -44,10 +44,10 @@ def _load() -> Any:
             return ctypes.CDLL(name)
         except OSError:
             continue
-    raise NvmlError("libnvidia-ml.so.1 is not there")
+    raise NvmlError("libnvidia-ml.so.1 is missing")
 
 
-def _caller(library: Any) -> Callable[..., None]:
+def _make_caller(library: Any) -> Callable[..., None]:
     def call(name: str, *arguments: Any) -> None:
         try:
             status = getattr(library, name)(*arguments)
@@ -69,5 +69,5 @@ def _describe(call: Callable[..., None], index: int) -> DriverGpu:
         call("nvmlDeviceGetMemoryInfo", handle, ctypes.byref(memory))
         total = memory.total
     except NvmlError:
-        total = None  # shared with the CPU, as on a GB10
+        total = None  # the memory is shared with the CPU, as on a GB10
     return DriverGpu(os.fsdecode(uuid.value), name.value.decode(errors="replace"), total)

@@ -1,4 +1,4 @@
-"""Paths of this machine, as people write them."""
+"""Resolves paths that users wrote."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ NO_FOLDER = "no_folder"
 
 
 def resolve_path(field: str, path: str) -> Path:
-    """With ~ read, and seen from the folder this runs in. Refuses with NO_CURRENT_FOLDER where that is gone."""
+    """Return the absolute path: expand ~, and resolve a relative path against the current folder.
+
+    Refuses with NO_CURRENT_FOLDER if the current folder no longer exists.
+    """
     try:
         return Path(os.path.expanduser(path)).absolute()
     except OSError:
@@ -20,7 +23,7 @@ def resolve_path(field: str, path: str) -> Path:
 
 
 def resolve_folder(field: str, path: str) -> Path:
-    """Refuses what is no folder with NO_FOLDER."""
+    """Return the absolute path of a folder. Refuses with NO_FOLDER if it isn't one."""
     found = resolve_path(field, path)
     if not os.path.isdir(found):
         raise Refused(NO_FOLDER, field=field, path=str(found))

@@ -1,4 +1,4 @@
-"""Who listens on a port of this machine."""
+"""Finds the process that listens on a port of this machine."""
 
 from __future__ import annotations
 
@@ -11,47 +11,47 @@ from pathlib import Path
 
 _LISTENING = "0A"
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
-_PLACES = ((socket.AF_INET, ""), (socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::"))
+_ADDRESSES = ((socket.AF_INET, ""), (socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::"))
 
 
 def find_listener(port: int) -> str:
-    """The process that listens, in words, as far as the system shows it; "" when none does."""
+    """Describe the process that listens on the port, as far as the system shows it; "" if none does."""
     sockets = _listening_sockets(port)
     if sockets is None:
         return "another process" if _is_refused(port) else ""
-    return _owner(sockets) if sockets else ""
+    return _describe_owner(sockets) if sockets else ""
 
 
 def _listening_sockets(port: int) -> set[str] | None:
-    """Their numbers; None where the system has no list of them."""
-    found, known = set(), False
+    """Return the inode numbers of the listening sockets; None if the system has no list of sockets."""
+    found, is_listed = set(), False
     for table in ("tcp", "tcp6"):
         try:
             lines = Path(f"/proc/net/{table}").read_text(encoding="ascii").splitlines()[1:]
         except OSError:
             continue
-        known = True
+        is_listed = True
         for fields in map(str.split, lines):
             if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
                 found.add(fields[9])
-    return found if known else None
+    return found if is_listed else None
 
 
-def _owner(sockets: Collection[str]) -> str:
+def _describe_owner(sockets: Collection[str]) -> str:
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             opened = [os.readlink(one.path) for one in os.scandir(f"/proc/{pid}/fd")]
             name = Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
         except OSError:
-            continue  # it has ended, or belongs to somebody else
+            continue  # the process has ended or belongs to another user
         if any((found := _SOCKET.fullmatch(link)) and found[1] in sockets for link in opened):
             return f"process {pid} ({name!r})"
     return "a process of another user"
 
 
 def _is_refused(port: int) -> bool:
-    """Whether a server could not have the port; what an ended one left of its connections does no harm."""
-    for family, host in _PLACES:
+    """Return True if a server couldn't bind the port. Connections that remain from an ended server do no harm."""
+    for family, host in _ADDRESSES:
         try:
             with socket.socket(family) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

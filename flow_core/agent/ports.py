@@ -1,4 +1,4 @@
-"""The ports that tasks serve: each is promised to one unfinished task of this machine, in whatever context."""
+"""Reserves the ports that tasks serve. Each port belongs to at most one unfinished task of this machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.agent.capacity.port_records import promise_path, read_promise
-from flow_core.agent.layout import Layout, TaskFolder, every_task, task_at
+from flow_core.agent.layout import Layout, TaskFolder, find_task_folder, iter_tasks
 from flow_core.agent.port_owner import find_listener
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.records import MalformedRecord, write_json
@@ -22,53 +22,56 @@ PORT_IN_USE = "port_in_use"
 
 
 def reserve_ports(task: TaskFolder, ports: Sequence[int], progress: Callable[[], None]) -> None:
-    """Keeps the ports for this task until it is over. Call it under the queue's lock.
+    """Reserve the ports for this task until it ends. Call it under the queue's lock.
 
-    Refuses with PORT_PROMISED or PORT_IN_USE, which say who has one of them; then none is promised.
+    Refuses with PORT_PROMISED or PORT_IN_USE, which name the holder of one of them; then no port is reserved.
     """
     for port in ports:
-        if (holder := _holder(task.root, port, progress)) is not None:
+        if (holder := _find_holder(task.root, port, progress)) is not None:
             raise Refused(PORT_PROMISED, port=port, **holder)
         if listener := find_listener(port):
             raise Refused(PORT_IN_USE, port=port, listener=listener)
     for port in ports:
         make_private_folder(promise_path(task.root, port).parent)
-        data = {"task": task.name_in_records, "submitter": ProcessIdentity.mine()._asdict()}
+        data = {"task": task.name_in_records, "submitter": ProcessIdentity.current()._asdict()}
         write_json(promise_path(task.root, port), data)
 
 
-def _holder(root: Path, port: int, progress: Callable[[], None]) -> dict[str, str | None] | None:
-    """The unfinished task that the port is promised to. One without a status is just being submitted."""
+def _find_holder(root: Path, port: int, progress: Callable[[], None]) -> dict[str, str | None] | None:
+    """Return the unfinished task that the port is reserved for. A task without a status is being submitted."""
     data, problem = read_promise(root, port)
-    task = task_at(root, data.get("task"))
+    task = find_task_folder(root, data.get("task"))
     if task is None:
-        return _claimant(root, port, progress) if problem else None
-    report = _report(task, progress)
+        return _find_holder_by_spec(root, port, progress) if problem else None
+    report = _load_report(task, progress)
     if report is not None:
-        return None if report.is_over else _named(task, report.status)
-    return _named(task, None) if _is_alive(data.get("submitter")) else None
+        return None if report.is_over else _describe_holder(task, report.status)
+    return _describe_holder(task, None) if _is_alive(data.get("submitter")) else None
 
 
-def _claimant(root: Path, port: int, progress: Callable[[], None]) -> dict[str, str | None] | None:
-    """The same where the promise can't be read: whose own record wants the port."""
-    for task in every_task(root):
+def _find_holder_by_spec(root: Path, port: int, progress: Callable[[], None]) -> dict[str, str | None] | None:
+    """Return the holder if the reservation can't be read: an unfinished task whose spec contains the port."""
+    for task in iter_tasks(root):
         try:
             spec, _ = StoredSpec.read_known(task.spec)
         except MalformedRecord:
             continue
         if spec is not None and port in spec.ports:
-            report = _report(task, progress)
+            report = _load_report(task, progress)
             if report is not None and not report.is_over:
-                return _named(task, report.status)
+                return _describe_holder(task, report.status)
     return None
 
 
-def _named(task: TaskFolder, status: str | None) -> dict[str, str | None]:
+def _describe_holder(task: TaskFolder, status: str | None) -> dict[str, str | None]:
     return {"task_id": task.task_id, "context": task.context, "status": status}
 
 
-def _report(task: TaskFolder, progress: Callable[[], None]) -> TaskReport | None:
-    """The task as it is now, settled if its supervisor is gone; None when there is no such task (yet)."""
+def _load_report(task: TaskFolder, progress: Callable[[], None]) -> TaskReport | None:
+    """Return the current report of the task; None if there is no such task (yet).
+
+    A task whose supervisor has died is reaped first.
+    """
     try:
         return TaskStore(Layout(task.root, task.context), progress).get(task.task_id).report
     except Refused as refused:

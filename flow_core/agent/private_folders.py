@@ -1,4 +1,7 @@
-"""Makes folders and files that only their owner can read. Standard library only: the local supervisor imports this."""
+"""Creates folders and files that only their owner can read.
+
+Standard library only: the supervisor of a local task imports this.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ from pathlib import Path
 
 
 def make_private_folder(path: Path) -> None:
-    """Makes a folder and its missing parents, each with mode 0700; `Path.mkdir` gives that mode to the last one only.
+    """Create a folder and its missing parents, all with mode 0700; `Path.mkdir` gives that mode to the last one only.
 
-    Folders that exist keep their modes. Twice is safe. Raises OSError.
+    Existing folders keep their modes. Calling it twice is safe. Raises OSError.
     """
     if path.is_dir():
         return
@@ -22,5 +25,5 @@ def make_private_folder(path: Path) -> None:
 
 
 def private_opener(path: str, flags: int) -> int:
-    """For `open`: a new file has the mode 0600, whatever the umask is."""
+    """Open a file for `open`; a new file gets the mode 0600, whatever the umask is."""
     return os.open(path, flags, 0o600)

@@ -1,15 +1,15 @@
-"""How a client and the agent on its machine talk: JSON in frames, over a pipe. Standard library only.
+"""The protocol between a client and the agent: JSON in frames, over a pipe. Standard library only.
 
-A frame is four bytes that say how many follow, and one JSON array. The agent begins with a greeting,
-`["agent", facts]`. Then the client asks `[number, call, arguments]` as often as it likes, and each question gets one
-answer, in any order:
+A frame is a length of four bytes (big-endian), followed by one JSON array. The agent sends a greeting first, `["agent",
+facts]`. Then the client sends any number of requests `[number, call, arguments]`. Each request gets exactly one
+response, in any order:
 
     [number, "ok", result]
     [number, "refused", code, details]    see `refusals`
-    [number, "failed", sentence]          the system said no: a full disk, a folder that can't be read
+    [number, "failed", sentence]          an error of the operating system, such as a full disk
 
-Before its answer, `[number, "progress"]` may come any number of times. What is new is a call, or a field of arguments,
-results and facts: VERSION changes only where neither side could understand the other any more.
+Before its response, `[number, "progress"]` may be sent any number of times. A new feature is a new call, or a new field
+of arguments, results and facts. VERSION changes only if the two sides could no longer understand each other.
 """
 
 from __future__ import annotations
@@ -24,46 +24,46 @@ VERSION = 1
 MOST_BYTES = 64 << 20
 GREETING = "agent"
 OK, REFUSED, FAILED, PROGRESS = "ok", "refused", "failed", "progress"
-_HEAD_BYTES = 4
+_LENGTH_BYTES = 4
 
 
 def encode_frame(message: list[Any]) -> bytes:
-    """Raises ValueError for what is longer than a frame may be, and for what can't be written as JSON."""
+    """Encode a message. Raises ValueError if it can't be written as JSON or is longer than MOST_BYTES."""
     try:
         data = json.dumps(message, separators=(",", ":"), allow_nan=False).encode("ascii")
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"the message can't be written: {error}") from error
     if len(data) > MOST_BYTES:
         raise ValueError(f"the message is longer than {MOST_BYTES >> 20} MiB")
-    return len(data).to_bytes(_HEAD_BYTES, "big") + data
+    return len(data).to_bytes(_LENGTH_BYTES, "big") + data
 
 
 class ProtocolError(Exception):
-    """What came is no frame of this protocol."""
+    """The received bytes are not a frame of this protocol."""
 
 
 class FrameDecoder:
-    """Finds the messages in what was read, however it was cut into pieces."""
+    """Decodes messages from pieces of any size."""
 
     def __init__(self) -> None:
-        self._held = bytearray()
+        self._buffer = bytearray()
 
     def take(self, piece: bytes) -> Iterator[list[Any]]:
-        """The messages that are whole now. Raises Unframed."""
-        self._held += piece
-        while len(self._held) >= _HEAD_BYTES:
-            length = int.from_bytes(self._held[:_HEAD_BYTES], "big")
+        """Add a piece and yield the messages that are complete now. Raises ProtocolError."""
+        self._buffer += piece
+        while len(self._buffer) >= _LENGTH_BYTES:
+            length = int.from_bytes(self._buffer[:_LENGTH_BYTES], "big")
             if length > MOST_BYTES:
                 raise ProtocolError("a frame is too long")
-            end = _HEAD_BYTES + length
-            if len(self._held) < end:
+            end = _LENGTH_BYTES + length
+            if len(self._buffer) < end:
                 return
-            data = bytes(self._held[_HEAD_BYTES:end])
-            del self._held[:end]
-            yield _message(data)
+            data = bytes(self._buffer[_LENGTH_BYTES:end])
+            del self._buffer[:end]
+            yield _parse_message(data)
 
 
-def _message(data: bytes) -> list[Any]:
+def _parse_message(data: bytes) -> list[Any]:
     try:
         message = parse_json(data)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Records on disk: JSON written whole or not at all. Standard library only.
+"""Records on disk: JSON that is written completely or not at all. Standard library only.
 
-Several versions of this program use the same records. A new fact is a new field; a reader ignores fields that it
-doesn't know, and a writer keeps them. VERSION grows only when a known field changes its meaning.
+Several versions of this program use the same records. A new fact gets a new field; a reader ignores unknown fields, and
+a writer keeps them. VERSION grows only if a known field changes its meaning.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ NEWER = "was written by a newer version of flow; update this one"
 
 
 class MalformedRecord(ValueError):
-    """A record that is cut off, or isn't ours."""
+    """The record is truncated or isn't one of ours."""
 
 
 class UnreadableRecord(MalformedRecord, OSError):
-    """A record that the system doesn't let us read."""
+    """The system doesn't allow us to read the record."""
 
 
 class NewerRecord(MalformedRecord):
-    """A record that a newer version of this program wrote. `data` is what it holds."""
+    """A newer version of this program wrote the record. `data` is its content."""
 
     def __init__(self, message: str, data: dict[str, Any]) -> None:
         super().__init__(message)
@@ -35,9 +35,9 @@ class NewerRecord(MalformedRecord):
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Replaces the file as one step that a crash can't halve. A folder in its place is moved aside.
+    """Replace the file atomically. Anything in its place that isn't a file is moved aside. Raises OSError.
 
-    Data that holds a version keeps it.
+    `version` in the data takes precedence over VERSION.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     text = json.dumps({"version": VERSION, **data}, separators=(",", ":")).encode()
@@ -55,6 +55,7 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
 
 
 def sync_folder(path: Path) -> None:
+    """Flush the entries of a folder to disk. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -63,7 +64,10 @@ def sync_folder(path: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The record, or None where there is none. Raises MalformedRecord: of these, NewerRecord and UnreadableRecord."""
+    """Return the record, or None if there is none.
+
+    Raises MalformedRecord or its subclasses NewerRecord, UnreadableRecord.
+    """
     try:
         data = parse_json(read_regular_file(path))
     except (FileNotFoundError, NotADirectoryError):
@@ -84,9 +88,10 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def read_known(path: Path) -> tuple[dict[str, Any] | None, str]:
-    """The record even of a newer version, and then a sentence that says so; else "". Raises MalformedRecord.
+    """Return the record even if a newer version wrote it, and then a sentence that says so; otherwise "".
 
-    Whoever uses it checks each field, as with any record: of a newer version it may mean something else.
+    The caller must check each field, as of any record: a newer version may give it another meaning. Raises
+    MalformedRecord.
     """
     try:
         return read_json(path), ""

@@ -1,8 +1,8 @@
-"""What the agent refuses. Standard library only.
+"""Refusals of the agent. Standard library only.
 
-The agent has no sentences for people: a refusal is a code with details, and the edge of each provider makes the
-sentence of it (`flow_core/providers/refusals`). Codes and details keep their meaning for ever, since an older client
-may read them; what is new is a new detail or a new code.
+The agent writes no sentences for users. A refusal is a code with details; the providers turn it into a sentence
+(`flow_core/providers/refusals`). Codes and details never change their meaning, since an older client may read them. A
+new fact gets a new detail or a new code.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-SAID = "flow refused: "
-"""How a refusal begins that a process has no other way to tell than a line of text; JSON follows."""
+REFUSAL_PREFIX = "flow refused: "
+"""Prefix of a refusal that a process can report only as a line of text; JSON follows."""
 
 
 class Refused(Exception):
-    """Nothing was changed, or all of it was undone. `details` hold only what JSON can."""
+    """The agent refuses a call: it changed nothing, or undid every change. `details` fit JSON."""
 
     def __init__(self, code: str, **details: Any) -> None:
         super().__init__(code)
@@ -23,4 +23,5 @@ class Refused(Exception):
         self.details = details
 
     def line(self) -> str:
-        return SAID + json.dumps({"code": self.code, "details": self.details})
+        """Return the refusal as a line of text."""
+        return REFUSAL_PREFIX + json.dumps({"code": self.code, "details": self.details})

@@ -1,6 +1,6 @@
-"""Reads files that somebody else may have put there: a pipe never blocks, nothing is read without a limit.
+"""Reads files that another user may have replaced: a pipe never blocks, and every read has a limit.
 
-Standard library only: the local supervisor imports this.
+Standard library only: the supervisor of a local task imports this.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 RECORD_BYTES_MAX = 16 << 20
-"""More than any record of ours holds."""
+"""No record of ours is as large as this."""
 
 _DIGITS_MAX = 19
 
 
 class NotRegular(OSError):
-    """A folder, a pipe, a socket or a device in place of a file."""
+    """A folder, a pipe, a socket or a device is in the place of a file."""
 
 
 class TooLarge(OSError):
-    """A file that holds more than the caller reads."""
+    """The file is larger than the caller's limit."""
 
 
 def open_regular_file(path: Path | str, flags: int = os.O_RDONLY) -> int:
-    """A descriptor for reading. Opening a pipe or a device this way neither blocks nor changes it.
+    """Return a descriptor for reading. Opening a pipe or a device this way neither blocks nor changes it.
 
-    Raises NotRegular, which says what is there instead, and OSError.
+    Raises NotRegular, which names what is there instead, and OSError.
     """
     fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -43,12 +43,12 @@ def open_regular_file(path: Path | str, flags: int = os.O_RDONLY) -> int:
 
 
 def open_regular_stream(path: Path | str) -> BinaryIO:
-    """The same as a stream of bytes."""
+    """Return a binary stream of the file. Raises as `open_regular_file`."""
     return open(open_regular_file(path), "rb")
 
 
 def read_regular_file(path: Path | str, limit_bytes: int = RECORD_BYTES_MAX) -> bytes:
-    """All of it. Raises NotRegular, TooLarge, OSError."""
+    """Return the whole content. Raises NotRegular, TooLarge, OSError."""
     data = read_start(path, limit_bytes + 1)
     if len(data) > limit_bytes:
         raise TooLarge(errno.EFBIG, f"it is larger than {_size(limit_bytes)}", str(path))
@@ -56,21 +56,21 @@ def read_regular_file(path: Path | str, limit_bytes: int = RECORD_BYTES_MAX) -> 
 
 
 def read_start(path: Path | str, count: int) -> bytes:
-    """At most the first `count` bytes. Raises NotRegular, OSError."""
+    """Return at most the first `count` bytes. Raises NotRegular, OSError."""
     with open_regular_stream(path) as stream:
         return stream.read(count)
 
 
 def parse_json(data: bytes | str) -> Any:
-    """Raises ValueError for whatever can't be parsed.
+    """Parse JSON. Raises ValueError for everything that can't be parsed.
 
-    That includes lists that are nested too deeply, and numbers that no calculation can go on with: JSON as Python
-    reads it knows NaN, infinity and whole numbers of a thousand digits.
+    That includes lists that are nested too deeply, and numbers that break later calculations: Python's parser accepts
+    NaN, infinity and integers of a thousand digits.
     """
-    import json  # deferred: most readers of files need none of it
+    import json  # deferred: most callers that read files don't parse JSON
 
     try:
-        return json.loads(data, parse_constant=_refuse_number, parse_float=_finite, parse_int=_bounded)
+        return json.loads(data, parse_constant=_refuse_number, parse_float=_parse_float, parse_int=_parse_int)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -79,12 +79,12 @@ def _refuse_number(text: str) -> Any:
     raise ValueError(f"it holds the number {text[:20]}")
 
 
-def _finite(text: str) -> float:
+def _parse_float(text: str) -> float:
     value = float(text)
     return value if math.isfinite(value) else _refuse_number(text)
 
 
-def _bounded(text: str) -> int:
+def _parse_int(text: str) -> int:
     return int(text) if len(text) <= _DIGITS_MAX else _refuse_number(text)
 
 

@@ -1,7 +1,7 @@
-"""The agent as a process that answers a client: one for each connection, until its standard input ends.
+"""The agent as a process that serves one client connection, until its standard input ends.
 
-Quick looks are answered in turn, so that they never wait for a thread; all other calls run in threads, a few at a time.
-Nothing here is a daemon: tasks belong to their supervisors, and outlive this process. Standard library only.
+The main thread runs quick calls itself, so that they never wait for a thread. All other calls run in threads, a few at
+a time. The process is not a daemon: tasks belong to their supervisors and outlive it. Standard library only.
 """
 
 from __future__ import annotations
@@ -18,64 +18,64 @@ from flow_core.agent.calls import AgentCalls
 from flow_core.agent.refusals import Refused
 from flow_core.agent.startup_error import exit_with_message
 
-_PIECE = 1 << 16
-# What belongs to this connection, and means nothing to a task that outlives it.
-_OF_THE_LOGIN = ("OLDPWD", "SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "SSH_AUTH_SOCK", "SSH_ORIGINAL_COMMAND")
-_AT_ONCE = 6
-_WAITING_MOST = 100
+_READ_BYTES = 1 << 16
+# Variables of this connection; they mean nothing to a task that outlives it.
+_LOGIN_VARIABLES = ("OLDPWD", "SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "SSH_AUTH_SOCK", "SSH_ORIGINAL_COMMAND")
+_RUNNING_MAX = 6
+_PENDING_MAX = 100
 _PROGRESS_S = 1.0
-_LEAVE_S = 20.0  # for what a client that is gone had asked for: half a submit is worse than a late one
+_SHUTDOWN_S = 20.0  # wait this long for calls of a client that has disconnected: half a submit is worse than a late one
 
 
 class AgentServer:
-    """Reads questions from one descriptor and answers on another."""
+    """Reads requests from one descriptor and writes responses to another."""
 
     def __init__(self, calls: AgentCalls, read: int, write: int) -> None:
         self._calls = calls
         self._read = read
         self._write = write
-        self._writing = threading.Lock()
-        self._room = threading.Semaphore(_AT_ONCE)
-        self._places = threading.Semaphore(_WAITING_MOST)
+        self._write_lock = threading.Lock()
+        self._run_slots = threading.Semaphore(_RUNNING_MAX)
+        self._pending_slots = threading.Semaphore(_PENDING_MAX)
         self._threads: list[threading.Thread] = []
 
     def run(self) -> None:
-        """Until the client is gone. Raises Unframed."""
-        self._say([protocol.GREETING, {"protocol": protocol.VERSION, **self._calls.greeting()}])
+        """Serve until the client disconnects. Raises ProtocolError."""
+        self._send([protocol.GREETING, {"protocol": protocol.VERSION, **self._calls.greeting()}])
         frames = protocol.FrameDecoder()
-        while piece := os.read(self._read, _PIECE):
+        while piece := os.read(self._read, _READ_BYTES):
             for message in frames.take(piece):
-                self._take(*_question(message))
-        deadline = time.monotonic() + _LEAVE_S
+                self._handle(*_parse_request(message))
+        deadline = time.monotonic() + _SHUTDOWN_S
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _take(self, number: int, call: str, arguments: dict[str, Any]) -> None:
-        self._calls.keep_copy()
+    def _handle(self, number: int, call: str, arguments: dict[str, Any]) -> None:
+        self._calls.touch_agent_copy()
         if self._calls.is_quick(call):
             self._answer(number, call, arguments)
             return
         self._threads = [thread for thread in self._threads if thread.is_alive()]
-        thread = threading.Thread(target=self._answer_in_turn, args=(number, call, arguments), daemon=True)
-        self._places.acquire()  # who asks more at once has to wait until it is read
+        thread = threading.Thread(target=self._answer_in_thread, args=(number, call, arguments), daemon=True)
+        self._pending_slots.acquire()  # a client with more open requests than this must wait
         try:
             thread.start()
-        except RuntimeError:  # the system gives this user no further thread
-            self._places.release()
+        except RuntimeError:  # the system allows this user no further thread
+            self._pending_slots.release()
             self._answer(number, call, arguments)
             return
         self._threads.append(thread)
 
-    def _answer_in_turn(self, number: int, call: str, arguments: dict[str, Any]) -> None:
+    def _answer_in_thread(self, number: int, call: str, arguments: dict[str, Any]) -> None:
         try:
-            while not self._room.acquire(timeout=_PROGRESS_S):
-                self._say([number, protocol.PROGRESS])
+            while not self._run_slots.acquire(timeout=_PROGRESS_S):
+                self._send([number, protocol.PROGRESS])
             try:
                 self._answer(number, call, arguments)
             finally:
-                self._room.release()
+                self._run_slots.release()
         finally:
-            self._places.release()
+            self._pending_slots.release()
 
     def _answer(self, number: int, call: str, arguments: dict[str, Any]) -> None:
         try:
@@ -83,50 +83,53 @@ class AgentServer:
         except Refused as refused:
             answer = [number, protocol.REFUSED, refused.code, refused.details]
         except OSError as error:
-            place = f" ({error.filename})" if error.filename else ""
-            answer = [number, protocol.FAILED, f"{error.strerror or type(error).__name__}{place}"]
-        except Exception as error:  # noqa: BLE001 - a fault of ours: the client says so, and every other call goes on
+            file_name = f" ({error.filename})" if error.filename else ""
+            answer = [number, protocol.FAILED, f"{error.strerror or type(error).__name__}{file_name}"]
+        except Exception as error:  # noqa: BLE001 - a bug: the client reports it, and other calls continue
             answer = [number, protocol.FAILED, f"{type(error).__name__}: {error}"]
-        self._say(answer)
+        self._send(answer)
 
     def _progress(self, number: int) -> Callable[[], None]:
-        said_at = time.monotonic()
+        sent_at = time.monotonic()
 
         def report() -> None:
-            nonlocal said_at
-            if time.monotonic() - said_at >= _PROGRESS_S:
-                said_at = time.monotonic()
-                self._say([number, protocol.PROGRESS])
+            nonlocal sent_at
+            if time.monotonic() - sent_at >= _PROGRESS_S:
+                sent_at = time.monotonic()
+                self._send([number, protocol.PROGRESS])
 
         return report
 
-    def _say(self, message: list[Any]) -> None:
+    def _send(self, message: list[Any]) -> None:
         try:
             data = protocol.encode_frame(message)
         except ValueError as error:
             data = protocol.encode_frame([message[0], protocol.FAILED, str(error)])
         try:
-            with self._writing:
+            with self._write_lock:
                 while data:
                     data = data[os.write(self._write, data) :]
         except OSError:
-            pass  # the client is gone, and our input ends too
+            pass  # the client has disconnected, and our input ends too
 
 
-def _question(message: list[Any]) -> tuple[int, str, dict[str, Any]]:
+def _parse_request(message: list[Any]) -> tuple[int, str, dict[str, Any]]:
     if len(message) >= 3 and isinstance(message[0], int) and isinstance(message[2], dict):
         return message[0], str(message[1]), message[2]
-    raise protocol.ProtocolError("a frame holds no question")
+    raise protocol.ProtocolError("a frame holds no request")
 
 
 def main() -> None:
-    """Argument: the machine's folder. What anything prints goes to standard error; the pipe is for frames alone."""
+    """Serve the machine's folder, which is the only argument.
+
+    Output of other code goes to standard error; the pipe is for frames only.
+    """
     root = sys.argv[1]
-    for name in _OF_THE_LOGIN:
+    for name in _LOGIN_VARIABLES:
         os.environ.pop(name, None)
     read, write = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)  # what we start may read, and that must not be the questions
+    os.dup2(null, 0)  # a child process must not read the requests
     os.dup2(2, 1)
     try:
         server = AgentServer(AgentCalls(root), read, write)
@@ -137,4 +140,4 @@ def main() -> None:
     except protocol.ProtocolError as error:
         os.write(2, f"what the client sent can't be read: {error}\n".encode())
         os._exit(1)
-    os._exit(0)  # a thread that hangs in a dead file system must not keep this process
+    os._exit(0)  # don't wait for a thread that hangs in a dead file system

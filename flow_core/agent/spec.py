@@ -1,4 +1,4 @@
-"""What a task was submitted to be: its record `spec.json`, which nobody changes once it runs. Standard library only."""
+"""The spec of a task: the record `spec.json`, which never changes once the task runs. Standard library only."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _PORT_MAX = 65535
 
 
 class GpuPlan(NamedTuple):
-    """`per_rank` GPUs for each rank, out of the candidates. `visible` is what CUDA_VISIBLE_DEVICES calls each of them.
+    """The GPUs of a task: `per_rank` of the candidates for each rank.
 
-    `hide` has a task without GPUs see none.
+    `visible` maps each candidate to its name in CUDA_VISIBLE_DEVICES. `hide` hides all GPUs from a task without GPUs.
     """
 
     wanted: str = "cpu"
@@ -32,7 +32,7 @@ class GpuPlan(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> GpuPlan:
-        """Raises ValueError."""
+        """Parse the plan. Raises ValueError."""
         fields = Fields(data)
         return cls(
             wanted=fields.text("wanted", "cpu"),
@@ -52,7 +52,10 @@ class GpuPlan(NamedTuple):
 
 
 class ContainerPlan(NamedTuple):
-    """`engine` is for `Engine.parse`; `defaults` are variables for an image that doesn't know the user."""
+    """The container of a task.
+
+    `engine` is read by `ContainerEngine.parse`; `defaults` are variables for an image that doesn't know the user.
+    """
 
     engine: dict[str, Any]
     image: str = ""
@@ -66,7 +69,7 @@ class ContainerPlan(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> ContainerPlan:
-        """Raises ValueError."""
+        """Parse the plan. Raises ValueError."""
         fields = Fields(data)
         engine = fields.table("engine")
         Fields(engine).text("name")
@@ -80,7 +83,7 @@ class ContainerPlan(NamedTuple):
 
 
 class RetryPlan(NamedTuple):
-    """How often a task that fails is tried again. The pause grows by the factor, up to its limit."""
+    """The retries of a failed task. The delay is multiplied by `factor` for each attempt, up to `max_delay_s`."""
 
     max: int
     delay_s: float = 0.0
@@ -89,7 +92,7 @@ class RetryPlan(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> RetryPlan:
-        """Raises ValueError."""
+        """Parse the plan. Raises ValueError."""
         fields = Fields(data)
         known = {
             name: fields.number(name) for name in ("delay_s", "factor", "max_delay_s") if data.get(name) is not None
@@ -98,7 +101,7 @@ class RetryPlan(NamedTuple):
 
 
 class PartPlan(NamedTuple):
-    """One part of a task on several machines, and where all of them meet."""
+    """One part of a task on several machines, with the address at which its ranks meet."""
 
     rank: int
     ranks: int
@@ -108,7 +111,7 @@ class PartPlan(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> PartPlan:
-        """Raises ValueError."""
+        """Parse the plan. Raises ValueError."""
         fields = Fields(data)
         ranks = fields.whole("ranks", least=2, most=RANKS_MAX)
         return cls(
@@ -121,7 +124,7 @@ class PartPlan(NamedTuple):
 
 
 class StoredSpec(NamedTuple):
-    """One task as it was asked for. Fields that this version doesn't know are in `others`, and are written again."""
+    """One task as it was submitted. `unknown_fields` holds fields of other versions, which are written back."""
 
     name: str
     command_line: str
@@ -147,7 +150,7 @@ class StoredSpec(NamedTuple):
     part: PartPlan | None = None
     submitted_at: float | None = None
     s3_python: str | None = None
-    others: dict[str, Any] = {}
+    unknown_fields: dict[str, Any] = {}
 
     @property
     def wants_gpus(self) -> bool:
@@ -155,7 +158,7 @@ class StoredSpec(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> StoredSpec | None:
-        """None where there is none. Raises MalformedRecord: of these NewerRecord where a newer version wrote it."""
+        """Return the spec; None if there is none. Raises MalformedRecord, NewerRecord if a newer version wrote it."""
         spec, problem = cls.read_known(path)
         if problem:
             raise NewerRecord(problem, {})
@@ -163,7 +166,10 @@ class StoredSpec(NamedTuple):
 
     @classmethod
     def read_known(cls, path: Path) -> tuple[StoredSpec | None, str]:
-        """What can be understood of it, and a sentence where a newer version may know more. Raises MalformedRecord."""
+        """Return the fields that this version knows, and a sentence if a newer version may know more; otherwise "".
+
+        Raises MalformedRecord.
+        """
         data, problem = read_known(path)
         if data is None:
             return None, ""
@@ -176,7 +182,7 @@ class StoredSpec(NamedTuple):
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> StoredSpec:
-        """Raises ValueError."""
+        """Parse the fields of a record. Raises ValueError."""
         fields = Fields(data)
         return cls(
             name=fields.text("name"),
@@ -203,13 +209,15 @@ class StoredSpec(NamedTuple):
             part=None if data.get("part") is None else PartPlan.parse(data["part"]),
             submitted_at=fields.optional_moment("submitted_at"),
             s3_python=fields.optional_text("s3_python"),
-            others={name: value for name, value in data.items() if name not in cls._fields and name != "version"},
+            unknown_fields={
+                name: value for name, value in data.items() if name not in cls._fields and name != "version"
+            },
         )
 
     def write(self, path: Path) -> None:
-        """Raises OSError."""
-        data = {**self.others, **self._asdict()}
-        del data["others"]
+        """Write the record. Raises OSError."""
+        data = {**self.unknown_fields, **self._asdict()}
+        del data["unknown_fields"]
         data["gpus"] = self.gpus.as_record()
         for name in ("container", "retries", "submitter", "part"):
             value = getattr(self, name)
@@ -220,10 +228,10 @@ class StoredSpec(NamedTuple):
 
 
 def _texts(fields: Fields, name: str) -> dict[str, str]:
-    """Raises ValueError."""
+    """Return a dict of strings. Raises ValueError."""
     table = fields.table(name)
-    texts = Fields(table)
-    return {key: texts.text(key) for key in table}
+    values = Fields(table)
+    return {key: values.text(key) for key in table}
 
 
 def _identity(data: Any) -> ProcessIdentity | None:

@@ -1,16 +1,16 @@
-"""A spool: the raw bytes of a log, and a sidecar that says when and on which stream they came.
+"""A spool: the raw bytes of a log, and a sidecar with their time and stream.
 
-`NAME.log` holds the bytes as they were written, nothing added. `NAME.idx` holds 16-byte records, each
-meaning "from this offset on": offset (uint64), then microseconds since the epoch shifted left by one,
-with the lowest bit set for stderr (uint64), little-endian. A record cut short by a crash is ignored.
-Offsets and times never go down. A record is appended before its bytes, so whoever looks at the size of
-the log first and at the sidecar second knows the stream of every byte up to that size. A writer that ends
-between the two leaves a record without bytes; the next writer's record of the same offset replaces it.
+`NAME.log` contains the bytes exactly as they were written. `NAME.idx` contains 16-byte records. Each record applies
+from its offset on: offset (uint64), then microseconds since the epoch shifted left by one, with the lowest bit set for
+stderr (uint64), little-endian. Readers ignore a record that a crash truncated. Offsets and times never decrease. A
+record is appended before its bytes: a reader that reads the size of the log first and the sidecar second knows the
+stream of every byte up to that size. A writer that ends between the two leaves a record without bytes; the next
+writer's record of the same offset replaces it.
 
-A log that a task writes itself has one stream, and its records tell when somebody saw it grow: they may come
-after their bytes.
+A log that a task writes itself has one stream. Its records state when growth was noticed, so they may come after their
+bytes.
 
-Standard library only, and no dataclasses: the local supervisor writes through this and must start fast.
+Standard library only, and no dataclasses: the supervisor of a local task writes through this and must start fast.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from typing import NamedTuple
 
 RECORD = struct.Struct("<QQ")
 STDOUT, STDERR = 0, 1
-_SAME_MOMENT_US = 1_000
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_RESOLUTION_US = 1_000
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class SpoolFiles(NamedTuple):
-    """Where the two files of a spool lie. Either may be missing until the first byte came."""
+    """The paths of the two files of a spool. Either may be missing until the first byte is written."""
 
     log: Path
     sidecar: Path
@@ -41,7 +41,10 @@ class SpoolFiles(NamedTuple):
 
 
 class Stamp(NamedTuple):
-    """From `offset` on, bytes are of `stream` and were read at `time_us` (microseconds since the epoch)."""
+    """A sidecar record: from `offset` on, bytes are of `stream` and were read at `time_us`.
+
+    `time_us` is in microseconds since the epoch.
+    """
 
     offset: int
     stream: int
@@ -49,10 +52,10 @@ class Stamp(NamedTuple):
 
 
 class SpoolWriter:
-    """Appends to a spool. One writer a spool; `now_us` must never go back.
+    """Appends to a spool. A spool must have only one writer; `now_us` must never decrease.
 
-    `wait_for_room` is called while the disk is full. It returns after a while, with False to give up: then the rest of
-    this output, and all that follows, is dropped.
+    `wait_for_room` is called while the disk is full and returns after a while. If it returns False, the writer drops
+    the rest of this output and all later output.
     """
 
     def __init__(
@@ -69,14 +72,14 @@ class SpoolWriter:
 
     @property
     def offset(self) -> int:
-        """Bytes written so far: where the next ones will stand."""
+        """The number of bytes written so far, which is the offset of the next ones."""
         return self._offset
 
     def append(self, stream: int, data: bytes) -> None:
-        """Writes all of `data`; waits while the disk is full rather than losing any of it."""
+        """Write all of `data`; wait while the disk is full."""
         stamp = Stamp(self._offset, stream, self._now_us())
-        if stamp.stream != self._last.stream or stamp.time_us - self._last.time_us >= _SAME_MOMENT_US:
-            self._write(self._sidecar_fd, _packed(stamp))
+        if stamp.stream != self._last.stream or stamp.time_us - self._last.time_us >= _RESOLUTION_US:
+            self._write(self._sidecar_fd, _pack(stamp))
             self._last = stamp
         self._write(self._log_fd, data)
         self._offset += len(data)
@@ -91,15 +94,15 @@ class SpoolWriter:
             try:
                 view = view[os.write(fd, view) :]
             except OSError as error:
-                if error.errno not in _FULL:
+                if error.errno not in _DISK_FULL:
                     raise
                 self._has_given_up = not self._wait_for_room()
 
 
 class SidecarWriter:
-    """Keeps the sidecar of a log that somebody else appends to, as stdout; `now_us` must never go back.
+    """Writes the sidecar of a log that another process appends to, as stdout; `now_us` must never decrease.
 
-    What has come by the time of a `note` counts as having come then.
+    Bytes that arrived before a `note` get the time of that `note`.
     """
 
     def __init__(self, files: SpoolFiles, now_us: Callable[[], int]) -> None:
@@ -111,11 +114,14 @@ class SidecarWriter:
         self._write()
 
     def fileno(self) -> int:
-        """Of the log."""
+        """Return the descriptor of the log."""
         return self._log_fd
 
     def note(self) -> bool:
-        """True when the log has grown since the last time. On a full disk it tries again the next time."""
+        """Record the growth of the log. True if it has grown since the last call.
+
+        On a full disk the next call tries again.
+        """
         size = os.fstat(self._log_fd).st_size
         if size <= self._offset:
             return False
@@ -128,11 +134,11 @@ class SidecarWriter:
         os.close(self._sidecar_fd)
 
     def _write(self) -> bool:
-        record = _packed(Stamp(self._offset, STDOUT, self._now_us()))
+        record = _pack(Stamp(self._offset, STDOUT, self._now_us()))
         try:
             written = os.write(self._sidecar_fd, record)
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in _DISK_FULL:
                 raise
             return False
         if written < len(record):
@@ -144,12 +150,12 @@ def _open(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 
-def _packed(stamp: Stamp) -> bytes:
+def _pack(stamp: Stamp) -> bytes:
     return RECORD.pack(stamp.offset, stamp.time_us << 1 | stamp.stream)
 
 
 def _drop_partial_record(sidecar_fd: int) -> None:
-    """Otherwise every record that follows would be read at the wrong place."""
+    """Truncate a partial record; otherwise readers would read all later records at wrong offsets."""
     excess = os.fstat(sidecar_fd).st_size % RECORD.size
     if excess:
         os.ftruncate(sidecar_fd, os.fstat(sidecar_fd).st_size - excess)

@@ -1,4 +1,4 @@
-"""How an agent ends that can't start: an exit code, and one line on standard error. Standard library only."""
+"""The exit of an agent that can't start: an exit code and one line on standard error. Standard library only."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import NoReturn
 from flow_core.agent.safe_folders import UnsafeFolder
 
 OLD_PYTHON, UNSAFE, BROKEN = 43, 44, 45
-"""The interpreter is too old, a folder is somebody else's, and what the system refuses."""
+"""Exit codes: the Python is too old, a folder is unsafe, the system reports an error."""
 
 
 def exit_with_message(error: OSError) -> NoReturn:
-    """At once, whatever else this process does."""
-    place = f" ({error.filename})" if error.filename else ""
-    why = f"{error.strerror or type(error).__name__}{place}\n"
+    """Exit at once, whatever other threads do."""
+    file_name = f" ({error.filename})" if error.filename else ""
+    why = f"{error.strerror or type(error).__name__}{file_name}\n"
     os.write(2, why.encode("utf-8", "backslashreplace"))
     os._exit(UNSAFE if isinstance(error, UnsafeFolder) else BROKEN)

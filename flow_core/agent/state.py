@@ -1,4 +1,4 @@
-"""What the supervisor of a task writes down of it. Standard library only."""
+"""The state of a task, written by its supervisor. Standard library only."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ ATTEMPTS_MAX = 100
 
 
 class TaskState:
-    """What the supervisor says of its task. Times are seconds since the epoch.
+    """The state of a task. Times are seconds since the epoch.
 
-    The words of `status` are for every version: a finer one is a field of its own. Fields that this version doesn't
-    know are in `others`, and are written again. `held_by` is the client for which a part of a task on several machines
-    holds its GPUs.
+    All versions share the words of `status`; a finer state is a field of its own. `unknown_fields` holds fields of
+    other versions, which are written back. `held_by` is the client for which a part of a task on several machines holds
+    its GPUs.
     """
 
     status: str = "pending"
@@ -41,7 +41,7 @@ class TaskState:
     def __init__(self) -> None:
         self.children = []
         self.gpus = []
-        self.others: dict[str, Any] = {}
+        self.unknown_fields: dict[str, Any] = {}
 
     @property
     def is_final(self) -> bool:
@@ -49,23 +49,27 @@ class TaskState:
 
     @property
     def is_over(self) -> bool:
-        """True also for an end in a word that this version doesn't know."""
+        """True also for a final status that this version doesn't know."""
         return self.is_final or self.completed_at is not None
 
     @property
     def child(self) -> ProcessIdentity | None:
-        """The main process of rank 0; None while none runs or ever ran."""
+        """The main process of rank 0; None if none runs or has run."""
         return self.children[0] if self.children else None
 
     def write(self, path: Path) -> None:
-        data = {**self.others, **{name: getattr(self, name) for name in _FIELDS}}
+        """Write the state. Raises OSError."""
+        data = {**self.unknown_fields, **{name: getattr(self, name) for name in _FIELDS}}
         data["supervisor"] = None if self.supervisor is None else self.supervisor._asdict()
         data["children"] = [child._asdict() for child in self.children]
         write_json(path, data)
 
     @classmethod
     def read(cls, path: Path) -> TaskState | None:
-        """Raises MalformedRecord; NewerRecord, which is one, also for a status that this version doesn't know."""
+        """Return the state; None if there is none. Raises MalformedRecord.
+
+        Raises its subclass NewerRecord if a newer version wrote it, or its status is unknown.
+        """
         data = read_json(path)
         if data is None:
             return None
@@ -76,10 +80,10 @@ class TaskState:
 
     @classmethod
     def read_known(cls, path: Path) -> tuple[TaskState | None, str]:
-        """What can be understood of it, and a sentence where that is not all; else "". Raises MalformedRecord.
+        """Return the fields that this version knows, and a sentence if there may be more; otherwise "".
 
-        A status that this version doesn't know is `running` for a task that was started, and else `pending`: nobody
-        who doesn't know the word may call a task ended.
+        An unknown status becomes `running` if the task was started, otherwise `pending`: a version that doesn't know
+        the status must not treat the task as ended. Raises MalformedRecord.
         """
         try:
             return cls.read(path), ""
@@ -97,7 +101,7 @@ class TaskState:
             if name in _FIELDS:
                 setattr(state, name, value)
             else:
-                state.others[name] = value
+                state.unknown_fields[name] = value
         try:
             state.supervisor = ProcessIdentity.parse(data.get("supervisor"))
             state.children = [one for child in state.children if (one := ProcessIdentity.parse(child)) is not None]
@@ -111,10 +115,10 @@ _FIELDS = tuple(TaskState.__annotations__)
 
 
 def _check_types(state: TaskState) -> None:
-    """Raises ValueError."""
+    """Check the type and range of each field. Raises ValueError."""
     fields = Fields({name: getattr(state, name) for name in _FIELDS})
     if state.status not in STATUSES:
-        raise ValueError("status is none that there is")
+        raise ValueError("status is unknown")
     for name in ("message", "working_dir", "held_by"):
         fields.text(name)
     fields.texts("gpus")

@@ -1,4 +1,4 @@
-"""Turning a request into a task folder with a supervisor, or into a refusal that leaves nothing behind."""
+"""Turns a request into a task folder with a supervisor, or into a refusal that leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from flow_core.agent.agent_copy import agent_name
 from flow_core.agent.capacity import queue
 from flow_core.agent.capacity.port_records import release_ports
 from flow_core.agent.capacity.reservation_choice import choose_reservation
-from flow_core.agent.containers.arguments import argv_inside
-from flow_core.agent.containers.plan import plan_container
-from flow_core.agent.data_mounts import plan_mounts, volume_name
+from flow_core.agent.containers.arguments import WORKSPACE, build_container_argv
+from flow_core.agent.containers.engine_choice import choose_engine
+from flow_core.agent.data_mounts import get_volume_name, plan_mounts
 from flow_core.agent.gc import collect_garbage, staging_path
 from flow_core.agent.incoming import is_withdrawn, take_incoming
 from flow_core.agent.layout import Layout, TaskFolder
@@ -26,7 +26,7 @@ from flow_core.agent.records import MalformedRecord, sync_folder, write_json
 from flow_core.agent.refusals import Refused
 from flow_core.agent.s3.copies import copies_among, make_room
 from flow_core.agent.s3.python import has_boto3
-from flow_core.agent.spec import StoredSpec
+from flow_core.agent.spec import ContainerPlan, StoredSpec
 from flow_core.agent.submit_request import SubmitRequest, VolumeRequest
 from flow_core.agent.supervisor.processes import ProcessIdentity
 from flow_core.agent.supervisor_start import SUPERVISOR_SILENT, start_supervisor
@@ -37,7 +37,7 @@ KEY_OF_ANOTHER = "key_of_another_task"
 KEY_OF_PRUNED = "key_of_pruned_task"
 WITHDRAWN = "submit_withdrawn"
 CODE_GONE = "code_gone"
-"""What was sent for the task is not there any more: an earlier try took it, and was killed. Send it again."""
+"""The code that was sent is missing: an earlier attempt took it and was killed. The client must send it again."""
 
 
 def submit(
@@ -47,16 +47,16 @@ def submit(
     volumes: VolumeStore,
     progress: Callable[[], None] = lambda: None,
 ) -> str:
-    """The new task's id, which the request brings. Blocking.
+    """Submit a task and return its id, which the request contains. Blocks for seconds.
 
-    Safe to ask again after a lost answer: a task with that id is not made a second time. Refuses with
+    Repeating the call after a lost response is safe: a task with that id isn't created twice. Refuses with
     INVALID_REQUEST, with the codes of this module, and with those of the modules that it uses.
     """
     return _Submission(layout, SubmitRequest.parse(request), tasks, volumes, progress).run()
 
 
 class _Submission:
-    """One submit, from checks that change nothing to the running supervisor."""
+    """One submit, from the checks that change nothing to the running supervisor."""
 
     def __init__(
         self,
@@ -72,43 +72,43 @@ class _Submission:
         self._volumes = volumes
         self._progress = progress
         self._task = layout.task(request.task_id)
-        # A name of its own: a sweep may still be removing what an attempt of this very submit left that was killed.
+        # Unique: the garbage collection may still be removing the folder of a killed attempt of this submit.
         self._staging = staging_path(self._task.path.with_name(f"{request.task_id}-{secrets.token_hex(4)}"))
         self._made_volumes: list[str] = []
         self._spec: StoredSpec
 
     def run(self) -> str:
-        if self._is_there():
+        if self._exists():
             return self._task.task_id
         self._spec = self._plan()
         mounts = plan_mounts(self._request.data_mounts, self._task, self._has_boto3)
         self._layout.make()
         with self._volumes.lock():
             collect_garbage(self._layout)
-            if (known := self._submitted_before()) is not None:
-                return known
+            if (earlier_id := self._find_earlier_attempt()) is not None:
+                return earlier_id
             try:
                 self._write(mounts)
                 start_supervisor(self._task, self._spec.mark)
             except BaseException as error:
-                is_silent = isinstance(error, Refused) and error.code == SUPERVISOR_SILENT
-                (self._disown if is_silent else self._undo)()
+                is_unresponsive = isinstance(error, Refused) and error.code == SUPERVISOR_SILENT
+                (self._cancel_unresponsive if is_unresponsive else self._undo)()
                 raise
         return self._task.task_id
 
-    def _is_there(self) -> bool:
-        """Asked without the lock, and again with it: a task that is just being made may still be undone."""
+    def _exists(self) -> bool:
+        """Check without the lock, then again with it: a task that is being created may still be undone."""
         if not self._task.path.is_dir():
             return False
         with self._volumes.lock():
             if not self._task.path.is_dir():
                 return False
-            if self._was_cut_off():
-                self._start_again()
+            if self._was_interrupted():
+                self._restart()
             return True
 
-    def _was_cut_off(self) -> bool:
-        """Whether who submitted it was killed before its supervisor began, and nobody has noticed yet."""
+    def _was_interrupted(self) -> bool:
+        """Return True if the submitter was killed before the supervisor started, and no process has noticed yet."""
         try:
             spec = StoredSpec.read(self._task.spec)
         except MalformedRecord:
@@ -117,21 +117,21 @@ class _Submission:
         submitter = None if spec is None else spec.submitter
         return not has_begun and submitter is not None and not submitter.is_alive
 
-    def _start_again(self) -> None:
+    def _restart(self) -> None:
         spec = StoredSpec.read(self._task.spec)
         if spec is None:
             return
-        spec._replace(submitter=ProcessIdentity.mine()).write(self._task.spec)
+        spec._replace(submitter=ProcessIdentity.current()).write(self._task.spec)
         try:
             start_supervisor(self._task, spec.mark)
         except Refused:
-            if not os.path.lexists(self._task.state):  # else the first one was only late
+            if not os.path.lexists(self._task.state):  # if the state exists, the first supervisor was only late
                 raise
 
-    def _submitted_before(self) -> str | None:
-        """The task that this very submit made when it was tried before.
+    def _find_earlier_attempt(self) -> str | None:
+        """Return the task that an earlier attempt of this submit created.
 
-        Refuses another one's key, and that of a task that was pruned: there is nothing left to return.
+        Refuses a key that belongs to another task, and the key of a pruned task, which no longer exists.
         """
         if is_withdrawn(self._layout, self._task.task_id):
             raise Refused(WITHDRAWN, task_id=self._task.task_id)
@@ -149,15 +149,15 @@ class _Submission:
         return None if found is None else found.task_id
 
     def _plan(self) -> StoredSpec:
-        """All but its place, which it gets last."""
+        """Return the spec without its queue position, which is assigned last."""
         request = self._request
         return StoredSpec(
             name=request.name,
-            argv=tuple(argv_of(request.command, in_container=request.image is not None)),
+            argv=tuple(build_argv(request.command, in_container=request.image is not None)),
             command_line=request.command_line,
             env=request.env,
-            working_dir=self._folder(),
-            container=None if request.image is None else plan_container(request),
+            working_dir=self._resolve_folder(),
+            container=None if request.image is None else _plan_container(request),
             streams=request.streams,
             tty=request.tty,
             ranks=request.ranks,
@@ -169,7 +169,7 @@ class _Submission:
             mark=secrets.token_hex(16),
             owner=user_name(),
             agent=agent_name(),
-            submitter=ProcessIdentity.mine(),
+            submitter=ProcessIdentity.current(),
             config=request.config,
             part=request.part,
             submitted_at=request.submitted_at,
@@ -182,31 +182,36 @@ class _Submission:
         known = self._request.has_boto3
         return has_boto3(self._request.s3_python) if known is None else known
 
-    def _folder(self) -> str:
-        """The folder of this machine that the task works in. With an image, `working_dir` is one inside it."""
+    def _resolve_folder(self) -> str:
+        """Return the folder of this machine that the task works in.
+
+        With an image, `working_dir` is a path inside the image.
+        """
         if self._request.own_folder:
-            return self._own_folder()
+            return self._resolve_own_folder()
         if self._request.image is None:
             return str(resolve_folder("working_dir", self._request.working_dir or "."))
         return str(resolve_folder("code_root", self._request.code_root or "."))
 
-    def _own_folder(self) -> str:
-        """A folder of the machine all the same where one was named; else one of what came with the task."""
-        wanted = "" if self._request.image is not None else self._request.working_dir
-        is_elsewhere = wanted.startswith(("/", "~"))
-        inside = "." if is_elsewhere else os.path.normpath(wanted or ".")
+    def _resolve_own_folder(self) -> str:
+        """Return a named folder of this machine, otherwise a folder of the code that came with the task."""
+        requested = "" if self._request.image is not None else self._request.working_dir
+        is_absolute = requested.startswith(("/", "~"))
+        relative = "." if is_absolute else os.path.normpath(requested or ".")
         sent = self._layout.incoming / self._task.task_id
         if self._request.has_code and not sent.is_dir():
             raise Refused(CODE_GONE, task_id=self._task.task_id)
-        if inside != "." and (inside.split("/")[0] == ".." or not os.path.isdir(sent / inside)):
-            raise Refused(NO_FOLDER, field="working_dir", path=wanted)
+        if relative != "." and (relative.split("/")[0] == ".." or not os.path.isdir(sent / relative)):
+            raise Refused(NO_FOLDER, field="working_dir", path=requested)
         return (
-            str(resolve_folder("working_dir", wanted)) if is_elsewhere else os.path.normpath(self._task.work / inside)
+            str(resolve_folder("working_dir", requested))
+            if is_absolute
+            else os.path.normpath(self._task.work / relative)
         )
 
     def _write(self, planned: list[dict[str, Any]]) -> None:
         task, root = self._task, self._layout.root
-        mounts = [*self._mounts_of_volumes(), *planned]
+        mounts = [*self._mount_volumes(), *planned]
         self._staging.mkdir(mode=0o700)
         if mounts:
             write_json(self._staging / "mounts.json", {"mounts": mounts})
@@ -215,26 +220,28 @@ class _Submission:
             take_incoming(self._layout, self._task.task_id, TaskFolder(self._staging).work)
         with queue.queue_lock(root):
             reserve_ports(task, self._spec.ports, self._progress)
-            place = queue.take_position(root)
-            self._spec = self._spec._replace(seq=place.seq, created_at=place.created_at)
-            if self._spec.container is None and not copies_among(mounts):  # whoever has yet to fetch holds nobody up
+            position = queue.take_position(root)
+            self._spec = self._spec._replace(seq=position.seq, created_at=position.created_at)
+            # a task that must fetch something first joins the queue later
+            if self._spec.container is None and not copies_among(mounts):
                 queue.dequeue(task)
                 queue.enqueue(task, self._spec)
         self._spec.write(TaskFolder(self._staging).spec)
-        if self._request.credentials is not None:  # last: should we be killed, they lie there until the next submit
+        # written last: if this process is killed, they remain only until the next submit
+        if self._request.credentials is not None:
             write_json(TaskFolder(self._staging).credentials, {"env": self._request.credentials})
         self._staging.rename(task.path)
         sync_folder(task.path.parent)
 
-    def _mounts_of_volumes(self) -> list[dict[str, Any]]:
-        """The volumes asked for: first all refusals, then those that are made anew."""
-        named = [(volume_name(mount), mount.target) for mount in self._request.data_mounts]
-        wanted: list[tuple[VolumeRequest | None, StoredVolume | None, str]] = [
-            (None, self._found(name), target) for name, target in named if name
+    def _mount_volumes(self) -> list[dict[str, Any]]:
+        """Return the mounts of the volumes: first check all of them, then create the missing ones."""
+        named = [(get_volume_name(mount), mount.target) for mount in self._request.data_mounts]
+        requested: list[tuple[VolumeRequest | None, StoredVolume | None, str]] = [
+            (None, self._find_free_volume(name), target) for name, target in named if name
         ]
-        wanted += [(one, self._found_or_missing(one), one.target) for one in self._request.volumes]
+        requested += [(one, self._find_existing_volume(one), one.target) for one in self._request.volumes]
         mounts: list[dict[str, Any]] = []
-        for one, volume, target in wanted:
+        for one, volume, target in requested:
             if volume is None and one is not None:
                 volume = self._volumes.make(one.size_gb, one.name, one.interface, None)
                 self._made_volumes.append(volume.volume_id)
@@ -242,34 +249,37 @@ class _Submission:
                 mounts.append(self._volumes.mount(volume, target))
         return mounts
 
-    def _found(self, wanted: str) -> StoredVolume:
-        volume = self._volumes.find(wanted)
+    def _find_free_volume(self, id_or_name: str) -> StoredVolume:
+        volume = self._volumes.find(id_or_name)
         self._volumes.refuse_if_held(volume)
         return volume
 
-    def _found_or_missing(self, one: VolumeRequest) -> StoredVolume | None:
+    def _find_existing_volume(self, one: VolumeRequest) -> StoredVolume | None:
         if one.volume_id is None and one.name is None:
             return None
         try:
-            return self._found(one.volume_id or one.name or "")
+            return self._find_free_volume(one.volume_id or one.name or "")
         except Refused as refused:
             if refused.code == NO_VOLUME and one.create_if_missing and one.volume_id is None:
                 return None
             raise
 
-    def _disown(self) -> None:
-        """A supervisor that said nothing may be stuck or late: the next look ends the one, the other ends itself."""
+    def _cancel_unresponsive(self) -> None:
+        """Cancel a task whose supervisor didn't respond.
+
+        A late supervisor ends itself; the reaper kills a stuck one.
+        """
         write_json(self._task.cancel, {"force": True})
         self._spec._replace(submitter=None).write(self._task.spec)
-        self._leave_the_line()
+        self._leave_queue()
 
-    def _leave_the_line(self) -> None:
+    def _leave_queue(self) -> None:
         if self._spec.seq and (ticket := queue.find_ticket(self._task, self._spec.seq)) is not None:
             ticket.drop()
             queue.notify_waiting(self._layout.root)
 
     def _undo(self) -> None:
-        self._leave_the_line()
+        self._leave_queue()
         release_ports(self._task, self._spec.ports)
         shutil.rmtree(self._task.path, ignore_errors=True)
         shutil.rmtree(self._staging, ignore_errors=True)
@@ -278,18 +288,30 @@ class _Submission:
 
 
 def refuse_pruned_key(layout: Layout, key: str) -> None:
-    """Refuses the idempotency key of a task that was pruned with KEY_OF_PRUNED."""
+    """Refuse the idempotency key of a pruned task with KEY_OF_PRUNED."""
     pruned = find_key(layout, key)
     if pruned is not None:
         is_known = pruned.ended_at is not None
         raise Refused(KEY_OF_PRUNED, key=key, task_id=pruned.task_id if is_known else None, status=pruned.status)
 
 
-def argv_of(command: str | Sequence[str], *, in_container: bool = False) -> list[str]:
-    """What is executed: the list as it is, a line through the shell."""
+def build_argv(command: str | Sequence[str], *, in_container: bool = False) -> list[str]:
+    """Return the argv to execute: a list as it is, a command line through the shell."""
     if in_container:
-        return argv_inside(command)
+        return build_container_argv(command)
     if not isinstance(command, str):
         return list(command)
     shell = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
     return [shell, "-c", command]
+
+
+def _plan_container(request: SubmitRequest) -> ContainerPlan:
+    """Return the container of the task. May take seconds. Refuses with NO_ENGINE."""
+    choice = choose_engine(request.engine)
+    return ContainerPlan(
+        engine=choice.engine._asdict(),
+        image=str(request.image),
+        is_line=isinstance(request.command, str),
+        working_dir=request.working_dir or WORKSPACE,
+        defaults=choice.defaults,
+    )

@@ -1,4 +1,4 @@
-"""What a client asks for with a submit: a table that JSON can hold, made of its task and of what the machine has."""
+"""A submit request of a client: a table that fits JSON, built from its task and the machine's resources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INTERFACES = ("block", "file")
 
 
 class VolumeRequest(NamedTuple):
-    """A volume for the task, by its id or its name; it is made where that is allowed and it is missing."""
+    """A volume for the task, by its id or its name; created if it is missing and `create_if_missing` is true."""
 
     volume_id: str | None
     name: str | None
@@ -38,14 +38,15 @@ class MountRequest(NamedTuple):
 
 
 class SubmitRequest(NamedTuple):
-    """One submit. The client chooses the task's id, so that it can ask again when an answer was lost.
+    """One submit. The client chooses the task's id, so that it can repeat the request after a lost response.
 
-    `gpus` holds what the client chose of the GPUs of the machine: `count` for each rank out of `candidates`.
-    `has_boto3` says whether the Python that will fetch data from S3 can do so; None has that Python asked.
+    `gpus` is the client's choice of the machine's GPUs: `count` for each rank out of `candidates`. `has_boto3` says
+    whether the Python that will fetch data from S3 has boto3; with None the agent checks it.
 
-    A client on another machine says more: `own_folder` for a task that works in a folder of its own, with the code that
-    came before (`has_code`; `working_dir` is then seen from there), `part` for one part of a task on several machines,
-    `submitted_at` by its own clock, the Python that has boto3, and credentials for S3 that it was allowed to send.
+    A client on another machine also sets: `own_folder` for a task that works in a folder of its own, with the code that
+    was sent before (`has_code`; `working_dir` is then relative to that code), `part` for one part of a task on several
+    machines, `submitted_at` by its own clock, the Python that has boto3, and the S3 credentials that it was allowed to
+    send.
     """
 
     task_id: str
@@ -81,7 +82,7 @@ class SubmitRequest(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> SubmitRequest:
-        """Refuses with INVALID_REQUEST, naming the field. A field that this version doesn't know is ignored."""
+        """Parse a request; ignore unknown fields. Refuses with INVALID_REQUEST, which names the field."""
         try:
             return _parse(data)
         except ValueError as error:
@@ -91,11 +92,11 @@ class SubmitRequest(NamedTuple):
 def _parse(data: Any) -> SubmitRequest:
     fields = Fields(data)
     return SubmitRequest(
-        task_id=_task_id(fields),
+        task_id=_parse_task_id(fields),
         name=fields.text("name"),
-        command=_command(data),
+        command=_parse_command(data),
         command_line=fields.text("command_line"),
-        env=_texts_by_name(fields, "env"),
+        env=_parse_texts(fields, "env"),
         working_dir=fields.optional_text("working_dir") or "",
         code_root=fields.optional_text("code_root") or "",
         image=fields.optional_text("image"),
@@ -104,35 +105,35 @@ def _parse(data: Any) -> SubmitRequest:
         tty=fields.flag("tty"),
         ranks=fields.whole("ranks", least=1, most=RANKS_MAX),
         distributed_mode=fields.optional_text("distributed_mode"),
-        retries=_retries(data),
+        retries=_parse_retries(data),
         ports=fields.wholes("ports", least=1, most=65535),
         max_run_time_hours=None if data.get("max_run_time_hours") is None else fields.number("max_run_time_hours"),
-        gpus=_gpus(fields.table("gpus")),
+        gpus=_parse_gpus(fields.table("gpus")),
         reservation=fields.optional_text("reservation"),
         allocation_mode=fields.one_of("allocation_mode", _MODES),
-        data_mounts=tuple(_mount(one) for one in fields.entries("data_mounts")),
-        volumes=tuple(_volume(one) for one in fields.entries("volumes")),
+        data_mounts=tuple(_parse_mount(one) for one in fields.entries("data_mounts")),
+        volumes=tuple(_parse_volume(one) for one in fields.entries("volumes")),
         idempotency_key=fields.optional_text("idempotency_key"),
         has_boto3=None if data.get("has_boto3") is None else fields.flag("has_boto3"),
         config=fields.table("config"),
         own_folder=fields.flag("own_folder"),
         has_code=fields.flag("has_code"),
-        part=_part(data),
+        part=_parse_part(data),
         submitted_at=fields.optional_moment("submitted_at"),
         s3_python=fields.optional_text("s3_python"),
-        credentials=None if data.get("credentials") is None else _texts_by_name(fields, "credentials"),
+        credentials=None if data.get("credentials") is None else _parse_texts(fields, "credentials"),
     )
 
 
-def _task_id(fields: Fields) -> str:
+def _parse_task_id(fields: Fields) -> str:
     task_id = fields.text("task_id")
     if not is_task_id(task_id):
         raise ValueError("task_id must be the id of a task")
     return task_id
 
 
-def _command(data: dict[str, Any]) -> str | list[str]:
-    """A line for a shell, or words."""
+def _parse_command(data: dict[str, Any]) -> str | list[str]:
+    """Return a command line for a shell, or a list of words."""
     if isinstance(data.get("command"), str):
         return Fields(data).text("command")
     words = list(Fields(data).texts("command"))
@@ -141,21 +142,21 @@ def _command(data: dict[str, Any]) -> str | list[str]:
     return words
 
 
-def _retries(data: dict[str, Any]) -> RetryPlan | None:
+def _parse_retries(data: dict[str, Any]) -> RetryPlan | None:
     if data.get("retries") is None:
         return None
     Fields(data["retries"]).whole("max", least=1)
     return RetryPlan.parse(data["retries"])
 
 
-def _part(data: dict[str, Any]) -> PartPlan | None:
+def _parse_part(data: dict[str, Any]) -> PartPlan | None:
     if data.get("part") is None:
         return None
     return PartPlan.parse({**Fields(data).table("part"), "submitted_at": data.get("submitted_at")})
 
 
-def _gpus(data: dict[str, Any]) -> GpuPlan:
-    """`wanted` is required, and so is all that says which GPUs where there are some."""
+def _parse_gpus(data: dict[str, Any]) -> GpuPlan:
+    """Require `wanted` and `count`, and with GPUs also `type` and a visible name for every candidate."""
     fields, gpus = Fields(data), GpuPlan.parse(data)
     fields.text("wanted"), fields.whole("count")
     if gpus.per_rank:
@@ -165,12 +166,14 @@ def _gpus(data: dict[str, Any]) -> GpuPlan:
     return gpus._replace(reservation=None)
 
 
-def _mount(data: Any) -> MountRequest:
+def _parse_mount(data: Any) -> MountRequest:
     fields = Fields(data)
-    return MountRequest(fields.text("source"), _target(fields), fields.text("mount_type"), fields.table("options"))
+    return MountRequest(
+        fields.text("source"), _parse_target(fields), fields.text("mount_type"), fields.table("options")
+    )
 
 
-def _volume(data: Any) -> VolumeRequest:
+def _parse_volume(data: Any) -> VolumeRequest:
     fields = Fields(data)
     return VolumeRequest(
         volume_id=fields.optional_text("volume_id"),
@@ -178,17 +181,17 @@ def _volume(data: Any) -> VolumeRequest:
         size_gb=fields.whole("size_gb", least=1),
         interface=fields.one_of("interface", _INTERFACES),
         create_if_missing=fields.flag("create_if_missing"),
-        target=_target(fields),
+        target=_parse_target(fields),
     )
 
 
-def _target(fields: Fields) -> str:
+def _parse_target(fields: Fields) -> str:
     target = fields.text("target")
     if not target.startswith("/"):
         raise ValueError("target must be an absolute path")
     return target
 
 
-def _texts_by_name(fields: Fields, name: str) -> dict[str, str]:
+def _parse_texts(fields: Fields, name: str) -> dict[str, str]:
     table = fields.table(name)
     return {key: Fields(table).text(key) for key in table}

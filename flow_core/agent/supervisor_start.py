@@ -1,6 +1,6 @@
-"""Starting supervisors, and those who clean up after a lost one. Standard library only.
+"""Starts supervisors, and the processes that clean up after a lost supervisor. Standard library only.
 
-`subprocess` costs as much as all the rest of a supervisor, so none of them loads this.
+Supervisors don't load this module: importing `subprocess` takes as long as the rest of a supervisor's start.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from flow_core.agent.agent_copy import provide_copy
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.private_folders import private_opener
 from flow_core.agent.refusals import Refused
-from flow_core.agent.supervisor.ranks import VARIABLES
+from flow_core.agent.supervisor.ranks import RANK_VARIABLES
 
 SUPERVISOR_SILENT = "supervisor_silent"
 SUPERVISOR_UNSUPPORTED = "supervisor_unsupported"
@@ -27,24 +27,24 @@ PACKAGE_ROOT = str(Path(__file__).parents[2])
 
 _DEADLINE_S = 10.0
 _CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.supervisor.main import main; main()"
-_OURS = ("TEXTUAL", "FLOW_TASK_", "FLOW_VOLUME_", "FLOW_DATA_")
-_TERMINAL = frozenset({"COLUMNS", "LINES"})
+_TASK_PREFIXES = ("TEXTUAL", "FLOW_TASK_", "FLOW_VOLUME_", "FLOW_DATA_")
+_TERMINAL_VARIABLES = frozenset({"COLUMNS", "LINES"})
 _MARK = "FLOW_TASK_MARK"
 
 
 def start_supervisor(task: TaskFolder, mark: str) -> None:
-    """Returns once the supervisor has taken the task over.
+    """Start a supervisor; return once it has taken over the task.
 
-    Refuses with SUPERVISOR_SILENT (it may be late, or stuck), SUPERVISOR_UNSUPPORTED, SUPERVISOR_FAILED, NO_PYTHON, and
+    Refuses with SUPERVISOR_SILENT (it may be late or stuck), SUPERVISOR_UNSUPPORTED, SUPERVISOR_FAILED, NO_PYTHON, and
     as `provide_copy` does.
     """
-    env = {**task_environment(), _MARK: mark}
-    with open(task.path / "supervisor.err", "ab", opener=private_opener) as complaints:
+    env = {**build_task_environment(), _MARK: mark}
+    with open(task.path / "supervisor.err", "ab", opener=private_opener) as errors:
         process = subprocess.Popen(
             _command("run", task),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=complaints,
+            stderr=errors,
             env=env,
             cwd=task.path,
             start_new_session=True,
@@ -53,58 +53,63 @@ def start_supervisor(task: TaskFolder, mark: str) -> None:
         try:
             answer = read_answer(process, time.monotonic() + _DEADLINE_S)
         except TimeoutError:
-            process.kill()  # it may be stopped, and leaving this block waits for its end
+            process.kill()  # it may be stopped, and the end of this block waits for its exit
             raise Refused(SUPERVISOR_SILENT, seconds=_DEADLINE_S) from None
-    verdict, _, said = answer.partition(" ")
-    if verdict == "unsupported":
-        raise Refused(SUPERVISOR_UNSUPPORTED, said=said)
-    if verdict != "ok":
-        raise Refused(SUPERVISOR_FAILED, said=said)
+    result, _, text = answer.partition(" ")
+    if result == "unsupported":
+        raise Refused(SUPERVISOR_UNSUPPORTED, said=text)
+    if result != "ok":
+        raise Refused(SUPERVISOR_FAILED, said=text)
 
 
 def start_reaper(task: TaskFolder) -> None:
-    """Ends what is left of a task whose supervisor is gone, in a process of its own."""
+    """Start a process that ends the remaining processes of a task whose supervisor has died."""
     with subprocess.Popen(
         _command("settle", task),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=task_environment(),
+        env=build_task_environment(),
         cwd=task.path,
         start_new_session=True,
     ):
-        pass  # it leaves its first process at once; nothing stays to be waited for
+        pass  # the process forks at once and its parent exits, so this wait is short
 
 
-def task_environment() -> dict[str, str]:
-    """Our environment, without what belongs to this terminal or to a task that we run inside of."""
-    without = _TERMINAL | (VARIABLES if _MARK in os.environ else set())
-    return {name: value for name, value in os.environ.items() if not name.startswith(_OURS) and name not in without}
+def build_task_environment() -> dict[str, str]:
+    """Return our environment without the variables of this terminal, or of a task that we run inside of."""
+    excluded = _TERMINAL_VARIABLES | (RANK_VARIABLES if _MARK in os.environ else set())
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_TASK_PREFIXES) and name not in excluded
+    }
 
 
-def python() -> str:
-    """The one that runs this. Refuses with NO_PYTHON."""
+def find_python() -> str:
+    """Return the Python that runs this program. Refuses with NO_PYTHON."""
     if not sys.executable:
         raise Refused(NO_PYTHON)
     return sys.executable
 
 
 def read_answer(process: subprocess.Popen[bytes], deadline: float) -> str:
-    """The one line that a process of ours answers on its standard output, what there is of it when it ends before.
+    """Return the one line that a process of ours writes to its standard output.
 
-    Raises TimeoutError at the deadline, which is a time of the monotonic clock.
+    Returns a partial line if the process ends before. Raises TimeoutError at the deadline, which is a time of the
+    monotonic clock.
     """
     stream, answer = process.stdout, b""
     while stream is not None and not answer.endswith(b"\n"):
-        left_s = deadline - time.monotonic()
-        if left_s <= 0 or not select.select([stream], [], [], left_s)[0]:
+        remaining_s = deadline - time.monotonic()
+        if remaining_s <= 0 or not select.select([stream], [], [], remaining_s)[0]:
             raise TimeoutError
-        piece = os.read(stream.fileno(), 4096)
-        if not piece:
+        chunk = os.read(stream.fileno(), 4096)
+        if not chunk:
             break
-        answer += piece
+        answer += chunk
     return answer.decode(errors="replace").strip()
 
 
 def _command(job: str, task: TaskFolder) -> list[str]:
-    return [python(), "-I", "-S", "-c", _CODE, str(provide_copy(task.root)), job, str(task.path)]
+    return [find_python(), "-I", "-S", "-c", _CODE, str(provide_copy(task.root)), job, str(task.path)]

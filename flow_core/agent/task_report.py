@@ -1,4 +1,4 @@
-"""What a person or a model is told of one task. Standard library only."""
+"""The report of one task, as clients receive it. Standard library only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TASK_ID = re.compile(r"task_[a-z2-7]{10}")
 
 
 class MountedVolume(NamedTuple):
-    """A volume as one task sees it, at the path that the task was promised."""
+    """A volume as one task sees it, at its mount path."""
 
     volume_id: str
     name: str
@@ -24,13 +24,13 @@ class MountedVolume(NamedTuple):
 
 
 class TaskReport(NamedTuple):
-    """One task as it is now; all of it can be sent as JSON.
+    """The current state of one task; every field fits JSON.
 
-    Times are seconds since the epoch, None for not yet. `pids` are the main processes of the ranks that run or ran.
-    Of a task whose records are broken (`is_broken`) nothing is known but its status, why, and its volumes.
+    Times are seconds since the epoch, None for not yet. `pids` are the main processes of the ranks that run or have
+    run. Of a task whose records are broken (`is_broken`) only the status, the reason and the volumes are known.
 
-    Of a task on several machines this is one part, the `part`-th of `parts`; `is_ready` says that it waits and could
-    start now. `submitted_at` is when its client submitted it, by the client's own clock.
+    For a task on several machines this is one part, number `part` of `parts`; `is_ready` says that it waits and could
+    start now. `submitted_at` is the time of the submit by the client's own clock.
     """
 
     task_id: str
@@ -109,7 +109,7 @@ class TaskReport(NamedTuple):
             gpus=tuple(state.gpus),
             reservation=gpus.reservation,
             engine=engine,
-            containers=() if engine is None else _containers(task.task_id, state),
+            containers=() if engine is None else _container_names(task.task_id, state),
             seq=spec.seq,
             part=0 if spec.part is None else spec.part.rank,
             parts=1 if spec.part is None else spec.part.ranks,
@@ -118,9 +118,9 @@ class TaskReport(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> TaskReport:
-        """One that another machine sent. Raises ValueError.
+        """Parse a report that another machine sent. Raises ValueError.
 
-        One in a status that this version doesn't know is not over, and says so.
+        A report with a status that this version doesn't know is not over, and its message says so.
         """
         fields = Fields(data)
         status, message = fields.text("status"), fields.text("message")
@@ -128,7 +128,7 @@ class TaskReport(NamedTuple):
             message = "; ".join(filter(None, (f"its status {status[:20]!r} {NEWER}", message)))
             status = "pending" if data.get("started_at") is None else "running"
         return cls(
-            task_id=checked_id(fields.text("task_id")),
+            task_id=check_task_id(fields.text("task_id")),
             name=fields.text("name"),
             status=status,
             command=fields.text("command"),
@@ -144,7 +144,7 @@ class TaskReport(NamedTuple):
             owner=fields.text("owner"),
             attempt=fields.whole("attempt", most=ATTEMPTS_MAX),
             between_attempts=fields.flag("between_attempts"),
-            volumes=tuple(_volume(one) for one in _list(data, "volumes")),
+            volumes=tuple(_parse_volume(one) for one in _parse_list(data, "volumes")),
             ports=fields.wholes("ports", least=1, most=65535),
             config=fields.table("config"),
             folder=fields.text("folder"),
@@ -167,26 +167,26 @@ def is_task_id(text: str) -> bool:
     return _TASK_ID.fullmatch(text) is not None
 
 
-def checked_id(text: str) -> str:
-    """The id. Raises ValueError for what is none."""
+def check_task_id(text: str) -> str:
+    """Return the id. Raises ValueError if it isn't a task id."""
     if not is_task_id(text):
         raise ValueError("task_id must be the id of a task")
     return text
 
 
-def _containers(task_id: str, state: TaskState) -> tuple[str, ...]:
-    """Their names, of the ranks that have begun."""
+def _container_names(task_id: str, state: TaskState) -> tuple[str, ...]:
+    """Return the names of the containers of the ranks that have started."""
     return tuple(container_name(task_id, state.attempt, rank) for rank in range(len(state.children)))
 
 
-def _list(data: dict[str, Any], name: str) -> list[Any]:
+def _parse_list(data: dict[str, Any], name: str) -> list[Any]:
     value = data.get(name)
     if not isinstance(value, list):
         raise ValueError(f"{name} must be a list")
     return value
 
 
-def _volume(value: Any) -> MountedVolume:
+def _parse_volume(value: Any) -> MountedVolume:
     texts = Fields({"volumes": value}).texts("volumes")
     if len(texts) != len(MountedVolume._fields):
         raise ValueError("volumes must hold an id, a name and a path each")

@@ -1,4 +1,4 @@
-"""The tasks of one context as they are now, read from their folders; nothing unchanged is read twice.
+"""The tasks of one context, read from their folders; an unchanged file isn't read twice.
 
 Standard library only.
 """
@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flow_core.agent import cancel
-from flow_core.agent.broken_tasks import status_of_broken
 from flow_core.agent.layout import Layout, TaskFolder
+from flow_core.agent.liveness import may_live
 from flow_core.agent.mount_records import find_volumes, read_mounts
 from flow_core.agent.records import MalformedRecord, NewerRecord, UnreadableRecord
 from flow_core.agent.refusals import Refused
 from flow_core.agent.spec import StoredSpec
 from flow_core.agent.state import TaskState
-from flow_core.agent.supervisor.reap import is_abandoned, reap, tree_of
+from flow_core.agent.supervisor.reap import get_process_tree, is_abandoned, reap
 from flow_core.agent.supervisor_start import start_reaper
 from flow_core.agent.task_report import MountedVolume, TaskReport, is_task_id
 
@@ -31,13 +31,13 @@ BROKEN_NOT_CANCELLED = "broken_task_not_cancelled"
 
 _RETRY_S = 10.0
 _WAIT_S = 0.25
-_UNKNOWN = (0, 0, 0)
+_UNREADABLE = (0, 0, 0)
 
 
 class _CachedTask:
-    """What was read of a task, and the stamps of the files at that time."""
+    """The records of a task, with the stamps of the files when they were read."""
 
-    __slots__ = ("is_broken", "is_newer", "mounts", "problem", "spec", "stamp", "standing", "state")
+    __slots__ = ("is_broken", "is_newer", "mounts", "problem", "spec", "stamp", "state", "stored")
 
     def __init__(self, mounts: list[dict[str, Any]], stamp: tuple[tuple[int, int, int] | None, ...]) -> None:
         self.spec: StoredSpec | None = None
@@ -47,13 +47,13 @@ class _CachedTask:
         self.problem = ""
         self.is_newer = False
         self.is_broken = False
-        self.standing: StoredTask | None = None
+        self.stored: StoredTask | None = None
 
 
 class StoredTask(NamedTuple):
-    """One task: its place in the order, what is told of it, and what its files say.
+    """One task: its sequence number, its report, and its records.
 
-    `problem` is a sentence where they can't all be understood. With `is_broken` there is neither `state` nor `spec`.
+    `problem` is a sentence if the records can't be read completely. With `is_broken`, `state` and `spec` are None.
     """
 
     seq: int
@@ -66,61 +66,63 @@ class StoredTask(NamedTuple):
 
 
 class TaskStore:
-    """Blocking; may be used from several threads. What has not changed is the same `StoredTask` again.
+    """The tasks of one context. Blocking; may be used from several threads.
 
-    `progress` is called whenever work on many files has got on.
+    An unchanged task is the same `StoredTask` object again. `progress` is called while many files are read.
     """
 
     def __init__(self, layout: Layout, progress: Callable[[], None] = lambda: None) -> None:
         self._layout = layout
         self._progress = progress
-        self._seen: dict[str, _CachedTask] = {}
-        self._undertaken: dict[str, float] = {}
+        self._cache: dict[str, _CachedTask] = {}
+        self._reaped_at: dict[str, float] = {}
         self._lock = threading.RLock()
-        self._looks = 0
+        self._reads = 0
         _all_tasks.add(self)
 
-    def renew(self) -> None:
-        """Forgets what was seen. For a process that has just been forked."""
+    def reset_after_fork(self) -> None:
+        """Clear the cache and the lock, in a process that was just forked."""
         self._lock = threading.RLock()
-        self._seen = {}
+        self._cache = {}
 
     def all(self) -> list[StoredTask]:
-        """Every task, last submitted first."""
-        with self._held():
+        """Return every task, the last submitted first."""
+        with self._hold_lock():
             names = frozenset(self._names())
-            found = [standing for name in names if (standing := self._look(name)) is not None]
-            for gone in self._seen.keys() - names:  # pruned by whatever program
-                del self._seen[gone]
-        return sorted(found, key=lambda standing: standing.seq, reverse=True)
+            found = [stored for name in names if (stored := self._load(name)) is not None]
+            for gone in self._cache.keys() - names:  # removed by this or another program
+                del self._cache[gone]
+        return sorted(found, key=lambda stored: stored.seq, reverse=True)
 
     def find(self, task_id: str) -> StoredTask | None:
-        with self._held():
-            return self._look(task_id) if is_task_id(task_id) else None
+        """Return a task, or None if there is no such task."""
+        with self._hold_lock():
+            return self._load(task_id) if is_task_id(task_id) else None
 
     def get(self, task_id: str) -> StoredTask:
-        """Refuses with NO_TASK."""
-        standing = self.find(task_id)
-        if standing is None:
+        """Return a task. Refuses with NO_TASK."""
+        stored = self.find(task_id)
+        if stored is None:
             raise self._no_task(task_id)
-        return standing
+        return stored
 
     def cancel(self, task_id: str, *, force: bool) -> None:
-        """Tells its supervisor; by force it may take seconds. Twice is safe, and so it is for a task that is over.
+        """Order the supervisor to cancel the task. With `force` this may take about 5 s.
 
-        Refuses with NO_TASK, BROKEN_NOT_CANCELLED. Raises OSError where nobody can be told.
+        Calling it twice is safe, also after the task has ended. Refuses with NO_TASK, BROKEN_NOT_CANCELLED. Raises
+        OSError if the order can't be delivered.
         """
-        standing, folder = self.get(task_id), self.folder(task_id)
-        if standing.is_broken:
-            raise Refused(BROKEN_NOT_CANCELLED, task_id=task_id, problem=standing.problem, folder=str(folder.path))
-        if standing.report.is_over:
+        stored, folder = self.get(task_id), self.folder(task_id)
+        if stored.is_broken:
+            raise Refused(BROKEN_NOT_CANCELLED, task_id=task_id, problem=stored.problem, folder=str(folder.path))
+        if stored.report.is_over:
             return
         cancel.write_cancel_order(folder, force=force)
         if force and cancel.end_stuck_supervisor(folder, self._progress):
             start_reaper(folder)
 
     def folder(self, task_id: str) -> TaskFolder:
-        """Refuses with NO_TASK."""
+        """Return the folder of a task. Refuses with NO_TASK."""
         folder = self._layout.task(task_id)
         if not is_task_id(task_id) or not folder.path.is_dir():
             raise self._no_task(task_id)
@@ -130,12 +132,12 @@ class TaskStore:
         return Refused(NO_TASK, task_id=task_id[:40], context=self._layout.context)
 
     @contextmanager
-    def _held(self) -> Iterator[None]:
-        """Holds the lock. Whoever waits for it gets on as long as its holder does."""
-        seen = self._looks
+    def _hold_lock(self) -> Iterator[None]:
+        """Hold the lock. While this waits, it reports progress as long as the holder makes progress."""
+        reads = self._reads
         while not self._lock.acquire(timeout=_WAIT_S):
-            if self._looks != seen:
-                seen = self._looks
+            if self._reads != reads:
+                reads = self._reads
                 self._progress()
         try:
             yield
@@ -149,116 +151,142 @@ class TaskStore:
         except FileNotFoundError:
             return
 
-    def _look(self, task_id: str) -> StoredTask | None:
-        self._looks += 1
+    def _load(self, task_id: str) -> StoredTask | None:
+        self._reads += 1
         self._progress()
         folder = self._layout.task(task_id)
-        seen = self._seen.get(task_id)
+        cached = self._cache.get(task_id)
         stamp = (_stamp(folder.spec), _stamp(folder.state), _stamp(folder.mounts))
-        if seen is None or seen.stamp != stamp:
+        if cached is None or cached.stamp != stamp:
             if stamp[0] is None:
-                self._seen.pop(task_id, None)
+                self._cache.pop(task_id, None)
                 return None
-            seen = self._seen[task_id] = self._read(folder, stamp)
-        if seen.is_broken or seen.spec is None:
-            return self._broken(folder, seen)
-        if not seen.is_newer and is_abandoned(seen.spec, seen.state):
-            return self._abandoned(folder, seen, seen.spec)
-        if seen.standing is None:
-            seen.standing = self._standing(folder, seen, seen.spec)
-        return seen.standing
+            cached = self._cache[task_id] = self._read(folder, stamp)
+        if cached.is_broken or cached.spec is None:
+            return self._describe_broken(folder, cached)
+        if not cached.is_newer and is_abandoned(cached.spec, cached.state):
+            return self._handle_abandoned(folder, cached, cached.spec)
+        if cached.stored is None:
+            cached.stored = self._describe(folder, cached, cached.spec)
+        return cached.stored
 
     def _read(self, folder: TaskFolder, stamp: tuple[tuple[int, int, int] | None, ...]) -> _CachedTask:
-        mounts, of_mounts = _mounts(folder)
-        seen = _CachedTask(mounts, stamp)
+        mounts, mounts_problem = _read_mounts(folder)
+        cached = _CachedTask(mounts, stamp)
         try:
-            seen.spec, of_spec = StoredSpec.read_known(folder.spec)
-            if seen.spec is None:
+            cached.spec, spec_problem = StoredSpec.read_known(folder.spec)
+            if cached.spec is None:
                 raise MalformedRecord("spec.json is missing")
-            seen.state, of_state = TaskState.read_known(folder.state)
+            cached.state, state_problem = TaskState.read_known(folder.state)
         except ValueError as error:
-            seen.is_broken, seen.is_newer = True, isinstance(error, NewerRecord)
-            seen.problem = _named(error)
+            cached.is_broken, cached.is_newer = True, isinstance(error, NewerRecord)
+            cached.problem = _describe_error(error)
             if isinstance(error, UnreadableRecord):
-                seen.stamp = ()  # what the system refuses now it may give later
-            return seen
-        seen.problem = "; ".join(filter(None, (of_spec, of_state, of_mounts)))
-        seen.is_newer = bool(of_spec or of_state)
-        return seen
+                cached.stamp = ()  # a later read may succeed
+            return cached
+        cached.problem = "; ".join(filter(None, (spec_problem, state_problem, mounts_problem)))
+        cached.is_newer = bool(spec_problem or state_problem)
+        return cached
 
-    def _broken(self, folder: TaskFolder, seen: _CachedTask) -> StoredTask:
-        """What is known all the same; it counts as unfinished for as long as anything of it may live."""
-        if seen.standing is None or not seen.standing.report.is_over:
-            status = status_of_broken(folder, is_newer=seen.is_newer)
+    def _describe_broken(self, folder: TaskFolder, cached: _CachedTask) -> StoredTask:
+        """Return the known facts of a broken task. It counts as unfinished while a process of it may live."""
+        if cached.stored is None or not cached.stored.report.is_over:
+            status = _find_broken_status(folder, is_newer=cached.is_newer)
             report = TaskReport(
-                folder.task_id, folder.task_id, status, message=seen.problem, volumes=_volumes(seen), is_broken=True
+                folder.task_id, folder.task_id, status, message=cached.problem, volumes=_volumes(cached), is_broken=True
             )
-            seen.standing = StoredTask(0, folder.task_id, report, None, None, seen.problem, is_broken=True)
-        return seen.standing
+            cached.stored = StoredTask(0, folder.task_id, report, None, None, cached.problem, is_broken=True)
+        return cached.stored
 
-    def _abandoned(self, folder: TaskFolder, seen: _CachedTask, spec: StoredSpec) -> StoredTask | None:
-        """Nobody keeps the record any more: settled here when nothing is left, else by a process that ends it."""
+    def _handle_abandoned(self, folder: TaskFolder, cached: _CachedTask, spec: StoredSpec) -> StoredTask | None:
+        """Reap a task whose supervisor is gone: here if no process is left, otherwise in a separate process.
+
+        Returns None if the task no longer exists.
+        """
         try:
-            # What runs in containers is asked of an engine, which may take a while.
-            if spec.container is not None or tree_of(spec, seen.state).members():
-                self._undertake(folder)
+            # Only an engine knows what runs in containers, and it may take a while to respond.
+            if spec.container is not None or get_process_tree(spec, cached.state).members():
+                self._start_reaper_once(folder)
             else:
                 reap(folder)
             after = TaskState.read(folder.state)
         except (ValueError, OSError):
-            after = None  # the disk is full or away; the next look tries again
+            after = None  # the disk is full or unavailable; the next read tries again
         if after is not None and after.is_final:
-            return self._look(folder.task_id)
-        return self._standing(folder, seen, spec, "its supervisor was killed; what is left of it is being ended")
+            return self._load(folder.task_id)
+        return self._describe(
+            folder, cached, spec, "its supervisor was killed; its remaining processes are being ended"
+        )
 
-    def _undertake(self, folder: TaskFolder) -> None:
+    def _start_reaper_once(self, folder: TaskFolder) -> None:
         now = time.monotonic()
-        if now - self._undertaken.get(folder.task_id, -_RETRY_S) >= _RETRY_S:
-            self._undertaken[folder.task_id] = now
+        if now - self._reaped_at.get(folder.task_id, -_RETRY_S) >= _RETRY_S:
+            self._reaped_at[folder.task_id] = now
             start_reaper(folder)
 
-    def _standing(
-        self, folder: TaskFolder, seen: _CachedTask, spec: StoredSpec, message: str | None = None
+    def _describe(
+        self, folder: TaskFolder, cached: _CachedTask, spec: StoredSpec, message: str | None = None
     ) -> StoredTask:
-        state = seen.state or TaskState()
-        said = "; ".join(filter(None, (seen.problem, state.message if message is None else message)))
-        report = TaskReport.of(folder, spec, state, _volumes(seen), said)
-        return StoredTask(report.seq, folder.task_id, report, seen.state, spec, seen.problem)
+        state = cached.state or TaskState()
+        text = "; ".join(filter(None, (cached.problem, state.message if message is None else message)))
+        report = TaskReport.of(folder, spec, state, _volumes(cached), text)
+        return StoredTask(report.seq, folder.task_id, report, cached.state, spec, cached.problem)
 
 
-def _mounts(folder: TaskFolder) -> tuple[list[dict[str, Any]], str]:
-    """As far as they are known; a broken record of them says nothing against the task."""
+def _read_mounts(folder: TaskFolder) -> tuple[list[dict[str, Any]], str]:
+    """Return the mounts as far as they are known; a broken mount record doesn't make the task broken."""
     try:
         return read_mounts(folder)
     except MalformedRecord as error:
-        return find_volumes(folder), _named(error)
+        return find_volumes(folder), _describe_error(error)
 
 
-def _named(error: ValueError) -> str:
+def _describe_error(error: ValueError) -> str:
     return str(error) if isinstance(error, NewerRecord) else f"its record is broken: {error}"
 
 
-def _volumes(seen: _CachedTask) -> tuple[MountedVolume, ...]:
-    return tuple(MountedVolume(m["volume_id"], m["name"], m["target"]) for m in seen.mounts if m.get("volume_id"))
+def _find_broken_status(folder: TaskFolder, *, is_newer: bool) -> str:
+    """Return the status of a task whose record is broken. May scan all processes.
+
+    It is the status in the state file if that can be read, otherwise a status that depends on its processes. The task
+    isn't final while a process of it may live, since it still uses its GPUs, volumes and ports; nor if only a newer
+    version (`is_newer`) could read the record.
+    """
+    try:
+        state, _ = TaskState.read_known(folder.state)
+    except MalformedRecord:
+        state = None
+    if state is not None and state.is_final:
+        return state.status
+    if not is_newer and not may_live(folder):
+        return "failed"
+    if state is not None:
+        return state.status
+    has_begun = os.path.exists(folder.spool().log)  # False also if the folder can't be read
+    return "running" if has_begun else "pending"
+
+
+def _volumes(cached: _CachedTask) -> tuple[MountedVolume, ...]:
+    return tuple(MountedVolume(m["volume_id"], m["name"], m["target"]) for m in cached.mounts if m.get("volume_id"))
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:
-        return _UNKNOWN  # reading it says why
-    return found.st_ino, found.st_mtime_ns, found.st_size
+        return _UNREADABLE  # reading the file reports the reason
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 _all_tasks: weakref.WeakSet[TaskStore] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    """A thread that doesn't exist in the child may have held the lock, half way through a look."""
+    """Reset all stores in a forked child: a thread that doesn't exist there may have held the lock."""
     for tasks in _all_tasks:
-        tasks.renew()
+        tasks.reset_after_fork()
 
 
 os.register_at_fork(after_in_child=_after_fork)

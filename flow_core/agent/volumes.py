@@ -30,12 +30,12 @@ TASK_OVER = "volume_for_ended_task"
 CONTAINER_RUNS = "volume_for_running_container"
 TARGET_TAKEN = "volume_target_taken"
 
-_VOLUME_ID = r"vol_[a-z2-7]{10}"  # compiled on first use, and kept by `re`
+_VOLUME_ID = r"vol_[a-z2-7]{10}"  # compiled on first use and cached by `re`
 _LABEL = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 
 
 class StoredVolume(NamedTuple):
-    """One volume as it is now. `attached_to` are the ids of the unfinished tasks that hold it."""
+    """One volume as it is now. `attached_to` contains the ids of the unfinished tasks that hold it."""
 
     volume_id: str
     name: str
@@ -49,18 +49,21 @@ class StoredVolume(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> StoredVolume:
-        """One that another machine sent, as JSON. Raises ValueError."""
+        """Parse a volume that another machine sent as JSON. Raises ValueError."""
         fields = Fields(data)
-        volume = _volume(fields.text("volume_id"), fields, fields.texts("attached_to"), fields.text("path"))
+        volume = _parse_fields(fields.text("volume_id"), fields, fields.texts("attached_to"), fields.text("path"))
         if not re.fullmatch(_VOLUME_ID, volume.volume_id) or not re.fullmatch(_LABEL, volume.name):
-            raise ValueError("its id or its name is none that a volume can have")
+            raise ValueError("its id or its name is invalid")
         if not all(is_task_id(task_id) for task_id in volume.attached_to):
             raise ValueError("attached_to must hold the ids of tasks")
         return volume
 
 
 class VolumeStore:
-    """The volumes of one context. Blocking. Methods that decide are called under `lock()`."""
+    """The volumes of one context. Blocking.
+
+    Hold `lock()` around `find`, `make` and `refuse_if_held` if a change depends on their result.
+    """
 
     def __init__(self, layout: Layout, region: str, tasks: TaskStore) -> None:
         self.layout = layout
@@ -68,23 +71,27 @@ class VolumeStore:
         self.tasks = tasks
 
     def lock(self) -> Any:
+        """Hold the context's lock. Creates the folders of the context. Raises OSError."""
         self.layout.make()
         return exclusive_lock(self.layout.volumes_lock)
 
     def listing(self) -> tuple[list[StoredVolume], list[str]]:
-        """Newest first, and a sentence for each that can't be read."""
-        rows, broken = self._look()
+        """Return the volumes, newest first, and a sentence for each volume that can't be read."""
+        rows, broken = self._load_all()
         return rows, [f"the record of volume {name} is broken: {why}" for name, why in broken.items()]
 
-    def find(self, wanted: str) -> StoredVolume:
-        """By id or name. Refused: NO_VOLUME; VOLUME_BROKEN for the id of one whose record is."""
-        rows, broken = self._look()
+    def find(self, id_or_name: str) -> StoredVolume:
+        """Find a volume by its id or name.
+
+        Refuses with NO_VOLUME, and with VOLUME_BROKEN for the id of a volume whose record is broken.
+        """
+        rows, broken = self._load_all()
         for volume in rows:
-            if wanted in (volume.volume_id, volume.name):
+            if id_or_name in (volume.volume_id, volume.name):
                 return volume
-        if wanted in broken:
-            raise Refused(VOLUME_BROKEN, volume_id=wanted, why=broken[wanted])
-        raise Refused(NO_VOLUME, wanted=wanted, context=self.layout.context)
+        if id_or_name in broken:
+            raise Refused(VOLUME_BROKEN, volume_id=id_or_name, why=broken[id_or_name])
+        raise Refused(NO_VOLUME, wanted=id_or_name, context=self.layout.context)
 
     def data(self, volume_id: str) -> Path:
         return self.layout.volumes / volume_id / "data"
@@ -92,69 +99,74 @@ class VolumeStore:
     def make(
         self, size_gb: int, name: str | None, interface: str, region: str | None, volume_id: str | None = None
     ) -> StoredVolume:
-        """Twice is safe with an id of the caller's. Refused: NAME_TAKEN.
+        """Create a volume. With a `volume_id`, calling it twice is safe. Refuses with NAME_TAKEN.
 
-        Whether there can be such a volume is checked before.
+        The caller checks before that such a volume is possible.
         """
         name = name or f"volume-{os.urandom(3).hex()}"
-        for volume in self._look()[0]:
+        for volume in self._load_all()[0]:
             if volume.volume_id == volume_id:
                 return volume
             if volume.name == name:
                 raise Refused(NAME_TAKEN, name=name, context=self.layout.context)
         with queue.queue_lock(self.layout.root):
-            place = queue.take_position(self.layout.root)
+            position = queue.take_position(self.layout.root)
         volume_id = volume_id or new_id("vol")
         record = {"volume_id": volume_id, "name": name, "size_gb": size_gb, "interface": interface}
-        record.update(region=region or self._region, created_at=place.created_at, seq=place.seq)
+        record.update(region=region or self._region, created_at=position.created_at, seq=position.seq)
         folder = staging_path(self.layout.volumes / volume_id)
         make_private_folder(folder / "data")
         write_json(folder / "record.json", record)
         folder.rename(self.layout.volumes / volume_id)
         return self._read(volume_id, ())
 
-    def remove(self, wanted: str) -> None:
-        """Takes the lock itself. Refused: as in `find`, and VOLUME_IN_USE."""
+    def remove(self, id_or_name: str) -> None:
+        """Remove a volume; takes the lock itself. Refuses as `find` does, and with VOLUME_IN_USE."""
         with self.lock():
             collect_garbage(self.layout)
-            volume = self.find(wanted)
+            volume = self.find(id_or_name)
             if volume.attached_to:
-                raise Refused(VOLUME_IN_USE, volume=volume.name, tasks=self._names_of(volume.attached_to))
+                raise Refused(VOLUME_IN_USE, volume=volume.name, tasks=self._task_names(volume.attached_to))
             path = self.layout.volumes / volume.volume_id
             path.rename(trash_path(path))
         remove_tree(trash_path(path))
 
     def refuse_if_held(self, volume: StoredVolume, by_other_than: str | None = None) -> None:
-        """Refused: BLOCK_VOLUME_IN_USE when another unfinished task holds this block volume."""
+        """Refuse with BLOCK_VOLUME_IN_USE if another unfinished task holds this block volume."""
         others = [task_id for task_id in volume.attached_to if task_id != by_other_than]
         if volume.interface == "block" and others:
-            raise Refused(BLOCK_VOLUME_IN_USE, volume=volume.name, tasks=self._names_of(others))
+            raise Refused(BLOCK_VOLUME_IN_USE, volume=volume.name, tasks=self._task_names(others))
 
-    def attach(self, wanted: str, task_id: str, mount_path: str | None) -> str:
-        """Where the task finds it: at a path that was checked before, or /volumes/NAME. Takes the lock itself."""
+    def attach(self, id_or_name: str, task_id: str, mount_path: str | None) -> str:
+        """Attach a volume and return the path at which the task finds it. Takes the lock itself.
+
+        The path is `mount_path`, which must be checked before, otherwise /volumes/NAME, or a link if the task runs
+        already.
+        """
         with self.lock():
-            task, volume = self.tasks.get(task_id), self.find(wanted)
+            task, volume = self.tasks.get(task_id), self.find(id_or_name)
             if task.is_broken:
                 raise Refused(TASK_BROKEN, task_id=task_id, why=task.problem)
             if task.report.is_over:
                 raise Refused(TASK_OVER, task_id=task_id)
             link = self.tasks.folder(task_id).links / volume.name
-            is_contained = task.spec is not None and task.spec.container is not None
-            taken = task.state is not None and task.state.mounts_taken
+            uses_container = task.spec is not None and task.spec.container is not None
+            has_mounts = task.state is not None and task.state.mounts_taken
             for mount in task.report.volumes:
                 if mount.volume_id == volume.volume_id:
                     return mount.target
-            if taken and is_contained:
+            if has_mounts and uses_container:
                 raise Refused(CONTAINER_RUNS, task_id=task_id)
             self.refuse_if_held(volume, task_id)
-            target = str(link) if taken else mount_path or f"/volumes/{volume.name}"
+            target = str(link) if has_mounts else mount_path or f"/volumes/{volume.name}"
             self._add_mount(task, volume, target)
-            if taken:
+            if has_mounts:
                 make_private_folder(link.parent)
                 link.symlink_to(self.data(volume.volume_id))
             return target
 
     def mount(self, volume: StoredVolume, target: str) -> dict[str, Any]:
+        """Return the entry of mounts.json for a volume."""
         return {
             "volume_id": volume.volume_id,
             "name": volume.name,
@@ -175,22 +187,22 @@ class VolumeStore:
                 raise Refused(TARGET_TAKEN, task_id=task.task_id, target=mount["target"])
         write_json(path, {**known, "mounts": [*mounts, self.mount(volume, target)]})
 
-    def _names_of(self, task_ids: Sequence[str]) -> list[str]:
+    def _task_names(self, task_ids: Sequence[str]) -> list[str]:
         names = {one.task_id: one.report.name for one in self.tasks.all()}
         return [names.get(task_id, task_id) for task_id in task_ids]
 
-    def _look(self) -> tuple[list[StoredVolume], dict[str, str]]:
-        """Those that can be read, newest first, and of each other one why not."""
-        holders = self._holders()
+    def _load_all(self) -> tuple[list[StoredVolume], dict[str, str]]:
+        """Return the readable volumes, newest first, and the error of each other one."""
+        holders = self._find_holders()
         found, broken = [], {}
-        for volume_id in _ids_in(self.layout.volumes):
+        for volume_id in _list_ids(self.layout.volumes):
             try:
                 found.append(self._read(volume_id, holders.get(volume_id, ())))
             except (OSError, ValueError) as error:
                 broken[volume_id] = str(error)
         return sorted(found, key=lambda volume: volume.seq, reverse=True), broken
 
-    def _holders(self) -> dict[str, tuple[str, ...]]:
+    def _find_holders(self) -> dict[str, tuple[str, ...]]:
         holders: dict[str, tuple[str, ...]] = {}
         for task in self.tasks.all():
             if not task.report.is_over:
@@ -199,18 +211,18 @@ class VolumeStore:
         return holders
 
     def _read(self, volume_id: str, holders: tuple[str, ...]) -> StoredVolume:
-        """Raises OSError, ValueError."""
+        """Read the record of a volume. Raises OSError, ValueError."""
         data, problem = read_known(self.layout.volumes / volume_id / "record.json")
         if data is None:
             raise MalformedRecord("record.json is missing")
         try:
-            return _volume(volume_id, Fields(data), holders, str(self.data(volume_id)))
+            return _parse_fields(volume_id, Fields(data), holders, str(self.data(volume_id)))
         except ValueError as error:
             raise MalformedRecord(problem or str(error)) from error
 
 
-def _volume(volume_id: str, fields: Fields, holders: tuple[str, ...], path: str) -> StoredVolume:
-    """Raises ValueError."""
+def _parse_fields(volume_id: str, fields: Fields, holders: tuple[str, ...], path: str) -> StoredVolume:
+    """Parse the fields of a volume. Raises ValueError."""
     return StoredVolume(
         volume_id=volume_id,
         name=fields.text("name"),
@@ -224,14 +236,14 @@ def _volume(volume_id: str, fields: Fields, holders: tuple[str, ...], path: str)
     )
 
 
-def checked_volume_id(text: str) -> str:
-    """The id. Raises ValueError for what is none."""
+def check_volume_id(text: str) -> str:
+    """Return the id. Raises ValueError if it isn't a volume id."""
     if not re.fullmatch(_VOLUME_ID, text):
         raise ValueError("volume_id must be the id of a volume")
     return text
 
 
-def _ids_in(folder: Path) -> list[str]:
+def _list_ids(folder: Path) -> list[str]:
     try:
         return [name for name in os.listdir(folder) if re.fullmatch(_VOLUME_ID, name)]
     except FileNotFoundError:

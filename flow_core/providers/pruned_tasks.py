@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from flow_core.agent.pruning import selection
 from flow_core.agent.pruning.selection import EndedTask, PruningRefusal
-from flow_core.agent.record_fields import date_of
+from flow_core.agent.record_fields import utc_datetime
 from flow_core.errors import printable
 from flow_core.models.pruning import PrunableTask
 from flow_core.models.task import TaskStatus
@@ -15,7 +15,12 @@ from flow_core.models.task import TaskStatus
 def prunable(tasks: Iterable[EndedTask]) -> tuple[PrunableTask, ...]:
     return tuple(
         PrunableTask(
-            task.task_id, task.name, TaskStatus(task.status), date_of(task.ended_at), task.size_bytes, task.made_files
+            task.task_id,
+            task.name,
+            TaskStatus(task.status),
+            utc_datetime(task.ended_at),
+            task.size_bytes,
+            task.made_files,
         )
         for task in tasks
     )

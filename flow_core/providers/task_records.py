@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from flow_core.agent.record_fields import date_of
+from flow_core.agent.record_fields import utc_datetime
 from flow_core.agent.task_report import TaskReport
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
 
@@ -61,4 +61,4 @@ def _endpoints(report: TaskReport) -> dict[str, str]:
 
 
 def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else date_of(seconds)
+    return None if seconds is None else utc_datetime(seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flow_core.agent import volumes
-from flow_core.agent.record_fields import date_of
+from flow_core.agent.record_fields import utc_datetime
 from flow_core.models.volume import Volume
 
 
@@ -16,7 +16,7 @@ def volume_of(told: volumes.StoredVolume, context: str) -> Volume:
         interface="file" if told.interface == "file" else "block",
         region=told.region,
         attached_to=told.attached_to,
-        created_at=date_of(told.created_at),
+        created_at=utc_datetime(told.created_at),
         status="attached" if told.attached_to else "available",
         provider_metadata={"path": told.path},
     )

@@ -21,7 +21,7 @@ MORE_WORDS = {
         'status: str = "pending"': 'status: str = "pending"\n    phase: str = "warming up"',
         'FINAL | {"pending", "running"}': 'FINAL | {"pending", "running", "computing"}',
     },
-    "agent/supervisor/starting.py": {
+    "agent/supervisor/launcher.py": {
         'state.status, state.message = "running",': 'state.status, state.message = "computing",'
     },
     "agent/capacity/leases.py": {'"task": task.name_in_records}': '"task": task.name_in_records, "share": 1.0}'},

@@ -1,1 +1,1 @@
-"""The GPUs of this machine on disk: who holds, wants or has reserved which. Standard library only."""
+"""The GPUs of this machine: leases, the queue and reservations, all on disk. Standard library only."""

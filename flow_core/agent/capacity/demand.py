@@ -1,4 +1,4 @@
-"""Who has or wants the GPUs of this machine from now on: reservations, running tasks, and the line.
+"""Collects every use of this machine's GPUs from now on: reservations, running tasks and the queue.
 
 Standard library only.
 """
@@ -16,33 +16,36 @@ from flow_core.agent.records import MalformedRecord
 from flow_core.agent.refusals import Refused
 from flow_core.agent.spec import StoredSpec
 from flow_core.agent.state import TaskState
-from flow_core.agent.supervisor.reap import is_abandoned, reap, tree_of
+from flow_core.agent.supervisor.reap import get_process_tree, is_abandoned, reap
 from flow_core.agent.supervisor_start import start_reaper
 
 
 def collect_gpu_uses(
-    root: Path, gpu_ids: Sequence[str], reserved: Sequence[reservation_records.ReservationRecord], now: float
+    root: Path, gpu_ids: Sequence[str], reservations: Sequence[reservation_records.ReservationRecord], now: float
 ) -> list[GpuUse]:
-    """Every use of these GPUs that is known of. Call it under the queue's lock.
+    """Return every known use of these GPUs. Call it under the queue's lock.
 
-    A task has its GPUs until its time limit, and without one for as long as anybody knows; so does a task that
-    waits with all that it could use, since the next one to be free may be its own.
+    A task with a time limit uses its GPUs until that limit, a task without a limit for an unknown time. A waiting task
+    counts as using all GPUs that it could use, since it may start on the next one that becomes free.
     """
     return [
-        *_of_reservations(gpu_ids, reserved),
-        *_of_running(root, gpu_ids, now),
-        *_of_waiting(root, gpu_ids, reserved, now),
+        *_reservation_uses(gpu_ids, reservations),
+        *_running_uses(root, gpu_ids, now),
+        *_waiting_uses(root, gpu_ids, reservations, now),
     ]
 
 
 def reap_lost_tasks(root: Path, gpu_ids: Sequence[str]) -> None:
-    """Frees what belongs to tasks whose supervisor was killed: at once, or soon where something of them still runs."""
+    """Free the GPUs of tasks whose supervisor was killed.
+
+    They are free at once if no process of the task is left, otherwise soon.
+    """
     for task in {task for task in leases.find_holders(root, gpu_ids).values() if task is not None}:
         try:
             spec, state = StoredSpec.read(task.spec), TaskState.read(task.state)
             if spec is None or not is_abandoned(spec, state):
                 continue
-            if tree_of(spec, state).members():
+            if get_process_tree(spec, state).members():
                 start_reaper(task)
             else:
                 reap(task)
@@ -50,35 +53,35 @@ def reap_lost_tasks(root: Path, gpu_ids: Sequence[str]) -> None:
             continue
 
 
-def _of_reservations(
-    gpu_ids: Sequence[str], reserved: Sequence[reservation_records.ReservationRecord]
+def _reservation_uses(
+    gpu_ids: Sequence[str], reservations: Sequence[reservation_records.ReservationRecord]
 ) -> Iterator[GpuUse]:
-    for hold in reserved:
-        start = "" if hold.begun else f"from {reservation_records.format_time(hold.start)} "
-        by = f"reserved {start}{reservation_records.describe_end(hold)} by {hold.reservation_id}"
-        for gpu_id in set(gpu_ids).intersection(hold.gpus):
-            yield GpuUse(gpu_id, hold.start, hold.until, by, is_planned=True)
+    for reservation in reservations:
+        start = "" if reservation.begun else f"from {reservation_records.format_time(reservation.start)} "
+        holder = f"reserved {start}{reservation_records.describe_end(reservation)} by {reservation.reservation_id}"
+        for gpu_id in set(gpu_ids).intersection(reservation.gpus):
+            yield GpuUse(gpu_id, reservation.start, reservation.busy_until, holder, is_planned=True)
 
 
-def _of_running(root: Path, gpu_ids: Sequence[str], now: float) -> Iterator[GpuUse]:
+def _running_uses(root: Path, gpu_ids: Sequence[str], now: float) -> Iterator[GpuUse]:
     for gpu_id, task in leases.find_holders(root, gpu_ids).items():
-        by = "held by what a task left behind" if task is None else f"held by {task.task_id}"
-        limit = _limit(task)
-        yield GpuUse(gpu_id, now, limit if limit > now else math.inf, by)
+        holder = "held by remaining processes of a task" if task is None else f"held by {task.task_id}"
+        deadline = _find_deadline(task)
+        yield GpuUse(gpu_id, now, deadline if deadline > now else math.inf, holder)
 
 
-def _of_waiting(
-    root: Path, gpu_ids: Sequence[str], reserved: Sequence[reservation_records.ReservationRecord], now: float
+def _waiting_uses(
+    root: Path, gpu_ids: Sequence[str], reservations: Sequence[reservation_records.ReservationRecord], now: float
 ) -> Iterator[GpuUse]:
     for ticket in queue.list_tickets(root):
         if leases.find_leased_gpus(ticket.task, ticket.candidates):
-            continue  # its turn has come: it has what it waited for, and leaves the line once it runs
-        for gpu_id in set(gpu_ids).intersection(ticket.open(reserved)):
+            continue  # it holds its GPUs already, and leaves the queue once it runs
+        for gpu_id in set(gpu_ids).intersection(ticket.select_allowed_gpus(reservations)):
             yield GpuUse(gpu_id, now, math.inf, f"wanted by {ticket.task.task_id}, which waits")
 
 
-def _limit(task: TaskFolder | None) -> float:
-    """When a task's time is up; infinite where it has no limit."""
+def _find_deadline(task: TaskFolder | None) -> float:
+    """Return the time at which a task reaches its time limit; infinity without a limit."""
     try:
         spec, state = (None, None) if task is None else (StoredSpec.read(task.spec), TaskState.read(task.state))
     except MalformedRecord:

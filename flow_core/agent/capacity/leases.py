@@ -1,9 +1,9 @@
-"""Who holds which GPU. Standard library only.
+"""The leases of GPUs: which task holds which GPU. Standard library only.
 
-A GPU is held through a lock whose descriptor every process of the task inherits, and a lease that names
-the task. It is free when its lock can be taken, the task in its lease is over, and nobody works on it: the lease alone
-keeps it where locks can't be trusted (NFS), the lock alone where a process outlived its record. A lease that can't be
-read stands for the task whose record names the GPU.
+A task holds a GPU by a lock, whose descriptor all its processes inherit, and by a lease that names the task. A GPU is
+free if its lock can be taken, the task in its lease is over, and no process uses it. The lease protects the GPU where
+locks are unreliable (NFS); the lock protects it while a process outlives its task's record. If a lease can't be read,
+the holder is the task whose record names the GPU.
 """
 
 from __future__ import annotations
@@ -15,109 +15,116 @@ from pathlib import Path
 
 from flow_core.agent.capacity.orphan_gpus import OrphanGpuCache, find_orphan_gpus
 from flow_core.agent.gpus import find_busy_gpus
-from flow_core.agent.layout import TaskFolder, every_task, task_at
+from flow_core.agent.layout import TaskFolder, find_task_folder, iter_tasks
 from flow_core.agent.liveness import is_unfinished
 from flow_core.agent.locks import is_locked, release, try_lock
 from flow_core.agent.records import MalformedRecord, read_known, write_json
 from flow_core.agent.state import TaskState
 
-_strangers = OrphanGpuCache()
-_UNSAFE = r"[^A-Za-z0-9.-]"
+_orphan_gpus = OrphanGpuCache()
+_UNSAFE_CHARACTERS = r"[^A-Za-z0-9.-]"
 
 
 class GpuLocks:
-    """The locks one task holds. Keep it as long as anything of the task may live."""
+    """The GPU locks of one task. Keep this object as long as a process of the task may live."""
 
     def __init__(self) -> None:
         self.fds: list[int] = []
 
     def release(self) -> None:
+        """Release all locks. Calling it twice is safe."""
         while self.fds:
             release(self.fds.pop())
 
 
 def take_gpus(task: TaskFolder, candidates: Iterable[str], count: int) -> GpuLocks | None:
-    """All `count` of the candidates or none. Call it under the queue's lock. The ids are in `find_leased_gpus`."""
+    """Take `count` of the candidates; None if fewer are free. `find_leased_gpus` then returns their ids.
+
+    Call it under the queue's lock.
+    """
     locks = GpuLocks()
-    names: list[str] = []
+    taken: list[str] = []
     free = [gpu_id for gpu_id in candidates if _is_free(task.root, gpu_id)]
     if len(free) >= count:
-        lost = {*find_orphan_gpus(task.root), *find_busy_gpus(free)}
-        free = [gpu_id for gpu_id in free if gpu_id not in lost]
-    for gpu_id in free if len(free) >= count else ():  # else others would see GPUs held by one who can't have them
-        if len(names) == count:
+        unavailable = {*find_orphan_gpus(task.root), *find_busy_gpus(free)}
+        free = [gpu_id for gpu_id in free if gpu_id not in unavailable]
+    for gpu_id in free if len(free) >= count else ():  # otherwise others would see GPUs held by a task that can't start
+        if len(taken) == count:
             break
-        if (fd := try_lock(_lock(task.root, gpu_id))) is not None:
+        if (fd := try_lock(_lock_path(task.root, gpu_id))) is not None:
             locks.fds.append(fd)
-            names.append(gpu_id)
-    if len(names) < count:
+            taken.append(gpu_id)
+    if len(taken) < count:
         locks.release()
         return None
-    for gpu_id in names:
-        write_json(_lease(task.root, gpu_id), {"gpu": gpu_id, "task": task.name_in_records})
+    for gpu_id in taken:
+        write_json(_lease_path(task.root, gpu_id), {"gpu": gpu_id, "task": task.name_in_records})
     return locks
 
 
 def find_holders(root: Path, gpu_ids: Iterable[str]) -> dict[str, TaskFolder | None]:
-    """The GPUs of these that are not free, each with its holder where that is known."""
-    held: dict[str, TaskFolder | None] = {}
+    """Return those of the GPUs that are not free, each with the task that holds it; None if the task is unknown."""
+    holders: dict[str, TaskFolder | None] = {}
     for gpu_id in gpu_ids:
-        holder = _holder(root, gpu_id)
+        holder = _find_holder(root, gpu_id)
         if holder is not None:
-            held[gpu_id] = holder
-        elif is_locked(_lock(root, gpu_id)) or gpu_id in _strangers.used(root):
-            held[gpu_id] = None
-    return held
+            holders[gpu_id] = holder
+        elif is_locked(_lock_path(root, gpu_id)) or gpu_id in _orphan_gpus.find(root):
+            holders[gpu_id] = None
+    return holders
 
 
 def find_leased_gpus(task: TaskFolder, candidates: Iterable[str]) -> list[str]:
-    """The GPUs whose lease names this task."""
-    return [gpu_id for gpu_id in candidates if _leaseholder(task.root, gpu_id) == task]
+    """Return the GPUs whose lease names this task."""
+    return [gpu_id for gpu_id in candidates if _read_lease(task.root, gpu_id) == task]
 
 
 def release_leases(task: TaskFolder, gpu_ids: Iterable[str]) -> None:
-    """Ends the leases of a task whose end can't be written yet, on a full disk for one. Twice is safe."""
+    """Remove the leases of a task whose final record can't be written yet, for example on a full disk.
+
+    Calling it twice is safe.
+    """
     for gpu_id in find_leased_gpus(task, gpu_ids):
         try:
-            os.unlink(_lease(task.root, gpu_id))
+            os.unlink(_lease_path(task.root, gpu_id))
         except OSError:
             pass
 
 
 def _is_free(root: Path, gpu_id: str) -> bool:
-    return _holder(root, gpu_id) is None and not is_locked(_lock(root, gpu_id))
+    return _find_holder(root, gpu_id) is None and not is_locked(_lock_path(root, gpu_id))
 
 
-def _holder(root: Path, gpu_id: str) -> TaskFolder | None:
-    """The unfinished task in the lease."""
-    task = _leaseholder(root, gpu_id)
+def _find_holder(root: Path, gpu_id: str) -> TaskFolder | None:
+    """Return the task that the lease names, if it is unfinished."""
+    task = _read_lease(root, gpu_id)
     return task if task is not None and is_unfinished(task) else None
 
 
-def _leaseholder(root: Path, gpu_id: str) -> TaskFolder | None:
+def _read_lease(root: Path, gpu_id: str) -> TaskFolder | None:
     try:
-        data, problem = read_known(_lease(root, gpu_id))
+        data, problem = read_known(_lease_path(root, gpu_id))
     except MalformedRecord:
-        return _user_of(root, gpu_id)
-    task = task_at(root, (data or {}).get("task"))
-    return _user_of(root, gpu_id) if task is None and problem else task
+        return _find_task_by_record(root, gpu_id)
+    task = find_task_folder(root, (data or {}).get("task"))
+    return _find_task_by_record(root, gpu_id) if task is None and problem else task
 
 
-def _user_of(root: Path, gpu_id: str) -> TaskFolder | None:
-    """The unfinished task whose own record says that it has this GPU."""
-    for task in every_task(root):
+def _find_task_by_record(root: Path, gpu_id: str) -> TaskFolder | None:
+    """Return the unfinished task whose own record contains this GPU."""
+    for task in iter_tasks(root):
         try:
             state, _ = TaskState.read_known(task.state)
         except MalformedRecord:
-            continue  # the lock guards what is left of it
+            continue  # the lock protects the GPU while processes of that task live
         if state is not None and not state.is_over and gpu_id in state.gpus:
             return task
     return None
 
 
-def _lease(root: Path, gpu_id: str) -> Path:
-    return root / "gpus" / (re.sub(_UNSAFE, "_", gpu_id) + ".json")
+def _lease_path(root: Path, gpu_id: str) -> Path:
+    return root / "gpus" / (re.sub(_UNSAFE_CHARACTERS, "_", gpu_id) + ".json")
 
 
-def _lock(root: Path, gpu_id: str) -> Path:
-    return root / "gpus" / (re.sub(_UNSAFE, "_", gpu_id) + ".lock")
+def _lock_path(root: Path, gpu_id: str) -> Path:
+    return root / "gpus" / (re.sub(_UNSAFE_CHARACTERS, "_", gpu_id) + ".lock")

@@ -1,4 +1,4 @@
-"""The records of promised ports: which task has which port of this machine."""
+"""The records of reserved ports: the task that each port of this machine belongs to."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from flow_core.agent.records import MalformedRecord, read_known
 
 
 def release_ports(task: TaskFolder, ports: Iterable[int]) -> None:
-    """Frees those of the ports that are promised to this task. Twice is safe."""
+    """Release those of the ports that are reserved for this task. Calling it twice is safe."""
     for port in ports:
         if read_promise(task.root, port)[0].get("task") == task.name_in_records:
             promise_path(task.root, port).unlink(missing_ok=True)
 
 
 def read_promise(root: Path, port: int) -> tuple[dict[str, Any], str]:
-    """What is known of the promise, and a sentence where that may not be all; else ""."""
+    """Return the known fields of the reservation of a port, and a sentence if there may be more; otherwise ""."""
     try:
         data, problem = read_known(promise_path(root, port))
         return data or {}, problem

@@ -1,4 +1,4 @@
-"""Which reservation a new task goes on."""
+"""Chooses the reservation of a new task."""
 
 from __future__ import annotations
 
@@ -23,69 +23,79 @@ NOTHING_RESERVED = "nothing_reserved"
 
 
 def choose_reservation(request: SubmitRequest, layout: Layout) -> GpuPlan:
-    """The GPUs that the task wants, with the reservation they are to be had from.
+    """Return the GPUs of the task with its reservation.
 
-    The one it names; without a name, in mode `reserved`, one of this user's that is active and large enough, and
-    so in mode `auto` if there is one. Refuses with the codes of this module.
+    The reservation is the one that the task names. Without a name it is an active reservation of this user that is
+    large enough: required in mode `reserved`, used if there is one in mode `auto`. Refuses with the codes of this
+    module.
     """
-    wanted, mode, gpus = request.reservation, request.allocation_mode, request.gpus
-    if wanted is None and mode == "spot":
+    reservation_id, mode, gpus = request.reservation, request.allocation_mode, request.gpus
+    if reservation_id is None and mode == "spot":
         return gpus
     if not gpus.per_rank:
-        return _without_gpus(gpus, wanted, mode)
+        return _without_gpus(gpus, reservation_id, mode)
     layout.make()
     count = gpus.per_rank * request.ranks
     with queue.queue_lock(layout.root):
-        reserved = reservation_records.load_live(layout.root)
-        own = None if wanted is not None else _own(reserved, gpus, count, layout.root)
-    if wanted is not None:
-        return gpus._replace(reservation=_named(wanted, reserved, gpus, count, layout).reservation_id)
+        reservations = reservation_records.load_live(layout.root)
+        own = None if reservation_id is not None else _find_own(reservations, gpus, count, layout.root)
+    if reservation_id is not None:
+        return gpus._replace(reservation=_find_named(reservation_id, reservations, gpus, count, layout).reservation_id)
     if own is None and mode == "reserved":
         raise Refused(NOTHING_RESERVED, count=count, gpu_type=gpus.type)
     return gpus if own is None else gpus._replace(reservation=own.reservation_id)
 
 
-def _without_gpus(gpus: GpuPlan, wanted: str | None, mode: str) -> GpuPlan:
-    if wanted is None and mode == "auto":
+def _without_gpus(gpus: GpuPlan, reservation_id: str | None, mode: str) -> GpuPlan:
+    if reservation_id is None and mode == "auto":
         return gpus
-    raise Refused(BOOKED_WITHOUT_GPU, field="reservation_id" if wanted is not None else "allocation_mode")
+    raise Refused(BOOKED_WITHOUT_GPU, field="reservation_id" if reservation_id is not None else "allocation_mode")
 
 
-def _named(
-    wanted: str, reserved: Sequence[ReservationRecord], gpus: GpuPlan, count: int, layout: Layout
+def _find_named(
+    reservation_id: str, reservations: Sequence[ReservationRecord], gpus: GpuPlan, count: int, layout: Layout
 ) -> ReservationRecord:
-    hold = next((hold for hold in reserved if hold.reservation_id == wanted), None)
-    if hold is None:
-        raise _not_live(wanted, layout)
-    if (fitting := _fitting(hold, gpus)) < count:
-        raise Refused(BOOKED_TOO_SMALL, reservation_id=wanted, fitting=fitting, gpu_type=gpus.type, count=count)
-    return hold
+    reservation = next((one for one in reservations if one.reservation_id == reservation_id), None)
+    if reservation is None:
+        raise _explain_unavailable(reservation_id, layout)
+    if (fitting := _count_fitting(reservation, gpus)) < count:
+        raise Refused(BOOKED_TOO_SMALL, reservation_id=reservation_id, fitting=fitting, gpu_type=gpus.type, count=count)
+    return reservation
 
 
-def _not_live(wanted: str, layout: Layout) -> Refused:
-    path = reservation_records.find_record(layout.root, wanted)
+def _explain_unavailable(reservation_id: str, layout: Layout) -> Refused:
+    path = reservation_records.find_record(layout.root, reservation_id)
     if path is None:
-        return Refused(BOOKED_UNKNOWN, reservation_id=wanted)
+        return Refused(BOOKED_UNKNOWN, reservation_id=reservation_id)
     try:
-        return Refused(BOOKED_OVER, reservation_id=wanted, over=ReservationRecord.read(path).over)
+        return Refused(BOOKED_OVER, reservation_id=reservation_id, over=ReservationRecord.read(path).over)
     except MalformedRecord as error:
-        return Refused(BOOKED_BROKEN, reservation_id=wanted, why=str(error))
+        return Refused(BOOKED_BROKEN, reservation_id=reservation_id, why=str(error))
 
 
-def _own(reserved: Sequence[ReservationRecord], gpus: GpuPlan, count: int, root: Path) -> ReservationRecord | None:
-    """This user's, and of several first one with room for the task now, then the one that lasts longest."""
+def _find_own(
+    reservations: Sequence[ReservationRecord], gpus: GpuPlan, needed: int, root: Path
+) -> ReservationRecord | None:
+    """Return a reservation of this user that is large enough; None if there is none.
+
+    Of several it prefers one with room for the task now, then the one that lasts longest.
+    """
     me = user_name()
-    large = [hold for hold in reserved if hold.is_active and hold.owner == me and _fitting(hold, gpus) >= count]
+    large = [
+        reservation
+        for reservation in reservations
+        if reservation.is_active and reservation.owner == me and _count_fitting(reservation, gpus) >= needed
+    ]
     if len(large) < 2:
         return next(iter(large), None)
-    wanted = [(ticket.reservation_id, ticket.gpu_count) for ticket in queue.list_tickets(root)]
+    waiting = [(ticket.reservation_id, ticket.gpu_count) for ticket in queue.list_tickets(root)]
 
-    def has_room(hold: ReservationRecord) -> bool:
-        ahead = sum(number for reservation_id, number in wanted if reservation_id == hold.reservation_id)
-        return _fitting(hold, gpus) - len(leases.find_holders(root, hold.gpus)) - ahead >= count
+    def has_room(reservation: ReservationRecord) -> bool:
+        ahead = sum(count for wanted_id, count in waiting if wanted_id == reservation.reservation_id)
+        return _count_fitting(reservation, gpus) - len(leases.find_holders(root, reservation.gpus)) - ahead >= needed
 
-    return max(large, key=lambda hold: (has_room(hold), hold.until))
+    return max(large, key=lambda reservation: (has_room(reservation), reservation.busy_until))
 
 
-def _fitting(hold: ReservationRecord, gpus: GpuPlan) -> int:
-    return len(set(hold.gpus).intersection(gpus.candidates))
+def _count_fitting(reservation: ReservationRecord, gpus: GpuPlan) -> int:
+    return len(set(reservation.gpus).intersection(gpus.candidates))

@@ -1,9 +1,8 @@
-"""Reservations on disk: which GPUs are kept for whom, and until when. Standard library only.
+"""The records of reservations: which GPUs are reserved for whom, and until when. Standard library only.
 
-One file a reservation, for every context of this machine; those that are over lie in past/. No process of
-ours runs for them: whoever looks next, under the queue's lock, writes what the clock has brought since
-(begun, renewed, over). A file that can't be read keeps nothing from anybody; of a newer version's the fields that
-are known count, and the others are kept.
+There is one file per reservation, for all contexts of this machine; ended reservations lie in past/. No process serves
+them: the next reader, under the queue's lock, writes what has changed with time (begun, renewed, over). A file that
+can't be read reserves nothing. Of a newer version's file the known fields count, and the others are preserved.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.records import NEWER, MalformedRecord, NewerRecord, read_known, write_json
 
 EXPIRED, CANCELED = "expired", "canceled"
-_ENDS = ("", EXPIRED, CANCELED)
-_FILE = r"res_[a-z2-7]{10}\.json"  # compiled on first use, and kept by `re`
+_END_STATES = ("", EXPIRED, CANCELED)
+_FILE = r"res_[a-z2-7]{10}\.json"  # compiled on first use and cached by `re`
 LATEST = 253_370_764_800.0  # the year 9999; no later time can be written as a date
 LONGEST_S = 100 * 365 * 86400.0
 
@@ -29,7 +28,7 @@ LONGEST_S = 100 * 365 * 86400.0
 class ReservationRecord(NamedTuple):
     """One reservation: `quantity` times `gpu_count` GPUs. Times are seconds since the epoch.
 
-    `begun` and `over` are written once and stay, whatever is done to the machine's clock.
+    `begun` and `over` are written once and never change back, even if the machine's clock is set back.
     """
 
     reservation_id: str
@@ -53,14 +52,14 @@ class ReservationRecord(NamedTuple):
         return self.begun and not self.over
 
     @property
-    def until(self) -> float:
-        """When its GPUs are free again, as far as anybody knows."""
+    def busy_until(self) -> float:
+        """The time at which its GPUs are free again; infinity if it renews itself."""
         return float("inf") if self.auto_renew else self.end
 
     def at(self, now: float) -> ReservationRecord:
-        """The same reservation when the clock shows `now`.
+        """Return the same reservation at the time `now`.
 
-        One that has begun never has more than its duration left: a clock that was set back does not lengthen it.
+        A reservation that has begun never has more than its duration left: setting the clock back doesn't extend it.
         """
         if self.over or (not self.begun and now < self.start):
             return self
@@ -71,62 +70,65 @@ class ReservationRecord(NamedTuple):
             return begun._replace(over=EXPIRED)
         missed = (now - begun.end) // self.duration_s + 1
         end = begun.end + missed * self.duration_s
-        return begun._replace(end=end if end > now else now + self.duration_s)  # never less, by rounding
+        return begun._replace(end=end if end > now else now + self.duration_s)  # rounding must not make it shorter
 
     @classmethod
     def read(cls, path: Path) -> ReservationRecord:
-        """Raises MalformedRecord; NewerRecord where its known fields don't say all that there is to know."""
+        """Read a record. Raises MalformedRecord; NewerRecord if its known fields don't describe it completely."""
         problem = ""
         try:
             known, problem = read_known(path)
             data = known or {}
-            if isinstance(data.get("over"), str) and data["over"] not in _ENDS:
+            if isinstance(data.get("over"), str) and data["over"] not in _END_STATES:
                 problem = f"{path.name} {NEWER}"
-            hold = cls(**{name: data[name] for name in cls._fields})._replace(gpus=tuple(data["gpus"]))
-            _check(hold, path.stem)
+            reservation = cls(**{name: data[name] for name in cls._fields})._replace(gpus=tuple(data["gpus"]))
+            _check_fields(reservation, path.stem)
         except (KeyError, TypeError, ValueError, OSError) as error:
             if problem:
                 raise NewerRecord(problem, data) from error
             why = error if isinstance(error, MalformedRecord) else f"{path.name} does not hold a reservation"
             raise MalformedRecord(str(why)) from error
-        return hold
+        return reservation
 
 
 def load_live(root: Path, now: float | None = None) -> list[ReservationRecord]:
-    """The reservations that are not over, the first made first. Call it under the queue's lock."""
+    """Return the reservations that are not over, oldest first; write what has changed with time.
+
+    Call it under the queue's lock.
+    """
     moment = time.time() if now is None else now
     found = []
-    for hold in _readable(root):
-        as_it_stands = hold.at(moment)
-        if as_it_stands != hold or hold.over:
-            _try_keep(root, as_it_stands)
-        found.append(as_it_stands)
-    return _in_order(found)
+    for reservation in _load_readable(root):
+        current = reservation.at(moment)
+        if current != reservation or reservation.over:
+            _try_save(root, current)
+        found.append(current)
+    return _sort_live(found)
 
 
 def load_without_lock(root: Path) -> list[ReservationRecord]:
-    """As `live`, for those who decide nothing: needs no lock and writes nothing."""
-    return _in_order(hold.at(time.time()) for hold in _readable(root))
+    """Return the same as `load_live` for callers that decide nothing: needs no lock and writes nothing."""
+    return _sort_live(reservation.at(time.time()) for reservation in _load_readable(root))
 
 
-def save(root: Path, hold: ReservationRecord) -> None:
-    """Writes it, and moves it out of everybody's sight when it is over. Call it under the queue's lock."""
-    folder, name = root / "reservations", f"{hold.reservation_id}.json"
+def save_record(root: Path, reservation: ReservationRecord) -> None:
+    """Write the record; move it to past/ if it is over. Call it under the queue's lock."""
+    folder, name = root / "reservations", f"{reservation.reservation_id}.json"
     make_private_folder(folder / "past")
-    write_json(folder / name, {**_known(folder / name), **hold._asdict()})
-    if hold.over:
+    write_json(folder / name, {**_read_existing(folder / name), **reservation._asdict()})
+    if reservation.over:
         os.replace(folder / name, folder / "past" / name)
 
 
 def remove_staging_files(root: Path) -> None:
-    """Removes what writers left that were killed while they wrote. Call it under the queue's lock."""
+    """Remove the temporary files of killed writers. Call it under the queue's lock."""
     for leftover in (root / "reservations").glob(".*"):
         if stat.S_ISREG(os.lstat(leftover).st_mode):
             leftover.unlink(missing_ok=True)
 
 
 def find_record(root: Path, reservation_id: str) -> Path | None:
-    """Where its record lies, over or not; None when there is none."""
+    """Return the path of the record, over or not; None if there is none."""
     name = f"{reservation_id}.json"
     places = (root / "reservations" / name, root / "reservations" / "past" / name)
     known = re.fullmatch(_FILE, name) is not None
@@ -134,67 +136,74 @@ def find_record(root: Path, reservation_id: str) -> Path | None:
 
 
 def list_files(folder: Path) -> list[Path]:
-    """The reservations' files in a folder, readable or not."""
+    """Return the record files in a folder, readable or not."""
     try:
         return [folder / name for name in os.listdir(folder) if re.fullmatch(_FILE, name)]
     except OSError:
         return []
 
 
-def find_reserved_gpus(holds: Iterable[ReservationRecord]) -> dict[str, ReservationRecord]:
-    """GPU -> the active reservation that keeps it."""
-    kept: dict[str, ReservationRecord] = {}
-    for hold in holds:
-        if hold.is_active:
-            kept = dict.fromkeys(hold.gpus, hold) | kept
-    return kept
+def find_reserved_gpus(reservations: Iterable[ReservationRecord]) -> dict[str, ReservationRecord]:
+    """Return the reserved GPUs, each with the active reservation that holds it."""
+    reserved: dict[str, ReservationRecord] = {}
+    for reservation in reservations:
+        if reservation.is_active:
+            reserved = dict.fromkeys(reservation.gpus, reservation) | reserved
+    return reserved
 
 
 def select_open_gpus(
-    candidates: Iterable[str], reservation_id: str | None, holds: Sequence[ReservationRecord]
+    candidates: Iterable[str], reservation_id: str | None, reservations: Sequence[ReservationRecord]
 ) -> tuple[str, ...]:
-    """Those of the candidates that a task may take now: its reservation's, or without one what nobody reserved.
+    """Return the candidates that a task may use now: those of its reservation; without one, those that nobody reserved.
 
-    None before its reservation begins. Once that is over, the task stands in line like any other.
+    Before its reservation begins a task may use none. After it has ended the task waits like any other.
     """
-    mine = next((hold.reservation_id for hold in holds if hold.reservation_id == reservation_id), None)
-    kept = find_reserved_gpus(holds)
-    return tuple(gpu_id for gpu_id in candidates if getattr(kept.get(gpu_id), "reservation_id", None) == mine)
+    own_id = next(
+        (reservation.reservation_id for reservation in reservations if reservation.reservation_id == reservation_id),
+        None,
+    )
+    reserved = find_reserved_gpus(reservations)
+    return tuple(gpu_id for gpu_id in candidates if getattr(reserved.get(gpu_id), "reservation_id", None) == own_id)
 
 
 def explain_wait(
-    free: int, candidates: Sequence[str], reservation_id: str | None, holds: Sequence[ReservationRecord]
+    free: int, candidates: Sequence[str], reservation_id: str | None, reservations: Sequence[ReservationRecord]
 ) -> str:
-    """Why a task with these candidates waits, in words; `free` of those that are open to it are free."""
-    kept = find_reserved_gpus(holds)
-    mine = next((hold for hold in holds if hold.reservation_id == reservation_id), None)
-    if mine is not None and not mine.begun:
-        return f"{mine.reservation_id} starts at {format_time(mine.start)}"
-    if mine is not None:
-        return f"{free} of {sum(kept.get(gpu_id) == mine for gpu_id in candidates)} free in {mine.reservation_id}"
-    others = describe_reserved(kept[gpu_id] for gpu_id in candidates if gpu_id in kept)
+    """Explain why a task with these candidates waits; `free` is the number of free ones that it may use."""
+    reserved = find_reserved_gpus(reservations)
+    own = next((reservation for reservation in reservations if reservation.reservation_id == reservation_id), None)
+    if own is not None and not own.begun:
+        return f"{own.reservation_id} starts at {format_time(own.start)}"
+    if own is not None:
+        return f"{free} of {sum(reserved.get(gpu_id) == own for gpu_id in candidates)} free in {own.reservation_id}"
+    others = describe_reserved(reserved[gpu_id] for gpu_id in candidates if gpu_id in reserved)
     return ", ".join([f"{free} of {len(candidates)} free", *others])
 
 
-def describe_reserved(keepers_of: Iterable[ReservationRecord]) -> list[str]:
-    """Who keeps how many, given the keeper of each: "4 reserved until 14:00 by res_abc"."""
+def describe_reserved(holders: Iterable[ReservationRecord]) -> list[str]:
+    """Count the GPUs of each reservation: "4 reserved until 14:00 by res_abc"."""
     counts: dict[ReservationRecord, int] = {}
-    for hold in keepers_of:
-        counts[hold] = counts.get(hold, 0) + 1
-    return [f"{count} reserved {describe_end(hold)} by {hold.reservation_id}" for hold, count in counts.items()]
+    for reservation in holders:
+        counts[reservation] = counts.get(reservation, 0) + 1
+    return [
+        f"{count} reserved {describe_end(reservation)} by {reservation.reservation_id}"
+        for reservation, count in counts.items()
+    ]
 
 
-def describe_end(hold: ReservationRecord) -> str:
-    return "until it is released" if hold.auto_renew else f"until {format_time(hold.end)}"
+def describe_end(reservation: ReservationRecord) -> str:
+    """Describe the end in words: "until 14:00"."""
+    return "until it is released" if reservation.auto_renew else f"until {format_time(reservation.end)}"
 
 
 def format_time(moment: float) -> str:
-    """A time as the wall clock of this machine shows it, with the day when that isn't today."""
-    shown, today = time.localtime(moment), time.localtime()
-    return time.strftime("%H:%M" if shown[:3] == today[:3] else "%Y-%m-%d %H:%M", shown)
+    """Format a time in the local time zone, with the date unless it is today."""
+    local, today = time.localtime(moment), time.localtime()
+    return time.strftime("%H:%M" if local[:3] == today[:3] else "%Y-%m-%d %H:%M", local)
 
 
-def _readable(root: Path) -> Iterator[ReservationRecord]:
+def _load_readable(root: Path) -> Iterator[ReservationRecord]:
     for path in list_files(root / "reservations"):
         try:
             yield ReservationRecord.read(path)
@@ -202,34 +211,44 @@ def _readable(root: Path) -> Iterator[ReservationRecord]:
             continue
 
 
-def _known(path: Path) -> dict[str, Any]:
-    """What the record holds now, with the fields of other versions."""
+def _read_existing(path: Path) -> dict[str, Any]:
+    """Return the current content of the record, with the fields of other versions."""
     try:
         return read_known(path)[0] or {}
     except MalformedRecord:
         return {}
 
 
-def _in_order(holds: Iterable[ReservationRecord]) -> list[ReservationRecord]:
-    return sorted((hold for hold in holds if not hold.over), key=lambda hold: (hold.created_at, hold.reservation_id))
+def _sort_live(reservations: Iterable[ReservationRecord]) -> list[ReservationRecord]:
+    return sorted(
+        (reservation for reservation in reservations if not reservation.over),
+        key=lambda reservation: (reservation.created_at, reservation.reservation_id),
+    )
 
 
-def _try_keep(root: Path, hold: ReservationRecord) -> None:
+def _try_save(root: Path, reservation: ReservationRecord) -> None:
     try:
-        save(root, hold)
+        save_record(root, reservation)
     except OSError:
-        pass  # the disk is full or away; it counts as written, and whoever looks next writes it
+        pass  # the disk is full or unavailable; the next reader writes it
 
 
-def _check(hold: ReservationRecord, name: str) -> None:
-    texts: tuple[Any, ...] = (hold.context, hold.owner, hold.name, hold.instance_type, hold.over, *hold.gpus)
-    if hold.reservation_id != name or not all(isinstance(text, str) for text in texts):
+def _check_fields(reservation: ReservationRecord, name: str) -> None:
+    texts: tuple[Any, ...] = (
+        reservation.context,
+        reservation.owner,
+        reservation.name,
+        reservation.instance_type,
+        reservation.over,
+        *reservation.gpus,
+    )
+    if reservation.reservation_id != name or not all(isinstance(text, str) for text in texts):
         raise ValueError
-    if not all(0 <= moment < LATEST for moment in (hold.start, hold.end, hold.created_at)):
+    if not all(0 <= moment < LATEST for moment in (reservation.start, reservation.end, reservation.created_at)):
         raise ValueError
-    if not 0 < hold.duration_s <= LONGEST_S or min(hold.gpu_count, hold.quantity) < 1:
+    if not 0 < reservation.duration_s <= LONGEST_S or min(reservation.gpu_count, reservation.quantity) < 1:
         raise ValueError
-    if hold.over not in _ENDS:
+    if reservation.over not in _END_STATES:
         raise ValueError
-    if not isinstance(hold.begun, bool) or not isinstance(hold.auto_renew, bool):
+    if not isinstance(reservation.begun, bool) or not isinstance(reservation.auto_renew, bool):
         raise ValueError

@@ -1,4 +1,4 @@
-"""What is asked for when GPUs are reserved, and what is told of a reservation. Standard library only."""
+"""The request for a reservation and the report of one, as clients send and receive them. Standard library only."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 from flow_core.agent.capacity.reservation_records import LONGEST_S, ReservationRecord
 from flow_core.agent.record_fields import Fields
 
-_RESERVATION_ID = r"res_[a-z2-7]{10}"  # compiled on first use, and kept by `re`
+_RESERVATION_ID = r"res_[a-z2-7]{10}"  # compiled on first use and cached by `re`
 _STATUSES = frozenset({"scheduled", "active", "canceled", "expired", "pending", "ended", "failed"})
 _GPUS_MAX = 1 << 16
 
 
 class ReservationRequest(NamedTuple):
-    """`quantity` times `gpu_count` of the candidates, from `start` on (`None`: from now).
+    """A request for `quantity` times `gpu_count` of the candidates, from `start` on (`None`: from now).
 
-    With an id of its own it can be asked for again when an answer was lost.
+    With a `reservation_id` the client can repeat it after a lost response.
     """
 
     name: str
@@ -31,7 +31,7 @@ class ReservationRequest(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> ReservationRequest:
-        """One that another machine sent, as JSON. Raises ValueError."""
+        """Parse a request that another machine sent as JSON. Raises ValueError."""
         fields = Fields(data)
         duration_s = fields.moment("duration_s")
         if not 0 < duration_s <= LONGEST_S:
@@ -45,14 +45,15 @@ class ReservationRequest(NamedTuple):
             start=fields.optional_moment("start"),
             duration_s=duration_s,
             auto_renew=fields.flag("auto_renew"),
-            reservation_id=None if data.get("reservation_id") is None else _checked_id(fields.text("reservation_id")),
+            reservation_id=None if data.get("reservation_id") is None else _check_id(fields.text("reservation_id")),
         )
 
 
 class ReservationReport(NamedTuple):
     """One reservation as it is now. Times are seconds since the epoch.
 
-    Of one whose record can't be used, only the first two fields, the context of whoever asks and the message are known.
+    Of a reservation with an unusable record only the id, the status, the context of the caller and the message are
+    known.
     """
 
     reservation_id: str
@@ -70,29 +71,29 @@ class ReservationReport(NamedTuple):
     created_at: float = 0.0
 
     @classmethod
-    def of(cls, hold: ReservationRecord) -> ReservationReport:
+    def of(cls, record: ReservationRecord) -> ReservationReport:
         return cls(
-            reservation_id=hold.reservation_id,
-            status=hold.over or ("active" if hold.begun else "scheduled"),
-            context=hold.context,
-            owner=hold.owner,
-            name=hold.name,
-            instance_type=hold.instance_type,
-            quantity=hold.quantity,
-            gpus=hold.gpus,
-            start=hold.start,
-            end=hold.end,
-            auto_renew=hold.auto_renew,
-            created_at=hold.created_at,
+            reservation_id=record.reservation_id,
+            status=record.over or ("active" if record.begun else "scheduled"),
+            context=record.context,
+            owner=record.owner,
+            name=record.name,
+            instance_type=record.instance_type,
+            quantity=record.quantity,
+            gpus=record.gpus,
+            start=record.start,
+            end=record.end,
+            auto_renew=record.auto_renew,
+            created_at=record.created_at,
         )
 
     @classmethod
     def parse(cls, data: Any) -> ReservationReport:
-        """One that another machine sent, as JSON. Raises ValueError."""
+        """Parse a report that another machine sent as JSON. Raises ValueError."""
         fields = Fields(data)
         reservation_id, status = fields.text("reservation_id"), fields.text("status")
-        if _checked_id(reservation_id) and status not in _STATUSES:
-            raise ValueError("its status is none that a reservation can have")
+        if _check_id(reservation_id) and status not in _STATUSES:
+            raise ValueError("its status is unknown")
         return cls(
             reservation_id=reservation_id,
             status=status,
@@ -110,8 +111,8 @@ class ReservationReport(NamedTuple):
         )
 
 
-def _checked_id(text: str) -> str:
-    """Raises ValueError."""
+def _check_id(text: str) -> str:
+    """Return the id. Raises ValueError if it isn't a reservation id."""
     if not re.fullmatch(_RESERVATION_ID, text):
-        raise ValueError("its id is none that a reservation can have")
+        raise ValueError("its id is invalid")
     return text

@@ -1,4 +1,4 @@
-"""Reservations: GPUs of this machine kept for somebody's hours, in every context of it. Standard library only."""
+"""Creates, lists and releases reservations of this machine's GPUs, for one context. Standard library only."""
 
 from __future__ import annotations
 
@@ -22,69 +22,81 @@ NOT_GIVEN_BACK = "reservation_not_given_back"
 STARTS_IN_PAST = "reservation_starts_in_past"
 STARTS_TOO_LATE = "reservation_starts_too_late"
 
-_LATE_S = 60.0  # a start this long ago still means now: people take their time
-_AHEAD_S = 10 * 365.25 * 86400
+_START_TOLERANCE_S = 60.0  # a start this long ago counts as now, since users need time to enter it
+_START_MAX_AHEAD_S = 10 * 365.25 * 86400
 
 
 class Reservations:
-    """The reservations of this machine, as one context asks for them. Blocking."""
+    """The reservations of this machine. They exclude the tasks of all its contexts. Blocking."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._over: dict[str, ReservationReport] = {}
+        self._past_reports: dict[str, ReservationReport] = {}
 
-    def make(self, wish: ReservationRequest) -> ReservationReport:
-        """Refused: STARTS_IN_PAST, STARTS_TOO_LATE, GPUS_TAKEN."""
+    def make(self, request: ReservationRequest) -> ReservationReport:
+        """Create a reservation. Refuses with STARTS_IN_PAST, STARTS_TOO_LATE, GPUS_TAKEN.
+
+        With an id in the request, calling it twice is safe.
+        """
         root = self._layout.root
         self._layout.make()
-        if wish.reservation_id is not None and reservation_records.find_record(root, wish.reservation_id) is not None:
-            return self.get(wish.reservation_id)
-        reap_lost_tasks(root, wish.candidates)
+        if (
+            request.reservation_id is not None
+            and reservation_records.find_record(root, request.reservation_id) is not None
+        ):
+            return self.get(request.reservation_id)
+        reap_lost_tasks(root, request.candidates)
         with self._lock() as now:
-            hold = self._planned(wish, now)
-            uses = collect_gpu_uses(root, wish.candidates, reservation_records.load_live(root, now), now)
-            hold = hold._replace(gpus=pick_gpus(hold, wish.candidates, uses))
+            record = self._plan(request, now)
+            uses = collect_gpu_uses(root, request.candidates, reservation_records.load_live(root, now), now)
+            record = record._replace(gpus=pick_gpus(record, request.candidates, uses))
             reservation_records.remove_staging_files(root)
-            reservation_records.save(root, hold)
-        return ReservationReport.of(hold)
+            reservation_records.save_record(root, record)
+        return ReservationReport.of(record)
 
     def all(self) -> list[ReservationReport]:
-        """The last made first; one whose record is broken is `failed`, and its message says why."""
+        """Return all reservations, newest first.
+
+        A reservation with a broken record has the status `failed`, and its message gives the reason.
+        """
         folder = self._layout.root / "reservations"
         with self._lock() as now:
             reservation_records.load_live(self._layout.root, now)
             found = [self._read(path, now) for path in reservation_records.list_files(folder)]
-        found += [self._past(path) for path in reservation_records.list_files(folder / "past")]
+        found += [self._read_past(path) for path in reservation_records.list_files(folder / "past")]
         return sorted(found, key=lambda one: (one.created_at, one.reservation_id), reverse=True)
 
     def get(self, reservation_id: str) -> ReservationReport:
-        """Refused: NO_RESERVATION."""
+        """Return a reservation. Refuses with NO_RESERVATION."""
         with self._lock() as now:
             reservation_records.load_live(self._layout.root, now)
-            return self._read(self._path(reservation_id), now)
+            return self._read(self._find_path(reservation_id), now)
 
     def release(self, reservation_id: str) -> None:
-        """Refused: NO_RESERVATION; NOT_GIVEN_BACK where this version can't know what it would give back."""
+        """End a reservation. Calling it twice is safe.
+
+        Refuses with NO_RESERVATION, and with NOT_GIVEN_BACK if a newer version wrote the record.
+        """
         root = self._layout.root
         with self._lock() as now:
             reservation_records.load_live(root, now)
-            path = self._path(reservation_id)
+            path = self._find_path(reservation_id)
             try:
-                hold = ReservationRecord.read(path).at(now)
+                record = ReservationRecord.read(path).at(now)
             except NewerRecord as error:
                 raise Refused(NOT_GIVEN_BACK, reservation_id=reservation_id, why=str(error)) from error
             except MalformedRecord:
                 path.replace(root / "reservations" / "past" / path.name)
                 return
-            if hold.over:
+            if record.over:
                 return
-            reservation_records.save(
-                root, hold._replace(over=reservation_records.CANCELED, end=min(hold.end, max(now, hold.start)))
+            reservation_records.save_record(
+                root, record._replace(over=reservation_records.CANCELED, end=min(record.end, max(now, record.start)))
             )
         queue.notify_waiting(root)
 
     def openings(self, gpu_ids: Sequence[str], start: float | None, end: float | None) -> list[Opening]:
-        """See `availability.openings`."""
+        """Return the periods in which GPUs can be reserved, as `find_openings` does."""
         root = self._layout.root
         with self._lock() as now:
             uses = collect_gpu_uses(root, gpu_ids, reservation_records.load_live(root, now), now)
@@ -92,36 +104,39 @@ class Reservations:
 
     @contextmanager
     def _lock(self) -> Iterator[float]:
-        """The queue's lock, and the time as it is once we have it."""
+        """Hold the queue's lock; yield the time at which it was taken."""
         self._layout.make()
         with queue.queue_lock(self._layout.root):
             yield time.time()
 
-    def _planned(self, wish: ReservationRequest, now: float) -> ReservationRecord:
-        """The reservation without its GPUs. Times are whole seconds, so that they read back as they are shown."""
-        asked = now if wish.start is None else wish.start
-        if asked < now - _LATE_S:
+    def _plan(self, request: ReservationRequest, now: float) -> ReservationRecord:
+        """Return the reservation without its GPUs. Refuses with STARTS_IN_PAST, STARTS_TOO_LATE.
+
+        The start is a whole second, so that it reads back as it is shown.
+        """
+        requested_start = now if request.start is None else request.start
+        if requested_start < now - _START_TOLERANCE_S:
             raise Refused(STARTS_IN_PAST)
-        if asked > now + _AHEAD_S:
+        if requested_start > now + _START_MAX_AHEAD_S:
             raise Refused(STARTS_TOO_LATE)
-        start = float(int(asked))
+        start = float(int(requested_start))
         return ReservationRecord(
-            reservation_id=wish.reservation_id or new_id("res"),
+            reservation_id=request.reservation_id or new_id("res"),
             context=self._layout.context,
             owner=user_name(),
-            name=wish.name,
-            instance_type=wish.instance_type,
-            gpu_count=wish.gpu_count,
-            quantity=wish.quantity,
+            name=request.name,
+            instance_type=request.instance_type,
+            gpu_count=request.gpu_count,
+            quantity=request.quantity,
             gpus=(),
             start=start,
-            end=start + wish.duration_s,
-            duration_s=wish.duration_s,
-            auto_renew=wish.auto_renew,
+            end=start + request.duration_s,
+            duration_s=request.duration_s,
+            auto_renew=request.auto_renew,
             created_at=now,
         ).at(now)
 
-    def _path(self, reservation_id: str) -> Path:
+    def _find_path(self, reservation_id: str) -> Path:
         path = reservation_records.find_record(self._layout.root, reservation_id)
         if path is None:
             raise Refused(NO_RESERVATION, reservation_id=reservation_id)
@@ -134,11 +149,11 @@ class Reservations:
             status = "ended" if path.parent.name == "past" else "pending"
             return ReservationReport(path.stem, status, self._layout.context, str(error))
         except MalformedRecord as error:
-            why = f"its record is broken, so it keeps nothing: {error}"
+            why = f"its record is broken, so it reserves nothing: {error}"
             return ReservationReport(path.stem, "failed", self._layout.context, why)
 
-    def _past(self, path: Path) -> ReservationReport:
-        """What is over doesn't change any more, and is read once."""
-        if path.name not in self._over:
-            self._over[path.name] = self._read(path, time.time())
-        return self._over[path.name]
+    def _read_past(self, path: Path) -> ReservationReport:
+        """Return an ended reservation; it never changes, so it is read once."""
+        if path.name not in self._past_reports:
+            self._past_reports[path.name] = self._read(path, time.time())
+        return self._past_reports[path.name]

@@ -1,4 +1,4 @@
-"""The GPUs of this machine over time: which are free when, from what is known to hold them."""
+"""The use of this machine's GPUs over time: when each GPU is free."""
 
 from __future__ import annotations
 
@@ -7,39 +7,43 @@ from typing import NamedTuple
 
 
 class GpuUse(NamedTuple):
-    """Somebody has a GPU from `start` up to, and without, `end` (seconds since the epoch, or infinite).
+    """One use of a GPU, from `start` up to but not including `end` (seconds since the epoch, or infinite).
 
-    `by` says who, in words: "reserved until 14:00 by res_abc". Only what is planned can be there later than now.
+    `holder` describes the user in words: "reserved until 14:00 by res_abc". Only a planned use can start later than
+    now.
     """
 
     gpu_id: str
     start: float
     end: float
-    by: str = ""
+    holder: str = ""
     is_planned: bool = False
 
-    def meets(self, start: float, end: float) -> bool:
+    def overlaps(self, start: float, end: float) -> bool:
         return self.start < end and start < self.end
 
 
 class TimeSlot(NamedTuple):
-    """A stretch of time over which the same GPUs are free."""
+    """A period in which the same GPUs are free."""
 
     start: float
     end: float
     gpus: frozenset[str]
 
 
-def free_throughout(gpu_ids: Iterable[str], uses: Collection[GpuUse], start: float, end: float) -> list[str]:
-    """The GPUs that nobody has at any moment of this time, in the order given."""
-    used = {use.gpu_id for use in uses if use.meets(start, end)}
+def find_free_gpus(gpu_ids: Iterable[str], uses: Collection[GpuUse], start: float, end: float) -> list[str]:
+    """Return the GPUs that are free during the whole period, in the given order."""
+    used = {use.gpu_id for use in uses if use.overlaps(start, end)}
     return [gpu_id for gpu_id in gpu_ids if gpu_id not in used]
 
 
 def list_slots(gpu_ids: Collection[str], uses: Collection[GpuUse], start: float, end: float) -> list[TimeSlot]:
-    """The time from `start` to `end` in order, cut wherever a GPU is taken or let go; where none is free, nothing."""
+    """Return the slots from `start` to `end` in order. A new slot begins wherever a GPU is taken or becomes free.
+
+    Periods without a free GPU are left out.
+    """
     found: list[TimeSlot] = []
-    for one in _pieces(gpu_ids, uses, start, end) if start < end else ():
+    for one in _split(gpu_ids, uses, start, end) if start < end else ():
         if found and found[-1].end == one.start and found[-1].gpus == one.gpus:
             found[-1] = found[-1]._replace(end=one.end)
         elif one.gpus:
@@ -47,9 +51,9 @@ def list_slots(gpu_ids: Collection[str], uses: Collection[GpuUse], start: float,
     return found
 
 
-def _pieces(gpu_ids: Collection[str], uses: Collection[GpuUse], start: float, end: float) -> Iterator[TimeSlot]:
-    ours = [use for use in uses if use.gpu_id in gpu_ids and use.meets(start, end)]
-    cuts = {moment for use in ours for moment in (use.start, use.end) if start < moment < end}
+def _split(gpu_ids: Collection[str], uses: Collection[GpuUse], start: float, end: float) -> Iterator[TimeSlot]:
+    uses_of_gpus = [use for use in uses if use.gpu_id in gpu_ids and use.overlaps(start, end)]
+    cuts = {moment for use in uses_of_gpus for moment in (use.start, use.end) if start < moment < end}
     moments = sorted({start, end} | cuts)
     for one, other in zip(moments, moments[1:]):
-        yield TimeSlot(one, other, frozenset(free_throughout(gpu_ids, ours, one, other)))
+        yield TimeSlot(one, other, frozenset(find_free_gpus(gpu_ids, uses_of_gpus, one, other)))

@@ -1,1 +1,1 @@
-"""Tasks in containers: what an engine is told, and how it all ends. Standard library only."""
+"""Tasks in containers: the commands for the engine, and the end of the containers. Standard library only."""

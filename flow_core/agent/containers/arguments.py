@@ -1,4 +1,4 @@
-"""What is written after `podman` or `docker` to run a rank of a task in a container, or to enter it.
+"""The arguments of `podman` and `docker` to run a rank of a task in a container, or to enter it.
 
 Standard library only.
 """
@@ -12,22 +12,22 @@ from flow_core.agent.containers.engine import MARK_LABEL, ContainerEngine
 from flow_core.agent.supervisor.namespace import Mount
 
 WORKSPACE = "/workspace"
-# Of this machine: its network, so that ports and MASTER_ADDR mean the same in a container and beside it; its shared
-# memory, since the 64 MB of a container are not enough for PyTorch's data loaders, and NCCL meets other ranks there.
-# No second copy of the log on the engine's disk, and no SELinux label that hides what is mounted.
-_EVERY_RUN = (
+# The container uses this machine's network, so that ports and MASTER_ADDR mean the same inside and outside, and its
+# shared memory, since the 64 MB of a container are too small for PyTorch's data loaders, and NCCL meets other ranks
+# there. No second copy of the log on the engine's disk, and no SELinux label that hides mounts.
+_RUN_OPTIONS = (
     *("run", "--rm", "--pull=never", "--log-driver=none"),
     *("--network=host", "--ipc=host", "--security-opt=label=disable"),
 )
 _BASH_OR_SH = "if command -v bash >/dev/null 2>&1; then exec bash {0}; else exec sh {0}; fi"
-_LINE, _SHELL = _BASH_OR_SH.format('-c "$0"'), _BASH_OR_SH.format("-i")
-# What a process started with our mark in its environment carries to all that it starts.
-_HANG_UP = """for file in $(grep -ls "$0" /proc/[0-9]*/environ); do
+_COMMAND_LINE_SCRIPT, _SHELL_SCRIPT = _BASH_OR_SH.format('-c "$0"'), _BASH_OR_SH.format("-i")
+# Hang up every process that has our mark in its environment: all children of a marked process inherit it.
+_HANG_UP_SCRIPT = """for file in $(grep -ls "$0" /proc/[0-9]*/environ); do
 pid=${file#/proc/}; pid=${pid%/environ}; kill -s HUP "$pid"; kill -s CONT "$pid"; done"""
 
 
 class Container(NamedTuple):
-    """One rank of one attempt. `variables` are the names of what it inherits from the client's environment."""
+    """One rank of one attempt. `variables` names the variables that it inherits from the client's environment."""
 
     engine: ContainerEngine
     image: str
@@ -43,13 +43,16 @@ class Container(NamedTuple):
     on_terminal: bool = False
 
     def run(self) -> list[str]:
-        """The argv that runs it, without the value of any variable. A shell line needs no entrypoint of the image."""
-        argv = [self.engine.path, *_EVERY_RUN, *self.engine.options]
+        """Return the argv that runs it, without the value of any variable.
+
+        A command line replaces the image's entrypoint.
+        """
+        argv = [self.engine.path, *_RUN_OPTIONS, *self.engine.options]
         argv += [f"--name={self.name}", f"--label={MARK_LABEL}={self.mark}", f"--workdir={self.working_dir}"]
         argv += ["--tty"] if self.on_terminal else []
         for bind in self.binds:
-            argv += ["--mount", _bind(bind)]
-        argv += self._devices()
+            argv += ["--mount", _format_bind(bind)]
+        argv += self._gpu_options()
         if self.env_file:
             argv += ["--env-file", self.env_file]
         for variable in self.variables:
@@ -58,43 +61,51 @@ class Container(NamedTuple):
             return [*argv, f"--entrypoint={self.argv[0]}", self.image, *self.argv[1:]]
         return [*argv, self.image, *self.argv]
 
-    def _devices(self) -> list[str]:
+    def _gpu_options(self) -> list[str]:
         if not self.gpus:
             return []
         if self.engine.name == "podman":
             return [word for gpu_id in self.gpus for word in ("--device", f"nvidia.com/gpu={gpu_id}")]
-        # Quoted for docker, which reads the value as a line of CSV.
+        # Quoted, since docker reads the value as a line of CSV.
         return ["--gpus", f'"device={",".join(self.gpus)}"']
 
 
-def argv_inside(command: str | Sequence[str]) -> list[str]:
-    """A line goes to bash where the image has it, else to sh; a list stays as it is."""
-    return ["sh", "-c", _LINE, command] if isinstance(command, str) else list(command)
+def build_container_argv(command: str | Sequence[str]) -> list[str]:
+    """Return the argv inside a container; a list stays as it is.
+
+    A command line goes to bash if the image has it, otherwise to sh.
+    """
+    return ["sh", "-c", _COMMAND_LINE_SCRIPT, command] if isinstance(command, str) else list(command)
 
 
-def with_workspace(folder: str, binds: Sequence[Mount]) -> list[Mount]:
-    """This machine's folder at /workspace, unless something else is wanted there."""
+def add_workspace(folder: str, binds: Sequence[Mount]) -> list[Mount]:
+    """Add a bind of this machine's folder to /workspace, unless another bind has that target."""
     is_taken = any(bind.target.rstrip("/") == WORKSPACE for bind in binds)
     return [*binds] if is_taken else [Mount(folder, WORKSPACE), *binds]
 
 
-def enter(engine: ContainerEngine, name: str, mark: str, command: str | None, *, on_terminal: bool) -> list[str]:
-    """The argv of a shell inside a running container; `mark` is a variable that `hang_up` finds it by."""
+def build_enter_argv(
+    engine: ContainerEngine, name: str, mark: str, command: str | None, *, on_terminal: bool
+) -> list[str]:
+    """Return the argv of a shell inside a running container.
+
+    `mark` is a variable by which `build_hang_up_arguments` finds the processes.
+    """
     terminal = ["--tty", "--env", "TERM"] if on_terminal else []
     argv = [engine.path, "exec", "--interactive", *terminal, "--env", mark, name]
-    return [*argv, *(["sh", "-c", _SHELL] if command is None else argv_inside(command))]
+    return [*argv, *(["sh", "-c", _SHELL_SCRIPT] if command is None else build_container_argv(command))]
 
 
-def hang_up(name: str, mark: str) -> list[str]:
-    """The words that end what `enter` started: the end of the client leaves it running."""
-    return ["exec", name, "sh", "-c", _HANG_UP, mark]
+def build_hang_up_arguments(name: str, mark: str) -> list[str]:
+    """Return the arguments that end what `build_enter_argv` started: a killed client leaves it running."""
+    return ["exec", name, "sh", "-c", _HANG_UP_SCRIPT, mark]
 
 
-def _bind(mount: Mount) -> str:
-    fields = ["type=bind", _quoted(f"source={mount.source}"), _quoted(f"target={mount.target}")]
+def _format_bind(mount: Mount) -> str:
+    fields = ["type=bind", _quote(f"source={mount.source}"), _quote(f"target={mount.target}")]
     return ",".join([*fields, "readonly"] if mount.read_only else fields)
 
 
-def _quoted(field: str) -> str:
-    """Both engines read a mount as a line of CSV."""
+def _quote(field: str) -> str:
+    """Quote a field; both engines read a mount as a line of CSV."""
     return '"' + field.replace('"', '""') + '"' if any(sign in field for sign in ',"\n\r') else field

@@ -1,6 +1,6 @@
-"""A task that runs in containers, through every phase of its life. Standard library only.
+"""A task that runs in containers, in each phase of its life. Standard library only.
 
-Loaded by supervisors of such tasks alone, before they answer the submitter.
+Only supervisors of such tasks load this, before they report to the submitter.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from flow_core.agent.capacity import queue
-from flow_core.agent.containers.arguments import Container, with_workspace
-from flow_core.agent.containers.ending import ContainerEnd
-from flow_core.agent.containers.engine import ContainerEngine, EngineError, last_line
+from flow_core.agent.containers.arguments import Container, add_workspace
+from flow_core.agent.containers.container_end import ContainerEnd
+from flow_core.agent.containers.engine import ContainerEngine, EngineError, find_last_line
 from flow_core.agent.containers.image_pull import ImagePull
 from flow_core.agent.layout import container_name
 from flow_core.agent.private_folders import private_opener
@@ -23,110 +23,119 @@ from flow_core.agent.regular_files import open_regular_stream
 from flow_core.agent.spool import SpoolFiles
 from flow_core.agent.supervisor.launch import ProcessLaunch
 from flow_core.agent.supervisor.namespace import Mount
-from flow_core.agent.supervisor.process_table import list_processes, mentions
-from flow_core.agent.supervisor.processes import ProcessIdentity, ProcessTree, grace_s
+from flow_core.agent.supervisor.process_table import has_argument, list_processes
+from flow_core.agent.supervisor.processes import ProcessIdentity, ProcessTree, read_grace_s
 from flow_core.agent.supervisor.stop_signal import StopSignal
 from flow_core.agent.supervisor.task_state import TaskOutcome, TaskStateWriter
 
-# What steers the client or its own linking must reach the container past the client's environment.
-_STEERS_CLIENT = re.compile(
+# Variables that change the client's own behaviour or linking; the container gets them through a file, not through the
+# client's environment.
+_CLIENT_VARIABLES = re.compile(
     r"PATH|HOME|USER|LOGNAME|TMPDIR|(?:LD|XDG|GLIBC|MALLOC|DBUS|LISTEN|NOTIFY|SSL_CERT|STORAGE|REGISTRY|OCI)_.*"
     r"|GO[A-Z0-9]+|_?(?:CONTAINER|DOCKER|PODMAN|BUILDAH|CRUN|RUNC).*|(?i:.*_proxy)"
 )
-_COMPLAINT = re.compile(
+_ENGINE_ERROR = re.compile(
     r"(?:Error: |docker: (?:Error response from daemon: )?|(ERROR \(catatonit:\d+\): )|\[FATAL tini \(\d+\)\] )(.+)"
 )
 _TAIL_BYTES = 4096
-_NOTICE_S = 2.0  # for a client to hear of its container's end
+_EXIT_DELAY_S = 2.0  # time for a client to notice its container's end
 
 
 class ContainerTask:
     """One task with an image."""
 
-    def __init__(self, ledger: TaskStateWriter, stop: StopSignal) -> None:
-        self._ledger = ledger
+    def __init__(self, writer: TaskStateWriter, stop: StopSignal) -> None:
+        self._writer = writer
         self._stop = stop
-        assert ledger.spec.container is not None  # only for such a task is this loaded
-        self._plan = ledger.spec.container
+        assert writer.spec.container is not None  # only such a task loads this module
+        self._plan = writer.spec.container
         self._engine = ContainerEngine.parse(self._plan.engine)
         self._image = self._plan.image
-        self._look_at: float | None = None
+        self._check_at: float | None = None
 
     def fetch(self) -> TaskOutcome | None:
-        """None once the image is on this machine, else the end of the task."""
-        for name in (self._image, in_full(self._image)):
+        """Fetch the image; None once it is on this machine, otherwise the outcome of the task."""
+        for name in (self._image, qualify_image(self._image)):
             if self._engine.has_image(name):
                 self._image = name
                 return None
-        self._image = in_full(self._image)
-        return ImagePull(self._ledger, self._stop, self._engine).run(self._image)
+        self._image = qualify_image(self._image)
+        return ImagePull(self._writer, self._stop, self._engine).run(self._image)
 
-    def join_line(self) -> None:
-        """From now on it waits for GPUs, at the place it got when it was submitted. Twice is safe."""
-        with queue.queue_lock(self._ledger.task.root):
-            queue.enqueue(self._ledger.task, self._ledger.spec)
+    def enqueue(self) -> None:
+        """Join the GPU queue, at the position that the task got when it was submitted. Calling it twice is safe."""
+        with queue.queue_lock(self._writer.task.root):
+            queue.enqueue(self._writer.task, self._writer.spec)
 
     def launch(self, rank: int, env: Mapping[str, str], binds: Sequence[Mount], gpus: Sequence[str]) -> ProcessLaunch:
-        """The client that runs a rank; `env` is what the task itself is to see.
+        """Return the launch of the client that runs a rank; `env` is the environment inside the container.
 
-        It inherits no lock on a GPU: what an engine starts on the side would hold it for ever. The lease does instead.
+        The client inherits no GPU lock: helper processes of the engine would hold it forever. The lease protects the
+        GPU instead.
         """
-        client, inside = self._engine.environment, self._variables(env, gpus)
-        direct = {name: value for name, value in inside.items() if "\n" in value or not _STEERS_CLIENT.fullmatch(name)}
+        client_env, container_env = self._engine.environment, self._variables(env, gpus)
+        inherited = {
+            name: value
+            for name, value in container_env.items()
+            if "\n" in value or not _CLIENT_VARIABLES.fullmatch(name)
+        }
         container = Container(
             engine=self._engine,
             image=self._image,
-            name=container_name(self._ledger.task.task_id, self._ledger.state.attempt, rank),
-            mark=self._ledger.spec.mark,
-            argv=self._ledger.spec.argv,
+            name=container_name(self._writer.task.task_id, self._writer.state.attempt, rank),
+            mark=self._writer.spec.mark,
+            argv=self._writer.spec.argv,
             is_line=self._plan.is_line,
             working_dir=self._plan.working_dir,
-            binds=with_workspace(self._ledger.state.working_dir, binds),
+            binds=add_workspace(self._writer.state.working_dir, binds),
             gpus=gpus,
-            variables=sorted(direct),
-            env_file=str(self._write_rest(rank, inside, direct)),
-            on_terminal=self._ledger.spec.tty,
+            variables=sorted(inherited),
+            env_file=str(self._write_env_file(rank, container_env, inherited)),
+            on_terminal=self._writer.spec.tty,
         )
-        return ProcessLaunch(container.run(), {**client, **direct}, str(self._ledger.task.path))
+        return ProcessLaunch(container.run(), {**client_env, **inherited}, str(self._writer.task.path))
 
-    def stray_ended(self) -> None:
-        """A process ended that no rank is: maybe the monitor that podman has beside each container."""
+    def note_unknown_exit(self) -> None:
+        """Note the exit of a process that is no rank; it may be the monitor that podman runs beside each container."""
         if self._engine.name == "podman":
-            self._look_at = time.monotonic() + _NOTICE_S
+            self._check_at = time.monotonic() + _EXIT_DELAY_S
 
     @property
-    def look_in_s(self) -> float | None:
-        """When to ask for those who are forsaken."""
-        return None if self._look_at is None else max(0.0, self._look_at - time.monotonic())
+    def check_in_s(self) -> float | None:
+        """The time until `kill_orphaned_clients` must be called; None if it need not be called."""
+        return None if self._check_at is None else max(0.0, self._check_at - time.monotonic())
 
-    def release_forsaken(self, running: Mapping[int, int]) -> None:
-        """Ends clients (rank by pid) whose container's monitor was killed: they would wait for its word for ever."""
-        if self._look_at is None or time.monotonic() < self._look_at:
+    def kill_orphaned_clients(self, running: Mapping[int, int]) -> None:
+        """Kill clients (rank by pid) whose container's monitor was killed: they would wait for it forever."""
+        if self._check_at is None or time.monotonic() < self._check_at:
             return
-        self._look_at = None
+        self._check_at = None
         table = list_processes()
         for pid, rank in running.items():
-            name = container_name(self._ledger.task.task_id, self._ledger.state.attempt, rank)
-            is_watched = any(mentions(other, f"\0-n\0{name}\0") for other in table)
+            name = container_name(self._writer.task.task_id, self._writer.state.attempt, rank)
+            is_watched = any(has_argument(other, f"\0-n\0{name}\0") for other in table)
             if not is_watched and self._has_started(name):
-                os.kill(pid, signal.SIGKILL)  # our child, and not yet reaped
+                os.kill(pid, signal.SIGKILL)  # our child, not yet reaped, so the pid is still its own
 
     def end(self, children: Sequence[ProcessIdentity], pause: Callable[[float], None]) -> None:
-        """Returns when no container of the task is left, nor anything that would start one."""
-        tree = ProcessTree(self._ledger.spec.mark, children, os.getpid())
-        end = ContainerEnd(self._engine, self._ledger.task.task_id, tree)
-        end.run(grace_s(), pause, self._stop.is_urgent, self._say_silent)
+        """Return once no container of the task is left, and no process that could start one."""
+        tree = ProcessTree(self._writer.spec.mark, children, os.getpid())
+        end = ContainerEnd(self._engine, self._writer.task.task_id, tree)
+        end.run(read_grace_s(), pause, self._stop.is_urgent, self._report_unresponsive)
 
-    def explained(self, code: int, message: str, files: SpoolFiles) -> tuple[int, str]:
-        """The exit code and message of a rank, with the engine's own words where it was the engine that failed."""
-        found = _COMPLAINT.fullmatch(last_line(_tail(files.log))) if code in (1, 125, 126, 127) else None
+    def explain_exit(self, code: int, message: str, files: SpoolFiles) -> tuple[int, str]:
+        """Return the exit code and message of a rank, with the engine's error message if the engine failed."""
+        found = _ENGINE_ERROR.fullmatch(find_last_line(_tail(files.log))) if code in (1, 125, 126, 127) else None
         if found is None or (code == 1 and not found[1]):
             return code, message
-        # podman's init says with 1 that there is no such command.
+        # podman's init exits with 1 if there is no such command.
         return (127 if found[1] else code), f"{self._engine.name}: {found[2]}"
 
     def _has_started(self, name: str) -> bool:
-        """False also for a container that ended as it should, and whose client only tidies up."""
+        """Return True if the container runs, or if no monitor saw its exit.
+
+        False for a container that ended normally, whose client is still cleaning up.
+        """
         try:
             state, code = self._engine.state_of(name)
         except (EngineError, FileNotFoundError):
@@ -134,25 +143,25 @@ class ContainerTask:
         return state == "running" or code == -1
 
     def _variables(self, env: Mapping[str, str], gpus: Sequence[str]) -> dict[str, str]:
-        inside = {**self._plan.defaults, **env}
+        container_env = {**self._plan.defaults, **env}
         if not gpus or self._engine.name == "podman":
-            # Images say "all" here, and where NVIDIA's hook is the default it would listen.
-            inside["NVIDIA_VISIBLE_DEVICES"] = "void"
-        return inside
+            # Images set "all" here, and NVIDIA's hook would obey it where it is the default.
+            container_env["NVIDIA_VISIBLE_DEVICES"] = "void"
+        return container_env
 
-    def _write_rest(self, rank: int, inside: Mapping[str, str], direct: Mapping[str, str]) -> Path:
-        path = self._ledger.task.path / f"env-{rank}"
-        lines = [f"{name}={value}\n" for name, value in inside.items() if name not in direct]
+    def _write_env_file(self, rank: int, container_env: Mapping[str, str], inherited: Mapping[str, str]) -> Path:
+        path = self._writer.task.path / f"env-{rank}"
+        lines = [f"{name}={value}\n" for name, value in container_env.items() if name not in inherited]
         with open(path, "w", encoding="utf-8", errors="surrogateescape", opener=private_opener) as stream:
             stream.writelines(lines)
         return path
 
-    def _say_silent(self, why: str) -> None:
-        self._ledger.say(f"{self._engine.name} does not say whether the container still runs: {why}")
+    def _report_unresponsive(self, why: str) -> None:
+        self._writer.set_message(f"{self._engine.name} does not say whether the container still runs: {why}")
 
 
-def in_full(image: str) -> str:
-    """The name with its registry, which podman would ask for: docker's own where none is named."""
+def qualify_image(image: str) -> str:
+    """Return the image name with its registry, which podman would ask for: docker's own if none is named."""
     first, slash, _ = image.partition("/")
     if slash and (first == "localhost" or "." in first or ":" in first):
         return image

@@ -1,6 +1,6 @@
-"""podman or docker, and the few commands of theirs that we use. Standard library only.
+"""podman or docker, and the few commands of them that we use. Standard library only.
 
-Loaded only for tasks with an image: `subprocess` costs as much as all the rest of a supervisor.
+Loaded only for tasks with an image: importing `subprocess` takes as long as the rest of a supervisor's start.
 """
 
 from __future__ import annotations
@@ -12,26 +12,29 @@ from typing import Any, NamedTuple
 
 ENGINES = ("podman", "docker")
 MARK_LABEL = "flow.mark"
-# What decides which engine and whose containers a client sees. Kept in the task's record, since whoever ends the task
-# must see the same ones.
+# Variables that select the engine and its containers. They are stored in the task's record, since the process that ends
+# the task must see the same containers.
 STEERING = (
     *("CONTAINERS_CONF", "CONTAINERS_REGISTRIES_CONF", "CONTAINERS_STORAGE_CONF", "CONTAINER_HOST"),
     *("DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST"),
     *("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR"),
 )
 _DEADLINE_S = 10.0
-_LOOK_DEADLINE_S = 5.0
-_LONGEST = 500
-# To every process but the first, which an init passes it on to. kill is a part of every sh.
+_STATE_DEADLINE_S = 5.0
+_LENGTH_MAX = 500
+# Reaches every process but the first; an init forwards it to that one. kill is built into every sh.
 _TERM_ALL = "kill -s TERM -1"
 
 
 class EngineError(Exception):
-    """The engine did not do what it was asked; the text is its last word."""
+    """The engine failed; the text is its last line of output."""
 
 
 class ContainerEngine(NamedTuple):
-    """`options` are for every container here, `env` is what of STEERING was set."""
+    """One container engine.
+
+    `options` apply to every container here; `env` holds the STEERING variables that were set.
+    """
 
     name: str
     path: str
@@ -40,23 +43,23 @@ class ContainerEngine(NamedTuple):
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> ContainerEngine:
-        """Raises KeyError, TypeError or ValueError on anything that isn't one."""
+        """Parse an engine. Raises KeyError, TypeError or ValueError for anything else."""
         return cls(str(data["name"]), str(data["path"]), tuple(data["options"]), dict(data["env"]))
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the client runs with."""
+        """The environment of the client."""
         return {**{name: value for name, value in os.environ.items() if name not in STEERING}, **self.env}
 
     @property
     def has_init(self) -> bool:
         return "--init" in self.options
 
-    def ask(self, *words: str, deadline_s: float = _DEADLINE_S) -> str:
-        """What it prints. Raises EngineError; FileNotFoundError when the client itself is gone."""
+    def ask(self, *arguments: str, deadline_s: float = _DEADLINE_S) -> str:
+        """Run a command and return its output. Raises EngineError; FileNotFoundError if the client is missing."""
         try:
             done = subprocess.run(
-                [self.path, *words],
+                [self.path, *arguments],
                 env=self.environment,
                 cwd="/",
                 stdin=subprocess.DEVNULL,
@@ -71,53 +74,53 @@ class ContainerEngine(NamedTuple):
         except OSError as error:
             raise EngineError(f"{self.path} can't be run: {error.strerror}") from error
         if done.returncode != 0:
-            raise EngineError(last_line(done.stderr) or f"exit code {done.returncode}")
+            raise EngineError(find_last_line(done.stderr) or f"exit code {done.returncode}")
         return done.stdout.decode(errors="replace").strip()
 
     def has_image(self, image: str) -> bool:
-        return self._does("image", "inspect", "--format", "{{.Id}}", image)
+        return self._succeeds("image", "inspect", "--format", "{{.Id}}", image)
 
     def containers(self, mark: str) -> list[str]:
-        """The ids of a task's containers, in whatever state. Raises EngineError, FileNotFoundError."""
+        """Return the ids of a task's containers in any state. Raises EngineError, FileNotFoundError."""
         return self.ask("ps", "--all", "--quiet", "--filter", f"label={MARK_LABEL}={mark}").split()
 
     def state_of(self, name: str) -> tuple[str, int]:
-        """Its state in the engine's word ("running") and exit code, which is -1 when nobody was there to see it.
+        """Return the state in the engine's word ("running") and the exit code, which is -1 if no monitor saw the exit.
 
-        Raises EngineError, also when there is no such container; FileNotFoundError.
+        Raises EngineError, also if there is no such container; FileNotFoundError.
         """
         form = "{{.State.Status}} {{.State.ExitCode}}"
-        word, _, code = self.ask("container", "inspect", "--format", form, name, deadline_s=_LOOK_DEADLINE_S).partition(
-            " "
-        )
+        word, _, code = self.ask(
+            "container", "inspect", "--format", form, name, deadline_s=_STATE_DEADLINE_S
+        ).partition(" ")
         return word, int(code or 0)
 
     def terminate(self, name: str) -> bool:
-        """SIGTERM to every process of a container; False when it couldn't be told."""
-        # Without an init the first process is the command itself, which the line leaves out.
-        told_first = not self.has_init and self._does("kill", "--signal", "TERM", name)
-        told_all = self._does("exec", name, "sh", "-c", _TERM_ALL)
-        return told_first or told_all or self._does("kill", "--signal", "TERM", name)
+        """Send SIGTERM to every process of a container; False if that failed."""
+        # Without an init the first process is the command itself, which _TERM_ALL doesn't reach.
+        is_first_sent = not self.has_init and self._succeeds("kill", "--signal", "TERM", name)
+        is_rest_sent = self._succeeds("exec", name, "sh", "-c", _TERM_ALL)
+        return is_first_sent or is_rest_sent or self._succeeds("kill", "--signal", "TERM", name)
 
     def kill(self, name: str) -> bool:
-        """SIGKILL; False when it couldn't be told."""
-        return self._does("kill", name)
+        """Send SIGKILL; False if that failed."""
+        return self._succeeds("kill", name)
 
     def remove(self, name: str) -> None:
-        """For a container that has ended, or never began, and that nobody else removes. Twice is safe."""
-        self._does("rm", "--force", name)
+        """Remove a container that has ended or never started. Calling it twice is safe."""
+        self._succeeds("rm", "--force", name)
 
-    def _does(self, *words: str) -> bool:
+    def _succeeds(self, *arguments: str) -> bool:
         try:
-            self.ask(*words)
+            self.ask(*arguments)
         except (EngineError, FileNotFoundError):
             return False
         return True
 
 
-def last_line(said: bytes) -> str:
-    """The last line that says something, fit to be shown; docker's advice to read its help does not."""
-    lines = [line.strip() for line in said.decode(errors="replace").splitlines()]
-    telling = [line for line in lines if line and not line.startswith(("Run 'docker", "See 'docker"))]
-    shown = telling[-1][:_LONGEST] if telling else ""
-    return "".join(sign if sign.isprintable() else "?" for sign in shown)
+def find_last_line(output: bytes) -> str:
+    """Return the last line with content, made printable. Skips docker's hint to read its help."""
+    lines = [line.strip() for line in output.decode(errors="replace").splitlines()]
+    useful = [line for line in lines if line and not line.startswith(("Run 'docker", "See 'docker"))]
+    text = useful[-1][:_LENGTH_MAX] if useful else ""
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,4 +1,4 @@
-"""How a process gets into a task that runs in a container: through the engine. Standard library only."""
+"""Builds the engine command that enters a task that runs in a container. Standard library only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from flow_core.agent.containers.arguments import enter, hang_up
+from flow_core.agent.containers.arguments import build_enter_argv, build_hang_up_arguments
 from flow_core.agent.containers.engine import ContainerEngine, EngineError
 from flow_core.agent.layout import container_name
 from flow_core.agent.refusals import Refused
@@ -16,45 +16,51 @@ from flow_core.agent.tasks import StoredTask
 CONTAINER_CLOSED = "container_closed"
 ENGINE_GONE = "engine_gone"
 
-_LEAVES, _LEAVE_AGAIN_S = 3, 0.3
-_STARTS_WITHIN_S = 10.0  # a task counts as running as soon as the engine was told to run it
+_CLEANUP_TRIES, _CLEANUP_PAUSE_S = 3, 0.3
+_START_TIMEOUT_S = 10.0  # a task counts as running once the engine was asked to run it
 
 
 class ContainerEntry(NamedTuple):
-    """The client that enters. `leave` ends what the client's own end leaves in the container; it may take seconds."""
+    """The engine client that enters a container.
+
+    `cleanup` ends the processes that a killed client leaves in the container; it may take seconds.
+    """
 
     argv: list[str]
     env: dict[str, str]
-    leave: Callable[[], None]
+    cleanup: Callable[[], None]
 
 
-def container_entry(standing: StoredTask, command: str | None, node: int, *, on_terminal: bool) -> ContainerEntry:
-    """Waits for a container that is just starting. Refuses with CONTAINER_CLOSED, ENGINE_GONE."""
-    assert standing.spec is not None
-    assert standing.spec.container is not None  # who has no image is entered in another way
-    engine = ContainerEngine.parse(standing.spec.container.engine)
-    name = container_name(standing.task_id, standing.report.attempt, node)
-    _await_start(engine, name)
+def make_container_entry(stored: StoredTask, command: str | None, node: int, *, on_terminal: bool) -> ContainerEntry:
+    """Build the client command; wait up to 10 s for a container that is starting.
+
+    Refuses with CONTAINER_CLOSED, ENGINE_GONE.
+    """
+    assert stored.spec is not None
+    assert stored.spec.container is not None  # a task without an image is entered in another way
+    engine = ContainerEngine.parse(stored.spec.container.engine)
+    name = container_name(stored.task_id, stored.report.attempt, node)
+    _wait_for_start(engine, name)
     mark = f"FLOW_ENTRY_{secrets.token_hex(8)}"
 
-    def leave() -> None:
-        for _ in range(_LEAVES):
+    def cleanup() -> None:
+        for _ in range(_CLEANUP_TRIES):
             try:
-                engine.ask(*hang_up(name, mark))
+                engine.ask(*build_hang_up_arguments(name, mark))
                 return
             except FileNotFoundError:
-                return  # with its engine gone there is nobody to ask
+                return  # without the engine there is nothing to clean up
             except EngineError:
-                # A busy engine says no now and then. Or the container is gone, and all in it; or it has no grep, and
-                # what was started ends with the task.
-                time.sleep(_LEAVE_AGAIN_S)
+                # A busy engine fails now and then; try again. Or the container has ended with all its processes; or it
+                # has no grep, and the command ends with the task.
+                time.sleep(_CLEANUP_PAUSE_S)
 
     env = {**engine.environment, mark: "1"}
-    return ContainerEntry(enter(engine, name, mark, command, on_terminal=on_terminal), env, leave)
+    return ContainerEntry(build_enter_argv(engine, name, mark, command, on_terminal=on_terminal), env, cleanup)
 
 
-def _await_start(engine: ContainerEngine, name: str) -> None:
-    deadline = time.monotonic() + _STARTS_WITHIN_S
+def _wait_for_start(engine: ContainerEngine, name: str) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
     while True:
         try:
             state, _ = engine.state_of(name)

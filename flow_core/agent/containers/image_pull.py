@@ -1,11 +1,11 @@
-"""Fetching the image of a task that waits for it. Standard library only."""
+"""Pulls the image of a task that waits for it. Standard library only."""
 
 from __future__ import annotations
 
 import os
 import time
 
-from flow_core.agent.containers.engine import ContainerEngine, last_line
+from flow_core.agent.containers.engine import ContainerEngine, find_last_line
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.spool import STDERR, SpoolWriter
 from flow_core.agent.supervisor.launch import LaunchedProcess, LaunchError, ProcessLaunch, describe_exit
@@ -16,46 +16,46 @@ from flow_core.agent.supervisor.tree_end import end_tree
 
 _CHUNK = 1 << 16
 _GRACE_S = 2.0
-_ERROR = "Error: "
+_ERROR_PREFIX = "Error: "
 
 
 class ImagePull:
-    """One `pull`, whose output becomes the first of the task's log, on stderr."""
+    """One `pull`, whose output starts the task's log, on stderr."""
 
-    def __init__(self, ledger: TaskStateWriter, stop: StopSignal, engine: ContainerEngine) -> None:
-        self._ledger = ledger
+    def __init__(self, writer: TaskStateWriter, stop: StopSignal, engine: ContainerEngine) -> None:
+        self._writer = writer
         self._stop = stop
         self._engine = engine
-        self._said = b""
+        self._output_tail = b""
 
     def run(self, image: str) -> TaskOutcome | None:
-        """None when the image is there, else the end of the task. May take as long as the network does."""
-        self._ledger.say(f"pulling {image}")
+        """Pull the image; None on success, otherwise the outcome of the task. Takes as long as the network needs."""
+        self._writer.set_message(f"pulling {image}")
         argv = [self._engine.path, "pull", image]
         try:
-            child = ProcessLaunch(argv, self._engine.environment, str(self._ledger.task.path)).start()
+            child = ProcessLaunch(argv, self._engine.environment, str(self._writer.task.path)).start()
         except LaunchError as error:
             return TaskOutcome("failed", error.exit_code, str(error))
         status = self._follow(child)
-        if self._stop.is_over:
+        if self._stop.must_stop:
             return self._stop.outcome()
         code, killed = describe_exit(status)
         if code == 0:
             return None
-        why = killed or last_line(self._said) or f"exit code {code}"
-        why = why[len(_ERROR) :] if why.startswith(_ERROR) else why
+        why = killed or find_last_line(self._output_tail) or f"exit code {code}"
+        why = why[len(_ERROR_PREFIX) :] if why.startswith(_ERROR_PREFIX) else why
         return TaskOutcome("failed", 125, f"{self._engine.name} can't pull {image!r}: {why}")
 
     def _follow(self, child: LaunchedProcess) -> int:
-        files = self._ledger.task.spool()
+        files = self._writer.task.spool()
         make_private_folder(files.log.parent)
-        spool = SpoolWriter(files, self._ledger.clock.now_us, self._stop.wait_for_room)
+        spool = SpoolWriter(files, self._writer.clock.now_us, self._stop.wait_for_room)
         fds = {child.stdout, child.stderr}
-        while fds and not self._stop.is_over:
+        while fds and not self._stop.must_stop:
             for fd in self._stop.wait(fds, None):
                 if data := os.read(fd, _CHUNK):
                     spool.append(STDERR, data)
-                    self._said = (self._said + data)[-4096:]
+                    self._output_tail = (self._output_tail + data)[-4096:]
                 else:
                     os.close(fd)
                     fds.discard(fd)
@@ -65,8 +65,8 @@ class ImagePull:
         return self._end(child)
 
     def _end(self, child: LaunchedProcess) -> int:
-        """Its status; it is made to end if it hasn't."""
-        if self._stop.is_over:
+        """Return the wait status of the client; end it first if the task must stop."""
+        if self._stop.must_stop:
             end_tree(
                 lambda: [one] if (one := find_process(child.pid)) and not one.is_zombie else [], _GRACE_S, time.sleep
             )

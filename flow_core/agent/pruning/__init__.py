@@ -1,1 +1,1 @@
-"""Pruning: which ended tasks of a context may go, their removal, and what stays known of them."""
+"""Pruning: the selection of ended tasks of a context, their removal, and the records that remain of them."""

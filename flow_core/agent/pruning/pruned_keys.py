@@ -1,4 +1,4 @@
-"""The idempotency keys of pruned tasks: a submit with one of them must not run a second time."""
+"""The idempotency keys of pruned tasks: a submit with such a key must not run a second time."""
 
 from __future__ import annotations
 
@@ -16,37 +16,40 @@ from flow_core.agent.spec import StoredSpec
 
 
 class PrunedTask(NamedTuple):
-    """What stays known of a pruned task. Every field is empty, or None, where its record can't be read."""
+    """The facts that remain of a pruned task. Every field is empty or None if its record can't be read."""
 
     task_id: str = ""
     status: str = ""
     ended_at: float | None = None
 
 
-def key_of(spec: StoredSpec) -> str | None:
-    """The idempotency key that a task was submitted with."""
+def get_key(spec: StoredSpec) -> str | None:
+    """Return the idempotency key that a task was submitted with."""
     key = spec.config.get("idempotency_key")
     return key if isinstance(key, str) else None
 
 
 def remember_key(layout: Layout, key: str, task: EndedTask) -> None:
-    """Call it before the task goes, under the context's lock. Twice is safe. Raises OSError."""
+    """Store the key. Call it before the task is removed, under the context's lock.
+
+    Calling it twice is safe. Raises OSError.
+    """
     make_private_folder(layout.pruned)
     data = {"task_id": task.task_id, "status": task.status, "ended_at": task.ended_at, "pruned_at": time.time()}
-    write_json(_record(layout, key), {"idempotency_key": key, **data})
+    write_json(_record_path(layout, key), {"idempotency_key": key, **data})
 
 
 def find_key(layout: Layout, key: str) -> PrunedTask | None:
-    """The pruned task that had this key; None without one. Raises OSError."""
+    """Return the pruned task that had this key; None if there is none. Raises OSError."""
     try:
-        data = read_json(_record(layout, key))
+        data = read_json(_record_path(layout, key))
         if data is None:
             return None
         fields = Fields(data)
         return PrunedTask(fields.text("task_id"), fields.text("status"), fields.moment("ended_at"))
     except (MalformedRecord, ValueError):
-        return PrunedTask()  # there was one: running again would be worse than refusing
+        return PrunedTask()  # there was such a task: refusing is better than running it again
 
 
-def _record(layout: Layout, key: str) -> Path:
+def _record_path(layout: Layout, key: str) -> Path:
     return layout.pruned / (hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()[:32] + ".json")

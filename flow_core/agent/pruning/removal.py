@@ -1,4 +1,4 @@
-"""The removal of ended tasks, one step a task: what a crash leaves behind, the next sweep removes."""
+"""Removes ended tasks, each in one step; the garbage collection removes what a crash leaves behind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flow_core.agent.capacity.port_records import release_ports
 from flow_core.agent.gc import collect_garbage, trash_path
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.locks import exclusive_lock, release, try_lock
-from flow_core.agent.pruning.pruned_keys import key_of, remember_key
+from flow_core.agent.pruning.pruned_keys import get_key, remember_key
 from flow_core.agent.pruning.selection import (
     FAILED,
     MADE_FILES,
@@ -25,7 +25,7 @@ from flow_core.agent.spec import StoredSpec
 
 
 class RemovalResult(NamedTuple):
-    """What went, and what stayed after all."""
+    """The tasks that were removed, and those that can't be removed."""
 
     removed: tuple[EndedTask, ...]
     refused: tuple[PruningRefusal, ...]
@@ -39,10 +39,11 @@ def remove_tasks(
     *,
     keeps_key: bool = True,
 ) -> RemovalResult:
-    """Removes these tasks as far as each may go now; those `with_made_files` together with the files that they made.
-    Their idempotency keys stay known, but for what nobody was ever told of (`keeps_key` is false).
+    """Remove each of these tasks that may be removed now.
 
-    The context's lock is held for one task at a time, so that no submit waits long. The space is free soon after.
+    A task that made files is removed only if `with_made_files` contains it. The idempotency keys stay known;
+    `keeps_key` is False only for a task that no client was told of. The context's lock is held for one task at a time,
+    so that no submit waits long. The disk space is free soon after the call.
     """
     inspector = TaskInspector(progress)
     removed: list[EndedTask] = []
@@ -67,7 +68,7 @@ def remove_tasks(
 def _remove(
     layout: Layout, task: TaskFolder, inspector: TaskInspector, may_have_made_files: bool, keeps_key: bool
 ) -> EndedTask | PruningRefusal:
-    found, record = inspector.look(task), read_ended(task)
+    found, record = inspector.inspect(task), read_ended(task)
     if isinstance(found, PruningRefusal):
         return found
     if isinstance(record, PruningRefusal):
@@ -78,17 +79,20 @@ def _remove(
         return PruningRefusal(task.task_id, SUPERVISED)
     try:
         spec = record[0]
-        if keeps_key and (key := key_of(spec)) is not None:
+        if keeps_key and (key := get_key(spec)) is not None:
             remember_key(layout, key, found)
-        _release_claims(task, spec)
+        _remove_claims(task, spec)
         task.path.rename(trash_path(task.path))
     finally:
         release(lock)
     return found
 
 
-def _release_claims(task: TaskFolder, spec: StoredSpec) -> None:
-    """What names the task and counts while its submitter lives: without the task's record it would again."""
+def _remove_claims(task: TaskFolder, spec: StoredSpec) -> None:
+    """Remove the ticket and the port records of the task.
+
+    Without the task's record they would count again while its submitter lives.
+    """
     with queue.queue_lock(task.root):
         ticket = queue.find_ticket(task, spec.seq)
         if ticket is not None and ticket.task == task:

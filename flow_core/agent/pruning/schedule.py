@@ -1,4 +1,4 @@
-"""When a context is pruned without anybody asking for it: once a day, whichever program looks first."""
+"""Schedules the automatic pruning of a context: once a day, by the program that checks first."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from flow_core.agent.records import MalformedRecord, read_json, write_json
 _DAY_S = 24 * 3600.0
 
 
-def take_turn(layout: Layout) -> bool:
-    """True for one caller a day. Never waits: while somebody submits it is nobody's turn. Raises OSError."""
+def claim_daily_pruning(layout: Layout) -> bool:
+    """Return True for one caller a day. Never waits: False while a submit holds the lock. Raises OSError."""
     if not layout.volumes.is_dir():
         return False
     lock = try_lock(layout.volumes_lock)
@@ -29,7 +29,7 @@ def take_turn(layout: Layout) -> bool:
 
 
 def _is_due(layout: Layout) -> bool:
-    """Also where the clock was set back."""
+    """Return True if the last pruning is a day ago, or lies in the future because the clock was set back."""
     try:
         last = Fields(read_json(layout.last_pruning) or {"looked_at": 0}).moment("looked_at")
     except (MalformedRecord, ValueError):

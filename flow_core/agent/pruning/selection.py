@@ -1,4 +1,4 @@
-"""Which ended tasks of a context may be pruned. Removes nothing."""
+"""Selects the ended tasks of a context that may be pruned. Removes nothing."""
 
 from __future__ import annotations
 
@@ -8,24 +8,28 @@ from typing import Any, NamedTuple
 
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.locks import is_locked
-from flow_core.agent.pruning.living import LivingProcesses
 from flow_core.agent.pruning.task_files import inspect_folder, read_mount_points
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import MalformedRecord
 from flow_core.agent.spec import StoredSpec
 from flow_core.agent.state import FINAL, TaskState
-from flow_core.agent.task_report import checked_id
+from flow_core.agent.supervisor.process_table import list_processes, read_task_mark
+from flow_core.agent.task_report import check_task_id
 
 UNFINISHED, SUPERVISED, PROCESSES = "unfinished", "supervised", "processes"
 BROKEN, GONE, MOUNTED, MADE_FILES, FAILED = "broken", "gone", "mounted", "made_files", "failed"
-"""Why a task can't go. The detail of the last five is the fault of the record, nothing, a mount point, a path, and the
-system's words; the others have none."""
+"""Reasons why a task can't be removed.
+
+Their details are, for the five of this line: the fault of the record, nothing, a mount point, a path, and the system's
+error message. The others have no details.
+"""
 
 
 class PruningRule(NamedTuple):
-    """A task must meet each part that is given; tasks that are named must meet none. Without any part only those go.
+    """The tasks to prune: those that meet every condition that is set, and the named ones.
 
-    `ended_before` is in seconds since the epoch. `keep_last` is how many of those that ended last stay in any case.
+    `ended_before` is in seconds since the epoch. `keep_last` is how many of the tasks that ended last stay in any case.
+    Without any condition only the named tasks are selected.
     """
 
     ended_before: float | None = None
@@ -34,7 +38,7 @@ class PruningRule(NamedTuple):
 
 
 class EndedTask(NamedTuple):
-    """A task that is over, with what its folder holds. `ended_at` is in seconds since the epoch."""
+    """A task that is over, with the content of its folder. `ended_at` is in seconds since the epoch."""
 
     task_id: str
     name: str
@@ -45,12 +49,12 @@ class EndedTask(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> EndedTask:
-        """One that another machine sent, as JSON. Raises ValueError."""
+        """Parse a task that another machine sent as JSON. Raises ValueError."""
         fields = Fields(data)
         return cls(
-            checked_id(fields.text("task_id")),
+            check_task_id(fields.text("task_id")),
             fields.text("name"),
-            _checked_end(fields.text("status")),
+            _check_end(fields.text("status")),
             fields.moment("ended_at"),
             fields.whole("size_bytes"),
             fields.texts("made_files"),
@@ -58,7 +62,7 @@ class EndedTask(NamedTuple):
 
 
 class PruningRefusal(NamedTuple):
-    """A task that can't go, by the code of the reason."""
+    """A task that can't be removed, with the code of the reason."""
 
     task_id: str
     code: str
@@ -66,15 +70,15 @@ class PruningRefusal(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> PruningRefusal:
-        """One that another machine sent, as JSON. Raises ValueError."""
+        """Parse a refusal that another machine sent as JSON. Raises ValueError."""
         fields = Fields(data)
-        return cls(checked_id(fields.text("task_id")), fields.text("code"), fields.text("detail"))
+        return cls(check_task_id(fields.text("task_id")), fields.text("code"), fields.text("detail"))
 
 
 class PruningSelection(NamedTuple):
-    """What a rule means now, first ended first.
+    """The tasks that a rule selects now, the first ended first.
 
-    `kept` meet the rule, but hold files that they made, and are not named.
+    `kept` are tasks that meet the rule, but contain files that they made, and are not named.
     """
 
     tasks: tuple[EndedTask, ...]
@@ -83,15 +87,15 @@ class PruningSelection(NamedTuple):
 
 
 class TaskInspector:
-    """Looks at tasks one by one; processes and mounts are as they were when this was made."""
+    """Inspects tasks one by one; processes and mounts are those at the time of its creation."""
 
     def __init__(self, progress: Callable[[], None] = lambda: None) -> None:
         self._progress = progress
         self._living = LivingProcesses()
         self._mount_points = read_mount_points()
 
-    def look(self, task: TaskFolder) -> EndedTask | PruningRefusal:
-        """Raises OSError where the folder can't be read."""
+    def inspect(self, task: TaskFolder) -> EndedTask | PruningRefusal:
+        """Return the ended task, or why it can't be removed. Raises OSError if the folder can't be read."""
         record = read_ended(task)
         if isinstance(record, PruningRefusal):
             return record
@@ -104,49 +108,75 @@ class TaskInspector:
         if content.mount:
             return PruningRefusal(task.task_id, MOUNTED, content.mount)
         name = spec.name
-        return EndedTask(task.task_id, name, state.status, _ended_at(spec, state), content.size_bytes, content.made)
+        return EndedTask(task.task_id, name, state.status, _get_end(spec, state), content.size_bytes, content.made)
+
+
+class LivingProcesses:
+    """All processes at the time of creation.
+
+    A process belongs to a task by the mark in its environment, otherwise by its session. In doubt it belongs to the
+    task.
+    """
+
+    def __init__(self) -> None:
+        self._table = {pid: one for pid, one in list_processes().items() if not one.is_zombie}
+        marks = {pid: read_task_mark(pid) for pid in self._table}
+        self._marks = frozenset(marks.values())
+        self._sessions = frozenset(one.session for pid, one in self._table.items() if marks[pid] is None)
+
+    def has_any(self, spec: StoredSpec, state: TaskState) -> bool:
+        """Return True if one of them belongs to this task."""
+        return spec.mark in self._marks or any(
+            child.is_of_this_boot and child.pid in self._sessions and not self._is_reused(child.pid, child.start)
+            for child in state.children
+        )
+
+    def _is_reused(self, pid: int, start: str) -> bool:
+        """Return True if the pid now belongs to another process."""
+        leader = self._table.get(pid)
+        return leader is not None and leader.start != start
 
 
 def select(layout: Layout, rule: PruningRule, progress: Callable[[], None] = lambda: None) -> PruningSelection:
-    """May take as long as reading the folders of all tasks that meet the rule; `progress` is called between them."""
-    return select_among(layout, _meeting(layout, rule, progress), rule.named, progress)
+    """Select tasks by a rule. Reads the folders of all tasks that meet it; `progress` is called between them."""
+    return select_among(layout, _find_matching(layout, rule, progress), rule.named, progress)
 
 
 def select_among(
     layout: Layout, task_ids: Iterable[str], named: frozenset[str], progress: Callable[[], None] = lambda: None
 ) -> PruningSelection:
-    """The same for tasks that are known to meet a rule, and those that are named."""
+    """Select from tasks that are known to meet a rule, and from the named ones."""
     tasks: list[EndedTask] = []
     kept: list[EndedTask] = []
     refused: list[PruningRefusal] = []
-    wanted = [*task_ids, *sorted(named)]
-    inspector = TaskInspector(progress) if wanted else None
-    for task_id in dict.fromkeys(wanted):
-        found = _look(inspector, layout, task_id) if inspector is not None else PruningRefusal(task_id, GONE)
+    selected_ids = [*task_ids, *sorted(named)]
+    inspector = TaskInspector(progress) if selected_ids else None
+    for task_id in dict.fromkeys(selected_ids):
+        found = _inspect(inspector, layout, task_id) if inspector is not None else PruningRefusal(task_id, GONE)
         if isinstance(found, PruningRefusal):
             refused.append(found)
         elif found.made_files and task_id not in named:
             kept.append(found)
         else:
             tasks.append(found)
-    by_end = sorted(tasks, key=lambda one: one.ended_at)
-    return PruningSelection(tuple(by_end), tuple(sorted(kept, key=lambda one: one.ended_at)), tuple(refused))
+    sorted_tasks = sorted(tasks, key=lambda one: one.ended_at)
+    return PruningSelection(tuple(sorted_tasks), tuple(sorted(kept, key=lambda one: one.ended_at)), tuple(refused))
 
 
 def is_folder_name(task_id: str) -> bool:
-    """False for what would lead out of the folder of tasks, or to what is being made or removed there."""
+    """Return False for a name that leads out of the folder of tasks, or to a staging or trash folder in it."""
     return bool(task_id) and os.sep not in task_id and not task_id.startswith(".")
 
 
 def read_ended(task: TaskFolder) -> tuple[StoredSpec, TaskState] | PruningRefusal:
-    """The records of a task that is over."""
+    """Return the records of a task that is over."""
     try:
         spec, state = StoredSpec.read(task.spec), TaskState.read(task.state)
         if spec is None:
             return PruningRefusal(task.task_id, GONE)
         if state is None or not state.is_final:
             return PruningRefusal(task.task_id, UNFINISHED)
-        _ended_at(spec, state)
+        _get_end(spec, state)
     except (MalformedRecord, ValueError) as error:
         return PruningRefusal(task.task_id, BROKEN, str(error))
     except OSError as error:
@@ -154,23 +184,23 @@ def read_ended(task: TaskFolder) -> tuple[StoredSpec, TaskState] | PruningRefusa
     return spec, state
 
 
-def _look(inspector: TaskInspector, layout: Layout, task_id: str) -> EndedTask | PruningRefusal:
+def _inspect(inspector: TaskInspector, layout: Layout, task_id: str) -> EndedTask | PruningRefusal:
     try:
-        return inspector.look(layout.task(task_id)) if is_folder_name(task_id) else PruningRefusal(task_id, GONE)
+        return inspector.inspect(layout.task(task_id)) if is_folder_name(task_id) else PruningRefusal(task_id, GONE)
     except OSError as error:
         return PruningRefusal(task_id, FAILED, error.strerror or type(error).__name__)
 
 
-def _meeting(layout: Layout, rule: PruningRule, progress: Callable[[], None]) -> list[str]:
-    """The ids of those that meet the rule itself. What has no readable end meets none."""
+def _find_matching(layout: Layout, rule: PruningRule, progress: Callable[[], None]) -> list[str]:
+    """Return the ids of the tasks that meet the conditions. A task without a readable end meets none."""
     if rule.ended_before is None and rule.keep_last is None:
         return []
     ends: list[tuple[float, str]] = []
-    for task in _folders(layout):
+    for task in _list_folders(layout):
         progress()
         record = read_ended(task)
         if not isinstance(record, PruningRefusal):
-            ends.append((_ended_at(*record), task.task_id))
+            ends.append((_get_end(*record), task.task_id))
     ends.sort(reverse=True)
     return [
         task_id
@@ -179,7 +209,7 @@ def _meeting(layout: Layout, rule: PruningRule, progress: Callable[[], None]) ->
     ]
 
 
-def _folders(layout: Layout) -> Iterator[TaskFolder]:
+def _list_folders(layout: Layout) -> Iterator[TaskFolder]:
     try:
         names = os.listdir(layout.tasks)
     except FileNotFoundError:
@@ -189,21 +219,21 @@ def _folders(layout: Layout) -> Iterator[TaskFolder]:
             yield layout.task(name)
 
 
-def _ended_at(spec: StoredSpec, state: TaskState) -> float:
-    """Raises ValueError."""
+def _get_end(spec: StoredSpec, state: TaskState) -> float:
+    """Return the time at which the task ended, otherwise the time of its creation. Raises ValueError."""
     if state.completed_at is not None:
         return float(state.completed_at)
     return spec.created_at
 
 
-def _checked_end(word: str) -> str:
-    if word not in FINAL:
-        raise ValueError("status is no end of a task")
-    return word
+def _check_end(status: str) -> str:
+    if status not in FINAL:
+        raise ValueError("status is not final")
+    return status
 
 
 def _is_supervised(task: TaskFolder, state: TaskState) -> bool:
-    """By its supervisor or whoever cleans up after it. The lock alone says little where locks can't be trusted."""
+    """Return True if its supervisor or a reaper is active. The lock alone proves little where locks are unreliable."""
     if state.supervisor is not None and state.supervisor.is_alive:
         return True
     return is_locked(task.alive_lock)

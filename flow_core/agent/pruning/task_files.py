@@ -1,4 +1,4 @@
-"""The content of a task's folder: our files, and files that the task made there itself."""
+"""The content of a task's folder: our files, and files that the task itself made there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
-from flow_core.agent.file_systems import mounts, read_mountinfo
+from flow_core.agent.file_systems import parse_mounts, read_mountinfo
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.s3.copies import names_of_copies
 
@@ -20,9 +20,10 @@ _BLOCK_BYTES = 512
 
 
 class FolderContent(NamedTuple):
-    """`size_bytes` is the space on disk. `made` holds the relative paths that are not ours; a folder is one of them.
+    """The size and the files of a task's folder.
 
-    `mount` is a place below where something is mounted; "" without one.
+    `size_bytes` is the space on disk. `made` contains the relative paths of files and folders that are not ours.
+    `mount` is a path below which something is mounted; "" if there is none.
     """
 
     size_bytes: int
@@ -33,41 +34,44 @@ class FolderContent(NamedTuple):
 def inspect_folder(
     task: TaskFolder, mount_points: Collection[str], progress: Callable[[], None] = lambda: None
 ) -> FolderContent:
-    """Follows no link, so a volume is never looked into. Raises OSError where the folder itself can't be read."""
+    """Inspect the folder. Follows no link, so it never reads a volume.
+
+    Raises OSError if the folder itself can't be read.
+    """
     size, made, copies, submitted_ns = 0, [], names_of_copies(task), _submitted_ns(task)
     device = os.lstat(task.path).st_dev
     inside = os.path.realpath(task.path) + os.sep
-    mount = next((place for place in sorted(mount_points) if place.startswith(inside)), "")
-    waiting = [("", "task")]
-    while waiting:
-        place, kind = waiting.pop()
+    mount = next((folder for folder in sorted(mount_points) if folder.startswith(inside)), "")
+    pending = [("", "task")]
+    while pending:
+        folder, kind = pending.pop()
         progress()
-        for entry, found in _entries(os.path.join(task.path, place), is_first=not place):
-            name = os.path.join(place, entry.name)
+        for entry, found in _list_entries(os.path.join(task.path, folder), is_first=not folder):
+            name = os.path.join(folder, entry.name)
             size += found.st_blocks * _BLOCK_BYTES
-            below = "work" if kind == "work" and _came_along(entry, found, submitted_ns) else None
-            below = below or _kind_of(kind, entry, copies)
+            entry_kind = "work" if kind == "work" and _is_sent_code(entry, found, submitted_ns) else None
+            entry_kind = entry_kind or _find_kind(kind, entry, copies)
             is_folder = entry.is_dir(follow_symlinks=False)
-            if below is None:
+            if entry_kind is None:
                 made.append(name + os.sep if is_folder else name)
-                below = "made"
+                entry_kind = "made"
             if is_folder and found.st_dev != device:
                 mount = mount or entry.path
             elif is_folder:
-                waiting.append((name, below))
+                pending.append((name, entry_kind))
     return FolderContent(size, tuple(sorted(made)), mount)
 
 
 def read_mount_points() -> frozenset[str]:
-    """Every place where something is mounted; empty where the system has no list (a bind mount then goes unseen)."""
+    """Return every mount point; an empty set if the system has no list (a bind mount is then not detected)."""
     try:
-        return frozenset(place for place, _ in mounts(read_mountinfo()))
+        return frozenset(folder for folder, _ in parse_mounts(read_mountinfo()))
     except OSError:
         return frozenset()
 
 
-def _entries(path: str, *, is_first: bool) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
-    """What is below. A folder of the task that can't be read counts as empty."""
+def _list_entries(path: str, *, is_first: bool) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
+    """Yield the entries of a folder with their stat. A subfolder that can't be read counts as empty."""
     try:
         with os.scandir(path) as entries:
             for entry in entries:
@@ -78,26 +82,26 @@ def _entries(path: str, *, is_first: bool) -> Iterator[tuple[os.DirEntry[str], o
 
 
 def _submitted_ns(task: TaskFolder) -> int:
-    """When the record of the submit was written: what lies there since before came along with the task."""
+    """Return the time at which the submit was recorded: older files came with the task."""
     try:
         return os.stat(task.spec).st_mtime_ns
     except OSError:
         return 0
 
 
-def _came_along(entry: os.DirEntry[str], found: os.stat_result, submitted_ns: int) -> bool:
-    """Code that was sent, not changed since, and what Python keeps beside it."""
+def _is_sent_code(entry: os.DirEntry[str], found: os.stat_result, submitted_ns: int) -> bool:
+    """Return True for code that was sent and not changed since, and for bytecode that Python stores beside it."""
     return entry.is_dir(follow_symlinks=False) or found.st_ctime_ns <= submitted_ns or entry.name.endswith(".pyc")
 
 
-def _kind_of(kind: str, entry: os.DirEntry[str], copies: Collection[str]) -> str | None:
-    """The kind of an entry in a folder of this kind; None for what is not ours."""
+def _find_kind(kind: str, entry: os.DirEntry[str], copies: Collection[str]) -> str | None:
+    """Return the kind of an entry in a folder of this kind; None if the entry isn't ours."""
     is_file, is_link = entry.is_file(follow_symlinks=False), entry.is_symlink()
     is_folder = entry.is_dir(follow_symlinks=False)
     if kind in ("made", "copies"):
         return kind
     if kind == "task":
-        return _kind_at_top(entry.name, is_file=is_file, is_folder=is_folder)
+        return _find_top_kind(entry.name, is_file=is_file, is_folder=is_folder)
     if kind == "attempt":
         return "file" if is_file and _LOG.fullmatch(entry.name) else None
     if kind == "data":
@@ -107,7 +111,7 @@ def _kind_of(kind: str, entry: os.DirEntry[str], copies: Collection[str]) -> str
     return "link" if is_link and kind in ("volumes", "mounts") else None
 
 
-def _kind_at_top(name: str, *, is_file: bool, is_folder: bool) -> str | None:
+def _find_top_kind(name: str, *, is_file: bool, is_folder: bool) -> str | None:
     if is_file:
         return "file" if _FILE.fullmatch(name) else None
     if is_folder and _ATTEMPT.fullmatch(name):

@@ -40,7 +40,7 @@ def discard(task: TaskFolder) -> None:
     Keys that were sent for the fetch go too. Nothing else is touched: a task may keep files of its own there.
     """
     forget_credentials(task)
-    doomed = [str(task.doomed_copy(name)) for name in names_of_copies(task) if _put_aside(task, name)]
+    doomed = [str(task.trash_copy_path(name)) for name in names_of_copies(task) if _put_aside(task, name)]
     if not doomed:
         return
     try:
@@ -73,7 +73,7 @@ def names_of_copies(task: TaskFolder) -> frozenset[str]:
 
 def _put_aside(task: TaskFolder, name: str) -> bool:
     try:
-        (task.copies / name).rename(task.doomed_copy(name))
+        (task.copies / name).rename(task.trash_copy_path(name))
     except OSError:
         return False
     return True

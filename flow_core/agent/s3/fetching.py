@@ -46,7 +46,7 @@ class Fetching:
         self._say(f"fetching {self._names}")
         problem = self._fetch()
         forget_credentials(self._ledger.task)
-        if self._stop.is_over:
+        if self._stop.must_stop:
             return self._stop.outcome()
         if problem:
             return TaskOutcome("failed", message=problem)
@@ -95,7 +95,7 @@ class Fetching:
         """Passes on what the program says until it falls silent; False when it does so without ending."""
         streams = {child.stdout, child.stderr}
         heard_at = time.monotonic()
-        while child.stdout in streams and not self._stop.is_over:
+        while child.stdout in streams and not self._stop.must_stop:
             for fd in self._stop.wait(streams, _SILENCE_S):
                 heard_at = time.monotonic()
                 if not self._pass_on(fd, is_report=fd == child.stdout):
@@ -126,7 +126,7 @@ class Fetching:
                 self._verdict = (verb, text)
 
     def _say(self, text: str) -> None:
-        self._ledger.say(text + self._notice)
+        self._ledger.set_message(text + self._notice)
 
     def _end(self, child: LaunchedProcess) -> int:
         """Its wait status, once it and whatever it started are gone."""
@@ -140,7 +140,7 @@ class Fetching:
 
     def _take_place(self) -> None:
         """From now on it waits for GPUs, at the place it got when it was submitted."""
-        self._ledger.say("")
+        self._ledger.set_message("")
         with queue.queue_lock(self._ledger.task.root):
             queue.enqueue(self._ledger.task, self._ledger.spec)
 

@@ -1,1 +1,4 @@
-"""The small process that keeps one task, phase by phase. Standard library only, but for what a phase loads itself."""
+"""The supervisor: the small process that runs one task, phase by phase. Standard library only.
+
+A module that few tasks need is loaded only by their phase.
+"""

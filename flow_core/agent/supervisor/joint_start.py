@@ -1,4 +1,4 @@
-"""How a part of a task on several machines waits: it holds nothing until a client has it take its GPUs.
+"""The wait of one part of a task on several machines: it holds no GPUs until a client orders it to.
 
 Standard library only; never loaded for a task on one machine.
 """
@@ -14,70 +14,75 @@ from flow_core.agent.locks import exclusive_lock
 from flow_core.agent.supervisor.stop_signal import StopSignal
 from flow_core.agent.supervisor.task_state import TaskStateWriter
 
-_HOLDING_S = 0.2
+_POLL_S = 0.2
 
 
 class JointStart:
-    """One part's wait. `ticket` is its place in the line; None for a task that wants no GPU."""
+    """The wait of one part. `ticket` is None for a task without GPUs."""
 
-    def __init__(self, ledger: TaskStateWriter, stop: StopSignal, ticket: queue.QueueTicket | None) -> None:
-        self._ledger = ledger
+    def __init__(self, writer: TaskStateWriter, stop: StopSignal, ticket: queue.QueueTicket | None) -> None:
+        self._writer = writer
         self._stop = stop
         self._ticket = ticket
 
-    def look(self) -> GpuLocks | str:
-        """The locks once it may start, else why not. While a client has it hold its GPUs, this waits for the client."""
-        task = self._ledger.task
+    def try_start(self) -> GpuLocks | str:
+        """Return the GPU locks once the part may start; otherwise the reason why not.
+
+        While a client has the part hold its GPUs, this waits for the client's next order.
+        """
+        task = self._writer.task
         order = multi_machine.read_order(task)
         if order is None:
-            return self._why_not()
+            return self._explain_wait()
         locks = GpuLocks() if self._ticket is None else queue.try_take_gpus(self._ticket)
         if isinstance(locks, GpuLocks):
             try:
-                is_started = self._is_started(order.by, locks)
+                is_started = self._hold_until_started(order.client, locks)
             except OSError:
                 locks.release()
                 raise
-            return locks if is_started else self._why_not()
+            return locks if is_started else self._explain_wait()
         with exclusive_lock(task.start_lock):
-            multi_machine.drop(task)  # the client learns at once that it can't be had
+            multi_machine.remove_order(task)  # the client learns at once that the GPUs aren't available
         return locks
 
-    def _why_not(self) -> str:
-        if not multi_machine.has_client(self._ledger.task):
+    def _explain_wait(self) -> str:
+        if not multi_machine.has_client(self._writer.task):
             return multi_machine.NO_CLIENT
-        return (queue.explain_queue_wait(self._ticket) if self._ticket is not None else "") or multi_machine.OTHERS
+        return (
+            queue.explain_queue_wait(self._ticket) if self._ticket is not None else ""
+        ) or multi_machine.OTHER_MACHINES
 
-    def _is_started(self, by: str, locks: GpuLocks) -> bool:
-        """Holds the GPUs as long as the client wants, and gives them back unless it says go."""
-        ledger, candidates = self._ledger, () if self._ticket is None else self._ticket.candidates
-        ledger.state.gpus = leases.find_leased_gpus(ledger.task, candidates)
-        ledger.state.held_by = by
-        ledger.write()
-        while not self._stop.is_over:
-            order = multi_machine.read_order(ledger.task)
-            if order is None or order.by != by or order.is_go:
+    def _hold_until_started(self, client: str, locks: GpuLocks) -> bool:
+        """Hold the GPUs as long as the client's order allows; release them unless the client orders the start."""
+        writer, candidates = self._writer, () if self._ticket is None else self._ticket.candidates
+        writer.state.gpus = leases.find_leased_gpus(writer.task, candidates)
+        writer.state.held_by = client
+        writer.write()
+        while not self._stop.must_stop:
+            order = multi_machine.read_order(writer.task)
+            if order is None or order.client != client or order.is_start:
                 break
-            self._stop.wait(set(), min(_HOLDING_S, max(0.0, order.until - time.time())))
-        is_go = self._is_go(by) and not self._stop.is_over
-        ledger.state.held_by = ""
-        if not is_go:
+            self._stop.wait(set(), min(_POLL_S, max(0.0, order.until - time.time())))
+        is_start = self._is_start_ordered(client) and not self._stop.must_stop
+        writer.state.held_by = ""
+        if not is_start:
             locks.release()
-            leases.release_leases(ledger.task, ledger.state.gpus)
-            ledger.state.gpus = []
-            ledger.write()
-            queue.notify_waiting(ledger.task.root)
-        return is_go
+            leases.release_leases(writer.task, writer.state.gpus)
+            writer.state.gpus = []
+            writer.write()
+            queue.notify_waiting(writer.task.root)
+        return is_start
 
-    def _is_go(self, by: str) -> bool:
-        """Decided under the lock that the client's order is written under: it is too late, or it is not.
+    def _is_start_ordered(self, client: str) -> bool:
+        """Decide under the lock under which the client writes its orders: a start order is either in time or too late.
 
-        An order to start stays: the client may ask for it again, before the record says that the part runs.
+        A start order is kept: the client may repeat it before the record says that the part runs.
         """
-        task = self._ledger.task
+        task = self._writer.task
         with exclusive_lock(task.start_lock):
             order = multi_machine.read_order(task)
-            is_go = order is not None and order.by == by and order.is_go
-            if not is_go:
-                multi_machine.drop(task)
-        return is_go
+            is_start = order is not None and order.client == client and order.is_start
+            if not is_start:
+                multi_machine.remove_order(task)
+        return is_start

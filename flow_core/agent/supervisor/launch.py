@@ -1,4 +1,4 @@
-"""Starting the task's own process. Standard library only; what runs after the fork never returns."""
+"""Starts the main process of a rank. Standard library only; the code after the fork never returns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _F_SETPIPE_SZ = 1031
 
 
 class LaunchError(Exception):
-    """The command could not be started; the text says why."""
+    """The command couldn't be started; the text gives the reason."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -26,57 +26,57 @@ class LaunchError(Exception):
 
 
 class OutputChannel(NamedTuple):
-    """Where a process reads and writes: what becomes its descriptors 0, 1 and 2, and the ends of 1 and 2 that we read.
+    """The streams of a process: the descriptors that become its 0, 1 and 2, and our reading ends of 1 and 2.
 
-    One end where both streams are one, none where the process writes to a file. Reading them never waits.
+    There is one reading end if both streams share one, and none if the process writes to a file. Reads never block.
     """
 
-    given: tuple[int, int, int]
-    kept: tuple[int, ...] = ()
+    child_fds: tuple[int, int, int]
+    parent_fds: tuple[int, ...] = ()
 
     def close(self) -> None:
-        _close(self.given)
-        _close(self.kept)
+        _close(self.child_fds)
+        _close(self.parent_fds)
 
 
 class LaunchedProcess(NamedTuple):
-    """The running main process, and the ends of its streams that we read, as in its outlet."""
+    """The running main process, and our reading ends of its streams as in `OutputChannel`."""
 
     pid: int
-    kept: tuple[int, ...]
+    parent_fds: tuple[int, ...]
 
     @property
     def stdout(self) -> int:
-        return self.kept[0]
+        return self.parent_fds[0]
 
     @property
     def stderr(self) -> int:
-        return self.kept[-1]
+        return self.parent_fds[-1]
 
 
-def pipes(pipe_bytes: int = 1 << 20, *, in_packets: bool = False) -> OutputChannel:
-    """A pipe a stream, and nothing to read. In packets, a read returns what one write wrote, a page at most.
+def open_pipes(pipe_bytes: int = 1 << 20, *, in_packets: bool = False) -> OutputChannel:
+    """Open one pipe per output stream; standard input is /dev/null. Raises OSError.
 
-    Raises OSError.
+    In packet mode a read returns the bytes of one write, at most a page.
     """
     opened = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
     try:
         for _ in range(2):
-            opened += _pipe(in_packets)
+            opened += _open_pipe(in_packets)
     except OSError:
         _close(opened)
         raise
     null, out_read, out_write, err_read, err_write = opened
     for fd in (out_read, err_read):
-        _prepare(fd, pipe_bytes)
+        _configure_pipe(fd, pipe_bytes)
     return OutputChannel((null, out_write, err_write), (out_read, err_read))
 
 
 class ProcessLaunch(NamedTuple):
-    """What to start, and where.
+    """The command to start and its environment.
 
-    `staging` is an empty folder of ours, needed for mounts only. `restore` undoes in the new process what the
-    supervisor has changed for itself. `outlet` may raise OSError or LaunchError.
+    `staging` is an empty folder of ours, required only for mounts. `restore` runs in the new process and undoes the
+    supervisor's own settings. `open_channel` may raise OSError or LaunchError.
     """
 
     argv: Sequence[str]
@@ -85,64 +85,64 @@ class ProcessLaunch(NamedTuple):
     mounts: Sequence[Mount] = ()
     staging: Path | None = None
     inherited_fds: Sequence[int] = ()
-    outlet: Callable[[], OutputChannel] = pipes
+    open_channel: Callable[[], OutputChannel] = open_pipes
     restore: Callable[[], None] | None = None
 
     def start(self) -> LaunchedProcess:
-        """Returns once the command runs. Raises LaunchError."""
+        """Return once the command runs. Raises LaunchError."""
         opened: list[int] = []
-        outlet = None
+        channel = None
         try:
-            outlet = self.outlet()
+            channel = self.open_channel()
             opened += os.pipe()
             pid = os.fork()
         except OSError as error:
             _close(opened)
-            if outlet is not None:
-                outlet.close()
+            if channel is not None:
+                channel.close()
             raise LaunchError(f"can't start another process: {error.strerror}", 126) from error
-        failed_read, failed_write = opened
+        error_read, error_write = opened
         if pid == 0:
-            self._become(outlet.given, failed_write)
-        _close((*outlet.given, failed_write))
-        with open(failed_read, "rb") as stream:
-            said = stream.read().decode(errors="replace")
-        if said:
+            self._exec(channel.child_fds, error_write)
+        _close((*channel.child_fds, error_write))
+        with open(error_read, "rb") as stream:
+            error_text = stream.read().decode(errors="replace")
+        if error_text:
             os.waitpid(pid, 0)
-            _close(outlet.kept)
-            code, _, message = said.partition(" ")
+            _close(channel.parent_fds)
+            code, _, message = error_text.partition(" ")
             raise LaunchError(message, int(code))
-        return LaunchedProcess(pid, outlet.kept)
+        return LaunchedProcess(pid, channel.parent_fds)
 
-    def _become(self, given: Sequence[int], failed: int) -> None:
-        doing = "prepare the mounts"
+    def _exec(self, child_fds: Sequence[int], error_fd: int) -> None:
+        step = "prepare the mounts"
         try:
             os.setsid()
-            self._arrange_descriptors(given)
-            _default_signals()
+            self._set_descriptors(child_fds)
+            _restore_signals()
             if self.restore is not None:
                 self.restore()
             if self.mounts and self.staging is not None:
                 enter_namespace(self.mounts, self.staging)
-            doing = f"enter {self.working_dir}"
+            step = f"enter {self.working_dir}"
             os.chdir(self.working_dir)
-            doing = f"run {self.argv[0]!r}"
+            step = f"run {self.argv[0]!r}"
             os.execvpe(self.argv[0], list(self.argv), self.env)
         except OSError as error:
             code = 126 if error.errno == errno.EACCES else 127
-            os.write(failed, f"{code} can't {doing}: {error.strerror}".encode(errors="replace"))
+            os.write(error_fd, f"{code} can't {step}: {error.strerror}".encode(errors="replace"))
         finally:
             os._exit(127)
 
-    def _arrange_descriptors(self, given: Sequence[int]) -> None:
-        for target, fd in enumerate(given):
+    def _set_descriptors(self, child_fds: Sequence[int]) -> None:
+        for target, fd in enumerate(child_fds):
             os.dup2(fd, target)
         for fd in self.inherited_fds:
             os.set_inheritable(fd, True)
 
 
 def describe_exit(status: int) -> tuple[int, str]:
-    """(exit code, message) of a wait status; a signal counts as 128 + its number."""
+    """Return (exit code, message) of a wait status; a signal counts as 128 + its number."""
     if not os.WIFSIGNALED(status):
         return os.WEXITSTATUS(status), ""
     number = os.WTERMSIG(status)
@@ -153,8 +153,8 @@ def describe_exit(status: int) -> tuple[int, str]:
     return 128 + number, f"killed by {name}"
 
 
-def _default_signals() -> None:
-    """Python ignores these two; what it starts should not."""
+def _restore_signals() -> None:
+    """Restore the signals that Python ignores; the command must get their defaults."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
@@ -166,20 +166,20 @@ def _close(fds: Sequence[int]) -> None:
         os.close(fd)
 
 
-def _pipe(in_packets: bool) -> tuple[int, int]:
+def _open_pipe(in_packets: bool) -> tuple[int, int]:
     if in_packets and sys.platform == "linux":
         try:
             return os.pipe2(os.O_CLOEXEC | os.O_DIRECT)
         except OSError as error:
-            if error.errno != errno.EINVAL:  # a Linux, or what takes its place, without packets
+            if error.errno != errno.EINVAL:  # a Linux, or an emulation of it, without packet mode
                 raise
     return os.pipe()
 
 
-def _prepare(read: int, pipe_bytes: int) -> None:
-    """Widens a pipe that is read without waiting."""
+def _configure_pipe(read: int, pipe_bytes: int) -> None:
+    """Widen a pipe and make its reads non-blocking."""
     try:
         fcntl.fcntl(read, _F_SETPIPE_SZ, pipe_bytes)
     except OSError:
-        pass  # a narrow pipe is slower, nothing more
+        pass  # a narrow pipe is only slower
     os.set_blocking(read, False)

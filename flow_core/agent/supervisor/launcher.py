@@ -1,4 +1,4 @@
-"""From a task whose turn has come to its running main processes. Standard library only."""
+"""Starts the main processes of a task that has its GPUs. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from flow_core.agent.capacity import orphan_gpus
 from flow_core.agent.capacity.leases import GpuLocks
 from flow_core.agent.supervisor.attempt import RunningAttempt
 from flow_core.agent.supervisor.launch import LaunchError, ProcessLaunch
-from flow_core.agent.supervisor.mounting import TaskMounts
-from flow_core.agent.supervisor.ranks import OF_EVERY_TASK, ON_A_TERMINAL, rank_environment, select_rank_gpus
+from flow_core.agent.supervisor.ranks import (
+    DEFAULT_ENVIRONMENT,
+    TERMINAL_ENVIRONMENT,
+    rank_environment,
+    select_rank_gpus,
+)
+from flow_core.agent.supervisor.task_mounts import TaskMounts
 from flow_core.agent.supervisor.task_state import TaskStateWriter
 
 if TYPE_CHECKING:
@@ -20,78 +25,84 @@ if TYPE_CHECKING:
 
 
 class RankLauncher:
-    """Starts the ranks of one task, in order; once for each attempt."""
+    """Starts the ranks of one task, in order; once per attempt."""
 
-    def __init__(self, ledger: TaskStateWriter, mounting: TaskMounts, contained: ContainerTask | None = None) -> None:
-        self._ledger = ledger
-        self._mounting = mounting
-        self._contained = contained
-        self._gathering: RankResources | None = None
-        if ledger.ranks > 1:
+    def __init__(
+        self, writer: TaskStateWriter, mounts: TaskMounts, container_task: ContainerTask | None = None
+    ) -> None:
+        self._writer = writer
+        self._mounts = mounts
+        self._container_task = container_task
+        self._resources: RankResources | None = None
+        if writer.ranks > 1:
             from flow_core.agent.supervisor.rlimits import RankResources
 
-            self._gathering = RankResources(ledger.ranks)
+            self._resources = RankResources(writer.ranks)
 
-    def start(self, keeper: RunningAttempt, locks: GpuLocks) -> None:
-        """Returns once every rank runs and the record says so.
+    def start(self, attempt: RunningAttempt, locks: GpuLocks) -> None:
+        """Return once every rank runs and the record says so.
 
-        Raises LaunchError; the keeper then has the ranks that were started before.
+        Raises LaunchError; the attempt then contains the ranks that were started before.
         """
-        state = self._ledger.state
-        self._mounting.take()
-        state.started_at = state.started_at or self._ledger.clock.now()
-        if self._gathering is not None:
-            state.master_port = self._gathering.free_port()
-        for rank in range(self._ledger.ranks):
+        state = self._writer.state
+        self._mounts.finalize()
+        state.started_at = state.started_at or self._writer.clock.now()
+        if self._resources is not None:
+            state.master_port = self._resources.free_port()
+        for rank in range(self._writer.ranks):
             try:
-                keeper.add(self._launch(rank, locks)._replace(outlet=keeper.outlet).start())
+                attempt.add(self._launch(rank, locks)._replace(open_channel=attempt.open_channel).start())
             except LaunchError as error:
-                raise self._of_rank(error, rank) from error
-        state.children = keeper.identities
-        state.status, state.message = "running", self._mounting.notice
-        self._ledger.write()
+                raise self._add_rank(error, rank) from error
+        state.children = attempt.identities
+        state.status, state.message = "running", self._mounts.notice
+        self._writer.write()
 
     def _launch(self, rank: int, locks: GpuLocks) -> ProcessLaunch:
-        mine = select_rank_gpus(self._ledger.state.gpus, rank, self._ledger.ranks)
-        env = {**self._environment(rank, mine), **self._mounting.environment()}
+        rank_gpus = select_rank_gpus(self._writer.state.gpus, rank, self._writer.ranks)
+        env = {**self._environment(rank, rank_gpus), **self._mounts.environment()}
         launch = (
-            self._outside(env, locks) if self._contained is None else self._inside(self._contained, rank, env, mine)
+            self._process_launch(env, locks)
+            if self._container_task is None
+            else self._container_launch(self._container_task, rank, env, rank_gpus)
         )
-        return launch._replace(restore=None if self._gathering is None else self._gathering.restore_limits)
+        return launch._replace(restore=None if self._resources is None else self._resources.restore_limits)
 
-    def _outside(self, env: dict[str, str], locks: GpuLocks) -> ProcessLaunch:
-        task = self._ledger.task
+    def _process_launch(self, env: dict[str, str], locks: GpuLocks) -> ProcessLaunch:
+        task = self._writer.task
         return ProcessLaunch(
-            argv=self._ledger.spec.argv,
-            env={**os.environ, **env, "FLOW_TASK_DIR": str(task.path), "FLOW_TASK_MARK": self._ledger.spec.mark},
-            working_dir=self._ledger.state.working_dir,
-            mounts=self._mounting.mounts(),
-            staging=self._mounting.staging,
+            argv=self._writer.spec.argv,
+            env={**os.environ, **env, "FLOW_TASK_DIR": str(task.path), "FLOW_TASK_MARK": self._writer.spec.mark},
+            working_dir=self._writer.state.working_dir,
+            mounts=self._mounts.namespace_mounts(),
+            staging=self._mounts.staging,
             inherited_fds=locks.fds,
         )
 
-    def _inside(self, contained: ContainerTask, rank: int, env: dict[str, str], gpus: Sequence[str]) -> ProcessLaunch:
-        """In a container: of the machine's GPUs it sees only those it is given, so it needs no list of them."""
-        if not self._ledger.spec.gpus.real:
+    def _container_launch(
+        self, container_task: ContainerTask, rank: int, env: dict[str, str], gpus: Sequence[str]
+    ) -> ProcessLaunch:
+        """Return the launch of a container. It sees only the GPUs that it is given, so it needs no list of them."""
+        if not self._writer.spec.gpus.real:
             gpus = ()
         elif gpus:
             env = {name: value for name, value in env.items() if name != "CUDA_VISIBLE_DEVICES"}
-        return contained.launch(rank, env, self._mounting.binds(), gpus)
+        return container_task.launch(rank, env, self._mounts.container_binds(), gpus)
 
-    def _environment(self, rank: int, mine: Sequence[str]) -> dict[str, str]:
-        """What is this task's own."""
-        spec, gpus, state = self._ledger.spec, self._ledger.spec.gpus, self._ledger.state
-        told = rank_environment(spec, rank, len(mine), state.master_port)
-        env = {**OF_EVERY_TASK, **(ON_A_TERMINAL if spec.tty else {}), **told, **spec.env}
-        env.update(FLOW_TASK_ID=self._ledger.task.task_id, FLOW_TASK_NAME=spec.name)
-        if mine:
-            env[orphan_gpus.VARIABLE] = orphan_gpus.orphan_mark(self._ledger.task, mine)
-            env["CUDA_VISIBLE_DEVICES"] = ",".join(gpus.visible[gpu_id] for gpu_id in mine)
+    def _environment(self, rank: int, rank_gpus: Sequence[str]) -> dict[str, str]:
+        """Return the variables of this task and rank."""
+        spec, gpus, state = self._writer.spec, self._writer.spec.gpus, self._writer.state
+        rank_variables = rank_environment(spec, rank, len(rank_gpus), state.master_port)
+        env = {**DEFAULT_ENVIRONMENT, **(TERMINAL_ENVIRONMENT if spec.tty else {}), **rank_variables, **spec.env}
+        env.update(FLOW_TASK_ID=self._writer.task.task_id, FLOW_TASK_NAME=spec.name)
+        if rank_gpus:
+            env[orphan_gpus.VARIABLE] = orphan_gpus.orphan_mark(self._writer.task, rank_gpus)
+            env["CUDA_VISIBLE_DEVICES"] = ",".join(gpus.visible[gpu_id] for gpu_id in rank_gpus)
         elif gpus.hide:
             env["CUDA_VISIBLE_DEVICES"] = ""
         return env
 
-    def _of_rank(self, error: LaunchError, rank: int) -> LaunchError:
-        if self._ledger.ranks == 1:
+    def _add_rank(self, error: LaunchError, rank: int) -> LaunchError:
+        if self._writer.ranks == 1:
             return error
         return LaunchError(f"rank {rank}: {error}", error.exit_code)

@@ -1,8 +1,7 @@
-"""The small process that keeps one task: waits for its GPUs, runs it, writes its log and its end.
+"""The process that supervises one task: waits for its GPUs, runs it, and writes its log and its end.
 
 It runs from a copy of the agent, which no upgrade of the package changes. Every submit waits for these imports, so none
-of them loads dataclasses.
-It is started as `main()` with "run FOLDER" or "settle FOLDER".
+of them loads dataclasses. Started as `main()` with "run FOLDER" or "settle FOLDER".
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow_core.agent.agent_copies import remove_unused_copies
 from flow_core.agent.capacity import leases, queue
 from flow_core.agent.capacity.leases import GpuLocks
+from flow_core.agent.copy_cleanup import remove_unused_copies
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.locks import try_lock
 from flow_core.agent.s3.copies import discard
@@ -24,21 +23,21 @@ from flow_core.agent.supervisor.attempt import RunningAttempt
 from flow_core.agent.supervisor.gpu_wait import GpuWait
 from flow_core.agent.supervisor.launch import LaunchError
 from flow_core.agent.supervisor.launcher import RankLauncher
-from flow_core.agent.supervisor.mounting import TaskMounts
 from flow_core.agent.supervisor.reap import reap
 from flow_core.agent.supervisor.retry_loop import RetryLoop
 from flow_core.agent.supervisor.stop_signal import StopSignal
+from flow_core.agent.supervisor.task_mounts import TaskMounts
 from flow_core.agent.supervisor.task_state import TaskOutcome, TaskStateWriter
 
 if TYPE_CHECKING:
     from flow_core.agent.containers.container_task import ContainerTask
 
-_WRITE_AGAIN_S = 1.0
+_WRITE_RETRY_S = 1.0
 _NOT_STARTED = "cancelled before it started"
 
 
 def main() -> None:
-    """Leaves the process that called, then does what the arguments say."""
+    """Detach from the calling process, then run the task or reap it, as the arguments say."""
     job, folder = sys.argv[1:3]
     if os.fork():
         os._exit(0)
@@ -47,98 +46,102 @@ def main() -> None:
     try:
         check_folders(task.root, task.context, [task.path])
     except OSError as error:
-        _answer(f"unsafe {error.strerror}")
+        _report(f"unsafe {error.strerror}")
         return
     if job == "settle":
         reap(task)
         return
-    if try_lock(task.alive_lock) is None:  # held from here until this process ends
-        _answer("refused another supervisor has this task")
+    if try_lock(task.alive_lock) is None:  # locked until this process ends
+        _report("refused another supervisor has this task")
         return
     Supervisor(task).run()
 
 
 class Supervisor:
-    """One task from its queue to its end, phase by phase."""
+    """Runs one task from its queue to its end, phase by phase."""
 
     def __init__(self, task: TaskFolder) -> None:
-        self._ledger = TaskStateWriter(task)
+        self._writer = TaskStateWriter(task)
         self._stop = StopSignal(task)
         self._locks = GpuLocks()
-        self._contained: ContainerTask | None = None
-        if self._ledger.spec.container is not None:
+        self._container_task: ContainerTask | None = None
+        if self._writer.spec.container is not None:
             from flow_core.agent.containers.container_task import ContainerTask  # deferred: few tasks have an image
 
-            self._contained = ContainerTask(self._ledger, self._stop)
+            self._container_task = ContainerTask(self._writer, self._stop)
 
     def run(self) -> None:
         self._stop.listen()
-        mounting = TaskMounts(self._ledger)
-        if mounting.is_unsupported:
-            _answer(f"unsupported {mounting.notice}")
+        mounts = TaskMounts(self._writer)
+        if mounts.is_unsupported:
+            _report(f"unsupported {mounts.notice}")
             return
-        self._ledger.state.message = mounting.notice
-        if not self._ledger.write():
-            _answer("refused its record can't be written; make room on the disk and check who owns the folder")
+        self._writer.state.message = mounts.notice
+        if not self._writer.write():
+            _report("refused its record can't be written; make room on the disk and check who owns the folder")
             return
-        _answer("ok")
-        self._ledger.keep_spare()
-        outcome = self._fetch(mounting) or self._take_turn(mounting)
-        if outcome.status == "cancelled" and self._ledger.state.started_at is None:
-            outcome = outcome._replace(message=outcome.message or _NOT_STARTED)  # not what it was waiting for
-        discard(self._ledger.task)
+        _report("ok")
+        self._writer.reserve_space()
+        outcome = self._fetch(mounts) or self._wait_and_run(mounts)
+        if outcome.status == "cancelled" and self._writer.state.started_at is None:
+            # replaces the reason that it waited for
+            outcome = outcome._replace(message=outcome.message or _NOT_STARTED)
+        discard(self._writer.task)
         self._finish(outcome)
-        remove_unused_copies(self._ledger.task.root, self._ledger.spec.agent)
+        remove_unused_copies(self._writer.task.root, self._writer.spec.agent)
 
     def _finish(self, outcome: TaskOutcome) -> None:
-        """The GPUs are free at the moment of the last record, which until then the lease waits for, or without it where
-        there is no room for it."""
-        self._locks.release()
-        is_written = self._ledger.finish(outcome)
-        if not is_written:
-            leases.release_leases(self._ledger.task, self._ledger.state.gpus)
-        queue.notify_waiting(self._ledger.task.root)
-        while not is_written and not self._stop.is_deleted:
-            self._stop.wait(set(), _WRITE_AGAIN_S)
-            is_written = self._ledger.finish(outcome)
+        """Write the final record; keep trying until it is written or the folder is deleted.
 
-    def _fetch(self, mounting: TaskMounts) -> TaskOutcome | None:
-        """None once all is there that it needs before its turn, else its end."""
-        fetching = Fetching(self._ledger, self._stop, mounting.elsewhere)
-        if self._contained is None:
-            return fetching.run()
-        outcome = self._contained.fetch() or fetching.run()
+        The GPUs become free with that record, since until then the leases protect them. If there is no room for the
+        record, the leases are removed without it.
+        """
+        self._locks.release()
+        is_written = self._writer.finish(outcome)
+        if not is_written:
+            leases.release_leases(self._writer.task, self._writer.state.gpus)
+        queue.notify_waiting(self._writer.task.root)
+        while not is_written and not self._stop.is_deleted:
+            self._stop.wait(set(), _WRITE_RETRY_S)
+            is_written = self._writer.finish(outcome)
+
+    def _fetch(self, mounts: TaskMounts) -> TaskOutcome | None:
+        """Fetch the image and the data; None once everything is there, otherwise the outcome of the task."""
+        fetch = Fetching(self._writer, self._stop, mounts.link_notice)
+        if self._container_task is None:
+            return fetch.run()
+        outcome = self._container_task.fetch() or fetch.run()
         if outcome is None:
-            self._contained.join_line()
+            self._container_task.enqueue()
         return outcome
 
-    def _take_turn(self, mounting: TaskMounts) -> TaskOutcome:
-        starter = RankLauncher(self._ledger, mounting, self._contained)
-        turn = GpuWait(self._ledger, self._stop)
-        locks = turn.wait()
+    def _wait_and_run(self, mounts: TaskMounts) -> TaskOutcome:
+        launcher = RankLauncher(self._writer, mounts, self._container_task)
+        gpu_wait = GpuWait(self._writer, self._stop)
+        locks = gpu_wait.wait()
         if locks is None:
             return self._stop.outcome()
         self._locks = locks
-        self._stop.limit(self._ledger.spec.max_run_time_hours)
-        return RetryLoop(self._ledger, self._stop).run(lambda: self._attempt(starter, turn))
+        self._stop.set_time_limit(self._writer.spec.max_run_time_hours)
+        return RetryLoop(self._writer, self._stop).run(lambda: self._run_attempt(launcher, gpu_wait))
 
-    def _attempt(self, starter: RankLauncher, turn: GpuWait) -> TaskOutcome:
-        keeper = RunningAttempt(self._ledger, self._stop, self._contained)
+    def _run_attempt(self, launcher: RankLauncher, gpu_wait: GpuWait) -> TaskOutcome:
+        attempt = RunningAttempt(self._writer, self._stop, self._container_task)
         try:
-            starter.start(keeper, self._locks)
+            launcher.start(attempt, self._locks)
         except LaunchError as error:
-            return keeper.give_up(error)
+            return attempt.abort(error)
         finally:
-            turn.leave()
-        return keeper.keep()
+            gpu_wait.leave_queue()
+        return attempt.supervise()
 
 
-def _answer(said: str) -> None:
-    """Tells the submitter, who waits for it on our standard output, and lets go of it."""
+def _report(text: str) -> None:
+    """Report to the submitter, which reads our standard output, and close that output."""
     try:
-        os.write(1, said.encode(errors="replace") + b"\n")
+        os.write(1, text.encode(errors="replace") + b"\n")
     except BrokenPipeError:
-        pass  # it waits no longer
+        pass  # the submitter has stopped waiting
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
     os.close(null)

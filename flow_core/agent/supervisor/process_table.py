@@ -1,4 +1,4 @@
-"""Which processes there are: /proc on Linux, ps on macOS. Standard library only."""
+"""The processes of this machine: from /proc on Linux, from ps on macOS. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import NamedTuple
 _HAS_PROC = os.path.exists("/proc/self/stat")
 
 if not _HAS_PROC:
-    import subprocess  # costs as much as all the rest
+    import subprocess  # takes as long as all other imports
 
 _MARK = b"FLOW_TASK_MARK="
 
 
 class ProcessInfo(NamedTuple):
-    """One process. `start` tells it from another that had the same number before."""
+    """One process. `start` distinguishes it from an earlier process with the same pid."""
 
     pid: int
     parent: int
@@ -27,45 +27,45 @@ class ProcessInfo(NamedTuple):
 
 
 def find_process(pid: int) -> ProcessInfo | None:
-    """The process of this number, or None."""
+    """Return the process with this pid, or None."""
     if _HAS_PROC:
         return _from_proc(pid)
     return _from_ps("-p", str(pid)).get(pid)
 
 
 def list_processes() -> dict[int, ProcessInfo]:
-    """Every process, by number."""
+    """Return every process by its pid."""
     if _HAS_PROC:
-        return {found.pid: found for pid in _numbers() if (found := _from_proc(pid)) is not None}
+        return {found.pid: found for pid in _list_pids() if (found := _from_proc(pid)) is not None}
     return _from_ps("-ax")
 
 
 def read_task_mark(pid: int) -> str | None:
-    """The task mark in the environment that the process was started with; None where there is none to see."""
-    return _variable_of(pid, _MARK)
+    """Return the task mark in the process's initial environment; None if there is none or it can't be read."""
+    return _read_variable(pid, _MARK)
 
 
-def variables_of(name: str) -> Iterator[tuple[int, str]]:
-    """(process number, value) of each living process that was started with this variable, where that can be seen."""
-    for pid in _numbers() if _HAS_PROC else ():
-        if (value := _variable_of(pid, f"{name}=".encode())) is not None:
+def iter_variable(name: str) -> Iterator[tuple[int, str]]:
+    """Yield (pid, value) of each live process that was started with this variable, as far as that is visible."""
+    for pid in _list_pids() if _HAS_PROC else ():
+        if (value := _read_variable(pid, f"{name}=".encode())) is not None:
             yield pid, value
 
 
-def _variable_of(pid: int, begin: bytes) -> str | None:
+def _read_variable(pid: int, prefix: bytes) -> str | None:
     try:
         with open(f"/proc/{pid}/environ", "rb") as stream:
             content = stream.read()
     except OSError:
         return None
     for entry in content.split(b"\0"):
-        if entry.startswith(begin):
-            return os.fsdecode(entry[len(begin) :])
+        if entry.startswith(prefix):
+            return os.fsdecode(entry[len(prefix) :])
     return None
 
 
-def mentions(pid: int, text: str) -> bool:
-    """Whether the arguments of a process hold the text; True where they can't be seen."""
+def has_argument(pid: int, text: str) -> bool:
+    """Return True if the arguments of the process contain the text; True also on a system without /proc."""
     if not _HAS_PROC:
         return True
     try:
@@ -77,14 +77,14 @@ def mentions(pid: int, text: str) -> bool:
 
 @lru_cache(maxsize=1)
 def boot_id() -> str:
-    """Changes whenever the machine starts."""
+    """Return an id that changes whenever the machine boots."""
     if _HAS_PROC:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
             return stream.read().strip()
     return _run("sysctl", "-n", "kern.bootsessionuuid").strip()
 
 
-def _numbers() -> Iterator[int]:
+def _list_pids() -> Iterator[int]:
     return (int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
@@ -99,9 +99,9 @@ def _from_proc(pid: int) -> ProcessInfo | None:
     return ProcessInfo(pid, int(fields[1]), int(fields[2]), int(fields[3]), fields[19].decode(), fields[0] in b"ZXx")
 
 
-def _from_ps(*which: str) -> dict[int, ProcessInfo]:
+def _from_ps(*arguments: str) -> dict[int, ProcessInfo]:
     found = {}
-    for line in _run("ps", *which, "-o", "pid=,ppid=,pgid=,stat=,lstart=").splitlines():
+    for line in _run("ps", *arguments, "-o", "pid=,ppid=,pgid=,stat=,lstart=").splitlines():
         pid, parent, group, state, start = line.split(None, 4)
         try:
             session = os.getsid(int(pid))

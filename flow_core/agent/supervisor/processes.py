@@ -1,4 +1,4 @@
-"""Telling processes apart for good, and finding all that belong to a task. Standard library only."""
+"""Identifies processes uniquely, and finds all processes of a task. Standard library only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PID_MAX = (1 << 31) - 1
 
 
 class ProcessIdentity(NamedTuple):
-    """A process, told from every other that ever had or will have its number."""
+    """One process, distinguished from every earlier or later process with the same pid."""
 
     pid: int
     start: str
@@ -22,17 +22,19 @@ class ProcessIdentity(NamedTuple):
 
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity | None:
+        """Return the identity of the process that has this pid now; None if there is none."""
         found = find_process(pid)
         return None if found is None else cls(pid, found.start, boot_id())
 
     @classmethod
-    def mine(cls) -> ProcessIdentity:
-        me = cls.of(os.getpid())
-        return me if me is not None else cls(os.getpid(), "", boot_id())
+    def current(cls) -> ProcessIdentity:
+        """Return the identity of this process."""
+        identity = cls.of(os.getpid())
+        return identity if identity is not None else cls(os.getpid(), "", boot_id())
 
     @classmethod
     def parse(cls, data: Any) -> ProcessIdentity | None:
-        """Raises ValueError for anything that isn't one."""
+        """Parse an identity; None stays None. Raises ValueError for anything else."""
         if data is None:
             return None
         fields = Fields(data)
@@ -48,14 +50,14 @@ class ProcessIdentity(NamedTuple):
         return self.boot == boot_id()
 
     def send(self, number: int) -> bool:
-        """Signals this very process; False when it is gone."""
+        """Send a signal to this very process; False if it is gone."""
         return self.is_of_this_boot and send_signal(self.pid, self.start, number)
 
 
 class ProcessTree(NamedTuple):
     """All processes of one task: by the mark in their environment, by descent, and by session.
 
-    A process that carries another task's mark belongs to that task, with everything below it.
+    A process that carries another task's mark belongs to that task, with all its descendants.
     """
 
     mark: str
@@ -63,36 +65,36 @@ class ProcessTree(NamedTuple):
     supervisor_pid: int | None = None
 
     def members(self) -> list[ProcessInfo]:
-        """Those alive now, the supervisor and the caller left out."""
+        """Return the live processes, without the supervisor and the caller."""
         table = list_processes()
         marks = {pid: read_task_mark(pid) for pid in table}
-        inside = {pid for pid, mark in marks.items() if mark == self.mark}
-        inside.update(self._sessions(table, marks))
-        self._add_descendants(inside, table, marks)
-        inside -= {self.supervisor_pid, os.getpid()}
-        return [table[pid] for pid in inside if not table[pid].is_zombie]
+        members = {pid for pid, mark in marks.items() if mark == self.mark}
+        members.update(self._find_session_members(table, marks))
+        self._add_descendants(members, table, marks)
+        members -= {self.supervisor_pid, os.getpid()}
+        return [table[pid] for pid in members if not table[pid].is_zombie]
 
-    def _sessions(self, table: dict[int, ProcessInfo], marks: dict[int, str | None]) -> set[int]:
-        led = {child.pid for child in self.children if child.is_of_this_boot}
+    def _find_session_members(self, table: dict[int, ProcessInfo], marks: dict[int, str | None]) -> set[int]:
+        leaders = {child.pid for child in self.children if child.is_of_this_boot}
         for child in self.children:
             if (leader := table.get(child.pid)) is not None and leader.start != child.start:
-                led.discard(child.pid)  # the number now belongs to somebody else
-        return {one.pid for one in table.values() if one.session in led and marks[one.pid] is None}
+                leaders.discard(child.pid)  # the pid now belongs to another process
+        return {one.pid for one in table.values() if one.session in leaders and marks[one.pid] is None}
 
-    def _add_descendants(self, inside: set[int], table: dict[int, ProcessInfo], marks: dict[int, str | None]) -> None:
-        below: dict[int, list[int]] = {}
+    def _add_descendants(self, members: set[int], table: dict[int, ProcessInfo], marks: dict[int, str | None]) -> None:
+        children_of: dict[int, list[int]] = {}
         for one in table.values():
-            below.setdefault(one.parent, []).append(one.pid)
-        waiting = [*inside, *([] if self.supervisor_pid is None else [self.supervisor_pid])]
-        while waiting:
-            for pid in below.get(waiting.pop(), ()):
-                if pid not in inside and marks[pid] in (None, self.mark):
-                    inside.add(pid)
-                    waiting.append(pid)
+            children_of.setdefault(one.parent, []).append(one.pid)
+        pending = [*members, *([] if self.supervisor_pid is None else [self.supervisor_pid])]
+        while pending:
+            for pid in children_of.get(pending.pop(), ()):
+                if pid not in members and marks[pid] in (None, self.mark):
+                    members.add(pid)
+                    pending.append(pid)
 
 
 def send_signal(pid: int, start: str, number: int) -> bool:
-    """Signals the process of this number if it started then; False when it is gone or not ours."""
+    """Send a signal to the process with this pid if it has this start time; False if it is gone or isn't ours."""
     try:
         handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
     except OSError:
@@ -113,8 +115,8 @@ def send_signal(pid: int, start: str, number: int) -> bool:
     return True
 
 
-def grace_s() -> float:
-    """How long processes may take to end after SIGTERM."""
+def read_grace_s() -> float:
+    """Return how long processes may take to end after SIGTERM."""
     try:
         return float(os.environ["FLOW_LOCAL_GRACE_S"])
     except (KeyError, ValueError):

@@ -1,4 +1,4 @@
-"""The end of a task whose supervisor is gone: what is left is ended, then the record says so."""
+"""Ends the remaining processes of a task whose supervisor has died, then writes its final state."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from flow_core.agent.records import MalformedRecord
 from flow_core.agent.s3.copies import discard
 from flow_core.agent.spec import StoredSpec
 from flow_core.agent.state import TaskState
-from flow_core.agent.supervisor.processes import ProcessTree, grace_s
-from flow_core.agent.supervisor.stop_signal import is_forced
+from flow_core.agent.supervisor.processes import ProcessTree, read_grace_s
+from flow_core.agent.supervisor.stop_signal import is_forced_cancel
 from flow_core.agent.supervisor.tree_end import end_tree
 
 
 def is_abandoned(spec: StoredSpec, state: TaskState | None) -> bool:
-    """True when nobody is left who would write the record."""
+    """Return True if no process is left that would write the final state."""
     if state is not None and state.is_final:
         return False
-    keeper = state.supervisor if state is not None else spec.submitter
-    return keeper is None or not keeper.is_alive
+    owner = state.supervisor if state is not None else spec.submitter
+    return owner is None or not owner.is_alive
 
 
-def tree_of(spec: StoredSpec, state: TaskState | None) -> ProcessTree:
+def get_process_tree(spec: StoredSpec, state: TaskState | None) -> ProcessTree:
+    """Return the processes of a task, as far as its records describe them."""
     return ProcessTree(spec.mark, () if state is None else state.children)
 
 
 def reap(task: TaskFolder) -> None:
-    """Ends what is left, which may take the whole grace, then writes the last record.
+    """End the remaining processes, which may take the whole grace period, then write the final state.
 
-    Does nothing when the supervisor lives or another is at it. Twice is safe.
+    Does nothing if the supervisor lives or another process reaps the task. Calling it twice is safe.
     """
     lock = try_lock(task.alive_lock)
     if lock is None:
@@ -43,7 +44,7 @@ def reap(task: TaskFolder) -> None:
         spec, state = StoredSpec.read(task.spec), TaskState.read(task.state)
         if spec is None or not is_abandoned(spec, state):
             return
-        if _end_what_is_left(task, spec, state or TaskState()):
+        if _end_processes(task, spec, state or TaskState()):
             discard(task)
             _write_end(task, spec, state or TaskState())
     except MalformedRecord:
@@ -53,36 +54,36 @@ def reap(task: TaskFolder) -> None:
 
 
 def start_reapers(tasks: Iterable[TaskFolder]) -> None:
-    """Settles those of the tasks that are abandoned, in processes of their own that nobody has to wait for."""
+    """Reap the abandoned ones of the tasks, in detached processes that the caller doesn't wait for."""
     for task in tasks:
         try:
             spec = StoredSpec.read(task.spec)
-            abandoned = spec is not None and is_abandoned(spec, TaskState.read(task.state))
+            is_lost = spec is not None and is_abandoned(spec, TaskState.read(task.state))
         except MalformedRecord:
             continue
-        if abandoned and (pid := os.fork()):
+        if is_lost and (pid := os.fork()):
             os.waitpid(pid, 0)
-        elif abandoned:
+        elif is_lost:
             _reap_in_background(task)
 
 
-def _end_what_is_left(task: TaskFolder, spec: StoredSpec, state: TaskState) -> bool:
-    """False when it can't be known whether anything is left: the next look tries again."""
+def _end_processes(task: TaskFolder, spec: StoredSpec, state: TaskState) -> bool:
+    """End the remaining processes; False if it is unknown whether any are left. The next call then tries again."""
     if spec.container is None or state.supervisor is None:
-        end_tree(tree_of(spec, state).members, grace_s())
+        end_tree(get_process_tree(spec, state).members, read_grace_s())
         return True
-    # Deferred: nearly all tasks have no image. Where the package was replaced meanwhile, the next look settles it.
-    from flow_core.agent.containers.ending import ContainerEnd
+    # Deferred: nearly all tasks have no image. If the package was replaced meanwhile, the next call reaps the task.
+    from flow_core.agent.containers.container_end import ContainerEnd
     from flow_core.agent.containers.engine import ContainerEngine, EngineError
 
-    def refuse(why: str) -> None:
+    def raise_error(why: str) -> None:
         raise EngineError(why)
 
-    end = ContainerEnd(ContainerEngine.parse(spec.container.engine), task.task_id, tree_of(spec, state))
+    end = ContainerEnd(ContainerEngine.parse(spec.container.engine), task.task_id, get_process_tree(spec, state))
     try:
-        end.run(grace_s(), is_urgent=lambda: is_forced(task), on_silence=refuse)
+        end.run(read_grace_s(), is_urgent=lambda: is_forced_cancel(task), on_silence=raise_error)
     except EngineError:
-        # No container outlives the machine's end.
+        # No container survives a reboot.
         return not state.supervisor.is_of_this_boot
     return True
 

@@ -1,4 +1,4 @@
-"""A task that fails by itself is tried again, so many times and after a while. Standard library only."""
+"""Runs a failing task again, up to a number of attempts and with a delay. Standard library only."""
 
 from __future__ import annotations
 
@@ -13,57 +13,59 @@ from flow_core.agent.supervisor.task_state import TaskOutcome, TaskStateWriter
 class RetryLoop:
     """The attempts of one task. It keeps its GPUs between them."""
 
-    def __init__(self, ledger: TaskStateWriter, stop: StopSignal) -> None:
-        self._ledger = ledger
+    def __init__(self, writer: TaskStateWriter, stop: StopSignal) -> None:
+        self._writer = writer
         self._stop = stop
-        self._plan = ledger.spec.retries or RetryPlan(0)
-        self._tries = 1 + self._plan.max
+        self._plan = writer.spec.retries or RetryPlan(0)
+        self._attempts_max = 1 + self._plan.max
 
     def run(self, attempt: Callable[[], TaskOutcome]) -> TaskOutcome:
-        """Makes attempts until one ends well, none is left or the task has to stop; returns the end of it all."""
+        """Run attempts until one succeeds, none is left or the task must stop; return the outcome of the task."""
         outcome = attempt()
-        while outcome.by_itself and outcome.status == "failed" and self._number < self._tries:
+        while not outcome.was_stopped and outcome.status == "failed" and self._attempt_number < self._attempts_max:
             if not self._pause(outcome):
-                return self._given_up(outcome)
-            self._ledger.state.attempt += 1
-            self._ledger.state.between_attempts = False
+                return self._describe_stop(outcome)
+            self._writer.state.attempt += 1
+            self._writer.state.between_attempts = False
             outcome = attempt()
-        return self._counted(outcome)
+        return self._add_attempt_count(outcome)
 
     @property
-    def _number(self) -> int:
-        """Of this attempt, as people count."""
-        return self._ledger.state.attempt + 1
+    def _attempt_number(self) -> int:
+        """The number of this attempt, counted from 1."""
+        return self._writer.state.attempt + 1
 
     def _pause(self, outcome: TaskOutcome) -> bool:
-        """Waits for the next attempt; false when there will be none."""
-        if self._stop.is_over:
+        """Wait for the next attempt; False if there will be none."""
+        if self._stop.must_stop:
             return False
         plan = self._plan
-        delay_s = min(plan.delay_s * plan.factor**self._ledger.state.attempt, plan.max_delay_s)
+        delay_s = min(plan.delay_s * plan.factor**self._writer.state.attempt, plan.max_delay_s)
         end = time.monotonic() + delay_s
-        failed = f"attempt {self._number} failed {outcome.how}"
-        state = self._ledger.state
+        failed = f"attempt {self._attempt_number} failed {outcome.failure_text}"
+        state = self._writer.state
         state.status, state.between_attempts = "pending", True
         state.children, state.master_port = [], None
-        state.message = f"{failed}; attempt {self._number + 1} of {self._tries} starts in {delay_s:g} s"
-        self._ledger.write()
-        while not self._stop.is_over:
-            left_s = end - time.monotonic()
-            if left_s <= 0:
+        state.message = f"{failed}; attempt {self._attempt_number + 1} of {self._attempts_max} starts in {delay_s:g} s"
+        self._writer.write()
+        while not self._stop.must_stop:
+            remaining_s = end - time.monotonic()
+            if remaining_s <= 0:
                 return True
-            self._stop.wait(set(), min(left_s, self._stop.left_s))
+            self._stop.wait(set(), min(remaining_s, self._stop.remaining_s))
         return False
 
-    def _given_up(self, outcome: TaskOutcome) -> TaskOutcome:
+    def _describe_stop(self, outcome: TaskOutcome) -> TaskOutcome:
         stopped = self._stop.outcome(outcome.exit_code)
-        failed = f"attempt {self._number} of {self._tries} failed {outcome.how}"
+        failed = f"attempt {self._attempt_number} of {self._attempts_max} failed {outcome.failure_text}"
         return stopped._replace(message=f"{stopped.message}; {failed}" if stopped.message else failed)
 
-    def _counted(self, outcome: TaskOutcome) -> TaskOutcome:
-        """The last attempt's end, which says how many there were."""
-        if self._tries == 1 or outcome.status != "failed":
+    def _add_attempt_count(self, outcome: TaskOutcome) -> TaskOutcome:
+        """Return the outcome of the last attempt, with the number of attempts in its message."""
+        if self._attempts_max == 1 or outcome.status != "failed":
             return outcome
-        if not outcome.by_itself:
-            return outcome._replace(message=f"{outcome.message}, in attempt {self._number} of {self._tries}")
-        return outcome._replace(message=f"all {self._tries} attempts failed, the last {outcome.how}")
+        if outcome.was_stopped:
+            return outcome._replace(
+                message=f"{outcome.message}, in attempt {self._attempt_number} of {self._attempts_max}"
+            )
+        return outcome._replace(message=f"all {self._attempts_max} attempts failed, the last {outcome.failure_text}")

@@ -1,4 +1,4 @@
-"""One task as its supervisor knows it: what was asked for, and what there is to say of it. Standard library only."""
+"""The spec and the state of one task in its supervisor. Standard library only."""
 
 from __future__ import annotations
 
@@ -16,21 +16,27 @@ _SPARE_BYTES = 16 << 10
 
 
 class TaskOutcome(NamedTuple):
-    """How a task, or one attempt of it, ended. An empty message leaves the last one standing."""
+    """The outcome of a task or of one attempt. An empty message keeps the last one.
+
+    `was_stopped` says that the task didn't end by itself.
+    """
 
     status: str
     exit_code: int | None = None
     message: str = ""
-    by_itself: bool = True
+    was_stopped: bool = False
 
     @property
-    def how(self) -> str:
-        """What there is to say of a failure, to follow the word "failed"."""
+    def failure_text(self) -> str:
+        """The reason of a failure, to be appended to the word "failed"."""
         return f"({self.message})" if self.message else f"with exit code {self.exit_code}"
 
 
 class TaskStateWriter:
-    """The record that the phases of a task share; its owner is the only one who writes it."""
+    """The spec and the state that all phases of a task share. Only the supervisor writes the state.
+
+    `is_outdated` says that the last write failed.
+    """
 
     def __init__(self, task: TaskFolder) -> None:
         self.task = task
@@ -40,63 +46,66 @@ class TaskStateWriter:
         self.spec = spec
         self.clock = MonotonicClock(not_before=spec.created_at)
         self.state = TaskState()
-        self.state.supervisor = ProcessIdentity.mine()
+        self.state.supervisor = ProcessIdentity.current()
         self.state.working_dir = spec.working_dir
-        self.is_behind = False
+        self.is_outdated = False
 
     @property
     def ranks(self) -> int:
-        """How many main processes the task has."""
+        """The number of main processes of the task."""
         return self.spec.ranks
 
     def write(self) -> bool:
-        """False when it can't be written now (`is_behind`): call it again later. Room is kept for it on a full disk."""
+        """Write the state; False if that is impossible now: call it again later.
+
+        On a full disk it uses the reserved space.
+        """
         try:
             self.state.write(self.task.state)
         except OSError:
-            self._use_spare()
+            self._free_reserved_space()
             try:
                 self.state.write(self.task.state)
             except OSError:
-                self.is_behind = True
+                self.is_outdated = True
                 return False
-        self.is_behind = False
+        self.is_outdated = False
         return True
 
-    def keep_spare(self) -> None:
-        """Takes the room that the task's last record needs, before the task can fill the disk."""
+    def reserve_space(self) -> None:
+        """Reserve disk space for the final state before the task can fill the disk."""
         try:
-            fd = os.open(self.task.spare, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            fd = os.open(self.task.reserved_space, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
                 os.write(fd, bytes(_SPARE_BYTES))
             finally:
                 os.close(fd)
         except OSError:
-            pass  # there is no room now either
+            pass  # the disk is full already
 
-    def say(self, message: str) -> None:
-        """Writes only what is new."""
+    def set_message(self, message: str) -> None:
+        """Set the message; write the state only if it changed."""
         if message != self.state.message:
             self.state.message = message
             self.write()
 
     def finish(self, outcome: TaskOutcome) -> bool:
-        """False when it can't be written now: call it again later."""
+        """Write the final state; False if that is impossible now: call it again later."""
         self.state.status, self.state.exit_code = outcome.status, outcome.exit_code
         self.state.message = outcome.message or self.state.message
         self.state.completed_at = self.state.completed_at or self.clock.now()
-        self._use_spare()
+        self._free_reserved_space()
         return self.write()
 
-    def _use_spare(self) -> None:
+    def _free_reserved_space(self) -> None:
         try:
-            os.unlink(self.task.spare)
+            os.unlink(self.task.reserved_space)
         except OSError:
             pass
 
 
 class MonotonicClock:
-    """Time since the epoch that never goes back, whatever is done to the machine's clock."""
+    """Time since the epoch that never decreases, even if the machine's clock is set back."""
 
     def __init__(self, not_before: float = 0.0) -> None:
         self._offset = max(time.time(), not_before) - time.monotonic()

@@ -1,4 +1,7 @@
-"""A pseudo-terminal for a process whose output is kept in a log. Standard library only; loaded only for such tasks."""
+"""Opens a pseudo-terminal for a process whose output goes to a log.
+
+Standard library only; loaded only for such tasks.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,21 @@ import termios
 from flow_core.agent.supervisor.launch import LaunchError, OutputChannel
 
 _ROWS, _COLUMNS = 24, 80
-_OUTPUT_FLAGS = 1  # of the list that tcgetattr returns
+_OUTPUT_FLAGS = 1  # index in the list that tcgetattr returns
 
 
 def open_pty() -> OutputChannel:
-    """Nobody types there, and it changes nothing of what is written. Raises LaunchError.
+    """Open a pseudo-terminal without input that changes nothing in the output. Raises LaunchError.
 
-    It controls no session: Linux drops what is still on its way to the reader when the session's first process ends.
+    It controls no session: Linux would drop unread output when the session's first process ends.
     """
     try:
-        ours, theirs = os.openpty()
+        parent_fd, child_fd = os.openpty()
     except OSError as error:
         raise LaunchError(f"can't open a pseudo-terminal: {error.strerror}", 126) from error
-    flags = termios.tcgetattr(theirs)
+    flags = termios.tcgetattr(child_fd)
     flags[_OUTPUT_FLAGS] &= ~termios.OPOST
-    termios.tcsetattr(theirs, termios.TCSANOW, flags)
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
-    os.set_blocking(ours, False)
-    return OutputChannel((theirs, theirs, theirs), (ours,))
+    termios.tcsetattr(child_fd, termios.TCSANOW, flags)
+    fcntl.ioctl(child_fd, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
+    os.set_blocking(parent_fd, False)
+    return OutputChannel((child_fd, child_fd, child_fd), (parent_fd,))

@@ -1,8 +1,8 @@
-"""In which order pipes were written to, as the system tells it. Standard library only.
+"""Reports the order in which pipes were written to. Standard library only.
 
-Linux alone says so: a pipe whose reader asked for it sends a signal for each write, after the bytes and before the
-writer goes on, and signals of one number stay in their order. (inotify has such a queue too, but makes one event of
-several writes to the same pipe in a row.) A write of more than a pipe holds is told of several times.
+Only Linux reports it: a pipe whose reader requests it sends a signal for each write, after the bytes and before the
+writer continues, and signals of one number stay in order. (inotify also has a queue, but it merges several writes to
+the same pipe in a row into one event.) A write of more than the pipe's capacity is reported several times.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ _F_SETSIG = 10
 _INFO = struct.Struct("20xi104x")  # signalfd_siginfo: the descriptor
 _READ_BYTES = 512 * _INFO.size
 _MASK_BYTES = 128
-_own: list[WriteOrder] = []
+_instances: list[WriteOrder] = []
 
 
 class WriteOrder:
-    """Tells of writes to the pipes that are watched; where the system can't, of none."""
+    """Reports writes to watched pipes; reports none where the system doesn't support it."""
 
     def __init__(self) -> None:
-        self._queue = _queue_of(signal.SIGRTMAX) if sys.platform == "linux" else -1
+        self._queue = _open_signal_queue(signal.SIGRTMAX) if sys.platform == "linux" else -1
 
     def watch(self, fd: int) -> bool:
-        """The reading end of a pipe, until it is closed; false where nobody tells of it."""
+        """Watch the reading end of a pipe until it is closed; False if it can't be watched."""
         if self._queue < 0 or sys.platform != "linux":
             return False
         try:
@@ -40,34 +40,34 @@ class WriteOrder:
         return True
 
     def written(self) -> list[int]:
-        """The descriptors that were written to since the last call, in order. Does not wait."""
+        """Return the descriptors that were written to since the last call, in order. Doesn't block."""
         found: list[int] = []
         while self._queue >= 0:
             try:
-                told = os.read(self._queue, _READ_BYTES)
+                data = os.read(self._queue, _READ_BYTES)
             except BlockingIOError:
                 break
-            found += [fd for (fd,) in _INFO.iter_unpack(told)]
-            if len(told) < _READ_BYTES:
+            found += [fd for (fd,) in _INFO.iter_unpack(data)]
+            if len(data) < _READ_BYTES:
                 break
         return found
 
 
-def shared_write_order() -> WriteOrder:
-    """The only one of this process, as its signals are."""
-    if not _own:
-        _own.append(WriteOrder())
-    return _own[0]
+def get_write_order() -> WriteOrder:
+    """Return the only instance of this process, since signals belong to the process."""
+    if not _instances:
+        _instances.append(WriteOrder())
+    return _instances[0]
 
 
 def release_signals() -> None:
-    """For a new process: it gets the signals that we keep from ourselves."""
+    """Unblock the signals in a new process; the supervisor keeps them blocked."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _queue_of(number: int) -> int:
-    """From now on signals of that number can be read from here, and do nothing else; -1 where that can't be had."""
-    # What comes in their place when no more of them can be queued; it would end us.
+def _open_signal_queue(number: int) -> int:
+    """Return a descriptor from which signals of this number are read from now on; -1 if unsupported."""
+    # SIGIO replaces them when no more can be queued; its default would end this process.
     signal.signal(signal.SIGIO, lambda number, frame: None)
     signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     mask = (ctypes.c_uint64 * (_MASK_BYTES // 8))(1 << (number - 1))

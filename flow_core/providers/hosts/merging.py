@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from flow_core.agent.multi_machine import NO_CLIENT, OTHERS
+from flow_core.agent.multi_machine import NO_CLIENT, OTHER_MACHINES
 from flow_core.models.task import TaskRecord, TaskStatus
 
 
@@ -61,10 +61,10 @@ def _wait(parts: Sequence[TaskRecord], is_over: bool, are_all: bool, silent: Col
         if host in silent:
             return message
     for message, host in found:
-        if message not in (NO_CLIENT, OTHERS):
+        if message not in (NO_CLIENT, OTHER_MACHINES):
             return f"{host}: {message}" if not is_over and len(set(hosts)) > 1 else message
     words = [message for message, _ in found]
-    return next((word for word in (NO_CLIENT, OTHERS) if word in words), "")
+    return next((word for word in (NO_CLIENT, OTHER_MACHINES) if word in words), "")
 
 
 def _missing(parts: Sequence[TaskRecord], are_all: bool) -> str:

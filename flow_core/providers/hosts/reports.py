@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from flow_core.agent.record_fields import LAST_MOMENT, Fields
+from flow_core.agent.record_fields import LAST_TIMESTAMP, Fields
 from flow_core.agent.task_report import TaskReport, is_task_id
 from flow_core.errors import printable
 from flow_core.models.task import TaskRecord
@@ -86,7 +86,7 @@ def _by_our_clock(report: TaskReport) -> TaskReport:
 
 
 def _moment(there: float | None, ahead: float, not_before: float) -> float | None:
-    return None if there is None else min(max(there - ahead, not_before), LAST_MOMENT)
+    return None if there is None else min(max(there - ahead, not_before), LAST_TIMESTAMP)
 
 
 def _endpoints(endpoints: Mapping[str, str], address: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from flow_core.agent.layout import Layout
 from flow_core.agent.machine import machine_id
 from flow_core.agent.safe_folders import check_folders
-from flow_core.agent.supervisor.processes import grace_s
+from flow_core.agent.supervisor.processes import read_grace_s
 from flow_core.agent.volumes import VolumeStore
 from flow_core.config import Context, state_dir
 from flow_core.errors import ProviderError, Unsupported
@@ -146,11 +146,11 @@ class LocalProvider:
         await offload(self._tasks.cancel, task_id, force=force)
 
     def describe_submit(self, config: TaskConfig) -> str:
-        from flow_core.agent.submit import argv_of
+        from flow_core.agent.submit import build_argv
         from flow_core.providers.local.containers.images import describe_container
 
         is_process = config.image is None
-        return shlex.join(argv_of(config.command) if is_process else describe_container(config, self._settings))
+        return shlex.join(build_argv(config.command) if is_process else describe_container(config, self._settings))
 
     def discloses(self, config: TaskConfig) -> str:
         return ""
@@ -165,9 +165,9 @@ class LocalProvider:
         if containers := task.provider_metadata.get("containers"):
             which = f"{containers[0]} and {others} other containers" if others else containers[0]
             kill = f"{task.provider_metadata['engine']} kill"
-            return f"SIGTERM to every process in {which}, {kill} after {grace_s():g} s"
+            return f"SIGTERM to every process in {which}, {kill} after {read_grace_s():g} s"
         which = f"pid {pid} and the main processes of {others} other instances" if others else f"pid {pid}"
-        return f"SIGTERM to {which} and every process below it, SIGKILL after {grace_s():g} s"
+        return f"SIGTERM to {which} and every process below it, SIGKILL after {read_grace_s():g} s"
 
     async def close(self) -> None:
         """Nothing is held but tunnels."""

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from flow_core.agent.layout import Layout
 from flow_core.agent.pruning import selection
 from flow_core.agent.pruning.removal import remove_tasks
-from flow_core.agent.pruning.schedule import take_turn
+from flow_core.agent.pruning.schedule import claim_daily_pruning
 from flow_core.agent.pruning.selection import PruningRule, select
 from flow_core.errors import Conflict, NotFound, printable
 from flow_core.identifiers import is_task_id
@@ -65,7 +65,7 @@ class LocalPruning:
         return PruningPlan(name, prunable(found.tasks), prunable(found.kept), sentences(found.refused))
 
     def _plan_due(self, after_days: float) -> PruningPlan | None:
-        return self._plan(after_days, None, frozenset()) if take_turn(self._layout) else None
+        return self._plan(after_days, None, frozenset()) if claim_daily_pruning(self._layout) else None
 
     def _prune(self, plan: PruningPlan) -> PruningResult:
         with_made_files = {task.task_id for task in plan.tasks if task.made_files}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.private_folders import make_private_folder
-from flow_core.agent.record_fields import date_of
+from flow_core.agent.record_fields import utc_datetime
 from flow_core.agent.records import MalformedRecord, read_json, write_json
 from flow_core.agent.state import TaskState
 from flow_core.errors import FlowError
@@ -61,9 +61,9 @@ class End:
         ends = [node.completed_at for node in ended if node.completed_at is not None] if last.is_final else []
         return cls(
             max(node.attempt for node in nodes),
-            date_of(min(starts)) if starts else None,
+            utc_datetime(min(starts)) if starts else None,
             last.exit_code,
-            date_of(max(ends)) if ends else None,
+            utc_datetime(max(ends)) if ends else None,
             last.message,
         )
 

@@ -1,4 +1,4 @@
-"""The sentences for what the agent refuses."""
+"""The error messages for refusals of the agent."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from flow_core.errors import FlowError, ProviderError, printable
 
 Details = Mapping[str, Any]
 Sentence = Callable[[Details, str], FlowError]
-"""The details of a refusal and the machine, in words ("this machine", "'gpu1'"), as an error."""
+"""Turns the details of a refusal and the name of the machine ("this machine", "'gpu1'") into an error."""
 
 HERE = "this machine"
 _TABLES = ("tasks", "submits", "volumes", "reservations", "calls")
 
 
 def error_of(refused: Refused, machine: str = HERE) -> FlowError:
-    """The error of a refusal. Details may come from another machine: whatever they are, this raises nothing."""
+    """Return the error of a refusal. Never raises, since the details may come from another machine and be malformed."""
     sentence = _sentences().get(refused.code)
     if sentence is None:
         return ProviderError(f"{machine} refused this for a reason that this version of flow doesn't know; update flow")

@@ -1,4 +1,4 @@
-"""Refusals of an agent over SSH: of calls that it can't answer, and of parts of a task on several machines."""
+"""Refusals of an agent over SSH: unknown or invalid calls, and parts of a task on several machines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def _busy(details: Details, machine: str) -> FlowError:
 
 
 def _lapsed(details: Details, machine: str) -> FlowError:
-    return Conflict(f"{machine} has given the GPUs of task {plain(details, 'task_id')} back; it is tried again soon")
+    return Conflict(
+        f"the hold on the GPUs of task {plain(details, 'task_id')} on {machine} has expired; flow tries again soon"
+    )
 
 
 SENTENCES: dict[str, Sentence] = {

@@ -1,31 +1,34 @@
-"""What a machine says, within a sentence. The machine may be anybody's. Everything raises KeyError, TypeError."""
+"""Quotes details of a refusal in a sentence; they may come from an untrusted machine.
+
+Every function raises KeyError, TypeError.
+"""
 
 from __future__ import annotations
 
 from flow_core.providers.refusals import Details
 
-_LONGEST = 2000
-_MOST = 100
+_LENGTH_MAX = 2000
+_ENTRIES_MAX = 100
 
 
 def text(details: Details, name: str) -> str:
-    """As it is, to be quoted with `repr`."""
+    """Return the text, cut to 2000 characters, to be quoted with `repr`."""
     value = details[name]
     if not isinstance(value, str):
         raise TypeError(f"{name} must be text")
-    return value[:_LONGEST]
+    return value[:_LENGTH_MAX]
 
 
 def plain(details: Details, name: str) -> str:
-    """To stand in the sentence as it is: what can't be printed is escaped."""
-    return _escaped(text(details, name))
+    """Return the text for use in a sentence; characters that can't be printed are escaped."""
+    return _escape(text(details, name))
 
 
 def plain_list(details: Details, name: str) -> list[str]:
     values = details[name]
     if not isinstance(values, list | tuple):
         raise TypeError(f"{name} must be a list")
-    return [plain({name: value}, name) for value in values[:_MOST]]
+    return [plain({name: value}, name) for value in values[:_ENTRIES_MAX]]
 
 
 def whole(details: Details, name: str) -> int:
@@ -35,5 +38,5 @@ def whole(details: Details, name: str) -> int:
     return value
 
 
-def _escaped(value: str) -> str:
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in value)
+def _escape(value: str) -> str:
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in value)

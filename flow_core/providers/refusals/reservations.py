@@ -1,4 +1,4 @@
-"""Refusals that have to do with reservations."""
+"""Refusals of reservations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def _none(details: Details, machine: str) -> NotFound:
 
 
 def _not_given_back(details: Details, machine: str) -> Conflict:
-    return Conflict(f"reservation {plain(details, 'reservation_id')} can't be given back: {plain(details, 'why')}")
+    return Conflict(f"reservation {plain(details, 'reservation_id')} can't be released: {plain(details, 'why')}")
 
 
 def _starts_in_past(details: Details, machine: str) -> ConfigError:

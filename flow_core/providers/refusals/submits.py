@@ -1,4 +1,4 @@
-"""Refusals that have to do with submits."""
+"""Refusals of submits."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _withdrawn(details: Details, machine: str) -> FlowError:
 
 def _key_of_another(details: Details, machine: str) -> FlowError:
     key, task_id = text(details, "key"), plain(details, "task_id")
-    return Conflict(f"idempotency_key: {key!r} is that of task {task_id}, which was asked something else")
+    return Conflict(f"idempotency_key: {key!r} is that of task {task_id}, which has a different configuration")
 
 
 def _key_of_pruned(details: Details, machine: str) -> FlowError:

@@ -1,4 +1,4 @@
-"""Refusals that have to do with tasks."""
+"""Refusals of tasks and of their supervisors."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def _no_python(details: Details, machine: str) -> FlowError:
 
 
 def _unsafe(details: Details, machine: str) -> FlowError:
-    return ProviderError(f"the program that keeps tasks isn't safe: {plain(details, 'why')}")
+    return ProviderError(f"the agent program isn't safe: {plain(details, 'why')}")
 
 
 def _not_copied(details: Details, machine: str) -> FlowError:
     home, why = text(details, "home"), plain(details, "why")
-    return ProviderError(f"the program that keeps tasks can't be copied to {home!r}: {why}")
+    return ProviderError(f"the agent program can't be copied to {home!r}: {why}")
 
 
 def _no_task(details: Details, machine: str) -> FlowError:

@@ -1,4 +1,4 @@
-"""Refusals that have to do with volumes."""
+"""Refusals of volumes."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ def _block_in_use(details: Details, machine: str) -> Conflict:
 
 
 def _task_broken(details: Details, machine: str) -> Conflict:
-    return Conflict(f"task {plain(details, 'task_id')} can be given no volume: {plain(details, 'why')}")
+    return Conflict(f"a volume can't be attached to task {plain(details, 'task_id')}: {plain(details, 'why')}")
 
 
 def _task_over(details: Details, machine: str) -> Conflict:
-    return Conflict(f"task {plain(details, 'task_id')} has ended; a volume can only be given to an unfinished one")
+    return Conflict(f"task {plain(details, 'task_id')} has ended; a volume can only be attached to an unfinished task")
 
 
 def _container_runs(details: Details, machine: str) -> Conflict:
     return Conflict(
-        f"task {plain(details, 'task_id')} runs in a container, which can be given no volume after its start"
+        f"task {plain(details, 'task_id')} runs in a container; a volume can't be attached to it after its start"
     )
 
 
 def _target_taken(details: Details, machine: str) -> Conflict:
-    return Conflict(f"task {plain(details, 'task_id')} has something mounted at {plain(details, 'target')} already")
+    return Conflict(f"task {plain(details, 'task_id')} already has a mount at {plain(details, 'target')}")
 
 
 SENTENCES: dict[str, Sentence] = {

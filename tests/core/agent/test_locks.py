@@ -1,4 +1,4 @@
-"""Locks of both kinds: one holder at a time, and none that is gone."""
+"""Locks of both kinds: at most one holder, and a dead holder loses the lock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from testbed.waiting import DEADLINE_S
 
 from flow_core.agent import locks
 from flow_core.agent.capacity.leases import find_holders, take_gpus
-from flow_core.agent.file_systems import is_on_network, kind_of_mount
+from flow_core.agent.file_systems import find_mount_type, is_on_network
 from flow_core.agent.layout import Layout
 from flow_core.agent.locks import exclusive_lock, is_locked, release, try_lock
 from flow_core.agent.supervisor.processes import ProcessIdentity
@@ -24,10 +24,10 @@ from flow_core.agent.supervisor.processes import ProcessIdentity
 COUNT = """
 import sys
 from pathlib import Path
-from flow_core.agent.locks import locked
+from flow_core.agent.locks import exclusive_lock
 counter = Path(sys.argv[1]) / "counter"
 for _ in range(20):
-    with locked(Path(sys.argv[1]) / "lock"):
+    with exclusive_lock(Path(sys.argv[1]) / "lock"):
         counter.write_text(str(int(counter.read_text()) + 1))
 """
 HOLD = """
@@ -53,7 +53,7 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
 @pytest.fixture
 def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process, which has the lock."""
+    """Yield another process, which holds the lock."""
     process = _start(HOLD, tmp_path / "lock", stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline().strip().isdigit()
@@ -66,15 +66,15 @@ def _start(code: str, argument: Path, stdout: int | None = None) -> subprocess.P
     return subprocess.Popen([sys.executable, "-c", code, str(argument)], stdout=stdout, text=True)
 
 
-def test_one_process_at_a_time_has_it(tmp_path: Path) -> None:
+def test_one_process_at_a_time_holds_it(tmp_path: Path) -> None:
     (tmp_path / "counter").write_text("0")
     others = [_start(COUNT, tmp_path) for _ in range(3)]
     assert [other.wait(DEADLINE_S) for other in others] == [0] * 3
     assert (tmp_path / "counter").read_text() == "60"
-    assert {path.name for path in tmp_path.iterdir()} <= {"counter", "lock"}, "nothing is left lying about"
+    assert {path.name for path in tmp_path.iterdir()} <= {"counter", "lock"}, "no other file is left"
 
 
-def test_who_has_it_keeps_it_until_it_is_killed(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+def test_a_stopped_process_holds_it_until_it_is_killed(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     assert try_lock(tmp_path / "lock") is None
     os.kill(holder.pid, signal.SIGSTOP)
     assert is_locked(tmp_path / "lock")
@@ -99,7 +99,7 @@ def test_it_is_free_when_its_descriptor_is_closed(tmp_path: Path, end) -> None:
 
 
 @pytest.mark.needs("linux")
-def test_a_process_that_inherited_it_keeps_it(tmp_path: Path) -> None:
+def test_a_process_that_inherited_it_holds_it(tmp_path: Path) -> None:
     fd = try_lock(tmp_path / "lock")
     assert fd is not None
     child = subprocess.Popen(["sleep", "1000"], pass_fds=[fd])
@@ -111,9 +111,9 @@ def test_a_process_that_inherited_it_keeps_it(tmp_path: Path) -> None:
     assert not is_locked(tmp_path / "lock")
 
 
-def _hold_as(link: Path, **who: object) -> None:
-    me = {"host": os.uname().nodename, **ProcessIdentity.mine()._asdict()}
-    link.write_text(json.dumps({**me, **who}))
+def _hold_as(link: Path, **fields: object) -> None:
+    me = {"host": os.uname().nodename, **ProcessIdentity.current()._asdict()}
+    link.write_text(json.dumps({**me, **fields}))
 
 
 def test_a_link_is_broken_only_when_its_holder_is_proven_dead_on_this_machine(
@@ -123,56 +123,56 @@ def test_a_link_is_broken_only_when_its_holder_is_proven_dead_on_this_machine(
         return
     link = tmp_path / "lock.held"
     monkeypatch.setattr(locks, "_WAIT_S", 0.05)
-    for who in ({"host": "elsewhere", "boot": "another"}, {"boot": 7}, {"pid": -1}):
-        _hold_as(link, **who)
+    for fields in ({"host": "elsewhere", "boot": "another"}, {"boot": 7}, {"pid": -1}):
+        _hold_as(link, **fields)
         assert is_locked(tmp_path / "lock")
         with pytest.raises(OSError, match=r"lock\.held is held by .*; remove it if that is gone for good"):
-            _take(tmp_path / "lock")
-    for who in ({"boot": "another"}, {"start": "1"}, {"pid": 2**31 - 1}):
-        _hold_as(link, **who)
+            _lock_once(tmp_path / "lock")
+    for fields in ({"boot": "another"}, {"start": "1"}, {"pid": 2**31 - 1}):
+        _hold_as(link, **fields)
         assert not is_locked(tmp_path / "lock")
-        _take(tmp_path / "lock")
+        _lock_once(tmp_path / "lock")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_breaker_that_died_holds_nobody_up(tmp_path: Path, kind: str) -> None:
+def test_a_process_that_died_while_it_removed_a_stale_link_blocks_no_other(tmp_path: Path, kind: str) -> None:
     if kind != "link":
         return
     _hold_as(tmp_path / "lock.held", start="1")
     found = os.stat(tmp_path / "lock.held")
     for number in range(2):
-        _hold_as(Path(locks._token(str(tmp_path / "lock.held"), found, number)), start="1")
-    _take(tmp_path / "lock")
+        _hold_as(Path(locks._token_path(str(tmp_path / "lock.held"), found, number)), start="1")
+    _lock_once(tmp_path / "lock")
     assert list(tmp_path.iterdir()) == []
 
 
-def _take(path: Path) -> None:
+def _lock_once(path: Path) -> None:
     with exclusive_lock(path):
         pass
 
 
-def test_file_systems_of_a_network_are_known_by_their_mounts(tmp_path: Path) -> None:
+def test_network_file_systems_are_recognized_by_their_mounts(tmp_path: Path) -> None:
     kinds = {
-        path: kind_of_mount(path, MOUNTS) for path in ("/", "/home/me", "/home/me/my disk/x", "/scratch/a", "/homes")
+        path: find_mount_type(path, MOUNTS) for path in ("/", "/home/me", "/home/me/my disk/x", "/scratch/a", "/homes")
     }
     assert list(kinds.values()) == ["ext4", "nfs4", "xfs", "lustre", "ext4"]
     assert not is_on_network(tmp_path)
 
 
-def test_who_only_looks_is_no_holder(tmp_path: Path) -> None:
-    """Many look at the same time, and one of them takes it as soon as it is free."""
+def test_a_process_that_only_checks_is_no_holder(tmp_path: Path) -> None:
+    """Several threads check at the same time; one takes the lock as soon as it is free."""
     path = tmp_path / "lock"
     with ThreadPoolExecutor() as pool:
-        looks = [pool.submit(lambda: [is_locked(path) for _ in range(50)]) for _ in range(4)]
-        while not all(look.done() for look in looks):
+        checks = [pool.submit(lambda: [is_locked(path) for _ in range(50)]) for _ in range(4)]
+        while not all(check.done() for check in checks):
             fd = try_lock(path)
             assert fd is not None
             release(fd)
-    free = [look.result().count(False) for look in looks]
+    free = [check.result().count(False) for check in checks]
     assert all(free), free
 
 
-def test_who_waits_for_more_gpus_than_are_free_holds_none(tmp_path: Path) -> None:
+def test_a_task_that_waits_for_more_gpus_than_are_free_holds_none(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "machine", "local")
     layout.make()
     first = take_gpus(layout.task("task_aaaaaaaaaa"), ["a"], 1)

@@ -1,4 +1,4 @@
-"""A report of a task says the same after a way as JSON, and one that says anything else is refused."""
+"""A report of a task survives a round trip through JSON, and an invalid one is refused."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ def _sent(report: TaskReport) -> Any:
 
 
 @each("report", [_report(), BROKEN], ids=["whole", "broken"])
-def test_it_is_the_same_after_a_way_as_json(report):
+def test_it_survives_a_round_trip_through_json(report):
     assert TaskReport.parse(_sent(report)) == report
 
 
 @each("wrong", [True, -1, 1e300, float("nan"), {"a": []}, [None], [["vol"]], "\x1b", None])
 @each("name", TaskReport._fields)
-def test_a_field_that_can_be_anything_is_either_taken_or_named(name, wrong):
-    taken = _parsed({**_sent(_report()), name: wrong})
-    if isinstance(taken, str):
-        assert name in taken
+def test_an_arbitrary_field_is_either_accepted_or_named_in_the_error(name, wrong):
+    parsed = _parse({**_sent(_report()), name: wrong})
+    if isinstance(parsed, str):
+        assert name in parsed
     else:
-        record_of(taken, "lab", "here")
+        record_of(parsed, "lab", "here")
 
 
-def _parsed(data: Any) -> TaskReport | str:
+def _parse(data: Any) -> TaskReport | str:
     try:
         return TaskReport.parse(data)
     except ValueError as error:
@@ -70,12 +70,12 @@ def _parsed(data: Any) -> TaskReport | str:
 
 
 @each("data", [None, [], "text", {}, {"task_id": "../../x"}])
-def test_what_is_no_report_is_refused(data):
+def test_anything_but_a_report_is_refused(data):
     with pytest.raises(ValueError, match="must be"):
         TaskReport.parse(data)
 
 
-def test_a_record_says_what_the_report_says():
+def test_a_record_has_the_facts_of_the_report():
     record = record_of(_report(), "lab", "here")
     assert (record.context, record.task_id, record.status, record.region) == ("lab", TASK.task_id, "running", "here")
     assert (record.num_instances, record.gpu_type, record.gpu_count, record.attempt) == (2, "a100", 2, 1)
@@ -97,7 +97,7 @@ def test_a_record_says_what_the_report_says():
     }
 
 
-def test_of_a_broken_task_a_record_says_no_more_than_is_known():
+def test_a_record_of_a_broken_task_has_only_the_known_facts():
     volumes = (VolumeMount("vol_aaaaaaaaaa", "data", "/data"),)
     assert record_of(BROKEN, "lab", "here") == TaskRecord(
         "lab", TASK.task_id, TASK.task_id, TaskStatus.RUNNING, message="why", volumes=volumes

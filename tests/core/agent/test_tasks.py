@@ -1,4 +1,4 @@
-"""The tasks of a context, as the agent hands them out."""
+"""The tasks of a context, as the agent returns them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TASK_ID = "task_aaaaaaaaaa"
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    """With one task, which has ended."""
+    """Return a context with one ended task."""
     layout = Layout(tmp_path / "machine", "lab")
     task = layout.task(TASK_ID)
     make_private_folder(task.path)
@@ -37,28 +37,28 @@ def _end(layout: Layout, exit_code: int) -> None:
     state.write(layout.task(TASK_ID).state)
 
 
-def test_what_has_not_changed_is_the_same_again_also_as_a_record(layout):
+def test_an_unchanged_task_is_the_same_object_again_also_as_a_record(layout):
     tasks = LocalTasks(layout, "here")
-    (before,), standing = tasks.records(), tasks.get(TASK_ID)
-    assert tasks.get(TASK_ID) is standing
+    (before,), stored = tasks.records(), tasks.get(TASK_ID)
+    assert tasks.get(TASK_ID) is stored
     assert tasks.records()[0] is tasks.record(TASK_ID) is before
     _end(layout, 2)
     (now,) = tasks.records()
     assert (before.exit_code, now.exit_code, tasks.record(TASK_ID).exit_code) == (1, 2, 2)
 
 
-def test_whoever_waits_for_many_is_told_that_it_gets_on(layout):
+def test_progress_is_reported_for_each_task_that_is_read(layout):
     steps: list[None] = []
     TaskStore(layout, lambda: steps.append(None)).all()
     assert len(steps) == 1
 
 
-@pytest.mark.parametrize("wanted", ["task_bbbbbbbbbb", "../other", "x\n" * 50])
-def test_a_task_that_is_not_there_is_refused_in_words(layout, wanted):
-    for look in (TaskStore(layout).get, TaskStore(layout).folder):
+@pytest.mark.parametrize("task_id", ["task_bbbbbbbbbb", "../other", "x\n" * 50])
+def test_an_unknown_task_is_refused_with_a_sentence(layout, task_id):
+    for lookup in (TaskStore(layout).get, TaskStore(layout).folder):
         with pytest.raises(Refused) as refused:
-            look(wanted)
+            lookup(task_id)
         assert refused.value.code == NO_TASK
         error = error_of(refused.value)
         assert isinstance(error, NotFound)
-        assert str(error) == f"no task {wanted[:40]!r} in context 'lab'"
+        assert str(error) == f"no task {task_id[:40]!r} in context 'lab'"

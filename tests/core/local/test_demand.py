@@ -25,17 +25,17 @@ def test_a_task_that_has_its_gpus_and_is_just_starting_wants_no_others(tmp_path:
     with queue.queue_lock(tmp_path):
         place = queue.take_position(tmp_path)
         gpus = GpuPlan(per_rank=2, candidates=GPUS)
-        spec = task_spec(**place._asdict(), gpus=gpus, submitter=ProcessIdentity.mine())
+        spec = task_spec(**place._asdict(), gpus=gpus, submitter=ProcessIdentity.current())
         spec.write(task.spec)
         queue.enqueue(task, spec)
-        assert [use.by for use in collect_gpu_uses(tmp_path, GPUS, (), 0.0)] == [
+        assert [use.holder for use in collect_gpu_uses(tmp_path, GPUS, (), 0.0)] == [
             f"wanted by {task.task_id}, which waits"
         ] * 3
-        write_json(task.state, {"status": "pending", "supervisor": ProcessIdentity.mine()._asdict()})
+        write_json(task.state, {"status": "pending", "supervisor": ProcessIdentity.current()._asdict()})
         locks = leases.take_gpus(task, GPUS, 2)
         assert locks is not None
         try:
-            said = [use.by for use in collect_gpu_uses(tmp_path, GPUS, (), 0.0)]
+            said = [use.holder for use in collect_gpu_uses(tmp_path, GPUS, (), 0.0)]
         finally:
             locks.release()
     assert said == [f"held by {task.task_id}"] * 2

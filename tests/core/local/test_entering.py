@@ -18,7 +18,7 @@ from testbed.pythons import pythons
 from testbed.waiting import DEADLINE_S
 
 from flow_core.agent.agent_copy import provide_copy
-from flow_core.agent.refusals import SAID, Refused
+from flow_core.agent.refusals import REFUSAL_PREFIX, Refused
 from flow_core.providers.refusals import error_of
 
 from .engines import IMAGE
@@ -83,7 +83,7 @@ def _refusal(argv: list[str]) -> str:
     done = _run(argv)
     assert (done.returncode, done.stdout) == (126, b"")
     line = done.stderr.decode().splitlines()[-1]
-    told = json.loads(line.removeprefix(SAID))
+    told = json.loads(line.removeprefix(REFUSAL_PREFIX))
     return str(error_of(Refused(told["code"], **told["details"])))
 
 

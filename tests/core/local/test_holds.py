@@ -64,8 +64,8 @@ def test_a_clock_set_back_lengthens_nothing_by_more_than_the_duration() -> None:
 
 
 def test_what_is_over_moves_out_of_the_way_and_what_is_broken_keeps_nobody_from_anything(tmp_path: Path) -> None:
-    reservation_records.save(tmp_path, hold("res_aaaaaaaaaa"))
-    reservation_records.save(tmp_path, hold("res_bbbbbbbbbb", end=1200.0, duration_s=200.0, created_at=800.0))
+    reservation_records.save_record(tmp_path, hold("res_aaaaaaaaaa"))
+    reservation_records.save_record(tmp_path, hold("res_bbbbbbbbbb", end=1200.0, duration_s=200.0, created_at=800.0))
     (tmp_path / "reservations" / "res_cccccccccc.json").write_text("{")
     (tmp_path / "reservations" / "res_dddddddddd.json").mkdir()
     (tmp_path / "reservations" / "notes.txt").write_text("mine")
@@ -108,7 +108,7 @@ def test_a_record_that_is_not_ours_is_told_from_one_that_is(tmp_path: Path, chan
 
 
 def test_a_renewal_that_can_not_be_written_counts_all_the_same(tmp_path: Path) -> None:
-    reservation_records.save(tmp_path, hold(auto_renew=True))
+    reservation_records.save_record(tmp_path, hold(auto_renew=True))
     (tmp_path / "reservations" / "past").rmdir()
     (tmp_path / "reservations" / "past").write_text("in the way")
     (renewed,) = reservation_records.load_live(tmp_path, 1250)
@@ -153,7 +153,7 @@ def test_each_gpu_is_open_to_one_reservation_or_to_everybody_else(several: list[
 
 
 def test_of_a_newer_version_what_is_known_counts_and_the_rest_is_kept(tmp_path: Path) -> None:
-    reservation_records.save(tmp_path, hold("res_aaaaaaaaaa"))
+    reservation_records.save_record(tmp_path, hold("res_aaaaaaaaaa"))
     path = tmp_path / "reservations" / "res_aaaaaaaaaa.json"
     write_json(path, {**json.loads(path.read_text()), "version": 2, "shared_with": ["bob"]})
     (one,) = reservation_records.load_live(tmp_path, 1050)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flow_core.agent.containers.arguments import Container, argv_inside
-from flow_core.agent.containers.container_task import in_full
-from flow_core.agent.containers.engine import ContainerEngine, last_line
+from flow_core.agent.containers.arguments import Container, build_container_argv
+from flow_core.agent.containers.container_task import qualify_image
+from flow_core.agent.containers.engine import ContainerEngine, find_last_line
 from flow_core.agent.containers.engine_choice import choose_engine
 from flow_core.agent.supervisor.namespace import Mount
 from flow_core.config import Context
@@ -47,7 +47,7 @@ def test_the_argument_list_of_a_run():
 
 
 def test_a_line_is_run_by_a_shell_whatever_the_image_would_start():
-    argv = _container(argv=argv_inside("echo $HOME"), is_line=True).run()
+    argv = _container(argv=build_container_argv("echo $HOME"), is_line=True).run()
     assert argv[-5:-2] == ["--entrypoint=sh", "one:1", "-c"]
     assert argv[-1] == "echo $HOME"
 
@@ -84,15 +84,15 @@ def test_a_mount_is_read_back_as_it_was_meant_whatever_is_in_its_path(source, ta
     ],
 )
 def test_an_image_without_a_registry_is_dockers_for_both_engines(name, full):
-    assert in_full(name) == full
+    assert qualify_image(name) == full
 
 
 def test_the_last_words_of_an_engine_are_one_line_that_can_be_shown():
-    assert last_line(b"pulling\nError: \x1b[31mno such\timage\n\nRun 'docker run --help' for more\n") == (
+    assert find_last_line(b"pulling\nError: \x1b[31mno such\timage\n\nRun 'docker run --help' for more\n") == (
         "Error: ?[31mno such?image"
     )
-    assert last_line(b"\n \xff\n") == "\ufffd"
-    assert last_line(b"") == ""
+    assert find_last_line(b"\n \xff\n") == "\ufffd"
+    assert find_last_line(b"") == ""
 
 
 async def test_without_an_engine_an_image_is_refused_in_one_sentence_and_nothing_is_made(machine, monkeypatch):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flow_core.agent.supervisor.process_table import list_processes, mentions
+from flow_core.agent.supervisor.process_table import has_argument, list_processes
 from flow_core.models.task import TaskStatus
 
 from .engines import IMAGE, RealEngine
@@ -77,7 +77,7 @@ def _names(engine: RealEngine) -> list[str]:
 
 
 def _mentioning(texts: list[str]) -> list[int]:
-    return [pid for pid in list_processes() if any(mentions(pid, text) for text in texts)]
+    return [pid for pid in list_processes() if any(has_argument(pid, text) for text in texts)]
 
 
 async def test_a_task_is_cancelled_while_its_image_is_fetched(machine, engine, busybox):

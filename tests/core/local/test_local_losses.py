@@ -36,7 +36,7 @@ async def _cut_the_power(machine: Any, *tasks: Any) -> None:
     await machine.until(lambda: not any(map(machine.is_alive, pids)), "the power cut")
     for task in tasks:
         # The supervisor's number and start now belong to somebody else: only the boot tells them apart.
-        _edit(task, "state", supervisor={**ProcessIdentity.mine()._asdict(), "boot": "another"})
+        _edit(task, "state", supervisor={**ProcessIdentity.current()._asdict(), "boot": "another"})
         children = machine.record(task, "state")["children"]
         _edit(task, "state", children=[{**child, "boot": "another"} for child in children])
 

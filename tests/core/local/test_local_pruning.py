@@ -267,8 +267,8 @@ async def test_something_mounted_in_the_folder_keeps_the_task(machine):
     inside.mkdir()
     code = (
         "import sys; from pathlib import Path; from flow_core.agent.layout import Layout;"
-        "from flow_core.agent.pruning.selection import Rule, select;"
-        "print(select(Layout(Path(sys.argv[1]), 'local'), Rule(None, 0, frozenset(sys.argv[2:]))).refused)"
+        "from flow_core.agent.pruning.selection import PruningRule, select;"
+        "print(select(Layout(Path(sys.argv[1]), 'local'), PruningRule(None, 0, frozenset(sys.argv[2:]))).refused)"
     )
     script = 'mount --bind "$1" "$2" && exec "$3" -c "$4" "$5" "$6"'
     arguments = [str(machine.home), str(inside), sys.executable, code, str(folder(task).parents[3]), task.task_id]

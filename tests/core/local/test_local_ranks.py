@@ -11,7 +11,7 @@ import pytest
 from testbed.specs import task_spec
 
 from flow_core import AsyncFlow, TaskConfig
-from flow_core.agent.supervisor.ranks import VARIABLES, rank_environment, select_rank_gpus
+from flow_core.agent.supervisor.ranks import RANK_VARIABLES, rank_environment, select_rank_gpus
 from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound
 from flow_core.logs.log_id import LogAddress
 from flow_core.models.retries import Retries
@@ -25,7 +25,7 @@ async def _outputs(machine, task):
 
 def _told(output: bytes) -> dict[str, str]:
     lines = (line.partition("=") for line in output.decode().splitlines())
-    return {name: value for name, _, value in lines if name in VARIABLES | {"CUDA_VISIBLE_DEVICES"}}
+    return {name: value for name, _, value in lines if name in RANK_VARIABLES | {"CUDA_VISIBLE_DEVICES"}}
 
 
 async def test_each_rank_is_told_its_place_and_sees_only_its_own_gpu(machine):

@@ -44,7 +44,7 @@ def rewrite(machine: Any, made: Reservation, **changes: Any) -> None:
     with queue_lock(root):
         path = reservation_records.find_record(root, made.reservation_id)
         assert path is not None
-        reservation_records.save(root, ReservationRecord.read(path)._replace(**changes))
+        reservation_records.save_record(root, ReservationRecord.read(path)._replace(**changes))
 
 
 async def test_reserved_gpus_go_to_the_tasks_that_name_the_reservation(machine):

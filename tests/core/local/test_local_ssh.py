@@ -397,7 +397,7 @@ async def _once_free(machine, port: int) -> socket.socket:
 async def test_a_record_that_names_a_stranger_or_is_broken_is_nobodys(machine, task):
     folder = SshFolder.of(next(machine.home.glob("state/local/*")))
     folder.path.mkdir(mode=0o700)
-    me = ProcessIdentity.mine()
+    me = ProcessIdentity.current()
     Served(me._replace(start="0"), 22).write(folder)
     assert serving(folder) is None
     folder.record.write_text("{")

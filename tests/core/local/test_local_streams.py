@@ -9,7 +9,7 @@ import pytest
 from testbed.log_truth import all_stamps
 
 from flow_core.agent.spool import STDERR, STDOUT
-from flow_core.agent.supervisor.output import in_order
+from flow_core.agent.supervisor.output import order_packets
 
 OUT, ERR = 3, 5
 BIG = b"x" * 4096
@@ -92,4 +92,4 @@ async def test_large_writes_stay_whole_and_every_byte_has_its_stream(machine):
     ],
 )
 def test_packets_are_put_in_the_order_that_is_told(written, out, err, kept):
-    assert b"".join(data for _, data in in_order(written, {OUT: out, ERR: err})) == kept
+    assert b"".join(data for _, data in order_packets(written, {OUT: out, ERR: err})) == kept

@@ -50,8 +50,8 @@ import json, os, signal, sys
 from pathlib import Path
 from flow_core.agent.layout import Layout
 from flow_core.agent.submit import submit
-from flow_core.agent.tasks import Tasks
-from flow_core.agent.volumes import VolumeShelf
+from flow_core.agent.tasks import TaskStore
+from flow_core.agent.volumes import VolumeStore
 
 layout, request, moment = Layout(Path(sys.argv[1]), "local"), json.loads(sys.argv[2]), sys.argv[3]
 
@@ -60,7 +60,7 @@ def die(event, args):
         os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(die)
-submit(layout, request, Tasks(layout), VolumeShelf(layout, "", Tasks(layout)))
+submit(layout, request, TaskStore(layout), VolumeStore(layout, "", TaskStore(layout)))
 """
 
 

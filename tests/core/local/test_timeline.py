@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flow_core.agent.capacity.timeline import GpuUse, free_throughout, list_slots
+from flow_core.agent.capacity.timeline import GpuUse, find_free_gpus, list_slots
 
 GPUS = ("a", "b", "c")
 MOMENTS = st.integers(0, 20).map(float)
@@ -45,14 +45,14 @@ def test_slots_come_in_order_within_the_window_and_no_two_could_be_one(
 @given(LISTS_OF_USES, MOMENTS, st.integers(1, 20))
 def test_what_a_slot_offers_is_free_for_all_of_it(uses: list[GpuUse], start: float, length: int) -> None:
     for slot in list_slots(GPUS, uses, start, start + length):
-        assert set(free_throughout(GPUS, uses, slot.start, slot.end)) == slot.gpus
+        assert set(find_free_gpus(GPUS, uses, slot.start, slot.end)) == slot.gpus
 
 
 def test_a_use_that_ends_as_another_time_begins_is_not_in_its_way() -> None:
     uses = [GpuUse("a", 10, 20)]
-    assert free_throughout(["a"], uses, 20, 30) == ["a"]
-    assert free_throughout(["a"], uses, 0, 10) == ["a"]
-    assert free_throughout(["a"], uses, 19, 30) == []
+    assert find_free_gpus(["a"], uses, 20, 30) == ["a"]
+    assert find_free_gpus(["a"], uses, 0, 10) == ["a"]
+    assert find_free_gpus(["a"], uses, 19, 30) == []
     assert [(slot.start, slot.end) for slot in list_slots(["a"], uses, 0, 30)] == [(0, 10), (20, 30)]
 
 

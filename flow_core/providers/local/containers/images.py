@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from flow_core.agent.containers.arguments import Container, argv_inside, with_workspace
+from flow_core.agent.containers.arguments import Container, add_workspace, build_container_argv
 from flow_core.agent.containers.engine_choice import likely_engine
 from flow_core.agent.paths import resolve_path
 from flow_core.agent.refusals import Refused
@@ -26,10 +26,10 @@ def describe_container(config: TaskConfig, settings: Mapping[str, Any]) -> list[
         image=image_of(config),
         name="flow-<new id>-0-0",
         mark="<new mark>",
-        argv=argv_inside(config.command),
+        argv=build_container_argv(config.command),
         is_line=isinstance(config.command, str),
         working_dir=directory_in_image(config),
-        binds=with_workspace(_absolute("code_root", config.code_root or "."), [*_described_binds(config)]),
+        binds=add_workspace(_absolute("code_root", config.code_root or "."), [*_described_binds(config)]),
         gpus=_described_gpus(config, settings.get("gpus")),
         variables=sorted(config.env),
         on_terminal=config.tty,

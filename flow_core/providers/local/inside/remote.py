@@ -51,8 +51,8 @@ class LocalRemote:
         except TimeoutError:
             raise Unreachable(f"the command did not end within {timeout_s:g} s and was stopped") from None
         finally:
-            if process.returncode is None and way.leave is not None:
-                await offload(way.leave)
+            if process.returncode is None and way.cleanup is not None:
+                await offload(way.cleanup)
             await _end(process)
         code = code if code >= 0 else 128 - code
         return Completed(code, bytes(out.data), bytes(err.data), out.is_cut or err.is_cut)

@@ -60,7 +60,7 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told.set)
         port = await self._listen()
-        Served(ProcessIdentity.mine(), port).write(self._folder)
+        Served(ProcessIdentity.current(), port).write(self._folder)
         _log.info("serving at port %d", port)
         _answer("ok")
         try:

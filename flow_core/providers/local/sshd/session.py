@@ -36,7 +36,7 @@ class TaskSession(ServerSession[Inside]):
 
     async def enter(self, asked: SessionRequest) -> Inside:
         way = await self._way(asked)
-        self._afterwards = way.leave
+        self._afterwards = way.cleanup
         way = way._replace(env={**way.env, **asked.env})
         if asked.terminal is None:
             return await PipedProcess.start(way, self)

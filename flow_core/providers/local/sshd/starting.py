@@ -10,7 +10,7 @@ import time
 from flow_core.agent.machine import new_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.safe_folders import check_folders
-from flow_core.agent.supervisor_start import PACKAGE_ROOT, python, read_answer, task_environment
+from flow_core.agent.supervisor_start import PACKAGE_ROOT, build_task_environment, find_python, read_answer
 from flow_core.errors import ProviderError, Unreachable
 from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
 
@@ -55,10 +55,10 @@ def _start(folder: SshFolder, timeout_s: float) -> str:
     """What the new process answers: "ok", "taken", or "failed" and why; "" when it ended without a word."""
     path = [PACKAGE_ROOT, *(os.path.abspath(place) for place in sys.path if place)]
     # A mark of its own: asked for from inside a task, it must not count as one of that task's processes.
-    env = {**task_environment(), "FLOW_TASK_MARK": new_id("ssh")}
+    env = {**build_task_environment(), "FLOW_TASK_MARK": new_id("ssh")}
     with open(folder.log, "ab", opener=lambda name, flags: os.open(name, flags, 0o600)) as complaints:
         process = subprocess.Popen(
-            [python(), "-I", "-S", "-c", _CODE, ":".join(path), str(folder.path)],
+            [find_python(), "-I", "-S", "-c", _CODE, ":".join(path), str(folder.path)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=complaints,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from flow_core.agent.supervisor_start import python
+from flow_core.agent.supervisor_start import find_python
 from flow_core.ssh import sftp_server
 
 _OURS = Path(sftp_server.__file__)
@@ -33,7 +33,7 @@ exit 127
 
 def sftp_command(in_container: bool) -> str:
     """A shell line: the system's sftp-server as the task sees it, else ours. An image has only our server's text."""
-    ours = {"python": python(), "file": str(_OURS), "source": _OURS.read_text(encoding="utf-8")}
+    ours = {"python": find_python(), "file": str(_OURS), "source": _OURS.read_text(encoding="utf-8")}
     quoted = {name: shlex.quote(text) for name, text in ours.items()}
     script = _SYSTEMS.format(usual=" ".join(_USUAL)) + (_IN_CONTAINER if in_container else _ON_MACHINE).format(**quoted)
     return f"exec /bin/sh -c {shlex.quote(script)}"  # the task's own shell may be one of another grammar

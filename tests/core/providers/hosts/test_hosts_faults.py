@@ -186,7 +186,7 @@ async def test_a_supervisor_that_is_killed_is_noticed_by_whoever_looks(lab: Lab)
     task = await running(provider, await submit(provider, "trap '' TERM; while :; do sleep 1; done"))
     os.kill(lab.supervisor(task), signal.SIGKILL)
     found = await until(provider, task, lambda now: now.message != "")
-    assert found.message == "its supervisor was killed; what is left of it is being ended"
+    assert found.message == "its supervisor was killed; its remaining processes are being ended"
     assert found.is_running
     await provider.cancel_task(task.task_id, force=True)
     assert (await ended(provider, task)).status is TaskStatus.CANCELLED

@@ -65,7 +65,7 @@ async def test_real_gpus_are_found_and_one_that_somebody_works_on_counts_as_take
     assert (await ended(provider, both)).exit_code == 0
     waiting = await submit(provider, "true", instance_type="2xa100")
     waiting = await until(provider, waiting, lambda now: now.message != "")
-    assert waiting.message == "waiting for 2 x a100: 1 of 2 free, others work on some without a lease"
+    assert waiting.message == "waiting for 2 x a100: 1 of 2 free, other processes use some without a lease"
     driver.works_on()
     assert (await ended(provider, waiting)).status is TaskStatus.COMPLETED
 

@@ -1,4 +1,4 @@
-"""The agent is complete in itself: the standard library of Python 3.8, and nothing from outside its folder."""
+"""The agent uses only the standard library of Python 3.8, and imports nothing from outside its folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from flow_core.agent.layout import Layout
 FOLDER = Path(flow_core.agent.__file__).parent
 LAUNCHER = FOLDER.parent / "providers" / "hosts" / "launcher.py"  # sent to hosts together with some of these
 FILES = [*sorted(FOLDER.rglob("*.py")), LAUNCHER]
-WITH_BOTO3 = {"copy.py", "errors.py", "listing.py"}  # in s3/: loaded by a program of its own that needs boto3
+WITH_BOTO3 = {"copy.py", "errors.py", "listing.py"}  # in s3/: loaded by a separate program, which needs boto3
 BOTO3 = {"boto3", "botocore", "s3transfer"}
 OLDEST = (3, 8)
 VERSIONS = [(3, 8), (3, 9), max({*pythons(), sys.version_info[:2]})]
@@ -57,7 +57,7 @@ def test_a_module_imports_nothing_from_outside_the_folder(file: Path) -> None:
 
 @pytest.mark.needs("pythons")
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda version: ".".join(map(str, version)))
-def test_every_module_loads_without_the_rest(version: tuple[int, int], tmp_path: Path) -> None:
+def test_every_module_loads_without_the_rest_of_the_project(version: tuple[int, int], tmp_path: Path) -> None:
     home = provide_copy(Layout(tmp_path / "machine", "local").root)
     command = [pythons()[version], "-I", "-S", "-W", "error", "-c", LOAD_ALL, str(home), str(LAUNCHER), *WITH_BOTO3]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)

@@ -1,4 +1,4 @@
-"""A volume is the same after a way as JSON, and one that says anything else is refused."""
+"""A volume survives a round trip through JSON, and an invalid one is refused."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ VOLUME = StoredVolume("vol_aaaaaaaaaa", "data", 2, "block", "here", 1.5, 7, ("ta
 SENT = json.loads(json.dumps(VOLUME._asdict()))
 
 
-def test_it_is_the_same_after_a_way_as_json() -> None:
+def test_it_survives_a_round_trip_through_json() -> None:
     assert StoredVolume.parse(SENT) == VOLUME
     assert volume_of(StoredVolume.parse(SENT), "lab").status == "attached"
 
 
 @each("wrong", [True, -1, 1e300, float("nan"), {"a": []}, [None], ["../x"], "../x", "\x1b", None])
 @each("name", StoredVolume._fields)
-def test_a_field_that_can_be_anything_is_either_taken_or_named(name: str, wrong: Any) -> None:
-    taken = _parsed({**SENT, name: wrong})
-    if isinstance(taken, str):
-        assert name.rpartition("_")[2] in taken
+def test_an_arbitrary_field_is_either_accepted_or_named_in_the_error(name: str, wrong: Any) -> None:
+    parsed = _parse({**SENT, name: wrong})
+    if isinstance(parsed, str):
+        assert name.rpartition("_")[2] in parsed
         return
-    assert (taken.volume_id, taken.name, taken.attached_to) == (VOLUME.volume_id, VOLUME.name, VOLUME.attached_to)
-    volume_of(taken, "lab")
+    assert (parsed.volume_id, parsed.name, parsed.attached_to) == (VOLUME.volume_id, VOLUME.name, VOLUME.attached_to)
+    volume_of(parsed, "lab")
 
 
 @each("data", [None, [], "text", {}])
-def test_what_is_no_volume_is_refused(data: Any) -> None:
+def test_anything_but_a_volume_is_refused(data: Any) -> None:
     with pytest.raises(ValueError, match="must be"):
         StoredVolume.parse(data)
 
 
-def _parsed(data: Any) -> StoredVolume | str:
+def _parse(data: Any) -> StoredVolume | str:
     try:
         return StoredVolume.parse(data)
     except ValueError as error:
