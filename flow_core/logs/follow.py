@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from contextlib import aclosing
 from dataclasses import dataclass
 
-from flow_core.agent.regular_files import open_regular_stream
+from flow_core.agent.regular_files import open_regular_file, open_regular_stream
 from flow_core.agent.spool import SpoolFiles
-from flow_core.errors import Unreachable
+from flow_core.errors import ProviderError, Unreachable, printable
 from flow_core.logs.file_watcher import POLL_S, FileWatcher
 from flow_core.logs.reader import LineReader
 from flow_core.logs.sidecar import SidecarIndex, select_streams
@@ -17,6 +19,8 @@ from flow_core.logs.sidecar import SidecarIndex, select_streams
 _ASK_S = 0.25
 _DEADLINE_S = 10.0
 _CHUNK = 256 * 1024
+LINE_MAX = 1 << 20
+"""A longer line is given in pieces of this many characters: memory stays bounded."""
 
 IsComplete = Callable[[], Awaitable[bool]]
 
@@ -95,6 +99,24 @@ async def follow_log(
         stamps.close()
 
 
+async def follow_lines(
+    files: SpoolFiles, is_complete: IsComplete, streams: Collection[int] | None = None
+) -> AsyncGenerator[str, None]:
+    """Every line from the start, without its newline, until the log is complete. Read it under `aclosing`."""
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    pending = ""
+    async with aclosing(follow_log(files, 0, is_complete, streams)) as chunks:
+        async for chunk in chunks:
+            *lines, pending = (pending + decode(chunk.data)).split("\n")
+            for line in lines:
+                yield line
+            while len(pending) > LINE_MAX:
+                yield pending[:LINE_MAX]
+                pending = pending[LINE_MAX:]
+    if pending := pending + decode(b"", final=True):
+        yield pending
+
+
 def tail_text(files: SpoolFiles, lines: int | None, streams: Collection[int] | None = None) -> str:
     """The last `lines` lines (`None`: all of it) of those streams together, as text.
 
@@ -116,6 +138,22 @@ def tail_text(files: SpoolFiles, lines: int | None, streams: Collection[int] | N
     finally:
         reader.close()
         stamps.close()
+
+
+def check_readable(files: SpoolFiles) -> None:
+    """Raises ProviderError where a folder or a pipe is in the place of a log, or the file is closed to this user.
+
+    A log that does not exist yet is fine.
+    """
+    for path in files:
+        try:
+            os.close(open_regular_file(path))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise ProviderError(
+                f"the log {printable(path.name)} can't be read: {error.strerror} ({printable(str(path.parent))})"
+            ) from error
 
 
 def _last(data: bytes, lines: int | None) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class LogAddress:
+class LogId:
     """One log: attempts count from 0, ranks from 0. Both streams share it; the sidecar tells them apart."""
 
     context: str

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
 
 from flow_core.errors import Unreachable
 from flow_core.metrics.parser import FrameParser
 from flow_core.models.metrics import MachineSample
 
+PERIOD_S = 2
+_PATIENCE_S = 10
 _SILENCE_S = 40.0  # more than a stuck driver may take until that is reported
+
+
+def sampling_script(period_s: int = PERIOD_S, patience_s: int = _PATIENCE_S) -> str:
+    """A line of text for sh. It ends with its stdin, and takes with it whatever it started."""
+    body = Path(__file__).with_name("sampling.sh").read_text(encoding="utf-8")
+    return f"pause={period_s} limit={patience_s}\n{body}"
 
 
 async def read_samples(read: Callable[[], Awaitable[bytes]], machine: str) -> AsyncGenerator[MachineSample, None]:

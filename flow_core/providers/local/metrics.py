@@ -17,8 +17,7 @@ from flow_core.agent.task_entry import BROKEN_NOT_ENTERED, NODE_ENDED, NOT_RUNNI
 from flow_core.agent.tasks import NO_TASK, TaskStore
 from flow_core.errors import NotFound, Unreachable, printable
 from flow_core.metrics.broadcast import SampleBroadcast
-from flow_core.metrics.script import sampling_script
-from flow_core.metrics.stream import read_samples
+from flow_core.metrics.stream import read_samples, sampling_script
 from flow_core.metrics.visible_gpus import select_visible_gpus
 from flow_core.models.metrics import MachineSample
 from flow_core.providers.local.capacity.instances import LocalInstances

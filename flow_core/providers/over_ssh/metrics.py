@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.errors import Unreachable
 from flow_core.metrics.broadcast import SampleBroadcast
-from flow_core.metrics.script import sampling_script
-from flow_core.metrics.stream import read_samples
+from flow_core.metrics.stream import read_samples, sampling_script
 from flow_core.metrics.visible_gpus import select_visible_gpus
 from flow_core.models.metrics import MachineSample
 
