@@ -70,7 +70,7 @@ def inventory(gpus: Sequence[Gpu]) -> str:
 
 
 @lru_cache(maxsize=8)
-def pretend_gpus(declared: str) -> tuple[Gpu, ...]:
+def parse_declared_gpus(declared: str) -> tuple[Gpu, ...]:
     """Those of a declaration such as "a100:4,h100:2", which stand for GPUs only to us. Raises ConfigError."""
     found: list[Gpu] = []
     for part in filter(None, (part.strip() for part in declared.split(","))):

@@ -8,7 +8,7 @@ from typing import Any
 
 from flow_core.models.spec import Retries, TaskConfig, VolumeSpec
 
-WORDS = {
+DESCRIPTIONS = {
     "name": "How it is called: a-z, 0-9, '.', '_' and '-'. A file that gives a name means just that name.",
     "unique_name": "Adds '-' and six hex digits to the name.",
     "idempotency_key": "A second submit with the same key finds the task of the first one.",
@@ -58,7 +58,7 @@ def task_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of what `TaskConfig.from_yaml` reads. Rules between fields are not in it."""
     schema = TaskConfig.model_json_schema()
     fields, volume = schema["properties"], schema["$defs"]["VolumeSpec"]["properties"]
-    for name, words in WORDS.items():
+    for name, words in DESCRIPTIONS.items():
         fields[name]["description"] = words
     fields["retries"]["anyOf"].append({"type": "integer", "minimum": 0, "maximum": 10})
     fields["env"]["additionalProperties"] = {"type": ["string", "number"]}

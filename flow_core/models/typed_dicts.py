@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 
-class GpuFacts(TypedDict):
+class GpuInfo(TypedDict):
     """One GPU of a catalog entry; `memory_gb` is that of one GPU."""
 
     model: str
@@ -20,7 +20,7 @@ class CatalogEntry(TypedDict):
     gpu_count: int
     price_per_hour: float
     available: bool
-    gpu: GpuFacts
+    gpu: GpuInfo
 
 
 class GPUInstanceDict(TypedDict):

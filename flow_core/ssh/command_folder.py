@@ -23,14 +23,14 @@ from flow_core.upload.manifest import MANIFEST
 _LANES = 4
 _STEP_S = 60.0
 _BATCH = 100
-_BLOCKED = 64
+_BLOCKED_EXIT_CODE = 64
 # GNU and busybox, then BSD and macOS. The name comes last: it may hold blanks.
-_STAT = """
+_STAT_SCRIPT = """
 if stat -c %f / >/dev/null 2>&1; then stat -c '%f %s %Y %n' -- "$@" 2>/dev/null
 else stat -f '%Xp %z %m %N' -- "$@" 2>/dev/null; fi
 for path do if [ -h "$path" ]; then printf '> %s\\n' "$(readlink -- "$path")"; printf '= %s\\n' "$path"; fi; done
 """
-_INTO_PLACE = """
+_MOVE_SCRIPT = """
 [ ! -d "$to" ] || [ -h "$to" ] || exit 64
 [ ! -h "$to" ] || rm -f -- "$to"
 mv -f -- "$part" "$to"
@@ -38,31 +38,31 @@ mv -f -- "$part" "$to"
 
 
 class CommandFolder:
-    """A folder that is open already; `held` keeps it so. `top` is its real path."""
+    """A folder that is open already; `stack` keeps it so. `top` is its real path."""
 
     lanes = _LANES
     time_step_ns = 1_000_000_000
     place: tuple[int, int] | None = None
 
     def __init__(
-        self, lines: ConnectionPool, settings: HostSettings, top: str, title: str, held: AsyncExitStack
+        self, pool: ConnectionPool, settings: HostSettings, top: str, title: str, stack: AsyncExitStack
     ) -> None:
         self.title = title
-        self._lines = lines
+        self._pool = pool
         self._settings = settings
         self._top = top
-        self._held = held
+        self._stack = stack
         self._free = list(range(_LANES))
         self._hops = Hops()
 
     def deadline(self, timeout_s: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
-        return self._lines.deadline(timeout_s)
+        return self._pool.deadline(timeout_s)
 
     async def open(self) -> CommandFolder:
         return self
 
     async def close(self) -> None:
-        await self._held.aclose()
+        await self._stack.aclose()
 
     async def known(self, paths: Sequence[str]) -> list[Known | None]:
         """A name with a line break counts as unknown, and is sent anew."""
@@ -70,14 +70,14 @@ class CommandFolder:
         found: dict[str, Known] = {}
         for start in range(0, len(plain), _BATCH):
             names = " ".join(quote_word(f"./{path}") for path in plain[start : start + _BATCH])
-            found.update(_parse((await self._run(f"set -- {names}\n{_STAT}")).stdout))
-        return [self._as_file(path, found) for path in paths]
+            found.update(_parse((await self._run(f"set -- {names}\n{_STAT_SCRIPT}")).stdout))
+        return [self._find_known(path, found) for path in paths]
 
     async def make_folders(self, folder: str) -> list[str]:
         names = " ".join(quote_word(f"./{path}") for path in (*parents(folder), folder)) if folder else ""
         done = await self._run(
-            f'for path in {names}; do [ ! -h "$path" ] || exit {_BLOCKED}; [ -d "$path" ] && continue\n'
-            f'[ ! -e "$path" ] || exit {_BLOCKED}; mkdir -- "$path" || exit 1; echo; done'
+            f'for path in {names}; do [ ! -h "$path" ] || exit {_BLOCKED_EXIT_CODE}; [ -d "$path" ] && continue\n'
+            f'[ ! -e "$path" ] || exit {_BLOCKED_EXIT_CODE}; mkdir -- "$path" || exit 1; echo; done'
         )
         every = [*parents(folder), folder] if folder else []
         return every[len(every) - done.stdout.count(b"\n") :]
@@ -85,12 +85,12 @@ class CommandFolder:
     async def put(self, source: Path, entry: Entry, on_bytes: Callable[[int], None]) -> Arrived:
         reader = await self._hops.run(SourceReader, source)
         lane = self._free.pop()
-        part = _beside(entry.path, f".flow-sync.{lane}.part")
+        part = _sibling(entry.path, f".flow-sync.{lane}.part")
         try:
             await self._send(reader, part, on_bytes)
             moment = datetime.fromtimestamp(reader.mtime_ns // 1_000_000_000, UTC).strftime("%Y%m%d%H%M.%S")
-            settle = f'chmod {reader.mode:o} "$part" && TZ=UTC0 touch -t {moment} -- "$part" || exit 1'
-            await self._into_place(part, entry.path, settle)
+            set_attributes = f'chmod {reader.mode:o} "$part" && TZ=UTC0 touch -t {moment} -- "$part" || exit 1'
+            await self._move_into_place(part, entry.path, set_attributes)
         finally:
             self._free.append(lane)
             if not self._hops.is_stuck:
@@ -101,7 +101,7 @@ class CommandFolder:
         lane = self._free.pop()
         try:
             make = f'rm -f -- "$part"; ln -s -- {quote_word(target)} "$part" || exit 1'
-            await self._into_place(_beside(path, f".flow-sync.{lane}.part"), path, make)
+            await self._move_into_place(_sibling(path, f".flow-sync.{lane}.part"), path, make)
         finally:
             self._free.append(lane)
 
@@ -113,11 +113,15 @@ class CommandFolder:
         return None
 
     async def delete(self, path: str) -> None:
-        await self._run(f'{_real(path)}\np={quote_word(f"./{path}")}\n[ -d "$p" ] && [ ! -h "$p" ] || rm -f -- "$p"')
+        await self._run(
+            f'{_require_real_parents(path)}\np={quote_word(f"./{path}")}\n[ -d "$p" ] && [ ! -h "$p" ] || rm -f -- "$p"'
+        )
 
     async def delete_folder(self, folder: str) -> bool:
         name = quote_word(f"./{folder}")
-        done = await self._run(f"{_real(folder)}\n[ ! -h {name} ] && rmdir -- {name} 2>/dev/null || echo no")
+        done = await self._run(
+            f"{_require_real_parents(folder)}\n[ ! -h {name} ] && rmdir -- {name} 2>/dev/null || echo no"
+        )
         return not done.stdout
 
     async def read_manifest(self) -> bytes | None:
@@ -126,16 +130,14 @@ class CommandFolder:
 
     async def write_manifest(self, data: bytes) -> None:
         part = f"{MANIFEST}.part"
-        await self._run(f"{_fresh(part)}", stdin=data)
-        await self._into_place(part, MANIFEST, f'[ "$(wc -c <"$part")" -eq {len(data)} ] || exit 1')
+        await self._run(f"{_write_new_file(part)}", stdin=data)
+        await self._move_into_place(part, MANIFEST, f'[ "$(wc -c <"$part")" -eq {len(data)} ] || exit 1')
 
     async def _send(self, reader: SourceReader, part: str, on_bytes: Callable[[int], None]) -> None:
         """The size that arrived is compared before anything is replaced: a lost connection ends the file early too."""
-        script = (
-            f"cd {quote_word(self._top)} || exit 1\n{_real(part)}\n{_fresh(part)}\nwc -c <{quote_word(f'./{part}')}"
-        )
-        said = b""
-        async with start_command(self._lines, self._settings, script) as running:
+        script = f"cd {quote_word(self._top)} || exit 1\n{_require_real_parents(part)}\n{_write_new_file(part)}\nwc -c <{quote_word(f'./{part}')}"
+        output = b""
+        async with start_command(self._pool, self._settings, script) as running:
             while piece := await self._hops.run(reader.read):
                 async with asyncio.timeout(_STEP_S):
                     await running.write(piece)
@@ -143,60 +145,60 @@ class CommandFolder:
             running.write_eof()
             async with asyncio.timeout(_STEP_S):
                 while answer := await running.read():
-                    said += answer
-                complaint = await running.read(2)
-                await running.closed()
-            outcome = running.outcome
-        if outcome is not None and outcome.exit_code == _BLOCKED:
+                    output += answer
+                error_output = await running.read(2)
+                await running.wait_closed()
+            result = running.result
+        if result is not None and result.exit_code == _BLOCKED_EXIT_CODE:
             raise Blocked(part)
-        if outcome is None or outcome.exit_code or said.strip() != str(reader.size).encode():
-            raise self._failure(complaint)
+        if result is None or result.exit_code or output.strip() != str(reader.size).encode():
+            raise self._write_error(error_output)
 
-    async def _into_place(self, part: str, path: str, prepare: str) -> None:
+    async def _move_into_place(self, part: str, path: str, prepare: str) -> None:
         names = f"part={quote_word(f'./{part}')}\nto={quote_word(f'./{path}')}"
-        await self._run(f"{_real(path)}\n{names}\n{prepare}\n{_INTO_PLACE}")
+        await self._run(f"{_require_real_parents(path)}\n{names}\n{prepare}\n{_MOVE_SCRIPT}")
 
     async def _run(self, script: str, stdin: bytes = b"") -> CompletedCommand:
         done = await run_command(
-            self._lines,
+            self._pool,
             self._settings,
             f"cd {quote_word(self._top)} || exit 1\n{script}",
             timeout_s=_STEP_S,
             stdin=stdin,
             on_output=None,
         )
-        if done.exit_code == _BLOCKED:
+        if done.exit_code == _BLOCKED_EXIT_CODE:
             raise Blocked
         if done.exit_code and done.stderr:
-            raise self._failure(done.stderr)
+            raise self._write_error(done.stderr)
         return done
 
-    def _failure(self, said: bytes) -> FlowError:
-        why = said.decode("utf-8", "replace").strip().splitlines()
+    def _write_error(self, output: bytes) -> FlowError:
+        why = output.decode("utf-8", "replace").strip().splitlines()
         if why and "no such file" in why[-1].lower():
             return NotFound(f"{self.title!r} is gone: {why[-1]!r}")
         return ProviderError(f"{self.title!r} can't be written to: {why[-1] if why else 'a file came incomplete'!r}")
 
-    def _as_file(self, path: str, found: dict[str, Known]) -> Known | None:
+    def _find_known(self, path: str, found: dict[str, Known]) -> Known | None:
         is_real = all((above := found.get(each)) and above.kind == "other" for each in parents(path))
         return found.get(path) if is_real else None
 
 
-def _real(path: str) -> str:
+def _require_real_parents(path: str) -> str:
     """Ends the script where something above a path is no folder but a link, or missing."""
     return "\n".join(
-        f"[ -d {quote_word(f'./{each}')} ] && [ ! -h {quote_word(f'./{each}')} ] || exit {_BLOCKED}"
+        f"[ -d {quote_word(f'./{each}')} ] && [ ! -h {quote_word(f'./{each}')} ] || exit {_BLOCKED_EXIT_CODE}"
         for each in parents(path)
     )
 
 
-def _fresh(part: str) -> str:
+def _write_new_file(part: str) -> str:
     """Takes stdin into a new file that is for nobody else's eyes. A file of a killed upload may stand there."""
     name = quote_word(f"./{part}")
     return f"umask 077; rm -f -- {name}; set -C; cat >{name} || exit 1"
 
 
-def _beside(path: str, name: str) -> str:
+def _sibling(path: str, name: str) -> str:
     folder, slash, _ = path.rpartition("/")
     return f"{folder}{slash}{name}"
 
@@ -205,10 +207,10 @@ def _all_parents(paths: Sequence[str]) -> set[str]:
     return {each for path in paths for each in parents(path)}
 
 
-def _parse(said: bytes) -> dict[str, Known]:
+def _parse(output: bytes) -> dict[str, Known]:
     found: dict[str, Known] = {}
     target = ""
-    for line in os.fsdecode(said).split("\n"):
+    for line in os.fsdecode(output).split("\n"):
         kind, _, rest = line.partition(" ")
         if kind == ">":
             target = rest

@@ -17,13 +17,13 @@ async def ssh_words(settings: HostSettings) -> list[str]:
 
     A command may follow. Raises ConfigError for paths that ssh can't be told.
     """
-    if await _is_known(settings):
-        return ["ssh", *_flags(settings.command_options), settings.alias]
-    program, *way = explicit_ssh_words(settings)
-    return [program, *_flags(await _inherited(settings)), *way]
+    if await _resolves_alias(settings):
+        return ["ssh", *_option_words(settings.command_options), settings.alias]
+    program, *words = explicit_ssh_words(settings)
+    return [program, *_option_words(await _inherited_options(settings)), *words]
 
 
-async def _inherited(settings: HostSettings) -> tuple[str, ...]:
+async def _inherited_options(settings: HostSettings) -> tuple[str, ...]:
     """What the user's config sets for the address, such as below `Host *`, and would keep a command from running."""
     try:
         found = await find_settings(
@@ -34,7 +34,7 @@ async def _inherited(settings: HostSettings) -> tuple[str, ...]:
     return found.command_options
 
 
-def _flags(options: Iterable[str]) -> list[str]:
+def _option_words(options: Iterable[str]) -> list[str]:
     return [word for option in options for word in ("-o", option)]
 
 
@@ -44,40 +44,40 @@ def explicit_ssh_words(settings: HostSettings) -> list[str]:
     options = [f"CertificateFile={quote_option(path)}" for path in settings.certificate_files if path.exists()]
     if settings.identities_only:
         options.append("IdentitiesOnly=yes")
-    own = tuple(account_home() / ".ssh" / name for name in ("known_hosts", "known_hosts2"))
-    if settings.known_hosts and settings.known_hosts != own:
+    default_files = tuple(account_home() / ".ssh" / name for name in ("known_hosts", "known_hosts2"))
+    if settings.known_hosts and settings.known_hosts != default_files:
         options.append(f"UserKnownHostsFile={' '.join(map(quote_option, settings.known_hosts))}")
     if settings.host_key_alias:
         options.append(f"HostKeyAlias={settings.host_key_alias}")
     if settings.strictness != "ask":
         options.append(f"StrictHostKeyChecking={settings.strictness}")
-    if proxy := _proxy(settings):
+    if proxy := _proxy_command(settings):
         options.append(f"ProxyCommand={proxy}")
     port = ["-p", str(settings.port)] if settings.port != 22 else []
     identities = [word for key in keys for word in identity_words(key)]
-    return ["ssh", *identities, *_flags(options), *port, f"{settings.user}@{settings.hostname}"]
+    return ["ssh", *identities, *_option_words(options), *port, f"{settings.user}@{settings.hostname}"]
 
 
-def _proxy(settings: HostSettings) -> str:
+def _proxy_command(settings: HostSettings) -> str:
     """What ssh is to run for its connection; it replaces what follows a %."""
     if not settings.hops:
         return (settings.proxy_command or "").replace("%", "%%")
     *before, nearest = settings.hops
-    way = explicit_ssh_words(replace(nearest, hops=tuple(before)))
-    return shlex.join(way).replace("%", "%%") + " -W '[%h]:%p'"
+    words = explicit_ssh_words(replace(nearest, hops=tuple(before)))
+    return shlex.join(words).replace("%", "%%") + " -W '[%h]:%p'"
 
 
-async def _is_known(settings: HostSettings) -> bool:
+async def _resolves_alias(settings: HostSettings) -> bool:
     if home() != account_home():
         return False  # ssh goes by the password database, and so reads other files than we do
     try:
         found = await find_settings(settings.alias)
     except (ConfigError, Unreachable):
         return False
-    return _way(found) == _way(settings)
+    return _route(found) == _route(settings)
 
 
-def _way(settings: HostSettings) -> tuple[object, ...]:
+def _route(settings: HostSettings) -> tuple[object, ...]:
     """What decides who is reached and who may enter."""
     return (
         settings.hostname.lower(),
@@ -88,5 +88,5 @@ def _way(settings: HostSettings) -> tuple[object, ...]:
         settings.known_hosts,
         settings.key_name,
         settings.proxy_command,
-        tuple(map(_way, settings.hops)),
+        tuple(map(_route, settings.hops)),
     )

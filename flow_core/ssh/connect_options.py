@@ -61,8 +61,8 @@ def connect_options(
         kex_algs=_supported("KexAlgorithms", allowed.key_exchange, get_kex_algs()) or (),
         encryption_algs=_supported("Ciphers", allowed.ciphers, get_encryption_algs()) or _CIPHERS,
         mac_algs=_supported("MACs", allowed.macs, get_mac_algs()) or (),
-        signature_algs=_signatures(allowed.user_keys),
-        server_host_key_algs=_key_kinds(allowed.host_keys, known),
+        signature_algs=_signature_algorithms(allowed.user_keys),
+        server_host_key_algs=_host_key_algorithms(allowed.host_keys, known),
         compression_algs=["zlib@openssh.com", "none"] if settings.is_compressed else ["none"],
         rekey_bytes=settings.rekey_bytes or (),
         rekey_seconds=settings.rekey_s or (),
@@ -90,7 +90,7 @@ def _supported(option: str, names: tuple[str, ...], known: Iterable[bytes]) -> l
     return found
 
 
-def _signatures(names: tuple[str, ...]) -> list[str] | tuple[()]:
+def _signature_algorithms(names: tuple[str, ...]) -> list[str] | tuple[()]:
     """The algorithms that sign for keys and for certificates; a certificate is signed for by its plain key."""
     plain = dict.fromkeys(_plain(name) for name in names)
     return _supported("PubkeyAcceptedAlgorithms", tuple(plain), get_public_key_algs()) or ()
@@ -103,13 +103,13 @@ def _plain(name: str) -> str:
     return f"{name}@openssh.com" if name.startswith("sk-") else name
 
 
-def _key_kinds(names: tuple[str, ...], known: KnownKeys) -> list[str]:
+def _host_key_algorithms(names: tuple[str, ...], known: KnownKeys) -> list[str]:
     """Those the host is known by first, so that it shows one of them; then all, so that we see what else it has."""
-    kinds = [kind for key in (*known.keys, *known.portless) for kind in key.sig_algorithms]
+    kinds = [kind for key in (*known.keys, *known.default_port_keys) for kind in key.sig_algorithms]
     certificates = get_default_certificate_algs() if known.authorities else []
-    wanted = [kind.decode() for kind in (*certificates, *kinds, *get_default_public_key_algs())]
+    algorithms = [kind.decode() for kind in (*certificates, *kinds, *get_default_public_key_algs())]
     if names:
         have = (*get_public_key_algs(), *(get_certificate_algs() if known.authorities else ()))
         allowed = _supported("HostKeyAlgorithms", names, have)
-        wanted = [*(name for name in wanted if name in allowed), *allowed]
-    return list(dict.fromkeys(wanted))
+        algorithms = [*(name for name in algorithms if name in allowed), *allowed]
+    return list(dict.fromkeys(algorithms))

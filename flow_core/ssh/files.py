@@ -20,8 +20,8 @@ from flow_core.ssh.settings import HostSettings
 
 _PIECE = 4 << 20
 _NO_SUBSYSTEM = asyncssh.OPEN_REQUEST_SESSION_FAILED
-QUIET_S = 60.0
-PRIVATE = asyncssh.SFTPAttrs(permissions=0o600)
+IDLE_TIMEOUT_S = 60.0
+PRIVATE_ATTRIBUTES = asyncssh.SFTPAttrs(permissions=0o600)
 """What a file has while it is on its way; its own mode is set at the end."""
 OnBytes = Callable[[int, int], None]
 """Takes how many bytes have moved, and of how many."""
@@ -30,19 +30,19 @@ OnBytes = Callable[[int, int], None]
 class RemoteFiles:
     """Paths are absolute or relative to the user's home."""
 
-    def __init__(self, lines: ConnectionPool, settings: HostSettings) -> None:
-        self._lines = lines
+    def __init__(self, pool: ConnectionPool, settings: HostSettings) -> None:
+        self._pool = pool
         self._settings = settings
 
     async def size(self, path: str) -> int:
         """Raises NotFound."""
-        async with self._session(path) as sftp, asyncio.timeout(QUIET_S):
+        async with self._session(path) as sftp, asyncio.timeout(IDLE_TIMEOUT_S):
             return (await sftp.stat(path)).size or 0
 
     async def read(self, path: str, offset: int = 0, length: int = _PIECE) -> bytes:
         """Bytes of a file, fewer than asked for only at its end. Twice is safe. Raises NotFound, AuthError."""
-        async with self._session(path) as sftp, asyncio.timeout(QUIET_S), sftp.open(path, "rb") as file:
-            return _bytes(await file.read(length, offset))
+        async with self._session(path) as sftp, asyncio.timeout(IDLE_TIMEOUT_S), sftp.open(path, "rb") as file:
+            return _to_bytes(await file.read(length, offset))
 
     async def download(self, path: str, target: Path, on_bytes: OnBytes | None = None) -> int:
         """Copies a file to this machine, whole or not at all, with its mode; its size. Twice is safe.
@@ -52,7 +52,7 @@ class RemoteFiles:
         part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
         try:
             async with self._session(path) as sftp, sftp.open(path, "rb") as source:
-                done = await self._fetch(source, part, target, on_bytes)
+                done = await self._receive(source, part, target, on_bytes)
             await asyncio.to_thread(os.replace, part, target)
         except BaseException:
             part.unlink(missing_ok=True)
@@ -67,27 +67,29 @@ class RemoteFiles:
         try:
             file = await asyncio.to_thread(open, source, "rb")
         except OSError as error:
-            raise _ours(source, error) from error
+            raise _local_file_error(source, error) from error
         folder, slash, name = path.rpartition("/")
         part = f"{folder}{slash}.{name}.{secrets.token_hex(4)}.part"
         with file:
             async with self._session(path) as sftp:
                 try:
                     done = await self._send(sftp, file, part, on_bytes)
-                    await replace(sftp, part, path)
+                    await replace_file(sftp, part, path)
                 except BaseException:
                     with suppress(OSError, asyncssh.Error, TimeoutError):
-                        async with asyncio.timeout(QUIET_S / 10):
+                        async with asyncio.timeout(IDLE_TIMEOUT_S / 10):
                             await sftp.remove(part)
                     raise
         return done
 
-    async def _fetch(self, source: asyncssh.SFTPClientFile, part: Path, target: Path, on_bytes: OnBytes | None) -> int:
+    async def _receive(
+        self, source: asyncssh.SFTPClientFile, part: Path, target: Path, on_bytes: OnBytes | None
+    ) -> int:
         done, found = 0, await source.stat()
         with await asyncio.to_thread(_create, part, target, 0o600 | (found.permissions or 0) & 0o777) as file:
             while True:
-                async with asyncio.timeout(QUIET_S):
-                    piece = _bytes(await source.read(_PIECE, done))
+                async with asyncio.timeout(IDLE_TIMEOUT_S):
+                    piece = _to_bytes(await source.read(_PIECE, done))
                 if not piece:
                     return done
                 await asyncio.to_thread(file.write, piece)
@@ -97,9 +99,9 @@ class RemoteFiles:
 
     async def _send(self, sftp: asyncssh.SFTPClient, file: BinaryIO, part: str, on_bytes: OnBytes | None) -> int:
         done, found = 0, os.fstat(file.fileno())
-        async with sftp.open(part, "xb", PRIVATE) as target:
+        async with sftp.open(part, "xb", PRIVATE_ATTRIBUTES) as target:
             while piece := await asyncio.to_thread(file.read, _PIECE):
-                async with asyncio.timeout(QUIET_S):
+                async with asyncio.timeout(IDLE_TIMEOUT_S):
                     await target.write(piece, done)
                 done += len(piece)
                 if on_bytes is not None:
@@ -108,10 +110,10 @@ class RemoteFiles:
         return done
 
     def _session(self, path: str) -> AbstractAsyncContextManager[asyncssh.SFTPClient]:
-        return sftp_session(self._lines, self._settings, path)
+        return sftp_session(self._pool, self._settings, path)
 
 
-class NoSftp(ProviderError):
+class SftpUnavailable(ProviderError):
     """The server gives commands, but no SFTP."""
 
 
@@ -122,25 +124,25 @@ async def _start_sftp(settings: HostSettings, connection: asyncssh.SSHClientConn
         is_refused = not isinstance(error, asyncssh.ChannelOpenError) or error.code == _NO_SUBSYSTEM
         if connection.is_closed() or not is_refused:
             raise
-        raise NoSftp(
+        raise SftpUnavailable(
             f"{settings.alias!r} has no SFTP: {error.reason!r}; check Subsystem in its sshd_config, and that no"
             " start-up file of your shell prints anything"
         ) from error
 
 
 @asynccontextmanager
-async def sftp_session(lines: ConnectionPool, settings: HostSettings, path: str) -> AsyncIterator[asyncssh.SFTPClient]:
+async def sftp_session(pool: ConnectionPool, settings: HostSettings, path: str) -> AsyncIterator[asyncssh.SFTPClient]:
     """An SFTP client whose refusals become sentences about `path`."""
-    async with lines.session(partial(_start_sftp, settings)) as sftp:
+    async with pool.session(partial(_start_sftp, settings)) as sftp:
         try:
             yield sftp
         except (OSError, asyncssh.Error, TimeoutError) as error:
-            raise refusal(settings, path, error) from error
+            raise sftp_error(settings, path, error) from error
         finally:
             sftp.exit()
 
 
-async def replace(sftp: asyncssh.SFTPClient, part: str | bytes, path: str | bytes) -> None:
+async def replace_file(sftp: asyncssh.SFTPClient, part: str | bytes, path: str | bytes) -> None:
     """In one step where the server can; where it can't, there is a moment without the file."""
     try:
         await sftp.posix_rename(part, path)
@@ -150,7 +152,7 @@ async def replace(sftp: asyncssh.SFTPClient, part: str | bytes, path: str | byte
         await sftp.rename(part, path)
 
 
-def refusal(settings: HostSettings, path: str, error: Exception) -> FlowError:
+def sftp_error(settings: HostSettings, path: str, error: Exception) -> FlowError:
     """What a host says to a request about a file, as a sentence."""
     where = f"{path!r} on {settings.alias!r}"
     if isinstance(error, asyncssh.SFTPNoSuchFile | asyncssh.SFTPNoSuchPath):
@@ -158,14 +160,16 @@ def refusal(settings: HostSettings, path: str, error: Exception) -> FlowError:
     if isinstance(error, asyncssh.SFTPPermissionDenied):
         return AuthError(f"{where} is not open to {settings.user!r}")
     if isinstance(error, asyncssh.SFTPConnectionLost | asyncssh.SFTPNoConnection):
-        return failures.lost(settings, f"{path!r} was moved")
+        return failures.connection_lost(settings, f"{path!r} was moved")
     if isinstance(error, asyncssh.SFTPError):
         return ProviderError(f"{where} can't be used: {error.reason!r}; check its kind and the free room there")
     if isinstance(error, TimeoutError):
-        return Unreachable(f"{settings.alias!r} sent nothing for {QUIET_S:g} s while {path!r} was read or written")
+        return Unreachable(
+            f"{settings.alias!r} sent nothing for {IDLE_TIMEOUT_S:g} s while {path!r} was read or written"
+        )
     if isinstance(error, OSError) and not isinstance(error, ConnectionError):
         return ProviderError(f"{where} can't be copied: {(error.strerror or str(error)).lower()}")
-    return failures.lost(settings, f"{path!r} was moved")
+    return failures.connection_lost(settings, f"{path!r} was moved")
 
 
 def _create(part: Path, target: Path, mode: int) -> BinaryIO:
@@ -173,12 +177,12 @@ def _create(part: Path, target: Path, mode: int) -> BinaryIO:
     try:
         return open(part, "xb", opener=lambda path, flags: os.open(path, flags, mode))
     except OSError as error:
-        raise _ours(target, error) from error
+        raise _local_file_error(target, error) from error
 
 
-def _ours(path: Path, error: OSError) -> ConfigError:
+def _local_file_error(path: Path, error: OSError) -> ConfigError:
     return ConfigError(f"{str(path)!r} can't be opened: {(error.strerror or str(error)).lower()}")
 
 
-def _bytes(data: bytes | str) -> bytes:
+def _to_bytes(data: bytes | str) -> bytes:
     return data if isinstance(data, bytes) else data.encode()

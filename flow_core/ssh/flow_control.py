@@ -20,25 +20,25 @@ class FlowControl:
     """
 
     def __init__(self, channel: _PausableChannel) -> None:
-        self.is_shut = False
+        self.is_paused = False
         self._channel = channel
-        self._is_opening = False
+        self._is_resuming = False
 
-    def shut(self) -> None:
-        if not self.is_shut:
-            self.is_shut = True
-            if not self._is_opening:
+    def pause(self) -> None:
+        if not self.is_paused:
+            self.is_paused = True
+            if not self._is_resuming:
                 self._channel.pause_reading()
 
-    def open(self) -> None:
+    def resume(self) -> None:
         """Hands on what has piled up, before it returns."""
-        self.is_shut = False
-        if self._is_opening:
+        self.is_paused = False
+        if self._is_resuming:
             return
-        self._is_opening = True
+        self._is_resuming = True
         try:
             self._channel.resume_reading()
         finally:
-            self._is_opening = False
-        if self.is_shut:
+            self._is_resuming = False
+        if self.is_paused:
             self._channel.pause_reading()

@@ -110,31 +110,31 @@ async def follow_file(
     inode: int | None = None,
     *,
     until: asyncio.Event | None = None,
-    patience_s: float | None = None,
+    reconnect_timeout_s: float | None = None,
 ) -> AsyncGenerator[FilePiece, None]:
     """Yields what stands in `path` from `offset` on and what is added, as `tail -F` would; waits for a missing file.
 
     Once `until` is set it ends, after everything that stood there then. A lost connection is made anew and followed on
-    from the byte where it stopped, for as long as it takes or `patience_s`, after which Unreachable is raised; so are
+    from the byte where it stopped, for as long as it takes or `reconnect_timeout_s`, after which Unreachable is raised; so are
     AuthError and HostKeyChanged. A file that is cut short and grows past the old size within a tenth of a second to
     half a second can't be told from one that grew, as with tail. Read it under `aclosing`.
     """
-    place = _FilePosition(offset, inode)
+    position = _FilePosition(offset, inode)
     lost_at: float | None = None
     while True:
         try:
-            async with aclosing(_session(host, path, place, until)) as pieces:
+            async with aclosing(_follow_once(host, path, position, until)) as pieces:
                 async for piece in pieces:
                     lost_at = None
                     yield piece
-            if place.is_over:
+            if position.is_complete:
                 return
-            if place.starts_again:
-                place.starts_again = False
+            if position.restarts:
+                position.restarts = False
                 continue
         except Unreachable:
             lost_at = lost_at or time.monotonic()
-            if patience_s is not None and time.monotonic() - lost_at > patience_s:
+            if reconnect_timeout_s is not None and time.monotonic() - lost_at > reconnect_timeout_s:
                 raise
         await asyncio.sleep(_PAUSE_S)
 
@@ -146,17 +146,17 @@ class _FilePosition:
         self.offset = offset
         self.inode = inode
         self.note: Note = ""
-        self.starts_again = False
-        self.is_over = False
+        self.restarts = False
+        self.is_complete = False
 
-    def take(self, data: bytes) -> FilePiece:
+    def make_piece(self, data: bytes) -> FilePiece:
         piece = FilePiece(data, self.offset, self.inode or 0, self.note)
         self.offset, self.note = piece.end, ""
         return piece
 
-    def hear(self, record: _ScriptRecord) -> None:
+    def apply(self, record: _ScriptRecord) -> None:
         if record.kind == "E":
-            self.is_over = True
+            self.is_complete = True
         elif record.kind == "L":
             self.offset, self.inode, self.note = 0, None, "gap"
         elif record.kind == "O" and self.inode not in (None, record.inode):
@@ -164,37 +164,37 @@ class _FilePosition:
         else:
             self.inode = record.inode
             if record.size < self.offset:
-                self.offset, self.note, self.starts_again = 0, "truncated", True
+                self.offset, self.note, self.restarts = 0, "truncated", True
 
 
-async def _session(
-    host: SshHost, path: str, place: _FilePosition, until: asyncio.Event | None
+async def _follow_once(
+    host: SshHost, path: str, position: _FilePosition, until: asyncio.Event | None
 ) -> AsyncGenerator[FilePiece, None]:
     """One command on the far side, until it can't go on."""
     marker = f"flow-{secrets.token_hex(12)}"
-    given = {"f": path, "p": str(place.offset), "i": str(place.inode or ""), "m": marker}
-    words = "; ".join(f"{name}={quote_word(value)}" for name, value in given.items())
+    variables = {"f": path, "p": str(position.offset), "i": str(position.inode or ""), "m": marker}
+    words = "; ".join(f"{name}={quote_word(value)}" for name, value in variables.items())
     async with host.start(f"{words}\n{_SCRIPT}") as running:
-        ending = asyncio.create_task(_end_at(running, until)) if until is not None else None
+        end_task = asyncio.create_task(_close_stdin_at(running, until)) if until is not None else None
         try:
-            told = _OutputSplitter(f"\x1e{marker} ".encode())
+            splitter = _OutputSplitter(f"\x1e{marker} ".encode())
             while data := await running.read():
-                for part in told.split(data):
+                for part in splitter.split(data):
                     if isinstance(part, bytes):
-                        yield place.take(part)
+                        yield position.make_piece(part)
                         continue
-                    place.hear(part)
-                    if place.note:
-                        yield place.take(b"")
-                    if place.starts_again or place.is_over:
+                    position.apply(part)
+                    if position.note:
+                        yield position.make_piece(b"")
+                    if position.restarts or position.is_complete:
                         return
         finally:
-            if ending is not None:
-                ending.cancel()
-                await asyncio.wait((ending,))
+            if end_task is not None:
+                end_task.cancel()
+                await asyncio.wait((end_task,))
 
 
-async def _end_at(running: RunningCommand, until: asyncio.Event) -> None:
+async def _close_stdin_at(running: RunningCommand, until: asyncio.Event) -> None:
     await until.wait()
     running.write_eof()
 
@@ -211,10 +211,10 @@ class _OutputSplitter:
     def __init__(self, marker: bytes) -> None:
         self._marker = marker
         self._line = re.compile(re.escape(marker) + rb"([A-Z])(?: (\d+) (\d+))?\n")
-        self._held = b""
+        self._pending = b""
 
     def split(self, data: bytes) -> Iterator[bytes | _ScriptRecord]:
-        data = self._held + data if self._held else data
+        data = self._pending + data if self._pending else data
         start = 0
         while (at := data.find(self._marker, start)) >= 0:
             if at > start:
@@ -225,12 +225,12 @@ class _OutputSplitter:
                 break  # it isn't whole yet
             yield _ScriptRecord(found[1].decode(), int(found[2] or 0), int(found[3] or 0))
             start = found.end()
-        end = start if at >= 0 else self._held_from(data, start)
-        self._held = data[end:]
+        end = start if at >= 0 else self._pending_from(data, start)
+        self._pending = data[end:]
         if end > start:
             yield data[start:end]
 
-    def _held_from(self, data: bytes, start: int) -> int:
+    def _pending_from(self, data: bytes, start: int) -> int:
         """Where a line of the script may have begun that isn't whole yet."""
         at = data.rfind(b"\x1e", max(start, len(data) - len(self._marker)))
         return at if at >= 0 and self._marker.startswith(data[at:]) else len(data)

@@ -14,8 +14,8 @@ from flow_core.ssh.settings import HostSettings
 
 _KEXINIT = 20
 _COOKIE = 16
-_LONGEST_PACKET = 64 << 10
-_LONGEST_OFFER = 200
+_MAX_PACKET_BYTES = 64 << 10
+_MAX_OFFER_CHARS = 200
 _VERSION = re.compile(rb"^SSH-[^\n]*\n", re.MULTILINE)
 _IMPLIED = re.compile(r"^(ext-info-|kex-strict-)")
 
@@ -34,7 +34,7 @@ def read_offer(received: bytes) -> KeyExchangeOffer | None:
     if (version := _VERSION.search(received)) is None:
         return None
     size, packet = int.from_bytes(received[version.end() :][:4], "big"), received[version.end() + 4 :]
-    if size > _LONGEST_PACKET or len(packet) < size or packet[1:2] != bytes([_KEXINIT]):
+    if size > _MAX_PACKET_BYTES or len(packet) < size or packet[1:2] != bytes([_KEXINIT]):
         return None
     rest = packet[2 + _COOKIE : size]
     lists: list[tuple[str, ...]] = []
@@ -63,6 +63,6 @@ def _mismatch(
     if any(name in have and (not allowed or name in allowed) for name in offered):
         return None
     names = [name for name in offered if not _IMPLIED.match(name)]
-    text = f"no matching {what}; the host offers {','.join(names)[:_LONGEST_OFFER]!r}"
+    text = f"no matching {what}; the host offers {','.join(names)[:_MAX_OFFER_CHARS]!r}"
     usable = next((name for name in names if name in have), None)
     return f"{text}; to allow it set {option} +{usable}" if usable else f"{text}, none of which is supported here"

@@ -36,14 +36,18 @@ class KeyFile:
 def read_key_file(path: Path, *, with_certificate: bool) -> KeyFile | None:
     """None where there is no such file, nor its public half. Blocking."""
     data = _read(path)
-    own = _imported(data) if data is not None and b"PRIVATE KEY" not in data else None
-    beside = None if own else _imported(_read(path.with_name(f"{path.name}.pub")))  # ssh believes it before the file
-    public = own or beside or _imported(_clear_part(data))
+    file_key = _import_public(data) if data is not None and b"PRIVATE KEY" not in data else None
+    sibling_key = (
+        None if file_key else _import_public(_read(path.with_name(f"{path.name}.pub")))
+    )  # ssh believes it before the file
+    public = file_key or sibling_key or _import_public(_embedded_public_key(data))
     if data is None and public is None:
         return None
-    named = path.with_name(f"{path.name}-cert.pub")
-    certificate = next((found for _, found in read_certificates((named,))), None) if with_certificate else None
-    problem = _problem(path, public, is_public=own is not None) or _format_problem(data or b"", public)
+    certificate_path = path.with_name(f"{path.name}-cert.pub")
+    certificate = (
+        next((found for _, found in read_certificates((certificate_path,))), None) if with_certificate else None
+    )
+    problem = _find_problem(path, public, is_public=file_key is not None) or _find_format_problem(data or b"", public)
     return KeyFile(path, data or b"", public, certificate, problem)
 
 
@@ -65,15 +69,15 @@ def is_locked(error: asyncssh.KeyImportError) -> bool:
 
 def rsa_bits(public_data: bytes) -> int | None:
     """The size of an RSA key; None for other kinds."""
-    kind, rest = _field(public_data)
+    kind, rest = _split_field(public_data)
     if kind != b"ssh-rsa":
         return None
-    _, rest = _field(rest)
-    modulus, _ = _field(rest)
+    _, rest = _split_field(rest)
+    modulus, _ = _split_field(rest)
     return int.from_bytes(modulus, "big").bit_length()
 
 
-def _problem(path: Path, public: asyncssh.SSHKey | None, *, is_public: bool) -> str:
+def _find_problem(path: Path, public: asyncssh.SSHKey | None, *, is_public: bool) -> str:
     if is_public:
         return "is only the public half of a key, and the agent does not hold the private one"
     if public is not None and public.algorithm.startswith(b"sk-"):
@@ -87,23 +91,23 @@ def _problem(path: Path, public: asyncssh.SSHKey | None, *, is_public: bool) -> 
     return ""
 
 
-def _format_problem(data: bytes, public: asyncssh.SSHKey | None) -> str:
+def _find_format_problem(data: bytes, public: asyncssh.SSHKey | None) -> str:
     if _BEGIN + b"\r\n" in data:
         return "has the line ends of Windows, with which ssh can't read it: convert it with dos2unix"
-    clear = _imported(_clear_part(data))
-    if clear is not None and public is not None and clear.public_data != public.public_data:
+    embedded = _import_public(_embedded_public_key(data))
+    if embedded is not None and public is not None and embedded.public_data != public.public_data:
         return "does not belong to the .pub file beside it, which ssh offers first: remove that file"
     return ""
 
 
-def _imported(data: bytes | None) -> asyncssh.SSHKey | None:
+def _import_public(data: bytes | None) -> asyncssh.SSHKey | None:
     try:
         return asyncssh.import_public_key(data) if data else None
     except ValueError:
         return None
 
 
-def _clear_part(data: bytes | None) -> bytes | None:
+def _embedded_public_key(data: bytes | None) -> bytes | None:
     """OpenSSH's own format says the public half in clear."""
     if data is None or _BEGIN not in data:
         return None
@@ -113,13 +117,13 @@ def _clear_part(data: bytes | None) -> bytes | None:
         return None
     rest = blob.removeprefix(_MAGIC)
     for _ in range(3):  # cipher, kdf, its options
-        _, rest = _field(rest)
-    key, _ = _field(rest[4:])
-    kind, _ = _field(key)
+        _, rest = _split_field(rest)
+    key, _ = _split_field(rest[4:])
+    kind, _ = _split_field(key)
     return kind + b" " + base64.b64encode(key)
 
 
-def _field(data: bytes) -> tuple[bytes, bytes]:
+def _split_field(data: bytes) -> tuple[bytes, bytes]:
     end = 4 + int.from_bytes(data[:4], "big")
     return data[4:end], data[end:]
 

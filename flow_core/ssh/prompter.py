@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 @dataclass(frozen=True, slots=True)
 class HostKeyPrompt:
-    """The key of a host nobody has vouched for. `seen_at` is its address and the way there; `kept_in` is where a yes
+    """The key of a host nobody has vouched for. `seen_at` is its address and the way there; `saved_in` is where a yes
     is written to, empty where the user's config keeps none. `context` is whose tasks need the host, where that is
     known."""
 
@@ -16,7 +16,7 @@ class HostKeyPrompt:
     key_type: str
     fingerprint: str
     seen_at: str
-    kept_in: str
+    saved_in: str
     context: str = ""
 
 
@@ -52,11 +52,11 @@ class LoginProgress:
 class Prompter(Protocol):
     """Whoever sits in front of it. The deadline of a connection stands still while they think."""
 
-    async def trusts(self, key: HostKeyPrompt) -> bool:
+    async def confirm_host_key(self, prompt: HostKeyPrompt) -> bool:
         """Whether that is the key of that host. It is remembered."""
 
-    async def answer(self, question: SecretPrompt) -> str | None:
+    async def ask_secret(self, prompt: SecretPrompt) -> str | None:
         """The answer, never kept; None gives up."""
 
-    async def waits(self, wait: LoginProgress) -> None:
+    async def show_login_progress(self, progress: LoginProgress) -> None:
         """Shows what the program waits for, until it is cancelled. Returns once the person wants to wait no longer."""

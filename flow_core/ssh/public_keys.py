@@ -43,29 +43,29 @@ def parse_public_key(text: str) -> PublicKey:
         raise ConfigError("public_key: that is a private key; give the .pub file beside it", field="public_key")
     words = text.strip().split(None, 2)
     if len(words) < 2 or len(text) > _MOST_BYTES or not text.strip().isprintable():
-        raise _no_key()
+        raise _not_a_public_key()
     key = PublicKey(*words)
     if "-cert-v" in key.kind:
         raise ConfigError("public_key: that is a certificate; give the key it was made for", field="public_key")
     try:
         blob = base64.b64decode(key.data, validate=True)
     except (binascii.Error, ValueError):
-        raise _no_key() from None
+        raise _not_a_public_key() from None
     length = int.from_bytes(blob[:4], "big")
     if blob[4 : 4 + length] != key.kind.encode() or len(blob) <= 4 + length:
-        raise _no_key()
+        raise _not_a_public_key()
     return key
 
 
 def local_public_keys(folder: Path | None = None) -> dict[str, PublicKey]:
     """This user's keys by file name (~/.ssh/*.pub), the usual ones first; what holds none is left out. Blocking."""
-    place = folder or Path.home() / ".ssh"
+    key_folder = folder or Path.home() / ".ssh"
     try:
-        names = sorted(path.name for path in place.glob("*.pub"))
+        names = sorted(path.name for path in key_folder.glob("*.pub"))
     except OSError:
         return {}
     names.sort(key=lambda name: _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED))
-    return {name: key for name in names if (key := _read(place / name)) is not None}
+    return {name: key for name in names if (key := _read(key_folder / name)) is not None}
 
 
 def _read(path: Path) -> PublicKey | None:
@@ -75,7 +75,7 @@ def _read(path: Path) -> PublicKey | None:
         return None
 
 
-def _no_key() -> ConfigError:
+def _not_a_public_key() -> ConfigError:
     return ConfigError(
         "public_key: is no OpenSSH public key; give a line such as 'ssh-ed25519 AAAA... name'", field="public_key"
     )

@@ -25,10 +25,10 @@ def sh_command(line: str) -> str:
     """
     if not _UNQUOTABLE.search(line):
         return f"exec /bin/sh -c {quote_word(line)}"
-    return f"""exec /bin/sh -c 'eval "$(printf %b "$1")"' sh {quote_word(_spelled(line))}"""
+    return f"""exec /bin/sh -c 'eval "$(printf %b "$1")"' sh {quote_word(_escape_for_printf(line))}"""
 
 
-def _spelled(line: str) -> str:
+def _escape_for_printf(line: str) -> str:
     return _UNQUOTABLE.sub(lambda found: f"\\0{ord(found[0]) & 0xFF:03o}", line.replace("\\", "\\\\"))
 
 

@@ -15,11 +15,11 @@ _CONNECT_S = 20.0
 async def relay(stream: ChannelStream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Until both sides have said all, then closes both. An end is passed on; the other side may go on talking."""
     try:
-        await stream.opened()
+        await stream.wait_open()
         try:
-            async with asyncio.TaskGroup() as ways:
-                ways.create_task(_to_channel(reader, stream))
-                ways.create_task(_to_connection(stream, writer))
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_to_channel(reader, stream))
+                tasks.create_task(_to_connection(stream, writer))
         finally:
             stream.close()
     finally:
@@ -31,16 +31,16 @@ class Relays:
 
     def __init__(self) -> None:
         self._open: set[asyncio.Task[None]] = set()
-        self._is_over = False
+        self._is_closed = False
 
-    async def lead_to(self, host: str, port: int) -> ChannelStream:
+    async def connect_to(self, host: str, port: int) -> ChannelStream:
         """The session for a channel that somebody opens. Raises ChannelOpenError."""
         try:
             async with asyncio.timeout(_CONNECT_S):
                 reader, writer = await asyncio.open_connection(host, port)
         except (OSError, TimeoutError) as error:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, str(error)) from error
-        if self._is_over:
+        if self._is_closed:
             writer.close()
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "nobody is there any more")
         stream = ChannelStream()
@@ -49,9 +49,9 @@ class Relays:
         task.add_done_callback(self._open.discard)
         return stream
 
-    def hang_up(self) -> None:
+    def close(self) -> None:
         """On all, for good. Twice is safe."""
-        self._is_over = True
+        self._is_closed = True
         for task in self._open:
             task.cancel()
 

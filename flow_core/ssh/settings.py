@@ -15,8 +15,8 @@ Strictness = Literal["ask", "yes", "accept-new"]
 AddressFamily = Literal["any", "inet", "inet6"]
 KEEPALIVE_S = 5.0
 KEEPALIVE_COUNT = 3
-_NO_HOST = re.compile(r"[\s'\"`$;&<>|(){}\\/*?!,#]")
-_NO_USER = re.compile(r"['\"`;&<>|(){}]|^-|\s-")
+_UNSAFE_HOST = re.compile(r"[\s'\"`$;&<>|(){}\\/*?!,#]")
+_UNSAFE_USER = re.compile(r"['\"`;&<>|(){}]|^-|\s-")
 LOCALE_VARIABLES = ("LANG", "LC_*")
 """What ssh sends by the configuration of most systems; without it, bash reads no letters but English ones."""
 AUTH_METHODS = ("publickey", "keyboard-interactive", "password")
@@ -123,19 +123,19 @@ def parse_jumps(text: str) -> tuple[Jump, ...]:
     """Reads `[user@]host[:port],...` or ssh:// addresses. Raises ConfigError."""
     if text.lower() == "none" or not text:
         return ()
-    return tuple(_jump(word.strip()) for word in text.split(","))
+    return tuple(_parse_jump(word.strip()) for word in text.split(","))
 
 
 def check_host_name(name: str, field: str = "host") -> str:
     """A name that can be given to ssh and used in known_hosts. Raises ConfigError."""
-    if not name or name.startswith("-") or name in (".", "..") or _NO_HOST.search(name) or not name.isprintable():
+    if not name or name.startswith("-") or name in (".", "..") or _UNSAFE_HOST.search(name) or not name.isprintable():
         raise ConfigError(f"{field}: {printable(repr(name))} is no name of a host", field=field)
     return name
 
 
 def check_user_name(name: str) -> str:
     """A user name that can be given to ssh, by ssh's own rules. Raises ConfigError."""
-    if not name or not name.isprintable() or name.endswith("\\") or _NO_USER.search(name):
+    if not name or not name.isprintable() or name.endswith("\\") or _UNSAFE_USER.search(name):
         raise ConfigError(f"user: {printable(repr(name))} is no name of a user", field="user")
     return name
 
@@ -159,7 +159,7 @@ def user_name() -> str:
         return os.environ.get("USER", "")
 
 
-def _jump(text: str) -> Jump:
+def _parse_jump(text: str) -> Jump:
     found = re.fullmatch(r"(?:ssh://)?(?:(?P<user>[^@]+)@)?(?P<host>\[[^\]]+\]|[^:]+)(?::(?P<port>\d+))?/?", text)
     if found is None:
         raise ConfigError(f"ProxyJump: {text!r} is no host; write [user@]host[:port]", field="ProxyJump")

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from flow_core.errors import ConfigError, Unreachable
 from flow_core.ssh.settings import HostSettings, Jump, account_home, check_host_name, check_user_name, home
-from flow_core.ssh.ssh_config_parser import Found, read_options, settings_from
+from flow_core.ssh.ssh_config_parser import SshOptions, parse_settings, read_options
 
 _DEADLINE_S = 10.0
-_MOST_HOPS = 8
+_MAX_HOPS = 8
 _SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
-_FORKS = "Cannot fork into background"
-_DEFAULTS: dict[str, Found] = {}
+_FORK_ERROR = "Cannot fork into background"
+_DEFAULTS: dict[str, SshOptions] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,56 +48,58 @@ async def find_settings(
         check_host_name(overrides.hostname)
     if overrides.user is not None:
         check_user_name(overrides.user)
-    return await _find(Jump(check_host_name(host), overrides.user, overrides.port), config, (), overrides.hostname)
+    return await _resolve(Jump(check_host_name(host), overrides.user, overrides.port), config, (), overrides.hostname)
 
 
-async def _find(jump: Jump, config: Path | None, seen: tuple[Jump, ...], hostname: str | None = None) -> HostSettings:
-    if jump in seen or len(seen) > _MOST_HOPS:
+async def _resolve(
+    jump: Jump, config: Path | None, seen: tuple[Jump, ...], hostname: str | None = None
+) -> HostSettings:
+    if jump in seen or len(seen) > _MAX_HOPS:
         raise ConfigError(f"ProxyJump: the way to {seen[0].host!r} leads in a circle", field="ProxyJump")
-    settings, jumps = await _ask(jump, config, hostname)
+    settings, jumps = await _query(jump, config, hostname)
     if not jumps:
         return settings
-    nearest = await _find(jumps[0], config, (*seen, jump))
+    nearest = await _resolve(jumps[0], config, (*seen, jump))
     # As `ssh -J a,b`: only the nearest goes by its own ProxyJump, the others follow one another.
-    rest = [(await _ask(other, config))[0] for other in jumps[1:]]
+    rest = [(await _query(other, config))[0] for other in jumps[1:]]
     return replace(settings, hops=(*nearest.hops, replace(nearest, hops=()), *rest), proxy_command=None)
 
 
-async def _ask(jump: Jump, config: Path | None, hostname: str | None = None) -> tuple[HostSettings, tuple[Jump, ...]]:
+async def _query(jump: Jump, config: Path | None, hostname: str | None = None) -> tuple[HostSettings, tuple[Jump, ...]]:
     ssh = shutil.which("ssh")
     overrides = SshConfigOverrides(hostname, jump.user, jump.port)
     if ssh is None:
         return _without_ssh(jump, overrides, config)
-    found = await _print(ssh, [*_which(config), *overrides.words()], jump.host)
-    return settings_from(found, jump.host, await _defaults(ssh))
+    found = await _print_config(ssh, [*_config_words(config), *overrides.words()], jump.host)
+    return parse_settings(found, jump.host, await _defaults(ssh))
 
 
-async def _print(ssh: str, words: Sequence[str], host: str) -> Found:
+async def _print_config(ssh: str, words: Sequence[str], host: str) -> SshOptions:
     try:
         return read_options(await _run((ssh, "-G", *words, "--", host), host))
     except ConfigError as error:
-        if _FORKS not in error.message:
+        if _FORK_ERROR not in error.message:
             raise
     # ssh looks for a command behind this option, and prints nothing without one.
     text = await _run((ssh, "-G", "-o", "ForkAfterAuthentication=no", *words, "--", host), host)
     return {**read_options(text), "forkafterauthentication": ["yes"]}
 
 
-async def _defaults(ssh: str) -> Found:
+async def _defaults(ssh: str) -> SshOptions:
     """What ssh prints without any config; it is the same for as long as this process lives."""
     if ssh not in _DEFAULTS:
-        _DEFAULTS[ssh] = await _print(ssh, ["-F", "none"], "host")
+        _DEFAULTS[ssh] = await _print_config(ssh, ["-F", "none"], "host")
     return _DEFAULTS[ssh]
 
 
-def _which(config: Path | None) -> Sequence[str]:
+def _config_words(config: Path | None) -> Sequence[str]:
     """ssh finds its config by the password database; a HOME that was set on purpose counts for us."""
     if config is not None:
         return ("-F", str(config))
     if home() == account_home():
         return ()
-    own = home() / ".ssh" / "config"
-    return ("-F", str(own) if own.exists() else "none")
+    user_config = home() / ".ssh" / "config"
+    return ("-F", str(user_config) if user_config.exists() else "none")
 
 
 async def _run(argv: Sequence[str], host: str) -> str:
@@ -117,8 +119,8 @@ async def _run(argv: Sequence[str], host: str) -> str:
                 os.killpg(process.pid, signal.SIGKILL)  # with what Match exec runs, which holds our pipes
             await process.wait()
     if process.returncode:
-        said = err.decode("utf-8", "replace").strip().splitlines() or ["it gave no reason"]
-        raise ConfigError(f"ssh can't use its config for {host!r}: {said[0]!r}", field="host")
+        error_lines = err.decode("utf-8", "replace").strip().splitlines() or ["it gave no reason"]
+        raise ConfigError(f"ssh can't use its config for {host!r}: {error_lines[0]!r}", field="host")
     return out.decode("utf-8", "replace")
 
 
@@ -126,15 +128,15 @@ def _without_ssh(
     jump: Jump, overrides: SshConfigOverrides, config: Path | None
 ) -> tuple[HostSettings, tuple[Jump, ...]]:
     """ssh's own defaults. Raises ConfigError where there is a config that only ssh can read."""
-    own = home() / ".ssh"
-    files = [config] if config is not None else [own / "config", _SYSTEM_CONFIG]
+    ssh_folder = home() / ".ssh"
+    files = [config] if config is not None else [ssh_folder / "config", _SYSTEM_CONFIG]
     if (unread := next((path for path in files if path.exists()), None)) is not None:
         raise ConfigError(
             f"{str(unread)!r} can't be read without the program ssh: install the OpenSSH client", field="host"
         )
     found = {
-        "identityfile": [str(own / name) for name in ("id_rsa", "id_ecdsa", "id_ed25519")],
-        "userknownhostsfile": [str(own / "known_hosts")],
+        "identityfile": [str(ssh_folder / name) for name in ("id_rsa", "id_ecdsa", "id_ed25519")],
+        "userknownhostsfile": [str(ssh_folder / "known_hosts")],
         "globalknownhostsfile": ["/etc/ssh/ssh_known_hosts"],
     }
     if overrides.hostname is not None:
@@ -143,4 +145,4 @@ def _without_ssh(
         found["user"] = [jump.user]
     if jump.port is not None:
         found["port"] = [str(jump.port)]
-    return settings_from(found, jump.host, {})
+    return parse_settings(found, jump.host, {})

@@ -19,39 +19,39 @@ class ChannelStream(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[byt
 
     def __init__(self) -> None:
         self._unread: dict[int | None, deque[bytes]] = {None: deque(), STDERR: deque()}
-        self._news = {None: asyncio.Event(), STDERR: asyncio.Event()}
-        self._unread_bytes = self._enough = 0
+        self._arrived = {None: asyncio.Event(), STDERR: asyncio.Event()}
+        self._unread_bytes = self._pause_at_bytes = 0
         self._is_open = asyncio.Event()
         self._has_room = asyncio.Event()
         self._has_room.set()
-        self._is_over = self._is_gone = False
-        self._lost: Exception | None = None
+        self._has_eof = self._is_closed = False
+        self._error: Exception | None = None
         self._channel: _Channel
-        self._valve: FlowControl
+        self._flow_control: FlowControl
 
     def connection_made(self, chan: _Channel) -> None:
         self._channel = chan
-        self._valve = FlowControl(chan)
-        self._enough = chan.get_recv_window() // 4
+        self._flow_control = FlowControl(chan)
+        self._pause_at_bytes = chan.get_recv_window() // 4
         self._is_open.set()
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         self._unread[datatype].append(data)
-        self._news[datatype].set()
+        self._arrived[datatype].set()
         self._unread_bytes += len(data)
-        if self._unread_bytes >= self._enough:
-            self._valve.shut()
+        if self._unread_bytes >= self._pause_at_bytes:
+            self._flow_control.pause()
 
     def eof_received(self) -> bool:
-        self._is_over = True
-        for news in self._news.values():
-            news.set()
+        self._has_eof = True
+        for arrived in self._arrived.values():
+            arrived.set()
         return True  # we may still have something to say
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._is_gone = True
-        if not self._is_over:
-            self._lost = exc
+        self._is_closed = True
+        if not self._has_eof:
+            self._error = exc
             self.eof_received()
         self._has_room.set()
 
@@ -61,7 +61,7 @@ class ChannelStream(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[byt
     def resume_writing(self) -> None:
         self._has_room.set()
 
-    async def opened(self) -> None:
+    async def wait_open(self) -> None:
         """Once there is a channel, which is at once where we asked for it. Before, only reading makes sense."""
         await self._is_open.wait()
 
@@ -72,24 +72,24 @@ class ChannelStream(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[byt
         """
         unread = self._unread[source]
         while not unread:
-            if self._lost is not None:
-                raise self._lost
-            if self._is_over:
+            if self._error is not None:
+                raise self._error
+            if self._has_eof:
                 return b""
-            self._news[source].clear()
-            await self._news[source].wait()
-        data = _taken(unread)
+            self._arrived[source].clear()
+            await self._arrived[source].wait()
+        data = _take_pieces(unread)
         self._unread_bytes -= len(data)
-        if self._valve.is_shut and self._unread_bytes < self._enough:
-            self._valve.open()
+        if self._flow_control.is_paused and self._unread_bytes < self._pause_at_bytes:
+            self._flow_control.resume()
         return data
 
     async def write(self, data: bytes) -> None:
         """Returns once there is room for more. Raises OSError, or what the connection was lost by."""
         self._channel.write(data)
         await self._has_room.wait()
-        if self._is_gone:
-            raise self._lost or BrokenPipeError()
+        if self._is_closed:
+            raise self._error or BrokenPipeError()
 
     def write_eof(self) -> None:
         """Raises OSError."""
@@ -100,7 +100,7 @@ class ChannelStream(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[byt
         self._channel.close()
 
 
-def _taken(unread: deque[bytes]) -> bytes:
+def _take_pieces(unread: deque[bytes]) -> bytes:
     """The first pieces, as many as make one of a usual size."""
     data = unread.popleft()
     if not unread or len(data) + len(unread[0]) > PIECE:

@@ -136,7 +136,7 @@ class Puller:
             await hops.run(_move, tail, file.machine)
         async with self._until_over() as over:
             # After a loss the file may be elsewhere, and another program may have better luck: so it ends then.
-            pieces = file.host.follow(file.path, tail.offset, tail.position.inode, until=over, patience_s=0)
+            pieces = file.host.follow(file.path, tail.offset, tail.position.inode, until=over, reconnect_timeout_s=0)
             async with aclosing(pieces):
                 async for piece in pieces:
                     await hops.run(_take, tail, piece)

@@ -11,12 +11,12 @@ STDOUT, STDERR = 1, 2
 class ProcessListener(Protocol):
     """Who is told what the process does."""
 
-    def said(self, data: bytes, stream: int) -> None: ...
+    def write_output(self, data: bytes, stream: int) -> None: ...
 
-    def input_is_full(self, is_full: bool) -> None:
+    def set_input_full(self, is_full: bool) -> None:
         """Whether to hold back what is typed."""
 
-    def ended(self, code: int) -> None:
+    def process_ended(self, code: int) -> None:
         """The exit code, or minus the signal. Said once, after all output; never after `hang_up`."""
 
 
@@ -34,7 +34,7 @@ class SessionProcess(Protocol):
         """Holds the output back, or lets it go on."""
 
     @abstractmethod
-    def mute(self) -> None:
+    def close_output(self) -> None:
         """Nobody wants its output any more; it learns that as it would from a pipe, or from a terminal."""
 
     @abstractmethod

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from flow_core.errors import ConfigError, Unreachable
 from flow_core.ssh.settings import Algorithms, HostSettings, Jump, parse_jumps
 from flow_core.ssh.ssh_config import SshConfigOverrides, find_settings
-from flow_core.ssh.ssh_config_parser import read_options, settings_from
+from flow_core.ssh.ssh_config_parser import parse_settings, read_options
 
 pytestmark = pytest.mark.needs("ssh")
 CONFIG = """
@@ -176,7 +176,7 @@ def test_jumps_as_ssh_writes_them() -> None:
 @given(st.text(max_size=200))
 def test_whatever_is_printed_is_read_or_refused(text: str) -> None:
     try:
-        found, _ = settings_from(read_options(text), "x", {})
+        found, _ = parse_settings(read_options(text), "x", {})
     except ConfigError:
         return
     assert found.alias == "x"

@@ -302,11 +302,11 @@ async def test_a_person_who_said_no_is_asked_again_only_when_somebody_wants_the_
     class Doubter:
         asked = 0
 
-        async def trusts(self, key: HostKeyPrompt) -> bool:
+        async def confirm_host_key(self, key: HostKeyPrompt) -> bool:
             self.asked += 1
             return False
 
-        async def answer(self, question: SecretPrompt) -> str | None:
+        async def ask_secret(self, question: SecretPrompt) -> str | None:
             return None
 
     far.start()
