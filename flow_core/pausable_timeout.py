@@ -1,4 +1,4 @@
-"""Deadlines that stand still while a person is asked, and while a host takes its time to let somebody in."""
+"""Deadlines that pause while the user answers a prompt or a host takes long to log in."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
 
 def deadline(timeout: PausableTimeout | None, timeout_s: float | None) -> AbstractAsyncContextManager[asyncio.Timeout]:
-    """The patience's; an ordinary one where there is nobody to ask."""
+    """Returns the deadline of `timeout`, or an ordinary one without it."""
     return asyncio.timeout(timeout_s) if timeout is None else timeout.deadline(timeout_s)
 
 
 class PausableTimeout:
-    """A person, asked in the name of a context, where one is given. Whoever waits for them waits under `deadline`.
+    """A timeout that pauses while the user answers this context's SSH prompt. Callers wait under `deadline`.
 
-    There may be no person (`has_prompter`): then nobody may be asked, and only logins stop the deadlines.
+    It is also a Prompter, which adds the context's name to each prompt. Without a prompter (`has_prompter`) it must not
+    prompt, and only logins pause the deadlines.
     """
 
     def __init__(self, prompter: Prompter | None, context: str | None = None) -> None:
@@ -61,7 +62,7 @@ class PausableTimeout:
 
     @asynccontextmanager
     async def deadline(self, timeout_s: float | None) -> AsyncIterator[asyncio.Timeout]:
-        """Raises TimeoutError after so many seconds without a pause (None: never); then `expired()` is true."""
+        """Raises TimeoutError after that many seconds without pauses (None: never); then `expired()` is true."""
         async with asyncio.timeout(timeout_s) as timer:
             if timeout_s is None:
                 yield timer
@@ -76,7 +77,7 @@ class PausableTimeout:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Within it no deadline goes on: what is done there has a limit of its own."""
+        """Pauses all deadlines until exit. The work inside must have a limit of its own."""
         with self._prompter.paused() if isinstance(self._prompter, PausableTimeout) else nullcontext():
             self._pauses += 1
             if self._pauses == 1:
@@ -90,7 +91,7 @@ class PausableTimeout:
 
     @contextmanager
     def notify_on_prompt(self, changed: Callable[[], None]) -> Iterator[None]:
-        """Calls `changed` when a question is asked, and when it was answered."""
+        """Calls `changed` when a prompt opens and when it closes."""
         self._listeners.append(changed)
         try:
             yield

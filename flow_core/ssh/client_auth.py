@@ -1,4 +1,4 @@
-"""Our side of logging in: which keys are shown, and what the person is asked."""
+"""The client's side of one login: which user keys it offers and which prompts the user answers."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ _MAX_BYTES_BEFORE_OFFER = 2 * _MAX_BYTES_BEFORE_VERSION
 
 
 class ClientAuth(asyncssh.SSHClient):
-    """One attempt. `shown_key` is a key of the host that nobody has vouched for yet, `address` where it was reached.
+    """One login attempt.
 
-    `has_prompted` once a person has given an answer that the next login wants again. `version_received` is set once the server
-    has sent its version, or so much else that it is no SSH server (`is_flooded`). `server_offer` is what it offers after that.
+    `shown_key` is the host key that must be verified before the next attempt. `address` is the host's numeric address.
+    `has_prompted` is set after the user has answered a prompt that the next login would repeat. `version_received` is
+    set when the server has sent its version string, or so many other bytes that it is no SSH server (`is_flooded`).
+    `server_offer` holds the algorithms that the server then offers.
     """
 
     def __init__(
@@ -67,9 +69,7 @@ class ClientAuth(asyncssh.SSHClient):
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         if self._settings.trusts_loopback and not self._settings.host_key_alias and self._is_loopback:
             return True
-        self.shown_key = (
-            key  # the person can't be asked in the middle of the handshake: refused now, dialled again later
-        )
+        self.shown_key = key  # to prompt is possible during the handshake: refuse now, ask, then connect again
         return False
 
     async def public_key_auth_requested(self) -> asyncssh.SSHKeyPair | None:
@@ -107,8 +107,10 @@ class ClientAuth(asyncssh.SSHClient):
         return answers
 
     def _watch_greeting(self, conn: asyncssh.SSHClientConnection) -> None:
-        """Looks at what comes in until the version and the offer do. Asyncssh itself would read 8 MiB and says nothing
-        of them."""
+        """Inspects the first bytes of the server until its version and its offer have arrived.
+
+        asyncssh alone would read up to 8 MiB and would not report them.
+        """
         receive, received = conn.data_received, b""
 
         def inspect(data: bytes, datatype: int | None = None) -> None:

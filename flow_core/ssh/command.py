@@ -1,4 +1,4 @@
-"""Running one command on a host, whatever its login shell prints before it."""
+"""Runs one command on a host, regardless of what its login shell prints first."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from flow_core.ssh.quoting import sh_command
 from flow_core.ssh.settings import HostSettings
 from flow_core.ssh.stream import PIECE, STDERR, ChannelStream
 
-_WINDOW = 4 << 20  # what may be on its way at once, and so wait here for a slow reader; less costs speed
+_WINDOW = 4 << 20  # receive window, buffered here for a slow reader; a smaller one costs speed
 _MAX_OUTPUT_BYTES = 16 << 20
 _MAX_PREAMBLE_BYTES = 1 << 10
 _IDLE_S = 0.2
@@ -29,15 +29,16 @@ _SIGNAL_S = 0.2
 _END_S = 2.0
 _KILL_S = 5.0
 Session = tuple[asyncssh.SSHClientConnection, asyncssh.SSHClientChannel[bytes], ChannelStream]
-"""A channel knows its connection only until it is closed, which may be at once."""
+"""The connection is kept beside the channel: a channel forgets its connection when it closes."""
 OnOutput = Callable[[int, bytes], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class CompletedCommand:
-    """A command that has ended. `signal` names what ended it ("KILL"), with 128 and more as exit code, as shells say.
+    """The result of a command that has ended.
 
-    Output is at most 16 MiB a stream; `is_cut` when there was more.
+    `signal` names the signal that ended it ("KILL"); the exit code is then 128 plus its number, as in shells. Each
+    output holds at most 16 MiB; `is_cut` is true if there was more.
     """
 
     exit_code: int
@@ -48,7 +49,7 @@ class CompletedCommand:
 
 
 class RunningCommand:
-    """A command under way. Read both streams: the far side waits while nobody does."""
+    """A command that runs. Read both streams: the remote side blocks while one of them is not read."""
 
     def __init__(self, settings: HostSettings, session: Session, marker: bytes) -> None:
         connection, channel, stream = session
@@ -62,16 +63,20 @@ class RunningCommand:
         self.is_ended = False
 
     async def wait_started(self) -> None:
-        """Returns once our sh runs, whatever the login shell printed before; or once there is nothing more to read."""
+        """Waits until our sh has started on the remote side and drops what the login shell printed before.
+
+        Also returns when both streams have ended.
+        """
         await asyncio.gather(*(self._find_marker(stream) for stream in (1, 2)))
 
     async def _find_marker(self, stream: int) -> None:
         self._buffered[stream] = await self.read(stream, until_started=True)
 
     async def read(self, stream: int = 1, *, until_started: bool = False) -> bytes:
-        """The next piece of stdout (1) or stderr (2), at most 64 KiB; empty at its end. Raises Unreachable.
+        """Returns the next piece of stdout (1) or stderr (2), at most 64 KiB; returns b"" at the end. Raises
+        Unreachable.
 
-        `until_started` also returns when nothing has come after the beginning yet.
+        `until_started` also returns when the marker has arrived and no output has followed yet.
         """
         if buffered := self._buffered[stream]:
             self._buffered[stream] = b""
@@ -89,7 +94,7 @@ class RunningCommand:
         return b""
 
     async def write(self, data: bytes) -> None:
-        """To the command's stdin. What a command doesn't read is its own affair."""
+        """Writes to the command's stdin. Ignores it if the command no longer reads."""
         with suppress(*failures.CONNECTION_ERRORS, OSError):
             for start in range(0, len(data), PIECE):
                 await self._stream.write(data[start : start + PIECE])
@@ -100,7 +105,7 @@ class RunningCommand:
 
     @property
     def result(self) -> CompletedCommand | None:
-        """Without the output; None while it runs."""
+        """The result without the output; None while the command runs."""
         if (killed := self._channel.get_exit_signal()) is not None:
             name = killed[0]
             number = getattr(signal, f"SIG{name}", None)
@@ -109,12 +114,12 @@ class RunningCommand:
         return None if code is None else CompletedCommand(code)
 
     async def wait_closed(self) -> None:
-        """Once nothing can come any more. A lost link is noticed by its keepalive."""
+        """Waits until the channel is closed. The keepalive detects a lost connection."""
         await self._channel.wait_closed()
 
     @property
     def preamble(self) -> str:
-        """What came instead of the command."""
+        """The output that came before the marker, or instead of it."""
         return (self._out.preamble + self._err.preamble).decode("utf-8", "replace").strip()
 
     @property
@@ -122,9 +127,9 @@ class RunningCommand:
         return self._out.has_found_marker or self._err.has_found_marker
 
     async def end(self) -> int | None:
-        """Closes the channel, and ends what still runs where the server lets us; else says which group is left over.
+        """Closes the channel and kills the command if it still runs. Safe to call twice.
 
-        Twice is safe.
+        Returns the id of the process group if it may still run because the server passed no signal on; otherwise None.
         """
         self.is_ended = True
         if self.result is None:
@@ -139,7 +144,7 @@ class RunningCommand:
         return None
 
     async def _read_pid(self) -> None:
-        """Whoever ends it at once may not have read what our sh says first."""
+        """Reads the id of our sh if a command is ended before that has arrived."""
         with suppress(*failures.CONNECTION_ERRORS, OSError, TimeoutError):
             async with asyncio.timeout(_END_S):
                 while self._out.pid is None and (piece := await self._stream.read()):
@@ -155,13 +160,13 @@ class RunningCommand:
 async def start_command(
     pool: ConnectionPool, settings: HostSettings, command: str, stdin: bytes | None = None
 ) -> AsyncIterator[RunningCommand]:
-    """A line for sh, started once it is yielded; ended when it is left.
+    """Starts a line for sh, yields it, and ends it on exit.
 
-    `stdin` is all that it is given to read; without it the caller writes. What the login shell does first may take as
-    long as a login. Raises ProviderError where something else was run.
+    `stdin` is the whole input; without it the caller writes. The login shell's start-up files may take as long as a
+    login. Raises ProviderError if the server ran something else.
     """
     marker = f"flow-{secrets.token_hex(12)}"
-    # The login shell may be any, and print anything first; from the marker on, it is our sh that speaks.
+    # The login shell may be any program and may print anything first. Output after the marker comes from our sh.
     script = f"printf '\\036{marker} %s\\036' $$; printf '\\036{marker} %s\\036' $$ >&2\n{command}"
     leftover_group: int | None = None
     try:
@@ -191,7 +196,7 @@ async def _write_stdin(running: RunningCommand, stdin: bytes) -> None:
 
 
 async def _check_started(settings: HostSettings, running: RunningCommand) -> None:
-    """Raises why our sh was not run, where that is so."""
+    """Raises the reason if our sh did not start."""
     if running.has_started or running.is_ended:
         return
     await running.wait_closed()
@@ -209,6 +214,11 @@ async def run_command(
     stdin: bytes,
     on_output: OnOutput | None,
 ) -> CompletedCommand:
+    """Runs a line for sh and returns its result.
+
+    Collects the output, or passes it to `on_output`. Kills the command after `timeout_s` (None: never) and raises
+    Unreachable.
+    """
     output = _BoundedOutput()
     timer: asyncio.Timeout | None = None
     try:
@@ -236,7 +246,10 @@ async def _end_command(pool: ConnectionPool, running: RunningCommand) -> None:
 
 
 async def _kill(pool: ConnectionPool, group: int) -> None:
-    """For servers that pass no signals on, as OpenSSH's for root. Where this can't be asked either, nothing is left."""
+    """Kills a process group with a second session. Some servers pass no signals on, such as OpenSSH for root.
+
+    Ignores errors: no other way to reach the group is left.
+    """
     with suppress(FlowError, OSError, asyncssh.Error, TimeoutError):
         async with (
             asyncio.timeout(_KILL_S),
@@ -253,7 +266,10 @@ async def _start(connection: asyncssh.SSHClientConnection, script: str) -> Sessi
 
 
 async def _read_output(running: RunningCommand, take: OnOutput) -> CompletedCommand | None:
-    """What the command left in the background may keep its streams open; nobody waits for that."""
+    """Reads both streams until the command has ended.
+
+    A background process may keep the streams open; that does not delay the result.
+    """
     pieces = 0
 
     async def drain(stream: int) -> None:
@@ -279,13 +295,13 @@ async def _read_output(running: RunningCommand, take: OnOutput) -> CompletedComm
 
 
 async def _wait_for_result(running: RunningCommand) -> CompletedCommand | None:
-    """The exit code comes after the end of the streams."""
+    """Waits for the exit code, which arrives after the end of the streams."""
     await running.wait_closed()
     return running.result
 
 
 class _BoundedOutput:
-    """Output up to a limit."""
+    """Collected output up to a limit per stream."""
 
     def __init__(self) -> None:
         self.data = {1: bytearray(), 2: bytearray()}
@@ -298,9 +314,9 @@ class _BoundedOutput:
 
 
 class _OutputAfterMarker:
-    """A stream without what came before its marker, of which the end is kept as `preamble`.
+    """A stream without the bytes before its marker. `preamble` keeps the end of those bytes.
 
-    The marker is followed by the id of our sh, which leads the process group of the command.
+    The marker is followed by the id of our sh, which leads the command's process group.
     """
 
     def __init__(self, marker: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A destination of uploads on a host without SFTP: each step is a command, and a file travels as its stdin."""
+"""The upload destination on a host without SFTP. Each step is a command; a file travels as the stdin of one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LANES = 4
 _STEP_S = 60.0
 _BATCH = 100
 _BLOCKED_EXIT_CODE = 64
-# GNU and busybox, then BSD and macOS. The name comes last: it may hold blanks.
+# The first form is for GNU and busybox, the second for BSD and macOS. The name comes last: it may contain blanks.
 _STAT_SCRIPT = """
 if stat -c %f / >/dev/null 2>&1; then stat -c '%f %s %Y %n' -- "$@" 2>/dev/null
 else stat -f '%Xp %z %m %N' -- "$@" 2>/dev/null; fi
@@ -38,7 +38,9 @@ mv -f -- "$part" "$to"
 
 
 class CommandFolder:
-    """A folder that is open already; `stack` keeps it so. `top` is its real path."""
+    """A destination folder that is already open and locked. `stack` holds the lock. `top` is the real path of the
+    folder.
+    """
 
     lanes = _LANES
     time_step_ns = 1_000_000_000
@@ -65,7 +67,7 @@ class CommandFolder:
         await self._stack.aclose()
 
     async def known(self, paths: Sequence[str]) -> list[Known | None]:
-        """A name with a line break counts as unknown, and is sent anew."""
+        """Returns the state of each path. A name with a line break counts as unknown, so its file is sent again."""
         plain = [path for path in dict.fromkeys((*paths, *_all_parents(paths))) if "\n" not in path]
         found: dict[str, Known] = {}
         for start in range(0, len(plain), _BATCH):
@@ -106,7 +108,7 @@ class CommandFolder:
             self._free.append(lane)
 
     async def touch(self, path: str, mode: int, mtime_ns: int) -> None:
-        """Sending the file anew is as quick as asking for its sum."""
+        """Always raises Blocked: sending the file again is as fast as asking for its checksum."""
         raise Blocked(path)
 
     async def digest(self, path: str) -> str | None:
@@ -134,8 +136,14 @@ class CommandFolder:
         await self._move_into_place(part, MANIFEST, f'[ "$(wc -c <"$part")" -eq {len(data)} ] || exit 1')
 
     async def _send(self, reader: SourceReader, part: str, on_bytes: Callable[[int], None]) -> None:
-        """The size that arrived is compared before anything is replaced: a lost connection ends the file early too."""
-        script = f"cd {quote_word(self._top)} || exit 1\n{_require_real_parents(part)}\n{_write_new_file(part)}\nwc -c <{quote_word(f'./{part}')}"
+        """Sends the file and compares the size that arrived.
+
+        A lost connection also ends the input early, so the file is replaced only if the size is right.
+        """
+        script = (
+            f"cd {quote_word(self._top)} || exit 1\n{_require_real_parents(part)}\n{_write_new_file(part)}\n"
+            f"wc -c <{quote_word(f'./{part}')}"
+        )
         output = b""
         async with start_command(self._pool, self._settings, script) as running:
             while piece := await self._hops.run(reader.read):
@@ -177,7 +185,7 @@ class CommandFolder:
         why = output.decode("utf-8", "replace").strip().splitlines()
         if why and "no such file" in why[-1].lower():
             return NotFound(f"{self.title!r} is gone: {why[-1]!r}")
-        return ProviderError(f"{self.title!r} can't be written to: {why[-1] if why else 'a file came incomplete'!r}")
+        return ProviderError(f"{self.title!r} can't be written to: {why[-1] if why else 'a file arrived incomplete'!r}")
 
     def _find_known(self, path: str, found: dict[str, Known]) -> Known | None:
         is_real = all((above := found.get(each)) and above.kind == "other" for each in parents(path))
@@ -185,7 +193,7 @@ class CommandFolder:
 
 
 def _require_real_parents(path: str) -> str:
-    """Ends the script where something above a path is no folder but a link, or missing."""
+    """Returns script lines that exit if a parent of the path is missing or is a symbolic link."""
     return "\n".join(
         f"[ -d {quote_word(f'./{each}')} ] && [ ! -h {quote_word(f'./{each}')} ] || exit {_BLOCKED_EXIT_CODE}"
         for each in parents(path)
@@ -193,7 +201,10 @@ def _require_real_parents(path: str) -> str:
 
 
 def _write_new_file(part: str) -> str:
-    """Takes stdin into a new file that is for nobody else's eyes. A file of a killed upload may stand there."""
+    """Returns script lines that write stdin to a new file with mode 600.
+
+    They first remove a file that a killed upload may have left there.
+    """
     name = quote_word(f"./{part}")
     return f"umask 077; rm -f -- {name}; set -C; cat >{name} || exit 1"
 

@@ -1,4 +1,4 @@
-"""The system's own ssh, told to reach a host as we do: a command that can be typed as it stands."""
+"""Command lines of the system's ssh that reach a host with the same settings as flow."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from flow_core.ssh.ssh_config import SshConfigOverrides, find_settings
 
 
 async def ssh_words(settings: HostSettings) -> list[str]:
-    """By the name that the user calls the host, where their ssh knows the same way under it, else spelled out.
+    """Returns the words of an ssh command; a remote command may follow.
 
-    A command may follow. Raises ConfigError for paths that ssh can't be told.
+    Uses the host's alias if the user's ssh resolves it to the same settings, and explicit options otherwise. Raises
+    ConfigError for paths that an ssh option can't express.
     """
     if await _resolves_alias(settings):
         return ["ssh", *_option_words(settings.command_options), settings.alias]
@@ -24,7 +25,9 @@ async def ssh_words(settings: HostSettings) -> list[str]:
 
 
 async def _inherited_options(settings: HostSettings) -> tuple[str, ...]:
-    """What the user's config sets for the address, such as below `Host *`, and would keep a command from running."""
+    """Returns options that the user's config sets for the address (such as below `Host *`) and that would prevent a
+    command.
+    """
     try:
         found = await find_settings(
             settings.hostname, overrides=SshConfigOverrides(user=settings.user, port=settings.port)
@@ -39,7 +42,7 @@ def _option_words(options: Iterable[str]) -> list[str]:
 
 
 def explicit_ssh_words(settings: HostSettings) -> list[str]:
-    """With every setting that decides who is reached and who may enter. Raises ConfigError."""
+    """Returns an ssh command that sets every option that decides about the host and the login. Raises ConfigError."""
     keys = [path for path in settings.identity_files if path.exists()]
     options = [f"CertificateFile={quote_option(path)}" for path in settings.certificate_files if path.exists()]
     if settings.identities_only:
@@ -59,7 +62,7 @@ def explicit_ssh_words(settings: HostSettings) -> list[str]:
 
 
 def _proxy_command(settings: HostSettings) -> str:
-    """What ssh is to run for its connection; it replaces what follows a %."""
+    """Returns the ProxyCommand for ssh, with each % escaped."""
     if not settings.hops:
         return (settings.proxy_command or "").replace("%", "%%")
     *before, nearest = settings.hops
@@ -69,7 +72,7 @@ def _proxy_command(settings: HostSettings) -> str:
 
 async def _resolves_alias(settings: HostSettings) -> bool:
     if home() != account_home():
-        return False  # ssh goes by the password database, and so reads other files than we do
+        return False  # ssh takes the home from the password database, so it reads other files than flow
     try:
         found = await find_settings(settings.alias)
     except (ConfigError, Unreachable):
@@ -78,7 +81,7 @@ async def _resolves_alias(settings: HostSettings) -> bool:
 
 
 def _route(settings: HostSettings) -> tuple[object, ...]:
-    """What decides who is reached and who may enter."""
+    """Returns the settings that decide about the host and the login."""
     return (
         settings.hostname.lower(),
         settings.port,

@@ -1,4 +1,4 @@
-"""One connection, jump hosts included: host keys vouched for on each of them, and the user logged in."""
+"""Opens one connection, including its jump hosts: verifies each host key and logs in on each host."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _NEGOTIATION_ERRORS = (
     OSError,
     asyncssh.ConnectionLost,
     asyncssh.KeyExchangeFailed,
-)  # a server may reset before it is told
+)  # a server may reset the connection before it sends the reason
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A connection, those that it goes through, and the ProxyCommand that all of them go through.
+    """A connection, the connections to its jump hosts, and the ProxyCommand below them.
 
-    `has_prompted` where a person had to give an answer that another login would want again, such as a code.
+    `has_prompted` is true if the user had to answer a prompt that another login would repeat, such as a code.
     """
 
     client: asyncssh.SSHClientConnection
@@ -50,14 +50,14 @@ class Connection:
         return self.client.is_closed()
 
     def close_nowait(self) -> None:
-        """At once, without waiting. Twice is safe."""
+        """Closes all connections without waiting. Safe to call twice."""
         for each in (self.client, *reversed(self.hops)):
             each.close()
         if self.proxy is not None:
             self.proxy.close()
 
     async def close(self) -> None:
-        """Within seconds, also when nobody answers. Twice is safe."""
+        """Closes all connections within seconds, even if the host does not answer. Safe to call twice."""
         for each in (self.client, *reversed(self.hops)):
             each.close()
             with suppress(TimeoutError, OSError, asyncssh.Error):
@@ -72,10 +72,10 @@ class Connection:
 async def connect(
     settings: HostSettings, prompter: Prompter | None, keyring: Keyring, on_lost: Callable[[], None] = lambda: None
 ) -> Connection:
-    """Connects to each host on the way, and logs in there.
+    """Connects to each host on the route and logs in there.
 
-    The settings' connect timeout ends with the server's version string. The login lasts as long as the person there
-    likes to wait, and `login_timeout_s` without one.
+    The connect timeout of the settings ends when the server's version string arrives. With a prompter, the login lasts
+    until the user stops waiting; without one it lasts at most `login_timeout_s`.
 
     Raises HostKeyUnknown, HostKeyChanged, AuthError, NotFound, Unreachable.
     """
@@ -99,7 +99,7 @@ async def connect(
 
 
 class _Connector:
-    """The way to one host, over those that are open already."""
+    """Connects to one host through the connections that are already open."""
 
     def __init__(
         self,
@@ -140,7 +140,9 @@ class _Connector:
         raise failures.connection_lost(self._settings, "its key was looked at")
 
     def _skip_certificate(self, error: asyncssh.HostKeyNotVerifiable) -> None:
-        """Has the host show its plain key next, as ssh looks at it then. Raises HostKeyChanged for a revoked one."""
+        """Makes the next attempt ask for the host's plain key, as ssh does. Raises HostKeyChanged for a revoked
+        certificate.
+        """
         if self._accepts_certificates and "revoked" not in error.reason:
             self._accepts_certificates = False
             return
@@ -152,7 +154,7 @@ class _Connector:
         known = await asyncio.to_thread(load_known_keys, self._settings, extra_lines, checked_address)
         if not self._accepts_certificates:
             known.authorities = []
-        known.keys += self._verified  # where the settings name no file to remember it in
+        known.keys += self._verified  # the settings may name no known_hosts file to store it in
         return known
 
     async def _attempt(self, auth: ClientAuth, wait: LoginWait) -> asyncssh.SSHClientConnection:
@@ -196,7 +198,7 @@ class _Connector:
             self._settings.port,
             tunnel=self._tunnel,
             sock=transport.sock if transport is not None else None,
-            config=None,  # nothing but `ssh -G` reads the user's configuration
+            config=None,  # only `ssh -G` reads the user's configuration
             options=connect_options(self._settings, await self._load_known_keys(auth.address), auth),
         )
 
@@ -208,7 +210,7 @@ class _Connector:
 async def _wait_first(
     login: asyncio.Task[asyncssh.SSHClientConnection], version_wait: Coroutine[Any, Any, object]
 ) -> None:
-    """Returns once one of them has ended."""
+    """Waits until the login has ended or the event is set."""
     version_received = asyncio.ensure_future(version_wait)
     try:
         await asyncio.wait((login, version_received), return_when=asyncio.FIRST_COMPLETED)
@@ -222,11 +224,11 @@ async def _cancel(login: asyncio.Task[asyncssh.SSHClientConnection] | None) -> N
     login.cancel()
     await asyncio.wait((login,))
     if not login.cancelled():
-        login.exception()  # it is reported by whoever waited for it
+        login.exception()  # mark it as retrieved; the caller reports its own error
 
 
 async def _close_transport(transport: HostTransport | None, error: BaseException) -> str:
-    """Closes what was opened. Returns why the ProxyCommand ended, where that may be the reason of the error."""
+    """Closes the transport. Returns why the ProxyCommand ended if that may have caused the error; otherwise ""."""
     if transport is None:
         return ""
     transport.sock.close()

@@ -1,4 +1,4 @@
-"""The connections to one host: opened when first needed, shared, closed when nobody uses them."""
+"""The shared connections to one host: opened on demand, shared by sessions, closed when idle."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PAUSE_S = 0.5
 _MAX_PAUSE_S = 8.0
 _SESSION_LIMIT_CODES = {
     asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED,
-    asyncssh.OPEN_CONNECT_FAILED,  # how OpenSSH says that there are MaxSessions already
+    asyncssh.OPEN_CONNECT_FAILED,  # OpenSSH's code when MaxSessions is reached
     asyncssh.OPEN_RESOURCE_SHORTAGE,
 }
 _T = TypeVar("_T")
@@ -36,7 +36,9 @@ Opener = Callable[[asyncssh.SSHClientConnection], Awaitable[_T]]
 
 
 class _PooledConnection:
-    """One shared connection. `session_limit` is how many sessions the server allows on it, once it has refused one more."""
+    """One shared connection. `session_limit` is the number of sessions that the server allows on it; None until it
+    refuses one.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -51,7 +53,7 @@ class _PooledConnection:
 
 
 class ConnectionPool:
-    """Sessions on one host. A second connection, and up to four, is opened when the server allows no more on one."""
+    """The sessions on one host. The pool opens up to four connections if the server limits the sessions of each."""
 
     def __init__(self, settings: HostSettings, prompter: Prompter | None, keyring: Keyring) -> None:
         self._settings = settings
@@ -69,25 +71,27 @@ class ConnectionPool:
 
     @property
     def count(self) -> int:
-        """Connections that are open."""
+        """The number of open connections."""
         return sum(not pooled.connection.is_lost for pooled in self._connections)
 
     def deadline(self, timeout_s: float | None) -> AbstractAsyncContextManager[asyncio.Timeout]:
-        """For whoever waits for a connection and for what is done on it; a person who is asked may think."""
+        """Limits the time for a connection and the work on it. The clock stops while the user answers a prompt."""
         return self._timeout.deadline(timeout_s)
 
     def login_wait(self, what: str) -> LoginWait:
-        """For what the host may do as slowly as it likes. `what` completes "waiting for gpu1 ..."."""
+        """Returns a wait for a step that may take as long as a login. `what` completes "waiting for gpu1 ..."."""
         return LoginWait(self._settings, self._timeout, what)
 
     async def has_prompted(self) -> bool:
-        """Whether a person has had to answer for one of the connections, the one that is being made included."""
+        """Tells whether the user had to answer a prompt for a connection. Waits for the connection that is being
+        opened.
+        """
         if self._connect_task is not None:
             await asyncio.wait((self._connect_task,))
         return self._has_prompted
 
     def add(self, connection: Connection) -> None:
-        """Shares a connection that was made elsewhere: a person had to answer for it."""
+        """Shares a connection that was opened elsewhere and for which the user answered a prompt."""
         self._has_prompted = True
         pooled = _PooledConnection(connection)
         self._connections.append(pooled)
@@ -95,7 +99,7 @@ class ConnectionPool:
 
     @asynccontextmanager
     async def session(self, opener: Opener[_T]) -> AsyncIterator[_T]:
-        """What `opener` makes on one of the connections; counted against the server's limit until the end."""
+        """Yields what `opener` opens on a connection. It counts against the server's session limit until exit."""
         pooled, opened = await self._open(opener)
         try:
             yield opened
@@ -104,7 +108,7 @@ class ConnectionPool:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncssh.SSHClientConnection]:
-        """A connection for what is no session, such as forwards. It stays open until the end."""
+        """Yields a connection for work that is no session, such as forwards. Keeps the connection open until exit."""
         pooled = next((pooled for pooled in self._connections if not pooled.connection.is_lost), None)
         while pooled is None:
             await self._open_another()
@@ -117,7 +121,7 @@ class ConnectionPool:
 
     @contextmanager
     def call_before_close(self, callback: Callable[[], Awaitable[None]]) -> Iterator[None]:
-        """Has `callback` called before the connections are closed under what still runs."""
+        """Registers a callback that `close` awaits before it closes the connections."""
         self._close_callbacks.append(callback)
         try:
             yield
@@ -125,7 +129,7 @@ class ConnectionPool:
             self._close_callbacks.remove(callback)
 
     async def close(self) -> None:
-        """Ends everything that still runs. Twice is safe."""
+        """Ends everything that still runs. Safe to call twice."""
         await asyncio.gather(*(callback() for callback in self._close_callbacks))
         self._is_closed = True
         if self._connect_task is not None:
@@ -150,29 +154,29 @@ class ConnectionPool:
                     raise
                 self._handle_open_error(pooled, error)
                 if not pooled.in_use:
-                    await asyncio.sleep(_REFUSAL_PAUSE_S)  # the server still counts those that have just ended
+                    await asyncio.sleep(_REFUSAL_PAUSE_S)  # the server may still count sessions that have just ended
                 continue
             pooled.has_opened_session = True
             return pooled, opened
-        raise Unreachable(f"{self._settings.alias!r} goes on refusing sessions; it may allow too few at once")
+        raise Unreachable(f"{self._settings.alias!r} keeps refusing sessions; its session limit may be too low")
 
     def _handle_open_error(self, pooled: _PooledConnection, error: Exception) -> None:
-        """Returns where another connection may do better."""
+        """Returns if another connection may succeed; otherwise raises."""
         if isinstance(error, asyncssh.ChannelOpenError):
             if pooled.connection.is_lost:
-                return  # it was lost before anything was asked of it
+                return  # it was lost before the request was sent
             if error.code in _SESSION_LIMIT_CODES and (pooled.in_use or pooled.has_opened_session):
-                pooled.session_limit = max(pooled.in_use, 1)  # each refusal brings it nearer to what the server allows
+                pooled.session_limit = max(pooled.in_use, 1)  # approaches the server's limit with each refusal
                 return
             raise ProviderError(f"{self._settings.alias!r} allows no session: {error.reason!r}") from error
         if isinstance(error, AuthError | Unreachable) and not pooled.in_use:
-            pooled.connection.close_nowait()  # it let us wait too long
+            pooled.connection.close_nowait()  # opening the session timed out
         if isinstance(error, (OSError, asyncssh.Error)):
             raise failures.connection_lost(self._settings, "a session was opened") from error
         raise error
 
     async def _find_with_room(self) -> _PooledConnection:
-        """A connection that may have room. Raises Unreachable after two minutes of waiting for one."""
+        """Returns a connection that may have room for a session. Raises Unreachable after waiting for two minutes."""
         while True:
             self.drop_lost()
             pooled = next((pooled for pooled in self._connections if pooled.has_room), None)
@@ -190,7 +194,9 @@ class ConnectionPool:
                 ) from None
 
     async def _open_another(self) -> None:
-        """One more connection, dialled once for everybody who waits, and given up when nobody does any more."""
+        """Waits until one more connection is open. All waiting callers share one attempt; it is cancelled when none is
+        left.
+        """
         if self._is_closed:
             raise Unreachable(f"the connections to {self._settings.alias!r} are closed")
         if self._connect_task is None or self._connect_task.done():
@@ -228,22 +234,24 @@ class ConnectionPool:
     async def _release(self, pooled: _PooledConnection) -> None:
         pooled.in_use -= 1
         if not pooled.in_use:
-            pooled.session_limit = None  # found out anew: it may have been refused for sessions that were about to end
+            pooled.session_limit = None  # learn it again: the refusal may have counted sessions that were ending
         self._start_idle_timer(pooled)
         async with self._freed:
             self._freed.notify_all()
 
     def _start_idle_timer(self, pooled: _PooledConnection) -> None:
-        """A connection for which a person had to answer stays: the next one would ask them again."""
+        """Schedules the close of an unused connection. Keeps one that needed a prompt: the next login would prompt
+        again.
+        """
         if not pooled.in_use and not self._is_closed and not pooled.connection.has_prompted:
             pooled.idle_timer = asyncio.get_running_loop().call_later(_IDLE_S, pooled.connection.close_nowait)
 
     def drop_lost(self) -> None:
-        """Drops the connections that are lost."""
+        """Removes the lost connections."""
         for pooled in [pooled for pooled in self._connections if pooled.connection.is_lost]:
             self._connections.remove(pooled)
             _stop_idle_timer(pooled)
-            pooled.connection.close_nowait()  # the jump hosts' connections, which nobody needs any more
+            pooled.connection.close_nowait()  # also closes the connections to the jump hosts
 
 
 async def _call_opener(opener: Opener[_T], connection: asyncssh.SSHClientConnection) -> _T:

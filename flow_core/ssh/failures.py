@@ -1,4 +1,4 @@
-"""What goes wrong with SSH, as sentences."""
+"""Converts SSH failures to errors with sentences for the user."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flow_core.ssh.identities import Identities
 
 CONNECTION_ERRORS = (asyncssh.ConnectionLost, asyncssh.DisconnectError, BrokenPipeError, ConnectionError, EOFError)
-"""What the loss of a connection looks like to whoever was using it."""
+"""The exceptions that a user of a connection gets when it is lost."""
 
 
 _RESTRICTED_SHELL_TEXTS = (
@@ -25,7 +25,7 @@ _RESTRICTED_SHELL_TEXTS = (
 
 
 def connect_error(settings: HostSettings, error: Exception, offered: list[str]) -> FlowError:
-    """Why no connection came about; what concerns host keys is said elsewhere."""
+    """Returns the error for a connection that failed, except for host key errors."""
     host = f"{settings.alias!r}"
     where = "" if settings.address == settings.alias else f" at {settings.address}"
     if isinstance(error, FlowError):
@@ -44,22 +44,22 @@ def connect_error(settings: HostSettings, error: Exception, offered: list[str]) 
     if isinstance(error, asyncssh.DisconnectError) and "too many authentication failures" in error.reason.lower():
         return _too_many_keys(settings, offered)
     if isinstance(error, asyncssh.KeyExchangeFailed | asyncssh.ProtocolError | asyncssh.ProtocolNotSupported):
-        return ProviderError(f"{host}{where} and this machine have no way of speaking in common: {error.reason!r}")
+        return ProviderError(f"{host}{where} and this machine share no protocol version or algorithm: {error.reason!r}")
     if isinstance(error, OSError) and error.strerror:
         return Unreachable(f"{host}{where} can't be reached: {error.strerror.lower()}")
     return Unreachable(f"the connection to {host}{where} was lost while it was made; try again")
 
 
 def negotiation_error(settings: HostSettings, what: str) -> ProviderError:
-    return ProviderError(f"{settings.alias!r} at {settings.address} can't be spoken with: {what}")
+    return ProviderError(f"can't connect to {settings.alias!r} at {settings.address}: {what}")
 
 
 def certificate_error(settings: HostSettings, error: asyncssh.HostKeyNotVerifiable) -> AuthError:
-    """For hosts that show a certificate where known_hosts names an authority."""
+    """Returns the error for a host certificate that is not valid, where known_hosts names an authority."""
     host = f"{settings.alias!r} at {settings.address}"
     if "revoked" in error.reason:
-        return HostKeyChanged(f"{host} shows a key that is marked as revoked: don't connect; ask whoever runs it")
-    return AuthError(f"{host} shows a certificate that is not to be trusted: {error.reason!r}; ask whoever runs it")
+        return HostKeyChanged(f"{host} shows a key that is marked as revoked: don't connect; ask its administrator")
+    return AuthError(f"{host} shows a certificate that can't be trusted: {error.reason!r}; ask its administrator")
 
 
 def connection_lost(settings: HostSettings, while_what: str) -> Unreachable:
@@ -67,13 +67,11 @@ def connection_lost(settings: HostSettings, while_what: str) -> Unreachable:
 
 
 def greeting_error(settings: HostSettings) -> ProviderError:
-    return ProviderError(
-        f"{settings.alias!r} at {settings.address} sends something else than an SSH server's greeting; check the port"
-    )
+    return ProviderError(f"{settings.alias!r} at {settings.address} did not answer as an SSH server; check the port")
 
 
 def command_error(settings: HostSettings, exit_code: int, output: str) -> ProviderError:
-    """Why a server that opened a session did not run the command."""
+    """Returns the error for a server that opened a session and did not run our sh."""
     host, lowered = f"{settings.alias!r}", output.lower()
     if any(text in lowered for text in _RESTRICTED_SHELL_TEXTS):
         why = f"the login shell of {settings.user!r} on {host} does not run commands"
@@ -82,7 +80,7 @@ def command_error(settings: HostSettings, exit_code: int, output: str) -> Provid
         why = f"there is no room on the disk of {host}"
         advice = "make room in the home there"
     else:
-        why = f"{host} runs another command instead of what it is given"
+        why = f"{host} runs another command instead of the given one"
         advice = "check ForceCommand in its sshd_config, command= in authorized_keys and the login shell"
     answer = f"it printed {output!r}" if output else "it printed nothing"
     return ProviderError(f"{why}: {answer} and ended with exit code {exit_code}; {advice}")
@@ -93,17 +91,20 @@ def proxy_error(settings: HostSettings, reason: str) -> Unreachable:
 
 
 def login_error(settings: HostSettings, identities: Identities, unanswered: list[str], methods: list[str]) -> AuthError:
-    """`unanswered` are the kinds of answers that were asked for and nobody was there to give; `methods` the ways to log
-    in that the host offers."""
+    """Returns the error for a refused login.
+
+    `unanswered` are the kinds of prompts that came without a prompter. `methods` are the login methods that the host
+    offers.
+    """
     offered, locked = identities.offered, list(dict.fromkeys(identities.locked))
     keys = f"was shown {', '.join(offered)}" if offered else "was shown no key"
-    text = f"{settings.alias!r} at {settings.address} let nobody in as {settings.user!r}: it {keys}"
+    text = f"{settings.alias!r} at {settings.address} refused the login as {settings.user!r}: it {keys}"
     if locked:
         text += f"; {', '.join(locked)} stayed locked, since its passphrase is not known: add it with ssh-add"
     elif unanswered:
         text += (
-            f" and wants a {' and a '.join(dict.fromkeys(unanswered))}, which only a person can give: connect from the"
-            " dashboard, or set up a key"
+            f" and asks for a {' and a '.join(dict.fromkeys(unanswered))}: connect from the dashboard to enter it, or set"
+            " up a key"
         )
     elif identities.unusable:
         text += f"; {'; '.join(identities.unusable)}"
@@ -114,13 +115,13 @@ def login_error(settings: HostSettings, identities: Identities, unanswered: list
 
 def _too_many_keys(settings: HostSettings, offered: list[str]) -> AuthError:
     return AuthError(
-        f"{settings.alias!r} at {settings.address} let nobody in as {settings.user!r}: too many keys were offered"
+        f"{settings.alias!r} at {settings.address} refused the login as {settings.user!r}: too many keys were offered"
         f" ({', '.join(offered)}); name the right one with IdentityFile and set IdentitiesOnly yes"
     )
 
 
 def _list_methods(methods: list[str]) -> str:
-    """What ssh writes behind "Permission denied"."""
+    """Returns what ssh writes behind "Permission denied"."""
     return f" (the host offers {','.join(methods)})" if methods else ""
 
 

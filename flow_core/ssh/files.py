@@ -1,4 +1,4 @@
-"""Single files of a host, over SFTP: whole, up and down, or a range of bytes."""
+"""Transfers single files of a host over SFTP: whole files in both directions, or a range of bytes."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ _PIECE = 4 << 20
 _NO_SUBSYSTEM = asyncssh.OPEN_REQUEST_SESSION_FAILED
 IDLE_TIMEOUT_S = 60.0
 PRIVATE_ATTRIBUTES = asyncssh.SFTPAttrs(permissions=0o600)
-"""What a file has while it is on its way; its own mode is set at the end."""
+"""The mode of a file during its transfer; its own mode is set at the end."""
 OnBytes = Callable[[int, int], None]
-"""Takes how many bytes have moved, and of how many."""
+"""Called with the number of transferred bytes and the total."""
 
 
 class RemoteFiles:
-    """Paths are absolute or relative to the user's home."""
+    """The files of a host. Paths are absolute or relative to the user's home."""
 
     def __init__(self, pool: ConnectionPool, settings: HostSettings) -> None:
         self._pool = pool
         self._settings = settings
 
     async def size(self, path: str) -> int:
-        """Raises NotFound."""
+        """Returns the size in bytes. Raises NotFound."""
         async with self._session(path) as sftp, asyncio.timeout(IDLE_TIMEOUT_S):
             return (await sftp.stat(path)).size or 0
 
     async def read(self, path: str, offset: int = 0, length: int = _PIECE) -> bytes:
-        """Bytes of a file, fewer than asked for only at its end. Twice is safe. Raises NotFound, AuthError."""
+        """Returns bytes of a file, fewer than `length` only at its end. Safe to repeat. Raises NotFound, AuthError."""
         async with self._session(path) as sftp, asyncio.timeout(IDLE_TIMEOUT_S), sftp.open(path, "rb") as file:
             return _to_bytes(await file.read(length, offset))
 
     async def download(self, path: str, target: Path, on_bytes: OnBytes | None = None) -> int:
-        """Copies a file to this machine, whole or not at all, with its mode; its size. Twice is safe.
+        """Copies a file to this machine completely or not at all, with its mode; returns its size. Safe to repeat.
 
-        Raises NotFound, AuthError, ConfigError (`target` can't be written to), Unreachable after a minute of silence.
+        Raises NotFound, AuthError, ConfigError (`target` can't be written), Unreachable after 60 s without data.
         """
         part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
         try:
@@ -60,9 +60,10 @@ class RemoteFiles:
         return done
 
     async def upload(self, source: Path, path: str, on_bytes: OnBytes | None = None) -> int:
-        """Copies a file to the host, whole or not at all, with its mode; its size. Twice is safe.
+        """Copies a file to the host completely or not at all, with its mode; returns its size. Safe to repeat.
 
-        Raises ConfigError (`source` can't be read), NotFound (no such folder), AuthError, Unreachable as above.
+        Raises ConfigError (`source` can't be read), NotFound (no such folder), AuthError, Unreachable after 60 s
+        without data.
         """
         try:
             file = await asyncio.to_thread(open, source, "rb")
@@ -114,7 +115,7 @@ class RemoteFiles:
 
 
 class SftpUnavailable(ProviderError):
-    """The server gives commands, but no SFTP."""
+    """An error: the server runs commands and provides no SFTP."""
 
 
 async def _start_sftp(settings: HostSettings, connection: asyncssh.SSHClientConnection) -> asyncssh.SFTPClient:
@@ -132,7 +133,7 @@ async def _start_sftp(settings: HostSettings, connection: asyncssh.SSHClientConn
 
 @asynccontextmanager
 async def sftp_session(pool: ConnectionPool, settings: HostSettings, path: str) -> AsyncIterator[asyncssh.SFTPClient]:
-    """An SFTP client whose refusals become sentences about `path`."""
+    """Yields an SFTP client and converts its errors to errors about `path`."""
     async with pool.session(partial(_start_sftp, settings)) as sftp:
         try:
             yield sftp
@@ -143,7 +144,7 @@ async def sftp_session(pool: ConnectionPool, settings: HostSettings, path: str) 
 
 
 async def replace_file(sftp: asyncssh.SFTPClient, part: str | bytes, path: str | bytes) -> None:
-    """In one step where the server can; where it can't, there is a moment without the file."""
+    """Moves `part` to `path` in one step if the server supports it; otherwise `path` is missing for a moment."""
     try:
         await sftp.posix_rename(part, path)
     except asyncssh.SFTPOpUnsupported:
@@ -153,12 +154,12 @@ async def replace_file(sftp: asyncssh.SFTPClient, part: str | bytes, path: str |
 
 
 def sftp_error(settings: HostSettings, path: str, error: Exception) -> FlowError:
-    """What a host says to a request about a file, as a sentence."""
+    """Converts an error of a file request to an error with a sentence."""
     where = f"{path!r} on {settings.alias!r}"
     if isinstance(error, asyncssh.SFTPNoSuchFile | asyncssh.SFTPNoSuchPath):
         return NotFound(f"there is no {where}")
     if isinstance(error, asyncssh.SFTPPermissionDenied):
-        return AuthError(f"{where} is not open to {settings.user!r}")
+        return AuthError(f"{settings.user!r} may not access {where}")
     if isinstance(error, asyncssh.SFTPConnectionLost | asyncssh.SFTPNoConnection):
         return failures.connection_lost(settings, f"{path!r} was moved")
     if isinstance(error, asyncssh.SFTPError):
@@ -173,7 +174,7 @@ def sftp_error(settings: HostSettings, path: str, error: Exception) -> FlowError
 
 
 def _create(part: Path, target: Path, mode: int) -> BinaryIO:
-    """Readable by no more people than may read it on the host, and no more than the umask allows."""
+    """Creates a file that at most the readers on the host may read, and at most those that the umask allows."""
     try:
         return open(part, "xb", opener=lambda path, flags: os.open(path, flags, mode))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Holding back what comes in on a channel, so that only so much of it waits here."""
+"""Limits how many received bytes a channel buffers here."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class _PausableChannel(Protocol):
 
 
 class FlowControl:
-    """Open at first. While it is shut, the other side may send what is left of the channel's window, and no more.
+    """Pauses and resumes a channel. While it is paused, the other side may send only the rest of the channel's window.
 
-    asyncssh allows another window with the first piece that it hands on, whatever else it still holds. Paused again
-    after each few pieces, as with its own streams, nearly all that the other side has to send would pile up here. So
-    what has piled up is always taken in one go, however much that is at once: at most a window.
+    asyncssh grants another window with the first piece that it delivers, even if it holds more pieces. Pausing again
+    after every few pieces, as its own streams do, would buffer nearly everything that the other side sends. So `resume`
+    always delivers everything that is buffered, at most one window.
     """
 
     def __init__(self, channel: _PausableChannel) -> None:
@@ -31,7 +31,7 @@ class FlowControl:
                 self._channel.pause_reading()
 
     def resume(self) -> None:
-        """Hands on what has piled up, before it returns."""
+        """Delivers what is buffered before it returns."""
         self.is_paused = False
         if self._is_resuming:
             return

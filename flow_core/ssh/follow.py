@@ -1,4 +1,4 @@
-"""Files of a host as they grow: by byte and inode, over rotation, truncation and lost connections."""
+"""Follows a growing file of a host by byte offset and inode, across rotation, truncation and reconnects."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 _PAUSE_S = 0.5
 Note = Literal["", "replaced", "truncated", "gap"]
 
-# For any POSIX sh. Speaks in lines that begin with the marker, between the bytes of the file:
-#   O inode size   what follows is this file's, from the offset on that was asked for (0 for a file after the first)
-#   S inode size   how big it is now; all that was read of it has been sent before
-#   L              the rest of the file that was followed before is nowhere to be found
-#   E              the end that was asked for, by closing our stdin
-# Everything after the start is read through one descriptor, so nothing is missed or sent twice when names change.
+# The script runs in any POSIX sh. Between the bytes of the file it writes lines that begin with the marker:
+#   O inode size   the next bytes are of this file, from the requested offset on (0 for every file after the first)
+#   S inode size   the present size; everything that was read before has been sent
+#   L              the rest of the file that was followed before can't be found
+#   E              the end, requested by closing the script's stdin
+# The script reads each file through one descriptor, so renames neither skip nor repeat bytes.
 _SCRIPT = r"""
 exec 2>/dev/null 5<&0
 over=; open=; seen=; quiet=0
@@ -61,7 +61,7 @@ while :; do
   elif [ "$ino" != "$open" ]; then
     cat <&3
     if [ -n "$ino" ]; then
-      # Whoever writes may need a moment to notice that its file was moved away.
+      # The writer may need a moment to notice that its file was moved away.
       sleep 1
       cat <&3
       open=
@@ -77,7 +77,7 @@ while :; do
     say E
     exit 0
   fi
-  # A look takes two processes; a log that has been quiet for a minute is looked at less often.
+  # Each check starts two processes; check a log less often when it has been quiet for a minute.
   case $quiet in [0-4]) nap=0.1 ;; ??|?|[12]??) nap=0.2 ;; *) nap=0.5 ;; esac
   sleep "$nap" || sleep 1
   quiet=$(($quiet + 1))
@@ -87,10 +87,10 @@ done
 
 @dataclass(frozen=True, slots=True)
 class FilePiece:
-    """Bytes that stand at `offset` of the file with this inode. Going on from `end` and `inode` misses nothing.
+    """Bytes at `offset` of the file with this inode. Resuming from `end` and `inode` misses nothing.
 
-    `note`, in a piece without bytes, says what happens here: the file was replaced by another one, or cut short and
-    begins again, or was replaced while nobody could look and its rest is gone.
+    `note` is set in a piece without bytes: "replaced" (another file follows), "truncated" (the file was cut short and
+    starts again) or "gap" (the file was replaced during a disconnect and its rest is lost).
     """
 
     data: bytes
@@ -112,12 +112,12 @@ async def follow_file(
     until: asyncio.Event | None = None,
     reconnect_timeout_s: float | None = None,
 ) -> AsyncGenerator[FilePiece, None]:
-    """Yields what stands in `path` from `offset` on and what is added, as `tail -F` would; waits for a missing file.
+    """Yields the bytes of `path` from `offset` on and what is appended, like `tail -F`. Waits for a missing file.
 
-    Once `until` is set it ends, after everything that stood there then. A lost connection is made anew and followed on
-    from the byte where it stopped, for as long as it takes or `reconnect_timeout_s`, after which Unreachable is raised; so are
-    AuthError and HostKeyChanged. A file that is cut short and grows past the old size within a tenth of a second to
-    half a second can't be told from one that grew, as with tail. Read it under `aclosing`.
+    Ends after `until` is set, when all bytes that were there then have been sent. Reconnects after a lost connection
+    and resumes at the byte where it stopped, without limit or for `reconnect_timeout_s`; then raises Unreachable.
+    Raises AuthError and HostKeyChanged too. Like tail, it can't detect a file that is cut short and grows past its old
+    size within 0.1 to 0.5 s. Read it under `aclosing`.
     """
     position = _FilePosition(offset, inode)
     lost_at: float | None = None
@@ -140,7 +140,7 @@ async def follow_file(
 
 
 class _FilePosition:
-    """Where the reader stands."""
+    """The position of the reader: file, offset, and what happened last."""
 
     def __init__(self, offset: int, inode: int | None) -> None:
         self.offset = offset
@@ -170,7 +170,7 @@ class _FilePosition:
 async def _follow_once(
     host: SshHost, path: str, position: _FilePosition, until: asyncio.Event | None
 ) -> AsyncGenerator[FilePiece, None]:
-    """One command on the far side, until it can't go on."""
+    """Follows the file with one remote command until that ends."""
     marker = f"flow-{secrets.token_hex(12)}"
     variables = {"f": path, "p": str(position.offset), "i": str(position.inode or ""), "m": marker}
     words = "; ".join(f"{name}={quote_word(value)}" for name, value in variables.items())
@@ -206,7 +206,7 @@ class _ScriptRecord(NamedTuple):
 
 
 class _OutputSplitter:
-    """Tells the bytes of the file and the lines of the script apart."""
+    """Separates the bytes of the file from the lines of the script."""
 
     def __init__(self, marker: bytes) -> None:
         self._marker = marker
@@ -222,7 +222,7 @@ class _OutputSplitter:
             start = at
             found = self._line.match(data, at)
             if found is None:
-                break  # it isn't whole yet
+                break  # the line is incomplete
             yield _ScriptRecord(found[1].decode(), int(found[2] or 0), int(found[3] or 0))
             start = found.end()
         end = start if at >= 0 else self._pending_from(data, start)
@@ -231,6 +231,6 @@ class _OutputSplitter:
             yield data[start:end]
 
     def _pending_from(self, data: bytes, start: int) -> int:
-        """Where a line of the script may have begun that isn't whole yet."""
+        """Returns where an incomplete line of the script may begin."""
         at = data.rfind(b"\x1e", max(start, len(data) - len(self._marker)))
         return at if at >= 0 and self._marker.startswith(data[at:]) else len(data)

@@ -1,4 +1,4 @@
-"""Ports that lead through a host, from this machine and back; they stay while connections come and go."""
+"""Forwarded ports in both directions. They stay open across reconnects."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Forwards:
 
 
 class Forward:
-    """A port of this machine that leads to one that the host can reach."""
+    """A port of this machine that leads to a port that the host can reach."""
 
     def __init__(self, pool: ConnectionPool, remote_host: str, remote_port: int) -> None:
         self.local_port = 0
@@ -64,7 +64,7 @@ class Forward:
         self._client_tasks: set[asyncio.Task[None]] = set()
 
     async def listen(self, local_port: int) -> None:
-        """Raises Conflict."""
+        """Opens the local port. Raises Conflict."""
         try:
             self._server = await asyncio.start_server(self._handle_client, _LOOPBACK, local_port)
         except OSError as error:
@@ -73,7 +73,7 @@ class Forward:
         self.local_port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Hangs up on who uses it. Twice is safe."""
+        """Closes the port and its connections. Safe to call twice."""
         self.is_closed = True
         if self._server is not None:
             self._server.close()
@@ -88,7 +88,7 @@ class Forward:
             self._client_tasks.add(task)
             task.add_done_callback(self._client_tasks.discard)
         try:
-            # A visitor can be told nothing but that there is nobody; the reason shows at the next command.
+            # A client gets only a closed connection; the next command reports the reason.
             with suppress(FlowError, asyncssh.Error, OSError, TimeoutError):
                 await self._serve(reader, writer)
         finally:
@@ -102,7 +102,7 @@ class Forward:
 
 
 class RemoteForward:
-    """A port of the host that leads to one of this machine. It is opened anew after each reconnect."""
+    """A port of the host that leads to a port of this machine. It is opened again after each reconnect."""
 
     def __init__(self, pool: ConnectionPool, settings: HostSettings, local_port: int) -> None:
         self.local_port = local_port
@@ -113,7 +113,7 @@ class RemoteForward:
         self._task: asyncio.Task[None] | None = None
 
     async def listen(self, remote_port: int) -> None:
-        """Raises Conflict, and what connecting raises."""
+        """Opens the remote port. Raises Conflict, and what connecting raises."""
         self.remote_port = remote_port
         first_result: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._maintain(first_result))
@@ -124,7 +124,7 @@ class RemoteForward:
             raise
 
     async def close(self) -> None:
-        """Twice is safe."""
+        """Closes the port. Safe to call twice."""
         self.is_closed = True
         if self._task is not None:
             self._task.cancel()
@@ -161,8 +161,8 @@ class RemoteForward:
                 listener = await connection.create_server(connect_back, _LOOPBACK, self.remote_port)
         except (asyncssh.ChannelListenError, asyncssh.Error, OSError, TimeoutError) as error:
             raise Conflict(
-                f"{self._settings.alias!r} gives us no port {self.remote_port or 'at all'}; choose another, or let its"
-                " sshd allow TCP forwarding"
+                f"{self._settings.alias!r} can't open {f'port {self.remote_port}' if self.remote_port else 'a port'}; choose"
+                " another, or allow TCP forwarding in its sshd"
             ) from error
         self.remote_port = listener.get_port()
         return listener

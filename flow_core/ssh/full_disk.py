@@ -1,4 +1,4 @@
-"""How the far side says that its disk is full."""
+"""Detects messages about a full disk."""
 
 from __future__ import annotations
 

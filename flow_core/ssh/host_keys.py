@@ -1,4 +1,4 @@
-"""Who vouches for the key of a host: the known_hosts files, then the person there is, else nobody."""
+"""Verifies host keys: by the known_hosts files, then by a prompt, otherwise by refusal."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 async def verify_host_key(
     settings: HostSettings, known: KnownKeys, key: SSHKey, route: str, prompter: Prompter | None
 ) -> None:
-    """Returns once somebody has vouched for the key and that is written down.
+    """Returns when the key is trusted and written to known_hosts.
 
-    Raises HostKeyChanged, whatever the settings say and nobody asked; HostKeyUnknown; ProviderError where it can't
-    be written down.
+    Raises HostKeyChanged without a prompt, regardless of the settings; HostKeyUnknown; AuthError for a key that is too
+    short; ProviderError if known_hosts can't be written.
     """
     if is_too_small(settings, key):
         raise AuthError(
@@ -32,7 +32,7 @@ async def verify_host_key(
     if status is KeyStatus.REVOKED:
         raise HostKeyChanged(
             f"{settings.alias!r} at {route} shows a key that is marked as revoked, {fingerprint(key)}: don't connect;"
-            " ask whoever runs it"
+            " ask its administrator"
         )
     if status is KeyStatus.CHANGED:
         raise _key_changed(settings, known, key, route)
@@ -42,8 +42,8 @@ async def verify_host_key(
     ignored = "VerifyHostKeyDNS"
     note = f" ({ignored} has no effect here)" if ignored in settings.unused_options else ""
     raise HostKeyUnknown(
-        f"the key of {settings.alias!r} at {route} is not known: {key_type(key)} {fingerprint(key)}; if that is its key,"
-        f" accept it by connecting once with: ssh {settings.alias}{note}",
+        f"the key of {settings.alias!r} at {route} is not known: {key_type(key)} {fingerprint(key)}; if that is its"
+        f" key, accept it by connecting once with: ssh {settings.alias}{note}",
         host=settings.alias,
         key_type=key_type(key),
         fingerprint=fingerprint(key),
@@ -78,6 +78,6 @@ def _key_changed(settings: HostSettings, known: KnownKeys, key: SSHKey, route: s
     note = ", which StrictHostKeyChecking no does not allow here" if settings.is_unchecked else ""
     return HostKeyChanged(
         f"the key of {host_name} has changed from {old_keys} ({location}) to {key_type(key)}"
-        f" {fingerprint(key)}: it may be another machine that listens in{note}; only if whoever runs it says that the"
-        f" key is new, forget the old one with: ssh-keygen -R '{name}' -f '{file}'"
+        f" {fingerprint(key)}: someone may be intercepting the connection{note}; only if the administrator confirms"
+        f" the new key, remove the old one with: ssh-keygen -R '{name}' -f '{file}'"
     )

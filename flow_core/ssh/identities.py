@@ -1,6 +1,6 @@
-"""The keys that are offered to a host, in the order of OpenSSH.
+"""The user keys to offer to a host, in OpenSSH's order.
 
-A passphrase is asked only for a key that the host would take, or where nothing else tells which key a file holds.
+Prompts for a passphrase only if the host accepts the key, or if no other file tells which key the file holds.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from flow_core.ssh.settings import HostSettings
 
 _PASSPHRASE_ATTEMPTS = 3
 _AGENT_S = 10.0
-_DEFAULT_KEY = re.compile("id_(rsa|dsa|xmss|(ecdsa|ed25519)(_sk)?)")  # looked for by ssh where the config names none
+_DEFAULT_KEY = re.compile("id_(rsa|dsa|xmss|(ecdsa|ed25519)(_sk)?)")  # ssh's default names if the config names no key
 _RSA_NAMES = {"ssh-rsa": ("ssh-rsa", "rsa-sha2-256", "rsa-sha2-512")}
 
 
 class Keyring:
-    """Keys that were unlocked, for as long as one host is in use; the passphrases are not kept."""
+    """The unlocked keys of one host, kept while the host is in use. Passphrases are not kept."""
 
     def __init__(self) -> None:
         self.unlocked_keys: dict[Path, asyncssh.SSHKey] = {}
 
 
 class Identities:
-    """What is offered in one attempt to log in.
+    """The keys for one login attempt.
 
-    `offered` and `locked` say afterwards which keys those were, by name; `unusable` why a file was not offered.
+    `offered` and `locked` list the names of those keys afterwards. `unusable` lists why a file was not offered.
     """
 
     def __init__(self, settings: HostSettings, prompter: Prompter | None, keyring: Keyring) -> None:
@@ -47,15 +47,18 @@ class Identities:
         self._agent: asyncssh.SSHAgentClient | None = None
 
     async def iter_key_pairs(self) -> AsyncIterator[asyncssh.SSHKeyPair]:
-        """In the order in which the host is to see them."""
+        """Yields the key pairs in the order in which the host gets them."""
         async for name, pair in self._candidates():
             if self._is_allowed(pair, name):
                 self.offered.append(name)
                 yield pair
 
     async def _candidates(self) -> AsyncIterator[tuple[str, asyncssh.SSHKeyPair]]:
-        """As ssh orders them: the certificates of CertificateFile, the keys of the agent with those first that a file
-        of the config names, then the files that are left, each with its own certificate."""
+        """Yields the key pairs in ssh's order.
+
+        First come the certificates of CertificateFile. Then come the agent's keys, those that the config names first.
+        Then come the remaining files, each with its own certificate.
+        """
         files = await asyncio.to_thread(self._read_files)
         agent_pairs = {pair.public_data: pair for pair in await self._agent_keys()}
         for name, certificate in await asyncio.to_thread(read_certificates, self._settings.certificate_files):
@@ -70,7 +73,7 @@ class Identities:
                 yield file.path.name, pair
 
     def _read_files(self) -> list[KeyFile]:
-        with_own = not self._settings.certificate_files  # ssh looks for id-cert.pub only where none is named
+        with_own = not self._settings.certificate_files  # ssh reads id-cert.pub only if the config names no certificate
         found: list[KeyFile] = []
         for path in self._settings.identity_files:
             if (file := read_key_file(path, with_certificate=with_own)) is not None:
@@ -93,7 +96,7 @@ class Identities:
     async def _certificate_pair(
         self, certificate: asyncssh.SSHCertificate, files: list[KeyFile], agent_pairs: dict[bytes, asyncssh.SSHKeyPair]
     ) -> asyncssh.SSHKeyPair | None:
-        """The certificate with whoever signs for its key: the agent, or a file."""
+        """Returns the certificate with the signer of its key: the agent, or a file."""
         data = certificate.key.public_data
         pair = copy.copy(agent_pairs.get(data))
         for file in files:
@@ -128,17 +131,17 @@ class Identities:
             return None
 
     def _record_unusable(self, file: KeyFile) -> None:
-        reason = f"{file.path.name} {file.problem or 'is no private key that can be read'}"
+        reason = f"{file.path.name} {file.problem or 'is not a readable private key'}"
         if reason not in self.unusable:
             self.unusable.append(reason)
 
     def _is_allowed(self, pair: asyncssh.SSHKeyPair, name: str) -> bool:
-        """By PubkeyAcceptedAlgorithms and RequiredRSASize."""
+        """Tells whether PubkeyAcceptedAlgorithms and RequiredRSASize allow the key."""
         allowed, algorithm = self._settings.algorithms.user_keys, pair.algorithm.decode("ascii", "replace")
         plain, mark, rest = algorithm.partition("-cert-v01")
         names = [f"{one}{mark}{rest}" for one in _RSA_NAMES.get(plain, (plain,))]
         if allowed and not any(one in allowed for one in names):
-            self.unusable.append(f"{name} is of a kind that PubkeyAcceptedAlgorithms leaves out ({algorithm})")
+            self.unusable.append(f"{name} is of a type that PubkeyAcceptedAlgorithms excludes ({algorithm})")
             return False
         bits = rsa_bits(pair.key_public_data)
         if bits is not None and bits < self._settings.required_rsa_bits:
@@ -151,7 +154,7 @@ class Identities:
             self._agent.close()
 
     async def _agent_keys(self) -> list[asyncssh.SSHKeyPair]:
-        """None where there is no agent: it is one way of several."""
+        """Returns the agent's keys; an empty list if the agent does not answer, since files may still work."""
         if self._settings.agent is None:
             return []
         self._agent = asyncssh.SSHAgentClient(str(self._settings.agent))
@@ -163,7 +166,7 @@ class Identities:
             return []
 
     async def _unlock(self, path: Path, data: bytes) -> asyncssh.SSHKey:
-        """Raises ValueError, on which asyncssh goes on to the next way."""
+        """Prompts for the passphrase. Raises ValueError, on which asyncssh tries the next key."""
         for attempt in range(1, _PASSPHRASE_ATTEMPTS + 1):
             passphrase = None
             if self._prompter is not None and not self._settings.is_batch:
@@ -189,7 +192,7 @@ class Identities:
 
 
 class _LockedPair(asyncssh.SSHKeyPair):
-    """A key of which only the public part can be read so far."""
+    """A key pair whose private part is still locked."""
 
     def __init__(self, public: asyncssh.SSHKey, unlock: Callable[[], Awaitable[asyncssh.SSHKey]]) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""What a server offers for the key exchange, read from its first packet: asyncssh says nothing of it when it fails."""
+"""Reads a server's key exchange offer from its first packet. asyncssh does not report it when the exchange fails."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _IMPLIED = re.compile(r"^(ext-info-|kex-strict-)")
 
 @dataclass(frozen=True, slots=True)
 class KeyExchangeOffer:
-    """The names that a server allows, its preferred ones first."""
+    """The algorithms that a server allows, preferred ones first."""
 
     key_exchange: tuple[str, ...]
     host_keys: tuple[str, ...]
@@ -30,7 +30,7 @@ class KeyExchangeOffer:
 
 
 def read_offer(received: bytes) -> KeyExchangeOffer | None:
-    """The offer in the first bytes of a server; None while it is incomplete, and where there is none."""
+    """Returns the offer in the first bytes of a server; None while it is incomplete or if there is none."""
     if (version := _VERSION.search(received)) is None:
         return None
     size, packet = int.from_bytes(received[version.end() :][:4], "big"), received[version.end() + 4 :]
@@ -46,7 +46,7 @@ def read_offer(received: bytes) -> KeyExchangeOffer | None:
 
 
 def find_mismatch(settings: HostSettings, offer: KeyExchangeOffer) -> str | None:
-    """What this machine and the server have none of in common, as a part of a sentence."""
+    """Returns which kind of algorithm has no common name, as part of a sentence; None if all match."""
     allowed = settings.algorithms
     host_keys = (*get_public_key_algs(), *get_certificate_algs())
     return (

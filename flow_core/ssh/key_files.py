@@ -1,4 +1,4 @@
-"""The files of IdentityFile and CertificateFile, read as ssh reads them."""
+"""Reads the files of IdentityFile and CertificateFile as ssh does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BEGIN = b"-----BEGIN OPENSSH PRIVATE KEY-----"
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """One file. `public` is None where a passphrase hides it; `problem` is why ssh would not sign with this file."""
+    """One key file. `public` is None if a passphrase hides it. `problem` tells why ssh would not sign with the file."""
 
     path: Path
     data: bytes
@@ -29,17 +29,17 @@ class KeyFile:
 
     @property
     def public_data(self) -> list[bytes]:
-        """Of the key and of its certificate, as an agent lists them."""
+        """The public data of the key and of its certificate, as an agent lists them."""
         return [part.public_data for part in (self.public, self.certificate) if part is not None]
 
 
 def read_key_file(path: Path, *, with_certificate: bool) -> KeyFile | None:
-    """None where there is no such file, nor its public half. Blocking."""
+    """Reads a key file; returns None if the file and its .pub file are missing. Blocking."""
     data = _read(path)
     file_key = _import_public(data) if data is not None and b"PRIVATE KEY" not in data else None
     sibling_key = (
         None if file_key else _import_public(_read(path.with_name(f"{path.name}.pub")))
-    )  # ssh believes it before the file
+    )  # ssh prefers the .pub file
     public = file_key or sibling_key or _import_public(_embedded_public_key(data))
     if data is None and public is None:
         return None
@@ -52,7 +52,7 @@ def read_key_file(path: Path, *, with_certificate: bool) -> KeyFile | None:
 
 
 def read_certificates(paths: tuple[Path, ...]) -> list[tuple[str, asyncssh.SSHCertificate]]:
-    """By name; what holds none is passed over. Blocking."""
+    """Returns (name, certificate) of each file; skips files without one. Blocking."""
     found: list[tuple[str, asyncssh.SSHCertificate]] = []
     for path in paths:
         try:
@@ -68,7 +68,7 @@ def is_locked(error: asyncssh.KeyImportError) -> bool:
 
 
 def rsa_bits(public_data: bytes) -> int | None:
-    """The size of an RSA key; None for other kinds."""
+    """Returns the size of an RSA key in bits; None for other types."""
     kind, rest = _split_field(public_data)
     if kind != b"ssh-rsa":
         return None
@@ -108,7 +108,7 @@ def _import_public(data: bytes | None) -> asyncssh.SSHKey | None:
 
 
 def _embedded_public_key(data: bytes | None) -> bytes | None:
-    """OpenSSH's own format says the public half in clear."""
+    """Returns the public key that OpenSSH's own format stores unencrypted."""
     if data is None or _BEGIN not in data:
         return None
     try:

@@ -1,4 +1,4 @@
-"""known_hosts files: whose key a key is, told apart more finely than asyncssh does, and vouching for a new one."""
+"""Reads known_hosts files, classifies a host's key more precisely than asyncssh, and adds a key."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _UNSAFE_NAME = re.compile(r"[\s,*?!|#@]")
 
 
 class KeyStatus(StrEnum):
-    """What the files say of a key that a host shows."""
+    """What the files say about a key that a host shows."""
 
     KNOWN = "known"
     UNKNOWN = "unknown"
@@ -42,7 +42,7 @@ class KeyStatus(StrEnum):
 
 @dataclass(slots=True)
 class KnownKeys:
-    """What the files say of one host under a name. `locations` is "file:line" of each of `keys`."""
+    """The keys of one host name in the files. `locations` holds "file:line" of each of `keys`."""
 
     name: str = ""
     keys: list[SSHKey] = field(default_factory=list)
@@ -50,12 +50,16 @@ class KnownKeys:
     authorities: list[SSHKey] = field(default_factory=list)
     revoked: list[SSHKey] = field(default_factory=list)
     default_port_keys: list[SSHKey] = field(default_factory=list)
-    """Keys of the same host on port 22: they may be trusted here too, and say nothing against another one."""
+    """Keys of the same host on port 22. They are trusted here too; another key does not count as changed."""
     at_address: KnownKeys | None = None
-    """What the files say of the address that was reached, where CheckHostIP is set."""
+    """The keys of the connected address, if CheckHostIP is set."""
 
     def status_of(self, key: SSHKey) -> KeyStatus:
-        """A host that was known by keys of other kinds only counts as changed: else one could be led past them."""
+        """Returns the status of a key.
+
+        A host that is known only by keys of other types counts as changed: otherwise an attacker could avoid the known
+        keys.
+        """
         if key in self.revoked:
             return KeyStatus.REVOKED
         if self.at_address is not None and self.at_address.keys and key not in self.at_address.keys:
@@ -66,17 +70,17 @@ class KnownKeys:
 
     @property
     def trusted(self) -> list[SSHKey]:
-        """Those that the host may show."""
+        """The keys that the host may show."""
         return [key for key in self.keys or self.default_port_keys if self.status_of(key) is KeyStatus.KNOWN]
 
 
 def load_known_keys(settings: HostSettings, extra_lines: str = "", address: str | None = None) -> KnownKeys:
-    """Everything the files of these settings say, and the text `extra_lines`, which a command wrote. Blocking.
+    """Reads the files of these settings and `extra_lines`, the output of KnownHostsCommand. Blocking.
 
-    Lines that can't be read are passed over, as ssh does. Raises ConfigError for a RevokedHostKeys that can't be read.
+    Skips lines that can't be read, as ssh does. Raises ConfigError if RevokedHostKeys can't be read.
     """
     found = _search(settings, settings.key_name, extra_lines)
-    if address is not None and not is_loopback_address(address):  # ssh does not check these either
+    if address is not None and not is_loopback_address(address):  # ssh skips loopback addresses too
         found.at_address = _search(settings, address.lower() if settings.port == 22 else f"[{address}]:{settings.port}")
     found.authorities = [key for key in found.authorities if _may_certify(settings, key)]
     if settings.revoked_host_keys is not None:
@@ -107,7 +111,7 @@ def _may_certify(settings: HostSettings, key: SSHKey) -> bool:
 
 
 def _load_revoked(path: Path) -> list[SSHKey]:
-    """The keys of a list; ssh trusts no host while it can't read this file."""
+    """Returns the keys of a revocation list. ssh trusts no host while it can't read this file."""
     import asyncssh  # deferred: 0.2 s that only a connection needs
 
     try:
@@ -125,10 +129,10 @@ def _load_revoked(path: Path) -> list[SSHKey]:
 
 
 def add_known_host(settings: HostSettings, key: SSHKey) -> bool:
-    """Writes that this is the host's key; False where the settings name no file. Blocking.
+    """Adds the host's key to known_hosts; returns False if the settings name no file. Blocking.
 
-    Under a lock, and only while nobody else vouched for another key meanwhile: then it raises ProviderError. So does
-    a name that a line of the file would read as several names, or as a pattern.
+    Takes a lock. Raises ProviderError if another key of the host was added meanwhile, or if known_hosts would read the
+    name as several names or as a pattern.
     """
     if _UNSAFE_NAME.search(settings.key_name) or not settings.key_name.isprintable():
         raise ProviderError(f"{printable(repr(settings.key_name))} can't be a name in known_hosts; nothing was written")
@@ -155,12 +159,12 @@ def add_known_host(settings: HostSettings, key: SSHKey) -> bool:
 
 
 def fingerprint(key: SSHKey) -> str:
-    """As `ssh-keygen -l` shows it."""
+    """Returns the fingerprint in the form of `ssh-keygen -l`."""
     return key.get_fingerprint()
 
 
 def key_type(key: SSHKey) -> str:
-    """Such as "ssh-ed25519"."""
+    """Returns the algorithm, such as "ssh-ed25519"."""
     return key.get_algorithm()
 
 
@@ -196,7 +200,7 @@ def _match(line: str, name: str) -> tuple[list[SSHKey], list[SSHKey], list[SSHKe
     if names.startswith("#") or not (is_pattern or name in names.lower().split(",")):
         return [], [], []
     try:
-        # Names are compared in small letters, as ssh does; a hashed name was one before it was hashed.
+        # ssh compares names in lower case; a hashed name was lower case before hashing.
         text = line if names.startswith("|") else line.replace(names, names.lower(), 1)
         keys, authorities, revoked, *_ = asyncssh.import_known_hosts(text).match(name, "", None)
     except ValueError:

@@ -1,4 +1,4 @@
-"""KnownHostsCommand: a program that writes lines of known_hosts for one host."""
+"""Runs KnownHostsCommand, a program that prints known_hosts lines for one host."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _DEADLINE_S = 10.0
 
 
 async def run_known_hosts_command(settings: HostSettings, shown_key: SSHKey | None) -> str:
-    """What it writes about a host, before it is reached or about the key that it shows; empty where none is set.
+    """Returns what the command prints about a host, before connecting or for a key that it shows; "" if none is set.
 
-    One that can't be started says nothing, as in ssh. Raises ConfigError where it fails: ssh trusts no host then.
+    Returns "" if the command can't be started, as ssh does. Raises ConfigError if it fails: ssh then trusts no host.
     """
     if not settings.known_hosts_command:
         return ""

@@ -1,4 +1,4 @@
-"""Waiting for a host that takes its time to let somebody in: as long as a person likes, or for a limited time."""
+"""Waits for a slow login: until the user stops it, or for a limited time without a user."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flow_core.ssh.prompter import LoginProgress
 from flow_core.ssh.settings import HostSettings
 
 _SHOW_S = 2.0
-_SHOW_BANNER_S = 0.2  # a host that lets somebody in at once may show one too
+_SHOW_BANNER_S = 0.2  # a host that accepts the login at once may show a banner too
 _MAX_BANNER_CHARS = 4000
 _T = TypeVar("_T")
 
@@ -32,10 +32,9 @@ class LoginWait:
         self._changed.set()
 
     async def run(self, work: Coroutine[Any, Any, _T] | asyncio.Task[_T]) -> _T:
-        """The result of `work`, for which no deadline of a caller goes on.
+        """Returns the result of `work` and pauses the callers' deadlines meanwhile.
 
-        Raises AuthError once a person wants to wait no longer, and Unreachable where nobody is there and
-        `login_timeout_s` are over.
+        Raises AuthError when the user stops waiting. Raises Unreachable after `login_timeout_s` without a prompter.
         """
         running = asyncio.ensure_future(work)
         try:
@@ -54,8 +53,8 @@ class LoginWait:
             return running.result()
         banner_text = f"; it shows {self.banner.strip()!r}" if self.banner.strip() else ""
         raise Unreachable(
-            f"waited {self._settings.login_timeout_s:g} s for {self._settings.alias!r} {self._what}{banner_text}; connect"
-            " from the dashboard, where you can wait longer, or raise login_timeout_s"
+            f"waited {self._settings.login_timeout_s:g} s for {self._settings.alias!r} {self._what}{banner_text};"
+            " connect from the dashboard, where you can wait longer, or raise login_timeout_s"
         )
 
     async def _run_with_prompter(self, running: asyncio.Task[_T]) -> _T:
@@ -75,7 +74,7 @@ class LoginWait:
                 raise AuthError(f"you stopped waiting for {self._settings.alias!r} {self._what}")
 
     async def _show_progress(self) -> None:
-        """Returns once the person wants to wait no longer. Nothing is shown while they are asked something."""
+        """Shows the progress; returns when the user stops waiting. Shows nothing while a prompt is open."""
         if self._timeout.is_prompting:
             await asyncio.Event().wait()
         await asyncio.sleep(_SHOW_BANNER_S if self.banner.strip() else _SHOW_S)

@@ -1,4 +1,4 @@
-"""Public SSH keys: reading them, telling whether two are the same, and those of this user. Never a private one."""
+"""Reads and compares public SSH keys, and lists those of this user. Never reads a private key."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class PublicKey:
 
     @property
     def fingerprint(self) -> str:
-        """As `ssh-keygen -l` shows it: "SHA256:..."."""
+        """The fingerprint in the form of `ssh-keygen -l`: "SHA256:..."."""
         digest = hashlib.sha256(base64.b64decode(self.data)).digest()
         return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
     def is_same_as(self, other: PublicKey) -> bool:
-        """Whether one private key belongs to both, whatever their comments say."""
+        """Tells whether both belong to one private key. Ignores comments."""
         return (self.kind, self.data) == (other.kind, other.data)
 
 
 def parse_public_key(text: str) -> PublicKey:
-    """Reads one line. Raises ConfigError that never repeats what it was given."""
+    """Reads one line. Raises ConfigError, which never repeats the input."""
     if "PRIVATE KEY" in text:
         raise ConfigError("public_key: that is a private key; give the .pub file beside it", field="public_key")
     words = text.strip().split(None, 2)
@@ -58,7 +58,7 @@ def parse_public_key(text: str) -> PublicKey:
 
 
 def local_public_keys(folder: Path | None = None) -> dict[str, PublicKey]:
-    """This user's keys by file name (~/.ssh/*.pub), the usual ones first; what holds none is left out. Blocking."""
+    """Returns this user's keys by file name (~/.ssh/*.pub), preferred names first. Skips other files. Blocking."""
     key_folder = folder or Path.home() / ".ssh"
     try:
         names = sorted(path.name for path in key_folder.glob("*.pub"))

@@ -1,4 +1,4 @@
-"""A destination of uploads on a host, over SFTP."""
+"""The upload destination on a host, over SFTP."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ _MISSING_ERRORS = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
 
 
 class SftpFolder:
-    """A folder of a host; made, with its parents, where it is missing.
+    """A folder of a host. Opening it creates it and its parents.
 
-    SFTP knows paths only: whoever may write to the folder could put a link in the way between our look and our step.
+    SFTP only knows paths: someone who may write to the folder could replace a folder by a link between our check and
+    our step.
     """
 
     lanes = _LANES
@@ -139,7 +140,9 @@ class SftpFolder:
             await sftp.setstat(self._full_path(path), _attributes(mode, mtime_ns))
 
     async def digest(self, path: str) -> str | None:
-        """By the host's own b2sum; without it, reading the file back would cost as much as sending it."""
+        """Returns the checksum by the host's own b2sum; None without it, since reading the file back costs as much as
+        sending it.
+        """
         async with self._use_session(path) as sftp, asyncio.timeout(IDLE_TIMEOUT_S):
             await self._require_file(sftp, path)
         try:
@@ -167,7 +170,7 @@ class SftpFolder:
             try:
                 await sftp.rmdir(self._full_path(folder))
             except asyncssh.SFTPFailure:
-                return False  # all that SFTP says of one that isn't empty
+                return False  # SFTP's only error for a folder that is not empty
             self._real_folders = {
                 known for known in self._real_folders if known != folder and not known.startswith(f"{folder}/")
             }
@@ -187,7 +190,7 @@ class SftpFolder:
         async with self._use_session(MANIFEST) as sftp, asyncio.timeout(IDLE_TIMEOUT_S):
             async with await self._create(sftp, part) as file:
                 await file.write(data, 0)
-                with suppress(asyncssh.SFTPOpUnsupported):  # then it is as durable as the host makes it
+                with suppress(asyncssh.SFTPOpUnsupported):  # without fsync, the host decides when the data is on disk
                     await file.fsync()
             await self._move_into_place(sftp, part, MANIFEST)
 
@@ -201,17 +204,17 @@ class SftpFolder:
             raise sftp_error(self._settings, path or self._path, error) from error
 
     def _full_path(self, path: str) -> bytes:
-        """As bytes: names need not be UTF-8."""
+        """Returns the full path as bytes: names need not be UTF-8."""
         return os.fsencode(f"{self._top.rstrip('/')}/{path}" if path else self._top)
 
     async def _mode(self, sftp: asyncssh.SFTPClient, path: str) -> int | None:
-        """None where nothing stands, or where a link leads there."""
+        """Returns the mode; None if the path is missing or leads through a link."""
         if not await self._is_real(sftp, path.rpartition("/")[0]):
             return None
         return await _mode_of(sftp, self._full_path(path))
 
     async def _is_real(self, sftp: asyncssh.SFTPClient, folder: str) -> bool:
-        """Whether it is a folder, and so is all above it. What was one is taken to be one until the end."""
+        """Tells whether the path and its parents are folders and no links. Remembers a folder until the end."""
         for each in [*parents(folder), folder] if folder else []:
             if each in self._real_folders:
                 continue
@@ -222,7 +225,7 @@ class SftpFolder:
         return True
 
     async def _read_known(self, sftp: asyncssh.SFTPClient, folder: str, wanted: list[str]) -> dict[str, Known]:
-        """One by one where it is about a few of them, else all of the folder at once."""
+        """Reads the state of a few paths one by one, and of many by listing the folder."""
         attributes: dict[str, asyncssh.SFTPAttrs] = {}
         if len(wanted) <= _MAX_SINGLE_STATS:
             for path in wanted:
@@ -268,7 +271,7 @@ class SftpFolder:
         try:
             return await sftp.open(self._full_path(part), "xb", PRIVATE_ATTRIBUTES)
         except (asyncssh.SFTPFailure, asyncssh.SFTPFileAlreadyExists):
-            await sftp.remove(self._full_path(part))  # an upload was killed here
+            await sftp.remove(self._full_path(part))  # left by a killed upload
             return await sftp.open(self._full_path(part), "xb", PRIVATE_ATTRIBUTES)
 
     async def _move_into_place(self, sftp: asyncssh.SFTPClient, part: str, path: str) -> None:

@@ -1,7 +1,7 @@
-"""An SFTP server, version 3, on standard input and output, where the system has none. Standard library only.
+"""An SFTP server, version 3, on stdin and stdout, for systems that have none. Uses only the standard library.
 
-It runs inside the task, by its file's path and without our package, so it sees what the task sees. The drafts'
-version 3 as OpenSSH speaks it: the arguments of SYMLINK are the other way round, and RENAME replaces nothing.
+It runs inside the task by its file's path, without our package, so that it sees the task's files. It follows OpenSSH's
+version 3: the arguments of SYMLINK are swapped, and RENAME never replaces a file.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _EXTENSIONS = {
 
 
 class Attributes(NamedTuple):
-    """What a client wants a file to have; None for what it doesn't say."""
+    """The file attributes that a client sets; None for those that it does not set."""
 
     size: int | None = None
     owner: tuple[int, int] | None = None
@@ -41,7 +41,7 @@ class Attributes(NamedTuple):
     times: tuple[int, int] | None = None
 
     def apply(self, target: bytes | int) -> None:
-        """To a path or a descriptor. Raises OSError."""
+        """Sets the attributes of a path or a descriptor. Raises OSError."""
         if self.size is not None:
             os.truncate(target, self.size)
         if self.mode is not None:
@@ -53,7 +53,7 @@ class Attributes(NamedTuple):
 
 
 class Request:
-    """The fields of one packet, read from front to back. Raises struct.error where it is too short."""
+    """The fields of one packet, read in order. Raises struct.error if the packet is too short."""
 
     def __init__(self, data: bytes, root: bytes = b"") -> None:
         self._data = data
@@ -91,10 +91,12 @@ class Request:
 
 
 class SftpServer:
-    """One client, until it closes the stream."""
+    """A server for one client. It ends when the client closes the stream."""
 
     def __init__(self, source: BinaryIO, sink: BinaryIO, *, root: str = "") -> None:
-        """`root`, without links in it, is a folder that the client is told is "/"; a link in it may lead out."""
+        """`root` is a folder that the client sees as "/". It must contain no links itself; a link inside may lead out
+        of it.
+        """
         self._source = source
         self._sink = sink
         self._root = os.fsencode(root)
@@ -103,9 +105,9 @@ class SftpServer:
         self._last_handle = 0
         self._handlers: dict[int, Callable[[Request], bytes]] = {
             3: self._open, 4: self._close, 5: self._read, 6: self._write, 7: self._lstat, 8: self._fstat,
-            9: self._set_attributes, 10: self._set_open_attributes, 11: self._open_folder, 12: self._next_names, 13: self._remove,
-            14: self._make_folder, 15: self._remove_folder, 16: self._resolve, 17: self._stat, 18: self._rename,
-            19: self._read_link, 20: self._link_symbolically, 200: self._extended,
+            9: self._set_attributes, 10: self._set_open_attributes, 11: self._open_folder, 12: self._next_names,
+            13: self._remove, 14: self._make_folder, 15: self._remove_folder, 16: self._resolve, 17: self._stat,
+            18: self._rename, 19: self._read_link, 20: self._link_symbolically, 200: self._extended,
         }  # fmt: skip
 
     def serve(self) -> None:
@@ -205,7 +207,7 @@ class SftpServer:
             try:
                 found = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
-                continue  # it went away meanwhile
+                continue  # the file was removed meanwhile
             names.append(_text(entry.name) + _text(_long_name(entry.name, found)) + _attributes(found))
             if len(names) == _BATCH:
                 break
@@ -263,7 +265,7 @@ class SftpServer:
 
 
 def path_under_root(root: bytes, path: bytes) -> bytes:
-    """What a client whose "/" is `root` calls an absolute path; "/" for one outside."""
+    """Returns an absolute path as a client whose "/" is `root` sees it; "/" for a path outside."""
     relative = path.removeprefix(root)
     return relative if path == root + relative and relative.startswith(b"/") else b"/"
 
@@ -306,7 +308,7 @@ def _one_name(path: bytes) -> bytes:
 
 
 def _long_name(name: bytes, found: os.stat_result) -> bytes:
-    """As `ls -l` shows it, which is what `ls -l` of sftp prints."""
+    """Returns the entry in the form of `ls -l`, which sftp prints for `ls -l`."""
     is_old = abs(time.time() - found.st_mtime) > 180 * 86400
     moment = time.strftime("%b %e  %Y" if is_old else "%b %e %H:%M", time.localtime(found.st_mtime))
     mode, owner, group = stat.filemode(found.st_mode), found.st_uid, found.st_gid
@@ -321,7 +323,7 @@ def _file_system(found: os.statvfs_result) -> bytes:
 
 
 if __name__ == "__main__":
-    # Both streams are bytes without a terminal between; the client is gone when writing fails.
+    # Both streams carry bytes without a terminal. A failed write means that the client is gone.
     try:
         SftpServer(sys.stdin.buffer, sys.stdout.buffer).serve()
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""An interactive terminal on a host, over a connection of its own or a shared one."""
+"""A shell on a terminal of a host, over its own connection or a shared one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _END_S = 2.0
 
 
 class RemoteShell:
-    """A login shell, or one command, on a terminal of the far side."""
+    """A login shell, or one command, on a terminal of the host."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class RemoteShell:
         return self._is_closed or self._connection.is_closed()
 
     async def read(self) -> AsyncIterator[bytes]:
-        """Ends when the shell does. Raises Unreachable when the link was lost."""
+        """Yields the output until the shell ends. Raises Unreachable if the connection is lost."""
         while not self._is_closed:
             try:
                 piece = await self._stream.read()
@@ -74,7 +74,7 @@ class RemoteShell:
             self._channel.change_terminal_size(max(columns, 1), max(rows, 1))
 
     async def wait(self) -> int:
-        """The exit code. Raises Unreachable when the link was lost before there was one."""
+        """Returns the exit code. Raises Unreachable if the connection is lost before it arrives."""
         code = await self._wait_exit_code()
         if code is None:
             raise failures.connection_lost(self._settings, "the shell was open")
@@ -109,7 +109,7 @@ async def open_shell(
     command: str | None,
     term: str,
 ) -> RemoteShell:
-    """On `connection`, which is taken over, also when it fails; without one, on a shared connection."""
+    """Opens a shell on `connection`, which it then owns, also after a failure; on a shared connection without one."""
 
     async def start(client: asyncssh.SSHClientConnection) -> Session:
         channel, stream = await client.create_session(
@@ -137,13 +137,13 @@ async def _open_session(settings: HostSettings, pool: ConnectionPool, start: Cor
     try:
         return await pool.login_wait("to open a session").run(start)
     except asyncssh.ChannelOpenError as error:
-        raise ProviderError(f"{settings.alias!r} gives no terminal: {error.reason!r}") from error
+        raise ProviderError(f"{settings.alias!r} refused a terminal: {error.reason!r}") from error
     except (OSError, asyncssh.Error) as error:
         raise failures.connection_lost(settings, "a shell was opened") from error
 
 
 class _Terminal(ChannelStream):
-    """Everything stands in one place, also what the server itself has to say, which comes as stderr."""
+    """A stream that merges stderr, the server's own messages, into the output."""
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         super().data_received(data, None)

@@ -1,4 +1,4 @@
-"""Asks the system's ssh how it would reach a host. Nothing else reads its configuration."""
+"""Runs `ssh -G` to read the settings of a host. Nothing else reads the ssh config."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DEFAULTS: dict[str, SshOptions] = {}
 
 @dataclass(frozen=True, slots=True)
 class SshConfigOverrides:
-    """What is set for a host outside the ssh config; it counts before the config, as ssh's command line does."""
+    """Settings from outside the ssh config. They override the config, like ssh's command line."""
 
     hostname: str | None = None
     user: str | None = None
@@ -40,9 +40,9 @@ class SshConfigOverrides:
 async def find_settings(
     host: str, *, config: Path | None = None, overrides: SshConfigOverrides = SshConfigOverrides()
 ) -> HostSettings:
-    """What the user's ssh config (or `config` alone) says of a host and of the jump hosts on the way.
+    """Returns the settings of a host and its jump hosts from the user's ssh config, or from `config` alone.
 
-    Runs what `Match exec` names, as ssh does. Raises ConfigError, Unreachable after 10 s.
+    Runs the commands of `Match exec`, as ssh does. Raises ConfigError, and Unreachable after 10 s.
     """
     if overrides.hostname is not None:
         check_host_name(overrides.hostname)
@@ -55,12 +55,12 @@ async def _resolve(
     jump: Jump, config: Path | None, seen: tuple[Jump, ...], hostname: str | None = None
 ) -> HostSettings:
     if jump in seen or len(seen) > _MAX_HOPS:
-        raise ConfigError(f"ProxyJump: the way to {seen[0].host!r} leads in a circle", field="ProxyJump")
+        raise ConfigError(f"ProxyJump: the jump hosts of {seen[0].host!r} form a loop", field="ProxyJump")
     settings, jumps = await _query(jump, config, hostname)
     if not jumps:
         return settings
     nearest = await _resolve(jumps[0], config, (*seen, jump))
-    # As `ssh -J a,b`: only the nearest goes by its own ProxyJump, the others follow one another.
+    # As in `ssh -J a,b`: only the first jump host uses its own ProxyJump; the others follow one another.
     rest = [(await _query(other, config))[0] for other in jumps[1:]]
     return replace(settings, hops=(*nearest.hops, replace(nearest, hops=()), *rest), proxy_command=None)
 
@@ -80,20 +80,20 @@ async def _print_config(ssh: str, words: Sequence[str], host: str) -> SshOptions
     except ConfigError as error:
         if _FORK_ERROR not in error.message:
             raise
-    # ssh looks for a command behind this option, and prints nothing without one.
+    # With this option, ssh requires a command and prints nothing without one.
     text = await _run((ssh, "-G", "-o", "ForkAfterAuthentication=no", *words, "--", host), host)
     return {**read_options(text), "forkafterauthentication": ["yes"]}
 
 
 async def _defaults(ssh: str) -> SshOptions:
-    """What ssh prints without any config; it is the same for as long as this process lives."""
+    """Returns what ssh prints without any config. It does not change while this process runs."""
     if ssh not in _DEFAULTS:
         _DEFAULTS[ssh] = await _print_config(ssh, ["-F", "none"], "host")
     return _DEFAULTS[ssh]
 
 
 def _config_words(config: Path | None) -> Sequence[str]:
-    """ssh finds its config by the password database; a HOME that was set on purpose counts for us."""
+    """Returns the words that select the config. ssh takes the home from the password database; flow obeys $HOME."""
     if config is not None:
         return ("-F", str(config))
     if home() == account_home():
@@ -111,12 +111,12 @@ async def _run(argv: Sequence[str], host: str) -> str:
             out, err = await process.communicate()
     except TimeoutError:
         raise Unreachable(
-            f"ssh did not say within {_DEADLINE_S:g} s how to reach {host!r}; look at Match exec in its config"
+            f"`ssh -G {host}` did not answer within {_DEADLINE_S:g} s; check Match exec in the ssh config"
         ) from None
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # with what Match exec runs, which holds our pipes
+                os.killpg(process.pid, signal.SIGKILL)  # includes the commands of Match exec, which hold our pipes
             await process.wait()
     if process.returncode:
         error_lines = err.decode("utf-8", "replace").strip().splitlines() or ["it gave no reason"]
@@ -127,7 +127,7 @@ async def _run(argv: Sequence[str], host: str) -> str:
 def _without_ssh(
     jump: Jump, overrides: SshConfigOverrides, config: Path | None
 ) -> tuple[HostSettings, tuple[Jump, ...]]:
-    """ssh's own defaults. Raises ConfigError where there is a config that only ssh can read."""
+    """Returns ssh's own defaults. Raises ConfigError if a config exists, since only ssh can read it."""
     ssh_folder = home() / ".ssh"
     files = [config] if config is not None else [ssh_folder / "config", _SYSTEM_CONFIG]
     if (unread := next((path for path in files if path.exists()), None)) is not None:

@@ -1,4 +1,4 @@
-"""Reads what `ssh -G` prints into HostSettings."""
+"""Parses the output of `ssh -G` to HostSettings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _STRICTNESS: dict[str, Strictness] = {
     "true": "yes",
     "yes": "yes",
     "accept-new": "accept-new",
-    # What `no` allows beyond this is a changed key, and that is never taken here.
+    # `no` would also accept a changed key; flow never does.
     "false": "accept-new",
     "no": "accept-new",
     "off": "accept-new",
@@ -55,7 +55,7 @@ _METHOD_OPTIONS = {
 
 
 def read_options(text: str) -> dict[str, list[str]]:
-    """Option names in small letters, with their values."""
+    """Returns the values by lower-case option name."""
     found: dict[str, list[str]] = {}
     for line in text.splitlines():
         name, _, value = line.partition(" ")
@@ -64,7 +64,7 @@ def read_options(text: str) -> dict[str, list[str]]:
 
 
 def parse_settings(found: SshOptions, alias: str, defaults: SshOptions) -> tuple[HostSettings, tuple[Jump, ...]]:
-    """Reads what `ssh -G alias` printed. The jumps still have to be looked up, each as a host of its own.
+    """Parses what `ssh -G alias` printed. Returns the settings and the jump hosts, which the caller must look up.
 
     `defaults` is what ssh prints without any config. Raises ConfigError.
     """
@@ -131,7 +131,7 @@ def parse_settings(found: SshOptions, alias: str, defaults: SshOptions) -> tuple
 
 
 def _auth_methods(found: SshOptions) -> tuple[str, ...]:
-    """Those that this program has, in the order of PreferredAuthentications, without those that are switched off."""
+    """Returns the enabled methods that this program supports, in the order of PreferredAuthentications."""
     preferred = found.get("preferredauthentications", [",".join(AUTH_METHODS)])[0].split(",")
     enabled = [
         name for name in AUTH_METHODS if found.get(_METHOD_OPTIONS[name], ["yes"])[0].lower() not in ("no", "false")
@@ -143,7 +143,7 @@ def _algorithms(found: SshOptions, defaults: SshOptions) -> Algorithms:
     def names(option: str) -> tuple[str, ...]:
         return tuple(filter(None, found.get(option, [""])[0].split(",")))
 
-    # Ours are in the order of their speed here; a list that the user has set keeps the user's order.
+    # The default list is ordered by measured speed; a list that the user has set keeps its order.
     has_default_ciphers = "ciphers" in defaults and found.get("ciphers") == defaults["ciphers"]
     return Algorithms(
         ciphers=() if has_default_ciphers else names("ciphers"),
@@ -177,9 +177,9 @@ def _tokens(alias: str, hostname: str, port: int, user: str, key_alias: str, jum
 
 
 def _expand(option: str, text: str, tokens: Mapping[str, str], variables: Mapping[str, str] | None = os.environ) -> str:
-    """With %tokens and ${VARIABLES} replaced; without `variables` those stay.
+    """Replaces %tokens and ${VARIABLES}; keeps the variables if `variables` is None.
 
-    Raises ConfigError for one that there is not, as ssh does.
+    Raises ConfigError for an unknown token or variable, as ssh does.
     """
 
     def value(found: re.Match[str]) -> str:
@@ -197,7 +197,7 @@ def _expand(option: str, text: str, tokens: Mapping[str, str], variables: Mappin
 
 
 def expand_home(text: str, option: str) -> Path:
-    """A path with ~ or ~user replaced. Raises ConfigError where there is no such user."""
+    """Returns a path with ~ or ~user replaced. Raises ConfigError if there is no such user."""
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
@@ -205,7 +205,7 @@ def expand_home(text: str, option: str) -> Path:
 
 
 def _split_command(text: str, tokens: Mapping[str, str]) -> tuple[str, ...]:
-    """The words of KnownHostsCommand; the tokens of the host's key are left for the moment when it is known."""
+    """Returns the words of KnownHostsCommand. Keeps the tokens of the host key, which is not known yet."""
     if text.lower() == "none":
         return ()
     host_key_tokens = {name: f"%{name}" for name in "fHIKt"}
@@ -223,7 +223,7 @@ def _expand_paths(option: str, values: list[str], tokens: Mapping[str, str]) -> 
 
 
 def _split_files(value: str, tokens: Mapping[str, str]) -> tuple[Path, ...]:
-    """Names in one line, with nothing to tell the space between two from a space inside one."""
+    """Splits file names in one line. ssh does not mark whether a space separates two names or belongs to one."""
     words: list[str] = []
     for word in value.split():
         if words and not word.startswith(("/", "~", '"', "%")):
@@ -235,7 +235,7 @@ def _split_files(value: str, tokens: Mapping[str, str]) -> tuple[Path, ...]:
 
 
 def _move_to_home(path: Path) -> Path:
-    """ssh goes by the password database; a HOME that was set on purpose is meant for everything below it."""
+    """Moves a path below the account's ~/.ssh to $HOME. ssh uses the password database; flow obeys $HOME."""
     real = account_home()
     return home() / ".ssh" / path.name if path.parent == real / ".ssh" else path
 
@@ -260,7 +260,7 @@ def _split_variable(value: str) -> tuple[str, str]:
 
 
 def _parse_command(value: str) -> str | None:
-    """ssh has replaced the tokens of this one before it prints it."""
+    """Returns the command; ssh has expanded its tokens already."""
     return None if value.lower() in ("", "none") else value
 
 

@@ -1,4 +1,4 @@
-"""The bytes of one channel, both ways: who writes waits for who reads."""
+"""The bytes of one channel in both directions, with backpressure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Channel = asyncssh.SSHClientChannel[bytes] | asyncssh.SSHTCPChannel[bytes]
 
 
 class ChannelStream(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
-    """A command's standard streams, or a forwarded connection. Two windows and a quarter may lie here unread."""
+    """A command's standard streams, or a forwarded connection. Buffers at most 2.25 receive windows."""
 
     def __init__(self) -> None:
         self._unread: dict[int | None, deque[bytes]] = {None: deque(), STDERR: deque()}
@@ -46,7 +46,7 @@ class ChannelStream(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[byt
         self._has_eof = True
         for arrived in self._arrived.values():
             arrived.set()
-        return True  # we may still have something to say
+        return True  # keep our direction open
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_closed = True
@@ -62,13 +62,15 @@ class ChannelStream(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[byt
         self._has_room.set()
 
     async def wait_open(self) -> None:
-        """Once there is a channel, which is at once where we asked for it. Before, only reading makes sense."""
+        """Waits until the channel is open. Returns at once for a channel that we opened. Until then, only reading is
+        allowed.
+        """
         await self._is_open.wait()
 
     async def read(self, source: int | None = None) -> bytes:
-        """What comes next, by default not of stderr; as a rule at most 64 KiB, and empty at the end.
+        """Returns the next bytes of stdout, or of stderr; usually at most 64 KiB. Returns b"" at the end.
 
-        Raises what the connection was lost by, after all that came before.
+        After all received bytes, raises the error by which the connection was lost.
         """
         unread = self._unread[source]
         while not unread:
@@ -85,7 +87,7 @@ class ChannelStream(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[byt
         return data
 
     async def write(self, data: bytes) -> None:
-        """Returns once there is room for more. Raises OSError, or what the connection was lost by."""
+        """Writes and waits until there is room for more. Raises OSError, or the error by which the connection was lost."""
         self._channel.write(data)
         await self._has_room.wait()
         if self._is_closed:
@@ -96,12 +98,12 @@ class ChannelStream(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[byt
         self._channel.write_eof()
 
     def close(self) -> None:
-        """Twice is safe."""
+        """Closes the channel. Safe to call twice."""
         self._channel.close()
 
 
 def _take_pieces(unread: deque[bytes]) -> bytes:
-    """The first pieces, as many as make one of a usual size."""
+    """Removes and joins the first pieces, up to the usual size."""
     data = unread.popleft()
     if not unread or len(data) + len(unread[0]) > PIECE:
         return data

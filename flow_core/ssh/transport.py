@@ -1,4 +1,4 @@
-"""The way to a host below SSH: a TCP connection, or the stdin and stdout of a ProxyCommand."""
+"""The transport below SSH: a TCP connection, or the stdin and stdout of a ProxyCommand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SIOCGIFADDR = 0xC0206921 if sys.platform == "darwin" else 0x8915
 
 @dataclass(frozen=True, slots=True)
 class HostTransport:
-    """A connected socket. `address` is the numeric one of the host, None where a ProxyCommand leads there."""
+    """A connected socket. `address` is the host's numeric address; None behind a ProxyCommand."""
 
     sock: socket.socket
     address: str | None = None
@@ -35,7 +35,7 @@ class HostTransport:
 
 
 class ProxyProcess:
-    """The process of a ProxyCommand. Its stderr is read and dropped, except for the last line."""
+    """The process of a ProxyCommand. Keeps only the last line of its stderr."""
 
     def __init__(self, process: Process) -> None:
         self.last_line = ""
@@ -43,7 +43,7 @@ class ProxyProcess:
         self._reading = asyncio.create_task(self._read())
 
     async def exit_reason(self) -> str:
-        """Why it ended, in its own words where it wrote any; empty while it still runs."""
+        """Returns the last line of stderr, or the exit code; "" while the process runs."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_EXIT_TIMEOUT_S):
                 await self._process.wait()
@@ -53,11 +53,11 @@ class ProxyProcess:
         return self.last_line or f"it ended with exit code {self._process.returncode}"
 
     def close(self) -> None:
-        """Ends it as ssh does, without waiting. Twice is safe."""
+        """Sends SIGHUP, as ssh does, without waiting. Safe to call twice."""
         self._signal(signal.SIGHUP)
 
     async def end(self) -> None:
-        """Returns once it has ended. Twice is safe."""
+        """Ends the process and waits for it. Safe to call twice."""
         self.close()
         try:
             async with asyncio.timeout(_EXIT_TIMEOUT_S):
@@ -122,7 +122,7 @@ async def _connect_once(settings: HostSettings) -> HostTransport:
 
 
 async def _bind(sock: socket.socket, settings: HostSettings) -> None:
-    """BindAddress counts before BindInterface, as in ssh."""
+    """Binds the socket. BindAddress overrides BindInterface, as in ssh."""
     if settings.bind_address is not None:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(settings.bind_address, 0, family=sock.family, type=socket.SOCK_STREAM)
@@ -172,7 +172,7 @@ async def _start_proxy(settings: HostSettings, command: str) -> HostTransport:
 
 
 async def _receive_socket(local_end: socket.socket) -> socket.socket:
-    """What the command of ProxyUseFdpass sends. Raises OSError."""
+    """Returns the socket that the command of ProxyUseFdpass sends. Raises OSError."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(local_end, readable.set)

@@ -1,4 +1,4 @@
-"""The target folder of an upload on a host: made, entered without following foreign links, and locked."""
+"""Creates, enters and locks the destination folder of an upload. Follows no foreign links."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from flow_core.ssh.settings import HostSettings
 _ANSWER_S = 60.0
 _RELEASE_S = 6.0
 
-# `enter` goes down one folder at a time. In a sticky folder that others may write to it refuses a link that belongs
-# neither to the user nor to the folder's owner, as Linux does with fs.protected_symlinks. The folder above must still
-# be the one it came from: somebody could put a link in the place of a folder between the check and the step.
-# The shell that runs this holds the lock, so a lock whose process has ended binds nobody. Nobody can tell for a lock
-# of another machine that shares the folder: there it binds. Only a regular file is opened: a pipe would block.
-# A lock that stays empty was made on a full disk.
+# `enter` descends one folder at a time. In a sticky folder that others may write, it refuses a link that belongs
+# neither to the user nor to the folder's owner, as Linux does with fs.protected_symlinks. It then checks that the
+# parent is still the folder it came from: someone could replace a folder by a link between the check and the step.
+# The shell that runs this holds the lock; a lock whose process has ended is void. A lock of another machine that shares
+# the folder counts as held, because its process can't be checked. The script opens only regular files: a pipe would
+# block. A lock that stays empty was written on a full disk.
 _LOCK_SCRIPT = r"""
 exec 2>/dev/null
 set -f
@@ -70,7 +70,7 @@ echo B
 
 
 class UploadLock:
-    """Keeps other uploads out of a folder of a host for as long as a shell there runs."""
+    """A lock that keeps other uploads out of a folder while a shell runs on the host."""
 
     def __init__(self, pool: ConnectionPool, settings: HostSettings, path: str, title: str) -> None:
         self._pool = pool
@@ -79,7 +79,9 @@ class UploadLock:
         self._title = title
 
     async def acquire(self, stack: AsyncExitStack) -> str:
-        """Holds it until `stack` is closed; the folder's real path. Raises Conflict, Unreachable."""
+        """Holds the lock until `stack` closes; returns the real path of the folder. Raises Conflict, ProviderError,
+        Unreachable.
+        """
         script = f"d={quote_word(self._path)}\n{_LOCK_SCRIPT}"
         running = await stack.enter_async_context(start_command(self._pool, self._settings, script))
         answer = await self._read_answer(running)

@@ -219,7 +219,7 @@ def test_machines_that_no_ssh_could_reach_are_refused_with_their_lines_and_the_o
         "contexts.lab.hosts.5.user",
         "contexts.lab.hosts.6.hostname",
     ]
-    assert "contexts.lab.hosts.1: 'ssh://x' is no name of a host" in said(config)
+    assert "contexts.lab.hosts.1: 'ssh://x' is not a host name" in said(config)
     assert config.context("lab").settings["hosts"] == ["gpu1", {"name": "gpu2", "user": "me"}]
     nobody = loaded(file, "contexts:\n  lab: {provider: hosts, hosts: ['*']}\n")
     assert [problem.line for problem in nobody.problems] == [2]

@@ -1,4 +1,4 @@
-"""A server of ours: what it offers and never does, one guard a connection."""
+"""One connection to an SSH server of ours: its limits, login and forwards."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _LOGIN_S = 30.0
 def server_options(
     create_connection: Callable[[], SshServerConnection], host_key: asyncssh.SSHKey, version: str
 ) -> asyncssh.SSHServerConnectionOptions:
-    """The version has to begin with "OpenSSH": else ssh doesn't tell us that nobody reads its output."""
+    """Returns the options of a server.
+
+    The version must begin with "OpenSSH": otherwise ssh does not report that its output was closed.
+    """
     return asyncssh.SSHServerConnectionOptions(
         server_factory=create_connection,
         server_host_keys=[host_key],
@@ -41,10 +44,11 @@ def server_options(
 
 
 class SshServerConnection(asyncssh.SSHServer):
-    """Nothing but a public key opens. `connections` are all who are connected, this guard among them.
+    """A connection that accepts public keys only. `connections` holds all connections of the server, including this
+    one.
 
-    Connections that have not logged in have a limit of their own, and a new one ends the oldest of them: whoever
-    can reach the port could otherwise keep its owner out.
+    Connections before the login have a limit of their own; a new one closes the oldest of them. Otherwise anyone who
+    can reach the port could lock its owner out.
     """
 
     _numbers = count()
@@ -61,7 +65,7 @@ class SshServerConnection(asyncssh.SSHServer):
 
     @abstractmethod
     def resolve_forward(self, host: str, port: int) -> tuple[str, int]:
-        """Where a connection to this address leads. Raises ChannelOpenError, as by `forwarding_error`."""
+        """Returns the address that a forwarded connection leads to. Raises ChannelOpenError by `forwarding_error`."""
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
@@ -98,8 +102,8 @@ class SshServerConnection(asyncssh.SSHServer):
             session.close_output()
             return True
 
-        # OpenSSH's way to pass on that its own output is closed. asyncssh doesn't know it, but looks for a method of
-        # this name; without it `ssh ... yes | head -1` would never end.
+        # OpenSSH reports with this request that its output is closed. asyncssh does not implement it and looks for a
+        # method of this name. Without it, `ssh ... yes | head -1` would never end.
         vars(channel)["_process_eow_at_openssh_dot_com_request"] = process_eow
         return channel, session
 

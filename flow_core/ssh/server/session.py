@@ -1,4 +1,4 @@
-"""One session of a connection to a server of ours: a shell, a command or a file server."""
+"""One session of a connection to an SSH server of ours: a shell, a command or SFTP."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _P = TypeVar("_P", bound=SessionProcess)
 
 
 class ClientTerminal(NamedTuple):
-    """The client's; `modes` as in RFC 4254, section 8."""
+    """The client's terminal; `modes` as in RFC 4254, section 8."""
 
     columns: int
     rows: int
@@ -30,7 +30,7 @@ class ClientTerminal(NamedTuple):
 
 
 class SessionRequest(NamedTuple):
-    """What a client wants to be started: by default a shell. `env` is what it may set for it."""
+    """What a client asks the server to start: by default a shell. `env` holds the variables that the client may set."""
 
     command: str | None
     is_sftp: bool
@@ -39,9 +39,9 @@ class SessionRequest(NamedTuple):
 
 
 class ServerSession(asyncssh.SSHServerSession[bytes], Generic[_P]):
-    """Made by the server when a client opens it. What is typed waits until the process has been started."""
+    """A session that a client has opened. Input is buffered until the process has started."""
 
-    message_prefix = ""  # stands before what the server itself says in the session
+    message_prefix = ""  # prefix of the server's own messages in the session
 
     def __init__(self) -> None:
         self._command: str | None = None
@@ -58,7 +58,7 @@ class ServerSession(asyncssh.SSHServerSession[bytes], Generic[_P]):
         """Starts the process, whose listener is this session. Raises FlowError, OSError."""
 
     def release_process(self, process: _P) -> None:
-        """Nobody listens to the process any more; it may have ended."""
+        """Ends the listening to the process, which may have ended."""
         process.hang_up()
 
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
@@ -97,7 +97,7 @@ class ServerSession(asyncssh.SSHServerSession[bytes], Generic[_P]):
         self._has_eof = True
         if self._process is not None:
             self._process.feed_eof()
-        return True  # what it says may still go out
+        return True  # output may follow
 
     def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
         if self._process is not None:
@@ -108,7 +108,7 @@ class ServerSession(asyncssh.SSHServerSession[bytes], Generic[_P]):
             self._process.signal(number)
 
     def close_output(self) -> None:
-        """The client can't write what it gets: `ssh ... yes | head -1`."""
+        """Handles the client's report that it can't write more output, as in `ssh ... yes | head -1`."""
         self._is_output_closed = True
         if self._process is not None:
             self._process.close_output()
@@ -138,7 +138,7 @@ class ServerSession(asyncssh.SSHServerSession[bytes], Generic[_P]):
         if self._is_closed:
             return
         if self._is_output_closed and self._channel.get_write_buffer_size():
-            self._channel.abort()  # the client has no room for the rest, and never will
+            self._channel.abort()  # the client never reads the rest
         elif code >= 0:
             self._channel.exit(code)
         else:
@@ -165,7 +165,7 @@ class ServerSession(asyncssh.SSHServerSession[bytes], Generic[_P]):
         process.resize(*self._size())
         if not self._is_input_full:
             self._flow_control.resume()
-        process.pause(self._is_output_paused)  # last: it may have said much before we knew it, and end with that
+        process.pause(self._is_output_paused)  # last: the process may have written and ended meanwhile
 
     def _build_request(self) -> SessionRequest:
         terminal = ClientTerminal(*self._size(), self._channel.get_terminal_modes()) if self._has_terminal else None
@@ -173,7 +173,7 @@ class ServerSession(asyncssh.SSHServerSession[bytes], Generic[_P]):
 
     def _size(self) -> tuple[int, int]:
         columns, rows = (min(max(number, 0), _MAX_CELLS) for number in self._channel.get_terminal_size()[:2])
-        return columns or _COLUMNS, rows or _ROWS  # 0 is how a client says that it has none
+        return columns or _COLUMNS, rows or _ROWS  # a client without a size sends 0
 
     def _env(self) -> dict[str, str]:
         request = self._channel.get_environment()

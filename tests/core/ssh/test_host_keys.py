@@ -103,7 +103,7 @@ async def test_a_changed_key_is_refused_whatever_the_config_says_and_whoever_is_
     assert ("StrictHostKeyChecking no" in text) is (strictness == "no")
     assert prompter.keys == []
     assert sshd.known_hosts.read_text() == before
-    command = text.partition("forget the old one with: ")[2]
+    command = text.partition("remove the old one with: ")[2]
     subprocess.run(["sh", "-c", command], check=True, capture_output=True)
     with pytest.raises(HostKeyUnknown):
         await hello(sshd.config())

@@ -205,7 +205,7 @@ async def test_a_password_is_asked_three_times(strict: HostSettings, someone: An
 
 @pytest.mark.parametrize("strict", ["password", "code"], indirect=True)
 async def test_what_only_a_person_can_give_is_said_where_there_is_none(strict: HostSettings) -> None:
-    with pytest.raises(AuthError, match="which only a person can give"):
+    with pytest.raises(AuthError, match="connect from the dashboard to enter it"):
         await hello(strict)
 
 

@@ -134,8 +134,8 @@ async def test_without_ssh_a_config_is_not_guessed_at_and_its_defaults_serve_whe
         await find_settings("mine")
 
 
-async def test_a_way_that_leads_in_a_circle_is_refused(config: Path) -> None:
-    with pytest.raises(ConfigError, match="circle"):
+async def test_jump_hosts_that_form_a_loop_are_refused(config: Path) -> None:
+    with pytest.raises(ConfigError, match="form a loop"):
         await find_settings("ring", config=config)
 
 
