@@ -103,8 +103,8 @@ def login_error(settings: HostSettings, identities: Identities, unanswered: list
         text += f"; {', '.join(locked)} stayed locked, since its passphrase is not known: add it with ssh-add"
     elif unanswered:
         text += (
-            f" and asks for a {' and a '.join(dict.fromkeys(unanswered))}: connect from the dashboard to enter it, or set"
-            " up a key"
+            f" and asks for a {' and a '.join(dict.fromkeys(unanswered))}: connect from the dashboard to enter it, or"
+            " set up a key"
         )
     elif identities.unusable:
         text += f"; {'; '.join(identities.unusable)}"

@@ -161,8 +161,8 @@ class RemoteForward:
                 listener = await connection.create_server(connect_back, _LOOPBACK, self.remote_port)
         except (asyncssh.ChannelListenError, asyncssh.Error, OSError, TimeoutError) as error:
             raise Conflict(
-                f"{self._settings.alias!r} can't open {f'port {self.remote_port}' if self.remote_port else 'a port'}; choose"
-                " another, or allow TCP forwarding in its sshd"
+                f"{self._settings.alias!r} can't open {f'port {self.remote_port}' if self.remote_port else 'a port'};"
+                " choose another, or allow TCP forwarding in its sshd"
             ) from error
         self.remote_port = listener.get_port()
         return listener

@@ -13,7 +13,7 @@ _CONNECT_S = 20.0
 
 
 async def relay(stream: ChannelStream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Relays both directions until both have ended, then closes both sides. Passes on the end of one direction at once."""
+    """Relays both directions until both have ended, then closes both sides. Passes on an end of one direction."""
     try:
         await stream.wait_open()
         try:

@@ -87,7 +87,7 @@ class ChannelStream(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[byt
         return data
 
     async def write(self, data: bytes) -> None:
-        """Writes and waits until there is room for more. Raises OSError, or the error by which the connection was lost."""
+        """Writes, then waits until there is room for more. Raises OSError, or the error that ended the connection."""
         self._channel.write(data)
         await self._has_room.wait()
         if self._is_closed:
