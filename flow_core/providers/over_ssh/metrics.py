@@ -64,7 +64,7 @@ class SshMetrics:
     async def _look(self, host: SshHost) -> AsyncGenerator[MachineSample, None]:
         shared = self._shared.setdefault(host, SampleBroadcast(partial(_samples, host)))
         try:
-            async with aclosing(shared.look()) as samples:
+            async with aclosing(shared.subscribe()) as samples:
                 async for sample in samples:
                     yield sample
         finally:
