@@ -29,18 +29,18 @@ class Gpu:
         if request.type_id is not None:
             return False  # only the context that gave such an id knows what it means
         return self._has_memory(request.min_memory_gb or 0) and (
-            request.model is None or self._is_called(request.model)
+            request.model is None or self._matches_model(request.model)
         )
 
-    def _has_memory(self, least_gb: int) -> bool:
-        return not least_gb or (self.memory_gb is not None and least_gb <= self.memory_gb * _TOLERANCE)
+    def _has_memory(self, min_gb: int) -> bool:
+        return not min_gb or (self.memory_gb is not None and min_gb <= self.memory_gb * _TOLERANCE)
 
-    def _is_called(self, wanted: str) -> bool:
+    def _matches_model(self, model_name: str) -> bool:
         words = re.findall(r"[a-z0-9]+", self.model.lower())
-        runs = {"".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)}
-        for part in re.split(r"[-.]", wanted.lower()):
+        joined_words = {"".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)}
+        for part in re.split(r"[-.]", model_name.lower()):
             memory = _PART_MEMORY.fullmatch(part)
-            if part not in runs and not (memory and self._has_memory(int(memory[1]))):
+            if part not in joined_words and not (memory and self._has_memory(int(memory[1]))):
                 return False
         return True
 
@@ -52,16 +52,16 @@ class Gpu:
         return known or "".join(words[:2]) or "gpu"
 
 
-def choose(gpus: Sequence[Gpu], request: GpuRequest, ranks: int = 1) -> tuple[Gpu, ...]:
+def choose_gpus(gpus: Sequence[Gpu], request: GpuRequest, ranks: int = 1) -> tuple[Gpu, ...]:
     """Those that would do for so many ranks. Raises CapacityError where there will never be enough."""
     fitting = tuple(gpu for gpu in gpus if gpu.fits(request))
     if len(fitting) < ranks * request.count:
-        wanted = f"{request} for each of {ranks} instances" if ranks > 1 else f"{request}"
-        raise CapacityError(f"{wanted} can't be had on this machine; it has {inventory(gpus)}")
+        description = f"{request} for each of {ranks} instances" if ranks > 1 else f"{request}"
+        raise CapacityError(f"{description} can't be had on this machine; it has {describe_gpus(gpus)}")
     return fitting
 
 
-def inventory(gpus: Sequence[Gpu]) -> str:
+def describe_gpus(gpus: Sequence[Gpu]) -> str:
     """What there is, in words."""
     counts: dict[str, int] = {}
     for gpu in gpus:
@@ -79,11 +79,11 @@ def parse_declared_gpus(declared: str) -> tuple[Gpu, ...]:
             raise ConfigError(f"gpus: {part!r} names no model; write for example a100:4", field="gpus")
         for _ in range(request.count):
             index = len(found)
-            memory_gb = _pretend_memory(request.model)
+            memory_gb = _declared_memory(request.model)
             found.append(Gpu(f"pretend-{request.model}-{index}", request.model, memory_gb, str(index), False))
     return tuple(found)
 
 
-def _pretend_memory(model: str) -> int | None:
-    said = re.search(r"-(\d+)gb", model)
-    return int(said[1]) if said else _MEMORY_GB.get(model.partition("-")[0])
+def _declared_memory(model: str) -> int | None:
+    match = re.search(r"-(\d+)gb", model)
+    return int(match[1]) if match else _MEMORY_GB.get(model.partition("-")[0])

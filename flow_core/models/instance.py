@@ -27,9 +27,9 @@ class InstanceRequirements(TypedDict, total=False):
     region: str
 
 
-def check_requirements(wanted: InstanceRequirements) -> None:
+def check_requirements(requirements: InstanceRequirements) -> None:
     """Raises ConfigError for a key that nobody knows."""
-    for key in wanted:
+    for key in requirements:
         if key not in InstanceRequirements.__annotations__:
             known = ", ".join(sorted(InstanceRequirements.__annotations__))
             raise ConfigError(f"{key}: is no requirement we know; known are: {known}", field=key)
@@ -64,18 +64,18 @@ class AvailableInstance:
     intranode_interconnect: str | None = None
     description: str = ""
 
-    def fits(self, wanted: InstanceRequirements) -> bool:
+    def fits(self, requirements: InstanceRequirements) -> bool:
         """Whether it is all that is asked for. Raises ConfigError for a GPU or instance type that can't be read."""
-        least = max(wanted.get("gpu_count", 0), wanted.get("min_gpu_count", 0))
-        prices = [wanted[key] for key in ("max_price", "max_price_per_hour") if wanted.get(key) is not None]
+        min_count = max(requirements.get("gpu_count", 0), requirements.get("min_gpu_count", 0))
+        prices = [requirements[key] for key in ("max_price", "max_price_per_hour") if requirements.get(key) is not None]
         return (
-            ("instance_type" not in wanted or self.is_type(wanted["instance_type"]))
-            and ("gpu_type" not in wanted or self.is_model(parse_gpu(wanted["gpu_type"])))
-            and ("gpu_count" not in wanted or wanted["gpu_count"] == self.gpu_count)
-            and self.gpu_count >= least
-            and (self.gpu_memory_gb or 0) >= wanted.get("gpu_memory_gb", 0)
+            ("instance_type" not in requirements or self.is_type(requirements["instance_type"]))
+            and ("gpu_type" not in requirements or self.is_model(parse_gpu(requirements["gpu_type"])))
+            and ("gpu_count" not in requirements or requirements["gpu_count"] == self.gpu_count)
+            and self.gpu_count >= min_count
+            and (self.gpu_memory_gb or 0) >= requirements.get("gpu_memory_gb", 0)
             and all(self.price_per_hour <= price for price in prices)
-            and wanted.get("region", self.region) == self.region
+            and requirements.get("region", self.region) == self.region
         )
 
     def is_type(self, text: str) -> bool:
@@ -93,14 +93,16 @@ class AvailableInstance:
             return request.type_id == self.instance_type
         if not self.gpu_count or (self.gpu_memory_gb or 0) < (request.min_memory_gb or 0):
             return False
-        return request.model is None or all(map(self._is_called, re.split(r"[-.]", request.model)))
+        return request.model is None or all(map(self._matches_part, re.split(r"[-.]", request.model)))
 
-    def _is_called(self, part: str) -> bool:
+    def _matches_part(self, part: str) -> bool:
         """Whether a part of a model's name ("a100", "80gb", "sxm") is true of its GPUs."""
-        called = f"{self.gpu_type or ''} {self.instance_type} {self.intranode_interconnect or ''}".lower()
-        words = {re.sub(r"^\d+x(?=[a-z])", "", word) for word in re.findall(r"[a-z0-9]+", called)}
+        names = f"{self.gpu_type or ''} {self.instance_type} {self.intranode_interconnect or ''}".lower()
+        words = {re.sub(r"^\d+x(?=[a-z])", "", word) for word in re.findall(r"[a-z0-9]+", names)}
         return (
-            part in words or part == f"{self.gpu_memory_gb}gb" or any(one.rstrip("0123456789") == part for one in words)
+            part in words
+            or part == f"{self.gpu_memory_gb}gb"
+            or any(word.rstrip("0123456789") == part for word in words)
         )
 
     @property

@@ -31,18 +31,18 @@ class ReservationSpec(StrictModel):
 
     @field_validator("instance_type")
     @classmethod
-    def _instance_type(cls, wanted: str) -> str:
-        parse_gpu(wanted)  # raises what was meant
-        return wanted
+    def _check_instance_type(cls, instance_type: str) -> str:
+        parse_gpu(instance_type)  # raises what was meant
+        return instance_type
 
     @field_validator("name")
     @classmethod
-    def _name(cls, name: str | None) -> str | None:
+    def _check_name(cls, name: str | None) -> str | None:
         if name is not None and not name.isprintable():
             raise ValueError("must not hold control characters")
         return name
 
     @field_validator("start_time_utc")
     @classmethod
-    def _in_utc(cls, moment: datetime | None) -> datetime | None:
+    def _convert_to_utc(cls, moment: datetime | None) -> datetime | None:
         return None if moment is None else (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

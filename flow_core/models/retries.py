@@ -30,12 +30,12 @@ class Retries(StrictModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _a_number(cls, fields: Any) -> Any:
+    def _convert_number(cls, fields: Any) -> Any:
         return {"max_retries": fields} if isinstance(fields, int) and not isinstance(fields, bool) else fields
 
     @model_validator(mode="before")
     @classmethod
-    def _a_coefficient_is_a_mode(cls, fields: Any) -> Any:
+    def _convert_coefficient(cls, fields: Any) -> Any:
         """The published SDK multiplies each pause by a number: 1 is fixed here, anything else doubles it."""
         if not isinstance(fields, dict) or "backoff_coefficient" not in fields:
             return fields

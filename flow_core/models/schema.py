@@ -58,12 +58,12 @@ def task_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of what `TaskConfig.from_yaml` reads. Rules between fields are not in it."""
     schema = TaskConfig.model_json_schema()
     fields, volume = schema["properties"], schema["$defs"]["VolumeSpec"]["properties"]
-    for name, words in DESCRIPTIONS.items():
-        fields[name]["description"] = words
+    for name, description in DESCRIPTIONS.items():
+        fields[name]["description"] = description
     fields["retries"]["anyOf"].append({"type": "integer", "minimum": 0, "maximum": 10})
     fields["env"]["additionalProperties"] = {"type": ["string", "number"]}
     fields["command"]["anyOf"][1]["items"] = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "number"}]}
-    _add_published_words(schema["$defs"])
+    _add_published_names(schema["$defs"])
     volume["target"] = volume["mount_path"] | {"title": "Target", "description": "Another word for mount_path."}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -73,11 +73,11 @@ def task_schema() -> dict[str, Any]:
     }
 
 
-def _add_published_words(models: dict[str, Any]) -> None:
+def _add_published_names(models: dict[str, Any]) -> None:
     for model in (VolumeSpec, Retries):
         fields = models[model.__name__]["properties"]
-        for theirs, ours in model.RENAMED.items():
-            fields[theirs] = fields[ours] | {"title": theirs, "description": f"Another word for {ours}."}
+        for old, new in model.RENAMED.items():
+            fields[old] = fields[new] | {"title": old, "description": f"Another word for {new}."}
     coefficient = {"type": "number", "minimum": 1, "maximum": 10, "description": "1 is mode fixed, more exponential."}
     models["Retries"]["properties"]["backoff_coefficient"] = coefficient
 

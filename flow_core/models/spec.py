@@ -14,22 +14,22 @@ from pydantic import Field, field_validator, model_validator
 from flow_core.errors import ConfigError, printable
 from flow_core.gpu import parse_gpu
 from flow_core.identifiers import is_image_reference
-from flow_core.models.foreign_tasks import foreign_table, foreign_text
+from flow_core.models.foreign_tasks import detect_foreign_table, detect_foreign_text
 from flow_core.models.json_table import PlainTable
 from flow_core.models.retries import Retries
-from flow_core.models.storage_spec import MountSpec, VolumeSpec, clash, mount_target, mount_type_of
+from flow_core.models.storage_spec import MountSpec, VolumeSpec, check_mount_target, find_clash, find_mount_type
 from flow_core.models.strict_model import StrictModel
-from flow_core.models.yaml_file import dump, parse_table, read_text, write_text
+from flow_core.models.yaml_file import dump_yaml, parse_table, read_text, write_text
 
-__all__ = ["MountSpec", "Retries", "TaskConfig", "VolumeSpec", "mount_target"]
+__all__ = ["MountSpec", "Retries", "TaskConfig", "VolumeSpec", "check_mount_target"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
-_SHOWN = 80
-_LARGEST = 1 << 128  # Python refuses to write numbers of thousands of digits
-_LONGEST_TEXT = 4095
+_MAX_SHOWN_CHARS = 80
+_MAX_NUMBER = 1 << 128  # Python refuses to write numbers of thousands of digits
+_MAX_TEXT_BYTES = 4095
 
 Word = Annotated[str, Field(min_length=1)]
 Hours = Annotated[float, Field(gt=0, le=168)]
@@ -107,7 +107,7 @@ class TaskConfig(StrictModel):
 
     @field_validator("name")
     @classmethod
-    def _name(cls, name: str) -> str:
+    def _check_name(cls, name: str) -> str:
         if len(name) > 128 or not _NAME.fullmatch(name):
             raise ValueError("must be at most 128 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit")
         if name.startswith("inst_"):
@@ -116,49 +116,49 @@ class TaskConfig(StrictModel):
 
     @field_validator("idempotency_key")
     @classmethod
-    def _key(cls, key: str | None) -> str | None:
+    def _check_idempotency_key(cls, key: str | None) -> str | None:
         if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
             raise ValueError("must be at most 128 letters, digits, '.', '_', ':' and '-'")
         return key
 
     @field_validator("command", mode="before")
     @classmethod
-    def _numbers_among_words(cls, command: Any) -> Any:
-        return [_as_text(word) for word in command] if isinstance(command, list | tuple) else command
+    def _convert_command_numbers(cls, command: Any) -> Any:
+        return [_to_text(word) for word in command] if isinstance(command, list | tuple) else command
 
     @field_validator("env", mode="before")
     @classmethod
-    def _numbers_as_text(cls, env: Any) -> Any:
+    def _convert_env_numbers(cls, env: Any) -> Any:
         if not isinstance(env, dict):
             return env
         for name, value in env.items():
             if value is None or isinstance(value, bool):
-                raise ValueError(f"the value of {_plain_name(name)} is no text; put quotes around it")
-        return {_as_text(name): _as_text(value) for name, value in env.items()}
+                raise ValueError(f"the value of {_printable_name(name)} is no text; put quotes around it")
+        return {_to_text(name): _to_text(value) for name, value in env.items()}
 
     @field_validator("command")
     @classmethod
-    def _command(cls, command: str | list[str]) -> str | list[str]:
+    def _check_command(cls, command: str | list[str]) -> str | list[str]:
         if not command or (isinstance(command, str) and not command.strip()):
             raise ValueError("is empty; say what to run")
-        if flaw := _flaw("".join(command)):
+        if flaw := _find_flaw("".join(command)):
             raise ValueError(f"must not hold {flaw}")
         return command
 
     @field_validator("instance_type")
     @classmethod
-    def _instance_type(cls, wanted: str | list[str] | None) -> str | list[str] | None:
-        for one in [wanted] if isinstance(wanted, str) else wanted or ():
+    def _check_instance_type(cls, instance_types: str | list[str] | None) -> str | list[str] | None:
+        for one in [instance_types] if isinstance(instance_types, str) else instance_types or ():
             parse_gpu(one)  # raises what was meant
-        return wanted or None
+        return instance_types or None
 
     @field_validator("env")
     @classmethod
-    def _env(cls, env: dict[str, str]) -> dict[str, str]:
+    def _check_env(cls, env: dict[str, str]) -> dict[str, str]:
         for name, value in env.items():
             if not _ENV_NAME.fullmatch(name):
-                raise ValueError(f"{name[:_SHOWN]!r} is no variable name")
-            if flaw := _flaw(value):
+                raise ValueError(f"{name[:_MAX_SHOWN_CHARS]!r} is no variable name")
+            if flaw := _find_flaw(value):
                 raise ValueError(f"the value of {name} must not hold {flaw}")
         return env
 
@@ -167,51 +167,51 @@ class TaskConfig(StrictModel):
         *("internode_interconnect", "intranode_interconnect"),
     )
     @classmethod
-    def _plain_text(cls, text: str | None) -> str | None:
+    def _check_plain_text(cls, text: str | None) -> str | None:
         if text is not None and not text.isprintable():
             raise ValueError("must not hold control characters")
-        if text is not None and len(text.encode()) > _LONGEST_TEXT:
-            raise ValueError(f"must be at most {_LONGEST_TEXT} bytes")
+        if text is not None and len(text.encode()) > _MAX_TEXT_BYTES:
+            raise ValueError(f"must be at most {_MAX_TEXT_BYTES} bytes")
         return text
 
     @field_validator("image")
     @classmethod
-    def _image(cls, image: str | None) -> str | None:
+    def _check_image(cls, image: str | None) -> str | None:
         if image is not None and not is_image_reference(image):
             raise ValueError(f"{printable(repr(image))} is no image; write one such as pytorch/pytorch:2.9.0")
         return image
 
     @field_validator("ports")
     @classmethod
-    def _each_port_once(cls, ports: list[int]) -> list[int]:
+    def _drop_duplicate_ports(cls, ports: list[int]) -> list[int]:
         return list(dict.fromkeys(ports))
 
     @field_validator("max_run_time_hours")
     @classmethod
-    def _no_limit(cls, hours: float | None) -> float | None:
+    def _convert_zero_limit(cls, hours: float | None) -> float | None:
         return hours or None
 
     @field_validator("scheduled_start_time")
     @classmethod
-    def _in_utc(cls, moment: datetime | None) -> datetime | None:
+    def _convert_to_utc(cls, moment: datetime | None) -> datetime | None:
         return None if moment is None else (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
     @model_validator(mode="after")
-    def _one_way_to_choose(self) -> Self:
+    def _check_instance_choice(self) -> Self:
         if self.instance_type is not None and self.min_gpu_memory_gb is not None:
             raise ValueError("instance_type and min_gpu_memory_gb both choose the instance; give one of them")
         return self
 
     @model_validator(mode="after")
-    def _one_stream_on_a_terminal(self) -> Self:
+    def _check_streams(self) -> Self:
         if self.tty and self.streams == "separate":
             raise ValueError("streams: a terminal is one stream; leave out tty, or streams")
         return self
 
     @model_validator(mode="after")
-    def _mounts_apart(self) -> Self:
+    def _check_mounts(self) -> Self:
         targets = [volume.target for volume in self.volumes] + [mount.target for mount in self.data_mounts]
-        if found := clash(targets):
+        if found := find_clash(targets):
             raise ValueError(f"mounts {found[0]} and {found[1]} clash; give each a path of its own")
         if self.upload_code and self.working_dir in [volume.target for volume in self.volumes]:
             raise ValueError(f"a volume at {self.working_dir} would hide the code; give it a path below")
@@ -220,7 +220,7 @@ class TaskConfig(StrictModel):
         return self
 
     @model_validator(mode="after")
-    def _times_in_order(self) -> Self:
+    def _check_times(self) -> Self:
         least, most, deadline = self.min_run_time_hours, self.max_run_time_hours, self.deadline_hours
         if least is not None and most is not None and least > most:
             raise ValueError("min_run_time_hours is longer than max_run_time_hours")
@@ -240,16 +240,16 @@ class TaskConfig(StrictModel):
         """The command as one shell line."""
         return self.command if isinstance(self.command, str) else shlex.join(self.command)
 
-    def said(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """What differs from the defaults, as plain data that `parse` reads back. It holds the values of `env`."""
         fields = self.model_dump(mode="json", exclude_defaults=True)
         if self.retries is not None:
             fields["retries"] = self.retries.model_dump()  # an empty table would say the same, and nothing to people
         # What is left out here would be derived anew when it is read, from a size or from an address.
-        for volume, said in zip(self.volumes, fields.get("volumes", ()), strict=True):
-            said |= {"create_if_missing": volume.create_if_missing} if "size_gb" in said else {}
-        for mount, said in zip(self.data_mounts, fields.get("data_mounts", ()), strict=True):
-            said |= {"mount_type": mount.mount_type} if mount.mount_type != mount_type_of(mount.source) else {}
+        for volume, entry in zip(self.volumes, fields.get("volumes", ()), strict=True):
+            entry |= {"create_if_missing": volume.create_if_missing} if "size_gb" in entry else {}
+        for mount, entry in zip(self.data_mounts, fields.get("data_mounts", ()), strict=True):
+            entry |= {"mount_type": mount.mount_type} if mount.mount_type != find_mount_type(mount.source) else {}
         return fields
 
     @classmethod
@@ -269,10 +269,10 @@ class TaskConfig(StrictModel):
     def from_yaml_text(cls, text: str, source: str | None = None) -> TaskConfig:
         """As `from_yaml`, from text; `source` is how errors call it."""
         try:
-            table = parse_table(text, source, as_written=("env", "command"))
+            table = parse_table(text, source, text_fields=("env", "command"))
         except ConfigError as error:  # such as several documents
-            raise foreign_text(text, source) or error from None
-        if (refusal := foreign_table(table, source)) is not None:
+            raise detect_foreign_text(text, source) or error from None
+        if (refusal := detect_foreign_table(table, source)) is not None:
             raise refusal
         fields = {"unique_name": False} | table.fields if "name" in table.fields else table.fields
         return cls.parse(fields, source=source, lines=table.lines)
@@ -282,26 +282,26 @@ class TaskConfig(StrictModel):
 
         It holds the values of `env`. Raises ConfigError where the file can't be written.
         """
-        text = dump({"name": self.name, "unique_name": self.unique_name} | self.said())
+        text = dump_yaml({"name": self.name, "unique_name": self.unique_name} | self.to_dict())
         if path is not None:
             write_text(Path(path), text)
         return text
 
 
-def _as_text(value: Any) -> Any:
+def _to_text(value: Any) -> Any:
     """What a number or a path is on a command line; anything else as it is, for pydantic to refuse."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return str(value) if is_number and abs(value) < _LARGEST else value
+    return str(value) if is_number and abs(value) < _MAX_NUMBER else value
 
 
-def _plain_name(name: Any) -> str:
+def _printable_name(name: Any) -> str:
     text = str(name) if isinstance(name, str | int | float) and name == name else "one variable"
-    return text[:_SHOWN] if text.isprintable() else repr(text[:_SHOWN])
+    return text[:_MAX_SHOWN_CHARS] if text.isprintable() else repr(text[:_MAX_SHOWN_CHARS])
 
 
-def _flaw(text: str) -> str | None:
+def _find_flaw(text: str) -> str | None:
     """What keeps a text from being handed to a process."""
     if "\0" in text:
         return "a NUL character"

@@ -31,7 +31,7 @@ class _ConfigErrorMeta(ModelMetaclass):
         try:
             return super().__call__(*args, **fields)
         except ValidationError as error:
-            raise _refusal(cls, error, None, {}) from None
+            raise _to_config_error(cls, error, None, {}) from None
 
 
 class StrictModel(BaseModel, metaclass=_ConfigErrorMeta):
@@ -48,19 +48,19 @@ class StrictModel(BaseModel, metaclass=_ConfigErrorMeta):
 
     @model_validator(mode="before")
     @classmethod
-    def _as_our_fields(cls, fields: Any) -> Any:
+    def _rename_fields(cls, fields: Any) -> Any:
         if not isinstance(fields, dict):
             return fields
-        known = {name: _paths_as_text(value) for name, value in fields.items() if name not in cls.IGNORED}
-        if ignored := cls.ignored_in(fields):
+        known = {name: _convert_paths(value) for name, value in fields.items() if name not in cls.IGNORED}
+        if ignored := cls.find_ignored(fields):
             _warn(f"{cls.__name__}: {', '.join(ignored)}: without meaning here, and ignored")
-        for theirs, ours in cls.RENAMED.items():
-            if theirs in known and known.get(ours) is None:
-                known[ours] = known.pop(theirs)
+        for old, new in cls.RENAMED.items():
+            if old in known and known.get(new) is None:
+                known[new] = known.pop(old)
         return known
 
     @classmethod
-    def ignored_in(cls, fields: Mapping[Any, Any]) -> list[str]:
+    def find_ignored(cls, fields: Mapping[Any, Any]) -> list[str]:
         """Which fields of the published SDK stand there and mean nothing here."""
         return sorted(name for name in cls.IGNORED & fields.keys() if fields[name] not in (None, False, [], {}))
 
@@ -74,53 +74,56 @@ class StrictModel(BaseModel, metaclass=_ConfigErrorMeta):
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            raise _refusal(cls, error, source, lines or {}) from None
+            raise _to_config_error(cls, error, source, lines or {}) from None
         except RecursionError:
             raise ConfigError("is nested too deeply to be read", source=source) from None
 
 
-def _refusal(model: type, error: ValidationError, source: str | None, lines: Mapping[str, int]) -> ConfigError:
+def _to_config_error(model: type, error: ValidationError, source: str | None, lines: Mapping[str, int]) -> ConfigError:
     """The first complaint, as "field: what is wrong". Where a field may be of several types, the deepest one."""
-    complaints = error.errors(include_url=False, include_input=False, include_context=False)
+    details = error.errors(include_url=False, include_input=False, include_context=False)
     # A misspelt name leaves the right one missing as well, and is the one to name.
-    complaints.sort(key=lambda one: one["type"] != "extra_forbidden")
-    of_same_field = [one for one in complaints if one["loc"][:1] == complaints[0]["loc"][:1]]
+    details.sort(key=lambda one: one["type"] != "extra_forbidden")
+    of_same_field = [one for one in details if one["loc"][:1] == details[0]["loc"][:1]]
     first = max(of_same_field, key=lambda one: len(one["loc"]))
-    field = ".".join(_shown(part) for part in first["loc"] if not _is_alternative(part)) or None
-    said = _said(model, first)
+    field = ".".join(_printable(part) for part in first["loc"] if not _is_alternative(part)) or None
+    description = _describe(model, first)
     return ConfigError(
-        f"{field}: {said}" if field else said, field=field, source=source, line=_line_of(field or "", lines)
+        f"{field}: {description}" if field else description,
+        field=field,
+        source=source,
+        line=_find_line(field or "", lines),
     )
 
 
-def _said(model: type, complaint: ErrorDetails) -> str:
-    if complaint["type"] != "extra_forbidden":
-        return complaint["msg"].removeprefix("Value error, ")
-    name, owner = str(complaint["loc"][-1]), _owner(model, complaint["loc"][:-1])
+def _describe(model: type, detail: ErrorDetails) -> str:
+    if detail["type"] != "extra_forbidden":
+        return detail["msg"].removeprefix("Value error, ")
+    name, owner = str(detail["loc"][-1]), _find_owner(model, detail["loc"][:-1])
     if new := getattr(owner, "RETIRED", {}).get(name):
         return f"{name!r} is now called {new!r}" if new.isidentifier() else new
     close = difflib.get_close_matches(name, getattr(owner, "model_fields", ()), 1)
     return f"is no field we know; did you mean {close[0]}?" if close else "is no field we know"
 
 
-def _owner(model: type, path: tuple[int | str, ...]) -> type | None:
+def _find_owner(model: type, path: tuple[int | str, ...]) -> type | None:
     """The model that the field at the end of a path belongs to."""
     owner: type | None = model
     for part in path:
         if isinstance(part, str) and owner is not None and not _is_alternative(part):
             field = getattr(owner, "model_fields", {}).get(part)
-            owner = None if field is None else next(_models_in(field.annotation), None)
+            owner = None if field is None else next(_find_models(field.annotation), None)
     return owner
 
 
-def _models_in(annotation: Any) -> Iterator[type]:
+def _find_models(annotation: Any) -> Iterator[type]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for one in typing.get_args(annotation):
-        yield from _models_in(one)
+        yield from _find_models(one)
 
 
-def _paths_as_text(value: Any) -> Any:
+def _convert_paths(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, list | tuple):
@@ -136,7 +139,7 @@ def _warn(message: str) -> None:
     warnings.warn(message, stacklevel=level)
 
 
-def _shown(part: int | str) -> str:
+def _printable(part: int | str) -> str:
     text = str(part)
     return text if text.isprintable() and len(text) <= 80 else repr(text[:80])
 
@@ -146,7 +149,7 @@ def _is_alternative(part: int | str) -> bool:
     return isinstance(part, str) and (part == "str" or part.startswith(("list[", "function-")))
 
 
-def _line_of(field: str, lines: Mapping[str, int]) -> int | None:
+def _find_line(field: str, lines: Mapping[str, int]) -> int | None:
     """The line of the field, else of the nearest table around it."""
     while field:
         if field in lines:

@@ -100,6 +100,6 @@ class TaskRecord:
         return "streams: merged" if self.config.get("streams") == "merged" else ""
 
     @property
-    def still_bills(self) -> bool:
+    def is_still_billed(self) -> bool:
         """Whether its machines cost money though its command has ended. Cancelling it ends that."""
         return self.is_terminal and bool(self.billed_usd_per_hour)

@@ -56,33 +56,33 @@ class TaskSpec(StrictModel):
 
     def to_config(self) -> TaskConfig:
         """The TaskConfig that asks for the same. Raises ConfigError for a mount that no provider of ours has."""
-        params, wanted = self.params, self.resources
+        params, resources = self.params, self.resources
         fields: dict[str, Any] = {
             "name": self.name,
             "command": list(self.command),
-            "instance_type": _instance_type(wanted),
-            "min_cpus": wanted.cpus if "cpus" in wanted.model_fields_set else None,
-            "min_memory_gb": wanted.memory_gb if "memory_gb" in wanted.model_fields_set else None,
+            "instance_type": _to_instance_type(resources),
+            "min_cpus": resources.cpus if "cpus" in resources.model_fields_set else None,
+            "min_memory_gb": resources.memory_gb if "memory_gb" in resources.model_fields_set else None,
             "env": dict(params.env),
             "working_dir": params.working_dir,
             "image": params.image,
             "retries": params.retry or None,
             "max_run_time_hours": None if params.time_limit_s is None else params.time_limit_s / 3600,
-            "data_mounts": [_as_data_mount(mount) for mount in self.mounts if mount.kind != "code"],
+            "data_mounts": [_to_data_mount(mount) for mount in self.mounts if mount.kind != "code"],
         }
         return TaskConfig.parse(fields)
 
 
-def _instance_type(wanted: ResourceSpec) -> str:
-    if not wanted.gpus:
+def _to_instance_type(resources: ResourceSpec) -> str:
+    if not resources.gpus:
         return "cpu"
-    memory_gb = wanted.accelerator_hints.get("min_gpu_memory_gb")
-    if wanted.gpu_type is None and memory_gb:
-        return f"{wanted.gpus}xgpu:{memory_gb}gb"
-    return f"{wanted.gpus}x{wanted.gpu_type}" if wanted.gpu_type else f"gpu:{wanted.gpus}"
+    memory_gb = resources.accelerator_hints.get("min_gpu_memory_gb")
+    if resources.gpu_type is None and memory_gb:
+        return f"{resources.gpus}xgpu:{memory_gb}gb"
+    return f"{resources.gpus}x{resources.gpu_type}" if resources.gpu_type else f"gpu:{resources.gpus}"
 
 
-def _as_data_mount(mount: SpecMount) -> dict[str, Any]:
+def _to_data_mount(mount: SpecMount) -> dict[str, Any]:
     source = f"volume://{mount.source}" if mount.kind == "persistent" else mount.source
     options = {} if mount.read_only else {"read_only": False}
     return {"source": source, "target": mount.target, "options": {} if mount.kind == "persistent" else options}

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from flow_core.agent.regular_files import NotRegular, TooLarge, read_regular_file
 from flow_core.errors import ConfigError, printable
 
-_TASK_FILE_BYTES_MAX = 4 << 20
-_MOST_VALUES = 100_000
+_MAX_FILE_BYTES = 4 << 20
+_MAX_VALUES = 100_000
 _MERGE = "tag:yaml.org,2002:merge"
-_NOTED_DEPTH = 6
-_READ_AS_VALUES = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "timestamp")}
+_MAX_LINE_DEPTH = 6
+_VALUE_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "timestamp")}
 
 
 class YamlTable(NamedTuple):
@@ -23,7 +23,7 @@ class YamlTable(NamedTuple):
     lines: Mapping[str, int]
 
 
-def read_text(path: Path, limit_bytes: int = _TASK_FILE_BYTES_MAX) -> str:
+def read_text(path: Path, limit_bytes: int = _MAX_FILE_BYTES) -> str:
     """The text of a file. Raises ConfigError that names it."""
     try:
         return read_regular_file(path, limit_bytes).decode("utf-8")
@@ -32,8 +32,8 @@ def read_text(path: Path, limit_bytes: int = _TASK_FILE_BYTES_MAX) -> str:
     except NotRegular as error:
         raise ConfigError(f"is not a file: {error.strerror}", source=str(path)) from None
     except TooLarge as error:
-        said = str(error.strerror).removeprefix("it ")
-        raise ConfigError(f"{said}, which no such file is", source=str(path)) from None
+        problem = str(error.strerror).removeprefix("it ")
+        raise ConfigError(f"{problem}, which no such file is", source=str(path)) from None
     except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a path that can't be one
         reason = getattr(error, "strerror", None) or "is not UTF-8 text"
         raise ConfigError(f"can't be read: {reason}", source=str(path)) from None
@@ -48,11 +48,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def parse_table(
-    text: str, source: str | None = None, as_written: Collection[str] = (), *, first_only: bool = False
+    text: str, source: str | None = None, text_fields: Collection[str] = (), *, first_only: bool = False
 ) -> YamlTable:
     """The table that a text holds; an empty text holds an empty one. Raises ConfigError with the line.
 
-    Numbers, dates and words such as `yes` in the fields `as_written` are text: 1.10 stays 1.10. Several documents are
+    Numbers, dates and words such as `yes` in the fields `text_fields` are text: 1.10 stays 1.10. Several documents are
     refused, or with `first_only` left out.
     """
     import yaml  # deferred: only files need it
@@ -61,10 +61,10 @@ def parse_table(
     try:
         loader = yaml.SafeLoader(text)
         node: Any = loader.get_single_node() if not first_only else loader.get_node() if loader.check_node() else None
-        _refuse_too_much(node, source)
-        _note(node, "", _NOTED_DEPTH, lines, source)
+        _check_size(node, source)
+        _record_lines(node, "", _MAX_LINE_DEPTH, lines, source)
         if node is not None and node.id == "mapping":
-            _keep_text(node, as_written)
+            _mark_fields_as_text(node, text_fields)
         fields = None if node is None else loader.construct_document(node)
     except ConfigError:
         raise
@@ -72,9 +72,9 @@ def parse_table(
         raise ConfigError("is nested too deeply to be read", source=source) from None
     except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:  # such as the date 2026-13-01
         mark = getattr(error, "problem_mark", None)
-        said = getattr(error, "problem", None) or "a value in it can't be read"
+        problem = getattr(error, "problem", None) or "a value in it can't be read"
         raise ConfigError(
-            f"is not valid YAML: {said}", source=source, line=mark.line + 1 if mark is not None else None
+            f"is not valid YAML: {problem}", source=source, line=mark.line + 1 if mark is not None else None
         ) from None
     if fields is None:
         return YamlTable({}, {})
@@ -83,7 +83,7 @@ def parse_table(
     return YamlTable(fields, lines)
 
 
-def dump(fields: Mapping[str, Any]) -> str:
+def dump_yaml(fields: Mapping[str, Any]) -> str:
     """YAML of a table, in its own order; long commands as blocks."""
     import yaml  # deferred: as above
 
@@ -102,7 +102,7 @@ def dump(fields: Mapping[str, Any]) -> str:
     return yaml.dump(dict(fields), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000)
 
 
-def _refuse_too_much(node: Any, source: str | None) -> None:
+def _check_size(node: Any, source: str | None) -> None:
     """A few lines of aliases can stand for more values than any machine holds, or for themselves."""
     sizes: dict[int, int | None] = {}
 
@@ -118,28 +118,28 @@ def _refuse_too_much(node: Any, source: str | None) -> None:
         sizes[id(node)] = total
         return total
 
-    if node is not None and size(node) > _MOST_VALUES:
-        raise ConfigError(f"holds more than {_MOST_VALUES} values, which no such file does", source=source)
+    if node is not None and size(node) > _MAX_VALUES:
+        raise ConfigError(f"holds more than {_MAX_VALUES} values, which no such file does", source=source)
 
 
-def _keep_text(table: Any, names: Collection[str]) -> None:
+def _mark_fields_as_text(table: Any, names: Collection[str]) -> None:
     for key, value in table.value:
         if key.value in names:
             parts = value.value if value.id != "scalar" else [value]
             for part in parts:
-                _make_text(part[1] if isinstance(part, tuple) else part)
+                _mark_as_text(part[1] if isinstance(part, tuple) else part)
 
 
-def _make_text(node: Any) -> None:
-    if node.id == "scalar" and node.tag in _READ_AS_VALUES and node.style is None:
+def _mark_as_text(node: Any) -> None:
+    if node.id == "scalar" and node.tag in _VALUE_TAGS and node.style is None:
         node.tag = "tag:yaml.org,2002:str"
     elif node.id == "mapping":  # merged with <<
         for _, value in node.value:
             if value.id == "scalar":
-                _make_text(value)
+                _mark_as_text(value)
 
 
-def _note(node: Any, prefix: str, depth: int, lines: dict[str, int], source: str | None) -> None:
+def _record_lines(node: Any, prefix: str, depth: int, lines: dict[str, int], source: str | None) -> None:
     """The line of each name, only as deep as there are names to complain about. Refuses one that is given twice."""
     if node is None or not depth:
         return
@@ -155,8 +155,8 @@ def _note(node: Any, prefix: str, depth: int, lines: dict[str, int], source: str
                     line=line,
                 )
             lines[name] = here[name] = line
-            _note(value, f"{name}.", depth - 1, lines, source)
+            _record_lines(value, f"{name}.", depth - 1, lines, source)
     elif node.id == "sequence":
         for number, value in enumerate(node.value):
             lines[f"{prefix}{number}"] = value.start_mark.line + 1
-            _note(value, f"{prefix}{number}.", depth - 1, lines, source)
+            _record_lines(value, f"{prefix}{number}.", depth - 1, lines, source)

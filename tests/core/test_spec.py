@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from flow_core.errors import ConfigError
-from flow_core.models.spec import MountSpec, Retries, TaskConfig, VolumeSpec, mount_target
+from flow_core.models.spec import MountSpec, Retries, TaskConfig, VolumeSpec, check_mount_target
 
 
 @pytest.mark.parametrize(
@@ -132,11 +132,11 @@ def test_a_refusal_does_not_repeat_the_values_of_the_environment() -> None:
 )
 def test_a_path_that_is_no_place_of_its_own_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="must"):
-        mount_target(path)
+        check_mount_target(path)
 
 
 def test_a_mount_path_is_made_plain() -> None:
-    assert mount_target("//data//set/./x/") == "/data/set/x"
+    assert check_mount_target("//data//set/./x/") == "/data/set/x"
 
 
 def test_two_mounts_may_not_lie_in_each_other() -> None:
@@ -181,7 +181,7 @@ def test_what_was_said_is_said_again_where_leaving_it_out_would_mean_something_e
             "data_mounts": [{"source": "s3://b/k", "target": "/d", "mount_type": "bind"}],
         }
     )
-    assert TaskConfig.parse(config.said()) == config
+    assert TaskConfig.parse(config.to_dict()) == config
     assert TaskConfig.from_yaml_text(config.to_yaml()) == config
 
 

@@ -98,7 +98,7 @@ def test_nothing_more_is_an_empty_table() -> None:
 
 def record(config: TaskConfig) -> TaskRecord:
     return TaskRecord(
-        "lab", "task_1", f"{config.name}-x1", TaskStatus.FAILED, command=config.command_line, config=config.said()
+        "lab", "task_1", f"{config.name}-x1", TaskStatus.FAILED, command=config.command_line, config=config.to_dict()
     )
 
 
@@ -120,7 +120,7 @@ def test_a_task_can_be_run_again_from_what_it_was_asked_with() -> None:
             "region": "eu",
         }
     )
-    task = TaskRecord("lab", "task_1", "llama-x1", TaskStatus.FAILED, config=config.said())
+    task = TaskRecord("lab", "task_1", "llama-x1", TaskStatus.FAILED, config=config.to_dict())
     preset = preset_of(task)
     assert preset["context"] == "lab"
     assert task_config(preset) == config
