@@ -1,11 +1,11 @@
-"""The GPU shorthand, one grammar wherever a GPU is asked for.
+"""The GPU shorthand, with one grammar for every input.
 
-a100  a100:4  4xa100  h100x8  8xh100      a model, and how many (1 when not said)
-a100-80gb:2  a100-80gb.sxm.1x  h200.8x    a model with its memory and socket, as instance types are called
-8x NVIDIA H100 80GB SXM5                  the same as it is shown to people
+a100  a100:4  4xa100  h100x8  8xh100      a model and its count (default 1)
+a100-80gb:2  a100-80gb.sxm.1x  h200.8x    a model with its memory and socket, as in names of instance types
+8x NVIDIA H100 80GB SXM5                  the same as displayed
 gpu:40gb  2xgpu:40gb                      any GPU with at least that much memory
-cpu  8xcpu  cpu:8                         no GPU; the number is how many CPUs
-it_RrgkIZz6c9BZu5gi                       an instance type by its id, for the context that knows it
+cpu  8xcpu  cpu:8                         no GPU; the number counts CPUs
+it_RrgkIZz6c9BZu5gi                       an instance type by its id, for the context that issued it
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from flow_core.errors import ConfigError
 
 MAX_COUNT = 1024
 _MAX_CHARS = 64
-_MAX_DIGITS = 6  # more than any number that is allowed; Python refuses to read numbers of thousands of digits
+_MAX_DIGITS = 6  # more than any valid number has; Python can't parse numbers of thousands of digits
 
 _MODEL = r"(?P<model>[a-z][a-z0-9]*(?:[-.][a-z0-9]+)*)"
-# Compiled on first use, and kept by `re`: many import this and never read a shorthand.
+# `re` compiles and caches these on first use: many programs import this module and never parse a shorthand.
 _FORMS = (
     rf"{_MODEL}\.(?P<count>\d+)x",
     rf"(?P<count>\d+)\s*x\s*{_MODEL}",
@@ -38,9 +38,9 @@ _MODEL_AND_NUMBER = r"([a-z]+\d+[a-z]*)\D+(\d{1,4})(?!\w)|(?<!\w)(\d{1,4})\D+?([
 
 @dataclass(frozen=True, slots=True)
 class GpuRequest:
-    """What a shorthand asks for: `count` of `model`, or of anything with `min_memory_gb`, or CPUs only.
+    """The request of a shorthand: `count` of `model`, or of any GPU with `min_memory_gb`, or only CPUs.
 
-    `type_id` is an instance type's own id, of which only the context that gave it knows what it has.
+    `type_id` is the id of an instance type; only the context that issued it knows its GPUs.
     """
 
     model: str | None = None
@@ -54,7 +54,7 @@ class GpuRequest:
         return self.cpus is None
 
     def __str__(self) -> str:
-        """The shortest shorthand that reads back as this request."""
+        """Returns the shortest shorthand that parses to this request."""
         if self.type_id is not None:
             return self.type_id
         if self.cpus is not None:
@@ -67,7 +67,7 @@ class GpuRequest:
 
 
 def parse_gpu(text: str) -> GpuRequest:
-    """Reads a shorthand. Raises ConfigError that says what was meant when it can't be."""
+    """Parses a shorthand. Raises ConfigError with a suggestion."""
     if not isinstance(text, str):
         raise ConfigError(f"the GPU must be text such as a100:4, not {type(text).__name__}", field="gpu")
     if not text.strip():
@@ -88,7 +88,9 @@ def parse_gpu(text: str) -> GpuRequest:
 
 
 def build_gpu_request(gpu_count: int, gpu_type: str | None) -> GpuRequest:
-    """So many GPUs of a type, of any type when not said; a count in `gpu_type` doesn't matter. Raises ConfigError."""
+    """Returns a request for `gpu_count` GPUs of a type (None: any type). Ignores a count in `gpu_type`. Raises
+    ConfigError.
+    """
     if gpu_count < 0:
         raise ConfigError("gpu_count: must not be negative", field="gpu_count")
     if gpu_count == 0:
@@ -98,7 +100,7 @@ def build_gpu_request(gpu_count: int, gpu_type: str | None) -> GpuRequest:
 
 
 def _normalize_label(label: str) -> str:
-    """What is shown to people ("8x NVIDIA H100 80GB SXM5"), as it is asked for ("8xh100-80gb-sxm5")."""
+    """Converts a displayed label ("8x NVIDIA H100 80GB SXM5") to a shorthand ("8xh100-80gb-sxm5")."""
     found = re.search(_MAKERS, label)
     return label if found is None else label[: found.start()] + "-".join(label[found.end() :].split())
 
@@ -143,5 +145,5 @@ def _parse_count(count_text: str | None, text: str) -> int:
 
 
 def _printable(text: str) -> str:
-    """The input, safe to print and short enough to read."""
+    """Returns the input in a safe and short form for messages."""
     return repr(text if len(text) <= 40 else text[:39] + "…")

@@ -1,4 +1,4 @@
-"""What a provider answered, as plain data that JSON takes."""
+"""Converts a model to plain data for JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OMITTED_FIELDS = ("context", "provider_metadata")
 
 
 def as_dict(model: DataclassInstance) -> dict[str, Any]:
-    """Every field but the context's name and what only the provider knows. Times are ISO 8601 in UTC."""
+    """Returns every field except the context's name and the provider's metadata. Times are ISO 8601 in UTC."""
     return {
         field.name: _plain(getattr(model, field.name)) for field in fields(model) if field.name not in _OMITTED_FIELDS
     }

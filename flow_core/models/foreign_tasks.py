@@ -1,4 +1,4 @@
-"""Task files of other tools: which tool one is for, and what to write instead of what stands in it."""
+"""Detects task files of other tools and tells what to write instead."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ _PBS_LINE = re.compile(r"#PBS\s+(.*)")
 
 
 class ForeignTool(NamedTuple):
-    """`matches` says whether a table is a file for it. `field_hints` maps dotted names of its fields to what is written here;
-    a star stands for any name or number."""
+    """Another tool. `matches` tells whether a table is a file for it.
+
+    `field_hints` maps dotted names of its fields to what flow calls them; a star matches any name or number.
+    """
 
     name: str
     matches: Callable[[Mapping[str, Any]], bool]
@@ -106,7 +108,7 @@ _PBS_HINTS = {
 
 
 def detect_foreign_table(table: YamlTable, source: str | None) -> ConfigError | None:
-    """What to say of a table that another tool reads; None of any other, and of what has a `command` of ours."""
+    """Returns the error for a table of another tool; None for any other table and for one with a `command` of ours."""
     fields: Mapping[Any, Any] = table.fields
     tool = None if "command" in fields and "api_version" not in fields else _find_tool(fields)
     if tool is None:
@@ -116,9 +118,9 @@ def detect_foreign_table(table: YamlTable, source: str | None) -> ConfigError | 
 
 
 def detect_foreign_text(text: str, source: str | None = None) -> ConfigError | None:
-    """The same of a text: a script with #PBS lines, or YAML of several lines that another tool reads.
+    """Returns the error for a text of another tool: a script with #PBS lines, or YAML of several lines.
 
-    Of several documents, as in many a Kubernetes manifest, the first decides.
+    Of several documents, such as in a Kubernetes manifest, the first one decides.
     """
     head = text[:_HEAD]
     if "#PBS" in head and (hints := list(_pbs_hints(head))):
@@ -136,7 +138,7 @@ def _find_tool(table: Mapping[str, Any]) -> ForeignTool | None:
 
 
 def _find_hints(tool: ForeignTool, table: YamlTable) -> Iterator[tuple[str, int, str]]:
-    """(their field, its line, ours), each once, in the order of the file."""
+    """Yields (their field, its line, our field), each once, in the order of the file."""
     seen: set[str] = set()
     for name, line in sorted(table.lines.items(), key=lambda one: one[1]):
         for pattern, our_name in tool.field_hints.items():
@@ -147,7 +149,7 @@ def _find_hints(tool: ForeignTool, table: YamlTable) -> Iterator[tuple[str, int,
 
 
 def _convert_gpus(fields: Any, name: str) -> str:
-    """The GPUs that a field asks for, as they are written here."""
+    """Returns our field for the GPUs that a field requests."""
     for part in name.split("."):
         fields = fields.get(part) if isinstance(fields, dict) else None
     if isinstance(fields, list) and fields:
@@ -161,7 +163,7 @@ def _convert_gpus(fields: Any, name: str) -> str:
 
 
 def _pbs_hints(text: str) -> Iterator[tuple[int, str]]:
-    """A hint for each option that is known, "" for each line of any other."""
+    """Yields a hint for each known option, and "" for each other line."""
     for number, line in enumerate(text.splitlines(), start=1):
         if match := _PBS_LINE.match(line):
             our_name = [word for pattern, word in _PBS_HINTS.items() if re.match(pattern, match[1])]

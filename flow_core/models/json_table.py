@@ -1,4 +1,4 @@
-"""Free tables within a model: data that can be written down and read back, and nothing else."""
+"""Tables of free content in a model, which hold only data that can be written and read back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MAX_VALUES = 10_000
 
 
 def copy_plain_table(table: dict[str, Any]) -> dict[str, Any]:
-    """The table, copied. Raises ValueError for what isn't plain data (a date of YAML's), or for far too much of it."""
+    """Returns a copy. Raises ValueError for other data (such as a date of YAML) and for too much data."""
     remaining = [_MAX_VALUES]
     return {_check_key(key): _copy_value(value, _MAX_DEPTH, remaining) for key, value in table.items()}
 
@@ -21,7 +21,7 @@ PlainTable = Annotated[dict[str, Any], AfterValidator(copy_plain_table)]
 
 
 def _copy_value(value: Any, depth: int, remaining: list[int]) -> Any:
-    """`remaining` is how many values may still come: one that stands in many places counts as often."""
+    """Copies a value. `remaining` is how many values may follow; an aliased value counts each time."""
     remaining[0] -= 1
     if not depth or remaining[0] < 0:
         raise ValueError(

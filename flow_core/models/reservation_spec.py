@@ -1,4 +1,4 @@
-"""What a person asks for: capacity held for some hours."""
+"""The request for a reservation."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from flow_core.models.strict_model import StrictModel
 
 
 class ReservationSpec(StrictModel):
-    """`quantity` instances of a type for `duration_hours`, from `start_time_utc` on (`None`: from now).
+    """`quantity` instances of a type for `duration_hours`, from `start_time_utc` on (None: from now).
 
-    A time without a zone is UTC. With `auto_renew` it is prolonged by its duration whenever its end has come.
-    Engines have limits of their own (Mithril: 3 to 336 hours) and refuse what is outside of them.
+    A time without a zone is UTC. With `auto_renew`, the reservation is extended by its duration at each end. Engines
+    have limits of their own (Mithril: 3 to 336 hours) and refuse other values.
     """
 
     instance_type: str
@@ -32,7 +32,7 @@ class ReservationSpec(StrictModel):
     @field_validator("instance_type")
     @classmethod
     def _check_instance_type(cls, instance_type: str) -> str:
-        parse_gpu(instance_type)  # raises what was meant
+        parse_gpu(instance_type)  # raises ConfigError with a suggestion
         return instance_type
 
     @field_validator("name")

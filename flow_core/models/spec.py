@@ -1,4 +1,4 @@
-"""What a person asks for: a task. Wrong input is refused by field name."""
+"""The request for a task. An error about wrong input names the field."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 _MAX_SHOWN_CHARS = 80
-_MAX_NUMBER = 1 << 128  # Python refuses to write numbers of thousands of digits
+_MAX_NUMBER = 1 << 128  # Python can't convert numbers of thousands of digits to text
 _MAX_TEXT_BYTES = 4095
 
 Word = Annotated[str, Field(min_length=1)]
@@ -39,17 +39,17 @@ Priority = Literal["low", "med", "high"]
 class TaskConfig(StrictModel):
     """A task to run. `command` is a shell line or an argument list.
 
-    Durations are hours, prices USD per hour and instance, memory GB. `instance_type` is a GPU shorthand or an
-    instance type's name; a list is tried in its order. `env` values are kept out of every message and log of ours.
-    `after`, `array` and `provider_options` (a table per provider) are for engines that have such things; others
-    refuse them. Not every field means something everywhere: docs/sdk.md says what each does where.
+    Durations are hours, prices are USD per hour and instance, memory is GB. `instance_type` is a GPU shorthand or the
+    name of an instance type; a list is tried in order. The values of `env` never appear in messages or logs of flow.
+    `after`, `array` and `provider_options` (a table per provider) apply only to some engines; the others refuse them.
+    docs/sdk.md tells what each field does with each provider.
     """
 
     RETIRED: ClassVar[dict[str, str]] = {
         "gpu": "instance_type",
         "gpu_type": "instance_type",
-        "gpu_count": "is no field we know; write the number into instance_type, such as 8xh100",
-        "num_gpus": "is no field we know; write the number into instance_type, such as 8xh100",
+        "gpu_count": "is not a known field; write the number into instance_type, such as 8xh100",
+        "num_gpus": "is not a known field; write the number into instance_type, such as 8xh100",
         "num_nodes": "num_instances",
         "gpu_memory_gb": "min_gpu_memory_gb",
         "environment": "env",
@@ -133,7 +133,7 @@ class TaskConfig(StrictModel):
             return env
         for name, value in env.items():
             if value is None or isinstance(value, bool):
-                raise ValueError(f"the value of {_printable_name(name)} is no text; put quotes around it")
+                raise ValueError(f"the value of {_printable_name(name)} is not text; put quotes around it")
         return {_to_text(name): _to_text(value) for name, value in env.items()}
 
     @field_validator("command")
@@ -149,7 +149,7 @@ class TaskConfig(StrictModel):
     @classmethod
     def _check_instance_type(cls, instance_types: str | list[str] | None) -> str | list[str] | None:
         for one in [instance_types] if isinstance(instance_types, str) else instance_types or ():
-            parse_gpu(one)  # raises what was meant
+            parse_gpu(one)  # raises ConfigError with a suggestion
         return instance_types or None
 
     @field_validator("env")
@@ -157,7 +157,7 @@ class TaskConfig(StrictModel):
     def _check_env(cls, env: dict[str, str]) -> dict[str, str]:
         for name, value in env.items():
             if not _ENV_NAME.fullmatch(name):
-                raise ValueError(f"{name[:_MAX_SHOWN_CHARS]!r} is no variable name")
+                raise ValueError(f"{name[:_MAX_SHOWN_CHARS]!r} is not a variable name")
             if flaw := _find_flaw(value):
                 raise ValueError(f"the value of {name} must not hold {flaw}")
         return env
@@ -230,7 +230,7 @@ class TaskConfig(StrictModel):
 
     @property
     def instance_types(self) -> tuple[str, ...]:
-        """What was asked for, in the order of preference; empty when any instance will do."""
+        """The requested types in order of preference; empty if any instance is accepted."""
         if isinstance(self.instance_type, str):
             return (self.instance_type,)
         return tuple(self.instance_type or ())
@@ -241,11 +241,11 @@ class TaskConfig(StrictModel):
         return self.command if isinstance(self.command, str) else shlex.join(self.command)
 
     def to_dict(self) -> dict[str, Any]:
-        """What differs from the defaults, as plain data that `parse` reads back. It holds the values of `env`."""
+        """Returns the fields that differ from the defaults, as plain data for `parse`. Contains the values of `env`."""
         fields = self.model_dump(mode="json", exclude_defaults=True)
         if self.retries is not None:
-            fields["retries"] = self.retries.model_dump()  # an empty table would say the same, and nothing to people
-        # What is left out here would be derived anew when it is read, from a size or from an address.
+            fields["retries"] = self.retries.model_dump()  # an empty table means the same and is hard to read
+        # Keep values that `parse` would otherwise derive again from a size or a source.
         for volume, entry in zip(self.volumes, fields.get("volumes", ()), strict=True):
             entry |= {"create_if_missing": volume.create_if_missing} if "size_gb" in entry else {}
         for mount, entry in zip(self.data_mounts, fields.get("data_mounts", ()), strict=True):
@@ -254,12 +254,12 @@ class TaskConfig(StrictModel):
 
     @classmethod
     def from_command(cls, command: str | list[str], **fields: Any) -> TaskConfig:
-        """A config of a command and further fields, as the published SDK has it. Raises ConfigError."""
+        """Returns a config of a command and further fields, as in the published SDK. Raises ConfigError."""
         return cls.parse({"command": command, **fields})
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> TaskConfig:
-        """Reads a task file. One that gives a name means just that name, unless it says unique_name.
+        """Reads a task file. A `name` in it is the exact name of the task unless the file sets unique_name.
 
         Raises ConfigError with the file, the line and the field.
         """
@@ -267,7 +267,7 @@ class TaskConfig(StrictModel):
 
     @classmethod
     def from_yaml_text(cls, text: str, source: str | None = None) -> TaskConfig:
-        """As `from_yaml`, from text; `source` is how errors call it."""
+        """Reads a task file from text. `source` is its name in errors."""
         try:
             table = parse_table(text, source, text_fields=("env", "command"))
         except ConfigError as error:  # such as several documents
@@ -278,9 +278,10 @@ class TaskConfig(StrictModel):
         return cls.parse(fields, source=source, lines=table.lines)
 
     def to_yaml(self, path: str | Path | None = None) -> str:
-        """YAML that reads back as this config, holding only what differs from the defaults; also written to `path`.
+        """Returns YAML that reads back as this config, with only what differs from the defaults. Also writes it to
+        `path`.
 
-        It holds the values of `env`. Raises ConfigError where the file can't be written.
+        Contains the values of `env`. Raises ConfigError if the file can't be written.
         """
         text = dump_yaml({"name": self.name, "unique_name": self.unique_name} | self.to_dict())
         if path is not None:
@@ -289,7 +290,9 @@ class TaskConfig(StrictModel):
 
 
 def _to_text(value: Any) -> Any:
-    """What a number or a path is on a command line; anything else as it is, for pydantic to refuse."""
+    """Converts a number or a path to the text on a command line. Returns other values unchanged; pydantic
+    refuses them.
+    """
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -302,7 +305,7 @@ def _printable_name(name: Any) -> str:
 
 
 def _find_flaw(text: str) -> str | None:
-    """What keeps a text from being handed to a process."""
+    """Returns why a text can't be passed to a process; None if it can."""
     if "\0" in text:
         return "a NUL character"
     try:

@@ -1,4 +1,4 @@
-"""What a person asks for in storage: the volumes of a task, and data mounted into it."""
+"""The requests for storage: the volumes of a task, and data mounted into it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ MountType = Literal["bind", "volume", "s3fs"]
 class VolumeSpec(StrictModel):
     """A volume for one task: an existing one by `volume_id` or by `name`, or a new one.
 
-    With a `size_gb` (in GB) a volume that isn't there yet is made, and stays when the task has ended;
-    `create_if_missing=False` forbids that. A Volume may stand in its place.
+    With a `size_gb` (in GB), a missing volume is created and stays after the task; `create_if_missing=False` prevents
+    that. A Volume is accepted in its place.
     """
 
     RENAMED: ClassVar[dict[str, str]] = {"volume_name": "name", "size": "size_gb"}
@@ -81,12 +81,12 @@ class VolumeSpec(StrictModel):
 
     @property
     def target(self) -> str:
-        """Where the task finds it."""
+        """The mount path in the task."""
         return self.mount_path or f"/volumes/{self.name or self.volume_id or 'data'}"
 
 
 class MountSpec(StrictModel):
-    """Data for a task: `source` is a local path, `volume://name` or `s3://bucket/key`, which also says the type."""
+    """Data for a task. `source` is a local path, `volume://name` or `s3://bucket/key`; it determines the type."""
 
     source: str = Field(min_length=1)
     target: str
@@ -122,14 +122,14 @@ def is_volume_name(text: str) -> bool:
 
 
 def find_mount_type(source: str) -> MountType:
-    """What kind of mount a source means."""
+    """Returns the mount type of a source."""
     if source.startswith("volume://"):
         return "volume"
     return "s3fs" if source.startswith("s3://") else "bind"
 
 
 def find_default_target(source: str) -> str:
-    """Where a source appears when nobody says: /volumes/NAME, /data for an object store, /mnt/NAME for a path."""
+    """Returns the default mount path: /volumes/NAME, /data for an object store, /mnt/NAME for a local path."""
     kind = find_mount_type(source)
     if kind == "s3fs":
         return "/data"
@@ -138,8 +138,10 @@ def find_default_target(source: str) -> str:
 
 
 def check_mount_target(path: str) -> str:
-    """A mount path, checked: absolute, plain, and not the root."""
-    pure = PurePosixPath("/", path.lstrip("/"))  # two leading slashes would stand for something else
+    """Returns the mount path in normal form. Raises ValueError unless it is absolute, without '..', and
+    not the root.
+    """
+    pure = PurePosixPath("/", path.lstrip("/"))  # POSIX gives two leading slashes another meaning
     if not path.startswith("/") or ".." in pure.parts or pure == PurePosixPath("/"):
         raise ValueError(f"{path[:_MAX_SHOWN_CHARS]!r} must be an absolute path without '..', such as /data")
     if not path.isprintable():
@@ -152,7 +154,7 @@ def check_mount_target(path: str) -> str:
 
 
 def find_clash(targets: list[str]) -> tuple[str, str] | None:
-    """Two mount paths of which one lies in the other, if there are such."""
+    """Returns two mount paths of which one contains the other; None if there are none."""
     for i, one in enumerate(targets):
         for other in targets[:i]:
             if one == other or one.startswith(other + "/") or other.startswith(one + "/"):

@@ -1,4 +1,6 @@
-"""What `run` may be given: a TaskConfig, a task file, or a command with fields; and the mounts shorthand."""
+"""Converts the inputs of `run` to a TaskConfig: a config, a task file, or a command with fields; and the mounts
+shorthand.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,11 @@ _HEAD_BYTES = 64 << 10
 def to_task_config(
     task: TaskConfig | TaskSpec | str | list[str] | Path | None, fields: dict[str, Any] | None = None
 ) -> TaskConfig:
-    """The config itself, the one that a file holds, or one made of a command and further fields.
+    """Returns the config itself, the config in a file, or a config of a command and further fields.
 
-    Text that ends in .yaml or .yml, or names an existing file, is a file and never a command. A `command` among the
-    fields is always a command. `gpu` is a shorthand that gives way to an instance_type, and `data_mounts` may be what
-    `with_mounts` takes.
+    Text that ends in .yaml or .yml, or that names an existing file, is a file and never a command. A `command` among
+    the fields is always a command. `gpu` is a shorthand; `instance_type` overrides it. `data_mounts` may be an input of
+    `with_mounts`.
     """
     fields = dict(fields or {})
     mounts = fields.pop("data_mounts") if isinstance(fields.get("data_mounts"), str | dict) else None
@@ -62,9 +64,9 @@ def _to_config(task: TaskConfig | TaskSpec | str | list[str] | Path | None, fiel
 
 
 def with_mounts(config: TaskConfig, mounts: str | Path | dict[str, Any] | None) -> TaskConfig:
-    """The config with `mounts` (target -> source, or one source) in place of its data_mounts.
+    """Returns the config with `mounts` (target -> source, or one source) as its data_mounts.
 
-    A lone name that is no file or folder here is that of a volume.
+    A bare name that is no local file or folder is the name of a volume.
     """
     if mounts is not None and not isinstance(mounts, str | os.PathLike | dict):
         raise ConfigError(
@@ -89,9 +91,10 @@ def _to_mount_spec(target: Any, source: Any) -> MountSpec:
 
 
 def explain_slurm_script(command: str) -> str | None:
-    """What to say of a command that only Slurm understands, None of any other.
+    """Returns why a command needs Slurm; None if it does not. Reads the file.
 
-    Such are the text of a script with #SBATCH lines, the path of one, and whatever begins with sbatch. Reads the file.
+    Such commands are the text of a script with #SBATCH lines, the path of one, and every command that begins with
+    sbatch.
     """
     if "\n" in command:
         return _explain_script(command)
@@ -108,7 +111,9 @@ def explain_slurm_script(command: str) -> str | None:
 
 
 def explain_task_file(command: str) -> ConfigError | None:
-    """What to say of a command that is the text or the path of a task file, another tool's too. Reads the file."""
+    """Returns the error for a command that is the text or the path of a task file, also of another tool. Reads the
+    file.
+    """
     if "\n" in command:
         return detect_foreign_text(command)
     try:
@@ -116,7 +121,7 @@ def explain_task_file(command: str) -> ConfigError | None:
         path = Path(word).expanduser()
         if not path.is_file():
             return None
-    except (ValueError, OSError, RuntimeError):  # not one word, no path, or ~nobody has no home
+    except (ValueError, OSError, RuntimeError):  # not one word, not a path, or a ~user without a home
         return None
     if path.suffix not in _YAML:
         return detect_foreign_text(_read_head(path), str(path))
@@ -134,7 +139,7 @@ def _names_a_file(task: str) -> bool:
         return False
     try:
         return Path(task).expanduser().is_file()
-    except (OSError, RuntimeError):  # RuntimeError: ~nobody has no home
+    except (OSError, RuntimeError):  # RuntimeError: a ~user without a home
         return False
 
 
@@ -180,4 +185,4 @@ def _read_head(path: Path) -> str:
     try:
         return read_start(path, _HEAD_BYTES).decode("utf-8", "replace")
     except OSError:
-        return ""  # whoever runs it will say why it can't be read
+        return ""  # running it will report why it can't be read

@@ -1,4 +1,4 @@
-"""A task as engines see it (`flow.ir/v1`): an argument list, resources, mounts, parameters."""
+"""A task as engines receive it (`flow.ir/v1`): an argument list, resources, mounts, parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Word = Annotated[str, Field(min_length=1)]
 
 
 class ResourceSpec(StrictModel):
-    """What a task needs of one instance: GPUs of a type, CPUs, and memory in GB."""
+    """The resources of one instance: GPUs of a type, CPUs, and memory in GB."""
 
     gpus: int = Field(default=0, ge=0, le=1024)
     gpu_type: str | None = None
@@ -24,7 +24,7 @@ class ResourceSpec(StrictModel):
 
 
 class SpecMount(StrictModel):
-    """Data of a TaskSpec. `source` is what `kind` says: a bucket URL, a path, a volume's name or id."""
+    """A mount of a TaskSpec. `kind` determines what `source` is: a bucket URL, a path, or a volume's name or id."""
 
     kind: Literal["s3", "local", "nfs", "juicefs", "persistent", "code"]
     source: str = Field(min_length=1)
@@ -34,7 +34,7 @@ class SpecMount(StrictModel):
 
 
 class RunParams(StrictModel):
-    """How a task is run. `retry` counts further attempts, `time_limit_s` is seconds."""
+    """The run parameters of a task. `retry` counts further attempts; `time_limit_s` is seconds."""
 
     env: dict[str, str] = Field(default_factory=dict)
     working_dir: str | None = None
@@ -45,7 +45,7 @@ class RunParams(StrictModel):
 
 
 class TaskSpec(StrictModel):
-    """A task in full, as `Client.run` takes it too."""
+    """A complete task, as `Client.run` also accepts it."""
 
     api_version: Literal["flow.ir/v1"] = "flow.ir/v1"
     name: str = "flow-task"
@@ -55,7 +55,7 @@ class TaskSpec(StrictModel):
     params: RunParams = RunParams()
 
     def to_config(self) -> TaskConfig:
-        """The TaskConfig that asks for the same. Raises ConfigError for a mount that no provider of ours has."""
+        """Returns the equivalent TaskConfig. Raises ConfigError for a mount that no provider supports."""
         params, resources = self.params, self.resources
         fields: dict[str, Any] = {
             "name": self.name,

@@ -1,4 +1,4 @@
-"""YAML as people write it: the table, and the line of every name in it."""
+"""Reads and writes YAML files, with the line of each name."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _VALUE_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", 
 
 
 class YamlTable(NamedTuple):
-    """What a file holds. `lines` maps dotted names ("volumes.0.name") to line numbers from 1."""
+    """The content of a file. `lines` maps dotted names ("volumes.0.name") to line numbers from 1."""
 
     fields: dict[Any, Any]
     lines: Mapping[str, int]
 
 
 def read_text(path: Path, limit_bytes: int = _MAX_FILE_BYTES) -> str:
-    """The text of a file. Raises ConfigError that names it."""
+    """Returns the text of a file. Raises ConfigError with its name."""
     try:
         return read_regular_file(path, limit_bytes).decode("utf-8")
     except FileNotFoundError:
@@ -40,7 +40,7 @@ def read_text(path: Path, limit_bytes: int = _MAX_FILE_BYTES) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Raises ConfigError that names the file."""
+    """Writes a file. Raises ConfigError with its name."""
     try:
         path.write_text(text, encoding="utf-8")
     except (OSError, ValueError) as error:
@@ -50,10 +50,10 @@ def write_text(path: Path, text: str) -> None:
 def parse_table(
     text: str, source: str | None = None, text_fields: Collection[str] = (), *, first_only: bool = False
 ) -> YamlTable:
-    """The table that a text holds; an empty text holds an empty one. Raises ConfigError with the line.
+    """Parses the table in a text; an empty text is an empty table. Raises ConfigError with the line.
 
-    Numbers, dates and words such as `yes` in the fields `text_fields` are text: 1.10 stays 1.10. Several documents are
-    refused, or with `first_only` left out.
+    Numbers, dates and words such as `yes` in the `text_fields` are text: 1.10 stays 1.10. Several documents are an
+    error, except with `first_only`, which ignores the others.
     """
     import yaml  # deferred: only files need it
 
@@ -84,13 +84,13 @@ def parse_table(
 
 
 def dump_yaml(fields: Mapping[str, Any]) -> str:
-    """YAML of a table, in its own order; long commands as blocks."""
+    """Returns YAML of a table in its own order; long commands are blocks."""
     import yaml  # deferred: as above
 
     class Dumper(yaml.SafeDumper):
-        """Writes text of several lines as a block, which is how people write it.
+        """A dumper that writes text of several lines as a block.
 
-        What can't be seen is escaped: left as it is, some of it would be read back as a blank.
+        Escapes invisible characters: some of them would be read back as a blank.
         """
 
     def block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -103,14 +103,14 @@ def dump_yaml(fields: Mapping[str, Any]) -> str:
 
 
 def _check_size(node: Any, source: str | None) -> None:
-    """A few lines of aliases can stand for more values than any machine holds, or for themselves."""
+    """Refuses aliases that would expand to too many values or that contain themselves."""
     sizes: dict[int, int | None] = {}
 
     def size(node: Any) -> int:
         if id(node) in sizes:
             known = sizes[id(node)]
             if known is None:
-                raise ConfigError("an alias in it stands for itself", source=source, line=node.start_mark.line + 1)
+                raise ConfigError("an alias in it contains itself", source=source, line=node.start_mark.line + 1)
             return known
         sizes[id(node)] = None
         parts = node.value if node.id != "scalar" else ()
@@ -140,7 +140,7 @@ def _mark_as_text(node: Any) -> None:
 
 
 def _record_lines(node: Any, prefix: str, depth: int, lines: dict[str, int], source: str | None) -> None:
-    """The line of each name, only as deep as there are names to complain about. Refuses one that is given twice."""
+    """Records the line of each name, only as deep as errors can name fields. Refuses a name that is given twice."""
     if node is None or not depth:
         return
     if node.id == "mapping":

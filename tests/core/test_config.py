@@ -72,7 +72,7 @@ def test_local_may_have_settings_but_stays_this_machine(file: Path) -> None:
         ("a: [\n", 2, "is not valid YAML"),
         ("default: 2026-13-01\n", None, "is not valid YAML"),
         ("? [a, b]\n: c\n", 1, "is not valid YAML"),
-        ("a: &a {b: *a}\n", 1, "an alias in it stands for itself"),
+        ("a: &a {b: *a}\n", 1, "an alias in it contains itself"),
         ("just words\n", 1, "must hold a table"),
         ('"\\e[31m": x\n', 1, "'\\x1b[31m': is no setting we know"),
         ("contexts: {lab: {provider: " + "x" * 5000 + "}}\n", 1, "xxx…xxx"),

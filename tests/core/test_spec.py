@@ -26,9 +26,9 @@ from flow_core.models.spec import MountSpec, Retries, TaskConfig, VolumeSpec, ch
         ({"command": "x", "name": "Has Capitals"}, "name", "a-z, 0-9"),
         ({"command": "x", "name": "a" * 129}, "name", "at most 128"),
         ({"command": "x", "name": "a\n"}, "name", "a-z, 0-9"),
-        ({"command": "x", "nonsense": 1}, "nonsense", "is no field we know"),
-        ({"command": "x", "env": {"A-B": "1"}}, "env", "'A-B' is no variable name"),
-        ({"command": "x", "env": {"A": True}}, "env", "the value of A is no text; put quotes around it"),
+        ({"command": "x", "nonsense": 1}, "nonsense", "is not a known field"),
+        ({"command": "x", "env": {"A-B": "1"}}, "env", "'A-B' is not a variable name"),
+        ({"command": "x", "env": {"A": True}}, "env", "the value of A is not text; put quotes around it"),
         ({"command": "x", "env": {"A": None}}, "env", "put quotes around it"),
         ({"command": "x", "env": {"A": [1]}}, "env.A", "valid string"),
         ({"comand": "x"}, "comand", "did you mean command?"),
@@ -94,7 +94,7 @@ def test_a_task_file_keeps_numbers_of_its_environment_as_they_are_written() -> N
         **{"VERSION": "1.10", "MODE": "0755", "DAY": "2026-03-01", "DEBUG": "yes", "PORT": "8080", "EMPTY": ""}
     }
     assert config.num_instances == 2
-    with pytest.raises(ConfigError, match="the value of NOTHING is no text; put quotes around it") as refused:
+    with pytest.raises(ConfigError, match="the value of NOTHING is not text; put quotes around it") as refused:
         TaskConfig.from_yaml_text("command: x\nenv:\n  NOTHING:\n", "task.yaml")
     assert refused.value.line == 2
 

@@ -54,7 +54,7 @@ def test_a_command_is_enough() -> None:
         ({"name": "No Spaces"}, "name", "must be at most 128"),
         ({"env": "A=1\nnonsense"}, "env", "line 2 is not NAME=value"),
         ({"env": "A=1\nA=2"}, "env", "line 2 sets A again"),
-        ({"env": "1x=2"}, "env", "'1x' is no variable name"),
+        ({"env": "1x=2"}, "env", "'1x' is not a variable name"),
         ({"volumes": "data:relative"}, "volumes", "'data:relative': 'relative' must be an absolute path"),
         ({"volumes": "data:/a:b:c"}, "volumes", "is not name:/path or name:/path:GB"),
         ({"volumes": ":/a"}, "volumes", "is not name:/path or name:/path:GB"),
