@@ -116,9 +116,9 @@ class PausableTimeout:
     def _pause_all(self) -> None:
         now = asyncio.get_running_loop().time()
         for timer in self._remaining_s:
-            ends = timer.when()
-            if ends is not None and not timer.expired():
-                self._remaining_s[timer] = ends - now
+            end_time = timer.when()
+            if end_time is not None and not timer.expired():
+                self._remaining_s[timer] = end_time - now
                 timer.reschedule(None)
 
     def _resume_all(self) -> None:

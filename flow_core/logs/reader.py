@@ -16,7 +16,7 @@ from flow_core.agent.regular_files import open_regular_file
 LINE_LIMIT = 64 * 1024
 PIECE_LIMIT = 16 * 1024 * 1024
 _BLOCK = 64 * 1024
-_BLOCKS_KEPT = 64
+_MAX_CACHED_BLOCKS = 64
 _TAIL = 4096
 
 
@@ -147,13 +147,13 @@ class LineReader:
         """Returns one block, from the cache if possible. Appended bytes never change; `refresh` drops the
         last block.
         """
-        if (kept := self._blocks.get(number)) is not None:
+        if (cached := self._blocks.get(number)) is not None:
             self._blocks.move_to_end(number)
-            return kept
+            return cached
         if self._fd is None:
             return b""
         block = self._blocks[number] = os.pread(self._fd, _BLOCK, number * _BLOCK)
-        if len(self._blocks) > _BLOCKS_KEPT:
+        if len(self._blocks) > _MAX_CACHED_BLOCKS:
             self._blocks.popitem(last=False)
         return block
 

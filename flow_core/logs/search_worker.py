@@ -77,11 +77,11 @@ class FileSearcher:
 
     def _blocks(self, start: int, stop: int | None) -> Iterator[tuple[int, bytes]]:
         """Yields (offset, block) of whole lines, beginning at `start`, which is the start of a line."""
-        kept = b""
-        while stop is None or start + len(kept) < stop:
-            self._log.seek(start + len(kept))
-            more = self._log.read(BLOCK if stop is None else min(BLOCK, stop - start - len(kept)))
-            block = kept + more
+        rest = b""
+        while stop is None or start + len(rest) < stop:
+            self._log.seek(start + len(rest))
+            more = self._log.read(BLOCK if stop is None else min(BLOCK, stop - start - len(rest)))
+            block = rest + more
             cut = block.rfind(b"\n") + 1
             if not more or len(block) > _LINE_LIMIT:
                 cut = len(block)
@@ -89,9 +89,9 @@ class FileSearcher:
                 yield start, self._prepare(block[:cut])
             if not more:
                 return
-            start, kept = start + cut, block[cut:]
-        if kept:
-            yield start, self._prepare(kept)
+            start, rest = start + cut, block[cut:]
+        if rest:
+            yield start, self._prepare(rest)
 
     def _prepare(self, block: bytes) -> bytes:
         return block.lower() if self._lowers_text else block

@@ -13,7 +13,7 @@ from flow_core.agent.regular_files import open_regular_file
 from flow_core.agent.spool import RECORD, STDOUT, Stamp
 
 _BLOCK_RECORDS = 4096
-_BLOCKS_KEPT = 16
+_MAX_CACHED_BLOCKS = 16
 _STREAMS = bytes(value & 1 for value in range(256))
 
 
@@ -170,13 +170,13 @@ class SidecarIndex:
         return block[8 : whole * RECORD.size : RECORD.size].translate(_STREAMS)
 
     def _block(self, number: int) -> bytes:
-        if (kept := self._blocks.get(number)) is not None:
+        if (cached := self._blocks.get(number)) is not None:
             self._blocks.move_to_end(number)
-            return kept
+            return cached
         assert self._fd is not None  # records exist only with a file
         size = _BLOCK_RECORDS * RECORD.size
         block = self._blocks[number] = os.pread(self._fd, size, number * size)
-        if len(self._blocks) > _BLOCKS_KEPT:
+        if len(self._blocks) > _MAX_CACHED_BLOCKS:
             self._blocks.popitem(last=False)
         return block
 

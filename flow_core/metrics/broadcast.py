@@ -35,9 +35,9 @@ class SampleBroadcast:
         current = self._current
         current.subscriber_count += 1
         try:
-            seen = 0
-            while (sample := await current.wait_for_newer(seen)) is not None:
-                seen = current.count
+            last_count = 0
+            while (sample := await current.wait_for_newer(last_count)) is not None:
+                last_count = current.count
                 yield sample
         finally:
             current.subscriber_count -= 1

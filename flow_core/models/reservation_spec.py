@@ -44,5 +44,5 @@ class ReservationSpec(StrictModel):
 
     @field_validator("start_time_utc")
     @classmethod
-    def _convert_to_utc(cls, moment: datetime | None) -> datetime | None:
-        return None if moment is None else (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    def _convert_to_utc(cls, start: datetime | None) -> datetime | None:
+        return None if start is None else (start if start.tzinfo else start.replace(tzinfo=UTC)).astimezone(UTC)

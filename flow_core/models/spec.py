@@ -193,8 +193,8 @@ class TaskConfig(StrictModel):
 
     @field_validator("scheduled_start_time")
     @classmethod
-    def _convert_to_utc(cls, moment: datetime | None) -> datetime | None:
-        return None if moment is None else (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    def _convert_to_utc(cls, start: datetime | None) -> datetime | None:
+        return None if start is None else (start if start.tzinfo else start.replace(tzinfo=UTC)).astimezone(UTC)
 
     @model_validator(mode="after")
     def _check_instance_choice(self) -> Self:
@@ -221,10 +221,10 @@ class TaskConfig(StrictModel):
 
     @model_validator(mode="after")
     def _check_times(self) -> Self:
-        least, most, deadline = self.min_run_time_hours, self.max_run_time_hours, self.deadline_hours
-        if least is not None and most is not None and least > most:
+        min_hours, max_hours, deadline = self.min_run_time_hours, self.max_run_time_hours, self.deadline_hours
+        if min_hours is not None and max_hours is not None and min_hours > max_hours:
             raise ValueError("min_run_time_hours is longer than max_run_time_hours")
-        if deadline is not None and most is not None and deadline < most:
+        if deadline is not None and max_hours is not None and deadline < max_hours:
             raise ValueError("deadline_hours is shorter than max_run_time_hours")
         return self
 

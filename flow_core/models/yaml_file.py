@@ -144,17 +144,17 @@ def _record_lines(node: Any, prefix: str, depth: int, lines: dict[str, int], sou
     if node is None or not depth:
         return
     if node.id == "mapping":
-        here: dict[str, int] = {}
+        own_lines: dict[str, int] = {}
         for key, value in node.value:
             name, line = f"{prefix}{key.value}", key.start_mark.line + 1
-            if name in here and key.tag != _MERGE:
+            if name in own_lines and key.tag != _MERGE:
                 raise ConfigError(
-                    f"{printable(name)}: is given twice, first in line {here[name]}",
+                    f"{printable(name)}: is given twice, first in line {own_lines[name]}",
                     field=name,
                     source=source,
                     line=line,
                 )
-            lines[name] = here[name] = line
+            lines[name] = own_lines[name] = line
             _record_lines(value, f"{name}.", depth - 1, lines, source)
     elif node.id == "sequence":
         for number, value in enumerate(node.value):

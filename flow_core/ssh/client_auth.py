@@ -98,9 +98,11 @@ class ClientAuth(asyncssh.SSHClient):
     ) -> list[str] | None:
         self._challenges += 1
         answers: list[str] = []
-        for text, is_shown in prompts:
+        for text, is_echoed in prompts:
             prompt = "\n".join(filter(None, (instructions.strip(), text.strip())))
-            answer = await self._ask(SecretPrompt(self._settings.alias, "code", prompt, not is_shown, self._challenges))
+            answer = await self._ask(
+                SecretPrompt(self._settings.alias, "code", prompt, not is_echoed, self._challenges)
+            )
             if answer is None:
                 return None
             answers.append(answer)

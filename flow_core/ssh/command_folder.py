@@ -90,8 +90,8 @@ class CommandFolder:
         part = _sibling(entry.path, f".flow-sync.{lane}.part")
         try:
             await self._send(reader, part, on_bytes)
-            moment = datetime.fromtimestamp(reader.mtime_ns // 1_000_000_000, UTC).strftime("%Y%m%d%H%M.%S")
-            set_attributes = f'chmod {reader.mode:o} "$part" && TZ=UTC0 touch -t {moment} -- "$part" || exit 1'
+            touch_time = datetime.fromtimestamp(reader.mtime_ns // 1_000_000_000, UTC).strftime("%Y%m%d%H%M.%S")
+            set_attributes = f'chmod {reader.mode:o} "$part" && TZ=UTC0 touch -t {touch_time} -- "$part" || exit 1'
             await self._move_into_place(part, entry.path, set_attributes)
         finally:
             self._free.append(lane)
@@ -182,10 +182,12 @@ class CommandFolder:
         return done
 
     def _write_error(self, output: bytes) -> FlowError:
-        why = output.decode("utf-8", "replace").strip().splitlines()
-        if why and "no such file" in why[-1].lower():
-            return NotFound(f"{self.title!r} is gone: {why[-1]!r}")
-        return ProviderError(f"{self.title!r} can't be written to: {why[-1] if why else 'a file arrived incomplete'!r}")
+        error_lines = output.decode("utf-8", "replace").strip().splitlines()
+        if error_lines and "no such file" in error_lines[-1].lower():
+            return NotFound(f"{self.title!r} is gone: {error_lines[-1]!r}")
+        return ProviderError(
+            f"{self.title!r} can't be written to: {error_lines[-1] if error_lines else 'a file arrived incomplete'!r}"
+        )
 
     def _find_known(self, path: str, found: dict[str, Known]) -> Known | None:
         is_real = all((above := found.get(each)) and above.kind == "other" for each in parents(path))

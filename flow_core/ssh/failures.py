@@ -74,16 +74,16 @@ def command_error(settings: HostSettings, exit_code: int, output: str) -> Provid
     """Returns the error for a server that opened a session and did not run our sh."""
     host, lowered = f"{settings.alias!r}", output.lower()
     if any(text in lowered for text in _RESTRICTED_SHELL_TEXTS):
-        why = f"the login shell of {settings.user!r} on {host} does not run commands"
+        reason = f"the login shell of {settings.user!r} on {host} does not run commands"
         advice = "choose a user with a shell such as bash"
     elif is_full(lowered):
-        why = f"there is no room on the disk of {host}"
+        reason = f"there is no room on the disk of {host}"
         advice = "make room in the home there"
     else:
-        why = f"{host} runs another command instead of the given one"
+        reason = f"{host} runs another command instead of the given one"
         advice = "check ForceCommand in its sshd_config, command= in authorized_keys and the login shell"
     answer = f"it printed {output!r}" if output else "it printed nothing"
-    return ProviderError(f"{why}: {answer} and ended with exit code {exit_code}; {advice}")
+    return ProviderError(f"{reason}: {answer} and ended with exit code {exit_code}; {advice}")
 
 
 def proxy_error(settings: HostSettings, reason: str) -> Unreachable:

@@ -68,8 +68,8 @@ class Forward:
         try:
             self._server = await asyncio.start_server(self._handle_client, _LOOPBACK, local_port)
         except OSError as error:
-            why = (error.strerror or str(error)).lower()
-            raise Conflict(f"port {local_port} of this machine can't be used: {why}; choose another") from error
+            reason = (error.strerror or str(error)).lower()
+            raise Conflict(f"port {local_port} of this machine can't be used: {reason}; choose another") from error
         self.local_port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:

@@ -6,4 +6,4 @@ _FULL = ("no space left", "quota exceeded")
 
 
 def is_full(text: str) -> bool:
-    return any(words in text.lower() for words in _FULL)
+    return any(phrase in text.lower() for phrase in _FULL)

@@ -73,10 +73,12 @@ class Identities:
                 yield file.path.name, pair
 
     def _read_files(self) -> list[KeyFile]:
-        with_own = not self._settings.certificate_files  # ssh reads id-cert.pub only if the config names no certificate
+        reads_certificates = (
+            not self._settings.certificate_files
+        )  # ssh reads id-cert.pub only if the config names no certificate
         found: list[KeyFile] = []
         for path in self._settings.identity_files:
-            if (file := read_key_file(path, with_certificate=with_own)) is not None:
+            if (file := read_key_file(path, with_certificate=reads_certificates)) is not None:
                 found.append(file)
             elif not path.exists() and not _DEFAULT_KEY.fullmatch(path.name):
                 self.unusable.append(f"{path.name} does not exist")
@@ -85,8 +87,8 @@ class Identities:
     async def _file_pairs(
         self, file: KeyFile, files: list[KeyFile], agent_pairs: dict[bytes, asyncssh.SSHKeyPair]
     ) -> AsyncIterator[asyncssh.SSHKeyPair]:
-        is_held = file.public is not None and file.public.public_data in agent_pairs
-        if not is_held and (pair := await self._load_pair(file)) is not None:
+        is_in_agent = file.public is not None and file.public.public_data in agent_pairs
+        if not is_in_agent and (pair := await self._load_pair(file)) is not None:
             yield pair
         if file.certificate is not None and file.certificate.public_data not in agent_pairs:
             certified = await self._certificate_pair(file.certificate, files, agent_pairs)

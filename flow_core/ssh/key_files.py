@@ -12,7 +12,7 @@ import asyncssh
 
 from flow_core.agent.regular_files import read_start
 
-_MOST_BYTES = 256 << 10
+_MAX_BYTES = 256 << 10
 _MAGIC = b"openssh-key-v1\0"
 _BEGIN = b"-----BEGIN OPENSSH PRIVATE KEY-----"
 
@@ -130,6 +130,6 @@ def _split_field(data: bytes) -> tuple[bytes, bytes]:
 
 def _read(path: Path) -> bytes | None:
     try:
-        return read_start(path, _MOST_BYTES)
+        return read_start(path, _MAX_BYTES)
     except (OSError, ValueError):
         return None

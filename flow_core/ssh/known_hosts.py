@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from flow_core.ssh.settings import HostSettings
 
-_MOST_BYTES = 64 << 20
+_MAX_BYTES = 64 << 20
 _KRL = b"SSHKRL\n\0"
 _UNSAFE_NAME = re.compile(r"[\s,*?!|#@]")
 
@@ -115,7 +115,7 @@ def _load_revoked(path: Path) -> list[SSHKey]:
     import asyncssh  # deferred: 0.2 s that only a connection needs
 
     try:
-        data = read_start(path, _MOST_BYTES)
+        data = read_start(path, _MAX_BYTES)
     except OSError:
         data = None
     if data is None or data.startswith(_KRL):
@@ -170,7 +170,7 @@ def key_type(key: SSHKey) -> str:
 
 def _read_lines(path: Path) -> Iterator[str]:
     try:
-        text = read_start(path, _MOST_BYTES).decode("utf-8", "replace")
+        text = read_start(path, _MAX_BYTES).decode("utf-8", "replace")
     except OSError:
         return
     yield from text.split("\n")

@@ -14,7 +14,7 @@ from flow_core.ssh.settings import HostSettings
 if TYPE_CHECKING:
     from asyncssh import SSHKey
 
-_MOST_BYTES = 1 << 20
+_MAX_BYTES = 1 << 20
 _DEADLINE_S = 10.0
 
 
@@ -34,7 +34,7 @@ async def run_known_hosts_command(settings: HostSettings, shown_key: SSHKey | No
     text = b""
     try:
         async with asyncio.timeout(_DEADLINE_S):
-            while (piece := await process.stdout.read(_MOST_BYTES)) and len(text) < _MOST_BYTES:
+            while (piece := await process.stdout.read(_MAX_BYTES)) and len(text) < _MAX_BYTES:
                 text += piece
             code = await process.wait()
     except TimeoutError:

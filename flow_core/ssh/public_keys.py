@@ -12,7 +12,7 @@ from flow_core.agent.regular_files import read_start
 from flow_core.errors import ConfigError
 
 _PREFERRED = ("id_ed25519.pub", "id_rsa.pub")
-_MOST_BYTES = 64 << 10
+_MAX_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def parse_public_key(text: str) -> PublicKey:
     if "PRIVATE KEY" in text:
         raise ConfigError("public_key: that is a private key; give the .pub file beside it", field="public_key")
     words = text.strip().split(None, 2)
-    if len(words) < 2 or len(text) > _MOST_BYTES or not text.strip().isprintable():
+    if len(words) < 2 or len(text) > _MAX_BYTES or not text.strip().isprintable():
         raise _not_a_public_key()
     key = PublicKey(*words)
     if "-cert-v" in key.kind:
@@ -70,7 +70,7 @@ def local_public_keys(folder: Path | None = None) -> dict[str, PublicKey]:
 
 def _read(path: Path) -> PublicKey | None:
     try:
-        return parse_public_key(read_start(path, _MOST_BYTES).decode())
+        return parse_public_key(read_start(path, _MAX_BYTES).decode())
     except (OSError, UnicodeDecodeError, ConfigError):
         return None
 

@@ -81,24 +81,24 @@ class SftpFolder:
         for path in paths:
             by_folder.setdefault(path.rpartition("/")[0], []).append(path)
         found: dict[str, Known] = {}
-        for folder, wanted in by_folder.items():
+        for folder, requested in by_folder.items():
             async with self._use_session(folder) as sftp, asyncio.timeout(IDLE_TIMEOUT_S):
                 if await self._is_real(sftp, folder):
-                    found.update(await self._read_known(sftp, folder, wanted))
+                    found.update(await self._read_known(sftp, folder, requested))
         return [found.get(path) for path in paths]
 
     async def make_folders(self, folder: str) -> list[str]:
-        made: list[str] = []
+        created: list[str] = []
         for each in [*parents(folder), folder] if folder else []:
             async with self._use_session(each) as sftp, asyncio.timeout(IDLE_TIMEOUT_S):
                 mode = await self._mode(sftp, each)
                 if mode is None:
                     await sftp.mkdir(self._full_path(each))
-                    made.append(each)
+                    created.append(each)
                 elif not stat.S_ISDIR(mode):
                     raise Blocked(each)
                 self._real_folders.add(each)
-        return made
+        return created
 
     async def put(self, source: Path, entry: Entry, on_bytes: Callable[[int], None]) -> Arrived:
         reader = await self._hops.run(SourceReader, source)
@@ -224,15 +224,15 @@ class SftpFolder:
             self._real_folders.add(each)
         return True
 
-    async def _read_known(self, sftp: asyncssh.SFTPClient, folder: str, wanted: list[str]) -> dict[str, Known]:
+    async def _read_known(self, sftp: asyncssh.SFTPClient, folder: str, requested: list[str]) -> dict[str, Known]:
         """Reads the state of a few paths one by one, and of many by listing the folder."""
         attributes: dict[str, asyncssh.SFTPAttrs] = {}
-        if len(wanted) <= _MAX_SINGLE_STATS:
-            for path in wanted:
+        if len(requested) <= _MAX_SINGLE_STATS:
+            for path in requested:
                 with suppress(*_MISSING_ERRORS):
                     attributes[path] = await sftp.lstat(self._full_path(path))
         else:
-            names = {path.rpartition("/")[2]: path for path in wanted}
+            names = {path.rpartition("/")[2]: path for path in requested}
             async for entry in sftp.scandir(self._full_path(folder)):
                 name = os.fsdecode(entry.filename)
                 if name in names:

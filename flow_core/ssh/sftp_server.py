@@ -94,8 +94,10 @@ class SftpServer:
     """A server for one client. It ends when the client closes the stream."""
 
     def __init__(self, source: BinaryIO, sink: BinaryIO, *, root: str = "") -> None:
-        """`root` is a folder that the client sees as "/". It must contain no links itself; a link inside may lead out
-        of it.
+        """Sets the streams and the root.
+
+        `root` is a folder that the client sees as "/". It must contain no links itself; a link inside may lead out of
+        it.
         """
         self._source = source
         self._sink = sink
@@ -310,9 +312,9 @@ def _one_name(path: bytes) -> bytes:
 def _long_name(name: bytes, found: os.stat_result) -> bytes:
     """Returns the entry in the form of `ls -l`, which sftp prints for `ls -l`."""
     is_old = abs(time.time() - found.st_mtime) > 180 * 86400
-    moment = time.strftime("%b %e  %Y" if is_old else "%b %e %H:%M", time.localtime(found.st_mtime))
+    time_text = time.strftime("%b %e  %Y" if is_old else "%b %e %H:%M", time.localtime(found.st_mtime))
     mode, owner, group = stat.filemode(found.st_mode), found.st_uid, found.st_gid
-    return f"{mode} {found.st_nlink:4} {owner:<8} {group:<8} {found.st_size:8} {moment} ".encode() + name
+    return f"{mode} {found.st_nlink:4} {owner:<8} {group:<8} {found.st_size:8} {time_text} ".encode() + name
 
 
 def _file_system(found: os.statvfs_result) -> bytes:

@@ -27,8 +27,8 @@ def apply_modes(terminal: int, modes: Mapping[int, int]) -> None:
     """Sets the modes that this system knows. Speeds and other opcodes have no meaning on a pseudo terminal."""
     settings = termios.tcgetattr(terminal)
     for opcode, value in modes.items():
-        if (place := getattr(termios, _CHARACTERS.get(opcode, ""), None)) is not None:
-            settings[_CC][place] = bytes([value]) if value < _DISABLED else b"\0"
+        if (index := getattr(termios, _CHARACTERS.get(opcode, ""), None)) is not None:
+            settings[_CC][index] = bytes([value]) if value < _DISABLED else b"\0"
         elif opcode in _FLAGS:
             which, name = _FLAGS[opcode]
             flag = getattr(termios, name, _IUTF8 if name == "IUTF8" else 0)

@@ -77,8 +77,8 @@ class SshServerConnection(asyncssh.SSHServer):
     def auth_completed(self) -> None:
         self._has_logged_in = True
         if sum(other._has_logged_in for other in self._connections) > _LOGGED_IN_MAX:
-            why = f"there are {_LOGGED_IN_MAX} connections already; close one of them"
-            self._connection.disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, why)
+            reason = f"there are {_LOGGED_IN_MAX} connections already; close one of them"
+            self._connection.disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, reason)
 
     def _drop(self) -> None:
         self._connections.discard(self)
@@ -113,8 +113,8 @@ class SshServerConnection(asyncssh.SSHServer):
         return self._relays.connect_to(*self.resolve_forward(dest_host, dest_port))
 
 
-def forwarding_error(why: str) -> asyncssh.ChannelOpenError:
-    return asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, why)
+def forwarding_error(reason: str) -> asyncssh.ChannelOpenError:
+    return asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, reason)
 
 
 def is_loopback(host: str) -> bool:
