@@ -129,7 +129,7 @@ async def test_a_port_that_talks_without_end_is_no_ssh_server(tmp_path: Path, li
     async with server:
         settings = HostSettings("web", "127.0.0.1", "me", server.sockets[0].getsockname()[1])
         async with SshHost(settings) as host:
-            with pytest.raises(ProviderError, match=r"'web' at .* sends something else.*check the port"):
+            with pytest.raises(ProviderError, match=r"'web' at .* did not answer as an SSH server; check the port"):
                 await host.run("true")
 
 
