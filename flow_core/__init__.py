@@ -23,10 +23,10 @@ _HOMES = {
     "log_stream": "blocking",
     "run": "blocking",
     "Fleet": "fleet",
-    "ResourceSpec": "models.ir",
-    "RunParams": "models.ir",
-    "SpecMount": "models.ir",
-    "TaskSpec": "models.ir",
+    "ResourceSpec": "models.task_spec",
+    "RunParams": "models.task_spec",
+    "SpecMount": "models.task_spec",
+    "TaskSpec": "models.task_spec",
     "MountSpec": "models.spec",
     "Retries": "models.spec",
     "TaskConfig": "models.spec",
@@ -42,9 +42,9 @@ _HOMES = {
     "Instance": "models.instance",
     "InstanceStatus": "models.instance",
     "InstanceRequirements": "models.instance",
-    "CatalogEntry": "models.catalog",
-    "GPUInstanceDict": "models.catalog",
-    "TaskDict": "models.catalog",
+    "CatalogEntry": "models.typed_dicts",
+    "GPUInstanceDict": "models.typed_dicts",
+    "TaskDict": "models.typed_dicts",
     "Project": "models.identity",
     "SshKey": "models.identity",
     "User": "models.identity",
@@ -57,7 +57,7 @@ _HOMES = {
     "PriceSeries": "models.market",
     "Quota": "models.market",
     "TaskEvent": "models.market",
-    "LogAddress": "logs.address",
+    "LogId": "logs.log_id",
     "IProviderInit": "providers.account",
     "Provider": "providers.base",
     "FlowError": "errors",
@@ -129,7 +129,7 @@ if TYPE_CHECKING:
         Unsupported,
     )
     from flow_core.fleet import Fleet
-    from flow_core.logs.log_id import LogAddress
+    from flow_core.logs.log_id import LogId
     from flow_core.models.identity import Project, SshKey, User
     from flow_core.models.instance import AvailableInstance, Instance, InstanceRequirements, InstanceStatus
     from flow_core.models.market import PriceSeries, Quota, TaskEvent

@@ -311,7 +311,7 @@ class Fleet:
         if state.failures:
             return min(_BACKOFF_MAX_S, 2.0 ** min(state.failures, _DOUBLINGS_MAX)) * random.uniform(0.5, 1.0)
         poll = self._connections[name].provider.poll
-        is_busy = any(not task.is_terminal or task.still_bills for task in state.tasks)
+        is_busy = any(not task.is_terminal or task.is_still_billed for task in state.tasks)
         return poll.busy_s if is_busy else poll.idle_s
 
 

@@ -1,11 +1,11 @@
-"""The GPU shorthand, one grammar wherever a GPU is asked for.
+"""The GPU shorthand, with one grammar for every input.
 
-a100  a100:4  4xa100  h100x8  8xh100      a model, and how many (1 when not said)
-a100-80gb:2  a100-80gb.sxm.1x  h200.8x    a model with its memory and socket, as instance types are called
-8x NVIDIA H100 80GB SXM5                  the same as it is shown to people
+a100  a100:4  4xa100  h100x8  8xh100      a model and its count (default 1)
+a100-80gb:2  a100-80gb.sxm.1x  h200.8x    a model with its memory and socket, as in names of instance types
+8x NVIDIA H100 80GB SXM5                  the same as displayed
 gpu:40gb  2xgpu:40gb                      any GPU with at least that much memory
-cpu  8xcpu  cpu:8                         no GPU; the number is how many CPUs
-it_RrgkIZz6c9BZu5gi                       an instance type by its id, for the context that knows it
+cpu  8xcpu  cpu:8                         no GPU; the number counts CPUs
+it_RrgkIZz6c9BZu5gi                       an instance type by its id, for the context that issued it
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from flow_core.errors import ConfigError
 
 MAX_COUNT = 1024
-_LENGTH_MAX = 64
-_DIGITS = 6  # more than any number that is allowed; Python refuses to read numbers of thousands of digits
+_MAX_CHARS = 64
+_MAX_DIGITS = 6  # more than any valid number has; Python can't parse numbers of thousands of digits
 
 _MODEL = r"(?P<model>[a-z][a-z0-9]*(?:[-.][a-z0-9]+)*)"
-# Compiled on first use, and kept by `re`: many import this and never read a shorthand.
+# `re` compiles and caches these on first use: many programs import this module and never parse a shorthand.
 _FORMS = (
     rf"{_MODEL}\.(?P<count>\d+)x",
     rf"(?P<count>\d+)\s*x\s*{_MODEL}",
@@ -38,9 +38,9 @@ _MODEL_AND_NUMBER = r"([a-z]+\d+[a-z]*)\D+(\d{1,4})(?!\w)|(?<!\w)(\d{1,4})\D+?([
 
 @dataclass(frozen=True, slots=True)
 class GpuRequest:
-    """What a shorthand asks for: `count` of `model`, or of anything with `min_memory_gb`, or CPUs only.
+    """The request of a shorthand: `count` of `model`, or of any GPU with `min_memory_gb`, or only CPUs.
 
-    `type_id` is an instance type's own id, of which only the context that gave it knows what it has.
+    `type_id` is the id of an instance type; only the context that issued it knows its GPUs.
     """
 
     model: str | None = None
@@ -54,7 +54,7 @@ class GpuRequest:
         return self.cpus is None
 
     def __str__(self) -> str:
-        """The shortest shorthand that reads back as this request."""
+        """Returns the shortest shorthand that parses to this request."""
         if self.type_id is not None:
             return self.type_id
         if self.cpus is not None:
@@ -67,28 +67,30 @@ class GpuRequest:
 
 
 def parse_gpu(text: str) -> GpuRequest:
-    """Reads a shorthand. Raises ConfigError that says what was meant when it can't be."""
+    """Parses a shorthand. Raises ConfigError with a suggestion."""
     if not isinstance(text, str):
         raise ConfigError(f"the GPU must be text such as a100:4, not {type(text).__name__}", field="gpu")
     if not text.strip():
         raise ConfigError("the GPU is empty; write for example a100, a100:4 or cpu", field="gpu")
-    if len(text) <= _LENGTH_MAX and re.fullmatch(_TYPE_ID, text.strip()):
+    if len(text) <= _MAX_CHARS and re.fullmatch(_TYPE_ID, text.strip()):
         return GpuRequest(type_id=text.strip())
-    wanted = _as_written(text.strip().lower()) if len(text) <= _LENGTH_MAX else text.strip().lower()
-    if memory := re.fullmatch(_MEMORY, wanted):
-        return _by_memory(int(memory["memory"][:_DIGITS]), memory["count"], text)
-    if wanted.startswith("cpu-"):
-        raise ConfigError(f"{_shown(text)} is no GPU request; {_CPU_HINT}", field="gpu")
-    if len(wanted) <= _LENGTH_MAX and re.fullmatch(_COUNTED_TWICE, wanted):
-        raise ConfigError(f"{_shown(text)} gives the count twice; write it once, as in 4xa100", field="gpu")
-    for form in _FORMS if len(wanted) <= _LENGTH_MAX else ():
-        if found := re.fullmatch(form, wanted):
-            return _by_model(found["model"], found.groupdict().get("count"), text)
-    raise ConfigError(f"{_shown(text)} is no GPU request; {_hint(wanted)}", field="gpu")
+    normalized = _normalize_label(text.strip().lower()) if len(text) <= _MAX_CHARS else text.strip().lower()
+    if memory := re.fullmatch(_MEMORY, normalized):
+        return _request_by_memory(int(memory["memory"][:_MAX_DIGITS]), memory["count"], text)
+    if normalized.startswith("cpu-"):
+        raise ConfigError(f"{_printable(text)} is no GPU request; {_CPU_HINT}", field="gpu")
+    if len(normalized) <= _MAX_CHARS and re.fullmatch(_COUNTED_TWICE, normalized):
+        raise ConfigError(f"{_printable(text)} gives the count twice; write it once, as in 4xa100", field="gpu")
+    for form in _FORMS if len(normalized) <= _MAX_CHARS else ():
+        if found := re.fullmatch(form, normalized):
+            return _request_by_model(found["model"], found.groupdict().get("count"), text)
+    raise ConfigError(f"{_printable(text)} is no GPU request; {_suggest(normalized)}", field="gpu")
 
 
-def request_for(gpu_count: int, gpu_type: str | None) -> GpuRequest:
-    """So many GPUs of a type, of any type when not said; a count in `gpu_type` doesn't matter. Raises ConfigError."""
+def build_gpu_request(gpu_count: int, gpu_type: str | None) -> GpuRequest:
+    """Returns a request for `gpu_count` GPUs of a type (None: any type). Ignores a count in `gpu_type`. Raises
+    ConfigError.
+    """
     if gpu_count < 0:
         raise ConfigError("gpu_count: must not be negative", field="gpu_count")
     if gpu_count == 0:
@@ -97,33 +99,37 @@ def request_for(gpu_count: int, gpu_type: str | None) -> GpuRequest:
     return replace(kind, count=gpu_count) if kind.needs_gpu else kind
 
 
-def _as_written(shown: str) -> str:
-    """What is shown to people ("8x NVIDIA H100 80GB SXM5"), as it is asked for ("8xh100-80gb-sxm5")."""
-    found = re.search(_MAKERS, shown)
-    return shown if found is None else shown[: found.start()] + "-".join(shown[found.end() :].split())
+def _normalize_label(label: str) -> str:
+    """Converts a displayed label ("8x NVIDIA H100 80GB SXM5") to a shorthand ("8xh100-80gb-sxm5")."""
+    found = re.search(_MAKERS, label)
+    return label if found is None else label[: found.start()] + "-".join(label[found.end() :].split())
 
 
-def _hint(wanted: str) -> str:
-    with_dashes = wanted.replace("_", "-")
+def _suggest(normalized: str) -> str:
+    with_dashes = normalized.replace("_", "-")
     if with_dashes.startswith("cpu-"):
         return _CPU_HINT
-    if with_dashes != wanted and len(wanted) <= _LENGTH_MAX and any(re.fullmatch(form, with_dashes) for form in _FORMS):
+    if (
+        with_dashes != normalized
+        and len(normalized) <= _MAX_CHARS
+        and any(re.fullmatch(form, with_dashes) for form in _FORMS)
+    ):
         return f"did you mean {with_dashes}?"
-    found = re.search(_MODEL_AND_NUMBER, wanted[:_LENGTH_MAX])
+    found = re.search(_MODEL_AND_NUMBER, normalized[:_MAX_CHARS])
     if found is None:
         return "write for example a100, a100:4, 4xa100, gpu:40gb or cpu"
     count, model = found[2] or found[3], found[1] or found[4]
     return f"did you mean {int(count)}x{model}?"
 
 
-def _by_memory(memory_gb: int, count_text: str | None, text: str) -> GpuRequest:
+def _request_by_memory(memory_gb: int, count_text: str | None, text: str) -> GpuRequest:
     if not 1 <= memory_gb <= 1024:
         raise ConfigError(f"gpu:{memory_gb}gb: memory must be between 1 and 1024 GB", field="gpu")
-    return GpuRequest(min_memory_gb=memory_gb, count=_count(count_text, text))
+    return GpuRequest(min_memory_gb=memory_gb, count=_parse_count(count_text, text))
 
 
-def _by_model(model: str, count_text: str | None, text: str) -> GpuRequest:
-    count = _count(count_text, text)
+def _request_by_model(model: str, count_text: str | None, text: str) -> GpuRequest:
+    count = _parse_count(count_text, text)
     if model == "cpu":
         return GpuRequest(count=0, cpus=0 if count_text is None else count)
     if model == "gpu":
@@ -131,13 +137,13 @@ def _by_model(model: str, count_text: str | None, text: str) -> GpuRequest:
     return GpuRequest(model=model, count=count)
 
 
-def _count(count_text: str | None, text: str) -> int:
-    count = 1 if count_text is None else int(count_text[:_DIGITS])
+def _parse_count(count_text: str | None, text: str) -> int:
+    count = 1 if count_text is None else int(count_text[:_MAX_DIGITS])
     if not 1 <= count <= MAX_COUNT:
-        raise ConfigError(f"{_shown(text)}: the count must be between 1 and {MAX_COUNT}", field="gpu")
+        raise ConfigError(f"{_printable(text)}: the count must be between 1 and {MAX_COUNT}", field="gpu")
     return count
 
 
-def _shown(text: str) -> str:
-    """The input, safe to print and short enough to read."""
+def _printable(text: str) -> str:
+    """Returns the input in a safe and short form for messages."""
     return repr(text if len(text) <= 40 else text[:39] + "…")

@@ -1,4 +1,4 @@
-"""GPUs as they are, by the names that drivers give them, and which of them a request means."""
+"""Real and declared GPUs, and which of them a request matches."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from flow_core.gpu import GpuRequest, parse_gpu
 
 _MEMORY_GB = {"t4": 16, "l4": 24, "a10": 24, "v100": 32, "l40s": 48, "a6000": 48, "a100": 80, "h100": 80, "h200": 141}
 _PART_MEMORY = re.compile(r"(\d+)gb")
-_TOLERANCE = 1.08  # a driver counts in GiB and keeps some for itself; people ask for what the box says
+_TOLERANCE = 1.08  # drivers report GiB minus a reserve; requests use the advertised GB
 
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One GPU. `visible` is what CUDA_VISIBLE_DEVICES calls it."""
+    """One GPU. `visible` is its id in CUDA_VISIBLE_DEVICES."""
 
     gpu_id: str
     model: str
@@ -27,42 +27,42 @@ class Gpu:
 
     def fits(self, request: GpuRequest) -> bool:
         if request.type_id is not None:
-            return False  # only the context that gave such an id knows what it means
+            return False  # only the context that issued the id knows its GPUs
         return self._has_memory(request.min_memory_gb or 0) and (
-            request.model is None or self._is_called(request.model)
+            request.model is None or self._matches_model(request.model)
         )
 
-    def _has_memory(self, least_gb: int) -> bool:
-        return not least_gb or (self.memory_gb is not None and least_gb <= self.memory_gb * _TOLERANCE)
+    def _has_memory(self, min_gb: int) -> bool:
+        return not min_gb or (self.memory_gb is not None and min_gb <= self.memory_gb * _TOLERANCE)
 
-    def _is_called(self, wanted: str) -> bool:
+    def _matches_model(self, model_name: str) -> bool:
         words = re.findall(r"[a-z0-9]+", self.model.lower())
-        runs = {"".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)}
-        for part in re.split(r"[-.]", wanted.lower()):
+        joined_words = {"".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)}
+        for part in re.split(r"[-.]", model_name.lower()):
             memory = _PART_MEMORY.fullmatch(part)
-            if part not in runs and not (memory and self._has_memory(int(memory[1]))):
+            if part not in joined_words and not (memory and self._has_memory(int(memory[1]))):
                 return False
         return True
 
     @property
     def short_model(self) -> str:
-        """The name people use: "a100" for "NVIDIA A100-SXM4-80GB"."""
+        """The common name: "a100" for "NVIDIA A100-SXM4-80GB"."""
         words = [word for word in re.findall(r"[a-z0-9]+", self.model.lower()) if word not in ("nvidia", "geforce")]
         known = next((word for word in words if re.fullmatch(r"[a-z]{1,2}\d+[a-z]*", word)), None)
         return known or "".join(words[:2]) or "gpu"
 
 
-def choose(gpus: Sequence[Gpu], request: GpuRequest, ranks: int = 1) -> tuple[Gpu, ...]:
-    """Those that would do for so many ranks. Raises CapacityError where there will never be enough."""
+def choose_gpus(gpus: Sequence[Gpu], request: GpuRequest, ranks: int = 1) -> tuple[Gpu, ...]:
+    """Returns the GPUs that fit. Raises CapacityError if there are too few for that many ranks in total."""
     fitting = tuple(gpu for gpu in gpus if gpu.fits(request))
     if len(fitting) < ranks * request.count:
-        wanted = f"{request} for each of {ranks} instances" if ranks > 1 else f"{request}"
-        raise CapacityError(f"{wanted} can't be had on this machine; it has {inventory(gpus)}")
+        description = f"{request} for each of {ranks} instances" if ranks > 1 else f"{request}"
+        raise CapacityError(f"{description} can't be had on this machine; it has {describe_gpus(gpus)}")
     return fitting
 
 
-def inventory(gpus: Sequence[Gpu]) -> str:
-    """What there is, in words."""
+def describe_gpus(gpus: Sequence[Gpu]) -> str:
+    """Returns the GPUs as text, such as "4 x a100"."""
     counts: dict[str, int] = {}
     for gpu in gpus:
         counts[gpu.short_model] = counts.get(gpu.short_model, 0) + 1
@@ -70,8 +70,10 @@ def inventory(gpus: Sequence[Gpu]) -> str:
 
 
 @lru_cache(maxsize=8)
-def pretend_gpus(declared: str) -> tuple[Gpu, ...]:
-    """Those of a declaration such as "a100:4,h100:2", which stand for GPUs only to us. Raises ConfigError."""
+def parse_declared_gpus(declared: str) -> tuple[Gpu, ...]:
+    """Returns the GPUs of a declaration such as "a100:4,h100:2"; they exist only for flow's leases.
+    Raises ConfigError.
+    """
     found: list[Gpu] = []
     for part in filter(None, (part.strip() for part in declared.split(","))):
         request = parse_gpu(part)
@@ -79,11 +81,11 @@ def pretend_gpus(declared: str) -> tuple[Gpu, ...]:
             raise ConfigError(f"gpus: {part!r} names no model; write for example a100:4", field="gpus")
         for _ in range(request.count):
             index = len(found)
-            memory_gb = _pretend_memory(request.model)
+            memory_gb = _declared_memory(request.model)
             found.append(Gpu(f"pretend-{request.model}-{index}", request.model, memory_gb, str(index), False))
     return tuple(found)
 
 
-def _pretend_memory(model: str) -> int | None:
-    said = re.search(r"-(\d+)gb", model)
-    return int(said[1]) if said else _MEMORY_GB.get(model.partition("-")[0])
+def _declared_memory(model: str) -> int | None:
+    match = re.search(r"-(\d+)gb", model)
+    return int(match[1]) if match else _MEMORY_GB.get(model.partition("-")[0])

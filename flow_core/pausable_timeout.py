@@ -1,4 +1,4 @@
-"""Deadlines that stand still while a person is asked, and while a host takes its time to let somebody in."""
+"""Deadlines that pause while the user answers a prompt or a host takes long to log in."""
 
 from __future__ import annotations
 
@@ -12,108 +12,117 @@ if TYPE_CHECKING:
     from flow_core.ssh.prompter import HostKeyPrompt, LoginProgress, Prompter, SecretPrompt
 
 
-def deadline(patience: PausableTimeout | None, timeout_s: float | None) -> AbstractAsyncContextManager[asyncio.Timeout]:
-    """The patience's; an ordinary one where there is nobody to ask."""
-    return asyncio.timeout(timeout_s) if patience is None else patience.deadline(timeout_s)
+def deadline(timeout: PausableTimeout | None, timeout_s: float | None) -> AbstractAsyncContextManager[asyncio.Timeout]:
+    """Returns the deadline of `timeout`, or an ordinary one without it."""
+    return asyncio.timeout(timeout_s) if timeout is None else timeout.deadline(timeout_s)
 
 
 class PausableTimeout:
-    """A person, asked in the name of a context, where one is given. Whoever waits for them waits under `deadline`.
+    """A timeout that pauses while the user answers this context's SSH prompt. Callers wait under `deadline`.
 
-    There may be no person (`is_there`): then nobody may be asked, and only logins stop the deadlines.
+    It is also a Prompter, which adds the context's name to each prompt. Without a prompter (`has_prompter`) it must not
+    prompt, and only logins pause the deadlines.
     """
 
-    def __init__(self, person: Prompter | None, context: str | None = None) -> None:
-        self._person = person
+    def __init__(self, prompter: Prompter | None, context: str | None = None) -> None:
+        self._prompter = prompter
         self._context = context
         self._pauses = 0
-        self._questions = 0
-        self._left_s: dict[asyncio.Timeout, float] = {}
-        self._watchers: list[Callable[[], None]] = []
+        self._open_prompts = 0
+        self._remaining_s: dict[asyncio.Timeout, float] = {}
+        self._listeners: list[Callable[[], None]] = []
 
     @property
-    def is_there(self) -> bool:
-        return self._person.is_there if isinstance(self._person, PausableTimeout) else self._person is not None
+    def has_prompter(self) -> bool:
+        return (
+            self._prompter.has_prompter if isinstance(self._prompter, PausableTimeout) else self._prompter is not None
+        )
 
     @property
-    def is_asking(self) -> bool:
-        return self._questions > 0
+    def is_prompting(self) -> bool:
+        return self._open_prompts > 0
 
-    async def trusts(self, key: HostKeyPrompt) -> bool:
-        with self._asking() as person:
-            return await person.trusts(key if self._context is None else replace(key, context=self._context))
+    async def confirm_host_key(self, prompt: HostKeyPrompt) -> bool:
+        with self._prompting() as prompter:
+            return await prompter.confirm_host_key(
+                prompt if self._context is None else replace(prompt, context=self._context)
+            )
 
-    async def answer(self, question: SecretPrompt) -> str | None:
-        with self._asking() as person:
-            return await person.answer(question if self._context is None else replace(question, context=self._context))
+    async def ask_secret(self, prompt: SecretPrompt) -> str | None:
+        with self._prompting() as prompter:
+            return await prompter.ask_secret(
+                prompt if self._context is None else replace(prompt, context=self._context)
+            )
 
-    async def waits(self, wait: LoginProgress) -> None:
-        assert self._person is not None
-        await self._person.waits(wait if self._context is None else replace(wait, context=self._context))
+    async def show_login_progress(self, progress: LoginProgress) -> None:
+        assert self._prompter is not None
+        await self._prompter.show_login_progress(
+            progress if self._context is None else replace(progress, context=self._context)
+        )
 
     @asynccontextmanager
     async def deadline(self, timeout_s: float | None) -> AsyncIterator[asyncio.Timeout]:
-        """Raises TimeoutError after so many seconds without a pause (None: never); then `expired()` is true."""
-        async with asyncio.timeout(timeout_s) as clock:
+        """Raises TimeoutError after that many seconds without pauses (None: never); then `expired()` is true."""
+        async with asyncio.timeout(timeout_s) as timer:
             if timeout_s is None:
-                yield clock
+                yield timer
                 return
-            self._left_s[clock] = timeout_s
+            self._remaining_s[timer] = timeout_s
             if self._pauses:
-                clock.reschedule(None)
+                timer.reschedule(None)
             try:
-                yield clock
+                yield timer
             finally:
-                del self._left_s[clock]
+                del self._remaining_s[timer]
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Within it no deadline goes on: what is done there has a limit of its own."""
-        with self._person.paused() if isinstance(self._person, PausableTimeout) else nullcontext():
+        """Pauses all deadlines until exit. The work inside must have a limit of its own."""
+        with self._prompter.paused() if isinstance(self._prompter, PausableTimeout) else nullcontext():
             self._pauses += 1
             if self._pauses == 1:
-                self._stop()
+                self._pause_all()
             try:
                 yield
             finally:
                 self._pauses -= 1
                 if not self._pauses:
-                    self._go_on()
+                    self._resume_all()
 
     @contextmanager
-    def watched(self, changed: Callable[[], None]) -> Iterator[None]:
-        """Calls `changed` when a question is asked, and when it was answered."""
-        self._watchers.append(changed)
+    def notify_on_prompt(self, changed: Callable[[], None]) -> Iterator[None]:
+        """Calls `changed` when a prompt opens and when it closes."""
+        self._listeners.append(changed)
         try:
             yield
         finally:
-            self._watchers.remove(changed)
+            self._listeners.remove(changed)
 
     @contextmanager
-    def _asking(self) -> Iterator[Prompter]:
-        assert self._person is not None
+    def _prompting(self) -> Iterator[Prompter]:
+        assert self._prompter is not None
         with self.paused():
-            self._count(1)
+            self._change_prompt_count(1)
             try:
-                yield self._person
+                yield self._prompter
             finally:
-                self._count(-1)
+                self._change_prompt_count(-1)
 
-    def _count(self, change: int) -> None:
-        self._questions += change
-        for changed in tuple(self._watchers):
+    def _change_prompt_count(self, change: int) -> None:
+        self._open_prompts += change
+        for changed in tuple(self._listeners):
             changed()
 
-    def _stop(self) -> None:
+    def _pause_all(self) -> None:
         now = asyncio.get_running_loop().time()
-        for clock in self._left_s:
-            ends = clock.when()
-            if ends is not None and not clock.expired():
-                self._left_s[clock] = ends - now
-                clock.reschedule(None)
+        for timer in self._remaining_s:
+            end_time = timer.when()
+            if end_time is not None and not timer.expired():
+                self._remaining_s[timer] = end_time - now
+                timer.reschedule(None)
 
-    def _go_on(self) -> None:
+    def _resume_all(self) -> None:
         now = asyncio.get_running_loop().time()
-        for clock, left_s in self._left_s.items():
-            if not clock.expired():
-                clock.reschedule(now + left_s)
+        for timer, remaining_s in self._remaining_s.items():
+            if not timer.expired():
+                timer.reschedule(now + remaining_s)

@@ -63,11 +63,11 @@ class Questions:
         """Those that can't go on without an answer."""
         return frozenset(context for pending in self._open for context in pending.contexts)
 
-    async def trusts(self, key: HostKeyPrompt) -> bool:
+    async def confirm_host_key(self, key: HostKeyPrompt) -> bool:
         same, refusal = replace(key, context=""), (key.host, key.fingerprint)
         return await self._ask(Pending(key, f"{key.host} shows an unknown key", same=same, refusal=refusal)) is not None
 
-    async def answer(self, question: SecretPrompt) -> str | None:
+    async def ask_secret(self, question: SecretPrompt) -> str | None:
         same: object = replace(question, context="")
         refusal: Hashable = (question.host, question.kind, question.prompt)
         if question.kind == "code":
@@ -76,7 +76,7 @@ class Questions:
         what = "asks something" if question.kind == "code" else f"asks for a {question.kind}"
         return await self._ask(Pending(question, f"{question.host} {what}", same=same, refusal=refusal))
 
-    async def waits(self, wait: LoginProgress) -> None:
+    async def show_login_progress(self, wait: LoginProgress) -> None:
         """Once the user stopped a wait, later ones for the same end at once until they try again by hand."""
         same, told = replace(wait, context=""), f"waiting for {wait.host} {wait.what}"
         await self._ask(Pending(wait, told, same=same, refusal=(wait.host, wait.what)))

@@ -31,7 +31,8 @@ CORE = {
     "flow_core.models": "errors gpu",
     "flow_core.config": "errors models gpu providers",
     "flow_core.logs": "errors models gpu config",
-    "flow_core.ssh": "errors models gpu config logs upload",
+    "flow_core.pausable_timeout": "",
+    "flow_core.ssh": "errors models gpu config logs pausable_timeout upload",
     "flow_core.upload": "errors models",
     "flow_core.metrics": "errors models",
     "flow_core.providers": "agent errors models gpu gpu_models config logs ssh upload metrics",
@@ -39,17 +40,17 @@ CORE = {
     "flow_core.client": "errors checks models gpu config logs ssh upload providers changes",
     "flow_core._loop": "errors",
     "flow_core.blocking": "errors checks models gpu config logs ssh upload providers changes client _loop",
-    "flow_core.fleet": "errors models gpu config logs ssh providers changes client",
+    "flow_core.fleet": "errors models gpu config logs pausable_timeout ssh providers changes client",
     "flow_core.sdk": "errors models gpu config client blocking published_names",
     "flow_core.api": "blocking sdk published_names",
-    "flow_core.emulator": "errors models ssh.served ssh.sftp_server ssh.terminal_modes",
+    "flow_core.emulator": "errors models ssh.server ssh.sftp_server ssh.terminal_modes",
 }
 CONTRACT = (
     *("base", "entry", "account", "over_ssh", "records", "offload", "market", "asked", "volume_users", "pruning"),
     *("refusals", "reservation_records", "task_records", "volume_records", "images", "pruned_tasks", "submit_requests"),
 )
 CORE_FOR_TUI = (
-    "errors models gpu config logs changes client fleet providers.base providers.entry providers.market ssh.asking"
+    "errors models gpu config logs changes client fleet providers.base providers.entry providers.market ssh.prompter"
 )
 TUI = {
     "flow_tui.format": "",

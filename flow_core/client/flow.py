@@ -67,12 +67,12 @@ class AsyncFlow(
         unless it waits. Not safe twice: two calls, two tasks. Raises ConfigError with field and line, CapacityError
         for what can never be had here, NotFound or Conflict for a volume, Unsupported.
         """
-        from flow_core.models.task_sources import as_task_config, with_mounts  # deferred: loads pydantic
+        from flow_core.models.task_sources import to_task_config, with_mounts  # deferred: loads pydantic
 
         default = "running" if wait else "submitted"
         goal = checks.one_of("wait_until", default if wait_until is None else wait_until, _GOALS)
         limit_s = checks.seconds("max_wait_seconds", max_wait_seconds)
-        config = with_mounts(as_task_config(task, fields), mounts)
+        config = with_mounts(to_task_config(task, fields), mounts)
         call = self.provider.describe_submit(config)
         if dry_run:
             return AsyncTask(_never_submitted(self.context.name, config, call), self)
@@ -189,7 +189,7 @@ def _never_submitted(context: str, config: TaskConfig, call: str) -> TaskRecord:
         num_instances=config.num_instances,
         instance_type=next(iter(config.instance_types), ""),
         message=f"dry run, nothing was submitted; this would be done: {call}",
-        config=config.said(),
+        config=config.to_dict(),
     )
 
 

@@ -34,12 +34,12 @@ async def _instance(provider: Provider, task: TaskRecord, node: int) -> Instance
         instance_id=task.instances[node] if node < len(task.instances) else f"{task.task_id}-{node}",
         task_id=task.task_id,
         node=node,
-        status=InstanceStatus.RUNNING if task.still_bills else _STATUS.get(task.status, InstanceStatus.TERMINATED),
+        status=InstanceStatus.RUNNING if task.is_still_billed else _STATUS.get(task.status, InstanceStatus.TERMINATED),
         ssh_host=host,
         ssh_port=port,
         public_ip=public_address(host),
         created_at=task.started_at,
-        terminated_at=None if task.still_bills else task.completed_at,
+        terminated_at=None if task.is_still_billed else task.completed_at,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from flow_core import checks
 from flow_core.client.connection import Connection
 from flow_core.errors import ConfigError, NotFound, Unsupported
-from flow_core.logs.log_id import LogAddress
+from flow_core.logs.log_id import LogId
 
 if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
@@ -73,8 +73,10 @@ class LogCalls(Connection):
         make them harmless before showing them. Close the iterator (`aclosing`) when leaving it early. Raises
         NotFound, ConfigError, Unsupported.
         """
-        from flow_core.logs.follow import tail_text  # deferred: only readers need it
-        from flow_core.logs.lines import follow_lines
+        from flow_core.logs.follow import (
+            follow_lines,
+            tail_text,  # deferred: only readers need it
+        )
 
         lines = checks.whole("tail", tail)
         if source in _STARTUP:
@@ -103,7 +105,7 @@ class LogCalls(Connection):
             async for line in lines:
                 yield line
 
-    async def log_bytes(self, address: LogAddress, offset: int = 0) -> AsyncGenerator[tuple[int, bytes], None]:
+    async def log_bytes(self, address: LogId, offset: int = 0) -> AsyncGenerator[tuple[int, bytes], None]:
         """The raw bytes of one log from `offset` on, as (offset, bytes), until no more can come.
 
         An offset that was read up to is where reading goes on: nothing is missing, nothing comes twice.
@@ -116,19 +118,19 @@ class LogCalls(Connection):
             async for chunk in chunks:
                 yield chunk.offset, chunk.data
 
-    async def log_addresses(self, task_id: str) -> tuple[LogAddress, ...]:
+    async def log_addresses(self, task_id: str) -> tuple[LogId, ...]:
         """Every log of a task, by attempt, then rank; empty before it started. Raises NotFound."""
         return await self._logs.addresses(checks.text("task_id", task_id))
 
-    async def open_log(self, address: LogAddress) -> SpoolFiles:
+    async def open_log(self, address: LogId) -> SpoolFiles:
         """The files on this machine that hold, or will hold, this log. Raises NotFound, ProviderError."""
-        from flow_core.logs.readable import check_readable  # deferred: only readers need it
+        from flow_core.logs.follow import check_readable  # deferred: only readers need it
 
         files = await self._logs.open(_address(address))
         await asyncio.to_thread(check_readable, files)
         return files
 
-    async def is_log_complete(self, address: LogAddress) -> bool:
+    async def is_log_complete(self, address: LogId) -> bool:
         """True once no byte will be added any more. Raises NotFound."""
         return await self._logs.is_complete(_address(address))
 
@@ -149,20 +151,20 @@ class LogCalls(Connection):
     def _logs(self) -> LogFacet:
         return self.facet(self.provider.logs, "logs")
 
-    async def _log_of(self, task_id: str, attempt: int | None, rank: int) -> LogAddress:
+    async def _log_of(self, task_id: str, attempt: int | None, rank: int) -> LogId:
         checks.optional_whole("attempt", attempt)
         checks.whole("rank", rank)
         addresses = await self._logs.addresses(task_id)
         newest = max((address.attempt for address in addresses), default=0)
-        wanted = LogAddress(self.context.name, task_id, newest if attempt is None else attempt, rank)
+        wanted = LogId(self.context.name, task_id, newest if attempt is None else attempt, rank)
         if wanted in addresses or (not addresses and not attempt):
             return wanted
         raise NotFound(f"task {task_id} has no log of attempt {wanted.attempt}, rank {rank}")
 
 
-def _address(address: Any) -> LogAddress:
-    if not isinstance(address, LogAddress):
-        raise ConfigError(f"address: must be a LogAddress, not {type(address).__name__}", field="address")
+def _address(address: Any) -> LogId:
+    if not isinstance(address, LogId):
+        raise ConfigError(f"address: must be a LogId, not {type(address).__name__}", field="address")
     return address
 
 

@@ -73,10 +73,10 @@ class VolumeCalls(Connection):
 
 
 def _mount_point(path: str | None) -> str | None:
-    from flow_core.models.storage_spec import mount_target  # deferred: loads pydantic
+    from flow_core.models.storage_spec import check_mount_target  # deferred: loads pydantic
 
     wanted = checks.optional_text("mount_point", path)
     try:
-        return None if wanted is None else mount_target(wanted)
+        return None if wanted is None else check_mount_target(wanted)
     except ValueError as error:
         raise ConfigError(f"mount_point: {error}", field="mount_point") from None

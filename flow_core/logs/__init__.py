@@ -1,1 +1,1 @@
-"""The log engine: spool files, the lines in them, following and searching them, in bounded memory."""
+"""The log engine: follows, reads by line and searches spool files in bounded memory."""

@@ -1,4 +1,4 @@
-"""Waiting for a file to change: through inotify where there is one, else by looking again soon."""
+"""Waits for a file to change: by inotify where it exists, otherwise by polling."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from functools import cache
 from pathlib import Path
 
 POLL_S = 0.02
-_UNSEEN_S = 0.25  # a network file system tells nothing of what other machines write
+_MAX_WAIT_S = 0.25  # inotify does not report what other machines write on a network file system
 _MODIFY, _MOVED_TO, _CREATE, _DELETE = 0x2, 0x80, 0x100, 0x200
 
 
 class FileWatcher:
-    """Waits for changes of a file, which may not exist yet. Whoever made it must close it."""
+    """A watch on a file, which need not exist yet. The owner must close it."""
 
     def __init__(self, path: Path) -> None:
-        self._fd = _inotify_on(path.parent)
+        self._fd = _open_inotify(path.parent)
 
     def close(self) -> None:
-        """Lets go of the watch. Twice is safe."""
+        """Releases the watch. Safe to call twice."""
         if self._fd is not None:
             os.close(self._fd)
         self._fd = None
 
-    async def changed(self) -> None:
-        """Returns when something may have changed, at the latest after a quarter of a second."""
+    async def wait_for_change(self) -> None:
+        """Returns when the file may have changed, after at most 0.25 s."""
         if self._fd is None:
             await asyncio.sleep(POLL_S)
             return
-        loop, seen = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_reader(self._fd, seen.set)
+        loop, readable = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._fd, readable.set)
         try:
-            async with asyncio.timeout(_UNSEEN_S):
-                await seen.wait()
+            async with asyncio.timeout(_MAX_WAIT_S):
+                await readable.wait()
         except TimeoutError:
             return
         finally:
@@ -53,8 +53,8 @@ def _libc() -> ctypes.CDLL | None:
     return library if hasattr(library, "inotify_init1") else None
 
 
-def _inotify_on(directory: Path) -> int | None:
-    """A descriptor that becomes readable when something in the directory changes; `None` where that can't be had."""
+def _open_inotify(directory: Path) -> int | None:
+    """Returns a descriptor that becomes readable when the directory changes; None if inotify is not available."""
     if (libc := _libc()) is None:
         return None
     fd = int(libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))

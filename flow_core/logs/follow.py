@@ -1,31 +1,35 @@
-"""Bytes of a log as they come, from any offset until nothing will be added; and the text of its end."""
+"""Follows a log from any offset until it is complete, as bytes or lines, and reads its tail as text."""
 
 from __future__ import annotations
 
 import asyncio
+import codecs
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from contextlib import aclosing
 from dataclasses import dataclass
 
-from flow_core.agent.regular_files import open_regular_stream
+from flow_core.agent.regular_files import open_regular_file, open_regular_stream
 from flow_core.agent.spool import SpoolFiles
-from flow_core.errors import Unreachable
+from flow_core.errors import ProviderError, Unreachable, printable
 from flow_core.logs.file_watcher import POLL_S, FileWatcher
 from flow_core.logs.reader import LineReader
 from flow_core.logs.sidecar import SidecarIndex, select_streams
 
-_ASK_S = 0.25
+_CHECK_INTERVAL_S = 0.25
 _DEADLINE_S = 10.0
 _CHUNK = 256 * 1024
+_MAX_LINE_CHARS = 1 << 20
+"""A longer line is yielded in pieces of this many characters, so that memory stays bounded."""
 
 IsComplete = Callable[[], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
 class LogChunk:
-    """Bytes that stand at `offset`. Reading on from `end` misses nothing.
+    """Bytes at `offset`. Resuming from `end` misses nothing.
 
-    `end` is past `offset + len(data)` where bytes of other streams were left out.
+    `end` is greater than `offset + len(data)` if bytes of other streams were left out.
     """
 
     offset: int
@@ -34,30 +38,30 @@ class LogChunk:
 
 
 class CompletionCheck:
-    """Asks whether a log is complete, but not at every look at the file, and never without a deadline."""
+    """A rate-limited check whether a log is complete. Each check has a deadline."""
 
     def __init__(self, is_complete: IsComplete) -> None:
         self._is_complete = is_complete
         self._next_s = 0.0
-        self.known = False
+        self.is_complete = False
 
-    async def ask(self) -> bool:
-        """The answer now, or the last one where that is recent. Nobody answering means: not yet."""
+    async def check(self) -> bool:
+        """Returns the present answer, or the last one if it is recent. No answer counts as "not complete"."""
         now = asyncio.get_running_loop().time()
-        if self.known or now < self._next_s:
-            return self.known
+        if self.is_complete or now < self._next_s:
+            return self.is_complete
         try:
             async with asyncio.timeout(_DEADLINE_S):
-                self.known = await self._is_complete()
+                self.is_complete = await self._is_complete()
         except (Unreachable, TimeoutError):
-            self.known = False
-        self._next_s = asyncio.get_running_loop().time() + _ASK_S
-        return self.known
+            self.is_complete = False
+        self._next_s = asyncio.get_running_loop().time() + _CHECK_INTERVAL_S
+        return self.is_complete
 
     async def wait(self) -> None:
-        """Returns once the log is complete."""
-        while not await self.ask():  # noqa: ASYNC110 - the far side can only be asked
-            await asyncio.sleep(_ASK_S)
+        """Waits until the log is complete."""
+        while not await self.check():  # noqa: ASYNC110 - the remote side sends no notification
+            await asyncio.sleep(_CHECK_INTERVAL_S)
 
 
 async def follow_log(
@@ -65,60 +69,94 @@ async def follow_log(
 ) -> AsyncGenerator[LogChunk, None]:
     """Yields chunks from `offset` on, in order, until the log is complete. Read it under `aclosing`.
 
-    The log may not reach to `offset` yet. One that was cut short is read again from its start.
+    The log may still be shorter than `offset`. A log that was cut short is read again from its start.
     """
     completion = CompletionCheck(is_complete)
-    stamps = SidecarIndex(files.sidecar)
-    watch = FileWatcher(files.log)
-    seen = 0
+    sidecar = SidecarIndex(files.sidecar)
+    watcher = FileWatcher(files.log)
+    last_size = 0
     try:
         while True:
-            over = await completion.ask()
+            has_ended = await completion.check()
             size = _size(files)
-            if size < min(offset, seen):
+            if size < min(offset, last_size):
                 offset = 0
-            has_changed, seen = size != seen, size
-            stamps.refresh()  # after the size: the records of all these bytes are there
+            has_changed, last_size = size != last_size, size
+            sidecar.refresh()  # read after the size, so the records of all these bytes exist
             while offset < size:
                 data = await asyncio.to_thread(_read, files, offset, min(_CHUNK, size - offset))
                 if not data:
                     break
                 end = offset + len(data)
-                if wanted := select_streams(data, offset, stamps, streams):
-                    yield LogChunk(offset, wanted, end)
+                if selected := select_streams(data, offset, sidecar, streams):
+                    yield LogChunk(offset, selected, end)
                 offset = end
-            if over:
+            if has_ended:
                 return
-            await (asyncio.sleep(POLL_S) if has_changed else watch.changed())
+            await (asyncio.sleep(POLL_S) if has_changed else watcher.wait_for_change())
     finally:
-        watch.close()
-        stamps.close()
+        watcher.close()
+        sidecar.close()
+
+
+async def follow_lines(
+    files: SpoolFiles, is_complete: IsComplete, streams: Collection[int] | None = None
+) -> AsyncGenerator[str, None]:
+    """Yields every line from the start, without its newline, until the log is complete. Read it under `aclosing`."""
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    pending = ""
+    async with aclosing(follow_log(files, 0, is_complete, streams)) as chunks:
+        async for chunk in chunks:
+            *lines, pending = (pending + decode(chunk.data)).split("\n")
+            for line in lines:
+                yield line
+            while len(pending) > _MAX_LINE_CHARS:
+                yield pending[:_MAX_LINE_CHARS]
+                pending = pending[_MAX_LINE_CHARS:]
+    if pending := pending + decode(b"", final=True):
+        yield pending
 
 
 def tail_text(files: SpoolFiles, lines: int | None, streams: Collection[int] | None = None) -> str:
-    """The last `lines` lines (`None`: all of it) of those streams together, as text.
+    """Returns the last `lines` lines (None: all) of those streams, in log order, as text.
 
-    Bytes that are no UTF-8 become replacement characters. Takes as much memory as the text it returns.
+    Replaces bytes that are not UTF-8 by U+FFFD. Uses as much memory as the text that it returns.
     """
-    reader, stamps = LineReader(files.log), SidecarIndex(files.sidecar)
+    reader, sidecar = LineReader(files.log), SidecarIndex(files.sidecar)
     try:
         reader.refresh()
-        stamps.refresh()
+        sidecar.refresh()
         pieces: list[bytes] = []
         newlines, end = 0, reader.size
         while end > 0 and (lines is None or newlines <= lines):
             start = max(0, end - _CHUNK)
-            piece = select_streams(reader.read(start, end - start), start, stamps, streams)
+            piece = select_streams(reader.read(start, end - start), start, sidecar, streams)
             newlines += piece.count(b"\n")
             pieces.append(piece)
             end = start
-        return _last(b"".join(reversed(pieces)), lines).decode("utf-8", "replace")
+        return _last_lines(b"".join(reversed(pieces)), lines).decode("utf-8", "replace")
     finally:
         reader.close()
-        stamps.close()
+        sidecar.close()
 
 
-def _last(data: bytes, lines: int | None) -> bytes:
+def check_readable(files: SpoolFiles) -> None:
+    """Raises ProviderError if a file of the log is a folder or a pipe, or if this user may not read it.
+
+    Accepts a log that does not exist yet.
+    """
+    for path in files:
+        try:
+            os.close(open_regular_file(path))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise ProviderError(
+                f"the log {printable(path.name)} can't be read: {error.strerror} ({printable(str(path.parent))})"
+            ) from error
+
+
+def _last_lines(data: bytes, lines: int | None) -> bytes:
     if lines is None:
         return data
     position = len(data) - data.endswith(b"\n")

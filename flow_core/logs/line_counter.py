@@ -1,4 +1,4 @@
-"""Where the lines of a big log start: one number for each MiB, counted in the background."""
+"""Counts the lines of a big log in the background. It keeps one number per MiB."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FINGERPRINT = 64
 
 
 class NumberedLine(NamedTuple):
-    """A line by number, counted from 0. `data` holds at most the limit of its `length` bytes."""
+    """A line and its number, counted from 0. `data` holds at most the limit of its `length` bytes."""
 
     number: int
     offset: int
@@ -32,8 +32,8 @@ class NumberedLine(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Counted:
-    """What one look at the file found, made in a thread and taken over by the index's owner."""
+class _ScanResult:
+    """The result of one scan, made in a thread and applied by the counter's owner."""
 
     replaced: bool
     newlines: tuple[int, ...]
@@ -43,39 +43,39 @@ class _Counted:
 
 
 class LineCounter:
-    """Counts lines as far as the file was scanned, and finds any of them by number in about a millisecond.
+    """The number of lines in the scanned part of a file. It finds any line by number in about a millisecond.
 
-    `catch_up` scans what was added since; `update` does the same where nobody waits. A file that was
-    replaced or cut short is counted anew.
+    `catch_up` scans what was appended; `update` does the same synchronously. A file that was replaced or cut short is
+    scanned again from its start.
     """
 
     def __init__(self, path: Path, line_limit: int = LINE_LIMIT) -> None:
         self._path = path
-        self._limit = line_limit
-        self._forget()
+        self._line_limit = line_limit
+        self._reset()
 
     @property
     def scanned(self) -> int:
-        """Bytes counted so far."""
+        """The number of bytes that were scanned."""
         return self._scanned
 
     @property
     def line_count(self) -> int:
-        """Lines in what was scanned; the last one counts without a newline too."""
+        """The number of lines in the scanned part; the last line counts without a newline too."""
         return self._newlines(len(self._totals)) + bool(self._tail and not self._tail.endswith(b"\n"))
 
     async def catch_up(self) -> None:
-        """Scans to the present end of the file in a thread, a slice at a time. Ends early when cancelled."""
-        while self._take(await asyncio.to_thread(self._count)):
+        """Scans to the present end of the file in a thread, in slices. Cancelling it ends it early."""
+        while self._apply(await asyncio.to_thread(self._scan_slice)):
             pass
 
     def update(self) -> None:
-        """Scans to the present end of the file."""
-        while self._take(self._count()):
+        """Scans to the present end of the file. Blocking."""
+        while self._apply(self._scan_slice()):
             pass
 
     def lines(self, first: int, count: int) -> list[NumberedLine]:
-        """At most `count` lines from number `first` on."""
+        """Returns at most `count` lines from number `first` on."""
         found: list[NumberedLine] = []
         offset = self.start_of(first)
         while len(found) < count and offset is not None and offset < self._scanned:
@@ -85,13 +85,13 @@ class LineCounter:
             if not rows:
                 following = self.start_of(number + 1)
                 end = self._scanned if following is None else following - 1
-                rows = [NumberedLine(number, offset, block[: self._limit], end - offset)]
+                rows = [NumberedLine(number, offset, block[: self._line_limit], end - offset)]
             found += rows
             offset = rows[-1].offset + rows[-1].length + 1
         return found
 
     def start_of(self, number: int) -> int | None:
-        """The offset at which a line starts; `None` past the last newline that was scanned."""
+        """Returns the offset at which a line starts; None after the last scanned newline."""
         if number <= 0:
             return 0 if number == 0 and self._scanned else None
         block = bisect_left(self._totals, number)
@@ -106,11 +106,11 @@ class LineCounter:
         return self._totals[blocks - 1] if blocks else 0
 
     def _split(self, block: bytes, number: int, offset: int, count: int) -> list[NumberedLine]:
-        """The lines of a block that end in it."""
+        """Returns the lines that end in a block."""
         rows: list[NumberedLine] = []
         start = 0
         while len(rows) < count and (end := block.find(b"\n", start)) >= 0:
-            data = block[start : min(end, start + self._limit)]
+            data = block[start : min(end, start + self._line_limit)]
             rows.append(NumberedLine(number + len(rows), offset + start, data, end - start))
             start = end + 1
         return rows
@@ -125,24 +125,24 @@ class LineCounter:
         finally:
             os.close(fd)
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self._totals = array("Q")
         self._scanned = 0
         self._tail = b""
         self._identity = (0, 0)
 
-    def _count(self) -> _Counted | None:
-        """One slice of scanning. Changes nothing of the index, so it may run in a thread."""
+    def _scan_slice(self) -> _ScanResult | None:
+        """Scans one slice. Does not change the counter, so it may run in a thread."""
         try:
             fd = open_regular_file(self._path)
         except OSError:
             return None
         try:
-            return self._count_in(fd)
+            return self._scan_file(fd)
         finally:
             os.close(fd)
 
-    def _count_in(self, fd: int) -> _Counted:
+    def _scan_file(self, fd: int) -> _ScanResult:
         status = os.fstat(fd)
         identity = (status.st_dev, status.st_ino)
         replaced = self._scanned > 0 and (
@@ -153,33 +153,36 @@ class LineCounter:
         start = 0 if replaced else self._scanned // BLOCK * BLOCK
         newlines, end = _count_newlines(fd, start, min(status.st_size, start + _SLICE))
         tail = os.pread(fd, min(_FINGERPRINT, end), max(0, end - _FINGERPRINT))
-        return _Counted(replaced, newlines, end, tail, identity)
+        return _ScanResult(replaced, newlines, end, tail, identity)
 
-    def _take(self, counted: _Counted | None) -> bool:
-        """Takes over a slice; true when there may be more."""
-        if counted is None or counted.replaced:
-            self._forget()
-        if counted is None:
+    def _apply(self, result: _ScanResult | None) -> bool:
+        """Applies the result of a slice; returns true if there may be more."""
+        if result is None or result.replaced:
+            self._reset()
+        if result is None:
             return False
-        grew = counted.size > self._scanned
+        grew = result.size > self._scanned
         del self._totals[self._scanned // BLOCK :]
-        for newlines in counted.newlines:
+        for newlines in result.newlines:
             self._totals.append(self._newlines(len(self._totals)) + newlines)
-        self._scanned, self._tail, self._identity = counted.size, counted.tail, counted.identity
+        self._scanned, self._tail, self._identity = result.size, result.tail, result.identity
         return grew
 
 
 def _count_newlines(fd: int, start: int, stop: int) -> tuple[tuple[int, ...], int]:
-    """Newlines in each block of a range that starts on a block, and where it really ended. One buffer for all."""
+    """Counts the newlines of each block in a range that starts on a block. Returns also the end that it reached.
+
+    Uses one buffer for all blocks.
+    """
     buffer = bytearray(BLOCK)
     counts = []
     while start < stop:
-        got = os.preadv(fd, [buffer], start)
-        got = min(got, stop - start)
-        if got <= 0:
+        count = os.preadv(fd, [buffer], start)
+        count = min(count, stop - start)
+        if count <= 0:
             break
-        counts.append(buffer.count(b"\n", 0, got))
-        start += got
-        if got < BLOCK:
+        counts.append(buffer.count(b"\n", 0, count))
+        start += count
+        if count < BLOCK:
             break
     return tuple(counts), start

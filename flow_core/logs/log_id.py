@@ -1,4 +1,4 @@
-"""How a log is called."""
+"""The identity of a log."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class LogAddress:
-    """One log: attempts count from 0, ranks from 0. Both streams share it; the sidecar tells them apart."""
+class LogId:
+    """One log of a task. Attempts and ranks count from 0. Both streams share the log; the sidecar separates them."""
 
     context: str
     task_id: str

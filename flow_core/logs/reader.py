@@ -1,7 +1,7 @@
-"""Reading a log by position: the line at an offset, the line before it. Needs no index.
+"""Reads a log by position: the line at an offset and the line before it. Needs no index.
 
-Everything here is a few `pread`s of a local file and may be called on an event loop. A line longer
-than `PIECE_LIMIT` bytes is given in pieces, so that no call reads without end.
+Each call makes a few `pread`s of a local file and may run on an event loop. A line longer than `PIECE_LIMIT` bytes is
+returned in pieces, so that each call reads a bounded number of bytes.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from flow_core.agent.regular_files import open_regular_file
 LINE_LIMIT = 64 * 1024
 PIECE_LIMIT = 16 * 1024 * 1024
 _BLOCK = 64 * 1024
-_BLOCKS_KEPT = 64
+_MAX_CACHED_BLOCKS = 64
 _TAIL = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line without its newline. `length` counts all its bytes, of which `data` holds at most the limit.
+    """A line without its newline. `length` counts all its bytes; `data` holds at most the limit.
 
-    Of a longer line `data` is the beginning, or the last overwrite where the line is redrawn by carriage
-    returns; `data_offset` says where it stands. `ended` is false while no newline follows.
+    For a longer line, `data` is its beginning, or its last redraw if carriage returns redraw it; `data_offset` is the
+    position of `data`. `ended` is false while no newline follows.
     """
 
     offset: int
@@ -36,7 +36,7 @@ class LogLine:
 
     @property
     def end(self) -> int:
-        """Where the next line starts."""
+        """The offset of the next line."""
         return self.offset + self.length + self.ended
 
     @property
@@ -45,7 +45,7 @@ class LogLine:
 
 
 class LineReader:
-    """Lines of a file that another process may be writing. The file may be missing, grow, or be replaced."""
+    """Reads lines of a file that another process may write. The file may be missing, grow, or be replaced."""
 
     def __init__(self, path: Path, line_limit: int = LINE_LIMIT) -> None:
         self._path = path
@@ -56,7 +56,7 @@ class LineReader:
         self.size = 0
 
     def refresh(self) -> bool:
-        """Looks at the file again; true when it has another size or is another file than before."""
+        """Checks the file again; returns true if its size or identity has changed."""
         try:
             status = os.stat(self._path)
         except OSError:
@@ -72,11 +72,11 @@ class LineReader:
         return changed
 
     def close(self) -> None:
-        """Lets go of the file. Twice is safe."""
+        """Releases the file. Safe to call twice."""
         self._reset()
 
     def line_at(self, offset: int) -> LogLine | None:
-        """The line that starts at `offset`; `None` at the end of the file."""
+        """Returns the line that starts at `offset`; None at the end of the file."""
         if not 0 <= offset < self.size:
             return None
         stop = min(self.size, offset + PIECE_LIMIT)
@@ -85,7 +85,7 @@ class LineReader:
         return self._line(offset, end, newline is not None)
 
     def line_before(self, offset: int) -> LogLine | None:
-        """The line that ends at `offset`, which is the start of a line or the end of the file."""
+        """Returns the line that ends at `offset`, which is the start of a line or the end of the file."""
         offset = min(offset, self.size)
         if offset <= 0:
             return None
@@ -95,11 +95,11 @@ class LineReader:
         return self._line(start, end, ended)
 
     def line_start(self, offset: int) -> int:
-        """Where the line that holds the byte at `offset` starts."""
+        """Returns the start of the line that contains the byte at `offset`."""
         return self._start_of(max(0, min(offset, self.size)))
 
     def read(self, offset: int, length: int) -> bytes:
-        """At most so many bytes from `offset`."""
+        """Returns at most `length` bytes from `offset` on."""
         pieces = []
         stop = min(self.size, offset + length)
         while offset < stop:
@@ -116,13 +116,13 @@ class LineReader:
         if length <= self._limit:
             return LogLine(start, self.read(start, length), length, ended, start)
         tail = self.read(end - _TAIL, _TAIL)
-        redrawn = tail.rstrip(b"\r").rfind(b"\r")
-        if redrawn < 0:
+        last_redraw = tail.rstrip(b"\r").rfind(b"\r")
+        if last_redraw < 0:
             return LogLine(start, self.read(start, self._limit), length, ended, start)
-        return LogLine(start, tail[redrawn + 1 :], length, ended, end - _TAIL + redrawn + 1)
+        return LogLine(start, tail[last_redraw + 1 :], length, ended, end - _TAIL + last_redraw + 1)
 
     def _find(self, start: int, stop: int) -> int | None:
-        """Where the first newline in a range of bytes is."""
+        """Returns the offset of the first newline in a range of bytes."""
         while start < stop:
             number, within = divmod(start, _BLOCK)
             base = number * _BLOCK
@@ -144,14 +144,16 @@ class LineReader:
         return floor
 
     def _block(self, number: int) -> bytes:
-        """One block. What was appended never changes; the last block is read again when the file grew."""
-        if (kept := self._blocks.get(number)) is not None:
+        """Returns one block, from the cache if possible. Appended bytes never change; `refresh` drops the
+        last block.
+        """
+        if (cached := self._blocks.get(number)) is not None:
             self._blocks.move_to_end(number)
-            return kept
+            return cached
         if self._fd is None:
             return b""
         block = self._blocks[number] = os.pread(self._fd, _BLOCK, number * _BLOCK)
-        if len(self._blocks) > _BLOCKS_KEPT:
+        if len(self._blocks) > _MAX_CACHED_BLOCKS:
             self._blocks.popitem(last=False)
         return block
 
@@ -170,6 +172,6 @@ class LineReader:
             os.close(self._fd)
         self._fd = None
         self._blocks.clear()
-        had = self.size > 0
+        had_content = self.size > 0
         self.size = 0
-        return had
+        return had_content

@@ -1,8 +1,8 @@
-"""What a terminal would show of one line, as harmless text with colours. Nothing of it can move a cursor.
+"""Converts one line to harmless text with colours, as a terminal would show it. The result can't move a cursor.
 
-Carriage return, backspace, tab and erase-to-end act as on a terminal of one endless row; SGR sets colours
-until the line ends; every other escape sequence is dropped. Control characters that are left are shown as
-pictures, and characters that reorder text or break lines as the replacement character.
+Carriage return, backspace, tab and erase-to-end act as on a terminal with one endless row. SGR sets colours until the
+line ends. Every other escape sequence is dropped. The remaining control characters become pictures; characters that
+reorder text or break lines become U+FFFD.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ _Cells = list[tuple[str, Look]]
 
 
 def plain(text: str) -> str:
-    """What a terminal would show of one line, without its colours."""
+    """Returns what a terminal would show of one line, without colours."""
     return "".join(run for run, _ in styled(text))
 
 
 def styled(text: str) -> list[tuple[str, Look]]:
-    """What a terminal would show of one line, in runs of equal look."""
+    """Returns what a terminal would show of one line, in runs of equal style."""
     if not is_unsafe(text):
         return [(text, PLAIN)] if text else []
     row = _Row()
@@ -62,7 +62,7 @@ def styled(text: str) -> list[tuple[str, Look]]:
 
 
 class _Row:
-    """One endless row of a terminal. A wide character takes two cells, the second of them empty."""
+    """One endless row of a terminal. A wide character takes two cells; the second one is empty."""
 
     def __init__(self) -> None:
         self.cells: _Cells = []
@@ -125,7 +125,7 @@ class _Row:
         del self.cells[column:]
 
     def _blank_halves(self, start: int, end: int) -> None:
-        """Of a wide character that is overwritten by half, the other half becomes a space."""
+        """Replaces the remaining half of a wide character by a space when its other half is overwritten."""
         if 0 < start < len(self.cells) and not self.cells[start][0]:
             self.cells[start - 1] = (" ", self.cells[start - 1][1])
         if end < len(self.cells) and not self.cells[end][0]:
@@ -141,7 +141,7 @@ def _width(char: str) -> int:
 
 @lru_cache(maxsize=1024)
 def _look_after(look: Look, params: str) -> Look:
-    """The look once an SGR sequence was obeyed. What makes no sense changes nothing."""
+    """Returns the style after an SGR sequence. Ignores an invalid one."""
     if not re.fullmatch(r"[0-9;:]*", params):
         return look
     codes = iter([int(code[:4] or 0) for code in re.split("[;:]", params)])
@@ -178,7 +178,7 @@ def _colour(code: int, base: int, now: Colour | None, rest: Iterable[int]) -> Co
 
 
 def _extended(now: Colour | None, rest: Iterator[int]) -> Colour | None:
-    """The colour after 38 or 48: 5;N of the palette, or 2;R;G;B."""
+    """Returns the colour after 38 or 48: 5;N of the palette, or 2;R;G;B."""
     kind = next(rest, None)
     values = [next(rest, 256) for _ in range({5: 1, 2: 3}.get(kind or 0, 0))]
     if not values or max(values) > 255:

@@ -1,4 +1,4 @@
-"""Finding text in a log, in a child process: a pattern that never ends is killed and freezes nobody."""
+"""Searches a log in a child process, so that an endless pattern can be killed and blocks nothing."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _CLOSE_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """What to look for: a regular expression, or with `literal` the text itself.
+    """The text to find: a regular expression, or plain text with `literal`.
 
-    Smart case: capitals matter once the pattern holds one.
+    Smart case: the search is case-sensitive if the pattern contains a capital letter.
     """
 
     pattern: str
@@ -41,7 +41,7 @@ class SearchQuery:
         return not any(char.isupper() for char in shown)
 
     def check(self) -> None:
-        """Raises ConfigError where this is no regular expression."""
+        """Raises ConfigError if the pattern is no regular expression."""
         try:
             re.compile(self.source)
             re.compile(self.source.encode("utf-8", "replace"))
@@ -51,20 +51,20 @@ class SearchQuery:
 
 @dataclass(frozen=True, slots=True)
 class SearchMatch:
-    """Where a match stands in the log, in bytes."""
+    """The position of a match in the log, in bytes."""
 
     offset: int
     length: int
 
 
 class SearchTimeout(FlowError):
-    """The search took too long and was ended."""
+    """An error: the search took too long and was ended."""
 
 
 class LogSearch:
-    """One query over one log. Requests run one after another; a cancelled one kills the child.
+    """One query over one log. Requests run one after another; cancelling one kills the child.
 
-    Whoever made it must close it. The child is started when first needed and again after it was killed.
+    The owner must close it. It starts the child on demand, and again after a kill.
     """
 
     def __init__(self, path: Path, query: SearchQuery) -> None:
@@ -72,55 +72,55 @@ class LogSearch:
         self._path = path
         self.query = query
         self._child: asyncio.subprocess.Process | None = None
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def next(self, position: int, timeout_s: float = FIND_TIMEOUT_S) -> SearchMatch | None:
-        """The first match that starts at or after `position`. Raises SearchTimeout."""
-        return _match(await self._ask({"find": "next", "position": position}, timeout_s))
+        """Returns the first match that starts at or after `position`. Raises SearchTimeout."""
+        return _to_match(await self._request({"find": "next", "position": position}, timeout_s))
 
     async def previous(self, position: int, timeout_s: float = FIND_TIMEOUT_S) -> SearchMatch | None:
-        """The last match that starts before `position`. Raises SearchTimeout."""
-        return _match(await self._ask({"find": "previous", "position": position}, timeout_s))
+        """Returns the last match that starts before `position`. Raises SearchTimeout."""
+        return _to_match(await self._request({"find": "previous", "position": position}, timeout_s))
 
     async def count(self, timeout_s: float = FIND_TIMEOUT_S) -> int:
-        """How many lines match. Raises SearchTimeout."""
-        return int(await self._ask({"find": "count"}, timeout_s))
+        """Returns the number of lines that match. Raises SearchTimeout."""
+        return int(await self._request({"find": "count"}, timeout_s))
 
     async def spans(self, texts: Sequence[str], timeout_s: float = SPANS_TIMEOUT_S) -> list[list[tuple[int, int]]]:
-        """Where each text matches, as (start, end) in characters. Raises SearchTimeout."""
-        found = await self._ask({"find": "spans", "texts": list(texts)}, timeout_s)
+        """Returns the matches in each text, as (start, end) in characters. Raises SearchTimeout."""
+        found = await self._request({"find": "spans", "texts": list(texts)}, timeout_s)
         return [[(start, end) for start, end in spans] for spans in found]
 
     async def close(self) -> None:
-        """Ends the child; a request that waits raises SearchTimeout. Twice is safe."""
+        """Kills the child; a waiting request raises SearchTimeout. Safe to call twice."""
         if self._child is not None and self._child.returncode is None:
             self._child.kill()
-        async with self._turn:
-            await self._end()
+        async with self._lock:
+            await self._kill_child()
 
-    async def _ask(self, request: dict[str, Any], timeout_s: float) -> Any:
-        async with self._turn:
-            answered = False
+    async def _request(self, request: dict[str, Any], timeout_s: float) -> Any:
+        async with self._lock:
+            has_answered = False
             try:
                 async with asyncio.timeout(timeout_s):
                     reply = await self._exchange(json.dumps(request).encode() + b"\n")
-                answered = bool(reply)
+                has_answered = bool(reply)
             except TimeoutError:
                 raise SearchTimeout(f"the search took over {timeout_s:g} s and was ended") from None
             finally:
-                if not answered:
-                    await self._end()
+                if not has_answered:
+                    await self._kill_child()
         if not reply:
             raise SearchTimeout("the search ended without an answer")
         return json.loads(reply)
 
-    async def _end(self) -> None:
+    async def _kill_child(self) -> None:
         child, self._child = self._child, None
         if child is None:
             return
         if child.returncode is None:
             child.kill()
-        assert child.stdin is not None  # both were asked for as pipes
+        assert child.stdin is not None  # both are pipes
         assert child.stdout is not None
         child.stdin.close()
         async with asyncio.timeout(_CLOSE_S):
@@ -130,7 +130,7 @@ class LogSearch:
 
     async def _exchange(self, request: bytes) -> bytes:
         child = self._child = self._child or await self._start()
-        assert child.stdin is not None  # both were asked for as pipes
+        assert child.stdin is not None  # both are pipes
         assert child.stdout is not None
         child.stdin.write(request)
         await child.stdin.drain()
@@ -147,5 +147,5 @@ class LogSearch:
         )
 
 
-def _match(answer: list[int] | None) -> SearchMatch | None:
+def _to_match(answer: list[int] | None) -> SearchMatch | None:
     return None if answer is None else SearchMatch(answer[0], answer[1])

@@ -1,8 +1,8 @@
-"""The child process of a search: reads requests as lines of JSON, answers each with one.
+"""The child process of a search. It reads requests as lines of JSON and answers each with one line.
 
-    matcher.py PATH PATTERN FLAGS
+    search_worker.py PATH PATTERN FLAGS
 
-Standard library only, and none of this package: it starts in a few milliseconds under `python -I -S`.
+It uses only the standard library and nothing of this package, so that it starts in a few ms under `python -I -S`.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import Any, BinaryIO
 BLOCK = 4 * 1024 * 1024
 _LINE_LIMIT = 16 * 1024 * 1024
 _SPANS_LIMIT = 500
-_CODES = re.compile(r"\\[0-9xuUN]")
+_ESCAPED_CODES = re.compile(r"\\[0-9xuUN]")
 
 
 class FileSearcher:
-    """One pattern over one file, a few MiB at a time and never across the end of a line."""
+    """A search for one pattern in one file. It reads a few MiB at a time and never matches across lines."""
 
     def __init__(self, log: BinaryIO, pattern: str, *, ignores_case: bool) -> None:
         self._log = log
         flags = re.IGNORECASE if ignores_case else 0
-        # Small letters only, over bytes made small: several times faster than IGNORECASE, which looks at each byte.
-        self._lowers = ignores_case and pattern.isascii() and not _CODES.search(pattern)
-        own = 0 if self._lowers else flags
-        self._bytes = re.compile(pattern.encode("utf-8", "replace"), own | re.MULTILINE)
+        # A lower-case pattern over lower-cased bytes is several times faster than IGNORECASE.
+        self._lowers_text = ignores_case and pattern.isascii() and not _ESCAPED_CODES.search(pattern)
+        byte_flags = 0 if self._lowers_text else flags
+        self._bytes = re.compile(pattern.encode("utf-8", "replace"), byte_flags | re.MULTILINE)
         self._text = re.compile(pattern, flags | re.MULTILINE)
 
     def next(self, position: int) -> tuple[int, int] | None:
@@ -38,7 +38,7 @@ class FileSearcher:
         for base, block in self._blocks(start, None):
             for found in self._bytes.finditer(block, max(0, position - base)):
                 if found.end() > found.start():
-                    return _place(base, found)
+                    return _to_pair(base, found)
         return None
 
     def previous(self, position: int) -> tuple[int, int] | None:
@@ -49,52 +49,52 @@ class FileSearcher:
             for base, block in self._blocks(start, end):
                 for found in self._bytes.finditer(block):
                     if found.end() > found.start() and base + found.start() < position:
-                        last = _place(base, found)
+                        last = _to_pair(base, found)
             if last is not None:
                 return last
             end = start
         return None
 
     def count(self) -> int:
-        """Lines that match."""
+        """Returns the number of lines that match."""
         total = 0
         for _, block in self._blocks(0, None):
-            behind = 0
-            while found := self._bytes.search(block, behind):
+            position = 0
+            while found := self._bytes.search(block, position):
                 total += found.end() > found.start()
                 newline = block.find(b"\n", max(found.end() - 1, found.start()))
                 if newline < 0:
                     break
-                behind = newline + 1
+                position = newline + 1
         return total
 
     def spans(self, texts: list[str]) -> list[list[tuple[int, int]]]:
-        """Where each text matches, as far as anybody would look at it."""
+        """Returns the matches in each text, at most 500 per text."""
         return [
             [found.span() for found in islice(self._text.finditer(text), _SPANS_LIMIT) if found.end() > found.start()]
             for text in texts
         ]
 
     def _blocks(self, start: int, stop: int | None) -> Iterator[tuple[int, bytes]]:
-        """Whole lines from `start`, which starts one, a block at a time."""
-        kept = b""
-        while stop is None or start + len(kept) < stop:
-            self._log.seek(start + len(kept))
-            more = self._log.read(BLOCK if stop is None else min(BLOCK, stop - start - len(kept)))
-            block = kept + more
+        """Yields (offset, block) of whole lines, beginning at `start`, which is the start of a line."""
+        rest = b""
+        while stop is None or start + len(rest) < stop:
+            self._log.seek(start + len(rest))
+            more = self._log.read(BLOCK if stop is None else min(BLOCK, stop - start - len(rest)))
+            block = rest + more
             cut = block.rfind(b"\n") + 1
             if not more or len(block) > _LINE_LIMIT:
                 cut = len(block)
             if cut:
-                yield start, self._prepared(block[:cut])
+                yield start, self._prepare(block[:cut])
             if not more:
                 return
-            start, kept = start + cut, block[cut:]
-        if kept:
-            yield start, self._prepared(kept)
+            start, rest = start + cut, block[cut:]
+        if rest:
+            yield start, self._prepare(rest)
 
-    def _prepared(self, block: bytes) -> bytes:
-        return block.lower() if self._lowers else block
+    def _prepare(self, block: bytes) -> bytes:
+        return block.lower() if self._lowers_text else block
 
     def _line_start(self, position: int) -> int:
         floor = max(0, position - _LINE_LIMIT)
@@ -109,32 +109,32 @@ class FileSearcher:
         return floor
 
     def _line_end(self, position: int) -> int:
-        """Just behind the line that holds `position`, or the end of the file."""
+        """Returns the end of the line that contains `position`, including its newline."""
         self._log.seek(position)
         line = self._log.readline(_LINE_LIMIT)
         return min(position + len(line), self._log.seek(0, 2))
 
 
 def main(path: str, pattern: str, flags: str) -> None:
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as log:  # a pipe must not block
-        matcher = FileSearcher(log, pattern, ignores_case="i" in flags)
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as log:  # opening a pipe must not block
+        searcher = FileSearcher(log, pattern, ignores_case="i" in flags)
         for line in sys.stdin.buffer:
-            print(json.dumps(_answer(matcher, json.loads(line))), flush=True)
+            print(json.dumps(_handle(searcher, json.loads(line))), flush=True)
 
 
-def _answer(matcher: FileSearcher, request: dict[str, Any]) -> Any:
+def _handle(searcher: FileSearcher, request: dict[str, Any]) -> Any:
     match request["find"]:
         case "next":
-            return matcher.next(request["position"])
+            return searcher.next(request["position"])
         case "previous":
-            return matcher.previous(request["position"])
+            return searcher.previous(request["position"])
         case "count":
-            return matcher.count()
+            return searcher.count()
         case _:
-            return matcher.spans(request["texts"])
+            return searcher.spans(request["texts"])
 
 
-def _place(base: int, found: re.Match[bytes]) -> tuple[int, int]:
+def _to_pair(base: int, found: re.Match[bytes]) -> tuple[int, int]:
     return base + found.start(), found.end() - found.start()
 
 

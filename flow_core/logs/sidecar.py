@@ -1,4 +1,4 @@
-"""The sidecar, read by position: when a byte came, and on which stream. Bounded memory, however long it is."""
+"""Reads the sidecar by position: the time and the stream of each byte. Uses bounded memory."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from flow_core.agent.regular_files import open_regular_file
 from flow_core.agent.spool import RECORD, STDOUT, Stamp
 
 _BLOCK_RECORDS = 4096
-_BLOCKS_KEPT = 16
+_MAX_CACHED_BLOCKS = 16
 _STREAMS = bytes(value & 1 for value in range(256))
 
 
 @dataclass(frozen=True, slots=True)
 class StreamSpan:
-    """Bytes from `start` to before `end` that came on one stream."""
+    """Bytes from `start` (inclusive) to `end` (exclusive) of one stream."""
 
     start: int
     end: int
@@ -27,7 +27,7 @@ class StreamSpan:
 
 
 class SidecarIndex:
-    """Look-ups in a sidecar that may be missing, growing, or cut short in its last record."""
+    """Look-ups in a sidecar, which may be missing, growing, or cut short in its last record."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -36,7 +36,7 @@ class SidecarIndex:
         self.count = 0
 
     def refresh(self) -> bool:
-        """Looks at the file again; true when there are other records than before."""
+        """Checks the file again; returns true if the records have changed."""
         before = self.count
         try:
             if self._fd is None:
@@ -45,8 +45,9 @@ class SidecarIndex:
         except OSError:
             self.close()
             return before != 0
-        own = os.fstat(self._fd)
-        if (status.st_dev, status.st_ino) != (own.st_dev, own.st_ino) or status.st_size // RECORD.size < before:
+        open_status = os.fstat(self._fd)
+        is_same = (status.st_dev, status.st_ino) == (open_status.st_dev, open_status.st_ino)
+        if not is_same or status.st_size // RECORD.size < before:
             self.close()
             return self.refresh() or before != 0
         self.count = status.st_size // RECORD.size
@@ -55,7 +56,7 @@ class SidecarIndex:
         return self.count != before
 
     def close(self) -> None:
-        """Lets go of the file. Twice is safe."""
+        """Releases the file. Safe to call twice."""
         if self._fd is not None:
             os.close(self._fd)
         self._fd = None
@@ -64,16 +65,16 @@ class SidecarIndex:
 
     @property
     def last_offset(self) -> int:
-        """Where the last record says it starts; 0 without any."""
+        """The offset in the last record; 0 without records."""
         return self._record(self.count - 1).offset if self.count else 0
 
     def stamp_at(self, offset: int) -> Stamp | None:
-        """The record that covers the byte at `offset`; `None` before the first."""
+        """Returns the record that covers the byte at `offset`; None before the first record."""
         number = self._number_at(offset)
         return None if number < 0 else self._record(number)
 
     def time_of(self, offset: int) -> datetime | None:
-        """When the byte at `offset` was read, in UTC; `None` where no record says so, or none that can be a time."""
+        """Returns when the byte at `offset` was read, in UTC; None without a record or with an invalid time."""
         stamp = self.stamp_at(offset)
         try:
             return None if stamp is None else datetime.fromtimestamp(stamp.time_us / 1_000_000, UTC)
@@ -81,12 +82,12 @@ class SidecarIndex:
             return None
 
     def stream_of(self, offset: int) -> int:
-        """The stream of the byte at `offset`; stdout where no record says so."""
+        """Returns the stream of the byte at `offset`; stdout without a record."""
         stamp = self.stamp_at(offset)
         return STDOUT if stamp is None else stamp.stream
 
     def spans(self, start: int, end: int) -> Iterator[StreamSpan]:
-        """The range cut wherever the stream changes, in order."""
+        """Yields the spans of the range in order; each ends where the stream changes."""
         number = self._number_at(start)
         stream = STDOUT if number < 0 else self._record(number).stream
         while start < end:
@@ -99,7 +100,7 @@ class SidecarIndex:
             start, number, stream = max(start, stop), other, 1 - stream
 
     def next_of(self, stream: int, offset: int) -> int | None:
-        """The first offset from `offset` on whose byte is of `stream`; `None` if there is none so far."""
+        """Returns the first offset from `offset` on whose byte is of `stream`; None if there is none yet."""
         number = self._number_at(offset)
         if (STDOUT if number < 0 else self._record(number).stream) == stream:
             return offset
@@ -109,25 +110,27 @@ class SidecarIndex:
         return None if found is None else self._record(found).offset
 
     def previous_of(self, stream: int, offset: int) -> int | None:
-        """Just behind the last byte of `stream` before `offset`; `None` if there is none."""
+        """Returns the end of the last byte of `stream` before `offset`; None if there is none."""
         number = self._number_at(offset - 1)
         found = self._last_of(stream, number)
         while found is not None and self._is_replaced(found):
             found = self._last_of(stream, found - 1)
         if found is None:
-            return offset if number < 0 and stream == STDOUT and offset > 0 else self._unstamped(stream)
+            return offset if number < 0 and stream == STDOUT and offset > 0 else self._end_without_record(stream)
         return offset if found == number else self._record(found + 1).offset
 
-    def _unstamped(self, stream: int) -> int | None:
+    def _end_without_record(self, stream: int) -> int | None:
         first = self._record(0).offset if self.count else 0
         return first if stream == STDOUT and first > 0 else None
 
     def _is_replaced(self, number: int) -> bool:
-        """No byte is its own: its writer ended before it wrote one, and the next one began at the same offset."""
+        """Tells whether a record covers no byte: its writer ended before it wrote, and the next record has the same
+        offset.
+        """
         return number + 1 < self.count and self._record(number + 1).offset == self._record(number).offset
 
     def _number_at(self, offset: int) -> int:
-        """The number of the last record at or before `offset`, -1 if there is none."""
+        """Returns the number of the last record at or before `offset`; -1 if there is none."""
         low, high = 0, self.count
         while low < high:
             middle = (low + high) // 2
@@ -161,26 +164,26 @@ class SidecarIndex:
         return None
 
     def _streams(self, number: int) -> bytes:
-        """One byte a record of a block. The stream is the lowest bit of a record's second half."""
+        """Returns one byte per record of a block. The stream is the lowest bit of a record's second half."""
         block = self._block(number)
         whole = min(self.count - number * _BLOCK_RECORDS, _BLOCK_RECORDS)
         return block[8 : whole * RECORD.size : RECORD.size].translate(_STREAMS)
 
     def _block(self, number: int) -> bytes:
-        if (kept := self._blocks.get(number)) is not None:
+        if (cached := self._blocks.get(number)) is not None:
             self._blocks.move_to_end(number)
-            return kept
-        assert self._fd is not None  # there are no records without a file
+            return cached
+        assert self._fd is not None  # records exist only with a file
         size = _BLOCK_RECORDS * RECORD.size
         block = self._blocks[number] = os.pread(self._fd, size, number * size)
-        if len(self._blocks) > _BLOCKS_KEPT:
+        if len(self._blocks) > _MAX_CACHED_BLOCKS:
             self._blocks.popitem(last=False)
         return block
 
 
-def select_streams(data: bytes, offset: int, stamps: SidecarIndex, streams: Collection[int] | None) -> bytes:
-    """Of `data`, which stands at `offset`, the bytes of those streams (`None`: all of it)."""
+def select_streams(data: bytes, offset: int, sidecar: SidecarIndex, streams: Collection[int] | None) -> bytes:
+    """Returns the bytes of `data`, which begins at `offset`, that are of those streams (None: all)."""
     if streams is None:
         return data
-    spans = stamps.spans(offset, offset + len(data))
+    spans = sidecar.spans(offset, offset + len(data))
     return b"".join(data[span.start - offset : span.end - offset] for span in spans if span.stream in streams)

@@ -1,1 +1,1 @@
-"""How busy a machine is: what is run there to find out, and how its answers are read."""
+"""Measures how busy a machine is: the script that runs there and the parsers of its output."""

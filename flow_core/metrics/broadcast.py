@@ -1,4 +1,4 @@
-"""One source of samples for all who look at a machine."""
+"""Shares one source of samples among all subscribers."""
 
 from __future__ import annotations
 
@@ -13,79 +13,79 @@ Source = Callable[[], AsyncGenerator[MachineSample, None]]
 
 
 class SampleBroadcast:
-    """Runs its source while somebody looks, once for all of them, and closes it when the last one leaves.
+    """Runs its source while there is a subscriber, once for all, and closes it after the last one.
 
-    Who comes late gets the last sample at once; who is slow misses some. What ends the source ends everybody's look,
-    and the next one starts it anew. One event loop only.
+    A late subscriber gets the last sample at once; a slow one misses some. When the source ends, all subscriptions end,
+    and the next one starts it again. For one event loop only.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._run: _SampleSource | None = None
+        self._current: _SampleSource | None = None
 
     @property
     def is_idle(self) -> bool:
-        """While nobody looks."""
-        return self._run is None
+        """True without subscribers."""
+        return self._current is None
 
-    async def look(self) -> AsyncGenerator[MachineSample, None]:
-        """Samples as they come. Raises what the source raises. Close it when leaving it early."""
-        if self._run is None or self._run.is_over:
-            self._run = _SampleSource(self._source)
-        run = self._run
-        run.lookers += 1
+    async def subscribe(self) -> AsyncGenerator[MachineSample, None]:
+        """Yields samples as they arrive. Raises what the source raises. Close it when you leave it early."""
+        if self._current is None or self._current.has_ended:
+            self._current = _SampleSource(self._source)
+        current = self._current
+        current.subscriber_count += 1
         try:
-            seen = 0
-            while (sample := await run.after(seen)) is not None:
-                seen = run.count
+            last_count = 0
+            while (sample := await current.wait_for_newer(last_count)) is not None:
+                last_count = current.count
                 yield sample
         finally:
-            run.lookers -= 1
-            if not run.lookers:
-                if self._run is run:
-                    self._run = None
-                await run.stop()
+            current.subscriber_count -= 1
+            if not current.subscriber_count:
+                if self._current is current:
+                    self._current = None
+                await current.stop()
 
 
 class _SampleSource:
-    """A source that runs. `count` is how many samples there were."""
+    """A running source. `count` is the number of samples so far."""
 
     def __init__(self, source: Source) -> None:
-        self.lookers = 0
+        self.subscriber_count = 0
         self.count = 0
-        self.is_over = False
-        self._failure: FlowError | None = None
+        self.has_ended = False
+        self._error: FlowError | None = None
         self._latest: MachineSample | None = None
-        self._news = asyncio.Condition()
-        self._pump = asyncio.create_task(self._pull(source))
+        self._changed = asyncio.Condition()
+        self._task = asyncio.create_task(self._read_samples(source))
 
-    async def after(self, count: int) -> MachineSample | None:
-        """A newer sample than that many, or None once there will be none."""
-        async with self._news:
-            await self._news.wait_for(lambda: self.count > count or self.is_over)
+    async def wait_for_newer(self, count: int) -> MachineSample | None:
+        """Waits for a sample after the first `count`; returns None when the source has ended."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.count > count or self.has_ended)
         if self.count > count:
             return self._latest
-        if self._failure is not None:
-            raise self._failure
+        if self._error is not None:
+            raise self._error
         return None
 
     async def stop(self) -> None:
-        """Returns once the source is closed."""
-        self._pump.cancel()
-        await asyncio.wait([self._pump])
-        if not self._pump.cancelled():
-            self._pump.result()
+        """Closes the source and waits for it."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.result()
 
-    async def _pull(self, source: Source) -> None:
+    async def _read_samples(self, source: Source) -> None:
         try:
             async with aclosing(source()) as samples:
                 async for sample in samples:
-                    async with self._news:
+                    async with self._changed:
                         self.count, self._latest = self.count + 1, sample
-                        self._news.notify_all()
+                        self._changed.notify_all()
         except FlowError as error:
-            self._failure = error
+            self._error = error
         finally:
-            self.is_over = True
-            async with self._news:
-                self._news.notify_all()
+            self.has_ended = True
+            async with self._changed:
+                self._changed.notify_all()

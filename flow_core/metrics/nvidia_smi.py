@@ -1,4 +1,4 @@
-"""Pure: what nvidia-smi prints for --query-gpu and --query-compute-apps, of any driver since 331."""
+"""Parses nvidia-smi's output of --query-gpu and --query-compute-apps, of any driver since 331. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,45 +13,47 @@ _COLUMN = re.compile(r"([a-zA-Z0-9_.]+)(?: \[[^\]]*\])?")
 _ALIASES = {"gpu_name": "name", "gpu_uuid": "uuid", "gpu_bus_id": "pci.bus_id", "used_memory": "used_gpu_memory"}
 _GPU_COLUMNS = frozenset({"index"})
 _PROCESS_COLUMNS = frozenset({"uuid", "pid"})
-_MOST_SAID = 300
+_MAX_ERROR_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
 class NvidiaSmiRow:
-    """A GPU and what else is asked of it: where it sits, as the kernel's log writes it, and whether it is sliced."""
+    """A GPU, its PCI address as in the kernel's log, and whether it is sliced."""
 
     gpu: GpuSample
-    bus: str
+    bus_id: str
     is_sliced: bool
 
 
 def parse_gpu_rows(text: str) -> tuple[NvidiaSmiRow, ...]:
-    """The rows that can be read; a GPU that has fallen off the bus has none, or one without figures."""
-    return tuple(row for cells in _rows(text, _GPU_COLUMNS) if (row := _gpu(cells)) is not None)
+    """Returns the readable rows. A GPU that has fallen off the bus has no row, or one without values."""
+    return tuple(row for cells in _parse_rows(text, _GPU_COLUMNS) if (row := _parse_gpu(cells)) is not None)
 
 
 def parse_gpu_processes(text: str) -> tuple[GpuProcess, ...]:
-    """The processes that can be seen; a driver that hides them prints rows without a number."""
-    return tuple(found for cells in _rows(text, _PROCESS_COLUMNS) if (found := _process(cells)) is not None)
+    """Returns the visible processes. A driver that hides them prints rows without a number."""
+    return tuple(found for cells in _parse_rows(text, _PROCESS_COLUMNS) if (found := _parse_process(cells)) is not None)
 
 
 def find_error_text(text: str) -> str:
-    """What nvidia-smi says that is no table, such as that it can't reach its driver; "" where it says nothing."""
-    header = _header(text, _GPU_COLUMNS)
+    """Returns the first line outside the table, such as a driver error; "" if there is none."""
+    header = _find_header(text, _GPU_COLUMNS)
     for line in text.splitlines():
         if line.strip() and (header is None or line.count(",") < len(header) - 1):
-            return line.strip()[:_MOST_SAID]
+            return line.strip()[:_MAX_ERROR_CHARS]
     return ""
 
 
 def normalize_bus_id(pci: str) -> str:
-    """A PCI address as one word, however many digits its domain has and whether it names a function."""
+    """Returns a PCI address in one form, without its function and with at most 4 digits of its domain."""
     parts = pci.lower().partition(".")[0].split(":")
     return ":".join([parts[0][-4:], *parts[1:]])
 
 
 def parse_number(cell: str) -> float | None:
-    """None for all that isn't a number: [N/A], [Not Supported], [Unknown Error], ERR!, [GPU is lost] and the like."""
+    """Returns the number; None for other text, such as [N/A], [Not Supported], [Unknown Error], ERR! or
+    [GPU is lost].
+    """
     found = _NUMBER.fullmatch(cell.strip())
     return float(found[1]) if found else None
 
@@ -61,9 +63,9 @@ def parse_whole_number(cell: str) -> int | None:
     return int(value) if value is not None and value == int(value) else None
 
 
-def _rows(text: str, needed: Collection[str]) -> Iterator[Mapping[str, str]]:
-    """Rows by column, as the header names them. The last column may hold commas."""
-    header = _header(text, needed)
+def _parse_rows(text: str, needed: Collection[str]) -> Iterator[Mapping[str, str]]:
+    """Yields the rows by column name. The last column may contain commas."""
+    header = _find_header(text, needed)
     if header is None:
         return
     for line in text.splitlines():
@@ -72,8 +74,8 @@ def _rows(text: str, needed: Collection[str]) -> Iterator[Mapping[str, str]]:
             yield dict(zip(header, cells, strict=True))
 
 
-def _header(text: str, needed: Collection[str]) -> list[str] | None:
-    """Drivers warn above their table."""
+def _find_header(text: str, needed: Collection[str]) -> list[str] | None:
+    """Returns the column names. nvidia-smi may print warnings before the CSV; skips them."""
     for line in text.splitlines():
         found = [_COLUMN.fullmatch(cell.strip()) for cell in line.split(",")]
         names = [_ALIASES.get(column[1], column[1]) for column in found if column is not None]
@@ -82,27 +84,27 @@ def _header(text: str, needed: Collection[str]) -> list[str] | None:
     return None
 
 
-def _gpu(cells: Mapping[str, str]) -> NvidiaSmiRow | None:
+def _parse_gpu(cells: Mapping[str, str]) -> NvidiaSmiRow | None:
     index = parse_whole_number(cells["index"])
     if index is None:
         return None
-    said = {name: parse_number(cell) for name, cell in cells.items()}
+    values = {name: parse_number(cell) for name, cell in cells.items()}
     gpu = GpuSample(
         index=index,
         name=cells.get("name", ""),
         uuid=uuid if (uuid := cells.get("uuid", "")).startswith("GPU-") else "",
-        utilization_percent=said.get("utilization.gpu"),
-        memory_used_mb=said.get("memory.used"),
-        memory_total_mb=said.get("memory.total"),
-        power_w=said.get("power.draw"),
-        power_limit_w=said.get("power.limit"),
-        temperature_c=said.get("temperature.gpu"),
+        utilization_percent=values.get("utilization.gpu"),
+        memory_used_mb=values.get("memory.used"),
+        memory_total_mb=values.get("memory.total"),
+        power_w=values.get("power.draw"),
+        power_limit_w=values.get("power.limit"),
+        temperature_c=values.get("temperature.gpu"),
         ecc_errors=parse_whole_number(cells.get("ecc.errors.uncorrected.volatile.total", "")),
     )
     return NvidiaSmiRow(gpu, normalize_bus_id(cells.get("pci.bus_id", "")), cells.get("mig.mode.current") == "Enabled")
 
 
-def _process(cells: Mapping[str, str]) -> GpuProcess | None:
+def _parse_process(cells: Mapping[str, str]) -> GpuProcess | None:
     pid = parse_whole_number(cells["pid"])
     if pid is None or pid <= 0:
         return None

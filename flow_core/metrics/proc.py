@@ -1,4 +1,6 @@
-"""Pure: what a machine says of itself: load, memory, owners of processes, and its kernel of its GPUs."""
+"""Parses what a machine reports about itself: load, memory, process owners, and GPU errors of the kernel. Pure
+functions.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +18,20 @@ _KB, _GB = 1024, 2**30
 
 
 def parse_load(text: str) -> float | None:
-    """Over one minute, of /proc/loadavg or of sysctl vm.loadavg."""
+    """Returns the one-minute load, from /proc/loadavg or sysctl vm.loadavg."""
     found = _LOAD.match(text)
     return float(found[1].replace(",", ".")) if found else None
 
 
 def parse_meminfo(text: str) -> tuple[float | None, float | None]:
-    """(used, total) in GB of /proc/meminfo. Kernels before 3.14 don't say what could be freed."""
-    said = {name: int(kb) * _KB / _GB for name, kb in _MEMINFO.findall(text)}
-    total, free = said.get("MemTotal"), said.get("MemAvailable", said.get("MemFree"))
+    """Returns (used, total) in GB from /proc/meminfo. Kernels before 3.14 don't report reclaimable memory."""
+    values = {name: int(kb) * _KB / _GB for name, kb in _MEMINFO.findall(text)}
+    total, free = values.get("MemTotal"), values.get("MemAvailable", values.get("MemFree"))
     return (max(0.0, total - free), total) if total is not None and free is not None else (None, total)
 
 
 def parse_vm_stat(text: str, total_bytes: int | None) -> tuple[float | None, float | None]:
-    """(used, total) in GB of macOS."""
+    """Returns (used, total) in GB on macOS."""
     total = total_bytes / _GB if total_bytes is not None else None
     page, pages = _PAGE_SIZE.search(text), dict(_PAGES.findall(text))
     if total is None or page is None or not pages:
@@ -39,10 +41,10 @@ def parse_vm_stat(text: str, total_bytes: int | None) -> tuple[float | None, flo
 
 
 def parse_owners(text: str) -> dict[int, str]:
-    """User names by process, of `ls -ld 1 2` in /proc."""
+    """Returns user names by process id, from `ls -ld 1 2` in /proc."""
     return {int(found[2]): found[1] for line in text.splitlines() if (found := _OWNER.fullmatch(line.strip()))}
 
 
 def parse_xids(text: str) -> dict[str, int]:
-    """The last XID by PCI address, of kernel log lines in order."""
+    """Returns the last XID by PCI address, from kernel log lines in order."""
     return {normalize_bus_id(bus): int(code) for bus, code in _XID.findall(text)}

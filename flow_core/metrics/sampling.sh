@@ -1,12 +1,12 @@
-# Says how busy this machine is, every $pause seconds until stdin ends, as lines "frame tag text"; flow_core reads them.
-# Plain POSIX: it runs on machines of which nothing is known. $pause and $limit are set above.
+# Prints how busy this machine is, every $pause seconds until stdin ends, as lines "frame tag text" for flow_core.
+# It needs only a POSIX sh, because the machine is unknown. $pause and $limit (seconds) are set above.
 
 LC_ALL=C
 PATH=$PATH:/usr/lib/wsl/lib:/usr/sbin:/sbin
 export LC_ALL PATH
 exec 2>/dev/null
 
-# The name comes last: it alone may hold a comma. Drivers before 450 know no MIG.
+# The name comes last: only it may contain a comma. Drivers before 450 have no MIG.
 older=index,uuid,pci.bus_id,utilization.gpu,memory.used,memory.total,power.draw,power.limit,temperature.gpu
 older=$older,ecc.errors.uncorrected.volatile.total
 fields=$older,mig.mode.current,name
@@ -18,7 +18,7 @@ tagged() {
     sed "s/^/$n $1 /"
 }
 
-# Runs a command and kills it after $limit seconds. Not every system has a `timeout`.
+# Runs a command and kills it after $limit seconds. Some systems have no `timeout`.
 limited() {
     "$@" </dev/null 2>&1 &
     cmd=$!
@@ -58,7 +58,7 @@ gpus() {
     case $out in
     *', Enabled,'*)
         limited nvidia-smi -L | tagged list
-        # What measures a slice is one hundredth of what there is.
+        # Keep only the parts about slices: about 1 % of the output.
         limited nvidia-smi -q -x | awk '
             /<mig_devices>|<processes>/ { kept = 1 }
             kept || /<\/?(nvidia_smi_log|gpu)[ >]/ || /<uuid>/ { print }
@@ -68,7 +68,7 @@ gpus() {
     return 0
 }
 
-# One call for all of them: there may be hundreds.
+# Make one call for all processes: there may be hundreds.
 processes() {
     out=$(limited nvidia-smi --query-compute-apps=$apps --format=csv,nounits)
     printf '%s\n' "$out" | tagged app
@@ -79,7 +79,7 @@ processes() {
         sed -n "s/^\([0-9]*\).environ:FLOW_TASK_ID=/$n task \1 /p"
 }
 
-# The kernel may let only root, or a group, read its log.
+# The kernel may allow only root or a group to read its log.
 kernel() {
     log=$(limited dmesg) || log=$(limited journalctl -k -b -q --no-pager)
     printf '%s\n' "$log" | grep -a 'NVRM: Xid' | tail -n 50 | tagged xid
@@ -94,7 +94,7 @@ frame() {
     echo "$n end"
 }
 
-# A broken driver can hold nvidia-smi where no signal reaches it. Then no other is started, and the rest goes on.
+# A broken driver can block nvidia-smi so that no signal ends it. Then start no other one and report the rest.
 sampling() {
     n=0 late=0 job=
     while :; do
@@ -118,6 +118,6 @@ sampling() {
 sampling &
 loop=$!
 cat >/dev/null
-# Some servers give a command no group of its own, and this would end them too. There, what is under way ends by itself.
+# Kill the process group if it is our own. Some servers give a command no group; there, running commands end by themselves.
 [ "$(ps -o pgid= -p $$)" -eq $$ ] && kill -s KILL 0
 kill -s KILL $loop

@@ -1,5 +1,5 @@
-"""The nouns: task, volume, instance.
+"""The data types: task, volume, instance and others.
 
-What a provider answers is a frozen dataclass (it was made by us and is valid); what a person writes
-is a frozen pydantic model (`spec`), so that the wrong field is named. Only `spec` loads pydantic.
+The answers of providers are frozen dataclasses; flow makes them, so they are valid. The input of users is frozen
+pydantic models (`spec`), so that an error names the field. Only those modules load pydantic.
 """

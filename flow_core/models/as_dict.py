@@ -1,4 +1,4 @@
-"""What a provider answered, as plain data that JSON takes."""
+"""Converts a model to plain data for JSON."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-_LEFT_OUT = ("context", "provider_metadata")
+_OMITTED_FIELDS = ("context", "provider_metadata")
 
 
 def as_dict(model: DataclassInstance) -> dict[str, Any]:
-    """Every field but the context's name and what only the provider knows. Times are ISO 8601 in UTC."""
-    return {one.name: _plain(getattr(model, one.name)) for one in fields(model) if one.name not in _LEFT_OUT}
+    """Returns every field except the context's name and the provider's metadata. Times are ISO 8601 in UTC."""
+    return {
+        field.name: _plain(getattr(model, field.name)) for field in fields(model) if field.name not in _OMITTED_FIELDS
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Task files of other tools: which tool one is for, and what to write instead of what stands in it."""
+"""Detects task files of other tools and tells what to write instead."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from flow_core.models.yaml_file import YamlTable, parse_table
 
 _HEAD = 64 << 10
 _DSTACK_TYPES = ("task", "service", "dev-environment", "fleet", "volume", "gateway")
-_BEGINS_LIKE_ONE = re.compile(r"^(?:apiVersion|api_version|services|resources|type|run|setup)\s*:", re.MULTILINE)
+_FOREIGN_START = re.compile(r"^(?:apiVersion|api_version|services|resources|type|run|setup)\s*:", re.MULTILINE)
 _PBS_LINE = re.compile(r"#PBS\s+(.*)")
 
 
 class ForeignTool(NamedTuple):
-    """`is_for` says whether a table is a file for it. `words` maps dotted names of its fields to what is written here;
-    a star stands for any name or number."""
+    """Another tool. `matches` tells whether a table is a file for it.
+
+    `field_hints` maps dotted names of its fields to what flow calls them; a star matches any name or number.
+    """
 
     name: str
-    is_for: Callable[[Mapping[str, Any]], bool]
-    words: Mapping[str, str]
+    matches: Callable[[Mapping[str, Any]], bool]
+    field_hints: Mapping[str, str]
 
 
 _TOOLS = (
@@ -96,7 +98,7 @@ _TOOLS = (
         },
     ),
 )
-_PBS_WORDS = {
+_PBS_HINTS = {
     r"-N\s": "name",
     r".*\b(?:ngpus|gpus)=": "instance_type: 8xh100",
     r".*\b(?:select|nodes)=": "num_instances",
@@ -105,49 +107,49 @@ _PBS_WORDS = {
 }
 
 
-def foreign_table(table: YamlTable, source: str | None) -> ConfigError | None:
-    """What to say of a table that another tool reads; None of any other, and of what has a `command` of ours."""
+def detect_foreign_table(table: YamlTable, source: str | None) -> ConfigError | None:
+    """Returns the error for a table of another tool; None for any other table and for one with a `command` of ours."""
     fields: Mapping[Any, Any] = table.fields
-    tool = None if "command" in fields and "api_version" not in fields else _tool_of(fields)
+    tool = None if "command" in fields and "api_version" not in fields else _find_tool(fields)
     if tool is None:
         return None
-    hints = [(line, f"{ours} for {theirs}") for theirs, line, ours in _found(tool, table)]
-    return _refusal(f"is a {tool.name}, which flow does not read", hints, source)
+    hints = [(line, f"{our_name} for {their_name}") for their_name, line, our_name in _find_hints(tool, table)]
+    return _to_config_error(f"is a {tool.name}, which flow does not read", hints, source)
 
 
-def foreign_text(text: str, source: str | None = None) -> ConfigError | None:
-    """The same of a text: a script with #PBS lines, or YAML of several lines that another tool reads.
+def detect_foreign_text(text: str, source: str | None = None) -> ConfigError | None:
+    """Returns the error for a text of another tool: a script with #PBS lines, or YAML of several lines.
 
-    Of several documents, as in many a Kubernetes manifest, the first decides.
+    Of several documents, such as in a Kubernetes manifest, the first one decides.
     """
     head = text[:_HEAD]
     if "#PBS" in head and (hints := list(_pbs_hints(head))):
-        return _refusal("is a PBS script, which flow does not read", [one for one in hints if one[1]], source)
-    if "\n" not in head.strip() or not _BEGINS_LIKE_ONE.search(head):
+        return _to_config_error("is a PBS script, which flow does not read", [one for one in hints if one[1]], source)
+    if "\n" not in head.strip() or not _FOREIGN_START.search(head):
         return None
     try:
-        return foreign_table(parse_table(text, source, first_only=True), source)
+        return detect_foreign_table(parse_table(text, source, first_only=True), source)
     except ConfigError:
         return None
 
 
-def _tool_of(table: Mapping[str, Any]) -> ForeignTool | None:
-    return next((tool for tool in _TOOLS if tool.is_for(table)), None)
+def _find_tool(table: Mapping[str, Any]) -> ForeignTool | None:
+    return next((tool for tool in _TOOLS if tool.matches(table)), None)
 
 
-def _found(tool: ForeignTool, table: YamlTable) -> Iterator[tuple[str, int, str]]:
-    """(their field, its line, ours), each once, in the order of the file."""
+def _find_hints(tool: ForeignTool, table: YamlTable) -> Iterator[tuple[str, int, str]]:
+    """Yields (their field, its line, our field), each once, in the order of the file."""
     seen: set[str] = set()
     for name, line in sorted(table.lines.items(), key=lambda one: one[1]):
-        for pattern, ours in tool.words.items():
-            if ours not in seen and re.fullmatch(re.escape(pattern).replace(r"\*", r"[^.]+"), name):
-                seen.add(ours)
+        for pattern, our_name in tool.field_hints.items():
+            if our_name not in seen and re.fullmatch(re.escape(pattern).replace(r"\*", r"[^.]+"), name):
+                seen.add(our_name)
                 shown = name.rpartition(".")[2] if "*" in pattern else name
-                yield shown, line, _with_gpus(table.fields, name) if ours == "instance_type" else ours
+                yield shown, line, _convert_gpus(table.fields, name) if our_name == "instance_type" else our_name
 
 
-def _with_gpus(fields: Any, name: str) -> str:
-    """The GPUs that a field asks for, as they are written here."""
+def _convert_gpus(fields: Any, name: str) -> str:
+    """Returns our field for the GPUs that a field requests."""
     for part in name.split("."):
         fields = fields.get(part) if isinstance(fields, dict) else None
     if isinstance(fields, list) and fields:
@@ -161,15 +163,15 @@ def _with_gpus(fields: Any, name: str) -> str:
 
 
 def _pbs_hints(text: str) -> Iterator[tuple[int, str]]:
-    """A hint for each option that is known, "" for each line of any other."""
+    """Yields a hint for each known option, and "" for each other line."""
     for number, line in enumerate(text.splitlines(), start=1):
-        if said := _PBS_LINE.match(line):
-            ours = [word for pattern, word in _PBS_WORDS.items() if re.match(pattern, said[1])]
-            yield number, f"{' and '.join(ours)} for {said[1].strip()[:40]!r}" if ours else ""
+        if match := _PBS_LINE.match(line):
+            our_name = [word for pattern, word in _PBS_HINTS.items() if re.match(pattern, match[1])]
+            yield number, f"{' and '.join(our_name)} for {match[1].strip()[:40]!r}" if our_name else ""
 
 
-def _refusal(what: str, hints: list[tuple[int, str]], source: str | None) -> ConfigError:
-    said = ", ".join(f"{hint} (line {line})" for line, hint in hints) or "command: and what is to be run"
-    message = f"{what}; write {said}"
+def _to_config_error(what: str, hints: list[tuple[int, str]], source: str | None) -> ConfigError:
+    hint_text = ", ".join(f"{hint} (line {line})" for line, hint in hints) or "command: and what is to be run"
+    message = f"{what}; write {hint_text}"
     first = min((line for line, _ in hints), default=1)
     return ConfigError(message if source else f"this {message}", source=source, line=first)

@@ -1,4 +1,4 @@
-"""Who works where: users, projects, SSH keys."""
+"""Users, projects and SSH keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flow_core.models.as_dict import as_dict
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who has tasks. What isn't known is empty."""
+    """A user who has tasks. Unknown fields are empty."""
 
     user_id: str
     name: str = ""
@@ -23,29 +23,32 @@ class User:
 
     @property
     def username(self) -> str:
-        """Another word for `name`."""
+        """An alias of `name`."""
         return self.name
 
     def to_dict(self) -> dict[str, Any]:
-        """The user in plain data."""
+        """Returns the user as plain data."""
         return as_dict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What tasks and volumes belong to."""
+    """The owner of tasks and volumes."""
 
     project_id: str
     name: str
 
     def to_dict(self) -> dict[str, str]:
-        """{"id", "name"}, as the reference has it."""
+        """Returns {"id", "name"}, as in the SDK reference."""
         return {"id": self.project_id, "name": self.name}
 
 
 @dataclass(frozen=True, slots=True)
 class SshKey:
-    """The public half of a key. `fingerprint` is "SHA256:…", empty where nobody says; `required` means every launch."""
+    """The public half of a key.
+
+    `fingerprint` is "SHA256:…"; empty if unknown. `required` means that every launch gets the key.
+    """
 
     key_id: str
     name: str
@@ -54,6 +57,6 @@ class SshKey:
     required: bool = False
 
     def to_dict(self) -> dict[str, str]:
-        """{"id", "name", "public_key", "fingerprint"}, and "required" only when it is."""
+        """Returns {"id", "name", "public_key", "fingerprint"}, and "required" only if it is true."""
         known = {"id": self.key_id, "name": self.name, "public_key": self.public_key, "fingerprint": self.fingerprint}
         return known | ({"required": "true"} if self.required else {})

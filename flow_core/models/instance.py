@@ -1,4 +1,4 @@
-"""What could be had, and what is asked for."""
+"""Instance types that a context offers, requirements, and the machines of tasks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from flow_core.models.typed_dicts import CatalogEntry, GPUInstanceDict
 
 
 class InstanceRequirements(TypedDict, total=False):
-    """Filter of `find_instances`; every key is optional. Prices are USD per hour and instance, memory is GB per GPU."""
+    """A filter for `find_instances`; every key is optional. Prices are USD per hour and instance, memory
+    is GB per GPU.
+    """
 
     instance_type: str
     gpu_type: str
@@ -27,21 +29,21 @@ class InstanceRequirements(TypedDict, total=False):
     region: str
 
 
-def check_requirements(wanted: InstanceRequirements) -> None:
-    """Raises ConfigError for a key that nobody knows."""
-    for key in wanted:
+def check_requirements(requirements: InstanceRequirements) -> None:
+    """Raises ConfigError for an unknown key."""
+    for key in requirements:
         if key not in InstanceRequirements.__annotations__:
             known = ", ".join(sorted(InstanceRequirements.__annotations__))
-            raise ConfigError(f"{key}: is no requirement we know; known are: {known}", field=key)
+            raise ConfigError(f"{key}: is not a known requirement; known are: {known}", field=key)
 
 
 @dataclass(frozen=True, slots=True)
 class AvailableInstance:
     """An instance type that a context offers in a region.
 
-    `memory_gb` is host memory, `gpu_memory_gb` that of one GPU. `available_quantity` is how many more
-    of it would start at once now; `None` where the provider doesn't say. `free_gpus` and `total_gpus` count
-    GPUs of this model there, whatever the type takes of them. `price_per_hour` is USD, 0 for what is yours.
+    `memory_gb` is host memory, `gpu_memory_gb` that of one GPU. `available_quantity` is how many more instances could
+    start now; None if the provider does not report it. `free_gpus` and `total_gpus` count the GPUs of this model there,
+    not per instance. `price_per_hour` is USD; 0 for your own machines.
     """
 
     context: str
@@ -64,22 +66,24 @@ class AvailableInstance:
     intranode_interconnect: str | None = None
     description: str = ""
 
-    def fits(self, wanted: InstanceRequirements) -> bool:
-        """Whether it is all that is asked for. Raises ConfigError for a GPU or instance type that can't be read."""
-        least = max(wanted.get("gpu_count", 0), wanted.get("min_gpu_count", 0))
-        prices = [wanted[key] for key in ("max_price", "max_price_per_hour") if wanted.get(key) is not None]
+    def fits(self, requirements: InstanceRequirements) -> bool:
+        """Tells whether it meets all requirements. Raises ConfigError for a GPU or instance type that
+        can't be parsed.
+        """
+        min_count = max(requirements.get("gpu_count", 0), requirements.get("min_gpu_count", 0))
+        prices = [requirements[key] for key in ("max_price", "max_price_per_hour") if requirements.get(key) is not None]
         return (
-            ("instance_type" not in wanted or self.is_type(wanted["instance_type"]))
-            and ("gpu_type" not in wanted or self.is_model(parse_gpu(wanted["gpu_type"])))
-            and ("gpu_count" not in wanted or wanted["gpu_count"] == self.gpu_count)
-            and self.gpu_count >= least
-            and (self.gpu_memory_gb or 0) >= wanted.get("gpu_memory_gb", 0)
+            ("instance_type" not in requirements or self.is_type(requirements["instance_type"]))
+            and ("gpu_type" not in requirements or self.is_model(parse_gpu(requirements["gpu_type"])))
+            and ("gpu_count" not in requirements or requirements["gpu_count"] == self.gpu_count)
+            and self.gpu_count >= min_count
+            and (self.gpu_memory_gb or 0) >= requirements.get("gpu_memory_gb", 0)
             and all(self.price_per_hour <= price for price in prices)
-            and wanted.get("region", self.region) == self.region
+            and requirements.get("region", self.region) == self.region
         )
 
     def is_type(self, text: str) -> bool:
-        """Whether a name or a shorthand such as "a100" (one of them) means this type. Raises ConfigError."""
+        """Tells whether a name, or a shorthand such as "a100" (one of them), means this type. Raises ConfigError."""
         if text in (self.instance_type, self.allocation_id):
             return True
         request = parse_gpu(text)
@@ -88,19 +92,21 @@ class AvailableInstance:
         return self.gpu_count == request.count and self.is_model(request)
 
     def is_model(self, request: GpuRequest) -> bool:
-        """Whether its GPUs are those of a request, however many."""
+        """Tells whether its GPUs match the model of a request. Ignores the count."""
         if request.type_id is not None or not request.needs_gpu:
             return request.type_id == self.instance_type
         if not self.gpu_count or (self.gpu_memory_gb or 0) < (request.min_memory_gb or 0):
             return False
-        return request.model is None or all(map(self._is_called, re.split(r"[-.]", request.model)))
+        return request.model is None or all(map(self._matches_part, re.split(r"[-.]", request.model)))
 
-    def _is_called(self, part: str) -> bool:
-        """Whether a part of a model's name ("a100", "80gb", "sxm") is true of its GPUs."""
-        called = f"{self.gpu_type or ''} {self.instance_type} {self.intranode_interconnect or ''}".lower()
-        words = {re.sub(r"^\d+x(?=[a-z])", "", word) for word in re.findall(r"[a-z0-9]+", called)}
+    def _matches_part(self, part: str) -> bool:
+        """Tells whether a part of a model's name ("a100", "80gb", "sxm") matches its GPUs."""
+        names = f"{self.gpu_type or ''} {self.instance_type} {self.intranode_interconnect or ''}".lower()
+        words = {re.sub(r"^\d+x(?=[a-z])", "", word) for word in re.findall(r"[a-z0-9]+", names)}
         return (
-            part in words or part == f"{self.gpu_memory_gb}gb" or any(one.rstrip("0123456789") == part for one in words)
+            part in words
+            or part == f"{self.gpu_memory_gb}gb"
+            or any(word.rstrip("0123456789") == part for word in words)
         )
 
     @property
@@ -109,15 +115,15 @@ class AvailableInstance:
 
     @property
     def is_down(self) -> bool:
-        """It is a machine, and nobody reaches it now; `description` says why."""
+        """True for a machine that can't be reached now; `description` tells why."""
         return self.status == "unreachable"
 
     def to_dict(self) -> dict[str, Any]:
-        """The offer in plain data. `expires_at` is ISO 8601 in UTC."""
+        """Returns the offer as plain data. `expires_at` is ISO 8601 in UTC."""
         return as_dict(self)
 
     def catalog_entry(self) -> CatalogEntry:
-        """The same as the reference's dictionary. `available` is true when one more would start at once."""
+        """Returns the dictionary of the SDK reference. `available` is true if one more instance could start now."""
         return {
             "name": self.instance_type,
             "gpu_type": self.gpu_type or "",
@@ -128,7 +134,7 @@ class AvailableInstance:
         }
 
     def gpu_instance(self) -> GPUInstanceDict:
-        """The same as the reference's dictionary of a type chosen by GPU memory."""
+        """Returns the dictionary of the SDK reference for a type that was chosen by GPU memory."""
         return {
             "name": self.instance_type,
             "gpu_memory_gb": self.gpu_memory_gb or 0,
@@ -138,7 +144,7 @@ class AvailableInstance:
 
 
 class InstanceStatus(StrEnum):
-    """Where a machine of a task is in its life. Words of the Flow SDK."""
+    """The status of a task's machine. The values are words of the Flow SDK."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -150,7 +156,7 @@ class InstanceStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One machine of a task, `node` from 0. What the provider doesn't say is `None`."""
+    """One machine of a task; `node` counts from 0. Fields that the provider does not report are None."""
 
     instance_id: str
     task_id: str
@@ -164,5 +170,5 @@ class Instance:
     terminated_at: datetime | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The machine in plain data. Times are ISO 8601 in UTC."""
+        """Returns the machine as plain data. Times are ISO 8601 in UTC."""
         return as_dict(self)

@@ -1,4 +1,4 @@
-"""What capacity costs and has cost, how much of it one may use, and what happened to a task's bid."""
+"""Prices and price history of capacity, quotas, and events of a task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class PriceSeries:
-    """What one instance of a type cost in a region, USD per hour, from each time (UTC) on. Oldest first."""
+    """The price of one instance of a type in a region, USD per hour, from each time (UTC) on. Oldest first."""
 
     instance_type: str
     region: str
@@ -19,8 +19,11 @@ class PriceSeries:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """How much of something the project may have. `product` and `unit` are the provider's words, such as "Spot" and
-    "instances"; an empty `instance_type` means all of them."""
+    """The amount of something that a project may use.
+
+    `product` and `unit` are the provider's words, such as "Spot" and "instances". An empty `instance_type` means all
+    types.
+    """
 
     name: str
     product: str
@@ -36,7 +39,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class TaskEvent:
-    """Something that happened to a task, in the provider's words. `node` is the instance's id, "" for all of it."""
+    """An event of a task, in the provider's words. `node` is the instance's id; "" for the whole task."""
 
     at: datetime
     what: str

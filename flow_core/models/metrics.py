@@ -1,4 +1,4 @@
-"""How busy a machine is: its GPUs, who uses them, its memory and load."""
+"""Measurements of a machine: its GPUs, their processes, its memory and load."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class GpuSample:
-    """One GPU, or one MIG slice, at a moment. `None` where the driver doesn't say (`[N/A]`, `[Not Supported]`).
+    """One GPU, or one MIG slice, at one time. A value is None if the driver reports none (`[N/A]`, `[Not Supported]`).
 
-    `index` is the driver's; `mig_index` counts the slices of a GPU from 0, and they come after it. `ecc_errors` are
-    uncorrected ones since the driver was loaded; `xid` is the last one that the kernel reported.
+    `index` is the driver's. `mig_index` counts the slices of a GPU from 0; they follow their GPU. `ecc_errors` counts
+    uncorrected errors since the driver was loaded. `xid` is the last one that the kernel reported.
     """
 
     index: int
@@ -30,9 +30,9 @@ class GpuSample:
 
 @dataclass(frozen=True, slots=True)
 class GpuProcess:
-    """A process that holds memory of a GPU, or of the MIG slice that `gpu_uuid` names.
+    """A process that uses memory of a GPU, or of the MIG slice that `gpu_uuid` names.
 
-    `user` is its owner's name, `task_id` the task of ours that it belongs to; "" where that can't be seen.
+    `user` is its owner's name; `task_id` is the task of ours that it belongs to. Both are "" if unknown.
     """
 
     pid: int
@@ -45,10 +45,10 @@ class GpuProcess:
 
 @dataclass(frozen=True, slots=True)
 class MachineSample:
-    """A machine at a moment. A machine without an NVIDIA driver has no GPUs here, and that is no error.
+    """A machine at one time. A machine without an NVIDIA driver has no GPUs here; that is no error.
 
-    `has_driver` tells whether there is one, which may still show no GPU. `gpu_problem` is what the driver says instead
-    of an answer, "" while nothing is wrong. `load` is the average over one minute. Memory is the host's.
+    `has_driver` tells whether there is a driver; it may still report no GPU. `gpu_problem` is the driver's error
+    message; "" without an error. `load` is the average over one minute. Memory is the host's.
     """
 
     taken_at: datetime

@@ -1,4 +1,4 @@
-"""Pruning of ended tasks: what would go, and what went."""
+"""The plan and the result of pruning ended tasks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PrunableTask:
-    """An ended task as it was found. `made_files` are paths in its own folder that the task made there itself."""
+    """An ended task when the plan was made. `made_files` are paths in its own folder that the task created there."""
 
     task_id: str
     name: str
@@ -25,10 +25,10 @@ class PrunableTask:
 
 @dataclass(frozen=True, slots=True)
 class PruningPlan:
-    """What a pruning would remove, first ended first. Nothing else goes when it is carried out.
+    """The tasks that a pruning would remove, in the order of their ends. Carrying it out removes nothing else.
 
-    `kept` would go too, but hold files that they made, and were not named. `refused` can't go now; each with a
-    sentence that says why, by task id.
+    `kept` are tasks that stay because they created files and were not selected by name. `refused` maps the ids of tasks
+    that can't be removed now to a sentence with the reason.
     """
 
     context: str
@@ -38,18 +38,18 @@ class PruningPlan:
 
     @property
     def size_bytes(self) -> int:
-        """What it takes on disk."""
+        """The size on disk of the tasks to remove."""
         return sum(task.size_bytes for task in self.tasks)
 
     @property
     def oldest(self) -> PrunableTask | None:
-        """The task that ended first; None where nothing would go."""
+        """The task that ended first; None if the plan is empty."""
         return min(self.tasks, key=lambda task: task.ended_at, default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class PruningResult:
-    """What went, and by task id a sentence for each task of the plan that stayed after all."""
+    """The removed tasks. `refused` maps the ids of tasks of the plan that stayed to a sentence with the reason."""
 
     context: str
     pruned: tuple[PrunableTask, ...]
@@ -57,5 +57,5 @@ class PruningResult:
 
     @property
     def size_bytes(self) -> int:
-        """What becomes free on disk."""
+        """The freed size on disk."""
         return sum(task.size_bytes for task in self.pruned)

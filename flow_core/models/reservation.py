@@ -1,4 +1,4 @@
-"""Capacity that is held for somebody, from one time to another."""
+"""Reservations: capacity that is held for a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flow_core.models.as_dict import as_dict
 
 
 class ReservationStatus(StrEnum):
-    """Where a reservation is in its life. Words of the Flow SDK."""
+    """The status of a reservation. The values are words of the Flow SDK."""
 
     SCHEDULED = "scheduled"
     PENDING = "pending"
@@ -26,7 +26,7 @@ class ReservationStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """True once it holds nothing and never will again."""
+        """True if it holds nothing and never will again."""
         return self not in _LIVE
 
 
@@ -37,7 +37,7 @@ _LIVE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ReservationQuote:
-    """What a reservation would cost: USD for an hour of one instance, and for all of it."""
+    """The price of a reservation: USD per hour of one instance, and in total."""
 
     unit_usd_per_hour: Decimal
     total_usd: Decimal
@@ -45,9 +45,10 @@ class ReservationQuote:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """`quantity` instances of a type, held from `start_time_utc` to before `end_time_utc` (`None`: no end).
+    """`quantity` instances of a type, held from `start_time_utc` (inclusive) to `end_time_utc` (exclusive; None: no
+    end).
 
-    Times are aware UTC datetimes. `price_total_usd` is `None` where nothing is billed or nobody says.
+    Times are aware UTC datetimes. `price_total_usd` is None if nothing is billed or the price is unknown.
     """
 
     context: str
@@ -72,5 +73,5 @@ class Reservation:
         return (self.context, self.reservation_id)
 
     def to_dict(self) -> dict[str, Any]:
-        """The reservation in plain data. Times are ISO 8601 in UTC."""
+        """Returns the reservation as plain data. Times are ISO 8601 in UTC."""
         return as_dict(self)

@@ -1,4 +1,4 @@
-"""What a person asks for: capacity held for some hours."""
+"""The request for a reservation."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from flow_core.models.strict_model import StrictModel
 
 
 class ReservationSpec(StrictModel):
-    """`quantity` instances of a type for `duration_hours`, from `start_time_utc` on (`None`: from now).
+    """`quantity` instances of a type for `duration_hours`, from `start_time_utc` on (None: from now).
 
-    A time without a zone is UTC. With `auto_renew` it is prolonged by its duration whenever its end has come.
-    Engines have limits of their own (Mithril: 3 to 336 hours) and refuse what is outside of them.
+    A time without a zone is UTC. With `auto_renew`, the reservation is extended by its duration at each end. Engines
+    have limits of their own (Mithril: 3 to 336 hours) and refuse other values.
     """
 
     instance_type: str
@@ -31,18 +31,18 @@ class ReservationSpec(StrictModel):
 
     @field_validator("instance_type")
     @classmethod
-    def _instance_type(cls, wanted: str) -> str:
-        parse_gpu(wanted)  # raises what was meant
-        return wanted
+    def _check_instance_type(cls, instance_type: str) -> str:
+        parse_gpu(instance_type)  # raises ConfigError with a suggestion
+        return instance_type
 
     @field_validator("name")
     @classmethod
-    def _name(cls, name: str | None) -> str | None:
+    def _check_name(cls, name: str | None) -> str | None:
         if name is not None and not name.isprintable():
             raise ValueError("must not hold control characters")
         return name
 
     @field_validator("start_time_utc")
     @classmethod
-    def _in_utc(cls, moment: datetime | None) -> datetime | None:
-        return None if moment is None else (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    def _convert_to_utc(cls, start: datetime | None) -> datetime | None:
+        return None if start is None else (start if start.tzinfo else start.replace(tzinfo=UTC)).astimezone(UTC)

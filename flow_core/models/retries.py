@@ -1,4 +1,4 @@
-"""How often a task that fails is tried again."""
+"""How often a failed task is tried again."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from flow_core.models.strict_model import StrictModel
 
 
 class Retries(StrictModel):
-    """After a failed attempt up to `max_retries` more. A bare number stands for that many.
+    """Up to `max_retries` more attempts after a failed one. A bare number means `max_retries`.
 
-    The pause before the next attempt is `delay_s` seconds, doubled each time when `mode` is "exponential",
-    never more than `max_delay_s`.
+    The pause before the next attempt is `delay_s` seconds. With `mode` "exponential" it doubles each time, up to
+    `max_delay_s`.
     """
 
     max_retries: int = Field(default=3, ge=0, le=10)
@@ -30,13 +30,13 @@ class Retries(StrictModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _a_number(cls, fields: Any) -> Any:
+    def _convert_number(cls, fields: Any) -> Any:
         return {"max_retries": fields} if isinstance(fields, int) and not isinstance(fields, bool) else fields
 
     @model_validator(mode="before")
     @classmethod
-    def _a_coefficient_is_a_mode(cls, fields: Any) -> Any:
-        """The published SDK multiplies each pause by a number: 1 is fixed here, anything else doubles it."""
+    def _convert_coefficient(cls, fields: Any) -> Any:
+        """Converts the published SDK's multiplier to a mode: 1 is fixed, any other value is exponential."""
         if not isinstance(fields, dict) or "backoff_coefficient" not in fields:
             return fields
         coefficient = fields["backoff_coefficient"]
@@ -47,17 +47,17 @@ class Retries(StrictModel):
 
     @classmethod
     def fixed(cls, retries: int = 3, delay: float = 5.0) -> Self:
-        """Up to `retries` further attempts, `delay` seconds apart. Raises ConfigError."""
+        """Allows up to `retries` more attempts, `delay` seconds apart. Raises ConfigError."""
         return cls(max_retries=retries, delay_s=delay)
 
     @classmethod
     def exponential(
         cls, retries: int = 3, initial: float = 1.0, multiplier: float = 2.0, max_delay: float | None = None
     ) -> Self:
-        """Up to `retries` further attempts after `initial` seconds, then twice as long each time.
+        """Allows up to `retries` more attempts: the first after `initial` seconds, each next one after twice the pause.
 
-        The pause never exceeds `max_delay` seconds (300 when not given). `multiplier` is the published SDK's; every
-        one above 1 means twice. Raises ConfigError.
+        The pause never exceeds `max_delay` seconds (default: 300). `multiplier` is the published SDK's; each value
+        above 1 means 2. Raises ConfigError.
         """
         limit = {} if max_delay is None else {"max_delay_s": max_delay}
         return cls.parse({"max_retries": retries, "delay_s": initial, "backoff_coefficient": multiplier, **limit})

@@ -8,63 +8,65 @@ from typing import Any
 
 from flow_core.models.spec import Retries, TaskConfig, VolumeSpec
 
-WORDS = {
-    "name": "How it is called: a-z, 0-9, '.', '_' and '-'. A file that gives a name means just that name.",
+DESCRIPTIONS = {
+    "name": "The task's name: a-z, 0-9, '.', '_' and '-'. A name in a file is used exactly as given.",
     "unique_name": "Adds '-' and six hex digits to the name.",
-    "idempotency_key": "A second submit with the same key finds the task of the first one.",
-    "command": "A shell line or script, or a list of arguments that is executed as it is.",
-    "instance_type": "GPUs (a100, 4xa100, gpu:40gb, cpu) or an instance type's name; a list is tried in its order.",
+    "idempotency_key": "A second submit with the same key returns the first task.",
+    "command": "A shell line or script, or a list of arguments that is executed unchanged.",
+    "instance_type": "GPUs (a100, 4xa100, gpu:40gb, cpu) or an instance type's name; a list is tried in order.",
     "min_gpu_memory_gb": "Any GPU with at least that much memory, instead of an instance_type.",
     "min_cpus": "The least number of CPUs of an instance.",
     "min_memory_gb": "The least memory of an instance, in GB.",
     "num_instances": "How many instances run the command at once; each is one rank.",
-    "distributed_mode": "manual leaves out the variables that torchrun reads; auto, or nothing, sets them.",
+    "distributed_mode": "manual sets no variables for torchrun; auto (the default) sets them.",
     "internode_interconnect": "The network between instances, such as InfiniBand.",
     "intranode_interconnect": "What connects the GPUs of one instance, such as SXM5.",
-    "k8s": "A Kubernetes cluster, where the context knows one.",
+    "k8s": "A Kubernetes cluster, if the context has one.",
     "image": "A container image to run the command in.",
     "env": "Environment variables; their values are kept out of logs and messages.",
-    "working_dir": "Where the command starts; inside the container where there is an image.",
+    "working_dir": "Whe working directory; inside the container if there is an image.",
     "streams": "separate keeps stdout and stderr apart in the log; merged gives the task one descriptor for both.",
-    "tty": "Runs the command on a terminal of 80x24, for programs that draw or hold back what they print to a pipe.",
+    "tty": "Runs the command on a terminal of 80x24, for programs that draw or that buffer their output to a pipe.",
     "volumes": "Volumes to attach: existing ones by name or volume_id, new ones with a size_gb.",
     "data_mounts": "Data to mount: volume://NAME, a local path, or s3://BUCKET/PREFIX.",
     "ports": "Ports that the command listens on; shown as endpoints.",
     "retries": "How often it is tried again after a failure: a number, or a table.",
     "max_price_per_hour": "The most that one instance may cost, in USD per hour.",
-    "max_run_time_hours": "Ended after so many hours, over all attempts; 0 is no limit.",
-    "min_run_time_hours": "How long it needs at the least.",
-    "deadline_hours": "When it must have ended, from now.",
-    "ssh_keys": "Keys that may enter its instances, by id, name or path.",
+    "max_run_time_hours": "Ehe time limit in hours, over all attempts; 0 means no limit.",
+    "min_run_time_hours": "Hhe least time that it needs, in hours.",
+    "deadline_hours": "Whe latest end, in hours from now.",
+    "ssh_keys": "Keys that may log in to its instances, by id, name or path.",
     "allocation_mode": "Where instances come from: the spot market, a reservation, or either.",
     "reservation_id": "The reservation to run on.",
     "scheduled_start_time": "When to start (ISO 8601; UTC when no zone is given).",
     "reserved_duration_hours": "For how many hours to reserve.",
     "region": "Where to run.",
-    "priority": "Which limit price is chosen when none is given.",
-    "upload_code": "Whether the code here is brought to where the task runs.",
-    "upload_strategy": "How the code is brought there.",
-    "upload_timeout": "How long that may take, in seconds.",
-    "code_root": "The code to bring; the current directory when not said.",
-    "terminate_on_exit": "Gives the instance back once the command has ended.",
-    "dev_vm": "A task to work in rather than one that ends.",
-    "after": "Tasks that must have completed first, for engines that know dependencies.",
-    "array": "Indices of a task array (such as 0-15%4), for engines that have them.",
-    "provider_options": "A table for each provider, handed to it as it is.",
+    "priority": "Welects the limit price if none is given.",
+    "upload_code": "Whether your code is uploaded to where the task runs.",
+    "upload_strategy": "How the code is uploaded.",
+    "upload_timeout": "Hhe time limit of the upload, in seconds.",
+    "code_root": "The folder to upload; by default the current directory.",
+    "terminate_on_exit": "Geleases the instance when the command has ended.",
+    "dev_vm": "A development machine instead of a task that ends.",
+    "after": "Tasks that must have completed first, for engines that support dependencies.",
+    "array": "Indices of a task array (such as 0-15%4), for engines that support them.",
+    "provider_options": "A table for each provider, passed on unchanged.",
 }
 
 
 def task_schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of what `TaskConfig.from_yaml` reads. Rules between fields are not in it."""
+    """Returns the JSON Schema (draft 2020-12) of the input of `TaskConfig.from_yaml`, without the rules
+    between fields.
+    """
     schema = TaskConfig.model_json_schema()
     fields, volume = schema["properties"], schema["$defs"]["VolumeSpec"]["properties"]
-    for name, words in WORDS.items():
-        fields[name]["description"] = words
+    for name, description in DESCRIPTIONS.items():
+        fields[name]["description"] = description
     fields["retries"]["anyOf"].append({"type": "integer", "minimum": 0, "maximum": 10})
     fields["env"]["additionalProperties"] = {"type": ["string", "number"]}
     fields["command"]["anyOf"][1]["items"] = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "number"}]}
-    _add_published_words(schema["$defs"])
-    volume["target"] = volume["mount_path"] | {"title": "Target", "description": "Another word for mount_path."}
+    _add_published_names(schema["$defs"])
+    volume["target"] = volume["mount_path"] | {"title": "Target", "description": "An alias of mount_path."}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
@@ -73,11 +75,11 @@ def task_schema() -> dict[str, Any]:
     }
 
 
-def _add_published_words(models: dict[str, Any]) -> None:
+def _add_published_names(models: dict[str, Any]) -> None:
     for model in (VolumeSpec, Retries):
         fields = models[model.__name__]["properties"]
-        for theirs, ours in model.RENAMED.items():
-            fields[theirs] = fields[ours] | {"title": theirs, "description": f"Another word for {ours}."}
+        for old, new in model.RENAMED.items():
+            fields[old] = fields[new] | {"title": old, "description": f"An alias of {new}."}
     coefficient = {"type": "number", "minimum": 1, "maximum": 10, "description": "1 is mode fixed, more exponential."}
     models["Retries"]["properties"]["backoff_coefficient"] = coefficient
 

@@ -1,4 +1,4 @@
-"""What a person asks for: a task. Wrong input is refused by field name."""
+"""The request for a task. An error about wrong input names the field."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from pydantic import Field, field_validator, model_validator
 from flow_core.errors import ConfigError, printable
 from flow_core.gpu import parse_gpu
 from flow_core.identifiers import is_image_reference
-from flow_core.models.foreign_tasks import foreign_table, foreign_text
+from flow_core.models.foreign_tasks import detect_foreign_table, detect_foreign_text
 from flow_core.models.json_table import PlainTable
 from flow_core.models.retries import Retries
-from flow_core.models.storage_spec import MountSpec, VolumeSpec, clash, mount_target, mount_type_of
+from flow_core.models.storage_spec import MountSpec, VolumeSpec, check_mount_target, find_clash, find_mount_type
 from flow_core.models.strict_model import StrictModel
-from flow_core.models.yaml_file import dump, parse_table, read_text, write_text
+from flow_core.models.yaml_file import dump_yaml, parse_table, read_text, write_text
 
-__all__ = ["MountSpec", "Retries", "TaskConfig", "VolumeSpec", "mount_target"]
+__all__ = ["MountSpec", "Retries", "TaskConfig", "VolumeSpec", "check_mount_target"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
-_SHOWN = 80
-_LARGEST = 1 << 128  # Python refuses to write numbers of thousands of digits
-_LONGEST_TEXT = 4095
+_MAX_SHOWN_CHARS = 80
+_MAX_NUMBER = 1 << 128  # Python can't convert numbers of thousands of digits to text
+_MAX_TEXT_BYTES = 4095
 
 Word = Annotated[str, Field(min_length=1)]
 Hours = Annotated[float, Field(gt=0, le=168)]
@@ -39,17 +39,17 @@ Priority = Literal["low", "med", "high"]
 class TaskConfig(StrictModel):
     """A task to run. `command` is a shell line or an argument list.
 
-    Durations are hours, prices USD per hour and instance, memory GB. `instance_type` is a GPU shorthand or an
-    instance type's name; a list is tried in its order. `env` values are kept out of every message and log of ours.
-    `after`, `array` and `provider_options` (a table per provider) are for engines that have such things; others
-    refuse them. Not every field means something everywhere: docs/sdk.md says what each does where.
+    Durations are hours, prices are USD per hour and instance, memory is GB. `instance_type` is a GPU shorthand or the
+    name of an instance type; a list is tried in order. The values of `env` never appear in messages or logs of flow.
+    `after`, `array` and `provider_options` (a table per provider) apply only to some engines; the others refuse them.
+    docs/sdk.md tells what each field does with each provider.
     """
 
     RETIRED: ClassVar[dict[str, str]] = {
         "gpu": "instance_type",
         "gpu_type": "instance_type",
-        "gpu_count": "is no field we know; write the number into instance_type, such as 8xh100",
-        "num_gpus": "is no field we know; write the number into instance_type, such as 8xh100",
+        "gpu_count": "is not a known field; write the number into instance_type, such as 8xh100",
+        "num_gpus": "is not a known field; write the number into instance_type, such as 8xh100",
         "num_nodes": "num_instances",
         "gpu_memory_gb": "min_gpu_memory_gb",
         "environment": "env",
@@ -107,7 +107,7 @@ class TaskConfig(StrictModel):
 
     @field_validator("name")
     @classmethod
-    def _name(cls, name: str) -> str:
+    def _check_name(cls, name: str) -> str:
         if len(name) > 128 or not _NAME.fullmatch(name):
             raise ValueError("must be at most 128 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit")
         if name.startswith("inst_"):
@@ -116,49 +116,49 @@ class TaskConfig(StrictModel):
 
     @field_validator("idempotency_key")
     @classmethod
-    def _key(cls, key: str | None) -> str | None:
+    def _check_idempotency_key(cls, key: str | None) -> str | None:
         if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
             raise ValueError("must be at most 128 letters, digits, '.', '_', ':' and '-'")
         return key
 
     @field_validator("command", mode="before")
     @classmethod
-    def _numbers_among_words(cls, command: Any) -> Any:
-        return [_as_text(word) for word in command] if isinstance(command, list | tuple) else command
+    def _convert_command_numbers(cls, command: Any) -> Any:
+        return [_to_text(word) for word in command] if isinstance(command, list | tuple) else command
 
     @field_validator("env", mode="before")
     @classmethod
-    def _numbers_as_text(cls, env: Any) -> Any:
+    def _convert_env_numbers(cls, env: Any) -> Any:
         if not isinstance(env, dict):
             return env
         for name, value in env.items():
             if value is None or isinstance(value, bool):
-                raise ValueError(f"the value of {_plain_name(name)} is no text; put quotes around it")
-        return {_as_text(name): _as_text(value) for name, value in env.items()}
+                raise ValueError(f"the value of {_printable_name(name)} is not text; put quotes around it")
+        return {_to_text(name): _to_text(value) for name, value in env.items()}
 
     @field_validator("command")
     @classmethod
-    def _command(cls, command: str | list[str]) -> str | list[str]:
+    def _check_command(cls, command: str | list[str]) -> str | list[str]:
         if not command or (isinstance(command, str) and not command.strip()):
             raise ValueError("is empty; say what to run")
-        if flaw := _flaw("".join(command)):
+        if flaw := _find_flaw("".join(command)):
             raise ValueError(f"must not hold {flaw}")
         return command
 
     @field_validator("instance_type")
     @classmethod
-    def _instance_type(cls, wanted: str | list[str] | None) -> str | list[str] | None:
-        for one in [wanted] if isinstance(wanted, str) else wanted or ():
-            parse_gpu(one)  # raises what was meant
-        return wanted or None
+    def _check_instance_type(cls, instance_types: str | list[str] | None) -> str | list[str] | None:
+        for one in [instance_types] if isinstance(instance_types, str) else instance_types or ():
+            parse_gpu(one)  # raises ConfigError with a suggestion
+        return instance_types or None
 
     @field_validator("env")
     @classmethod
-    def _env(cls, env: dict[str, str]) -> dict[str, str]:
+    def _check_env(cls, env: dict[str, str]) -> dict[str, str]:
         for name, value in env.items():
             if not _ENV_NAME.fullmatch(name):
-                raise ValueError(f"{name[:_SHOWN]!r} is no variable name")
-            if flaw := _flaw(value):
+                raise ValueError(f"{name[:_MAX_SHOWN_CHARS]!r} is not a variable name")
+            if flaw := _find_flaw(value):
                 raise ValueError(f"the value of {name} must not hold {flaw}")
         return env
 
@@ -167,51 +167,51 @@ class TaskConfig(StrictModel):
         *("internode_interconnect", "intranode_interconnect"),
     )
     @classmethod
-    def _plain_text(cls, text: str | None) -> str | None:
+    def _check_plain_text(cls, text: str | None) -> str | None:
         if text is not None and not text.isprintable():
             raise ValueError("must not hold control characters")
-        if text is not None and len(text.encode()) > _LONGEST_TEXT:
-            raise ValueError(f"must be at most {_LONGEST_TEXT} bytes")
+        if text is not None and len(text.encode()) > _MAX_TEXT_BYTES:
+            raise ValueError(f"must be at most {_MAX_TEXT_BYTES} bytes")
         return text
 
     @field_validator("image")
     @classmethod
-    def _image(cls, image: str | None) -> str | None:
+    def _check_image(cls, image: str | None) -> str | None:
         if image is not None and not is_image_reference(image):
             raise ValueError(f"{printable(repr(image))} is no image; write one such as pytorch/pytorch:2.9.0")
         return image
 
     @field_validator("ports")
     @classmethod
-    def _each_port_once(cls, ports: list[int]) -> list[int]:
+    def _drop_duplicate_ports(cls, ports: list[int]) -> list[int]:
         return list(dict.fromkeys(ports))
 
     @field_validator("max_run_time_hours")
     @classmethod
-    def _no_limit(cls, hours: float | None) -> float | None:
+    def _convert_zero_limit(cls, hours: float | None) -> float | None:
         return hours or None
 
     @field_validator("scheduled_start_time")
     @classmethod
-    def _in_utc(cls, moment: datetime | None) -> datetime | None:
-        return None if moment is None else (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    def _convert_to_utc(cls, start: datetime | None) -> datetime | None:
+        return None if start is None else (start if start.tzinfo else start.replace(tzinfo=UTC)).astimezone(UTC)
 
     @model_validator(mode="after")
-    def _one_way_to_choose(self) -> Self:
+    def _check_instance_choice(self) -> Self:
         if self.instance_type is not None and self.min_gpu_memory_gb is not None:
             raise ValueError("instance_type and min_gpu_memory_gb both choose the instance; give one of them")
         return self
 
     @model_validator(mode="after")
-    def _one_stream_on_a_terminal(self) -> Self:
+    def _check_streams(self) -> Self:
         if self.tty and self.streams == "separate":
             raise ValueError("streams: a terminal is one stream; leave out tty, or streams")
         return self
 
     @model_validator(mode="after")
-    def _mounts_apart(self) -> Self:
+    def _check_mounts(self) -> Self:
         targets = [volume.target for volume in self.volumes] + [mount.target for mount in self.data_mounts]
-        if found := clash(targets):
+        if found := find_clash(targets):
             raise ValueError(f"mounts {found[0]} and {found[1]} clash; give each a path of its own")
         if self.upload_code and self.working_dir in [volume.target for volume in self.volumes]:
             raise ValueError(f"a volume at {self.working_dir} would hide the code; give it a path below")
@@ -220,17 +220,17 @@ class TaskConfig(StrictModel):
         return self
 
     @model_validator(mode="after")
-    def _times_in_order(self) -> Self:
-        least, most, deadline = self.min_run_time_hours, self.max_run_time_hours, self.deadline_hours
-        if least is not None and most is not None and least > most:
+    def _check_times(self) -> Self:
+        min_hours, max_hours, deadline = self.min_run_time_hours, self.max_run_time_hours, self.deadline_hours
+        if min_hours is not None and max_hours is not None and min_hours > max_hours:
             raise ValueError("min_run_time_hours is longer than max_run_time_hours")
-        if deadline is not None and most is not None and deadline < most:
+        if deadline is not None and max_hours is not None and deadline < max_hours:
             raise ValueError("deadline_hours is shorter than max_run_time_hours")
         return self
 
     @property
     def instance_types(self) -> tuple[str, ...]:
-        """What was asked for, in the order of preference; empty when any instance will do."""
+        """The requested types in order of preference; empty if any instance is accepted."""
         if isinstance(self.instance_type, str):
             return (self.instance_type,)
         return tuple(self.instance_type or ())
@@ -240,26 +240,26 @@ class TaskConfig(StrictModel):
         """The command as one shell line."""
         return self.command if isinstance(self.command, str) else shlex.join(self.command)
 
-    def said(self) -> dict[str, Any]:
-        """What differs from the defaults, as plain data that `parse` reads back. It holds the values of `env`."""
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields that differ from the defaults, as plain data for `parse`. Contains the values of `env`."""
         fields = self.model_dump(mode="json", exclude_defaults=True)
         if self.retries is not None:
-            fields["retries"] = self.retries.model_dump()  # an empty table would say the same, and nothing to people
-        # What is left out here would be derived anew when it is read, from a size or from an address.
-        for volume, said in zip(self.volumes, fields.get("volumes", ()), strict=True):
-            said |= {"create_if_missing": volume.create_if_missing} if "size_gb" in said else {}
-        for mount, said in zip(self.data_mounts, fields.get("data_mounts", ()), strict=True):
-            said |= {"mount_type": mount.mount_type} if mount.mount_type != mount_type_of(mount.source) else {}
+            fields["retries"] = self.retries.model_dump()  # an empty table means the same and is hard to read
+        # Keep values that `parse` would otherwise derive again from a size or a source.
+        for volume, entry in zip(self.volumes, fields.get("volumes", ()), strict=True):
+            entry |= {"create_if_missing": volume.create_if_missing} if "size_gb" in entry else {}
+        for mount, entry in zip(self.data_mounts, fields.get("data_mounts", ()), strict=True):
+            entry |= {"mount_type": mount.mount_type} if mount.mount_type != find_mount_type(mount.source) else {}
         return fields
 
     @classmethod
     def from_command(cls, command: str | list[str], **fields: Any) -> TaskConfig:
-        """A config of a command and further fields, as the published SDK has it. Raises ConfigError."""
+        """Returns a config of a command and further fields, as in the published SDK. Raises ConfigError."""
         return cls.parse({"command": command, **fields})
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> TaskConfig:
-        """Reads a task file. One that gives a name means just that name, unless it says unique_name.
+        """Reads a task file. A `name` in it is the exact name of the task unless the file sets unique_name.
 
         Raises ConfigError with the file, the line and the field.
         """
@@ -267,42 +267,45 @@ class TaskConfig(StrictModel):
 
     @classmethod
     def from_yaml_text(cls, text: str, source: str | None = None) -> TaskConfig:
-        """As `from_yaml`, from text; `source` is how errors call it."""
+        """Reads a task file from text. `source` is its name in errors."""
         try:
-            table = parse_table(text, source, as_written=("env", "command"))
+            table = parse_table(text, source, text_fields=("env", "command"))
         except ConfigError as error:  # such as several documents
-            raise foreign_text(text, source) or error from None
-        if (refusal := foreign_table(table, source)) is not None:
+            raise detect_foreign_text(text, source) or error from None
+        if (refusal := detect_foreign_table(table, source)) is not None:
             raise refusal
         fields = {"unique_name": False} | table.fields if "name" in table.fields else table.fields
         return cls.parse(fields, source=source, lines=table.lines)
 
     def to_yaml(self, path: str | Path | None = None) -> str:
-        """YAML that reads back as this config, holding only what differs from the defaults; also written to `path`.
+        """Returns YAML that reads back as this config, with only what differs from the defaults. Also writes it to
+        `path`.
 
-        It holds the values of `env`. Raises ConfigError where the file can't be written.
+        Contains the values of `env`. Raises ConfigError if the file can't be written.
         """
-        text = dump({"name": self.name, "unique_name": self.unique_name} | self.said())
+        text = dump_yaml({"name": self.name, "unique_name": self.unique_name} | self.to_dict())
         if path is not None:
             write_text(Path(path), text)
         return text
 
 
-def _as_text(value: Any) -> Any:
-    """What a number or a path is on a command line; anything else as it is, for pydantic to refuse."""
+def _to_text(value: Any) -> Any:
+    """Converts a number or a path to the text on a command line. Returns other values unchanged; pydantic
+    refuses them.
+    """
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return str(value) if is_number and abs(value) < _LARGEST else value
+    return str(value) if is_number and abs(value) < _MAX_NUMBER else value
 
 
-def _plain_name(name: Any) -> str:
+def _printable_name(name: Any) -> str:
     text = str(name) if isinstance(name, str | int | float) and name == name else "one variable"
-    return text[:_SHOWN] if text.isprintable() else repr(text[:_SHOWN])
+    return text[:_MAX_SHOWN_CHARS] if text.isprintable() else repr(text[:_MAX_SHOWN_CHARS])
 
 
-def _flaw(text: str) -> str | None:
-    """What keeps a text from being handed to a process."""
+def _find_flaw(text: str) -> str | None:
+    """Returns why a text can't be passed to a process; None if it can."""
     if "\0" in text:
         return "a NUL character"
     try:

@@ -1,4 +1,4 @@
-"""What a person asks for in storage: the volumes of a task, and data mounted into it."""
+"""The requests for storage: the volumes of a task, and data mounted into it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from flow_core.models.volume import Volume
 
 _VOLUME_NAME = re.compile(r"[a-z0-9][a-z0-9-]*[a-z0-9]")
 
-_SHOWN = 80
-_LONGEST_PATH = 4095
+_MAX_SHOWN_CHARS = 80
+_MAX_PATH_BYTES = 4095
 
-_OF_THE_SYSTEM = frozenset(
+_SYSTEM_PATHS = frozenset(
     {"/bin", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys"}
     | {"/usr", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/sbin"}
 )
@@ -28,8 +28,8 @@ MountType = Literal["bind", "volume", "s3fs"]
 class VolumeSpec(StrictModel):
     """A volume for one task: an existing one by `volume_id` or by `name`, or a new one.
 
-    With a `size_gb` (in GB) a volume that isn't there yet is made, and stays when the task has ended;
-    `create_if_missing=False` forbids that. A Volume may stand in its place.
+    With a `size_gb` (in GB), a missing volume is created and stays after the task; `create_if_missing=False` prevents
+    that. A Volume is accepted in its place.
     """
 
     RENAMED: ClassVar[dict[str, str]] = {"volume_name": "name", "size": "size_gb"}
@@ -45,7 +45,7 @@ class VolumeSpec(StrictModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _a_size_makes_it(cls, fields: Any) -> Any:
+    def _set_create_if_missing(cls, fields: Any) -> Any:
         if isinstance(fields, Volume):
             return {"volume_id": fields.volume_id, "mount_path": f"/volumes/{fields.name or fields.volume_id}"}
         if isinstance(fields, dict) and {"size_gb", "size"} & fields.keys() and not fields.get("volume_id"):
@@ -54,25 +54,25 @@ class VolumeSpec(StrictModel):
 
     @field_validator("name")
     @classmethod
-    def _name(cls, name: str | None) -> str | None:
+    def _check_name(cls, name: str | None) -> str | None:
         if name is not None and not is_volume_name(name):
             raise ValueError("must be 3 to 64 of a-z, 0-9 and -, starting and ending with a letter or digit")
         return name
 
     @field_validator("volume_id")
     @classmethod
-    def _volume_id(cls, volume_id: str | None) -> str | None:
+    def _check_volume_id(cls, volume_id: str | None) -> str | None:
         if volume_id is not None and (not volume_id or not volume_id.isprintable() or " " in volume_id):
             raise ValueError("must not be empty or hold blanks or control characters")
         return volume_id
 
     @field_validator("mount_path")
     @classmethod
-    def _path(cls, path: str | None) -> str | None:
-        return None if path is None else mount_target(path)
+    def _check_path(cls, path: str | None) -> str | None:
+        return None if path is None else check_mount_target(path)
 
     @model_validator(mode="after")
-    def _meant_somehow(self) -> Self:
+    def _check_identity(self) -> Self:
         if self.name is None and self.volume_id is None and not self.create_if_missing:
             raise ValueError("needs a name, a volume_id, or a size_gb to make a new one")
         if self.volume_id is not None and (self.iops is not None or self.throughput_mb_s is not None):
@@ -81,12 +81,12 @@ class VolumeSpec(StrictModel):
 
     @property
     def target(self) -> str:
-        """Where the task finds it."""
+        """The mount path in the task."""
         return self.mount_path or f"/volumes/{self.name or self.volume_id or 'data'}"
 
 
 class MountSpec(StrictModel):
-    """Data for a task: `source` is a local path, `volume://name` or `s3://bucket/key`, which also says the type."""
+    """Data for a task. `source` is a local path, `volume://name` or `s3://bucket/key`; it determines the type."""
 
     source: str = Field(min_length=1)
     target: str
@@ -97,62 +97,64 @@ class MountSpec(StrictModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _type_of_source(cls, fields: Any) -> Any:
+    def _set_mount_type(cls, fields: Any) -> Any:
         if isinstance(fields, dict) and isinstance(fields.get("source"), str):
-            return {"mount_type": mount_type_of(fields["source"])} | fields
+            return {"mount_type": find_mount_type(fields["source"])} | fields
         return fields
 
     @field_validator("source")
     @classmethod
-    def _source(cls, source: str) -> str:
+    def _check_source(cls, source: str) -> str:
         if not source.isprintable():
             raise ValueError("must not hold control characters")
-        if len(source.encode()) > _LONGEST_PATH:
-            raise ValueError(f"must be at most {_LONGEST_PATH} bytes")
+        if len(source.encode()) > _MAX_PATH_BYTES:
+            raise ValueError(f"must be at most {_MAX_PATH_BYTES} bytes")
         return source
 
     @field_validator("target")
     @classmethod
-    def _path(cls, path: str) -> str:
-        return mount_target(path)
+    def _check_path(cls, path: str) -> str:
+        return check_mount_target(path)
 
 
 def is_volume_name(text: str) -> bool:
     return 3 <= len(text) <= 64 and _VOLUME_NAME.fullmatch(text) is not None
 
 
-def mount_type_of(source: str) -> MountType:
-    """What kind of mount a source means."""
+def find_mount_type(source: str) -> MountType:
+    """Returns the mount type of a source."""
     if source.startswith("volume://"):
         return "volume"
     return "s3fs" if source.startswith("s3://") else "bind"
 
 
-def default_target(source: str) -> str:
-    """Where a source appears when nobody says: /volumes/NAME, /data for an object store, /mnt/NAME for a path."""
-    kind = mount_type_of(source)
+def find_default_target(source: str) -> str:
+    """Returns the default mount path: /volumes/NAME, /data for an object store, /mnt/NAME for a local path."""
+    kind = find_mount_type(source)
     if kind == "s3fs":
         return "/data"
     name = source.rstrip("/").rpartition("/")[2] or "data"
     return f"/volumes/{name}" if kind == "volume" else f"/mnt/{name}"
 
 
-def mount_target(path: str) -> str:
-    """A mount path, checked: absolute, plain, and not the root."""
-    pure = PurePosixPath("/", path.lstrip("/"))  # two leading slashes would stand for something else
+def check_mount_target(path: str) -> str:
+    """Returns the mount path in normal form. Raises ValueError unless it is absolute, without '..', and
+    not the root.
+    """
+    pure = PurePosixPath("/", path.lstrip("/"))  # POSIX gives two leading slashes another meaning
     if not path.startswith("/") or ".." in pure.parts or pure == PurePosixPath("/"):
-        raise ValueError(f"{path[:_SHOWN]!r} must be an absolute path without '..', such as /data")
+        raise ValueError(f"{path[:_MAX_SHOWN_CHARS]!r} must be an absolute path without '..', such as /data")
     if not path.isprintable():
-        raise ValueError(f"{path[:_SHOWN]!r} must not hold control characters")
-    if len(path.encode()) > _LONGEST_PATH:
-        raise ValueError(f"{path[:_SHOWN]!r}… is longer than {_LONGEST_PATH} bytes, which no path can be")
-    if str(pure) in _OF_THE_SYSTEM:
+        raise ValueError(f"{path[:_MAX_SHOWN_CHARS]!r} must not hold control characters")
+    if len(path.encode()) > _MAX_PATH_BYTES:
+        raise ValueError(f"{path[:_MAX_SHOWN_CHARS]!r}… is longer than {_MAX_PATH_BYTES} bytes, which no path can be")
+    if str(pure) in _SYSTEM_PATHS:
         raise ValueError(f"{str(pure)!r} must not hide the system's own files; choose another path, such as /data")
     return str(pure)
 
 
-def clash(targets: list[str]) -> tuple[str, str] | None:
-    """Two mount paths of which one lies in the other, if there are such."""
+def find_clash(targets: list[str]) -> tuple[str, str] | None:
+    """Returns two mount paths of which one contains the other; None if there are none."""
     for i, one in enumerate(targets):
         for other in targets[:i]:
             if one == other or one.startswith(other + "/") or other.startswith(one + "/"):

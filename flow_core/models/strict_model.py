@@ -1,4 +1,4 @@
-"""What every model of a person's input has in common: it is frozen, and a refusal names the field."""
+"""The base of all models of user input: frozen, and an error names the field."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ else:
 
 
 class _ConfigErrorMeta(ModelMetaclass):
-    """Makes `StrictModel(...)` raise ConfigError.
+    """A metaclass by which `StrictModel(...)` raises ConfigError.
 
-    Nested models are built without this call, so the place of a wrong field is kept.
+    pydantic builds nested models without this call, so the path of a wrong field is kept.
     """
 
     def __call__(cls, *args: Any, **fields: Any) -> Any:
         try:
             return super().__call__(*args, **fields)
         except ValidationError as error:
-            raise _refusal(cls, error, None, {}) from None
+            raise _to_config_error(cls, error, None, {}) from None
 
 
 class StrictModel(BaseModel, metaclass=_ConfigErrorMeta):
-    """Input from a person. A path may stand wherever text may.
+    """User input. A path is accepted wherever text is.
 
-    `RETIRED` maps names that are no longer used to those that are, `RENAMED` names of the published SDK that are read
-    as ours. `IGNORED` are fields of the published SDK without meaning here: a warning names them.
+    `RETIRED` maps old names to the present ones, for the error message. `RENAMED` maps names of the published SDK that
+    are accepted. `IGNORED` are fields of the published SDK that have no effect here; a warning names them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, allow_inf_nan=False)
@@ -48,79 +48,82 @@ class StrictModel(BaseModel, metaclass=_ConfigErrorMeta):
 
     @model_validator(mode="before")
     @classmethod
-    def _as_our_fields(cls, fields: Any) -> Any:
+    def _rename_fields(cls, fields: Any) -> Any:
         if not isinstance(fields, dict):
             return fields
-        known = {name: _paths_as_text(value) for name, value in fields.items() if name not in cls.IGNORED}
-        if ignored := cls.ignored_in(fields):
+        known = {name: _convert_paths(value) for name, value in fields.items() if name not in cls.IGNORED}
+        if ignored := cls.find_ignored(fields):
             _warn(f"{cls.__name__}: {', '.join(ignored)}: without meaning here, and ignored")
-        for theirs, ours in cls.RENAMED.items():
-            if theirs in known and known.get(ours) is None:
-                known[ours] = known.pop(theirs)
+        for old, new in cls.RENAMED.items():
+            if old in known and known.get(new) is None:
+                known[new] = known.pop(old)
         return known
 
     @classmethod
-    def ignored_in(cls, fields: Mapping[Any, Any]) -> list[str]:
-        """Which fields of the published SDK stand there and mean nothing here."""
+    def find_ignored(cls, fields: Mapping[Any, Any]) -> list[str]:
+        """Returns the fields of the published SDK that are set and have no effect here."""
         return sorted(name for name in cls.IGNORED & fields.keys() if fields[name] not in (None, False, [], {}))
 
     @classmethod
     def parse(cls, fields: Any, *, source: str | None = None, lines: Mapping[str, int] | None = None) -> Self:
-        """Builds one from plain data.
+        """Builds a model from plain data.
 
-        `source` names the file it came from, `lines` the line of each dotted field ("volumes.0.name"). Raises
-        ConfigError with field, source and line, never pydantic's own error. No value is repeated in it.
+        `source` names the file, and `lines` maps each dotted field ("volumes.0.name") to its line. Raises ConfigError
+        with field, source and line, never pydantic's own error. The error contains no value.
         """
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            raise _refusal(cls, error, source, lines or {}) from None
+            raise _to_config_error(cls, error, source, lines or {}) from None
         except RecursionError:
             raise ConfigError("is nested too deeply to be read", source=source) from None
 
 
-def _refusal(model: type, error: ValidationError, source: str | None, lines: Mapping[str, int]) -> ConfigError:
-    """The first complaint, as "field: what is wrong". Where a field may be of several types, the deepest one."""
-    complaints = error.errors(include_url=False, include_input=False, include_context=False)
-    # A misspelt name leaves the right one missing as well, and is the one to name.
-    complaints.sort(key=lambda one: one["type"] != "extra_forbidden")
-    of_same_field = [one for one in complaints if one["loc"][:1] == complaints[0]["loc"][:1]]
+def _to_config_error(model: type, error: ValidationError, source: str | None, lines: Mapping[str, int]) -> ConfigError:
+    """Returns the first error as "field: what is wrong". If a field allows several types, uses the deepest error."""
+    details = error.errors(include_url=False, include_input=False, include_context=False)
+    # A misspelt name also makes the right one missing; report the misspelt one.
+    details.sort(key=lambda one: one["type"] != "extra_forbidden")
+    of_same_field = [one for one in details if one["loc"][:1] == details[0]["loc"][:1]]
     first = max(of_same_field, key=lambda one: len(one["loc"]))
-    field = ".".join(_shown(part) for part in first["loc"] if not _is_alternative(part)) or None
-    said = _said(model, first)
+    field = ".".join(_printable(part) for part in first["loc"] if not _is_alternative(part)) or None
+    description = _describe(model, first)
     return ConfigError(
-        f"{field}: {said}" if field else said, field=field, source=source, line=_line_of(field or "", lines)
+        f"{field}: {description}" if field else description,
+        field=field,
+        source=source,
+        line=_find_line(field or "", lines),
     )
 
 
-def _said(model: type, complaint: ErrorDetails) -> str:
-    if complaint["type"] != "extra_forbidden":
-        return complaint["msg"].removeprefix("Value error, ")
-    name, owner = str(complaint["loc"][-1]), _owner(model, complaint["loc"][:-1])
+def _describe(model: type, detail: ErrorDetails) -> str:
+    if detail["type"] != "extra_forbidden":
+        return detail["msg"].removeprefix("Value error, ")
+    name, owner = str(detail["loc"][-1]), _find_owner(model, detail["loc"][:-1])
     if new := getattr(owner, "RETIRED", {}).get(name):
         return f"{name!r} is now called {new!r}" if new.isidentifier() else new
     close = difflib.get_close_matches(name, getattr(owner, "model_fields", ()), 1)
-    return f"is no field we know; did you mean {close[0]}?" if close else "is no field we know"
+    return f"is not a known field; did you mean {close[0]}?" if close else "is not a known field"
 
 
-def _owner(model: type, path: tuple[int | str, ...]) -> type | None:
-    """The model that the field at the end of a path belongs to."""
+def _find_owner(model: type, path: tuple[int | str, ...]) -> type | None:
+    """Returns the model that contains the field at the end of a path."""
     owner: type | None = model
     for part in path:
         if isinstance(part, str) and owner is not None and not _is_alternative(part):
             field = getattr(owner, "model_fields", {}).get(part)
-            owner = None if field is None else next(_models_in(field.annotation), None)
+            owner = None if field is None else next(_find_models(field.annotation), None)
     return owner
 
 
-def _models_in(annotation: Any) -> Iterator[type]:
+def _find_models(annotation: Any) -> Iterator[type]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for one in typing.get_args(annotation):
-        yield from _models_in(one)
+        yield from _find_models(one)
 
 
-def _paths_as_text(value: Any) -> Any:
+def _convert_paths(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, list | tuple):
@@ -129,25 +132,25 @@ def _paths_as_text(value: Any) -> Any:
 
 
 def _warn(message: str) -> None:
-    """A warning that points at the caller's line: pydantic's and our own frames lie between."""
+    """Warns at the caller's line, above the frames of pydantic and of flow."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(("flow_core.", "pydantic")):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, stacklevel=level)
 
 
-def _shown(part: int | str) -> str:
+def _printable(part: int | str) -> str:
     text = str(part)
     return text if text.isprintable() and len(text) <= 80 else repr(text[:80])
 
 
 def _is_alternative(part: int | str) -> bool:
-    """Whether this is how pydantic names a branch of a union, and no field."""
+    """Tells whether this is pydantic's name of a union branch and not a field."""
     return isinstance(part, str) and (part == "str" or part.startswith(("list[", "function-")))
 
 
-def _line_of(field: str, lines: Mapping[str, int]) -> int | None:
-    """The line of the field, else of the nearest table around it."""
+def _find_line(field: str, lines: Mapping[str, int]) -> int | None:
+    """Returns the line of the field, or of the nearest table around it."""
     while field:
         if field in lines:
             return lines[field]

@@ -1,4 +1,4 @@
-"""What is known of a task: its state, as the provider last told it."""
+"""The state of a task as the provider last reported it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class TaskStatus(StrEnum):
-    """Where a task is in its life. Words of the Flow SDK."""
+    """The status of a task. The values are words of the Flow SDK."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -23,7 +23,7 @@ class TaskStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """True once the status can't change any more."""
+        """True if the status can't change any more."""
         return self in _FINAL
 
 
@@ -32,7 +32,7 @@ _FINAL = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLE
 
 @dataclass(frozen=True, slots=True)
 class VolumeMount:
-    """A volume as one task sees it. `mount_path` is the path the task was promised."""
+    """A volume of one task. `mount_path` is the requested path in the task."""
 
     volume_id: str
     name: str
@@ -41,13 +41,13 @@ class VolumeMount:
 
 @dataclass(frozen=True, slots=True)
 class TaskRecord:
-    """One task of one context, as the provider last answered. Known by (context, task_id).
+    """One task of one context, as the provider last reported it. (context, task_id) identifies it.
 
-    Times are aware UTC datetimes; `None` means unknown or not yet. `exit_code` is the command's own,
-    128 + N when signal N ended it. `price_usd_per_hour` is that of one instance, `None` where nothing is billed;
-    `billed_usd_per_hour` is what all of it costs at this moment, also when the command has ended and its machines
-    still stand. `attempt` counts from 0. `endpoints` maps a port to the address at which it is reached; `instances`
-    are ids of machines. `config` holds the fields of the `TaskConfig` it was submitted with, as plain data.
+    Times are aware UTC datetimes; None means unknown or not yet. `exit_code` is the command's own, or 128 + N if signal
+    N ended it. `price_usd_per_hour` is the price of one instance; None if nothing is billed. `billed_usd_per_hour` is
+    the present cost of all instances, also while machines remain after the command has ended. `attempt` counts from 0.
+    `endpoints` maps a port to its address. `instances` are ids of machines. `config` holds the fields of the submitted
+    `TaskConfig` as plain data.
     """
 
     context: str
@@ -81,7 +81,7 @@ class TaskRecord:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells this task from every other, in every context."""
+        """The identity of the task among all contexts."""
         return (self.context, self.task_id)
 
     @property
@@ -94,12 +94,14 @@ class TaskRecord:
 
     @property
     def merged_by(self) -> str:
-        """The field that made its stdout and stderr one, as one writes it; "" where none did, as the provider may."""
+        """The setting that merged stdout and stderr, as you write it; "" without one (the provider may still merge
+        them).
+        """
         if self.config.get("tty"):
             return "tty"
         return "streams: merged" if self.config.get("streams") == "merged" else ""
 
     @property
-    def still_bills(self) -> bool:
-        """Whether its machines cost money though its command has ended. Cancelling it ends that."""
+    def is_still_billed(self) -> bool:
+        """True if its machines cost money although its command has ended. Cancelling the task ends that."""
         return self.is_terminal and bool(self.billed_usd_per_hour)

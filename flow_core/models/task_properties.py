@@ -1,4 +1,4 @@
-"""The fields of a task under the names of the Flow SDK, for whatever holds a TaskRecord."""
+"""The fields of a task under the names of the Flow SDK, for every class that holds a TaskRecord."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TaskProperties:
-    """What was known of a task at its last refresh. Times are aware UTC datetimes, `None` means not (yet) known."""
+    """The task at its last refresh. Times are aware UTC datetimes; None means unknown or not yet."""
 
     record: TaskRecord
 
@@ -30,7 +30,7 @@ class TaskProperties:
 
     @property
     def key(self) -> tuple[str, str]:
-        """(context, task_id): what tells this task from every other, in every context."""
+        """(context, task_id), the identity of the task among all contexts."""
         return self.record.key
 
     @property
@@ -51,17 +51,17 @@ class TaskProperties:
 
     @property
     def is_terminal(self) -> bool:
-        """True once the status can't change any more."""
+        """True if the status can't change any more."""
         return self.record.is_terminal
 
     @property
     def command(self) -> str:
-        """As one shell line."""
+        """The command as one shell line."""
         return self.record.command
 
     @property
     def config(self) -> TaskConfig | None:
-        """What it was submitted with; `None` where that isn't known. `record.config` has the same as plain data."""
+        """The submitted config; None if it is unknown. `record.config` holds it as plain data."""
         from flow_core.models.spec import TaskConfig  # deferred: loads pydantic
 
         try:
@@ -71,12 +71,12 @@ class TaskProperties:
 
     @property
     def message(self) -> str:
-        """What there is to say of its state: why it waits, why it failed."""
+        """The reason of its state: why it waits or why it failed."""
         return self.record.message
 
     @property
     def exit_code(self) -> int | None:
-        """The command's own; 128 + N when signal N ended it."""
+        """The command's exit code; 128 + N if signal N ended it."""
         return self.record.exit_code
 
     @property
@@ -106,7 +106,7 @@ class TaskProperties:
 
     @property
     def gpu_count(self) -> int:
-        """GPUs of one instance."""
+        """The GPUs of one instance."""
         return self.record.gpu_count
 
     @property
@@ -119,18 +119,18 @@ class TaskProperties:
 
     @property
     def created_by(self) -> str:
-        """The id of whoever submitted it, as `get_user` takes it; the name where there is no id."""
+        """The id of its owner, for `get_user`; the name if there is no id."""
         return str(self.record.provider_metadata.get("created_by") or self.record.owner)
 
     @property
     def cost_per_hour(self) -> str | None:
-        """Of one instance, such as "$2.50"; `None` where nothing is billed."""
+        """The price of one instance, such as "$2.50"; None if nothing is billed."""
         price = self.record.price_usd_per_hour
         return None if price is None else f"${price:.2f}"
 
     @property
     def total_cost(self) -> str | None:
-        """So far, such as "$12.00"; `None` where nothing is billed."""
+        """The cost so far, such as "$12.00"; None if nothing is billed."""
         cost = self.record.cost_usd
         return None if cost is None else f"${cost:.2f}"
 
@@ -140,12 +140,12 @@ class TaskProperties:
 
     @property
     def endpoints(self) -> Mapping[str, str]:
-        """Where its ports are reached: {"8080": "http://127.0.0.1:8080"}."""
+        """The addresses of its ports: {"8080": "http://127.0.0.1:8080"}."""
         return self.record.endpoints
 
     @property
     def instances(self) -> tuple[str, ...]:
-        """Ids of the machines it runs on, where the provider names them."""
+        """The ids of its machines, if the provider reports them."""
         return self.record.instances
 
     @property
@@ -154,12 +154,12 @@ class TaskProperties:
 
     @property
     def host(self) -> str | None:
-        """Another word for `ssh_host`."""
+        """An alias of `ssh_host`."""
         return self.record.ssh_host
 
     @property
     def public_ip(self) -> str | None:
-        """Its address on the internet, where it has one of its own."""
+        """Its public IP address, if it has one."""
         return public_address(self.record.ssh_host)
 
     @property
@@ -172,11 +172,11 @@ class TaskProperties:
 
     @property
     def provider_metadata(self) -> Mapping[str, Any]:
-        """What only this provider says."""
+        """The fields that only this provider reports."""
         return self.record.provider_metadata
 
     def to_dict(self) -> TaskDict:
-        """The task in plain data."""
+        """Returns the task as plain data."""
         created = self.record.created_at
         return {
             "id": self.record.task_id,
@@ -197,7 +197,7 @@ class TaskProperties:
 
 
 def public_address(host: str | None) -> str | None:
-    """The host, where it is an address that the whole internet reaches."""
+    """Returns the host if it is a public IP address; otherwise None."""
     try:
         return host if host is not None and ipaddress.ip_address(host).is_global else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""A task as engines see it (`flow.ir/v1`): an argument list, resources, mounts, parameters."""
+"""A task as engines receive it (`flow.ir/v1`): an argument list, resources, mounts, parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Word = Annotated[str, Field(min_length=1)]
 
 
 class ResourceSpec(StrictModel):
-    """What a task needs of one instance: GPUs of a type, CPUs, and memory in GB."""
+    """The resources of one instance: GPUs of a type, CPUs, and memory in GB."""
 
     gpus: int = Field(default=0, ge=0, le=1024)
     gpu_type: str | None = None
@@ -24,7 +24,7 @@ class ResourceSpec(StrictModel):
 
 
 class SpecMount(StrictModel):
-    """Data of a TaskSpec. `source` is what `kind` says: a bucket URL, a path, a volume's name or id."""
+    """A mount of a TaskSpec. `kind` determines what `source` is: a bucket URL, a path, or a volume's name or id."""
 
     kind: Literal["s3", "local", "nfs", "juicefs", "persistent", "code"]
     source: str = Field(min_length=1)
@@ -34,7 +34,7 @@ class SpecMount(StrictModel):
 
 
 class RunParams(StrictModel):
-    """How a task is run. `retry` counts further attempts, `time_limit_s` is seconds."""
+    """The run parameters of a task. `retry` counts further attempts; `time_limit_s` is seconds."""
 
     env: dict[str, str] = Field(default_factory=dict)
     working_dir: str | None = None
@@ -45,7 +45,7 @@ class RunParams(StrictModel):
 
 
 class TaskSpec(StrictModel):
-    """A task in full, as `Client.run` takes it too."""
+    """A complete task, as `Client.run` also accepts it."""
 
     api_version: Literal["flow.ir/v1"] = "flow.ir/v1"
     name: str = "flow-task"
@@ -55,34 +55,34 @@ class TaskSpec(StrictModel):
     params: RunParams = RunParams()
 
     def to_config(self) -> TaskConfig:
-        """The TaskConfig that asks for the same. Raises ConfigError for a mount that no provider of ours has."""
-        params, wanted = self.params, self.resources
+        """Returns the equivalent TaskConfig. Raises ConfigError for a mount that no provider supports."""
+        params, resources = self.params, self.resources
         fields: dict[str, Any] = {
             "name": self.name,
             "command": list(self.command),
-            "instance_type": _instance_type(wanted),
-            "min_cpus": wanted.cpus if "cpus" in wanted.model_fields_set else None,
-            "min_memory_gb": wanted.memory_gb if "memory_gb" in wanted.model_fields_set else None,
+            "instance_type": _to_instance_type(resources),
+            "min_cpus": resources.cpus if "cpus" in resources.model_fields_set else None,
+            "min_memory_gb": resources.memory_gb if "memory_gb" in resources.model_fields_set else None,
             "env": dict(params.env),
             "working_dir": params.working_dir,
             "image": params.image,
             "retries": params.retry or None,
             "max_run_time_hours": None if params.time_limit_s is None else params.time_limit_s / 3600,
-            "data_mounts": [_as_data_mount(mount) for mount in self.mounts if mount.kind != "code"],
+            "data_mounts": [_to_data_mount(mount) for mount in self.mounts if mount.kind != "code"],
         }
         return TaskConfig.parse(fields)
 
 
-def _instance_type(wanted: ResourceSpec) -> str:
-    if not wanted.gpus:
+def _to_instance_type(resources: ResourceSpec) -> str:
+    if not resources.gpus:
         return "cpu"
-    memory_gb = wanted.accelerator_hints.get("min_gpu_memory_gb")
-    if wanted.gpu_type is None and memory_gb:
-        return f"{wanted.gpus}xgpu:{memory_gb}gb"
-    return f"{wanted.gpus}x{wanted.gpu_type}" if wanted.gpu_type else f"gpu:{wanted.gpus}"
+    memory_gb = resources.accelerator_hints.get("min_gpu_memory_gb")
+    if resources.gpu_type is None and memory_gb:
+        return f"{resources.gpus}xgpu:{memory_gb}gb"
+    return f"{resources.gpus}x{resources.gpu_type}" if resources.gpu_type else f"gpu:{resources.gpus}"
 
 
-def _as_data_mount(mount: SpecMount) -> dict[str, Any]:
+def _to_data_mount(mount: SpecMount) -> dict[str, Any]:
     source = f"volume://{mount.source}" if mount.kind == "persistent" else mount.source
     options = {} if mount.read_only else {"read_only": False}
     return {"source": source, "target": mount.target, "options": {} if mount.kind == "persistent" else options}

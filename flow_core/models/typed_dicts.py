@@ -1,30 +1,30 @@
-"""The dictionaries of the Flow SDK reference, by their keys. Prices are USD per hour and instance."""
+"""The dictionaries of the Flow SDK reference. Prices are USD per hour and instance."""
 
 from __future__ import annotations
 
 from typing import TypedDict
 
 
-class GpuFacts(TypedDict):
-    """One GPU of a catalog entry; `memory_gb` is that of one GPU."""
+class GpuInfo(TypedDict):
+    """One GPU of a catalog entry; `memory_gb` is the memory of one GPU."""
 
     model: str
     memory_gb: int
 
 
 class CatalogEntry(TypedDict):
-    """An instance type that can be had, as `catalog_entry` makes it of an AvailableInstance."""
+    """An available instance type, as AvailableInstance.catalog_entry returns it."""
 
     name: str
     gpu_type: str
     gpu_count: int
     price_per_hour: float
     available: bool
-    gpu: GpuFacts
+    gpu: GpuInfo
 
 
 class GPUInstanceDict(TypedDict):
-    """An instance type found by the memory of its GPUs; `gpu_memory_gb` is that of one GPU."""
+    """An instance type that was found by GPU memory; `gpu_memory_gb` is the memory of one GPU."""
 
     name: str
     gpu_memory_gb: int
@@ -33,7 +33,7 @@ class GPUInstanceDict(TypedDict):
 
 
 class TaskDict(TypedDict):
-    """A task in plain data, as `Task.to_dict` gives it. `created` is ISO 8601 in UTC."""
+    """A task as plain data, as `Task.to_dict` returns it. `created` is ISO 8601 in UTC."""
 
     id: str
     name: str

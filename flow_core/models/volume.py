@@ -1,4 +1,4 @@
-"""Storage that outlives tasks."""
+"""Volumes: storage that outlives tasks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VolumeInterface = Literal["block", "file"]
 
 
 class StorageInterface(StrEnum):
-    """Who may hold a volume at once: one task (`block`) or many (`file`). Words of the Flow SDK."""
+    """How many tasks may use a volume at once: one (`block`) or many (`file`). The values are words of the Flow SDK."""
 
     BLOCK = "block"
     FILE = "file"
@@ -21,9 +21,9 @@ class StorageInterface(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A persistent volume. `block` is held by one task at a time, `file` by many.
+    """A persistent volume. One task at a time may use a `block` volume, many may use a `file` volume.
 
-    `attached_to` lists the ids of unfinished tasks that hold it. `used_bytes` is `None` where nobody counts.
+    `attached_to` lists the ids of unfinished tasks that use it. `used_bytes` is None if it is unknown.
     """
 
     context: str
@@ -47,5 +47,5 @@ class Volume:
         return (self.context, self.volume_id)
 
     def to_dict(self) -> dict[str, Any]:
-        """The volume in plain data. `created_at` is ISO 8601 in UTC."""
+        """Returns the volume as plain data. `created_at` is ISO 8601 in UTC."""
         return as_dict(self)

@@ -1,4 +1,4 @@
-"""YAML as people write it: the table, and the line of every name in it."""
+"""Reads and writes YAML files, with the line of each name."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any, NamedTuple
 from flow_core.agent.regular_files import NotRegular, TooLarge, read_regular_file
 from flow_core.errors import ConfigError, printable
 
-_TASK_FILE_BYTES_MAX = 4 << 20
-_MOST_VALUES = 100_000
+_MAX_FILE_BYTES = 4 << 20
+_MAX_VALUES = 100_000
 _MERGE = "tag:yaml.org,2002:merge"
-_NOTED_DEPTH = 6
-_READ_AS_VALUES = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "timestamp")}
+_MAX_LINE_DEPTH = 6
+_VALUE_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "timestamp")}
 
 
 class YamlTable(NamedTuple):
-    """What a file holds. `lines` maps dotted names ("volumes.0.name") to line numbers from 1."""
+    """The content of a file. `lines` maps dotted names ("volumes.0.name") to line numbers from 1."""
 
     fields: dict[Any, Any]
     lines: Mapping[str, int]
 
 
-def read_text(path: Path, limit_bytes: int = _TASK_FILE_BYTES_MAX) -> str:
-    """The text of a file. Raises ConfigError that names it."""
+def read_text(path: Path, limit_bytes: int = _MAX_FILE_BYTES) -> str:
+    """Returns the text of a file. Raises ConfigError with its name."""
     try:
         return read_regular_file(path, limit_bytes).decode("utf-8")
     except FileNotFoundError:
@@ -32,15 +32,15 @@ def read_text(path: Path, limit_bytes: int = _TASK_FILE_BYTES_MAX) -> str:
     except NotRegular as error:
         raise ConfigError(f"is not a file: {error.strerror}", source=str(path)) from None
     except TooLarge as error:
-        said = str(error.strerror).removeprefix("it ")
-        raise ConfigError(f"{said}, which no such file is", source=str(path)) from None
+        problem = str(error.strerror).removeprefix("it ")
+        raise ConfigError(f"{problem}, which no such file is", source=str(path)) from None
     except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a path that can't be one
         reason = getattr(error, "strerror", None) or "is not UTF-8 text"
         raise ConfigError(f"can't be read: {reason}", source=str(path)) from None
 
 
 def write_text(path: Path, text: str) -> None:
-    """Raises ConfigError that names the file."""
+    """Writes a file. Raises ConfigError with its name."""
     try:
         path.write_text(text, encoding="utf-8")
     except (OSError, ValueError) as error:
@@ -48,12 +48,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def parse_table(
-    text: str, source: str | None = None, as_written: Collection[str] = (), *, first_only: bool = False
+    text: str, source: str | None = None, text_fields: Collection[str] = (), *, first_only: bool = False
 ) -> YamlTable:
-    """The table that a text holds; an empty text holds an empty one. Raises ConfigError with the line.
+    """Parses the table in a text; an empty text is an empty table. Raises ConfigError with the line.
 
-    Numbers, dates and words such as `yes` in the fields `as_written` are text: 1.10 stays 1.10. Several documents are
-    refused, or with `first_only` left out.
+    Numbers, dates and words such as `yes` in the `text_fields` are text: 1.10 stays 1.10. Several documents are an
+    error, except with `first_only`, which ignores the others.
     """
     import yaml  # deferred: only files need it
 
@@ -61,10 +61,10 @@ def parse_table(
     try:
         loader = yaml.SafeLoader(text)
         node: Any = loader.get_single_node() if not first_only else loader.get_node() if loader.check_node() else None
-        _refuse_too_much(node, source)
-        _note(node, "", _NOTED_DEPTH, lines, source)
+        _check_size(node, source)
+        _record_lines(node, "", _MAX_LINE_DEPTH, lines, source)
         if node is not None and node.id == "mapping":
-            _keep_text(node, as_written)
+            _mark_fields_as_text(node, text_fields)
         fields = None if node is None else loader.construct_document(node)
     except ConfigError:
         raise
@@ -72,9 +72,9 @@ def parse_table(
         raise ConfigError("is nested too deeply to be read", source=source) from None
     except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:  # such as the date 2026-13-01
         mark = getattr(error, "problem_mark", None)
-        said = getattr(error, "problem", None) or "a value in it can't be read"
+        problem = getattr(error, "problem", None) or "a value in it can't be read"
         raise ConfigError(
-            f"is not valid YAML: {said}", source=source, line=mark.line + 1 if mark is not None else None
+            f"is not valid YAML: {problem}", source=source, line=mark.line + 1 if mark is not None else None
         ) from None
     if fields is None:
         return YamlTable({}, {})
@@ -83,14 +83,14 @@ def parse_table(
     return YamlTable(fields, lines)
 
 
-def dump(fields: Mapping[str, Any]) -> str:
-    """YAML of a table, in its own order; long commands as blocks."""
+def dump_yaml(fields: Mapping[str, Any]) -> str:
+    """Returns YAML of a table in its own order; long commands are blocks."""
     import yaml  # deferred: as above
 
     class Dumper(yaml.SafeDumper):
-        """Writes text of several lines as a block, which is how people write it.
+        """A dumper that writes text of several lines as a block.
 
-        What can't be seen is escaped: left as it is, some of it would be read back as a blank.
+        Escapes invisible characters: some of them would be read back as a blank.
         """
 
     def block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -102,15 +102,15 @@ def dump(fields: Mapping[str, Any]) -> str:
     return yaml.dump(dict(fields), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000)
 
 
-def _refuse_too_much(node: Any, source: str | None) -> None:
-    """A few lines of aliases can stand for more values than any machine holds, or for themselves."""
+def _check_size(node: Any, source: str | None) -> None:
+    """Refuses aliases that would expand to too many values or that contain themselves."""
     sizes: dict[int, int | None] = {}
 
     def size(node: Any) -> int:
         if id(node) in sizes:
             known = sizes[id(node)]
             if known is None:
-                raise ConfigError("an alias in it stands for itself", source=source, line=node.start_mark.line + 1)
+                raise ConfigError("an alias in it contains itself", source=source, line=node.start_mark.line + 1)
             return known
         sizes[id(node)] = None
         parts = node.value if node.id != "scalar" else ()
@@ -118,45 +118,45 @@ def _refuse_too_much(node: Any, source: str | None) -> None:
         sizes[id(node)] = total
         return total
 
-    if node is not None and size(node) > _MOST_VALUES:
-        raise ConfigError(f"holds more than {_MOST_VALUES} values, which no such file does", source=source)
+    if node is not None and size(node) > _MAX_VALUES:
+        raise ConfigError(f"holds more than {_MAX_VALUES} values, which no such file does", source=source)
 
 
-def _keep_text(table: Any, names: Collection[str]) -> None:
+def _mark_fields_as_text(table: Any, names: Collection[str]) -> None:
     for key, value in table.value:
         if key.value in names:
             parts = value.value if value.id != "scalar" else [value]
             for part in parts:
-                _make_text(part[1] if isinstance(part, tuple) else part)
+                _mark_as_text(part[1] if isinstance(part, tuple) else part)
 
 
-def _make_text(node: Any) -> None:
-    if node.id == "scalar" and node.tag in _READ_AS_VALUES and node.style is None:
+def _mark_as_text(node: Any) -> None:
+    if node.id == "scalar" and node.tag in _VALUE_TAGS and node.style is None:
         node.tag = "tag:yaml.org,2002:str"
     elif node.id == "mapping":  # merged with <<
         for _, value in node.value:
             if value.id == "scalar":
-                _make_text(value)
+                _mark_as_text(value)
 
 
-def _note(node: Any, prefix: str, depth: int, lines: dict[str, int], source: str | None) -> None:
-    """The line of each name, only as deep as there are names to complain about. Refuses one that is given twice."""
+def _record_lines(node: Any, prefix: str, depth: int, lines: dict[str, int], source: str | None) -> None:
+    """Records the line of each name, only as deep as errors can name fields. Refuses a name that is given twice."""
     if node is None or not depth:
         return
     if node.id == "mapping":
-        here: dict[str, int] = {}
+        own_lines: dict[str, int] = {}
         for key, value in node.value:
             name, line = f"{prefix}{key.value}", key.start_mark.line + 1
-            if name in here and key.tag != _MERGE:
+            if name in own_lines and key.tag != _MERGE:
                 raise ConfigError(
-                    f"{printable(name)}: is given twice, first in line {here[name]}",
+                    f"{printable(name)}: is given twice, first in line {own_lines[name]}",
                     field=name,
                     source=source,
                     line=line,
                 )
-            lines[name] = here[name] = line
-            _note(value, f"{name}.", depth - 1, lines, source)
+            lines[name] = own_lines[name] = line
+            _record_lines(value, f"{name}.", depth - 1, lines, source)
     elif node.id == "sequence":
         for number, value in enumerate(node.value):
             lines[f"{prefix}{number}"] = value.start_mark.line + 1
-            _note(value, f"{prefix}{number}.", depth - 1, lines, source)
+            _record_lines(value, f"{prefix}{number}.", depth - 1, lines, source)

@@ -18,7 +18,7 @@ from flow_core.errors import printable
 
 if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
-    from flow_core.logs.log_id import LogAddress
+    from flow_core.logs.log_id import LogId
     from flow_core.models.instance import AvailableInstance, InstanceRequirements
     from flow_core.models.metrics import MachineSample
     from flow_core.models.spec import TaskConfig
@@ -131,16 +131,16 @@ class LogFacet(Protocol):
 
     separates_streams: bool
 
-    async def addresses(self, task_id: str) -> tuple[LogAddress, ...]:
+    async def addresses(self, task_id: str) -> tuple[LogId, ...]:
         """Every log of a task, by attempt and rank; empty before it started. Raises NotFound."""
 
-    async def open(self, address: LogAddress) -> SpoolFiles:
+    async def open(self, address: LogId) -> SpoolFiles:
         """The spool on this machine that holds this log, or will. The files may not exist yet. Raises NotFound."""
 
-    async def catch_up(self, address: LogAddress) -> None:
+    async def catch_up(self, address: LogId) -> None:
         """Returns once the spool holds all that had been written when this was called. Raises NotFound, Unreachable."""
 
-    async def is_complete(self, address: LogAddress) -> bool:
+    async def is_complete(self, address: LogId) -> bool:
         """True once no byte will be added to the spool any more. Raises NotFound.
 
         Whoever reads on asks this every few seconds at least: a spool that is filled from afar is filled for as long

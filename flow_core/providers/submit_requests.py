@@ -33,7 +33,7 @@ def request_of(config: TaskConfig, name: str, task_id: str) -> dict[str, Any]:
         "data_mounts": [_mount(mount) for mount in config.data_mounts],
         "volumes": [_volume(volume) for volume in config.volumes],
         "idempotency_key": config.idempotency_key,
-        "config": config.said(),
+        "config": config.to_dict(),
     }
 
 

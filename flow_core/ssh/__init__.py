@@ -1,1 +1,1 @@
-"""What every user of SSH shares. `flow_core.ssh.host.SshHost` is the door to it; docs/ssh.md says what is behind."""
+"""SSH client code that all providers share. `flow_core.ssh.host.SshHost` is the entry point; see docs/ssh.md."""

@@ -1,4 +1,4 @@
-"""Our side of logging in: which keys are shown, and what the person is asked."""
+"""The client's side of one login: which user keys it offers and which prompts the user answers."""
 
 from __future__ import annotations
 
@@ -10,47 +10,49 @@ import asyncssh
 
 from flow_core.ssh.identities import Identities, Keyring
 from flow_core.ssh.key_exchange import KeyExchangeOffer, read_offer
-from flow_core.ssh.known_hosts import is_loopback
+from flow_core.ssh.known_hosts import is_loopback_address
 from flow_core.ssh.login_wait import LoginWait
 from flow_core.ssh.prompter import Prompter, SecretPrompt
 from flow_core.ssh.settings import HostSettings
 
-_CHALLENGES = 20
-_MOST_BEFORE_VERSION = 64 << 10
-_MOST_BEFORE_OFFER = 2 * _MOST_BEFORE_VERSION
+_MAX_CHALLENGES = 20
+_MAX_BYTES_BEFORE_VERSION = 64 << 10
+_MAX_BYTES_BEFORE_OFFER = 2 * _MAX_BYTES_BEFORE_VERSION
 
 
 class ClientAuth(asyncssh.SSHClient):
-    """One attempt. `shown` is a key of the host that nobody has vouched for yet, `address` where it was reached.
+    """One login attempt.
 
-    `has_prompted` once a person has given an answer that the next login wants again. `greeted` is set once the server
-    has sent its version, or so much else that it is no SSH server (`is_flooded`). `offer` is what it offers after that.
+    `shown_key` is the host key that must be verified before the next attempt. `address` is the host's numeric address.
+    `has_prompted` is set after the user has answered a prompt that the next login would repeat. `version_received` is
+    set when the server has sent its version string, or so many other bytes that it is no SSH server (`is_flooded`).
+    `server_offer` holds the algorithms that the server then offers.
     """
 
     def __init__(
         self,
         settings: HostSettings,
-        person: Prompter | None,
+        prompter: Prompter | None,
         keyring: Keyring,
         wait: LoginWait,
         on_lost: Callable[[], None] | None,
     ) -> None:
-        self.greeted = asyncio.Event()
+        self.version_received = asyncio.Event()
         self.is_flooded = False
-        self.offer: KeyExchangeOffer | None = None
+        self.server_offer: KeyExchangeOffer | None = None
         self.has_prompted = False
         self._wait = wait
-        self.shown: asyncssh.SSHKey | None = None
-        self.missing: list[str] = []
-        self.methods: list[str] = []
+        self.shown_key: asyncssh.SSHKey | None = None
+        self.unanswered: list[str] = []
+        self.server_methods: list[str] = []
         self.address: str | None = None
         self._connection: asyncssh.SSHClientConnection | None = None
         self._settings = settings
-        self._person = person
-        self.identities = Identities(settings, self._person, keyring)
+        self._prompter = prompter
+        self.identities = Identities(settings, self._prompter, keyring)
         self._on_lost = on_lost
-        self._offers: AsyncIterator[asyncssh.SSHKeyPair] | None = None
-        self._passwords = 0
+        self._key_pairs: AsyncIterator[asyncssh.SSHKeyPair] | None = None
+        self._password_attempts = 0
         self._challenges = 0
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
@@ -65,41 +67,41 @@ class ClientAuth(asyncssh.SSHClient):
             self._on_lost()
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        if self._settings.trusts_loopback and not self._settings.host_key_alias and self._is_local:
+        if self._settings.trusts_loopback and not self._settings.host_key_alias and self._is_loopback:
             return True
-        self.shown = key  # the person can't be asked in the middle of the handshake: refused now, dialled again later
+        self.shown_key = key  # to prompt is possible during the handshake: refuse now, ask, then connect again
         return False
 
     async def public_key_auth_requested(self) -> asyncssh.SSHKeyPair | None:
-        self._note_methods()
-        if self._offers is None:
-            self._offers = self.identities.offers()
-        return await anext(self._offers, None)
+        self._record_methods()
+        if self._key_pairs is None:
+            self._key_pairs = self.identities.iter_key_pairs()
+        return await anext(self._key_pairs, None)
 
     async def password_auth_requested(self) -> str | None:
-        self._note_methods()
-        self._passwords += 1
-        if self._passwords > self._settings.password_prompts:
+        self._record_methods()
+        self._password_attempts += 1
+        if self._password_attempts > self._settings.password_prompts:
             return None
         prompt = f"Password of {self._settings.user} at {self._settings.alias}"
-        return await self._answer(SecretPrompt(self._settings.alias, "password", prompt, True, self._passwords))
+        return await self._ask(SecretPrompt(self._settings.alias, "password", prompt, True, self._password_attempts))
 
     def password_change_requested(self, prompt: str, lang: str) -> tuple[str, str]:
         raise asyncssh.PermissionDenied("The password has to be changed first")
 
     def kbdint_auth_requested(self) -> str | None:
-        self._note_methods()
-        return self._settings.kbdint_devices if self._challenges < _CHALLENGES else None
+        self._record_methods()
+        return self._settings.kbdint_devices if self._challenges < _MAX_CHALLENGES else None
 
     async def kbdint_challenge_received(
         self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
     ) -> list[str] | None:
         self._challenges += 1
         answers: list[str] = []
-        for text, is_shown in prompts:
+        for text, is_echoed in prompts:
             prompt = "\n".join(filter(None, (instructions.strip(), text.strip())))
-            answer = await self._answer(
-                SecretPrompt(self._settings.alias, "code", prompt, not is_shown, self._challenges)
+            answer = await self._ask(
+                SecretPrompt(self._settings.alias, "code", prompt, not is_echoed, self._challenges)
             )
             if answer is None:
                 return None
@@ -107,42 +109,44 @@ class ClientAuth(asyncssh.SSHClient):
         return answers
 
     def _watch_greeting(self, conn: asyncssh.SSHClientConnection) -> None:
-        """Looks at what comes in until the version and the offer do. Asyncssh itself would read 8 MiB and says nothing
-        of them."""
-        take, received = conn.data_received, b""
+        """Inspects the first bytes of the server until its version and its offer have arrived.
 
-        def look(data: bytes, datatype: int | None = None) -> None:
+        asyncssh alone would read up to 8 MiB and would not report them.
+        """
+        receive, received = conn.data_received, b""
+
+        def inspect(data: bytes, datatype: int | None = None) -> None:
             nonlocal received
             received += data
-            self.offer = read_offer(received)
-            take(data, datatype)
+            self.server_offer = read_offer(received)
+            receive(data, datatype)
             if conn.get_extra_info("server_version") is not None:
-                self.greeted.set()
-                if self.offer is not None or len(received) > _MOST_BEFORE_OFFER:
+                self.version_received.set()
+                if self.server_offer is not None or len(received) > _MAX_BYTES_BEFORE_OFFER:
                     del conn.data_received
-            elif len(received) > _MOST_BEFORE_VERSION:
+            elif len(received) > _MAX_BYTES_BEFORE_VERSION:
                 self.is_flooded = True
-                self.greeted.set()
+                self.version_received.set()
                 conn.abort()
 
-        conn.data_received = look  # type: ignore[method-assign]
+        conn.data_received = inspect  # type: ignore[method-assign]
 
     def close_agent(self) -> None:
         self.identities.close()
 
     @property
-    def _is_local(self) -> bool:
-        return self.address is not None and is_loopback(self.address)
+    def _is_loopback(self) -> bool:
+        return self.address is not None and is_loopback_address(self.address)
 
-    def _note_methods(self) -> None:
+    def _record_methods(self) -> None:
         if self._connection is not None:
             offered = self._connection.get_server_auth_methods()
-            self.methods = list(dict.fromkeys((*self.methods, *offered)))
+            self.server_methods = list(dict.fromkeys((*self.server_methods, *offered)))
 
-    async def _answer(self, question: SecretPrompt) -> str | None:
-        if self._person is None or self._settings.is_batch:
-            self.missing.append(question.kind)
+    async def _ask(self, secret_prompt: SecretPrompt) -> str | None:
+        if self._prompter is None or self._settings.is_batch:
+            self.unanswered.append(secret_prompt.kind)
             return None
-        answer = await self._person.answer(replace(question, banner=self._wait.banner.strip()))
+        answer = await self._prompter.ask_secret(replace(secret_prompt, banner=self._wait.banner.strip()))
         self.has_prompted = self.has_prompted or answer is not None
         return answer

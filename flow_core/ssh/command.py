@@ -1,4 +1,4 @@
-"""Running one command on a host, whatever its login shell prints before it."""
+"""Runs one command on a host, regardless of what its login shell prints first."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ from flow_core.ssh.quoting import sh_command
 from flow_core.ssh.settings import HostSettings
 from flow_core.ssh.stream import PIECE, STDERR, ChannelStream
 
-_WINDOW = 4 << 20  # what may be on its way at once, and so wait here for a slow reader; less costs speed
-_MOST_BYTES = 16 << 20
-_MOST_NOISE = 1 << 10
-_QUIET_S = 0.2
+_WINDOW = 4 << 20  # receive window, buffered here for a slow reader; a smaller one costs speed
+_MAX_OUTPUT_BYTES = 16 << 20
+_MAX_PREAMBLE_BYTES = 1 << 10
+_IDLE_S = 0.2
 _SIGNAL_S = 0.2
 _END_S = 2.0
 _KILL_S = 5.0
 Session = tuple[asyncssh.SSHClientConnection, asyncssh.SSHClientChannel[bytes], ChannelStream]
-"""A channel knows its connection only until it is closed, which may be at once."""
+"""The connection is kept beside the channel: a channel forgets its connection when it closes."""
 OnOutput = Callable[[int, bytes], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class CompletedCommand:
-    """A command that has ended. `signal` names what ended it ("KILL"), with 128 and more as exit code, as shells say.
+    """The result of a command that has ended.
 
-    Output is at most 16 MiB a stream; `is_cut` when there was more.
+    `signal` names the signal that ended it ("KILL"); the exit code is then 128 plus its number, as in shells. Each
+    output holds at most 16 MiB; `is_cut` is true if there was more.
     """
 
     exit_code: int
@@ -48,7 +49,7 @@ class CompletedCommand:
 
 
 class RunningCommand:
-    """A command under way. Read both streams: the far side waits while nobody does."""
+    """A command that runs. Read both streams: the remote side blocks while one of them is not read."""
 
     def __init__(self, settings: HostSettings, session: Session, marker: bytes) -> None:
         connection, channel, stream = session
@@ -58,49 +59,53 @@ class RunningCommand:
         self._connection = connection
         self._out = _OutputAfterMarker(marker)
         self._err = _OutputAfterMarker(marker)
-        self._ready = {1: b"", 2: b""}
+        self._buffered = {1: b"", 2: b""}
         self.is_ended = False
 
-    async def begin(self) -> None:
-        """Returns once our sh runs, whatever the login shell printed before; or once there is nothing more to read."""
+    async def wait_started(self) -> None:
+        """Waits until our sh has started on the remote side and drops what the login shell printed before.
+
+        Also returns when both streams have ended.
+        """
         await asyncio.gather(*(self._find_marker(stream) for stream in (1, 2)))
 
     async def _find_marker(self, stream: int) -> None:
-        self._ready[stream] = await self.read(stream, until_begun=True)
+        self._buffered[stream] = await self.read(stream, until_started=True)
 
-    async def read(self, stream: int = 1, *, until_begun: bool = False) -> bytes:
-        """The next piece of stdout (1) or stderr (2), at most 64 KiB; empty at its end. Raises Unreachable.
+    async def read(self, stream: int = 1, *, until_started: bool = False) -> bytes:
+        """Returns the next piece of stdout (1) or stderr (2), at most 64 KiB; returns b"" at the end. Raises
+        Unreachable.
 
-        `until_begun` also returns when nothing has come after the beginning yet.
+        `until_started` also returns when the marker has arrived and no output has followed yet.
         """
-        if ready := self._ready[stream]:
-            self._ready[stream] = b""
-            return ready
-        source, cleaned = (None, self._out) if stream == 1 else (STDERR, self._err)
-        while not (until_begun and cleaned.is_clean):
+        if buffered := self._buffered[stream]:
+            self._buffered[stream] = b""
+            return buffered
+        source, filtered = (None, self._out) if stream == 1 else (STDERR, self._err)
+        while not (until_started and filtered.has_found_marker):
             try:
                 piece = await self._stream.read(source)
-            except failures.LOST as error:
-                raise failures.lost(self._settings, "a command ran") from error
+            except failures.CONNECTION_ERRORS as error:
+                raise failures.connection_lost(self._settings, "a command ran") from error
             if not piece:
                 return b""
-            if clean := cleaned.take(piece):
-                return clean
+            if data := filtered.take(piece):
+                return data
         return b""
 
     async def write(self, data: bytes) -> None:
-        """To the command's stdin. What a command doesn't read is its own affair."""
-        with suppress(*failures.LOST, OSError):
+        """Writes to the command's stdin. Ignores it if the command no longer reads."""
+        with suppress(*failures.CONNECTION_ERRORS, OSError):
             for start in range(0, len(data), PIECE):
                 await self._stream.write(data[start : start + PIECE])
 
     def write_eof(self) -> None:
-        with suppress(*failures.LOST, OSError):
+        with suppress(*failures.CONNECTION_ERRORS, OSError):
             self._stream.write_eof()
 
     @property
-    def outcome(self) -> CompletedCommand | None:
-        """Without the output; None while it runs."""
+    def result(self) -> CompletedCommand | None:
+        """The result without the output; None while the command runs."""
         if (killed := self._channel.get_exit_signal()) is not None:
             name = killed[0]
             number = getattr(signal, f"SIG{name}", None)
@@ -108,44 +113,44 @@ class RunningCommand:
         code = self._channel.get_exit_status()
         return None if code is None else CompletedCommand(code)
 
-    async def closed(self) -> None:
-        """Once nothing can come any more. A lost link is noticed by its keepalive."""
+    async def wait_closed(self) -> None:
+        """Waits until the channel is closed. The keepalive detects a lost connection."""
         await self._channel.wait_closed()
 
     @property
-    def noise(self) -> str:
-        """What came instead of the command."""
-        return (self._out.noise + self._err.noise).decode("utf-8", "replace").strip()
+    def preamble(self) -> str:
+        """The output that came before the marker, or instead of it."""
+        return (self._out.preamble + self._err.preamble).decode("utf-8", "replace").strip()
 
     @property
-    def has_begun(self) -> bool:
-        return self._out.is_clean or self._err.is_clean
+    def has_started(self) -> bool:
+        return self._out.has_found_marker or self._err.has_found_marker
 
     async def end(self) -> int | None:
-        """Closes the channel, and ends what still runs where the server lets us; else says which group is left over.
+        """Closes the channel and kills the command if it still runs. Safe to call twice.
 
-        Twice is safe.
+        Returns the id of the process group if it may still run because the server passed no signal on; otherwise None.
         """
         self.is_ended = True
-        if self.outcome is None:
+        if self.result is None:
             with suppress(OSError, asyncssh.Error):
                 self._channel.send_signal("KILL")
-            await self._closed_within(_SIGNAL_S)
-            await self._learn_pid()
+            await self._wait_closed_within(_SIGNAL_S)
+            await self._read_pid()
         self._channel.close()
-        if self.outcome is None and not self._connection.is_closed():
+        if self.result is None and not self._connection.is_closed():
             return self._out.pid
-        await self._closed_within(_END_S)
+        await self._wait_closed_within(_END_S)
         return None
 
-    async def _learn_pid(self) -> None:
-        """Whoever ends it at once may not have read what our sh says first."""
-        with suppress(*failures.LOST, OSError, TimeoutError):
+    async def _read_pid(self) -> None:
+        """Reads the id of our sh if a command is ended before that has arrived."""
+        with suppress(*failures.CONNECTION_ERRORS, OSError, TimeoutError):
             async with asyncio.timeout(_END_S):
                 while self._out.pid is None and (piece := await self._stream.read()):
                     self._out.take(piece)
 
-    async def _closed_within(self, seconds: float) -> None:
+    async def _wait_closed_within(self, seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._channel.wait_closed()
@@ -153,55 +158,55 @@ class RunningCommand:
 
 @asynccontextmanager
 async def start_command(
-    lines: ConnectionPool, settings: HostSettings, command: str, stdin: bytes | None = None
+    pool: ConnectionPool, settings: HostSettings, command: str, stdin: bytes | None = None
 ) -> AsyncIterator[RunningCommand]:
-    """A line for sh, started once it is yielded; ended when it is left.
+    """Starts a line for sh, yields it, and ends it on exit.
 
-    `stdin` is all that it is given to read; without it the caller writes. What the login shell does first may take as
-    long as a login. Raises ProviderError where something else was run.
+    `stdin` is the whole input; without it the caller writes. The login shell's start-up files may take as long as a
+    login. Raises ProviderError if the server ran something else.
     """
     marker = f"flow-{secrets.token_hex(12)}"
-    # The login shell may be any, and print anything first; from the marker on, it is our sh that speaks.
+    # The login shell may be any program and may print anything first. Output after the marker comes from our sh.
     script = f"printf '\\036{marker} %s\\036' $$; printf '\\036{marker} %s\\036' $$ >&2\n{command}"
-    left: int | None = None
+    leftover_group: int | None = None
     try:
-        async with lines.session(partial(_start, script=script)) as session:
+        async with pool.session(partial(_start, script=script)) as session:
             running = RunningCommand(settings, session, f"\x1e{marker} ".encode())
-            feeding = asyncio.create_task(_feed(running, stdin)) if stdin is not None else None
-            with lines.ending(partial(_end, lines, running)):
+            stdin_task = asyncio.create_task(_write_stdin(running, stdin)) if stdin is not None else None
+            with pool.call_before_close(partial(_end_command, pool, running)):
                 try:
-                    await lines.waiting("to start a command; a start-up file of your shell may take long").run(
-                        running.begin()
+                    await pool.login_wait("to start a command; a start-up file of your shell may take long").run(
+                        running.wait_started()
                     )
-                    await _check(settings, running)
+                    await _check_started(settings, running)
                     yield running
                 finally:
-                    left = await running.end()
-                    if feeding is not None:
-                        feeding.cancel()
-                        await asyncio.wait((feeding,))
+                    leftover_group = await running.end()
+                    if stdin_task is not None:
+                        stdin_task.cancel()
+                        await asyncio.wait((stdin_task,))
     finally:
-        if left is not None:
-            await _kill(lines, left)
+        if leftover_group is not None:
+            await _kill(pool, leftover_group)
 
 
-async def _feed(running: RunningCommand, stdin: bytes) -> None:
+async def _write_stdin(running: RunningCommand, stdin: bytes) -> None:
     await running.write(stdin)
     running.write_eof()
 
 
-async def _check(settings: HostSettings, running: RunningCommand) -> None:
-    """Raises why our sh was not run, where that is so."""
-    if running.has_begun or running.is_ended:
+async def _check_started(settings: HostSettings, running: RunningCommand) -> None:
+    """Raises the reason if our sh did not start."""
+    if running.has_started or running.is_ended:
         return
-    await running.closed()
-    if (outcome := running.outcome) is None:
-        raise failures.lost(settings, "a command was started")
-    raise failures.not_run(settings, outcome.exit_code, running.noise)
+    await running.wait_closed()
+    if (result := running.result) is None:
+        raise failures.connection_lost(settings, "a command was started")
+    raise failures.command_error(settings, result.exit_code, running.preamble)
 
 
 async def run_command(
-    lines: ConnectionPool,
+    pool: ConnectionPool,
     settings: HostSettings,
     command: str,
     *,
@@ -209,36 +214,46 @@ async def run_command(
     stdin: bytes,
     on_output: OnOutput | None,
 ) -> CompletedCommand:
-    kept = _BoundedOutput()
-    clock: asyncio.Timeout | None = None
+    """Runs a line for sh and returns its result.
+
+    Collects the output, or passes it to `on_output`. Kills the command after `timeout_s` (None: never) and raises
+    Unreachable.
+    """
+    output = _BoundedOutput()
+    timer: asyncio.Timeout | None = None
     try:
-        async with lines.deadline(timeout_s) as clock, start_command(lines, settings, command, stdin) as running:
-            outcome = await _serve(running, on_output or kept.take)
+        async with pool.deadline(timeout_s) as timer, start_command(pool, settings, command, stdin) as running:
+            result = await _read_output(running, on_output or output.take)
             if running.is_ended:
                 raise Unreachable(f"the connections to {settings.alias!r} were closed while a command ran")
     except TimeoutError:
-        if clock is None or not clock.expired():
+        if timer is None or not timer.expired():
             raise
         raise Unreachable(
             f"the command on {settings.alias!r} did not end within {timeout_s:g} s and was stopped"
         ) from None
-    if outcome is None:
-        raise failures.lost(settings, "a command ran")
-    return CompletedCommand(outcome.exit_code, bytes(kept.data[1]), bytes(kept.data[2]), kept.is_cut, outcome.signal)
+    if result is None:
+        raise failures.connection_lost(settings, "a command ran")
+    return CompletedCommand(
+        result.exit_code, bytes(output.data[1]), bytes(output.data[2]), output.is_cut, result.signal
+    )
 
 
-async def _end(lines: ConnectionPool, running: RunningCommand) -> None:
-    left = await running.end()
-    if left is not None:
-        await _kill(lines, left)
+async def _end_command(pool: ConnectionPool, running: RunningCommand) -> None:
+    leftover_group = await running.end()
+    if leftover_group is not None:
+        await _kill(pool, leftover_group)
 
 
-async def _kill(lines: ConnectionPool, group: int) -> None:
-    """For servers that pass no signals on, as OpenSSH's for root. Where this can't be asked either, nothing is left."""
+async def _kill(pool: ConnectionPool, group: int) -> None:
+    """Kills a process group with a second session. Some servers pass no signals on, such as OpenSSH for root.
+
+    Ignores errors: no other way to reach the group is left.
+    """
     with suppress(FlowError, OSError, asyncssh.Error, TimeoutError):
         async with (
             asyncio.timeout(_KILL_S),
-            lines.session(partial(_start, script=f"kill -s KILL -- -{group}")) as (_, channel, _),
+            pool.session(partial(_start, script=f"kill -s KILL -- -{group}")) as (_, channel, _),
         ):
             await channel.wait_closed()
 
@@ -250,8 +265,11 @@ async def _start(connection: asyncssh.SSHClientConnection, script: str) -> Sessi
     return connection, channel, cast(ChannelStream, stream)
 
 
-async def _serve(running: RunningCommand, take: OnOutput) -> CompletedCommand | None:
-    """What the command left in the background may keep its streams open; nobody waits for that."""
+async def _read_output(running: RunningCommand, take: OnOutput) -> CompletedCommand | None:
+    """Reads both streams until the command has ended.
+
+    A background process may keep the streams open; that does not delay the result.
+    """
     pieces = 0
 
     async def drain(stream: int) -> None:
@@ -264,56 +282,56 @@ async def _serve(running: RunningCommand, take: OnOutput) -> CompletedCommand | 
     try:
         while True:
             before = pieces
-            _, pending = await asyncio.wait(readers, timeout=_QUIET_S, return_when=asyncio.FIRST_EXCEPTION)
+            _, pending = await asyncio.wait(readers, timeout=_IDLE_S, return_when=asyncio.FIRST_EXCEPTION)
             for reader in readers:
                 if reader.done():
                     reader.result()
-            if not pending or (running.outcome is not None and pieces == before):
-                return running.outcome or await _late(running)
+            if not pending or (running.result is not None and pieces == before):
+                return running.result or await _wait_for_result(running)
     finally:
         for reader in readers:
             reader.cancel()
         await asyncio.gather(*readers, return_exceptions=True)
 
 
-async def _late(running: RunningCommand) -> CompletedCommand | None:
-    """The exit code comes after the end of the streams."""
-    await running.closed()
-    return running.outcome
+async def _wait_for_result(running: RunningCommand) -> CompletedCommand | None:
+    """Waits for the exit code, which arrives after the end of the streams."""
+    await running.wait_closed()
+    return running.result
 
 
 class _BoundedOutput:
-    """Output up to a limit."""
+    """Collected output up to a limit per stream."""
 
     def __init__(self) -> None:
         self.data = {1: bytearray(), 2: bytearray()}
         self.is_cut = False
 
     async def take(self, stream: int, piece: bytes) -> None:
-        room = _MOST_BYTES - len(self.data[stream])
+        room = _MAX_OUTPUT_BYTES - len(self.data[stream])
         self.data[stream] += piece[:room]
         self.is_cut = self.is_cut or len(piece) > room
 
 
 class _OutputAfterMarker:
-    """A stream without what came before its marker, of which the end is kept as `noise`.
+    """A stream without the bytes before its marker. `preamble` keeps the end of those bytes.
 
-    The marker is followed by the id of our sh, which leads the process group of the command.
+    The marker is followed by the id of our sh, which leads the command's process group.
     """
 
     def __init__(self, marker: bytes) -> None:
-        self.is_clean = False
-        self.noise = b""
+        self.has_found_marker = False
+        self.preamble = b""
         self.pid: int | None = None
         self._marker = re.compile(re.escape(marker) + rb"(\d+)\x1e")
 
     def take(self, piece: bytes) -> bytes:
-        if self.is_clean:
+        if self.has_found_marker:
             return piece
-        held = self.noise + piece
-        found = self._marker.search(held)
+        received = self.preamble + piece
+        found = self._marker.search(received)
         if found is None:
-            self.noise = held[-_MOST_NOISE:]
+            self.preamble = received[-_MAX_PREAMBLE_BYTES:]
             return b""
-        self.is_clean, self.noise, self.pid = True, b"", int(found[1])
-        return held[found.end() :]
+        self.has_found_marker, self.preamble, self.pid = True, b"", int(found[1])
+        return received[found.end() :]

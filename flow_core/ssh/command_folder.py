@@ -1,4 +1,4 @@
-"""A destination of uploads on a host without SFTP: each step is a command, and a file travels as its stdin."""
+"""The upload destination on a host without SFTP. Each step is a command; a file travels as the stdin of one."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from flow_core.upload.manifest import MANIFEST
 _LANES = 4
 _STEP_S = 60.0
 _BATCH = 100
-_BLOCKED = 64
-# GNU and busybox, then BSD and macOS. The name comes last: it may hold blanks.
-_STAT = """
+_BLOCKED_EXIT_CODE = 64
+# The first form is for GNU and busybox, the second for BSD and macOS. The name comes last: it may contain blanks.
+_STAT_SCRIPT = """
 if stat -c %f / >/dev/null 2>&1; then stat -c '%f %s %Y %n' -- "$@" 2>/dev/null
 else stat -f '%Xp %z %m %N' -- "$@" 2>/dev/null; fi
 for path do if [ -h "$path" ]; then printf '> %s\\n' "$(readlink -- "$path")"; printf '= %s\\n' "$path"; fi; done
 """
-_INTO_PLACE = """
+_MOVE_SCRIPT = """
 [ ! -d "$to" ] || [ -h "$to" ] || exit 64
 [ ! -h "$to" ] || rm -f -- "$to"
 mv -f -- "$part" "$to"
@@ -38,46 +38,48 @@ mv -f -- "$part" "$to"
 
 
 class CommandFolder:
-    """A folder that is open already; `held` keeps it so. `top` is its real path."""
+    """A destination folder that is already open and locked. `stack` holds the lock. `top` is the real path of the
+    folder.
+    """
 
     lanes = _LANES
     time_step_ns = 1_000_000_000
     place: tuple[int, int] | None = None
 
     def __init__(
-        self, lines: ConnectionPool, settings: HostSettings, top: str, title: str, held: AsyncExitStack
+        self, pool: ConnectionPool, settings: HostSettings, top: str, title: str, stack: AsyncExitStack
     ) -> None:
         self.title = title
-        self._lines = lines
+        self._pool = pool
         self._settings = settings
         self._top = top
-        self._held = held
+        self._stack = stack
         self._free = list(range(_LANES))
         self._hops = Hops()
 
     def deadline(self, timeout_s: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
-        return self._lines.deadline(timeout_s)
+        return self._pool.deadline(timeout_s)
 
     async def open(self) -> CommandFolder:
         return self
 
     async def close(self) -> None:
-        await self._held.aclose()
+        await self._stack.aclose()
 
     async def known(self, paths: Sequence[str]) -> list[Known | None]:
-        """A name with a line break counts as unknown, and is sent anew."""
+        """Returns the state of each path. A name with a line break counts as unknown, so its file is sent again."""
         plain = [path for path in dict.fromkeys((*paths, *_all_parents(paths))) if "\n" not in path]
         found: dict[str, Known] = {}
         for start in range(0, len(plain), _BATCH):
             names = " ".join(quote_word(f"./{path}") for path in plain[start : start + _BATCH])
-            found.update(_parse((await self._run(f"set -- {names}\n{_STAT}")).stdout))
-        return [self._as_file(path, found) for path in paths]
+            found.update(_parse((await self._run(f"set -- {names}\n{_STAT_SCRIPT}")).stdout))
+        return [self._find_known(path, found) for path in paths]
 
     async def make_folders(self, folder: str) -> list[str]:
         names = " ".join(quote_word(f"./{path}") for path in (*parents(folder), folder)) if folder else ""
         done = await self._run(
-            f'for path in {names}; do [ ! -h "$path" ] || exit {_BLOCKED}; [ -d "$path" ] && continue\n'
-            f'[ ! -e "$path" ] || exit {_BLOCKED}; mkdir -- "$path" || exit 1; echo; done'
+            f'for path in {names}; do [ ! -h "$path" ] || exit {_BLOCKED_EXIT_CODE}; [ -d "$path" ] && continue\n'
+            f'[ ! -e "$path" ] || exit {_BLOCKED_EXIT_CODE}; mkdir -- "$path" || exit 1; echo; done'
         )
         every = [*parents(folder), folder] if folder else []
         return every[len(every) - done.stdout.count(b"\n") :]
@@ -85,12 +87,12 @@ class CommandFolder:
     async def put(self, source: Path, entry: Entry, on_bytes: Callable[[int], None]) -> Arrived:
         reader = await self._hops.run(SourceReader, source)
         lane = self._free.pop()
-        part = _beside(entry.path, f".flow-sync.{lane}.part")
+        part = _sibling(entry.path, f".flow-sync.{lane}.part")
         try:
             await self._send(reader, part, on_bytes)
-            moment = datetime.fromtimestamp(reader.mtime_ns // 1_000_000_000, UTC).strftime("%Y%m%d%H%M.%S")
-            settle = f'chmod {reader.mode:o} "$part" && TZ=UTC0 touch -t {moment} -- "$part" || exit 1'
-            await self._into_place(part, entry.path, settle)
+            touch_time = datetime.fromtimestamp(reader.mtime_ns // 1_000_000_000, UTC).strftime("%Y%m%d%H%M.%S")
+            set_attributes = f'chmod {reader.mode:o} "$part" && TZ=UTC0 touch -t {touch_time} -- "$part" || exit 1'
+            await self._move_into_place(part, entry.path, set_attributes)
         finally:
             self._free.append(lane)
             if not self._hops.is_stuck:
@@ -101,23 +103,27 @@ class CommandFolder:
         lane = self._free.pop()
         try:
             make = f'rm -f -- "$part"; ln -s -- {quote_word(target)} "$part" || exit 1'
-            await self._into_place(_beside(path, f".flow-sync.{lane}.part"), path, make)
+            await self._move_into_place(_sibling(path, f".flow-sync.{lane}.part"), path, make)
         finally:
             self._free.append(lane)
 
     async def touch(self, path: str, mode: int, mtime_ns: int) -> None:
-        """Sending the file anew is as quick as asking for its sum."""
+        """Always raises Blocked: sending the file again is as fast as asking for its checksum."""
         raise Blocked(path)
 
     async def digest(self, path: str) -> str | None:
         return None
 
     async def delete(self, path: str) -> None:
-        await self._run(f'{_real(path)}\np={quote_word(f"./{path}")}\n[ -d "$p" ] && [ ! -h "$p" ] || rm -f -- "$p"')
+        await self._run(
+            f'{_require_real_parents(path)}\np={quote_word(f"./{path}")}\n[ -d "$p" ] && [ ! -h "$p" ] || rm -f -- "$p"'
+        )
 
     async def delete_folder(self, folder: str) -> bool:
         name = quote_word(f"./{folder}")
-        done = await self._run(f"{_real(folder)}\n[ ! -h {name} ] && rmdir -- {name} 2>/dev/null || echo no")
+        done = await self._run(
+            f"{_require_real_parents(folder)}\n[ ! -h {name} ] && rmdir -- {name} 2>/dev/null || echo no"
+        )
         return not done.stdout
 
     async def read_manifest(self) -> bytes | None:
@@ -126,16 +132,20 @@ class CommandFolder:
 
     async def write_manifest(self, data: bytes) -> None:
         part = f"{MANIFEST}.part"
-        await self._run(f"{_fresh(part)}", stdin=data)
-        await self._into_place(part, MANIFEST, f'[ "$(wc -c <"$part")" -eq {len(data)} ] || exit 1')
+        await self._run(f"{_write_new_file(part)}", stdin=data)
+        await self._move_into_place(part, MANIFEST, f'[ "$(wc -c <"$part")" -eq {len(data)} ] || exit 1')
 
     async def _send(self, reader: SourceReader, part: str, on_bytes: Callable[[int], None]) -> None:
-        """The size that arrived is compared before anything is replaced: a lost connection ends the file early too."""
+        """Sends the file and compares the size that arrived.
+
+        A lost connection also ends the input early, so the file is replaced only if the size is right.
+        """
         script = (
-            f"cd {quote_word(self._top)} || exit 1\n{_real(part)}\n{_fresh(part)}\nwc -c <{quote_word(f'./{part}')}"
+            f"cd {quote_word(self._top)} || exit 1\n{_require_real_parents(part)}\n{_write_new_file(part)}\n"
+            f"wc -c <{quote_word(f'./{part}')}"
         )
-        said = b""
-        async with start_command(self._lines, self._settings, script) as running:
+        output = b""
+        async with start_command(self._pool, self._settings, script) as running:
             while piece := await self._hops.run(reader.read):
                 async with asyncio.timeout(_STEP_S):
                     await running.write(piece)
@@ -143,60 +153,65 @@ class CommandFolder:
             running.write_eof()
             async with asyncio.timeout(_STEP_S):
                 while answer := await running.read():
-                    said += answer
-                complaint = await running.read(2)
-                await running.closed()
-            outcome = running.outcome
-        if outcome is not None and outcome.exit_code == _BLOCKED:
+                    output += answer
+                error_output = await running.read(2)
+                await running.wait_closed()
+            result = running.result
+        if result is not None and result.exit_code == _BLOCKED_EXIT_CODE:
             raise Blocked(part)
-        if outcome is None or outcome.exit_code or said.strip() != str(reader.size).encode():
-            raise self._failure(complaint)
+        if result is None or result.exit_code or output.strip() != str(reader.size).encode():
+            raise self._write_error(error_output)
 
-    async def _into_place(self, part: str, path: str, prepare: str) -> None:
+    async def _move_into_place(self, part: str, path: str, prepare: str) -> None:
         names = f"part={quote_word(f'./{part}')}\nto={quote_word(f'./{path}')}"
-        await self._run(f"{_real(path)}\n{names}\n{prepare}\n{_INTO_PLACE}")
+        await self._run(f"{_require_real_parents(path)}\n{names}\n{prepare}\n{_MOVE_SCRIPT}")
 
     async def _run(self, script: str, stdin: bytes = b"") -> CompletedCommand:
         done = await run_command(
-            self._lines,
+            self._pool,
             self._settings,
             f"cd {quote_word(self._top)} || exit 1\n{script}",
             timeout_s=_STEP_S,
             stdin=stdin,
             on_output=None,
         )
-        if done.exit_code == _BLOCKED:
+        if done.exit_code == _BLOCKED_EXIT_CODE:
             raise Blocked
         if done.exit_code and done.stderr:
-            raise self._failure(done.stderr)
+            raise self._write_error(done.stderr)
         return done
 
-    def _failure(self, said: bytes) -> FlowError:
-        why = said.decode("utf-8", "replace").strip().splitlines()
-        if why and "no such file" in why[-1].lower():
-            return NotFound(f"{self.title!r} is gone: {why[-1]!r}")
-        return ProviderError(f"{self.title!r} can't be written to: {why[-1] if why else 'a file came incomplete'!r}")
+    def _write_error(self, output: bytes) -> FlowError:
+        error_lines = output.decode("utf-8", "replace").strip().splitlines()
+        if error_lines and "no such file" in error_lines[-1].lower():
+            return NotFound(f"{self.title!r} is gone: {error_lines[-1]!r}")
+        return ProviderError(
+            f"{self.title!r} can't be written to: {error_lines[-1] if error_lines else 'a file arrived incomplete'!r}"
+        )
 
-    def _as_file(self, path: str, found: dict[str, Known]) -> Known | None:
+    def _find_known(self, path: str, found: dict[str, Known]) -> Known | None:
         is_real = all((above := found.get(each)) and above.kind == "other" for each in parents(path))
         return found.get(path) if is_real else None
 
 
-def _real(path: str) -> str:
-    """Ends the script where something above a path is no folder but a link, or missing."""
+def _require_real_parents(path: str) -> str:
+    """Returns script lines that exit if a parent of the path is missing or is a symbolic link."""
     return "\n".join(
-        f"[ -d {quote_word(f'./{each}')} ] && [ ! -h {quote_word(f'./{each}')} ] || exit {_BLOCKED}"
+        f"[ -d {quote_word(f'./{each}')} ] && [ ! -h {quote_word(f'./{each}')} ] || exit {_BLOCKED_EXIT_CODE}"
         for each in parents(path)
     )
 
 
-def _fresh(part: str) -> str:
-    """Takes stdin into a new file that is for nobody else's eyes. A file of a killed upload may stand there."""
+def _write_new_file(part: str) -> str:
+    """Returns script lines that write stdin to a new file with mode 600.
+
+    They first remove a file that a killed upload may have left there.
+    """
     name = quote_word(f"./{part}")
     return f"umask 077; rm -f -- {name}; set -C; cat >{name} || exit 1"
 
 
-def _beside(path: str, name: str) -> str:
+def _sibling(path: str, name: str) -> str:
     folder, slash, _ = path.rpartition("/")
     return f"{folder}{slash}{name}"
 
@@ -205,10 +220,10 @@ def _all_parents(paths: Sequence[str]) -> set[str]:
     return {each for path in paths for each in parents(path)}
 
 
-def _parse(said: bytes) -> dict[str, Known]:
+def _parse(output: bytes) -> dict[str, Known]:
     found: dict[str, Known] = {}
     target = ""
-    for line in os.fsdecode(said).split("\n"):
+    for line in os.fsdecode(output).split("\n"):
         kind, _, rest = line.partition(" ")
         if kind == ">":
             target = rest

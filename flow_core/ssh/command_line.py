@@ -1,4 +1,4 @@
-"""The system's own ssh, told to reach a host as we do: a command that can be typed as it stands."""
+"""Command lines of the system's ssh that reach a host with the same settings as flow."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from flow_core.ssh.ssh_config import SshConfigOverrides, find_settings
 
 
 async def ssh_words(settings: HostSettings) -> list[str]:
-    """By the name that the user calls the host, where their ssh knows the same way under it, else spelled out.
+    """Returns the words of an ssh command; a remote command may follow.
 
-    A command may follow. Raises ConfigError for paths that ssh can't be told.
+    Uses the host's alias if the user's ssh resolves it to the same settings, and explicit options otherwise. Raises
+    ConfigError for paths that an ssh option can't express.
     """
-    if await _is_known(settings):
-        return ["ssh", *_flags(settings.command_options), settings.alias]
-    program, *way = explicit_ssh_words(settings)
-    return [program, *_flags(await _inherited(settings)), *way]
+    if await _resolves_alias(settings):
+        return ["ssh", *_option_words(settings.command_options), settings.alias]
+    program, *words = explicit_ssh_words(settings)
+    return [program, *_option_words(await _inherited_options(settings)), *words]
 
 
-async def _inherited(settings: HostSettings) -> tuple[str, ...]:
-    """What the user's config sets for the address, such as below `Host *`, and would keep a command from running."""
+async def _inherited_options(settings: HostSettings) -> tuple[str, ...]:
+    """Returns options that the user's config sets for the address (such as below `Host *`) and that would prevent a
+    command.
+    """
     try:
         found = await find_settings(
             settings.hostname, overrides=SshConfigOverrides(user=settings.user, port=settings.port)
@@ -34,51 +37,51 @@ async def _inherited(settings: HostSettings) -> tuple[str, ...]:
     return found.command_options
 
 
-def _flags(options: Iterable[str]) -> list[str]:
+def _option_words(options: Iterable[str]) -> list[str]:
     return [word for option in options for word in ("-o", option)]
 
 
 def explicit_ssh_words(settings: HostSettings) -> list[str]:
-    """With every setting that decides who is reached and who may enter. Raises ConfigError."""
+    """Returns an ssh command that sets every option that decides about the host and the login. Raises ConfigError."""
     keys = [path for path in settings.identity_files if path.exists()]
     options = [f"CertificateFile={quote_option(path)}" for path in settings.certificate_files if path.exists()]
     if settings.identities_only:
         options.append("IdentitiesOnly=yes")
-    own = tuple(account_home() / ".ssh" / name for name in ("known_hosts", "known_hosts2"))
-    if settings.known_hosts and settings.known_hosts != own:
+    default_files = tuple(account_home() / ".ssh" / name for name in ("known_hosts", "known_hosts2"))
+    if settings.known_hosts and settings.known_hosts != default_files:
         options.append(f"UserKnownHostsFile={' '.join(map(quote_option, settings.known_hosts))}")
     if settings.host_key_alias:
         options.append(f"HostKeyAlias={settings.host_key_alias}")
     if settings.strictness != "ask":
         options.append(f"StrictHostKeyChecking={settings.strictness}")
-    if proxy := _proxy(settings):
+    if proxy := _proxy_command(settings):
         options.append(f"ProxyCommand={proxy}")
     port = ["-p", str(settings.port)] if settings.port != 22 else []
     identities = [word for key in keys for word in identity_words(key)]
-    return ["ssh", *identities, *_flags(options), *port, f"{settings.user}@{settings.hostname}"]
+    return ["ssh", *identities, *_option_words(options), *port, f"{settings.user}@{settings.hostname}"]
 
 
-def _proxy(settings: HostSettings) -> str:
-    """What ssh is to run for its connection; it replaces what follows a %."""
+def _proxy_command(settings: HostSettings) -> str:
+    """Returns the ProxyCommand for ssh, with each % escaped."""
     if not settings.hops:
         return (settings.proxy_command or "").replace("%", "%%")
     *before, nearest = settings.hops
-    way = explicit_ssh_words(replace(nearest, hops=tuple(before)))
-    return shlex.join(way).replace("%", "%%") + " -W '[%h]:%p'"
+    words = explicit_ssh_words(replace(nearest, hops=tuple(before)))
+    return shlex.join(words).replace("%", "%%") + " -W '[%h]:%p'"
 
 
-async def _is_known(settings: HostSettings) -> bool:
+async def _resolves_alias(settings: HostSettings) -> bool:
     if home() != account_home():
-        return False  # ssh goes by the password database, and so reads other files than we do
+        return False  # ssh takes the home from the password database, so it reads other files than flow
     try:
         found = await find_settings(settings.alias)
     except (ConfigError, Unreachable):
         return False
-    return _way(found) == _way(settings)
+    return _route(found) == _route(settings)
 
 
-def _way(settings: HostSettings) -> tuple[object, ...]:
-    """What decides who is reached and who may enter."""
+def _route(settings: HostSettings) -> tuple[object, ...]:
+    """Returns the settings that decide about the host and the login."""
     return (
         settings.hostname.lower(),
         settings.port,
@@ -88,5 +91,5 @@ def _way(settings: HostSettings) -> tuple[object, ...]:
         settings.known_hosts,
         settings.key_name,
         settings.proxy_command,
-        tuple(map(_way, settings.hops)),
+        tuple(map(_route, settings.hops)),
     )

@@ -1,4 +1,4 @@
-"""HostSettings as the options of asyncssh."""
+"""Converts HostSettings to the options of asyncssh."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from flow_core.ssh.host_keys import is_too_small
 from flow_core.ssh.known_hosts import KnownKeys
 from flow_core.ssh.settings import HostSettings
 
-# In the order of their speed here; all of asyncssh's other ones follow.
+# Ordered by measured speed; asyncssh appends its other ciphers.
 _CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com"
 _CERTIFICATE = "-cert-v01@openssh.com"
 _NOTHING = ("none",)
@@ -31,12 +31,15 @@ _NOTHING = ("none",)
 def connect_options(
     settings: HostSettings, known: KnownKeys, client: asyncssh.SSHClient
 ) -> asyncssh.SSHClientConnectionOptions:
-    """Everything is passed: what asyncssh is not given, it looks for in files of its own. Raises ConfigError."""
+    """Returns the connection options. Sets every option: asyncssh reads files of its own for what is missing.
+
+    Raises ConfigError.
+    """
     allowed = settings.algorithms
     return asyncssh.SSHClientConnectionOptions(
         config=None,
         client_factory=lambda: client,
-        # Asyncssh is told of revoked keys only for certificates: of the others it would not say which one it was.
+        # asyncssh gets revoked keys only for certificates: for plain keys it would not report which key was revoked.
         known_hosts=(
             [key for key in known.trusted if not is_too_small(settings, key)],
             [key for key in known.authorities if key not in known.revoked],
@@ -61,8 +64,8 @@ def connect_options(
         kex_algs=_supported("KexAlgorithms", allowed.key_exchange, get_kex_algs()) or (),
         encryption_algs=_supported("Ciphers", allowed.ciphers, get_encryption_algs()) or _CIPHERS,
         mac_algs=_supported("MACs", allowed.macs, get_mac_algs()) or (),
-        signature_algs=_signatures(allowed.user_keys),
-        server_host_key_algs=_key_kinds(allowed.host_keys, known),
+        signature_algs=_signature_algorithms(allowed.user_keys),
+        server_host_key_algs=_host_key_algorithms(allowed.host_keys, known),
         compression_algs=["zlib@openssh.com", "none"] if settings.is_compressed else ["none"],
         rekey_bytes=settings.rekey_bytes or (),
         rekey_seconds=settings.rekey_s or (),
@@ -75,14 +78,14 @@ def connect_options(
 
 
 def _environment(settings: HostSettings) -> dict[bytes, bytes]:
-    """SendEnv, then SetEnv, which counts where both name a variable."""
+    """Returns the variables of SendEnv and SetEnv. SetEnv overrides SendEnv."""
     sent = [name for name in os.environ if any(fnmatchcase(name, pattern) for pattern in settings.send_env)]
     variables = {name: os.environ[name] for name in sent} | dict(settings.set_env)
     return {os.fsencode(name): os.fsencode(value) for name, value in variables.items()}
 
 
 def _supported(option: str, names: tuple[str, ...], known: Iterable[bytes]) -> list[str]:
-    """The allowed names that asyncssh has, in their order; empty where all are allowed. Raises ConfigError."""
+    """Returns the allowed names that asyncssh supports, in order; empty if all are allowed. Raises ConfigError."""
     have = {name.decode() for name in known}
     found = [name for name in names if name in have]
     if names and not found:
@@ -90,8 +93,8 @@ def _supported(option: str, names: tuple[str, ...], known: Iterable[bytes]) -> l
     return found
 
 
-def _signatures(names: tuple[str, ...]) -> list[str] | tuple[()]:
-    """The algorithms that sign for keys and for certificates; a certificate is signed for by its plain key."""
+def _signature_algorithms(names: tuple[str, ...]) -> list[str] | tuple[()]:
+    """Returns the algorithms for signing. A certificate is signed with the algorithm of its plain key."""
     plain = dict.fromkeys(_plain(name) for name in names)
     return _supported("PubkeyAcceptedAlgorithms", tuple(plain), get_public_key_algs()) or ()
 
@@ -103,13 +106,16 @@ def _plain(name: str) -> str:
     return f"{name}@openssh.com" if name.startswith("sk-") else name
 
 
-def _key_kinds(names: tuple[str, ...], known: KnownKeys) -> list[str]:
-    """Those the host is known by first, so that it shows one of them; then all, so that we see what else it has."""
-    kinds = [kind for key in (*known.keys, *known.portless) for kind in key.sig_algorithms]
+def _host_key_algorithms(names: tuple[str, ...], known: KnownKeys) -> list[str]:
+    """Returns host key algorithms: first those of the known keys, so that the host shows one of them, then all others.
+
+    The others are needed to detect a host that has only keys of other types.
+    """
+    kinds = [kind for key in (*known.keys, *known.default_port_keys) for kind in key.sig_algorithms]
     certificates = get_default_certificate_algs() if known.authorities else []
-    wanted = [kind.decode() for kind in (*certificates, *kinds, *get_default_public_key_algs())]
+    algorithms = [kind.decode() for kind in (*certificates, *kinds, *get_default_public_key_algs())]
     if names:
         have = (*get_public_key_algs(), *(get_certificate_algs() if known.authorities else ()))
         allowed = _supported("HostKeyAlgorithms", names, have)
-        wanted = [*(name for name in wanted if name in allowed), *allowed]
-    return list(dict.fromkeys(wanted))
+        algorithms = [*(name for name in algorithms if name in allowed), *allowed]
+    return list(dict.fromkeys(algorithms))

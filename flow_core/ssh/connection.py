@@ -1,4 +1,4 @@
-"""One connection, jump hosts included: host keys vouched for on each of them, and the user logged in."""
+"""Opens one connection, including its jump hosts: verifies each host key and logs in on each host."""
 
 from __future__ import annotations
 
@@ -18,60 +18,64 @@ from flow_core.ssh.host_keys import verify_host_key
 from flow_core.ssh.identities import Keyring
 from flow_core.ssh.key_exchange import find_mismatch
 from flow_core.ssh.known_hosts import KnownKeys, load_known_keys
-from flow_core.ssh.known_hosts_command import ask_command
+from flow_core.ssh.known_hosts_command import run_known_hosts_command
 from flow_core.ssh.login_wait import LoginWait
 from flow_core.ssh.prompter import Prompter
 from flow_core.ssh.settings import HostSettings
 from flow_core.ssh.transport import HostTransport, ProxyProcess, open_transport
 
 _CLOSE_S = 2.0
-_LOST_BEFORE = (OSError, asyncssh.ConnectionLost, TimeoutError)
-_NOT_AGREED = (OSError, asyncssh.ConnectionLost, asyncssh.KeyExchangeFailed)  # a server may reset before it is told
+_CONNECTION_ERRORS = (OSError, asyncssh.ConnectionLost, TimeoutError)
+_NEGOTIATION_ERRORS = (
+    OSError,
+    asyncssh.ConnectionLost,
+    asyncssh.KeyExchangeFailed,
+)  # a server may reset the connection before it sends the reason
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A connection, those that it goes through, and the ProxyCommand that all of them go through.
+    """A connection, the connections to its jump hosts, and the ProxyCommand below them.
 
-    `has_prompted` where a person had to give an answer that another login would want again, such as a code.
+    `has_prompted` is true if the user had to answer a prompt that another login would repeat, such as a code.
     """
 
-    connection: asyncssh.SSHClientConnection
+    client: asyncssh.SSHClientConnection
     hops: tuple[asyncssh.SSHClientConnection, ...]
     proxy: ProxyProcess | None = None
     has_prompted: bool = False
 
     @property
     def is_lost(self) -> bool:
-        return self.connection.is_closed()
+        return self.client.is_closed()
 
-    def hang_up(self) -> None:
-        """At once, without waiting. Twice is safe."""
-        for one in (self.connection, *reversed(self.hops)):
-            one.close()
+    def close_nowait(self) -> None:
+        """Closes all connections without waiting. Safe to call twice."""
+        for each in (self.client, *reversed(self.hops)):
+            each.close()
         if self.proxy is not None:
             self.proxy.close()
 
     async def close(self) -> None:
-        """Within seconds, also when nobody answers. Twice is safe."""
-        for one in (self.connection, *reversed(self.hops)):
-            one.close()
+        """Closes all connections within seconds, even if the host does not answer. Safe to call twice."""
+        for each in (self.client, *reversed(self.hops)):
+            each.close()
             with suppress(TimeoutError, OSError, asyncssh.Error):
                 async with asyncio.timeout(_CLOSE_S):
-                    await one.wait_closed()
+                    await each.wait_closed()
                     continue
-            one.abort()
+            each.abort()
         if self.proxy is not None:
             await self.proxy.end()
 
 
 async def connect(
-    settings: HostSettings, person: Prompter | None, keyring: Keyring, on_lost: Callable[[], None] = lambda: None
+    settings: HostSettings, prompter: Prompter | None, keyring: Keyring, on_lost: Callable[[], None] = lambda: None
 ) -> Connection:
-    """Connects to each host on the way, and logs in there.
+    """Connects to each host on the route and logs in there.
 
-    The settings' connect timeout ends with the server's version string. The login lasts as long as the person there
-    likes to wait, and `login_timeout_s` without one.
+    The connect timeout of the settings ends when the server's version string arrives. With a prompter, the login lasts
+    until the user stops waiting; without one it lasts at most `login_timeout_s`.
 
     Raises HostKeyUnknown, HostKeyChanged, AuthError, NotFound, Unreachable.
     """
@@ -81,10 +85,10 @@ async def connect(
     try:
         for each in (*settings.hops, settings):
             is_last = each is settings
-            dialling = _Connector(each, person, keyring, opened, on_lost if is_last else None)
-            opened.append(await dialling.connect())
-            proxy = proxy or dialling.proxy
-            has_prompted = has_prompted or dialling.has_prompted
+            connector = _Connector(each, prompter, keyring, opened, on_lost if is_last else None)
+            opened.append(await connector.connect())
+            proxy = proxy or connector.proxy
+            has_prompted = has_prompted or connector.has_prompted
     except BaseException:
         for one in reversed(opened):
             one.abort()
@@ -95,113 +99,123 @@ async def connect(
 
 
 class _Connector:
-    """The way to one host, over those that are open already."""
+    """Connects to one host through the connections that are already open."""
 
     def __init__(
         self,
         settings: HostSettings,
-        person: Prompter | None,
+        prompter: Prompter | None,
         keyring: Keyring,
         opened: list[asyncssh.SSHClientConnection],
         on_lost: Callable[[], None] | None,
     ) -> None:
         self._settings = settings
-        self._patience = PausableTimeout(person)
-        self._person = self._patience if self._patience.is_there else None
+        self._timeout = PausableTimeout(prompter)
+        self._prompter = self._timeout if self._timeout.has_prompter else None
         self._keyring = keyring
         self._tunnel = opened[-1] if opened else None
         self._on_lost = on_lost
-        self._vouched: list[asyncssh.SSHKey] = []
-        self._takes_certificates = True
+        self._verified: list[asyncssh.SSHKey] = []
+        self._accepts_certificates = True
         self.proxy: ProxyProcess | None = None
         self.has_prompted = False
 
     async def connect(self) -> asyncssh.SSHClientConnection:
         for _ in range(3):
-            wait = LoginWait(self._settings, self._patience, "to let you in")
-            guest = ClientAuth(self._settings, self._person, self._keyring, wait, self._on_lost)
+            wait = LoginWait(self._settings, self._timeout, "to let you in")
+            auth = ClientAuth(self._settings, self._prompter, self._keyring, wait, self._on_lost)
             try:
-                connection = await self._try(guest, wait)
-                self.has_prompted = guest.has_prompted
+                connection = await self._attempt(auth, wait)
+                self.has_prompted = auth.has_prompted
                 return connection
             except asyncssh.HostKeyNotVerifiable as error:
-                if guest.shown is None:
-                    self._refuse_certificate(error)
+                if auth.shown_key is None:
+                    self._skip_certificate(error)
                     continue
-                known = await self._known(guest.address, guest.shown)
-                await verify_host_key(self._settings, known, guest.shown, self._way(), self._person)
-                self._vouched.append(guest.shown)
+                known = await self._load_known_keys(auth.address, auth.shown_key)
+                await verify_host_key(self._settings, known, auth.shown_key, self._route(), self._prompter)
+                self._verified.append(auth.shown_key)
             finally:
-                guest.close_agent()
-        raise failures.lost(self._settings, "its key was looked at")
+                auth.close_agent()
+        raise failures.connection_lost(self._settings, "its key was looked at")
 
-    def _refuse_certificate(self, error: asyncssh.HostKeyNotVerifiable) -> None:
-        """Has the host show its plain key next, as ssh looks at it then. Raises HostKeyChanged for a revoked one."""
-        if self._takes_certificates and "revoked" not in error.reason:
-            self._takes_certificates = False
+    def _skip_certificate(self, error: asyncssh.HostKeyNotVerifiable) -> None:
+        """Makes the next attempt ask for the host's plain key, as ssh does. Raises HostKeyChanged for a revoked
+        certificate.
+        """
+        if self._accepts_certificates and "revoked" not in error.reason:
+            self._accepts_certificates = False
             return
-        raise failures.no_certificate(self._settings, error) from error
+        raise failures.certificate_error(self._settings, error) from error
 
-    async def _known(self, address: str | None, shown: asyncssh.SSHKey | None = None) -> KnownKeys:
-        more = await ask_command(self._settings, shown)
-        checked = address if self._settings.checks_address and address != self._settings.hostname else None
-        known = await asyncio.to_thread(load_known_keys, self._settings, more, checked)
-        if not self._takes_certificates:
+    async def _load_known_keys(self, address: str | None, shown_key: asyncssh.SSHKey | None = None) -> KnownKeys:
+        extra_lines = await run_known_hosts_command(self._settings, shown_key)
+        checked_address = address if self._settings.checks_address and address != self._settings.hostname else None
+        known = await asyncio.to_thread(load_known_keys, self._settings, extra_lines, checked_address)
+        if not self._accepts_certificates:
             known.authorities = []
-        known.keys += self._vouched  # where the settings name no file to remember it in
+        known.keys += self._verified  # the settings may name no known_hosts file to store it in
         return known
 
-    async def _try(self, guest: ClientAuth, wait: LoginWait) -> asyncssh.SSHClientConnection:
+    async def _attempt(self, auth: ClientAuth, wait: LoginWait) -> asyncssh.SSHClientConnection:
         transport: HostTransport | None = None
         login: asyncio.Task[asyncssh.SSHClientConnection] | None = None
         try:
             async with asyncio.timeout(self._settings.connect_timeout_s):
                 transport = None if self._tunnel else await open_transport(self._settings)
-                guest.address = transport.address if transport is not None else None
-                login = asyncio.create_task(self._log_in(transport, guest))
-                await _first(login, guest.greeted.wait())
-            if guest.is_flooded:
-                raise failures.no_server(self._settings)
+                auth.address = transport.address if transport is not None else None
+                login = asyncio.create_task(self._log_in(transport, auth))
+                await _wait_first(login, auth.version_received.wait())
+            if auth.is_flooded:
+                raise failures.greeting_error(self._settings)
             connection = await wait.run(login)
         except BaseException as error:
             await _cancel(login)
-            reason = await _give_up(transport, error)
+            reason = await _close_transport(transport, error)
             if isinstance(error, asyncssh.HostKeyNotVerifiable):
                 raise
             if isinstance(error, asyncssh.PermissionDenied):
-                raise failures.refused(self._settings, guest.identities, guest.missing, guest.methods) from error
-            if isinstance(error, _LOST_BEFORE) and reason:
-                raise failures.proxy_failed(self._settings, reason) from error
-            if guest.offer and isinstance(error, _NOT_AGREED) and (what := find_mismatch(self._settings, guest.offer)):
-                raise failures.nothing_in_common(self._settings, what) from error
+                raise failures.login_error(
+                    self._settings, auth.identities, auth.unanswered, auth.server_methods
+                ) from error
+            if isinstance(error, _CONNECTION_ERRORS) and reason:
+                raise failures.proxy_error(self._settings, reason) from error
+            if (
+                auth.server_offer
+                and isinstance(error, _NEGOTIATION_ERRORS)
+                and (what := find_mismatch(self._settings, auth.server_offer))
+            ):
+                raise failures.negotiation_error(self._settings, what) from error
             if isinstance(error, OSError | asyncssh.Error | TimeoutError):
-                raise failures.not_connected(self._settings, error, guest.identities.tried) from error
+                raise failures.connect_error(self._settings, error, auth.identities.offered) from error
             raise
         self.proxy = transport.proxy if transport is not None else None
         return connection
 
-    async def _log_in(self, transport: HostTransport | None, guest: ClientAuth) -> asyncssh.SSHClientConnection:
+    async def _log_in(self, transport: HostTransport | None, auth: ClientAuth) -> asyncssh.SSHClientConnection:
         return await asyncssh.connect(
             self._settings.hostname,
             self._settings.port,
             tunnel=self._tunnel,
             sock=transport.sock if transport is not None else None,
-            config=None,  # nothing but `ssh -G` reads the user's configuration
-            options=connect_options(self._settings, await self._known(guest.address), guest),
+            config=None,  # only `ssh -G` reads the user's configuration
+            options=connect_options(self._settings, await self._load_known_keys(auth.address), auth),
         )
 
-    def _way(self) -> str:
+    def _route(self) -> str:
         hops = self._settings.hops
         return self._settings.address + "".join(f" through {hop.alias}" for hop in hops[-1:])
 
 
-async def _first(login: asyncio.Task[asyncssh.SSHClientConnection], greeting: Coroutine[Any, Any, object]) -> None:
-    """Returns once one of them has ended."""
-    greeted = asyncio.ensure_future(greeting)
+async def _wait_first(
+    login: asyncio.Task[asyncssh.SSHClientConnection], version_wait: Coroutine[Any, Any, object]
+) -> None:
+    """Waits until the login has ended or the event is set."""
+    version_received = asyncio.ensure_future(version_wait)
     try:
-        await asyncio.wait((login, greeted), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((login, version_received), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        greeted.cancel()
+        version_received.cancel()
 
 
 async def _cancel(login: asyncio.Task[asyncssh.SSHClientConnection] | None) -> None:
@@ -210,17 +224,17 @@ async def _cancel(login: asyncio.Task[asyncssh.SSHClientConnection] | None) -> N
     login.cancel()
     await asyncio.wait((login,))
     if not login.cancelled():
-        login.exception()  # it is reported by whoever waited for it
+        login.exception()  # mark it as retrieved; the caller reports its own error
 
 
-async def _give_up(transport: HostTransport | None, error: BaseException) -> str:
-    """Closes what was opened. Returns why the ProxyCommand ended, where that may be the reason of the error."""
+async def _close_transport(transport: HostTransport | None, error: BaseException) -> str:
+    """Closes the transport. Returns why the ProxyCommand ended if that may have caused the error; otherwise ""."""
     if transport is None:
         return ""
     transport.sock.close()
     if transport.proxy is None:
         return ""
     try:
-        return await transport.proxy.reason() if isinstance(error, _LOST_BEFORE) else ""
+        return await transport.proxy.exit_reason() if isinstance(error, _CONNECTION_ERRORS) else ""
     finally:
         await transport.proxy.end()

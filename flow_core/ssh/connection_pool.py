@@ -1,4 +1,4 @@
-"""The connections to one host: opened when first needed, shared, closed when nobody uses them."""
+"""The shared connections to one host: opened on demand, shared by sessions, closed when idle."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from flow_core.ssh.login_wait import LoginWait
 from flow_core.ssh.prompter import Prompter
 from flow_core.ssh.settings import HostSettings
 
-_MOST_LINES = 4
+_MAX_CONNECTIONS = 4
 _WAIT_S = 120.0
 _IDLE_S = 60.0
-_MOST_REFUSALS = 200
-_MOMENT_S = 0.05
+_MAX_REFUSALS = 200
+_REFUSAL_PAUSE_S = 0.05
 _PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 8.0
-_FULL = {
+_MAX_PAUSE_S = 8.0
+_SESSION_LIMIT_CODES = {
     asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED,
-    asyncssh.OPEN_CONNECT_FAILED,  # how OpenSSH says that there are MaxSessions already
+    asyncssh.OPEN_CONNECT_FAILED,  # OpenSSH's code when MaxSessions is reached
     asyncssh.OPEN_RESOURCE_SHORTAGE,
 }
 _T = TypeVar("_T")
@@ -36,150 +36,154 @@ Opener = Callable[[asyncssh.SSHClientConnection], Awaitable[_T]]
 
 
 class _PooledConnection:
-    """One shared connection. `most` is how many sessions the server allows on it, once it has refused one more."""
+    """One shared connection. `session_limit` is the number of sessions that the server allows on it; None until it
+    refuses one.
+    """
 
-    def __init__(self, link: Connection) -> None:
-        self.link = link
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
         self.in_use = 0
-        self.most: int | None = None
-        self.has_served = False
-        self.idle: asyncio.TimerHandle | None = None
+        self.session_limit: int | None = None
+        self.has_opened_session = False
+        self.idle_timer: asyncio.TimerHandle | None = None
 
     @property
     def has_room(self) -> bool:
-        return not self.link.is_lost and (self.most is None or self.in_use < self.most)
+        return not self.connection.is_lost and (self.session_limit is None or self.in_use < self.session_limit)
 
 
 class ConnectionPool:
-    """Sessions on one host. A second connection, and up to four, is opened when the server allows no more on one."""
+    """The sessions on one host. The pool opens up to four connections if the server limits the sessions of each."""
 
-    def __init__(self, settings: HostSettings, person: Prompter | None, keyring: Keyring) -> None:
+    def __init__(self, settings: HostSettings, prompter: Prompter | None, keyring: Keyring) -> None:
         self._settings = settings
-        self._patience = PausableTimeout(person)
+        self._timeout = PausableTimeout(prompter)
         self._has_prompted = False
         self._keyring = keyring
-        self._lines: list[_PooledConnection] = []
+        self._connections: list[_PooledConnection] = []
         self._freed = asyncio.Condition()
-        self._dialling: asyncio.Task[None] | None = None
-        self._waiting = 0
+        self._connect_task: asyncio.Task[None] | None = None
+        self._waiter_count = 0
         self._failures = 0
         self._not_before = 0.0
         self._is_closed = False
-        self._endings: list[Callable[[], Awaitable[None]]] = []
+        self._close_callbacks: list[Callable[[], Awaitable[None]]] = []
 
     @property
     def count(self) -> int:
-        """Connections that are open."""
-        return sum(not line.link.is_lost for line in self._lines)
+        """The number of open connections."""
+        return sum(not pooled.connection.is_lost for pooled in self._connections)
 
     def deadline(self, timeout_s: float | None) -> AbstractAsyncContextManager[asyncio.Timeout]:
-        """For whoever waits for a connection and for what is done on it; a person who is asked may think."""
-        return self._patience.deadline(timeout_s)
+        """Limits the time for a connection and the work on it. The clock stops while the user answers a prompt."""
+        return self._timeout.deadline(timeout_s)
 
-    def waiting(self, what: str) -> LoginWait:
-        """For what the host may do as slowly as it likes. `what` completes "waiting for gpu1 ..."."""
-        return LoginWait(self._settings, self._patience, what)
+    def login_wait(self, what: str) -> LoginWait:
+        """Returns a wait for a step that may take as long as a login. `what` completes "waiting for gpu1 ..."."""
+        return LoginWait(self._settings, self._timeout, what)
 
     async def has_prompted(self) -> bool:
-        """Whether a person has had to answer for one of the connections, the one that is being made included."""
-        if self._dialling is not None:
-            await asyncio.wait((self._dialling,))
+        """Tells whether the user had to answer a prompt for a connection. Waits for the connection that is being
+        opened.
+        """
+        if self._connect_task is not None:
+            await asyncio.wait((self._connect_task,))
         return self._has_prompted
 
-    def adopt(self, link: Connection) -> None:
-        """Shares a connection that was made elsewhere: a person had to answer for it."""
+    def add(self, connection: Connection) -> None:
+        """Shares a connection that was opened elsewhere and for which the user answered a prompt."""
         self._has_prompted = True
-        line = _PooledConnection(link)
-        self._lines.append(line)
-        self._wind_clock(line)
+        pooled = _PooledConnection(connection)
+        self._connections.append(pooled)
+        self._start_idle_timer(pooled)
 
     @asynccontextmanager
     async def session(self, opener: Opener[_T]) -> AsyncIterator[_T]:
-        """What `opener` makes on one of the connections; counted against the server's limit until the end."""
-        line, opened = await self._open(opener)
+        """Yields what `opener` opens on a connection. It counts against the server's session limit until exit."""
+        pooled, opened = await self._open(opener)
         try:
             yield opened
         finally:
-            await self._release(line)
+            await self._release(pooled)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncssh.SSHClientConnection]:
-        """A connection for what is no session, such as forwards. It stays open until the end."""
-        line = next((line for line in self._lines if not line.link.is_lost), None)
-        while line is None:
-            await self._another()
-            line = next((line for line in self._lines if not line.link.is_lost), None)
-        _hold(line)
+        """Yields a connection for work that is no session, such as forwards. Keeps the connection open until exit."""
+        pooled = next((pooled for pooled in self._connections if not pooled.connection.is_lost), None)
+        while pooled is None:
+            await self._open_another()
+            pooled = next((pooled for pooled in self._connections if not pooled.connection.is_lost), None)
+        _acquire(pooled)
         try:
-            yield line.link.connection
+            yield pooled.connection.client
         finally:
-            await self._release(line)
+            await self._release(pooled)
 
     @contextmanager
-    def ending(self, end: Callable[[], Awaitable[None]]) -> Iterator[None]:
-        """Has `end` called before the connections are closed under what still runs."""
-        self._endings.append(end)
+    def call_before_close(self, callback: Callable[[], Awaitable[None]]) -> Iterator[None]:
+        """Registers a callback that `close` awaits before it closes the connections."""
+        self._close_callbacks.append(callback)
         try:
             yield
         finally:
-            self._endings.remove(end)
+            self._close_callbacks.remove(callback)
 
     async def close(self) -> None:
-        """Ends everything that still runs. Twice is safe."""
-        await asyncio.gather(*(end() for end in self._endings))
+        """Ends everything that still runs. Safe to call twice."""
+        await asyncio.gather(*(callback() for callback in self._close_callbacks))
         self._is_closed = True
-        if self._dialling is not None:
-            self._dialling.cancel()
-            await asyncio.wait((self._dialling,))
-        lines, self._lines = self._lines, []
-        for line in lines:
-            _stop_clock(line)
-            await line.link.close()
+        if self._connect_task is not None:
+            self._connect_task.cancel()
+            await asyncio.wait((self._connect_task,))
+        connections, self._connections = self._connections, []
+        for pooled in connections:
+            _stop_idle_timer(pooled)
+            await pooled.connection.close()
         async with self._freed:
             self._freed.notify_all()
 
     async def _open(self, opener: Opener[_T]) -> tuple[_PooledConnection, _T]:
-        for _ in range(_MOST_REFUSALS):
-            line = await self._with_room()
-            _hold(line)
+        for _ in range(_MAX_REFUSALS):
+            pooled = await self._find_with_room()
+            _acquire(pooled)
             try:
-                opened = await self.waiting("to open a session").run(_opened(opener, line.link.connection))
+                opened = await self.login_wait("to open a session").run(_call_opener(opener, pooled.connection.client))
             except BaseException as error:
-                await self._release(line)
+                await self._release(pooled)
                 if not isinstance(error, Exception):
                     raise
-                self._judge(line, error)
-                if not line.in_use:
-                    await asyncio.sleep(_MOMENT_S)  # the server still counts those that have just ended
+                self._handle_open_error(pooled, error)
+                if not pooled.in_use:
+                    await asyncio.sleep(_REFUSAL_PAUSE_S)  # the server may still count sessions that have just ended
                 continue
-            line.has_served = True
-            return line, opened
-        raise Unreachable(f"{self._settings.alias!r} goes on refusing sessions; it may allow too few at once")
+            pooled.has_opened_session = True
+            return pooled, opened
+        raise Unreachable(f"{self._settings.alias!r} keeps refusing sessions; its session limit may be too low")
 
-    def _judge(self, line: _PooledConnection, error: Exception) -> None:
-        """Returns where another connection may do better."""
+    def _handle_open_error(self, pooled: _PooledConnection, error: Exception) -> None:
+        """Returns if another connection may succeed; otherwise raises."""
         if isinstance(error, asyncssh.ChannelOpenError):
-            if line.link.is_lost:
-                return  # it was lost before anything was asked of it
-            if error.code in _FULL and (line.in_use or line.has_served):
-                line.most = max(line.in_use, 1)  # each refusal brings it nearer to what the server allows
+            if pooled.connection.is_lost:
+                return  # it was lost before the request was sent
+            if error.code in _SESSION_LIMIT_CODES and (pooled.in_use or pooled.has_opened_session):
+                pooled.session_limit = max(pooled.in_use, 1)  # approaches the server's limit with each refusal
                 return
             raise ProviderError(f"{self._settings.alias!r} allows no session: {error.reason!r}") from error
-        if isinstance(error, AuthError | Unreachable) and not line.in_use:
-            line.link.hang_up()  # it let us wait too long
+        if isinstance(error, AuthError | Unreachable) and not pooled.in_use:
+            pooled.connection.close_nowait()  # opening the session timed out
         if isinstance(error, (OSError, asyncssh.Error)):
-            raise failures.lost(self._settings, "a session was opened") from error
+            raise failures.connection_lost(self._settings, "a session was opened") from error
         raise error
 
-    async def _with_room(self) -> _PooledConnection:
-        """A connection that may have room. Raises Unreachable after two minutes of waiting for one."""
+    async def _find_with_room(self) -> _PooledConnection:
+        """Returns a connection that may have room for a session. Raises Unreachable after waiting for two minutes."""
         while True:
-            self.forget_lost()
-            line = next((line for line in self._lines if line.has_room), None)
-            if line is not None:
-                return line
-            if len(self._lines) < _MOST_LINES:
-                await self._another()
+            self.drop_lost()
+            pooled = next((pooled for pooled in self._connections if pooled.has_room), None)
+            if pooled is not None:
+                return pooled
+            if len(self._connections) < _MAX_CONNECTIONS:
+                await self._open_another()
                 continue
             try:
                 async with asyncio.timeout(_WAIT_S), self._freed:
@@ -189,73 +193,77 @@ class ConnectionPool:
                     f"{self._settings.alias!r} allows no more sessions at once; none ended in {_WAIT_S:g} s"
                 ) from None
 
-    async def _another(self) -> None:
-        """One more connection, dialled once for everybody who waits, and given up when nobody does any more."""
+    async def _open_another(self) -> None:
+        """Waits until one more connection is open. All waiting callers share one attempt; it is cancelled when none is
+        left.
+        """
         if self._is_closed:
             raise Unreachable(f"the connections to {self._settings.alias!r} are closed")
-        if self._dialling is None or self._dialling.done():
-            self._dialling = asyncio.create_task(self._dial())
-        dialling = self._dialling
-        self._waiting += 1
+        if self._connect_task is None or self._connect_task.done():
+            self._connect_task = asyncio.create_task(self._connect())
+        connect_task = self._connect_task
+        self._waiter_count += 1
         try:
-            await asyncio.shield(dialling)
+            await asyncio.shield(connect_task)
         except asyncio.CancelledError:
-            if dialling.cancelled() and self._is_closed:
+            if connect_task.cancelled() and self._is_closed:
                 raise Unreachable(f"the connections to {self._settings.alias!r} are closed") from None
             raise
         finally:
-            self._waiting -= 1
-            if not self._waiting and not dialling.done():
-                dialling.cancel()
-                self._dialling = None
+            self._waiter_count -= 1
+            if not self._waiter_count and not connect_task.done():
+                connect_task.cancel()
+                self._connect_task = None
 
-    async def _dial(self) -> None:
+    async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(max(0.0, self._not_before - loop.time()))
         try:
-            link = await connect(self._settings, self._patience, self._keyring, self.forget_lost)
+            connection = await connect(self._settings, self._timeout, self._keyring, self.drop_lost)
         except FlowError:
-            pause = min(_PAUSE_S * 2**self._failures, _LONGEST_PAUSE_S)
+            pause = min(_PAUSE_S * 2**self._failures, _MAX_PAUSE_S)
             self._failures = min(self._failures + 1, 10)
             self._not_before = loop.time() + pause * random.uniform(0.5, 1.0)
             raise
         self._failures = 0
-        self._has_prompted = self._has_prompted or link.has_prompted
-        line = _PooledConnection(link)
-        self._lines.append(line)
-        self._wind_clock(line)
+        self._has_prompted = self._has_prompted or connection.has_prompted
+        pooled = _PooledConnection(connection)
+        self._connections.append(pooled)
+        self._start_idle_timer(pooled)
 
-    async def _release(self, line: _PooledConnection) -> None:
-        line.in_use -= 1
-        if not line.in_use:
-            line.most = None  # found out anew: it may have been refused for sessions that were about to end
-        self._wind_clock(line)
+    async def _release(self, pooled: _PooledConnection) -> None:
+        pooled.in_use -= 1
+        if not pooled.in_use:
+            pooled.session_limit = None  # learn it again: the refusal may have counted sessions that were ending
+        self._start_idle_timer(pooled)
         async with self._freed:
             self._freed.notify_all()
 
-    def _wind_clock(self, line: _PooledConnection) -> None:
-        """A connection for which a person had to answer stays: the next one would ask them again."""
-        if not line.in_use and not self._is_closed and not line.link.has_prompted:
-            line.idle = asyncio.get_running_loop().call_later(_IDLE_S, line.link.hang_up)
+    def _start_idle_timer(self, pooled: _PooledConnection) -> None:
+        """Schedules the close of an unused connection. Keeps one that needed a prompt: the next login would prompt
+        again.
+        """
+        if not pooled.in_use and not self._is_closed and not pooled.connection.has_prompted:
+            pooled.idle_timer = asyncio.get_running_loop().call_later(_IDLE_S, pooled.connection.close_nowait)
 
-    def forget_lost(self) -> None:
-        """Drops the connections that are lost."""
-        for line in [line for line in self._lines if line.link.is_lost]:
-            self._lines.remove(line)
-            _stop_clock(line)
-            line.link.hang_up()  # the jump hosts' connections, which nobody needs any more
+    def drop_lost(self) -> None:
+        """Removes the lost connections."""
+        for pooled in [pooled for pooled in self._connections if pooled.connection.is_lost]:
+            self._connections.remove(pooled)
+            _stop_idle_timer(pooled)
+            pooled.connection.close_nowait()  # also closes the connections to the jump hosts
 
 
-async def _opened(opener: Opener[_T], connection: asyncssh.SSHClientConnection) -> _T:
+async def _call_opener(opener: Opener[_T], connection: asyncssh.SSHClientConnection) -> _T:
     return await opener(connection)
 
 
-def _hold(line: _PooledConnection) -> None:
-    line.in_use += 1
-    _stop_clock(line)
+def _acquire(pooled: _PooledConnection) -> None:
+    pooled.in_use += 1
+    _stop_idle_timer(pooled)
 
 
-def _stop_clock(line: _PooledConnection) -> None:
-    if line.idle is not None:
-        line.idle.cancel()
-        line.idle = None
+def _stop_idle_timer(pooled: _PooledConnection) -> None:
+    if pooled.idle_timer is not None:
+        pooled.idle_timer.cancel()
+        pooled.idle_timer = None

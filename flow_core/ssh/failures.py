@@ -1,4 +1,4 @@
-"""What goes wrong with SSH, as sentences."""
+"""Converts SSH failures to errors with sentences for the user."""
 
 from __future__ import annotations
 
@@ -14,116 +14,117 @@ from flow_core.ssh.settings import HostSettings
 if TYPE_CHECKING:
     from flow_core.ssh.identities import Identities
 
-LOST = (asyncssh.ConnectionLost, asyncssh.DisconnectError, BrokenPipeError, ConnectionError, EOFError)
-"""What the loss of a connection looks like to whoever was using it."""
+CONNECTION_ERRORS = (asyncssh.ConnectionLost, asyncssh.DisconnectError, BrokenPipeError, ConnectionError, EOFError)
+"""The exceptions that a user of a connection gets when it is lost."""
 
 
-_RESTRICTED = (
+_RESTRICTED_SHELL_TEXTS = (
     *("restricted", "rbash", "nologin", "not available", "not allowed", "not permitted", "forbidden", "denied"),
     *("disabled", "no shell", "sftp connections only", "interactive shell"),
 )
 
 
-def not_connected(settings: HostSettings, error: Exception, tried: list[str]) -> FlowError:
-    """Why no connection came about; what concerns host keys is said elsewhere."""
-    who = f"{settings.alias!r}"
+def connect_error(settings: HostSettings, error: Exception, offered: list[str]) -> FlowError:
+    """Returns the error for a connection that failed, except for host key errors."""
+    host = f"{settings.alias!r}"
     where = "" if settings.address == settings.alias else f" at {settings.address}"
     if isinstance(error, FlowError):
         return error
     if isinstance(error, socket.gaierror):
         if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
-            return NotFound(f"there is no host {who}{where}; name it in ~/.ssh/config or check the spelling")
+            return NotFound(f"there is no host {host}{where}; name it in ~/.ssh/config or check the spelling")
         reason = (error.strerror or "no reason given").lower()
-        return Unreachable(f"the name of {who}{where} could not be looked up ({reason}); check this machine's network")
+        return Unreachable(f"the name of {host}{where} could not be looked up ({reason}); check this machine's network")
     if isinstance(error, TimeoutError):
-        return Unreachable(f"{who}{where} did not answer within {settings.connect_timeout_s:g} s")
+        return Unreachable(f"{host}{where} did not answer within {settings.connect_timeout_s:g} s")
     if isinstance(error, ConnectionRefusedError):
-        return Unreachable(f"{who}{where} refused the connection; check that an SSH server runs on that port")
+        return Unreachable(f"{host}{where} refused the connection; check that an SSH server runs on that port")
     if isinstance(error, asyncssh.ChannelOpenError):
-        return Unreachable(f"the jump host could not reach {who}{where}: {error.reason!r}")
+        return Unreachable(f"the jump host could not reach {host}{where}: {error.reason!r}")
     if isinstance(error, asyncssh.DisconnectError) and "too many authentication failures" in error.reason.lower():
-        return _too_many(settings, tried)
+        return _too_many_keys(settings, offered)
     if isinstance(error, asyncssh.KeyExchangeFailed | asyncssh.ProtocolError | asyncssh.ProtocolNotSupported):
-        return ProviderError(f"{who}{where} and this machine have no way of speaking in common: {error.reason!r}")
+        return ProviderError(f"{host}{where} and this machine share no protocol version or algorithm: {error.reason!r}")
     if isinstance(error, OSError) and error.strerror:
-        return Unreachable(f"{who}{where} can't be reached: {error.strerror.lower()}")
-    return Unreachable(f"the connection to {who}{where} was lost while it was made; try again")
+        return Unreachable(f"{host}{where} can't be reached: {error.strerror.lower()}")
+    return Unreachable(f"the connection to {host}{where} was lost while it was made; try again")
 
 
-def nothing_in_common(settings: HostSettings, what: str) -> ProviderError:
-    return ProviderError(f"{settings.alias!r} at {settings.address} can't be spoken with: {what}")
+def negotiation_error(settings: HostSettings, what: str) -> ProviderError:
+    return ProviderError(f"can't connect to {settings.alias!r} at {settings.address}: {what}")
 
 
-def no_certificate(settings: HostSettings, error: asyncssh.HostKeyNotVerifiable) -> AuthError:
-    """For hosts that show a certificate where known_hosts names an authority."""
-    who = f"{settings.alias!r} at {settings.address}"
+def certificate_error(settings: HostSettings, error: asyncssh.HostKeyNotVerifiable) -> AuthError:
+    """Returns the error for a host certificate that is not valid, where known_hosts names an authority."""
+    host = f"{settings.alias!r} at {settings.address}"
     if "revoked" in error.reason:
-        return HostKeyChanged(f"{who} shows a key that is marked as revoked: don't connect; ask whoever runs it")
-    return AuthError(f"{who} shows a certificate that is not to be trusted: {error.reason!r}; ask whoever runs it")
+        return HostKeyChanged(f"{host} shows a key that is marked as revoked: don't connect; ask its administrator")
+    return AuthError(f"{host} shows a certificate that can't be trusted: {error.reason!r}; ask its administrator")
 
 
-def lost(settings: HostSettings, while_what: str) -> Unreachable:
+def connection_lost(settings: HostSettings, while_what: str) -> Unreachable:
     return Unreachable(f"the connection to {settings.alias!r} was lost while {while_what}")
 
 
-def no_server(settings: HostSettings) -> ProviderError:
-    return ProviderError(
-        f"{settings.alias!r} at {settings.address} sends something else than an SSH server's greeting; check the port"
-    )
+def greeting_error(settings: HostSettings) -> ProviderError:
+    return ProviderError(f"{settings.alias!r} at {settings.address} did not answer as an SSH server; check the port")
 
 
-def not_run(settings: HostSettings, exit_code: int, said: str) -> ProviderError:
-    """Why a server that opened a session did not run the command."""
-    who, words = f"{settings.alias!r}", said.lower()
-    if any(text in words for text in _RESTRICTED):
-        why = f"the login shell of {settings.user!r} on {who} does not run commands"
+def command_error(settings: HostSettings, exit_code: int, output: str) -> ProviderError:
+    """Returns the error for a server that opened a session and did not run our sh."""
+    host, lowered = f"{settings.alias!r}", output.lower()
+    if any(text in lowered for text in _RESTRICTED_SHELL_TEXTS):
+        reason = f"the login shell of {settings.user!r} on {host} does not run commands"
         advice = "choose a user with a shell such as bash"
-    elif is_full(words):
-        why = f"there is no room on the disk of {who}"
+    elif is_full(lowered):
+        reason = f"there is no room on the disk of {host}"
         advice = "make room in the home there"
     else:
-        why = f"{who} runs another command instead of what it is given"
+        reason = f"{host} runs another command instead of the given one"
         advice = "check ForceCommand in its sshd_config, command= in authorized_keys and the login shell"
-    answer = f"it printed {said!r}" if said else "it printed nothing"
-    return ProviderError(f"{why}: {answer} and ended with exit code {exit_code}; {advice}")
+    answer = f"it printed {output!r}" if output else "it printed nothing"
+    return ProviderError(f"{reason}: {answer} and ended with exit code {exit_code}; {advice}")
 
 
-def proxy_failed(settings: HostSettings, reason: str) -> Unreachable:
+def proxy_error(settings: HostSettings, reason: str) -> Unreachable:
     return Unreachable(f"the ProxyCommand of {settings.alias!r} failed: {reason!r}")
 
 
-def refused(settings: HostSettings, identities: Identities, missing: list[str], methods: list[str]) -> AuthError:
-    """`missing` are the kinds of answers that were asked for and nobody was there to give; `methods` the ways to log
-    in that the host offers."""
-    tried, locked = identities.tried, list(dict.fromkeys(identities.locked))
-    keys = f"was shown {', '.join(tried)}" if tried else "was shown no key"
-    text = f"{settings.alias!r} at {settings.address} let nobody in as {settings.user!r}: it {keys}"
+def login_error(settings: HostSettings, identities: Identities, unanswered: list[str], methods: list[str]) -> AuthError:
+    """Returns the error for a refused login.
+
+    `unanswered` are the kinds of prompts that came without a prompter. `methods` are the login methods that the host
+    offers.
+    """
+    offered, locked = identities.offered, list(dict.fromkeys(identities.locked))
+    keys = f"was shown {', '.join(offered)}" if offered else "was shown no key"
+    text = f"{settings.alias!r} at {settings.address} refused the login as {settings.user!r}: it {keys}"
     if locked:
         text += f"; {', '.join(locked)} stayed locked, since its passphrase is not known: add it with ssh-add"
-    elif missing:
+    elif unanswered:
         text += (
-            f" and wants a {' and a '.join(dict.fromkeys(missing))}, which only a person can give: connect from the"
-            " dashboard, or set up a key"
+            f" and asks for a {' and a '.join(dict.fromkeys(unanswered))}: connect from the dashboard to enter it, or"
+            " set up a key"
         )
     elif identities.unusable:
         text += f"; {'; '.join(identities.unusable)}"
     else:
         text += "; name the right key with IdentityFile, or have one of these added to authorized_keys"
-    return AuthError(text + _offered(methods) + _not_applied(settings))
+    return AuthError(text + _list_methods(methods) + _list_unused_options(settings))
 
 
-def _too_many(settings: HostSettings, tried: list[str]) -> AuthError:
+def _too_many_keys(settings: HostSettings, offered: list[str]) -> AuthError:
     return AuthError(
-        f"{settings.alias!r} at {settings.address} let nobody in as {settings.user!r}: too many keys were offered"
-        f" ({', '.join(tried)}); name the right one with IdentityFile and set IdentitiesOnly yes"
+        f"{settings.alias!r} at {settings.address} refused the login as {settings.user!r}: too many keys were offered"
+        f" ({', '.join(offered)}); name the right one with IdentityFile and set IdentitiesOnly yes"
     )
 
 
-def _offered(methods: list[str]) -> str:
-    """What ssh writes behind "Permission denied"."""
+def _list_methods(methods: list[str]) -> str:
+    """Returns what ssh writes behind "Permission denied"."""
     return f" (the host offers {','.join(methods)})" if methods else ""
 
 
-def _not_applied(settings: HostSettings) -> str:
+def _list_unused_options(settings: HostSettings) -> str:
     names = (*settings.unused_options, *settings.unknown_options)
     return f"; these options of the ssh config have no effect here: {', '.join(names)}" if names else ""

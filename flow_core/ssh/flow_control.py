@@ -1,4 +1,4 @@
-"""Holding back what comes in on a channel, so that only so much of it waits here."""
+"""Limits how many received bytes a channel buffers here."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ class _PausableChannel(Protocol):
 
 
 class FlowControl:
-    """Open at first. While it is shut, the other side may send what is left of the channel's window, and no more.
+    """Pauses and resumes a channel. While it is paused, the other side may send only the rest of the channel's window.
 
-    asyncssh allows another window with the first piece that it hands on, whatever else it still holds. Paused again
-    after each few pieces, as with its own streams, nearly all that the other side has to send would pile up here. So
-    what has piled up is always taken in one go, however much that is at once: at most a window.
+    asyncssh grants another window with the first piece that it delivers, even if it holds more pieces. Pausing again
+    after every few pieces, as its own streams do, would buffer nearly everything that the other side sends. So `resume`
+    always delivers everything that is buffered, at most one window.
     """
 
     def __init__(self, channel: _PausableChannel) -> None:
-        self.is_shut = False
+        self.is_paused = False
         self._channel = channel
-        self._is_opening = False
+        self._is_resuming = False
 
-    def shut(self) -> None:
-        if not self.is_shut:
-            self.is_shut = True
-            if not self._is_opening:
+    def pause(self) -> None:
+        if not self.is_paused:
+            self.is_paused = True
+            if not self._is_resuming:
                 self._channel.pause_reading()
 
-    def open(self) -> None:
-        """Hands on what has piled up, before it returns."""
-        self.is_shut = False
-        if self._is_opening:
+    def resume(self) -> None:
+        """Delivers what is buffered before it returns."""
+        self.is_paused = False
+        if self._is_resuming:
             return
-        self._is_opening = True
+        self._is_resuming = True
         try:
             self._channel.resume_reading()
         finally:
-            self._is_opening = False
-        if self.is_shut:
+            self._is_resuming = False
+        if self.is_paused:
             self._channel.pause_reading()

@@ -1,4 +1,4 @@
-"""Files of a host as they grow: by byte and inode, over rotation, truncation and lost connections."""
+"""Follows a growing file of a host by byte offset and inode, across rotation, truncation and reconnects."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 _PAUSE_S = 0.5
 Note = Literal["", "replaced", "truncated", "gap"]
 
-# For any POSIX sh. Speaks in lines that begin with the marker, between the bytes of the file:
-#   O inode size   what follows is this file's, from the offset on that was asked for (0 for a file after the first)
-#   S inode size   how big it is now; all that was read of it has been sent before
-#   L              the rest of the file that was followed before is nowhere to be found
-#   E              the end that was asked for, by closing our stdin
-# Everything after the start is read through one descriptor, so nothing is missed or sent twice when names change.
+# The script runs in any POSIX sh. Between the bytes of the file it writes lines that begin with the marker:
+#   O inode size   the next bytes are of this file, from the requested offset on (0 for every file after the first)
+#   S inode size   the present size; everything that was read before has been sent
+#   L              the rest of the file that was followed before can't be found
+#   E              the end, requested by closing the script's stdin
+# The script reads each file through one descriptor, so renames neither skip nor repeat bytes.
 _SCRIPT = r"""
 exec 2>/dev/null 5<&0
 over=; open=; seen=; quiet=0
@@ -61,7 +61,7 @@ while :; do
   elif [ "$ino" != "$open" ]; then
     cat <&3
     if [ -n "$ino" ]; then
-      # Whoever writes may need a moment to notice that its file was moved away.
+      # The writer may need a moment to notice that its file was moved away.
       sleep 1
       cat <&3
       open=
@@ -77,7 +77,7 @@ while :; do
     say E
     exit 0
   fi
-  # A look takes two processes; a log that has been quiet for a minute is looked at less often.
+  # Each check starts two processes; check a log less often when it has been quiet for a minute.
   case $quiet in [0-4]) nap=0.1 ;; ??|?|[12]??) nap=0.2 ;; *) nap=0.5 ;; esac
   sleep "$nap" || sleep 1
   quiet=$(($quiet + 1))
@@ -87,10 +87,10 @@ done
 
 @dataclass(frozen=True, slots=True)
 class FilePiece:
-    """Bytes that stand at `offset` of the file with this inode. Going on from `end` and `inode` misses nothing.
+    """Bytes at `offset` of the file with this inode. Resuming from `end` and `inode` misses nothing.
 
-    `note`, in a piece without bytes, says what happens here: the file was replaced by another one, or cut short and
-    begins again, or was replaced while nobody could look and its rest is gone.
+    `note` is set in a piece without bytes: "replaced" (another file follows), "truncated" (the file was cut short and
+    starts again) or "gap" (the file was replaced during a disconnect and its rest is lost).
     """
 
     data: bytes
@@ -110,53 +110,53 @@ async def follow_file(
     inode: int | None = None,
     *,
     until: asyncio.Event | None = None,
-    patience_s: float | None = None,
+    reconnect_timeout_s: float | None = None,
 ) -> AsyncGenerator[FilePiece, None]:
-    """Yields what stands in `path` from `offset` on and what is added, as `tail -F` would; waits for a missing file.
+    """Yields the bytes of `path` from `offset` on and what is appended, like `tail -F`. Waits for a missing file.
 
-    Once `until` is set it ends, after everything that stood there then. A lost connection is made anew and followed on
-    from the byte where it stopped, for as long as it takes or `patience_s`, after which Unreachable is raised; so are
-    AuthError and HostKeyChanged. A file that is cut short and grows past the old size within a tenth of a second to
-    half a second can't be told from one that grew, as with tail. Read it under `aclosing`.
+    Ends after `until` is set, when all bytes that were there then have been sent. Reconnects after a lost connection
+    and resumes at the byte where it stopped, without limit or for `reconnect_timeout_s`; then raises Unreachable.
+    Raises AuthError and HostKeyChanged too. Like tail, it can't detect a file that is cut short and grows past its old
+    size within 0.1 to 0.5 s. Read it under `aclosing`.
     """
-    place = _FilePosition(offset, inode)
+    position = _FilePosition(offset, inode)
     lost_at: float | None = None
     while True:
         try:
-            async with aclosing(_session(host, path, place, until)) as pieces:
+            async with aclosing(_follow_once(host, path, position, until)) as pieces:
                 async for piece in pieces:
                     lost_at = None
                     yield piece
-            if place.is_over:
+            if position.is_complete:
                 return
-            if place.starts_again:
-                place.starts_again = False
+            if position.restarts:
+                position.restarts = False
                 continue
         except Unreachable:
             lost_at = lost_at or time.monotonic()
-            if patience_s is not None and time.monotonic() - lost_at > patience_s:
+            if reconnect_timeout_s is not None and time.monotonic() - lost_at > reconnect_timeout_s:
                 raise
         await asyncio.sleep(_PAUSE_S)
 
 
 class _FilePosition:
-    """Where the reader stands."""
+    """The position of the reader: file, offset, and what happened last."""
 
     def __init__(self, offset: int, inode: int | None) -> None:
         self.offset = offset
         self.inode = inode
         self.note: Note = ""
-        self.starts_again = False
-        self.is_over = False
+        self.restarts = False
+        self.is_complete = False
 
-    def take(self, data: bytes) -> FilePiece:
+    def make_piece(self, data: bytes) -> FilePiece:
         piece = FilePiece(data, self.offset, self.inode or 0, self.note)
         self.offset, self.note = piece.end, ""
         return piece
 
-    def hear(self, record: _ScriptRecord) -> None:
+    def apply(self, record: _ScriptRecord) -> None:
         if record.kind == "E":
-            self.is_over = True
+            self.is_complete = True
         elif record.kind == "L":
             self.offset, self.inode, self.note = 0, None, "gap"
         elif record.kind == "O" and self.inode not in (None, record.inode):
@@ -164,37 +164,37 @@ class _FilePosition:
         else:
             self.inode = record.inode
             if record.size < self.offset:
-                self.offset, self.note, self.starts_again = 0, "truncated", True
+                self.offset, self.note, self.restarts = 0, "truncated", True
 
 
-async def _session(
-    host: SshHost, path: str, place: _FilePosition, until: asyncio.Event | None
+async def _follow_once(
+    host: SshHost, path: str, position: _FilePosition, until: asyncio.Event | None
 ) -> AsyncGenerator[FilePiece, None]:
-    """One command on the far side, until it can't go on."""
+    """Follows the file with one remote command until that ends."""
     marker = f"flow-{secrets.token_hex(12)}"
-    given = {"f": path, "p": str(place.offset), "i": str(place.inode or ""), "m": marker}
-    words = "; ".join(f"{name}={quote_word(value)}" for name, value in given.items())
+    variables = {"f": path, "p": str(position.offset), "i": str(position.inode or ""), "m": marker}
+    words = "; ".join(f"{name}={quote_word(value)}" for name, value in variables.items())
     async with host.start(f"{words}\n{_SCRIPT}") as running:
-        ending = asyncio.create_task(_end_at(running, until)) if until is not None else None
+        end_task = asyncio.create_task(_close_stdin_at(running, until)) if until is not None else None
         try:
-            told = _OutputSplitter(f"\x1e{marker} ".encode())
+            splitter = _OutputSplitter(f"\x1e{marker} ".encode())
             while data := await running.read():
-                for part in told.split(data):
+                for part in splitter.split(data):
                     if isinstance(part, bytes):
-                        yield place.take(part)
+                        yield position.make_piece(part)
                         continue
-                    place.hear(part)
-                    if place.note:
-                        yield place.take(b"")
-                    if place.starts_again or place.is_over:
+                    position.apply(part)
+                    if position.note:
+                        yield position.make_piece(b"")
+                    if position.restarts or position.is_complete:
                         return
         finally:
-            if ending is not None:
-                ending.cancel()
-                await asyncio.wait((ending,))
+            if end_task is not None:
+                end_task.cancel()
+                await asyncio.wait((end_task,))
 
 
-async def _end_at(running: RunningCommand, until: asyncio.Event) -> None:
+async def _close_stdin_at(running: RunningCommand, until: asyncio.Event) -> None:
     await until.wait()
     running.write_eof()
 
@@ -206,15 +206,15 @@ class _ScriptRecord(NamedTuple):
 
 
 class _OutputSplitter:
-    """Tells the bytes of the file and the lines of the script apart."""
+    """Separates the bytes of the file from the lines of the script."""
 
     def __init__(self, marker: bytes) -> None:
         self._marker = marker
         self._line = re.compile(re.escape(marker) + rb"([A-Z])(?: (\d+) (\d+))?\n")
-        self._held = b""
+        self._pending = b""
 
     def split(self, data: bytes) -> Iterator[bytes | _ScriptRecord]:
-        data = self._held + data if self._held else data
+        data = self._pending + data if self._pending else data
         start = 0
         while (at := data.find(self._marker, start)) >= 0:
             if at > start:
@@ -222,15 +222,15 @@ class _OutputSplitter:
             start = at
             found = self._line.match(data, at)
             if found is None:
-                break  # it isn't whole yet
+                break  # the line is incomplete
             yield _ScriptRecord(found[1].decode(), int(found[2] or 0), int(found[3] or 0))
             start = found.end()
-        end = start if at >= 0 else self._held_from(data, start)
-        self._held = data[end:]
+        end = start if at >= 0 else self._pending_from(data, start)
+        self._pending = data[end:]
         if end > start:
             yield data[start:end]
 
-    def _held_from(self, data: bytes, start: int) -> int:
-        """Where a line of the script may have begun that isn't whole yet."""
+    def _pending_from(self, data: bytes, start: int) -> int:
+        """Returns where an incomplete line of the script may begin."""
         at = data.rfind(b"\x1e", max(start, len(data) - len(self._marker)))
         return at if at >= 0 and self._marker.startswith(data[at:]) else len(data)

@@ -1,4 +1,4 @@
-"""How the far side says that its disk is full."""
+"""Detects messages about a full disk."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ _FULL = ("no space left", "quota exceeded")
 
 
 def is_full(text: str) -> bool:
-    return any(words in text.lower() for words in _FULL)
+    return any(phrase in text.lower() for phrase in _FULL)

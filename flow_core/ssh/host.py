@@ -1,4 +1,4 @@
-"""One host over SSH: commands, terminals, files and ports. What the providers use, and open to everybody."""
+"""One host over SSH: commands, shells, files and ports. Providers use it; it is also public."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 
 class SshHost:
-    """A machine, reached as the user's ssh would reach it. Nothing is connected before it is needed.
+    """A machine, reached as the user's ssh would reach it. It connects on demand.
 
-    Many coroutines may use it at once, all of one event loop. `person` answers what only a user can; without one, what
-    would have to be asked is an AuthError. Everything it does may raise HostKeyUnknown, HostKeyChanged, AuthError,
-    NotFound (no such host) and Unreachable; a lost connection is made anew at the next call.
+    Many coroutines of one event loop may share it. `prompter` asks the user; without one, a prompt raises AuthError.
+    Every method may raise HostKeyUnknown, HostKeyChanged, AuthError, NotFound (no such host) and Unreachable. The next
+    call reconnects after a lost connection.
     """
 
-    def __init__(self, settings: HostSettings, *, person: Prompter | None = None) -> None:
+    def __init__(self, settings: HostSettings, *, prompter: Prompter | None = None) -> None:
         self.settings = settings
-        self._person = person
-        self._made: tuple[ConnectionPool, Keyring, Forwards] | None = None
+        self._prompter = prompter
+        self._resources: tuple[ConnectionPool, Keyring, Forwards] | None = None
         self._shells: list[RemoteShell] = []
         self._shell_logins = asyncio.Lock()
 
@@ -47,10 +47,12 @@ class SshHost:
         *,
         config: Path | None = None,
         overrides: SshConfigOverrides | None = None,
-        person: Prompter | None = None,
+        prompter: Prompter | None = None,
     ) -> Self:
-        """A host by what the user calls it, such as a name of ~/.ssh/config. Raises ConfigError."""
-        return cls(await find_settings(name, config=config, overrides=overrides or SshConfigOverrides()), person=person)
+        """Returns a host by its alias, such as a name of ~/.ssh/config. Raises ConfigError."""
+        return cls(
+            await find_settings(name, config=config, overrides=overrides or SshConfigOverrides()), prompter=prompter
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -66,67 +68,67 @@ class SshHost:
         stdin: bytes = b"",
         on_output: OnOutput | None = None,
     ) -> CompletedCommand:
-        """Runs a line for sh in the user's home. Collects what it says, or hands it to `on_output`. Not safe twice.
+        """Runs a line for sh in the user's home. Collects its output, or passes it to `on_output`. Not safe to repeat.
 
-        After `timeout_s` (None: never), in which a person's thinking doesn't count, the command is killed and
-        Unreachable raised; cancelling kills it too. What it left in the background goes on, but nobody waits for that.
+        After `timeout_s` (None: never), not counting the time of prompts, it kills the command and raises Unreachable.
+        Cancelling kills the command too. Background processes of the command continue; `run` does not wait for them.
         """
         from flow_core.ssh.command import run_command  # deferred: asyncssh takes 0.2 s
 
-        lines, *_ = self._open()
-        return await run_command(lines, self.settings, command, timeout_s=timeout_s, stdin=stdin, on_output=on_output)
+        pool, *_ = self._get_resources()
+        return await run_command(pool, self.settings, command, timeout_s=timeout_s, stdin=stdin, on_output=on_output)
 
     def start(self, command: str) -> AbstractAsyncContextManager[RunningCommand]:
-        """A line for sh whose streams the caller reads and writes while it runs. Killed when it is left."""
+        """Starts a line for sh; the caller reads and writes its streams. Kills the command on exit."""
         from flow_core.ssh.command import start_command  # deferred: asyncssh takes 0.2 s
 
-        lines, *_ = self._open()
-        return start_command(lines, self.settings, command)
+        pool, *_ = self._get_resources()
+        return start_command(pool, self.settings, command)
 
     async def open_shell(
         self, *, columns: int, rows: int, command: str | None = None, term: str = "xterm-256color"
     ) -> RemoteShell:
-        """A login shell (or `command`, or the config's RemoteCommand) on a terminal. The caller closes it.
+        """Opens a login shell (or `command`, or the config's RemoteCommand) on a terminal. The caller closes it.
 
-        It has a connection of its own, so that nothing slows its echo; but where a person had to answer for a login, it
-        shares the connection that there is.
+        The shell has its own connection, so that nothing delays its echo. It shares the pool's connection if the login
+        needed a prompt.
         """
         from flow_core.ssh.shell import open_shell  # deferred: asyncssh takes 0.2 s
 
-        lines, keyring, _ = self._open()
+        pool, keyring, _ = self._get_resources()
         async with self._shell_logins:
-            link = await self._link_for_shell(lines, keyring)
-        line = self.settings.remote_command if command is None else command
-        shell = await open_shell(self.settings, lines, link, columns, rows, line, term)
+            connection = await self._connection_for_shell(pool, keyring)
+        command_line = self.settings.remote_command if command is None else command
+        shell = await open_shell(self.settings, pool, connection, columns, rows, command_line, term)
         self._shells = [*(one for one in self._shells if not one.is_over), shell]
         return shell
 
-    async def _link_for_shell(self, lines: ConnectionPool, keyring: Keyring) -> Connection | None:
-        """A connection of the shell's own; None where it has to share one, since a person had to answer for that."""
+    async def _connection_for_shell(self, pool: ConnectionPool, keyring: Keyring) -> Connection | None:
+        """Returns a new connection for the shell; None if the shell must share one because a login needs a prompt."""
         from flow_core.ssh.connection import connect  # deferred: asyncssh takes 0.2 s
 
-        if await lines.has_prompted():
+        if await pool.has_prompted():
             return None
-        link = await connect(self.settings, self._person, keyring, lines.forget_lost)
-        if not link.has_prompted:
-            return link
-        lines.adopt(link)
+        connection = await connect(self.settings, self._prompter, keyring, pool.drop_lost)
+        if not connection.has_prompted:
+            return connection
+        pool.add(connection)
         return None
 
     @property
     def files(self) -> RemoteFiles:
-        """Single files, up and down and in ranges, over SFTP."""
+        """Transfers single files and ranges of bytes over SFTP."""
         from flow_core.ssh.files import RemoteFiles  # deferred: asyncssh takes 0.2 s
 
-        lines, *_ = self._open()
-        return RemoteFiles(lines, self.settings)
+        pool, *_ = self._get_resources()
+        return RemoteFiles(pool, self.settings)
 
     def folder(self, path: str) -> SftpFolder:
-        """A folder to upload into with flow_core.upload.sync.upload; relative to the user's home."""
+        """Returns a folder, relative to the user's home, for flow_core.upload.sync.upload."""
         from flow_core.ssh.sftp_folder import SftpFolder  # deferred: asyncssh takes 0.2 s
 
-        lines, *_ = self._open()
-        return SftpFolder(lines, self.settings, path)
+        pool, *_ = self._get_resources()
+        return SftpFolder(pool, self.settings, path)
 
     def follow(
         self,
@@ -135,52 +137,56 @@ class SshHost:
         inode: int | None = None,
         *,
         until: asyncio.Event | None = None,
-        patience_s: float | None = None,
+        reconnect_timeout_s: float | None = None,
     ) -> AsyncGenerator[FilePiece, None]:
-        """A file as it grows, from a byte on; see flow_core.ssh.follow. Read it under `aclosing`."""
+        """Follows a growing file from a byte offset on; see flow_core.ssh.follow. Read it under `aclosing`."""
         from flow_core.ssh.follow import follow_file  # deferred: asyncssh takes 0.2 s
 
-        return follow_file(self, path, offset, inode, until=until, patience_s=patience_s)
+        return follow_file(self, path, offset, inode, until=until, reconnect_timeout_s=reconnect_timeout_s)
 
     async def forward(self, remote_port: int, local_port: int = 0, *, remote_host: str = "127.0.0.1") -> Forward:
-        """Opens a port of this machine's loopback (0: any free one) that leads to one of the host's. It is kept over
-        reconnects until it is closed. Raises Conflict where the port is taken."""
-        *_, forwards = self._open()
+        """Opens a port of this machine's loopback (0: any free one) that leads to a port of the host.
+
+        Stays open across reconnects until it is closed. Raises Conflict if the port is in use.
+        """
+        *_, forwards = self._get_resources()
         return await forwards.open(remote_port, local_port, remote_host)
 
-    async def forward_back(self, local_port: int, remote_port: int = 0) -> RemoteForward:
-        """Opens a port of the host's loopback (0: any free one) that leads to one of this machine's. Kept over
-        reconnects until it is closed. Raises Conflict where the host refuses the port."""
-        *_, forwards = self._open()
-        return await forwards.open_back(local_port, remote_port)
+    async def forward_remote(self, local_port: int, remote_port: int = 0) -> RemoteForward:
+        """Opens a port of the host's loopback (0: any free one) that leads to a port of this machine.
+
+        Stays open across reconnects until it is closed. Raises Conflict if the host refuses the port.
+        """
+        *_, forwards = self._get_resources()
+        return await forwards.open_remote(local_port, remote_port)
 
     @property
     def forwards(self) -> tuple[Forward | RemoteForward, ...]:
-        """The open ones."""
-        return self._made[2].all if self._made is not None else ()
+        """The open forwards."""
+        return self._resources[2].all if self._resources is not None else ()
 
     @property
     def connection_count(self) -> int:
-        """Shared connections that are open; shells have their own."""
-        return self._made[0].count if self._made is not None else 0
+        """The number of open shared connections. Shells have connections of their own."""
+        return self._resources[0].count if self._resources is not None else 0
 
     async def close(self) -> None:
-        """Ends everything that still runs. Twice is safe."""
-        if self._made is None:
+        """Ends everything that still runs. Safe to call twice."""
+        if self._resources is None:
             return
-        lines, _, forwards = self._made
+        pool, _, forwards = self._resources
         for shell in self._shells:
             await shell.close()
         await forwards.close()
-        await lines.close()
+        await pool.close()
 
-    def _open(self) -> tuple[ConnectionPool, Keyring, Forwards]:
-        if self._made is None:
+    def _get_resources(self) -> tuple[ConnectionPool, Keyring, Forwards]:
+        if self._resources is None:
             from flow_core.ssh.connection_pool import ConnectionPool
             from flow_core.ssh.forwards import Forwards  # deferred: asyncssh takes 0.2 s
             from flow_core.ssh.identities import Keyring
 
             keyring = Keyring()
-            lines = ConnectionPool(self.settings, self._person, keyring)
-            self._made = (lines, keyring, Forwards(lines, self.settings))
-        return self._made
+            pool = ConnectionPool(self.settings, self._prompter, keyring)
+            self._resources = (pool, keyring, Forwards(pool, self.settings))
+        return self._resources

@@ -1,4 +1,4 @@
-"""Who vouches for the key of a host: the known_hosts files, then the person there is, else nobody."""
+"""Verifies host keys: by the known_hosts files, then by a prompt, otherwise by refusal."""
 
 from __future__ import annotations
 
@@ -16,47 +16,49 @@ if TYPE_CHECKING:
 
 
 async def verify_host_key(
-    settings: HostSettings, known: KnownKeys, key: SSHKey, way: str, person: Prompter | None
+    settings: HostSettings, known: KnownKeys, key: SSHKey, route: str, prompter: Prompter | None
 ) -> None:
-    """Returns once somebody has vouched for the key and that is written down.
+    """Returns when the key is trusted and written to known_hosts.
 
-    Raises HostKeyChanged, whatever the settings say and nobody asked; HostKeyUnknown; ProviderError where it can't
-    be written down.
+    Raises HostKeyChanged without a prompt, regardless of the settings; HostKeyUnknown; AuthError for a key that is too
+    short; ProviderError if known_hosts can't be written.
     """
     if is_too_small(settings, key):
         raise AuthError(
-            f"the {key_type(key)} key of {settings.alias!r} at {way} has {rsa_bits(key.public_data)} bits, and"
+            f"the {key_type(key)} key of {settings.alias!r} at {route} has {rsa_bits(key.public_data)} bits, and"
             f" RequiredRSASize is {settings.required_rsa_bits}"
         )
-    standing = known.standing(key)
-    if standing is KeyStatus.REVOKED:
+    status = known.status_of(key)
+    if status is KeyStatus.REVOKED:
         raise HostKeyChanged(
-            f"{settings.alias!r} at {way} shows a key that is marked as revoked, {fingerprint(key)}: don't connect;"
-            " ask whoever runs it"
+            f"{settings.alias!r} at {route} shows a key that is marked as revoked, {fingerprint(key)}: don't connect;"
+            " ask its administrator"
         )
-    if standing is KeyStatus.CHANGED:
-        raise _changed(settings, known, key, way)
-    if standing is KeyStatus.KNOWN or await _is_trusted(settings, key, way, person):
+    if status is KeyStatus.CHANGED:
+        raise _key_changed(settings, known, key, route)
+    if status is KeyStatus.KNOWN or await _is_trusted(settings, key, route, prompter):
         await asyncio.to_thread(add_known_host, settings, key)
         return
     ignored = "VerifyHostKeyDNS"
     note = f" ({ignored} has no effect here)" if ignored in settings.unused_options else ""
     raise HostKeyUnknown(
-        f"the key of {settings.alias!r} at {way} is not known: {key_type(key)} {fingerprint(key)}; if that is its key,"
-        f" accept it by connecting once with: ssh {settings.alias}{note}",
+        f"the key of {settings.alias!r} at {route} is not known: {key_type(key)} {fingerprint(key)}; if that is its"
+        f" key, accept it by connecting once with: ssh {settings.alias}{note}",
         host=settings.alias,
         key_type=key_type(key),
         fingerprint=fingerprint(key),
     )
 
 
-async def _is_trusted(settings: HostSettings, key: SSHKey, way: str, person: Prompter | None) -> bool:
+async def _is_trusted(settings: HostSettings, key: SSHKey, route: str, prompter: Prompter | None) -> bool:
     if settings.strictness == "accept-new":
         return True
-    if settings.strictness == "yes" or settings.is_batch or person is None:
+    if settings.strictness == "yes" or settings.is_batch or prompter is None:
         return False
-    kept_in = str(settings.known_hosts[0]) if settings.known_hosts else ""
-    return await person.trusts(HostKeyPrompt(settings.alias, key_type(key), fingerprint(key), way, kept_in))
+    saved_in = str(settings.known_hosts[0]) if settings.known_hosts else ""
+    return await prompter.confirm_host_key(
+        HostKeyPrompt(settings.alias, key_type(key), fingerprint(key), route, saved_in)
+    )
 
 
 def is_too_small(settings: HostSettings, key: SSHKey) -> bool:
@@ -64,16 +66,18 @@ def is_too_small(settings: HostSettings, key: SSHKey) -> bool:
     return bits is not None and bits < settings.required_rsa_bits
 
 
-def _changed(settings: HostSettings, known: KnownKeys, key: SSHKey, way: str) -> HostKeyChanged:
+def _key_changed(settings: HostSettings, known: KnownKeys, key: SSHKey, route: str) -> HostKeyChanged:
     by_address = known.at_address if key in known.keys or not known.keys else None
     offending = by_address or known
-    place, name = offending.places[0], offending.name
-    file, _, _ = place.rpartition(":")
-    had = ", ".join(f"{key_type(one)} {fingerprint(one)}" for one in offending.keys)
-    whose = f"{settings.alias!r} at {way}" if by_address is None else f"the address of {settings.alias!r}, {name},"
+    location, name = offending.locations[0], offending.name
+    file, _, _ = location.rpartition(":")
+    old_keys = ", ".join(f"{key_type(one)} {fingerprint(one)}" for one in offending.keys)
+    host_name = (
+        f"{settings.alias!r} at {route}" if by_address is None else f"the address of {settings.alias!r}, {name},"
+    )
     note = ", which StrictHostKeyChecking no does not allow here" if settings.is_unchecked else ""
     return HostKeyChanged(
-        f"the key of {whose} has changed from {had} ({place}) to {key_type(key)}"
-        f" {fingerprint(key)}: it may be another machine that listens in{note}; only if whoever runs it says that the"
-        f" key is new, forget the old one with: ssh-keygen -R '{name}' -f '{file}'"
+        f"the key of {host_name} has changed from {old_keys} ({location}) to {key_type(key)}"
+        f" {fingerprint(key)}: someone may be intercepting the connection{note}; only if the administrator confirms"
+        f" the new key, remove the old one with: ssh-keygen -R '{name}' -f '{file}'"
     )

@@ -1,6 +1,6 @@
-"""The keys that are offered to a host, in the order of OpenSSH.
+"""The user keys to offer to a host, in OpenSSH's order.
 
-A passphrase is asked only for a key that the host would take, or where nothing else tells which key a file holds.
+Prompts for a passphrase only if the host accepts the key, or if no other file tells which key the file holds.
 """
 
 from __future__ import annotations
@@ -18,104 +18,109 @@ from flow_core.ssh.key_files import KeyFile, is_locked, read_certificates, read_
 from flow_core.ssh.prompter import Prompter, SecretPrompt
 from flow_core.ssh.settings import HostSettings
 
-_TRIES = 3
+_PASSPHRASE_ATTEMPTS = 3
 _AGENT_S = 10.0
-_DEFAULT_KEY = re.compile("id_(rsa|dsa|xmss|(ecdsa|ed25519)(_sk)?)")  # looked for by ssh where the config names none
+_DEFAULT_KEY = re.compile("id_(rsa|dsa|xmss|(ecdsa|ed25519)(_sk)?)")  # ssh's default names if the config names no key
 _RSA_NAMES = {"ssh-rsa": ("ssh-rsa", "rsa-sha2-256", "rsa-sha2-512")}
 
 
 class Keyring:
-    """Keys that were unlocked, for as long as one host is in use; the passphrases are not kept."""
+    """The unlocked keys of one host, kept while the host is in use. Passphrases are not kept."""
 
     def __init__(self) -> None:
-        self.unlocked: dict[Path, asyncssh.SSHKey] = {}
+        self.unlocked_keys: dict[Path, asyncssh.SSHKey] = {}
 
 
 class Identities:
-    """What is offered in one attempt to log in.
+    """The keys for one login attempt.
 
-    `tried` and `locked` say afterwards which keys those were, by name; `unusable` why a file was not offered.
+    `offered` and `locked` list the names of those keys afterwards. `unusable` lists why a file was not offered.
     """
 
-    def __init__(self, settings: HostSettings, person: Prompter | None, keyring: Keyring) -> None:
-        self.tried: list[str] = []
+    def __init__(self, settings: HostSettings, prompter: Prompter | None, keyring: Keyring) -> None:
+        self.offered: list[str] = []
         self.locked: list[str] = []
         self.unusable: list[str] = []
         self._settings = settings
-        self._person = person
+        self._prompter = prompter
         self._keyring = keyring
         self._agent: asyncssh.SSHAgentClient | None = None
 
-    async def offers(self) -> AsyncIterator[asyncssh.SSHKeyPair]:
-        """In the order in which the host is to see them."""
+    async def iter_key_pairs(self) -> AsyncIterator[asyncssh.SSHKeyPair]:
+        """Yields the key pairs in the order in which the host gets them."""
         async for name, pair in self._candidates():
             if self._is_allowed(pair, name):
-                self.tried.append(name)
+                self.offered.append(name)
                 yield pair
 
     async def _candidates(self) -> AsyncIterator[tuple[str, asyncssh.SSHKeyPair]]:
-        """As ssh orders them: the certificates of CertificateFile, the keys of the agent with those first that a file
-        of the config names, then the files that are left, each with its own certificate."""
+        """Yields the key pairs in ssh's order.
+
+        First come the certificates of CertificateFile. Then come the agent's keys, those that the config names first.
+        Then come the remaining files, each with its own certificate.
+        """
         files = await asyncio.to_thread(self._read_files)
-        held = {pair.public_data: pair for pair in await self._agent_keys()}
+        agent_pairs = {pair.public_data: pair for pair in await self._agent_keys()}
         for name, certificate in await asyncio.to_thread(read_certificates, self._settings.certificate_files):
-            if (pair := await self._certified(certificate, files, held)) is not None:
+            if (pair := await self._certificate_pair(certificate, files, agent_pairs)) is not None:
                 yield name, pair
         named = {data: file.path.name for file in reversed(files) for data in file.public_data}
-        for data, pair in sorted(held.items(), key=lambda item: item[0] not in named):
+        for data, pair in sorted(agent_pairs.items(), key=lambda item: item[0] not in named):
             if data in named or not self._settings.identities_only:
                 yield f"{named.get(data) or pair.get_comment(errors='replace') or 'a key'} (agent)", pair
         for file in files:
-            async for pair in self._of_file(file, files, held):
+            async for pair in self._file_pairs(file, files, agent_pairs):
                 yield file.path.name, pair
 
     def _read_files(self) -> list[KeyFile]:
-        with_own = not self._settings.certificate_files  # ssh looks for id-cert.pub only where none is named
+        reads_certificates = (
+            not self._settings.certificate_files
+        )  # ssh reads id-cert.pub only if the config names no certificate
         found: list[KeyFile] = []
         for path in self._settings.identity_files:
-            if (file := read_key_file(path, with_certificate=with_own)) is not None:
+            if (file := read_key_file(path, with_certificate=reads_certificates)) is not None:
                 found.append(file)
             elif not path.exists() and not _DEFAULT_KEY.fullmatch(path.name):
                 self.unusable.append(f"{path.name} does not exist")
         return found
 
-    async def _of_file(
-        self, file: KeyFile, files: list[KeyFile], held: dict[bytes, asyncssh.SSHKeyPair]
+    async def _file_pairs(
+        self, file: KeyFile, files: list[KeyFile], agent_pairs: dict[bytes, asyncssh.SSHKeyPair]
     ) -> AsyncIterator[asyncssh.SSHKeyPair]:
-        is_held = file.public is not None and file.public.public_data in held
-        if not is_held and (pair := await self._pair(file)) is not None:
+        is_in_agent = file.public is not None and file.public.public_data in agent_pairs
+        if not is_in_agent and (pair := await self._load_pair(file)) is not None:
             yield pair
-        if file.certificate is not None and file.certificate.public_data not in held:
-            certified = await self._certified(file.certificate, files, held)
+        if file.certificate is not None and file.certificate.public_data not in agent_pairs:
+            certified = await self._certificate_pair(file.certificate, files, agent_pairs)
             if certified is not None:
                 yield certified
 
-    async def _certified(
-        self, certificate: asyncssh.SSHCertificate, files: list[KeyFile], held: dict[bytes, asyncssh.SSHKeyPair]
+    async def _certificate_pair(
+        self, certificate: asyncssh.SSHCertificate, files: list[KeyFile], agent_pairs: dict[bytes, asyncssh.SSHKeyPair]
     ) -> asyncssh.SSHKeyPair | None:
-        """The certificate with whoever signs for its key: the agent, or a file."""
+        """Returns the certificate with the signer of its key: the agent, or a file."""
         data = certificate.key.public_data
-        pair = copy.copy(held.get(data))
+        pair = copy.copy(agent_pairs.get(data))
         for file in files:
             if pair is None and file.public is not None and file.public.public_data == data:
-                pair = await self._pair(file)
+                pair = await self._load_pair(file)
         if pair is not None:
             with suppress(ValueError):
                 pair.set_certificate(certificate)
                 return pair
         return None
 
-    async def _pair(self, file: KeyFile) -> asyncssh.SSHKeyPair | None:
+    async def _load_pair(self, file: KeyFile) -> asyncssh.SSHKeyPair | None:
         if file.problem:
-            self._leave_out(file)
+            self._record_unusable(file)
             return None
-        if (key := self._keyring.unlocked.get(file.path)) is None:
+        if (key := self._keyring.unlocked_keys.get(file.path)) is None:
             try:
                 key = await asyncio.to_thread(asyncssh.import_private_key, file.data)
             except asyncssh.KeyImportError as error:
                 if is_locked(error):
                     return await self._locked_pair(file)
-                self._leave_out(file)
+                self._record_unusable(file)
                 return None
         return asyncssh.load_keypairs([key])[0]
 
@@ -127,18 +132,18 @@ class Identities:
         except ValueError:
             return None
 
-    def _leave_out(self, file: KeyFile) -> None:
-        reason = f"{file.path.name} {file.problem or 'is no private key that can be read'}"
+    def _record_unusable(self, file: KeyFile) -> None:
+        reason = f"{file.path.name} {file.problem or 'is not a readable private key'}"
         if reason not in self.unusable:
             self.unusable.append(reason)
 
     def _is_allowed(self, pair: asyncssh.SSHKeyPair, name: str) -> bool:
-        """By PubkeyAcceptedAlgorithms and RequiredRSASize."""
+        """Tells whether PubkeyAcceptedAlgorithms and RequiredRSASize allow the key."""
         allowed, algorithm = self._settings.algorithms.user_keys, pair.algorithm.decode("ascii", "replace")
         plain, mark, rest = algorithm.partition("-cert-v01")
         names = [f"{one}{mark}{rest}" for one in _RSA_NAMES.get(plain, (plain,))]
         if allowed and not any(one in allowed for one in names):
-            self.unusable.append(f"{name} is of a kind that PubkeyAcceptedAlgorithms leaves out ({algorithm})")
+            self.unusable.append(f"{name} is of a type that PubkeyAcceptedAlgorithms excludes ({algorithm})")
             return False
         bits = rsa_bits(pair.key_public_data)
         if bits is not None and bits < self._settings.required_rsa_bits:
@@ -151,7 +156,7 @@ class Identities:
             self._agent.close()
 
     async def _agent_keys(self) -> list[asyncssh.SSHKeyPair]:
-        """None where there is no agent: it is one way of several."""
+        """Returns the agent's keys; an empty list if the agent does not answer, since files may still work."""
         if self._settings.agent is None:
             return []
         self._agent = asyncssh.SSHAgentClient(str(self._settings.agent))
@@ -163,19 +168,19 @@ class Identities:
             return []
 
     async def _unlock(self, path: Path, data: bytes) -> asyncssh.SSHKey:
-        """Raises ValueError, on which asyncssh goes on to the next way."""
-        for attempt in range(1, _TRIES + 1):
+        """Prompts for the passphrase. Raises ValueError, on which asyncssh tries the next key."""
+        for attempt in range(1, _PASSPHRASE_ATTEMPTS + 1):
             passphrase = None
-            if self._person is not None and not self._settings.is_batch:
-                question = SecretPrompt(self._settings.alias, "passphrase", f"Passphrase of {path.name}", True, attempt)
-                passphrase = await self._person.answer(question)
+            if self._prompter is not None and not self._settings.is_batch:
+                prompt = SecretPrompt(self._settings.alias, "passphrase", f"Passphrase of {path.name}", True, attempt)
+                passphrase = await self._prompter.ask_secret(prompt)
             if passphrase is None:
                 break
             try:
                 key = await asyncio.to_thread(asyncssh.import_private_key, data, passphrase)
             except (asyncssh.KeyEncryptionError, asyncssh.KeyImportError):
                 continue
-            self._keyring.unlocked[path] = key
+            self._keyring.unlocked_keys[path] = key
             await self._add_to_agent(key)
             return key
         self.locked.append(path.name)
@@ -189,7 +194,7 @@ class Identities:
 
 
 class _LockedPair(asyncssh.SSHKeyPair):
-    """A key of which only the public part can be read so far."""
+    """A key pair whose private part is still locked."""
 
     def __init__(self, public: asyncssh.SSHKey, unlock: Callable[[], Awaitable[asyncssh.SSHKey]]) -> None:
         super().__init__(

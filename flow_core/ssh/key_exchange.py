@@ -1,4 +1,4 @@
-"""What a server offers for the key exchange, read from its first packet: asyncssh says nothing of it when it fails."""
+"""Reads a server's key exchange offer from its first packet. asyncssh does not report it when the exchange fails."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from flow_core.ssh.settings import HostSettings
 
 _KEXINIT = 20
 _COOKIE = 16
-_LONGEST_PACKET = 64 << 10
-_LONGEST_OFFER = 200
+_MAX_PACKET_BYTES = 64 << 10
+_MAX_OFFER_CHARS = 200
 _VERSION = re.compile(rb"^SSH-[^\n]*\n", re.MULTILINE)
 _IMPLIED = re.compile(r"^(ext-info-|kex-strict-)")
 
 
 @dataclass(frozen=True, slots=True)
 class KeyExchangeOffer:
-    """The names that a server allows, its preferred ones first."""
+    """The algorithms that a server allows, preferred ones first."""
 
     key_exchange: tuple[str, ...]
     host_keys: tuple[str, ...]
@@ -30,11 +30,11 @@ class KeyExchangeOffer:
 
 
 def read_offer(received: bytes) -> KeyExchangeOffer | None:
-    """The offer in the first bytes of a server; None while it is incomplete, and where there is none."""
+    """Returns the offer in the first bytes of a server; None while it is incomplete or if there is none."""
     if (version := _VERSION.search(received)) is None:
         return None
     size, packet = int.from_bytes(received[version.end() :][:4], "big"), received[version.end() + 4 :]
-    if size > _LONGEST_PACKET or len(packet) < size or packet[1:2] != bytes([_KEXINIT]):
+    if size > _MAX_PACKET_BYTES or len(packet) < size or packet[1:2] != bytes([_KEXINIT]):
         return None
     rest = packet[2 + _COOKIE : size]
     lists: list[tuple[str, ...]] = []
@@ -46,7 +46,7 @@ def read_offer(received: bytes) -> KeyExchangeOffer | None:
 
 
 def find_mismatch(settings: HostSettings, offer: KeyExchangeOffer) -> str | None:
-    """What this machine and the server have none of in common, as a part of a sentence."""
+    """Returns which kind of algorithm has no common name, as part of a sentence; None if all match."""
     allowed = settings.algorithms
     host_keys = (*get_public_key_algs(), *get_certificate_algs())
     return (
@@ -63,6 +63,6 @@ def _mismatch(
     if any(name in have and (not allowed or name in allowed) for name in offered):
         return None
     names = [name for name in offered if not _IMPLIED.match(name)]
-    text = f"no matching {what}; the host offers {','.join(names)[:_LONGEST_OFFER]!r}"
+    text = f"no matching {what}; the host offers {','.join(names)[:_MAX_OFFER_CHARS]!r}"
     usable = next((name for name in names if name in have), None)
     return f"{text}; to allow it set {option} +{usable}" if usable else f"{text}, none of which is supported here"

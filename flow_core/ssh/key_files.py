@@ -1,4 +1,4 @@
-"""The files of IdentityFile and CertificateFile, read as ssh reads them."""
+"""Reads the files of IdentityFile and CertificateFile as ssh does."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import asyncssh
 
 from flow_core.agent.regular_files import read_start
 
-_MOST_BYTES = 256 << 10
+_MAX_BYTES = 256 << 10
 _MAGIC = b"openssh-key-v1\0"
 _BEGIN = b"-----BEGIN OPENSSH PRIVATE KEY-----"
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """One file. `public` is None where a passphrase hides it; `problem` is why ssh would not sign with this file."""
+    """One key file. `public` is None if a passphrase hides it. `problem` tells why ssh would not sign with the file."""
 
     path: Path
     data: bytes
@@ -29,26 +29,30 @@ class KeyFile:
 
     @property
     def public_data(self) -> list[bytes]:
-        """Of the key and of its certificate, as an agent lists them."""
+        """The public data of the key and of its certificate, as an agent lists them."""
         return [part.public_data for part in (self.public, self.certificate) if part is not None]
 
 
 def read_key_file(path: Path, *, with_certificate: bool) -> KeyFile | None:
-    """None where there is no such file, nor its public half. Blocking."""
+    """Reads a key file; returns None if the file and its .pub file are missing. Blocking."""
     data = _read(path)
-    own = _imported(data) if data is not None and b"PRIVATE KEY" not in data else None
-    beside = None if own else _imported(_read(path.with_name(f"{path.name}.pub")))  # ssh believes it before the file
-    public = own or beside or _imported(_clear_part(data))
+    file_key = _import_public(data) if data is not None and b"PRIVATE KEY" not in data else None
+    sibling_key = (
+        None if file_key else _import_public(_read(path.with_name(f"{path.name}.pub")))
+    )  # ssh prefers the .pub file
+    public = file_key or sibling_key or _import_public(_embedded_public_key(data))
     if data is None and public is None:
         return None
-    named = path.with_name(f"{path.name}-cert.pub")
-    certificate = next((found for _, found in read_certificates((named,))), None) if with_certificate else None
-    problem = _problem(path, public, is_public=own is not None) or _format_problem(data or b"", public)
+    certificate_path = path.with_name(f"{path.name}-cert.pub")
+    certificate = (
+        next((found for _, found in read_certificates((certificate_path,))), None) if with_certificate else None
+    )
+    problem = _find_problem(path, public, is_public=file_key is not None) or _find_format_problem(data or b"", public)
     return KeyFile(path, data or b"", public, certificate, problem)
 
 
 def read_certificates(paths: tuple[Path, ...]) -> list[tuple[str, asyncssh.SSHCertificate]]:
-    """By name; what holds none is passed over. Blocking."""
+    """Returns (name, certificate) of each file; skips files without one. Blocking."""
     found: list[tuple[str, asyncssh.SSHCertificate]] = []
     for path in paths:
         try:
@@ -64,16 +68,16 @@ def is_locked(error: asyncssh.KeyImportError) -> bool:
 
 
 def rsa_bits(public_data: bytes) -> int | None:
-    """The size of an RSA key; None for other kinds."""
-    kind, rest = _field(public_data)
+    """Returns the size of an RSA key in bits; None for other types."""
+    kind, rest = _split_field(public_data)
     if kind != b"ssh-rsa":
         return None
-    _, rest = _field(rest)
-    modulus, _ = _field(rest)
+    _, rest = _split_field(rest)
+    modulus, _ = _split_field(rest)
     return int.from_bytes(modulus, "big").bit_length()
 
 
-def _problem(path: Path, public: asyncssh.SSHKey | None, *, is_public: bool) -> str:
+def _find_problem(path: Path, public: asyncssh.SSHKey | None, *, is_public: bool) -> str:
     if is_public:
         return "is only the public half of a key, and the agent does not hold the private one"
     if public is not None and public.algorithm.startswith(b"sk-"):
@@ -87,24 +91,24 @@ def _problem(path: Path, public: asyncssh.SSHKey | None, *, is_public: bool) -> 
     return ""
 
 
-def _format_problem(data: bytes, public: asyncssh.SSHKey | None) -> str:
+def _find_format_problem(data: bytes, public: asyncssh.SSHKey | None) -> str:
     if _BEGIN + b"\r\n" in data:
         return "has the line ends of Windows, with which ssh can't read it: convert it with dos2unix"
-    clear = _imported(_clear_part(data))
-    if clear is not None and public is not None and clear.public_data != public.public_data:
+    embedded = _import_public(_embedded_public_key(data))
+    if embedded is not None and public is not None and embedded.public_data != public.public_data:
         return "does not belong to the .pub file beside it, which ssh offers first: remove that file"
     return ""
 
 
-def _imported(data: bytes | None) -> asyncssh.SSHKey | None:
+def _import_public(data: bytes | None) -> asyncssh.SSHKey | None:
     try:
         return asyncssh.import_public_key(data) if data else None
     except ValueError:
         return None
 
 
-def _clear_part(data: bytes | None) -> bytes | None:
-    """OpenSSH's own format says the public half in clear."""
+def _embedded_public_key(data: bytes | None) -> bytes | None:
+    """Returns the public key that OpenSSH's own format stores unencrypted."""
     if data is None or _BEGIN not in data:
         return None
     try:
@@ -113,19 +117,19 @@ def _clear_part(data: bytes | None) -> bytes | None:
         return None
     rest = blob.removeprefix(_MAGIC)
     for _ in range(3):  # cipher, kdf, its options
-        _, rest = _field(rest)
-    key, _ = _field(rest[4:])
-    kind, _ = _field(key)
+        _, rest = _split_field(rest)
+    key, _ = _split_field(rest[4:])
+    kind, _ = _split_field(key)
     return kind + b" " + base64.b64encode(key)
 
 
-def _field(data: bytes) -> tuple[bytes, bytes]:
+def _split_field(data: bytes) -> tuple[bytes, bytes]:
     end = 4 + int.from_bytes(data[:4], "big")
     return data[4:end], data[end:]
 
 
 def _read(path: Path) -> bytes | None:
     try:
-        return read_start(path, _MOST_BYTES)
+        return read_start(path, _MAX_BYTES)
     except (OSError, ValueError):
         return None

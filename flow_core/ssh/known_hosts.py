@@ -1,4 +1,4 @@
-"""known_hosts files: whose key a key is, told apart more finely than asyncssh does, and vouching for a new one."""
+"""Reads known_hosts files, classifies a host's key more precisely than asyncssh, and adds a key."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
     from flow_core.ssh.settings import HostSettings
 
-_MOST_BYTES = 64 << 20
+_MAX_BYTES = 64 << 20
 _KRL = b"SSHKRL\n\0"
-_NO_NAME = re.compile(r"[\s,*?!|#@]")
+_UNSAFE_NAME = re.compile(r"[\s,*?!|#@]")
 
 
 class KeyStatus(StrEnum):
-    """What the files say of a key that a host shows."""
+    """What the files say about a key that a host shows."""
 
     KNOWN = "known"
     UNKNOWN = "unknown"
@@ -42,62 +42,66 @@ class KeyStatus(StrEnum):
 
 @dataclass(slots=True)
 class KnownKeys:
-    """What the files say of one host under a name. `places` is "file:line" of each of `keys`."""
+    """The keys of one host name in the files. `locations` holds "file:line" of each of `keys`."""
 
     name: str = ""
     keys: list[SSHKey] = field(default_factory=list)
-    places: list[str] = field(default_factory=list)
+    locations: list[str] = field(default_factory=list)
     authorities: list[SSHKey] = field(default_factory=list)
     revoked: list[SSHKey] = field(default_factory=list)
-    portless: list[SSHKey] = field(default_factory=list)
-    """Keys of the same host on port 22: they may be trusted here too, and say nothing against another one."""
+    default_port_keys: list[SSHKey] = field(default_factory=list)
+    """Keys of the same host on port 22. They are trusted here too; another key does not count as changed."""
     at_address: KnownKeys | None = None
-    """What the files say of the address that was reached, where CheckHostIP is set."""
+    """The keys of the connected address, if CheckHostIP is set."""
 
-    def standing(self, key: SSHKey) -> KeyStatus:
-        """A host that was known by keys of other kinds only counts as changed: else one could be led past them."""
+    def status_of(self, key: SSHKey) -> KeyStatus:
+        """Returns the status of a key.
+
+        A host that is known only by keys of other types counts as changed: otherwise an attacker could avoid the known
+        keys.
+        """
         if key in self.revoked:
             return KeyStatus.REVOKED
         if self.at_address is not None and self.at_address.keys and key not in self.at_address.keys:
             return KeyStatus.CHANGED
-        if key in self.keys or (not self.keys and key in self.portless):
+        if key in self.keys or (not self.keys and key in self.default_port_keys):
             return KeyStatus.KNOWN
         return KeyStatus.CHANGED if self.keys else KeyStatus.UNKNOWN
 
     @property
     def trusted(self) -> list[SSHKey]:
-        """Those that the host may show."""
-        return [key for key in self.keys or self.portless if self.standing(key) is KeyStatus.KNOWN]
+        """The keys that the host may show."""
+        return [key for key in self.keys or self.default_port_keys if self.status_of(key) is KeyStatus.KNOWN]
 
 
-def load_known_keys(settings: HostSettings, more: str = "", address: str | None = None) -> KnownKeys:
-    """Everything the files of these settings say, and the text `more`, which a command wrote. Blocking.
+def load_known_keys(settings: HostSettings, extra_lines: str = "", address: str | None = None) -> KnownKeys:
+    """Reads the files of these settings and `extra_lines`, the output of KnownHostsCommand. Blocking.
 
-    Lines that can't be read are passed over, as ssh does. Raises ConfigError for a RevokedHostKeys that can't be read.
+    Skips lines that can't be read, as ssh does. Raises ConfigError if RevokedHostKeys can't be read.
     """
-    found = _search(settings, settings.key_name, more)
-    if address is not None and not is_loopback(address):  # ssh does not check these either
+    found = _search(settings, settings.key_name, extra_lines)
+    if address is not None and not is_loopback_address(address):  # ssh skips loopback addresses too
         found.at_address = _search(settings, address.lower() if settings.port == 22 else f"[{address}]:{settings.port}")
     found.authorities = [key for key in found.authorities if _may_certify(settings, key)]
     if settings.revoked_host_keys is not None:
-        found.revoked += _revoked(settings.revoked_host_keys)
+        found.revoked += _load_revoked(settings.revoked_host_keys)
     return found
 
 
-def _search(settings: HostSettings, name: str, more: str = "") -> KnownKeys:
+def _search(settings: HostSettings, name: str, extra_lines: str = "") -> KnownKeys:
     found = KnownKeys(name)
-    bare = settings.hostname.lower()
+    default_port_name = settings.hostname.lower()
     for path in (*settings.known_hosts, *settings.global_known_hosts):
-        for number, line in enumerate(_lines(path), 1):
-            _take(found, line, name, f"{path}:{number}")
-            if name != bare and not settings.host_key_alias:
-                _take_portless(found, line, bare)
-    for line in more.split("\n"):
-        _take(found, line, name, "KnownHostsCommand")
+        for number, line in enumerate(_read_lines(path), 1):
+            _add_matches(found, line, name, f"{path}:{number}")
+            if name != default_port_name and not settings.host_key_alias:
+                _add_default_port_matches(found, line, default_port_name)
+    for line in extra_lines.split("\n"):
+        _add_matches(found, line, name, "KnownHostsCommand")
     return found
 
 
-def is_loopback(address: str) -> bool:
+def is_loopback_address(address: str) -> bool:
     return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
@@ -106,12 +110,12 @@ def _may_certify(settings: HostSettings, key: SSHKey) -> bool:
     return not allowed or any(name.decode() in allowed for name in (key.algorithm, *key.sig_algorithms))
 
 
-def _revoked(path: Path) -> list[SSHKey]:
-    """The keys of a list; ssh trusts no host while it can't read this file."""
+def _load_revoked(path: Path) -> list[SSHKey]:
+    """Returns the keys of a revocation list. ssh trusts no host while it can't read this file."""
     import asyncssh  # deferred: 0.2 s that only a connection needs
 
     try:
-        data = read_start(path, _MOST_BYTES)
+        data = read_start(path, _MAX_BYTES)
     except OSError:
         data = None
     if data is None or data.startswith(_KRL):
@@ -125,17 +129,17 @@ def _revoked(path: Path) -> list[SSHKey]:
 
 
 def add_known_host(settings: HostSettings, key: SSHKey) -> bool:
-    """Writes that this is the host's key; False where the settings name no file. Blocking.
+    """Adds the host's key to known_hosts; returns False if the settings name no file. Blocking.
 
-    Under a lock, and only while nobody else vouched for another key meanwhile: then it raises ProviderError. So does
-    a name that a line of the file would read as several names, or as a pattern.
+    Takes a lock. Raises ProviderError if another key of the host was added meanwhile, or if known_hosts would read the
+    name as several names or as a pattern.
     """
-    if _NO_NAME.search(settings.key_name) or not settings.key_name.isprintable():
+    if _UNSAFE_NAME.search(settings.key_name) or not settings.key_name.isprintable():
         raise ProviderError(f"{printable(repr(settings.key_name))} can't be a name in known_hosts; nothing was written")
     path = next(iter(settings.known_hosts), None)
     if path is None:
         return False
-    line = f"{_hashed(settings.key_name) if settings.hashes_names else settings.key_name} {_exported(key)}\n"
+    line = f"{_hash_name(settings.key_name) if settings.hashes_names else settings.key_name} {_export(key)}\n"
     try:
         make_private_folder(path.parent)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
@@ -143,11 +147,11 @@ def add_known_host(settings: HostSettings, key: SSHKey) -> bool:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 return False
             fcntl.flock(fd, fcntl.LOCK_EX)
-            if (now := load_known_keys(settings).standing(key)) is KeyStatus.KNOWN:
+            if (status := load_known_keys(settings).status_of(key)) is KeyStatus.KNOWN:
                 return True
-            if now is not KeyStatus.UNKNOWN:
+            if status is not KeyStatus.UNKNOWN:
                 raise ProviderError(f"another key of {settings.alias!r} was written to {str(path)!r} meanwhile")
-            file.write((b"" if _ends_a_line(fd) else b"\n") + line.encode())
+            file.write((b"" if _ends_with_newline(fd) else b"\n") + line.encode())
             os.fsync(fd)
     except OSError as error:
         raise ProviderError(f"{str(path)!r} can't be written to: {(error.strerror or str(error)).lower()}") from error
@@ -155,34 +159,34 @@ def add_known_host(settings: HostSettings, key: SSHKey) -> bool:
 
 
 def fingerprint(key: SSHKey) -> str:
-    """As `ssh-keygen -l` shows it."""
+    """Returns the fingerprint in the form of `ssh-keygen -l`."""
     return key.get_fingerprint()
 
 
 def key_type(key: SSHKey) -> str:
-    """Such as "ssh-ed25519"."""
+    """Returns the algorithm, such as "ssh-ed25519"."""
     return key.get_algorithm()
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _read_lines(path: Path) -> Iterator[str]:
     try:
-        text = read_start(path, _MOST_BYTES).decode("utf-8", "replace")
+        text = read_start(path, _MAX_BYTES).decode("utf-8", "replace")
     except OSError:
         return
     yield from text.split("\n")
 
 
-def _take(found: KnownKeys, line: str, name: str, place: str) -> None:
+def _add_matches(found: KnownKeys, line: str, name: str, location: str) -> None:
     keys, authorities, revoked = _match(line, name)
     found.keys += keys
-    found.places += [place] * len(keys)
+    found.locations += [location] * len(keys)
     found.authorities += authorities
     found.revoked += revoked
 
 
-def _take_portless(found: KnownKeys, line: str, name: str) -> None:
+def _add_default_port_matches(found: KnownKeys, line: str, name: str) -> None:
     keys, authorities, revoked = _match(line, name)
-    found.portless += keys
+    found.default_port_keys += keys
     found.authorities += authorities
     found.revoked += revoked
 
@@ -196,7 +200,7 @@ def _match(line: str, name: str) -> tuple[list[SSHKey], list[SSHKey], list[SSHKe
     if names.startswith("#") or not (is_pattern or name in names.lower().split(",")):
         return [], [], []
     try:
-        # Names are compared in small letters, as ssh does; a hashed name was one before it was hashed.
+        # ssh compares names in lower case; a hashed name was lower case before hashing.
         text = line if names.startswith("|") else line.replace(names, names.lower(), 1)
         keys, authorities, revoked, *_ = asyncssh.import_known_hosts(text).match(name, "", None)
     except ValueError:
@@ -204,17 +208,17 @@ def _match(line: str, name: str) -> tuple[list[SSHKey], list[SSHKey], list[SSHKe
     return list(keys), list(authorities), list(revoked)
 
 
-def _exported(key: SSHKey) -> str:
+def _export(key: SSHKey) -> str:
     kind, data = key.export_public_key("openssh").decode().split()[:2]
     return f"{kind} {data}"
 
 
-def _hashed(name: str) -> str:
+def _hash_name(name: str) -> str:
     salt = os.urandom(20)
     digest = hmac.new(salt, name.encode(), hashlib.sha1).digest()
     return f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
 
 
-def _ends_a_line(fd: int) -> bool:
+def _ends_with_newline(fd: int) -> bool:
     size = os.fstat(fd).st_size
     return size == 0 or os.pread(fd, 1, size - 1) == b"\n"

@@ -1,4 +1,4 @@
-"""KnownHostsCommand: a program that writes lines of known_hosts for one host."""
+"""Runs KnownHostsCommand, a program that prints known_hosts lines for one host."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from flow_core.ssh.settings import HostSettings
 if TYPE_CHECKING:
     from asyncssh import SSHKey
 
-_MOST_BYTES = 1 << 20
+_MAX_BYTES = 1 << 20
 _DEADLINE_S = 10.0
 
 
-async def ask_command(settings: HostSettings, shown: SSHKey | None) -> str:
-    """What it writes about a host, before it is reached or about the key that it shows; empty where none is set.
+async def run_known_hosts_command(settings: HostSettings, shown_key: SSHKey | None) -> str:
+    """Returns what the command prints about a host, before connecting or for a key that it shows; "" if none is set.
 
-    One that can't be started says nothing, as in ssh. Raises ConfigError where it fails: ssh trusts no host then.
+    Returns "" if the command can't be started, as ssh does. Raises ConfigError if it fails: ssh then trusts no host.
     """
     if not settings.known_hosts_command:
         return ""
-    argv = [_expand(word, settings, shown) for word in settings.known_hosts_command]
+    argv = [_expand(word, settings, shown_key) for word in settings.known_hosts_command]
     try:
         process = await asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL)
     except (OSError, ValueError):
@@ -34,7 +34,7 @@ async def ask_command(settings: HostSettings, shown: SSHKey | None) -> str:
     text = b""
     try:
         async with asyncio.timeout(_DEADLINE_S):
-            while (piece := await process.stdout.read(_MOST_BYTES)) and len(text) < _MOST_BYTES:
+            while (piece := await process.stdout.read(_MAX_BYTES)) and len(text) < _MAX_BYTES:
                 text += piece
             code = await process.wait()
     except TimeoutError:
@@ -53,14 +53,14 @@ def _failed(argv: list[str], reason: str) -> ConfigError:
     return ConfigError(f"KnownHostsCommand: {argv[0]!r} failed: {reason}", field="KnownHostsCommand")
 
 
-def _expand(word: str, settings: HostSettings, shown: SSHKey | None) -> str:
-    data = shown.export_public_key("openssh").decode().split()[1] if shown is not None else "NONE"
+def _expand(word: str, settings: HostSettings, shown_key: SSHKey | None) -> str:
+    data = shown_key.export_public_key("openssh").decode().split()[1] if shown_key is not None else "NONE"
     tokens = {
         "%": "%",
-        "f": shown.get_fingerprint() if shown is not None else "NONE",
+        "f": shown_key.get_fingerprint() if shown_key is not None else "NONE",
         "H": settings.key_name,
-        "I": "HOSTNAME" if shown is not None else "ORDER",
+        "I": "HOSTNAME" if shown_key is not None else "ORDER",
         "K": data,
-        "t": shown.get_algorithm() if shown is not None else "NONE",
+        "t": shown_key.get_algorithm() if shown_key is not None else "NONE",
     }
     return re.sub("%(.)", lambda found: tokens.get(found[1], found[0]), word)

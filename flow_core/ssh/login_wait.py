@@ -1,4 +1,4 @@
-"""Waiting for a host that takes its time to let somebody in: as long as a person likes, or for a limited time."""
+"""Waits for a slow login: until the user stops it, or for a limited time without a user."""
 
 from __future__ import annotations
 
@@ -12,54 +12,55 @@ from flow_core.ssh.prompter import LoginProgress
 from flow_core.ssh.settings import HostSettings
 
 _SHOW_S = 2.0
-_SHOW_BANNER_S = 0.2  # a host that lets somebody in at once may show one too
-_MOST_BANNER = 4000
+_SHOW_BANNER_S = 0.2  # a host that accepts the login at once may show a banner too
+_MAX_BANNER_CHARS = 4000
 _T = TypeVar("_T")
 
 
 class LoginWait:
     """One wait. `what` completes the sentence "waiting for gpu1 ...", such as "to let you in"."""
 
-    def __init__(self, settings: HostSettings, patience: PausableTimeout, what: str) -> None:
+    def __init__(self, settings: HostSettings, timeout: PausableTimeout, what: str) -> None:
         self.banner = ""
         self._settings = settings
-        self._patience = patience
+        self._timeout = timeout
         self._what = what
         self._changed = asyncio.Event()
 
     def show_banner(self, text: str) -> None:
-        self.banner = (self.banner + text)[:_MOST_BANNER]
+        self.banner = (self.banner + text)[:_MAX_BANNER_CHARS]
         self._changed.set()
 
     async def run(self, work: Coroutine[Any, Any, _T] | asyncio.Task[_T]) -> _T:
-        """The result of `work`, for which no deadline of a caller goes on.
+        """Returns the result of `work` and pauses the callers' deadlines meanwhile.
 
-        Raises AuthError once a person wants to wait no longer, and Unreachable where nobody is there and
-        `login_timeout_s` are over.
+        Raises AuthError when the user stops waiting. Raises Unreachable after `login_timeout_s` without a prompter.
         """
         running = asyncio.ensure_future(work)
         try:
-            with self._patience.paused(), self._patience.watched(self._changed.set):
-                return await (self._with_person(running) if self._patience.is_there else self._alone(running))
+            with self._timeout.paused(), self._timeout.notify_on_prompt(self._changed.set):
+                return await (
+                    self._run_with_prompter(running) if self._timeout.has_prompter else self._run_with_limit(running)
+                )
         finally:
             if not running.done():
                 running.cancel()
                 await asyncio.wait((running,))
 
-    async def _alone(self, running: asyncio.Task[_T]) -> _T:
+    async def _run_with_limit(self, running: asyncio.Task[_T]) -> _T:
         await asyncio.wait((running,), timeout=self._settings.login_timeout_s)
         if running.done():
             return running.result()
-        showed = f"; it shows {self.banner.strip()!r}" if self.banner.strip() else ""
+        banner_text = f"; it shows {self.banner.strip()!r}" if self.banner.strip() else ""
         raise Unreachable(
-            f"waited {self._settings.login_timeout_s:g} s for {self._settings.alias!r} {self._what}{showed}; connect"
-            " from the dashboard, where you can wait longer, or raise login_timeout_s"
+            f"waited {self._settings.login_timeout_s:g} s for {self._settings.alias!r} {self._what}{banner_text};"
+            " connect from the dashboard, where you can wait longer, or raise login_timeout_s"
         )
 
-    async def _with_person(self, running: asyncio.Task[_T]) -> _T:
+    async def _run_with_prompter(self, running: asyncio.Task[_T]) -> _T:
         while True:
             self._changed.clear()
-            helpers = (asyncio.ensure_future(self._show()), asyncio.ensure_future(self._changed.wait()))
+            helpers = (asyncio.ensure_future(self._show_progress()), asyncio.ensure_future(self._changed.wait()))
             try:
                 await asyncio.wait((running, *helpers), return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -72,9 +73,9 @@ class LoginWait:
                 helpers[0].result()
                 raise AuthError(f"you stopped waiting for {self._settings.alias!r} {self._what}")
 
-    async def _show(self) -> None:
-        """Returns once the person wants to wait no longer. Nothing is shown while they are asked something."""
-        if self._patience.is_asking:
+    async def _show_progress(self) -> None:
+        """Shows the progress; returns when the user stops waiting. Shows nothing while a prompt is open."""
+        if self._timeout.is_prompting:
             await asyncio.Event().wait()
         await asyncio.sleep(_SHOW_BANNER_S if self.banner.strip() else _SHOW_S)
-        await self._patience.waits(LoginProgress(self._settings.alias, self._what, self.banner.strip()))
+        await self._timeout.show_login_progress(LoginProgress(self._settings.alias, self._what, self.banner.strip()))

@@ -1,4 +1,4 @@
-"""What may have to be asked of a person while a connection is made."""
+"""The prompts that a login may need from the user."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from typing import Literal, Protocol
 
 @dataclass(frozen=True, slots=True)
 class HostKeyPrompt:
-    """The key of a host nobody has vouched for. `seen_at` is its address and the way there; `kept_in` is where a yes
-    is written to, empty where the user's config keeps none. `context` is whose tasks need the host, where that is
-    known."""
+    """A host key that known_hosts does not list.
+
+    `seen_at` is the host's address and route. `saved_in` is the file that stores an accepted key; empty if the config
+    names none. `context` names the context that uses the host, if known.
+    """
 
     host: str
     key_type: str
     fingerprint: str
     seen_at: str
-    kept_in: str
+    saved_in: str
     context: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SecretPrompt:
-    """Something that only the user knows. `prompt` was written by the far side, for a "code"; show it as text.
+    """A secret that only the user knows. For a "code" the remote side wrote `prompt`; show it as plain text.
 
-    `attempt` counts from 1: the second one means that the first answer was wrong; for a "code" it may as well be the
-    next thing that the host wants to know. `context` is as above. `banner` is what the host has shown before, in its
-    own words; it may hold a link to follow.
+    `attempt` counts from 1. From 2 on, the last answer was wrong; for a "code" it may also be the next question of the
+    login. `context` is as in HostKeyPrompt. `banner` is what the host has shown before, in its own words; it may
+    contain a link.
     """
 
     host: str
@@ -40,8 +42,7 @@ class SecretPrompt:
 
 @dataclass(frozen=True, slots=True)
 class LoginProgress:
-    """Something for which a host takes its time. `what` says what the program waits for. `banner` and `context` are as
-    above."""
+    """A step for which a host takes long. `what` names the step. `banner` and `context` are as in SecretPrompt."""
 
     host: str
     what: str
@@ -50,13 +51,13 @@ class LoginProgress:
 
 
 class Prompter(Protocol):
-    """Whoever sits in front of it. The deadline of a connection stands still while they think."""
+    """The interface to the user. The deadline of a connection pauses while a prompt is open."""
 
-    async def trusts(self, key: HostKeyPrompt) -> bool:
-        """Whether that is the key of that host. It is remembered."""
+    async def confirm_host_key(self, prompt: HostKeyPrompt) -> bool:
+        """Returns whether the key belongs to the host. An accepted key is stored."""
 
-    async def answer(self, question: SecretPrompt) -> str | None:
-        """The answer, never kept; None gives up."""
+    async def ask_secret(self, prompt: SecretPrompt) -> str | None:
+        """Returns the answer, which is never stored; None gives up."""
 
-    async def waits(self, wait: LoginProgress) -> None:
-        """Shows what the program waits for, until it is cancelled. Returns once the person wants to wait no longer."""
+    async def show_login_progress(self, progress: LoginProgress) -> None:
+        """Shows the progress until it is cancelled. Returns when the user stops waiting."""

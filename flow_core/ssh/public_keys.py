@@ -1,4 +1,4 @@
-"""Public SSH keys: reading them, telling whether two are the same, and those of this user. Never a private one."""
+"""Reads and compares public SSH keys, and lists those of this user. Never reads a private key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flow_core.agent.regular_files import read_start
 from flow_core.errors import ConfigError
 
 _PREFERRED = ("id_ed25519.pub", "id_rsa.pub")
-_MOST_BYTES = 64 << 10
+_MAX_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,54 +28,54 @@ class PublicKey:
 
     @property
     def fingerprint(self) -> str:
-        """As `ssh-keygen -l` shows it: "SHA256:..."."""
+        """The fingerprint in the form of `ssh-keygen -l`: "SHA256:..."."""
         digest = hashlib.sha256(base64.b64decode(self.data)).digest()
         return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
     def is_same_as(self, other: PublicKey) -> bool:
-        """Whether one private key belongs to both, whatever their comments say."""
+        """Tells whether both belong to one private key. Ignores comments."""
         return (self.kind, self.data) == (other.kind, other.data)
 
 
 def parse_public_key(text: str) -> PublicKey:
-    """Reads one line. Raises ConfigError that never repeats what it was given."""
+    """Reads one line. Raises ConfigError, which never repeats the input."""
     if "PRIVATE KEY" in text:
         raise ConfigError("public_key: that is a private key; give the .pub file beside it", field="public_key")
     words = text.strip().split(None, 2)
-    if len(words) < 2 or len(text) > _MOST_BYTES or not text.strip().isprintable():
-        raise _no_key()
+    if len(words) < 2 or len(text) > _MAX_BYTES or not text.strip().isprintable():
+        raise _not_a_public_key()
     key = PublicKey(*words)
     if "-cert-v" in key.kind:
         raise ConfigError("public_key: that is a certificate; give the key it was made for", field="public_key")
     try:
         blob = base64.b64decode(key.data, validate=True)
     except (binascii.Error, ValueError):
-        raise _no_key() from None
+        raise _not_a_public_key() from None
     length = int.from_bytes(blob[:4], "big")
     if blob[4 : 4 + length] != key.kind.encode() or len(blob) <= 4 + length:
-        raise _no_key()
+        raise _not_a_public_key()
     return key
 
 
 def local_public_keys(folder: Path | None = None) -> dict[str, PublicKey]:
-    """This user's keys by file name (~/.ssh/*.pub), the usual ones first; what holds none is left out. Blocking."""
-    place = folder or Path.home() / ".ssh"
+    """Returns this user's keys by file name (~/.ssh/*.pub), preferred names first. Skips other files. Blocking."""
+    key_folder = folder or Path.home() / ".ssh"
     try:
-        names = sorted(path.name for path in place.glob("*.pub"))
+        names = sorted(path.name for path in key_folder.glob("*.pub"))
     except OSError:
         return {}
     names.sort(key=lambda name: _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED))
-    return {name: key for name in names if (key := _read(place / name)) is not None}
+    return {name: key for name in names if (key := _read(key_folder / name)) is not None}
 
 
 def _read(path: Path) -> PublicKey | None:
     try:
-        return parse_public_key(read_start(path, _MOST_BYTES).decode())
+        return parse_public_key(read_start(path, _MAX_BYTES).decode())
     except (OSError, UnicodeDecodeError, ConfigError):
         return None
 
 
-def _no_key() -> ConfigError:
+def _not_a_public_key() -> ConfigError:
     return ConfigError(
         "public_key: is no OpenSSH public key; give a line such as 'ssh-ed25519 AAAA... name'", field="public_key"
     )

@@ -1,4 +1,4 @@
-"""Words as others read them: the shells of the far side, whichever they are, and ssh itself."""
+"""Quotes words for remote shells and for ssh's own options."""
 
 from __future__ import annotations
 
@@ -13,34 +13,36 @@ _UNWRITABLE = re.compile(r'["\\$\x00-\x1f]|^~')
 
 
 def quote_word(text: str) -> str:
-    """As one word for sh, and also for fish, where a backslash inside quotes isn't plain."""
+    """Quotes a word for sh, and also for fish, where a backslash inside quotes is special."""
     return "'" + text.translate(_ESCAPES) + "'"
 
 
 def sh_command(line: str) -> str:
-    """A line for sh, for a login shell that may be another, which it replaces.
+    """Returns a command that replaces any login shell by sh and runs a line there.
 
-    csh takes neither a line break nor a ! inside quotes, so these are spelled for printf, and so are bytes that are no
-    UTF-8.
+    csh allows neither a line break nor a ! inside quotes. These and bytes that are not UTF-8 are encoded for printf.
     """
     if not _UNQUOTABLE.search(line):
         return f"exec /bin/sh -c {quote_word(line)}"
-    return f"""exec /bin/sh -c 'eval "$(printf %b "$1")"' sh {quote_word(_spelled(line))}"""
+    return f"""exec /bin/sh -c 'eval "$(printf %b "$1")"' sh {quote_word(_escape_for_printf(line))}"""
 
 
-def _spelled(line: str) -> str:
+def _escape_for_printf(line: str) -> str:
     return _UNQUOTABLE.sub(lambda found: f"\\0{ord(found[0]) & 0xFF:03o}", line.replace("\\", "\\\\"))
 
 
 def identity_words(key: Path) -> tuple[str, str]:
-    """`-i` looks for the file before it replaces %%, so a name with % can only be an option. Raises ConfigError."""
+    """Returns the ssh option for a key file. Raises ConfigError.
+
+    `-i` checks the file before it replaces %%, so a name with % needs `-o`.
+    """
     return ("-o", f"IdentityFile={quote_option(key)}") if "%" in str(key) else ("-i", str(key))
 
 
 def quote_option(path: Path) -> str:
-    """As ssh's own option parser reads it, which splits at spaces and replaces what follows a %. Raises ConfigError."""
+    """Quotes a path for ssh's option parser, which splits at spaces and expands %. Raises ConfigError."""
     text = str(path)
     if _UNWRITABLE.search(text):
-        raise ConfigError(f"ssh can't be told of the path {text!r}; choose one without quotes, backslashes and $")
+        raise ConfigError(f"an ssh option can't hold the path {text!r}; choose one without quotes, backslashes and $")
     text = text.replace("%", "%%")
     return f'"{text}"' if re.search(r"[\s#']", text) else text

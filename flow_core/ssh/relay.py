@@ -1,4 +1,4 @@
-"""Channels that lead to TCP connections: what the one says the other hears."""
+"""Relays bytes between channels and TCP connections."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _CONNECT_S = 20.0
 
 
 async def relay(stream: ChannelStream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Until both sides have said all, then closes both. An end is passed on; the other side may go on talking."""
+    """Relays both directions until both have ended, then closes both sides. Passes on an end of one direction."""
     try:
-        await stream.opened()
+        await stream.wait_open()
         try:
-            async with asyncio.TaskGroup() as ways:
-                ways.create_task(_to_channel(reader, stream))
-                ways.create_task(_to_connection(stream, writer))
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_to_channel(reader, stream))
+                tasks.create_task(_to_connection(stream, writer))
         finally:
             stream.close()
     finally:
@@ -27,31 +27,31 @@ async def relay(stream: ChannelStream, reader: asyncio.StreamReader, writer: asy
 
 
 class Relays:
-    """The connections that the channels of one SSH connection were led to."""
+    """The TCP connections that the channels of one SSH connection lead to."""
 
     def __init__(self) -> None:
         self._open: set[asyncio.Task[None]] = set()
-        self._is_over = False
+        self._is_closed = False
 
-    async def lead_to(self, host: str, port: int) -> ChannelStream:
-        """The session for a channel that somebody opens. Raises ChannelOpenError."""
+    async def connect_to(self, host: str, port: int) -> ChannelStream:
+        """Returns the session for a channel that the other side opens. Raises ChannelOpenError."""
         try:
             async with asyncio.timeout(_CONNECT_S):
                 reader, writer = await asyncio.open_connection(host, port)
         except (OSError, TimeoutError) as error:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, str(error)) from error
-        if self._is_over:
+        if self._is_closed:
             writer.close()
-            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "nobody is there any more")
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "the connection is closed")
         stream = ChannelStream()
         task = asyncio.create_task(relay(stream, reader, writer))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
         return stream
 
-    def hang_up(self) -> None:
-        """On all, for good. Twice is safe."""
-        self._is_over = True
+    def close(self) -> None:
+        """Ends all relays and refuses new ones. Safe to call twice."""
+        self._is_closed = True
         for task in self._open:
             task.cancel()
 

@@ -1,4 +1,4 @@
-"""How a host is reached, as the user's ssh would reach it."""
+"""The settings of a host, as the user's ssh would use them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Strictness = Literal["ask", "yes", "accept-new"]
 AddressFamily = Literal["any", "inet", "inet6"]
 KEEPALIVE_S = 5.0
 KEEPALIVE_COUNT = 3
-_NO_HOST = re.compile(r"[\s'\"`$;&<>|(){}\\/*?!,#]")
-_NO_USER = re.compile(r"['\"`;&<>|(){}]|^-|\s-")
+_UNSAFE_HOST = re.compile(r"[\s'\"`$;&<>|(){}\\/*?!,#]")
+_UNSAFE_USER = re.compile(r"['\"`;&<>|(){}]|^-|\s-")
 LOCALE_VARIABLES = ("LANG", "LC_*")
-"""What ssh sends by the configuration of most systems; without it, bash reads no letters but English ones."""
+"""The variables that most systems' ssh config sends. Without them, bash reads only ASCII letters."""
 AUTH_METHODS = ("publickey", "keyboard-interactive", "password")
 
 
 @dataclass(frozen=True, slots=True)
 class Algorithms:
-    """The names that the config allows, the preferred ones first. An empty tuple means asyncssh's own list."""
+    """The algorithms that the config allows, preferred ones first. An empty tuple means asyncssh's own list."""
 
     ciphers: tuple[str, ...] = ()
     macs: tuple[str, ...] = ()
@@ -36,15 +36,15 @@ class Algorithms:
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """One host. `alias` is what the user calls it; `hops` are the jump hosts on the way, the nearest first.
+    """One host. `alias` is the user's name for it. `hops` are its jump hosts, in the order of the connections.
 
-    `connect_timeout_s` is the time until the server has sent its version, `login_timeout_s` the time from then until
-    commands run; it limits only calls without a person.
-    A link that answers nothing for `keepalive_s` x (`keepalive_count` + 1) seconds is lost. A `strictness` of "ask"
-    asks the person there is about an unknown key, "yes" never does, "accept-new" takes it; none takes a changed one,
-    also where `is_unchecked` says that the config would.
-    `command_options` are what the program ssh has to be given before it runs a command and stays in front.
-    `unused_options` are set in the config and have no effect here, `unknown_options` are those that a newer ssh prints.
+    `connect_timeout_s` limits the time until the server has sent its version. `login_timeout_s` limits the time from
+    then until commands run; it applies only without a prompter. A connection that does not answer for `keepalive_s` x
+    (`keepalive_count` + 1) seconds is lost. A `strictness` of "ask" asks the user about an unknown key, "yes" refuses
+    it, and "accept-new" accepts it. A changed key is always refused, even if the config would accept it
+    (`is_unchecked`). `command_options` are options that the program ssh needs to run a command and stay in the
+    foreground. `unused_options` are set in the config and have no effect here. `unknown_options` are those that only a
+    newer ssh prints.
     """
 
     alias: str
@@ -98,7 +98,7 @@ class HostSettings:
 
     @property
     def key_name(self) -> str:
-        """The name its key has in known_hosts."""
+        """The host's name in known_hosts."""
         if self.host_key_alias:
             return self.host_key_alias.lower()
         host = self.hostname.lower()
@@ -123,20 +123,20 @@ def parse_jumps(text: str) -> tuple[Jump, ...]:
     """Reads `[user@]host[:port],...` or ssh:// addresses. Raises ConfigError."""
     if text.lower() == "none" or not text:
         return ()
-    return tuple(_jump(word.strip()) for word in text.split(","))
+    return tuple(_parse_jump(word.strip()) for word in text.split(","))
 
 
 def check_host_name(name: str, field: str = "host") -> str:
-    """A name that can be given to ssh and used in known_hosts. Raises ConfigError."""
-    if not name or name.startswith("-") or name in (".", "..") or _NO_HOST.search(name) or not name.isprintable():
-        raise ConfigError(f"{field}: {printable(repr(name))} is no name of a host", field=field)
+    """Returns the name if it is safe for ssh and known_hosts. Raises ConfigError."""
+    if not name or name.startswith("-") or name in (".", "..") or _UNSAFE_HOST.search(name) or not name.isprintable():
+        raise ConfigError(f"{field}: {printable(repr(name))} is not a host name", field=field)
     return name
 
 
 def check_user_name(name: str) -> str:
-    """A user name that can be given to ssh, by ssh's own rules. Raises ConfigError."""
-    if not name or not name.isprintable() or name.endswith("\\") or _NO_USER.search(name):
-        raise ConfigError(f"user: {printable(repr(name))} is no name of a user", field="user")
+    """Returns the name if ssh's own rules allow it. Raises ConfigError."""
+    if not name or not name.isprintable() or name.endswith("\\") or _UNSAFE_USER.search(name):
+        raise ConfigError(f"user: {printable(repr(name))} is not a user name", field="user")
     return name
 
 
@@ -145,7 +145,7 @@ def home() -> Path:
 
 
 def account_home() -> Path:
-    """The home that the password database knows, which is where ssh looks; ours where it knows none."""
+    """Returns the home in the password database, which ssh uses; $HOME if there is none."""
     try:
         return Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:
@@ -159,7 +159,7 @@ def user_name() -> str:
         return os.environ.get("USER", "")
 
 
-def _jump(text: str) -> Jump:
+def _parse_jump(text: str) -> Jump:
     found = re.fullmatch(r"(?:ssh://)?(?:(?P<user>[^@]+)@)?(?P<host>\[[^\]]+\]|[^:]+)(?::(?P<port>\d+))?/?", text)
     if found is None:
         raise ConfigError(f"ProxyJump: {text!r} is no host; write [user@]host[:port]", field="ProxyJump")

@@ -1,4 +1,4 @@
-"""A destination of uploads on a host, over SFTP."""
+"""The upload destination on a host, over SFTP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from flow_core.errors import ProviderError
 from flow_core.ssh.command import run_command
 from flow_core.ssh.command_folder import CommandFolder
 from flow_core.ssh.connection_pool import ConnectionPool
-from flow_core.ssh.files import PRIVATE, QUIET_S, NoSftp, refusal, replace, sftp_session
+from flow_core.ssh.files import (
+    IDLE_TIMEOUT_S,
+    PRIVATE_ATTRIBUTES,
+    SftpUnavailable,
+    replace_file,
+    sftp_error,
+    sftp_session,
+)
 from flow_core.ssh.quoting import quote_word
 from flow_core.ssh.settings import HostSettings
 from flow_core.ssh.upload_lock import UploadLock
@@ -25,72 +32,73 @@ from flow_core.upload.hop import Hops
 from flow_core.upload.manifest import MANIFEST
 
 _LANES = 8
-_FEW = 4
-_MOST_BYTES = 1 << 28
-_GONE = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
+_MAX_SINGLE_STATS = 4
+_MAX_MANIFEST_BYTES = 1 << 28
+_MISSING_ERRORS = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
 
 
 class SftpFolder:
-    """A folder of a host; made, with its parents, where it is missing.
+    """A folder of a host. Opening it creates it and its parents.
 
-    SFTP knows paths only: whoever may write to the folder could put a link in the way between our look and our step.
+    SFTP only knows paths: someone who may write to the folder could replace a folder by a link between our check and
+    our step.
     """
 
     lanes = _LANES
     time_step_ns = 1_000_000_000
     place: tuple[int, int] | None = None
 
-    def __init__(self, lines: ConnectionPool, settings: HostSettings, path: str) -> None:
+    def __init__(self, pool: ConnectionPool, settings: HostSettings, path: str) -> None:
         self.title = f"{settings.alias}:{path}"
-        self._lines = lines
+        self._pool = pool
         self._settings = settings
         self._path = path
         self._top = path
-        self._open = AsyncExitStack()
+        self._stack = AsyncExitStack()
         self._session: asyncssh.SFTPClient | None = None
-        self._real: set[str] = {""}
+        self._real_folders: set[str] = {""}
         self._free = list(range(_LANES))
         self._hops = Hops()
 
     def deadline(self, timeout_s: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
-        return self._lines.deadline(timeout_s)
+        return self._pool.deadline(timeout_s)
 
     async def open(self) -> SftpFolder | CommandFolder:
-        lock = UploadLock(self._lines, self._settings, self._path, self.title)
-        self._top = await lock.take(self._open)
+        lock = UploadLock(self._pool, self._settings, self._path, self.title)
+        self._top = await lock.acquire(self._stack)
         try:
-            self._session = await self._open.enter_async_context(sftp_session(self._lines, self._settings, self._path))
-        except NoSftp:
-            return CommandFolder(self._lines, self._settings, self._top, self.title, self._open.pop_all())
+            self._session = await self._stack.enter_async_context(sftp_session(self._pool, self._settings, self._path))
+        except SftpUnavailable:
+            return CommandFolder(self._pool, self._settings, self._top, self.title, self._stack.pop_all())
         return self
 
     async def close(self) -> None:
         self._session = None
-        await self._open.aclose()
+        await self._stack.aclose()
 
     async def known(self, paths: Sequence[str]) -> list[Known | None]:
         by_folder: dict[str, list[str]] = {}
         for path in paths:
             by_folder.setdefault(path.rpartition("/")[0], []).append(path)
         found: dict[str, Known] = {}
-        for folder, wanted in by_folder.items():
-            async with self._talk(folder) as sftp, asyncio.timeout(QUIET_S):
+        for folder, requested in by_folder.items():
+            async with self._use_session(folder) as sftp, asyncio.timeout(IDLE_TIMEOUT_S):
                 if await self._is_real(sftp, folder):
-                    found.update(await self._look(sftp, folder, wanted))
+                    found.update(await self._read_known(sftp, folder, requested))
         return [found.get(path) for path in paths]
 
     async def make_folders(self, folder: str) -> list[str]:
-        made: list[str] = []
+        created: list[str] = []
         for each in [*parents(folder), folder] if folder else []:
-            async with self._talk(each) as sftp, asyncio.timeout(QUIET_S):
+            async with self._use_session(each) as sftp, asyncio.timeout(IDLE_TIMEOUT_S):
                 mode = await self._mode(sftp, each)
                 if mode is None:
-                    await sftp.mkdir(self._full(each))
-                    made.append(each)
+                    await sftp.mkdir(self._full_path(each))
+                    created.append(each)
                 elif not stat.S_ISDIR(mode):
                     raise Blocked(each)
-                self._real.add(each)
-        return made
+                self._real_folders.add(each)
+        return created
 
     async def put(self, source: Path, entry: Entry, on_bytes: Callable[[int], None]) -> Arrived:
         reader = await self._hops.run(SourceReader, source)
@@ -98,14 +106,14 @@ class SftpFolder:
         folder = entry.path.rpartition("/")[0]
         part = f"{folder}/.flow-sync.{lane}.part" if folder else f".flow-sync.{lane}.part"
         try:
-            async with self._talk(entry.path) as sftp:
+            async with self._use_session(entry.path) as sftp:
                 try:
                     await self._write(sftp, reader, part, on_bytes)
-                    await self._into_place(sftp, part, entry.path)
+                    await self._move_into_place(sftp, part, entry.path)
                 except BaseException:
                     with suppress(OSError, asyncssh.Error, TimeoutError):
-                        async with asyncio.timeout(QUIET_S / 10):
-                            await sftp.remove(self._full(part))
+                        async with asyncio.timeout(IDLE_TIMEOUT_S / 10):
+                            await sftp.remove(self._full_path(part))
                     raise
         finally:
             self._free.append(lane)
@@ -118,124 +126,128 @@ class SftpFolder:
         folder = path.rpartition("/")[0]
         part = f"{folder}/.flow-sync.{lane}.part" if folder else f".flow-sync.{lane}.part"
         try:
-            async with self._talk(path) as sftp, asyncio.timeout(QUIET_S):
-                with suppress(*_GONE):
-                    await sftp.remove(self._full(part))
-                await sftp.symlink(os.fsencode(target), self._full(part))
-                await self._into_place(sftp, part, path)
+            async with self._use_session(path) as sftp, asyncio.timeout(IDLE_TIMEOUT_S):
+                with suppress(*_MISSING_ERRORS):
+                    await sftp.remove(self._full_path(part))
+                await sftp.symlink(os.fsencode(target), self._full_path(part))
+                await self._move_into_place(sftp, part, path)
         finally:
             self._free.append(lane)
 
     async def touch(self, path: str, mode: int, mtime_ns: int) -> None:
-        async with self._talk(path) as sftp, asyncio.timeout(QUIET_S):
-            await self._must_be_file(sftp, path)
-            await sftp.setstat(self._full(path), _attributes(mode, mtime_ns))
+        async with self._use_session(path) as sftp, asyncio.timeout(IDLE_TIMEOUT_S):
+            await self._require_file(sftp, path)
+            await sftp.setstat(self._full_path(path), _attributes(mode, mtime_ns))
 
     async def digest(self, path: str) -> str | None:
-        """By the host's own b2sum; without it, reading the file back would cost as much as sending it."""
-        async with self._talk(path) as sftp, asyncio.timeout(QUIET_S):
-            await self._must_be_file(sftp, path)
+        """Returns the checksum by the host's own b2sum; None without it, since reading the file back costs as much as
+        sending it.
+        """
+        async with self._use_session(path) as sftp, asyncio.timeout(IDLE_TIMEOUT_S):
+            await self._require_file(sftp, path)
         try:
-            command = f"exec b2sum -l 128 <{quote_word(self._full(path).decode())}"
+            command = f"exec b2sum -l 128 <{quote_word(self._full_path(path).decode())}"
         except UnicodeDecodeError:
             return None  # a command is UTF-8
-        outcome = await run_command(
-            self._lines, self._settings, command, timeout_s=10 * QUIET_S, stdin=b"", on_output=None
+        result = await run_command(
+            self._pool, self._settings, command, timeout_s=10 * IDLE_TIMEOUT_S, stdin=b"", on_output=None
         )
-        words = outcome.stdout.split()
-        return words[0].decode() if outcome.exit_code == 0 and words and len(words[0]) == 32 else None
+        words = result.stdout.split()
+        return words[0].decode() if result.exit_code == 0 and words and len(words[0]) == 32 else None
 
     async def delete(self, path: str) -> None:
-        async with self._talk(path) as sftp, asyncio.timeout(QUIET_S):
+        async with self._use_session(path) as sftp, asyncio.timeout(IDLE_TIMEOUT_S):
             mode = await self._mode(sftp, path)
             if mode is not None and not stat.S_ISDIR(mode):
-                with suppress(*_GONE):
-                    await sftp.remove(self._full(path))
+                with suppress(*_MISSING_ERRORS):
+                    await sftp.remove(self._full_path(path))
 
     async def delete_folder(self, folder: str) -> bool:
-        async with self._talk(folder) as sftp, asyncio.timeout(QUIET_S):
+        async with self._use_session(folder) as sftp, asyncio.timeout(IDLE_TIMEOUT_S):
             mode = await self._mode(sftp, folder)
             if mode is None or not stat.S_ISDIR(mode):
                 return False
             try:
-                await sftp.rmdir(self._full(folder))
+                await sftp.rmdir(self._full_path(folder))
             except asyncssh.SFTPFailure:
-                return False  # all that SFTP says of one that isn't empty
-            self._real = {known for known in self._real if known != folder and not known.startswith(f"{folder}/")}
+                return False  # SFTP's only error for a folder that is not empty
+            self._real_folders = {
+                known for known in self._real_folders if known != folder and not known.startswith(f"{folder}/")
+            }
             return True
 
     async def read_manifest(self) -> bytes | None:
-        async with self._talk(MANIFEST) as sftp, asyncio.timeout(QUIET_S):
+        async with self._use_session(MANIFEST) as sftp, asyncio.timeout(IDLE_TIMEOUT_S):
             mode = await self._mode(sftp, MANIFEST)
             if mode is None or not stat.S_ISREG(mode):
                 return None
-            async with sftp.open(self._full(MANIFEST), "rb") as file:
-                data = await file.read(_MOST_BYTES)
+            async with sftp.open(self._full_path(MANIFEST), "rb") as file:
+                data = await file.read(_MAX_MANIFEST_BYTES)
         return data if isinstance(data, bytes) else data.encode()
 
     async def write_manifest(self, data: bytes) -> None:
         part = f"{MANIFEST}.part"
-        async with self._talk(MANIFEST) as sftp, asyncio.timeout(QUIET_S):
+        async with self._use_session(MANIFEST) as sftp, asyncio.timeout(IDLE_TIMEOUT_S):
             async with await self._create(sftp, part) as file:
                 await file.write(data, 0)
-                with suppress(asyncssh.SFTPOpUnsupported):  # then it is as durable as the host makes it
+                with suppress(asyncssh.SFTPOpUnsupported):  # without fsync, the host decides when the data is on disk
                     await file.fsync()
-            await self._into_place(sftp, part, MANIFEST)
+            await self._move_into_place(sftp, part, MANIFEST)
 
     @asynccontextmanager
-    async def _talk(self, path: str) -> AsyncIterator[asyncssh.SFTPClient]:
+    async def _use_session(self, path: str) -> AsyncIterator[asyncssh.SFTPClient]:
         if self._session is None:
             raise ProviderError(f"{self.title!r} is not open")
         try:
             yield self._session
         except (OSError, asyncssh.Error, TimeoutError) as error:
-            raise refusal(self._settings, path or self._path, error) from error
+            raise sftp_error(self._settings, path or self._path, error) from error
 
-    def _full(self, path: str) -> bytes:
-        """As bytes: names need not be UTF-8."""
+    def _full_path(self, path: str) -> bytes:
+        """Returns the full path as bytes: names need not be UTF-8."""
         return os.fsencode(f"{self._top.rstrip('/')}/{path}" if path else self._top)
 
     async def _mode(self, sftp: asyncssh.SFTPClient, path: str) -> int | None:
-        """None where nothing stands, or where a link leads there."""
+        """Returns the mode; None if the path is missing or leads through a link."""
         if not await self._is_real(sftp, path.rpartition("/")[0]):
             return None
-        return await _mode_of(sftp, self._full(path))
+        return await _mode_of(sftp, self._full_path(path))
 
     async def _is_real(self, sftp: asyncssh.SFTPClient, folder: str) -> bool:
-        """Whether it is a folder, and so is all above it. What was one is taken to be one until the end."""
+        """Tells whether the path and its parents are folders and no links. Remembers a folder until the end."""
         for each in [*parents(folder), folder] if folder else []:
-            if each in self._real:
+            if each in self._real_folders:
                 continue
-            mode = await _mode_of(sftp, self._full(each))
+            mode = await _mode_of(sftp, self._full_path(each))
             if mode is None or not stat.S_ISDIR(mode):
                 return False
-            self._real.add(each)
+            self._real_folders.add(each)
         return True
 
-    async def _look(self, sftp: asyncssh.SFTPClient, folder: str, wanted: list[str]) -> dict[str, Known]:
-        """One by one where it is about a few of them, else all of the folder at once."""
+    async def _read_known(self, sftp: asyncssh.SFTPClient, folder: str, requested: list[str]) -> dict[str, Known]:
+        """Reads the state of a few paths one by one, and of many by listing the folder."""
         attributes: dict[str, asyncssh.SFTPAttrs] = {}
-        if len(wanted) <= _FEW:
-            for path in wanted:
-                with suppress(*_GONE):
-                    attributes[path] = await sftp.lstat(self._full(path))
+        if len(requested) <= _MAX_SINGLE_STATS:
+            for path in requested:
+                with suppress(*_MISSING_ERRORS):
+                    attributes[path] = await sftp.lstat(self._full_path(path))
         else:
-            names = {path.rpartition("/")[2]: path for path in wanted}
-            async for entry in sftp.scandir(self._full(folder)):
+            names = {path.rpartition("/")[2]: path for path in requested}
+            async for entry in sftp.scandir(self._full_path(folder)):
                 name = os.fsdecode(entry.filename)
                 if name in names:
                     attributes[names[name]] = entry.attrs
-        return {path: await self._known(sftp, path, each) for path, each in attributes.items()}
+        return {path: await self._to_known(sftp, path, each) for path, each in attributes.items()}
 
-    async def _known(self, sftp: asyncssh.SFTPClient, path: str, found: asyncssh.SFTPAttrs) -> Known:
+    async def _to_known(self, sftp: asyncssh.SFTPClient, path: str, found: asyncssh.SFTPAttrs) -> Known:
         mode = found.permissions or 0
         if stat.S_ISREG(mode):
             return Known("file", found.size or 0, (found.mtime or 0) * self.time_step_ns, mode & 0o777)
         if stat.S_ISLNK(mode):
-            return Known("link", target=os.fsdecode(await sftp.readlink(self._full(path))))
+            return Known("link", target=os.fsdecode(await sftp.readlink(self._full_path(path))))
         return Known("other")
 
-    async def _must_be_file(self, sftp: asyncssh.SFTPClient, path: str) -> None:
+    async def _require_file(self, sftp: asyncssh.SFTPClient, path: str) -> None:
         mode = await self._mode(sftp, path)
         if mode is None or not stat.S_ISREG(mode):
             raise Blocked(path)
@@ -243,37 +255,37 @@ class SftpFolder:
     async def _write(
         self, sftp: asyncssh.SFTPClient, reader: SourceReader, part: str, on_bytes: Callable[[int], None]
     ) -> None:
-        async with asyncio.timeout(QUIET_S):
+        async with asyncio.timeout(IDLE_TIMEOUT_S):
             file = await self._create(sftp, part)
         async with file:
             done = 0
             while piece := await self._hops.run(reader.read):
-                async with asyncio.timeout(QUIET_S):
+                async with asyncio.timeout(IDLE_TIMEOUT_S):
                     await file.write(piece, done)
                 done += len(piece)
                 on_bytes(len(piece))
-            async with asyncio.timeout(QUIET_S):
+            async with asyncio.timeout(IDLE_TIMEOUT_S):
                 await file.setstat(_attributes(reader.mode, reader.mtime_ns))
 
     async def _create(self, sftp: asyncssh.SFTPClient, part: str) -> asyncssh.SFTPClientFile:
         try:
-            return await sftp.open(self._full(part), "xb", PRIVATE)
+            return await sftp.open(self._full_path(part), "xb", PRIVATE_ATTRIBUTES)
         except (asyncssh.SFTPFailure, asyncssh.SFTPFileAlreadyExists):
-            await sftp.remove(self._full(part))  # an upload was killed here
-            return await sftp.open(self._full(part), "xb", PRIVATE)
+            await sftp.remove(self._full_path(part))  # left by a killed upload
+            return await sftp.open(self._full_path(part), "xb", PRIVATE_ATTRIBUTES)
 
-    async def _into_place(self, sftp: asyncssh.SFTPClient, part: str, path: str) -> None:
-        async with asyncio.timeout(QUIET_S):
-            mode = await _mode_of(sftp, self._full(path))
+    async def _move_into_place(self, sftp: asyncssh.SFTPClient, part: str, path: str) -> None:
+        async with asyncio.timeout(IDLE_TIMEOUT_S):
+            mode = await _mode_of(sftp, self._full_path(path))
             if mode is not None and stat.S_ISDIR(mode):
                 raise Blocked(path)
-            await replace(sftp, self._full(part), self._full(path))
+            await replace_file(sftp, self._full_path(part), self._full_path(path))
 
 
 async def _mode_of(sftp: asyncssh.SFTPClient, path: bytes) -> int | None:
     try:
         return (await sftp.lstat(path)).permissions
-    except _GONE:
+    except _MISSING_ERRORS:
         return None
 
 

@@ -1,7 +1,7 @@
-"""An SFTP server, version 3, on standard input and output, where the system has none. Standard library only.
+"""An SFTP server, version 3, on stdin and stdout, for systems that have none. Uses only the standard library.
 
-It runs inside the task, by its file's path and without our package, so it sees what the task sees. The drafts'
-version 3 as OpenSSH speaks it: the arguments of SYMLINK are the other way round, and RENAME replaces nothing.
+It runs inside the task by its file's path, without our package, so that it sees the task's files. It follows OpenSSH's
+version 3: the arguments of SYMLINK are swapped, and RENAME never replaces a file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple, TypeVar
 
 T = TypeVar("T")
-_LARGEST = 256 << 10
+_MAX_DATA_BYTES = 256 << 10
 _BATCH = 100
 _OK, _EOF, _NO_SUCH_FILE, _DENIED, _FAILURE, _BAD_MESSAGE, _UNSUPPORTED = 0, 1, 2, 3, 4, 5, 8
 _STATUS, _HANDLE, _DATA, _NAME, _ATTRS, _EXTENDED_REPLY = 101, 102, 103, 104, 105, 201
@@ -33,7 +33,7 @@ _EXTENSIONS = {
 
 
 class Attributes(NamedTuple):
-    """What a client wants a file to have; None for what it doesn't say."""
+    """The file attributes that a client sets; None for those that it does not set."""
 
     size: int | None = None
     owner: tuple[int, int] | None = None
@@ -41,7 +41,7 @@ class Attributes(NamedTuple):
     times: tuple[int, int] | None = None
 
     def apply(self, target: bytes | int) -> None:
-        """To a path or a descriptor. Raises OSError."""
+        """Sets the attributes of a path or a descriptor. Raises OSError."""
         if self.size is not None:
             os.truncate(target, self.size)
         if self.mode is not None:
@@ -53,31 +53,31 @@ class Attributes(NamedTuple):
 
 
 class Request:
-    """The fields of one packet, read from front to back. Raises struct.error where it is too short."""
+    """The fields of one packet, read in order. Raises struct.error if the packet is too short."""
 
     def __init__(self, data: bytes, root: bytes = b"") -> None:
         self._data = data
         self._root = root
-        self._at = 0
+        self._position = 0
 
     def number(self, kind: str = "I") -> int:
-        (value,) = struct.unpack_from(f">{kind}", self._data, self._at)
-        self._at += struct.calcsize(f">{kind}")
+        (value,) = struct.unpack_from(f">{kind}", self._data, self._position)
+        self._position += struct.calcsize(f">{kind}")
         return int(value)
 
     def text(self) -> bytes:
         length = self.number()
-        if length > len(self._data) - self._at:
+        if length > len(self._data) - self._position:
             raise struct.error("a text goes beyond its packet")
-        self._at += length
-        return self._data[self._at - length : self._at]
+        self._position += length
+        return self._data[self._position - length : self._position]
 
     def path(self) -> bytes:
         text = self.text()
         if b"\0" in text:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         if self._root:
-            here = seen_below(self._root, os.getcwdb())
+            here = path_under_root(self._root, os.getcwdb())
             return self._root + os.path.normpath(os.path.join(here, text))
         return text or b"."
 
@@ -91,21 +91,25 @@ class Request:
 
 
 class SftpServer:
-    """One client, until it closes the stream."""
+    """A server for one client. It ends when the client closes the stream."""
 
     def __init__(self, source: BinaryIO, sink: BinaryIO, *, root: str = "") -> None:
-        """`root`, without links in it, is a folder that the client is told is "/"; a link in it may lead out."""
+        """Sets the streams and the root.
+
+        `root` is a folder that the client sees as "/". It must contain no links itself; a link inside may lead out of
+        it.
+        """
         self._source = source
         self._sink = sink
         self._root = os.fsencode(root)
         self._files: dict[int, int] = {}
         self._listings: dict[int, Iterator[os.DirEntry[bytes]]] = {}
         self._last_handle = 0
-        self._answers: dict[int, Callable[[Request], bytes]] = {
+        self._handlers: dict[int, Callable[[Request], bytes]] = {
             3: self._open, 4: self._close, 5: self._read, 6: self._write, 7: self._lstat, 8: self._fstat,
-            9: self._set, 10: self._set_open, 11: self._list, 12: self._next_names, 13: self._remove,
-            14: self._make_folder, 15: self._remove_folder, 16: self._resolve, 17: self._stat, 18: self._rename,
-            19: self._read_link, 20: self._link_symbolically, 200: self._extended,
+            9: self._set_attributes, 10: self._set_open_attributes, 11: self._open_folder, 12: self._next_names,
+            13: self._remove, 14: self._make_folder, 15: self._remove_folder, 16: self._resolve, 17: self._stat,
+            18: self._rename, 19: self._read_link, 20: self._link_symbolically, 200: self._extended,
         }  # fmt: skip
 
     def serve(self) -> None:
@@ -115,12 +119,12 @@ class SftpServer:
                 extensions = b"".join(_text(name) + _text(value) for name, value in _EXTENSIONS.items())
                 self._send(b"\x02" + _number(3) + extensions)
             elif len(packet) >= 5:
-                self._send(self._answer(kind, request.number(), request))
+                self._send(self._dispatch(kind, request.number(), request))
 
     def _next_packet(self) -> bytes | None:
         head = self._source.read(4)
         length = int.from_bytes(head, "big")
-        if len(head) < 4 or not 0 < length <= _LARGEST + 1024:
+        if len(head) < 4 or not 0 < length <= _MAX_DATA_BYTES + 1024:
             return None
         packet = self._source.read(length)
         return packet if len(packet) == length else None
@@ -129,10 +133,10 @@ class SftpServer:
         self._sink.write(_number(len(packet)) + packet)
         self._sink.flush()
 
-    def _answer(self, kind: int, number: int, request: Request) -> bytes:
-        answer = self._answers.get(kind)
+    def _dispatch(self, kind: int, number: int, request: Request) -> bytes:
+        handler = self._handlers.get(kind)
         try:
-            body = _status(_UNSUPPORTED) if answer is None else answer(request)
+            body = _status(_UNSUPPORTED) if handler is None else handler(request)
         except struct.error:
             body = _status(_BAD_MESSAGE)
         except FileNotFoundError as error:
@@ -146,11 +150,11 @@ class SftpServer:
         return body[:1] + _number(number) + body[1:]
 
     def _open(self, request: Request) -> bytes:
-        path, wanted, attributes = request.path(), request.number(), request.attributes()
-        flags = (os.O_RDONLY, os.O_RDONLY, os.O_WRONLY, os.O_RDWR)[wanted & (_READ | _WRITE)] | os.O_CLOEXEC
+        path, requested, attributes = request.path(), request.number(), request.attributes()
+        flags = (os.O_RDONLY, os.O_RDONLY, os.O_WRONLY, os.O_RDWR)[requested & (_READ | _WRITE)] | os.O_CLOEXEC
         pairs = ((_APPEND, os.O_APPEND), (_CREATE, os.O_CREAT), (_TRUNCATE, os.O_TRUNC), (_EXCLUSIVE, os.O_EXCL))
-        for asked, flag in pairs:
-            flags |= flag if wanted & asked else 0
+        for requested_flag, flag in pairs:
+            flags |= flag if requested & requested_flag else 0
         mode = 0o666 if attributes.mode is None else stat.S_IMODE(attributes.mode)
         return self._handle(self._files, os.open(path, flags, mode))
 
@@ -167,7 +171,7 @@ class SftpServer:
 
     def _read(self, request: Request) -> bytes:
         file, offset, length = self._file(request), request.number("Q"), request.number()
-        data = os.pread(file, min(length, _LARGEST), offset)
+        data = os.pread(file, min(length, _MAX_DATA_BYTES), offset)
         return bytes([_DATA]) + _text(data) if data else _status(_EOF)
 
     def _write(self, request: Request) -> bytes:
@@ -186,17 +190,17 @@ class SftpServer:
     def _fstat(self, request: Request) -> bytes:
         return bytes([_ATTRS]) + _attributes(os.fstat(self._file(request)))
 
-    def _set(self, request: Request) -> bytes:
+    def _set_attributes(self, request: Request) -> bytes:
         path = request.path()
         request.attributes().apply(path)
         return _status(_OK)
 
-    def _set_open(self, request: Request) -> bytes:
+    def _set_open_attributes(self, request: Request) -> bytes:
         file = self._file(request)
         request.attributes().apply(file)
         return _status(_OK)
 
-    def _list(self, request: Request) -> bytes:
+    def _open_folder(self, request: Request) -> bytes:
         return self._handle(self._listings, os.scandir(request.path()))
 
     def _next_names(self, request: Request) -> bytes:
@@ -205,7 +209,7 @@ class SftpServer:
             try:
                 found = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
-                continue  # it went away meanwhile
+                continue  # the file was removed meanwhile
             names.append(_text(entry.name) + _text(_long_name(entry.name, found)) + _attributes(found))
             if len(names) == _BATCH:
                 break
@@ -225,7 +229,7 @@ class SftpServer:
         return _status(_OK)
 
     def _resolve(self, request: Request) -> bytes:
-        return _one_name(seen_below(self._root, os.path.realpath(request.path())))
+        return _one_name(path_under_root(self._root, os.path.realpath(request.path())))
 
     def _read_link(self, request: Request) -> bytes:
         return _one_name(os.readlink(request.path()))
@@ -262,10 +266,10 @@ class SftpServer:
         return self._files[_handle_number(request)]
 
 
-def seen_below(root: bytes, path: bytes) -> bytes:
-    """What a client whose "/" is `root` calls an absolute path; "/" for one outside."""
-    inside = path.removeprefix(root)
-    return inside if path == root + inside and inside.startswith(b"/") else b"/"
+def path_under_root(root: bytes, path: bytes) -> bytes:
+    """Returns an absolute path as a client whose "/" is `root` sees it; "/" for a path outside."""
+    relative = path.removeprefix(root)
+    return relative if path == root + relative and relative.startswith(b"/") else b"/"
 
 
 def _handle_number(request: Request) -> int:
@@ -280,9 +284,19 @@ def _text(value: bytes) -> bytes:
     return _number(len(value)) + value
 
 
-def _status(code: int, words: str | None = None) -> bytes:
-    usual = {_OK: "Success", _EOF: "End of file", _BAD_MESSAGE: "Bad message", _UNSUPPORTED: "Operation unsupported"}
-    return bytes([_STATUS]) + _number(code) + _text((words or usual.get(code, "Failure")).encode()) + _text(b"")
+def _status(code: int, message: str | None = None) -> bytes:
+    default_messages = {
+        _OK: "Success",
+        _EOF: "End of file",
+        _BAD_MESSAGE: "Bad message",
+        _UNSUPPORTED: "Operation unsupported",
+    }
+    return (
+        bytes([_STATUS])
+        + _number(code)
+        + _text((message or default_messages.get(code, "Failure")).encode())
+        + _text(b"")
+    )
 
 
 def _attributes(found: os.stat_result) -> bytes:
@@ -296,11 +310,11 @@ def _one_name(path: bytes) -> bytes:
 
 
 def _long_name(name: bytes, found: os.stat_result) -> bytes:
-    """As `ls -l` shows it, which is what `ls -l` of sftp prints."""
+    """Returns the entry in the form of `ls -l`, which sftp prints for `ls -l`."""
     is_old = abs(time.time() - found.st_mtime) > 180 * 86400
-    moment = time.strftime("%b %e  %Y" if is_old else "%b %e %H:%M", time.localtime(found.st_mtime))
+    time_text = time.strftime("%b %e  %Y" if is_old else "%b %e %H:%M", time.localtime(found.st_mtime))
     mode, owner, group = stat.filemode(found.st_mode), found.st_uid, found.st_gid
-    return f"{mode} {found.st_nlink:4} {owner:<8} {group:<8} {found.st_size:8} {moment} ".encode() + name
+    return f"{mode} {found.st_nlink:4} {owner:<8} {group:<8} {found.st_size:8} {time_text} ".encode() + name
 
 
 def _file_system(found: os.statvfs_result) -> bytes:
@@ -311,7 +325,7 @@ def _file_system(found: os.statvfs_result) -> bytes:
 
 
 if __name__ == "__main__":
-    # Both streams are bytes without a terminal between; the client is gone when writing fails.
+    # Both streams carry bytes without a terminal. A failed write means that the client is gone.
     try:
         SftpServer(sys.stdin.buffer, sys.stdout.buffer).serve()
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""An interactive terminal on a host, over a connection of its own or a shared one."""
+"""A shell on a terminal of a host, over its own connection or a shared one."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _END_S = 2.0
 
 
 class RemoteShell:
-    """A login shell, or one command, on a terminal of the far side."""
+    """A login shell, or one command, on a terminal of the host."""
 
     def __init__(
         self,
         title: str,
         settings: HostSettings,
         session: Session,
-        held: AsyncExitStack,
+        stack: AsyncExitStack,
     ) -> None:
         self.title = title
         self._settings = settings
         self._connection, channel, stream = session
-        self._held = held
+        self._stack = stack
         self._channel = channel
         self._stream = stream
         self._is_closed = False
@@ -46,19 +46,19 @@ class RemoteShell:
         return self._is_closed or self._connection.is_closed()
 
     async def read(self) -> AsyncIterator[bytes]:
-        """Ends when the shell does. Raises Unreachable when the link was lost."""
+        """Yields the output until the shell ends. Raises Unreachable if the connection is lost."""
         while not self._is_closed:
             try:
                 piece = await self._stream.read()
-            except failures.LOST as error:
+            except failures.CONNECTION_ERRORS as error:
                 if self._is_closed:
                     return
-                raise failures.lost(self._settings, "the shell was open") from error
+                raise failures.connection_lost(self._settings, "the shell was open") from error
             if not piece:
                 break
             yield piece
-        if not self._is_closed and await self._ending() is None:
-            raise failures.lost(self._settings, "the shell was open")
+        if not self._is_closed and await self._wait_exit_code() is None:
+            raise failures.connection_lost(self._settings, "the shell was open")
 
     async def write(self, data: bytes) -> None:
         try:
@@ -66,7 +66,7 @@ class RemoteShell:
                 await self._stream.write(data)
         except TimeoutError:
             raise Unreachable("the shell does not read what is typed") from None
-        except (*failures.LOST, OSError) as error:
+        except (*failures.CONNECTION_ERRORS, OSError) as error:
             raise Unreachable("the shell has ended") from error
 
     async def resize(self, columns: int, rows: int) -> None:
@@ -74,10 +74,10 @@ class RemoteShell:
             self._channel.change_terminal_size(max(columns, 1), max(rows, 1))
 
     async def wait(self) -> int:
-        """The exit code. Raises Unreachable when the link was lost before there was one."""
-        code = await self._ending()
+        """Returns the exit code. Raises Unreachable if the connection is lost before it arrives."""
+        code = await self._wait_exit_code()
         if code is None:
-            raise failures.lost(self._settings, "the shell was open")
+            raise failures.connection_lost(self._settings, "the shell was open")
         return code
 
     async def close(self) -> None:
@@ -91,9 +91,9 @@ class RemoteShell:
         with suppress(TimeoutError):
             async with asyncio.timeout(_END_S):
                 await self._channel.wait_closed()
-        await self._held.aclose()
+        await self._stack.aclose()
 
-    async def _ending(self) -> int | None:
+    async def _wait_exit_code(self) -> int | None:
         await self._channel.wait_closed()
         if (killed := self._channel.get_exit_signal()) is not None:
             return 128 + int(getattr(signal, f"SIG{killed[0]}", 0))
@@ -102,17 +102,17 @@ class RemoteShell:
 
 async def open_shell(
     settings: HostSettings,
-    lines: ConnectionPool,
-    link: Connection | None,
+    pool: ConnectionPool,
+    connection: Connection | None,
     columns: int,
     rows: int,
     command: str | None,
     term: str,
 ) -> RemoteShell:
-    """On `link`, which is taken over, also when it fails; without one, on a shared connection."""
+    """Opens a shell on `connection`, which it then owns, also after a failure; on a shared connection without one."""
 
-    async def start(connection: asyncssh.SSHClientConnection) -> Session:
-        channel, stream = await connection.create_session(
+    async def start(client: asyncssh.SSHClientConnection) -> Session:
+        channel, stream = await client.create_session(
             _Terminal,
             command,
             request_pty="force",
@@ -122,28 +122,28 @@ async def open_shell(
             window=_WINDOW,
             x11_forwarding="ignore_failure" if settings.forwards_x11 else False,
         )
-        return connection, channel, cast(ChannelStream, stream)
+        return client, channel, cast(ChannelStream, stream)
 
-    async with AsyncExitStack() as held:
-        if link is None:
-            session = await held.enter_async_context(lines.session(start))
+    async with AsyncExitStack() as stack:
+        if connection is None:
+            session = await stack.enter_async_context(pool.session(start))
         else:
-            held.push_async_callback(link.close)
-            session = await _alone(settings, lines, start(link.connection))
-        return RemoteShell(settings.alias, settings, session, held.pop_all())
+            stack.push_async_callback(connection.close)
+            session = await _open_session(settings, pool, start(connection.client))
+        return RemoteShell(settings.alias, settings, session, stack.pop_all())
 
 
-async def _alone(settings: HostSettings, lines: ConnectionPool, start: Coroutine[Any, Any, Session]) -> Session:
+async def _open_session(settings: HostSettings, pool: ConnectionPool, start: Coroutine[Any, Any, Session]) -> Session:
     try:
-        return await lines.waiting("to open a session").run(start)
+        return await pool.login_wait("to open a session").run(start)
     except asyncssh.ChannelOpenError as error:
-        raise ProviderError(f"{settings.alias!r} gives no terminal: {error.reason!r}") from error
+        raise ProviderError(f"{settings.alias!r} refused a terminal: {error.reason!r}") from error
     except (OSError, asyncssh.Error) as error:
-        raise failures.lost(settings, "a shell was opened") from error
+        raise failures.connection_lost(settings, "a shell was opened") from error
 
 
 class _Terminal(ChannelStream):
-    """Everything stands in one place, also what the server itself has to say, which comes as stderr."""
+    """A stream that merges stderr, the server's own messages, into the output."""
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         super().data_received(data, None)

@@ -1,4 +1,4 @@
-"""Every option of ssh_config(5), and what the program does with it."""
+"""Every option of ssh_config(5) and how the program treats it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from enum import StrEnum
 
 
 class Treatment(StrEnum):
+    """How the program treats an option. The values are words of the table in docs/ssh.md."""
+
     HONOURED = "honoured"
     PASSED_ON = "passed on"
     NAMED = "named when a login fails"
@@ -17,7 +19,7 @@ class Treatment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option. `note` completes the table of docs/ssh.md. `unset` are the values that ask for nothing."""
+    """One option. `note` completes its row in docs/ssh.md. `unset` are the values that mean that it is not set."""
 
     name: str
     treatment: Treatment
@@ -95,7 +97,7 @@ _NAMED = {
     "PKCS11Provider": ("works through an agent", ("none",)),
     "SecurityKeyProvider": ("works through an agent", ("internal", "none")),
     "UseKeychain": ("works through an agent", ("no", "false")),
-    "VerifyHostKeyDNS": ("an unknown key is asked about as without it", ("no", "false")),
+    "VerifyHostKeyDNS": ("an unknown key prompts as without it", ("no", "false")),
 }
 _REFUSED = {"RefuseConnection": "as `ssh` refuses it"}
 _SHARED = "connections are shared without it"
@@ -161,16 +163,18 @@ def _table() -> dict[str, Option]:
 
 
 OPTIONS: Mapping[str, Option] = _table()
-"""By their names in small letters, in alphabetical order."""
+"""The options by lower-case name, in alphabetical order."""
 
 
 def unknown_options(names: Iterable[str]) -> tuple[str, ...]:
-    """Those that a newer ssh prints and this table lacks. They are skipped, and listed where a login fails."""
+    """Returns the options that a newer ssh prints and this table lacks. They are skipped, and listed when a login
+    fails.
+    """
     return tuple(name for name in names if name and name not in OPTIONS)
 
 
 def unused_options(found: Mapping[str, list[str]]) -> tuple[str, ...]:
-    """The options that the config sets, that may decide about a login and that have no effect here."""
+    """Returns the options that the config sets, that may decide about a login, and that have no effect here."""
     return tuple(
         option.name
         for name, option in OPTIONS.items()
@@ -179,7 +183,7 @@ def unused_options(found: Mapping[str, list[str]]) -> tuple[str, ...]:
 
 
 def table_rows() -> tuple[str, ...]:
-    """The table of docs/ssh.md."""
+    """Returns the rows of the table in docs/ssh.md."""
     return tuple(
         f"| {option.name} | {option.treatment} | {option.note} |".replace("|  |", "| |") for option in OPTIONS.values()
     )

@@ -1,4 +1,4 @@
-"""The bytes of one channel, both ways: who writes waits for who reads."""
+"""The bytes of one channel in both directions, with backpressure."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ _Channel = asyncssh.SSHClientChannel[bytes] | asyncssh.SSHTCPChannel[bytes]
 
 
 class ChannelStream(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[bytes]):
-    """A command's standard streams, or a forwarded connection. Two windows and a quarter may lie here unread."""
+    """A command's standard streams, or a forwarded connection. Buffers at most 2.25 receive windows."""
 
     def __init__(self) -> None:
         self._unread: dict[int | None, deque[bytes]] = {None: deque(), STDERR: deque()}
-        self._news = {None: asyncio.Event(), STDERR: asyncio.Event()}
-        self._unread_bytes = self._enough = 0
+        self._arrived = {None: asyncio.Event(), STDERR: asyncio.Event()}
+        self._unread_bytes = self._pause_at_bytes = 0
         self._is_open = asyncio.Event()
         self._has_room = asyncio.Event()
         self._has_room.set()
-        self._is_over = self._is_gone = False
-        self._lost: Exception | None = None
+        self._has_eof = self._is_closed = False
+        self._error: Exception | None = None
         self._channel: _Channel
-        self._valve: FlowControl
+        self._flow_control: FlowControl
 
     def connection_made(self, chan: _Channel) -> None:
         self._channel = chan
-        self._valve = FlowControl(chan)
-        self._enough = chan.get_recv_window() // 4
+        self._flow_control = FlowControl(chan)
+        self._pause_at_bytes = chan.get_recv_window() // 4
         self._is_open.set()
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         self._unread[datatype].append(data)
-        self._news[datatype].set()
+        self._arrived[datatype].set()
         self._unread_bytes += len(data)
-        if self._unread_bytes >= self._enough:
-            self._valve.shut()
+        if self._unread_bytes >= self._pause_at_bytes:
+            self._flow_control.pause()
 
     def eof_received(self) -> bool:
-        self._is_over = True
-        for news in self._news.values():
-            news.set()
-        return True  # we may still have something to say
+        self._has_eof = True
+        for arrived in self._arrived.values():
+            arrived.set()
+        return True  # keep our direction open
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._is_gone = True
-        if not self._is_over:
-            self._lost = exc
+        self._is_closed = True
+        if not self._has_eof:
+            self._error = exc
             self.eof_received()
         self._has_room.set()
 
@@ -61,47 +61,49 @@ class ChannelStream(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[byt
     def resume_writing(self) -> None:
         self._has_room.set()
 
-    async def opened(self) -> None:
-        """Once there is a channel, which is at once where we asked for it. Before, only reading makes sense."""
+    async def wait_open(self) -> None:
+        """Waits until the channel is open. Returns at once for a channel that we opened. Until then, only reading is
+        allowed.
+        """
         await self._is_open.wait()
 
     async def read(self, source: int | None = None) -> bytes:
-        """What comes next, by default not of stderr; as a rule at most 64 KiB, and empty at the end.
+        """Returns the next bytes of stdout, or of stderr; usually at most 64 KiB. Returns b"" at the end.
 
-        Raises what the connection was lost by, after all that came before.
+        After all received bytes, raises the error by which the connection was lost.
         """
         unread = self._unread[source]
         while not unread:
-            if self._lost is not None:
-                raise self._lost
-            if self._is_over:
+            if self._error is not None:
+                raise self._error
+            if self._has_eof:
                 return b""
-            self._news[source].clear()
-            await self._news[source].wait()
-        data = _taken(unread)
+            self._arrived[source].clear()
+            await self._arrived[source].wait()
+        data = _take_pieces(unread)
         self._unread_bytes -= len(data)
-        if self._valve.is_shut and self._unread_bytes < self._enough:
-            self._valve.open()
+        if self._flow_control.is_paused and self._unread_bytes < self._pause_at_bytes:
+            self._flow_control.resume()
         return data
 
     async def write(self, data: bytes) -> None:
-        """Returns once there is room for more. Raises OSError, or what the connection was lost by."""
+        """Writes, then waits until there is room for more. Raises OSError, or the error that ended the connection."""
         self._channel.write(data)
         await self._has_room.wait()
-        if self._is_gone:
-            raise self._lost or BrokenPipeError()
+        if self._is_closed:
+            raise self._error or BrokenPipeError()
 
     def write_eof(self) -> None:
         """Raises OSError."""
         self._channel.write_eof()
 
     def close(self) -> None:
-        """Twice is safe."""
+        """Closes the channel. Safe to call twice."""
         self._channel.close()
 
 
-def _taken(unread: deque[bytes]) -> bytes:
-    """The first pieces, as many as make one of a usual size."""
+def _take_pieces(unread: deque[bytes]) -> bytes:
+    """Removes and joins the first pieces, up to the usual size."""
     data = unread.popleft()
     if not unread or len(data) + len(unread[0]) > PIECE:
         return data

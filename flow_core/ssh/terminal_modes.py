@@ -1,4 +1,4 @@
-"""Terminal modes as a client asks for them over SSH (RFC 4254, section 8), put on a terminal."""
+"""Applies the terminal modes of an SSH client (RFC 4254, section 8) to a terminal."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _IUTF8 = 0x4000  # Python names it from 3.14 on; the same number on Linux and ma
 
 
 def apply_modes(terminal: int, modes: Mapping[int, int]) -> None:
-    """Sets those that this system knows; speeds and the rest mean nothing on a pseudo terminal."""
+    """Sets the modes that this system knows. Speeds and other opcodes have no meaning on a pseudo terminal."""
     settings = termios.tcgetattr(terminal)
     for opcode, value in modes.items():
-        if (place := getattr(termios, _CHARACTERS.get(opcode, ""), None)) is not None:
-            settings[_CC][place] = bytes([value]) if value < _DISABLED else b"\0"
+        if (index := getattr(termios, _CHARACTERS.get(opcode, ""), None)) is not None:
+            settings[_CC][index] = bytes([value]) if value < _DISABLED else b"\0"
         elif opcode in _FLAGS:
             which, name = _FLAGS[opcode]
             flag = getattr(termios, name, _IUTF8 if name == "IUTF8" else 0)

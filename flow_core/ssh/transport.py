@@ -1,4 +1,4 @@
-"""The way to a host below SSH: a TCP connection, or the stdin and stdout of a ProxyCommand."""
+"""The transport below SSH: a TCP connection, or the stdin and stdout of a ProxyCommand."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from flow_core.ssh.settings import HostSettings
 
 _FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
 _RETRY_S = 1.0
-_MOST_LINE = 500
+_MAX_LINE_CHARS = 500
 _PIECE = 16 << 10
-_LAST_WORDS_S = 2.0
+_EXIT_TIMEOUT_S = 2.0
 _SIOCGIFADDR = 0xC0206921 if sys.platform == "darwin" else 0x8915
 
 
 @dataclass(frozen=True, slots=True)
 class HostTransport:
-    """A connected socket. `address` is the numeric one of the host, None where a ProxyCommand leads there."""
+    """A connected socket. `address` is the host's numeric address; None behind a ProxyCommand."""
 
     sock: socket.socket
     address: str | None = None
@@ -35,17 +35,17 @@ class HostTransport:
 
 
 class ProxyProcess:
-    """The process of a ProxyCommand. Its stderr is read and dropped, except for the last line."""
+    """The process of a ProxyCommand. Keeps only the last line of its stderr."""
 
     def __init__(self, process: Process) -> None:
         self.last_line = ""
         self._process = process
         self._reading = asyncio.create_task(self._read())
 
-    async def reason(self) -> str:
-        """Why it ended, in its own words where it wrote any; empty while it still runs."""
+    async def exit_reason(self) -> str:
+        """Returns the last line of stderr, or the exit code; "" while the process runs."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_WORDS_S):
+            async with asyncio.timeout(_EXIT_TIMEOUT_S):
                 await self._process.wait()
                 await asyncio.shield(self._reading)
         if self._process.returncode is None:
@@ -53,14 +53,14 @@ class ProxyProcess:
         return self.last_line or f"it ended with exit code {self._process.returncode}"
 
     def close(self) -> None:
-        """Ends it as ssh does, without waiting. Twice is safe."""
+        """Sends SIGHUP, as ssh does, without waiting. Safe to call twice."""
         self._signal(signal.SIGHUP)
 
     async def end(self) -> None:
-        """Returns once it has ended. Twice is safe."""
+        """Ends the process and waits for it. Safe to call twice."""
         self.close()
         try:
-            async with asyncio.timeout(_LAST_WORDS_S):
+            async with asyncio.timeout(_EXIT_TIMEOUT_S):
                 await self._process.wait()
         except TimeoutError:
             self._signal(signal.SIGKILL)
@@ -74,11 +74,11 @@ class ProxyProcess:
 
     async def _read(self) -> None:
         assert self._process.stderr is not None
-        held = b""
+        tail = b""
         while piece := await self._process.stderr.read(_PIECE):
-            held = (held + piece)[-_PIECE:]
-            lines = [line for line in held.decode("utf-8", "replace").splitlines() if line.strip()]
-            self.last_line = lines[-1].strip()[:_MOST_LINE] if lines else ""
+            tail = (tail + piece)[-_PIECE:]
+            lines = [line for line in tail.decode("utf-8", "replace").splitlines() if line.strip()]
+            self.last_line = lines[-1].strip()[:_MAX_LINE_CHARS] if lines else ""
 
 
 async def open_transport(settings: HostSettings) -> HostTransport:
@@ -122,7 +122,7 @@ async def _connect_once(settings: HostSettings) -> HostTransport:
 
 
 async def _bind(sock: socket.socket, settings: HostSettings) -> None:
-    """BindAddress counts before BindInterface, as in ssh."""
+    """Binds the socket. BindAddress overrides BindInterface, as in ssh."""
     if settings.bind_address is not None:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(settings.bind_address, 0, family=sock.family, type=socket.SOCK_STREAM)
@@ -130,57 +130,57 @@ async def _bind(sock: socket.socket, settings: HostSettings) -> None:
     elif settings.bind_interface is not None:
         if sock.family != socket.AF_INET:
             raise OSError(f"BindInterface {settings.bind_interface} works for IPv4 only")
-        sock.bind((_address_of(sock, settings.bind_interface), 0))
+        sock.bind((_interface_address(sock, settings.bind_interface), 0))
 
 
-def _address_of(sock: socket.socket, interface: str) -> str:
+def _interface_address(sock: socket.socket, interface: str) -> str:
     request = struct.pack("256s", interface.encode()[:15])
     answer = fcntl.ioctl(sock.fileno(), _SIOCGIFADDR, request)
     return socket.inet_ntoa(answer[20:24])
 
 
-async def _start(shell: str, line: str, end: int) -> Process:
+async def _start_shell(shell: str, line: str, end: int) -> Process:
     return await asyncio.create_subprocess_exec(
         shell, "-c", line, stdin=end, stdout=end, stderr=PIPE, start_new_session=True
     )
 
 
 async def _start_proxy(settings: HostSettings, command: str) -> HostTransport:
-    ours, theirs = socket.socketpair()
+    local_end, child_end = socket.socketpair()
     shell = os.environ.get("SHELL") or "/bin/sh"  # as ssh does
     try:
-        with theirs:
-            process = await _start(shell, f"exec {command}", theirs.fileno())
+        with child_end:
+            process = await _start_shell(shell, f"exec {command}", child_end.fileno())
     except (OSError, ValueError) as error:
-        ours.close()
+        local_end.close()
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"ProxyCommand: {shell!r} can't be started: {reason!r}", field="ProxyCommand") from error
     except BaseException:
-        ours.close()
+        local_end.close()
         raise
     proxy = ProxyProcess(process)
-    ours.setblocking(False)
+    local_end.setblocking(False)
     if not settings.proxy_passes_socket:
-        return HostTransport(ours, proxy=proxy)
+        return HostTransport(local_end, proxy=proxy)
     try:
-        with ours:
-            return HostTransport(await _receive_socket(ours), proxy=proxy)
+        with local_end:
+            return HostTransport(await _receive_socket(local_end), proxy=proxy)
     except OSError as error:
-        raise failures.proxy_failed(settings, await proxy.reason()) from error
+        raise failures.proxy_error(settings, await proxy.exit_reason()) from error
     finally:
         await proxy.end()
 
 
-async def _receive_socket(ours: socket.socket) -> socket.socket:
-    """What the command of ProxyUseFdpass sends. Raises OSError."""
+async def _receive_socket(local_end: socket.socket) -> socket.socket:
+    """Returns the socket that the command of ProxyUseFdpass sends. Raises OSError."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
-    loop.add_reader(ours, readable.set)
+    loop.add_reader(local_end, readable.set)
     try:
         await readable.wait()
     finally:
-        loop.remove_reader(ours)
-    _, passed, _, _ = socket.recv_fds(ours, 1, 1)
+        loop.remove_reader(local_end)
+    _, passed, _, _ = socket.recv_fds(local_end, 1, 1)
     if not passed:
         raise ConnectionError("no socket was passed")
     sock = socket.socket(fileno=passed[0])

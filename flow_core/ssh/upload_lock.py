@@ -1,4 +1,4 @@
-"""The target folder of an upload on a host: made, entered without following foreign links, and locked."""
+"""Creates, enters and locks the destination folder of an upload. Follows no foreign links."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from flow_core.ssh.quoting import quote_word
 from flow_core.ssh.settings import HostSettings
 
 _ANSWER_S = 60.0
-_LET_GO_S = 6.0
+_RELEASE_S = 6.0
 
-# `enter` goes down one folder at a time. In a sticky folder that others may write to it refuses a link that belongs
-# neither to the user nor to the folder's owner, as Linux does with fs.protected_symlinks. The folder above must still
-# be the one it came from: somebody could put a link in the place of a folder between the check and the step.
-# The shell that runs this holds the lock, so a lock whose process has ended binds nobody. Nobody can tell for a lock
-# of another machine that shares the folder: there it binds. Only a regular file is opened: a pipe would block.
-# A lock that stays empty was made on a full disk.
-_HOLD = r"""
+# `enter` descends one folder at a time. In a sticky folder that others may write, it refuses a link that belongs
+# neither to the user nor to the folder's owner, as Linux does with fs.protected_symlinks. It then checks that the
+# parent is still the folder it came from: someone could replace a folder by a link between the check and the step.
+# The shell that runs this holds the lock; a lock whose process has ended is void. A lock of another machine that shares
+# the folder counts as held, because its process can't be checked. The script opens only regular files: a pipe would
+# block. A lock that stays empty was written on a full disk.
+_LOCK_SCRIPT = r"""
 exec 2>/dev/null
 set -f
 refuse() { echo "$1"; exit 0; }
@@ -70,25 +70,27 @@ echo B
 
 
 class UploadLock:
-    """Keeps other uploads out of a folder of a host for as long as a shell there runs."""
+    """A lock that keeps other uploads out of a folder while a shell runs on the host."""
 
-    def __init__(self, lines: ConnectionPool, settings: HostSettings, path: str, title: str) -> None:
-        self._lines = lines
+    def __init__(self, pool: ConnectionPool, settings: HostSettings, path: str, title: str) -> None:
+        self._pool = pool
         self._settings = settings
         self._path = path
         self._title = title
 
-    async def take(self, until: AsyncExitStack) -> str:
-        """Holds it until `until` is closed; the folder's real path. Raises Conflict, Unreachable."""
-        script = f"d={quote_word(self._path)}\n{_HOLD}"
-        running = await until.enter_async_context(start_command(self._lines, self._settings, script))
-        answer = await self._answer(running)
+    async def acquire(self, stack: AsyncExitStack) -> str:
+        """Holds the lock until `stack` closes; returns the real path of the folder. Raises Conflict, ProviderError,
+        Unreachable.
+        """
+        script = f"d={quote_word(self._path)}\n{_LOCK_SCRIPT}"
+        running = await stack.enter_async_context(start_command(self._pool, self._settings, script))
+        answer = await self._read_answer(running)
         if not answer.startswith(b"Y "):
-            raise self._refusal(answer.strip().decode("ascii", "replace"))
-        until.push_async_callback(_release, running)
+            raise self._lock_error(answer.strip().decode("ascii", "replace"))
+        stack.push_async_callback(_release, running)
         return os.fsdecode(answer[2:-1])
 
-    async def _answer(self, running: RunningCommand) -> bytes:
+    async def _read_answer(self, running: RunningCommand) -> bytes:
         answer = b""
         try:
             async with asyncio.timeout(_ANSWER_S):
@@ -100,7 +102,7 @@ class UploadLock:
             ) from None
         return answer
 
-    def _refusal(self, answer: str) -> FlowError:
+    def _lock_error(self, answer: str) -> FlowError:
         if answer == "B":
             return Conflict(
                 f"another upload to {self._title!r} is under way; wait for its end (if there is none, delete"
@@ -121,6 +123,6 @@ class UploadLock:
 async def _release(running: RunningCommand) -> None:
     running.write_eof()
     with suppress(TimeoutError, Unreachable):
-        async with asyncio.timeout(_LET_GO_S):
+        async with asyncio.timeout(_RELEASE_S):
             while await running.read():
                 pass

@@ -23,7 +23,7 @@ def _state(task: TaskRecord) -> Cell:
 def _billed(task: TaskRecord) -> Cell:
     """With a mark where the command has ended and the machines cost on."""
     text = format.price(task.billed_usd_per_hour)
-    return Cell(f"!{text}", "bold warning") if task.still_bills else Cell(text)
+    return Cell(f"!{text}", "bold warning") if task.is_still_billed else Cell(text)
 
 
 def _instances(task: TaskRecord) -> str:

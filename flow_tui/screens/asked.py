@@ -110,7 +110,7 @@ class HostKeyAsked(Asked):
         yield Fact("Seen at:", key.seen_at)
         if key.context:
             yield Fact("Context:", key.context)
-        yield Fact("Kept in:", key.kept_in or "no file: a yes holds for this connection")
+        yield Fact("Kept in:", key.saved_in or "no file: a yes holds for this connection")
 
     def accept(self, text: str) -> None:
         said = text.strip()

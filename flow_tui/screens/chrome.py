@@ -42,7 +42,7 @@ def _burn(fleet: Fleet) -> Pieces:
     if not tasks and not markets:
         return ()
     burn = sum((task.billed_usd_per_hour or Decimal(0) for task in tasks), Decimal(0))
-    is_wasted = any(task.still_bills for task in tasks)
+    is_wasted = any(task.is_still_billed for task in tasks)
     piece = Piece(format.hourly(burn), "bold $warning" if is_wasted else "bold" if burn else _MUTED)
     return (piece, *_doubt(markets))
 

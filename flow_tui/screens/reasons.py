@@ -50,7 +50,7 @@ def _none_selected(dashboard: DashboardScreen, noun: str, action_id: str, verb: 
 
 
 def _about_task(task: TaskRecord, verb: str) -> str | None:
-    if verb == "cancel" and task.is_terminal and not task.still_bills:
+    if verb == "cancel" and task.is_terminal and not task.is_still_billed:
         return f"{task.name} has ended already: {task.status.value}"
     if verb == "metrics" and task.is_terminal:
         return f"{task.name} has ended; metrics are of a machine that works for it"
@@ -66,7 +66,7 @@ def _about_bid(dashboard: DashboardScreen, task: TaskRecord, verb: str) -> str |
     if not dashboard.fleet.has_market(task.context):
         return "Only cloud tasks can be paused or have a price limit."
     if task.is_terminal:
-        billing = f"; {key_for('tasks.cancel')} ends its billing" if task.still_bills else ""
+        billing = f"; {key_for('tasks.cancel')} ends its billing" if task.is_still_billed else ""
         return f"{task.name} has ended: {task.status.value}{billing}"
     is_paused = task.status is TaskStatus.PAUSED
     if verb == "pause" and is_paused:

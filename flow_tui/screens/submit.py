@@ -207,11 +207,11 @@ def _seldom_field(key: str, value: str) -> Field:
 
 
 def _checked(entered: Mapping[str, str], for_slurm: bool) -> TaskConfig:
-    from flow_core.models.task_sources import needs_slurm, not_a_command  # deferred: loads pydantic
+    from flow_core.models.task_sources import explain_slurm_script, explain_task_file  # deferred: loads pydantic
 
     config = task_config(entered)
-    if isinstance(config.command, str) and (refusal := not_a_command(config.command)) is not None:
+    if isinstance(config.command, str) and (refusal := explain_task_file(config.command)) is not None:
         raise ConfigError(f"{refusal}; ctrl+e opens this form as YAML", field="command")
-    if not for_slurm and isinstance(config.command, str) and (said := needs_slurm(config.command)):
+    if not for_slurm and isinstance(config.command, str) and (said := explain_slurm_script(config.command)):
         raise ConfigError(said, field="command")
     return config

@@ -105,18 +105,18 @@ class TaskDeeds(BidDeeds, PruningDeeds):
             return
         flow = self._dashboard.fleet.flow(task.context)
         facts = [f"{task.context}  {task.status.value}  {format.ran_for(task)}  {format.gpus(task)}".rstrip(" -")]
-        if task.still_bills and task.billed_usd_per_hour is not None:
+        if task.is_still_billed and task.billed_usd_per_hour is not None:
             facts.append(f"Its command has ended; its machines still cost {format.hourly(task.billed_usd_per_hour)}.")
         question = Confirm(
-            f"End the machines of {task.name}?" if task.still_bills else f"End {task.name}?",
+            f"End the machines of {task.name}?" if task.is_still_billed else f"End {task.name}?",
             facts,
             call=flow.provider.describe_cancel(task),
             loses="what is only on its machines, and its open shells"
-            if task.still_bills
+            if task.is_still_billed
             else "what the task has not yet written to disk, and its open shells",
             keeps="its log, its record and the data on its volumes",
-            agree="End the machines" if task.still_bills else "End the task",
-            refuse="Keep the machines" if task.still_bills else "Keep it running",
+            agree="End the machines" if task.is_still_billed else "End the task",
+            refuse="Keep the machines" if task.is_still_billed else "Keep it running",
         )
         if await self._dashboard.app.push_screen_wait(question):
             with self._dashboard.questions.hurried(task.context):

@@ -139,7 +139,7 @@ def _bid(task: TaskRecord) -> Iterator[tuple[str, str]]:
         yield "margin", margin(bid.limit, bid.market)
     billed = format.hourly(task.billed_usd_per_hour or 0)
     ended = f", though its command has ended: {key_for('tasks.cancel')} ends it"
-    yield "now", billed + (ended if task.still_bills else "")
+    yield "now", billed + (ended if task.is_still_billed else "")
 
 
 def _cost(task: TaskRecord) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from flow_core.errors import FlowError
-from flow_core.logs.log_id import LogAddress
+from flow_core.logs.log_id import LogId
 from flow_core.models.task import TaskRecord
 from flow_tui.widgets.workers import start_worker
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
     from flow_tui.screens.dashboard import DashboardScreen
 
-_NOTHING_YET = LogAddress("", "", -1)
+_NOTHING_YET = LogId("", "", -1)
 _SOON_S = 0.15
 
 
@@ -24,7 +24,7 @@ class TaskLog:
     def __init__(self, dashboard: DashboardScreen) -> None:
         self.files: SpoolFiles | None = None
         self._dashboard = dashboard
-        self._shown: LogAddress | None = _NOTHING_YET
+        self._shown: LogId | None = _NOTHING_YET
         self._task: tuple[str, str] | None = None
         self._attempt: int | None = None
         self._rank = 0
@@ -50,16 +50,16 @@ class TaskLog:
         self._attempt = None if wanted.attempt == task.attempt else wanted.attempt
         self.show(task)
 
-    def _address(self, task: TaskRecord) -> LogAddress:
+    def _address(self, task: TaskRecord) -> LogId:
         if task.key != self._task:
             self._task, self._attempt, self._rank = task.key, None, 0
         attempt = task.attempt if self._attempt is None else self._attempt
-        return LogAddress(task.context, task.task_id, attempt, self._rank)
+        return LogId(task.context, task.task_id, attempt, self._rank)
 
-    def _start(self, task: TaskRecord | None, address: LogAddress | None) -> None:
+    def _start(self, task: TaskRecord | None, address: LogId | None) -> None:
         start_worker(self._dashboard, partial(self._open, task, address), group="log", exclusive=True)
 
-    async def _open(self, task: TaskRecord | None, address: LogAddress | None) -> None:
+    async def _open(self, task: TaskRecord | None, address: LogId | None) -> None:
         logs = await self._dashboard.logs_pane()
         if logs is None:
             return
@@ -80,7 +80,7 @@ class TaskLog:
             logs.show(task, self.files, lambda: flow.is_log_complete(address), place_of(task, address))
 
 
-def place_of(task: TaskRecord, address: LogAddress) -> str:
+def place_of(task: TaskRecord, address: LogId) -> str:
     """Which of a task's logs this is, where it has several. Attempts are counted as people count."""
     rank = f"rank {address.rank}" if task.num_instances > 1 else ""
     attempt = f"attempt {address.attempt + 1}" if task.attempt else ""

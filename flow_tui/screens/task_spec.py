@@ -15,10 +15,11 @@ _NAMED_BY_USERS = {"env", "provider_options"}
 
 def spec_yaml(task: TaskRecord) -> str:
     """YAML that reads back as the same TaskConfig, except for what was hidden, which a comment then says."""
-    from flow_core.models.yaml_file import dump  # deferred: loads yaml
+    from flow_core.models.yaml_file import dump_yaml  # deferred: loads yaml
 
     asked = {"name": "flow-task", "unique_name": True, "command": task.command} | dict(task.config)
-    text = dump({name: value if name in _AS_IT_IS else _without_secrets(name, value) for name, value in asked.items()})
+    fields = {name: value if name in _AS_IT_IS else _without_secrets(name, value) for name, value in asked.items()}
+    text = dump_yaml(fields)
     return f"# Secrets are {HIDDEN}; fill them in before you submit this.\n{text}" if HIDDEN in text else text
 
 

@@ -21,12 +21,12 @@ def task_text(entered: Mapping[str, str], schema: str) -> str:
 
     Where what was typed is no config yet, its fields as they are, and the complaint. It holds the values of `env`.
     """
-    from flow_core.models.yaml_file import dump  # deferred, as what is called below: loads pydantic and yaml
+    from flow_core.models.yaml_file import dump_yaml  # deferred, as what is called below: loads pydantic and yaml
 
     try:
         body, complaint = task_config(entered).to_yaml(), ""
     except ConfigError as error:
-        body, complaint = dump(typed_fields(entered)), str(error)
+        body, complaint = dump_yaml(typed_fields(entered)), str(error)
     about = _about(entered.get("context", ""), complaint)
     # All above the task: an editor goes on with a comment when a line is begun below one.
     above = [f"yaml-language-server: $schema={schema}", *_fields(schema), *about]
@@ -44,7 +44,7 @@ def read_task_text(text: str) -> dict[str, str]:
 
     if len(text) > _LONGEST:
         raise ConfigError(f"is larger than {_LONGEST >> 20} MB, which no task is", source=SOURCE)
-    return entered_of(TaskConfig.from_yaml_text(text, SOURCE).said())
+    return entered_of(TaskConfig.from_yaml_text(text, SOURCE).to_dict())
 
 
 def ignored_fields(text: str) -> str:
@@ -52,7 +52,7 @@ def ignored_fields(text: str) -> str:
     from flow_core.models.spec import TaskConfig  # deferred: as above
     from flow_core.models.yaml_file import parse_table
 
-    names = TaskConfig.ignored_in(parse_table(text, SOURCE).fields)
+    names = TaskConfig.find_ignored(parse_table(text, SOURCE).fields)
     return f"ignored, without meaning here: {', '.join(names)}" if names else ""
 
 

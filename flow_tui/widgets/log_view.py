@@ -129,7 +129,7 @@ class LogView(LogScroll):
                 if window.refresh():
                     self._redraw()
                     await asyncio.sleep(POLL_S)
-                await watch.changed()
+                await watch.wait_for_change()
         window.refresh()
         self._redraw()
 

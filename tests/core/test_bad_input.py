@@ -21,7 +21,7 @@ from flow_core import (
     ConfigError,
     Flow,
     FlowError,
-    LogAddress,
+    LogId,
     NotFound,
     Task,
     Unsupported,
@@ -163,7 +163,7 @@ async def test_a_closed_client_refuses_in_a_sentence(owner: type, name: str, sub
     await ask(flow, "close", {})
     arguments = subject.arguments(row)
     if "address" in arguments:
-        arguments["address"] = LogAddress("local", subject.task_id)
+        arguments["address"] = LogId("local", subject.task_id)
     with pytest.raises(FlowError, match="is closed; make a new one") as refused:
         await ask(asked, name, arguments)
     assert is_a_sentence(refused.value)

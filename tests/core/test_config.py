@@ -72,7 +72,7 @@ def test_local_may_have_settings_but_stays_this_machine(file: Path) -> None:
         ("a: [\n", 2, "is not valid YAML"),
         ("default: 2026-13-01\n", None, "is not valid YAML"),
         ("? [a, b]\n: c\n", 1, "is not valid YAML"),
-        ("a: &a {b: *a}\n", 1, "an alias in it stands for itself"),
+        ("a: &a {b: *a}\n", 1, "an alias in it contains itself"),
         ("just words\n", 1, "must hold a table"),
         ('"\\e[31m": x\n', 1, "'\\x1b[31m': is no setting we know"),
         ("contexts: {lab: {provider: " + "x" * 5000 + "}}\n", 1, "xxx…xxx"),
@@ -219,7 +219,7 @@ def test_machines_that_no_ssh_could_reach_are_refused_with_their_lines_and_the_o
         "contexts.lab.hosts.5.user",
         "contexts.lab.hosts.6.hostname",
     ]
-    assert "contexts.lab.hosts.1: 'ssh://x' is no name of a host" in said(config)
+    assert "contexts.lab.hosts.1: 'ssh://x' is not a host name" in said(config)
     assert config.context("lab").settings["hosts"] == ["gpu1", {"name": "gpu2", "user": "me"}]
     nobody = loaded(file, "contexts:\n  lab: {provider: hosts, hosts: ['*']}\n")
     assert [problem.line for problem in nobody.problems] == [2]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flow_core.errors import Unsupported
-from flow_core.models.task_sources import as_task_config, needs_slurm
+from flow_core.models.task_sources import explain_slurm_script, to_task_config
 
 SCRIPT = "#!/bin/bash\n#SBATCH --gpus=1\nsrun train\n"
 
@@ -15,15 +15,15 @@ SCRIPT = "#!/bin/bash\n#SBATCH --gpus=1\nsrun train\n"
 def test_a_script_with_sbatch_lines_is_recognised_as_text_by_its_path_and_behind_sbatch(tmp_path: Path) -> None:
     script = tmp_path / "my job.sh"
     script.write_text(SCRIPT, encoding="utf-8")
-    assert "take those lines out" in str(needs_slurm(SCRIPT))
+    assert "take those lines out" in str(explain_slurm_script(SCRIPT))
     for command in (f"'{script}'", f"sbatch -n 2 '{script}'"):
-        said = str(needs_slurm(command))
+        said = str(explain_slurm_script(command))
         assert "needs a context whose provider is slurm" in said
         assert f"bash {script}" in said
-    assert "bash SCRIPT" in str(needs_slurm("sbatch nowhere.sh"))
+    assert "bash SCRIPT" in str(explain_slurm_script("sbatch nowhere.sh"))
     with pytest.raises(Unsupported) as refused:
-        as_task_config(str(script))
-    assert str(refused.value) == needs_slurm(f"'{script}'")
+        to_task_config(str(script))
+    assert str(refused.value) == explain_slurm_script(f"'{script}'")
 
 
 @pytest.mark.parametrize(
@@ -41,10 +41,10 @@ def test_a_script_with_sbatch_lines_is_recognised_as_text_by_its_path_and_behind
 )
 def test_other_commands_are_left_alone(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert needs_slurm(command) is None
+    assert explain_slurm_script(command) is None
 
 
 def test_a_script_that_cannot_be_read_or_is_a_folder_is_left_to_whoever_runs_it(tmp_path: Path) -> None:
-    assert needs_slurm(str(tmp_path)) is None
+    assert explain_slurm_script(str(tmp_path)) is None
     (tmp_path / "binary").write_bytes(b"\x7fELF\xff\xfe#SBATCH")
-    assert needs_slurm(str(tmp_path / "binary")) is None
+    assert explain_slurm_script(str(tmp_path / "binary")) is None

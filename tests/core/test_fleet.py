@@ -52,7 +52,7 @@ class Obedient:
             raise self.fails
         if self._person is not None:
             questions = [SecretPrompt("gpu1", "password", f"Password {n}") for n in range(self.asks)]
-            await asyncio.gather(*(self._person.answer(question) for question in questions))
+            await asyncio.gather(*(self._person.ask_secret(question) for question in questions))
         return self.answers
 
     async def list(self) -> tuple[Volume, ...]:
@@ -209,10 +209,10 @@ class Slow:
         self.asked: list[SecretPrompt] = []
         self.answers = asyncio.Semaphore(0)
 
-    async def trusts(self, key: object) -> bool:
+    async def confirm_host_key(self, key: object) -> bool:
         return False
 
-    async def answer(self, question: SecretPrompt) -> str | None:
+    async def ask_secret(self, question: SecretPrompt) -> str | None:
         self.asked.append(question)
         await self.answers.acquire()
         return "x"
@@ -238,7 +238,7 @@ async def test_a_context_is_not_given_up_while_the_person_it_asks_is_thinking(
 async def test_the_deadline_of_a_context_goes_on_once_the_person_has_answered(far: type[Obedient]) -> None:
     person = Slow()
     fleet = Fleet([FAR], Gate(), person)
-    asking = asyncio.create_task(fleet._patience["far"].answer(SecretPrompt("gpu1", "password", "Password")))
+    asking = asyncio.create_task(fleet._patience["far"].ask_secret(SecretPrompt("gpu1", "password", "Password")))
     await until(lambda: person.asked)
     asyncio.get_running_loop().call_later(0.2, person.answers.release)
 

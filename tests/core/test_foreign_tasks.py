@@ -9,7 +9,7 @@ from testbed.tables import each
 
 from flow_core.errors import ConfigError
 from flow_core.models.spec import TaskConfig
-from flow_core.models.task_sources import as_task_config, not_a_command
+from flow_core.models.task_sources import explain_task_file, to_task_config
 
 SKYPILOT = """\
 name: train
@@ -112,15 +112,15 @@ def test_a_task_file_of_another_tool_is_refused_with_what_to_write(
 ) -> None:
     path = tmp_path / "theirs.yaml"
     path.write_text(text, encoding="utf-8")
-    for read in (lambda: as_task_config(str(path)), lambda: TaskConfig.from_yaml(path)):
+    for read in (lambda: to_task_config(str(path)), lambda: TaskConfig.from_yaml(path)):
         with pytest.raises(ConfigError) as refused:
             read()
         assert str(refused.value).startswith(f"{path}:{line}: {said}")
-    refusal = not_a_command(str(path))
+    refusal = explain_task_file(str(path))
     assert str(refusal) == str(refused.value)
-    assert said in str(not_a_command(text))
+    assert said in str(explain_task_file(text))
     with pytest.raises(ConfigError, match=r"^this is a"):
-        as_task_config(text)
+        to_task_config(text)
 
 
 def test_the_places_of_containers_are_named(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_of_several_documents_the_first_says_whose_they_are(tmp_path: Path) -> N
     several = f"{KUBERNETES}---\napiVersion: v1\nkind: Service\n"
     with pytest.raises(ConfigError, match=r"is a Kubernetes manifest, .*image for image \(line 10\)"):
         TaskConfig.from_yaml_text(several)
-    assert "is a Kubernetes manifest" in str(not_a_command(several))
+    assert "is a Kubernetes manifest" in str(explain_task_file(several))
     with pytest.raises(ConfigError, match="is not valid YAML: but found another document"):
         TaskConfig.from_yaml_text("command: 'true'\n---\ncommand: 'false'\n")
 
@@ -146,10 +146,10 @@ def test_a_pbs_script_is_refused_with_what_to_write(tmp_path: Path) -> None:
         " max_run_time_hours for '-l walltime=12:00:00' (line 4)"
     )
     with pytest.raises(ConfigError) as refused:
-        as_task_config(str(script))
+        to_task_config(str(script))
     assert str(refused.value) == f"{script}:2: {said}"
-    assert str(not_a_command(str(script))) == str(refused.value)
-    assert str(not_a_command(PBS)) == f"this {said}"
+    assert str(explain_task_file(str(script))) == str(refused.value)
+    assert str(explain_task_file(PBS)) == f"this {said}"
 
 
 @each(
@@ -166,11 +166,11 @@ def test_a_pbs_script_is_refused_with_what_to_write(tmp_path: Path) -> None:
     ],
 )
 def test_commands_are_left_alone(command: str) -> None:
-    assert not_a_command(command) is None
+    assert explain_task_file(command) is None
 
 
 def test_a_task_file_of_ours_is_no_command_either(tmp_path: Path) -> None:
     (tmp_path / "task.yaml").write_text("command: 'true'\n", encoding="utf-8")
-    assert str(not_a_command(str(tmp_path / "task.yaml"))).endswith("task.yaml: is a task file and no command")
+    assert str(explain_task_file(str(tmp_path / "task.yaml"))).endswith("task.yaml: is a task file and no command")
     (tmp_path / "empty").mkdir()
-    assert not_a_command(str(tmp_path / "empty")) is None
+    assert explain_task_file(str(tmp_path / "empty")) is None

@@ -93,7 +93,7 @@ def config_of(fields: dict[str, Any]) -> TaskConfig:
 def test_a_config_reads_back_from_its_yaml_as_the_same(fields: dict[str, Any]) -> None:
     config = config_of(fields)
     assert TaskConfig.from_yaml_text(config.to_yaml()) == config
-    assert TaskConfig.parse(config.said()) == config
+    assert TaskConfig.parse(config.to_dict()) == config
 
 
 def test_values_of_every_kind_survive_in_free_tables() -> None:

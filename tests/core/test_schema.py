@@ -11,7 +11,7 @@ import yaml
 from testbed.tables import each
 
 from flow_core.errors import ConfigError
-from flow_core.models.schema import WORDS, task_schema
+from flow_core.models.schema import DESCRIPTIONS, task_schema
 from flow_core.models.spec import TaskConfig
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -36,7 +36,7 @@ def test_the_file_in_the_docs_is_the_schema_of_today() -> None:
 
 
 def test_every_field_has_words_for_whoever_completes_it() -> None:
-    assert list(WORDS) == list(TaskConfig.model_fields)
+    assert list(DESCRIPTIONS) == list(TaskConfig.model_fields)
 
 
 def test_the_task_file_of_the_examples_is_valid() -> None:

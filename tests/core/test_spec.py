@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from testbed.tables import each
 
 from flow_core.errors import ConfigError
-from flow_core.models.spec import MountSpec, Retries, TaskConfig, VolumeSpec, mount_target
+from flow_core.models.spec import MountSpec, Retries, TaskConfig, VolumeSpec, check_mount_target
 
 
 @each(
@@ -27,9 +27,9 @@ from flow_core.models.spec import MountSpec, Retries, TaskConfig, VolumeSpec, mo
         ({"command": "x", "name": "Has Capitals"}, "name", "a-z, 0-9"),
         ({"command": "x", "name": "a" * 129}, "name", "at most 128"),
         ({"command": "x", "name": "a\n"}, "name", "a-z, 0-9"),
-        ({"command": "x", "nonsense": 1}, "nonsense", "is no field we know"),
-        ({"command": "x", "env": {"A-B": "1"}}, "env", "'A-B' is no variable name"),
-        ({"command": "x", "env": {"A": True}}, "env", "the value of A is no text; put quotes around it"),
+        ({"command": "x", "nonsense": 1}, "nonsense", "is not a known field"),
+        ({"command": "x", "env": {"A-B": "1"}}, "env", "'A-B' is not a variable name"),
+        ({"command": "x", "env": {"A": True}}, "env", "the value of A is not text; put quotes around it"),
         ({"command": "x", "env": {"A": None}}, "env", "put quotes around it"),
         ({"command": "x", "env": {"A": [1]}}, "env.A", "valid string"),
         ({"comand": "x"}, "comand", "did you mean command?"),
@@ -93,7 +93,7 @@ def test_a_task_file_keeps_numbers_of_its_environment_as_they_are_written() -> N
         **{"VERSION": "1.10", "MODE": "0755", "DAY": "2026-03-01", "DEBUG": "yes", "PORT": "8080", "EMPTY": ""}
     }
     assert config.num_instances == 2
-    with pytest.raises(ConfigError, match="the value of NOTHING is no text; put quotes around it") as refused:
+    with pytest.raises(ConfigError, match="the value of NOTHING is not text; put quotes around it") as refused:
         TaskConfig.from_yaml_text("command: x\nenv:\n  NOTHING:\n", "task.yaml")
     assert refused.value.line == 2
 
@@ -131,11 +131,11 @@ def test_a_refusal_does_not_repeat_the_values_of_the_environment() -> None:
 )
 def test_a_path_that_is_no_place_of_its_own_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="must"):
-        mount_target(path)
+        check_mount_target(path)
 
 
 def test_a_mount_path_is_made_plain() -> None:
-    assert mount_target("//data//set/./x/") == "/data/set/x"
+    assert check_mount_target("//data//set/./x/") == "/data/set/x"
 
 
 def test_two_mounts_may_not_lie_in_each_other() -> None:
@@ -180,7 +180,7 @@ def test_what_was_said_is_said_again_where_leaving_it_out_would_mean_something_e
             "data_mounts": [{"source": "s3://b/k", "target": "/d", "mount_type": "bind"}],
         }
     )
-    assert TaskConfig.parse(config.said()) == config
+    assert TaskConfig.parse(config.to_dict()) == config
     assert TaskConfig.from_yaml_text(config.to_yaml()) == config
 
 

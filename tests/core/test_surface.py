@@ -150,7 +150,7 @@ PUBLIC = {
     *("MountSpec", "ReservationSpec", "ResourceSpec", "Retries", "RunParams", "SpecMount", "TaskConfig", "TaskSpec"),
     *("VolumeSpec", "Reservation", "ReservationStatus", "TaskRecord", "TaskStatus", "Volume"),
     *("GpuProcess", "GpuSample", "MachineSample"),
-    *("Project", "SshKey", "User", "LogAddress", "IProviderInit", "Provider", "__version__"),
+    *("Project", "SshKey", "User", "LogId", "IProviderInit", "Provider", "__version__"),
     *(
         "AuthError",
         "CapacityError",

@@ -130,8 +130,8 @@ MERGES = "m0: &m0 {k: v}\n" + "".join(f"m{n}: &m{n} {{<<: [*m{n - 1}, *m{n - 1}]
     [
         (BOMB, "holds more than 100000 values"),
         (MERGES, "holds more than 100000 values"),
-        ("command: &a [*a]", "an alias in it stands for itself"),
-        ("command: x\nprovider_options: &a {slurm: *a}", "an alias in it stands for itself"),
+        ("command: &a [*a]", "an alias in it contains itself"),
+        ("command: x\nprovider_options: &a {slurm: *a}", "an alias in it contains itself"),
         ("command: !!python/object/apply:os.system [true]", "could not determine a constructor"),
         ("command: x\nenv: {A: b}\nenv: {C: d}", r"task\.yaml:3: env: is given twice, first in line 2"),
         ("command: x\nvolumes: [{name: abc, name: abd}]", "name: is given twice"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flow_core import AsyncFlow, AsyncTask, Client, Flow, LogAddress, PruningPlan, Task
+from flow_core import AsyncFlow, AsyncTask, Client, Flow, LogId, PruningPlan, Task
 
 
 class Something:
@@ -73,7 +73,7 @@ ONE_STATUS = Kind((None, *STRANGERS), ("", "nonsense", "\x1b[31m", "x" * 1_000_0
 GOAL = Kind((5, b"x", [], SOMETHING, True), ("", "nonsense", "\x1b[31m", "RUNNING"))
 # Of a path in a task only what is refused: any other would be made where the task works.
 FAR_PATH = Kind((None, *STRANGERS), ("", " ", "\0", "\ud800", "/nowhere/at/all", "x" * 1_000_000))
-ADDRESS = Kind((None, *STRANGERS, "task_aaaaaaaaaa"), (LogAddress("local", "task_aaaaaaaaaa"), LogAddress("x", "\0")))
+ADDRESS = Kind((None, *STRANGERS, "task_aaaaaaaaaa"), (LogId("local", "task_aaaaaaaaaa"), LogId("x", "\0")))
 DAYS = Kind((None, "5", b"5", [], SOMETHING, True, -1, float("nan"), float("inf"), 10**30))
 IDS = Kind((5, b"x", "task_aaaaaaaaaa", SOMETHING, [5], [None]), ([""], ["../x"], ["\x1b[31m"], ["x" * 1_000_000]))
 PLAN = Kind((None, *STRANGERS, "x"), (PruningPlan("elsewhere", ()),))

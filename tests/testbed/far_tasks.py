@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flow_core.errors import ConfigError, Conflict, NotFound
-from flow_core.logs.log_id import LogAddress
+from flow_core.logs.log_id import LogId
 from flow_core.providers.over_ssh.places import LogFile, Place
 from flow_core.ssh.host import SshHost
 from flow_core.ssh.quoting import quote_word
@@ -41,17 +41,17 @@ class Far:
             raise Conflict(f"task {task_id} has ended; only a running one can be entered")
         return Place(self.host, str(directory), lambda command: _enter(directory, command), name=f"the {task_id}")
 
-    async def addresses(self, task_id: str) -> tuple[LogAddress, ...]:
+    async def addresses(self, task_id: str) -> tuple[LogId, ...]:
         self._find(task_id)
-        return (LogAddress(CONTEXT, task_id),)
+        return (LogId(CONTEXT, task_id),)
 
-    async def file(self, address: LogAddress) -> LogFile | None:
+    async def file(self, address: LogId) -> LogFile | None:
         self._find(address.task_id)
         if address.task_id in self.gone:
             return None
         return LogFile(self.host, str(self.log(address.task_id)), self.machine)
 
-    async def is_over(self, task: str | LogAddress) -> bool:
+    async def is_over(self, task: str | LogId) -> bool:
         task_id = task if isinstance(task, str) else task.task_id
         self._find(task_id)
         return task_id in self.ended

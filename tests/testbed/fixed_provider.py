@@ -14,7 +14,7 @@ from typing import Any
 
 from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles, SpoolWriter
 from flow_core.config import Config, Context, state_dir
-from flow_core.logs.log_id import LogAddress
+from flow_core.logs.log_id import LogId
 from flow_core.models.instance import AvailableInstance
 from flow_core.models.market import PriceSeries, Quota, TaskEvent
 from flow_core.models.metrics import GpuProcess, GpuSample, MachineSample
@@ -185,10 +185,10 @@ class FixedProvider:
     async def find(self, requirements: Any) -> tuple[AvailableInstance, ...]:
         return INSTANCES[self._context]
 
-    async def addresses(self, task_id: str) -> tuple[LogAddress, ...]:
-        return (LogAddress(self._context, task_id, 0, 0),)
+    async def addresses(self, task_id: str) -> tuple[LogId, ...]:
+        return (LogId(self._context, task_id, 0, 0),)
 
-    async def open(self, address: LogAddress) -> SpoolFiles:
+    async def open(self, address: LogId) -> SpoolFiles:
         folder = state_dir() / "fixed"
         folder.mkdir(parents=True, exist_ok=True)
         files = SpoolFiles.at(folder / address.task_id)
@@ -199,10 +199,10 @@ class FixedProvider:
             writer.close()
         return files
 
-    async def catch_up(self, address: LogAddress) -> None:
+    async def catch_up(self, address: LogId) -> None:
         return None
 
-    async def is_complete(self, address: LogAddress) -> bool:
+    async def is_complete(self, address: LogId) -> bool:
         return True
 
     async def of_task(self, task_id: str, *, node: int = 0) -> AsyncGenerator[MachineSample, None]:

@@ -55,7 +55,7 @@ class HostileProcess:
         self._err: asyncio.Queue[bytes] = asyncio.Queue()
         self._still = len(launcher())
         self._frames = FrameDecoder()
-        self.outcome = None if host.exit_code is None else CompletedCommand(host.exit_code)
+        self.result = None if host.exit_code is None else CompletedCommand(host.exit_code)
         for queue, said in ((self._out, host.first), (self._err, host.said_on_stderr)):
             if said:
                 queue.put_nowait(said)
@@ -77,7 +77,7 @@ class HostileProcess:
         self._out.put_nowait(b"")
         self._err.put_nowait(b"")
 
-    async def closed(self) -> None:
+    async def wait_closed(self) -> None:
         """At once."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from testbed.far_tasks import CONTEXT, Far
 
-from flow_core.logs.log_id import LogAddress
+from flow_core.logs.log_id import LogId
 from flow_core.providers.over_ssh.hosts import HostPool
 from flow_core.providers.over_ssh.logs import SpooledLogs
 
@@ -16,7 +16,7 @@ from flow_core.providers.over_ssh.logs import SpooledLogs
 async def main(config: Path, tasks: Path, spools: Path) -> None:
     pool = HostPool()
     logs = SpooledLogs(Far(await pool.find("far", config=config), tasks), spools)
-    address = LogAddress(CONTEXT, "train")
+    address = LogId(CONTEXT, "train")
     await logs.open(address)
     print("pulling", flush=True)
     while not await logs.is_complete(address):

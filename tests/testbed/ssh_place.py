@@ -18,12 +18,12 @@ class SshPlace:
     """One running task, named after its host, as long as that answers. `config` is an ssh config, `host` a name of it,
     or `settings` say all."""
 
-    def __init__(self, context: Context, person: Prompter | None) -> None:
+    def __init__(self, context: Context, prompter: Prompter | None) -> None:
         self.context = context
         self.poll = PollIntervals(busy_s=0.1, idle_s=0.1)
         self.shells = self
         self.logs = self.instances = self.volumes = self.endpoints = self.metrics = self.market = self.pruning = None
-        self._person = person
+        self._prompter = prompter
         self._host: SshHost | None = None
 
     async def list_tasks(
@@ -47,7 +47,7 @@ class SshPlace:
         if self._host is None:
             settings: dict[str, Any] = dict(self.context.settings)
             if "settings" in settings:
-                self._host = SshHost(settings["settings"], person=self._person)
+                self._host = SshHost(settings["settings"], prompter=self._prompter)
             else:
-                self._host = await SshHost.find(settings["host"], config=settings["config"], person=self._person)
+                self._host = await SshHost.find(settings["host"], config=settings["config"], prompter=self._prompter)
         return self._host

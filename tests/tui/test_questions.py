@@ -35,7 +35,7 @@ async def start() -> AsyncIterator[Callable[[Coroutine[Any, Any, Any]], asyncio.
 
 async def test_pollers_of_two_contexts_that_ask_the_same_share_one_answer(start: Any) -> None:
     questions = Questions()
-    asking = [start(questions.answer(replace(PASSPHRASE, context=name))) for name in ("lab", "home", "lab")]
+    asking = [start(questions.ask_secret(replace(PASSPHRASE, context=name))) for name in ("lab", "home", "lab")]
     await until(lambda: questions.open and len(questions.open[0].contexts) == 3)
     assert len(questions.open) == 1
     assert questions.contexts == {"lab", "home"}
@@ -46,14 +46,16 @@ async def test_pollers_of_two_contexts_that_ask_the_same_share_one_answer(start:
 
 async def test_a_code_is_good_for_one_login_so_each_asks_for_its_own(start: Any) -> None:
     questions = Questions()
-    first, second = start(questions.answer(CODE)), start(questions.answer(CODE))
+    first, second = start(questions.ask_secret(CODE)), start(questions.ask_secret(CODE))
     await until(lambda: len(questions.open) == 2)
     questions.settle(questions.open[0], "1")
     questions.settle(questions.open[0], "2")
     assert (await first, await second) == ("1", "2")
 
 
-@pytest.mark.parametrize("ask", [lambda q: q.trusts(KEY), lambda q: q.answer(PASSPHRASE), lambda q: q.answer(CODE)])
+@pytest.mark.parametrize(
+    "ask", [lambda q: q.confirm_host_key(KEY), lambda q: q.ask_secret(PASSPHRASE), lambda q: q.ask_secret(CODE)]
+)
 async def test_a_no_is_a_no_until_the_user_tries_again(start: Any, ask: Callable[[Questions], Any]) -> None:
     questions = Questions()
     first = start(ask(questions))
@@ -74,16 +76,16 @@ async def test_a_no_is_a_no_until_the_user_tries_again(start: Any, ask: Callable
 
 async def test_a_no_to_one_key_says_nothing_of_another_key_of_that_host(start: Any) -> None:
     questions = Questions()
-    start(questions.trusts(KEY))
+    start(questions.confirm_host_key(KEY))
     await until(lambda: questions.open)
     questions.settle(questions.open[0], None)
-    start(questions.trusts(replace(KEY, fingerprint="SHA256:other")))
+    start(questions.confirm_host_key(replace(KEY, fingerprint="SHA256:other")))
     await until(lambda: questions.open)
 
 
 async def test_who_gives_up_first_does_not_take_the_question_along(start: Any) -> None:
     questions = Questions()
-    poller, shell = start(questions.answer(PASSPHRASE)), start(questions.answer(PASSPHRASE))
+    poller, shell = start(questions.ask_secret(PASSPHRASE)), start(questions.ask_secret(PASSPHRASE))
     await until(lambda: questions.open and len(questions.open[0].contexts) == 2)
     pending = questions.open[0]
     poller.cancel()
@@ -100,7 +102,7 @@ async def test_who_gives_up_first_does_not_take_the_question_along(start: Any) -
 async def test_what_a_poller_asks_becomes_urgent_once_the_user_waits_for_its_context(start: Any) -> None:
     questions = Questions()
     heard: list[bool] = []
-    start(questions.trusts(KEY))
+    start(questions.confirm_host_key(KEY))
     await until(lambda: questions.open)
     questions.subscribe(lambda: heard.append(questions.is_urgent(questions.open[0])))
     with questions.hurried("home"):
@@ -113,13 +115,13 @@ async def test_what_a_poller_asks_becomes_urgent_once_the_user_waits_for_its_con
 
 async def test_a_second_attempt_is_urgent_and_what_else_the_host_asks_comes_next(start: Any) -> None:
     questions = Questions()
-    start(questions.answer(PASSPHRASE))
+    start(questions.ask_secret(PASSPHRASE))
     await until(lambda: questions.open)
     assert not questions.is_urgent(questions.open[0])
     assert not questions.is_next(questions.open[0])
     questions.settle(questions.open[0], "wrong")
     for following, is_urgent in ((replace(PASSPHRASE, attempt=2), True), (CODE, False)):
-        start(questions.answer(following))
+        start(questions.ask_secret(following))
         await until(lambda: questions.open)
         assert questions.is_urgent(questions.open[0]) is is_urgent
         assert questions.is_next(questions.open[0])
@@ -128,7 +130,7 @@ async def test_a_second_attempt_is_urgent_and_what_else_the_host_asks_comes_next
 
 async def test_an_answer_is_in_no_repr_and_gone_once_it_was_taken(start: Any) -> None:
     questions = Questions()
-    asking = start(questions.answer(PASSPHRASE))
+    asking = start(questions.ask_secret(PASSPHRASE))
     await until(lambda: questions.open)
     pending = questions.open[0]
     questions.settle(pending, "hunter2")

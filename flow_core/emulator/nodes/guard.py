@@ -12,7 +12,7 @@ from flow_core.emulator.nodes.link import Link, Order
 from flow_core.emulator.nodes.listening import LOOPBACK
 from flow_core.emulator.nodes.session import MachineSession
 from flow_core.ssh.server import connection
-from flow_core.ssh.server.connection import not_forwarded
+from flow_core.ssh.server.connection import forwarding_error
 
 if TYPE_CHECKING:
     from flow_core.emulator.nodes.machine import Machine
@@ -26,7 +26,7 @@ def options(
 ) -> asyncssh.SSHServerConnectionOptions:
     """A server that leads to the first of the candidates that takes the client's key. All connected are in `lobby`."""
     asyncssh.set_log_level(logging.WARNING)  # below that, it writes the commands that are run
-    return connection.options(lambda: Guard(lobby, candidates, find), host_key, "OpenSSH_8.9p1_flow")
+    return connection.server_options(lambda: Guard(lobby, candidates, find), host_key, "OpenSSH_8.9p1_flow")
 
 
 class Guard(connection.SshServerConnection):
@@ -57,10 +57,10 @@ class Guard(connection.SshServerConnection):
     def session(self) -> MachineSession:
         return MachineSession(self)
 
-    def way_to(self, host: str, port: int) -> tuple[str, int]:
+    def resolve_forward(self, host: str, port: int) -> tuple[str, int]:
         found = self._find(self._here, host, port)
         if found is None:
-            raise not_forwarded("only ports of this machine and of its fellows are forwarded")
+            raise forwarding_error("only ports of this machine and of its fellows are forwarded")
         return LOOPBACK, found
 
     @property

@@ -65,7 +65,7 @@ class Inside(SessionProcess):
         self._typed += data
         if len(self._typed) > _FULL and not self._is_full:
             self._is_full = True
-            self._listener.input_is_full(True)
+            self._listener.set_input_full(True)
 
     def feed_eof(self) -> None:
         """A terminal has no end of input but a key."""
@@ -93,7 +93,7 @@ class Inside(SessionProcess):
             self._signals.add(task)
             task.add_done_callback(self._signals.discard)
 
-    def mute(self) -> None:
+    def close_output(self) -> None:
         if self._started.terminal is not None:
             self._stop_typing()
         for fd in [fd for fd, stream in self._outputs.items() if stream == STDOUT]:
@@ -109,7 +109,7 @@ class Inside(SessionProcess):
 
     def _read(self, fd: int) -> None:
         if data := self._next(fd):
-            self._listener.said(data, self._outputs[fd])
+            self._listener.write_output(data, self._outputs[fd])
         elif data is None:
             self._close(fd)
             self._look_for_end()
@@ -132,13 +132,13 @@ class Inside(SessionProcess):
         elif self._outputs:
             return
         self.hang_up()
-        self._listener.ended(self._started.ended.result())
+        self._listener.process_ended(self._started.ended.result())
 
     def _say_what_is_left(self, terminal: int) -> None:
         left = _MOST_LEFT  # somebody in the background may write for ever
         while left > 0 and (data := self._next(terminal)):
             left -= len(data)
-            self._listener.said(data, STDOUT)
+            self._listener.write_output(data, STDOUT)
 
     def _write(self) -> None:
         try:
@@ -153,7 +153,7 @@ class Inside(SessionProcess):
                 self._stop_typing()
         if self._is_full and len(self._typed) <= _FULL:
             self._is_full = False
-            self._listener.input_is_full(False)
+            self._listener.set_input_full(False)
 
     def _stop_typing(self) -> None:
         self._typed.clear()

@@ -29,11 +29,11 @@ class MachineSession(ServerSession[Inside]):
         super().__init__()
         self._door = door
 
-    async def enter(self, asked: SessionRequest) -> Inside:
+    async def start_process(self, asked: SessionRequest) -> Inside:
         return await Inside.start(self._door.link, self._order(asked), self)
 
     def _order(self, asked: SessionRequest) -> Order:
-        if asked.for_files:
+        if asked.is_sftp:
             return self._door.file_server()
         if asked.terminal is None:
             return self._door.shell(asked.command, asked.env, {})

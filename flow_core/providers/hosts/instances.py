@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from flow_core.errors import CapacityError, FlowError, HostKeyUnknown
-from flow_core.gpu import parse_gpu, request_for
+from flow_core.gpu import build_gpu_request, parse_gpu
 from flow_core.models.instance import AvailableInstance, InstanceRequirements, check_requirements
 from flow_core.providers.hosts.facts import Facts, look_at_all
 from flow_core.providers.hosts.placement import seats_for
@@ -38,7 +38,7 @@ class HostInstances:
         return tuple(row for row in rows if row.fits(rest))
 
     async def normalize(self, gpu_count: int, gpu_type: str | None) -> tuple[str, int, str | None]:
-        wanted = request_for(gpu_count, gpu_type)
+        wanted = build_gpu_request(gpu_count, gpu_type)
         if not wanted.needs_gpu:
             return str(wanted), 1, None
         seen, silent = await look_at_all([view.far for view in self._tasks.views])

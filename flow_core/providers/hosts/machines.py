@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.errors import ConfigError, FlowError, printable
-from flow_core.gpu_models import Gpu, pretend_gpus
+from flow_core.gpu_models import Gpu, parse_declared_gpus
 from flow_core.providers.hosts.credentials import SEND_CREDENTIALS, sends_credentials
 from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, login_timeout_of
 from flow_core.providers.pruning import PRUNE_AFTER_DAYS, prune_after_days_of
@@ -38,7 +38,7 @@ class Machine:
 
     @property
     def pretend(self) -> tuple[Gpu, ...]:
-        return pretend_gpus(self.gpus) if self.gpus else ()
+        return parse_declared_gpus(self.gpus) if self.gpus else ()
 
     @property
     def key_file(self) -> Path | None:

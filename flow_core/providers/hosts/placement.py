@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import CapacityError, ConfigError, FlowError, printable
 from flow_core.gpu import GpuRequest, parse_gpu
-from flow_core.gpu_models import Gpu, inventory
+from flow_core.gpu_models import Gpu, describe_gpus
 from flow_core.providers.hosts.facts import Facts
 from flow_core.providers.hosts.far import FarHost
 from flow_core.providers.submit_requests import gpus_for, no_gpus
@@ -133,7 +133,7 @@ def _is_large_enough(config: TaskConfig, facts: Facts) -> bool:
 
 
 def _said(facts: Facts) -> str:
-    parts = [inventory(facts.gpus)]
+    parts = [describe_gpus(facts.gpus)]
     parts += [f"{facts.cpus} CPUs"] if facts.cpus else []
     parts += [f"{facts.memory_gb} GB"] if facts.memory_gb else []
     return ", ".join(parts)

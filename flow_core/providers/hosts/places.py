@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flow_core.errors import ConfigError, Conflict, NotFound, Unsupported, printable
-from flow_core.logs.log_id import LogAddress
+from flow_core.logs.log_id import LogId
 from flow_core.providers.over_ssh.places import LogFile, Place
 from flow_core.ssh.quoting import quote_word
 
@@ -65,14 +65,14 @@ class HostLogs:
         self._tasks = tasks
         self._places = HostPlaces(context, tasks)
 
-    async def addresses(self, task_id: str) -> tuple[LogAddress, ...]:
+    async def addresses(self, task_id: str) -> tuple[LogId, ...]:
         record = await self._tasks.get(task_id)
         if record.started_at is None:
             return ()
         attempts, ranks = range(record.attempt + 1), range(record.num_instances)
-        return tuple(LogAddress(self.context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
+        return tuple(LogId(self.context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
 
-    async def file(self, address: LogAddress) -> LogFile | None:
+    async def file(self, address: LogId) -> LogFile | None:
         part, view = await self._find(address)
         if view is None or part.started_at is None:
             return None
@@ -83,12 +83,12 @@ class HostLogs:
         await self._places.seen(task_id)
         raise Unsupported("source: there is no startup log here; tasks run on your hosts as these are")
 
-    async def is_over(self, address: LogAddress) -> bool:
+    async def is_over(self, address: LogId) -> bool:
         part, _ = await self._find(address)
         between = bool(part.provider_metadata.get("attempt_is_over"))
         return part.is_terminal or address.attempt < part.attempt or between
 
-    async def _find(self, address: LogAddress) -> tuple[TaskRecord, HostView | None]:
+    async def _find(self, address: LogId) -> tuple[TaskRecord, HostView | None]:
         """The rank, and its machine. Raises NotFound where there is no such log and will not be one in this attempt."""
         record = await self._places.seen(address.task_id)
         if not (0 <= address.attempt <= record.attempt and 0 <= address.rank < record.num_instances):

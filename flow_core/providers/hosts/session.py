@@ -177,12 +177,12 @@ class Session:
     async def _not_started(self, *, is_ready: bool) -> ProviderError:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LEAVE_S):
-                await self._running.closed()
+                await self._running.wait_closed()
         await self._hear_the_rest(_REST_S)
-        outcome = self._running.outcome
-        if outcome is None or outcome.exit_code in _ENDED_BY_SOMEBODY:
+        result = self._running.result
+        if result is None or result.exit_code in _ENDED_BY_SOMEBODY:
             return Lost(f"the agent on {self._name!r} was ended while it was started; try again")
-        return not_started(self._name, outcome.exit_code, said_by(self._said), is_ready=is_ready)
+        return not_started(self._name, result.exit_code, said_by(self._said), is_ready=is_ready)
 
     async def _hear_the_rest(self, limit_s: float) -> None:
         """Standard error ends after standard output, or as long after it as something there keeps it open."""

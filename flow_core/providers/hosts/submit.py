@@ -148,7 +148,7 @@ class Submission:
             return None
         tasks = await self._tasks.all()
         found = next((task for task in tasks if task.config.get("idempotency_key") == key), None)
-        if found is not None and found.config != self._config.said():
+        if found is not None and found.config != self._config.to_dict():
             raise Conflict(f"idempotency_key: {key!r} is that of task {found.task_id}, which was asked something else")
         if found is not None and await self._is_cut_off(found.task_id):
             arguments = {"task_id": found.task_id}

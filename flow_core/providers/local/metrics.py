@@ -17,8 +17,7 @@ from flow_core.agent.task_entry import BROKEN_NOT_ENTERED, NODE_ENDED, NOT_RUNNI
 from flow_core.agent.tasks import NO_TASK, TaskStore
 from flow_core.errors import NotFound, Unreachable, printable
 from flow_core.metrics.broadcast import SampleBroadcast
-from flow_core.metrics.script import sampling_script
-from flow_core.metrics.stream import read_samples
+from flow_core.metrics.stream import read_samples, sampling_script
 from flow_core.metrics.visible_gpus import select_visible_gpus
 from flow_core.models.metrics import MachineSample
 from flow_core.providers.local.capacity.instances import LocalInstances
@@ -39,7 +38,7 @@ class LocalMetrics:
 
     async def of_task(self, task_id: str, *, node: int = 0) -> AsyncGenerator[MachineSample, None]:
         visible = await offload(self._visible, task_id, node)
-        async with aclosing(self._samples.look()) as samples:
+        async with aclosing(self._samples.subscribe()) as samples:
             async for sample in samples:
                 yield select_visible_gpus(sample, visible)
                 if not await offload(self._runs, task_id, node):
@@ -48,7 +47,7 @@ class LocalMetrics:
     async def of_instance(self, allocation_id: str) -> AsyncGenerator[MachineSample, None]:
         if allocation_id not in {offer.allocation_id for offer in await self._instances.find({})}:
             raise NotFound(f"nothing here is called {printable(allocation_id)}; find_instances lists what is")
-        async with aclosing(self._samples.look()) as samples:
+        async with aclosing(self._samples.subscribe()) as samples:
             async for sample in samples:
                 yield sample
 

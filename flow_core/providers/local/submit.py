@@ -11,7 +11,7 @@ from flow_core.agent.machine import new_id
 from flow_core.agent.submit import submit
 from flow_core.errors import CapacityError
 from flow_core.gpu import GpuRequest, parse_gpu
-from flow_core.gpu_models import Gpu, choose
+from flow_core.gpu_models import Gpu, choose_gpus
 from flow_core.providers.asked import task_name
 from flow_core.providers.images import check_image
 from flow_core.providers.local.capacity.gpus import gpus_here
@@ -64,5 +64,5 @@ def _gpus_for(request: GpuRequest, here: Sequence[Gpu], ranks: int) -> dict[str,
         if request.cpus and request.cpus > (os.cpu_count() or request.cpus):
             raise CapacityError(f"{request} can't be had on this machine; it has {os.cpu_count()} CPUs")
         return no_gpus(str(request), here)
-    fitting = choose(here, request, ranks)
+    fitting = choose_gpus(here, request, ranks)
     return gpus_for(request.count, request.model or fitting[0].short_model, fitting)

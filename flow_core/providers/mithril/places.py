@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.logs.escape import escape_controls
-from flow_core.logs.log_id import LogAddress
+from flow_core.logs.log_id import LogId
 from flow_core.providers.mithril.launch import WORKSPACE
 from flow_core.providers.mithril.record import Standing
 from flow_core.providers.mithril.tasks import MithrilTasks
@@ -51,15 +51,15 @@ class MithrilLogSources:
         self.context = context
         self._tasks = tasks
 
-    async def addresses(self, task_id: str) -> tuple[LogAddress, ...]:
+    async def addresses(self, task_id: str) -> tuple[LogId, ...]:
         standing = await self._tasks.standing(task_id)
         end = await self._tasks.end(standing)
         if end is None and not standing.is_reachable:
             return ()
         attempts, ranks = range((end.attempt if end else 0) + 1), range(standing.bid.quantity)
-        return tuple(LogAddress(self.context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
+        return tuple(LogId(self.context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
 
-    async def file(self, address: LogAddress) -> LogFile | None:
+    async def file(self, address: LogId) -> LogFile | None:
         standing, _ = await self._known(address)
         if not standing.is_reachable:
             return None
@@ -75,12 +75,12 @@ class MithrilLogSources:
             )
         return LogFile(await self._tasks.host(task_id, node), _STARTUP_LOG)
 
-    async def is_over(self, address: LogAddress) -> bool:
+    async def is_over(self, address: LogId) -> bool:
         standing, end = await self._known(address)
         has_ended = end is not None and (end.is_over or end.attempt > address.attempt)
         return has_ended or standing.bid.status == "Terminated"
 
-    async def _known(self, address: LogAddress) -> tuple[Standing, End | None]:
+    async def _known(self, address: LogId) -> tuple[Standing, End | None]:
         standing = await self._tasks.standing(address.task_id)
         end = await self._tasks.end(standing)
         attempts = 1 if end is None else end.attempt + 1

@@ -96,7 +96,7 @@ class Submission:
     def _told(self, mounts: list[Mount]) -> Told:
         places = tuple(VolumeMount(volume.volume_id, volume.name, target) for volume, target in mounts)
         usual = {"instance_type": self._usual_type} if self._usual_type else {}
-        return Told(self._config.said() | usual, places)
+        return Told(self._config.to_dict() | usual, places)
 
 
 def limit_usd(config: TaskConfig, offer: Offer) -> Decimal:

@@ -21,8 +21,8 @@ _Key = tuple[str, Path | None, str | None, str | None, int | None]
 class HostPool:
     """Many coroutines may use it at once, all of one event loop. Nothing is connected before it is needed."""
 
-    def __init__(self, person: Prompter | None = None, login_timeout_s: float | None = None) -> None:
-        self._person = person
+    def __init__(self, prompter: Prompter | None = None, login_timeout_s: float | None = None) -> None:
+        self._prompter = prompter
         self._login_timeout_s = login_timeout_s
         self._hosts: dict[HostSettings, SshHost] = {}
         self._named: dict[_Key, HostSettings] = {}
@@ -66,7 +66,7 @@ class HostPool:
         if limit_s is not None:
             settings = _limited(settings, limit_s)
         if settings not in self._hosts:
-            self._hosts[settings] = SshHost(settings, person=self._person)
+            self._hosts[settings] = SshHost(settings, prompter=self._prompter)
         return self._hosts[settings]
 
     def forget(self, name: str) -> None:

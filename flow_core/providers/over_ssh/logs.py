@@ -18,7 +18,7 @@ from flow_core.ssh.quoting import quote_word
 
 if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
-    from flow_core.logs.log_id import LogAddress
+    from flow_core.logs.log_id import LogId
     from flow_core.providers.over_ssh.places import LogSources
 
 _IDLE_S = 30.0
@@ -39,20 +39,20 @@ class SpooledLogs:
         self._sources = sources
         self._folder = folder
         self._idle_s = idle_s
-        self._pullers: dict[LogAddress, Puller] = {}
+        self._pullers: dict[LogId, Puller] = {}
         self._all: set[Puller] = set()
         self._is_closed = False
 
-    async def addresses(self, task_id: str) -> tuple[LogAddress, ...]:
+    async def addresses(self, task_id: str) -> tuple[LogId, ...]:
         return await self._sources.addresses(task_id)
 
-    async def open(self, address: LogAddress) -> SpoolFiles:
+    async def open(self, address: LogId) -> SpoolFiles:
         """At once where something of it was read before, else after asking whether there is such a log."""
         if (puller := await self._see_to(address)) is not None:
             puller.hurry()
         return SpoolPaths.at(self._folder, address).files
 
-    async def catch_up(self, address: LogAddress) -> None:
+    async def catch_up(self, address: LogId) -> None:
         puller = await self._see_to(address)
         if puller is None:
             return
@@ -62,7 +62,7 @@ class SpooledLogs:
         if is_over or file is not None:
             await catch_up(puller, file)
 
-    async def is_complete(self, address: LogAddress) -> bool:
+    async def is_complete(self, address: LogId) -> bool:
         """Raises AuthError too: waiting does not help where nobody lets us in."""
         puller = await self._see_to(address)
         if puller is None or puller.is_complete:
@@ -86,7 +86,7 @@ class SpooledLogs:
         self._is_closed = True
         await asyncio.gather(*(puller.end() for puller in self._all))
 
-    async def _see_to(self, address: LogAddress) -> Puller | None:
+    async def _see_to(self, address: LogId) -> Puller | None:
         """Who pulls it, from now on if nobody did; None for a log that is complete."""
         if (puller := self._living(address)) is None:
             paths = SpoolPaths.at(self._folder, address)
@@ -100,11 +100,11 @@ class SpooledLogs:
         puller.touch()
         return puller
 
-    def _living(self, address: LogAddress) -> Puller | None:
+    def _living(self, address: LogId) -> Puller | None:
         puller = self._pullers.get(address)
         return puller if puller is not None and puller.is_going_on else None
 
-    def _start(self, address: LogAddress, paths: SpoolPaths) -> Puller:
+    def _start(self, address: LogId, paths: SpoolPaths) -> Puller:
         if self._is_closed:
             raise Unreachable("the connections to the machines of this context are closed")
         puller = self._pullers[address] = Puller(self._sources, address, paths, self._idle_s)
@@ -112,12 +112,12 @@ class SpooledLogs:
         puller.start(partial(self._ended, address, puller))
         return puller
 
-    def _ended(self, address: LogAddress, puller: Puller) -> None:
+    def _ended(self, address: LogId, puller: Puller) -> None:
         self._all.discard(puller)
         if self._pullers.get(address) is puller and not puller.has_failed:
             del self._pullers[address]
 
-    async def _check(self, address: LogAddress) -> None:
+    async def _check(self, address: LogId) -> None:
         """Raises NotFound where there is no such log."""
         if address.context != self._sources.context:
             raise NotFound(f"task {printable(address.task_id)} is not of context {self._sources.context}")

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.errors import Unreachable
 from flow_core.metrics.broadcast import SampleBroadcast
-from flow_core.metrics.script import sampling_script
-from flow_core.metrics.stream import read_samples
+from flow_core.metrics.stream import read_samples, sampling_script
 from flow_core.metrics.visible_gpus import select_visible_gpus
 from flow_core.models.metrics import MachineSample
 
@@ -65,7 +64,7 @@ class SshMetrics:
     async def _look(self, host: SshHost) -> AsyncGenerator[MachineSample, None]:
         shared = self._shared.setdefault(host, SampleBroadcast(partial(_samples, host)))
         try:
-            async with aclosing(shared.look()) as samples:
+            async with aclosing(shared.subscribe()) as samples:
                 async for sample in samples:
                     yield sample
         finally:

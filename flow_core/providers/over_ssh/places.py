@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from flow_core.logs.log_id import LogAddress
+    from flow_core.logs.log_id import LogId
     from flow_core.ssh.host import SshHost
 
 
@@ -56,15 +56,15 @@ class LogSources(Protocol):
 
     context: str
 
-    async def addresses(self, task_id: str) -> tuple[LogAddress, ...]:
+    async def addresses(self, task_id: str) -> tuple[LogId, ...]:
         """Every log of a task, by attempt and rank; empty before it started."""
 
-    async def file(self, address: LogAddress) -> LogFile | None:
+    async def file(self, address: LogId) -> LogFile | None:
         """None while there can't be one yet, or where the machine it was on is gone."""
 
     async def startup(self, task_id: str, node: int) -> LogFile:
         """The log of what prepared a node. Raises Conflict where it can't be reached, ConfigError (field "node") for a
         node that isn't there, and Unsupported where nothing prepares machines."""
 
-    async def is_over(self, address: LogAddress) -> bool:
+    async def is_over(self, address: LogId) -> bool:
         """True once the far side adds nothing more."""

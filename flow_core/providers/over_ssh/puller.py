@@ -14,7 +14,7 @@ from flow_core.providers.over_ssh.spool_tail import SpoolTail
 from flow_core.upload.hop import Hops
 
 if TYPE_CHECKING:
-    from flow_core.logs.log_id import LogAddress
+    from flow_core.logs.log_id import LogId
     from flow_core.providers.over_ssh.places import LogFile, LogSources
     from flow_core.ssh.follow import FilePiece
 
@@ -37,7 +37,7 @@ class Puller:
     the last `touch`; then it may be started again.
     """
 
-    def __init__(self, sources: LogSources, address: LogAddress, paths: SpoolPaths, idle_s: float) -> None:
+    def __init__(self, sources: LogSources, address: LogId, paths: SpoolPaths, idle_s: float) -> None:
         self.paths = paths
         self.error: FlowError | None = None
         self.is_complete = False
@@ -136,7 +136,7 @@ class Puller:
             await hops.run(_move, tail, file.machine)
         async with self._until_over() as over:
             # After a loss the file may be elsewhere, and another program may have better luck: so it ends then.
-            pieces = file.host.follow(file.path, tail.offset, tail.position.inode, until=over, patience_s=0)
+            pieces = file.host.follow(file.path, tail.offset, tail.position.inode, until=over, reconnect_timeout_s=0)
             async with aclosing(pieces):
                 async for piece in pieces:
                     await hops.run(_take, tail, piece)

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 from flow_core.agent.records import MalformedRecord, read_json, write_json
 from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import ProviderError, printable
-from flow_core.logs.log_id import LogAddress
+from flow_core.logs.log_id import LogId
 
 _PLAIN = re.compile(r"[a-z0-9_][a-z0-9_-]{0,80}")
 
@@ -23,7 +23,7 @@ class SpoolPaths(NamedTuple):
     lock: Path
 
     @classmethod
-    def at(cls, folder: Path, address: LogAddress) -> Self:
+    def at(cls, folder: Path, address: LogId) -> Self:
         home = folder / _name(address.context) / _name(address.task_id)
         stem = f"{address.attempt}-{address.rank}"
         return cls(SpoolFiles.at(home / stem), home / f"{stem}.json", home / f"{stem}.lock")

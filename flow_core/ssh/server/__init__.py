@@ -1,1 +1,1 @@
-"""Being an SSH server: what those of ours have in common, whatever they lead to."""
+"""SSH server code that the local provider and the emulator share."""

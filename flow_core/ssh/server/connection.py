@@ -1,4 +1,4 @@
-"""A server of ours: what it offers and never does, one guard a connection."""
+"""One connection to an SSH server of ours: its limits, login and forwards."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ _LOGGING_IN_MAX = 100
 _LOGIN_S = 30.0
 
 
-def options(
-    guard: Callable[[], SshServerConnection], host_key: asyncssh.SSHKey, version: str
+def server_options(
+    create_connection: Callable[[], SshServerConnection], host_key: asyncssh.SSHKey, version: str
 ) -> asyncssh.SSHServerConnectionOptions:
-    """The version has to begin with "OpenSSH": else ssh doesn't tell us that nobody reads its output."""
+    """Returns the options of a server.
+
+    The version must begin with "OpenSSH": otherwise ssh does not report that its output was closed.
+    """
     return asyncssh.SSHServerConnectionOptions(
-        server_factory=guard,
+        server_factory=create_connection,
         server_host_keys=[host_key],
         server_version=version,
         password_auth=False,
@@ -41,16 +44,17 @@ def options(
 
 
 class SshServerConnection(asyncssh.SSHServer):
-    """Nothing but a public key opens. `guests` are all who are connected, this guard among them.
+    """A connection that accepts public keys only. `connections` holds all connections of the server, including this
+    one.
 
-    Connections that have not logged in have a limit of their own, and a new one ends the oldest of them: whoever
-    can reach the port could otherwise keep its owner out.
+    Connections before the login have a limit of their own; a new one closes the oldest of them. Otherwise anyone who
+    can reach the port could lock its owner out.
     """
 
     _numbers = count()
 
-    def __init__(self, guests: set[Any]) -> None:
-        self._guests = guests
+    def __init__(self, connections: set[Any]) -> None:
+        self._connections = connections
         self._number = next(self._numbers)
         self._has_logged_in = False
         self._relays = Relays()
@@ -60,29 +64,29 @@ class SshServerConnection(asyncssh.SSHServer):
     def session(self) -> ServerSession[Any]: ...
 
     @abstractmethod
-    def way_to(self, host: str, port: int) -> tuple[str, int]:
-        """Where a connection to this address leads. Raises ChannelOpenError, as by `not_forwarded`."""
+    def resolve_forward(self, host: str, port: int) -> tuple[str, int]:
+        """Returns the address that a forwarded connection leads to. Raises ChannelOpenError by `forwarding_error`."""
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
-        self._guests.add(self)
-        logging_in = [guest for guest in self._guests if not guest._has_logged_in]
+        self._connections.add(self)
+        logging_in = [other for other in self._connections if not other._has_logged_in]
         if len(logging_in) > _LOGGING_IN_MAX:
-            min(logging_in, key=lambda guest: guest._number)._end_unheard()
+            min(logging_in, key=lambda other: other._number)._drop()
 
     def auth_completed(self) -> None:
         self._has_logged_in = True
-        if sum(guest._has_logged_in for guest in self._guests) > _LOGGED_IN_MAX:
-            why = f"there are {_LOGGED_IN_MAX} connections already; close one of them"
-            self._connection.disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, why)
+        if sum(other._has_logged_in for other in self._connections) > _LOGGED_IN_MAX:
+            reason = f"there are {_LOGGED_IN_MAX} connections already; close one of them"
+            self._connection.disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, reason)
 
-    def _end_unheard(self) -> None:
-        self._guests.discard(self)
+    def _drop(self) -> None:
+        self._connections.discard(self)
         self._connection.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._guests.discard(self)
-        self._relays.hang_up()
+        self._connections.discard(self)
+        self._relays.close()
 
     def begin_auth(self, username: str) -> bool:
         return True
@@ -94,23 +98,23 @@ class SshServerConnection(asyncssh.SSHServer):
         channel: asyncssh.SSHServerChannel[bytes] = self._connection.create_server_channel(encoding=None)
         session = self.session()
 
-        def end_of_writing(_: object) -> bool:
-            session.output_unwanted()
+        def process_eow(_: object) -> bool:
+            session.close_output()
             return True
 
-        # OpenSSH's way to pass on that its own output is closed. asyncssh doesn't know it, but looks for a method of
-        # this name; without it `ssh ... yes | head -1` would never end.
-        vars(channel)["_process_eow_at_openssh_dot_com_request"] = end_of_writing
+        # OpenSSH reports with this request that its output is closed. asyncssh does not implement it and looks for a
+        # method of this name. Without it, `ssh ... yes | head -1` would never end.
+        vars(channel)["_process_eow_at_openssh_dot_com_request"] = process_eow
         return channel, session
 
     def connection_requested(
         self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
     ) -> Coroutine[None, None, ChannelStream]:
-        return self._relays.lead_to(*self.way_to(dest_host, dest_port))
+        return self._relays.connect_to(*self.resolve_forward(dest_host, dest_port))
 
 
-def not_forwarded(why: str) -> asyncssh.ChannelOpenError:
-    return asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, why)
+def forwarding_error(reason: str) -> asyncssh.ChannelOpenError:
+    return asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, reason)
 
 
 def is_loopback(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a session of a server of ours and the process behind it know of each other."""
+"""The interface between a server session and its process."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ STDOUT, STDERR = 1, 2
 
 
 class ProcessListener(Protocol):
-    """Who is told what the process does."""
+    """The receiver of a process's output and end."""
 
-    def said(self, data: bytes, stream: int) -> None: ...
+    def write_output(self, data: bytes, stream: int) -> None: ...
 
-    def input_is_full(self, is_full: bool) -> None:
-        """Whether to hold back what is typed."""
+    def set_input_full(self, is_full: bool) -> None:
+        """Tells whether the input must pause."""
 
-    def ended(self, code: int) -> None:
-        """The exit code, or minus the signal. Said once, after all output; never after `hang_up`."""
+    def process_ended(self, code: int) -> None:
+        """Reports the exit code, or minus the signal. Called once, after all output; never after `hang_up`."""
 
 
 class SessionProcess(Protocol):
-    """On a terminal, or with three pipes. It says what it does to a listener, as fast as that takes it."""
+    """A process on a terminal or with three pipes. It writes to a listener as fast as that reads."""
 
     @abstractmethod
     def feed(self, data: bytes) -> None: ...
@@ -31,18 +31,18 @@ class SessionProcess(Protocol):
 
     @abstractmethod
     def pause(self, is_paused: bool) -> None:
-        """Holds the output back, or lets it go on."""
+        """Pauses or resumes the output."""
 
     @abstractmethod
-    def mute(self) -> None:
-        """Nobody wants its output any more; it learns that as it would from a pipe, or from a terminal."""
+    def close_output(self) -> None:
+        """Closes the output as a pipe or a terminal would; the process gets SIGPIPE, EIO or SIGHUP."""
 
     @abstractmethod
     def hang_up(self) -> None:
-        """Nobody listens any more. Twice is safe."""
+        """Closes the streams and makes no more reports to the listener. Safe to call twice."""
 
     def resize(self, columns: int, rows: int) -> None:
-        """Means something on a terminal only."""
+        """Sets the terminal's size; has no effect without a terminal."""
 
     @abstractmethod
     def signal(self, number: int) -> None: ...

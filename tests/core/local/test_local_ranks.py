@@ -13,7 +13,7 @@ from testbed.specs import task_spec
 from flow_core import AsyncFlow, TaskConfig
 from flow_core.agent.supervisor.ranks import RANK_VARIABLES, rank_environment, select_rank_gpus
 from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound
-from flow_core.logs.log_id import LogAddress
+from flow_core.logs.log_id import LogId
 from flow_core.models.retries import Retries
 from flow_core.models.task import TaskStatus
 
@@ -202,7 +202,7 @@ async def test_a_rank_that_there_is_not_has_no_log(machine):
     assert [one.rank for one in await machine.provider.logs.addresses(task.task_id)] == [0, 1]
     for attempt, rank in ((0, 2), (1, 0), (-1, 0), (0, -1)):
         with pytest.raises(NotFound):
-            await machine.provider.logs.open(LogAddress("local", task.task_id, attempt, rank))
+            await machine.provider.logs.open(LogId("local", task.task_id, attempt, rank))
 
 
 async def test_a_task_submitted_by_a_rank_is_told_nothing_of_its_neighbours(machine):
@@ -225,7 +225,7 @@ async def test_a_task_submitted_by_a_rank_is_told_nothing_of_its_neighbours(mach
 async def test_both_streams_of_every_rank_can_be_followed_while_they_run(machine):
     task = await machine.running(await machine.submit("echo $NODE_RANK; sleep 300", num_instances=2))
     for rank in range(2):
-        files = await machine.provider.logs.open(LogAddress("local", task.task_id, 0, rank))
+        files = await machine.provider.logs.open(LogId("local", task.task_id, 0, rank))
         await machine.until(lambda files=files: files.log.read_bytes() != b"", "the rank's output")
         assert files.log.read_bytes() == b"%d\n" % rank
     await machine.provider.cancel_task(task.task_id, force=True)

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from flow_core.errors import Conflict
-from flow_core.logs.log_id import LogAddress
+from flow_core.logs.log_id import LogId
 from flow_core.models.task import TaskStatus
 
 COUNTED = 'n=$(cat n 2>/dev/null || echo 0); n=$((n+1)); echo $n > n; echo "this is $n"; '
@@ -21,7 +21,7 @@ def _retries(most: int, delay_s: float = 0.0, mode: str = "fixed", **fields: flo
 
 
 async def _log(machine, task, attempt, rank=0):
-    files = await machine.provider.logs.open(LogAddress("local", task.task_id, attempt, rank))
+    files = await machine.provider.logs.open(LogId("local", task.task_id, attempt, rank))
     return files.log.read_bytes()
 
 
@@ -55,7 +55,7 @@ async def test_between_attempts_it_is_pending_and_says_when_the_next_one_starts(
     assert (waiting.status, waiting.attempt, waiting.exit_code) == (TaskStatus.PENDING, 0, None)
     assert waiting.message == "attempt 1 failed with exit code 3; attempt 2 of 4 starts in 60 s"
     assert waiting.started_at is not None
-    assert await machine.provider.logs.is_complete(LogAddress("local", task.task_id))
+    assert await machine.provider.logs.is_complete(LogId("local", task.task_id))
     assert "no further attempt" in machine.provider.describe_cancel(waiting)
     (offer,) = await machine.provider.instances.find({"instance_type": "1xa100"})
     assert offer.available_quantity == 0
@@ -90,8 +90,8 @@ async def test_an_older_attempts_log_is_complete_while_the_next_one_runs(machine
     task = await machine.submit(COUNTED + "[ $n = 2 ] && sleep 300; exit 1", **_retries(2))
     await machine.until_task(task, lambda now: now.attempt == 1 and now.is_running)
     logs = machine.provider.logs
-    assert await logs.is_complete(LogAddress("local", task.task_id, 0))
-    assert not await logs.is_complete(LogAddress("local", task.task_id, 1))
+    assert await logs.is_complete(LogId("local", task.task_id, 0))
+    assert not await logs.is_complete(LogId("local", task.task_id, 1))
 
 
 async def test_started_at_is_the_first_start_and_the_limit_counts_from_it(machine):

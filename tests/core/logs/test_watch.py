@@ -21,7 +21,7 @@ async def test_a_change_is_noticed_even_when_it_came_before_anybody_waited(tmp_p
             with open(path, "ab") as log:
                 log.write(b"x")
             started = time.monotonic()
-            await waiting.changed()
+            await waiting.wait_for_change()
             took.append(time.monotonic() - started)
     assert min(took) < 0.2  # the others may have met a busy machine
 
@@ -29,7 +29,7 @@ async def test_a_change_is_noticed_even_when_it_came_before_anybody_waited(tmp_p
 async def test_closing_gives_the_descriptor_back(tmp_path: Path) -> None:
     before = len(os.listdir("/dev/fd"))
     waiting = file_watcher.FileWatcher(tmp_path / "log")
-    await waiting.changed()
+    await waiting.wait_for_change()
     waiting.close()
     waiting.close()
     assert len(os.listdir("/dev/fd")) == before

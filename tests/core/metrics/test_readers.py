@@ -56,7 +56,7 @@ def test_gpus_that_are_missing_keep_the_numbers_of_the_others() -> None:
 
 def test_a_sliced_gpu_has_memory_and_power_and_no_utilization() -> None:
     (row,) = nvidia_smi.parse_gpu_rows(recorded("h100-mig-590.csv"))
-    assert (row.is_sliced, row.bus, row.gpu.utilization_percent) == (True, "0000:00:09", None)
+    assert (row.is_sliced, row.bus_id, row.gpu.utilization_percent) == (True, "0000:00:09", None)
     assert (row.gpu.memory_used_mb, row.gpu.power_w, row.gpu.ecc_errors) == (11125, 433.78, 0)
 
 

@@ -17,7 +17,7 @@ from testbed.fake_smi import FakeSmi
 from testbed.waiting import DEADLINE_S, wait_until
 
 from flow_core.metrics.parser import FrameParser
-from flow_core.metrics.script import sampling_script
+from flow_core.metrics.stream import sampling_script
 from flow_core.models.metrics import MachineSample
 
 SHELLS = [["/bin/sh"], *([name] for name in ("bash", "mksh") if shutil.which(name))]

@@ -37,14 +37,14 @@ class Channel:
 async def test_all_who_look_share_one_source_and_the_last_one_closes_it() -> None:
     channel = Channel()
     shared = SampleBroadcast(channel)
-    async with aclosing(shared.look()) as first, aclosing(shared.look()) as second:
+    async with aclosing(shared.subscribe()) as first, aclosing(shared.subscribe()) as second:
         channel.samples.put_nowait(1.0)
         assert [(await anext(one)).load for one in (first, second)] == [1.0, 1.0]
         await first.aclose()
         assert (channel.opened, channel.closed, shared.is_idle) == (1, 0, False)
         channel.samples.put_nowait(2.0)
         assert (await anext(second)).load == 2.0
-        async with aclosing(shared.look()) as late:
+        async with aclosing(shared.subscribe()) as late:
             assert (await anext(late)).load == 2.0
     assert (channel.opened, channel.closed, shared.is_idle) == (1, 1, True)
 
@@ -52,7 +52,7 @@ async def test_all_who_look_share_one_source_and_the_last_one_closes_it() -> Non
 async def test_what_ends_the_source_ends_every_look_and_the_next_one_starts_anew() -> None:
     channel = Channel()
     shared = SampleBroadcast(channel)
-    async with aclosing(shared.look()) as first, aclosing(shared.look()) as second:
+    async with aclosing(shared.subscribe()) as first, aclosing(shared.subscribe()) as second:
         channel.samples.put_nowait(1.0)
         assert [(await anext(one)).load for one in (first, second)] == [1.0, 1.0]
         channel.samples.put_nowait(None)
@@ -60,7 +60,7 @@ async def test_what_ends_the_source_ends_every_look_and_the_next_one_starts_anew
             with pytest.raises(Unreachable, match="the link was lost"):
                 await anext(one)
     channel.samples.put_nowait(3.0)
-    async with aclosing(shared.look()) as again:
+    async with aclosing(shared.subscribe()) as again:
         assert (await anext(again)).load == 3.0
     assert (channel.opened, channel.closed) == (2, 2)
 
@@ -69,12 +69,12 @@ async def test_a_look_that_is_cancelled_leaves_nothing_behind() -> None:
     channel = Channel()
     shared = SampleBroadcast(channel)
 
-    async def look() -> None:
-        async with aclosing(shared.look()) as samples:
+    async def subscribe() -> None:
+        async with aclosing(shared.subscribe()) as samples:
             async for _ in samples:
                 pass
 
-    looking = asyncio.create_task(look())
+    looking = asyncio.create_task(subscribe())
     async with asyncio.timeout(DEADLINE_S):
         while not channel.opened:
             await asyncio.sleep(0)

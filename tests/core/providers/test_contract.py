@@ -17,7 +17,7 @@ from testbed.worlds import Bench
 
 from flow_core import AsyncFlow
 from flow_core.errors import ConfigError, FlowError, NotFound, ProviderError, Unsupported
-from flow_core.logs.log_id import LogAddress
+from flow_core.logs.log_id import LogId
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord, TaskStatus
 
@@ -57,7 +57,7 @@ async def test_cancelling_twice_and_after_the_end_changes_nothing_more(bench: Be
 @pytest.mark.parametrize("stranger", UNKNOWN, ids=lambda text: ascii(text)[:20])
 async def test_an_id_that_nobody_knows_is_not_found_anywhere(bench: Bench, stranger: str) -> None:
     provider, context = bench.provider, bench.world.context.name
-    address = LogAddress(context, stranger)
+    address = LogId(context, stranger)
     calls: list[Callable[[], Awaitable[Any]]] = [
         lambda: provider.get_task(stranger),
         lambda: provider.cancel_task(stranger),

@@ -17,7 +17,7 @@ from testbed.worlds import Bench
 
 from flow_core import AsyncFlow
 from flow_core.errors import ConfigError, Conflict, NotFound, Unreachable, Unsupported
-from flow_core.logs.log_id import LogAddress
+from flow_core.logs.log_id import LogId
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.task import TaskRecord
 from flow_core.providers.account import ReservationFacet
@@ -106,7 +106,7 @@ async def logs_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> No
     logs = bench.provider.logs
     assert logs is not None
     (address,) = await logs.addresses(task.task_id)
-    assert address == LogAddress(bench.world.context.name, task.task_id, 0, 0)
+    assert address == LogId(bench.world.context.name, task.task_id, 0, 0)
     deadline = time.monotonic() + DEADLINE_S
     while await flow.logs(task.task_id) != "hello\n":
         assert time.monotonic() < deadline
@@ -118,9 +118,9 @@ async def logs_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> No
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
     with pytest.raises(NotFound):
-        await logs.open(LogAddress(address.context, address.task_id, 9, 0))
+        await logs.open(LogId(address.context, address.task_id, 9, 0))
     with pytest.raises(NotFound):
-        await logs.open(LogAddress(address.context, address.task_id, 0, 9))
+        await logs.open(LogId(address.context, address.task_id, 0, 9))
 
 
 async def instances_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:

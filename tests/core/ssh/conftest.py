@@ -44,15 +44,15 @@ class Someone:
         self.waits_seen: list[LoginProgress] = []
         self.stops = asyncio.Event()
 
-    async def trusts(self, key: HostKeyPrompt) -> bool:
+    async def confirm_host_key(self, key: HostKeyPrompt) -> bool:
         self.keys.append(key)
         return self.will_trust
 
-    async def answer(self, question: SecretPrompt) -> str | None:
+    async def ask_secret(self, question: SecretPrompt) -> str | None:
         self.questions.append(question)
         return self.answers.pop(0) if self.answers else None
 
-    async def waits(self, wait: LoginProgress) -> None:
+    async def show_login_progress(self, wait: LoginProgress) -> None:
         """Returns once `stops` is set."""
         self.waits_seen.append(wait)
         await self.stops.wait()

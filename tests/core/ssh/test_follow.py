@@ -165,7 +165,7 @@ async def test_nothing_is_missing_and_nothing_twice_over_lost_connections_and_a_
 
 async def test_patience_has_an_end(sshd: Sshd, host: SshHost, log: Path) -> None:
     append(log, b"x")
-    async with aclosing(host.follow(str(log), patience_s=0.2)) as pieces:
+    async with aclosing(host.follow(str(log), reconnect_timeout_s=0.2)) as pieces:
         assert (await anext(pieces)).data == b"x"
         sshd.stop()
         with pytest.raises(Unreachable):

@@ -121,7 +121,7 @@ async def test_a_flood_that_comes_back_from_the_host_waits_for_a_slow_reader(hos
     flood = Flood()
     listener = narrow(socket.create_server(("127.0.0.1", 0)))
     async with asyncio.timeout(DEADLINE_S), await asyncio.start_server(flood.take, sock=listener) as server:
-        forward = await host.forward_back(server.sockets[0].getsockname()[1])
+        forward = await host.forward_remote(server.sockets[0].getsockname()[1])
         await flood.write(*await asyncio.open_connection("127.0.0.1", forward.remote_port))
         assert flood.under_way < 30_000_000
         await forward.close()
@@ -135,7 +135,7 @@ async def test_a_port_that_is_taken_is_a_conflict(host: SshHost) -> None:
 
 async def test_a_port_of_the_host_leads_back_and_is_opened_anew(sshd: Sshd, host: SshHost) -> None:
     async with shouting() as port:
-        forward = await host.forward_back(port)
+        forward = await host.forward_remote(port)
         assert await say(forward.remote_port, b"hello") == b"HELLO"
         sshd.drop_sessions()
         async with asyncio.timeout(DEADLINE_S):

@@ -23,8 +23,8 @@ from flow_core.ssh.ssh_config import find_settings
 pytestmark = pytest.mark.needs("sshd")
 
 
-async def hello(config: Path, person: Any = None, name: str = "far") -> bytes:
-    async with await SshHost.find(name, config=config, person=person) as host:
+async def hello(config: Path, prompter: Any = None, name: str = "far") -> bytes:
+    async with await SshHost.find(name, config=config, prompter=prompter) as host:
         return (await host.run("echo hello")).stdout
 
 
@@ -52,9 +52,9 @@ async def test_a_host_nobody_knows_is_refused_with_its_fingerprint_and_the_comma
 
 async def test_a_yes_is_written_down_as_openssh_itself_reads_it(sshd: Sshd, someone: Any) -> None:
     sshd.known_hosts.unlink()
-    person = someone()
-    assert await hello(sshd.config(), person) == b"hello\n"
-    (seen,) = person.keys
+    prompter = someone()
+    assert await hello(sshd.config(), prompter) == b"hello\n"
+    (seen,) = prompter.keys
     assert (seen.host, seen.key_type, seen.seen_at) == ("far", "ssh-ed25519", f"127.0.0.1:{sshd.port}")
     assert seen.fingerprint == fingerprint(sshd.host_key.with_suffix(".pub"))
     assert stat.S_IMODE(sshd.known_hosts.stat().st_mode) == 0o600
@@ -94,16 +94,16 @@ async def test_a_changed_key_is_refused_whatever_the_config_says_and_whoever_is_
     sshd.change_host_key()
     sshd.stop()
     sshd.start()
-    person, before = someone(), sshd.known_hosts.read_text()
+    prompter, before = someone(), sshd.known_hosts.read_text()
     with pytest.raises(HostKeyChanged) as refusal:
-        await hello(sshd.config(f"StrictHostKeyChecking {strictness}"), person)
+        await hello(sshd.config(f"StrictHostKeyChecking {strictness}"), prompter)
     text = str(refusal.value)
     assert had in text
     assert fingerprint(sshd.host_key.with_suffix(".pub")) in text
     assert ("StrictHostKeyChecking no" in text) is (strictness == "no")
-    assert person.keys == []
+    assert prompter.keys == []
     assert sshd.known_hosts.read_text() == before
-    command = text.partition("forget the old one with: ")[2]
+    command = text.partition("remove the old one with: ")[2]
     subprocess.run(["sh", "-c", command], check=True, capture_output=True)
     with pytest.raises(HostKeyUnknown):
         await hello(sshd.config())
@@ -210,15 +210,15 @@ async def test_the_key_of_a_jump_host_is_looked_at_as_closely(behind: tuple[Sshd
     far.known_hosts.write_text("")
     with pytest.raises(HostKeyUnknown, match="'hop'"):
         await hello(config)
-    person = someone()
-    assert await hello(config, person) == b"hello\n"
-    assert [key.host for key in person.keys] == ["hop", "far"]
-    assert person.keys[1].seen_at.endswith("through hop")
+    prompter = someone()
+    assert await hello(config, prompter) == b"hello\n"
+    assert [key.host for key in prompter.keys] == ["hop", "far"]
+    assert prompter.keys[1].seen_at.endswith("through hop")
     jump.change_host_key()
     jump.stop()
     jump.start()
     with pytest.raises(HostKeyChanged, match="'hop'"):
-        await hello(config, person)
+        await hello(config, prompter)
 
 
 async def test_a_proxy_command_leads_there(sshd: Sshd, tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_known_name_is_changed_where_another_key_is_known_at_its_address(tmp_p
     lines = (("gpu1", mine), ("192.0.2.7", other))
     file.write_text("".join(f"{name} {key.export_public_key().decode().strip()}\n" for name, key in lines))
     settings = HostSettings("gpu1", "gpu1", "me", known_hosts=(file,))
-    assert load_known_keys(settings).standing(mine) is KeyStatus.KNOWN
-    assert load_known_keys(settings, address="192.0.2.8").standing(mine) is KeyStatus.KNOWN
+    assert load_known_keys(settings).status_of(mine) is KeyStatus.KNOWN
+    assert load_known_keys(settings, address="192.0.2.8").status_of(mine) is KeyStatus.KNOWN
     known = load_known_keys(settings, address="192.0.2.7")
-    assert (known.standing(mine), known.trusted) == (KeyStatus.CHANGED, [])
+    assert (known.status_of(mine), known.trusted) == (KeyStatus.CHANGED, [])

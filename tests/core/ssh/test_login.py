@@ -25,8 +25,8 @@ pytestmark = pytest.mark.needs("sshd")
 LIMIT_S = 2.0
 
 
-async def hello(settings: HostSettings, person: Any = None) -> bytes:
-    async with SshHost(settings, person=person) as host:
+async def hello(settings: HostSettings, prompter: Any = None) -> bytes:
+    async with SshHost(settings, prompter=prompter) as host:
         return (await host.run("echo hello")).stdout
 
 
@@ -117,9 +117,9 @@ async def test_a_locked_key_that_shows_no_public_half_is_unlocked_when_its_turn_
     make = ["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", SECRET, "-f", key]
     subprocess.run(make, check=True)
     key.with_suffix(".pub").rename(sshd.authorized_keys)
-    person = someone("wrong", SECRET)
-    assert await hello(replace(settings, identity_files=(key,)), person) == b"hello\n"
-    assert [(asked.kind, asked.attempt) for asked in person.questions] == [("passphrase", 1), ("passphrase", 2)]
+    prompter = someone("wrong", SECRET)
+    assert await hello(replace(settings, identity_files=(key,)), prompter) == b"hello\n"
+    assert [(asked.kind, asked.attempt) for asked in prompter.questions] == [("passphrase", 1), ("passphrase", 2)]
 
 
 async def test_the_agent_is_forwarded_where_the_config_says_so_and_only_there(
@@ -138,23 +138,23 @@ async def test_the_agent_is_forwarded_where_the_config_says_so_and_only_there(
 async def test_a_passphrase_is_asked_again_until_it_fits_and_only_once_a_host(
     settings: HostSettings, locked: Path, someone: Any
 ) -> None:
-    person = someone("wrong", SECRET)
-    async with SshHost(replace(settings, identity_files=(locked,)), person=person) as host:
+    prompter = someone("wrong", SECRET)
+    async with SshHost(replace(settings, identity_files=(locked,)), prompter=prompter) as host:
         assert (await host.run("echo hello")).stdout == b"hello\n"
         shell = await host.open_shell(columns=80, rows=24, command="true")
         assert await shell.wait() == 0
         await shell.close()
-    assert [(asked.kind, asked.attempt) for asked in person.questions] == [("passphrase", 1), ("passphrase", 2)]
-    assert "id_locked" in person.questions[0].prompt
+    assert [(asked.kind, asked.attempt) for asked in prompter.questions] == [("passphrase", 1), ("passphrase", 2)]
+    assert "id_locked" in prompter.questions[0].prompt
 
 
 async def test_three_wrong_passphrases_are_enough_and_none_is_repeated(
     settings: HostSettings, locked: Path, someone: Any
 ) -> None:
-    person = someone("one-wrong", "two-wrong", "three-wrong", SECRET)
+    prompter = someone("one-wrong", "two-wrong", "three-wrong", SECRET)
     with pytest.raises(AuthError, match="id_locked") as refusal:
-        await hello(replace(settings, identity_files=(locked,)), person)
-    assert len(person.questions) == 3
+        await hello(replace(settings, identity_files=(locked,)), prompter)
+    assert len(prompter.questions) == 3
     chain: BaseException | None = refusal.value
     while chain is not None:
         assert "wrong" not in str(chain)
@@ -171,18 +171,18 @@ async def test_no_passphrase_is_asked_for_a_key_that_the_host_does_not_take(
 ) -> None:
     unwanted = make_key(tmp_path / "id_unwanted", passphrase=SECRET)
     unwanted.with_suffix(".pub").unlink()
-    person = someone(SECRET)
-    assert await hello(replace(settings, identity_files=(unwanted, sshd.key)), person) == b"hello\n"
-    assert person.questions == []
+    prompter = someone(SECRET)
+    assert await hello(replace(settings, identity_files=(unwanted, sshd.key)), prompter) == b"hello\n"
+    assert prompter.questions == []
 
 
 async def test_thinking_about_a_passphrase_does_not_count_against_the_deadline(
     settings: HostSettings, locked: Path, someone: Any
 ) -> None:
     class Slow(someone):  # type: ignore[misc]
-        async def answer(self, question: Any) -> str | None:
+        async def ask_secret(self, question: Any) -> str | None:
             await until_over(LIMIT_S)
-            return await super().answer(question)  # type: ignore[no-any-return]
+            return await super().ask_secret(question)  # type: ignore[no-any-return]
 
     hasty = replace(settings, identity_files=(locked,), connect_timeout_s=LIMIT_S)
     assert await hello(hasty, Slow(SECRET)) == b"hello\n"
@@ -196,24 +196,24 @@ async def strict(request: pytest.FixtureRequest, sshd: Sshd) -> AsyncIterator[Ho
 
 @pytest.mark.parametrize("strict", ["password"], indirect=True)
 async def test_a_password_is_asked_three_times(strict: HostSettings, someone: Any) -> None:
-    person = someone("no", "nein", SECRET)
-    assert await hello(strict, person) == b"hello\n"
-    assert [(asked.kind, asked.attempt) for asked in person.questions] == [(("password"), n) for n in (1, 2, 3)]
+    prompter = someone("no", "nein", SECRET)
+    assert await hello(strict, prompter) == b"hello\n"
+    assert [(asked.kind, asked.attempt) for asked in prompter.questions] == [(("password"), n) for n in (1, 2, 3)]
     with pytest.raises(AuthError):
         await hello(strict, someone("no", "nein", "non", SECRET))
 
 
 @pytest.mark.parametrize("strict", ["password", "code"], indirect=True)
 async def test_what_only_a_person_can_give_is_said_where_there_is_none(strict: HostSettings) -> None:
-    with pytest.raises(AuthError, match="which only a person can give"):
+    with pytest.raises(AuthError, match="connect from the dashboard to enter it"):
         await hello(strict)
 
 
 @pytest.mark.parametrize("strict", ["code"], indirect=True)
 async def test_a_second_factor_is_asked_in_the_words_of_the_host(strict: HostSettings, someone: Any) -> None:
-    person = someone(SECRET, "123456")
-    assert await hello(strict, person) == b"hello\n"
-    assert [(asked.prompt.splitlines()[-1], asked.is_secret) for asked in person.questions] == [
+    prompter = someone(SECRET, "123456")
+    assert await hello(strict, prompter) == b"hello\n"
+    assert [(asked.prompt.splitlines()[-1], asked.is_secret) for asked in prompter.questions] == [
         ("Password:", True),
         ("Code:", False),
     ]
@@ -260,11 +260,11 @@ async def test_nor_does_it_count_against_the_deadline_of_the_command_that_waits_
     settings: HostSettings, locked: Path, someone: Any
 ) -> None:
     class Slow(someone):  # type: ignore[misc]
-        async def answer(self, question: Any) -> str | None:
+        async def ask_secret(self, question: Any) -> str | None:
             await until_over(LIMIT_S)
-            return await super().answer(question)  # type: ignore[no-any-return]
+            return await super().ask_secret(question)  # type: ignore[no-any-return]
 
-    async with SshHost(replace(settings, identity_files=(locked,)), person=Slow(SECRET)) as host:
+    async with SshHost(replace(settings, identity_files=(locked,)), prompter=Slow(SECRET)) as host:
         assert (await host.run("echo hello", timeout_s=LIMIT_S)).stdout == b"hello\n"
         with pytest.raises(Unreachable, match="did not end within 1 s"):
             await host.run("sleep 60", timeout_s=1.0)

@@ -36,16 +36,16 @@ def approved() -> asyncio.Event:
 async def test_no_deadline_ends_a_login_while_a_person_approves_it_elsewhere(
     sshd: Sshd, approved: asyncio.Event, someone: Any
 ) -> None:
-    person = someone(SECRET)
+    prompter = someone(SECRET)
     async with (
         strict_sshd(sshd.folder, sshd.host_key, "push", approved=approved) as settings,
-        SshHost(replace(settings, connect_timeout_s=LIMIT_S, login_timeout_s=0.1), person=person) as host,
+        SshHost(replace(settings, connect_timeout_s=LIMIT_S, login_timeout_s=0.1), prompter=prompter) as host,
     ):
         answer = asyncio.create_task(host.run("echo hello", timeout_s=LIMIT_S))
-        await until(lambda: person.questions)
+        await until(lambda: prompter.questions)
         await until_over(LIMIT_S)
-        await until(lambda: person.waits_seen)
-        assert (person.waits_seen[-1].host, person.waits_seen[-1].what) == ("strict", "to let you in")
+        await until(lambda: prompter.waits_seen)
+        assert (prompter.waits_seen[-1].host, prompter.waits_seen[-1].what) == ("strict", "to let you in")
         approved.set()
         assert (await answer).stdout == b"hello\n"
 
@@ -53,15 +53,15 @@ async def test_no_deadline_ends_a_login_while_a_person_approves_it_elsewhere(
 async def test_a_banner_is_shown_at_once_and_again_with_the_question(
     sshd: Sshd, approved: asyncio.Event, someone: Any
 ) -> None:
-    person = someone(SECRET)
+    prompter = someone(SECRET)
     async with (
         strict_sshd(sshd.folder, sshd.host_key, "push", approved=approved, banner=LINK) as settings,
-        SshHost(settings, person=person) as host,
+        SshHost(settings, prompter=prompter) as host,
     ):
         answer = asyncio.create_task(host.run("echo hello"))
-        await until(lambda: person.waits_seen)
-        assert [wait.banner for wait in person.waits_seen] == [LINK]
-        assert [question.banner for question in person.questions] == [LINK]
+        await until(lambda: prompter.waits_seen)
+        assert [wait.banner for wait in prompter.waits_seen] == [LINK]
+        assert [question.banner for question in prompter.questions] == [LINK]
         approved.set()
         assert (await answer).stdout == b"hello\n"
 
@@ -69,26 +69,26 @@ async def test_a_banner_is_shown_at_once_and_again_with_the_question(
 async def test_a_banner_that_comes_during_the_wait_is_shown_at_once(
     sshd: Sshd, approved: asyncio.Event, someone: Any
 ) -> None:
-    person, due = someone(), asyncio.Event()
+    prompter, due = someone(), asyncio.Event()
     async with (
         strict_sshd(sshd.folder, sshd.host_key, "time", approved=approved, banner=LINK, banner_due=due) as settings,
-        SshHost(settings, person=person) as host,
+        SshHost(settings, prompter=prompter) as host,
     ):
         answer = asyncio.create_task(host.run("echo hello"))
-        await until(lambda: person.waits_seen)
-        assert not person.waits_seen[-1].banner
+        await until(lambda: prompter.waits_seen)
+        assert not prompter.waits_seen[-1].banner
         due.set()
-        await until(lambda: person.waits_seen[-1].banner == LINK)
+        await until(lambda: prompter.waits_seen[-1].banner == LINK)
         approved.set()
         assert (await answer).stdout == b"hello\n"
 
 
 async def test_a_person_can_stop_the_wait(sshd: Sshd, someone: Any) -> None:
-    person = someone()
-    person.stops.set()
+    prompter = someone()
+    prompter.stops.set()
     async with (
         strict_sshd(sshd.folder, sshd.host_key, "time", banner=LINK) as settings,
-        SshHost(settings, person=person) as host,
+        SshHost(settings, prompter=prompter) as host,
     ):
         with pytest.raises(AuthError, match="you stopped waiting for 'strict' to let you in"):
             await host.run("echo hello")
@@ -129,7 +129,7 @@ async def test_a_port_that_talks_without_end_is_no_ssh_server(tmp_path: Path, li
     async with server:
         settings = HostSettings("web", "127.0.0.1", "me", server.sockets[0].getsockname()[1])
         async with SshHost(settings) as host:
-            with pytest.raises(ProviderError, match=r"'web' at .* sends something else.*check the port"):
+            with pytest.raises(ProviderError, match=r"'web' at .* did not answer as an SSH server; check the port"):
                 await host.run("true")
 
 
@@ -179,15 +179,15 @@ async def opened(gate: Path) -> AsyncIterator[None]:
 async def test_a_slow_start_up_file_counts_against_no_deadline(
     slow: HostSettings, sshd: Sshd, tmp_path: Path, someone: Any
 ) -> None:
-    person = someone()
+    prompter = someone()
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "file").write_text("x")
-    async with SshHost(slow, person=person) as host:
+    async with SshHost(slow, prompter=prompter) as host:
         answer = asyncio.create_task(host.run("cat", timeout_s=LIMIT_S, stdin=b"hello\n"))
         folder = host.folder(str(tmp_path / "there"))
         sent = asyncio.create_task(upload(tmp_path / "source", folder, timeout_s=LIMIT_S))
         await until_over(LIMIT_S)
-        await until(lambda: any("a start-up file" in wait.what for wait in person.waits_seen))
+        await until(lambda: any("a start-up file" in wait.what for wait in prompter.waits_seen))
         async with opened(sshd.home / "gate"):
             assert (await answer).stdout == b"hello\n"
             assert (await sent).files_sent == 1
@@ -201,33 +201,33 @@ async def test_a_start_up_file_that_never_ends_is_named_where_nobody_can_stop_it
 
 
 async def test_shells_share_the_connection_for_which_a_person_gave_a_code(sshd: Sshd, someone: Any) -> None:
-    person = someone(SECRET, CODE)
+    prompter = someone(SECRET, CODE)
     async with (
         strict_sshd(sshd.folder, sshd.host_key, "code") as settings,
-        SshHost(settings, person=person) as host,
+        SshHost(settings, prompter=prompter) as host,
     ):
         first, second = await asyncio.gather(*(host.open_shell(columns=80, rows=24) for _ in range(2)))
         assert (await host.run("echo hello")).stdout == b"hello\n"
-        assert (len(person.questions), host.connection_count) == (2, 1)
+        assert (len(prompter.questions), host.connection_count) == (2, 1)
         await first.close()
         assert not second.is_over
         third = await host.open_shell(columns=80, rows=24)
-        assert len(person.questions) == 2
+        assert len(prompter.questions) == 2
         for shell in (second, third):
             await shell.close()
 
 
 async def test_shells_share_the_connection_of_a_command_that_needed_a_code(sshd: Sshd, someone: Any) -> None:
-    person = someone(SECRET, CODE)
+    prompter = someone(SECRET, CODE)
     async with (
         strict_sshd(sshd.folder, sshd.host_key, "code") as settings,
-        SshHost(settings, person=person) as host,
+        SshHost(settings, prompter=prompter) as host,
     ):
         answer = asyncio.create_task(host.run("echo hello"))
-        await until(lambda: person.questions)
+        await until(lambda: prompter.questions)
         shell = await host.open_shell(columns=80, rows=24)
         assert (await answer).stdout == b"hello\n"
-        assert (len(person.questions), host.connection_count) == (2, 1)
+        assert (len(prompter.questions), host.connection_count) == (2, 1)
         await shell.close()
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from flow_core.errors import ConfigError, Unreachable
 from flow_core.ssh.settings import Algorithms, HostSettings, Jump, parse_jumps
 from flow_core.ssh.ssh_config import SshConfigOverrides, find_settings
-from flow_core.ssh.ssh_config_parser import read_options, settings_from
+from flow_core.ssh.ssh_config_parser import parse_settings, read_options
 
 pytestmark = pytest.mark.needs("ssh")
 CONFIG = """
@@ -134,8 +134,8 @@ async def test_without_ssh_a_config_is_not_guessed_at_and_its_defaults_serve_whe
         await find_settings("mine")
 
 
-async def test_a_way_that_leads_in_a_circle_is_refused(config: Path) -> None:
-    with pytest.raises(ConfigError, match="circle"):
+async def test_jump_hosts_that_form_a_loop_are_refused(config: Path) -> None:
+    with pytest.raises(ConfigError, match="form a loop"):
         await find_settings("ring", config=config)
 
 
@@ -176,7 +176,7 @@ def test_jumps_as_ssh_writes_them() -> None:
 @given(st.text(max_size=200))
 def test_whatever_is_printed_is_read_or_refused(text: str) -> None:
     try:
-        found, _ = settings_from(read_options(text), "x", {})
+        found, _ = parse_settings(read_options(text), "x", {})
     except ConfigError:
         return
     assert found.alias == "x"

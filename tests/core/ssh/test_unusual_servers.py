@@ -56,8 +56,8 @@ async def test_a_login_shell_that_is_tcsh_runs_the_same_as_sh(make_sshd: Callabl
         ("echo 'This account is currently not available.'; exit 1", "the login shell of '.*' on 'far' does not run"),
         ('exec /bin/bash -r -c "$SSH_ORIGINAL_COMMAND"', "the login shell of '.*' on 'far' does not run"),
         ("echo '-bash: cannot create temp file: No space left on device' >&2; exit 1", "no room on the disk of 'far'"),
-        ("exec uptime", "'far' runs another command instead of what it is given"),
-        ("cat", "'far' runs another command instead of what it is given.*printed nothing"),
+        ("exec uptime", "'far' runs another command instead of the given one"),
+        ("cat", "'far' runs another command instead of the given one.*printed nothing"),
     ],
 )
 async def test_why_a_server_does_not_run_the_command_is_said_in_a_sentence(

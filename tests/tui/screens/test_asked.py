@@ -22,7 +22,7 @@ def host_key(**said: str) -> HostKeyAsked:
         "fingerprint": FINGERPRINT,
         "seen_at": "10.0.0.7:2222 through hop",
     }
-    return HostKeyAsked(HostKeyPrompt(**{**facts, "kept_in": "/home/me/.ssh/known_hosts", "context": "lab", **said}))
+    return HostKeyAsked(HostKeyPrompt(**{**facts, "saved_in": "/home/me/.ssh/known_hosts", "context": "lab", **said}))
 
 
 def secret(kind: Any = "passphrase", prompt: str = "Passphrase of id_a", **more: Any) -> SecretAsked:
@@ -72,7 +72,7 @@ async def test_another_fingerprint_is_said_to_be_another_host(ask: Any) -> None:
 
 async def test_foreign_words_are_text(ask: Any) -> None:
     hostile = "[red]x[/\x1b[2J"
-    async with ask(host_key(host=hostile, key_type=hostile, seen_at=hostile, kept_in=hostile)) as question:
+    async with ask(host_key(host=hostile, key_type=hostile, seen_at=hostile, saved_in=hostile)) as question:
         assert question.text.count("[red]x[/␛[2J") == 5
     async with ask(secret("code", f"{hostile}\nCode [/]:\t")) as question:
         assert "[red]x[/␛[2J" in question.text

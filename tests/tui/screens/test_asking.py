@@ -318,7 +318,7 @@ async def test_a_host_that_hangs_up_during_a_question_takes_it_back(locked: Sshd
 async def test_an_asker_that_is_cancelled_leaves_no_question_behind(sshd: Sshd) -> None:
     sshd.known_hosts.unlink()
     settings = await find_settings("gpu1", config=sshd.config(name="gpu1"))
-    async with desk(Context("local", "local")) as at, SshHost(settings, person=at.app.questions) as host:
+    async with desk(Context("local", "local")) as at, SshHost(settings, prompter=at.app.questions) as host:
         asking = asyncio.create_task(host.run("true"))
         await at.until(lambda: at.app.questions.open)
         asking.cancel()
@@ -359,14 +359,14 @@ async def test_what_follows_an_answer_waits_while_the_user_types_something_else(
     async with desk(Context("lab", "ssh", {"settings": settings})) as at:
         await at.until(lambda: at.dashboard.tasks.selected and len(at.dashboard.query("#panes > *")) == len(PANES))
         key = HostKeyPrompt("gpu2", "ssh-ed25519", "SHA256:abc", "10.0.0.7:22", "")
-        asking = [asyncio.create_task(at.app.questions.trusts(key))]
+        asking = [asyncio.create_task(at.app.questions.confirm_host_key(key))]
         await at.until(lambda: at.app.questions.open)
         await at.pilot.press("exclamation_mark")
         await at.asks(HostKeyAsked)
         await at.type("yes")
         await at.until(lambda: asking[0].done() and at.app.screen is at.dashboard)
         await at.pilot.press("slash", *"hel")
-        asking.append(asyncio.create_task(at.app.questions.answer(SecretPrompt("gpu2", "password", "Password"))))
+        asking.append(asyncio.create_task(at.app.questions.ask_secret(SecretPrompt("gpu2", "password", "Password"))))
         await at.shows("gpu2 asks for a password: press !")
         await at.pilot.press(*"lo")
         assert at.dashboard.tasks.filter_text == "hello"

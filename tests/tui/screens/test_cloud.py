@@ -249,7 +249,7 @@ async def test_what_everything_costs_now_is_in_the_header_and_with_each_task(tmp
 async def test_a_command_that_has_ended_still_costs_until_its_machines_are_ended(tmp_path: Path) -> None:
     async with opened(tmp_path, contexts=("cloud",), has_machines=True) as seen:
         task_id = await seen.submit(command="echo done")
-        await seen.until(lambda: _has(seen, task_id, lambda task: task.still_bills))
+        await seen.until(lambda: _has(seen, task_id, lambda task: task.is_still_billed))
         await seen.shows("completed", "!17.60", "$17.60/h")
         await seen.pilot.press("enter")
         await seen.shows("though its command has ended: ctrl+d ends it")
@@ -257,7 +257,7 @@ async def test_a_command_that_has_ended_still_costs_until_its_machines_are_ended
         await seen.until(lambda: isinstance(seen.app.screen, Confirm))
         await seen.shows("End the machines of train?", "still cost $17.60/h", "DELETE")
         await seen.pilot.press("y")
-        await seen.until(lambda: _has(seen, task_id, lambda task: not task.still_bills))
+        await seen.until(lambda: _has(seen, task_id, lambda task: not task.is_still_billed))
         await seen.pilot.press("escape")
         await seen.shows("completed", "$0.00/h")
         await seen.pilot.press("ctrl+d")

@@ -19,7 +19,7 @@ from tui.screens.test_dashboard import opened
 from flow_core import AsyncFlow, TaskConfig, providers
 from flow_core.agent.spool import STDOUT, SpoolFiles, SpoolWriter
 from flow_core.config import Config, Context
-from flow_core.logs.log_id import LogAddress
+from flow_core.logs.log_id import LogId
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.ssh.prompter import Prompter
 from flow_tui.panes.logs import LogsPane
@@ -120,14 +120,14 @@ class SlowLogs(Obedient):
         super().__init__(context, person)
         self.logs = self  # type: ignore[assignment]
 
-    async def open(self, address: LogAddress) -> SpoolFiles:
+    async def open(self, address: LogId) -> SpoolFiles:
         if address.task_id == "slow":
             await self.is_ready.wait()
         files = SpoolFiles.at(self.folder / address.task_id)
         SpoolWriter(files, lambda: time.time_ns() // 1000).append(STDOUT, f"words of {address.task_id}\n".encode())
         return files
 
-    async def is_complete(self, address: LogAddress) -> bool:
+    async def is_complete(self, address: LogId) -> bool:
         return True
 
 

@@ -55,7 +55,7 @@ def test_a_command_is_enough() -> None:
         ({"name": "No Spaces"}, "name", "must be at most 128"),
         ({"env": "A=1\nnonsense"}, "env", "line 2 is not NAME=value"),
         ({"env": "A=1\nA=2"}, "env", "line 2 sets A again"),
-        ({"env": "1x=2"}, "env", "'1x' is no variable name"),
+        ({"env": "1x=2"}, "env", "'1x' is not a variable name"),
         ({"volumes": "data:relative"}, "volumes", "'data:relative': 'relative' must be an absolute path"),
         ({"volumes": "data:/a:b:c"}, "volumes", "is not name:/path or name:/path:GB"),
         ({"volumes": ":/a"}, "volumes", "is not name:/path or name:/path:GB"),
@@ -99,7 +99,7 @@ def test_nothing_more_is_an_empty_table() -> None:
 
 def record(config: TaskConfig) -> TaskRecord:
     return TaskRecord(
-        "lab", "task_1", f"{config.name}-x1", TaskStatus.FAILED, command=config.command_line, config=config.said()
+        "lab", "task_1", f"{config.name}-x1", TaskStatus.FAILED, command=config.command_line, config=config.to_dict()
     )
 
 
@@ -121,7 +121,7 @@ def test_a_task_can_be_run_again_from_what_it_was_asked_with() -> None:
             "region": "eu",
         }
     )
-    task = TaskRecord("lab", "task_1", "llama-x1", TaskStatus.FAILED, config=config.said())
+    task = TaskRecord("lab", "task_1", "llama-x1", TaskStatus.FAILED, config=config.to_dict())
     preset = preset_of(task)
     assert preset["context"] == "lab"
     assert task_config(preset) == config

@@ -85,7 +85,7 @@ def as_kept(key: str, text: str) -> str:
 @settings(max_examples=150)
 @given(configs())
 def test_the_form_makes_the_same_config_again(config: TaskConfig) -> None:
-    entered = entered_of(config.said())
+    entered = entered_of(config.to_dict())
     assert task_config(entered) == config
     assert {key: as_kept(key, text) for key, text in entered.items()} == entered
 
@@ -93,7 +93,7 @@ def test_the_form_makes_the_same_config_again(config: TaskConfig) -> None:
 @settings(max_examples=60)
 @given(configs())
 def test_what_the_editor_is_given_fills_the_form_with_the_same_config(config: TaskConfig) -> None:
-    filling = read_task_text(task_text(entered_of(config.said()), "s.json"))
+    filling = read_task_text(task_text(entered_of(config.to_dict()), "s.json"))
     assert task_config(filling) == config
 
 
@@ -128,13 +128,13 @@ def test_whatever_was_typed_is_in_the_text_for_the_editor(entered: dict[str, str
 def test_what_has_a_place_is_there_and_the_rest_is_in_the_table(
     fields: dict[str, Any], key: str, shown: object
 ) -> None:
-    text = entered_of(TaskConfig.parse({"command": "true"} | fields).said())[key]
+    text = entered_of(TaskConfig.parse({"command": "true"} | fields).to_dict())[key]
     assert (json.loads(text or "null") if key == "rest" else text) == shown
 
 
 def test_a_volume_with_more_than_the_form_has_words_for_is_kept_whole() -> None:
     volumes = [{"name": "data", "mount_path": "/d"}, {"name": "fast", "size_gb": 5, "iops": 500, "interface": "file"}]
-    entered = entered_of(TaskConfig.parse({"command": "true", "instance_type": "cpu", "volumes": volumes}).said())
+    entered = entered_of(TaskConfig.parse({"command": "true", "instance_type": "cpu", "volumes": volumes}).to_dict())
     assert entered["volumes"] == ""
     assert [volume["name"] for volume in json.loads(entered["rest"])["volumes"]] == ["data", "fast"]
 
@@ -147,7 +147,7 @@ def test_what_is_in_the_table_and_in_a_field_is_refused_and_null_gives_way() -> 
 
 def test_running_again_makes_a_new_task_and_not_the_one_that_was_submitted_before() -> None:
     config = TaskConfig(command="true", idempotency_key="once")
-    task = TaskRecord("lab", "task_1", "flow-task-x1", TaskStatus.COMPLETED, config=config.said())
+    task = TaskRecord("lab", "task_1", "flow-task-x1", TaskStatus.COMPLETED, config=config.to_dict())
     assert task_config(preset_of(task)).idempotency_key is None
 
 

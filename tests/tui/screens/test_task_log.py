@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from flow_core import AsyncFlow, TaskConfig
 from flow_core.config import load_config
-from flow_core.logs.log_id import LogAddress
+from flow_core.logs.log_id import LogId
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.app import FlowApp
 from flow_tui.panes.logs import LogsPane
@@ -70,7 +70,7 @@ async def test_a_task_with_one_log_says_so_and_its_border_tells_no_rank() -> Non
 
 
 def test_ranks_and_attempts_are_named_only_where_there_are_several() -> None:
-    address = LogAddress("local", "task_a", 1, 2)
-    assert place_of(TASK, LogAddress("local", "task_a")) == ""
+    address = LogId("local", "task_a", 1, 2)
+    assert place_of(TASK, LogId("local", "task_a")) == ""
     assert place_of(replace(TASK, num_instances=4), address) == "rank 2"
     assert place_of(replace(TASK, num_instances=4, attempt=1), address) == "rank 2  attempt 2"

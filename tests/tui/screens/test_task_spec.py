@@ -11,7 +11,7 @@ from flow_tui.screens.task_spec import spec_yaml
 
 
 def record(config: TaskConfig | None) -> TaskRecord:
-    asked = {} if config is None else config.said()
+    asked = {} if config is None else config.to_dict()
     return TaskRecord("lab", "task_1", "llama-x1", TaskStatus.FAILED, command="srun x", config=asked)
 
 

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.gpus import load_gpus
-from flow_core.gpu_models import Gpu, pretend_gpus
+from flow_core.gpu_models import Gpu, parse_declared_gpus
 
 if TYPE_CHECKING:
     from flow_core.agent.nvml import DriverGpu
@@ -19,7 +19,7 @@ def gpus_here(setting: Any = None) -> tuple[Gpu, ...]:
         return tuple(_known(one) for one in load_gpus())
     if isinstance(declared, list | tuple):
         declared = ",".join(str(part) for part in declared)
-    return pretend_gpus(str(declared))
+    return parse_declared_gpus(str(declared))
 
 
 def _known(one: DriverGpu) -> Gpu:

@@ -9,8 +9,8 @@ from typing import Any
 from flow_core.agent.capacity import leases, reservation_records
 from flow_core.agent.layout import Layout
 from flow_core.errors import CapacityError
-from flow_core.gpu import GpuRequest, request_for
-from flow_core.gpu_models import Gpu, choose
+from flow_core.gpu import GpuRequest, build_gpu_request
+from flow_core.gpu_models import Gpu, choose_gpus
 from flow_core.models.instance import AvailableInstance, InstanceRequirements, check_requirements
 from flow_core.providers.local.capacity.gpus import gpus_here
 from flow_core.providers.local.capacity.limits import memory_here_gb
@@ -31,11 +31,11 @@ class LocalInstances:
         return tuple(offer for offer in offers if offer.fits(requirements))
 
     async def normalize(self, gpu_count: int, gpu_type: str | None) -> tuple[str, int, str | None]:
-        wanted = request_for(gpu_count, gpu_type)
+        wanted = build_gpu_request(gpu_count, gpu_type)
         if not wanted.needs_gpu:
             return str(wanted), 1, None
         try:
-            fitting = choose(await offload(gpus_here, self._gpu_setting), wanted)
+            fitting = choose_gpus(await offload(gpus_here, self._gpu_setting), wanted)
         except CapacityError as error:
             return str(wanted), 1, str(error)
         models = {gpu.short_model for gpu in fitting}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flow_core.agent.capacity.reservations import Reservations
 from flow_core.agent.layout import Layout
 from flow_core.errors import ConfigError, Unsupported
-from flow_core.gpu_models import choose
+from flow_core.gpu_models import choose_gpus
 from flow_core.models.reservation import Reservation
 from flow_core.providers.local.capacity.gpus import gpus_here
 from flow_core.providers.reservation_records import OpeningWish, filters_of, gpus_of, reservation_of, wish_of
@@ -33,7 +33,7 @@ class Reserving:
         """Raises ConfigError, Unsupported, CapacityError; Refused where not enough is free."""
         self._refuse_what_is_not_here(spec)
         request = gpus_of(spec.instance_type)
-        fitting = choose(gpus_here(self._gpu_setting), replace(request, count=request.count * spec.quantity))
+        fitting = choose_gpus(gpus_here(self._gpu_setting), replace(request, count=request.count * spec.quantity))
         return reservation_of(self._kept.make(wish_of(spec, request, fitting)), self._region)
 
     def all(self, params: Mapping[str, Any]) -> list[Reservation]:

@@ -16,7 +16,7 @@ from flow_core.providers.local.sshd.lobby import Lobby
 from flow_core.providers.local.sshd.session import TaskSession
 from flow_core.providers.offload import offload
 from flow_core.ssh.server import connection
-from flow_core.ssh.server.connection import is_loopback, not_forwarded
+from flow_core.ssh.server.connection import forwarding_error, is_loopback
 from flow_core.ssh.server.process import STDERR
 
 _log = logging.getLogger("flow.sshd")
@@ -59,9 +59,9 @@ class Guard(connection.SshServerConnection):
         self._sessions.add(session)
         return session
 
-    def way_to(self, host: str, port: int) -> tuple[str, int]:
+    def resolve_forward(self, host: str, port: int) -> tuple[str, int]:
         if not is_loopback(host):
-            raise not_forwarded("only ports of this machine's loopback are forwarded")
+            raise forwarding_error("only ports of this machine's loopback are forwarded")
         return host, port
 
     def part(self, why: str) -> None:
@@ -70,7 +70,7 @@ class Guard(connection.SshServerConnection):
         Said in each session too: a client may leave when its session is closed, before it reads the reason.
         """
         for session in tuple(self._sessions):
-            session.said(f"flow: {why}\r\n".encode(), STDERR)
+            session.write_output(f"flow: {why}\r\n".encode(), STDERR)
         self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, why)
 
     async def way_in(self, command: str | None, on_terminal: bool) -> ExecSpec:

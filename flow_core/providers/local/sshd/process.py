@@ -53,7 +53,7 @@ class Inside(asyncio.SubprocessProtocol, SessionProcess):
     def _end(self) -> None:
         if not self._is_over and self._code is not None:
             self._is_over = True
-            self._listener.ended(self._code)
+            self._listener.process_ended(self._code)
 
 
 class PipedProcess(Inside):
@@ -63,7 +63,7 @@ class PipedProcess(Inside):
         super().__init__(listener)
         self._open = {STDOUT, STDERR}
         self._pieces = 0
-        self._is_paused = self._is_full = self._is_muted = False
+        self._is_paused = self._is_full = self._is_output_closed = False
 
     @classmethod
     async def start(cls, way: ExecSpec, listener: ProcessListener) -> PipedProcess:
@@ -74,7 +74,7 @@ class PipedProcess(Inside):
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self._pieces += 1
-        self._listener.said(data, fd)
+        self._listener.write_output(data, fd)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         self._open.discard(fd)
@@ -86,12 +86,12 @@ class PipedProcess(Inside):
 
     def pause_writing(self) -> None:
         self._is_full = True
-        self._listener.input_is_full(True)
+        self._listener.set_input_full(True)
 
     def resume_writing(self) -> None:
         """Told a moment later: an end of input that comes at once would have asyncio close the pipe twice."""
         self._is_full = False
-        asyncio.get_running_loop().call_soon(lambda: self._listener.input_is_full(self._is_full))
+        asyncio.get_running_loop().call_soon(lambda: self._listener.set_input_full(self._is_full))
 
     def feed(self, data: bytes) -> None:
         pipe = self._transport.get_pipe_transport(0)
@@ -104,7 +104,7 @@ class PipedProcess(Inside):
             cast(asyncio.WriteTransport, pipe).write_eof()
 
     def pause(self, is_paused: bool) -> None:
-        self._is_paused = is_paused and not self._is_muted  # nothing would ever let that go on
+        self._is_paused = is_paused and not self._is_output_closed  # nothing would ever let that go on
         for fd in self._open:
             pipe = cast(asyncio.ReadTransport, self._transport.get_pipe_transport(fd))
             if self._is_paused and pipe.is_reading():
@@ -112,11 +112,11 @@ class PipedProcess(Inside):
             elif not self._is_paused:
                 pipe.resume_reading()
 
-    def mute(self) -> None:
+    def close_output(self) -> None:
         if (pipe := self._transport.get_pipe_transport(STDOUT)) is not None:
             pipe.close()
         self._open.discard(STDOUT)
-        self._is_muted = True
+        self._is_output_closed = True
         self.pause(False)
 
     def hang_up(self) -> None:

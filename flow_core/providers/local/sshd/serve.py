@@ -74,7 +74,7 @@ class Service:
         import asyncssh  # deferred, with all that loads it, until the lock is ours
 
         from flow_core.providers.local.sshd.guard import Guard
-        from flow_core.ssh.server.connection import options as options_of
+        from flow_core.ssh.server.connection import server_options as options_of
 
         asyncssh.set_log_level(logging.WARNING)  # below that, it writes the commands that are run
         host_key = await offload(prepare_keys, self._folder)

@@ -27,14 +27,14 @@ class Door(Protocol):
 class TaskSession(ServerSession[Inside]):
     """Leads into the task behind the door."""
 
-    speaker = "flow: "
+    message_prefix = "flow: "
 
     def __init__(self, door: Door) -> None:
         super().__init__()
         self._door = door
         self._afterwards: Callable[[], None] | None = None
 
-    async def enter(self, asked: SessionRequest) -> Inside:
+    async def start_process(self, asked: SessionRequest) -> Inside:
         way = await self._way(asked)
         self._afterwards = way.cleanup
         way = way._replace(env={**way.env, **asked.env})
@@ -42,12 +42,12 @@ class TaskSession(ServerSession[Inside]):
             return await PipedProcess.start(way, self)
         return await TerminalProcess.start(way, self, *asked.terminal)
 
-    def leave(self, inside: Inside) -> None:
+    def release_process(self, inside: Inside) -> None:
         if self._afterwards is not None and not inside.ended_by_itself:
             self._door.afterwards(self._afterwards)
-        super().leave(inside)
+        super().release_process(inside)
 
     async def _way(self, asked: SessionRequest) -> ExecSpec:
-        if asked.for_files:
+        if asked.is_sftp:
             return await self._door.way_to_files()
         return await self._door.way_in(asked.command, asked.terminal is not None)

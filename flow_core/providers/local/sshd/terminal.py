@@ -63,7 +63,7 @@ class TerminalProcess(Inside):
         left = _MOST_LEFT  # what it left in the background may write for ever
         while not self._is_over and left > 0 and (data := self._next()):
             left -= len(data)
-            self._listener.said(data, STDOUT)
+            self._listener.write_output(data, STDOUT)
         self._end()
         self.hang_up()
 
@@ -74,7 +74,7 @@ class TerminalProcess(Inside):
             self._loop.add_writer(self._master, self._write)
         self._typed += data
         if len(self._typed) > _FULL:
-            self._listener.input_is_full(True)
+            self._listener.set_input_full(True)
         self._write()
 
     def feed_eof(self) -> None:
@@ -96,7 +96,7 @@ class TerminalProcess(Inside):
         if self._master >= 0:
             self._signal_group(_foreground(self._master), number)
 
-    def mute(self) -> None:
+    def close_output(self) -> None:
         self.signal(signal.SIGHUP)
         self._signal_group(self._transport.get_pid(), signal.SIGHUP)
 
@@ -104,7 +104,7 @@ class TerminalProcess(Inside):
         self._is_over = True
         if self._master < 0:
             return
-        self.mute()
+        self.close_output()
         self.pause(True)
         self._loop.remove_writer(self._master)
         os.close(self._master)
@@ -112,7 +112,7 @@ class TerminalProcess(Inside):
 
     def _read(self) -> None:
         if data := self._next():
-            self._listener.said(data, STDOUT)
+            self._listener.write_output(data, STDOUT)
         elif data is None:
             self.pause(True)
 
@@ -134,7 +134,7 @@ class TerminalProcess(Inside):
         except OSError:
             self._typed.clear()  # nobody reads any more
         self._loop.remove_writer(self._master)
-        self._listener.input_is_full(False)
+        self._listener.set_input_full(False)
 
 
 def _set_size(terminal: int, columns: int, rows: int) -> None:

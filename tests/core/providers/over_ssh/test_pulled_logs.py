@@ -17,14 +17,14 @@ from testbed.waiting import DEADLINE_S, until
 from flow_core.agent.spool import STDOUT
 from flow_core.errors import AuthError, HostKeyUnknown, NotFound, Unreachable
 from flow_core.logs.follow import follow_log
-from flow_core.logs.log_id import LogAddress
+from flow_core.logs.log_id import LogId
 from flow_core.logs.sidecar import SidecarIndex
 from flow_core.providers.over_ssh.hosts import HostPool
 from flow_core.providers.over_ssh.logs import SpooledLogs
 from flow_core.ssh.prompter import HostKeyPrompt, SecretPrompt
 
 pytestmark = pytest.mark.needs("sshd")
-TRAIN = LogAddress(CONTEXT, "train")
+TRAIN = LogId(CONTEXT, "train")
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def append(log: Path, data: bytes) -> None:
         file.write(data)
 
 
-async def completed(logs: SpooledLogs, address: LogAddress = TRAIN) -> None:
+async def completed(logs: SpooledLogs, address: LogId = TRAIN) -> None:
     await until(lambda: logs.is_complete(address))
 
 
@@ -110,7 +110,7 @@ async def test_fifty_megabytes_of_anything_arrive_as_they_are(far: Far, logs: Sp
 
 
 async def test_twenty_logs_grow_at_once(far: Far, logs: SpooledLogs) -> None:
-    addresses = [LogAddress(CONTEXT, f"task-{number}") for number in range(20)]
+    addresses = [LogId(CONTEXT, f"task-{number}") for number in range(20)]
     for address in addresses:
         far.start(address.task_id)
     files = [await logs.open(address) for address in addresses]
@@ -168,7 +168,7 @@ async def test_a_log_that_never_began_is_complete_with_its_task(far: Far, logs: 
 
 async def test_logs_nobody_has_are_not_found(far: Far, logs: SpooledLogs, tmp_path: Path) -> None:
     far.start()
-    for address in (LogAddress(CONTEXT, "other"), LogAddress(CONTEXT, "../train"), LogAddress("else", "train")):
+    for address in (LogId(CONTEXT, "other"), LogId(CONTEXT, "../train"), LogId("else", "train")):
         for call in (logs.open, logs.catch_up, logs.is_complete):
             with pytest.raises(NotFound):
                 await call(address)
@@ -302,11 +302,11 @@ async def test_a_person_who_said_no_is_asked_again_only_when_somebody_wants_the_
     class Doubter:
         asked = 0
 
-        async def trusts(self, key: HostKeyPrompt) -> bool:
+        async def confirm_host_key(self, key: HostKeyPrompt) -> bool:
             self.asked += 1
             return False
 
-        async def answer(self, question: SecretPrompt) -> str | None:
+        async def ask_secret(self, question: SecretPrompt) -> str | None:
             return None
 
     far.start()

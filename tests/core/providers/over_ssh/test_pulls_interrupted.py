@@ -18,11 +18,11 @@ from testbed.sshd import Sshd
 from testbed.waiting import DEADLINE_S, until
 
 from flow_core.agent.spool import RECORD, SpoolFiles
-from flow_core.logs.log_id import LogAddress
+from flow_core.logs.log_id import LogId
 from flow_core.providers.over_ssh.logs import SpooledLogs
 
 pytestmark = pytest.mark.needs("sshd")
-TRAIN = LogAddress(CONTEXT, "train")
+TRAIN = LogId(CONTEXT, "train")
 _RUN = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module('testbed.pull_log', None, '__main__')"
 WRITER = """
 import sys, time

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from flow_core.agent.spool import RECORD
 from flow_core.errors import ProviderError
-from flow_core.logs.log_id import LogAddress
+from flow_core.logs.log_id import LogId
 from flow_core.providers.over_ssh.spool_place import SpoolPaths, read_position, write_position
 from flow_core.providers.over_ssh.spool_tail import SpoolTail
 
-ADDRESS = LogAddress("lab", "train")
+ADDRESS = LogId("lab", "train")
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def test_a_record_of_somebody_elses_is_not_overwritten(paths: SpoolPaths) -> Non
 @given(st.lists(st.text(min_size=1), min_size=2, max_size=2, unique=True))
 def test_no_two_logs_share_a_file_and_none_leaves_the_folder(ids: list[str]) -> None:
     folder = Path("/spools")
-    made = [SpoolPaths.at(folder, LogAddress("lab", task_id, 1, 2)) for task_id in ids]
+    made = [SpoolPaths.at(folder, LogId("lab", task_id, 1, 2)) for task_id in ids]
     assert len({str(paths.files.log).lower() for paths in made}) == 2
     for paths in made:
         assert paths.files.log.relative_to(folder).parts[0] == "lab"
@@ -205,8 +205,8 @@ def test_no_two_logs_share_a_file_and_none_leaves_the_folder(ids: list[str]) -> 
         assert ".." not in paths.files.log.parts
         assert len(paths.files.log.parent.name) < 100
         assert paths.files.log.parent.name.isascii()
-    assert SpoolPaths.at(folder, LogAddress("lab", "A")).lock != SpoolPaths.at(folder, LogAddress("lab", "a")).lock
-    assert len({SpoolPaths.at(folder, LogAddress("lab", "a", n, m)) for n in range(12) for m in range(12)}) == 144
+    assert SpoolPaths.at(folder, LogId("lab", "A")).lock != SpoolPaths.at(folder, LogId("lab", "a")).lock
+    assert len({SpoolPaths.at(folder, LogId("lab", "a", n, m)) for n in range(12) for m in range(12)}) == 144
 
 
 def test_a_position_is_read_as_it_was_written(paths: SpoolPaths) -> None:
