@@ -15,10 +15,10 @@ from flow_core.ssh.command import Outcome, run, started
 from flow_core.ssh.lines import Lines
 from flow_core.ssh.quoting import quoted
 from flow_core.ssh.settings import HostSettings
-from flow_core.upload.destination import Arrived, Blocked, Known
-from flow_core.upload.entry import Entry, SourceReader, parents
-from flow_core.upload.hop import Hops
+from flow_core.upload.cancellable_thread import CancellableThread
+from flow_core.upload.destination import DestinationConflict, DestinationEntry, WrittenFile
 from flow_core.upload.manifest import MANIFEST
+from flow_core.upload.source import SourceEntry, SourceReader, parents
 
 _LANES = 4
 _STEP_S = 60.0
@@ -51,7 +51,7 @@ class CommandFolder:
         self._top = top
         self._held = held
         self._free = list(range(_LANES))
-        self._hops = Hops()
+        self._thread = CancellableThread()
 
     def deadline(self, timeout_s: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
         return self._lines.deadline(timeout_s)
@@ -62,10 +62,10 @@ class CommandFolder:
     async def close(self) -> None:
         await self._held.aclose()
 
-    async def known(self, paths: Sequence[str]) -> list[Known | None]:
+    async def known(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
         """A name with a line break counts as unknown, and is sent anew."""
         plain = [path for path in dict.fromkeys((*paths, *_all_parents(paths))) if "\n" not in path]
-        found: dict[str, Known] = {}
+        found: dict[str, DestinationEntry] = {}
         for start in range(0, len(plain), _BATCH):
             names = " ".join(quoted(f"./{path}") for path in plain[start : start + _BATCH])
             found.update(_parse((await self._run(f"set -- {names}\n{_STAT}")).stdout))
@@ -80,8 +80,8 @@ class CommandFolder:
         every = [*parents(folder), folder] if folder else []
         return every[len(every) - done.stdout.count(b"\n") :]
 
-    async def put(self, source: Path, entry: Entry, on_bytes: Callable[[int], None]) -> Arrived:
-        reader = await self._hops.run(SourceReader, source)
+    async def put(self, source: Path, entry: SourceEntry, on_bytes: Callable[[int], None]) -> WrittenFile:
+        reader = await self._thread.run(SourceReader, source)
         lane = self._free.pop()
         part = _beside(entry.path, f".flow-sync.{lane}.part")
         try:
@@ -91,9 +91,9 @@ class CommandFolder:
             await self._into_place(part, entry.path, settle)
         finally:
             self._free.append(lane)
-            if not self._hops.is_stuck:
+            if not self._thread.is_stuck:
                 reader.close()
-        return Arrived(reader.size, reader.mtime_ns, reader.mode, reader.digest)
+        return WrittenFile(reader.size, reader.mtime_ns, reader.mode, reader.digest)
 
     async def link(self, path: str, target: str) -> None:
         lane = self._free.pop()
@@ -105,7 +105,7 @@ class CommandFolder:
 
     async def touch(self, path: str, mode: int, mtime_ns: int) -> None:
         """Sending the file anew is as quick as asking for its sum."""
-        raise Blocked(path)
+        raise DestinationConflict(path)
 
     async def digest(self, path: str) -> str | None:
         return None
@@ -132,7 +132,7 @@ class CommandFolder:
         script = f"cd {quoted(self._top)} || exit 1\n{_real(part)}\n{_fresh(part)}\nwc -c <{quoted(f'./{part}')}"
         said = b""
         async with started(self._lines, self._settings, script) as running:
-            while piece := await self._hops.run(reader.read):
+            while piece := await self._thread.run(reader.read):
                 async with asyncio.timeout(_STEP_S):
                     await running.write(piece)
                 on_bytes(len(piece))
@@ -144,7 +144,7 @@ class CommandFolder:
                 await running.closed()
             outcome = running.outcome
         if outcome is not None and outcome.exit_code == _BLOCKED:
-            raise Blocked(part)
+            raise DestinationConflict(part)
         if outcome is None or outcome.exit_code or said.strip() != str(reader.size).encode():
             raise self._failure(complaint)
 
@@ -162,7 +162,7 @@ class CommandFolder:
             on_output=None,
         )
         if done.exit_code == _BLOCKED:
-            raise Blocked
+            raise DestinationConflict
         if done.exit_code and done.stderr:
             raise self._failure(done.stderr)
         return done
@@ -173,7 +173,7 @@ class CommandFolder:
             return NotFound(f"{self.title!r} is gone: {why[-1]!r}")
         return ProviderError(f"{self.title!r} can't be written to: {why[-1] if why else 'a file came incomplete'!r}")
 
-    def _as_file(self, path: str, found: dict[str, Known]) -> Known | None:
+    def _as_file(self, path: str, found: dict[str, DestinationEntry]) -> DestinationEntry | None:
         is_real = all((above := found.get(each)) and above.kind == "other" for each in parents(path))
         return found.get(path) if is_real else None
 
@@ -200,22 +200,22 @@ def _all_parents(paths: Sequence[str]) -> set[str]:
     return {each for path in paths for each in parents(path)}
 
 
-def _parse(said: bytes) -> dict[str, Known]:
-    found: dict[str, Known] = {}
+def _parse(said: bytes) -> dict[str, DestinationEntry]:
+    found: dict[str, DestinationEntry] = {}
     target = ""
     for line in os.fsdecode(said).split("\n"):
         kind, _, rest = line.partition(" ")
         if kind == ">":
             target = rest
         elif kind == "=":
-            found[rest.removeprefix("./")] = Known("link", target=target)
+            found[rest.removeprefix("./")] = DestinationEntry("link", target=target)
         elif rest:
             size, mtime, name = rest.split(" ", 2)
             found[name.removeprefix("./")] = _known(int(kind, 16), int(size), int(mtime))
     return found
 
 
-def _known(mode: int, size: int, mtime: int) -> Known:
+def _known(mode: int, size: int, mtime: int) -> DestinationEntry:
     if stat.S_ISREG(mode):
-        return Known("file", size, mtime * 1_000_000_000, mode & 0o777)
-    return Known("link" if stat.S_ISLNK(mode) else "other")
+        return DestinationEntry("file", size, mtime * 1_000_000_000, mode & 0o777)
+    return DestinationEntry("link" if stat.S_ISLNK(mode) else "other")

@@ -19,10 +19,10 @@ from flow_core.ssh.lines import Lines
 from flow_core.ssh.quoting import quoted
 from flow_core.ssh.settings import HostSettings
 from flow_core.ssh.upload_lock import UploadLock
-from flow_core.upload.destination import Arrived, Blocked, Known
-from flow_core.upload.entry import Entry, SourceReader, parents
-from flow_core.upload.hop import Hops
+from flow_core.upload.cancellable_thread import CancellableThread
+from flow_core.upload.destination import DestinationConflict, DestinationEntry, WrittenFile
 from flow_core.upload.manifest import MANIFEST
+from flow_core.upload.source import SourceEntry, SourceReader, parents
 
 _LANES = 8
 _FEW = 4
@@ -50,7 +50,7 @@ class SftpFolder:
         self._session: asyncssh.SFTPClient | None = None
         self._real: set[str] = {""}
         self._free = list(range(_LANES))
-        self._hops = Hops()
+        self._thread = CancellableThread()
 
     def deadline(self, timeout_s: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
         return self._lines.deadline(timeout_s)
@@ -68,11 +68,11 @@ class SftpFolder:
         self._session = None
         await self._open.aclose()
 
-    async def known(self, paths: Sequence[str]) -> list[Known | None]:
+    async def known(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
         by_folder: dict[str, list[str]] = {}
         for path in paths:
             by_folder.setdefault(path.rpartition("/")[0], []).append(path)
-        found: dict[str, Known] = {}
+        found: dict[str, DestinationEntry] = {}
         for folder, wanted in by_folder.items():
             async with self._talk(folder) as sftp, asyncio.timeout(QUIET_S):
                 if await self._is_real(sftp, folder):
@@ -88,12 +88,12 @@ class SftpFolder:
                     await sftp.mkdir(self._full(each))
                     made.append(each)
                 elif not stat.S_ISDIR(mode):
-                    raise Blocked(each)
+                    raise DestinationConflict(each)
                 self._real.add(each)
         return made
 
-    async def put(self, source: Path, entry: Entry, on_bytes: Callable[[int], None]) -> Arrived:
-        reader = await self._hops.run(SourceReader, source)
+    async def put(self, source: Path, entry: SourceEntry, on_bytes: Callable[[int], None]) -> WrittenFile:
+        reader = await self._thread.run(SourceReader, source)
         lane = self._free.pop()
         folder = entry.path.rpartition("/")[0]
         part = f"{folder}/.flow-sync.{lane}.part" if folder else f".flow-sync.{lane}.part"
@@ -109,9 +109,9 @@ class SftpFolder:
                     raise
         finally:
             self._free.append(lane)
-            if not self._hops.is_stuck:
+            if not self._thread.is_stuck:
                 reader.close()
-        return Arrived(reader.size, reader.mtime_ns, reader.mode, reader.digest)
+        return WrittenFile(reader.size, reader.mtime_ns, reader.mode, reader.digest)
 
     async def link(self, path: str, target: str) -> None:
         lane = self._free.pop()
@@ -210,7 +210,7 @@ class SftpFolder:
             self._real.add(each)
         return True
 
-    async def _look(self, sftp: asyncssh.SFTPClient, folder: str, wanted: list[str]) -> dict[str, Known]:
+    async def _look(self, sftp: asyncssh.SFTPClient, folder: str, wanted: list[str]) -> dict[str, DestinationEntry]:
         """One by one where it is about a few of them, else all of the folder at once."""
         attributes: dict[str, asyncssh.SFTPAttrs] = {}
         if len(wanted) <= _FEW:
@@ -225,18 +225,18 @@ class SftpFolder:
                     attributes[names[name]] = entry.attrs
         return {path: await self._known(sftp, path, each) for path, each in attributes.items()}
 
-    async def _known(self, sftp: asyncssh.SFTPClient, path: str, found: asyncssh.SFTPAttrs) -> Known:
+    async def _known(self, sftp: asyncssh.SFTPClient, path: str, found: asyncssh.SFTPAttrs) -> DestinationEntry:
         mode = found.permissions or 0
         if stat.S_ISREG(mode):
-            return Known("file", found.size or 0, (found.mtime or 0) * self.time_step_ns, mode & 0o777)
+            return DestinationEntry("file", found.size or 0, (found.mtime or 0) * self.time_step_ns, mode & 0o777)
         if stat.S_ISLNK(mode):
-            return Known("link", target=os.fsdecode(await sftp.readlink(self._full(path))))
-        return Known("other")
+            return DestinationEntry("link", target=os.fsdecode(await sftp.readlink(self._full(path))))
+        return DestinationEntry("other")
 
     async def _must_be_file(self, sftp: asyncssh.SFTPClient, path: str) -> None:
         mode = await self._mode(sftp, path)
         if mode is None or not stat.S_ISREG(mode):
-            raise Blocked(path)
+            raise DestinationConflict(path)
 
     async def _write(
         self, sftp: asyncssh.SFTPClient, reader: SourceReader, part: str, on_bytes: Callable[[int], None]
@@ -245,7 +245,7 @@ class SftpFolder:
             file = await self._create(sftp, part)
         async with file:
             done = 0
-            while piece := await self._hops.run(reader.read):
+            while piece := await self._thread.run(reader.read):
                 async with asyncio.timeout(QUIET_S):
                     await file.write(piece, done)
                 done += len(piece)
@@ -264,7 +264,7 @@ class SftpFolder:
         async with asyncio.timeout(QUIET_S):
             mode = await _mode_of(sftp, self._full(path))
             if mode is not None and stat.S_ISDIR(mode):
-                raise Blocked(path)
+                raise DestinationConflict(path)
             await replace(sftp, self._full(part), self._full(path))
 
 

@@ -16,7 +16,7 @@ from testbed.properties import seeded
 from testbed.repository import Repository, tree, write
 
 from flow_core.errors import ConfigError
-from flow_core.upload.folder import LocalFolder
+from flow_core.upload.local_folder import LocalFolder
 from flow_core.upload.report import UploadResult
 from flow_core.upload.sync import upload
 

@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 from testbed.repository import Repository, tree, write
 
-from flow_core.upload.destination import Arrived, Known
-from flow_core.upload.entry import Entry
-from flow_core.upload.folder import LocalFolder
+from flow_core.upload.destination import DestinationEntry, WrittenFile
+from flow_core.upload.local_folder import LocalFolder
+from flow_core.upload.source import SourceEntry
 from flow_core.upload.sync import upload
 
 SECOND = 1_000_000_000
 SCRIPT = """
 import asyncio, sys
 from pathlib import Path
-from flow_core.upload.folder import LocalFolder
+from flow_core.upload.local_folder import LocalFolder
 from flow_core.upload.sync import upload
 asyncio.run(upload(Path(sys.argv[1]), LocalFolder(Path(sys.argv[2]))))
 """
@@ -86,14 +86,14 @@ class Far(LocalFolder):
         self.at_once = self.most_at_once = 0
         self._one = asyncio.Lock()
 
-    async def known(self, paths: Sequence[str]) -> list[Known | None]:
+    async def known(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
         found = await super().known(paths)
         return [one and one._replace(mtime_ns=one.mtime_ns // SECOND * SECOND) for one in found]
 
     async def digest(self, path: str) -> str | None:
         return None
 
-    async def put(self, source: Path, entry: Entry, on_bytes: Callable[[int], None]) -> Arrived:
+    async def put(self, source: Path, entry: SourceEntry, on_bytes: Callable[[int], None]) -> WrittenFile:
         self.at_once += 1
         self.most_at_once = max(self.at_once, self.most_at_once)
         async with self._one:
@@ -118,7 +118,7 @@ async def test_a_place_of_whole_seconds_gets_each_change_once(tmp_path):
 
 async def test_a_failure_of_one_lane_ends_them_all_and_is_itself_what_is_raised(tmp_path):
     class Failing(Far):
-        async def put(self, source: Path, entry: Entry, on_bytes: Callable[[int], None]) -> Arrived:
+        async def put(self, source: Path, entry: SourceEntry, on_bytes: Callable[[int], None]) -> WrittenFile:
             if entry.path == "3":
                 raise ZeroDivisionError("a bug of ours")
             return await super().put(source, entry, on_bytes)

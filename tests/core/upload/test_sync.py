@@ -14,7 +14,7 @@ import pytest
 from testbed.repository import tree, write
 
 from flow_core.errors import AuthError, ConfigError, Conflict, ProviderError, Unreachable
-from flow_core.upload.folder import LocalFolder
+from flow_core.upload.local_folder import LocalFolder
 from flow_core.upload.report import Progress, UploadResult
 from flow_core.upload.sync import upload
 

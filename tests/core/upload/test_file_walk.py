@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from testbed.repository import Repository, write
 
 from flow_core.errors import ConfigError
-from flow_core.upload.selection import Selection, checked_source, is_left_out
+from flow_core.upload.file_walk import FileWalk, is_ignored, resolve_source
 from flow_core.upload.work_tree import find_work_tree
 
 NAMES = ("a", "b", "ab", "a.b", "a b", "#a", "!b", "[a]", "\u00e9", "B", "a\\b", " a", "-a")
@@ -52,8 +52,8 @@ IGNORE_FILES = st.lists(ignore_lines(), max_size=5).map("\n".join)
 TREES = st.lists(PATHS, min_size=1, max_size=14, unique=True)
 
 
-def selection(source: Path, kept: tuple[str, ...] = ()) -> Selection:
-    return Selection(source.resolve(), find_work_tree(source.resolve()), kept)
+def selection(source: Path, kept: tuple[str, ...] = ()) -> FileWalk:
+    return FileWalk(source.resolve(), find_work_tree(source.resolve()), kept)
 
 
 def selected(source: Path, kept: tuple[str, ...] = ()) -> list[str]:
@@ -89,7 +89,7 @@ def test_what_is_sent_is_what_git_would_take(template, paths, rules, nested, exc
                 write(top, {f"{below}.gitignore": text})
         repository = Repository(top)
         assert set(selected(top)) == repository.listed()
-        if (top / "a").is_dir() and not is_left_out(find_work_tree(top / "a")):
+        if (top / "a").is_dir() and not is_ignored(find_work_tree(top / "a")):
             assert set(selected(top / "a")) == repository.listed("a")
 
 
@@ -109,7 +109,7 @@ def test_a_flowignore_has_the_last_word_over_a_gitignore(tmp_path):
         "sub/b.md",
         "c.py",
     }
-    assert selection(tmp_path).takes_back is False  # nothing has been read yet
+    assert selection(tmp_path).has_negation is False  # nothing has been read yet
 
 
 def test_some_names_are_never_sent_and_nothing_brings_them_back(tmp_path):
@@ -147,9 +147,9 @@ def test_the_rules_of_the_work_tree_above_count_too(tmp_path):
 def test_a_folder_that_the_tree_above_ignores_is_sent_all_the_same(tmp_path):
     repository = Repository(tmp_path / "repository")
     write(repository.path, {".gitignore": "build/\n*.o", "build/made.o": "", "code/b": ""})
-    assert is_left_out(find_work_tree(repository.path / "build"))
-    assert not is_left_out(find_work_tree(repository.path / "code"))
-    assert not is_left_out(find_work_tree(repository.path))
+    assert is_ignored(find_work_tree(repository.path / "build"))
+    assert not is_ignored(find_work_tree(repository.path / "code"))
+    assert not is_ignored(find_work_tree(repository.path))
 
 
 def test_a_linked_work_tree_has_the_excludes_of_its_repository(tmp_path):
@@ -241,7 +241,7 @@ def test_a_source_that_is_no_folder_is_refused(tmp_path, source, why):
     write(tmp_path, {"file": ""})
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(ConfigError, match=why) as caught:
-        checked_source(tmp_path / source)
+        resolve_source(tmp_path / source)
     assert caught.value.field == "source_dir"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flow_core.agent.regular_files import open_regular_file
 from flow_core.errors import ConfigError
-from flow_core.upload.entry import settled, unreadable
+from flow_core.upload.source import mtime_to_record, unreadable_error
 
 _MOST_BYTES = 1 << 20
 _ANYWHERE = "^(?:.+/)?"
@@ -16,22 +16,22 @@ _ANYWHERE = "^(?:.+/)?"
 _WHOLE = {".": ".+", "/": ".+/", "(?P<ps_d>/)": ".+/"}
 
 
-class Rules:
+class IgnoreRules:
     """The patterns of one file. Each speaks of a path itself, never of what lies below it, as git has it.
 
     `base` is the folder that the file stands in, "" or ending in a slash.
     """
 
-    __slots__ = ("_any_name", "_any_path", "_base_length", "_patterns", "takes_back")
+    __slots__ = ("_any_name", "_any_path", "_base_length", "_patterns", "has_negation")
 
     def __init__(self, text: bytes, base: str = "") -> None:
         self._base_length = len(_as_bytes(base))
         self._patterns = [one for line in _lines(text) if (one := _pattern(line)) is not None]
         self._any_name = _union([regex for regex, _, by_name in self._patterns if by_name])
         self._any_path = _union([regex for regex, _, by_name in self._patterns if not by_name])
-        self.takes_back = any(not ignores for _, ignores, _ in self._patterns)
+        self.has_negation = any(not ignores for _, ignores, _ in self._patterns)
 
-    def verdict(self, path: str, name: str) -> bool | None:
+    def match(self, path: str, name: str) -> bool | None:
         """True: ignored, False: explicitly not, None: it doesn't speak of this. A folder ends in a slash."""
         if not path.isascii():
             path, name = _as_bytes(path), _as_bytes(name)
@@ -47,7 +47,9 @@ class Rules:
         return None
 
 
-def read_rules(path: Path, base: str, *, follow: bool = False) -> tuple[Rules | None, tuple[int, int] | None]:
+def read_ignore_file(
+    path: Path, base: str, *, follow: bool = False
+) -> tuple[IgnoreRules | None, tuple[int, int] | None]:
     """The rules of a file and its (size, mtime_ns); (None, None) where there is none. Like git, follows no link.
 
     Raises ConfigError for one that can't be read.
@@ -55,14 +57,14 @@ def read_rules(path: Path, base: str, *, follow: bool = False) -> tuple[Rules | 
     try:
         fd = open_regular_file(path, 0 if follow else os.O_NOFOLLOW)
     except PermissionError as error:
-        raise unreadable(path if os.path.lexists(path) else path.parent, error) from error
+        raise unreadable_error(path if os.path.lexists(path) else path.parent, error) from error
     except OSError:
         return None, None
     with open(fd, "rb") as file:
         found = os.fstat(fd)
         if found.st_size > _MOST_BYTES:
             raise ConfigError(f"{str(path)!r} is no ignore file: it is larger than 1 MiB", field="source_dir")
-        return Rules(file.read(_MOST_BYTES), base), (found.st_size, settled(found.st_mtime_ns))
+        return IgnoreRules(file.read(_MOST_BYTES), base), (found.st_size, mtime_to_record(found.st_mtime_ns))
 
 
 def _lines(text: bytes) -> list[str]:
