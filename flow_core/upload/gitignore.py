@@ -1,58 +1,71 @@
-"""One ignore file, in git's grammar."""
+"""The rules of one ignore file, in git's grammar. pathspec translates each pattern to a regular expression."""
 
 from __future__ import annotations
 
 import os
 import re
+import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 from flow_core.agent.regular_files import open_regular_file
 from flow_core.errors import ConfigError
 from flow_core.upload.source import mtime_to_record, unreadable_error
 
-_MOST_BYTES = 1 << 20
-_ANYWHERE = "^(?:.+/)?"
-# What pathspec makes of a bare "*", "**", "*/" and "**/" is meant for a search, not for a whole path.
-_WHOLE = {".": ".+", "/": ".+/", "(?P<ps_d>/)": ".+/"}
+_FILE_BYTES_MAX = 1 << 20
+_CHARACTER_CLASSES = {
+    "[:alnum:]": "0-9A-Za-z",
+    "[:alpha:]": "A-Za-z",
+    "[:blank:]": " \t",
+    "[:digit:]": "0-9",
+    "[:lower:]": "a-z",
+    "[:space:]": " \t-\r",
+    "[:upper:]": "A-Z",
+    "[:xdigit:]": "0-9A-Fa-f",
+}
+_SPACE_AT_END = re.compile(r"(?<!\\)((?:\\\\)*)\\?(\s)$")
+_NAMED_GROUP = re.compile(r"\(\?P<\w+>")
 
 
 class IgnoreRules:
-    """The patterns of one file. Each speaks of a path itself, never of what lies below it, as git has it.
+    """The patterns of one ignore file. A pattern decides about a path itself, not about the files below it.
 
-    `base` is the folder that the file stands in, "" or ending in a slash.
+    `base` is the folder of the ignore file: "" or ending in a slash.
     """
 
     __slots__ = ("_any_name", "_any_path", "_base_length", "_patterns", "has_negation")
 
     def __init__(self, text: bytes, base: str = "") -> None:
-        self._base_length = len(_as_bytes(base))
-        self._patterns = [one for line in _lines(text) if (one := _pattern(line)) is not None]
-        self._any_name = _union([regex for regex, _, by_name in self._patterns if by_name])
-        self._any_path = _union([regex for regex, _, by_name in self._patterns if not by_name])
-        self.has_negation = any(not ignores for _, ignores, _ in self._patterns)
+        self._base_length = len(_to_bytewise(base))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # `re` reserves sets that git allows, such as [[].
+            self._patterns = [pattern for line in _lines(text) if (pattern := _parse_pattern(line)) is not None]
+            self._any_name = _union([one.regex for one in self._patterns if one.by_name])
+            self._any_path = _union([one.regex for one in self._patterns if not one.by_name])
+        self.has_negation = any(not one.ignores for one in self._patterns)
 
     def match(self, path: str, name: str) -> bool | None:
-        """True: ignored, False: explicitly not, None: it doesn't speak of this. A folder ends in a slash."""
+        """Returns True: ignored, False: re-included, None: no pattern matches. The path of a folder ends in a slash."""
         if not path.isascii():
-            path, name = _as_bytes(path), _as_bytes(name)
+            path, name = _to_bytewise(path), _to_bytewise(name)
         path = path[self._base_length :]
-        # One pass over a union first: nearly no path is spoken of, and that answer should cost little.
+        # Most paths match nothing. One union of all patterns finds that out faster than a loop over them.
         if not (self._any_name is not None and self._any_name.fullmatch(name)) and not (
             self._any_path is not None and self._any_path.fullmatch(path)
         ):
             return None
-        for regex, ignores, by_name in reversed(self._patterns):
-            if regex.fullmatch(name if by_name else path):
-                return ignores
+        for pattern in reversed(self._patterns):
+            if pattern.regex.fullmatch(name if pattern.by_name else path):
+                return pattern.ignores
         return None
 
 
 def read_ignore_file(
     path: Path, base: str, *, follow: bool = False
 ) -> tuple[IgnoreRules | None, tuple[int, int] | None]:
-    """The rules of a file and its (size, mtime_ns); (None, None) where there is none. Like git, follows no link.
+    """Returns the rules of a file and its (size, mtime_ns), or (None, None) if there is none.
 
-    Raises ConfigError for one that can't be read.
+    Without `follow`, ignores a file that is a link, like git. Raises ConfigError for a file that can't be read.
     """
     try:
         fd = open_regular_file(path, 0 if follow else os.O_NOFOLLOW)
@@ -62,46 +75,73 @@ def read_ignore_file(
         return None, None
     with open(fd, "rb") as file:
         found = os.fstat(fd)
-        if found.st_size > _MOST_BYTES:
+        if found.st_size > _FILE_BYTES_MAX:
             raise ConfigError(f"{str(path)!r} is no ignore file: it is larger than 1 MiB", field="source_dir")
-        return IgnoreRules(file.read(_MOST_BYTES), base), (found.st_size, mtime_to_record(found.st_mtime_ns))
+        return IgnoreRules(file.read(_FILE_BYTES_MAX), base), (found.st_size, mtime_to_record(found.st_mtime_ns))
+
+
+class _Pattern(NamedTuple):
+    """`regex` matches a whole path, or with `by_name` the last component alone."""
+
+    regex: re.Pattern[str]
+    ignores: bool
+    by_name: bool
 
 
 def _lines(text: bytes) -> list[str]:
-    """As git splits them: at line feeds alone, without a byte order mark and trailing spaces."""
-    lines = text.removeprefix(b"\xef\xbb\xbf").decode("latin-1").split("\n")
-    return [_without_trailing_spaces(line.removesuffix("\r")) for line in lines]
+    """Splits at line feeds only, without a byte order mark and trailing spaces, like git."""
+    lines = text.removeprefix(b"\xef\xbb\xbf").decode("ascii", "surrogateescape").split("\n")
+    return [_strip_spaces(line.removesuffix("\r")) for line in lines]
 
 
-def _as_bytes(text: str) -> str:
-    """One character a byte: to git a `?` is a byte, not a letter."""
-    return text if text.isascii() else os.fsencode(text).decode("latin-1")
+def _to_bytewise(text: str) -> str:
+    """Maps each byte of the text to one character: git's `?` matches a byte, not a letter."""
+    return text if text.isascii() else os.fsencode(text).decode("ascii", "surrogateescape")
 
 
-def _without_trailing_spaces(line: str) -> str:
+def _strip_spaces(line: str) -> str:
+    """Removes trailing spaces, except an escaped one."""
     bare = line.rstrip(" ")
     escapes = len(bare) - len(bare.rstrip("\\"))
     return bare + " " if escapes % 2 and len(bare) < len(line) else bare
 
 
-def _pattern(line: str) -> tuple[re.Pattern[str], bool, bool] | None:
-    """(whole-path regex, ignores, is matched against the name alone), or None for what says nothing."""
-    # Deferred: who has no ignore file doesn't pay for it.
-    from pathspec.patterns.gitignore import GitIgnorePatternError
-    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+def _parse_pattern(line: str) -> _Pattern | None:
+    """Returns None for a comment, a blank line and an invalid pattern; git skips them too."""
+    from pathspec import GitIgnoreSpec  # Deferred: it is needed only where there is an ignore file.
 
-    if line.rstrip("/").endswith("/**"):
-        line = re.sub(r"/\*\*(/*)$", r"/**/*\1", line)  # what is inside, never the folder itself
-    try:
-        regex, ignores = GitIgnoreSpecPattern.pattern_to_regex(line)
-    except GitIgnorePatternError:
-        return None  # git passes over a pattern that it can't read
-    if regex is None or ignores is None:
+    if not line or line.startswith("#"):
         return None
-    regex = _WHOLE.get(regex, regex)
-    by_name = regex.startswith(_ANYWHERE) and "/" not in line.rstrip("/")
-    regex = regex[len(_ANYWHERE) :] if by_name else regex
-    return re.compile(regex.replace("(?P<ps_d>", "(?:"), re.DOTALL), ignores, by_name
+    pattern, by_name = _rewrite(line)
+    try:
+        (found,) = GitIgnoreSpec.from_lines([pattern], backend="simple").patterns
+    except (ValueError, re.error):
+        return None
+    if found.include is None or found.regex is None:
+        return None
+    # Its named groups would clash in the union. Without DOTALL, no `**` would match a name that has a line feed.
+    regex = re.compile(_NAMED_GROUP.sub("(?:", found.regex.pattern), re.DOTALL)
+    return _Pattern(regex, found.include, by_name)
+
+
+def _rewrite(line: str) -> tuple[str, bool]:
+    """Returns an equivalent pattern whose regular expression can match a whole path, and whether it matches names.
+
+    GitIgnoreSpec also lets a pattern match everything below it, and shortens `*` and `**` at the end to a search.
+    """
+    negation = "!" if line.startswith("!") else ""
+    body = line[len(negation) :]
+    for name, characters in _CHARACTER_CLASSES.items():
+        body = body.replace(name, characters)
+    slash = "/" if body.endswith("/") else ""
+    above, _, last = body.removesuffix("/").rpartition("/")
+    by_name = "/" not in body.removesuffix("/")
+    if last == "**" and not by_name:
+        last = "**/?*"  # It matches what is inside, not the folder itself.
+    elif last in ("*", "**"):
+        last = "?*"
+    last = _SPACE_AT_END.sub(r"\1[\2]", last)  # GitIgnoreSpec would strip it.
+    return f"{negation}{above}/{last}{slash}", by_name
 
 
 def _union(patterns: list[re.Pattern[str]]) -> re.Pattern[str] | None:

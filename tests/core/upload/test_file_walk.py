@@ -1,10 +1,11 @@
-"""Which files are sent, with git itself as the judge."""
+"""Which files an upload sends, compared with what git itself ignores."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import socket
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from flow_core.errors import ConfigError
 from flow_core.upload.file_walk import FileWalk, is_ignored, resolve_source
 from flow_core.upload.work_tree import find_work_tree
 
-NAMES = ("a", "b", "ab", "a.b", "a b", "#a", "!b", "[a]", "\u00e9", "B", "a\\b", " a", "-a")
+NAMES = ("a", "b", "ab", "a.b", "a b", "#a", "!b", "[a]", "\u00e9", "B", "a\\b", " a", "-a", "\u00e0", "1", "a\t", "]")
 FOLDERS = ("", "a/", "b/", "a/b/", "ab/a/", "a.b/b/a/")
 SEGMENTS = (
     "a",
@@ -36,6 +37,14 @@ SEGMENTS = (
     "\\!b",
     "a\\ ",
     "[a-z].?",
+    "[[:digit:]]",
+    "[[:alpha:]]*",
+    "[]a]",
+    "[a-]",
+    "[[]*",
+    "[z-a]",
+    "\u00e0",
+    "a\t",
 )
 PATHS = st.builds(str.__add__, st.sampled_from(FOLDERS), st.sampled_from(NAMES))
 
@@ -68,6 +77,22 @@ def make(top: Path, paths: list[str]) -> None:
             continue  # the random tree has a file where this one wants a folder
 
 
+def files_below(top: Path) -> set[str]:
+    return {str(path.relative_to(top)) for path in top.rglob("*") if path.is_file() and ".git" not in path.parts}
+
+
+def ignored(repository: Repository) -> set[str]:
+    """The files that `git check-ignore` names."""
+    found = subprocess.run(
+        ["git", "check-ignore", "-z", "--stdin", "--no-index"],
+        cwd=repository.path,
+        input=b"\0".join(os.fsencode(path) for path in files_below(repository.path)),
+        stdout=subprocess.PIPE,
+        check=False,  # it exits with 1 where nothing is ignored
+    ).stdout
+    return {os.fsdecode(path) for path in found.split(b"\0") if path}
+
+
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Repository(tmp_path_factory.mktemp("template")).path / ".git"
@@ -88,9 +113,43 @@ def test_what_is_sent_is_what_git_would_take(template, paths, rules, nested, exc
             if (top / below).is_dir():
                 write(top, {f"{below}.gitignore": text})
         repository = Repository(top)
-        assert set(selected(top)) == repository.listed()
+        sent = set(selected(top))
+        assert sent == repository.listed()
+        assert files_below(top) - sent == ignored(repository)
         if (top / "a").is_dir() and not is_ignored(find_work_tree(top / "a")):
             assert set(selected(top / "a")) == repository.listed("a")
+
+
+@settings(max_examples=40, deadline=None)
+@given(TREES, IGNORE_FILES, IGNORE_FILES)
+@example(["a/b/a", "ab"], "*", "!a/\n!b/\n!a")
+def test_a_flowignore_is_applied_after_the_gitignore_of_its_folder(template, paths, git_rules, flow_rules):
+    with tempfile.TemporaryDirectory() as folder:
+        top = Path(folder).resolve()
+        shutil.copytree(template, top / ".git")
+        make(top, paths)
+        write(top, {".gitignore": git_rules, ".flowignore": flow_rules})
+        sent = set(selected(top))
+        write(top, {".gitignore": f"{git_rules}\n{flow_rules}"})
+        assert sent == Repository(top).listed()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "ignored_names"),
+    [
+        ("[z-a]", []),  # an empty range matches nothing
+        ("\u00e0", ["\u00e0"]),  # its last byte is a space in Latin-1
+        ("a\t", ["a\t"]),
+        ("[[:digit:]]", ["1"]),
+        ("[[]*", ["[a]"]),
+    ],
+)
+def test_unusual_patterns_mean_what_they_mean_to_git(tmp_path, recwarn, pattern, ignored_names):
+    write(tmp_path, dict.fromkeys(NAMES, "x"))
+    write(tmp_path, {".gitignore": pattern})
+    repository = Repository(tmp_path)
+    assert sorted(set(NAMES) - set(selected(tmp_path))) == ignored_names == sorted(ignored(repository))
+    assert list(recwarn) == []
 
 
 def test_the_order_is_that_of_the_names_and_each_file_comes_once(tmp_path):
