@@ -24,8 +24,7 @@ from flow_core.agent.ports import promise
 from flow_core.agent.pruning.pruned_keys import find_key
 from flow_core.agent.records import MalformedRecord, sync_folder, write_json
 from flow_core.agent.refusals import Refused
-from flow_core.agent.s3.copies import copies_among, make_room
-from flow_core.agent.s3.python import has_boto3
+from flow_core.agent.s3.staging import make_placeholders, s3_mounts
 from flow_core.agent.spawning import SUPERVISOR_SILENT, start_supervisor
 from flow_core.agent.spec import TaskSpec
 from flow_core.agent.submit_request import SubmitRequest, VolumeRequest
@@ -81,7 +80,7 @@ class _Submission:
         if self._is_there():
             return self._task.task_id
         self._spec = self._plan()
-        mounts = plan_mounts(self._request.data_mounts, self._task, self._has_boto3)
+        mounts = plan_mounts(self._request, self._task)
         self._layout.make()
         with self._volumes.lock():
             sweep(self._layout)
@@ -178,10 +177,6 @@ class _Submission:
             created_at=0.0,
         )
 
-    def _has_boto3(self) -> bool:
-        known = self._request.has_boto3
-        return has_boto3(self._request.s3_python) if known is None else known
-
     def _folder(self) -> str:
         """The folder of this machine that the task works in. With an image, `working_dir` is one inside it."""
         if self._request.own_folder:
@@ -208,14 +203,16 @@ class _Submission:
         self._staging.mkdir(mode=0o700)
         if mounts:
             write_json(self._staging / "mounts.json", {"mounts": mounts})
-        make_room(TaskFolder(self._staging), mounts)
+        make_placeholders(TaskFolder(self._staging), mounts)
         if self._request.own_folder:
             take_incoming(self._layout, self._task.task_id, TaskFolder(self._staging).work)
         with queue.queue_lock(root):
             promise(task, self._spec.ports, self._progress)
             place = queue.next_place(root)
             self._spec = self._spec._replace(seq=place.seq, created_at=place.created_at)
-            if self._spec.container is None and not copies_among(mounts):  # whoever has yet to fetch holds nobody up
+            if self._spec.container is None and not s3_mounts(
+                mounts
+            ):  # A task that must download first keeps no other waiting.
                 queue.leave_line(task)
                 queue.stand_in_line(task, self._spec)
         self._spec.write(TaskFolder(self._staging).spec)

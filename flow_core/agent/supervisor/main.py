@@ -17,8 +17,8 @@ from flow_core.agent.capacity.leases import GpuLocks
 from flow_core.agent.copies import remove_unused
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.locks import try_lock
-from flow_core.agent.s3.copies import discard
-from flow_core.agent.s3.fetching import Fetching
+from flow_core.agent.s3.download import TaskDownload
+from flow_core.agent.s3.staging import discard_downloads
 from flow_core.agent.safe_folders import check_folders
 from flow_core.agent.supervisor.keeper import Keeper
 from flow_core.agent.supervisor.launch import LaunchError
@@ -86,7 +86,7 @@ class Supervisor:
         outcome = self._fetch(mounting) or self._take_turn(mounting)
         if outcome.status == "cancelled" and self._ledger.state.started_at is None:
             outcome = outcome._replace(message=outcome.message or _NOT_STARTED)  # not what it was waiting for
-        discard(self._ledger.task)
+        discard_downloads(self._ledger.task)
         self._finish(outcome)
         remove_unused(self._ledger.task.root, self._ledger.spec.agent)
 
@@ -104,10 +104,10 @@ class Supervisor:
 
     def _fetch(self, mounting: Mounting) -> Outcome | None:
         """None once all is there that it needs before its turn, else its end."""
-        fetching = Fetching(self._ledger, self._stop, mounting.elsewhere)
+        download = TaskDownload(self._ledger, self._stop, mounting.elsewhere)
         if self._contained is None:
-            return fetching.run()
-        outcome = self._contained.fetch() or fetching.run()
+            return download.run()
+        outcome = self._contained.fetch() or download.run()
         if outcome is None:
             self._contained.join_line()
         return outcome

@@ -9,7 +9,7 @@ from typing import Any
 from flow_core.agent.locks import locked
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.records import MalformedRecord, read_known
-from flow_core.agent.s3.copies import copies_among
+from flow_core.agent.s3.staging import s3_mounts
 from flow_core.agent.supervisor.launch import LaunchError
 from flow_core.agent.supervisor.ledger import Ledger
 from flow_core.agent.supervisor.namespace import Mount, can_mount
@@ -85,7 +85,7 @@ class Mounting:
 
     @property
     def _copies(self) -> list[dict[str, Any]]:
-        return copies_among(self._wanted)
+        return s3_mounts(self._wanted)
 
     def _place(self, mount: dict[str, Any], link: Path) -> str:
         make_private_folder(link.parent)

@@ -11,7 +11,7 @@ from flow_core.agent.capacity import queue
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.locks import release, try_lock
 from flow_core.agent.records import MalformedRecord
-from flow_core.agent.s3.copies import discard
+from flow_core.agent.s3.staging import discard_downloads
 from flow_core.agent.spec import TaskSpec
 from flow_core.agent.state import State
 from flow_core.agent.supervisor.ending import end_tree
@@ -44,7 +44,7 @@ def settle(task: TaskFolder) -> None:
         if spec is None or not is_abandoned(spec, state):
             return
         if _end_what_is_left(task, spec, state or State()):
-            discard(task)
+            discard_downloads(task)
             _write_end(task, spec, state or State())
     except MalformedRecord:
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pydantic
@@ -13,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import flow_core
-from flow_core.agent.s3.fetching import _CODE
-from flow_core.agent.s3.keys import Clashes, path_of
-from flow_core.agent.s3.report import Unfit
+from flow_core.agent.s3.download import _PROGRAM
+from flow_core.agent.s3.progress import UnsupportedKey
+from flow_core.agent.s3.transfer import create_file, file_path
 from flow_core.errors import ConfigError, Unsupported
 
 _SUBMIT = """
@@ -68,7 +69,7 @@ def test_without_the_library_the_submit_says_what_to_install_and_makes_nothing(t
 def test_the_fetching_program_says_so_too_when_it_runs_where_the_library_is_not(tmp_path):
     root = str(Path(flow_core.__file__).parents[1])
     (tmp_path / "mounts.json").write_text('{"version": 1, "mounts": [{"s3": "s3://bucket/x"}]}')
-    command = [sys.executable, "-S", "-c", _CODE, root, str(tmp_path), "0"]
+    command = [sys.executable, "-S", "-c", _PROGRAM, root, str(tmp_path)]
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as run:
         assert run.stdout is not None
@@ -78,22 +79,30 @@ def test_the_fetching_program_says_so_too_when_it_runs_where_the_library_is_not(
 @given(st.text())
 def test_whatever_a_key_is_its_file_lies_below_the_folder(key):
     try:
-        path = path_of(key)
-    except Unfit:
+        path = file_path(key)
+    except UnsupportedKey:
         return
     assert Path("/top", path).resolve().is_relative_to("/top")
     assert Path("/top", path) != Path("/top")
     assert str(Path(path)) == path.removesuffix("/")
 
 
-@given(st.sets(st.text("ab/-", min_size=1)))
-def test_the_clashes_found_are_those_that_a_disk_would_find(keys):
-    paths = sorted(keys, key=str.encode)
-    clashes = Clashes()
+@given(st.lists(st.text("ab/-", min_size=1), unique=True))
+def test_objects_that_can_not_all_be_files_are_refused_in_any_order(keys):
+    paths = [key for key in keys if is_file_path(key)]
+    blocked = any(other.startswith(one + "/") for one in paths if not one.endswith("/") for other in paths)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            for path in paths:
+                create_file(Path(folder), path)
+        except UnsupportedKey:
+            assert blocked
+        else:
+            assert not blocked
+
+
+def is_file_path(key):
     try:
-        for path in paths:
-            clashes.check(path)
-        found = False
-    except Unfit:
-        found = True
-    assert found == any(other.startswith(one + "/") for one in paths if not one.endswith("/") for other in paths)
+        return file_path(key) == key
+    except UnsupportedKey:
+        return False
