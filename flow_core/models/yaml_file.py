@@ -1,4 +1,4 @@
-"""YAML as people write it: the table, and the line of every name in it."""
+"""Reads and writes YAML files: the table in them, and the line of each of its names."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from flow_core.errors import ConfigError, printable
 _TASK_FILE_BYTES_MAX = 4 << 20
 _MOST_VALUES = 100_000
 _MERGE = "tag:yaml.org,2002:merge"
-_NOTED_DEPTH = 6
+_LINES_DEPTH_MAX = 6
 _READ_AS_VALUES = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "timestamp")}
 
 
 class YamlTable(NamedTuple):
-    """What a file holds. `lines` maps dotted names ("volumes.0.name") to line numbers from 1."""
+    """The table in a file. `lines` maps dotted names ("volumes.0.name") to line numbers from 1."""
 
     fields: dict[Any, Any]
     lines: Mapping[str, int]
 
 
 def read_text(path: Path, limit_bytes: int = _TASK_FILE_BYTES_MAX) -> str:
-    """The text of a file. Raises ConfigError that names it."""
+    """Returns the text of a file. Raises ConfigError that names the file."""
     try:
         return read_regular_file(path, limit_bytes).decode("utf-8")
     except FileNotFoundError:
@@ -50,19 +50,19 @@ def write_text(path: Path, text: str) -> None:
 def parse_table(
     text: str, source: str | None = None, as_written: Collection[str] = (), *, first_only: bool = False
 ) -> YamlTable:
-    """The table that a text holds; an empty text holds an empty one. Raises ConfigError with the line.
+    """Returns the table in a text; an empty one for an empty text. Raises ConfigError with the line.
 
-    Numbers, dates and words such as `yes` in the fields `as_written` are text: 1.10 stays 1.10. Several documents are
-    refused, or with `first_only` left out.
+    In the fields `as_written`, numbers, dates and words such as `yes` stay text: 1.10 stays "1.10". Refuses several
+    documents; with `first_only`, reads only the first one.
     """
-    import yaml  # deferred: only files need it
+    import yaml  # Deferred: it is needed only where there is a file.
 
     lines: dict[str, int] = {}
     try:
         loader = yaml.SafeLoader(text)
         node: Any = loader.get_single_node() if not first_only else loader.get_node() if loader.check_node() else None
         _refuse_too_much(node, source)
-        _note(node, "", _NOTED_DEPTH, lines, source)
+        _collect_lines(node, "", _LINES_DEPTH_MAX, lines, source)
         if node is not None and node.id == "mapping":
             _keep_text(node, as_written)
         fields = None if node is None else loader.construct_document(node)
@@ -84,14 +84,11 @@ def parse_table(
 
 
 def dump(fields: Mapping[str, Any]) -> str:
-    """YAML of a table, in its own order; long commands as blocks."""
-    import yaml  # deferred: as above
+    """Returns the YAML of a table, in its own order, with multi-line text as blocks."""
+    import yaml  # Deferred, as above.
 
     class Dumper(yaml.SafeDumper):
-        """Writes text of several lines as a block, which is how people write it.
-
-        What can't be seen is escaped: left as it is, some of it would be read back as a blank.
-        """
+        """Writes multi-line text as a block. Escapes unprintable characters; YAML would read some back as a blank."""
 
     def block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
         is_plain = text.replace("\n", "").isprintable()
@@ -103,7 +100,7 @@ def dump(fields: Mapping[str, Any]) -> str:
 
 
 def _refuse_too_much(node: Any, source: str | None) -> None:
-    """A few lines of aliases can stand for more values than any machine holds, or for themselves."""
+    """Raises ConfigError: a few lines of aliases can expand to more values than fit in memory, or to themselves."""
     sizes: dict[int, int | None] = {}
 
     def size(node: Any) -> int:
@@ -133,14 +130,14 @@ def _keep_text(table: Any, names: Collection[str]) -> None:
 def _make_text(node: Any) -> None:
     if node.id == "scalar" and node.tag in _READ_AS_VALUES and node.style is None:
         node.tag = "tag:yaml.org,2002:str"
-    elif node.id == "mapping":  # merged with <<
+    elif node.id == "mapping":  # It is merged with <<.
         for _, value in node.value:
             if value.id == "scalar":
                 _make_text(value)
 
 
-def _note(node: Any, prefix: str, depth: int, lines: dict[str, int], source: str | None) -> None:
-    """The line of each name, only as deep as there are names to complain about. Refuses one that is given twice."""
+def _collect_lines(node: Any, prefix: str, depth: int, lines: dict[str, int], source: str | None) -> None:
+    """Adds the line of each name down to a depth. Raises ConfigError for a name that is given twice."""
     if node is None or not depth:
         return
     if node.id == "mapping":
@@ -155,8 +152,8 @@ def _note(node: Any, prefix: str, depth: int, lines: dict[str, int], source: str
                     line=line,
                 )
             lines[name] = here[name] = line
-            _note(value, f"{name}.", depth - 1, lines, source)
+            _collect_lines(value, f"{name}.", depth - 1, lines, source)
     elif node.id == "sequence":
         for number, value in enumerate(node.value):
             lines[f"{prefix}{number}"] = value.start_mark.line + 1
-            _note(value, f"{prefix}{number}.", depth - 1, lines, source)
+            _collect_lines(value, f"{prefix}{number}.", depth - 1, lines, source)
