@@ -17,6 +17,7 @@ from flow_core.agent.capacity.reservation_report import ReservationWish
 from flow_core.agent.capacity.reservations import Reservations
 from flow_core.agent.changes import Changes
 from flow_core.agent.copies import touch
+from flow_core.agent.ids import check_task_id, check_volume_id
 from flow_core.agent.incoming import make_incoming
 from flow_core.agent.layout import OVER_SSH, Layout, TaskFolder
 from flow_core.agent.machine import machine_id, user_name
@@ -27,9 +28,8 @@ from flow_core.agent.pruning.schedule import take_turn
 from flow_core.agent.pruning.selection import select_among
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.refusals import Refused
-from flow_core.agent.task_report import checked_id
 from flow_core.agent.tasks import Tasks
-from flow_core.agent.volumes import VolumeShelf, checked_volume_id
+from flow_core.agent.volumes import VolumeShelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ class Calls:
         self._quick = {"changes": self._look_for_changes, "task": self._task}
         self._slow: dict[str, Callable[[Fields, Progress], Any]] = {
             "submit": self._submit,
-            "receive_code": lambda fields, _: str(make_incoming(self._layout, checked_id(fields.text("task_id")))),
+            "receive_code": lambda fields, _: str(make_incoming(self._layout, check_task_id(fields.text("task_id")))),
             "withdraw": self._withdraw,
             "cancel": self._cancel,
             "facts": lambda fields, _: machine_facts(self._layout, self._tasks, fields.texts("gpus")),
@@ -132,7 +132,7 @@ class Calls:
         """Undoes a submit that was to be one of several: the part is ended and forgotten, its code too."""
         from flow_core.agent.withdrawing import withdraw  # deferred: as above
 
-        task_id, is_under_way = checked_id(fields.text("task_id")), fields.flag("is_under_way")
+        task_id, is_under_way = check_task_id(fields.text("task_id")), fields.flag("is_under_way")
         withdraw(self._layout, self._tasks, task_id, progress, is_under_way=is_under_way)
 
     def _cancel(self, fields: Fields, progress: Progress) -> None:
@@ -171,7 +171,7 @@ class Calls:
     def _make_volume(self, fields: Fields, progress: Progress) -> Any:
         size_gb, name, interface = fields.whole("size_gb", least=1), fields.text("name"), fields.text("interface")
         with self._volumes.lock():
-            volume_id = checked_volume_id(fields.text("volume_id"))
+            volume_id = check_volume_id(fields.text("volume_id"))
             return self._volumes.make(size_gb, name, interface, None, volume_id)._asdict()
 
     def _attach_volume(self, fields: Fields, progress: Progress) -> str:

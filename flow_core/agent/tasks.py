@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from flow_core.agent import cancelling
 from flow_core.agent.broken_tasks import status_of_broken
+from flow_core.agent.ids import is_task_id
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.mount_records import find_volumes, read_mounts
 from flow_core.agent.records import MalformedRecord, NewerRecord, UnreadableRecord
@@ -24,7 +25,7 @@ from flow_core.agent.spawning import start_undertaker
 from flow_core.agent.spec import TaskSpec
 from flow_core.agent.state import State
 from flow_core.agent.supervisor.settle import is_abandoned, settle, tree_of
-from flow_core.agent.task_report import MountedVolume, TaskReport, is_task_id
+from flow_core.agent.task_report import MountedVolume, TaskReport
 
 NO_TASK = "no_task"
 BROKEN_NOT_CANCELLED = "broken_task_not_cancelled"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from flow_core.agent.ids import check_task_id
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.locks import is_locked
 from flow_core.agent.pruning.living import LivingProcesses
@@ -14,7 +15,6 @@ from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import MalformedRecord
 from flow_core.agent.spec import TaskSpec
 from flow_core.agent.state import FINAL, State
-from flow_core.agent.task_report import checked_id
 
 UNFINISHED, SUPERVISED, PROCESSES = "unfinished", "supervised", "processes"
 BROKEN, GONE, MOUNTED, MADE_FILES, FAILED = "broken", "gone", "mounted", "made_files", "failed"
@@ -48,7 +48,7 @@ class EndedTask(NamedTuple):
         """One that another machine sent, as JSON. Raises ValueError."""
         fields = Fields(data)
         return cls(
-            checked_id(fields.text("task_id")),
+            check_task_id(fields.text("task_id")),
             fields.text("name"),
             _checked_end(fields.text("status")),
             fields.moment("ended_at"),
@@ -68,7 +68,7 @@ class Refusal(NamedTuple):
     def parse(cls, data: Any) -> Refusal:
         """One that another machine sent, as JSON. Raises ValueError."""
         fields = Fields(data)
-        return cls(checked_id(fields.text("task_id")), fields.text("code"), fields.text("detail"))
+        return cls(check_task_id(fields.text("task_id")), fields.text("code"), fields.text("detail"))
 
 
 class Selection(NamedTuple):
