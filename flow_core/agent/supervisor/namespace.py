@@ -8,7 +8,6 @@ must never end up in a tmpfs that goes away with it.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import stat
@@ -17,13 +16,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-_CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
-_MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC = 1, 32, 4096, 16384
-_MS_UNBINDABLE, _MS_SLAVE, _MNT_DETACH = 1 << 17, 1 << 19, 2
-_KEPT_FLAGS = 2 | 4 | 8 | 1024  # nosuid, nodev, noexec, noatime: locked inside a user namespace
-_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+from flow_core.agent.linux_mounts import (
+    BIND,
+    NEW_MOUNTS,
+    NEW_USER,
+    RECURSIVE,
+    SLAVE,
+    UNBINDABLE,
+    make_root,
+    mount,
+    remount_read_only,
+    unshare,
+)
+
 _MOUNT_FOLDERS = frozenset({"/", "/mnt", "/media", "/srv", "/opt"})
-_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class Mount(NamedTuple):
@@ -38,7 +44,7 @@ def can_mount(mounts: Sequence[Mount], staging: Path) -> str:
     """Why these mounts can't be made here; "" when they can. Tries it in a process that then ends."""
     if os.environ.get("FLOW_LOCAL_NO_NAMESPACE"):
         return "mount namespaces are switched off by FLOW_LOCAL_NO_NAMESPACE"
-    if _libc is None:
+    if sys.platform != "linux":
         return "this system has no mount namespaces"
     read, write = os.pipe()
     pid = os.fork()
@@ -62,27 +68,27 @@ def can_mount(mounts: Sequence[Mount], staging: Path) -> str:
 def enter_namespace(mounts: Sequence[Mount], staging: Path) -> None:
     """Moves this process, which must have one thread, to a namespace with the mounts. Raises OSError."""
     _unshare()
-    _mount(None, "/", _MS_REC | _MS_SLAVE)
+    mount(None, "/", RECURSIVE | SLAVE)
     ours: set[int] = set()
-    if any(_missing_from(mount.target)[0] == "/" for mount in mounts):
+    if any(_missing_from(one.target)[0] == "/" for one in mounts):
         _replace_root(staging)
         ours.add(os.stat("/").st_dev)
     # Opened before any folder is covered, and after the root is replaced: what the old one held is out of reach.
-    sources = [os.open(mount.source, os.O_PATH | os.O_CLOEXEC) for mount in mounts]
-    for mount, source in zip(mounts, sources):
-        folder, missing = _missing_from(mount.target)
+    sources = [os.open(one.source, os.O_PATH | os.O_CLOEXEC) for one in mounts]
+    for one, source in zip(mounts, sources):
+        folder, missing = _missing_from(one.target)
         if missing and os.stat(folder).st_dev not in ours:
             _cover(folder)
             ours.add(os.stat(folder).st_dev)
-        _bind(mount, source, missing)
+        _bind(one, source, missing)
 
 
 def _unshare() -> None:
     uid, gid = os.geteuid(), os.getegid()
     if uid == 0:
-        _check(_the_libc().unshare(_CLONE_NEWNS), "unshare")
+        unshare(NEW_MOUNTS)
         return
-    _check(_the_libc().unshare(_CLONE_NEWUSER | _CLONE_NEWNS), "unshare")
+    unshare(NEW_USER | NEW_MOUNTS)
     Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
     Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1", encoding="ascii")
     Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1", encoding="ascii")
@@ -98,18 +104,13 @@ def _missing_from(target: str) -> tuple[str, bool]:
 
 def _replace_root(staging: Path) -> None:
     entries = [(name, os.open(f"/{name}", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)) for name in os.listdir("/")]
-    _mount("tmpfs", str(staging), 0, "tmpfs", "mode=0755,size=16m")
+    mount("tmpfs", str(staging), 0, "tmpfs", "mode=0755,size=16m")
     # Not to be copied along when a folder that holds the staging folder is bound below.
-    _mount(None, str(staging), _MS_UNBINDABLE)
+    mount(None, str(staging), UNBINDABLE)
     for name, fd in entries:
         _carry_over(fd, f"/{name}", str(staging / name))
     os.chdir(staging)
-    number = _PIVOT_ROOT.get(os.uname().machine)
-    if number is None:
-        raise OSError(errno.ENOSYS, "the root can't be replaced on this kind of processor")
-    _check(_the_libc().syscall(number, b".", b"."), "/")
-    _check(_the_libc().umount2(b".", _MNT_DETACH), "/")
-    os.chdir("/")
+    make_root()
 
 
 def _cover(folder: str) -> None:
@@ -120,7 +121,7 @@ def _cover(folder: str) -> None:
         (name, os.open(f"{folder}/{name}", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)) for name in os.listdir(folder)
     ]
     links = {name: os.readlink(f"{folder}/{name}") for name, _ in entries if os.path.islink(f"{folder}/{name}")}
-    _mount("tmpfs", folder, 0, "tmpfs", f"mode={mode:o},size=16m")
+    mount("tmpfs", folder, 0, "tmpfs", f"mode={mode:o},size=16m")
     for name, fd in entries:
         _carry_over(fd, links.get(name, ""), f"{folder}/{name}")
 
@@ -132,19 +133,18 @@ def _carry_over(fd: int, link: str, target: str) -> None:
         os.symlink(os.readlink(link) if os.path.islink(link) else link, target)
     else:
         _make_point(target, stat.S_ISDIR(mode))
-        _mount(f"/proc/self/fd/{fd}", target, _MS_BIND | _MS_REC)
+        mount(f"/proc/self/fd/{fd}", target, BIND | RECURSIVE)
     os.close(fd)
 
 
-def _bind(mount: Mount, source: int, missing: bool) -> None:
+def _bind(wanted: Mount, source: int, missing: bool) -> None:
     is_folder = stat.S_ISDIR(os.fstat(source).st_mode)
     if missing:
-        os.makedirs(os.path.dirname(mount.target), exist_ok=True)
-        _make_point(mount.target, is_folder)
-    _mount(f"/proc/self/fd/{source}", mount.target, _MS_BIND | (0 if mount.read_only else _MS_REC))
-    if mount.read_only:
-        kept = os.statvfs(mount.target).f_flag & _KEPT_FLAGS
-        _mount(None, mount.target, _MS_BIND | _MS_REMOUNT | _MS_RDONLY | kept)
+        os.makedirs(os.path.dirname(wanted.target), exist_ok=True)
+        _make_point(wanted.target, is_folder)
+    mount(f"/proc/self/fd/{source}", wanted.target, BIND | (0 if wanted.read_only else RECURSIVE))
+    if wanted.read_only:
+        remount_read_only(wanted.target)
     os.close(source)
 
 
@@ -153,21 +153,3 @@ def _make_point(path: str, is_folder: bool) -> None:
         os.mkdir(path)
     else:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
-
-
-def _mount(source: str | None, target: str, flags: int, kind: str | None = None, options: str | None = None) -> None:
-    arguments = [None if text is None else os.fsencode(text) for text in (source, target, kind)]
-    data = None if options is None else options.encode()
-    _check(_the_libc().mount(*arguments, ctypes.c_ulong(flags), data), target)
-
-
-def _check(result: int, place: str) -> None:
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), place)
-
-
-def _the_libc() -> ctypes.CDLL:
-    if _libc is None:
-        raise OSError(errno.ENOSYS, "this system has no mount namespaces")
-    return _libc
