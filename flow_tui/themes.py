@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -117,10 +117,13 @@ def _read(file: Path) -> Theme:
         raise ConfigError(f"can't be read: {reason}", source=str(file)) from None
     if (fields := _plain_fields(text)) is not None:
         try:
-            return _ThemeFile(file, fields=fields).theme()
+            return _ThemeFile(file, fields, {}).theme()
         except ConfigError:
-            pass  # told again below, with its line
-    return _ThemeFile(file, text).theme()
+            pass  # The reader below raises it again, with the line.
+    from flow_core.models.yaml_file import parse_table  # deferred: see _plain_fields
+
+    table = parse_table(text, str(file), text_fields=("dark", "variables", *COLOURS))
+    return _ThemeFile(file, table.fields, table.lines).theme()
 
 
 def _plain_fields(text: str) -> dict[str, Any] | None:
@@ -144,23 +147,12 @@ def _plain_fields(text: str) -> dict[str, Any] | None:
 
 
 class _ThemeFile:
-    """One file's text, and the sentence with a line for whatever is wrong in it."""
+    """The fields of one file. An error names the field and its line, if the lines are known."""
 
-    def __init__(self, file: Path, text: str = "", *, fields: dict[str, Any] | None = None) -> None:
+    def __init__(self, file: Path, fields: dict[Any, Any], lines: Mapping[str, int]) -> None:
         self._file = file
-        self._lines: dict[str, int] = {}
-        self._fields = self._yaml_fields(text) if fields is None else fields
-
-    def _yaml_fields(self, text: str) -> dict[str, Any]:
-        import yaml  # deferred: see _plain_fields
-
-        try:
-            node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            said = getattr(error, "problem", None) or "it can't be read"
-            raise self._wrong(None, f"is not valid YAML: {said}", mark.line + 1 if mark else None) from None
-        return self._table(node, "")
+        self._fields = fields
+        self._lines = lines
 
     def theme(self) -> Theme:
         fields = dict(self._fields)
@@ -172,28 +164,17 @@ class _ThemeFile:
             raise self._wrong("dark", "must be true or false")
         for name in fields:
             if name not in COLOURS:
-                raise self._wrong(name, f"is no field of a theme; known are: dark, variables, {', '.join(COLOURS)}")
+                raise self._wrong(
+                    str(name), f"is no field of a theme; known are: dark, variables, {', '.join(COLOURS)}"
+                )
         if "primary" not in fields:
             raise self._wrong("primary", "is missing; a theme needs at least this colour")
         colours = {name: self._colour(name, value) for name, value in fields.items()}
-        own = {name: self._colour(f"variables.{name}", value) for name, value in variables.items()}
+        own = {str(name): self._colour(f"variables.{name}", value) for name, value in variables.items()}
         theme = Theme(self._file.stem, colours["primary"], dark=dark == "true", variables=own)
         for name, value in colours.items():
             setattr(theme, name, value)
         return theme
-
-    def _table(self, node: Any, prefix: str) -> dict[str, Any]:
-        if node is None or node.id != "mapping":
-            raise self._wrong(prefix or None, "must be a table of names and values")
-        table: dict[str, Any] = {}
-        for key, value in node.value:
-            if key.id != "scalar":
-                raise self._wrong(None, "a field's name must be plain text", key.start_mark.line + 1)
-            name = f"{prefix}{key.value}"
-            self._lines[name] = key.start_mark.line + 1
-            nested = value.id == "mapping" and name == "variables"
-            table[key.value] = self._table(value, "variables.") if nested else getattr(value, "value", None)
-        return table
 
     def _colour(self, name: str, value: object) -> str:
         try:
@@ -204,6 +185,5 @@ class _ThemeFile:
             raise self._wrong(name, f"{value!r} is not a colour; write it like '#4fb8a8'") from None
         return value
 
-    def _wrong(self, name: str | None, said: str, line: int | None = None) -> ConfigError:
-        message = f"{name}: {said}" if name else said
-        return ConfigError(message, field=name, source=str(self._file), line=line or self._lines.get(name or ""))
+    def _wrong(self, name: str, said: str) -> ConfigError:
+        return ConfigError(f"{name}: {said}", field=name, source=str(self._file), line=self._lines.get(name))

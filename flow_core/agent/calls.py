@@ -18,6 +18,7 @@ from flow_core.agent.capacity.reservation_report import ReservationRequest
 from flow_core.agent.capacity.reservations import Reservations
 from flow_core.agent.changes import TaskChanges
 from flow_core.agent.copy_cleanup import mark_used
+from flow_core.agent.ids import check_task_id, check_volume_id
 from flow_core.agent.incoming import make_incoming
 from flow_core.agent.layout import OVER_SSH, Layout, TaskFolder
 from flow_core.agent.machine import machine_id, user_name
@@ -27,9 +28,8 @@ from flow_core.agent.pruning.schedule import claim_daily_pruning
 from flow_core.agent.pruning.selection import select_among
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.refusals import Refused
-from flow_core.agent.task_report import check_task_id
 from flow_core.agent.tasks import TaskStore
-from flow_core.agent.volumes import VolumeStore, check_volume_id
+from flow_core.agent.volumes import VolumeStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

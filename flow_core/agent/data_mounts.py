@@ -1,9 +1,9 @@
-"""The data mounts of a submission: paths of this machine, and copies of data from S3."""
+"""The data mounts of a submission: paths of this machine, and data to download from S3."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from flow_core.agent.layout import TaskFolder
 from flow_core.agent.paths import resolve_path
 from flow_core.agent.refusals import Refused
 from flow_core.agent.s3.address import SCHEME, S3Address
-from flow_core.agent.submit_request import MountRequest
+from flow_core.agent.submit_request import MountRequest, SubmitRequest
 
 S3_ADDRESS_INVALID = "s3_address_invalid"
 S3_NOT_READ_ONLY = "s3_not_read_only"
@@ -20,36 +20,35 @@ MOUNT_UNSUPPORTED = "mount_unsupported"
 MOUNT_MISSING = "mount_missing"
 
 _VOLUME = "volume://"
+_IMPORT_BOTO3_S = 20.0
 
 
 def get_volume_name(mount: MountRequest) -> str:
-    """Return the name of the volume that a data mount refers to; "" if it refers to something else."""
+    """Returns the volume that a data mount names, or "" if it names something else."""
     if mount.source.startswith(_VOLUME):
         return mount.source[len(_VOLUME) :]
     return mount.source if mount.mount_type == "volume" else ""
 
 
-def plan_mounts(
-    mounts: Iterable[MountRequest], task: TaskFolder, has_boto3: Callable[[], bool]
-) -> list[dict[str, Any]]:
-    """Return the entries of mounts.json for all mounts that are not volumes. Creates nothing.
+def plan_mounts(request: SubmitRequest, task: TaskFolder) -> list[dict[str, Any]]:
+    """Returns the entries of mounts.json for all data mounts except volumes. Changes nothing on disk.
 
-    Refuses with the codes of this module. `has_boto3` may take seconds.
+    May take seconds, to find out whether another Python has boto3. Refuses with the codes of this module.
     """
     planned: list[dict[str, Any]] = []
-    copy_count = 0
-    for mount in mounts:
+    downloads = 0
+    for mount in request.data_mounts:
         if get_volume_name(mount):
             continue
         if mount.mount_type == "s3fs" or mount.source.startswith(SCHEME):
-            planned.append(_plan_copy(mount, task.copies / str(copy_count), has_boto3))
-            copy_count += 1
+            planned.append(_download(mount, task.copies / str(downloads), request))
+            downloads += 1
         else:
-            planned.append(_plan_bind(mount))
+            planned.append(_bind(mount))
     return planned
 
 
-def _plan_copy(mount: MountRequest, target: Path, has_boto3: Callable[[], bool]) -> dict[str, Any]:
+def _download(mount: MountRequest, place: Path, request: SubmitRequest) -> dict[str, Any]:
     try:
         address = S3Address.parse(mount.source)
     except ValueError as error:
@@ -57,12 +56,12 @@ def _plan_copy(mount: MountRequest, target: Path, has_boto3: Callable[[], bool])
     unknown = sorted(mount.options.keys() - {"read_only"})
     if mount.options.get("read_only", True) is not True or unknown:
         raise Refused(S3_NOT_READ_ONLY, unknown_option=unknown[0] if unknown else None)
-    if not has_boto3():
+    if not (_has_boto3(request.s3_python) if request.has_boto3 is None else request.has_boto3):
         raise Refused(S3_NEEDS_BOTO3, address=str(address))
-    return {"source": str(target), "target": mount.target, "read_only": True, "s3": str(address)}
+    return {"source": str(place), "target": mount.target, "read_only": True, "s3": str(address)}
 
 
-def _plan_bind(mount: MountRequest) -> dict[str, Any]:
+def _bind(mount: MountRequest) -> dict[str, Any]:
     if "://" in mount.source:
         raise Refused(MOUNT_UNSUPPORTED, source=mount.source)
     source = resolve_path("data_mounts", mount.source)
@@ -70,3 +69,16 @@ def _plan_bind(mount: MountRequest) -> dict[str, Any]:
         raise Refused(MOUNT_MISSING, path=str(source))
     read_only = mount.options.get("read_only", True) is not False
     return {"source": str(source), "target": mount.target, "read_only": read_only}
+
+
+def _has_boto3(python: str | None) -> bool:
+    """Runs that Python, by default the one that runs this. May take seconds."""
+    import subprocess  # Deferred: few tasks have data from S3.
+
+    command = [os.path.expanduser(python or sys.executable), "-c", "import boto3"]
+    null = subprocess.DEVNULL
+    try:
+        ended = subprocess.run(command, stdin=null, stdout=null, stderr=null, timeout=_IMPORT_BOTO3_S, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return ended.returncode == 0

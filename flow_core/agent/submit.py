@@ -24,8 +24,7 @@ from flow_core.agent.ports import reserve_ports
 from flow_core.agent.pruning.pruned_keys import find_key
 from flow_core.agent.records import MalformedRecord, sync_folder, write_json
 from flow_core.agent.refusals import Refused
-from flow_core.agent.s3.copies import copies_among, make_room
-from flow_core.agent.s3.python import has_boto3
+from flow_core.agent.s3.staging import make_placeholders, s3_mounts
 from flow_core.agent.spec import ContainerPlan, StoredSpec
 from flow_core.agent.submit_request import SubmitRequest, VolumeRequest
 from flow_core.agent.supervisor.processes import ProcessIdentity
@@ -81,7 +80,7 @@ class _Submission:
         if self._exists():
             return self._task.task_id
         self._spec = self._plan()
-        mounts = plan_mounts(self._request.data_mounts, self._task, self._has_boto3)
+        mounts = plan_mounts(self._request, self._task)
         self._layout.make()
         with self._volumes.lock():
             collect_garbage(self._layout)
@@ -178,10 +177,6 @@ class _Submission:
             created_at=0.0,
         )
 
-    def _has_boto3(self) -> bool:
-        known = self._request.has_boto3
-        return has_boto3(self._request.s3_python) if known is None else known
-
     def _resolve_folder(self) -> str:
         """Return the folder of this machine that the task works in.
 
@@ -215,7 +210,7 @@ class _Submission:
         self._staging.mkdir(mode=0o700)
         if mounts:
             write_json(self._staging / "mounts.json", {"mounts": mounts})
-        make_room(TaskFolder(self._staging), mounts)
+        make_placeholders(TaskFolder(self._staging), mounts)
         if self._request.own_folder:
             take_incoming(self._layout, self._task.task_id, TaskFolder(self._staging).work)
         with queue.queue_lock(root):
@@ -223,7 +218,7 @@ class _Submission:
             position = queue.take_position(root)
             self._spec = self._spec._replace(seq=position.seq, created_at=position.created_at)
             # a task that must fetch something first joins the queue later
-            if self._spec.container is None and not copies_among(mounts):
+            if self._spec.container is None and not s3_mounts(mounts):
                 queue.dequeue(task)
                 queue.enqueue(task, self._spec)
         self._spec.write(TaskFolder(self._staging).spec)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from flow_core.agent.containers.engine import ENGINES
+from flow_core.agent.ids import is_task_id
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.refusals import Refused
 from flow_core.agent.spec import RANKS_MAX, GpuPlan, PartPlan, RetryPlan
-from flow_core.agent.task_report import is_task_id
 
 INVALID_REQUEST = "invalid_request"
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from flow_core.agent.ids import check_task_id
 from flow_core.agent.layout import TaskFolder, container_name
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import NEWER
 from flow_core.agent.spec import GPUS_MAX, RANKS_MAX, StoredSpec
 from flow_core.agent.state import ATTEMPTS_MAX, FINAL, STATUSES, TaskState
-
-_TASK_ID = re.compile(r"task_[a-z2-7]{10}")
 
 
 class MountedVolume(NamedTuple):
@@ -161,17 +159,6 @@ class TaskReport(NamedTuple):
             is_ready=fields.flag("is_ready"),
             submitted_at=fields.optional_moment("submitted_at"),
         )
-
-
-def is_task_id(text: str) -> bool:
-    return _TASK_ID.fullmatch(text) is not None
-
-
-def check_task_id(text: str) -> str:
-    """Return the id. Raises ValueError if it isn't a task id."""
-    if not is_task_id(text):
-        raise ValueError("task_id must be the id of a task")
-    return text
 
 
 def _container_names(task_id: str, state: TaskState) -> tuple[str, ...]:

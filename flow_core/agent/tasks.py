@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flow_core.agent import cancel
+from flow_core.agent.ids import is_task_id
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.liveness import may_live
 from flow_core.agent.mount_records import find_volumes, read_mounts
@@ -24,7 +25,7 @@ from flow_core.agent.spec import StoredSpec
 from flow_core.agent.state import TaskState
 from flow_core.agent.supervisor.reap import get_process_tree, is_abandoned, reap
 from flow_core.agent.supervisor_start import start_reaper
-from flow_core.agent.task_report import MountedVolume, TaskReport, is_task_id
+from flow_core.agent.task_report import MountedVolume, TaskReport
 
 NO_TASK = "no_task"
 BROKEN_NOT_CANCELLED = "broken_task_not_cancelled"

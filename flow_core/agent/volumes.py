@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from flow_core.agent.capacity import queue
 from flow_core.agent.gc import collect_garbage, remove_tree, staging_path, trash_path
+from flow_core.agent.ids import is_task_id, is_volume_id, is_volume_name
 from flow_core.agent.layout import Layout
 from flow_core.agent.locks import exclusive_lock
 from flow_core.agent.machine import new_id
@@ -17,7 +17,6 @@ from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import MalformedRecord, read_json, read_known, write_json
 from flow_core.agent.refusals import Refused
-from flow_core.agent.task_report import is_task_id
 from flow_core.agent.tasks import StoredTask, TaskStore
 
 NO_VOLUME = "no_volume"
@@ -29,9 +28,6 @@ TASK_BROKEN = "volume_for_broken_task"
 TASK_OVER = "volume_for_ended_task"
 CONTAINER_RUNS = "volume_for_running_container"
 TARGET_TAKEN = "volume_target_taken"
-
-_VOLUME_ID = r"vol_[a-z2-7]{10}"  # compiled on first use and cached by `re`
-_LABEL = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 
 
 class StoredVolume(NamedTuple):
@@ -52,7 +48,7 @@ class StoredVolume(NamedTuple):
         """Parse a volume that another machine sent as JSON. Raises ValueError."""
         fields = Fields(data)
         volume = _parse_fields(fields.text("volume_id"), fields, fields.texts("attached_to"), fields.text("path"))
-        if not re.fullmatch(_VOLUME_ID, volume.volume_id) or not re.fullmatch(_LABEL, volume.name):
+        if not is_volume_id(volume.volume_id) or not is_volume_name(volume.name):
             raise ValueError("its id or its name is invalid")
         if not all(is_task_id(task_id) for task_id in volume.attached_to):
             raise ValueError("attached_to must hold the ids of tasks")
@@ -236,15 +232,8 @@ def _parse_fields(volume_id: str, fields: Fields, holders: tuple[str, ...], path
     )
 
 
-def check_volume_id(text: str) -> str:
-    """Return the id. Raises ValueError if it isn't a volume id."""
-    if not re.fullmatch(_VOLUME_ID, text):
-        raise ValueError("volume_id must be the id of a volume")
-    return text
-
-
 def _list_ids(folder: Path) -> list[str]:
     try:
-        return [name for name in os.listdir(folder) if re.fullmatch(_VOLUME_ID, name)]
+        return [name for name in os.listdir(folder) if is_volume_id(name)]
     except FileNotFoundError:
         return []

@@ -1,4 +1,4 @@
-"""Reads and writes YAML files, with the line of each name."""
+"""Reads and writes YAML files: the table in them, and the line of each of its names."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from flow_core.errors import ConfigError, printable
 _MAX_FILE_BYTES = 4 << 20
 _MAX_VALUES = 100_000
 _MERGE = "tag:yaml.org,2002:merge"
-_MAX_LINE_DEPTH = 6
+_LINES_DEPTH_MAX = 6
 _VALUE_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "timestamp")}
 
 
 class YamlTable(NamedTuple):
-    """The content of a file. `lines` maps dotted names ("volumes.0.name") to line numbers from 1."""
+    """The table in a file. `lines` maps dotted names ("volumes.0.name") to line numbers from 1."""
 
     fields: dict[Any, Any]
     lines: Mapping[str, int]
 
 
 def read_text(path: Path, limit_bytes: int = _MAX_FILE_BYTES) -> str:
-    """Returns the text of a file. Raises ConfigError with its name."""
+    """Returns the text of a file. Raises ConfigError that names the file."""
     try:
         return read_regular_file(path, limit_bytes).decode("utf-8")
     except FileNotFoundError:
@@ -40,7 +40,7 @@ def read_text(path: Path, limit_bytes: int = _MAX_FILE_BYTES) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file. Raises ConfigError with its name."""
+    """Raises ConfigError that names the file."""
     try:
         path.write_text(text, encoding="utf-8")
     except (OSError, ValueError) as error:
@@ -50,19 +50,19 @@ def write_text(path: Path, text: str) -> None:
 def parse_table(
     text: str, source: str | None = None, text_fields: Collection[str] = (), *, first_only: bool = False
 ) -> YamlTable:
-    """Parses the table in a text; an empty text is an empty table. Raises ConfigError with the line.
+    """Returns the table in a text; an empty one for an empty text. Raises ConfigError with the line.
 
-    Numbers, dates and words such as `yes` in the `text_fields` are text: 1.10 stays 1.10. Several documents are an
-    error, except with `first_only`, which ignores the others.
+    In the fields `text_fields`, numbers, dates and words such as `yes` stay text: 1.10 stays "1.10". Refuses several
+    documents; with `first_only`, reads only the first one.
     """
-    import yaml  # deferred: only files need it
+    import yaml  # Deferred: it is needed only where there is a file.
 
     lines: dict[str, int] = {}
     try:
         loader = yaml.SafeLoader(text)
         node: Any = loader.get_single_node() if not first_only else loader.get_node() if loader.check_node() else None
         _check_size(node, source)
-        _record_lines(node, "", _MAX_LINE_DEPTH, lines, source)
+        _collect_lines(node, "", _LINES_DEPTH_MAX, lines, source)
         if node is not None and node.id == "mapping":
             _mark_fields_as_text(node, text_fields)
         fields = None if node is None else loader.construct_document(node)
@@ -84,14 +84,11 @@ def parse_table(
 
 
 def dump_yaml(fields: Mapping[str, Any]) -> str:
-    """Returns YAML of a table in its own order; long commands are blocks."""
-    import yaml  # deferred: as above
+    """Returns the YAML of a table, in its own order, with multi-line text as blocks."""
+    import yaml  # Deferred, as above.
 
     class Dumper(yaml.SafeDumper):
-        """A dumper that writes text of several lines as a block.
-
-        Escapes invisible characters: some of them would be read back as a blank.
-        """
+        """Writes multi-line text as a block. Escapes unprintable characters; YAML would read some back as a blank."""
 
     def block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
         is_plain = text.replace("\n", "").isprintable()
@@ -103,14 +100,14 @@ def dump_yaml(fields: Mapping[str, Any]) -> str:
 
 
 def _check_size(node: Any, source: str | None) -> None:
-    """Refuses aliases that would expand to too many values or that contain themselves."""
+    """Raises ConfigError: a few lines of aliases can expand to more values than fit in memory, or to themselves."""
     sizes: dict[int, int | None] = {}
 
     def size(node: Any) -> int:
         if id(node) in sizes:
             known = sizes[id(node)]
             if known is None:
-                raise ConfigError("an alias in it contains itself", source=source, line=node.start_mark.line + 1)
+                raise ConfigError("an alias in it stands for itself", source=source, line=node.start_mark.line + 1)
             return known
         sizes[id(node)] = None
         parts = node.value if node.id != "scalar" else ()
@@ -133,14 +130,14 @@ def _mark_fields_as_text(table: Any, names: Collection[str]) -> None:
 def _mark_as_text(node: Any) -> None:
     if node.id == "scalar" and node.tag in _VALUE_TAGS and node.style is None:
         node.tag = "tag:yaml.org,2002:str"
-    elif node.id == "mapping":  # merged with <<
+    elif node.id == "mapping":  # It is merged with <<.
         for _, value in node.value:
             if value.id == "scalar":
                 _mark_as_text(value)
 
 
-def _record_lines(node: Any, prefix: str, depth: int, lines: dict[str, int], source: str | None) -> None:
-    """Records the line of each name, only as deep as errors can name fields. Refuses a name that is given twice."""
+def _collect_lines(node: Any, prefix: str, depth: int, lines: dict[str, int], source: str | None) -> None:
+    """Adds the line of each name down to a depth. Raises ConfigError for a name that is given twice."""
     if node is None or not depth:
         return
     if node.id == "mapping":
@@ -155,8 +152,8 @@ def _record_lines(node: Any, prefix: str, depth: int, lines: dict[str, int], sou
                     line=line,
                 )
             lines[name] = own_lines[name] = line
-            _record_lines(value, f"{name}.", depth - 1, lines, source)
+            _collect_lines(value, f"{name}.", depth - 1, lines, source)
     elif node.id == "sequence":
         for number, value in enumerate(node.value):
             lines[f"{prefix}{number}"] = value.start_mark.line + 1
-            _record_lines(value, f"{prefix}{number}.", depth - 1, lines, source)
+            _collect_lines(value, f"{prefix}{number}.", depth - 1, lines, source)

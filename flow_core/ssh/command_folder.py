@@ -15,10 +15,10 @@ from flow_core.ssh.command import CompletedCommand, run_command, start_command
 from flow_core.ssh.connection_pool import ConnectionPool
 from flow_core.ssh.quoting import quote_word
 from flow_core.ssh.settings import HostSettings
-from flow_core.upload.destination import Arrived, Blocked, Known
-from flow_core.upload.entry import Entry, SourceReader, parents
-from flow_core.upload.hop import Hops
+from flow_core.upload.cancellable_thread import CancellableThread
+from flow_core.upload.destination import DestinationConflict, DestinationEntry, WrittenFile
 from flow_core.upload.manifest import MANIFEST
+from flow_core.upload.source import SourceEntry, SourceReader, parents
 
 _LANES = 4
 _STEP_S = 60.0
@@ -55,7 +55,7 @@ class CommandFolder:
         self._top = top
         self._stack = stack
         self._free = list(range(_LANES))
-        self._hops = Hops()
+        self._thread = CancellableThread()
 
     def deadline(self, timeout_s: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
         return self._pool.deadline(timeout_s)
@@ -66,10 +66,10 @@ class CommandFolder:
     async def close(self) -> None:
         await self._stack.aclose()
 
-    async def known(self, paths: Sequence[str]) -> list[Known | None]:
+    async def known(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
         """Returns the state of each path. A name with a line break counts as unknown, so its file is sent again."""
         plain = [path for path in dict.fromkeys((*paths, *_all_parents(paths))) if "\n" not in path]
-        found: dict[str, Known] = {}
+        found: dict[str, DestinationEntry] = {}
         for start in range(0, len(plain), _BATCH):
             names = " ".join(quote_word(f"./{path}") for path in plain[start : start + _BATCH])
             found.update(_parse((await self._run(f"set -- {names}\n{_STAT_SCRIPT}")).stdout))
@@ -84,8 +84,8 @@ class CommandFolder:
         every = [*parents(folder), folder] if folder else []
         return every[len(every) - done.stdout.count(b"\n") :]
 
-    async def put(self, source: Path, entry: Entry, on_bytes: Callable[[int], None]) -> Arrived:
-        reader = await self._hops.run(SourceReader, source)
+    async def put(self, source: Path, entry: SourceEntry, on_bytes: Callable[[int], None]) -> WrittenFile:
+        reader = await self._thread.run(SourceReader, source)
         lane = self._free.pop()
         part = _sibling(entry.path, f".flow-sync.{lane}.part")
         try:
@@ -95,9 +95,9 @@ class CommandFolder:
             await self._move_into_place(part, entry.path, set_attributes)
         finally:
             self._free.append(lane)
-            if not self._hops.is_stuck:
+            if not self._thread.is_stuck:
                 reader.close()
-        return Arrived(reader.size, reader.mtime_ns, reader.mode, reader.digest)
+        return WrittenFile(reader.size, reader.mtime_ns, reader.mode, reader.digest)
 
     async def link(self, path: str, target: str) -> None:
         lane = self._free.pop()
@@ -108,8 +108,8 @@ class CommandFolder:
             self._free.append(lane)
 
     async def touch(self, path: str, mode: int, mtime_ns: int) -> None:
-        """Always raises Blocked: sending the file again is as fast as asking for its checksum."""
-        raise Blocked(path)
+        """Always raises DestinationConflict: sending the file again is as fast as asking for its checksum."""
+        raise DestinationConflict(path)
 
     async def digest(self, path: str) -> str | None:
         return None
@@ -146,7 +146,7 @@ class CommandFolder:
         )
         output = b""
         async with start_command(self._pool, self._settings, script) as running:
-            while piece := await self._hops.run(reader.read):
+            while piece := await self._thread.run(reader.read):
                 async with asyncio.timeout(_STEP_S):
                     await running.write(piece)
                 on_bytes(len(piece))
@@ -158,7 +158,7 @@ class CommandFolder:
                 await running.wait_closed()
             result = running.result
         if result is not None and result.exit_code == _BLOCKED_EXIT_CODE:
-            raise Blocked(part)
+            raise DestinationConflict(part)
         if result is None or result.exit_code or output.strip() != str(reader.size).encode():
             raise self._write_error(error_output)
 
@@ -176,7 +176,7 @@ class CommandFolder:
             on_output=None,
         )
         if done.exit_code == _BLOCKED_EXIT_CODE:
-            raise Blocked
+            raise DestinationConflict
         if done.exit_code and done.stderr:
             raise self._write_error(done.stderr)
         return done
@@ -189,7 +189,7 @@ class CommandFolder:
             f"{self.title!r} can't be written to: {error_lines[-1] if error_lines else 'a file arrived incomplete'!r}"
         )
 
-    def _find_known(self, path: str, found: dict[str, Known]) -> Known | None:
+    def _find_known(self, path: str, found: dict[str, DestinationEntry]) -> DestinationEntry | None:
         is_real = all((above := found.get(each)) and above.kind == "other" for each in parents(path))
         return found.get(path) if is_real else None
 
@@ -220,22 +220,22 @@ def _all_parents(paths: Sequence[str]) -> set[str]:
     return {each for path in paths for each in parents(path)}
 
 
-def _parse(output: bytes) -> dict[str, Known]:
-    found: dict[str, Known] = {}
+def _parse(output: bytes) -> dict[str, DestinationEntry]:
+    found: dict[str, DestinationEntry] = {}
     target = ""
     for line in os.fsdecode(output).split("\n"):
         kind, _, rest = line.partition(" ")
         if kind == ">":
             target = rest
         elif kind == "=":
-            found[rest.removeprefix("./")] = Known("link", target=target)
+            found[rest.removeprefix("./")] = DestinationEntry("link", target=target)
         elif rest:
             size, mtime, name = rest.split(" ", 2)
             found[name.removeprefix("./")] = _known(int(kind, 16), int(size), int(mtime))
     return found
 
 
-def _known(mode: int, size: int, mtime: int) -> Known:
+def _known(mode: int, size: int, mtime: int) -> DestinationEntry:
     if stat.S_ISREG(mode):
-        return Known("file", size, mtime * 1_000_000_000, mode & 0o777)
-    return Known("link" if stat.S_ISLNK(mode) else "other")
+        return DestinationEntry("file", size, mtime * 1_000_000_000, mode & 0o777)
+    return DestinationEntry("link" if stat.S_ISLNK(mode) else "other")

@@ -26,10 +26,10 @@ from flow_core.ssh.files import (
 from flow_core.ssh.quoting import quote_word
 from flow_core.ssh.settings import HostSettings
 from flow_core.ssh.upload_lock import UploadLock
-from flow_core.upload.destination import Arrived, Blocked, Known
-from flow_core.upload.entry import Entry, SourceReader, parents
-from flow_core.upload.hop import Hops
+from flow_core.upload.cancellable_thread import CancellableThread
+from flow_core.upload.destination import DestinationConflict, DestinationEntry, WrittenFile
 from flow_core.upload.manifest import MANIFEST
+from flow_core.upload.source import SourceEntry, SourceReader, parents
 
 _LANES = 8
 _MAX_SINGLE_STATS = 4
@@ -58,7 +58,7 @@ class SftpFolder:
         self._session: asyncssh.SFTPClient | None = None
         self._real_folders: set[str] = {""}
         self._free = list(range(_LANES))
-        self._hops = Hops()
+        self._thread = CancellableThread()
 
     def deadline(self, timeout_s: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
         return self._pool.deadline(timeout_s)
@@ -76,11 +76,11 @@ class SftpFolder:
         self._session = None
         await self._stack.aclose()
 
-    async def known(self, paths: Sequence[str]) -> list[Known | None]:
+    async def known(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
         by_folder: dict[str, list[str]] = {}
         for path in paths:
             by_folder.setdefault(path.rpartition("/")[0], []).append(path)
-        found: dict[str, Known] = {}
+        found: dict[str, DestinationEntry] = {}
         for folder, requested in by_folder.items():
             async with self._use_session(folder) as sftp, asyncio.timeout(IDLE_TIMEOUT_S):
                 if await self._is_real(sftp, folder):
@@ -96,12 +96,12 @@ class SftpFolder:
                     await sftp.mkdir(self._full_path(each))
                     created.append(each)
                 elif not stat.S_ISDIR(mode):
-                    raise Blocked(each)
+                    raise DestinationConflict(each)
                 self._real_folders.add(each)
         return created
 
-    async def put(self, source: Path, entry: Entry, on_bytes: Callable[[int], None]) -> Arrived:
-        reader = await self._hops.run(SourceReader, source)
+    async def put(self, source: Path, entry: SourceEntry, on_bytes: Callable[[int], None]) -> WrittenFile:
+        reader = await self._thread.run(SourceReader, source)
         lane = self._free.pop()
         folder = entry.path.rpartition("/")[0]
         part = f"{folder}/.flow-sync.{lane}.part" if folder else f".flow-sync.{lane}.part"
@@ -117,9 +117,9 @@ class SftpFolder:
                     raise
         finally:
             self._free.append(lane)
-            if not self._hops.is_stuck:
+            if not self._thread.is_stuck:
                 reader.close()
-        return Arrived(reader.size, reader.mtime_ns, reader.mode, reader.digest)
+        return WrittenFile(reader.size, reader.mtime_ns, reader.mode, reader.digest)
 
     async def link(self, path: str, target: str) -> None:
         lane = self._free.pop()
@@ -224,7 +224,9 @@ class SftpFolder:
             self._real_folders.add(each)
         return True
 
-    async def _read_known(self, sftp: asyncssh.SFTPClient, folder: str, requested: list[str]) -> dict[str, Known]:
+    async def _read_known(
+        self, sftp: asyncssh.SFTPClient, folder: str, requested: list[str]
+    ) -> dict[str, DestinationEntry]:
         """Reads the state of a few paths one by one, and of many by listing the folder."""
         attributes: dict[str, asyncssh.SFTPAttrs] = {}
         if len(requested) <= _MAX_SINGLE_STATS:
@@ -239,18 +241,18 @@ class SftpFolder:
                     attributes[names[name]] = entry.attrs
         return {path: await self._to_known(sftp, path, each) for path, each in attributes.items()}
 
-    async def _to_known(self, sftp: asyncssh.SFTPClient, path: str, found: asyncssh.SFTPAttrs) -> Known:
+    async def _to_known(self, sftp: asyncssh.SFTPClient, path: str, found: asyncssh.SFTPAttrs) -> DestinationEntry:
         mode = found.permissions or 0
         if stat.S_ISREG(mode):
-            return Known("file", found.size or 0, (found.mtime or 0) * self.time_step_ns, mode & 0o777)
+            return DestinationEntry("file", found.size or 0, (found.mtime or 0) * self.time_step_ns, mode & 0o777)
         if stat.S_ISLNK(mode):
-            return Known("link", target=os.fsdecode(await sftp.readlink(self._full_path(path))))
-        return Known("other")
+            return DestinationEntry("link", target=os.fsdecode(await sftp.readlink(self._full_path(path))))
+        return DestinationEntry("other")
 
     async def _require_file(self, sftp: asyncssh.SFTPClient, path: str) -> None:
         mode = await self._mode(sftp, path)
         if mode is None or not stat.S_ISREG(mode):
-            raise Blocked(path)
+            raise DestinationConflict(path)
 
     async def _write(
         self, sftp: asyncssh.SFTPClient, reader: SourceReader, part: str, on_bytes: Callable[[int], None]
@@ -259,7 +261,7 @@ class SftpFolder:
             file = await self._create(sftp, part)
         async with file:
             done = 0
-            while piece := await self._hops.run(reader.read):
+            while piece := await self._thread.run(reader.read):
                 async with asyncio.timeout(IDLE_TIMEOUT_S):
                     await file.write(piece, done)
                 done += len(piece)
@@ -278,7 +280,7 @@ class SftpFolder:
         async with asyncio.timeout(IDLE_TIMEOUT_S):
             mode = await _mode_of(sftp, self._full_path(path))
             if mode is not None and stat.S_ISDIR(mode):
-                raise Blocked(path)
+                raise DestinationConflict(path)
             await replace_file(sftp, self._full_path(part), self._full_path(path))
 
 

@@ -1,4 +1,4 @@
-"""What an upload needs of the place it goes to."""
+"""The interface of an upload destination."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
-from flow_core.upload.entry import Entry
+from flow_core.upload.source import SourceEntry
 
 
-class Known(NamedTuple):
-    """What stands at a path of the destination. `target` is where a link leads."""
+class DestinationEntry(NamedTuple):
+    """What exists at a path of the destination. `target` is the target of a link."""
 
     kind: Literal["file", "link", "other"]
     size: int = 0
@@ -21,8 +21,8 @@ class Known(NamedTuple):
     target: str | None = None
 
 
-class Arrived(NamedTuple):
-    """A file as it was written."""
+class WrittenFile(NamedTuple):
+    """The properties of a file that was written."""
 
     size: int
     mtime_ns: int
@@ -30,16 +30,16 @@ class Arrived(NamedTuple):
     digest: str
 
 
-class Blocked(Exception):
-    """Something that isn't ours stands where a folder or a file has to be: a link, another kind of file."""
+class DestinationConflict(Exception):
+    """Something of another kind exists where a folder or a file has to be, such as a link."""
 
 
-class Destination(Protocol):
-    """A folder somewhere. Paths are relative, with slashes; no link at the destination is ever followed.
+class UploadDestination(Protocol):
+    """A folder to upload into. Paths are relative, with slashes. No method follows a link at the destination.
 
-    `title` is the place as people know it. `lanes` is how many files may be on the way at once. `time_step_ns` is how
-    finely the place keeps times. `place` is its (device, inode) when it is on this machine, known once it is open.
-    Every method ends within the place's own deadline and raises nothing but FlowError and Blocked.
+    `title` is the name to show to users. `lanes` is the number of files to send in parallel. `time_step_ns` is the
+    resolution of its file timestamps. `place` is its (device, inode) if it is on this machine, None until it is open.
+    Every method ends within the destination's own deadline and raises only FlowError and DestinationConflict.
     """
 
     title: str
@@ -48,46 +48,49 @@ class Destination(Protocol):
     place: tuple[int, int] | None
 
     def deadline(self, timeout_s: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
-        """For an upload to this place; logging in to its machine doesn't count."""
+        """Returns a timeout for one upload. It pauses while the machine asks the user to log in."""
 
-    async def open(self) -> Destination:
-        """Makes the folder where it is missing and keeps other uploads out; what to use from then on.
+    async def open(self) -> UploadDestination:
+        """Creates the folder if missing and locks it against other uploads. Returns the object to use from now on.
 
-        Raises Conflict (one is under way).
+        Raises Conflict if another upload holds the lock.
         """
 
     async def close(self) -> None:
-        """Lets go. Twice is safe."""
+        """Releases the lock. Safe to call twice."""
 
-    async def known(self, paths: Sequence[str]) -> list[Known | None]:
-        """What stands at these paths, in their order; None where nothing does, or where a link leads there."""
+    async def known(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
+        """Returns what exists at the paths, in their order. None: nothing exists, or a parent is a link."""
 
     async def make_folders(self, folder: str) -> list[str]:
-        """Makes a folder and what is missing above it; those it made, the topmost first. Raises Blocked."""
+        """Creates a folder and its missing parents. Returns the created ones, the topmost first.
 
-    async def put(self, source: Path, entry: Entry, on_bytes: Callable[[int], None]) -> Arrived:
-        """Writes one file whole or not at all, with its mode and time; its folder stands. Says each piece's size.
+        Raises DestinationConflict.
+        """
 
-        Raises Blocked, and Vanished where the source is gone.
+    async def put(self, source: Path, entry: SourceEntry, on_bytes: Callable[[int], None]) -> WrittenFile:
+        """Writes one file atomically, with its mode and mtime, into an existing folder. Reports each piece's size.
+
+        Raises DestinationConflict and SourceGone.
         """
 
     async def link(self, path: str, target: str) -> None:
-        """Makes a symbolic link, in one step where one stood. Raises Blocked."""
+        """Creates a symbolic link, or replaces one atomically. Raises DestinationConflict."""
 
     async def touch(self, path: str, mode: int, mtime_ns: int) -> None:
-        """Sets the mode and time of a file that stands there. Raises Blocked where none does."""
+        """Sets the mode and mtime of an existing file. Raises DestinationConflict if there is none."""
 
     async def digest(self, path: str) -> str | None:
-        """The BLAKE2b sum (16 bytes, as hex) of a file; None where that would cost as much as sending it."""
+        """Returns the BLAKE2b digest (16 bytes, as hex) of a file; None where that costs as much as sending it."""
 
     async def delete(self, path: str) -> None:
-        """Removes a file or link. Twice is safe."""
+        """Removes a file or link. Safe to call twice."""
 
     async def delete_folder(self, folder: str) -> bool:
-        """Removes a folder if it is empty; False when it isn't, or is none."""
+        """Removes an empty folder. Returns False if it isn't empty or isn't a folder."""
 
     async def read_manifest(self) -> bytes | None:
-        """What `write_manifest` last wrote, None where there is nothing or no file."""
+        """Returns what `write_manifest` last wrote; None if there is no regular file."""
 
     async def write_manifest(self, data: bytes) -> None:
-        """Replaces it, durably and in one step."""
+        """Replaces the manifest atomically and durably."""

@@ -1,4 +1,4 @@
-"""What the system's git says of a work tree. It writes nothing, and runs no program that the repository names."""
+"""Reads the status of a work tree from git. Writes nothing and runs no program that the repository names."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 _DEADLINE_S = 60.0
-_QUIET = (
+_GUARDS = (
     *("--no-pager", "--no-optional-locks", "--literal-pathspecs"),
     *("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.untrackedCache=keep"),
-    # The rules of whoever sends don't count: the same tree is the same upload.
+    # Ignore the user's own excludes: the same tree must give the same upload for everybody.
     *("-c", "core.excludesFile=/dev/null"),
 )
 _UNTRACKED = ("ls-files", "-z", "--others", "--exclude-standard")
-_LINKS = ("ls-files", "-z", "--stage")
+_STAGED = ("ls-files", "-z", "--stage")
 _FILTERS = ("config", "-z", "--name-only", "--get-regexp", r"^filter\..*\.(clean|process|required)$")
 _DIFFERING = (
     "diff-index",
@@ -30,55 +30,55 @@ _DIFFERING = (
     "--ignore-submodules=all",
     "--no-ext-diff",
 )
-_KEPT = ("ls-files", "-z", "--cached", "--ignored", "--exclude-standard")
+_TRACKED_IGNORED = ("ls-files", "-z", "--cached", "--ignored", "--exclude-standard")
 
 
-class GitSilent(Exception):
-    """There is no git, or it would not answer; the text says why."""
+class GitUnavailable(Exception):
+    """git is missing or failed. The text is the reason."""
 
 
-class GitView(NamedTuple):
-    """Paths are relative to the folder asked about; a nested repository is a path that may end in a slash.
+class GitStatus(NamedTuple):
+    """The status of a folder. Paths are relative to it; the path of a nested repository may end in a slash.
 
-    `changed` differ from `commit` or are in no commit; `since` is the same for the commit that was asked about, or
-    None when git doesn't know that one. `kept` are tracked although the rules leave them out.
+    `changed` differ from `commit` or are untracked. `changed_since` is the same for the older commit of the request, or
+    None when git doesn't know that commit. `tracked_ignored` are tracked although an ignore rule matches them.
     """
 
     commit: str | None
     changed: frozenset[str]
-    kept: frozenset[str]
-    since: frozenset[str] | None
+    tracked_ignored: frozenset[str]
+    changed_since: frozenset[str] | None
 
 
-async def look(folder: Path, since: str | None) -> GitView:
-    """Raises GitSilent."""
+async def read_git_status(folder: Path, since: str | None) -> GitStatus:
+    """Raises GitUnavailable."""
     head = await _git(folder, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", codes=(0, 1))
     commit = head.decode("ascii", "replace").strip() or None
-    kept = _paths(await _git(folder, *_KEPT))
-    # Repositories within are walked each time: asking them would be up to their own settings.
-    always = _paths(await _git(folder, *_UNTRACKED)) | _links(await _git(folder, *_LINKS))
+    tracked_ignored = _paths(await _git(folder, *_TRACKED_IGNORED))
+    # Walk nested repositories every time: running git in them would apply their own settings.
+    always = _paths(await _git(folder, *_UNTRACKED)) | _submodules(await _git(folder, *_STAGED))
     if commit is None:
-        return GitView(None, always, kept, None)
+        return GitStatus(None, always, tracked_ignored, None)
     changed = always | await _differing(folder, commit)
     if since is None or since == commit:
-        return GitView(commit, changed, kept, changed if since else None)
+        return GitStatus(commit, changed, tracked_ignored, changed if since else None)
     try:
-        return GitView(commit, changed, kept, always | await _differing(folder, since))
-    except GitSilent:
-        return GitView(commit, changed, kept, None)
+        return GitStatus(commit, changed, tracked_ignored, always | await _differing(folder, since))
+    except GitUnavailable:
+        return GitStatus(commit, changed, tracked_ignored, None)
 
 
 async def _differing(folder: Path, commit: str) -> frozenset[str]:
     if not re.fullmatch("[0-9a-f]{40,64}", commit):
-        raise GitSilent("no commit")
-    # A file younger than the index is read, and goes through the filters of the repository unless they are blank.
+        raise GitUnavailable(f"{commit[:70]!r} is not a commit")
+    # git runs the repository's filter programs on files newer than the index, unless the settings blank them.
     filters = await _git(folder, *_FILTERS, codes=(0, 1))
     blank = {name: "false" if name.endswith(".required") else "" for name in sorted(_paths(filters))}
     return _paths(await _git(folder, *_DIFFERING, commit, "--", settings=blank))
 
 
-def _links(staged: bytes) -> frozenset[str]:
-    """The submodules among `mode hash stage<tab>path`."""
+def _submodules(staged: bytes) -> frozenset[str]:
+    """The paths of the submodules in lines of `mode hash stage<tab>path`."""
     lines = (line for line in staged.split(b"\0") if line.startswith(b"160000 "))
     return frozenset(os.fsdecode(line.partition(b"\t")[2]) for line in lines)
 
@@ -93,7 +93,7 @@ async def _git(
     try:
         process = await asyncio.create_subprocess_exec(
             "git",
-            *_QUIET,
+            *_GUARDS,
             *arguments,
             cwd=folder,
             env=_environment(settings),
@@ -102,12 +102,12 @@ async def _git(
             stderr=asyncio.subprocess.PIPE,
         )
     except OSError as error:
-        raise GitSilent(f"git can't be started: {error.strerror}") from error
+        raise GitUnavailable(f"git can't be started: {error.strerror}") from error
     try:
         async with asyncio.timeout(_DEADLINE_S):
             output, complaint = await process.communicate()
     except TimeoutError:
-        raise GitSilent(f"git did not answer within {_DEADLINE_S:g} s") from None
+        raise GitUnavailable(f"git did not answer within {_DEADLINE_S:g} s") from None
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
@@ -115,12 +115,12 @@ async def _git(
             await process.wait()
     if process.returncode not in codes:
         first = complaint.decode(errors="replace").strip().partition("\n")[0]
-        raise GitSilent(f"git says {first[:200]!r}")
+        raise GitUnavailable(f"git says {first[:200]!r}")
     return output
 
 
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Ours without what would point git elsewhere."""
+    """This process's environment without the variables that point git to another repository."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C", "GIT_CONFIG_COUNT": str(len(settings))}
     for number, (name, value) in enumerate(settings.items()):

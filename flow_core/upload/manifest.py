@@ -1,4 +1,4 @@
-"""`.flow-sync.json` at the destination: what we put there, and how far git's word reaches."""
+"""`.flow-sync.json` at the destination: the files that uploads wrote, and the git state they came from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VERSION = 1
 
 
 class Record(NamedTuple):
-    """A file or link as we left it there. `target` is where a link leads, None for a file."""
+    """A file or link as the upload wrote it. `target` is the target of a link, None for a file."""
 
     size: int = 0
     mtime_ns: int = 0
@@ -26,8 +26,8 @@ class Record(NamedTuple):
 
 
 class Marker(NamedTuple):
-    """What git can be asked about later: the commit that was checked out, the paths that differed from it then, and
-    the (size, mtime_ns) of every ignore file that was read."""
+    """The git state of an upload: the checked-out commit, the paths that differed from it, and the (size, mtime_ns) of
+    every ignore file that was read. A later upload asks git only for the differences to it."""
 
     commit: str
     changed: tuple[str, ...]
@@ -36,10 +36,10 @@ class Marker(NamedTuple):
 
 @dataclass(slots=True)
 class Manifest:
-    """`source` tells sources apart without naming them. No marker: what is there isn't known to be one state.
+    """The content of the manifest file. `source` is a digest of the source's path.
 
-    `pending` were about to be sent where nothing of others stood: one that is there and whole is ours, should the
-    upload have been killed before it could say so.
+    `marker` is None while the destination isn't known to hold one consistent git state. `pending` are paths that an
+    upload was about to create; a killed upload may have written them without recording them.
     """
 
     source: str = ""
@@ -49,7 +49,7 @@ class Manifest:
     pending: set[str] = field(default_factory=set)
 
     def encode(self) -> bytes:
-        # A file is a plain list: a tree of 200,000 must stay cheap to read.
+        # Each file is a plain list, so that a manifest of 200,000 files stays cheap to read.
         data: dict[str, Any] = {"version": _VERSION, "source": self.source, "marker": None}
         if self.marker is not None:
             data["marker"] = self.marker._asdict()
@@ -60,7 +60,7 @@ class Manifest:
 
     @classmethod
     def decode(cls, data: bytes | None) -> Manifest:
-        """An empty one for what is missing, broken, or of another version."""
+        """Returns an empty manifest if the data is missing, broken or of another version."""
         try:
             found = parse_json(data or b"{}")
             if found["version"] != _VERSION:
@@ -73,7 +73,7 @@ class Manifest:
 
 
 def source_key(source: Path) -> str:
-    """The same for the same folder; says nothing of its name to who reads the manifest."""
+    """Returns a digest of the path that doesn't reveal it to readers of the manifest."""
     return hashlib.blake2b(str(source).encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
 
@@ -92,7 +92,7 @@ def _marker(fields: dict[str, Any] | None) -> Marker | None:
 
 
 def _path(value: object) -> str:
-    """Refuses what leads out of the destination: anyone there may have written the file."""
+    """Raises ValueError for a path that leads out of the destination: others may have written the manifest."""
     path = _text(value)
     if {"", ".", ".."} & set(path.split("/")):
         raise ValueError

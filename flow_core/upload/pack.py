@@ -1,4 +1,4 @@
-"""A folder's code as one archive, for where it has to travel within something else."""
+"""Packs a folder's code into one archive, for example to embed it in a startup script."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ import tarfile
 from pathlib import Path
 
 from flow_core.errors import ConfigError
-from flow_core.upload.entry import Entry, SourceReader, Vanished
-from flow_core.upload.git import GitSilent, look
-from flow_core.upload.selection import Selection
+from flow_core.upload.file_walk import FileWalk
+from flow_core.upload.git import GitUnavailable, read_git_status
+from flow_core.upload.source import SourceEntry, SourceGone, SourceReader
 from flow_core.upload.work_tree import find_work_tree
 
 
 async def pack(source: Path, most_bytes: int, most_unpacked: int) -> bytes | None:
-    """A tar.gz of what an upload would send; None as soon as it is clear that it would be longer than `most_bytes`.
+    """Returns a tar.gz of what an upload would send, or None if it would be larger than `most_bytes`.
 
-    The same files are the same bytes. Raises ConfigError, also when the code is more than `most_unpacked` bytes.
+    The same files give the same bytes. Raises ConfigError, also if the files have more than `most_unpacked` bytes.
     """
     root = await asyncio.to_thread(source.resolve)
     tree = await asyncio.to_thread(find_work_tree, root)
-    kept = frozenset[str]()
+    tracked_ignored = frozenset[str]()
     if tree is not None:
         try:
-            kept = (await look(root, None)).kept
-        except GitSilent:
-            pass  # the rules alone decide, as where there is no git
-    return await asyncio.to_thread(_pack, root, Selection(root, tree, kept), most_bytes, most_unpacked)
+            tracked_ignored = (await read_git_status(root, None)).tracked_ignored
+        except GitUnavailable:
+            pass  # Without git, the ignore rules alone decide.
+    return await asyncio.to_thread(_pack, root, FileWalk(root, tree, tracked_ignored), most_bytes, most_unpacked)
 
 
-def _pack(root: Path, selection: Selection, most_bytes: int, most_unpacked: int) -> bytes | None:
-    entries = _entries(root, selection, most_unpacked)
+def _pack(root: Path, walk: FileWalk, most_bytes: int, most_unpacked: int) -> bytes | None:
+    entries = _entries(root, walk, most_unpacked)
     if sum(entry.size for entry in entries) > most_bytes * 20:
-        return None  # code is seldom packed to less
+        return None  # Code rarely compresses better than 20:1.
     packed = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as stream,
@@ -48,10 +48,10 @@ def _pack(root: Path, selection: Selection, most_bytes: int, most_unpacked: int)
     return data if len(data) <= most_bytes else None
 
 
-def _entries(root: Path, selection: Selection, most_unpacked: int) -> list[Entry]:
-    found: list[Entry] = []
+def _entries(root: Path, walk: FileWalk, most_unpacked: int) -> list[SourceEntry]:
+    found: list[SourceEntry] = []
     size = 0
-    for folder in selection.folders():
+    for folder in walk.folders():
         found += folder
         size += sum(entry.size for entry in folder)
         if size > most_unpacked:
@@ -63,7 +63,7 @@ def _entries(root: Path, selection: Selection, most_unpacked: int) -> list[Entry
     return found
 
 
-def _add(archive: tarfile.TarFile, root: Path, entry: Entry) -> None:
+def _add(archive: tarfile.TarFile, root: Path, entry: SourceEntry) -> None:
     about = tarfile.TarInfo(entry.path)
     about.mode, about.mtime = entry.mode, entry.mtime_ns // 10**9
     if entry.target is not None:
@@ -72,7 +72,7 @@ def _add(archive: tarfile.TarFile, root: Path, entry: Entry) -> None:
         return
     try:
         reader = SourceReader(root / entry.path)
-    except Vanished:
+    except SourceGone:
         return
     try:
         data = b"".join(iter(reader.read, b""))

@@ -1,4 +1,4 @@
-"""What has to happen so that the destination holds what the source does."""
+"""Plans an upload: which files to send, to touch and to delete."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flow_core.errors import ConfigError
-from flow_core.upload.destination import Destination, Known
-from flow_core.upload.entry import Entry, parents
-from flow_core.upload.git import GitSilent, GitView, look
-from flow_core.upload.hop import Hops
+from flow_core.upload.cancellable_thread import CancellableThread
+from flow_core.upload.destination import DestinationEntry, UploadDestination
+from flow_core.upload.file_walk import FLOW, GIT, FileWalk, SkippedFiles, is_ignored
+from flow_core.upload.git import GitStatus, GitUnavailable, read_git_status
 from flow_core.upload.manifest import Manifest, Marker, Record, source_key
-from flow_core.upload.selection import FLOW, GIT, Selection, Skipped, is_left_out
+from flow_core.upload.source import SourceEntry, parents
 from flow_core.upload.work_tree import WorkTree, find_work_tree
 
-_AT_ONCE = 1000
+_BATCH_ENTRIES = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One file or link on its way. `is_ours`: nothing of others stands there. With `compares` its size is right and
-    only its time isn't: the contents decide, `digest` being that of what is there, "" when nobody knows it."""
+    """One file or link to send. `is_ours`: the destination has nothing there, or an upload wrote it.
 
-    entry: Entry
+    `compares`: only the mtime differs, so compare the contents first. `digest` is the known digest of the file at the
+    destination, "" if unknown.
+    """
+
+    entry: SourceEntry
     is_ours: bool
     compares: bool = False
     digest: str = ""
@@ -33,16 +36,16 @@ class Step:
 
 @dataclass(slots=True)
 class Plan:
-    """`kept` is what is true of the destination before anything is done."""
+    """The steps of one upload. `manifest` describes the destination before the first step."""
 
-    kept: Manifest
+    manifest: Manifest
     marker: Marker | None
-    skipped: Skipped
+    skipped: SkippedFiles
     send: list[Step] = field(default_factory=list)
-    touch: list[Entry] = field(default_factory=list)
+    touch: list[SourceEntry] = field(default_factory=list)
     delete: list[str] = field(default_factory=list)
     unchanged: int = 0
-    is_recorded: bool = False  # the manifest at the destination says all of this already
+    is_recorded: bool = False  # The destination's manifest is up to date already.
 
     @property
     def is_idle(self) -> bool:
@@ -50,62 +53,64 @@ class Plan:
 
 
 class Planner:
-    """Looks at the source, at git, at the manifest, and at the destination where it must."""
+    """Compares the source with the manifest, and with git or the destination."""
 
-    def __init__(self, source: Path, destination: Destination, git_incremental: bool | None, hops: Hops) -> None:
+    def __init__(
+        self, source: Path, destination: UploadDestination, git_incremental: bool | None, thread: CancellableThread
+    ) -> None:
         self._source = source
         self._destination = destination
-        self._wish = git_incremental
-        self._hops = hops
+        self._git_incremental = git_incremental
+        self._thread = thread
 
     async def plan(self) -> Plan:
         """Raises ConfigError."""
-        tree = await self._hops.run(_tree_that_counts, self._source)
+        tree = await self._thread.run(_effective_work_tree, self._source)
         data = await self._destination.read_manifest()
-        old = await self._hops.run(Manifest.decode, data)
+        old = await self._thread.run(Manifest.decode, data)
         is_same_source = old.source == source_key(self._source)
-        since = old.marker.commit if old.marker and is_same_source and self._wish is not False else None
-        view = await self._git(tree, since)
-        selection = Selection(self._source, tree, view.kept if view else (), self._destination.place)
+        since = old.marker.commit if old.marker and is_same_source and self._git_incremental is not False else None
+        status = await self._read_git_status(tree, since)
+        walk = FileWalk(self._source, tree, status.tracked_ignored if status else (), self._destination.place)
         new = Manifest(source_key(self._source), folders=set(old.folders) if is_same_source else set())
-        plan = Plan(new, None, selection.skipped)
-        asked = await self._hops.run(self._asked_of_git, view, old) if since else None
-        await self._compare(plan, selection, old, asked)
+        plan = Plan(new, None, walk.skipped)
+        paths_to_check = await self._thread.run(self._paths_to_check, status, old) if since else None
+        await self._compare(plan, walk, old, paths_to_check)
         if is_same_source:
-            await self._find_gone(plan, old, asked)
-        if view is not None and view.commit is not None and not selection.takes_back:
-            rule_files = {**selection.rule_files}
-            if asked is not None and old.marker is not None:
+            await self._plan_deletions(plan, old, paths_to_check)
+        if status is not None and status.commit is not None and not walk.has_negation:
+            rule_files = {**walk.rule_files}
+            if paths_to_check is not None and old.marker is not None:
                 rule_files = old.marker.rule_files
-            plan.marker = Marker(view.commit, tuple(sorted(view.changed)), rule_files)
-        plan.is_recorded = plan.is_idle and data is not None and _same(plan, old)
+            plan.marker = Marker(status.commit, tuple(sorted(status.changed)), rule_files)
+        plan.is_recorded = plan.is_idle and data is not None and _equals_manifest(plan, old)
         return plan
 
-    async def _git(self, tree: WorkTree | None, since: str | None) -> GitView | None:
+    async def _read_git_status(self, tree: WorkTree | None, since: str | None) -> GitStatus | None:
         try:
             if tree is not None:
-                return await look(self._source, since)
+                return await read_git_status(self._source, since)
             why = "it lies in no git work tree"
-        except GitSilent as silent:
-            why = str(silent)
-        if self._wish is True:
+        except GitUnavailable as unavailable:
+            why = str(unavailable)
+        if self._git_incremental is True:
             raise ConfigError(
                 f"git_incremental: git can't say what changed in {str(self._source)!r}: {why}", field="git_incremental"
             )
         return None
 
-    def _asked_of_git(self, view: GitView | None, old: Manifest) -> frozenset[str] | None:
-        """The paths that may differ from what was sent last; None when only a look at every file can tell."""
-        if view is None or view.since is None or old.marker is None:
+    def _paths_to_check(self, status: GitStatus | None, old: Manifest) -> frozenset[str] | None:
+        """Returns the paths that may differ from the last upload. None: compare every file."""
+        if status is None or status.changed_since is None or old.marker is None:
             return None
-        paths = view.since | frozenset(old.marker.changed)
-        # No ignore file may have come, gone or changed, ignored ones included, which git doesn't speak of.
+        paths = status.changed_since | frozenset(old.marker.changed)
+        # Every ignore file must be unchanged. Check them here: git doesn't list the ones that are ignored.
         folders = {"", *(folder for path in old.files for folder in parents(path))}
         rules = {f"{folder}/{name}" if folder else name for folder in folders for name in (FLOW, GIT)}
         rules.update(path for path in paths if path.rpartition("/")[2] in (FLOW, GIT))
-        return paths if self._are_as_read(rules, old.marker) else None
+        return paths if self._are_unchanged(rules, old.marker) else None
 
-    def _are_as_read(self, rules: set[str], marker: Marker) -> bool:
+    def _are_unchanged(self, rules: set[str], marker: Marker) -> bool:
         tree = find_work_tree(self._source)
         for name in rules.union(marker.rule_files):
             place = Path(self._source, name)
@@ -115,21 +120,21 @@ class Planner:
                 return False
         return True
 
-    async def _compare(self, plan: Plan, selection: Selection, old: Manifest, asked: frozenset[str] | None) -> None:
-        folders = selection.folders() if asked is None else selection.at(asked)
-        while batch := await self._hops.run(_next_batch, folders):
-            if asked is None:
-                standing = await self._destination.known([entry.path for entry in batch])
+    async def _compare(self, plan: Plan, walk: FileWalk, old: Manifest, paths_to_check: frozenset[str] | None) -> None:
+        folders = walk.folders() if paths_to_check is None else walk.at(paths_to_check)
+        while batch := await self._thread.run(_next_batch, folders):
+            if paths_to_check is None:
+                existing = await self._destination.known([entry.path for entry in batch])
             else:
-                standing = [_as_left(old.files.get(entry.path)) for entry in batch]
-            for entry, known in zip(batch, standing, strict=True):
-                self._judge(plan, entry, known, old)
+                existing = [_recorded_entry(old.files.get(entry.path)) for entry in batch]
+            for entry, known in zip(batch, existing, strict=True):
+                self._plan_entry(plan, entry, known, old)
 
-    def _judge(self, plan: Plan, entry: Entry, known: Known | None, old: Manifest) -> None:
+    def _plan_entry(self, plan: Plan, entry: SourceEntry, known: DestinationEntry | None, old: Manifest) -> None:
         record = old.files.get(entry.path)
         if record is not None:
-            plan.kept.files[entry.path] = record  # true until something else has arrived
-        # A killed upload may have sent more than it could record.
+            plan.manifest.files[entry.path] = record  # It stays valid until the new file has arrived.
+        # A killed upload may have sent files that it didn't record.
         is_known_ours = record is not None or entry.path in old.pending
         step = self._step(entry, known, record, is_known_ours or known is None)
         if step is not None:
@@ -139,78 +144,80 @@ class Planner:
         if entry.target is None and known is not None and known.mode != entry.mode:
             plan.touch.append(entry)
         if is_known_ours:
-            digest = record.digest if record and known and self._is_as_left(record, known) else ""
-            plan.kept.files[entry.path] = Record(entry.size, entry.mtime_ns, entry.mode, digest, entry.target)
+            digest = record.digest if record and known and self._is_unchanged(record, known) else ""
+            plan.manifest.files[entry.path] = Record(entry.size, entry.mtime_ns, entry.mode, digest, entry.target)
 
-    def _step(self, entry: Entry, known: Known | None, record: Record | None, is_ours: bool) -> Step | None:
-        """None for what is there as it has to be, its mode aside."""
+    def _step(
+        self, entry: SourceEntry, known: DestinationEntry | None, record: Record | None, is_ours: bool
+    ) -> Step | None:
+        """Returns None if the destination is up to date, apart from the mode."""
         if entry.target is not None:
             return None if known is not None and known.target == entry.target else Step(entry, is_ours)
         if known is None or known.kind != "file" or known.size != entry.size:
             return Step(entry, is_ours)
-        if record is not None and self._is_as_left(record, known):
-            is_timely, digest = record.mtime_ns == entry.mtime_ns, record.digest
+        if record is not None and self._is_unchanged(record, known):
+            has_same_mtime, digest = record.mtime_ns == entry.mtime_ns, record.digest
         else:
-            is_timely, digest = self._destination.time_step_ns == 1 and known.mtime_ns == entry.mtime_ns, ""
-        return None if is_timely else Step(entry, is_ours, compares=True, digest=digest)
+            has_same_mtime, digest = self._destination.time_step_ns == 1 and known.mtime_ns == entry.mtime_ns, ""
+        return None if has_same_mtime else Step(entry, is_ours, compares=True, digest=digest)
 
-    def _is_as_left(self, record: Record, known: Known) -> bool:
+    def _is_unchanged(self, record: Record, known: DestinationEntry) -> bool:
         if record.target is not None or known.kind == "link":
             return record.target == known.target
         step = self._destination.time_step_ns
-        is_timely = record.mtime_ns // step == known.mtime_ns // step
-        return known.kind == "file" and record.size == known.size and is_timely
+        has_same_mtime = record.mtime_ns // step == known.mtime_ns // step
+        return known.kind == "file" and record.size == known.size and has_same_mtime
 
-    async def _find_gone(self, plan: Plan, old: Manifest, asked: frozenset[str] | None) -> None:
-        """What we sent once and the source no longer has goes, unless somebody changed it there."""
-        missing = [path for path in old.files if path not in plan.kept.files]
-        if asked is not None:
-            left = [path for path in missing if not _is_among(path, asked)]
-            plan.kept.files.update((path, old.files[path]) for path in left)
+    async def _plan_deletions(self, plan: Plan, old: Manifest, paths_to_check: frozenset[str] | None) -> None:
+        """Plans to delete uploaded files that the source no longer has, unless others changed them."""
+        missing = [path for path in old.files if path not in plan.manifest.files]
+        if paths_to_check is not None:
+            left = [path for path in missing if not _is_listed(path, paths_to_check)]
+            plan.manifest.files.update((path, old.files[path]) for path in left)
             plan.unchanged += len(left)
-            missing = [path for path in missing if _is_among(path, asked)]
-        there = await self._hops.run(lambda: [_has(self._source, path) for path in missing])
+            missing = [path for path in missing if _is_listed(path, paths_to_check)]
+        there = await self._thread.run(lambda: [_exists(self._source, path) for path in missing])
         gone = [path for path, is_there in zip(missing, there, strict=True) if not is_there]
-        # Left out by a rule now, but not deleted at the source.
-        plan.kept.files.update((path, old.files[path]) for path in set(missing).difference(gone))
+        # An ignore rule excludes them now, but the source still has them.
+        plan.manifest.files.update((path, old.files[path]) for path in set(missing).difference(gone))
         for path, known in zip(gone, await self._destination.known(gone), strict=True):
-            if known is not None and self._is_as_left(old.files[path], known):
-                plan.kept.files[path] = old.files[path]
+            if known is not None and self._is_unchanged(old.files[path], known):
+                plan.manifest.files[path] = old.files[path]
                 plan.delete.append(path)
             elif known is not None:
                 plan.skipped.add(path, "gone at the source, but changed at the destination and so kept there")
 
 
-def _tree_that_counts(source: Path) -> WorkTree | None:
+def _effective_work_tree(source: Path) -> WorkTree | None:
     tree = find_work_tree(source)
-    return None if tree is None or is_left_out(tree) else tree
+    return None if tree is None or is_ignored(tree) else tree
 
 
-def _next_batch(folders: Iterator[list[Entry]]) -> list[Entry]:
-    """Empty only at the end."""
-    batch: list[Entry] = []
+def _next_batch(folders: Iterator[list[SourceEntry]]) -> list[SourceEntry]:
+    """Returns an empty list only at the end."""
+    batch: list[SourceEntry] = []
     for entries in folders:
         batch += entries
-        if len(batch) >= _AT_ONCE:
+        if len(batch) >= _BATCH_ENTRIES:
             break
     return batch
 
 
-def _as_left(record: Record | None) -> Known | None:
+def _recorded_entry(record: Record | None) -> DestinationEntry | None:
     if record is None:
         return None
     if record.target is not None:
-        return Known("link", target=record.target)
-    return Known("file", record.size, record.mtime_ns, record.mode)
+        return DestinationEntry("link", target=record.target)
+    return DestinationEntry("file", record.size, record.mtime_ns, record.mode)
 
 
-def _is_among(path: str, asked: frozenset[str]) -> bool:
-    """Whether git spoke of this path, or of a folder above it."""
-    return any(one in asked or f"{one}/" in asked for one in (path, *parents(path)))
+def _is_listed(path: str, paths_to_check: frozenset[str]) -> bool:
+    """Whether git listed the path or a folder above it."""
+    return any(one in paths_to_check or f"{one}/" in paths_to_check for one in (path, *parents(path)))
 
 
-def _has(source: Path, path: str) -> bool:
-    """Whether the source has a file or link there, with only real folders above it."""
+def _exists(source: Path, path: str) -> bool:
+    """Whether the source has a file or link at the path, below real folders only."""
     try:
         if not all(stat.S_ISDIR(os.lstat(source / folder).st_mode) for folder in parents(path)):
             return False
@@ -218,7 +225,7 @@ def _has(source: Path, path: str) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
-        return True  # nobody can tell; only what is surely gone is deleted
+        return True  # Unknown. Delete only what is certainly gone.
 
 
 def _stamp(place: Path) -> tuple[int, int] | None:
@@ -229,8 +236,8 @@ def _stamp(place: Path) -> tuple[int, int] | None:
     return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
 
-def _same(plan: Plan, old: Manifest) -> bool:
-    new = plan.kept
+def _equals_manifest(plan: Plan, old: Manifest) -> bool:
+    new = plan.manifest
     return (
         not old.pending
         and new.source == old.source

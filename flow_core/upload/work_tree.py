@@ -1,4 +1,4 @@
-"""The git work tree that a folder lies in, found without git."""
+"""Finds the git work tree around a folder, without running git."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from flow_core.agent.regular_files import read_start
 
 
 class WorkTree(NamedTuple):
-    """`prefix` leads from the top to the folder: "" or ending in a slash."""
+    """A git work tree. `prefix` is the path from its top to the folder: "" or ending in a slash. `exclude` is its
+    info/exclude file."""
 
     top: Path
     prefix: str
@@ -18,7 +19,7 @@ class WorkTree(NamedTuple):
 
 
 def find_work_tree(folder: Path) -> WorkTree | None:
-    """`folder` must be resolved."""
+    """Returns None outside of a work tree. `folder` must be resolved."""
     for top in (folder, *folder.parents):
         common = _common_folder(top / ".git")
         if common is not None:
@@ -27,14 +28,14 @@ def find_work_tree(folder: Path) -> WorkTree | None:
     return None
 
 
-def _common_folder(mark: Path) -> Path | None:
-    """Where the repository keeps what all its work trees share. A linked work tree has a file that names its own."""
-    if os.path.isdir(mark):
-        return mark if os.path.exists(mark / "HEAD") else None
-    kind, _, own = _first_line(mark).partition(": ")
+def _common_folder(dot_git: Path) -> Path | None:
+    """Returns the repository folder that all work trees share. A linked work tree has a `.git` file that names it."""
+    if os.path.isdir(dot_git):
+        return dot_git if os.path.exists(dot_git / "HEAD") else None
+    kind, _, own = _first_line(dot_git).partition(": ")
     if kind != "gitdir":
         return None
-    git = mark.parent / own
+    git = dot_git.parent / own
     return git / _first_line(git / "commondir")
 
 

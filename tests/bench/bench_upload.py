@@ -11,7 +11,7 @@ from pathlib import Path
 
 from table import Row, median
 
-from flow_core.upload.folder import LocalFolder
+from flow_core.upload.local_folder import LocalFolder
 from flow_core.upload.sync import upload
 
 FILES = 5000

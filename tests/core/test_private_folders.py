@@ -17,7 +17,7 @@ from flow_core.agent.private_folders import make_private_folder
 
 PACKAGES = [Path(__import__(name).__file__).parent for name in ("flow_core", "flow_tui")]
 OTHER_PEOPLES_FOLDERS = {
-    "flow_core/agent/s3/copy.py": "folders of a copy get the modes of any other files",
+    "flow_core/agent/s3/transfer.py": "containers may read downloaded files as any user",
     "flow_core/emulator/nodes/disk.py": "a machine's own file system",
     "flow_core/emulator/nodes/inside/isolate.py": "a machine's own file system",
     "flow_core/emulator/nodes/machine.py": "a machine's own file system",

@@ -1,4 +1,4 @@
-"""A folder to upload from, with a real git around it where asked for."""
+"""Folders to upload from, in a real git repository."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _AUTHOR = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.com", "-c"
 
 
 class Repository:
-    """A work tree, and what one does with it."""
+    """A git work tree."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -30,7 +30,7 @@ class Repository:
         return self.git("rev-parse", "HEAD").decode().strip()
 
     def listed(self, below: str = "") -> set[str]:
-        """What git itself would take: tracked or not, but not ignored; what is gone from the disk left out."""
+        """The existing files that are tracked, or untracked and not ignored."""
         found = self.git("ls-files", "-z", "--others", "--cached", "--exclude-standard", below=below)
         paths = (os.fsdecode(path) for path in found.split(b"\0") if path)
         return {path for path in paths if os.path.lexists(self.path / below / path)}
@@ -44,7 +44,7 @@ def write(top: Path, files: dict[str, str | bytes]) -> None:
 
 
 def tree(top: Path) -> dict[str, str]:
-    """Every file and link below a folder with what it holds, the upload's own notes left out."""
+    """Every file and link below a folder with its content, without the upload's manifest."""
     found: dict[str, str] = {}
     for folder, _, names in os.walk(top):
         for name in names:

@@ -1,4 +1,4 @@
-"""An S3 server on loopback: moto's, behind a door of ours that a test may hold shut, guard or break."""
+"""An S3 server on loopback: moto's, with requests that a test can hold, refuse or break."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DENIED = "<?xml version='1.0'?><Error><Code>{0}</Code><Message>no entry</Messag
 
 
 class S3Server:
-    """Answers from the moment it is made until it is closed. Threads of this process serve it."""
+    """Serves from its creation until `close`, in threads of this process."""
 
     def __init__(self) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
@@ -27,35 +27,35 @@ class S3Server:
         self.reset()
 
     def reset(self) -> None:
-        """The door is open to everybody again, and nothing was asked for yet."""
+        """Removes all holds and refusals, and forgets the requests."""
         self.requests: list[str] = []
         self.callers: set[str] = set()
         self.refusals: dict[str, str] = {}  # access key -> error code
-        self.listing: str | None = None  # said instead of what is there
-        self.breaks = 0  # so many connections end without an answer
-        self.waiting = 0  # how many are held
+        self.listing: str | None = None  # the listing to answer with
+        self.breaks = 0  # the number of connections to break
+        self.waiting = 0  # the number of held requests
         self._held = ""
-        self._open = threading.Event()
-        self._open.set()
+        self._released = threading.Event()
+        self._released.set()
         self._dead = False
 
     def hold(self, key: str) -> None:
-        """Whoever wants this object waits until `release`."""
+        """Makes requests for this object wait until `release`."""
         self._held = key
-        self._open.clear()
+        self._released.clear()
 
     def release(self) -> None:
-        self._open.set()
+        self._released.set()
 
     def kill(self) -> None:
-        """As kill -9 does: connections break in the middle of things, and nobody answers any more."""
+        """Acts like kill -9: breaks all connections and stops listening."""
         self._dead = True
         self._server.shutdown()
         self._server.server_close()
-        self._open.set()
+        self._released.set()
 
     def close(self) -> None:
-        self._open.set()
+        self._released.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
@@ -82,13 +82,13 @@ class S3Server:
         if self.listing is not None and "list-type" in environ["QUERY_STRING"]:
             return _answer(start, "200 OK", self.listing)
         if environ["REQUEST_METHOD"] == "GET" and "list-type" not in environ["QUERY_STRING"]:
-            self._mind_the_door(path, environ)
+            self._hold_or_break(path, environ)
         return self._moto(environ, start)
 
-    def _mind_the_door(self, path: str, environ: dict[str, Any]) -> None:
+    def _hold_or_break(self, path: str, environ: dict[str, Any]) -> None:
         if self._held and path.endswith(self._held):
             self.waiting += 1
-            self._open.wait(60)
+            self._released.wait(60)
         if self._dead or self.breaks:
             self.breaks = max(0, self.breaks - 1)
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
@@ -96,7 +96,7 @@ class S3Server:
 
 
 def listing(bucket: str, *objects: tuple[str, int]) -> str:
-    """What a server says that holds these (key, size)."""
+    """The listing of a server that has these objects (key, size)."""
     contents = "".join(f"<Contents><Key>{key}</Key><Size>{size}</Size></Contents>" for key, size in objects)
     return f"<?xml version='1.0'?><ListBucketResult><Name>{bucket}</Name>{contents}</ListBucketResult>"
 

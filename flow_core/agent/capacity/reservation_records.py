@@ -15,12 +15,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from flow_core.agent.ids import RESERVATION_ID
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.records import NEWER, MalformedRecord, NewerRecord, read_known, write_json
 
 EXPIRED, CANCELED = "expired", "canceled"
 _END_STATES = ("", EXPIRED, CANCELED)
-_FILE = r"res_[a-z2-7]{10}\.json"  # compiled on first use and cached by `re`
+_FILE = RESERVATION_ID + r"\.json"  # compiled on first use and cached by `re`
 LATEST = 253_370_764_800.0  # the year 9999; no later time can be written as a date
 LONGEST_S = 100 * 365 * 86400.0
 

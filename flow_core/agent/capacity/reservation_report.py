@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, NamedTuple
 
 from flow_core.agent.capacity.reservation_records import LONGEST_S, ReservationRecord
+from flow_core.agent.ids import check_reservation_id
 from flow_core.agent.record_fields import Fields
 
-_RESERVATION_ID = r"res_[a-z2-7]{10}"  # compiled on first use and cached by `re`
 _STATUSES = frozenset({"scheduled", "active", "canceled", "expired", "pending", "ended", "failed"})
 _GPUS_MAX = 1 << 16
 
@@ -45,7 +44,9 @@ class ReservationRequest(NamedTuple):
             start=fields.optional_moment("start"),
             duration_s=duration_s,
             auto_renew=fields.flag("auto_renew"),
-            reservation_id=None if data.get("reservation_id") is None else _check_id(fields.text("reservation_id")),
+            reservation_id=None
+            if data.get("reservation_id") is None
+            else check_reservation_id(fields.text("reservation_id")),
         )
 
 
@@ -92,7 +93,7 @@ class ReservationReport(NamedTuple):
         """Parse a report that another machine sent as JSON. Raises ValueError."""
         fields = Fields(data)
         reservation_id, status = fields.text("reservation_id"), fields.text("status")
-        if _check_id(reservation_id) and status not in _STATUSES:
+        if check_reservation_id(reservation_id) and status not in _STATUSES:
             raise ValueError("its status is unknown")
         return cls(
             reservation_id=reservation_id,
@@ -109,10 +110,3 @@ class ReservationReport(NamedTuple):
             auto_renew=fields.flag("auto_renew"),
             created_at=fields.moment("created_at"),
         )
-
-
-def _check_id(text: str) -> str:
-    """Return the id. Raises ValueError if it isn't a reservation id."""
-    if not re.fullmatch(_RESERVATION_ID, text):
-        raise ValueError("its id is invalid")
-    return text

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from flow_core.agent.file_systems import parse_mounts, read_mountinfo
 from flow_core.agent.layout import TaskFolder
-from flow_core.agent.s3.copies import names_of_copies
+from flow_core.agent.s3.staging import download_names
 
 _RECORD = r"(?:spec|state|mounts|cancel|start|credentials)\.json"
 _FILE = re.compile(rf"{_RECORD}|\.{_RECORD}\.\d+|(?:alive|start)\.lock(?:\.held)?|spare|client|supervisor\.err|env-\d+")
@@ -38,7 +38,7 @@ def inspect_folder(
 
     Raises OSError if the folder itself can't be read.
     """
-    size, made, copies, submitted_ns = 0, [], names_of_copies(task), _submitted_ns(task)
+    size, made, copies, submitted_ns = 0, [], download_names(task), _submitted_ns(task)
     device = os.lstat(task.path).st_dev
     inside = os.path.realpath(task.path) + os.sep
     mount = next((folder for folder in sorted(mount_points) if folder.startswith(inside)), "")

@@ -1,1 +1,1 @@
-"""Data from s3:// addresses: fetched before a task's turn comes, and taken away when it has ended."""
+"""Downloads of data from s3:// addresses: made before a task starts, removed when it has ended."""

@@ -16,8 +16,8 @@ from flow_core.agent.capacity.leases import GpuLocks
 from flow_core.agent.copy_cleanup import remove_unused_copies
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.locks import try_lock
-from flow_core.agent.s3.copies import discard
-from flow_core.agent.s3.fetching import Fetching
+from flow_core.agent.s3.download import TaskDownload
+from flow_core.agent.s3.staging import discard_downloads
 from flow_core.agent.safe_folders import check_folders
 from flow_core.agent.supervisor.attempt import RunningAttempt
 from flow_core.agent.supervisor.gpu_wait import GpuWait
@@ -86,7 +86,7 @@ class Supervisor:
         if outcome.status == "cancelled" and self._writer.state.started_at is None:
             # replaces the reason that it waited for
             outcome = outcome._replace(message=outcome.message or _NOT_STARTED)
-        discard(self._writer.task)
+        discard_downloads(self._writer.task)
         self._finish(outcome)
         remove_unused_copies(self._writer.task.root, self._writer.spec.agent)
 
@@ -107,10 +107,10 @@ class Supervisor:
 
     def _fetch(self, mounts: TaskMounts) -> TaskOutcome | None:
         """Fetch the image and the data; None once everything is there, otherwise the outcome of the task."""
-        fetch = Fetching(self._writer, self._stop, mounts.link_notice)
+        download = TaskDownload(self._writer, self._stop, mounts.link_notice)
         if self._container_task is None:
-            return fetch.run()
-        outcome = self._container_task.fetch() or fetch.run()
+            return download.run()
+        outcome = self._container_task.fetch() or download.run()
         if outcome is None:
             self._container_task.enqueue()
         return outcome

@@ -11,7 +11,7 @@ from flow_core.agent.capacity import queue
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.locks import release, try_lock
 from flow_core.agent.records import MalformedRecord
-from flow_core.agent.s3.copies import discard
+from flow_core.agent.s3.staging import discard_downloads
 from flow_core.agent.spec import StoredSpec
 from flow_core.agent.state import TaskState
 from flow_core.agent.supervisor.processes import ProcessTree, read_grace_s
@@ -45,7 +45,7 @@ def reap(task: TaskFolder) -> None:
         if spec is None or not is_abandoned(spec, state):
             return
         if _end_processes(task, spec, state or TaskState()):
-            discard(task)
+            discard_downloads(task)
             _write_end(task, spec, state or TaskState())
     except MalformedRecord:
         return

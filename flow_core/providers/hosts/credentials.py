@@ -1,4 +1,4 @@
-"""Keys for S3 that go from this machine to a host: only where the context allows it."""
+"""The S3 credentials of this machine that go to a host with a task, if the context allows it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _KEYS = {
     "AWS_SECRET_ACCESS_KEY": "aws_secret_access_key",
     "AWS_SESSION_TOKEN": "aws_session_token",
 }
-_OF_THE_TASK = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE")
-_BESIDES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
+_TASK_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE")
+_SETTINGS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
 
 
 def sends_credentials(settings: Mapping[str, Any]) -> bool:
@@ -34,20 +34,20 @@ def sends_credentials(settings: Mapping[str, Any]) -> bool:
 
 
 def disclosure(config: TaskConfig, settings: Mapping[str, Any]) -> str:
-    """What leaves this machine with the task, for whoever has to agree; "" where nothing does. Raises ConfigError."""
+    """Returns what leaves this machine with the task, for the confirmation; "" if nothing does. Raises ConfigError."""
     if not _are_sent(config, settings):
         return ""
     return "the keys for S3 of this machine, in a file for your eyes only that is removed once the data is there"
 
 
 async def credentials_of(config: TaskConfig, settings: Mapping[str, Any]) -> dict[str, str] | None:
-    """Those of this machine, as boto3 would find them here; None where the task has its own or they stay here.
+    """Returns the credentials that boto3 would find on this machine; None if they aren't sent or the task has its own.
 
-    Raises ConfigError where they are to be sent and there are none.
+    Raises ConfigError if they are to be sent and there are none.
     """
     if not _are_sent(config, settings):
         return None
-    found = await offload(_find)
+    found = await offload(_find_credentials)
     if not found:
         raise ConfigError(
             f"{SEND_CREDENTIALS}: this machine has no keys for S3, neither in AWS_ACCESS_KEY_ID and"
@@ -58,24 +58,24 @@ async def credentials_of(config: TaskConfig, settings: Mapping[str, Any]) -> dic
 
 
 def _are_sent(config: TaskConfig, settings: Mapping[str, Any]) -> bool:
-    has_own = any(name in config.env for name in _OF_THE_TASK)
+    has_own = any(name in config.env for name in _TASK_VARIABLES)
     return sends_credentials(settings) and not has_own and any(is_s3(mount) for mount in config.data_mounts)
 
 
-def _find() -> dict[str, str]:
-    besides = {name: value for name in _BESIDES if (value := os.environ.get(name))}
+def _find_credentials() -> dict[str, str]:
+    endpoint = {name: value for name in _SETTINGS if (value := os.environ.get(name))}
     keys = {name: value for name in _KEYS if (value := os.environ.get(name))}
     if not _is_pair(keys):
-        keys = _of_profile()
-    return {**besides, **keys} if _is_pair(keys) else {}
+        keys = _read_profile()
+    return {**endpoint, **keys} if _is_pair(keys) else {}
 
 
 def _is_pair(keys: Mapping[str, str]) -> bool:
     return "AWS_ACCESS_KEY_ID" in keys and "AWS_SECRET_ACCESS_KEY" in keys
 
 
-def _of_profile() -> dict[str, str]:
-    """The keys of the profile, from the file that all AWS programs share."""
+def _read_profile() -> dict[str, str]:
+    """Reads the keys of the profile from the file that all AWS programs share."""
     path = os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"
     parser = configparser.RawConfigParser()
     try:

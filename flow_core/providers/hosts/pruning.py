@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from flow_core.agent.ids import is_task_id
 from flow_core.agent.pruning import selection
 from flow_core.agent.pruning.selection import EndedTask, PruningRefusal
 from flow_core.agent.record_fields import Fields
 from flow_core.errors import Conflict, FlowError, ProviderError, Unreachable
-from flow_core.identifiers import is_task_id
 from flow_core.models.pruning import PrunableTask, PruningPlan, PruningResult
 from flow_core.models.task import TaskRecord
 from flow_core.providers.hosts.shelf import TaskShelf, strongest

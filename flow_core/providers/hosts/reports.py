@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from flow_core.agent.ids import is_task_id
 from flow_core.agent.record_fields import LAST_TIMESTAMP, Fields
-from flow_core.agent.task_report import TaskReport, is_task_id
+from flow_core.agent.task_report import TaskReport
 from flow_core.errors import printable
 from flow_core.models.task import TaskRecord
 from flow_core.providers.task_records import record_of

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from flow_core.agent.ids import is_task_id
 from flow_core.errors import AuthError, FlowError, NotFound, Unreachable, printable
-from flow_core.identifiers import is_task_id
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.providers.hosts.far import FarHost
 from flow_core.providers.hosts.joint_starts import JointStarts

@@ -6,13 +6,13 @@ import shlex
 import time
 from collections.abc import Collection
 
+from flow_core.agent.ids import is_task_id
 from flow_core.agent.layout import Layout
 from flow_core.agent.pruning import selection
 from flow_core.agent.pruning.removal import remove_tasks
 from flow_core.agent.pruning.schedule import claim_daily_pruning
 from flow_core.agent.pruning.selection import PruningRule, select
 from flow_core.errors import Conflict, NotFound, printable
-from flow_core.identifiers import is_task_id
 from flow_core.models.pruning import PruningPlan, PruningResult
 from flow_core.providers.offload import offload, report_progress
 from flow_core.providers.pruned_tasks import prunable, sentence, sentences

@@ -8,8 +8,8 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flow_core.agent.ids import is_volume_name
 from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, printable
-from flow_core.identifiers import is_volume_label
 from flow_core.logs.escape import escape_controls
 from flow_core.models.volume import Volume, VolumeInterface
 from flow_core.providers.base import Listing
@@ -169,7 +169,7 @@ def _made_at(volume: Volume) -> float:
 
 def plain_name(volume: Volume) -> str:
     """The volume as one word of a list or a path on a machine: its name, or its id where the name is no word."""
-    return volume.name if is_volume_label(volume.name) else volume.volume_id
+    return volume.name if is_volume_name(volume.name) else volume.volume_id
 
 
 def _volume(context: str, row: dict[str, Any]) -> Volume:

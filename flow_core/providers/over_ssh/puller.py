@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from flow_core.errors import AuthError, FlowError, NotFound, ProviderError
 from flow_core.providers.over_ssh.spool_place import SpoolPaths, read_position
 from flow_core.providers.over_ssh.spool_tail import SpoolTail
-from flow_core.upload.hop import Hops
+from flow_core.upload.cancellable_thread import CancellableThread
 
 if TYPE_CHECKING:
     from flow_core.logs.log_id import LogId
@@ -86,13 +86,13 @@ class Puller:
             await asyncio.wait((self._task,))
 
     async def _run(self) -> None:
-        hops = Hops()
+        thread = CancellableThread()
         try:
             while not self.is_complete:
                 self.error = None
                 pause_s: float | None
                 try:
-                    pause_s = await self._attempt(hops)
+                    pause_s = await self._attempt(thread)
                     self._failures = 0
                 except AuthError as error:
                     self.error, pause_s = error, None  # a person may have said no: only who asks anew asks them again
@@ -106,40 +106,40 @@ class Puller:
             if self._clock is not None:
                 self._clock.cancel()
 
-    async def _attempt(self, hops: Hops) -> float:
+    async def _attempt(self, thread: CancellableThread) -> float:
         """Pulls until the log is complete or something is in the way; for how long to rest then."""
         tail = SpoolTail(self.paths)
         try:
-            if not await hops.run(tail.open):
-                position = await hops.run(read_position, self.paths.position)
+            if not await thread.run(tail.open):
+                position = await thread.run(read_position, self.paths.position)
                 self.is_complete = position is not None and position.is_complete
                 return _LOCK_S
             if not tail.position.is_complete:
-                if not await self._drain(hops, tail):
+                if not await self._drain(thread, tail):
                     return _LOOK_S
-                await hops.run(tail.complete)
+                await thread.run(tail.complete)
             self.is_complete = True
             return 0
         finally:
-            if not hops.is_stuck:
+            if not thread.is_stuck:
                 tail.close()
 
-    async def _drain(self, hops: Hops, tail: SpoolTail) -> bool:
+    async def _drain(self, thread: CancellableThread, tail: SpoolTail) -> bool:
         """Whether that was all."""
         file = await self._file()
         if file is None:
             is_over = await self._is_over()
             if is_over and tail.position.inode is not None:
-                await hops.run(tail.turn_to, None, _GONE)
+                await thread.run(tail.turn_to, None, _GONE)
             return is_over
         if file.machine != tail.position.machine:
-            await hops.run(_move, tail, file.machine)
+            await thread.run(_move, tail, file.machine)
         async with self._until_over() as over:
             # After a loss the file may be elsewhere, and another program may have better luck: so it ends then.
             pieces = file.host.follow(file.path, tail.offset, tail.position.inode, until=over, reconnect_timeout_s=0)
             async with aclosing(pieces):
                 async for piece in pieces:
-                    await hops.run(_take, tail, piece)
+                    await thread.run(_take, tail, piece)
                     self._failures = 0
         return True
 

@@ -1,4 +1,4 @@
-"""Data from S3: a copy that is there before the task starts, and gone when it has ended."""
+"""Data from S3: downloaded before the task starts, removed when it has ended."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _point_at(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def bucket(s3: S3Server, request: pytest.FixtureRequest) -> str:
-    """The name of a bucket that no other test has."""
+    """A bucket name that no other test uses."""
     return f"bucket-{crc32(request.node.nodeid.encode())}"
 
 
@@ -68,7 +68,7 @@ def _mount(source: str, target: str = "/data", **options: Any) -> dict[str, Any]
 
 
 def _copies(task: TaskRecord) -> list[str]:
-    """Everything of a task's copies that is on the disk, whole or not, put aside or not."""
+    """Everything of the task's downloads on the disk: complete, partial, or moved away."""
     folder = Path(task.provider_metadata["folder"])
     places = [folder / "data", *folder.parent.glob(".deleted-*")]
     return [name for place in places for _, folders, files in os.walk(place) for name in (*folders, *files)]
@@ -82,7 +82,7 @@ async def _fetching(machine: Any, s3: S3Server, task: TaskRecord) -> None:
     await machine.until(lambda: s3.waiting, "the fetch is in the middle of it")
 
 
-async def test_what_lies_below_a_prefix_is_there_when_the_task_starts_and_gone_when_it_has_ended(machine, s3, bucket):
+async def test_a_prefix_is_downloaded_before_the_task_starts_and_removed_after_it(machine, s3, bucket):
     s3.put(bucket, {"data/a.txt": b"one\n", "data/deep/er/b.txt": b"two\n", "data/empty": b"", "database": b"no\n"})
     task = await machine.submit(_SHOW, **_mount(f"s3://{bucket}/data"))
     end = await machine.ended(task)
@@ -102,7 +102,7 @@ async def test_a_single_object_is_a_file(machine, s3, bucket):
     await _gone(machine, task)
 
 
-async def test_a_whole_bucket_and_a_second_mount_come_each_to_its_own_place(machine, s3, bucket):
+async def test_two_mounts_are_downloaded_to_two_folders(machine, s3, bucket):
     s3.put(bucket, {"x/a": b"one\n", "b": b"two\n"})
     mounts = [
         {"source": f"s3://{bucket}", "target": "/all", "mount_type": "s3fs"},
@@ -113,7 +113,7 @@ async def test_a_whole_bucket_and_a_second_mount_come_each_to_its_own_place(mach
     assert (await machine.output(end)).split() == [b"one", b"two", b"one"], end.message
 
 
-async def test_three_hundred_objects_on_many_pages_all_arrive(machine, s3, bucket, monkeypatch):
+async def test_a_listing_of_many_pages_is_downloaded_completely(machine, s3, bucket, monkeypatch):
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "70")
     s3.put(bucket, {f"data/{n % 7}/{n}": f"{n}\n".encode() for n in range(300)})
     task = await machine.submit('cat "$FLOW_DATA_0"/*/* | sort -n', **_mount(f"s3://{bucket}/data/"))
@@ -122,7 +122,7 @@ async def test_three_hundred_objects_on_many_pages_all_arrive(machine, s3, bucke
     assert sum("list-type=2" in request for request in s3.requests) == 5
 
 
-async def test_a_large_object_comes_in_parts_and_is_the_same(machine, s3, bucket):
+async def test_a_large_object_is_downloaded_in_parts(machine, s3, bucket):
     content = os.urandom(1 << 20) * 40
     s3.put(bucket, {"data/large": content})
     task = await machine.submit('md5sum < "$FLOW_DATA_0/large"', **_mount(f"s3://{bucket}/data"))
@@ -132,7 +132,7 @@ async def test_a_large_object_comes_in_parts_and_is_the_same(machine, s3, bucket
     assert sum(request.startswith("GET") and "large" in request for request in s3.requests) == 3
 
 
-async def test_names_with_spaces_quotes_and_letters_of_the_world_are_kept(machine, s3, bucket):
+async def test_unusual_names_are_kept(machine, s3, bucket):
     names = ["a b", "ünï/cödé 文字", 'it\'s "quoted"', "100%/+&=?#", "trailing. ", "-rf", "tab\tstop"]
     s3.put(bucket, {f"data/{name}": name.encode() for name in names})
     task = await machine.submit("exec sleep 300", **_mount(f"s3://{bucket}/data"))
@@ -144,7 +144,7 @@ async def test_names_with_spaces_quotes_and_letters_of_the_world_are_kept(machin
 
 
 @pytest.mark.parametrize("names", [["../up"], ["a/../../up"], ["./a"], ["a//b"], ["/etc/x"], ["a", "a/b"], ["a/.."]])
-async def test_a_name_that_no_file_below_the_folder_can_have_fails_the_task(machine, s3, bucket, names):
+async def test_an_unsupported_key_fails_the_task_before_any_download(machine, s3, bucket, names):
     s3.listing = listing(bucket, *[(f"data/{name}", 1) for name in names])
     end = await machine.ended(await machine.submit("true", **_mount(f"s3://{bucket}/data/")))
     assert end.status is TaskStatus.FAILED
@@ -162,7 +162,7 @@ async def test_a_name_that_no_file_below_the_folder_can_have_fails_the_task(mach
         ([("c/", 1)], "holds data and is named like a folder"),
     ],
 )
-async def test_what_a_listing_does_not_tell_in_time_is_found_out_on_the_disk(machine, s3, bucket, listed, why):
+async def test_conflicting_objects_and_changed_objects_fail_the_task(machine, s3, bucket, listed, why):
     s3.put(bucket, {"data/a": b"x", "data/a/b": b"y", "data/c": b"z"})
     s3.listing = listing(bucket, *[(f"data/{name}", size) for name, size in listed])
     end = await machine.ended(await machine.submit("true", **_mount(f"s3://{bucket}/data/")))
@@ -170,7 +170,7 @@ async def test_what_a_listing_does_not_tell_in_time_is_found_out_on_the_disk(mac
     await _gone(machine, end)
 
 
-async def test_more_than_the_disk_holds_is_refused_before_anything_is_fetched(machine, s3, bucket):
+async def test_too_much_data_for_the_disk_fails_the_task_before_any_download(machine, s3, bucket):
     s3.listing = listing(bucket, ("data/a", 7 * 10**17), ("data/b", 10**17))
     end = await machine.ended(await machine.submit("true", **_mount(f"s3://{bucket}/data/")))
     assert end.status is TaskStatus.FAILED
@@ -194,7 +194,7 @@ async def test_an_empty_prefix_and_a_missing_bucket_fail_with_a_sentence(machine
     ("code", "why"),
     [("InvalidAccessKeyId", "the credentials are not accepted"), ("AccessDenied", "these credentials may not read it")],
 )
-async def test_wrong_credentials_and_missing_rights_are_said_without_naming_a_secret(machine, s3, bucket, code, why):
+async def test_errors_about_credentials_and_rights_contain_no_secret(machine, s3, bucket, code, why):
     s3.refusals["somebody"] = code
     end = await machine.ended(await machine.submit("true", **_mount(f"s3://{bucket}/data")))
     assert end.status is TaskStatus.FAILED
@@ -202,7 +202,9 @@ async def test_wrong_credentials_and_missing_rights_are_said_without_naming_a_se
     assert "0ther-secret" not in end.message
 
 
-async def test_without_credentials_what_is_public_is_fetched_and_what_is_not_says_so(machine, s3, bucket, monkeypatch):
+async def test_without_credentials_public_data_is_downloaded_and_other_data_is_an_error(
+    machine, s3, bucket, monkeypatch
+):
     s3.put(bucket, {"a": b"x"}, public=True)
     s3.put(f"{bucket}-private", {"a": b"x"})
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -222,14 +224,14 @@ async def test_without_credentials_what_is_public_is_fetched_and_what_is_not_say
         ({"AWS_PROFILE": "nobody"}, "AWS_PROFILE names a profile that is not configured"),
     ],
 )
-async def test_settings_that_lead_nowhere_are_said_without_what_they_hold(machine, s3, bucket, setting, why):
+async def test_errors_about_settings_contain_no_secret(machine, s3, bucket, setting, why):
     end = await machine.ended(await machine.submit("true", env=setting, **_mount(f"s3://{bucket}/data")))
     assert end.status is TaskStatus.FAILED
     assert end.message.startswith(f"s3://{bucket}/data can't be fetched: {why}")
     assert "s3cret" not in end.message
 
 
-async def test_the_tasks_own_environment_says_who_asks_and_is_not_mixed_with_ours(machine, s3, bucket, monkeypatch):
+async def test_credentials_in_the_env_of_a_task_replace_all_others(machine, s3, bucket, monkeypatch):
     s3.put(bucket, {"a": b"x"})
     monkeypatch.setenv("AWS_SESSION_TOKEN", "of-somebody")
     s3.refusals["somebody"] = "AccessDenied"
@@ -254,7 +256,7 @@ async def test_credentials_of_a_profile_are_found(machine, s3, bucket, monkeypat
     assert s3.callers == {"of-lab"}
 
 
-async def test_while_it_fetches_the_task_is_pending_and_says_how_far_it_is(machine, s3, bucket):
+async def test_the_message_of_a_pending_task_shows_the_progress(machine, s3, bucket):
     s3.put(bucket, {"data/a": b"x" * 2000, "data/b": b"y" * 1000})
     s3.hold("data/b")
     task = await machine.submit("true", **_mount(f"s3://{bucket}/data"))
@@ -265,7 +267,7 @@ async def test_while_it_fetches_the_task_is_pending_and_says_how_far_it_is(machi
     assert (await machine.ended(task)).status is TaskStatus.COMPLETED
 
 
-async def test_a_server_that_dies_in_the_middle_fails_the_task_with_its_name(machine, s3, bucket, monkeypatch):
+async def test_a_server_that_dies_during_the_download_fails_the_task(machine, s3, bucket, monkeypatch):
     server = S3Server()
     _point_at(server, monkeypatch)
     server.put(bucket, {"data/a": b"x", "data/b": b"y"})
@@ -283,7 +285,7 @@ async def test_a_server_that_dies_in_the_middle_fails_the_task_with_its_name(mac
     server.close()
 
 
-async def test_a_connection_that_breaks_once_is_tried_again(machine, s3, bucket):
+async def test_a_broken_connection_is_retried(machine, s3, bucket):
     s3.put(bucket, {"data/a": b"kept\n"})
     s3.breaks = 1
     task = await machine.submit('cat "$FLOW_DATA_0/a"', **_mount(f"s3://{bucket}/data"))
@@ -292,7 +294,7 @@ async def test_a_connection_that_breaks_once_is_tried_again(machine, s3, bucket)
     assert s3.breaks == 0
 
 
-async def test_a_cancel_in_the_middle_ends_the_fetch_at_once(machine, s3, bucket):
+async def test_cancelling_the_task_ends_the_download_at_once(machine, s3, bucket):
     s3.put(bucket, {"data/a": b"x", "data/b": b"y"})
     s3.hold("data/b")
     task = await machine.submit("true", **_mount(f"s3://{bucket}/data"))
@@ -307,7 +309,7 @@ async def test_a_cancel_in_the_middle_ends_the_fetch_at_once(machine, s3, bucket
 
 
 @pytest.mark.parametrize("victim", ["supervisor", "fetcher"])
-async def test_whoever_is_killed_in_the_middle_nothing_is_left_of_it(machine, s3, bucket, victim):
+async def test_a_kill_during_the_download_leaves_nothing_behind(machine, s3, bucket, victim):
     s3.put(bucket, {"data/a": b"x", "data/b": b"y"})
     s3.hold("data/b")
     task = await machine.submit("true", instance_type="a100:2", **_mount(f"s3://{bucket}/data"))
@@ -324,7 +326,7 @@ async def test_whoever_is_killed_in_the_middle_nothing_is_left_of_it(machine, s3
     assert (await machine.ended(await machine.submit("true", instance_type="a100:2"))).status is TaskStatus.COMPLETED
 
 
-async def test_no_gpu_is_held_while_it_fetches_and_its_place_in_the_line_is_kept(machine, s3, bucket, tmp_path):
+async def test_a_downloading_task_holds_no_gpu_and_keeps_its_place_in_the_queue(machine, s3, bucket, tmp_path):
     s3.put(bucket, {"data/a": b"x", "data/b": b"y"})
     s3.hold("data/b")
     fetching = await machine.submit("echo fetched >> order", instance_type="a100:2", **_mount(f"s3://{bucket}/data"))
@@ -342,7 +344,7 @@ async def test_no_gpu_is_held_while_it_fetches_and_its_place_in_the_line_is_kept
     assert (tmp_path / "order").read_text().split() == ["fetched", "behind"]
 
 
-async def test_each_rank_and_each_attempt_sees_what_was_fetched_once(machine, s3, bucket, tmp_path):
+async def test_all_ranks_and_attempts_share_one_download(machine, s3, bucket, tmp_path):
     s3.put(bucket, {"data/a": b"seen\n"})
     command = 'read word < "$FLOW_DATA_0/a" && echo "$word" >> "seen-$FLOW_NODE_RANK"; test "$FLOW_NODE_RANK" = 1'
     again = {"retries": {"max_retries": 1, "delay_s": 0.0}, "num_instances": 2}
@@ -354,7 +356,7 @@ async def test_each_rank_and_each_attempt_sees_what_was_fetched_once(machine, s3
 
 
 @pytest.mark.needs("namespaces")
-async def test_it_is_at_its_path_and_cannot_be_written(machine, s3, bucket):
+async def test_the_data_is_read_only_at_its_mount_path(machine, s3, bucket):
     s3.put(bucket, {"data/a": b"x", "data/b/c": b"y"})
     tries = "touch /flow-test-data/new || rm -f /flow-test-data/a || chmod 777 /flow-test-data/b/c"
     task = await machine.submit(
@@ -366,7 +368,7 @@ async def test_it_is_at_its_path_and_cannot_be_written(machine, s3, bucket):
     assert not Path("/flow-test-data").exists()
 
 
-async def test_without_namespaces_it_is_linked_and_the_submit_says_so(machine, s3, bucket, monkeypatch):
+async def test_without_namespaces_the_data_is_linked_and_submit_reports_it(machine, s3, bucket, monkeypatch):
     monkeypatch.setenv("FLOW_LOCAL_NO_NAMESPACE", "1")
     s3.put(bucket, {"train.csv": b"1,2\n"})
     task = await machine.submit(

@@ -1,10 +1,11 @@
-"""What of S3 is refused before anybody is asked."""
+"""Requests for data from S3 that are refused without a network."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pydantic
@@ -13,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import flow_core
-from flow_core.agent.s3.fetching import _CODE
-from flow_core.agent.s3.keys import Clashes, path_of
-from flow_core.agent.s3.report import Unfit
+from flow_core.agent.s3.download import _PROGRAM
+from flow_core.agent.s3.progress import UnsupportedKey
+from flow_core.agent.s3.transfer import create_file, file_path
 from flow_core.errors import ConfigError, Unsupported
 
 _SUBMIT = """
@@ -36,7 +37,7 @@ with Flow() as flow:
         *("s3://-ab", "s3://bucket/\n", "s3://bucket/" + "k" * 1025, "s3://bucket/a\tb"),
     ],
 )
-async def test_an_address_that_cannot_be_is_refused_at_once_by_its_field(machine, source):
+async def test_an_invalid_address_is_refused_with_its_field(machine, source):
     with pytest.raises(ConfigError) as caught:
         await machine.submit("true", data_mounts=[{"source": source, "target": "/data"}])
     assert caught.value.field in ("data_mounts", "data_mounts.0.source")
@@ -50,7 +51,7 @@ async def test_writing_back_is_refused(machine, options):
     assert await machine.provider.list_tasks() == ()
 
 
-def test_without_the_library_the_submit_says_what_to_install_and_makes_nothing(tmp_path):
+def test_without_boto3_submit_says_what_to_install_and_creates_nothing(tmp_path):
     site = tmp_path / "site"
     site.mkdir()
     for entry in Path(pydantic.__file__).parents[1].iterdir():
@@ -65,10 +66,10 @@ def test_without_the_library_the_submit_says_what_to_install_and_makes_nothing(t
     ]
 
 
-def test_the_fetching_program_says_so_too_when_it_runs_where_the_library_is_not(tmp_path):
+def test_the_download_program_reports_a_missing_boto3(tmp_path):
     root = str(Path(flow_core.__file__).parents[1])
     (tmp_path / "mounts.json").write_text('{"version": 1, "mounts": [{"s3": "s3://bucket/x"}]}')
-    command = [sys.executable, "-S", "-c", _CODE, root, str(tmp_path), "0"]
+    command = [sys.executable, "-S", "-c", _PROGRAM, root, str(tmp_path)]
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as run:
         assert run.stdout is not None
@@ -76,24 +77,32 @@ def test_the_fetching_program_says_so_too_when_it_runs_where_the_library_is_not(
 
 
 @given(st.text())
-def test_whatever_a_key_is_its_file_lies_below_the_folder(key):
+def test_no_key_leads_outside_of_the_folder(key):
     try:
-        path = path_of(key)
-    except Unfit:
+        path = file_path(key)
+    except UnsupportedKey:
         return
     assert Path("/top", path).resolve().is_relative_to("/top")
     assert Path("/top", path) != Path("/top")
     assert str(Path(path)) == path.removesuffix("/")
 
 
-@given(st.sets(st.text("ab/-", min_size=1)))
-def test_the_clashes_found_are_those_that_a_disk_would_find(keys):
-    paths = sorted(keys, key=str.encode)
-    clashes = Clashes()
+@given(st.lists(st.text("ab/-", min_size=1), unique=True))
+def test_objects_that_cannot_all_be_files_are_refused_in_any_order(keys):
+    paths = [key for key in keys if is_file_path(key)]
+    blocked = any(other.startswith(one + "/") for one in paths if not one.endswith("/") for other in paths)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            for path in paths:
+                create_file(Path(folder), path)
+        except UnsupportedKey:
+            assert blocked
+        else:
+            assert not blocked
+
+
+def is_file_path(key):
     try:
-        for path in paths:
-            clashes.check(path)
-        found = False
-    except Unfit:
-        found = True
-    assert found == any(other.startswith(one + "/") for one in paths if not one.endswith("/") for other in paths)
+        return file_path(key) == key
+    except UnsupportedKey:
+        return False

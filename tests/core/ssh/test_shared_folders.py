@@ -12,15 +12,15 @@ from testbed.sshd import Sshd
 
 from flow_core.errors import Conflict
 from flow_core.ssh.host import SshHost
-from flow_core.upload.destination import Destination
-from flow_core.upload.entry import Entry
-from flow_core.upload.folder import LocalFolder
+from flow_core.upload.destination import UploadDestination
+from flow_core.upload.local_folder import LocalFolder
+from flow_core.upload.source import SourceEntry
 from flow_core.upload.sync import upload
 
 pytestmark = pytest.mark.needs("sshd")
 STRANGER = 12345
 SIZE = 9 << 20
-Place = Callable[[Path], Destination]
+Place = Callable[[Path], UploadDestination]
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ async def test_a_file_on_its_way_is_for_nobody_elses_eyes(place: Place, source: 
     await there.open()
     for mode in (0o600, 0o644):
         (source / "secret").chmod(mode)
-        entry = Entry("secret", SIZE, 0, mode)
+        entry = SourceEntry("secret", SIZE, 0, mode)
         await there.put(source / "secret", entry, lambda _: seen.update(modes(tmp_path / "there", ".flow-sync*part")))
         assert modes(tmp_path / "there", "secret") == {mode}
     await there.close()

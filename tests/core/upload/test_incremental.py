@@ -1,4 +1,4 @@
-"""Sending only what git says differs, and knowing when git can't say."""
+"""Uploads that ask git what changed, and fall back to a full comparison where git can't know."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from testbed.properties import seeded
 from testbed.repository import Repository, tree, write
 
 from flow_core.errors import ConfigError
-from flow_core.upload.folder import LocalFolder
+from flow_core.upload.local_folder import LocalFolder
 from flow_core.upload.report import UploadResult
 from flow_core.upload.sync import upload
 
@@ -37,7 +37,7 @@ def there(tmp_path: Path) -> Path:
 
 
 def write_long_ago(file: Path, text: str) -> None:
-    """An ignore file that was written this moment is read again the next time, lest it changes in the same tick."""
+    """Writes an ignore file with an old mtime; a recent one would cause a full comparison."""
     file.write_text(text)
     os.utime(file, (1e9, 1e9 + len(text)))
 
@@ -51,7 +51,7 @@ def marker(there: Path) -> dict:
 
 
 async def is_trusting(repository: Repository, there: Path) -> bool:
-    """Whether the next upload believes git instead of looking at the destination."""
+    """Whether the next upload asks git instead of comparing with the destination."""
     victim = there / "c.py"
     kept = victim.stat()
     victim.write_text("changed there")
@@ -61,7 +61,7 @@ async def is_trusting(repository: Repository, there: Path) -> bool:
     return believed
 
 
-async def test_the_first_upload_is_whole_and_the_next_asks_git(repository, there):
+async def test_the_first_upload_compares_everything_and_the_next_asks_git(repository, there):
     assert (await send(repository.path, there)).files_sent == 4
     assert await is_trusting(repository, there)
     write(repository.path, {"a.py": "changed", "new.py": "", "noise.log": ""})
@@ -72,14 +72,14 @@ async def test_the_first_upload_is_whole_and_the_next_asks_git(repository, there
     assert (there / "a.py").read_text() == "changed"
 
 
-async def test_a_full_comparison_can_be_asked_for(repository, there):
+async def test_a_full_comparison_can_be_requested(repository, there):
     await send(repository.path, there)
     (there / "c.py").write_text("changed there")
     assert (await send(repository.path, there)).files_sent == 0
     assert (await send(repository.path, there, False)).files_sent == 1
 
 
-async def test_what_was_sent_uncommitted_and_then_taken_back_is_sent_again(repository, there):
+async def test_a_reverted_uncommitted_change_is_sent_again(repository, there):
     write(repository.path, {"a.py": "a try", "untracked": ""})
     await send(repository.path, there)
     repository.git("checkout", "--", "a.py")
@@ -89,7 +89,7 @@ async def test_what_was_sent_uncommitted_and_then_taken_back_is_sent_again(repos
     assert (there / "a.py").read_text() == "1"
 
 
-async def test_commits_branches_and_amends_in_between_are_seen(repository, there):
+async def test_commits_branches_and_amends_between_uploads_are_noticed(repository, there):
     await send(repository.path, there)
     repository.git("checkout", "--quiet", "-b", "other")
     write(repository.path, {"a.py": "other", "more.py": ""})
@@ -107,7 +107,7 @@ async def test_commits_branches_and_amends_in_between_are_seen(repository, there
     assert tree(there) == {path: text for path, text in tree(repository.path).items() if not path.startswith(".git/")}
 
 
-async def test_a_commit_that_git_has_forgotten_means_a_full_comparison(repository, there):
+async def test_a_commit_that_git_no_longer_has_causes_a_full_comparison(repository, there):
     await send(repository.path, there)
     file = there / ".flow-sync.json"
     file.write_text(file.read_text().replace(marker(there)["commit"], "0" * 40))
@@ -116,7 +116,7 @@ async def test_a_commit_that_git_has_forgotten_means_a_full_comparison(repositor
 
 
 @pytest.mark.parametrize("text", ["--output=/dev/null", "HEAD", "", "x" * 40])
-async def test_a_commit_that_is_none_never_reaches_git(repository, there, text):
+async def test_a_text_that_is_not_a_commit_never_reaches_git(repository, there, text):
     await send(repository.path, there)
     file = there / ".flow-sync.json"
     file.write_text(file.read_text().replace(marker(there)["commit"], text))
@@ -125,7 +125,7 @@ async def test_a_commit_that_is_none_never_reaches_git(repository, there, text):
 
 
 @pytest.mark.parametrize("rules", [".gitignore", ".flowignore", "sub/.gitignore", ".git/info/exclude"])
-async def test_a_change_of_the_rules_means_a_full_comparison(repository, there, rules):
+async def test_a_changed_ignore_file_causes_a_full_comparison(repository, there, rules):
     write(repository.path, {"noise.log": ""})
     await send(repository.path, there)
     assert await is_trusting(repository, there)
@@ -137,7 +137,7 @@ async def test_a_change_of_the_rules_means_a_full_comparison(repository, there, 
     assert (there / "noise.log").exists() is (rules == ".gitignore")
 
 
-async def test_a_flowignore_that_brings_files_back_is_beyond_git(repository, there):
+async def test_a_flowignore_with_a_negation_causes_a_full_comparison(repository, there):
     write(repository.path, {".flowignore": "!keep.log", "keep.log": "1"})
     await send(repository.path, there)
     write(repository.path, {"keep.log": "22"})
@@ -145,7 +145,7 @@ async def test_a_flowignore_that_brings_files_back_is_beyond_git(repository, the
     assert (there / "keep.log").read_text() == "22"
 
 
-async def test_what_git_tracks_although_ignored_is_sent_and_followed(repository, there):
+async def test_tracked_but_ignored_files_are_sent_and_updated(repository, there):
     write(repository.path, {"kept.log": "1", "other.log": ""})
     repository.git("add", "--force", "kept.log")
     repository.commit()
@@ -156,7 +156,7 @@ async def test_what_git_tracks_although_ignored_is_sent_and_followed(repository,
     assert (await send(repository.path, there, True)).files_sent == 1
 
 
-async def test_a_nested_repository_is_looked_into(repository, there):
+async def test_changes_in_a_nested_repository_are_found(repository, there):
     inner = Repository(repository.path / "inner")
     write(inner.path, {"x": "1", "y": ""})
     await send(repository.path, there)
@@ -169,7 +169,7 @@ async def test_a_nested_repository_is_looked_into(repository, there):
     assert not (there / "inner/.git").exists()
 
 
-async def test_a_submodule_is_looked_into_whatever_git_says_of_it(repository, there, tmp_path):
+async def test_changes_in_a_submodule_are_found_although_git_hides_them(repository, there, tmp_path):
     other = Repository(tmp_path / "other")
     write(other.path, {"x": "1"})
     other.commit()
@@ -185,7 +185,7 @@ async def test_a_submodule_is_looked_into_whatever_git_says_of_it(repository, th
     assert tree(there / "module") == {"x": "1", "new": ""}
 
 
-async def test_a_part_of_a_work_tree_is_asked_about_alone(repository, there):
+async def test_a_subfolder_of_a_work_tree_can_be_uploaded_alone(repository, there):
     await send(repository.path / "sub", there)
     assert set(tree(there)) == {"b.py"}
     write(repository.path, {"a.py": "outside", "sub/d.log": "", "sub/e": "", "sub/b.py": "inside"})
@@ -194,7 +194,7 @@ async def test_a_part_of_a_work_tree_is_asked_about_alone(repository, there):
     assert tree(there) == {"b.py": "inside", "e": ""}
 
 
-async def test_odd_names_survive(repository, there):
+async def test_unusual_file_names_are_sent_unchanged(repository, there):
     names = ["-f", "--help", " ", "a\nb", 'q"uote', "back\\slash", ":(top)x", "*", "\u00e9", os.fsdecode(b"\xff\xfe")]
     await send(repository.path, there)
     write(repository.path, dict.fromkeys(names, "odd"))
@@ -233,7 +233,7 @@ async def test_no_hook_monitor_or_pager_of_the_repository_runs(repository, there
     assert not flag.exists()
 
 
-async def test_git_leaves_no_trace_in_the_repository(repository, there):
+async def test_git_changes_nothing_in_the_repository(repository, there):
     os.utime(repository.path / "a.py")
     before = (repository.path / ".git/index").read_bytes()
     await send(repository.path, there)
@@ -241,7 +241,7 @@ async def test_git_leaves_no_trace_in_the_repository(repository, there):
     assert (repository.path / ".git/index").read_bytes() == before
 
 
-async def test_no_commit_yet_is_no_reason_not_to_send(tmp_path, there):
+async def test_a_repository_without_a_commit_can_be_uploaded(tmp_path, there):
     fresh = Repository(tmp_path / "fresh")
     write(fresh.path, {"a": "", "b.log": "", ".gitignore": "*.log"})
     await send(fresh.path, there)
@@ -250,7 +250,7 @@ async def test_no_commit_yet_is_no_reason_not_to_send(tmp_path, there):
     assert (await send(fresh.path, there, True)).files_sent == 0
 
 
-async def test_without_git_everything_is_compared_unless_git_was_asked_for(repository, there, monkeypatch, tmp_path):
+async def test_without_git_everything_is_compared_unless_git_was_required(repository, there, monkeypatch, tmp_path):
     await send(repository.path, there)
     (there / "a.py").write_text("changed there")
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -260,14 +260,14 @@ async def test_without_git_everything_is_compared_unless_git_was_asked_for(repos
     assert caught.value.field == "git_incremental"
 
 
-async def test_asking_git_about_a_folder_without_one_is_an_error(tmp_path, there):
+async def test_requiring_git_outside_of_a_work_tree_is_an_error(tmp_path, there):
     write(tmp_path / "plain", {"a": ""})
     with pytest.raises(ConfigError, match="lies in no git work tree") as caught:
         await send(tmp_path / "plain", there, True)
     assert caught.value.field == "git_incremental"
 
 
-async def test_a_broken_repository_is_told_in_gits_words(repository, there):
+async def test_the_error_for_a_broken_repository_quotes_git(repository, there):
     (repository.path / ".git/index").write_bytes(b"broken")
     assert (await send(repository.path, there)).files_sent == 4
     with pytest.raises(ConfigError, match="git says"):
@@ -276,7 +276,7 @@ async def test_a_broken_repository_is_told_in_gits_words(repository, there):
 
 @seeded
 class WhatGitSays(RuleBasedStateMachine):
-    """Whatever is done between two uploads, believing git leaves what comparing everything would leave."""
+    """After any changes, an upload that asks git has the same result as a full comparison."""
 
     names = st.sampled_from(["a", "b", "sub/a", "sub/b.log", "sub/in/c", "d.log"])
 

@@ -1,4 +1,4 @@
-"""What an upload leaves that was killed, and places that are less exact than a folder of this machine."""
+"""Killed uploads, and destinations that are less exact than a folder of this machine."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from pathlib import Path
 import pytest
 from testbed.repository import Repository, tree, write
 
-from flow_core.upload.destination import Arrived, Known
-from flow_core.upload.entry import Entry
-from flow_core.upload.folder import LocalFolder
+from flow_core.upload.destination import DestinationEntry, WrittenFile
+from flow_core.upload.local_folder import LocalFolder
+from flow_core.upload.source import SourceEntry
 from flow_core.upload.sync import upload
 
 SECOND = 1_000_000_000
 SCRIPT = """
 import asyncio, sys
 from pathlib import Path
-from flow_core.upload.folder import LocalFolder
+from flow_core.upload.local_folder import LocalFolder
 from flow_core.upload.sync import upload
 asyncio.run(upload(Path(sys.argv[1]), LocalFolder(Path(sys.argv[2]))))
 """
 
 
 def kill_halfway(source: Path, there: Path, wanted: int) -> None:
-    """Starts an upload in a process of its own and kills it once so many files have arrived."""
+    """Starts an upload in its own process and kills it once so many files have arrived."""
     with subprocess.Popen([sys.executable, "-c", SCRIPT, str(source), str(there)]) as process:
         deadline = time.monotonic() + 30
         while not there.is_dir() or sum(1 for _ in there.iterdir()) < wanted:
@@ -40,7 +40,7 @@ def kill_halfway(source: Path, there: Path, wanted: int) -> None:
 
 
 @pytest.mark.parametrize("wanted", [2, 400])
-async def test_a_killed_upload_leaves_whole_files_and_knows_its_own(tmp_path, wanted):
+async def test_a_killed_upload_leaves_complete_files_and_the_next_one_continues(tmp_path, wanted):
     source, there = tmp_path / "source", tmp_path / "there"
     files = {f"{number:04}": f"{number}" * 500 for number in range(3000)}
     write(source, files)
@@ -58,7 +58,7 @@ async def test_a_killed_upload_leaves_whole_files_and_knows_its_own(tmp_path, wa
     assert not list(there.glob("*.part"))
 
 
-async def test_after_a_kill_git_is_not_believed(tmp_path):
+async def test_after_a_killed_upload_everything_is_compared(tmp_path):
     repository, there = Repository(tmp_path / "source"), tmp_path / "there"
     write(repository.path, {f"{number:04}": "old" for number in range(2000)})
     repository.commit()
@@ -76,7 +76,7 @@ async def test_after_a_kill_git_is_not_believed(tmp_path):
 
 
 class Far(LocalFolder):
-    """A place that keeps whole seconds, can't sum up, and takes several files at once."""
+    """A destination with mtimes in seconds, without digests, that takes several files at once."""
 
     lanes = 4
     time_step_ns = SECOND
@@ -86,14 +86,14 @@ class Far(LocalFolder):
         self.at_once = self.most_at_once = 0
         self._one = asyncio.Lock()
 
-    async def known(self, paths: Sequence[str]) -> list[Known | None]:
+    async def known(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
         found = await super().known(paths)
         return [one and one._replace(mtime_ns=one.mtime_ns // SECOND * SECOND) for one in found]
 
     async def digest(self, path: str) -> str | None:
         return None
 
-    async def put(self, source: Path, entry: Entry, on_bytes: Callable[[int], None]) -> Arrived:
+    async def put(self, source: Path, entry: SourceEntry, on_bytes: Callable[[int], None]) -> WrittenFile:
         self.at_once += 1
         self.most_at_once = max(self.at_once, self.most_at_once)
         async with self._one:
@@ -102,7 +102,7 @@ class Far(LocalFolder):
         return arrived
 
 
-async def test_a_place_of_whole_seconds_gets_each_change_once(tmp_path):
+async def test_a_destination_with_times_in_seconds_gets_each_change_once(tmp_path):
     source, there = tmp_path / "source", tmp_path / "there"
     write(source, {f"{number}": "abc" for number in range(20)})
     place = Far(there)
@@ -116,9 +116,9 @@ async def test_a_place_of_whole_seconds_gets_each_change_once(tmp_path):
     assert (await upload(source, Far(there))).files_sent == 20
 
 
-async def test_a_failure_of_one_lane_ends_them_all_and_is_itself_what_is_raised(tmp_path):
+async def test_the_first_failure_of_parallel_copies_ends_all_and_is_raised(tmp_path):
     class Failing(Far):
-        async def put(self, source: Path, entry: Entry, on_bytes: Callable[[int], None]) -> Arrived:
+        async def put(self, source: Path, entry: SourceEntry, on_bytes: Callable[[int], None]) -> WrittenFile:
             if entry.path == "3":
                 raise ZeroDivisionError("a bug of ours")
             return await super().put(source, entry, on_bytes)

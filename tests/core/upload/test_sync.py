@@ -1,4 +1,4 @@
-"""Sending a folder to another folder of this machine."""
+"""Uploads to another folder of this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from testbed.repository import tree, write
 
 from flow_core.errors import AuthError, ConfigError, Conflict, ProviderError, Unreachable
-from flow_core.upload.folder import LocalFolder
+from flow_core.upload.local_folder import LocalFolder
 from flow_core.upload.report import Progress, UploadResult
 from flow_core.upload.sync import upload
 
@@ -41,12 +41,12 @@ def counts(result: UploadResult) -> tuple[int, int, int]:
 
 
 def later(path: Path, content: str) -> None:
-    """Changes a file as one does a moment later."""
+    """Changes a file and its mtime."""
     path.write_text(content)
     os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns + 1_000_000))
 
 
-async def test_everything_arrives_as_it_is_and_is_not_sent_twice(source, there):
+async def test_everything_arrives_unchanged_and_is_not_sent_twice(source, there):
     (source / "a.py").chmod(0o755)
     (source / "link").symlink_to("sub/b.py")
     first = await send(source, there)
@@ -67,14 +67,14 @@ async def test_only_what_changed_is_sent(source, there):
     assert counts(await send(source, there)) == (0, 4, 0)
 
 
-async def test_a_file_changed_in_the_very_moment_it_was_sent_is_not_missed(source, there):
+async def test_a_file_changed_while_it_was_sent_is_sent_again(source, there):
     for number in range(20):
         (source / "a.py").write_text(f"print({number % 10})")
         await send(source, there)
         assert (there / "a.py").read_text() == f"print({number % 10})"
 
 
-async def test_what_was_only_touched_is_compared_and_not_sent(source, there):
+async def test_a_file_with_only_a_new_mtime_is_compared_and_not_sent(source, there):
     await send(source, there)
     os.utime(source / "sub/deep/c.bin", ns=(1, 1))
     os.utime(source / "a.py", ns=(1, 1))
@@ -85,14 +85,14 @@ async def test_what_was_only_touched_is_compared_and_not_sent(source, there):
     assert counts(await send(source, there)) == (0, 3, 0)
 
 
-async def test_a_new_mode_travels_without_its_file(source, there):
+async def test_a_new_mode_is_set_without_sending_the_file(source, there):
     await send(source, there)
     (source / "a.py").chmod(0o700)
     assert counts(await send(source, there)) == (0, 3, 0)
     assert (there / "a.py").stat().st_mode & 0o777 == 0o700
 
 
-async def test_what_others_changed_there_is_set_right(source, there):
+async def test_a_full_comparison_overwrites_what_others_changed(source, there):
     await send(source, there)
     (there / "a.py").write_text("something else")
     (there / "sub/b.py").unlink()
@@ -100,7 +100,7 @@ async def test_what_others_changed_there_is_set_right(source, there):
     assert tree(there) == tree(source)
 
 
-async def test_what_is_gone_at_the_source_goes_there_with_its_empty_folders(source, there):
+async def test_deleted_files_are_deleted_with_their_empty_folders(source, there):
     await send(source, there)
     (source / "sub/deep/c.bin").unlink()
     (source / "sub/deep").rmdir()
@@ -109,7 +109,7 @@ async def test_what_is_gone_at_the_source_goes_there_with_its_empty_folders(sour
     assert (there / "sub").exists()
 
 
-async def test_nothing_that_others_put_there_is_ever_deleted(source, there):
+async def test_files_of_others_are_never_deleted(source, there):
     write(there, {"theirs": "1", "sub/theirs": "2", "sub/deep/c.bin": b"\0" * 70_000, "made/x": ""})
     os.utime(there / "sub/deep/c.bin", ns=(5, 5))
     os.utime(source / "sub/deep/c.bin", ns=(5, 5))
@@ -124,7 +124,7 @@ async def test_nothing_that_others_put_there_is_ever_deleted(source, there):
     assert (there / "made").is_dir()
 
 
-async def test_a_file_of_ours_that_was_changed_there_is_kept_and_told_of(source, there):
+async def test_an_uploaded_file_that_others_changed_is_kept_and_reported(source, there):
     await send(source, there)
     (there / "a.py").write_text("a day's work")
     (source / "a.py").unlink()
@@ -134,7 +134,7 @@ async def test_a_file_of_ours_that_was_changed_there_is_kept_and_told_of(source,
     assert (there / "a.py").read_text() == "a day's work"
 
 
-async def test_what_a_new_rule_leaves_out_stays_there_until_it_is_deleted_here(source, there):
+async def test_a_newly_ignored_file_stays_until_the_source_deletes_it(source, there):
     await send(source, there)
     write(source, {".flowignore": "*.bin"})
     assert counts(await send(source, there)) == (1, 2, 0)
@@ -144,7 +144,7 @@ async def test_what_a_new_rule_leaves_out_stays_there_until_it_is_deleted_here(s
     assert not (there / "sub/deep/c.bin").exists()
 
 
-async def test_another_folder_sent_to_the_same_place_deletes_nothing_of_the_first(source, there, tmp_path):
+async def test_another_source_deletes_nothing_of_the_first_one(source, there, tmp_path):
     await send(source, there)
     write(tmp_path / "other", {"z": "", "a.py": "print(1)"})
     assert (await send(tmp_path / "other", there)).files_deleted == 0
@@ -152,7 +152,7 @@ async def test_another_folder_sent_to_the_same_place_deletes_nothing_of_the_firs
 
 
 @pytest.mark.parametrize("steps", [("file", "folder", "file"), ("link", "folder", "link"), ("file", "link", "file")])
-async def test_a_path_may_become_another_kind_of_thing(tmp_path, there, steps):
+async def test_a_path_may_change_between_file_folder_and_link(tmp_path, there, steps):
     source = tmp_path / "source"
     write(source, {"other": ""})
     for step in steps:
@@ -170,7 +170,7 @@ async def test_a_path_may_become_another_kind_of_thing(tmp_path, there, steps):
             (source / "x").unlink()
 
 
-async def test_links_there_are_never_followed(source, there, tmp_path):
+async def test_links_at_the_destination_are_never_followed(source, there, tmp_path):
     write(tmp_path / "outside", {"b.py": "precious", "victim": "precious"})
     there.mkdir()
     (there / "sub").symlink_to(tmp_path / "outside")
@@ -183,7 +183,7 @@ async def test_links_there_are_never_followed(source, there, tmp_path):
     assert result.skipped == (f"'sub/b.py': {why}", f"'sub/deep/c.bin': {why}")
 
 
-async def test_a_manifest_that_points_elsewhere_is_not_believed(source, there, tmp_path):
+async def test_paths_in_a_manifest_that_lead_out_are_ignored(source, there, tmp_path):
     await send(source, there)
     write(tmp_path, {"victim": ""})
     text = (there / MANIFEST).read_text()
@@ -195,7 +195,7 @@ async def test_a_manifest_that_points_elsewhere_is_not_believed(source, there, t
 @pytest.mark.parametrize(
     "junk", [b"", b"{", b"[]", b'{"version":99}', b'{"version":1,"files":{"a":[1]}}', b"\xff" * 99]
 )
-async def test_a_manifest_that_cannot_be_read_means_a_full_comparison(source, there, junk):
+async def test_an_unreadable_manifest_causes_a_full_comparison(source, there, junk):
     await send(source, there)
     (there / MANIFEST).write_bytes(junk)
     (source / "a.py").unlink()
@@ -212,7 +212,7 @@ async def test_a_manifest_that_is_a_link_is_not_followed(source, there, tmp_path
     assert not (there / MANIFEST).is_symlink()
 
 
-async def test_a_folder_onto_itself_sends_nothing_and_leaves_no_mark(source):
+async def test_uploading_a_folder_onto_itself_changes_nothing(source):
     before = tree(source)
     assert counts(await send(source, source)) == (0, 0, 0)
     assert counts(await send(source, source / "sub/..")) == (0, 0, 0)
@@ -220,14 +220,14 @@ async def test_a_folder_onto_itself_sends_nothing_and_leaves_no_mark(source):
     assert not (source / MANIFEST).exists()
 
 
-async def test_a_destination_inside_the_source_does_not_swallow_itself(source):
+async def test_a_destination_inside_the_source_is_skipped(source):
     for _ in range(2):
         result = await send(source, source / "out")
         assert result.skipped == ("'out': it is where the upload goes",)
     assert set(tree(source / "out")) == {"a.py", "sub/b.py", "sub/deep/c.bin"}
 
 
-async def test_progress_comes_in_order_not_too_often_and_ends_full(tmp_path, there):
+async def test_progress_is_ordered_throttled_and_ends_complete(tmp_path, there):
     write(tmp_path / "source", {f"{number:04}": "x" * 100 for number in range(400)})
     told: list[tuple[float, Progress]] = []
     began = time.monotonic()
@@ -239,14 +239,14 @@ async def test_progress_comes_in_order_not_too_often_and_ends_full(tmp_path, the
     assert done == sorted(done)
 
 
-async def test_a_large_file_is_told_of_while_it_moves(tmp_path, there):
+async def test_progress_is_reported_within_a_large_file(tmp_path, there):
     write(tmp_path / "source", {"big": b"\0" * (80 << 20)})
     told: list[Progress] = []
     await send(tmp_path / "source", there, on_progress=told.append)
     assert any(0 < now.bytes_done < now.bytes_total == 80 << 20 for now in told)
 
 
-async def test_a_cancelled_upload_leaves_whole_files_and_goes_on_later(tmp_path, there):
+async def test_a_cancelled_upload_leaves_complete_files_and_can_continue(tmp_path, there):
     files = {f"{number:04}": f"{number}" * 1000 for number in range(1500)}
     write(tmp_path / "source", files)
 
@@ -266,7 +266,7 @@ async def test_a_cancelled_upload_leaves_whole_files_and_goes_on_later(tmp_path,
     assert tree(there) == tree(tmp_path / "source")
 
 
-async def test_an_upload_that_takes_too_long_says_how_to_go_on(tmp_path, there):
+async def test_the_error_of_a_timeout_says_how_to_continue(tmp_path, there):
     write(tmp_path / "source", {f"{number:05}": "x" for number in range(3000)})
     with pytest.raises(Unreachable, match=r"not done after 0\.15 s.*upload again to go on"):
         await send(tmp_path / "source", there, timeout_s=0.15)
@@ -274,7 +274,7 @@ async def test_an_upload_that_takes_too_long_says_how_to_go_on(tmp_path, there):
     assert (await send(tmp_path / "source", there)).files_sent == 3000 - arrived
 
 
-async def test_an_error_of_whoever_listens_ends_the_upload_and_nothing_is_lost(source, there):
+async def test_an_error_in_the_progress_callback_ends_the_upload_without_loss(source, there):
     def tell(now: Progress) -> None:
         raise RuntimeError("a bug of theirs")
 
@@ -284,7 +284,7 @@ async def test_an_error_of_whoever_listens_ends_the_upload_and_nothing_is_lost(s
     assert tree(there) == tree(source)
 
 
-async def test_two_uploads_to_one_place_do_not_mix(source, there):
+async def test_a_second_upload_to_the_same_destination_is_refused(source, there):
     first = LocalFolder(there)
     await first.open()
     try:
@@ -295,7 +295,7 @@ async def test_two_uploads_to_one_place_do_not_mix(source, there):
     assert (await send(source, there)).files_sent == 3
 
 
-async def test_a_file_that_goes_while_it_is_sent_is_told_of(source, there):
+async def test_a_file_deleted_during_the_upload_is_reported(source, there):
     def tell(now: Progress) -> None:
         (source / "sub/b.py").unlink(missing_ok=True)
 
@@ -304,7 +304,7 @@ async def test_a_file_that_goes_while_it_is_sent_is_told_of(source, there):
     assert counts(result) == (2, 0, 0)
 
 
-async def test_something_of_another_kind_there_is_left_alone(source, there):
+async def test_something_of_another_kind_at_the_destination_is_kept(source, there):
     write(there, {"a.py/theirs": ""})
     result = await send(source, there)
     assert result.skipped == ("'a.py': something of another kind stands there at the destination",)
@@ -313,7 +313,7 @@ async def test_something_of_another_kind_there_is_left_alone(source, there):
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), "10", True])
-async def test_a_timeout_that_is_none_is_refused(source, there, timeout_s):
+async def test_an_invalid_timeout_is_refused(source, there, timeout_s):
     with pytest.raises(ConfigError) as caught:
         await send(source, there, timeout_s=timeout_s)
     assert caught.value.field == "timeout"
@@ -325,7 +325,7 @@ async def test_a_destination_that_is_a_file_is_refused(source, there):
         await send(source, there)
 
 
-async def test_a_full_disk_is_said_and_what_arrived_is_kept(source, there, monkeypatch):
+async def test_a_full_disk_is_reported_and_complete_files_stay(source, there, monkeypatch):
     import errno
 
     real = os.write
@@ -345,7 +345,7 @@ async def test_a_full_disk_is_said_and_what_arrived_is_kept(source, there, monke
 
 @pytest.fixture
 def as_nobody() -> Iterator[Path]:
-    """A folder of our own, as somebody whom permissions bind."""
+    """A folder that belongs to a user without root's permissions."""
     folder = Path(tempfile.mkdtemp())
     is_root = os.geteuid() == 0
     if is_root:
@@ -359,7 +359,7 @@ def as_nobody() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-async def test_what_may_not_be_read_or_written_is_said(as_nobody):
+async def test_missing_permissions_are_reported(as_nobody):
     source, there = as_nobody / "source", as_nobody / "there"
     write(source, {"a.py": "", "sub/b.py": ""})
     for path, mode in ((source / "a.py", 0o600), (source / "sub", 0o700)):

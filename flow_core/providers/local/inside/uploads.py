@@ -35,7 +35,7 @@ class LocalUploads:
         timeout_s: float = 600,
         on_progress: OnProgress | None = None,
     ) -> UploadResult:
-        from flow_core.upload.folder import LocalFolder  # deferred: looking at tasks needs none of it
+        from flow_core.upload.local_folder import LocalFolder  # deferred: looking at tasks needs none of it
         from flow_core.upload.sync import upload
 
         place = await offload(self._place, task_id, target_dir)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flow_core.agent.ids import TASK_ID
 from flow_core.providers.local.sshd.folder import SshFolder, serving
 from flow_core.ssh.quoting import identity_words, quote_option
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 HOST_ALIAS = "flow-local"
-_USER = r"(task_[a-z2-7]{10})(?:\+(0|[1-9][0-9]{0,5}))?"
+_USER = rf"({TASK_ID})(?:\+(0|[1-9][0-9]{{0,5}}))?"
 
 
 def user_of(task_id: str, node: int = 0) -> str:

@@ -1,4 +1,4 @@
-"""Data from S3 on machines: who fetches it, and with whose keys."""
+"""Data from S3 on hosts: which Python downloads it, and with which credentials."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def keys_of(who: str) -> dict[str, str]:
 
 
 def opened(lab: Lab, **settings: Any) -> HostsProvider:
-    """A client of the same machines, whose context says more."""
+    """A provider for the same hosts with more settings."""
     return lab.open(replace(lab.context, settings={**lab.context.settings, "s3_python": sys.executable, **settings}))
 
 
@@ -69,7 +69,7 @@ def credentials(lab: Lab, task: TaskRecord) -> Path:
     return lab.tasks() / task.task_id / "credentials.json"
 
 
-async def test_the_keys_in_the_env_of_a_task_come_first(
+async def test_credentials_in_the_env_of_a_task_come_first(
     lab: Lab, s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.start(env=keys_of("machine"))
@@ -95,7 +95,7 @@ async def test_a_machine_uses_its_own_environment_and_its_own_profile(
     assert s3.callers == {"profile", "task"}
 
 
-async def test_keys_of_this_machine_are_sent_where_allowed_and_lie_there_only_while_they_are_used(
+async def test_sent_credentials_exist_on_the_host_only_during_the_download(
     lab: Lab, s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.start(env=keys_of("machine"))
@@ -115,7 +115,7 @@ async def test_keys_of_this_machine_are_sent_where_allowed_and_lie_there_only_wh
     assert s3.callers == {"client"}
 
 
-async def test_keys_of_this_machine_come_from_its_profile_too(
+async def test_sent_credentials_may_come_from_a_profile(
     lab: Lab, s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.start()
@@ -129,7 +129,7 @@ async def test_keys_of_this_machine_come_from_its_profile_too(
     assert s3.callers == {"mine"}
 
 
-async def test_without_keys_nothing_is_sent_and_nothing_is_made(
+async def test_without_credentials_to_send_submit_creates_nothing(
     lab: Lab, s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.start()
@@ -140,7 +140,7 @@ async def test_without_keys_nothing_is_sent_and_nothing_is_made(
 
 
 @pytest.mark.parametrize("how", ["cancelled", "killed"])
-async def test_a_task_that_ends_while_it_fetches_leaves_no_keys_behind(
+async def test_a_task_that_ends_during_the_download_leaves_no_credentials(
     lab: Lab, s3: S3Server, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     lab.start()
@@ -158,7 +158,7 @@ async def test_a_task_that_ends_while_it_fetches_leaves_no_keys_behind(
     assert not credentials(lab, task).exists()
 
 
-async def test_without_boto3_there_one_sentence_says_so_before_anything_is_made(lab: Lab, tmp_path: Path) -> None:
+async def test_without_boto3_on_the_host_submit_creates_nothing(lab: Lab, tmp_path: Path) -> None:
     lab.start(2)
     bare = tmp_path / "python-without-boto3"
     bare.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
@@ -175,7 +175,7 @@ async def test_without_boto3_there_one_sentence_says_so_before_anything_is_made(
     assert not {name for name in left if name.startswith(("task_", ".new-"))}
 
 
-async def test_what_is_shown_of_a_submit_says_whose_keys_go_along(lab: Lab) -> None:
+async def test_the_description_of_a_submit_says_that_credentials_are_sent(lab: Lab) -> None:
     lab.start()
     silent, sending = opened(lab), opened(lab, send_credentials=True)
     config = TaskConfig.parse({"command": SHOW, **MOUNT})
@@ -188,6 +188,6 @@ async def test_what_is_shown_of_a_submit_says_whose_keys_go_along(lab: Lab) -> N
 
 
 def files_with(folder: Path, text: str) -> list[Path]:
-    """Those below the folder that hold it."""
+    """The files below the folder that contain the text."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     return [path for path in files if text.encode() in path.read_bytes()]

@@ -1,4 +1,4 @@
-"""Short pieces of disk work off the event loop."""
+"""Runs blocking file operations in threads without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-_PATIENCE_S = 10.0
+_CANCEL_WAIT_S = 10.0
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class Hops:
-    """Runs work, each piece of it short, in threads. A cancellation waits for the piece's end: none is left half done.
+class CancellableThread:
+    """Runs short blocking functions in threads. A cancelled caller waits for the running function to return.
 
-    `is_stuck` once a piece didn't come back in time after it was given up: what it holds must not be closed.
+    `is_stuck` is True once a function didn't return within 10 s of a cancellation. It may still use its file
+    descriptors, so don't close them.
     """
 
     def __init__(self) -> None:
@@ -25,8 +26,8 @@ class Hops:
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
-            _, late = await asyncio.wait((running,), timeout=_PATIENCE_S)
+            _, late = await asyncio.wait((running,), timeout=_CANCEL_WAIT_S)
             self.is_stuck = self.is_stuck or bool(late)
             if not late and not running.cancelled():
-                running.exception()  # looked at, so that nobody complains about it; the cancellation goes first
+                running.exception()  # Retrieve it, or asyncio logs it; the cancellation takes precedence.
             raise

@@ -1,10 +1,11 @@
-"""Which files are sent, with git itself as the judge."""
+"""Which files an upload sends, compared with what git itself ignores."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import socket
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from hypothesis import strategies as st
 from testbed.repository import Repository, write
 
 from flow_core.errors import ConfigError
-from flow_core.upload.selection import Selection, checked_source, is_left_out
+from flow_core.upload.file_walk import FileWalk, is_ignored, resolve_source
 from flow_core.upload.work_tree import find_work_tree
 
-NAMES = ("a", "b", "ab", "a.b", "a b", "#a", "!b", "[a]", "\u00e9", "B", "a\\b", " a", "-a")
+NAMES = ("a", "b", "ab", "a.b", "a b", "#a", "!b", "[a]", "\u00e9", "B", "a\\b", " a", "-a", "\u00e0", "1", "a\t", "]")
 FOLDERS = ("", "a/", "b/", "a/b/", "ab/a/", "a.b/b/a/")
 SEGMENTS = (
     "a",
@@ -36,6 +37,14 @@ SEGMENTS = (
     "\\!b",
     "a\\ ",
     "[a-z].?",
+    "[[:digit:]]",
+    "[[:alpha:]]*",
+    "[]a]",
+    "[a-]",
+    "[[]*",
+    "[z-a]",
+    "\u00e0",
+    "a\t",
 )
 PATHS = st.builds(str.__add__, st.sampled_from(FOLDERS), st.sampled_from(NAMES))
 
@@ -52,8 +61,8 @@ IGNORE_FILES = st.lists(ignore_lines(), max_size=5).map("\n".join)
 TREES = st.lists(PATHS, min_size=1, max_size=14, unique=True)
 
 
-def selection(source: Path, kept: tuple[str, ...] = ()) -> Selection:
-    return Selection(source.resolve(), find_work_tree(source.resolve()), kept)
+def selection(source: Path, kept: tuple[str, ...] = ()) -> FileWalk:
+    return FileWalk(source.resolve(), find_work_tree(source.resolve()), kept)
 
 
 def selected(source: Path, kept: tuple[str, ...] = ()) -> list[str]:
@@ -68,6 +77,22 @@ def make(top: Path, paths: list[str]) -> None:
             continue  # the random tree has a file where this one wants a folder
 
 
+def files_below(top: Path) -> set[str]:
+    return {str(path.relative_to(top)) for path in top.rglob("*") if path.is_file() and ".git" not in path.parts}
+
+
+def ignored(repository: Repository) -> set[str]:
+    """The files that `git check-ignore` names."""
+    found = subprocess.run(
+        ["git", "check-ignore", "-z", "--stdin", "--no-index"],
+        cwd=repository.path,
+        input=b"\0".join(os.fsencode(path) for path in files_below(repository.path)),
+        stdout=subprocess.PIPE,
+        check=False,  # it exits with 1 where nothing is ignored
+    ).stdout
+    return {os.fsdecode(path) for path in found.split(b"\0") if path}
+
+
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Repository(tmp_path_factory.mktemp("template")).path / ".git"
@@ -77,7 +102,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(TREES, IGNORE_FILES, st.dictionaries(st.sampled_from(FOLDERS[1:]), IGNORE_FILES, max_size=2), IGNORE_FILES)
 @example(["a/b/a", "a/a"], "a/**\n!a/b", {}, "")
 @example(["a/b/a", "ab"], "*\n!*/\n!ab", {"a/": "!b"}, "ab")
-def test_what_is_sent_is_what_git_would_take(template, paths, rules, nested, exclude):
+def test_the_walk_finds_the_files_that_git_does_not_ignore(template, paths, rules, nested, exclude):
     with tempfile.TemporaryDirectory() as folder:
         top = Path(folder).resolve()
         shutil.copytree(template, top / ".git")
@@ -88,17 +113,51 @@ def test_what_is_sent_is_what_git_would_take(template, paths, rules, nested, exc
             if (top / below).is_dir():
                 write(top, {f"{below}.gitignore": text})
         repository = Repository(top)
-        assert set(selected(top)) == repository.listed()
-        if (top / "a").is_dir() and not is_left_out(find_work_tree(top / "a")):
+        sent = set(selected(top))
+        assert sent == repository.listed()
+        assert files_below(top) - sent == ignored(repository)
+        if (top / "a").is_dir() and not is_ignored(find_work_tree(top / "a")):
             assert set(selected(top / "a")) == repository.listed("a")
 
 
-def test_the_order_is_that_of_the_names_and_each_file_comes_once(tmp_path):
+@settings(max_examples=40, deadline=None)
+@given(TREES, IGNORE_FILES, IGNORE_FILES)
+@example(["a/b/a", "ab"], "*", "!a/\n!b/\n!a")
+def test_a_flowignore_is_applied_after_the_gitignore_of_its_folder(template, paths, git_rules, flow_rules):
+    with tempfile.TemporaryDirectory() as folder:
+        top = Path(folder).resolve()
+        shutil.copytree(template, top / ".git")
+        make(top, paths)
+        write(top, {".gitignore": git_rules, ".flowignore": flow_rules})
+        sent = set(selected(top))
+        write(top, {".gitignore": f"{git_rules}\n{flow_rules}"})
+        assert sent == Repository(top).listed()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "ignored_names"),
+    [
+        ("[z-a]", []),  # an empty range matches nothing
+        ("\u00e0", ["\u00e0"]),  # its last byte is a space in Latin-1
+        ("a\t", ["a\t"]),
+        ("[[:digit:]]", ["1"]),
+        ("[[]*", ["[a]"]),
+    ],
+)
+def test_unusual_patterns_mean_what_they_mean_to_git(tmp_path, recwarn, pattern, ignored_names):
+    write(tmp_path, dict.fromkeys(NAMES, "x"))
+    write(tmp_path, {".gitignore": pattern})
+    repository = Repository(tmp_path)
+    assert sorted(set(NAMES) - set(selected(tmp_path))) == ignored_names == sorted(ignored(repository))
+    assert list(recwarn) == []
+
+
+def test_files_come_once_in_the_order_of_their_names(tmp_path):
     write(tmp_path, dict.fromkeys(("z", "b/2", "b/10", "a/x/y", "a/b", "B", "é"), ""))
     assert selected(tmp_path) == ["B", "z", "\u00e9", "a/b", "a/x/y", "b/10", "b/2"]
 
 
-def test_a_flowignore_has_the_last_word_over_a_gitignore(tmp_path):
+def test_a_flowignore_takes_precedence_over_every_gitignore(tmp_path):
     write(
         tmp_path, {".gitignore": "*.bin\n/out/", ".flowignore": "*.md\n!keep.bin\n!/out/", "sub/.flowignore": "!b.md"}
     )
@@ -109,10 +168,10 @@ def test_a_flowignore_has_the_last_word_over_a_gitignore(tmp_path):
         "sub/b.md",
         "c.py",
     }
-    assert selection(tmp_path).takes_back is False  # nothing has been read yet
+    assert selection(tmp_path).has_negation is False  # nothing has been read yet
 
 
-def test_some_names_are_never_sent_and_nothing_brings_them_back(tmp_path):
+def test_some_names_are_excluded_whatever_the_rules_say(tmp_path):
     write(tmp_path, {".flowignore": "!.git/\n!.venv/\n!__pycache__/", "code.py": ""})
     write(tmp_path, {f"{name}/x": "" for name in (".venv", "__pycache__", "deep/.mypy_cache", "deep/.git", ".hg")})
     write(tmp_path, {".flow-sync.json": "", "deep/.flow-sync.part": "", "deep/.DS_Store": ""})
@@ -128,14 +187,14 @@ def test_an_ignored_folder_is_not_entered(tmp_path):
         (tmp_path / "data").chmod(0o700)
 
 
-def test_what_git_tracks_is_sent_though_a_rule_leaves_it_out(tmp_path):
+def test_tracked_files_are_sent_although_a_rule_matches_them(tmp_path):
     write(
         tmp_path, {".gitignore": "data/\n*.log", "data/keep/.gitkeep": "", "data/other": "", "run.log": "", "b.log": ""}
     )
     assert selected(tmp_path, ("data/keep/.gitkeep", "run.log")) == [".gitignore", "run.log", "data/keep/.gitkeep"]
 
 
-def test_the_rules_of_the_work_tree_above_count_too(tmp_path):
+def test_the_rules_of_the_work_tree_above_apply(tmp_path):
     repository = Repository(tmp_path / "repository")
     write(
         repository.path,
@@ -144,12 +203,12 @@ def test_the_rules_of_the_work_tree_above_count_too(tmp_path):
     assert set(selected(repository.path / "code")) == repository.listed("code") == {"b"}
 
 
-def test_a_folder_that_the_tree_above_ignores_is_sent_all_the_same(tmp_path):
+def test_a_folder_that_the_work_tree_above_ignores_is_sent(tmp_path):
     repository = Repository(tmp_path / "repository")
     write(repository.path, {".gitignore": "build/\n*.o", "build/made.o": "", "code/b": ""})
-    assert is_left_out(find_work_tree(repository.path / "build"))
-    assert not is_left_out(find_work_tree(repository.path / "code"))
-    assert not is_left_out(find_work_tree(repository.path))
+    assert is_ignored(find_work_tree(repository.path / "build"))
+    assert not is_ignored(find_work_tree(repository.path / "code"))
+    assert not is_ignored(find_work_tree(repository.path))
 
 
 def test_a_linked_work_tree_has_the_excludes_of_its_repository(tmp_path):
@@ -161,7 +220,7 @@ def test_a_linked_work_tree_has_the_excludes_of_its_repository(tmp_path):
     assert selected(tmp_path / "linked") == ["a", "open"]
 
 
-def test_links_inside_are_kept_and_links_that_leave_are_told_of(tmp_path):
+def test_links_inside_the_folder_are_sent_and_others_are_reported(tmp_path):
     source = tmp_path / "source"
     write(source, {"code/real.py": "", ".gitignore": "ignored"})
     write(tmp_path, {"secret": ""})
@@ -186,7 +245,7 @@ def test_links_inside_are_kept_and_links_that_leave_are_told_of(tmp_path):
     assert told[1] == "'away': a link that leads out of the folder, to '../secret'"
 
 
-def test_what_is_no_file_is_told_of(tmp_path, monkeypatch):
+def test_pipes_and_sockets_are_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe")
     with socket.socket(socket.AF_UNIX) as open_socket:
@@ -196,7 +255,7 @@ def test_what_is_no_file_is_told_of(tmp_path, monkeypatch):
     assert walk.skipped.lines() == ("'pipe': a pipe is not sent", "'sock': a socket is not sent")
 
 
-def test_thousands_of_things_that_cannot_be_sent_are_counted_not_listed(tmp_path):
+def test_more_than_a_thousand_skipped_files_are_only_counted(tmp_path):
     for number in range(1005):
         (tmp_path / f"{number:04}").symlink_to("/")
     walk = selection(tmp_path)
@@ -205,13 +264,13 @@ def test_thousands_of_things_that_cannot_be_sent_are_counted_not_listed(tmp_path
     assert walk.skipped.lines()[-1] == "and 5 more"
 
 
-def test_a_deep_tree_is_walked_to_its_end(tmp_path):
+def test_a_tree_of_400_levels_is_walked(tmp_path):
     depth = 400
     write(tmp_path, {"d/" * depth + "file": ""})
     assert selected(tmp_path) == ["d/" * depth + "file"]
 
 
-def test_only_the_paths_asked_for_are_looked_at(tmp_path):
+def test_a_walk_over_given_paths_applies_the_same_rules(tmp_path):
     write(tmp_path, {".gitignore": "*.log\nout/", "sub/.gitignore": "!b.log"})
     write(
         tmp_path,
@@ -222,7 +281,7 @@ def test_only_the_paths_asked_for_are_looked_at(tmp_path):
     assert found == ["a", "sub/.gitignore", "sub/b.log", "sub/d/e"]
 
 
-def test_a_folder_and_what_is_in_it_give_each_file_once(tmp_path):
+def test_overlapping_paths_give_each_file_once(tmp_path):
     write(tmp_path, dict.fromkeys(("a/x", "a/y/z", "a-b/c"), ""))
     found = [
         entry.path for entries in selection(tmp_path).at(["a/", "a-b/", "a/x", "a/y/", "a/y/z"]) for entry in entries
@@ -237,15 +296,15 @@ def test_an_ignore_file_that_is_a_link_is_not_read(tmp_path):
 
 
 @pytest.mark.parametrize(("source", "why"), [("missing", "does not exist"), ("file", "is no folder"), ("loop", "loop")])
-def test_a_source_that_is_no_folder_is_refused(tmp_path, source, why):
+def test_a_source_that_is_not_a_folder_is_refused(tmp_path, source, why):
     write(tmp_path, {"file": ""})
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(ConfigError, match=why) as caught:
-        checked_source(tmp_path / source)
+        resolve_source(tmp_path / source)
     assert caught.value.field == "source_dir"
 
 
-def test_an_absurd_ignore_file_is_refused(tmp_path):
+def test_an_ignore_file_over_1_mib_is_refused(tmp_path):
     write(tmp_path, {".flowignore": b"x" * (1 << 20) + b"\n"})
     with pytest.raises(ConfigError, match="larger than 1 MiB"):
         selected(tmp_path)

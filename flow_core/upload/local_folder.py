@@ -1,4 +1,4 @@
-"""A destination on this machine. Every step below its top goes by descriptor, so that no link can divert it."""
+"""An upload destination on this machine. Opens every folder relative to a descriptor, so that no link can divert it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from flow_core.errors import AuthError, Conflict, FlowError, ProviderError
-from flow_core.upload.copying import PART, Copy, create
-from flow_core.upload.destination import Arrived, Blocked, Known
-from flow_core.upload.entering import FOLDER, ForeignLink, enter
-from flow_core.upload.entry import PIECES_AT_ONCE, Entry
-from flow_core.upload.hop import Hops
+from flow_core.upload.cancellable_thread import CancellableThread
+from flow_core.upload.destination import DestinationConflict, DestinationEntry, WrittenFile
+from flow_core.upload.file_copy import PART, FileCopy, create_part_file
 from flow_core.upload.manifest import MANIFEST
+from flow_core.upload.open_folder import FOLDER, ForeignLink, open_folder
+from flow_core.upload.source import PIECES_PER_RUN, SourceEntry
 
-_IN_THE_WAY = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY}
+_CONFLICT_ERRNOS = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY}
 _PIECE = 1 << 20
 _MOST_BYTES = 1 << 28
 _P = ParamSpec("_P")
@@ -29,7 +29,7 @@ _T = TypeVar("_T")
 
 
 class LocalFolder:
-    """A folder of this machine; made, with its parents, where it is missing."""
+    """A folder of this machine. `open` creates it and its parents if missing."""
 
     lanes = 1
     time_step_ns = 1
@@ -40,71 +40,71 @@ class LocalFolder:
         self._path = path
         self._top = -1
         self._last: tuple[str, int] | None = None
-        self._hops = Hops()
+        self._thread = CancellableThread()
 
     def deadline(self, timeout_s: float) -> asyncio.Timeout:
         return asyncio.timeout(timeout_s)
 
     async def open(self) -> LocalFolder:
-        await self._hop(self._open)
+        await self._run(self._open)
         return self
 
     async def close(self) -> None:
-        await self._hops.run(self._close)
+        await self._thread.run(self._close)
 
-    async def known(self, paths: Sequence[str]) -> list[Known | None]:
-        return await self._hop(lambda: [self._known(path) for path in paths])
+    async def known(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
+        return await self._run(lambda: [self._known(path) for path in paths])
 
     async def make_folders(self, folder: str) -> list[str]:
-        return await self._hop(self._make_folders, folder)
+        return await self._run(self._make_folders, folder)
 
-    async def put(self, source: Path, entry: Entry, on_bytes: Callable[[int], None]) -> Arrived:
-        copy = Copy(source)
+    async def put(self, source: Path, entry: SourceEntry, on_bytes: Callable[[int], None]) -> WrittenFile:
+        copy = FileCopy(source)
         try:
-            while (arrived := await self._hop(self._copy_on, copy, entry.path)) is None:
-                on_bytes(copy.fresh)
-            on_bytes(copy.fresh)
+            while (arrived := await self._run(self._copy_more, copy, entry.path)) is None:
+                on_bytes(copy.copied_bytes)
+            on_bytes(copy.copied_bytes)
             return arrived
         finally:
-            if not copy.is_over and not self._hops.is_stuck:
-                await self._hop(copy.drop)
+            if not copy.is_over and not self._thread.is_stuck:
+                await self._run(copy.discard)
 
     async def link(self, path: str, target: str) -> None:
-        await self._hop(self._link, path, target)
+        await self._run(self._link, path, target)
 
     async def touch(self, path: str, mode: int, mtime_ns: int) -> None:
-        await self._hop(self._touch, path, mode, mtime_ns)
+        await self._run(self._touch, path, mode, mtime_ns)
 
     async def digest(self, path: str) -> str | None:
-        summed = hashlib.blake2b(digest_size=16)
-        fd = await self._hop(self._open_file, path)
+        digest = hashlib.blake2b(digest_size=16)
+        fd = await self._run(self._open_file, path)
         try:
-            while not await self._hop(_sum_up, fd, summed.update):
-                pass  # each round read some megabytes; between two of them it can be cancelled
-            return summed.hexdigest()
+            while not await self._run(_digest_more, fd, digest.update):
+                pass  # Each call reads some megabytes. A cancellation takes effect between two calls.
+            return digest.hexdigest()
         finally:
-            if not self._hops.is_stuck:
+            if not self._thread.is_stuck:
                 os.close(fd)
 
     async def delete(self, path: str) -> None:
-        await self._hop(self._delete, path)
+        await self._run(self._delete, path)
 
     async def delete_folder(self, folder: str) -> bool:
-        return await self._hop(self._delete_folder, folder)
+        return await self._run(self._delete_folder, folder)
 
     async def read_manifest(self) -> bytes | None:
-        return await self._hop(self._read_manifest)
+        return await self._run(self._read_manifest)
 
     async def write_manifest(self, data: bytes) -> None:
-        await self._hop(self._write_manifest, data)
+        await self._run(self._write_manifest, data)
 
-    async def _hop(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    async def _run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         try:
-            return await self._hops.run(work, *args, **kwargs)
+            return await self._thread.run(work, *args, **kwargs)
         except OSError as error:
-            raise self._sentence(error) from error
+            raise self._flow_error(error) from error
 
-    def _sentence(self, error: OSError) -> FlowError:
+    def _flow_error(self, error: OSError) -> FlowError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return ProviderError(f"the disk of {self.title!r} is full; make room and upload again to go on")
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -116,7 +116,7 @@ class LocalFolder:
 
     def _open(self) -> None:
         try:
-            top = enter(self._path)
+            top = open_folder(self._path)
         except ForeignLink:
             raise Conflict(
                 f"{self.title!r} leads through a link that another user made in a shared folder; choose another"
@@ -128,21 +128,21 @@ class LocalFolder:
             os.close(top)
             raise Conflict(f"another upload to {self.title!r} is under way; wait for its end") from None
         except OSError:
-            pass  # a file system without locks; then it is up to the user to start one upload at a time
+            pass  # The file system has no locks. Then the user must start one upload at a time.
         self._top = top
         found = os.fstat(top)
         self.place = (found.st_dev, found.st_ino)
 
     def _close(self) -> None:
-        if self._hops.is_stuck:
-            return  # a thread may still use the descriptors
+        if self._thread.is_stuck:
+            return  # A thread may still use the descriptors.
         for fd in (self._top, self._last[1] if self._last and self._last[0] else -1):
             if fd != -1:
                 os.close(fd)
         self._top, self._last = -1, None
 
     def _folder(self, folder: str) -> int:
-        """A descriptor that is good until the next call."""
+        """Returns a descriptor that is valid until the next call."""
         if self._last is not None and self._last[0] == folder:
             return self._last[1]
         fd = self._top
@@ -162,16 +162,16 @@ class LocalFolder:
             os.close(self._last[1])
         self._last = None
 
-    def _known(self, path: str) -> Known | None:
+    def _known(self, path: str) -> DestinationEntry | None:
         folder, _, name = path.rpartition("/")
         try:
             fd = self._folder(folder)
             found = os.stat(name, dir_fd=fd, follow_symlinks=False)
             if stat.S_ISREG(found.st_mode):
-                return Known("file", found.st_size, found.st_mtime_ns, found.st_mode & 0o777)
+                return DestinationEntry("file", found.st_size, found.st_mtime_ns, found.st_mode & 0o777)
             if stat.S_ISLNK(found.st_mode):
-                return Known("link", target=os.readlink(name, dir_fd=fd))
-            return Known("other")
+                return DestinationEntry("link", target=os.readlink(name, dir_fd=fd))
+            return DestinationEntry("other")
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 return None
@@ -182,7 +182,7 @@ class LocalFolder:
         names = folder.split("/") if folder else []
         for count in range(1, len(names) + 1):
             above = "/".join(names[: count - 1])
-            with _blocking():
+            with _conflicts_raised():
                 try:
                     os.mkdir(names[count - 1], dir_fd=self._folder(above))
                     made.append("/".join(names[:count]))
@@ -190,14 +190,14 @@ class LocalFolder:
                     self._folder("/".join(names[:count]))
         return made
 
-    def _copy_on(self, copy: Copy, path: str) -> Arrived | None:
+    def _copy_more(self, copy: FileCopy, path: str) -> WrittenFile | None:
         folder, _, name = path.rpartition("/")
-        with _blocking():
-            return copy.go_on(self._folder(folder), name)
+        with _conflicts_raised():
+            return copy.copy_more(self._folder(folder), name)
 
     def _link(self, path: str, target: str) -> None:
         folder, _, name = path.rpartition("/")
-        with _blocking():
+        with _conflicts_raised():
             fd = self._folder(folder)
             with suppress(FileNotFoundError):
                 os.unlink(PART, dir_fd=fd)
@@ -221,12 +221,12 @@ class LocalFolder:
         try:
             fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._folder(folder))
         except OSError as error:
-            if error.errno in _IN_THE_WAY | {errno.ENOENT, errno.EACCES}:
-                raise Blocked(path) from error
+            if error.errno in _CONFLICT_ERRNOS | {errno.ENOENT, errno.EACCES}:
+                raise DestinationConflict(path) from error
             raise
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
-            raise Blocked(path)
+            raise DestinationConflict(path)
         return fd
 
     def _delete(self, path: str) -> None:
@@ -244,7 +244,7 @@ class LocalFolder:
                 self._forget_folder()
             os.rmdir(name, dir_fd=self._folder(above))
         except OSError as error:
-            if error.errno in _IN_THE_WAY | {errno.ENOENT}:
+            if error.errno in _CONFLICT_ERRNOS | {errno.ENOENT}:
                 return False
             raise
         return True
@@ -252,7 +252,7 @@ class LocalFolder:
     def _read_manifest(self) -> bytes | None:
         try:
             fd = self._open_file(MANIFEST)
-        except Blocked:
+        except DestinationConflict:
             return None
         with open(fd, "rb") as file:
             return file.read(_MOST_BYTES)
@@ -260,7 +260,7 @@ class LocalFolder:
     def _write_manifest(self, data: bytes) -> None:
         with suppress(FileNotFoundError):
             os.unlink(PART, dir_fd=self._top)
-        fd = create(self._top)
+        fd = create_part_file(self._top)
         try:
             with open(fd, "wb") as file:
                 file.write(data)
@@ -273,21 +273,21 @@ class LocalFolder:
         os.fsync(self._top)
 
 
-def _sum_up(fd: int, add: Callable[[bytes], None]) -> bool:
-    """True at the end of the file."""
-    for _ in range(PIECES_AT_ONCE):
+def _digest_more(fd: int, update: Callable[[bytes], None]) -> bool:
+    """Returns True at the end of the file."""
+    for _ in range(PIECES_PER_RUN):
         piece = os.read(fd, _PIECE)
         if not piece:
             return True
-        add(piece)
+        update(piece)
     return False
 
 
 @contextmanager
-def _blocking() -> Iterator[None]:
+def _conflicts_raised() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _IN_THE_WAY:
-            raise Blocked from error
+        if error.errno in _CONFLICT_ERRNOS:
+            raise DestinationConflict from error
         raise

@@ -1,4 +1,7 @@
-"""Which files of a folder are sent: git's ignore rules, `.flowignore` above them, and a short list of our own."""
+"""Finds the files of a folder to upload. Applies `.flowignore` first, then git's ignore rules.
+
+A short list of names is always excluded.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +12,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flow_core.errors import ConfigError, printable
-from flow_core.upload.entry import Entry, parents, unreadable
-from flow_core.upload.rules import Rules, read_rules
+from flow_core.upload.gitignore import IgnoreRules, read_ignore_file
+from flow_core.upload.source import SourceEntry, parents, unreadable_error
 from flow_core.upload.work_tree import WorkTree
 
 FLOW, GIT = ".flowignore", ".gitignore"
-# Never sent, wherever they stand; nothing brings them back.
-NEVER = frozenset(
+# Excluded at any depth. No rule can re-include them.
+ALWAYS_EXCLUDED = frozenset(
     {".git", ".hg", ".svn", ".venv", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".DS_Store"}
 )
-OURS = ".flow-sync."
+OWN_PREFIX = ".flow-sync."
 _MOST_SKIPPED = 1000
 _KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
-class Skipped:
-    """What is not sent and why, for people; a bounded number of lines."""
+class SkippedFiles:
+    """The files that can't be sent, with the reasons, as a bounded number of lines."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -41,81 +44,84 @@ class Skipped:
 
 
 class _Scope(NamedTuple):
-    """The rules in force in one folder, the nearest first."""
+    """The ignore rules that apply in one folder, the nearest first.
 
-    flow: tuple[Rules, ...] = ()
-    git: tuple[Rules, ...] = ()
-    only_kept: bool = False  # git leaves out the folder itself; what it tracks in there is sent all the same
+    `only_tracked`: git ignores the folder itself, so send only the files in it that git tracks.
+    """
+
+    flow: tuple[IgnoreRules, ...] = ()
+    git: tuple[IgnoreRules, ...] = ()
+    only_tracked: bool = False
 
 
-class Selection:
-    """The files of `source` (resolved), in an order that only their names decide. Blocking.
+class FileWalk:
+    """Walks the files of `source` (resolved), sorted by name within each folder. Blocking.
 
-    `kept` are paths that git tracks although its rules leave them out. `avoid` is the (device, inode) of a folder
-    that isn't entered. Memory grows with the largest folder, not with the tree.
+    `tracked` are paths that git tracks although an ignore rule matches them. `avoid` is the (device, inode) of a folder
+    to skip. Memory use grows with the largest folder, not with the tree.
     """
 
     def __init__(
         self,
         source: Path,
         work_tree: WorkTree | None,
-        kept: Iterable[str] = (),
+        tracked: Iterable[str] = (),
         avoid: tuple[int, int] | None = None,
     ) -> None:
         self._source = source
         self._root = str(source)
         self._prefix = work_tree.prefix if work_tree else ""
         self._work_tree = work_tree
-        self._kept = frozenset(kept)
-        self._kept_folders = frozenset(folder for path in self._kept for folder in parents(path))
+        self._tracked = frozenset(tracked)
+        self._tracked_folders = frozenset(folder for path in self._tracked for folder in parents(path))
         self._avoid = avoid
         self._scopes: dict[str, _Scope | None] = {}
-        self.skipped = Skipped()
+        self.skipped = SkippedFiles()
         self.rule_files: dict[str, tuple[int, int]] = {}
-        self.takes_back = False  # some .flowignore brings back what git's rules leave out
+        self.has_negation = False  # Whether a .flowignore that was read contains a negated pattern.
 
-    def folders(self) -> Iterator[list[Entry]]:
-        """What is sent, one folder at a time. Raises ConfigError."""
-        return self._below("", self._top())
+    def folders(self) -> Iterator[list[SourceEntry]]:
+        """Yields the entries to send, one folder at a time. Raises ConfigError."""
+        return self._walk("", self._top())
 
-    def at(self, paths: Iterable[str]) -> Iterator[list[Entry]]:
-        """As `folders`, but only those of these paths that are sent, and all below the folders among them."""
+    def at(self, paths: Iterable[str]) -> Iterator[list[SourceEntry]]:
+        """Like `folders`, but yields only entries at these paths, or below the folders among them."""
         done: set[str] = set()
         for path in sorted({path.rstrip("/") for path in paths}):
             if not done.isdisjoint(parents(path)):
                 continue
             folder, _, name = path.rpartition("/")
-            seen = _look_at(f"{self._root}/{path}")
-            if seen is None:
+            status = _lstat(f"{self._root}/{path}")
+            if status is None:
                 continue
-            if stat.S_ISDIR(seen.st_mode):
+            if stat.S_ISDIR(status.st_mode):
                 inner = self._scope_of(path)
                 if inner is not None:
                     done.add(path)
-                    yield from self._below(f"{path}/", inner)
+                    yield from self._walk(f"{path}/", inner)
                 continue
             scope = self._scope_of(folder)
-            if scope is not None and self._admits(scope, folder and f"{folder}/", name, False):
+            if scope is not None and self._scope_for(scope, folder and f"{folder}/", name, False):
                 yield [entry] if (entry := self._entry(path)) else []
 
     def enters(self, folder: str) -> bool:
-        """Whether anything in this folder may be sent."""
+        """Whether the walk enters the folder."""
         return self._scope_of(folder) is not None
 
-    def _below(self, top: str, scope: _Scope) -> Iterator[list[Entry]]:
+    def _walk(self, top: str, scope: _Scope) -> Iterator[list[SourceEntry]]:
         waiting = [(top, scope)]
         while waiting:
             folder, scope = waiting.pop()
-            entries, folders = self._look(folder, scope)
+            entries, folders = self._list_folder(folder, scope)
             yield entries
-            waiting.extend((one, self._with_rules_of(one, inner)) for one, inner in reversed(folders))
+            waiting.extend((one, self._with_rules_in(one, inner)) for one, inner in reversed(folders))
 
-    def _look(self, folder: str, scope: _Scope) -> tuple[list[Entry], list[tuple[str, _Scope]]]:
-        entries: list[Entry] = []
+    def _list_folder(self, folder: str, scope: _Scope) -> tuple[list[SourceEntry], list[tuple[str, _Scope]]]:
+        entries: list[SourceEntry] = []
         folders: list[tuple[str, _Scope]] = []
         for found in self._scan(folder):
             is_folder = found.is_dir(follow_symlinks=False)
-            inner = self._admits(scope, folder, found.name, is_folder)
+            inner = self._scope_for(scope, folder, found.name, is_folder)
             if inner is None:
                 continue
             path = folder + found.name
@@ -134,49 +140,49 @@ class Selection:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise unreadable(Path(place), error) from error
+            raise unreadable_error(Path(place), error) from error
 
-    def _admits(self, scope: _Scope, folder: str, name: str, is_folder: bool) -> _Scope | None:
-        """The scope in which something is taken, None when it is left out."""
-        if name in NEVER or name.startswith(OURS):
+    def _scope_for(self, scope: _Scope, folder: str, name: str, is_folder: bool) -> _Scope | None:
+        """Returns the scope in which the entry is sent, or None if it is excluded."""
+        if name in ALWAYS_EXCLUDED or name.startswith(OWN_PREFIX):
             return None
         path = self._prefix + folder + name
         if is_folder:
             path, name = f"{path}/", f"{name}/"
-        said = _verdict(scope.flow, path, name)
-        if said is not None:
-            return None if said else scope._replace(only_kept=False)
-        if not scope.only_kept and not _verdict(scope.git, path, name):
+        ignored = _match(scope.flow, path, name)
+        if ignored is not None:
+            return None if ignored else scope._replace(only_tracked=False)
+        if not scope.only_tracked and not _match(scope.git, path, name):
             return scope
-        kept = self._kept_folders if is_folder else self._kept
-        return scope._replace(only_kept=True) if path[len(self._prefix) :].rstrip("/") in kept else None
+        tracked = self._tracked_folders if is_folder else self._tracked
+        return scope._replace(only_tracked=True) if path[len(self._prefix) :].rstrip("/") in tracked else None
 
     def _is_avoided(self, path: str) -> bool:
         if self._avoid is None:
             return False
-        seen = _look_at(f"{self._root}/{path}")
-        is_it = seen is not None and (seen.st_dev, seen.st_ino) == self._avoid
+        status = _lstat(f"{self._root}/{path}")
+        is_it = status is not None and (status.st_dev, status.st_ino) == self._avoid
         if is_it:
             self.skipped.add(path, "it is where the upload goes")
         return is_it
 
-    def _entry(self, path: str, found: os.DirEntry[str] | None = None) -> Entry | None:
+    def _entry(self, path: str, found: os.DirEntry[str] | None = None) -> SourceEntry | None:
         place = f"{self._root}/{path}"
         try:
-            seen = found.stat(follow_symlinks=False) if found else os.lstat(place)
-            if stat.S_ISREG(seen.st_mode):
-                return Entry(path, seen.st_size, seen.st_mtime_ns, seen.st_mode & 0o777)
-            if stat.S_ISLNK(seen.st_mode):
+            status = found.stat(follow_symlinks=False) if found else os.lstat(place)
+            if stat.S_ISREG(status.st_mode):
+                return SourceEntry(path, status.st_size, status.st_mtime_ns, status.st_mode & 0o777)
+            if stat.S_ISLNK(status.st_mode):
                 return self._link(path, place)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise unreadable(Path(place), error) from error
-        kind = _KINDS.get(stat.S_IFMT(seen.st_mode), "no file")
+            raise unreadable_error(Path(place), error) from error
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no file")
         self.skipped.add(path, f"{kind} is not sent")
         return None
 
-    def _link(self, path: str, place: str) -> Entry | None:
+    def _link(self, path: str, place: str) -> SourceEntry | None:
         target = os.readlink(place)
         depth = path.count("/")
         for step in target.split("/"):
@@ -187,10 +193,10 @@ class Selection:
         if target.startswith("/") or depth < 0 or not f"{end}/".startswith(f"{self._root.rstrip('/')}/"):
             self.skipped.add(path, f"a link that leads out of the folder, to {target!r}")
             return None
-        return Entry(path, 0, 0, 0o777, target)
+        return SourceEntry(path, 0, 0, 0o777, target)
 
     def _scope_of(self, folder: str) -> _Scope | None:
-        """None where the folder itself is left out, or is none."""
+        """Returns None if the folder is excluded or isn't a folder."""
         if folder not in self._scopes:
             self._scopes[folder] = self._find_scope(folder)
         return self._scopes[folder]
@@ -200,49 +206,49 @@ class Selection:
             return self._top()
         above, _, name = folder.rpartition("/")
         scope = self._scope_of(above)
-        seen = _look_at(f"{self._root}/{folder}")
-        if scope is None or seen is None or not stat.S_ISDIR(seen.st_mode):
+        status = _lstat(f"{self._root}/{folder}")
+        if scope is None or status is None or not stat.S_ISDIR(status.st_mode):
             return None
         if self._is_avoided(folder):
             return None
-        inner = self._admits(scope, above and f"{above}/", name, True)
-        return None if inner is None else self._with_rules_of(f"{folder}/", inner)
+        inner = self._scope_for(scope, above and f"{above}/", name, True)
+        return None if inner is None else self._with_rules_in(f"{folder}/", inner)
 
     def _top(self) -> _Scope:
-        """The rules of the folder itself, and of the work tree around it."""
+        """Returns the rules of the source folder and of the work tree around it."""
         scope = _Scope()
         if self._work_tree is not None:
             tree = self._work_tree
-            exclude = self._read(tree.exclude, "", "//exclude", follow=True)
-            above: tuple[Rules, ...] = (exclude,) if exclude else ()
+            exclude = self._read_rules(tree.exclude, "", "//exclude", follow=True)
+            above: tuple[IgnoreRules, ...] = (exclude,) if exclude else ()
             for base in ("", *(f"{folder}/" for folder in parents(tree.prefix.rstrip("/"))))[: self._depth]:
-                rules = self._read(tree.top / base / GIT, base, f"//{base}{GIT}")
+                rules = self._read_rules(tree.top / base / GIT, base, f"//{base}{GIT}")
                 above = (rules, *above) if rules else above
             scope = _Scope(git=above)
-        return self._with_rules_of("", scope)
+        return self._with_rules_in("", scope)
 
     @property
     def _depth(self) -> int:
-        """How many folders of the work tree lie above the source."""
+        """The number of folders between the work tree's top and the source, the top included."""
         return self._prefix.count("/")
 
-    def _with_rules_of(self, folder: str, scope: _Scope) -> _Scope:
-        flow = self._read(Path(self._root, folder, FLOW), self._prefix + folder, folder + FLOW)
-        git = self._read(Path(self._root, folder, GIT), self._prefix + folder, folder + GIT)
+    def _with_rules_in(self, folder: str, scope: _Scope) -> _Scope:
+        flow = self._read_rules(Path(self._root, folder, FLOW), self._prefix + folder, folder + FLOW)
+        git = self._read_rules(Path(self._root, folder, GIT), self._prefix + folder, folder + GIT)
         if flow is not None:
-            self.takes_back = self.takes_back or flow.takes_back
+            self.has_negation = self.has_negation or flow.has_negation
             scope = scope._replace(flow=(flow, *scope.flow))
         return scope if git is None else scope._replace(git=(git, *scope.git))
 
-    def _read(self, file: Path, base: str, name: str, *, follow: bool = False) -> Rules | None:
-        rules, stamp = read_rules(file, base, follow=follow)
+    def _read_rules(self, file: Path, base: str, name: str, *, follow: bool = False) -> IgnoreRules | None:
+        rules, stamp = read_ignore_file(file, base, follow=follow)
         if stamp is not None:
             self.rule_files[name] = stamp
         return rules
 
 
-def checked_source(source: Path) -> Path:
-    """The folder, resolved. Raises ConfigError."""
+def resolve_source(source: Path) -> Path:
+    """Returns the resolved folder. Raises ConfigError."""
     path = Path(os.path.expanduser(source))
     where = printable(repr(str(path)))
     try:
@@ -257,21 +263,21 @@ def checked_source(source: Path) -> Path:
     raise ConfigError(f"source_dir: {where} is no folder", field="source_dir")
 
 
-def is_left_out(work_tree: WorkTree) -> bool:
-    """Whether the work tree's own rules leave out the folder; who uploads it means it all the same."""
-    top = Selection(work_tree.top, WorkTree(work_tree.top, "", work_tree.exclude))
+def is_ignored(work_tree: WorkTree) -> bool:
+    """Whether the work tree's own rules exclude the folder. Then an upload of the folder doesn't apply them."""
+    top = FileWalk(work_tree.top, WorkTree(work_tree.top, "", work_tree.exclude))
     return not top.enters(work_tree.prefix.rstrip("/"))
 
 
-def _verdict(rules: tuple[Rules, ...], path: str, name: str) -> bool | None:
+def _match(rules: tuple[IgnoreRules, ...], path: str, name: str) -> bool | None:
     for one in rules:
-        said = one.verdict(path, name)
-        if said is not None:
-            return said
+        ignored = one.match(path, name)
+        if ignored is not None:
+            return ignored
     return None
 
 
-def _look_at(place: str) -> os.stat_result | None:
+def _lstat(place: str) -> os.stat_result | None:
     try:
         return os.lstat(place)
     except OSError:
