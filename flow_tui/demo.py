@@ -101,7 +101,7 @@ def _read(complaints: IO[bytes]) -> str:
     """The last line of what it complained of."""
     complaints.seek(0)
     lines = complaints.read().decode("utf-8", "replace").strip().splitlines()
-    return lines[-1].removeprefix("emulator: ")[:_SHOWN] if lines else ""
+    return lines[-1].removeprefix("emulator: ").removeprefix("the emulator can't start: ")[:_SHOWN] if lines else ""
 
 
 def _config(folder: Path, said: dict[str, Any], complained: str) -> Config:

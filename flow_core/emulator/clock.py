@@ -26,7 +26,7 @@ class Timer:
         self.is_cancelled = True
 
 
-class Clock:
+class WorldClock:
     """Times of day with `skew` for those who ask; seconds since the start, without it, for what is to be done.
 
     A clock that is not live stands still except when it is advanced. It begins `age_s` ago, so that what is done while

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class NodeVolume:
+class MachineVolume:
     """A volume as a machine gets it. Its bytes outlive the machine."""
 
     fid: str
@@ -30,7 +30,7 @@ class NodeSpec:
     private_ips: tuple[str, ...]
     startup_script: str | None
     public_keys: tuple[str, ...]
-    volumes: tuple[NodeVolume, ...]
+    volumes: tuple[MachineVolume, ...]
     gpu_type: str = ""
     gpu_count: int = 0
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from flow_core.emulator.clock import Timer, stamp
+from flow_core.emulator.market.auctions import Auction
 from flow_core.emulator.money import dollars
 from flow_core.emulator.orders.order import Order
 
-if TYPE_CHECKING:
-    from flow_core.emulator.market.auctions import Auction
-    from flow_core.emulator.world import World
-
 BidStatus = Literal["Open", "Allocated", "Preempting", "Terminated", "Paused"]
-EventType = Literal[
+BidEventType = Literal[
     "Placed",
     "Paused",
     "Resumed",
@@ -32,7 +29,7 @@ EventType = Literal[
 @dataclass(slots=True)
 class BidEvent:
     at: datetime
-    kind: EventType
+    kind: BidEventType
     user: str | None = None
     limit_cents: int | None = None
     memory_gb: int | None = None
@@ -52,27 +49,26 @@ class BidEvent:
 
 
 @dataclass(slots=True, kw_only=True)
-class Bid(Order):
-    """`timer` is what it will become next; an open one without a timer waits for the market."""
+class BidRow(Order):
+    """`timer` is the next change of status. An open bid without a timer waits for the market."""
 
     product: ClassVar[Literal["Spot", "Reservations"]] = "Spot"
+    auction: Auction
     limit_cents: int
     status: BidStatus = "Open"
     events: list[BidEvent] = field(default_factory=list)
     timer: Timer | None = None
 
     def become(self, status: BidStatus) -> None:
-        """Forgets what it would have become."""
+        """Cancels the timer."""
         self.status = status
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
 
-    def auction(self, world: World) -> Auction:
-        return world.auctions[self.instance_type, self.region]
-
-    def hour_cents(self, world: World) -> int:
-        return self.auction(world).price_cents
+    @property
+    def hour_cents(self) -> int:
+        return self.auction.price_cents
 
     def as_json(self) -> dict[str, Any]:
         return {**self.order_json(), "limit_price": dollars(self.limit_cents), "status": self.status}

@@ -41,7 +41,7 @@ class Price:
 
 
 @dataclass(slots=True)
-class Instance:
+class InstanceRow:
     """`index` counts from 0 within its order. `timer` is what it will become next.
 
     `has_booted` is whether it has a disk that the startup script has run on, `is_warned` whether that says it ends.

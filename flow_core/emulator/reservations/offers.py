@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flow_core.emulator.http.messages import Refusal
+from flow_core.emulator.http.responses import ApiError
 from flow_core.emulator.market.auctions import Auction
 from flow_core.emulator.money import dollars
 
@@ -13,7 +13,7 @@ STANDARD = "standard"
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class ReservationOffer:
     """Cents for an hour of one instance: to have it, and what comes back for pausing it or giving it back."""
 
     key: str
@@ -40,20 +40,20 @@ class Offer:
         }
 
 
-def offers_of(auction: Auction) -> tuple[Offer, ...]:
+def offers_of(auction: Auction) -> tuple[ReservationOffer, ...]:
     usual = auction.offering.reserved_cents
     premium = usual // 10
     return (
-        Offer(STANDARD, "Standard", usual, usual // 4, usual // 5, 0),
-        Offer("flexible", "Flexible", usual + premium, usual // 2, usual // 2, premium),
+        ReservationOffer(STANDARD, "Standard", usual, usual // 4, usual // 5, 0),
+        ReservationOffer("flexible", "Flexible", usual + premium, usual // 2, usual // 2, premium),
     )
 
 
-def chosen(auction: Auction, key: str, most_cents: int | None) -> Offer:
-    """Raises Refusal."""
+def chosen(auction: Auction, key: str, most_cents: int | None) -> ReservationOffer:
+    """Raises ApiError."""
     offer = next((one for one in offers_of(auction) if one.key == key), None)
     if offer is None:
-        raise Refusal(400, f"Offer {key} does not exist")
+        raise ApiError(400, f"Offer {key} does not exist")
     if most_cents is not None and offer.unit_cents > most_cents:
-        raise Refusal(400, f"The price is now {dollars(offer.unit_cents)}, above max_unit_price")
+        raise ApiError(400, f"The price is now {dollars(offer.unit_cents)}, above max_unit_price")
     return offer

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flow_core.emulator.clock import stamp
-from flow_core.emulator.orders.instances import Instance
-from flow_core.emulator.reservations.rows import Reservation, hours
-
-if TYPE_CHECKING:
-    from flow_core.emulator.world import World
+from flow_core.emulator.orders.instances import InstanceRow
+from flow_core.emulator.reservations.models import ReservationRow, hours
+from flow_core.emulator.world import World
 
 _AS_A_BID = {
     "Pending": "Open",
@@ -23,7 +21,7 @@ _AS_A_BID = {
 _LEVEL_EVENTS = {"Active": "Started", "Paused": "Paused", "Terms Changed": "Extended"}
 
 
-def usage_json(world: World, one: Reservation) -> dict[str, Any]:
+def usage_json(world: World, one: ReservationRow) -> dict[str, Any]:
     machines = [instance for instance in world.instances.values() if instance.order is one]
     return {
         "reservation": {
@@ -45,7 +43,7 @@ def usage_json(world: World, one: Reservation) -> dict[str, Any]:
     }
 
 
-def _summary(world: World, one: Reservation, machines: list[Instance]) -> dict[str, Any]:
+def _summary(world: World, one: ReservationRow, machines: list[InstanceRow]) -> dict[str, Any]:
     now, committed = world.now, _committed_cents(one)
     paused = sum((min(now, end or now) - start for start, end in one.pauses), timedelta()) * one.quantity
     flex = round(hours(paused) * one.grants[-1].terms.pause_cents)
@@ -64,7 +62,7 @@ def _summary(world: World, one: Reservation, machines: list[Instance]) -> dict[s
     }
 
 
-def _committed_cents(one: Reservation) -> int:
+def _committed_cents(one: ReservationRow) -> int:
     return sum(grant.price_cents for grant in one.grants)
 
 
@@ -72,11 +70,11 @@ def _passed(start: datetime, end: datetime, now: datetime) -> timedelta:
     return max(timedelta(), min(end, now) - start)
 
 
-def _up(instance: Instance, now: datetime) -> timedelta:
+def _up(instance: InstanceRow, now: datetime) -> timedelta:
     return sum(((price.end or now) - price.start for price in instance.prices), timedelta())
 
 
-def _pricing_events(instance: Instance) -> list[dict[str, Any]]:
+def _pricing_events(instance: InstanceRow) -> list[dict[str, Any]]:
     return [
         {
             "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{instance.fid} {number}")),

@@ -8,15 +8,14 @@ import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from starlette.types import Message, Scope
 
 from flow_core.emulator.clock import stamp
-from flow_core.emulator.http.messages import Request
+from flow_core.emulator.emulator import Emulator
 from flow_core.emulator.money import dollars
 from flow_core.emulator.sample.programs import failed, finished, going_on, training
-
-if TYPE_CHECKING:
-    from flow_core.emulator.emulator import Emulator
 
 _AGE = timedelta(hours=4)
 _PRICE_STEP_S = 900.0  # while the past is made: as often as the week before it has prices
@@ -147,13 +146,21 @@ class _Filling:
         return await self._call("POST", path, body | {"project": self._emulator.project})
 
     async def _call(self, method: str, path: str, body: Any = None) -> Any:
-        """As a client would."""
-        headers = {"authorization": f"Bearer {self._emulator.api_key}", "content-type": "application/json"}
+        """Calls the API as a client would, but without the network."""
         data = b"" if body is None else json.dumps(body).encode()
-        said = await self._emulator.api.answer(Request(method, path, {}, headers, data))
-        if said.status >= 400:
-            raise AssertionError(f"{method} {path}: {said.status} {said.body!r}")
-        return json.loads(said.body or b"null")
+        messages: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": data}
+
+        async def send(message: Message) -> None:
+            messages.append(message)
+
+        await self._emulator.app(_scope(method, path, self._emulator.api_key), receive, send)
+        status, content = messages[0]["status"], b"".join(one.get("body", b"") for one in messages)
+        if status >= 400:
+            raise AssertionError(f"{method} {path}: {status} {content!r}")
+        return json.loads(content or b"null")
 
     def _ago(self, **duration: float) -> datetime:
         return self._present - timedelta(**duration)
@@ -162,6 +169,19 @@ class _Filling:
         """Goes on to so long before the present."""
         left_s = (self._present - ago - self._world.now).total_seconds()
         await self._control.advance(max(0.0, left_s))
+
+
+def _scope(method: str, path: str, api_key: str) -> Scope:
+    headers = {"authorization": f"Bearer {api_key}", "content-type": "application/json"}
+    return {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "state": {},
+    }
 
 
 def _make_key(folder: Path) -> tuple[Path, str]:

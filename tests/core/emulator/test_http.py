@@ -10,7 +10,7 @@ import pytest
 from core.emulator.conftest import H100, Account
 from testbed.waiting import DEADLINE_S
 
-from flow_core.emulator.clock import Clock, Timer
+from flow_core.emulator.clock import Timer, WorldClock
 from flow_core.emulator.emulator import Emulator
 from flow_core.emulator.settings import Settings
 
@@ -171,7 +171,7 @@ async def test_a_mistake_of_ours_cuts_the_client_off_and_is_raised_at_the_end() 
 
 
 async def test_what_is_due_is_done_in_order_and_not_twice() -> None:
-    clock, done = Clock(is_live=False), []
+    clock, done = WorldClock(is_live=False), []
 
     def later(delay_s: float, word: str) -> Timer:
         async def act() -> None:

@@ -22,7 +22,7 @@ from flow_core.client.task import AsyncTask
 from flow_core.config import Context
 from flow_core.emulator.emulator import Emulator
 from flow_core.emulator.faults import Fault
-from flow_core.emulator.orders.bids import Bid
+from flow_core.emulator.orders.bids import BidRow
 from flow_core.emulator.settings import Settings
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.settings import MithrilSettings
@@ -217,7 +217,7 @@ class Lab:
         return sum(call.method == method and fnmatchcase(call.path, path) for call in self.cloud.calls)
 
     @property
-    def bids(self) -> list[Bid]:
+    def bids(self) -> list[BidRow]:
         """As they stand there."""
         return list(self.cloud.world.bids.values())
 

@@ -6,39 +6,36 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from flow_core.emulator.clock import stamp
 from flow_core.emulator.market.catalog import TYPES_BY_FID
-from flow_core.emulator.nodes.contract import NodeSpec, NodeVolume
-from flow_core.emulator.orders.instances import Instance, Status
+from flow_core.emulator.nodes.contract import MachineVolume, NodeSpec
+from flow_core.emulator.orders.instances import InstanceRow, Status
 from flow_core.emulator.orders.order import Order
+from flow_core.emulator.world import World
 from flow_core.errors import ProviderError
-
-if TYPE_CHECKING:
-    from flow_core.emulator.world import World
 
 _log = logging.getLogger("flow.emulator")
 _STEPS: tuple[Status, ...] = ("STATUS_NEW", "STATUS_CONFIRMED", "STATUS_INITIALIZING", "STATUS_STARTING")
 
 
-def make_instances(world: World, order: Order) -> list[Instance]:
+def make_instances(world: World, order: Order) -> list[InstanceRow]:
     """Those that the order has; new ones for it when it has none yet."""
     if not order.instances:
         for index in range(order.quantity):
-            fid = world.fids.make("inst")
-            world.instances[fid] = Instance(fid, order, index, world.now, _private_ip(next(world.addresses)))
+            fid = world.ids.make("inst")
+            world.instances[fid] = InstanceRow(fid, order, index, world.now, _private_ip(next(world.addresses)))
             order.instances.append(fid)
     return [world.instances[fid] for fid in order.instances]
 
 
-async def start(world: World, instance: Instance) -> None:
+async def start(world: World, instance: InstanceRow) -> None:
     """Begins the way to running; one with a disk goes it from its second step."""
     steps = _STEPS[1:] if instance.has_booted else _STEPS
     await _step(world, instance, steps, world.settings.starting_s / len(steps))
 
 
-async def halt(world: World, instances: Sequence[Instance], status: Status, *, keeps_disk: bool = True) -> None:
+async def halt(world: World, instances: Sequence[InstanceRow], status: Status, *, keeps_disk: bool = True) -> None:
     """Ends what runs on them; they have the status at once. Twice is safe."""
     for instance in instances:
         instance.become(status, world.now)
@@ -47,7 +44,7 @@ async def halt(world: World, instances: Sequence[Instance], status: Status, *, k
         await asyncio.gather(*(world.nodes.halt(one.fid, keeps_disk=keeps_disk) for one in instances))
 
 
-async def stop(world: World, instance: Instance) -> None:
+async def stop(world: World, instance: InstanceRow) -> None:
     """Ends what runs on it and keeps its disk; it is paused in a while."""
     await halt(world, [instance], "STATUS_STOPPING")
 
@@ -57,7 +54,7 @@ async def stop(world: World, instance: Instance) -> None:
     instance.timer = world.clock.after(world.settings.stopping_s, end)
 
 
-async def warn(world: World, instance: Instance, status: Status, bid_status: str, notice_s: float) -> None:
+async def warn(world: World, instance: InstanceRow, status: Status, bid_status: str, notice_s: float) -> None:
     """Tells whoever is on it that it ends, and when."""
     instance.become(status, world.now)
     instance.end_time = world.now + timedelta(seconds=notice_s)
@@ -67,7 +64,7 @@ async def warn(world: World, instance: Instance, status: Status, bid_status: str
         await world.nodes.warn(instance.fid, "".join(f"{line}\n" for line in lines))
 
 
-async def reprieve(world: World, instance: Instance) -> None:
+async def reprieve(world: World, instance: InstanceRow) -> None:
     """It goes on running after all, or begins to."""
     if not instance.is_up:
         await start(world, instance)
@@ -76,7 +73,7 @@ async def reprieve(world: World, instance: Instance) -> None:
     await _end_warning(world, instance)
 
 
-async def relocate(world: World, instance: Instance) -> None:
+async def relocate(world: World, instance: InstanceRow) -> None:
     """Moves it, its disk with it, after a warning."""
     await warn(world, instance, "STATUS_RELOCATING", "Allocated", world.settings.relocating_s)
 
@@ -91,13 +88,13 @@ async def relocate(world: World, instance: Instance) -> None:
     instance.timer = world.clock.after(world.settings.relocating_s, move)
 
 
-async def _end_warning(world: World, instance: Instance) -> None:
+async def _end_warning(world: World, instance: InstanceRow) -> None:
     was_warned, instance.is_warned = instance.is_warned, False
     if was_warned and world.nodes is not None:
         await world.nodes.warn(instance.fid, None)
 
 
-async def _step(world: World, instance: Instance, steps: tuple[Status, ...], step_s: float) -> None:
+async def _step(world: World, instance: InstanceRow, steps: tuple[Status, ...], step_s: float) -> None:
     if not steps:
         await _boot(world, instance)
         return
@@ -105,7 +102,7 @@ async def _step(world: World, instance: Instance, steps: tuple[Status, ...], ste
     instance.timer = world.clock.after(step_s, lambda: _step(world, instance, steps[1:], step_s))
 
 
-async def _boot(world: World, instance: Instance) -> None:
+async def _boot(world: World, instance: InstanceRow) -> None:
     before = instance.status
     try:
         port = None if world.nodes is None else await world.nodes.boot(_spec(world, instance))
@@ -122,10 +119,10 @@ async def _boot(world: World, instance: Instance) -> None:
     instance.become("STATUS_RUNNING", world.now)
     instance.has_booted = instance.is_up = True
     instance.ssh_port = port
-    instance.cost(instance.order.hour_cents(world), world.now)
+    instance.cost(instance.order.hour_cents, world.now)
 
 
-def _spec(world: World, instance: Instance) -> NodeSpec:
+def _spec(world: World, instance: InstanceRow) -> NodeSpec:
     order = instance.order
     volumes = (world.volumes[fid] for fid in order.launch.volumes)
     kind = TYPES_BY_FID[order.instance_type]
@@ -137,7 +134,7 @@ def _spec(world: World, instance: Instance) -> NodeSpec:
         private_ips=tuple(world.instances[fid].private_ip for fid in order.instances),
         startup_script=order.launch.startup_script,
         public_keys=tuple(world.ssh_keys[fid].public_key for fid in order.launch.ssh_keys),
-        volumes=tuple(NodeVolume(one.fid, one.name, one.size_gb, one.interface) for one in volumes),
+        volumes=tuple(MachineVolume(one.fid, one.name, one.size_gb, one.interface) for one in volumes),
         gpu_type=kind.gpu_type,
         gpu_count=kind.num_gpus,
     )

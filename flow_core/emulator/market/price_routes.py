@@ -1,54 +1,53 @@
-"""What an hour costs today, and has cost."""
+"""Routes of prices: the current ones, and their history."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
 
 from flow_core.emulator.clock import stamp
-from flow_core.emulator.http.checking import Moment, Query, query_of
-from flow_core.emulator.http.messages import Answer, Request, answer
-from flow_core.emulator.http.router import Routes
+from flow_core.emulator.http.parsing import QueryModel, UtcTime, parse_query
+from flow_core.emulator.http.responses import json_response
+from flow_core.emulator.http.routing import Routes
 from flow_core.emulator.market.auctions import Auction
 from flow_core.emulator.market.catalog import TYPES_BY_FID
 from flow_core.emulator.money import dollars
-from flow_core.emulator.world import known
-
-if TYPE_CHECKING:
-    from flow_core.emulator.world import World
+from flow_core.emulator.world import World, find_row
 
 routes = Routes()
 _ALL = -1
 Points = Sequence[tuple[datetime, int]]
 
 
-class CurrentQuery(Query):
+class CurrentQuery(QueryModel):
     instance_type: str
     region: str | None = None
     instance_quantity: Annotated[int, Field(ge=1, le=256)] = 1
 
 
-class HistoryQuery(Query):
+class PriceHistoryQuery(QueryModel):
     instance_types: str | None = None
     region: str | None = None
     num_samples: Annotated[int, Field(ge=_ALL, le=1000)] = 100
-    start_time: Moment | None = None
-    end_time: Moment | None = None
+    start_time: UtcTime | None = None
+    end_time: UtcTime | None = None
 
 
 @routes.get("/v2/pricing/current")
-async def get_current(world: World, request: Request) -> Answer:
-    query = query_of(request, CurrentQuery)
-    known(TYPES_BY_FID, query.instance_type, "Instance type")
+async def get_current(world: World, request: Request) -> Response:
+    query = parse_query(request, CurrentQuery)
+    find_row(TYPES_BY_FID, query.instance_type, "Instance type")
     auctions = _auctions(world, {query.instance_type}, query.region)
     lowest = [cents for one in auctions if (cents := one.lowest_allocated_cents) is not None]
     free = sum(one.capacity for one in auctions)
     spot = _least(one.price_cents for one in auctions)
-    return answer(
+    return json_response(
         {
             "spot_price_cents": spot,
             "reserved_price_cents": _least(one.offering.reserved_cents for one in auctions),
@@ -62,8 +61,8 @@ async def get_current(world: World, request: Request) -> Answer:
 
 
 @routes.get("/v2/pricing/history")
-async def get_history(world: World, request: Request) -> Answer:
-    query = query_of(request, HistoryQuery)
+async def get_history(world: World, request: Request) -> Response:
+    query = parse_query(request, PriceHistoryQuery)
     kinds = None if query.instance_types is None else {one.strip() for one in query.instance_types.split(",")}
     series, complete = [], True
     for auction in _auctions(world, kinds, query.region):
@@ -71,7 +70,7 @@ async def get_history(world: World, request: Request) -> Answer:
         shown = points if query.num_samples == _ALL else _sampled(points, query.num_samples)
         complete = complete and len(shown) == len(points)
         series.append(_series(auction, shown))
-    return answer({"series": series, "complete": complete})
+    return json_response({"series": series, "complete": complete})
 
 
 def _auctions(world: World, kinds: set[str] | None, region: str | None) -> list[Auction]:

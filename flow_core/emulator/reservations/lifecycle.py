@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from flow_core.emulator.orders import machines
-from flow_core.emulator.orders.instances import Instance
-from flow_core.emulator.reservations.offers import Offer
-from flow_core.emulator.reservations.rows import EventType, Reservation, ReservationEvent
-
-if TYPE_CHECKING:
-    from flow_core.emulator.world import World
+from flow_core.emulator.orders import instance_lifecycle
+from flow_core.emulator.orders.instances import InstanceRow
+from flow_core.emulator.reservations.models import ReservationEvent, ReservationEventType, ReservationRow
+from flow_core.emulator.reservations.offers import ReservationOffer
+from flow_core.emulator.world import World
 
 
 def note(
-    world: World, reservation: Reservation, kind: EventType, *, by_user: bool = True, terms: Offer | None = None
+    world: World,
+    reservation: ReservationRow,
+    kind: ReservationEventType,
+    *,
+    by_user: bool = True,
+    terms: ReservationOffer | None = None,
 ) -> None:
     user = world.me.fid if by_user else None
     reservation.events.append(ReservationEvent(world.now, kind, user, terms))
 
 
-def schedule(world: World, reservation: Reservation) -> None:
+def schedule(world: World, reservation: ReservationRow) -> None:
     """What is next: that it begins, or that it ends."""
     if reservation.timer is not None:
         reservation.timer.cancel()
@@ -28,43 +31,43 @@ def schedule(world: World, reservation: Reservation) -> None:
     moment = reservation.start_time if is_pending else reservation.end_time
 
     async def act() -> None:
-        async with reservation.turn:
+        async with reservation.lock:
             if reservation.timer is timer:
                 await (_begin(world, reservation) if is_pending else _end(world, reservation, "Ended"))
 
     timer = reservation.timer = world.clock.after(max(0.0, (moment - world.now).total_seconds()), act)
 
 
-async def pause(world: World, reservation: Reservation) -> None:
+async def pause(world: World, reservation: ReservationRow) -> None:
     """Only for one that has begun. Twice is safe."""
-    async with reservation.turn:
+    async with reservation.lock:
         if reservation.status != "Active":
             return
         reservation.status = "Paused"
         reservation.pauses.append((world.now, None))
         note(world, reservation, "Paused")
-        await machines.halt(world, _instances(world, reservation), "STATUS_PAUSED")
+        await instance_lifecycle.halt(world, _instances(world, reservation), "STATUS_PAUSED")
 
 
-async def resume(world: World, reservation: Reservation) -> None:
+async def resume(world: World, reservation: ReservationRow) -> None:
     """Twice is safe."""
-    async with reservation.turn:
+    async with reservation.lock:
         if reservation.status != "Paused":
             return
         reservation.status = "Active"
         _end_pause(world, reservation)
         note(world, reservation, "Resumed")
         for instance in _instances(world, reservation):
-            await machines.start(world, instance)
+            await instance_lifecycle.start(world, instance)
 
 
-async def give_back(world: World, reservation: Reservation, gone: list[Instance]) -> None:
+async def give_back(world: World, reservation: ReservationRow, gone: list[InstanceRow]) -> None:
     """These instances for good; the whole of it when none is left. Twice is safe."""
-    async with reservation.turn:
+    async with reservation.lock:
         for instance in gone:
             if instance.is_gone:
                 continue
-            await machines.halt(world, [instance], "STATUS_TERMINATED", keeps_disk=False)
+            await instance_lifecycle.halt(world, [instance], "STATUS_TERMINATED", keeps_disk=False)
             for grant in reservation.grants:
                 grant.returns.append(world.now)
         reservation.instances = [fid for fid in reservation.instances if not world.instances[fid].is_gone]
@@ -73,28 +76,28 @@ async def give_back(world: World, reservation: Reservation, gone: list[Instance]
             await _end(world, reservation, "Canceled")
 
 
-def _instances(world: World, reservation: Reservation) -> list[Instance]:
+def _instances(world: World, reservation: ReservationRow) -> list[InstanceRow]:
     return [world.instances[fid] for fid in reservation.instances]
 
 
-async def _begin(world: World, reservation: Reservation) -> None:
+async def _begin(world: World, reservation: ReservationRow) -> None:
     reservation.status = "Active"
     note(world, reservation, "Active", by_user=False)
     schedule(world, reservation)
-    for instance in machines.make_instances(world, reservation):
-        await machines.start(world, instance)
+    for instance in instance_lifecycle.make_instances(world, reservation):
+        await instance_lifecycle.start(world, instance)
 
 
-async def _end(world: World, reservation: Reservation, kind: Literal["Canceled", "Ended"]) -> None:
+async def _end(world: World, reservation: ReservationRow, kind: Literal["Canceled", "Ended"]) -> None:
     if reservation.timer is not None:
         reservation.timer.cancel()
     reservation.status = kind
     reservation.deactivated_at = world.now
     _end_pause(world, reservation)
     note(world, reservation, kind, by_user=kind == "Canceled")
-    await machines.halt(world, _instances(world, reservation), "STATUS_TERMINATED", keeps_disk=False)
+    await instance_lifecycle.halt(world, _instances(world, reservation), "STATUS_TERMINATED", keeps_disk=False)
 
 
-def _end_pause(world: World, reservation: Reservation) -> None:
+def _end_pause(world: World, reservation: ReservationRow) -> None:
     if reservation.pauses and reservation.pauses[-1][1] is None:
         reservation.pauses[-1] = (reservation.pauses[-1][0], world.now)

@@ -9,8 +9,8 @@ import uuid
 _BASE62 = string.ascii_letters + string.digits
 
 
-class Fids:
-    """The same ones in the same order for the same seed."""
+class IdSource:
+    """Makes the same ids in the same order for the same seed."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(f"fids {seed}")

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from flow_core.emulator.clock import Timer, stamp
 from flow_core.emulator.money import dollars
 from flow_core.emulator.orders.order import Order
-from flow_core.emulator.reservations.offers import Offer
-
-if TYPE_CHECKING:
-    from flow_core.emulator.world import World
+from flow_core.emulator.reservations.offers import ReservationOffer
 
 ReservationStatus = Literal["Pending", "Active", "Paused", "Canceled", "Ended"]
-EventType = Literal["Placed", "Active", "Paused", "Resumed", "Canceled", "Ended", "Terms Set", "Terms Changed"]
+ReservationEventType = Literal[
+    "Placed", "Active", "Paused", "Resumed", "Canceled", "Ended", "Terms Set", "Terms Changed"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class ReservationEvent:
     at: datetime
-    kind: EventType
+    kind: ReservationEventType
     user: str | None
-    terms: Offer | None = None
+    terms: ReservationOffer | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -38,13 +37,13 @@ class ReservationEvent:
 
 @dataclass(slots=True)
 class Grant:
-    """So many instances from one time to another, at these terms. `returns` are when one was given back."""
+    """A quantity of instances for a time, at these terms. `returns` are the times at which one was given back."""
 
     fid: str
     start: datetime
     end: datetime
     quantity: int
-    terms: Offer
+    terms: ReservationOffer
     returns: list[datetime] = field(default_factory=list)
 
     @property
@@ -69,8 +68,8 @@ class Grant:
 
 
 @dataclass(slots=True, kw_only=True)
-class Reservation(Order):
-    """`timer` is what it will become next. `pauses` are from when to when it was paused, the last maybe still."""
+class ReservationRow(Order):
+    """`timer` is the next change of status. `pauses` are (start, end); the end of a pause that lasts is None."""
 
     product: ClassVar[Literal["Spot", "Reservations"]] = "Reservations"
     start_time: datetime
@@ -88,7 +87,8 @@ class Reservation(Order):
     def is_over(self) -> bool:
         return self.status in ("Canceled", "Ended")
 
-    def hour_cents(self, world: World) -> int:
+    @property
+    def hour_cents(self) -> int:
         return self.grants[-1].terms.unit_cents
 
     def as_json(self) -> dict[str, Any]:
