@@ -1,4 +1,4 @@
-"""A process of a machine, for a session over SSH: what it says goes to a listener, as fast as that takes it."""
+"""A process of a machine, for an SSH session: its output goes to a listener, as fast as the listener accepts it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import struct
 import termios
 
-from flow_core.emulator.nodes.link import Link, Order, Started
+from flow_core.emulator.nodes.pid1_client import Pid1Client, SpawnedProcess, SpawnRequest
 from flow_core.ssh.served.process import STDERR, STDOUT, Listener, Process
 
 _PIECE = 1 << 16
@@ -16,11 +16,13 @@ _FULL = 1 << 16
 _MOST_LEFT = 1 << 20
 
 
-class Inside(Process):
+class MachineProcess(Process):
     """On a terminal, or with three pipes. Made by `start`; reads only once it has been let go by `pause(False)`."""
 
-    def __init__(self, link: Link, started: Started, listener: Listener, outputs: dict[int, int], typing: int) -> None:
-        self._link = link
+    def __init__(
+        self, client: Pid1Client, started: SpawnedProcess, listener: Listener, outputs: dict[int, int], typing: int
+    ) -> None:
+        self._client = client
         self._started = started
         self._listener = listener
         self._outputs = outputs
@@ -35,17 +37,17 @@ class Inside(Process):
         started.ended.add_done_callback(lambda _: self._look_for_end())
 
     @classmethod
-    async def start(cls, link: Link, order: Order, listener: Listener) -> Inside:
+    async def start(cls, client: Pid1Client, request: SpawnRequest, listener: Listener) -> MachineProcess:
         """Raises NotStarted, OSError."""
-        if "terminal" in order.more:
-            started = await link.spawn(order)
+        if "terminal" in request.more:
+            started = await client.spawn(request)
             assert started.terminal is not None
-            return cls(link, started, listener, {started.terminal: STDOUT}, os.dup(started.terminal))
+            return cls(client, started, listener, {started.terminal: STDOUT}, os.dup(started.terminal))
         pipes = [os.pipe() for _ in range(3)]
         theirs = [pipes[0][0], pipes[1][1], pipes[2][1]]
         ours = [pipes[0][1], pipes[1][0], pipes[2][0]]
         try:
-            started = await link.spawn(order, theirs)
+            started = await client.spawn(request, theirs)
         except BaseException:
             for fd in ours:
                 os.close(fd)
@@ -53,7 +55,7 @@ class Inside(Process):
         finally:
             for fd in theirs:
                 os.close(fd)
-        return cls(link, started, listener, {ours[1]: STDOUT, ours[2]: STDERR}, ours[0])
+        return cls(client, started, listener, {ours[1]: STDOUT, ours[2]: STDERR}, ours[0])
 
     def feed(self, data: bytes) -> None:
         if self._typing < 0 or self._has_eof:
@@ -87,7 +89,7 @@ class Inside(Process):
 
     def signal(self, number: int) -> None:
         if not self._started.ended.done():
-            task = self._loop.create_task(self._link.signal(self._started.number, number))
+            task = self._loop.create_task(self._client.signal(self._started.number, number))
             self._signals.add(task)
             task.add_done_callback(self._signals.discard)
 

@@ -1,4 +1,4 @@
-"""The emulator's end of a machine's first process: what is started through it, and its end."""
+"""The emulator's client of a machine's first process: spawns and signals processes, and ends the machine."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ _READY_S = 20.0
 _ANSWER_S = 10.0
 _END_S = 10.0
 _PACKAGE_ROOT = str(Path(__file__).parents[3])
-_CODE = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.emulator.nodes.inside.first import main; main()"
-)
+_CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.emulator.nodes.pid1.main import main; main()"
 
 
 class NotStarted(ProviderError):
@@ -28,11 +26,11 @@ class NotStarted(ProviderError):
 
 
 class NoNamespaces(NotStarted):
-    """This system lets nobody make what an isolated machine needs."""
+    """This system does not allow the namespaces that an isolated machine needs."""
 
 
-class Order(NamedTuple):
-    """What to start. Paths are the machine's."""
+class SpawnRequest(NamedTuple):
+    """A program to start. Paths are the machine's."""
 
     program: str
     argv: Sequence[str]
@@ -42,7 +40,7 @@ class Order(NamedTuple):
     """`output`: a file for both streams; `terminal`: (columns, rows), with `modes`; `files_below`: serves SFTP."""
 
 
-class Started(NamedTuple):
+class SpawnedProcess(NamedTuple):
     """A process of a machine. `ended` is its exit code, or minus the signal, and never fails."""
 
     number: int
@@ -50,8 +48,8 @@ class Started(NamedTuple):
     ended: asyncio.Future[int]
 
 
-class Link:
-    """Made by `start`. Everything that runs in the machine is gone when `gone` is set."""
+class Pid1Client:
+    """Create it with `start`. Once `gone` is set, nothing of the machine runs any more."""
 
     def __init__(self, process: asyncio.subprocess.Process, end: socket.socket) -> None:
         self._process = process
@@ -66,7 +64,7 @@ class Link:
         self.gone = asyncio.Event()
 
     @classmethod
-    async def start(cls, plan: Mapping[str, Any]) -> Link:
+    async def start(cls, plan: Mapping[str, Any]) -> Pid1Client:
         """Raises NotStarted, NoNamespaces."""
         ours, theirs = socket.socketpair()
         with theirs:
@@ -93,12 +91,12 @@ class Link:
             raise
         return link
 
-    async def spawn(self, order: Order, fds: Sequence[int] = ()) -> Started:
+    async def spawn(self, request: SpawnRequest, fds: Sequence[int] = ()) -> SpawnedProcess:
         """`fds` become its standard streams; they stay the caller's. Raises NotStarted."""
         number = self._last = self._last + 1
         answer = self._answers[number] = self._loop.create_future()
         ended = self._running[number] = self._loop.create_future()
-        body = {"do": "spawn", "id": number, **order._asdict(), **order.more, "more": None}
+        body = {"do": "spawn", "id": number, **request._asdict(), **request.more, "more": None}
         try:
             async with asyncio.timeout(_ANSWER_S):
                 await self._send(body, fds)
@@ -111,7 +109,7 @@ class Link:
         if "failed" in said.body:
             self._running.pop(number, None)
             raise NotStarted(f"it can't be started: {said.body['failed']}")
-        return Started(number, said.fds[0] if said.fds else None, ended)
+        return SpawnedProcess(number, said.fds[0] if said.fds else None, ended)
 
     async def signal(self, number: int, signal_number: int) -> None:
         """To a process and its group, or to those in front on its terminal. Harmless when it has ended."""

@@ -1,4 +1,4 @@
-"""Ports of loopback that answer with SSH."""
+"""A loopback port that an SSH server listens at."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import asyncssh
 LOOPBACK = "127.0.0.1"
 
 
-class Port:
+class SshPort:
     """Reserved when made, of both kinds of loopback where it can be; clients wait until `open`."""
 
     def __init__(self, wanted: int = 0) -> None:

@@ -12,7 +12,7 @@ import signal
 import socket
 from typing import Any, NamedTuple
 
-from flow_core.emulator.nodes.inside import calls
+from flow_core.emulator.nodes.pid1 import syscalls
 
 NOBODY = 65534
 _PROGRAMS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix")
@@ -24,25 +24,25 @@ _LINKS = {
     "stderr": "/proc/self/fd/2",
     "ptmx": "pts/ptmx",
 }
-_HELD = calls.NO_SUID | calls.NO_DEVICES
+_HELD = syscalls.NO_SUID | syscalls.NO_DEVICES
 
 
 def isolate(plan: dict[str, Any]) -> None:
     """Returns in the machine's first process; the one that called waits for that, and ends. Raises OSError."""
-    calls.check_system()
-    _new_user(calls.NEW_MOUNTS | calls.NEW_PROCESSES)
+    syscalls.check_system()
+    _new_user(syscalls.NEW_MOUNTS | syscalls.NEW_PROCESSES)
     _go_on_as_first_process()
-    calls.mount(None, "/", calls.RECURSIVE | calls.PRIVATE)
-    calls.mount(plan["disk"], plan["disk"], calls.BIND)
+    syscalls.mount(None, "/", syscalls.RECURSIVE | syscalls.PRIVATE)
+    syscalls.mount(plan["disk"], plan["disk"], syscalls.BIND)
     os.chdir(plan["disk"])
     host = Host.open(plan["binds"])
     _become_root()
     _make_own_mounts()
     host.show()
-    calls.make_root()
-    _new_user(calls.NEW_MOUNTS | calls.NEW_HOSTNAME | calls.NEW_IPC)
+    syscalls.make_root()
+    _new_user(syscalls.NEW_MOUNTS | syscalls.NEW_HOSTNAME | syscalls.NEW_IPC)
     socket.sethostname(plan["hostname"])
-    calls.end_with_parent(signal.SIGKILL)  # last, since becoming another user takes it back
+    syscalls.end_with_parent(signal.SIGKILL)  # last, since becoming another user takes it back
 
 
 class Host(NamedTuple):
@@ -87,8 +87,8 @@ class Host(NamedTuple):
 def keep_mounts() -> None:
     """Without isolation: what this process mounts, where it may, is seen by no other and ends with it."""
     try:
-        calls.unshare(calls.NEW_MOUNTS)
-        calls.mount(None, "/", calls.RECURSIVE | calls.PRIVATE)
+        syscalls.unshare(syscalls.NEW_MOUNTS)
+        syscalls.mount(None, "/", syscalls.RECURSIVE | syscalls.PRIVATE)
     except OSError:
         return  # who may not do this may not mount either
 
@@ -100,7 +100,7 @@ def _new_user(namespaces: int) -> None:
         os.setgroups([])
         _map_from_outside(namespaces)
         return
-    calls.unshare(namespaces | calls.NEW_USER)
+    syscalls.unshare(namespaces | syscalls.NEW_USER)
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"0 {uid} 1")
     _write("/proc/self/gid_map", f"0 {gid} 1")
@@ -126,7 +126,7 @@ def _map_from_outside(namespaces: int) -> None:
         finally:
             os._exit(1)
     try:
-        calls.unshare(namespaces | calls.NEW_USER)
+        syscalls.unshare(namespaces | syscalls.NEW_USER)
         os.write(write, b"!")
     finally:
         os.close(read)
@@ -146,17 +146,19 @@ def _go_on_as_first_process() -> None:
 def _become_root() -> None:
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
-    calls.keep_own_files()
+    syscalls.keep_own_files()
     os.umask(0o022)
 
 
 def _make_own_mounts() -> None:
-    calls.mount("proc", _folder("proc"), _HELD | calls.NO_EXEC, "proc")
-    calls.mount("tmpfs", _folder("run"), _HELD, "tmpfs", "mode=0755,size=64m")
+    syscalls.mount("proc", _folder("proc"), _HELD | syscalls.NO_EXEC, "proc")
+    syscalls.mount("tmpfs", _folder("run"), _HELD, "tmpfs", "mode=0755,size=64m")
     os.makedirs("run/systemd/system")  # how a program sees that there are services
-    calls.mount("tmpfs", _folder("dev"), calls.NO_SUID, "tmpfs", "mode=0755,size=1m")
-    calls.mount("devpts", _folder("dev/pts"), calls.NO_SUID | calls.NO_EXEC, "devpts", "newinstance,ptmxmode=0666")
-    calls.mount("tmpfs", _folder("dev/shm"), _HELD, "tmpfs", "mode=1777,size=1g")
+    syscalls.mount("tmpfs", _folder("dev"), syscalls.NO_SUID, "tmpfs", "mode=0755,size=1m")
+    syscalls.mount(
+        "devpts", _folder("dev/pts"), syscalls.NO_SUID | syscalls.NO_EXEC, "devpts", "newinstance,ptmxmode=0666"
+    )
+    syscalls.mount("tmpfs", _folder("dev/shm"), _HELD, "tmpfs", "mode=1777,size=1g")
     for name, target in _LINKS.items():
         os.symlink(target, f"dev/{name}")
 
@@ -167,10 +169,10 @@ def _bind(handle: int, target: str, *, read_only: bool = False, is_file: bool = 
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
     else:
         _folder(target)
-    calls.mount(f"/proc/self/fd/{handle}", target, calls.BIND | calls.RECURSIVE)
+    syscalls.mount(f"/proc/self/fd/{handle}", target, syscalls.BIND | syscalls.RECURSIVE)
     os.close(handle)
     if read_only:
-        calls.make_read_only(target)
+        syscalls.make_read_only(target)
 
 
 def _folder(path: str) -> str:

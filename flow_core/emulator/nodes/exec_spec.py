@@ -1,4 +1,4 @@
-"""What is started in a machine: by which program, as whom, where, with which environment."""
+"""Builds the spawn requests of a machine: program, user, working directory and environment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from flow_core.emulator.nodes.link import NotStarted, Order
+from flow_core.emulator.nodes.pid1_client import NotStarted, SpawnRequest
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SFTP_SERVERS = (
@@ -23,39 +23,39 @@ _WITHOUT_ROOT = (
 )
 
 
-class Ways(NamedTuple):
-    """Of one machine. `prefix` is "", or the folder that stands for its root: then nothing else tells its address."""
+class SpawnRequestBuilder(NamedTuple):
+    """Builds requests for one machine. `prefix` is "", or the root folder of a machine without isolation."""
 
     prefix: str
     address: str
 
     def place(self, path: str) -> str:
-        """Where a path of the machine is for what runs in it."""
+        """The path as processes of the machine see it."""
         return self.prefix + path
 
-    def shell(self, user: str, command: str | None, env: Mapping[str, str], more: Mapping[str, Any]) -> Order:
-        """What sshd would start. Raises NotStarted for a command that would use the host's own paths."""
+    def shell(self, user: str, command: str | None, env: Mapping[str, str], more: Mapping[str, Any]) -> SpawnRequest:
+        """Like sshd. Raises NotStarted for a command that would use the host's own paths."""
         if self.prefix and command is not None and _names_a_path(command):
             raise NotStarted(_WITHOUT_ROOT)
         argv = ["-bash"] if command is None else ["bash", "-c", command]
-        return Order(self._bash, argv, {**self._environment(user), **env}, self._home(user), more)
+        return SpawnRequest(self._bash, argv, {**self._environment(user), **env}, self._home(user), more)
 
-    def script(self, path: str, log: str) -> Order:
-        """Runs it as root, with all it says in the log."""
+    def script(self, path: str, log: str) -> SpawnRequest:
+        """Runs a script as root, with its output in the log."""
         argv = ["bash", self.place(path)]
-        return Order(self._bash, argv, self._environment("root"), self.place("/"), {"output": self.place(log)})
+        return SpawnRequest(self._bash, argv, self._environment("root"), self.place("/"), {"output": self.place(log)})
 
-    def chore(self, script: str, path: str, *more: str) -> Order:
-        """A line of sh whose $1 is a path of the machine."""
+    def command(self, script: str, path: str, *more: str) -> SpawnRequest:
+        """Runs a line of sh as root; its $1 is a path of the machine."""
         argv = ["sh", "-c", script, "sh", self.place(path), *more]
-        return Order("/bin/sh", argv, self._environment("root"), self.place("/"), {"output": os.devnull})
+        return SpawnRequest("/bin/sh", argv, self._environment("root"), self.place("/"), {"output": os.devnull})
 
-    def file_server(self, user: str) -> Order:
-        """The system's sftp-server, or ours: where it has none, and where the client must be kept below the prefix."""
+    def file_server(self, user: str) -> SpawnRequest:
+        """The system's sftp-server, or ours where it has none or the client must stay below the prefix."""
         found = next((path for path in _SFTP_SERVERS if os.access(path, os.X_OK)), None)
         if self.prefix or found is None:
-            return Order("", [], {}, self._home(user), {"files_below": self.prefix})
-        return Order(found, [found], self._environment(user), self._home(user))
+            return SpawnRequest("", [], {}, self._home(user), {"files_below": self.prefix})
+        return SpawnRequest(found, [found], self._environment(user), self._home(user))
 
     @property
     def _bash(self) -> str:

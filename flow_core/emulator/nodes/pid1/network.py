@@ -17,7 +17,7 @@ import struct
 from collections.abc import Iterable
 from typing import NoReturn
 
-from flow_core.emulator.nodes.inside.calls import system_call
+from flow_core.emulator.nodes.pid1.syscalls import system_call
 
 
 class _Processor:

@@ -1,4 +1,4 @@
-"""The end of every process below this one, where no namespace does it. Standard library only."""
+"""Kills every descendant of this process, where no namespace does it. Standard library only."""
 
 from __future__ import annotations
 

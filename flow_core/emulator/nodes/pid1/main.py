@@ -1,6 +1,7 @@
-"""A machine's first process: it starts what the emulator asks for, and when that is gone, all ends. Standard library.
+"""The first process (pid 1) of a machine: spawns, signals and reaps for the emulator. Standard library only.
 
-Started with the number of one end of a socket pair. The first message says what the machine is like.
+Its argument is the descriptor of one end of a socket pair. The first message describes the machine. When the emulator
+is gone, every process of the machine ends.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import socket
 import sys
 from typing import Any
 
-from flow_core.emulator.nodes.inside.calls import adopt_orphans
-from flow_core.emulator.nodes.inside.ending import end_descendants
-from flow_core.emulator.nodes.inside.isolate import isolate, keep_mounts
-from flow_core.emulator.nodes.inside.network import PrivateNetwork
-from flow_core.emulator.nodes.inside.spawning import spawn
+from flow_core.emulator.nodes.pid1.descendants import end_descendants
+from flow_core.emulator.nodes.pid1.isolate import isolate, keep_mounts
+from flow_core.emulator.nodes.pid1.network import PrivateNetwork
+from flow_core.emulator.nodes.pid1.spawn import spawn
+from flow_core.emulator.nodes.pid1.syscalls import adopt_orphans
 from flow_core.emulator.nodes.wire import Inbox, Message, packed
 
 
