@@ -63,7 +63,7 @@ class StatusChange(_Strict):
 
 @routes.get("/_emulator/faults")
 async def get_faults(world: World, request: Request) -> Response:
-    return json_response([rule.model_dump() for rule in world.faults.rules])
+    return json_response([rule.model_dump(mode="json") for rule in world.faults.rules])
 
 
 @routes.post("/_emulator/faults")

@@ -37,7 +37,7 @@ class Fault(BaseModel):
     status: Annotated[int, Field(ge=200, le=599)] | None = None
     detail: Any = None
     headers: Annotated[dict[str, str], AfterValidator(_check_headers)] = {}
-    body: str | None = None
+    body: bytes | None = None
     cut: Literal["", "all", "within"] = ""
     drip_s: Annotated[float, Field(ge=0, le=60)] = 0.0
 

@@ -51,7 +51,7 @@ class FaultMiddleware:
 def _replacement(fault: Fault, usual_status: int) -> Response:
     status = fault.status or usual_status
     detail = {"detail": fault.detail or f"Injected {status}"}
-    body = json.dumps(detail).encode() if fault.body is None else fault.body.encode("utf-8", "surrogateescape")
+    body = json.dumps(detail).encode() if fault.body is None else fault.body
     return Response(b"" if status in _WITHOUT_BODY else body, status, media_type="application/json")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import httpx
@@ -60,6 +61,37 @@ async def test_unknown_paths_and_methods_are_told_apart(account: Account) -> Non
     assert await account.refused(404, "GET", "/v2/nothing") == "Not Found"
     assert await account.refused(405, "PUT", "/v2/spot/bids") == "Method Not Allowed"
     assert (await account.http.put("/v2/spot/bids")).headers["allow"] == "GET, POST"
+
+
+async def test_only_the_methods_of_a_path_are_answered_and_only_that_path(account: Account) -> None:
+    assert (await account.http.head("/v2/me")).status_code == 405
+    assert (await account.http.get("/v2/me/")).status_code == 404
+    assert (await account.http.get("/v2/spot%2Fbids")).status_code == 200, "a slash is a slash, however it is written"
+
+
+async def test_the_time_of_an_answer_is_the_emulators(account: Account) -> None:
+    await account.emulator.control.advance(7 * 86400)
+    answer = await account.http.get("/v2/me")
+    assert parsedate_to_datetime(answer.headers["date"]) == account.emulator.world.now
+    assert answer.headers["server"] == "flow-emulator"
+
+
+async def test_more_connections_than_it_takes_are_told_so(emulator: Emulator) -> None:
+    port = urlsplit(emulator.url).port
+    idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(256)]
+    assert b" 503 " in (await raw(emulator, request(emulator, "/v2/me"))).splitlines()[0]
+    for _, writer in idle:
+        writer.close()
+
+
+async def test_leaving_does_not_wait_for_clients(emulator: Emulator) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(emulator.url).port)
+    writer.write(b"GET /v2/me HTTP/1.1\r\n")
+    await writer.drain()
+    async with asyncio.timeout(DEADLINE_S):
+        await emulator.__aexit__(None, None, None)
+        assert await reader.read() == b""
+    writer.close()
 
 
 @pytest.mark.parametrize(
