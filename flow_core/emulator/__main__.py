@@ -62,8 +62,8 @@ async def _serve(arguments: argparse.Namespace, folder: GivenFolder | None) -> N
         folder=None if folder is None else folder.files,
     )
     async with emulator:
-        if lacking := await emulator.lacking():
-            print(f"emulator: {lacking}", file=sys.stderr)
+        if limitations := await emulator.limitations():
+            print(f"emulator: {limitations}", file=sys.stderr)
         details = emulator.as_json()
         if sample is not None:
             details |= await sample.fill(emulator)

@@ -76,7 +76,7 @@ class Control:
 
     def set_status(self, instance_fid: str, status: Status) -> None:
         """Sets a status, whatever the machine does: for statuses that the emulator never reaches."""
-        self._instance(instance_fid).become(status, self._world.now)
+        self._instance(instance_fid).set_status(status, self._world.now)
 
     def _bid(self, fid: str) -> BidRow:
         return find_row(self._world.bids, fid, "Bid")

@@ -1,4 +1,4 @@
-"""The control endpoint, which is no part of the published API: with the same key, JSON there and back."""
+"""Routes of the control endpoint, which is no part of the published API. They take the same key, and JSON."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class TimeChange(_Strict):
 
 
 class MarketChange(_Strict):
-    """Without an instance type, every one of the region."""
+    """Without an instance type, the change is for all of the region."""
 
     region: str
     instance_type: str | None = None

@@ -87,10 +87,10 @@ class Emulator:
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
 
-    async def lacking(self) -> str:
+    async def limitations(self) -> str:
         """What its machines can't do on this system and why, as a sentence; "" for nothing. Boots one to see: 0.2 s."""
         nodes = self.world.nodes
-        return "" if nodes is None else await nodes.lacking()
+        return "" if nodes is None else await nodes.limitations()
 
     def as_json(self) -> dict[str, Any]:
         """What a client needs to use it."""

@@ -1,4 +1,4 @@
-"""The folder that a person names for the emulator's files."""
+"""The folder that --folder names."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from flow_core.emulator.clock import stamp, stamp_or_none
+from flow_core.emulator.clock import iso_time, iso_time_or_none
 from flow_core.emulator.ids import IdSource
 
 ScriptScope = Literal["PROJECT", "ORGANIZATION"]
@@ -35,7 +35,7 @@ class UserRow:
         return {
             **{name: getattr(self, name) for name in names},
             "project_ids": list(self.project_ids),
-            "deactivated_at": stamp_or_none(self.deactivated_at),
+            "deactivated_at": iso_time_or_none(self.deactivated_at),
         }
 
 
@@ -57,7 +57,7 @@ class ProjectRow:
     created_at: datetime
 
     def as_json(self) -> dict[str, Any]:
-        return {"fid": self.fid, "name": self.name, "created_at": stamp(self.created_at)}
+        return {"fid": self.fid, "name": self.name, "created_at": iso_time(self.created_at)}
 
 
 @dataclass(slots=True)
@@ -76,9 +76,9 @@ class ApiKeyRow:
         return {
             "fid": self.fid,
             "name": self.name,
-            "created_at": stamp(self.created_at),
-            "expires_at": stamp(self.expires_at),
-            "deactivated_at": stamp_or_none(self.deactivated_at),
+            "created_at": iso_time(self.created_at),
+            "expires_at": iso_time(self.expires_at),
+            "deactivated_at": iso_time_or_none(self.deactivated_at),
             "snippet": f"{self.secret[:_SNIPPET]}...",
         }
 
@@ -94,7 +94,7 @@ class SshKeyRow:
 
     def as_json(self) -> dict[str, Any]:
         names = ("fid", "name", "project", "public_key", "required")
-        return {**{name: getattr(self, name) for name in names}, "created_at": stamp(self.created_at)}
+        return {**{name: getattr(self, name) for name in names}, "created_at": iso_time(self.created_at)}
 
 
 @dataclass(slots=True)
@@ -128,13 +128,13 @@ class ClusterRow:
             "project": self.project,
             "name": self.name,
             "region": self.region,
-            "created_at": stamp(self.created_at),
+            "created_at": iso_time(self.created_at),
             "kube_host": None,
             "ssh_keys": self.ssh_keys,
             "instances": [],
             "join_command": None,
             "status": "Available" if is_up else "Terminated",
-            "deleted_at": stamp_or_none(self.deleted_at),
+            "deleted_at": iso_time_or_none(self.deleted_at),
             "k8s_version": self.k8s_version,
             "user_fid": self.user,
         }
@@ -158,6 +158,6 @@ class ScriptRow:
         return {
             **{name: getattr(self, name) for name in names},
             "content_url": f"{url}/v2/lifecycle-scripts/{self.fid}/content",
-            "created_at": stamp(self.created_at),
-            "last_modified_at": stamp(self.last_modified_at),
+            "created_at": iso_time(self.created_at),
+            "last_modified_at": iso_time(self.last_modified_at),
         }

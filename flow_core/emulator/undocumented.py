@@ -38,7 +38,7 @@ async def get_regions(world: World, request: Request) -> Response:
 @routes.get("/v2/cpu/instance-types")
 @routes.get("/v2/cpu/regions")
 async def get_cpu_offers(world: World, request: Request) -> Response:
-    """There are none: this platform rents GPUs only."""
+    """An empty list: this platform rents GPUs only."""
     return json_response([])
 
 
@@ -61,7 +61,7 @@ async def get_quotas(world: World, request: Request) -> Response:
 
 
 def _person(world: World, name: str) -> UserRow:
-    """By its uuid, its fid, or that without its prefix."""
+    """Finds a user by uuid, by fid, or by the fid without its prefix."""
     for person in world.users:
         if name in (person.id, person.fid, person.fid.removeprefix("user_")):
             return person

@@ -1,4 +1,4 @@
-"""Volumes over HTTP."""
+"""Routes of volumes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from flow_core.emulator.account.quotas import check_quota
-from flow_core.emulator.clock import stamp, stamp_or_none
+from flow_core.emulator.clock import iso_time, iso_time_or_none
 from flow_core.emulator.http.idempotency import find_created, record_created
 from flow_core.emulator.http.parsing import BodyModel, QueryModel, parse_body, parse_query
 from flow_core.emulator.http.responses import ApiError, json_response, no_content
@@ -91,7 +91,7 @@ async def delete_volume(world: World, request: Request) -> Response:
         raise ApiError(409, f"Volume is in use by {user.fid} and cannot be deleted")
     volume.deleted_at = world.now
     if world.nodes is not None:
-        await world.nodes.forget_volume(volume.fid)
+        await world.nodes.delete_volume(volume.fid)
     return no_content()
 
 
@@ -107,8 +107,8 @@ def _as_json(world: World, volume: VolumeRow) -> dict[str, Any]:
         "fid": volume.fid,
         "name": volume.name,
         "region": volume.region,
-        "created_at": stamp(volume.created_at),
-        "deleted_at": stamp_or_none(volume.deleted_at),
+        "created_at": iso_time(volume.created_at),
+        "deleted_at": iso_time_or_none(volume.deleted_at),
         "capacity_gb": volume.size_gb,
         "project": volume.project,
         "interface": volume.interface,

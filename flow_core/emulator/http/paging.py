@@ -1,4 +1,4 @@
-"""Pages of a listing. A cursor names the last row that was seen, so rows that come or go move nothing."""
+"""Pages of a listing. A cursor names the last row of a page, so new and deleted rows don't move the next page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Row = TypeVar("Row")
 
 
 class PageQuery(QueryModel):
-    """What every listing with pages may be asked for."""
+    """The query fields of every listing with pages."""
 
     next_cursor: str | None = None
     limit: Annotated[int, Field(ge=1, le=100)] | None = None
@@ -33,7 +33,7 @@ def paginate(
     key: Callable[[Row], tuple[Any, ...]],
     is_descending: bool = False,
 ) -> tuple[list[Row], str | None]:
-    """A page and the cursor to the next. `key` is of what JSON keeps as it is, and no two rows' are equal.
+    """A page, and the cursor to the next. `key` returns values that JSON can hold, different for each row.
 
     Raises ApiError.
     """

@@ -9,7 +9,7 @@ from typing import Any
 
 from flow_core.emulator.ids import IdSource
 from flow_core.emulator.market.catalog import DEFAULT_IMAGE, OFFERINGS, Offering
-from flow_core.emulator.money import dollars
+from flow_core.emulator.money import format_dollars
 
 _STEP = timedelta(minutes=15)
 _STEPS_BEFORE = 7 * 24 * 4
@@ -54,8 +54,8 @@ class Auction:
             "instance_type": self.offering.instance_type,
             "region": self.offering.region,
             "capacity": self.capacity,
-            "last_instance_price": dollars(self.price_cents),
-            "lowest_allocated_price": None if lowest is None else dollars(lowest),
+            "last_instance_price": format_dollars(self.price_cents),
+            "lowest_allocated_price": None if lowest is None else format_dollars(lowest),
             "adjustable_memory": self.offering.has_adjustable_memory,
             "default_image_version": DEFAULT_IMAGE,
         }

@@ -43,7 +43,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Offering:
-    """A type in a region: how many are free there at first, and the usual price of one for an hour."""
+    """An instance type in a region: its capacity at the start, and its usual price per hour."""
 
     instance_type: str
     region: str

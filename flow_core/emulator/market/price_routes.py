@@ -11,13 +11,13 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from flow_core.emulator.clock import stamp
+from flow_core.emulator.clock import iso_time
 from flow_core.emulator.http.parsing import QueryModel, UtcTime, parse_query
 from flow_core.emulator.http.responses import json_response
 from flow_core.emulator.http.routing import Routes
 from flow_core.emulator.market.auctions import Auction
 from flow_core.emulator.market.catalog import TYPES_BY_FID
-from flow_core.emulator.money import dollars
+from flow_core.emulator.money import format_dollars
 from flow_core.emulator.world import World, find_row
 
 routes = Routes()
@@ -86,7 +86,7 @@ def _least(values: Any) -> int | None:
 
 
 def _between(points: Points, start: datetime | None, end: datetime | None) -> Points:
-    """Those of the time; the one before it too, as it held at its start."""
+    """The points of a period, and the one before it, whose price held at the start."""
     times = [at for at, _ in points]
     first = 0 if start is None else max(bisect_right(times, start) - 1, 0)
     last = len(times) if end is None else bisect_right(times, end)
@@ -94,7 +94,7 @@ def _between(points: Points, start: datetime | None, end: datetime | None) -> Po
 
 
 def _sampled(points: Points, most: int) -> Points:
-    """So many of them, evenly, the first and the last among them."""
+    """At most `most` points, evenly chosen, with the first and the last."""
     if len(points) <= most:
         return points
     if most < 2:
@@ -106,8 +106,8 @@ def _series(auction: Auction, points: Points) -> dict[str, Any]:
     return {
         "instance_type": auction.offering.instance_type,
         "region": auction.offering.region,
-        "timestamps": [stamp(at) for at, _ in points],
-        "spot_prices": [dollars(cents) for _, cents in points],
-        "reserved_prices": [dollars(auction.offering.reserved_cents) for _ in points],
+        "timestamps": [iso_time(at) for at, _ in points],
+        "spot_prices": [format_dollars(cents) for _, cents in points],
+        "reserved_prices": [format_dollars(auction.offering.reserved_cents) for _ in points],
         "region_disabled": False,
     }

@@ -1,4 +1,4 @@
-"""What the API side asks of its machines."""
+"""The interface between the API and its machines."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class NodeFleet(Protocol):
     async def start(self) -> None:
         """Lets that port answer. Twice is safe. Raises OSError."""
 
-    async def lacking(self) -> str:
+    async def limitations(self) -> str:
         """What machines can't do on this system and why, as a sentence; "" where they can do everything."""
 
     async def boot(self, spec: NodeSpec) -> int:
@@ -61,7 +61,7 @@ class NodeFleet(Protocol):
     async def halt(self, instance_fid: str, *, keeps_disk: bool) -> None:
         """Ends every process and session on a machine. Twice is safe."""
 
-    async def forget_volume(self, volume_fid: str) -> None:
+    async def delete_volume(self, volume_fid: str) -> None:
         """Deletes a volume's bytes. Twice is safe."""
 
     async def close(self) -> None:

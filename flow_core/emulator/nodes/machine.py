@@ -155,14 +155,14 @@ class EmulatedMachine:
         await self.pid1.spawn(self.requests.script(SCRIPT, SCRIPT_LOG))
 
     async def _start_again(self, spec: NodeSpec) -> None:
-        """Addresses may have changed; what is in fstab is mounted, and what is enabled is started."""
+        """Does what a system does at boot: updates /etc/hosts, mounts fstab, starts enabled services."""
         await self._run_command(_PUT, "/etc/hosts", hosts(spec))
         if not self.requests.prefix:
             await self._run_command('[ ! -s "$1" ] || mount -a', "/etc/fstab")
             await self._run_command('"$1" start-enabled', "/usr/local/bin/systemctl")
 
     async def _run_command(self, script: str, path: str, *more: str) -> None:
-        """From inside, where no link leads out of the machine."""
+        """Runs a command inside the machine, where no link leads out of it."""
         with suppress(NotStarted, TimeoutError):  # a machine that has just ended needs no chores
             async with asyncio.timeout(_COMMAND_S):
                 await (await self.pid1.spawn(self.requests.command(script, path, *more))).ended

@@ -56,7 +56,7 @@ class Machines(NodeFleet):
                 key = asyncssh.generate_private_key("ssh-ed25519")
                 await self._front.open(server_options(key, self._connections, self._newest_first, self._port_of))
 
-    async def lacking(self) -> str:
+    async def limitations(self) -> str:
         await self._probe()
         if not self._not_isolated:
             return ""
@@ -93,7 +93,7 @@ class Machines(NodeFleet):
                 self._machines.pop(instance_fid, None)
                 await asyncio.to_thread(erase, self._folder(instance_fid))
 
-    async def forget_volume(self, volume_fid: str) -> None:
+    async def delete_volume(self, volume_fid: str) -> None:
         await asyncio.to_thread(erase, self._root / "volumes" / _checked(volume_fid))
 
     async def close(self) -> None:

@@ -100,16 +100,16 @@ class Pid1Client:
         try:
             async with asyncio.timeout(_ANSWER_S):
                 await self._send(body, fds)
-                said = await answer
+                reply = await answer
         except (TimeoutError, OSError) as error:
             self._running.pop(number, None)
             raise NotStarted("the machine does not answer") from error
         finally:
             self._answers.pop(number, None)
-        if "failed" in said.body:
+        if "failed" in reply.body:
             self._running.pop(number, None)
-            raise NotStarted(f"it can't be started: {said.body['failed']}")
-        return SpawnedProcess(number, said.fds[0] if said.fds else None, ended)
+            raise NotStarted(f"it can't be started: {reply.body['failed']}")
+        return SpawnedProcess(number, reply.fds[0] if reply.fds else None, ended)
 
     async def signal(self, number: int, signal_number: int) -> None:
         """To a process and its group, or to those in front on its terminal. Harmless when it has ended."""
@@ -121,7 +121,7 @@ class Pid1Client:
 
     async def close(self) -> None:
         """Ends every process of the machine. Twice is safe."""
-        self._hang_up()
+        self._disconnect()
         try:
             async with asyncio.timeout(_END_S):
                 await self._process.wait()
@@ -133,12 +133,12 @@ class Pid1Client:
         try:
             async with asyncio.timeout(_READY_S):
                 await self._send(plan)
-                said = await self._ready
+                reply = await self._ready
         except (TimeoutError, OSError) as error:
             raise NotStarted("the machine's first process does not answer") from error
-        if "failed" in said:
-            raise NoNamespaces(str(said["failed"]))
-        if "gone" in said:
+        if "failed" in reply:
+            raise NoNamespaces(str(reply["failed"]))
+        if "gone" in reply:
             raise NotStarted("the machine's first process ended at once")
 
     async def _send(self, body: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
@@ -171,7 +171,7 @@ class Pid1Client:
         for message in self._inbox.messages():
             self._take(message)
         if not is_there:
-            self._hang_up()
+            self._disconnect()
 
     def _take(self, message: Message) -> None:
         number = message.body.get("id")
@@ -179,19 +179,19 @@ class Pid1Client:
             if not self._ready.done():
                 self._ready.set_result(message.body)
         elif "ended" in message.body:
-            self._over(number, message.body["ended"])
+            self._set_ended(number, message.body["ended"])
         elif (answer := self._answers.get(number)) is not None and not answer.done():
             answer.set_result(message)
         else:
             for fd in message.fds:
                 os.close(fd)  # nobody waits for it any more
 
-    def _over(self, number: int, code: int) -> None:
+    def _set_ended(self, number: int, code: int) -> None:
         ended = self._running.pop(number, None)
         if ended is not None and not ended.done():
             ended.set_result(code)
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         if self._end.fileno() >= 0:
             self._loop.remove_reader(self._end)
             self._end.close()
@@ -202,5 +202,5 @@ class Pid1Client:
             if not answer.done():
                 answer.set_result(Message({"id": number, "failed": "the machine has ended"}, []))
         for number in tuple(self._running):
-            self._over(number, -signal.SIGKILL)
+            self._set_ended(number, -signal.SIGKILL)
         self.gone.set()

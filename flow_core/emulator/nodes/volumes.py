@@ -1,4 +1,4 @@
-"""Where a machine finds its volumes, which are folders here: there are no block devices to be had.
+"""The volumes of a machine. They are folders, since a process can't create block devices.
 
 A File volume is at /mnt/<name>, as on a real machine. A Block volume is at /dev/disk/by-id/virtio-<fid>: there a
 machine has the device, here it is a folder, which a script can bind to the mount path (or link, where it may not).

@@ -1,4 +1,4 @@
-"""What may be changed of a bid: all of it, or nothing where one part is refused."""
+"""Changes of a bid. One invalid part refuses the whole change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from flow_core.emulator.http.parsing import BodyModel
 from flow_core.emulator.http.responses import ApiError, invalid_field
-from flow_core.emulator.money import cents, dollars
+from flow_core.emulator.money import format_dollars, parse_cents
 from flow_core.emulator.orders import bidding
 from flow_core.emulator.orders.bids import BidEvent, BidRow
 from flow_core.emulator.orders.launch import check_volumes
@@ -22,13 +22,13 @@ class UpdateBid(BodyModel):
     memory_gb: Annotated[int, Field(ge=1)] | None = None
 
 
-def limit_of(text: str, minimum_cents: int) -> int:
+def parse_limit(text: str, minimum_cents: int) -> int:
     """A limit price in cents. Raises ApiError."""
-    limit_cents = cents(text)
+    limit_cents = parse_cents(text)
     if limit_cents is None:
         raise invalid_field(("body", "limit_price"), 'Input should be an amount of dollars such as "$12.50"')
     if limit_cents < minimum_cents:
-        raise ApiError(400, f"Limit price below minimum price of {dollars(minimum_cents)}")
+        raise ApiError(400, f"Limit price below minimum price of {format_dollars(minimum_cents)}")
     return limit_cents
 
 
@@ -37,7 +37,7 @@ async def change_bid(world: World, bid: BidRow, body: UpdateBid) -> None:
     auction = bid.auction
     if bid.status == "Terminated":
         raise ApiError(400, "Bid is terminated and can't be changed")
-    limit_cents = None if body.limit_price is None else limit_of(body.limit_price, auction.offering.minimum_cents)
+    limit_cents = None if body.limit_price is None else parse_limit(body.limit_price, auction.offering.minimum_cents)
     _check_volumes(world, bid, body)
     if body.memory_gb is not None and not auction.offering.has_adjustable_memory:
         raise ApiError(400, "The memory of this instance type is not adjustable")
@@ -75,7 +75,7 @@ def _change_volumes(world: World, bid: BidRow, fids: list[str]) -> None:
 
 async def _change_limit(world: World, bid: BidRow, limit_cents: int) -> None:
     bid.limit_cents = limit_cents
-    bidding.note(world, bid, "Limit Price Changed", limit_cents=limit_cents)
+    bidding.add_event(world, bid, "Limit Price Changed", limit_cents=limit_cents)
     auction = bid.auction
     if bid.fid in auction.allocated_limits:
         auction.allocated_limits[bid.fid] = limit_cents

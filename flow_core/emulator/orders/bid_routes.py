@@ -1,4 +1,4 @@
-"""Bids over HTTP."""
+"""Routes of bids."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from flow_core.emulator.http.responses import ApiError, json_response, no_conten
 from flow_core.emulator.http.routing import Routes
 from flow_core.emulator.market.catalog import SPOT
 from flow_core.emulator.orders import bidding
-from flow_core.emulator.orders.bid_changes import UpdateBid, change_bid, limit_of
+from flow_core.emulator.orders.bid_changes import UpdateBid, change_bid, parse_limit
 from flow_core.emulator.orders.bids import BidRow, BidStatus
-from flow_core.emulator.orders.launch import LaunchSpecification, launch_of
+from flow_core.emulator.orders.launch import LaunchSpecification, create_launch
 from flow_core.emulator.world import World, find_row
 
 routes = Routes()
@@ -43,7 +43,7 @@ class BidsQuery(SortedPageQuery):
     status: BidStatus | None = None
     name: str | None = None
 
-    def wants(self, bid: BidRow) -> bool:
+    def matches(self, bid: BidRow) -> bool:
         names = ("project", "instance_type", "region", "status", "name")
         return all(getattr(self, name) in (None, getattr(bid, name)) for name in names)
 
@@ -56,7 +56,7 @@ async def get_bids(world: World, request: Request) -> Response:
     query = parse_query(request, BidsQuery)
     if query.project is not None:
         world.project(query.project)
-    rows = filter(query.wants, world.bids.values())
+    rows = filter(query.matches, world.bids.values())
     page, cursor = paginate(rows, query, world.settings.page_limit, query.key, query.sort_dir != "asc")
     return json_response({"data": [bid.as_json() for bid in page], "next_cursor": cursor})
 
@@ -69,7 +69,7 @@ async def create_bid(world: World, request: Request) -> Response:
     world.project(body.project)
     bid = _bid(world, body)
     world.bids[bid.fid] = bid
-    bidding.note(world, bid, "Placed", limit_cents=bid.limit_cents)
+    bidding.add_event(world, bid, "Placed", limit_cents=bid.limit_cents)
     bidding.wait_for_allocation(world, bid)
     return record_created(world, request, bid.as_json)
 
@@ -109,7 +109,7 @@ async def get_history(world: World, request: Request) -> Response:
 def _bid(world: World, body: CreateBid) -> BidRow:
     """Raises ApiError."""
     auction = world.auction(body.instance_type, body.region)
-    limit_cents = limit_of(body.limit_price, auction.offering.minimum_cents)
+    limit_cents = parse_limit(body.limit_price, auction.offering.minimum_cents)
     if world.settings.bid_names_are_unique:
         _check_name(world, body)
     quantity = body.instance_quantity
@@ -123,7 +123,7 @@ def _bid(world: World, body: CreateBid) -> BidRow:
         instance_type=body.instance_type,
         region=body.region,
         quantity=quantity,
-        launch=launch_of(world, body.launch_specification, body.project, body.region, quantity),
+        launch=create_launch(world, body.launch_specification, body.project, body.region, quantity),
         auction=auction,
         limit_cents=limit_cents,
     )

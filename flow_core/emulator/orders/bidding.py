@@ -1,4 +1,4 @@
-"""The life of a bid: it waits, is allocated, outbid, paused, resumed, terminated."""
+"""The lifecycle of a bid: it waits, is allocated, preempted, paused, resumed, terminated."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from flow_core.emulator.orders.instances import InstanceRow
 from flow_core.emulator.world import World
 
 
-def note(
+def add_event(
     world: World, bid: BidRow, kind: BidEventType, *, by_user: bool = True, limit_cents: int | None = None
 ) -> None:
     bid.events.append(BidEvent(world.now, kind, world.me.fid if by_user else None, limit_cents))
 
 
 def wait_for_allocation(world: World, bid: BidRow) -> None:
-    """It is open, and the auction looks at it in a while."""
-    bid.become("Open")
+    """Opens the bid. Its auction considers it after `seconds_to_allocate`."""
+    bid.set_status("Open")
 
     async def look() -> None:
         bid.timer = None
@@ -28,13 +28,13 @@ def wait_for_allocation(world: World, bid: BidRow) -> None:
 
 
 async def pause(world: World, bid: BidRow) -> None:
-    """Only for one that isn't terminated. Twice is safe."""
+    """Does nothing to a terminated bid. Twice is safe."""
     async with bid.lock:
         if bid.status in ("Paused", "Terminated"):
             return
         _release(world, bid)
-        bid.become("Paused")
-        note(world, bid, "Paused")
+        bid.set_status("Paused")
+        add_event(world, bid, "Paused")
         await instance_lifecycle.halt(world, _instances(world, bid), "STATUS_PAUSED")
 
 
@@ -42,30 +42,30 @@ async def resume(world: World, bid: BidRow) -> None:
     """Twice is safe."""
     async with bid.lock:
         if bid.status == "Paused":
-            note(world, bid, "Resumed")
+            add_event(world, bid, "Resumed")
             wait_for_allocation(world, bid)
 
 
 async def terminate(world: World, bid: BidRow) -> None:
-    """Its instances, volumes and keys are free at once. Twice is safe."""
+    """Releases its instances, volumes and keys at once. Twice is safe."""
     async with bid.lock:
         if bid.status == "Terminated":
             return
         _release(world, bid)
-        bid.become("Terminated")
+        bid.set_status("Terminated")
         bid.deactivated_at = world.now
-        note(world, bid, "Terminated")
+        add_event(world, bid, "Terminated")
         await instance_lifecycle.halt(world, _instances(world, bid), "STATUS_TERMINATED", keeps_disk=False)
 
 
 async def preempt(world: World, bid: BidRow) -> None:
-    """Warns it; it is open again when the notice is over. Nothing for one that isn't allocated."""
+    """Warns an allocated bid, and opens it again after the notice. Does nothing to others."""
     async with bid.lock:
         await _preempt(world, bid)
 
 
 async def relocate(world: World, bid: BidRow) -> None:
-    """Moves all of its instances that run."""
+    """Moves all of its running instances."""
     async with bid.lock:
         for instance in _instances(world, bid):
             if instance.status == "STATUS_RUNNING":
@@ -73,7 +73,7 @@ async def relocate(world: World, bid: BidRow) -> None:
 
 
 async def follow_market(world: World, auction: Auction) -> None:
-    """After a price or a capacity has changed: who is outbid, who may stay, who gets something; highest limit first."""
+    """Preempts, keeps and allocates bids after a change of price or capacity; the highest limit first."""
     theirs = [bid for bid in world.bids.values() if bid.auction is auction]
     for bid in sorted(theirs, key=lambda bid: -bid.limit_cents):
         async with bid.lock:
@@ -81,7 +81,7 @@ async def follow_market(world: World, auction: Auction) -> None:
 
 
 def _later(world: World, bid: BidRow, delay_s: float, act: Action) -> None:
-    """In its turn, unless it has become something else by then."""
+    """Runs an action later, under the bid's lock, unless the timer was replaced."""
 
     async def in_turn() -> None:
         async with bid.lock:
@@ -95,8 +95,8 @@ async def _preempt(world: World, bid: BidRow) -> None:
     if bid.status != "Allocated":
         return
     notice_s = world.settings.preempt_notice_s
-    bid.become("Preempting")
-    note(world, bid, "Preempted", by_user=False)
+    bid.set_status("Preempting")
+    add_event(world, bid, "Preempted", by_user=False)
 
     async def end() -> None:
         _release(world, bid)
@@ -118,13 +118,13 @@ async def _follow(world: World, bid: BidRow, auction: Auction) -> None:
         await _consider(world, bid)
     for instance in _instances(world, bid):
         if instance.is_up:
-            instance.cost(auction.price_cents, world.now)
+            instance.set_price(auction.price_cents, world.now)
 
 
 async def _keep(world: World, bid: BidRow) -> None:
-    """It is allocated again within its notice."""
-    bid.become("Allocated")
-    note(world, bid, "Allocated", by_user=False)
+    """Allocates a bid again within its notice."""
+    bid.set_status("Allocated")
+    add_event(world, bid, "Allocated", by_user=False)
     for instance in _instances(world, bid):
         await instance_lifecycle.reprieve(world, instance)
 
@@ -135,14 +135,14 @@ async def _consider(world: World, bid: BidRow) -> None:
         return
     auction.capacity -= bid.quantity
     auction.allocated_limits[bid.fid] = bid.limit_cents
-    bid.become("Allocated")
-    note(world, bid, "Allocated", by_user=False)
+    bid.set_status("Allocated")
+    add_event(world, bid, "Allocated", by_user=False)
     for instance in instance_lifecycle.make_instances(world, bid):
         await instance_lifecycle.start(world, instance)
 
 
 def _release(world: World, bid: BidRow) -> None:
-    """What it had is free, and others may have it."""
+    """Frees the capacity of a bid for others."""
     auction = bid.auction
     if auction.allocated_limits.pop(bid.fid, None) is not None:
         auction.capacity += bid.quantity

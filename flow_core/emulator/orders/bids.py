@@ -1,4 +1,4 @@
-"""A bid: its row, its history, and how the API shows them."""
+"""The rows of bids and of their events."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
-from flow_core.emulator.clock import Timer, stamp
+from flow_core.emulator.clock import Timer, iso_time
 from flow_core.emulator.market.auctions import Auction
-from flow_core.emulator.money import dollars
+from flow_core.emulator.money import format_dollars
 from flow_core.emulator.orders.order import Order
 
 BidStatus = Literal["Open", "Allocated", "Preempting", "Terminated", "Paused"]
@@ -39,9 +39,9 @@ class BidEvent:
     def as_json(self) -> dict[str, Any]:
         changed = self.attached is not None or self.removed is not None
         return {
-            "timestamp": stamp(self.at),
+            "timestamp": iso_time(self.at),
             "event_type": self.kind,
-            "limit_price": None if self.limit_cents is None else dollars(self.limit_cents),
+            "limit_price": None if self.limit_cents is None else format_dollars(self.limit_cents),
             "user_id": self.user,
             "memory_gb": self.memory_gb,
             "persistent_disk_change": {"attached": self.attached, "removed": self.removed} if changed else None,
@@ -59,7 +59,7 @@ class BidRow(Order):
     events: list[BidEvent] = field(default_factory=list)
     timer: Timer | None = None
 
-    def become(self, status: BidStatus) -> None:
+    def set_status(self, status: BidStatus) -> None:
         """Cancels the timer."""
         self.status = status
         if self.timer is not None:
@@ -71,4 +71,4 @@ class BidRow(Order):
         return self.auction.price_cents
 
     def as_json(self) -> dict[str, Any]:
-        return {**self.order_json(), "limit_price": dollars(self.limit_cents), "status": self.status}
+        return {**self.order_json(), "limit_price": format_dollars(self.limit_cents), "status": self.status}

@@ -1,4 +1,4 @@
-"""The life of an instance: it starts step by step, is warned, and ends with or without its disk."""
+"""The lifecycle of an instance: it starts step by step, is warned, and ends with or without its disk."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from datetime import timedelta
 
-from flow_core.emulator.clock import stamp
+from flow_core.emulator.clock import iso_time
 from flow_core.emulator.market.catalog import TYPES_BY_FID
 from flow_core.emulator.nodes.contract import MachineVolume, NodeSpec
 from flow_core.emulator.orders.instances import InstanceRow, Status
@@ -20,7 +20,7 @@ _STEPS: tuple[Status, ...] = ("STATUS_NEW", "STATUS_CONFIRMED", "STATUS_INITIALI
 
 
 def make_instances(world: World, order: Order) -> list[InstanceRow]:
-    """Those that the order has; new ones for it when it has none yet."""
+    """The order's instances; creates them at the first call."""
     if not order.instances:
         for index in range(order.quantity):
             fid = world.ids.make("inst")
@@ -30,51 +30,55 @@ def make_instances(world: World, order: Order) -> list[InstanceRow]:
 
 
 async def start(world: World, instance: InstanceRow) -> None:
-    """Begins the way to running; one with a disk goes it from its second step."""
+    """Starts an instance. One with a disk skips the first step."""
     steps = _STEPS[1:] if instance.has_booted else _STEPS
     await _step(world, instance, steps, world.settings.starting_s / len(steps))
 
 
 async def halt(world: World, instances: Sequence[InstanceRow], status: Status, *, keeps_disk: bool = True) -> None:
-    """Ends what runs on them; they have the status at once. Twice is safe."""
+    """Ends everything that runs on the instances, and sets their status at once. Twice is safe."""
     for instance in instances:
-        instance.become(status, world.now)
+        instance.set_status(status, world.now)
         instance.has_booted = instance.has_booted and keeps_disk
     if world.nodes is not None:
         await asyncio.gather(*(world.nodes.halt(one.fid, keeps_disk=keeps_disk) for one in instances))
 
 
 async def stop(world: World, instance: InstanceRow) -> None:
-    """Ends what runs on it and keeps its disk; it is paused in a while."""
+    """Ends everything that runs on the instance and keeps its disk. It is paused after `stopping_s`."""
     await halt(world, [instance], "STATUS_STOPPING")
 
     async def end() -> None:
-        instance.become("STATUS_PAUSED", world.now)
+        instance.set_status("STATUS_PAUSED", world.now)
 
     instance.timer = world.clock.after(world.settings.stopping_s, end)
 
 
 async def warn(world: World, instance: InstanceRow, status: Status, bid_status: str, notice_s: float) -> None:
-    """Tells whoever is on it that it ends, and when."""
-    instance.become(status, world.now)
+    """Writes a warning with the end time into the machine."""
+    instance.set_status(status, world.now)
     instance.end_time = world.now + timedelta(seconds=notice_s)
     instance.is_warned = True
     if world.nodes is not None:
-        lines = (f"instance_status: {status}", f"bid_status: {bid_status}", f"end_time: {stamp(instance.end_time)}")
+        lines = (
+            f"instance_status: {status}",
+            f"bid_status: {bid_status}",
+            f"end_time: {iso_time(instance.end_time)}",
+        )
         await world.nodes.warn(instance.fid, "".join(f"{line}\n" for line in lines))
 
 
 async def reprieve(world: World, instance: InstanceRow) -> None:
-    """It goes on running after all, or begins to."""
+    """Takes a warning back: the instance continues to run, or starts."""
     if not instance.is_up:
         await start(world, instance)
         return
-    instance.become("STATUS_RUNNING", world.now)
+    instance.set_status("STATUS_RUNNING", world.now)
     await _end_warning(world, instance)
 
 
 async def relocate(world: World, instance: InstanceRow) -> None:
-    """Moves it, its disk with it, after a warning."""
+    """Moves an instance with its disk to another address, after a warning."""
     await warn(world, instance, "STATUS_RELOCATING", "Allocated", world.settings.relocating_s)
 
     async def move() -> None:
@@ -98,7 +102,7 @@ async def _step(world: World, instance: InstanceRow, steps: tuple[Status, ...], 
     if not steps:
         await _boot(world, instance)
         return
-    instance.become(steps[0], world.now)
+    instance.set_status(steps[0], world.now)
     instance.timer = world.clock.after(step_s, lambda: _step(world, instance, steps[1:], step_s))
 
 
@@ -110,16 +114,16 @@ async def _boot(world: World, instance: InstanceRow) -> None:
             await _end_warning(world, instance)
     except (ProviderError, OSError) as error:
         _log.warning("machine %s was not started: %s", instance.name, error)
-        instance.become("STATUS_ERROR", world.now)
+        instance.set_status("STATUS_ERROR", world.now)
         return
     if instance.status != before:  # it was ended meanwhile, and the machine came up after that
         if world.nodes is not None:
             await world.nodes.halt(instance.fid, keeps_disk=not instance.is_gone)
         return
-    instance.become("STATUS_RUNNING", world.now)
+    instance.set_status("STATUS_RUNNING", world.now)
     instance.has_booted = instance.is_up = True
     instance.ssh_port = port
-    instance.cost(instance.order.hour_cents, world.now)
+    instance.set_price(instance.order.hour_cents, world.now)
 
 
 def _spec(world: World, instance: InstanceRow) -> NodeSpec:

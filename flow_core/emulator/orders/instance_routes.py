@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
-from flow_core.emulator.clock import stamp
+from flow_core.emulator.clock import iso_time
 from flow_core.emulator.http.paging import PageQuery, SortedPageQuery, paginate
 from flow_core.emulator.http.parsing import UtcTime, parse_query
 from flow_core.emulator.http.responses import json_response
@@ -30,7 +30,7 @@ class InstancesQuery(SortedPageQuery):
     bid_fid_in: list[str] | None = None
     reservation_fid_in: list[str] | None = None
 
-    def wants(self, one: InstanceRow) -> bool:
+    def matches(self, one: InstanceRow) -> bool:
         order_type = "Bid" if one.bid else "Reservation"
         return (
             one.order.project == self.project
@@ -55,7 +55,7 @@ class InstanceHistoryQuery(PageQuery):
     start_time: UtcTime | None = None
     end_time: UtcTime | None = None
 
-    def wants(self, one: InstanceRow) -> bool:
+    def matches(self, one: InstanceRow) -> bool:
         return (
             one.order.project == self.project
             and self.instance_fid in (None, one.fid)
@@ -72,7 +72,7 @@ class InstanceHistoryQuery(PageQuery):
 async def get_instances(world: World, request: Request) -> Response:
     query = parse_query(request, InstancesQuery)
     world.project(query.project)
-    rows = filter(query.wants, world.instances.values())
+    rows = filter(query.matches, world.instances.values())
     page, cursor = paginate(rows, query, world.settings.page_limit, query.key, query.sort_dir != "asc")
     return json_response({"data": [one.as_json() for one in page], "next_cursor": cursor})
 
@@ -85,7 +85,7 @@ async def get_status(world: World, request: Request) -> Response:
 @routes.get("/v2/instances/status/history")
 async def get_statuses(world: World, request: Request) -> Response:
     def events(query: InstanceHistoryQuery, one: InstanceRow) -> list[dict[str, Any]]:
-        return [{"timestamp": stamp(at), "status": word} for at, word in one.statuses if query.covers(at, at)]
+        return [{"timestamp": iso_time(at), "status": word} for at, word in one.statuses if query.covers(at, at)]
 
     return _history(world, request, events)
 
@@ -101,7 +101,7 @@ async def get_prices(world: World, request: Request) -> Response:
 def _history(world: World, request: Request, events: Any) -> Response:
     query = parse_query(request, InstanceHistoryQuery)
     world.project(query.project)
-    found = filter(query.wants, world.instances.values())
+    found = filter(query.matches, world.instances.values())
     page, cursor = paginate(found, query, world.settings.page_limit, lambda one: (one.created_at.timestamp(), one.fid))
     rows = [
         {

@@ -1,4 +1,4 @@
-"""What an order's machines are launched with, checked against what there is."""
+"""Launch specifications of orders, and their checks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flow_core.emulator.orders.order import LaunchConfig
 from flow_core.emulator.world import World, find_row
 
 _FIRST_LINE = "#!/bin/bash"
-_MOST_SCRIPT = 10_000
+_MAX_SCRIPT = 10_000
 
 
 def _has_first_line(script: str) -> str:
@@ -22,7 +22,7 @@ def _has_first_line(script: str) -> str:
     return script
 
 
-Script = Annotated[str, Field(max_length=_MOST_SCRIPT), AfterValidator(_has_first_line)]
+Script = Annotated[str, Field(max_length=_MAX_SCRIPT), AfterValidator(_has_first_line)]
 
 
 class LaunchSpecification(BodyModel):
@@ -34,7 +34,7 @@ class LaunchSpecification(BodyModel):
     memory_gb: Annotated[int, Field(ge=1)] | None = None
 
 
-def launch_of(world: World, body: LaunchSpecification, project: str, region: str, quantity: int) -> LaunchConfig:
+def create_launch(world: World, body: LaunchSpecification, project: str, region: str, quantity: int) -> LaunchConfig:
     """Raises ApiError."""
     check_ssh_keys(world, body.ssh_keys, project)
     check_volumes(world, body.volumes, project, region, quantity)
@@ -46,7 +46,7 @@ def launch_of(world: World, body: LaunchSpecification, project: str, region: str
 
 
 def check_ssh_keys(world: World, fids: list[str], project: str) -> None:
-    """Raises ApiError where one is unknown, a required one is missing, or there is none at all."""
+    """Raises ApiError for an unknown key, a required key that is missing, and an empty list."""
     keys = {key.fid: key for key in world.ssh_keys.values() if key.project == project}
     for fid in fids:
         find_row(keys, fid, f"SSH key {fid}")
@@ -60,7 +60,7 @@ def check_ssh_keys(world: World, fids: list[str], project: str) -> None:
 def check_volumes(
     world: World, fids: list[str], project: str, region: str, quantity: int, order_fid: str | None = None
 ) -> None:
-    """Raises ApiError where one can't be attached to so many instances there, or is an order's other than this one."""
+    """Raises ApiError for a volume that can't be attached to so many instances there, or that another order uses."""
     volumes = {one.fid: one for one in world.volumes.values() if one.project == project and one.deleted_at is None}
     if len(set(fids)) != len(fids):
         raise ApiError(400, "A volume is listed twice")

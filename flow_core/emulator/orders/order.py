@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
-from flow_core.emulator.clock import stamp, stamp_or_none
+from flow_core.emulator.clock import iso_time, iso_time_or_none
 
 
 @dataclass(slots=True)
@@ -60,8 +60,8 @@ class Order(ABC):
             "name": self.name,
             "project": self.project,
             "created_by": self.created_by,
-            "created_at": stamp(self.created_at),
-            "deactivated_at": stamp_or_none(self.deactivated_at),
+            "created_at": iso_time(self.created_at),
+            "deactivated_at": iso_time_or_none(self.deactivated_at),
             "instance_quantity": self.quantity,
             "instance_type": self.instance_type,
             "region": self.region,

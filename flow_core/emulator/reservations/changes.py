@@ -1,4 +1,4 @@
-"""What may be changed of a reservation: paused, extended, given back."""
+"""Routes that change a reservation: pause, resume, extend, return instances."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from flow_core.emulator.clock import stamp
+from flow_core.emulator.clock import iso_time
 from flow_core.emulator.http.parsing import BodyModel, UtcTime, parse_body
 from flow_core.emulator.http.responses import ApiError, json_response
 from flow_core.emulator.http.routing import Routes
 from flow_core.emulator.orders.instance_changes import UniqueIds
 from flow_core.emulator.orders.launch import check_volumes
 from flow_core.emulator.reservations import lifecycle
-from flow_core.emulator.reservations.availability import HOUR, latest_end
+from flow_core.emulator.reservations.availability import HOUR, find_latest_end
 from flow_core.emulator.reservations.models import Grant, ReservationRow
-from flow_core.emulator.reservations.offers import chosen
+from flow_core.emulator.reservations.offers import choose_offer
 from flow_core.emulator.reservations.routes import PriceSpecification
 from flow_core.emulator.world import World, find_row
 
@@ -60,7 +60,7 @@ async def update(world: World, request: Request) -> Response:
 async def get_extension(world: World, request: Request) -> Response:
     one = find_row(world.reservations, request.path_params["reservation_fid"], "Reservation")
     latest = one.end_time if one.is_over else _latest(world, one)
-    return json_response({"latest_extension_time": stamp(latest), "available": latest - one.end_time >= HOUR})
+    return json_response({"latest_extension_time": iso_time(latest), "available": latest - one.end_time >= HOUR})
 
 
 @routes.post("/v2/reservation/{reservation_fid}/extend")
@@ -71,11 +71,11 @@ async def extend(world: World, request: Request) -> Response:
     if more < HOUR or more % HOUR:
         raise ApiError(400, "A reservation is extended by whole hours")
     price = body.price_specification or PriceSpecification(offer_key=one.grants[-1].terms.key)
-    terms = chosen(world.auction(one.instance_type, one.region), price.offer_key, price.max_unit_price)
+    terms = choose_offer(world.auction(one.instance_type, one.region), price.offer_key, price.max_unit_price)
     if body.end_time > _latest(world, one):
         raise ApiError(400, "Not enough capacity for this extension; ask for its availability")
     one.grants.append(Grant(world.ids.make("grant"), one.end_time, body.end_time, one.quantity, terms))
-    lifecycle.note(world, one, "Terms Changed", terms=terms)
+    lifecycle.add_event(world, one, "Terms Changed", terms=terms)
     lifecycle.schedule(world, one)
     return json_response(one.as_json())
 
@@ -86,7 +86,7 @@ async def terminate_instances(world: World, request: Request) -> Response:
     one = _living(world, request)
     theirs = {fid: world.instances[fid] for fid in one.instances}
     gone = [find_row(theirs, fid, f"Instance {fid}") for fid in body.instances]
-    await lifecycle.give_back(world, one, gone)
+    await lifecycle.return_instances(world, one, gone)
     return json_response({"terminated_instances": body.instances})
 
 
@@ -107,4 +107,4 @@ def _check_volumes(world: World, one: ReservationRow, body: UpdateReservation) -
 
 
 def _latest(world: World, one: ReservationRow) -> datetime:
-    return latest_end(world, world.auction(one.instance_type, one.region), one.end_time, one.quantity, one)
+    return find_latest_end(world, world.auction(one.instance_type, one.region), one.end_time, one.quantity, one)

@@ -1,4 +1,4 @@
-"""The life of a reservation: it begins at its time, may be paused, shrinks, and ends."""
+"""The lifecycle of a reservation: it starts at its time, is paused and resumed, shrinks, and ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flow_core.emulator.reservations.offers import ReservationOffer
 from flow_core.emulator.world import World
 
 
-def note(
+def add_event(
     world: World,
     reservation: ReservationRow,
     kind: ReservationEventType,
@@ -24,7 +24,7 @@ def note(
 
 
 def schedule(world: World, reservation: ReservationRow) -> None:
-    """What is next: that it begins, or that it ends."""
+    """Sets the timer of the next change: the start, or the end."""
     if reservation.timer is not None:
         reservation.timer.cancel()
     is_pending = reservation.status == "Pending"
@@ -39,13 +39,13 @@ def schedule(world: World, reservation: ReservationRow) -> None:
 
 
 async def pause(world: World, reservation: ReservationRow) -> None:
-    """Only for one that has begun. Twice is safe."""
+    """Does nothing unless it is active. Twice is safe."""
     async with reservation.lock:
         if reservation.status != "Active":
             return
         reservation.status = "Paused"
         reservation.pauses.append((world.now, None))
-        note(world, reservation, "Paused")
+        add_event(world, reservation, "Paused")
         await instance_lifecycle.halt(world, _instances(world, reservation), "STATUS_PAUSED")
 
 
@@ -56,13 +56,13 @@ async def resume(world: World, reservation: ReservationRow) -> None:
             return
         reservation.status = "Active"
         _end_pause(world, reservation)
-        note(world, reservation, "Resumed")
+        add_event(world, reservation, "Resumed")
         for instance in _instances(world, reservation):
             await instance_lifecycle.start(world, instance)
 
 
-async def give_back(world: World, reservation: ReservationRow, gone: list[InstanceRow]) -> None:
-    """These instances for good; the whole of it when none is left. Twice is safe."""
+async def return_instances(world: World, reservation: ReservationRow, gone: list[InstanceRow]) -> None:
+    """Returns instances for good. Without instances the reservation ends. Twice is safe."""
     async with reservation.lock:
         for instance in gone:
             if instance.is_gone:
@@ -82,7 +82,7 @@ def _instances(world: World, reservation: ReservationRow) -> list[InstanceRow]:
 
 async def _begin(world: World, reservation: ReservationRow) -> None:
     reservation.status = "Active"
-    note(world, reservation, "Active", by_user=False)
+    add_event(world, reservation, "Active", by_user=False)
     schedule(world, reservation)
     for instance in instance_lifecycle.make_instances(world, reservation):
         await instance_lifecycle.start(world, instance)
@@ -94,7 +94,7 @@ async def _end(world: World, reservation: ReservationRow, kind: Literal["Cancele
     reservation.status = kind
     reservation.deactivated_at = world.now
     _end_pause(world, reservation)
-    note(world, reservation, kind, by_user=kind == "Canceled")
+    add_event(world, reservation, kind, by_user=kind == "Canceled")
     await instance_lifecycle.halt(world, _instances(world, reservation), "STATUS_TERMINATED", keeps_disk=False)
 
 

@@ -1,4 +1,4 @@
-"""A reservation: its row, its terms, its history, and how the API shows them."""
+"""The rows of reservations, of their grants and of their events."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 
-from flow_core.emulator.clock import Timer, stamp
-from flow_core.emulator.money import dollars
+from flow_core.emulator.clock import Timer, iso_time
+from flow_core.emulator.money import format_dollars
 from flow_core.emulator.orders.order import Order
 from flow_core.emulator.reservations.offers import ReservationOffer
 
@@ -26,7 +26,7 @@ class ReservationEvent:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "timestamp": stamp(self.at),
+            "timestamp": iso_time(self.at),
             "event_type": self.kind,
             "user_id": self.user,
             "unit_price_cents": self.terms and self.terms.unit_cents,
@@ -58,8 +58,8 @@ class Grant:
     def as_json(self) -> dict[str, Any]:
         return {
             "fid": self.fid,
-            "starts_at": stamp(self.start),
-            "ends_at": stamp(self.end),
+            "starts_at": iso_time(self.start),
+            "ends_at": iso_time(self.end),
             "quantity": self.quantity,
             "unit_price": self.terms.unit_cents,
             "price_credit": self.price_cents,
@@ -95,10 +95,10 @@ class ReservationRow(Order):
         return {
             **self.order_json(),
             "status": self.status,
-            "start_time": stamp(self.start_time),
-            "end_time": stamp(self.end_time),
-            "total_price": dollars(sum(grant.price_cents for grant in self.grants)),
-            "unit_price": dollars(self.grants[-1].terms.unit_cents),
+            "start_time": iso_time(self.start_time),
+            "end_time": iso_time(self.end_time),
+            "total_price": format_dollars(sum(grant.price_cents for grant in self.grants)),
+            "unit_price": format_dollars(self.grants[-1].terms.unit_cents),
         }
 
 

@@ -1,4 +1,4 @@
-"""What a reservation costs. The kinds of offers and their terms are INVENTED; the platform's are not published."""
+"""Offers: the terms and prices of reservations. They are INVENTED; the platform's are not published."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 from flow_core.emulator.http.responses import ApiError
 from flow_core.emulator.market.auctions import Auction
-from flow_core.emulator.money import dollars
+from flow_core.emulator.money import format_dollars
 
 STANDARD = "standard"
 
 
 @dataclass(frozen=True, slots=True)
 class ReservationOffer:
-    """Cents for an hour of one instance: to have it, and what comes back for pausing it or giving it back."""
+    """Cents for one hour of one instance: the price, and the credits for a pause and for a return."""
 
     key: str
     name: str
@@ -25,14 +25,14 @@ class ReservationOffer:
 
     def as_json(self, instance_hours: float) -> dict[str, Any]:
         def whole(cents: int) -> str:
-            return dollars(round(cents * instance_hours))
+            return format_dollars(round(cents * instance_hours))
 
         return {
             "key": self.key,
             "display_name": self.name,
-            "unit_price": dollars(self.unit_cents),
-            "return_buyback_price": dollars(self.return_cents),
-            "pause_buyback_price": dollars(self.pause_cents),
+            "unit_price": format_dollars(self.unit_cents),
+            "return_buyback_price": format_dollars(self.return_cents),
+            "pause_buyback_price": format_dollars(self.pause_cents),
             "total_price": whole(self.unit_cents),
             "total_etbp_value": whole(self.return_cents),
             "total_fubp_value": whole(self.pause_cents),
@@ -40,7 +40,7 @@ class ReservationOffer:
         }
 
 
-def offers_of(auction: Auction) -> tuple[ReservationOffer, ...]:
+def list_offers(auction: Auction) -> tuple[ReservationOffer, ...]:
     usual = auction.offering.reserved_cents
     premium = usual // 10
     return (
@@ -49,11 +49,11 @@ def offers_of(auction: Auction) -> tuple[ReservationOffer, ...]:
     )
 
 
-def chosen(auction: Auction, key: str, most_cents: int | None) -> ReservationOffer:
+def choose_offer(auction: Auction, key: str, most_cents: int | None) -> ReservationOffer:
     """Raises ApiError."""
-    offer = next((one for one in offers_of(auction) if one.key == key), None)
+    offer = next((one for one in list_offers(auction) if one.key == key), None)
     if offer is None:
         raise ApiError(400, f"Offer {key} does not exist")
     if most_cents is not None and offer.unit_cents > most_cents:
-        raise ApiError(400, f"The price is now {dollars(offer.unit_cents)}, above max_unit_price")
+        raise ApiError(400, f"The price is now {format_dollars(offer.unit_cents)}, above max_unit_price")
     return offer

@@ -1,4 +1,4 @@
-"""Reservations over HTTP."""
+"""Routes of reservations."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from flow_core.emulator.account.quotas import check_quota
-from flow_core.emulator.clock import stamp
+from flow_core.emulator.clock import iso_time
 from flow_core.emulator.http.idempotency import find_created, record_created
 from flow_core.emulator.http.paging import SortedPageQuery, paginate
 from flow_core.emulator.http.parsing import BodyModel, UtcTime, parse_body, parse_query
 from flow_core.emulator.http.responses import ApiError, json_response
 from flow_core.emulator.http.routing import Routes
 from flow_core.emulator.market.catalog import RESERVATIONS
-from flow_core.emulator.orders.launch import LaunchSpecification, launch_of
+from flow_core.emulator.orders.launch import LaunchSpecification, create_launch
 from flow_core.emulator.reservations import lifecycle
 from flow_core.emulator.reservations.availability import GRACE, check_span, is_free
 from flow_core.emulator.reservations.models import Grant, ReservationRow, ReservationStatus
-from flow_core.emulator.reservations.offers import STANDARD, chosen
+from flow_core.emulator.reservations.offers import STANDARD, choose_offer
 from flow_core.emulator.reservations.usage import usage_json
 from flow_core.emulator.world import World, find_row
 
@@ -52,7 +52,7 @@ class ReservationsQuery(SortedPageQuery):
     region: str | None = None
     status: ReservationStatus | None = None
 
-    def wants(self, one: ReservationRow) -> bool:
+    def matches(self, one: ReservationRow) -> bool:
         return (
             one.project == self.project
             and self.instance_type in (None, one.instance_type)
@@ -68,7 +68,7 @@ class ReservationsQuery(SortedPageQuery):
 async def get_reservations(world: World, request: Request) -> Response:
     query = parse_query(request, ReservationsQuery)
     world.project(query.project)
-    rows = filter(query.wants, world.reservations.values())
+    rows = filter(query.matches, world.reservations.values())
     page, cursor = paginate(rows, query, world.settings.page_limit, query.key, query.sort_dir != "asc")
     return json_response({"data": [one.as_json() for one in page], "next_cursor": cursor})
 
@@ -81,8 +81,8 @@ async def create_reservation(world: World, request: Request) -> Response:
     world.project(body.project)
     reservation = _reserved(world, body)
     world.reservations[reservation.fid] = reservation
-    lifecycle.note(world, reservation, "Placed")
-    lifecycle.note(world, reservation, "Terms Set", terms=reservation.grants[0].terms)
+    lifecycle.add_event(world, reservation, "Placed")
+    lifecycle.add_event(world, reservation, "Terms Set", terms=reservation.grants[0].terms)
     lifecycle.schedule(world, reservation)
     return record_created(world, request, reservation.as_json)
 
@@ -110,9 +110,9 @@ def _reserved(world: World, body: CreateReservation) -> ReservationRow:
     quantity, start, end = body.instance_quantity, body.start_time, body.end_time
     check_span(start, end)
     if start < world.now - GRACE:
-        raise ApiError(400, f"start_time {stamp(start)} is in the past")
+        raise ApiError(400, f"start_time {iso_time(start)} is in the past")
     price = body.price_specification or PriceSpecification()
-    terms = chosen(auction, price.offer_key, price.max_unit_price)
+    terms = choose_offer(auction, price.offer_key, price.max_unit_price)
     check_quota(world, body.project, RESERVATIONS, body.instance_type, quantity)
     if not is_free(world, auction, start, end, quantity):
         raise ApiError(400, "Not enough capacity for this reservation; ask for its availability")
@@ -125,7 +125,7 @@ def _reserved(world: World, body: CreateReservation) -> ReservationRow:
         instance_type=body.instance_type,
         region=body.region,
         quantity=quantity,
-        launch=launch_of(world, body.launch_specification, body.project, body.region, quantity),
+        launch=create_launch(world, body.launch_specification, body.project, body.region, quantity),
         start_time=start,
         grants=[Grant(world.ids.make("grant"), start, end, quantity, terms)],
     )

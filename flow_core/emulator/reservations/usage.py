@@ -1,4 +1,4 @@
-"""What a reservation has cost, and has brought back."""
+"""The usage of a reservation: its cost and its credits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
-from flow_core.emulator.clock import stamp
+from flow_core.emulator.clock import iso_time
 from flow_core.emulator.orders.instances import InstanceRow
 from flow_core.emulator.reservations.models import ReservationRow, hours
 from flow_core.emulator.world import World
@@ -27,8 +27,8 @@ def usage_json(world: World, one: ReservationRow) -> dict[str, Any]:
         "reservation": {
             "fid": one.fid,
             "order_name": one.name,
-            "start_date": stamp(one.start_time),
-            "end_date": stamp(one.end_time),
+            "start_date": iso_time(one.start_time),
+            "end_date": iso_time(one.end_time),
             "status": _AS_A_BID[one.status],
             "committed_cost_cents": _committed_cents(one),
         },
@@ -36,7 +36,11 @@ def usage_json(world: World, one: ReservationRow) -> dict[str, Any]:
         "grants": [grant.as_json() for grant in one.grants],
         "pricing_events": [event for instance in machines for event in _pricing_events(instance)],
         "reservation_events": [
-            {"occurred_at": stamp(event.at), "event_type": _LEVEL_EVENTS[event.kind], "reservation_name": one.name}
+            {
+                "occurred_at": iso_time(event.at),
+                "event_type": _LEVEL_EVENTS[event.kind],
+                "reservation_name": one.name,
+            }
             for event in one.events
             if event.kind in _LEVEL_EVENTS
         ],
@@ -58,7 +62,7 @@ def _summary(world: World, one: ReservationRow, machines: list[InstanceRow]) -> 
         "reserved_instance_hours": _duration(reserved),
         "active_instance_hours": _duration(active),
         "idle_instance_hours": _duration(max(timedelta(), reserved - active)),
-        "as_of": stamp(now),
+        "as_of": iso_time(now),
     }
 
 
@@ -78,7 +82,7 @@ def _pricing_events(instance: InstanceRow) -> list[dict[str, Any]]:
     return [
         {
             "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{instance.fid} {number}")),
-            "occurred_at": stamp(at),
+            "occurred_at": iso_time(at),
             "instance_fid": instance.fid,
             "instance_name": instance.name,
             "instance_status": status,
@@ -88,7 +92,7 @@ def _pricing_events(instance: InstanceRow) -> list[dict[str, Any]]:
 
 
 def _duration(span: timedelta) -> str:
-    """As ISO 8601 writes it, in whole seconds."""
+    """An ISO 8601 duration in whole seconds."""
     minutes, seconds = divmod(int(span.total_seconds()), 60)
     whole_hours, minutes = divmod(minutes, 60)
     return f"PT{whole_hours}H{minutes}M{seconds}S"

@@ -1,4 +1,4 @@
-"""What is in the sample: tasks in every state, volumes, a reservation, and a market that moves."""
+"""The sample project: tasks in every state, volumes, a reservation, and a moving market."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 from starlette.types import Message, Scope
 
-from flow_core.emulator.clock import stamp
+from flow_core.emulator.clock import iso_time
 from flow_core.emulator.emulator import Emulator
-from flow_core.emulator.money import dollars
+from flow_core.emulator.money import format_dollars
 from flow_core.emulator.sample.programs import failed, finished, going_on, training
 
 _AGE = timedelta(hours=4)
@@ -28,12 +28,12 @@ _CONTESTED = (_A100, _THERE)
 
 
 class Sample:
-    """For one emulator, which must be as old as `age_s` says: its past is made when it is filled."""
+    """Fills one emulator, whose clock must begin `age_s` ago: the sample's past is created in that time."""
 
     age_s = _AGE.total_seconds()
 
     async def fill(self, emulator: Emulator) -> dict[str, Any]:
-        """Returns what else somebody has to know. Takes a second or two: its machines boot. Raises OSError."""
+        """Returns more of what a client needs. Takes a second or two, while machines boot. Raises OSError."""
         key_file, public_key = await asyncio.to_thread(_make_key, emulator.folder)
         await _Filling(emulator, public_key).do()
         return {"region": _HERE, "ssh_key": str(key_file)}
@@ -64,7 +64,7 @@ class _Filling:
         self._surge_in(_BETWEEN_SURGES_S)
 
     async def _past(self, datasets: str, checkpoints: str, shared: str) -> None:
-        """In the order in which it came to be."""
+        """Creates the past, in order."""
         ago, at = self._ago, self._until
         await at(timedelta(hours=3, minutes=40))
         script = finished("python tokenize.py --shards 128", ago(minutes=210), ago(minutes=159))
@@ -97,7 +97,7 @@ class _Filling:
         await self._task("train-llama-8b", _H100, script, volumes=[datasets, checkpoints])
 
     def _surge_in(self, seconds: float, factor: float = _SURGE) -> None:
-        """A price leaps, so that who bid little is outbid, and falls back; again and again."""
+        """Lets a price rise, so that low bids are outbid, and fall back, for ever."""
         kind, region = _CONTESTED
 
         async def leap() -> None:
@@ -125,8 +125,8 @@ class _Filling:
         limit_cents = round(self._world.auction(kind, region).offering.price_cents * limit)
         launch = {"volumes": list(volumes), "ssh_keys": [self._key], "startup_script": script}
         order = {"region": region, "instance_type": kind, "instance_quantity": nodes, "name": name}
-        said = {"limit_price": dollars(limit_cents), "launch_specification": launch}
-        return str((await self._post("/v2/spot/bids", order | said))["fid"])
+        terms = {"limit_price": format_dollars(limit_cents), "launch_specification": launch}
+        return str((await self._post("/v2/spot/bids", order | terms))["fid"])
 
     async def _volume(self, name: str, region: str, interface: str, size_gb: int) -> str:
         wanted = {"name": name, "region": region, "disk_interface": interface, "size_gb": size_gb}
@@ -134,7 +134,7 @@ class _Filling:
 
     async def _reserve(self) -> None:
         begin = self._present.replace(minute=0, second=0, microsecond=0) + timedelta(hours=18)
-        times = {"start_time": stamp(begin), "end_time": stamp(begin + timedelta(days=3))}
+        times = {"start_time": iso_time(begin), "end_time": iso_time(begin + timedelta(days=3))}
         launch = {"volumes": [], "ssh_keys": [self._key]}
         order = {"region": _THERE, "instance_type": _H100, "instance_quantity": 2, "name": "paper-deadline"}
         await self._post("/v2/reservation", order | times | {"launch_specification": launch})
@@ -166,7 +166,7 @@ class _Filling:
         return self._present - timedelta(**duration)
 
     async def _until(self, ago: timedelta) -> None:
-        """Goes on to so long before the present."""
+        """Advances the clock to this time before the present."""
         left_s = (self._present - ago - self._world.now).total_seconds()
         await self._control.advance(max(0.0, left_s))
 
@@ -185,7 +185,7 @@ def _scope(method: str, path: str, api_key: str) -> Scope:
 
 
 def _make_key(folder: Path) -> tuple[Path, str]:
-    """A private key's file, its public half beside it, and that one. Blocking."""
+    """Creates a key pair; returns the private key's file and the public key. Blocking."""
     import asyncssh  # deferred: the API alone needs none of it
 
     key = asyncssh.generate_private_key("ssh-ed25519", comment="demo-laptop")

@@ -1,4 +1,4 @@
-"""A machine of its own: user, mount, pid, ipc and host name namespaces, and a root of its own. Standard library only.
+"""Isolates a machine: new user, mount, pid, ipc and UTS namespaces, and a new root. Standard library only.
 
 The root is the machine's disk. Of the host it gets programs and libraries, read-only, and the harmless devices;
 nothing else of the host has a name inside. The mounts are made in one user namespace and locked by a second one,

@@ -60,7 +60,7 @@ class PrivateNetwork:
             return None
 
     def answer(self) -> None:
-        """Lets one call go on, when the listener is readable."""
+        """Answers one held call. Call it when the listener is readable."""
         notification = bytearray(_NOTIFICATION.size)
         # The kernel waits here when the caller has ended meanwhile.
         signal.setitimer(signal.ITIMER_REAL, _LIMIT_S)

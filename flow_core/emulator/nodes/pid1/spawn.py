@@ -1,4 +1,4 @@
-"""Starting a process of a machine, on descriptors or on a terminal of its own. Standard library only."""
+"""Spawns a process of a machine, on given descriptors or on a new terminal. Standard library only."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _BACK_TO_USUAL = (
 _ERRNO = struct.Struct("i")
 
 
-def spawn(order: dict[str, Any], fds: list[int]) -> tuple[int, int | None]:
-    """(pid, the terminal's other end or None). The order's descriptors are closed here. Raises OSError."""
+def spawn(request: dict[str, Any], fds: list[int]) -> tuple[int, int | None]:
+    """(pid, the terminal's other end or None). The request's descriptors are closed here. Raises OSError."""
     master = None
     try:
-        if "output" in order:
-            fds += [os.open(os.devnull, os.O_RDONLY), *_appending(order["output"])]
-        elif order.get("terminal"):
-            master, slave = _open_terminal(order)
+        if "output" in request:
+            fds += [os.open(os.devnull, os.O_RDONLY), *_appending(request["output"])]
+        elif request.get("terminal"):
+            master, slave = _open_terminal(request)
             fds += [slave, os.dup(slave), os.dup(slave)]
-        return _fork(order, fds, on_terminal=master is not None), master
+        return _fork(request, fds, on_terminal=master is not None), master
     except BaseException:
         if master is not None:
             os.close(master)
@@ -41,12 +41,12 @@ def spawn(order: dict[str, Any], fds: list[int]) -> tuple[int, int | None]:
             os.close(fd)
 
 
-def _open_terminal(order: dict[str, Any]) -> tuple[int, int]:
-    columns, rows = order["terminal"]
+def _open_terminal(request: dict[str, Any]) -> tuple[int, int]:
+    columns, rows = request["terminal"]
     master, slave = pty.openpty()
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    apply_modes(slave, {int(opcode): value for opcode, value in order["modes"].items()})
-    order["env"]["SSH_TTY"] = os.ttyname(slave)
+    apply_modes(slave, {int(opcode): value for opcode, value in request["modes"].items()})
+    request["env"]["SSH_TTY"] = os.ttyname(slave)
     return master, slave
 
 
@@ -55,13 +55,13 @@ def _appending(path: str) -> tuple[int, int]:
     return fd, os.dup(fd)
 
 
-def _fork(order: dict[str, Any], fds: list[int], *, on_terminal: bool) -> int:
+def _fork(request: dict[str, Any], fds: list[int], *, on_terminal: bool) -> int:
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(read)
         try:
-            _become(order, fds, on_terminal)
+            _become(request, fds, on_terminal)
         except OSError as error:
             os.write(write, _ERRNO.pack(error.errno or errno.EIO))
         finally:
@@ -76,8 +76,8 @@ def _fork(order: dict[str, Any], fds: list[int], *, on_terminal: bool) -> int:
     return pid
 
 
-def _become(order: dict[str, Any], fds: list[int], on_terminal: bool) -> None:
-    """In the new process; doesn't return."""
+def _become(request: dict[str, Any], fds: list[int], on_terminal: bool) -> None:
+    """Runs in the new process; doesn't return."""
     os.setsid()
     signal.set_wakeup_fd(-1)
     for number in _BACK_TO_USUAL:
@@ -88,12 +88,12 @@ def _become(order: dict[str, Any], fds: list[int], on_terminal: bool) -> None:
     if on_terminal:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     try:
-        os.chdir(order["cwd"])
+        os.chdir(request["cwd"])
     except OSError:
         os.chdir("/")  # as sshd does where a home is missing
-    if order.get("files_below") is not None:
-        _serve_files(order["files_below"])
-    os.execve(order["program"], order["argv"], order["env"])
+    if request.get("files_below") is not None:
+        _serve_files(request["files_below"])
+    os.execve(request["program"], request["argv"], request["env"])
 
 
 def _serve_files(root: str) -> None:
