@@ -98,7 +98,7 @@ def _first_line(process: subprocess.Popen[bytes]) -> dict[str, Any] | None:
 
 
 def _read(complaints: IO[bytes]) -> str:
-    """The last line of what it complaint of."""
+    """The last line that the emulator wrote to stderr."""
     complaints.seek(0)
     lines = complaints.read().decode("utf-8", "replace").strip().splitlines()
     return lines[-1].removeprefix("emulator: ").removeprefix("the emulator can't start: ")[:_SHOWN] if lines else ""

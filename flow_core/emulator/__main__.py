@@ -10,10 +10,11 @@ import signal
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 try:
     from flow_core.emulator.emulator import Emulator
-    from flow_core.emulator.given_folder import FolderRefused, GivenFolder
+    from flow_core.emulator.folder import EmulatorFolder, FolderRefused
     from flow_core.emulator.nodes.machines import Machines
     from flow_core.emulator.sample.project import Sample
     from flow_core.emulator.settings import Settings
@@ -31,7 +32,7 @@ _READ_SIZE = 1 << 16
 def main() -> int:
     """Returns the exit status: 0 after a signal, 1 if it can't start."""
     arguments = _arguments()
-    folder = None if arguments.folder is None else GivenFolder(arguments.folder, delete_all=arguments.delete_all)
+    folder = None if arguments.folder is None else EmulatorFolder(arguments.folder, delete_all=arguments.delete_all)
     try:
         if folder is not None:
             folder.claim()
@@ -48,7 +49,7 @@ def main() -> int:
     return 0
 
 
-async def _serve(arguments: argparse.Namespace, folder: GivenFolder | None) -> None:
+async def _serve(arguments: argparse.Namespace, folder: EmulatorFolder | None) -> None:
     stop = _stop_event(arguments.ends_with_stdin)
     sample = Sample() if arguments.sample else None
     settings = Settings(
@@ -62,13 +63,18 @@ async def _serve(arguments: argparse.Namespace, folder: GivenFolder | None) -> N
         folder=None if folder is None else folder.files,
     )
     async with emulator:
-        if limitations := await emulator.limitations():
-            print(f"emulator: {limitations}", file=sys.stderr)
         details = emulator.as_json()
-        if sample is not None:
-            details |= await sample.fill(emulator)
+        # At the same time, since both wait for machines that boot.
+        limitations, more = await asyncio.gather(emulator.limitations(), _fill(sample, emulator))
+        if limitations:
+            print(f"emulator: {limitations}", file=sys.stderr)
+        details |= more
         print(json.dumps(details), flush=True)
         await stop.wait()
+
+
+async def _fill(sample: Sample | None, emulator: Emulator) -> dict[str, Any]:
+    return {} if sample is None else await sample.fill(emulator)
 
 
 def _stop_event(ends_with_stdin: bool) -> asyncio.Event:

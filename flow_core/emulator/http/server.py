@@ -35,6 +35,7 @@ class HttpServer:
             log_config=None,
             log_level=logging.CRITICAL,
             access_log=False,
+            workers=1,
             proxy_headers=False,
             server_header=False,
             date_header=False,

@@ -59,7 +59,7 @@ class MachineSshServer(server.Guard):
     def way_to(self, host: str, port: int) -> tuple[str, int]:
         found = self._find_port(self.machine, host, port)
         if found is None:
-            raise not_forwarded("only ports of this machine and of its fellows are forwarded")
+            raise not_forwarded("only ports of this machine and of the others of its order are forwarded")
         return LOOPBACK, found
 
     @property

@@ -35,11 +35,11 @@ class Sample:
     async def fill(self, emulator: Emulator) -> dict[str, Any]:
         """Returns more of what a client needs. Takes a second or two, while machines boot. Raises OSError."""
         key_file, public_key = await asyncio.to_thread(_make_key, emulator.folder)
-        await _Filling(emulator, public_key).do()
+        await _SampleBuilder(emulator, public_key).build()
         return {"region": _HERE, "ssh_key": str(key_file)}
 
 
-class _Filling:
+class _SampleBuilder:
     def __init__(self, emulator: Emulator, public_key: str) -> None:
         self._emulator = emulator
         self._world = emulator.world
@@ -49,7 +49,7 @@ class _Filling:
         self._public_key = public_key
         self._key = ""
 
-    async def do(self) -> None:
+    async def build(self) -> None:
         self._control.change_settings(**_TIMES, price_move_s=_PRICE_STEP_S if self._pace_s else 0.0)
         own = {"name": "demo-laptop", "public_key": self._public_key}
         self._key = (await self._post("/v2/ssh-keys", own))["fid"]
@@ -59,13 +59,13 @@ class _Filling:
         await self._volume("scratch", _HERE, "Block", 200)
         await self._past(datasets, checkpoints, shared)
         await self._reserve()
-        await self._until(timedelta())
+        await self._advance_to(timedelta())
         self._control.change_settings(price_move_s=self._pace_s)
         self._surge_in(_BETWEEN_SURGES_S)
 
     async def _past(self, datasets: str, checkpoints: str, shared: str) -> None:
         """Creates the past, in order."""
-        ago, at = self._ago, self._until
+        ago, at = self._ago, self._advance_to
         await at(timedelta(hours=3, minutes=40))
         script = finished("python tokenize.py --shards 128", ago(minutes=210), ago(minutes=159))
         await self._task("tokenize-corpus", _A100, script, volumes=[datasets])
@@ -165,7 +165,7 @@ class _Filling:
     def _ago(self, **duration: float) -> datetime:
         return self._present - timedelta(**duration)
 
-    async def _until(self, ago: timedelta) -> None:
+    async def _advance_to(self, ago: timedelta) -> None:
         """Advances the clock to this time before the present."""
         left_s = (self._present - ago - self._world.now).total_seconds()
         await self._control.advance(max(0.0, left_s))

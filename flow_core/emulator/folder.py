@@ -16,7 +16,7 @@ class FolderRefused(Exception):
     """Why the folder can't be used, as a sentence."""
 
 
-class GivenFolder:
+class EmulatorFolder:
     """Holds the emulator's files in one folder of their own, which is all that it deletes at the end.
 
     With `delete_all` the rest of the folder is deleted too, and the folder itself; else only one that `claim` made is.
