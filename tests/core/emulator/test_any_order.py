@@ -83,8 +83,8 @@ async def _price(world: World, cents: int) -> None:
     await bidding.follow_market(world, auction)
 
 
-def deed(world: World, word: str, number: int) -> Awaitable[None]:
-    deeds: dict[str, Callable[[World, BidRow], Awaitable[None]]] = {
+def apply_action(world: World, word: str, number: int) -> Awaitable[None]:
+    actions: dict[str, Callable[[World, BidRow], Awaitable[None]]] = {
         "pause": bidding.pause,
         "resume": bidding.resume,
         "preempt": bidding.preempt,
@@ -93,7 +93,7 @@ def deed(world: World, word: str, number: int) -> Awaitable[None]:
         "price": lambda world, _: _price(world, 1800 + number * 900),
         "time": lambda world, _: world.clock.advance(0.1 + number * 0.9),
     }
-    return deeds[word](world, world.bids[f"bid_{number}"])
+    return actions[word](world, world.bids[f"bid_{number}"])
 
 
 WORDS = ("pause", "resume", "preempt", "relocate", "price", "time", "time", "time", "terminate")
@@ -126,7 +126,7 @@ def test_capacity_and_machines_add_up_once_all_is_quiet(moments: list[list[tuple
         machines = Machines()
         world = _world(machines)
         for moment in moments:
-            await asyncio.gather(*(deed(world, word, number) for word, number in moment))
+            await asyncio.gather(*(apply_action(world, word, number) for word, number in moment))
         await world.clock.advance(1000)
         check(world, machines)
 
