@@ -48,6 +48,7 @@ async def test_keys_are_those_of_the_only_project(api: KnownAccount, platform: M
     assert (mine.key_id, mine.name, mine.required) == ("sshkey_a", "mine", True)
     assert mine.fingerprint.startswith("SHA256:")
     assert (odd.public_key, odd.fingerprint) == ("not a key at all", "")
+    api.add_project("proj_two", "home")
     assert [key.name for key in await platform.ssh_keys.list("proj_two")] == ["theirs"]
     assert api.requests.count("GET /v2/projects") == 1
 
@@ -183,7 +184,7 @@ async def test_a_user_is_found_under_the_whole_id_or_without_its_prefix(
     api: KnownAccount, platform: MithrilPlatform
 ) -> None:
     api.add_user("1-ada", "user_1", "ada")
-    assert await platform.identity.user("user_1") == User("user_1", "ada", "ada@lab.example")
+    assert await platform.identity.user("user_1") == User("user_1", "ada", "ada@lab.example", "member")
     api.reply(Fault(path="/v2/users/2", body=b'{"id": "2"}'))
     assert await platform.identity.user("user_2") == User("2")
     assert await platform.identity.user("user_3") is None
