@@ -50,8 +50,8 @@ clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find flow_core flow_tui tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/run.stamp: WITH := [fast]
-$(VENV)/run.stamp: WITHOUT :=
+$(VENV)/run.stamp: WITH := [fast,emulator]
+$(VENV)/run.stamp: WITHOUT := [emulator]
 $(VENV)/test.stamp: WITH := [fast,dev]
 $(VENV)/test.stamp: WITHOUT := [dev]
 

@@ -1,4 +1,4 @@
-"""`--demo`: an emulated cloud with a sample project, as a process of its own, and the one context that leads there."""
+"""`--demo`: starts the emulator with its sample project as a child process, and makes a config for it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _PACKAGES = Path(__file__).resolve().parent.parent
 _START_S = 60.0
 _END_S = 15.0
 _SHOWN = 500
-_THEIRS = ("MITHRIL_", "FLOW_CONFIG", "FLOW_CONTEXT", "SSH_AUTH_SOCK", "SSH_AGENT_PID")
+_USER_VARIABLES = ("MITHRIL_", "FLOW_CONFIG", "FLOW_CONTEXT", "SSH_AUTH_SOCK", "SSH_AGENT_PID")
 
 
 @contextmanager
 def demo() -> Iterator[Config]:
-    """Its config, as long as the block lasts: until then nothing of the user's is read or written.
+    """The config of the demo, as long as the block lasts. Nothing of the user is read or written.
 
     All files lie in a temporary directory that the emulator deletes when it ends, and it ends with this process,
     however that ends. Raises FlowError where it doesn't start.
@@ -40,22 +40,22 @@ def demo() -> Iterator[Config]:
         complaints = stack.enter_context(tempfile.TemporaryFile())
         process = _start(folder, complaints)
         stack.callback(_end, process)
-        said = _first_line(process)
-        complained = _read(complaints)
-        if said is None:
-            raise FlowError(f"the demo can't start: {complained or 'its emulator says nothing'}")
-        yield _config(folder, said, complained)
+        details = _first_line(process)
+        complaint = _read(complaints)
+        if details is None:
+            raise FlowError(f"the demo can't start: {complaint or 'its emulator prints nothing'}")
+        yield _config(folder, details, complaint)
 
 
 @contextmanager
 def _own_environment(folder: Path) -> Iterator[None]:
-    """Without the variables that would lead to accounts, keys and files of the user; they are put back.
+    """Removes the variables that lead to accounts, keys and files of the user, and restores them at the end.
 
-    Temporary files of libraries lie in the folder too: asyncssh has a compiler make some while it is loaded.
+    Temporary files of libraries are in the folder too: asyncssh creates some while it is imported.
     """
     before = dict(os.environ)
     for name in before:
-        if name.startswith(_THEIRS):
+        if name.startswith(_USER_VARIABLES):
             del os.environ[name]
     os.environ.update(FLOW_STATE_DIR=str(folder / "state"), TMPDIR=str(folder))
     tempfile.tempdir = None  # it is looked up again
@@ -76,12 +76,12 @@ def _start(folder: Path, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=complaints,
         env={**os.environ, "PYTHONPATH": path},
-        start_new_session=True,  # what the terminal sends is for the dashboard; the emulator ends when its stdin does
+        start_new_session=True,  # signals of the terminal are for the dashboard; the emulator ends with its stdin
     )
 
 
 def _first_line(process: subprocess.Popen[bytes]) -> dict[str, Any] | None:
-    """What it says once it can be used; None when it ended before, or time is up."""
+    """The line that the emulator prints once it can be used; None if it ended before, or time is up."""
     assert process.stdout is not None
     data = b""
     deadline = time.monotonic() + _START_S
@@ -93,21 +93,21 @@ def _first_line(process: subprocess.Popen[bytes]) -> dict[str, Any] | None:
         if not piece:
             return None
         data += piece
-    said: dict[str, Any] = json.loads(data)
-    return said
+    details: dict[str, Any] = json.loads(data)
+    return details
 
 
 def _read(complaints: IO[bytes]) -> str:
-    """The last line of what it complained of."""
+    """The last line that the emulator wrote to stderr."""
     complaints.seek(0)
     lines = complaints.read().decode("utf-8", "replace").strip().splitlines()
-    return lines[-1].removeprefix("emulator: ")[:_SHOWN] if lines else ""
+    return lines[-1].removeprefix("emulator: ").removeprefix("the emulator can't start: ")[:_SHOWN] if lines else ""
 
 
-def _config(folder: Path, said: dict[str, Any], complained: str) -> Config:
+def _config(folder: Path, details: dict[str, Any], complaint: str) -> Config:
     names = ("api_key", "project", "region", "ssh_key")
-    settings = {name: said[name] for name in names} | {"api_url": said["url"]}
-    problems = (ConfigError(f"in this demo, {complained}"),) if complained else ()
+    settings = {name: details[name] for name in names} | {"api_url": details["url"]}
+    problems = (ConfigError(f"in this demo, {complaint}"),) if complaint else ()
     return Config(folder / "config.yaml", (Context(NAME, "mithril", settings),), default=NAME, problems=problems)
 
 

@@ -14,7 +14,11 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 DECLARED = {
     re.split(r"[^A-Za-z0-9_.-]", text)[0].lower().replace("_", "-")
-    for text in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["fast"])
+    for text in (
+        *PROJECT["dependencies"],
+        *PROJECT["optional-dependencies"]["fast"],
+        *PROJECT["optional-dependencies"]["emulator"],
+    )
 } | {re.split(r"[^A-Za-z0-9_.-]", text)[0] for text in PROJECT["optional-dependencies"]["s3"]}
 LICENCES = dict(re.findall(r"^([a-z0-9-]+) {2,}(.+)$", (ROOT / "NOTICE").read_text(encoding="utf-8"), re.MULTILINE))
 

@@ -43,7 +43,7 @@ CORE = {
     "flow_core.fleet": "errors models gpu config logs pausable_timeout ssh providers changes client",
     "flow_core.sdk": "errors models gpu config client blocking published_names",
     "flow_core.api": "blocking sdk published_names",
-    "flow_core.emulator": "errors models ssh.server ssh.sftp_server ssh.terminal_modes",
+    "flow_core.emulator": "errors ssh.server ssh.sftp_server ssh.terminal_modes",
 }
 CONTRACT = (
     *("base", "entry", "account", "over_ssh", "records", "offload", "market", "asked", "volume_users", "pruning"),

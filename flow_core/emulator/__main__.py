@@ -1,4 +1,4 @@
-"""`python -m flow_core.emulator`: one line of JSON, then the API until it is told to stop."""
+"""`python -m flow_core.emulator`: prints one line of JSON, then serves the API until a signal."""
 
 from __future__ import annotations
 
@@ -10,29 +10,38 @@ import signal
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from flow_core.emulator.emulator import Emulator
-from flow_core.emulator.given_folder import FolderRefused, GivenFolder
-from flow_core.emulator.nodes.machines import Machines
-from flow_core.emulator.sample.project import Sample
-from flow_core.emulator.settings import Settings
+try:
+    from flow_core.emulator.emulator import Emulator
+    from flow_core.emulator.folder import EmulatorFolder, FolderRefused
+    from flow_core.emulator.nodes.machines import Machines
+    from flow_core.emulator.sample.project import Sample
+    from flow_core.emulator.settings import Settings
+except ModuleNotFoundError as error:
+    if error.name not in ("starlette", "uvicorn"):
+        raise
+    sys.exit(
+        "the emulator can't start: starlette and uvicorn are not installed; install flow-tui with its extra "
+        "'emulator', for example with: uv tool install '.[fast,emulator]'"
+    )
 
-_PIECE = 1 << 16
+_READ_SIZE = 1 << 16
 
 
 def main() -> int:
-    """The exit status: 0 after a signal, 1 where it can't begin."""
-    given = _arguments()
-    folder = None if given.folder is None else GivenFolder(given.folder, delete_all=given.delete_all)
+    """Returns the exit status: 0 after a signal, 1 if it can't start."""
+    arguments = _arguments()
+    folder = None if arguments.folder is None else EmulatorFolder(arguments.folder, delete_all=arguments.delete_all)
     try:
         if folder is not None:
             folder.claim()
-        asyncio.run(_serve(given, folder))
+        asyncio.run(_serve(arguments, folder))
     except FolderRefused as error:
         print(f"the emulator can't start: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"the emulator can't start at port {given.port}: {error.strerror}", file=sys.stderr)
+        print(f"the emulator can't start at port {arguments.port}: {error.strerror}", file=sys.stderr)
         return 1
     finally:
         if folder is not None:
@@ -40,41 +49,48 @@ def main() -> int:
     return 0
 
 
-async def _serve(given: argparse.Namespace, folder: GivenFolder | None) -> None:
-    told = _until_told(given.ends_with_stdin)
-    sample = Sample() if given.sample else None
-    settings = Settings(seconds_to_allocate=given.seconds_to_allocate, price_move_s=given.seconds_between_prices)
+async def _serve(arguments: argparse.Namespace, folder: EmulatorFolder | None) -> None:
+    stop = _stop_event(arguments.ends_with_stdin)
+    sample = Sample() if arguments.sample else None
+    settings = Settings(
+        seconds_to_allocate=arguments.seconds_to_allocate, price_move_s=arguments.seconds_between_prices
+    )
     emulator = Emulator(
         settings,
-        port=given.port,
+        port=arguments.port,
         age_s=sample.age_s if sample else 0.0,
         nodes=Machines,
         folder=None if folder is None else folder.files,
     )
     async with emulator:
-        if lacking := await emulator.lacking():
-            print(f"emulator: {lacking}", file=sys.stderr)
-        said = emulator.as_json()
-        if sample is not None:
-            said |= await sample.fill(emulator)
-        print(json.dumps(said), flush=True)
-        await told.wait()
+        details = emulator.as_json()
+        # At the same time, since both wait for machines that boot.
+        limitations, more = await asyncio.gather(emulator.limitations(), _fill(sample, emulator))
+        if limitations:
+            print(f"emulator: {limitations}", file=sys.stderr)
+        details |= more
+        print(json.dumps(details), flush=True)
+        await stop.wait()
 
 
-def _until_told(ends_with_stdin: bool) -> asyncio.Event:
-    """Set by a signal; and, for whoever is to end with somebody else, by the end of what that one has for us."""
-    told, loop = asyncio.Event(), asyncio.get_running_loop()
+async def _fill(sample: Sample | None, emulator: Emulator) -> dict[str, Any]:
+    return {} if sample is None else await sample.fill(emulator)
+
+
+def _stop_event(ends_with_stdin: bool) -> asyncio.Event:
+    """Set by a signal; with `ends_with_stdin` also by the end of standard input."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, stop.set)
     if ends_with_stdin:
-        loop.add_reader(sys.stdin.fileno(), partial(_look_for_end, loop, told))
-    return told
+        loop.add_reader(sys.stdin.fileno(), partial(_read_stdin, loop, stop))
+    return stop
 
 
-def _look_for_end(loop: asyncio.AbstractEventLoop, told: asyncio.Event) -> None:
-    if not os.read(sys.stdin.fileno(), _PIECE):
+def _read_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    if not os.read(sys.stdin.fileno(), _READ_SIZE):
         loop.remove_reader(sys.stdin.fileno())
-        told.set()
+        stop.set()
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,4 +1,4 @@
-"""The emulator's clock: it runs by itself or is driven by hand, and does what is due in order."""
+"""The emulator's clock, live or advanced by hand. It runs actions in the order in which they are due."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Action = Callable[[], Awaitable[None]]
 
 
 class Timer:
-    """Something that is to be done later, unless it is cancelled."""
+    """An action that is due later, unless it is cancelled."""
 
     __slots__ = ("action", "is_cancelled")
 
@@ -22,11 +22,11 @@ class Timer:
         self.is_cancelled = False
 
     def cancel(self) -> None:
-        """Twice is safe, also when it is done."""
+        """Twice is safe, also after the action."""
         self.is_cancelled = True
 
 
-class Clock:
+class WorldClock:
     """Times of day with `skew` for those who ask; seconds since the start, without it, for what is to be done.
 
     A clock that is not live stands still except when it is advanced. It begins `age_s` ago, so that what is done while
@@ -52,14 +52,14 @@ class Clock:
         return self._started + timedelta(seconds=self.elapsed_s + self.skew_s)
 
     def after(self, delay_s: float, action: Action) -> Timer:
-        """What is due at the same time is done in the order in which it was asked for."""
+        """Actions that are due at the same time run in the order of the calls."""
         timer = Timer(action)
         heapq.heappush(self._due, (self.elapsed_s + delay_s, next(self._order), timer))
         self._changed.set()
         return timer
 
     async def advance(self, seconds: float) -> None:
-        """Jumps ahead, and does on the way what is due, each thing at its time."""
+        """Jumps ahead, and runs on the way every action that is due, each at its time."""
         async with self._turn:
             target_s = self.elapsed_s + seconds
             while self._due and self._due[0][0] <= target_s:
@@ -70,7 +70,7 @@ class Clock:
         self._changed.set()
 
     async def run(self) -> None:
-        """Does what is due when it is, without end. Only for a clock that is live."""
+        """Runs actions when they are due, for ever. Only for a live clock."""
         while True:
             async with self._turn:
                 while self._due and self._due[0][0] <= self.elapsed_s:
@@ -92,10 +92,10 @@ async def _do(timer: Timer) -> None:
         await timer.action()
 
 
-def stamp(moment: datetime) -> str:
-    """A time as the API writes it."""
+def iso_time(moment: datetime) -> str:
+    """The time as the API writes it."""
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def stamp_or_none(moment: datetime | None) -> str | None:
-    return None if moment is None else stamp(moment)
+def iso_time_or_none(moment: datetime | None) -> str | None:
+    return None if moment is None else iso_time(moment)

@@ -1,4 +1,4 @@
-"""What tests and demos do to the emulator that no client can."""
+"""Controls of the emulator that no client of the API has: for tests and demos."""
 
 from __future__ import annotations
 
@@ -6,83 +6,83 @@ from typing import Any
 
 from flow_core.emulator.market.auctions import Auction
 from flow_core.emulator.orders import bidding
-from flow_core.emulator.orders.bids import Bid
-from flow_core.emulator.orders.instances import Instance, Status
-from flow_core.emulator.world import World, known
+from flow_core.emulator.orders.bids import BidRow
+from flow_core.emulator.orders.instances import InstanceRow, Status
+from flow_core.emulator.world import World, find_row
 
 
 class Control:
-    """Holds nothing of its own. Every method raises Refusal for what it doesn't know."""
+    """Holds nothing of its own. Every method raises ApiError for what it doesn't know."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def advance(self, seconds: float) -> None:
-        """Jumps ahead; what is due on the way has been done when it returns."""
+        """Jumps ahead, and does on the way everything that is due."""
         await self._world.clock.advance(seconds)
 
     def skew(self, seconds: float) -> None:
-        """From now on every time that the emulator writes is so much too late, or too early."""
+        """Sets by how much every time that the emulator writes is wrong."""
         self._world.clock.skew_s = seconds
 
     async def preempt(self, bid_fid: str) -> None:
-        """As if it were outbid; it is open again after its notice, and may then be allocated again."""
+        """Preempts a bid as if it were outbid. It is open again after its notice."""
         await bidding.preempt(self._world, self._bid(bid_fid))
 
     async def relocate(self, bid_fid: str) -> None:
         await bidding.relocate(self._world, self._bid(bid_fid))
 
     async def set_price(self, instance_type: str, region: str, price_cents: int) -> None:
-        """Preempts whoever is outbid by it, and allocates to whoever isn't any more."""
+        """Preempts the bids that the price outbids, and allocates those that it no longer outbids."""
         auction = self._auction(instance_type, region)
         auction.set_price(price_cents, self._world.now)
         await bidding.follow_market(self._world, auction)
 
     async def set_capacity(self, instance_type: str, region: str, capacity: int) -> None:
-        """How many are free; nobody loses what they have."""
+        """Sets how many instances are free. Running ones are not affected."""
         auction = self._auction(instance_type, region)
         auction.capacity = capacity
         await bidding.follow_market(self._world, auction)
 
     async def empty_region(self, region: str) -> None:
-        """Nothing is free there any more."""
+        """Sets the free capacity of a region to 0."""
         for instance_type, where in self._world.auctions:
             if where == region:
                 await self.set_capacity(instance_type, where, 0)
 
     async def move_prices(self) -> None:
-        """One step of every price."""
+        """Moves every price by one step."""
         for auction in self._world.auctions.values():
             auction.move(self._world.now)
             await bidding.follow_market(self._world, auction)
 
-    def pace(self) -> None:
-        """Prices move by themselves from now on as often as the settings say."""
-        if self._world.mover is not None:
-            self._world.mover.cancel()
+    def schedule_prices(self) -> None:
+        """Lets prices move by themselves, as often as the settings say."""
+        if self._world.price_timer is not None:
+            self._world.price_timer.cancel()
 
         async def move() -> None:
             await self.move_prices()
-            self.pace()
+            self.schedule_prices()
 
-        pace_s = self._world.settings.price_move_s
-        self._world.mover = self._world.clock.after(pace_s, move) if pace_s > 0 else None
+        interval_s = self._world.settings.price_move_s
+        self._world.price_timer = self._world.clock.after(interval_s, move) if interval_s > 0 else None
 
     def change_settings(self, **changed: Any) -> None:
-        """Holds for what begins from now on."""
+        """Changes settings. They apply to everything that starts from now on."""
         for name, value in changed.items():
             setattr(self._world.settings, name, value)
-        self.pace()
+        self.schedule_prices()
 
     def set_status(self, instance_fid: str, status: Status) -> None:
-        """Whatever the machine does; for words that nothing here leads to."""
-        self._instance(instance_fid).become(status, self._world.now)
+        """Sets a status, whatever the machine does: for statuses that the emulator never reaches."""
+        self._instance(instance_fid).set_status(status, self._world.now)
 
-    def _bid(self, fid: str) -> Bid:
-        return known(self._world.bids, fid, "Bid")
+    def _bid(self, fid: str) -> BidRow:
+        return find_row(self._world.bids, fid, "Bid")
 
-    def _instance(self, fid: str) -> Instance:
-        return known(self._world.instances, fid, "Instance")
+    def _instance(self, fid: str) -> InstanceRow:
+        return find_row(self._world.instances, fid, "Instance")
 
     def _auction(self, instance_type: str, region: str) -> Auction:
         return self._world.auction(instance_type, region)

@@ -1,4 +1,4 @@
-"""The control endpoint, which is no part of the published API: with the same key, JSON there and back."""
+"""Routes of the control endpoint, which is no part of the published API. They take the same key, and JSON."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from dataclasses import asdict
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
 
 from flow_core.emulator.control import Control
 from flow_core.emulator.faults import Fault
-from flow_core.emulator.http.checking import Body, body_of
-from flow_core.emulator.http.messages import Answer, Refusal, Request, answer, nothing
-from flow_core.emulator.http.router import Routes
+from flow_core.emulator.http.parsing import BodyModel, parse_body
+from flow_core.emulator.http.responses import ApiError, json_response, no_content
+from flow_core.emulator.http.routing import Routes
 from flow_core.emulator.orders.instances import Status
 from flow_core.emulator.world import World
 
@@ -20,12 +22,12 @@ routes = Routes()
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
 
 
-class _Strict(Body):
+class _Strict(BodyModel):
     model_config = ConfigDict(strict=False, extra="forbid", frozen=True)
 
 
 class FaultRule(Fault, _Strict):
-    """A fault as it comes over the wire."""
+    """A fault as a request carries it."""
 
 
 class TimeChange(_Strict):
@@ -34,7 +36,7 @@ class TimeChange(_Strict):
 
 
 class MarketChange(_Strict):
-    """Without an instance type, every one of the region."""
+    """Without an instance type, the change is for all of the region."""
 
     region: str
     instance_type: str | None = None
@@ -60,66 +62,66 @@ class StatusChange(_Strict):
 
 
 @routes.get("/_emulator/faults")
-async def get_faults(world: World, request: Request) -> Answer:
-    return answer([rule.model_dump() for rule in world.faults.rules])
+async def get_faults(world: World, request: Request) -> Response:
+    return json_response([rule.model_dump(mode="json") for rule in world.faults.rules])
 
 
 @routes.post("/_emulator/faults")
-async def add_fault(world: World, request: Request) -> Answer:
-    world.faults.add(body_of(request, FaultRule))
+async def add_fault(world: World, request: Request) -> Response:
+    world.faults.add(await parse_body(request, FaultRule))
     return await get_faults(world, request)
 
 
 @routes.delete("/_emulator/faults")
-async def clear_faults(world: World, request: Request) -> Answer:
+async def clear_faults(world: World, request: Request) -> Response:
     world.faults.clear()
-    return nothing()
+    return no_content()
 
 
 @routes.patch("/_emulator/settings")
-async def change_settings(world: World, request: Request) -> Answer:
-    Control(world).change_settings(**body_of(request, SettingsChange).model_dump(exclude_none=True))
-    return answer(asdict(world.settings))
+async def change_settings(world: World, request: Request) -> Response:
+    body = await parse_body(request, SettingsChange)
+    Control(world).change_settings(**body.model_dump(exclude_none=True))
+    return json_response(asdict(world.settings))
 
 
 @routes.patch("/_emulator/clock")
-async def change_clock(world: World, request: Request) -> Answer:
-    wanted = body_of(request, TimeChange)
-    if wanted.skew_s is not None:
-        Control(world).skew(wanted.skew_s)
-    await Control(world).advance(wanted.advance_s)
-    return nothing()
+async def change_clock(world: World, request: Request) -> Response:
+    body = await parse_body(request, TimeChange)
+    if body.skew_s is not None:
+        Control(world).skew(body.skew_s)
+    await Control(world).advance(body.advance_s)
+    return no_content()
 
 
 @routes.patch("/_emulator/market")
-async def change_market(world: World, request: Request) -> Answer:
-    wanted = body_of(request, MarketChange)
-    kinds = [
-        kind for kind, region in world.auctions if region == wanted.region and wanted.instance_type in (None, kind)
-    ]
+async def change_market(world: World, request: Request) -> Response:
+    body = await parse_body(request, MarketChange)
+    kinds = [kind for kind, region in world.auctions if region == body.region and body.instance_type in (None, kind)]
     if not kinds:
-        raise Refusal(404, "Nothing like that is offered there")
+        raise ApiError(404, "Nothing like that is offered there")
     for kind in kinds:
-        if wanted.price_cents is not None:
-            await Control(world).set_price(kind, wanted.region, wanted.price_cents)
-        if wanted.capacity is not None:
-            await Control(world).set_capacity(kind, wanted.region, wanted.capacity)
-    return nothing()
+        if body.price_cents is not None:
+            await Control(world).set_price(kind, body.region, body.price_cents)
+        if body.capacity is not None:
+            await Control(world).set_capacity(kind, body.region, body.capacity)
+    return no_content()
 
 
 @routes.post("/_emulator/bids/{bid_fid}/preempt")
-async def preempt(world: World, request: Request) -> Answer:
-    await Control(world).preempt(request["bid_fid"])
-    return nothing()
+async def preempt(world: World, request: Request) -> Response:
+    await Control(world).preempt(request.path_params["bid_fid"])
+    return no_content()
 
 
 @routes.post("/_emulator/bids/{bid_fid}/relocate")
-async def relocate(world: World, request: Request) -> Answer:
-    await Control(world).relocate(request["bid_fid"])
-    return nothing()
+async def relocate(world: World, request: Request) -> Response:
+    await Control(world).relocate(request.path_params["bid_fid"])
+    return no_content()
 
 
 @routes.patch("/_emulator/instances/{instance_fid}")
-async def set_status(world: World, request: Request) -> Answer:
-    Control(world).set_status(request["instance_fid"], body_of(request, StatusChange).status)
-    return nothing()
+async def set_status(world: World, request: Request) -> Response:
+    body = await parse_body(request, StatusChange)
+    Control(world).set_status(request.path_params["instance_fid"], body.status)
+    return no_content()

@@ -1,4 +1,4 @@
-"""One emulator, from its start to its end."""
+"""The emulator: its world, its machines, and the API over HTTP."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from flow_core.emulator.account.api_keys import make_key
-from flow_core.emulator.api import Api, Call
-from flow_core.emulator.clock import Clock
+from flow_core.emulator.account.api_key_routes import create_api_key
+from flow_core.emulator.app import create_app
+from flow_core.emulator.clock import WorldClock
 from flow_core.emulator.control import Control
 from flow_core.emulator.faults import Faults
-from flow_core.emulator.founding import found
-from flow_core.emulator.http.server import Server
+from flow_core.emulator.http.request_log import ApiCall, RequestLog
+from flow_core.emulator.http.server import HttpServer
 from flow_core.emulator.nodes.contract import NodeFleet
 from flow_core.emulator.settings import Settings
-from flow_core.emulator.world import World
+from flow_core.emulator.world import World, create_world
 
 _KEY_END = datetime(2999, 12, 31, tzinfo=UTC)  # its own key survives every jump and skew of the clock
 
 
 class Emulator:
-    """The published API on loopback as long as `async with` lasts; for one event loop.
+    """Serves the published API on loopback as long as `async with` lasts. Use it on one event loop.
 
     Without `nodes` no instance is reachable. With `is_live` False its clock moves only by `control.advance`; it begins
-    `age_s` ago. What it writes lies in a temporary directory of its own, within `folder` where one is given. Leaving
-    raises what failed inside, which is always a bug of ours.
+    `age_s` ago. Its files are in a temporary directory of its own, inside `folder` if one is given. Leaving raises
+    what a handler of the API raised, which is always a bug of the emulator.
     """
 
     world: World
     control: Control
     faults: Faults
-    calls: deque[Call]
-    api: Api
+    calls: deque[ApiCall]
+    app: RequestLog
     folder: Path
     url: str
     api_key: str
@@ -60,25 +60,25 @@ class Emulator:
         self._is_live = is_live
         self._age_s = age_s
         self._nodes = nodes
-        self._above = folder
+        self._parent = folder
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Raises OSError where the port can't be had."""
+        """Raises OSError where the port is not free."""
         async with AsyncExitStack() as stack:
             folder = self.folder = Path(
-                stack.enter_context(tempfile.TemporaryDirectory(prefix="flow-emulator-", dir=self._above))
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="flow-emulator-", dir=self._parent))
             )
             nodes = self._nodes(folder) if self._nodes else None
             if nodes is not None:
                 stack.push_async_callback(nodes.close)
                 await nodes.start()
                 self.ssh_port = nodes.ssh_port
-            clock = Clock(is_live=self._is_live, age_s=self._age_s)
-            await self._serve(stack, found(self._settings, clock, nodes))
+            clock = WorldClock(is_live=self._is_live, age_s=self._age_s)
+            await self._serve(stack, create_world(self._settings, clock, nodes))
             if self._is_live:
                 stack.push_async_callback(_end, asyncio.create_task(clock.run()))
-            self.control.pace()
+            self.control.schedule_prices()
             self._stack = stack.pop_all()
         return self
 
@@ -87,26 +87,32 @@ class Emulator:
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
 
-    async def lacking(self) -> str:
-        """What its machines can't do on this system and why, as a sentence; "" for nothing. Tries one out: 0.2 s."""
+    async def limitations(self) -> str:
+        """What its machines can't do on this system and why, as a sentence; "" for nothing. Boots one to see: 0.2 s."""
         nodes = self.world.nodes
-        return "" if nodes is None else await nodes.lacking()
+        return "" if nodes is None else await nodes.limitations()
 
     def as_json(self) -> dict[str, Any]:
-        """What somebody has to know to use it."""
+        """What a client needs to use it."""
         return {"url": self.url, "api_key": self.api_key, "project": self.project, "ssh_port": self.ssh_port}
 
     async def _serve(self, stack: AsyncExitStack, world: World) -> None:
         self.world = world
         self.faults = world.faults
         self.control = Control(world)
-        self.api = api = Api(world)
-        self.calls = api.calls
-        self.api_key = make_key(world, "emulator", _KEY_END).secret
+        self.app = app = RequestLog(create_app(world), lambda: world.now)
+        self.calls = app.calls
+        self.api_key = create_api_key(world, "emulator", _KEY_END).secret
         self.project = next(iter(world.projects))
-        server = Server(api.answer, lambda: world.now)
-        stack.push_async_callback(server.close)
+        server = HttpServer(app)
+        stack.push_async_callback(_close, server, app)
         self.url = world.url = await server.open(self._port)
+
+
+async def _close(server: HttpServer, app: RequestLog) -> None:
+    await server.close()
+    for failure in app.failures:
+        raise failure
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -1,23 +1,30 @@
-"""What is to go wrong, with which requests, and how many times."""
+"""Faults on demand: which requests go wrong, how, and how many times."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+import re
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from flow_core.emulator.http.messages import Answer, Request, answer
+_FRAMING = ("content-length", "transfer-encoding")
+
+
+def _check_headers(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or name.lower() in _FRAMING:
+            raise ValueError(f"a fault can't set the header {name!r}")
+        if not re.fullmatch(r"([^\s\0]+([ \t]+[^\s\0]+)*)?", value) or not value.isascii():
+            raise ValueError(f"the header {name} can't have this value")
+    return headers
 
 
 class Fault(BaseModel):
-    """A rule. `path` may have * in it; without `times` it holds until it is taken away.
+    """A rule. `path` may contain *; without `times` the rule holds until it is cleared.
 
-    `when` says whether the request is done all the same: a status, a body or a cut connection comes "before" it is
-    done or "after". A cut "all" leaves the client without a byte, "within" with half of the answer.
+    `when` decides whether the request is carried out: a status, a body or a cut connection comes "before" or "after"
+    that. A cut "all" leaves the client without a byte, "within" with half of the body.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,31 +36,21 @@ class Fault(BaseModel):
     delay_s: Annotated[float, Field(ge=0, le=600)] = 0.0
     status: Annotated[int, Field(ge=200, le=599)] | None = None
     detail: Any = None
-    headers: dict[str, str] = {}
-    body: str | None = None
+    headers: Annotated[dict[str, str], AfterValidator(_check_headers)] = {}
+    body: bytes | None = None
     cut: Literal["", "all", "within"] = ""
     drip_s: Annotated[float, Field(ge=0, le=60)] = 0.0
 
-    def fits(self, request: Request) -> bool:
-        return fnmatchcase(request.method, self.method) and fnmatchcase(request.path, self.path)
+    @property
+    def replaces_response(self) -> bool:
+        return self.status is not None or self.body is not None or self.cut == "all"
 
-    async def spoil(self, do: Callable[[], Awaitable[Answer]]) -> Answer:
-        """The answer as the rule wants it. The delay is real time, whatever the emulator's clock does."""
-        await asyncio.sleep(self.delay_s)
-        replaces = self.status is not None or self.body is not None or self.cut == "all"
-        good = Answer() if replaces and self.when == "before" else await do()
-        told = self._instead(good) if replaces else good
-        return replace(told, headers=(*told.headers, *self.headers.items()), cut=self.cut, drip_s=self.drip_s)
-
-    def _instead(self, good: Answer) -> Answer:
-        status = self.status or good.status
-        if self.body is not None:
-            return Answer(status, self.body.encode())
-        return Answer() if self.cut == "all" else answer({"detail": self.detail or f"Injected {status}"}, status)
+    def matches(self, method: str, path: str) -> bool:
+        return fnmatchcase(method, self.method) and fnmatchcase(path, self.path)
 
 
 class Faults:
-    """The rules, in the order in which they were given; the first that fits holds."""
+    """The rules, in the order in which they were added. The first that matches a request is used."""
 
     def __init__(self) -> None:
         self._rules: list[tuple[Fault, int | None]] = []
@@ -69,13 +66,13 @@ class Faults:
     def clear(self) -> None:
         self._rules.clear()
 
-    def take(self, request: Request) -> Fault | None:
+    def take(self, method: str, path: str) -> Fault | None:
         """The rule for this request, which is thereby used once."""
-        for place, (rule, left) in enumerate(self._rules):
-            if rule.fits(request):
+        for index, (rule, left) in enumerate(self._rules):
+            if rule.matches(method, path):
                 if left is not None:
-                    self._rules[place] = (rule, left - 1)
+                    self._rules[index] = (rule, left - 1)
                     if left == 1:
-                        del self._rules[place]
+                        del self._rules[index]
                 return rule
         return None

@@ -1,4 +1,4 @@
-"""How an emulator behaves; the platform's times are scaled down, and what nobody documents can be chosen."""
+"""Settings of an emulator. The platform's times are scaled down; what is not documented can be chosen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Settings:
-    """May be changed while it runs. Times are the emulator's clock.
+    """You may change them while the emulator runs. Times are by the emulator's clock.
 
     `preempt_notice_s` is five minutes on the platform, `starting_s` (from allocation to running) up to twenty,
     `price_move_s` invented; 0 leaves prices where they are until somebody sets them.

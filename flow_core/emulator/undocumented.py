@@ -1,25 +1,25 @@
-"""What the published description doesn't have and clients of the platform call all the same."""
+"""Routes that clients of the platform call but the published description does not have."""
 
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
 
-from flow_core.emulator.account.people import Person
-from flow_core.emulator.account.quotas import rows
-from flow_core.emulator.http.messages import Answer, Refusal, Request, answer
-from flow_core.emulator.http.router import Routes
+from starlette.requests import Request
+from starlette.responses import Response
+
+from flow_core.emulator.account.quotas import quota_rows
+from flow_core.emulator.http.responses import ApiError, json_response
+from flow_core.emulator.http.routing import Routes
 from flow_core.emulator.market.catalog import REGIONS
-
-if TYPE_CHECKING:
-    from flow_core.emulator.world import World
+from flow_core.emulator.rows import UserRow
+from flow_core.emulator.world import World
 
 routes = Routes()
 
 
 @routes.get("/marketplace/v1/regions")
-async def get_regions(world: World, request: Request) -> Answer:
-    return answer(
+async def get_regions(world: World, request: Request) -> Response:
+    return json_response(
         [
             {
                 "id": str(uuid.uuid5(uuid.NAMESPACE_DNS, region.name)),
@@ -37,32 +37,32 @@ async def get_regions(world: World, request: Request) -> Answer:
 
 @routes.get("/v2/cpu/instance-types")
 @routes.get("/v2/cpu/regions")
-async def get_cpu_offers(world: World, request: Request) -> Answer:
-    """There are none: this platform rents GPUs only."""
-    return answer([])
+async def get_cpu_offers(world: World, request: Request) -> Response:
+    """An empty list: this platform rents GPUs only."""
+    return json_response([])
 
 
 @routes.get("/users/{user}/teammates")
-async def get_teammates(world: World, request: Request) -> Answer:
-    _person(world, request["user"])
-    return answer([person.as_teammate() for person in world.people])
+async def get_teammates(world: World, request: Request) -> Response:
+    _person(world, request.path_params["user"])
+    return json_response([person.as_teammate() for person in world.users])
 
 
 @routes.get("/v2/users/{user}")
-async def get_user(world: World, request: Request) -> Answer:
-    return answer(_person(world, request["user"]).as_me())
+async def get_user(world: World, request: Request) -> Response:
+    return json_response(_person(world, request.path_params["user"]).as_me())
 
 
 @routes.get("/v2/organizations/{organization}/quotas")
-async def get_quotas(world: World, request: Request) -> Answer:
-    if request["organization"] != world.me.organization_id:
-        raise Refusal(404, "Organization not found")
-    return answer([row for project in world.projects for row in rows(world, project)])
+async def get_quotas(world: World, request: Request) -> Response:
+    if request.path_params["organization"] != world.me.organization_id:
+        raise ApiError(404, "Organization not found")
+    return json_response([row for project in world.projects for row in quota_rows(world, project)])
 
 
-def _person(world: World, name: str) -> Person:
-    """By its uuid, its fid, or that without its prefix."""
-    for person in world.people:
+def _person(world: World, name: str) -> UserRow:
+    """Finds a user by uuid, by fid, or by the fid without its prefix."""
+    for person in world.users:
         if name in (person.id, person.fid, person.fid.removeprefix("user_")):
             return person
-    raise Refusal(404, "User not found")
+    raise ApiError(404, "User not found")

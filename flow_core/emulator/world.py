@@ -1,89 +1,113 @@
-"""Everything that there is in one emulator."""
+"""The state of one emulator: every table, the market and the clock."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import chain, count
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+from flow_core.emulator.clock import Timer, WorldClock
 from flow_core.emulator.faults import Faults
-from flow_core.emulator.http.messages import Refusal
+from flow_core.emulator.http.responses import ApiError
+from flow_core.emulator.ids import IdSource
+from flow_core.emulator.market.auctions import Auction, open_auctions
+from flow_core.emulator.market.catalog import DEFAULT_QUOTAS
+from flow_core.emulator.nodes.contract import NodeFleet
+from flow_core.emulator.orders.bids import BidRow
+from flow_core.emulator.orders.instances import InstanceRow
+from flow_core.emulator.orders.order import Order
+from flow_core.emulator.reservations.models import ReservationRow
+from flow_core.emulator.rows import (
+    ApiKeyRow,
+    ClusterRow,
+    ProjectRow,
+    ScriptRow,
+    SshKeyRow,
+    UserRow,
+    VolumeRow,
+    create_users,
+)
+from flow_core.emulator.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from datetime import datetime
-
-    from flow_core.emulator.account.api_keys import ApiKey
-    from flow_core.emulator.account.people import Person
-    from flow_core.emulator.account.projects import Project
-    from flow_core.emulator.account.ssh_keys import SshKey
-    from flow_core.emulator.clock import Clock, Timer
-    from flow_core.emulator.fids import Fids
-    from flow_core.emulator.lifecycle_scripts import Script
-    from flow_core.emulator.market.auctions import Auction
-    from flow_core.emulator.nodes.contract import NodeFleet
-    from flow_core.emulator.orders.bids import Bid
-    from flow_core.emulator.orders.clusters import Cluster
-    from flow_core.emulator.orders.instances import Instance
-    from flow_core.emulator.orders.order import Order
-    from flow_core.emulator.reservations.rows import Reservation
-    from flow_core.emulator.settings import Settings
-    from flow_core.emulator.storage.volumes import Volume
-
+_PROJECTS = ("lab", "lab-archive")
+_USERS = (("ada", "admin"), ("grace", "member"), ("alan", "member"))
+_PROJECT_AGE = timedelta(days=90)
 Row = TypeVar("Row")
 
 
 @dataclass(slots=True)
 class World:
-    """Rows by their fid, in the order in which they came to be. Without nodes, instances are never reachable."""
+    """Rows by their fid, in the order of their creation. Without `nodes`, instances are never reachable."""
 
     settings: Settings
-    clock: Clock
-    fids: Fids
+    clock: WorldClock
+    ids: IdSource
     nodes: NodeFleet | None
-    me: Person
-    people: list[Person]
-    projects: dict[str, Project]
+    me: UserRow
+    users: list[UserRow]
+    projects: dict[str, ProjectRow]
     auctions: dict[tuple[str, str], Auction]
     quotas: dict[str, int]
     url: str = ""
-    mover: Timer | None = None
+    price_timer: Timer | None = None
     addresses: Iterator[int] = field(default_factory=count)
     faults: Faults = field(default_factory=Faults)
-    api_keys: dict[str, ApiKey] = field(default_factory=dict)
-    ssh_keys: dict[str, SshKey] = field(default_factory=dict)
-    bids: dict[str, Bid] = field(default_factory=dict)
-    instances: dict[str, Instance] = field(default_factory=dict)
-    volumes: dict[str, Volume] = field(default_factory=dict)
-    clusters: dict[str, Cluster] = field(default_factory=dict)
-    reservations: dict[str, Reservation] = field(default_factory=dict)
-    scripts: dict[str, Script] = field(default_factory=dict)
-    shown_by_key: dict[tuple[str, str], Callable[[], Any]] = field(default_factory=dict)
+    api_keys: dict[str, ApiKeyRow] = field(default_factory=dict)
+    ssh_keys: dict[str, SshKeyRow] = field(default_factory=dict)
+    bids: dict[str, BidRow] = field(default_factory=dict)
+    instances: dict[str, InstanceRow] = field(default_factory=dict)
+    volumes: dict[str, VolumeRow] = field(default_factory=dict)
+    clusters: dict[str, ClusterRow] = field(default_factory=dict)
+    reservations: dict[str, ReservationRow] = field(default_factory=dict)
+    scripts: dict[str, ScriptRow] = field(default_factory=dict)
+    created_by_key: dict[tuple[str, str], Callable[[], Any]] = field(default_factory=dict)
 
     @property
     def now(self) -> datetime:
         return self.clock.now()
 
     def living_orders(self) -> Iterator[Order]:
-        """Every bid and reservation that isn't over."""
+        """Every bid and reservation that has not ended."""
         every: Iterator[Order] = chain(self.bids.values(), self.reservations.values())
         return (order for order in every if order.deactivated_at is None)
 
-    def project(self, fid: str) -> Project:
-        """Raises Refusal."""
-        return known(self.projects, fid, "Project")
+    def project(self, fid: str) -> ProjectRow:
+        """Raises ApiError."""
+        return find_row(self.projects, fid, "Project")
 
     def auction(self, instance_type: str, region: str) -> Auction:
-        """Raises Refusal."""
+        """Raises ApiError."""
         auction = self.auctions.get((instance_type, region))
         if auction is None:
-            raise Refusal(400, f"Instance type {instance_type} is not offered in region {region}")
+            raise ApiError(400, f"Instance type {instance_type} is not offered in region {region}")
         return auction
 
 
-def known(rows: dict[str, Row], fid: str, noun: str) -> Row:
-    """Raises Refusal."""
+def create_world(settings: Settings, clock: WorldClock, nodes: NodeFleet | None) -> World:
+    """One account, its projects, and the market. The same seed gives the same world, except for its times."""
+    ids = IdSource(settings.seed)
+    now = clock.now()
+    projects = [ProjectRow(ids.make("proj"), name, now - _PROJECT_AGE) for name in _PROJECTS]
+    users = create_users(ids, _USERS, tuple(project.fid for project in projects))
+    auctions = open_auctions(ids, settings.seed, now)
+    return World(
+        settings=settings,
+        clock=clock,
+        ids=ids,
+        nodes=nodes,
+        me=users[0],
+        users=users,
+        projects={project.fid: project for project in projects},
+        auctions={(one.offering.instance_type, one.offering.region): one for one in auctions},
+        quotas=dict(DEFAULT_QUOTAS),
+    )
+
+
+def find_row(rows: dict[str, Row], fid: str, noun: str) -> Row:
+    """Raises ApiError."""
     row = rows.get(fid)
     if row is None:
-        raise Refusal(404, f"{noun} not found")
+        raise ApiError(404, f"{noun} not found")
     return row

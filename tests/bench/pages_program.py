@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs
 
-from flow_core.emulator.http.messages import Answer, Request
-from flow_core.emulator.http.server import Server
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from flow_core.emulator.http.server import HttpServer
 from flow_core.emulator.market.catalog import INSTANCE_TYPES
 from flow_core.providers.mithril.startup.script import NodeTask, startup_script
 
@@ -19,16 +21,21 @@ TYPE, REGION = INSTANCE_TYPES[0].fid, "us-central1-a"
 
 
 async def main() -> None:
-    answers = {path: Answer(200, json.dumps(value).encode()) for path, value in _answers().items()}
+    answers = {path: _json(200, value) for path, value in _answers().items()}
+    not_found = _json(404, {"detail": "Not Found"})
 
-    async def answering(request: Request) -> Answer:
-        cursor = "".join(request.query.get("next_cursor", [""]))
-        return answers.get(f"{request.path}{cursor}", Answer(404, b'{"detail": "Not Found"}'))
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        cursor = "".join(parse_qs(scope["query_string"].decode()).get("next_cursor", [""]))
+        await answers.get(f"{scope['path']}{cursor}", not_found)(scope, receive, send)
 
-    server = Server(answering, lambda: datetime.now(UTC))
+    server = HttpServer(app)
     print(await server.open(0), flush=True)
     await asyncio.to_thread(sys.stdin.read)
     await server.close()
+
+
+def _json(status: int, value: Any) -> Response:
+    return Response(json.dumps(value), status, media_type="application/json")
 
 
 def _answers() -> dict[str, Any]:

@@ -19,7 +19,7 @@ PACKAGES = [Path(__import__(name).__file__).parent for name in ("flow_core", "fl
 OTHER_PEOPLES_FOLDERS = {
     "flow_core/agent/s3/transfer.py": "containers may read downloaded files as any user",
     "flow_core/emulator/nodes/disk.py": "a machine's own file system",
-    "flow_core/emulator/nodes/inside/isolate.py": "a machine's own file system",
+    "flow_core/emulator/nodes/pid1/isolate.py": "a machine's own file system",
     "flow_core/emulator/nodes/machine.py": "a machine's own file system",
     "flow_core/emulator/nodes/programs.py": "a machine's own file system",
     "flow_core/agent/supervisor/namespace.py": "a mount point in the task's own file system",

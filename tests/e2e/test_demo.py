@@ -147,3 +147,12 @@ def test_it_says_why_it_can_not_start(environment: dict[str, str], tmp_path: Pat
         assert screen.wait_exit() == 2
         assert "the demo can't start" in screen.text()
         assert "No space left on device" in screen.text()
+
+
+def test_without_its_extra_it_says_what_to_install(environment: dict[str, str], tmp_path: Path) -> None:
+    missing = "raise ModuleNotFoundError('No module named starlette', name='starlette')\n"
+    (tmp_path / "starlette.py").write_text(missing, encoding="utf-8")
+    command = [sys.executable, "-m", "flow_tui", "--demo"]
+    with Screen(command, environment | {"PYTHONPATH": str(tmp_path)}, columns=200) as screen:
+        assert screen.wait_exit() == 2
+        assert "the demo can't start: starlette and uvicorn are not installed; install flow-tui" in screen.text()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from testbed.sshd import make_key
 from testbed.waiting import DEADLINE_S, until
 
-from flow_core.emulator.nodes.contract import NodeSpec, NodeVolume
+from flow_core.emulator.nodes.contract import MachineVolume, NodeSpec
 from flow_core.emulator.nodes.machines import Machines
 
 
@@ -70,8 +70,8 @@ class Lab:
         return (await until(finished)).out
 
 
-def volume(name: str, interface: str, fid: str) -> NodeVolume:
-    return NodeVolume(fid, name, 10, interface)  # type: ignore[arg-type]
+def volume(name: str, interface: str, fid: str) -> MachineVolume:
+    return MachineVolume(fid, name, 10, interface)  # type: ignore[arg-type]
 
 
 def processes_with(mark: str) -> list[int]:

@@ -1,1 +1,1 @@
-"""Who may do what: people, projects, keys, quotas."""
+"""The account: users, projects, keys, quotas."""

@@ -1,39 +1,38 @@
-"""How much of each thing a project may have at a time."""
+"""Quotas: how much of each product a project may have at a time."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flow_core.emulator.account.ssh_keys import OfProject
-from flow_core.emulator.http.checking import query_of
-from flow_core.emulator.http.messages import Answer, Refusal, Request, answer
-from flow_core.emulator.http.router import Routes
-from flow_core.emulator.market.catalog import INSTANCE_TYPES
+from starlette.requests import Request
+from starlette.responses import Response
 
-if TYPE_CHECKING:
-    from flow_core.emulator.world import World
+from flow_core.emulator.account.ssh_key_routes import ProjectQuery
+from flow_core.emulator.http.parsing import parse_query
+from flow_core.emulator.http.responses import ApiError, json_response
+from flow_core.emulator.http.routing import Routes
+from flow_core.emulator.market.catalog import INSTANCE_TYPES, RESERVATIONS, SPOT, STORAGE
+from flow_core.emulator.world import World
 
 routes = Routes()
-SPOT, RESERVATIONS, STORAGE = "Spot", "Reservations", "Storage"
-USUAL = {SPOT: 64, RESERVATIONS: 32, STORAGE: 200_000}  # INVENTED: the platform's are not published
 
 
 @routes.get("/v2/quotas")
-async def get_quotas(world: World, request: Request) -> Answer:
-    return answer(rows(world, world.project(query_of(request, OfProject).project).fid))
+async def get_quotas(world: World, request: Request) -> Response:
+    return json_response(quota_rows(world, world.project(parse_query(request, ProjectQuery).project).fid))
 
 
-def rows(world: World, project: str) -> list[dict[str, Any]]:
-    """All of a project's quotas, as the API shows them."""
+def quota_rows(world: World, project: str) -> list[dict[str, Any]]:
+    """All quotas of a project, as the API shows them."""
     machines = [_row(world, project, product, kind.fid) for product in (SPOT, RESERVATIONS) for kind in INSTANCE_TYPES]
     return [*machines, _row(world, project, STORAGE, None)]
 
 
-def spend(world: World, project: str, product: str, instance_type: str | None, quantity: int) -> None:
-    """Raises Refusal where so many more are too many."""
+def check_quota(world: World, project: str, product: str, instance_type: str | None, quantity: int) -> None:
+    """Raises ApiError where the quota has no room for this quantity."""
     if _used(world, project, product, instance_type) + quantity > world.quotas[product]:
         what = f"{product} {instance_type}" if instance_type else product
-        raise Refusal(400, f"Quota exceeded for {what}: at most {world.quotas[product]} at a time")
+        raise ApiError(400, f"Quota exceeded for {what}: at most {world.quotas[product]} at a time")
 
 
 def _row(world: World, project: str, product: str, instance_type: str | None) -> dict[str, Any]:

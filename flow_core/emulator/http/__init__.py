@@ -1,1 +1,1 @@
-"""Requests and answers: the protocol, routes, checks, pages."""
+"""HTTP of the emulator: the server, parsing of requests, responses, pages, idempotency."""

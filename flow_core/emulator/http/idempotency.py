@@ -1,30 +1,31 @@
-"""Requests that are sent twice and done once."""
+"""Idempotency keys: a request that is sent twice creates one row."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flow_core.emulator.http.messages import Answer, Request, answer
+from starlette.requests import Request
+from starlette.responses import Response
 
-if TYPE_CHECKING:
-    from flow_core.emulator.world import World
+from flow_core.emulator.http.responses import json_response
+from flow_core.emulator.world import World
 
 
-def done_before(world: World, request: Request) -> Answer | None:
-    """What came of the same key at the same path, as it is today."""
+def find_created(world: World, request: Request) -> Response | None:
+    """The response to an earlier request with the same key and path, with the row as it is now."""
     key = _key(world, request)
-    shown = world.shown_by_key.get(key) if key else None
-    return answer(shown(), 201) if shown else None
+    as_json = world.created_by_key.get(key) if key else None
+    return json_response(as_json(), 201) if as_json else None
 
 
-def created(world: World, request: Request, show: Callable[[], Any]) -> Answer:
-    """The answer to a creation, kept under the request's key. `show` is the row as it is whenever it is asked for."""
+def record_created(world: World, request: Request, as_json: Callable[[], Any]) -> Response:
+    """The response to a creation, recorded under the request's key. `as_json` returns the row as it is at the call."""
     if key := _key(world, request):
-        world.shown_by_key[key] = show
-    return answer(show(), 201)
+        world.created_by_key[key] = as_json
+    return json_response(as_json(), 201)
 
 
 def _key(world: World, request: Request) -> tuple[str, str] | None:
     key = request.headers.get("idempotency-key", "")
-    return (request.path, key) if key and world.settings.honours_idempotency_key else None
+    return (request.scope["path"], key) if key and world.settings.honours_idempotency_key else None

@@ -1,4 +1,4 @@
-"""Pages of a listing. A cursor names the last row that was seen, so rows that come or go move nothing."""
+"""Pages of a listing. A cursor names the last row of a page, so new and deleted rows don't move the next page."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
-from flow_core.emulator.http.checking import Query
-from flow_core.emulator.http.messages import invalid
+from flow_core.emulator.http.parsing import QueryModel
+from flow_core.emulator.http.responses import invalid_field
 
 Row = TypeVar("Row")
 
 
-class Page(Query):
-    """What every listing with pages may be asked for."""
+class PageQuery(QueryModel):
+    """The query fields of every listing with pages."""
 
     next_cursor: str | None = None
     limit: Annotated[int, Field(ge=1, le=100)] | None = None
 
 
-class SortedPage(Page):
+class SortedPageQuery(PageQuery):
     sort_dir: Literal["asc", "desc"] | None = None
 
 
-def page_of(
+def paginate(
     rows: Iterable[Row],
-    page: Page,
+    page: PageQuery,
     usual_limit: int,
     key: Callable[[Row], tuple[Any, ...]],
     is_descending: bool = False,
 ) -> tuple[list[Row], str | None]:
-    """A page and the cursor to the next. `key` is of what JSON keeps as it is, and no two rows' are equal.
+    """A page, and the cursor to the next. `key` returns values that JSON can hold, different for each row.
 
-    Raises Refusal.
+    Raises ApiError.
     """
     ordered = sorted(rows, key=key, reverse=is_descending)
     if page.next_cursor:
@@ -64,4 +64,4 @@ def _read(cursor: str) -> tuple[Any, ...]:
 
 
 def _wrong_cursor() -> Exception:
-    return invalid(("query", "next_cursor"), "Invalid cursor")
+    return invalid_field(("query", "next_cursor"), "Invalid cursor")

@@ -1,1 +1,1 @@
-"""What there is to be had, where, and at what price."""
+"""The market: what can be rented, where, and at what price."""

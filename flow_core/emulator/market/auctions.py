@@ -1,4 +1,4 @@
-"""One auction for each type in each region: a price that moves, and so many instances that nobody has."""
+"""One auction for each instance type in each region: a moving price and the free capacity."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from flow_core.emulator.fids import Fids
-from flow_core.emulator.market.catalog import OFFERINGS, Offering
-from flow_core.emulator.market.images import DEFAULT_IMAGE
-from flow_core.emulator.money import dollars
+from flow_core.emulator.ids import IdSource
+from flow_core.emulator.market.catalog import DEFAULT_IMAGE, OFFERINGS, Offering
+from flow_core.emulator.money import format_dollars
 
 _STEP = timedelta(minutes=15)
 _STEPS_BEFORE = 7 * 24 * 4
-_MOST_POINTS = 20_000
+_MAX_POINTS = 20_000
 _DRIFT = 0.04  # of the price, each step
 _PULL = 0.05  # of the way back to the usual price, each step
 _SURGE_CHANCE = 0.008
@@ -23,7 +22,7 @@ _SURGE = 2.5
 
 @dataclass(slots=True)
 class Auction:
-    """`capacity` is what is free. `prices` are (time, cents) in order, the last one being today's."""
+    """`capacity` is the number of free instances. `prices` are (time, cents) in order; the last is the current one."""
 
     fid: str
     offering: Offering
@@ -42,10 +41,10 @@ class Auction:
 
     def set_price(self, cents: int, now: datetime) -> None:
         self.prices.append((now, max(cents, self.offering.minimum_cents)))
-        del self.prices[:-_MOST_POINTS]
+        del self.prices[:-_MAX_POINTS]
 
     def move(self, now: datetime) -> None:
-        """To the next price; the same ones in the same order for the same seed."""
+        """Moves to the next price. The same seed gives the same prices in the same order."""
         self.set_price(_next_cents(self.price_cents, self.offering.price_cents, self.chance), now)
 
     def as_json(self) -> dict[str, Any]:
@@ -55,26 +54,26 @@ class Auction:
             "instance_type": self.offering.instance_type,
             "region": self.offering.region,
             "capacity": self.capacity,
-            "last_instance_price": dollars(self.price_cents),
-            "lowest_allocated_price": None if lowest is None else dollars(lowest),
+            "last_instance_price": format_dollars(self.price_cents),
+            "lowest_allocated_price": None if lowest is None else format_dollars(lowest),
             "adjustable_memory": self.offering.has_adjustable_memory,
             "default_image_version": DEFAULT_IMAGE,
         }
 
 
-def open_auctions(fids: Fids, seed: int, now: datetime) -> list[Auction]:
-    """All of them, each with a week of prices behind it that ends at the usual one."""
-    return [_open(offering, fids, seed, now) for offering in OFFERINGS]
+def open_auctions(ids: IdSource, seed: int, now: datetime) -> list[Auction]:
+    """Every auction, each with a week of past prices that ends at the usual price."""
+    return [_open(offering, ids, seed, now) for offering in OFFERINGS]
 
 
-def _open(offering: Offering, fids: Fids, seed: int, now: datetime) -> Auction:
+def _open(offering: Offering, ids: IdSource, seed: int, now: datetime) -> Auction:
     chance = random.Random(f"prices {seed} {offering.instance_type} {offering.region}")
     cents = [offering.price_cents]
     for _ in range(_STEPS_BEFORE):
         cents.append(max(_next_cents(cents[-1], offering.price_cents, chance), offering.minimum_cents))
     times = (now - step * _STEP for step in range(len(cents)))
     prices = sorted(zip(times, cents, strict=True))
-    return Auction(fids.make("auc"), offering, offering.capacity, prices, chance)
+    return Auction(ids.make("auc"), offering, offering.capacity, prices, chance)
 
 
 def _next_cents(cents: int, usual_cents: int, chance: random.Random) -> int:

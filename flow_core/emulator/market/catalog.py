@@ -1,4 +1,4 @@
-"""Instance types and regions. Names, ids and regions are the platform's; numbers marked INVENTED are not."""
+"""Instance types, regions, images, quotas. Names, ids and regions are the platform's; the rest is marked INVENTED."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class InstanceType:
+class InstanceTypeRow:
     fid: str
     name: str
     gpu_type: str
@@ -43,7 +43,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Offering:
-    """A type in a region: how many are free there at first, and the usual price of one for an hour."""
+    """An instance type in a region: its capacity at the start, and its usual price per hour."""
 
     instance_type: str
     region: str
@@ -79,21 +79,21 @@ _MACHINES = {
 }
 
 INSTANCE_TYPES = (
-    InstanceType("it_RrgkIZz6c9BZu5gi", "a100-80gb.sxm.1x", "A100", 1, 80, "SXM4"),
-    InstanceType("it_TiAPxzKNi4xO0IAr", "a100-80gb.sxm.2x", "A100", 2, 80, "SXM4"),
-    InstanceType("it_4TugeYWOov5FllEf", "a100-80gb.sxm.4x", "A100", 4, 80, "SXM4"),
-    InstanceType("it_Sg1nDx1I8NFep60J", "a100-80gb.sxm.8x", "A100", 8, 80, "SXM4"),
-    InstanceType("it_5ECSoHQjLBzrp5YM", "h100-80gb.sxm.8x", "H100", 8, 80, "SXM5"),
-    InstanceType("it_XqgKWbhZ5gznAYsG", "h100-80gb.sxm.8x", "H100", 8, 80, "SXM5"),
-    InstanceType("it_7RHoQUztab9lU9Ne", "h200.8x", "H200", 8, 141, "SXM5"),
-    InstanceType("it_q0o0UtmD4bgy36kb", "neb-b200.sxm.8x", "B200", 8, 192, "SXM6"),
-    InstanceType("it_tcjiKnwIK0jX21t3", "b200-192gb.1x", "B200", 1, 192, "SXM6"),
-    InstanceType("it_WCJ0NkfuADQ7yexV", "b200-192gb.2x", "B200", 2, 192, "SXM6"),
-    InstanceType("it_OS38SJAdsS1l6QFU", "b200-192gb.4x", "B200", 4, 192, "SXM6"),
-    InstanceType("it_nFEHySv5IMnHKbKi", "b200-192gb.8x", "B200", 8, 192, "SXM6"),
-    InstanceType("it_iBJ0PZl0NszKMxPu", "v6e-1", "v6e", 1, 32, ""),
-    InstanceType("it_tGQ0hu1bV2rY2fEO", "v6e-4", "v6e", 4, 32, ""),
-    InstanceType("it_2vblKKB0L8sRG8K7", "v6e-8", "v6e", 8, 32, ""),
+    InstanceTypeRow("it_RrgkIZz6c9BZu5gi", "a100-80gb.sxm.1x", "A100", 1, 80, "SXM4"),
+    InstanceTypeRow("it_TiAPxzKNi4xO0IAr", "a100-80gb.sxm.2x", "A100", 2, 80, "SXM4"),
+    InstanceTypeRow("it_4TugeYWOov5FllEf", "a100-80gb.sxm.4x", "A100", 4, 80, "SXM4"),
+    InstanceTypeRow("it_Sg1nDx1I8NFep60J", "a100-80gb.sxm.8x", "A100", 8, 80, "SXM4"),
+    InstanceTypeRow("it_5ECSoHQjLBzrp5YM", "h100-80gb.sxm.8x", "H100", 8, 80, "SXM5"),
+    InstanceTypeRow("it_XqgKWbhZ5gznAYsG", "h100-80gb.sxm.8x", "H100", 8, 80, "SXM5"),
+    InstanceTypeRow("it_7RHoQUztab9lU9Ne", "h200.8x", "H200", 8, 141, "SXM5"),
+    InstanceTypeRow("it_q0o0UtmD4bgy36kb", "neb-b200.sxm.8x", "B200", 8, 192, "SXM6"),
+    InstanceTypeRow("it_tcjiKnwIK0jX21t3", "b200-192gb.1x", "B200", 1, 192, "SXM6"),
+    InstanceTypeRow("it_WCJ0NkfuADQ7yexV", "b200-192gb.2x", "B200", 2, 192, "SXM6"),
+    InstanceTypeRow("it_OS38SJAdsS1l6QFU", "b200-192gb.4x", "B200", 4, 192, "SXM6"),
+    InstanceTypeRow("it_nFEHySv5IMnHKbKi", "b200-192gb.8x", "B200", 8, 192, "SXM6"),
+    InstanceTypeRow("it_iBJ0PZl0NszKMxPu", "v6e-1", "v6e", 1, 32, ""),
+    InstanceTypeRow("it_tGQ0hu1bV2rY2fEO", "v6e-4", "v6e", 4, 32, ""),
+    InstanceTypeRow("it_2vblKKB0L8sRG8K7", "v6e-8", "v6e", 8, 32, ""),
 )
 
 # INVENTED: which regions have file shares.
@@ -133,3 +133,34 @@ OFFERINGS = (
 
 TYPES_BY_FID = {kind.fid: kind for kind in INSTANCE_TYPES}
 REGION_NAMES = frozenset(region.name for region in REGIONS)
+
+SPOT, RESERVATIONS, STORAGE = "Spot", "Reservations", "Storage"
+DEFAULT_QUOTAS = {SPOT: 64, RESERVATIONS: 32, STORAGE: 200_000}  # INVENTED
+
+# INVENTED: what machines boot from.
+DEFAULT_IMAGE = "imgver_Ub2204Cuda12x8Aa"
+
+
+def _image(fid: str, name: str, stable: bool, driver: str | None, cuda: str | None) -> dict[str, Any]:
+    return {
+        "image_version_fid": fid,
+        "image_version_name": name,
+        "os": "Ubuntu 22.04",
+        "kernel": "6.8.0",
+        "stable": stable,
+        "supported_regions": sorted(REGION_NAMES),
+        "deactivated_at": None,
+        "nvidia_driver": driver,
+        "cuda": cuda,
+        "cuda_toolkit": cuda,
+        "nvidia_container_toolkit": "1.17.8" if driver else None,
+        "packages": None,
+    }
+
+
+IMAGES = (
+    _image(DEFAULT_IMAGE, "ubuntu-22.04-cuda-12.8", True, "570.133.20", "12.8"),
+    _image("imgver_Ub2204Cuda13x0Bb", "ubuntu-22.04-cuda-13.0", False, "580.65.06", "13.0"),
+)
+CPU_IMAGES = (_image("imgver_Ub2204CpuOnlyCc0", "ubuntu-22.04-cpu", True, None, None),)
+IMAGE_FIDS = frozenset(image["image_version_fid"] for image in IMAGES)

@@ -1,4 +1,4 @@
-"""What the API side asks of its machines."""
+"""The interface between the API and its machines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class NodeVolume:
+class MachineVolume:
     """A volume as a machine gets it. Its bytes outlive the machine."""
 
     fid: str
@@ -30,7 +30,7 @@ class NodeSpec:
     private_ips: tuple[str, ...]
     startup_script: str | None
     public_keys: tuple[str, ...]
-    volumes: tuple[NodeVolume, ...]
+    volumes: tuple[MachineVolume, ...]
     gpu_type: str = ""
     gpu_count: int = 0
 
@@ -45,7 +45,7 @@ class NodeFleet(Protocol):
     async def start(self) -> None:
         """Lets that port answer. Twice is safe. Raises OSError."""
 
-    async def lacking(self) -> str:
+    async def limitations(self) -> str:
         """What machines can't do on this system and why, as a sentence; "" where they can do everything."""
 
     async def boot(self, spec: NodeSpec) -> int:
@@ -61,7 +61,7 @@ class NodeFleet(Protocol):
     async def halt(self, instance_fid: str, *, keeps_disk: bool) -> None:
         """Ends every process and session on a machine. Twice is safe."""
 
-    async def forget_volume(self, volume_fid: str) -> None:
+    async def delete_volume(self, volume_fid: str) -> None:
         """Deletes a volume's bytes. Twice is safe."""
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Every machine of an emulator: processes of this one, each behind a root of its own, entered over SSH on loopback."""
+"""The machines of an emulator: child processes, each with a root of its own, entered over SSH on loopback."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import asyncssh
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.emulator.nodes.contract import NodeFleet, NodeSpec
 from flow_core.emulator.nodes.disk import erase
-from flow_core.emulator.nodes.guard import Guard, options
-from flow_core.emulator.nodes.link import NoNamespaces
-from flow_core.emulator.nodes.listening import Port
-from flow_core.emulator.nodes.machine import Machine, Setting
+from flow_core.emulator.nodes.machine import EmulatedMachine, FleetSettings, MachineConnection
+from flow_core.emulator.nodes.pid1_client import NoNamespaces
 from flow_core.emulator.nodes.programs import hiding_view
+from flow_core.emulator.nodes.ssh_port import SshPort
+from flow_core.emulator.nodes.ssh_server import server_options
 from flow_core.errors import ProviderError
 from flow_core.ssh.server.connection import is_loopback
 
@@ -37,11 +37,11 @@ class Machines(NodeFleet):
         self._root = root
         for name in ("machines", "volumes"):
             (root / name).mkdir(mode=0o700)
-        self._machines: dict[str, Machine] = {}
+        self._machines: dict[str, EmulatedMachine] = {}
         self._not_isolated = "FLOW_EMULATOR_NO_NAMESPACE is set" if os.environ.get("FLOW_EMULATOR_NO_NAMESPACE") else ""
         self._programs: Path | None = None
-        self._front = Port()
-        self._lobby: set[Guard] = set()
+        self._front = SshPort()
+        self._connections: set[MachineConnection] = set()
         self._opening = asyncio.Lock()
 
     @property
@@ -49,15 +49,15 @@ class Machines(NodeFleet):
         return self._front.number
 
     async def start(self) -> None:
-        """Lets the front port answer; the first boot does that too. Twice is safe."""
+        """Opens the front port; the first boot does that too. Twice is safe."""
         async with self._opening:
             if not self._front.is_open:
                 self._programs = await asyncio.to_thread(hiding_view, self._root / "programs")
                 key = asyncssh.generate_private_key("ssh-ed25519")
-                await self._front.open(options(key, self._lobby, self._newest_first, self._port_of))
+                await self._front.open(server_options(key, self._connections, self._newest_first, self._port_of))
 
-    async def lacking(self) -> str:
-        await self._try_one()
+    async def limitations(self) -> str:
+        await self._probe()
         if not self._not_isolated:
             return ""
         return (
@@ -67,14 +67,14 @@ class Machines(NodeFleet):
 
     async def boot(self, spec: NodeSpec) -> int:
         await self.start()
-        machine = self._machines.setdefault(spec.instance_fid, Machine(self._folder(spec.instance_fid)))
+        machine = self._machines.setdefault(spec.instance_fid, EmulatedMachine(self._folder(spec.instance_fid)))
         async with machine.lock:
             self._machines.pop(spec.instance_fid, None)
             self._machines[spec.instance_fid] = machine  # the newest is the last
             if not machine.is_live:
                 try:
                     await self._boot(machine, spec)
-                    await machine.listen(self._port_of)
+                    await machine.listen(self._options_of(machine))
                 except BaseException:
                     await machine.halt()
                     raise
@@ -93,48 +93,54 @@ class Machines(NodeFleet):
                 self._machines.pop(instance_fid, None)
                 await asyncio.to_thread(erase, self._folder(instance_fid))
 
-    async def forget_volume(self, volume_fid: str) -> None:
+    async def delete_volume(self, volume_fid: str) -> None:
         await asyncio.to_thread(erase, self._root / "volumes" / _checked(volume_fid))
 
     async def close(self) -> None:
         await asyncio.gather(*(self.halt(fid, keeps_disk=False) for fid in tuple(self._machines)))
         await self._front.close()
-        for guest in tuple(self._lobby):
-            guest.part()
+        for connection in tuple(self._connections):
+            connection.disconnect()
         await asyncio.to_thread(erase, self._root)
 
-    async def _boot(self, machine: Machine, spec: NodeSpec) -> None:
+    async def _boot(self, machine: EmulatedMachine, spec: NodeSpec) -> None:
         volumes = self._root / "volumes"
         for volume in spec.volumes:
             _checked(volume.fid)
         if not self._not_isolated:
             try:
-                await machine.boot(spec, Setting(volumes, self._programs, ""))
+                await machine.boot(spec, FleetSettings(volumes, self._programs, ""))
             except NoNamespaces as error:
                 self._not_isolated = str(error)
         if self._not_isolated:
-            await machine.boot(spec, Setting(volumes, None, self._not_isolated))
+            await machine.boot(spec, FleetSettings(volumes, None, self._not_isolated))
 
-    async def _try_one(self) -> None:
-        """A machine that nobody sees tells what is possible here."""
-        folder = self._root / "trial"
-        trial = Machine(folder)
+    async def _probe(self) -> None:
+        """Boots a temporary machine to probe namespace support."""
+        folder = self._root / "probe"
+        machine = EmulatedMachine(folder)
         try:
-            await self._boot(trial, NodeSpec("trial", "trial", "trial", 0, ("10.0.0.1",), None, (), ()))
+            await self._boot(machine, NodeSpec("probe", "probe", "probe", 0, ("10.0.0.1",), None, (), ()))
         finally:
-            await trial.halt()
+            await machine.halt()
             await asyncio.to_thread(erase, folder)
 
-    def _newest_first(self) -> Iterator[Machine]:
+    def _options_of(self, machine: EmulatedMachine) -> asyncssh.SSHServerConnectionOptions:
+        def only_this() -> tuple[EmulatedMachine, ...]:
+            return (machine,) if machine.is_live else ()
+
+        return server_options(machine.host_key(), machine.connections, only_this, self._port_of)
+
+    def _newest_first(self) -> Iterator[EmulatedMachine]:
         return (machine for machine in reversed(self._machines.values()) if machine.is_live)
 
-    def _port_of(self, asking: Machine, host: str, port: int) -> int | None:
+    def _port_of(self, origin: EmulatedMachine, host: str, port: int) -> int | None:
         """Where an address leads on loopback, which all machines share; None for one that is no machine's.
 
         A machine's own port 22 is its SSH server. Of two orders with the same addresses each has its own machines.
         """
-        named = [asking] if is_loopback(host) else [one for one in self._newest_first() if host in one.names]
-        for machine in sorted(named, key=lambda one: one.order != asking.order):
+        named = [origin] if is_loopback(host) else [one for one in self._newest_first() if host in one.names]
+        for machine in sorted(named, key=lambda one: one.order != origin.order):
             return machine.port if port == 22 else port
         return None
 

@@ -1,4 +1,4 @@
-"""A process of a machine, for a session over SSH: what it says goes to a listener, as fast as that takes it."""
+"""A process of a machine, for an SSH session: its output goes to a listener, as fast as the listener accepts it."""
 
 from __future__ import annotations
 
@@ -8,46 +8,51 @@ import os
 import struct
 import termios
 
-from flow_core.emulator.nodes.link import Link, Order, Started
+from flow_core.emulator.nodes.pid1_client import Pid1Client, SpawnedProcess, SpawnRequest
 from flow_core.ssh.server.process import STDERR, STDOUT, ProcessListener, SessionProcess
 
 _PIECE = 1 << 16
 _FULL = 1 << 16
-_MOST_LEFT = 1 << 20
+_MAX_REST = 1 << 20
 
 
-class Inside(SessionProcess):
-    """On a terminal, or with three pipes. Made by `start`; reads only once it has been let go by `pause(False)`."""
+class MachineProcess(SessionProcess):
+    """On a terminal, or with three pipes. Create it with `start`; it reads after the first `pause(False)`."""
 
     def __init__(
-        self, link: Link, started: Started, listener: ProcessListener, outputs: dict[int, int], typing: int
+        self,
+        client: Pid1Client,
+        started: SpawnedProcess,
+        listener: ProcessListener,
+        outputs: dict[int, int],
+        input_fd: int,
     ) -> None:
-        self._link = link
+        self._client = client
         self._started = started
         self._listener = listener
         self._outputs = outputs
-        self._typing = typing
-        self._typed = bytearray()
+        self._input = input_fd
+        self._pending_input = bytearray()
         self._loop = asyncio.get_running_loop()
         self._is_paused = True
         self._is_full = self._has_eof = self._is_over = False
         self._signals: set[asyncio.Task[None]] = set()
-        for fd in (*outputs, typing):
+        for fd in (*outputs, input_fd):
             os.set_blocking(fd, False)
-        started.ended.add_done_callback(lambda _: self._look_for_end())
+        started.ended.add_done_callback(lambda _: self._check_end())
 
     @classmethod
-    async def start(cls, link: Link, order: Order, listener: ProcessListener) -> Inside:
+    async def start(cls, client: Pid1Client, request: SpawnRequest, listener: ProcessListener) -> MachineProcess:
         """Raises NotStarted, OSError."""
-        if "terminal" in order.more:
-            started = await link.spawn(order)
+        if "terminal" in request.more:
+            started = await client.spawn(request)
             assert started.terminal is not None
-            return cls(link, started, listener, {started.terminal: STDOUT}, os.dup(started.terminal))
+            return cls(client, started, listener, {started.terminal: STDOUT}, os.dup(started.terminal))
         pipes = [os.pipe() for _ in range(3)]
         theirs = [pipes[0][0], pipes[1][1], pipes[2][1]]
         ours = [pipes[0][1], pipes[1][0], pipes[2][0]]
         try:
-            started = await link.spawn(order, theirs)
+            started = await client.spawn(request, theirs)
         except BaseException:
             for fd in ours:
                 os.close(fd)
@@ -55,23 +60,23 @@ class Inside(SessionProcess):
         finally:
             for fd in theirs:
                 os.close(fd)
-        return cls(link, started, listener, {ours[1]: STDOUT, ours[2]: STDERR}, ours[0])
+        return cls(client, started, listener, {ours[1]: STDOUT, ours[2]: STDERR}, ours[0])
 
     def feed(self, data: bytes) -> None:
-        if self._typing < 0 or self._has_eof:
+        if self._input < 0 or self._has_eof:
             return
-        if not self._typed:
-            self._loop.add_writer(self._typing, self._write)
-        self._typed += data
-        if len(self._typed) > _FULL and not self._is_full:
+        if not self._pending_input:
+            self._loop.add_writer(self._input, self._write)
+        self._pending_input += data
+        if len(self._pending_input) > _FULL and not self._is_full:
             self._is_full = True
             self._listener.set_input_full(True)
 
     def feed_eof(self) -> None:
         """A terminal has no end of input but a key."""
         self._has_eof = self._started.terminal is None
-        if self._has_eof and not self._typed:
-            self._stop_typing()
+        if self._has_eof and not self._pending_input:
+            self._close_input()
 
     def pause(self, is_paused: bool) -> None:
         self._is_paused = is_paused
@@ -80,7 +85,7 @@ class Inside(SessionProcess):
                 self._loop.remove_reader(fd)
             else:
                 self._loop.add_reader(fd, self._read, fd)
-        self._look_for_end()
+        self._check_end()
 
     def resize(self, columns: int, rows: int) -> None:
         terminal = self._started.terminal
@@ -89,21 +94,21 @@ class Inside(SessionProcess):
 
     def signal(self, number: int) -> None:
         if not self._started.ended.done():
-            task = self._loop.create_task(self._link.signal(self._started.number, number))
+            task = self._loop.create_task(self._client.signal(self._started.number, number))
             self._signals.add(task)
             task.add_done_callback(self._signals.discard)
 
     def close_output(self) -> None:
         if self._started.terminal is not None:
-            self._stop_typing()
+            self._close_input()
         for fd in [fd for fd, stream in self._outputs.items() if stream == STDOUT]:
             self._close(fd)
-        self._look_for_end()
+        self._check_end()
 
     def hang_up(self) -> None:
         """A terminal's programs get SIGHUP from the kernel, others go on."""
         self._is_over = True
-        self._stop_typing()
+        self._close_input()
         for fd in tuple(self._outputs):
             self._close(fd)
 
@@ -112,7 +117,7 @@ class Inside(SessionProcess):
             self._listener.write_output(data, self._outputs[fd])
         elif data is None:
             self._close(fd)
-            self._look_for_end()
+            self._check_end()
 
     def _next(self, fd: int) -> bytes | None:
         """What there is to read; b"" for nothing now, None once every program has let go of the other end."""
@@ -123,44 +128,44 @@ class Inside(SessionProcess):
         except OSError:
             return None  # how Linux says so of a terminal
 
-    def _look_for_end(self) -> None:
-        """What a command left in the background may keep its pipes, and sshd waits for that; not so a terminal."""
+    def _check_end(self) -> None:
+        """Like sshd, waits for background processes that keep the pipes, but not for those that keep the terminal."""
         if self._is_over or not self._started.ended.done():
             return
         if self._started.terminal in self._outputs:
-            self._say_what_is_left(self._started.terminal)
+            self._read_rest(self._started.terminal)
         elif self._outputs:
             return
         self.hang_up()
         self._listener.process_ended(self._started.ended.result())
 
-    def _say_what_is_left(self, terminal: int) -> None:
-        left = _MOST_LEFT  # somebody in the background may write for ever
+    def _read_rest(self, terminal: int) -> None:
+        left = _MAX_REST  # a process in the background may write for ever
         while left > 0 and (data := self._next(terminal)):
             left -= len(data)
             self._listener.write_output(data, STDOUT)
 
     def _write(self) -> None:
         try:
-            del self._typed[: os.write(self._typing, self._typed[:_PIECE])]
+            del self._pending_input[: os.write(self._input, self._pending_input[:_PIECE])]
         except BlockingIOError:
             return
         except OSError:
-            self._stop_typing()  # nobody reads any more
-        if not self._typed and self._typing >= 0:
-            self._loop.remove_writer(self._typing)
+            self._close_input()  # nobody reads any more
+        if not self._pending_input and self._input >= 0:
+            self._loop.remove_writer(self._input)
             if self._has_eof:
-                self._stop_typing()
-        if self._is_full and len(self._typed) <= _FULL:
+                self._close_input()
+        if self._is_full and len(self._pending_input) <= _FULL:
             self._is_full = False
             self._listener.set_input_full(False)
 
-    def _stop_typing(self) -> None:
-        self._typed.clear()
-        if self._typing >= 0:
-            self._loop.remove_writer(self._typing)
-            os.close(self._typing)
-            self._typing = -1
+    def _close_input(self) -> None:
+        self._pending_input.clear()
+        if self._input >= 0:
+            self._loop.remove_writer(self._input)
+            os.close(self._input)
+            self._input = -1
 
     def _close(self, fd: int) -> None:
         del self._outputs[fd]

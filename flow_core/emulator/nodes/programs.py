@@ -1,4 +1,4 @@
-"""Programs of the host as a machine sees them: all but those that need a daemon or a driver that a machine lacks."""
+"""The host's programs as a machine sees them, without those that need a daemon or a driver that it lacks."""
 
 from __future__ import annotations
 

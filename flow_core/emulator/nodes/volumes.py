@@ -1,4 +1,4 @@
-"""Where a machine finds its volumes, which are folders here: there are no block devices to be had.
+"""The volumes of a machine. They are folders, since a process can't create block devices.
 
 A File volume is at /mnt/<name>, as on a real machine. A Block volume is at /dev/disk/by-id/virtio-<fid>: there a
 machine has the device, here it is a folder, which a script can bind to the mount path (or link, where it may not).
@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from flow_core.emulator.nodes.contract import NodeVolume
+from flow_core.emulator.nodes.contract import MachineVolume
 
 _BY_ID = "dev/disk/by-id"
 SHARES = "var/lib/foundry/file_shares"
 
 
-def place(volume: NodeVolume) -> str | None:
+def place(volume: MachineVolume) -> str | None:
     """Below the machine's root; None for a name that can't be there."""
     if volume.interface == "Block":
         return f"{_BY_ID}/virtio-{volume.fid}"
@@ -24,18 +24,18 @@ def place(volume: NodeVolume) -> str | None:
     return f"mnt/{volume.name}" if is_usable else None
 
 
-def binds(volumes: Iterable[NodeVolume], kept: Path) -> list[tuple[str, str, bool]]:
+def binds(volumes: Iterable[MachineVolume], kept: Path) -> list[tuple[str, str, bool]]:
     """(folder of the host, place, read-only) of each; `kept` holds them by fid."""
     return [(str(kept / one.fid), where, False) for one in volumes if (where := place(one))]
 
 
-def write_shares(volumes: Iterable[NodeVolume], disk: Path) -> None:
+def write_shares(volumes: Iterable[MachineVolume], disk: Path) -> None:
     """The list that the machine's `mount` reads: "fid name" of each file share that it has now."""
     rows = [f"{one.fid} {one.name}\n" for one in volumes if one.interface == "File" and place(one)]
     (disk / SHARES).write_text("".join(rows), encoding="utf-8")
 
 
-def link_volumes(volumes: Iterable[NodeVolume], kept: Path, disk: Path) -> None:
+def link_volumes(volumes: Iterable[MachineVolume], kept: Path, disk: Path) -> None:
     """For a machine without mounts. Links to volumes that it no longer has go away."""
     for folder in (disk / "mnt", disk / _BY_ID):
         for entry in folder.iterdir():

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 _HEAD = struct.Struct(">IB")
-_PIECE = 1 << 16
-_MOST_FDS = 64
+_READ_SIZE = 1 << 16
+_MAX_FDS = 64
 
 
 class Message(NamedTuple):
@@ -28,7 +28,7 @@ def packed(body: dict[str, Any], fds: int = 0) -> bytes:
 
 
 class Inbox:
-    """What has come in so far."""
+    """The bytes and descriptors received so far."""
 
     def __init__(self) -> None:
         self._data = bytearray()
@@ -36,7 +36,7 @@ class Inbox:
 
     def receive(self, link: socket.socket) -> bool:
         """Reads once; False at the end. Raises OSError."""
-        data, fds, _, _ = socket.recv_fds(link, _PIECE, _MOST_FDS)
+        data, fds, _, _ = socket.recv_fds(link, _READ_SIZE, _MAX_FDS)
         for fd in fds:
             os.set_inheritable(fd, False)
         self._data += data
@@ -44,7 +44,7 @@ class Inbox:
         return bool(data)
 
     def messages(self) -> Iterator[Message]:
-        """Those that are complete."""
+        """The messages that are complete."""
         while len(self._data) >= _HEAD.size:
             length, count = _HEAD.unpack_from(self._data)
             if len(self._data) < _HEAD.size + length:

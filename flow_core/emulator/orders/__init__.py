@@ -1,1 +1,1 @@
-"""Bids, reservations, and the instances that they are served with."""
+"""Bids, and the instances of bids and reservations."""

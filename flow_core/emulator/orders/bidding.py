@@ -1,26 +1,24 @@
-"""The life of a bid: it waits, is allocated, outbid, paused, resumed, terminated."""
+"""The lifecycle of a bid: it waits, is allocated, preempted, paused, resumed, terminated."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from flow_core.emulator.clock import Action
-from flow_core.emulator.orders import machines
-from flow_core.emulator.orders.bids import Bid, BidEvent, EventType
-from flow_core.emulator.orders.instances import Instance
-
-if TYPE_CHECKING:
-    from flow_core.emulator.market.auctions import Auction
-    from flow_core.emulator.world import World
+from flow_core.emulator.market.auctions import Auction
+from flow_core.emulator.orders import instance_lifecycle
+from flow_core.emulator.orders.bids import BidEvent, BidEventType, BidRow
+from flow_core.emulator.orders.instances import InstanceRow
+from flow_core.emulator.world import World
 
 
-def note(world: World, bid: Bid, kind: EventType, *, by_user: bool = True, limit_cents: int | None = None) -> None:
+def add_event(
+    world: World, bid: BidRow, kind: BidEventType, *, by_user: bool = True, limit_cents: int | None = None
+) -> None:
     bid.events.append(BidEvent(world.now, kind, world.me.fid if by_user else None, limit_cents))
 
 
-def wait_for_allocation(world: World, bid: Bid) -> None:
-    """It is open, and the auction looks at it in a while."""
-    bid.become("Open")
+def wait_for_allocation(world: World, bid: BidRow) -> None:
+    """Opens the bid. Its auction considers it after `seconds_to_allocate`."""
+    bid.set_status("Open")
 
     async def look() -> None:
         bid.timer = None
@@ -29,88 +27,88 @@ def wait_for_allocation(world: World, bid: Bid) -> None:
     _later(world, bid, world.settings.seconds_to_allocate, look)
 
 
-async def pause(world: World, bid: Bid) -> None:
-    """Only for one that isn't terminated. Twice is safe."""
-    async with bid.turn:
+async def pause(world: World, bid: BidRow) -> None:
+    """Does nothing to a terminated bid. Twice is safe."""
+    async with bid.lock:
         if bid.status in ("Paused", "Terminated"):
             return
         _release(world, bid)
-        bid.become("Paused")
-        note(world, bid, "Paused")
-        await machines.halt(world, _instances(world, bid), "STATUS_PAUSED")
+        bid.set_status("Paused")
+        add_event(world, bid, "Paused")
+        await instance_lifecycle.halt(world, _instances(world, bid), "STATUS_PAUSED")
 
 
-async def resume(world: World, bid: Bid) -> None:
+async def resume(world: World, bid: BidRow) -> None:
     """Twice is safe."""
-    async with bid.turn:
+    async with bid.lock:
         if bid.status == "Paused":
-            note(world, bid, "Resumed")
+            add_event(world, bid, "Resumed")
             wait_for_allocation(world, bid)
 
 
-async def terminate(world: World, bid: Bid) -> None:
-    """Its instances, volumes and keys are free at once. Twice is safe."""
-    async with bid.turn:
+async def terminate(world: World, bid: BidRow) -> None:
+    """Releases its instances, volumes and keys at once. Twice is safe."""
+    async with bid.lock:
         if bid.status == "Terminated":
             return
         _release(world, bid)
-        bid.become("Terminated")
+        bid.set_status("Terminated")
         bid.deactivated_at = world.now
-        note(world, bid, "Terminated")
-        await machines.halt(world, _instances(world, bid), "STATUS_TERMINATED", keeps_disk=False)
+        add_event(world, bid, "Terminated")
+        await instance_lifecycle.halt(world, _instances(world, bid), "STATUS_TERMINATED", keeps_disk=False)
 
 
-async def preempt(world: World, bid: Bid) -> None:
-    """Warns it; it is open again when the notice is over. Nothing for one that isn't allocated."""
-    async with bid.turn:
+async def preempt(world: World, bid: BidRow) -> None:
+    """Warns an allocated bid, and opens it again after the notice. Does nothing to others."""
+    async with bid.lock:
         await _preempt(world, bid)
 
 
-async def relocate(world: World, bid: Bid) -> None:
-    """Moves all of its instances that run."""
-    async with bid.turn:
+async def relocate(world: World, bid: BidRow) -> None:
+    """Moves all of its running instances."""
+    async with bid.lock:
         for instance in _instances(world, bid):
             if instance.status == "STATUS_RUNNING":
-                await machines.relocate(world, instance)
+                await instance_lifecycle.relocate(world, instance)
 
 
 async def follow_market(world: World, auction: Auction) -> None:
-    """After a price or a capacity has changed: who is outbid, who may stay, who gets something; highest limit first."""
-    theirs = [bid for bid in world.bids.values() if bid.auction(world) is auction]
+    """Preempts, keeps and allocates bids after a change of price or capacity; the highest limit first."""
+    theirs = [bid for bid in world.bids.values() if bid.auction is auction]
     for bid in sorted(theirs, key=lambda bid: -bid.limit_cents):
-        async with bid.turn:
+        async with bid.lock:
             await _follow(world, bid, auction)
 
 
-def _later(world: World, bid: Bid, delay_s: float, act: Action) -> None:
-    """In its turn, unless it has become something else by then."""
+def _later(world: World, bid: BidRow, delay_s: float, act: Action) -> None:
+    """Runs an action later, under the bid's lock, unless the timer was replaced."""
 
     async def in_turn() -> None:
-        async with bid.turn:
+        async with bid.lock:
             if bid.timer is timer:
                 await act()
 
     timer = bid.timer = world.clock.after(delay_s, in_turn)
 
 
-async def _preempt(world: World, bid: Bid) -> None:
+async def _preempt(world: World, bid: BidRow) -> None:
     if bid.status != "Allocated":
         return
     notice_s = world.settings.preempt_notice_s
-    bid.become("Preempting")
-    note(world, bid, "Preempted", by_user=False)
+    bid.set_status("Preempting")
+    add_event(world, bid, "Preempted", by_user=False)
 
     async def end() -> None:
         _release(world, bid)
         wait_for_allocation(world, bid)
-        await machines.halt(world, _instances(world, bid), "STATUS_PREEMPTED")
+        await instance_lifecycle.halt(world, _instances(world, bid), "STATUS_PREEMPTED")
 
     _later(world, bid, notice_s, end)
     for instance in _instances(world, bid):
-        await machines.warn(world, instance, "STATUS_PREEMPTING", "Preempting", notice_s)
+        await instance_lifecycle.warn(world, instance, "STATUS_PREEMPTING", "Preempting", notice_s)
 
 
-async def _follow(world: World, bid: Bid, auction: Auction) -> None:
+async def _follow(world: World, bid: BidRow, auction: Auction) -> None:
     is_outbid = bid.limit_cents < auction.price_cents
     if bid.status == "Allocated" and is_outbid:
         await _preempt(world, bid)
@@ -120,36 +118,36 @@ async def _follow(world: World, bid: Bid, auction: Auction) -> None:
         await _consider(world, bid)
     for instance in _instances(world, bid):
         if instance.is_up:
-            instance.cost(auction.price_cents, world.now)
+            instance.set_price(auction.price_cents, world.now)
 
 
-async def _keep(world: World, bid: Bid) -> None:
-    """It is allocated again within its notice."""
-    bid.become("Allocated")
-    note(world, bid, "Allocated", by_user=False)
+async def _keep(world: World, bid: BidRow) -> None:
+    """Allocates a bid again within its notice."""
+    bid.set_status("Allocated")
+    add_event(world, bid, "Allocated", by_user=False)
     for instance in _instances(world, bid):
-        await machines.reprieve(world, instance)
+        await instance_lifecycle.reprieve(world, instance)
 
 
-async def _consider(world: World, bid: Bid) -> None:
-    auction = bid.auction(world)
+async def _consider(world: World, bid: BidRow) -> None:
+    auction = bid.auction
     if bid.limit_cents < auction.price_cents or auction.capacity < bid.quantity:
         return
     auction.capacity -= bid.quantity
     auction.allocated_limits[bid.fid] = bid.limit_cents
-    bid.become("Allocated")
-    note(world, bid, "Allocated", by_user=False)
-    for instance in machines.make_instances(world, bid):
-        await machines.start(world, instance)
+    bid.set_status("Allocated")
+    add_event(world, bid, "Allocated", by_user=False)
+    for instance in instance_lifecycle.make_instances(world, bid):
+        await instance_lifecycle.start(world, instance)
 
 
-def _release(world: World, bid: Bid) -> None:
-    """What it had is free, and others may have it."""
-    auction = bid.auction(world)
+def _release(world: World, bid: BidRow) -> None:
+    """Frees the capacity of a bid for others."""
+    auction = bid.auction
     if auction.allocated_limits.pop(bid.fid, None) is not None:
         auction.capacity += bid.quantity
         world.clock.after(0, lambda: follow_market(world, auction))
 
 
-def _instances(world: World, bid: Bid) -> list[Instance]:
+def _instances(world: World, bid: BidRow) -> list[InstanceRow]:
     return [world.instances[fid] for fid in bid.instances]

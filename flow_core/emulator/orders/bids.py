@@ -1,21 +1,18 @@
-"""A bid: its row, its history, and how the API shows them."""
+"""The rows of bids and of their events."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from flow_core.emulator.clock import Timer, stamp
-from flow_core.emulator.money import dollars
+from flow_core.emulator.clock import Timer, iso_time
+from flow_core.emulator.market.auctions import Auction
+from flow_core.emulator.money import format_dollars
 from flow_core.emulator.orders.order import Order
 
-if TYPE_CHECKING:
-    from flow_core.emulator.market.auctions import Auction
-    from flow_core.emulator.world import World
-
 BidStatus = Literal["Open", "Allocated", "Preempting", "Terminated", "Paused"]
-EventType = Literal[
+BidEventType = Literal[
     "Placed",
     "Paused",
     "Resumed",
@@ -32,7 +29,7 @@ EventType = Literal[
 @dataclass(slots=True)
 class BidEvent:
     at: datetime
-    kind: EventType
+    kind: BidEventType
     user: str | None = None
     limit_cents: int | None = None
     memory_gb: int | None = None
@@ -42,9 +39,9 @@ class BidEvent:
     def as_json(self) -> dict[str, Any]:
         changed = self.attached is not None or self.removed is not None
         return {
-            "timestamp": stamp(self.at),
+            "timestamp": iso_time(self.at),
             "event_type": self.kind,
-            "limit_price": None if self.limit_cents is None else dollars(self.limit_cents),
+            "limit_price": None if self.limit_cents is None else format_dollars(self.limit_cents),
             "user_id": self.user,
             "memory_gb": self.memory_gb,
             "persistent_disk_change": {"attached": self.attached, "removed": self.removed} if changed else None,
@@ -52,27 +49,26 @@ class BidEvent:
 
 
 @dataclass(slots=True, kw_only=True)
-class Bid(Order):
-    """`timer` is what it will become next; an open one without a timer waits for the market."""
+class BidRow(Order):
+    """`timer` is the next change of status. An open bid without a timer waits for the market."""
 
     product: ClassVar[Literal["Spot", "Reservations"]] = "Spot"
+    auction: Auction
     limit_cents: int
     status: BidStatus = "Open"
     events: list[BidEvent] = field(default_factory=list)
     timer: Timer | None = None
 
-    def become(self, status: BidStatus) -> None:
-        """Forgets what it would have become."""
+    def set_status(self, status: BidStatus) -> None:
+        """Cancels the timer."""
         self.status = status
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
 
-    def auction(self, world: World) -> Auction:
-        return world.auctions[self.instance_type, self.region]
-
-    def hour_cents(self, world: World) -> int:
-        return self.auction(world).price_cents
+    @property
+    def hour_cents(self) -> int:
+        return self.auction.price_cents
 
     def as_json(self) -> dict[str, Any]:
-        return {**self.order_json(), "limit_price": dollars(self.limit_cents), "status": self.status}
+        return {**self.order_json(), "limit_price": format_dollars(self.limit_cents), "status": self.status}

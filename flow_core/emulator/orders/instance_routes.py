@@ -1,23 +1,25 @@
-"""Instances over HTTP."""
+"""Routes of instances: their list, their status, and the histories of status and price."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from datetime import datetime
+from typing import Any, ClassVar, Literal
 
-from flow_core.emulator.http.checking import query_of
-from flow_core.emulator.http.messages import Answer, Request, answer
-from flow_core.emulator.http.paging import SortedPage, page_of
-from flow_core.emulator.http.router import Routes
-from flow_core.emulator.orders.instances import Instance, Status
-from flow_core.emulator.world import known
+from starlette.requests import Request
+from starlette.responses import Response
 
-if TYPE_CHECKING:
-    from flow_core.emulator.world import World
+from flow_core.emulator.clock import iso_time
+from flow_core.emulator.http.paging import PageQuery, SortedPageQuery, paginate
+from flow_core.emulator.http.parsing import UtcTime, parse_query
+from flow_core.emulator.http.responses import json_response
+from flow_core.emulator.http.routing import Routes
+from flow_core.emulator.orders.instances import InstanceRow, Status
+from flow_core.emulator.world import World, find_row
 
 routes = Routes()
 
 
-class InstancesQuery(SortedPage):
+class InstancesQuery(SortedPageQuery):
     arrays: ClassVar[tuple[str, ...]] = ("status_in", "order_type_in", "bid_fid_in", "reservation_fid_in")
     project: str
     sort_by: Literal["created_at", "instance_status", "instance_type_fid"] | None = None
@@ -28,7 +30,7 @@ class InstancesQuery(SortedPage):
     bid_fid_in: list[str] | None = None
     reservation_fid_in: list[str] | None = None
 
-    def wants(self, one: Instance) -> bool:
+    def matches(self, one: InstanceRow) -> bool:
         order_type = "Bid" if one.bid else "Reservation"
         return (
             one.order.project == self.project
@@ -40,20 +42,74 @@ class InstancesQuery(SortedPage):
             and (self.reservation_fid_in is None or one.reservation in self.reservation_fid_in)
         )
 
-    def key(self, one: Instance) -> tuple[str, float, str]:
+    def key(self, one: InstanceRow) -> tuple[str, float, str]:
         words = {"instance_status": one.status, "instance_type_fid": one.order.instance_type}
         return words.get(self.sort_by or "", ""), one.created_at.timestamp(), one.fid
 
 
+class InstanceHistoryQuery(PageQuery):
+    project: str
+    instance_fid: str | None = None
+    bid_fid: str | None = None
+    reservation_fid: str | None = None
+    start_time: UtcTime | None = None
+    end_time: UtcTime | None = None
+
+    def matches(self, one: InstanceRow) -> bool:
+        return (
+            one.order.project == self.project
+            and self.instance_fid in (None, one.fid)
+            and self.bid_fid in (None, one.bid)
+            and self.reservation_fid in (None, one.reservation)
+        )
+
+    def covers(self, start: datetime, end: datetime | None) -> bool:
+        is_over = end is not None and self.start_time is not None and end < self.start_time
+        return not is_over and (self.end_time is None or start <= self.end_time)
+
+
 @routes.get("/v2/instances")
-async def get_instances(world: World, request: Request) -> Answer:
-    query = query_of(request, InstancesQuery)
+async def get_instances(world: World, request: Request) -> Response:
+    query = parse_query(request, InstancesQuery)
     world.project(query.project)
-    rows = filter(query.wants, world.instances.values())
-    page, cursor = page_of(rows, query, world.settings.page_limit, query.key, query.sort_dir != "asc")
-    return answer({"data": [one.as_json() for one in page], "next_cursor": cursor})
+    rows = filter(query.matches, world.instances.values())
+    page, cursor = paginate(rows, query, world.settings.page_limit, query.key, query.sort_dir != "asc")
+    return json_response({"data": [one.as_json() for one in page], "next_cursor": cursor})
 
 
 @routes.get("/v2/instances/{instance_fid}/status")
-async def get_status(world: World, request: Request) -> Answer:
-    return answer(known(world.instances, request["instance_fid"], "Instance").status_json())
+async def get_status(world: World, request: Request) -> Response:
+    return json_response(find_row(world.instances, request.path_params["instance_fid"], "Instance").status_json())
+
+
+@routes.get("/v2/instances/status/history")
+async def get_statuses(world: World, request: Request) -> Response:
+    def events(query: InstanceHistoryQuery, one: InstanceRow) -> list[dict[str, Any]]:
+        return [{"timestamp": iso_time(at), "status": word} for at, word in one.statuses if query.covers(at, at)]
+
+    return _history(world, request, events)
+
+
+@routes.get("/v2/instances/pricing/history")
+async def get_prices(world: World, request: Request) -> Response:
+    def events(query: InstanceHistoryQuery, one: InstanceRow) -> list[dict[str, Any]]:
+        return [price.as_json() for price in one.prices if query.covers(price.start, price.end)]
+
+    return _history(world, request, events)
+
+
+def _history(world: World, request: Request, events: Any) -> Response:
+    query = parse_query(request, InstanceHistoryQuery)
+    world.project(query.project)
+    found = filter(query.matches, world.instances.values())
+    page, cursor = paginate(found, query, world.settings.page_limit, lambda one: (one.created_at.timestamp(), one.fid))
+    rows = [
+        {
+            "instance_fid": one.fid,
+            "bid_fid": one.bid,
+            "reservation_fid": one.reservation,
+            "events": events(query, one),
+        }
+        for one in page
+    ]
+    return json_response({"instances": rows, "next_cursor": cursor})

@@ -1,4 +1,4 @@
-"""An instance: its row, its histories, and how the API shows them."""
+"""The rows of instances and of their price histories."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from flow_core.emulator.clock import Timer, stamp, stamp_or_none
+from flow_core.emulator.clock import Timer, iso_time, iso_time_or_none
 from flow_core.emulator.orders.order import Order
 
 Status = Literal[
@@ -30,19 +30,23 @@ _UP = ("STATUS_RUNNING", "STATUS_PREEMPTING", "STATUS_RELOCATING")
 
 @dataclass(slots=True)
 class Price:
-    """What an hour cost from one time to another, or until now."""
+    """The price of one hour in a period; `end` is None while it lasts."""
 
     cents: int
     start: datetime
     end: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return {"price_cents": self.cents, "start_time": stamp(self.start), "end_time": stamp_or_none(self.end)}
+        return {
+            "price_cents": self.cents,
+            "start_time": iso_time(self.start),
+            "end_time": iso_time_or_none(self.end),
+        }
 
 
 @dataclass(slots=True)
-class Instance:
-    """`index` counts from 0 within its order. `timer` is what it will become next.
+class InstanceRow:
+    """`index` counts from 0 within its order. `timer` is the next change of status.
 
     `has_booted` is whether it has a disk that the startup script has run on, `is_warned` whether that says it ends.
     """
@@ -78,8 +82,8 @@ class Instance:
     def is_gone(self) -> bool:
         return self.status in ("STATUS_TERMINATED", "STATUS_REPLACED")
 
-    def become(self, status: Status, now: datetime) -> None:
-        """Forgets what it would have become. A status that it has already is no event."""
+    def set_status(self, status: Status, now: datetime) -> None:
+        """Cancels the timer. The same status again is no event."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -93,8 +97,8 @@ class Instance:
         if status not in ("STATUS_PREEMPTING", "STATUS_RELOCATING"):
             self.end_time = None
 
-    def cost(self, cents: int, now: datetime) -> None:
-        """From now on an hour costs this."""
+    def set_price(self, cents: int, now: datetime) -> None:
+        """Sets the price of one hour from now on."""
         if self.prices and self.prices[-1].end is None and self.prices[-1].cents == cents:
             return
         self._close_price(now)
@@ -105,7 +109,7 @@ class Instance:
             "fid": self.fid,
             "name": self.name,
             "project": self.order.project,
-            "created_at": stamp(self.created_at),
+            "created_at": iso_time(self.created_at),
             "created_by": self.order.created_by,
             "instance_type": self.order.instance_type,
             "region": self.order.region,
@@ -123,7 +127,7 @@ class Instance:
             "status": self.status,
             "bid": self.bid,
             "reservation": self.reservation,
-            "end_time": stamp_or_none(self.end_time),
+            "end_time": iso_time_or_none(self.end_time),
         }
 
     def _close_price(self, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""What a bid and a reservation have in common: so many instances of a type, launched alike."""
+"""What bids and reservations have in common: a number of instances of one type with one launch configuration."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import asyncio
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from flow_core.emulator.clock import stamp, stamp_or_none
-
-if TYPE_CHECKING:
-    from flow_core.emulator.world import World
+from flow_core.emulator.clock import iso_time, iso_time_or_none
 
 
 @dataclass(slots=True)
-class Launch:
+class LaunchConfig:
     volumes: list[str]
     ssh_keys: list[str]
     startup_script: str | None = None
@@ -36,7 +33,7 @@ class Launch:
 
 @dataclass(slots=True)
 class Order(ABC):
-    """`instances` are fids, in the order of their numbers. `turn` is held by whoever changes what they are."""
+    """`instances` are fids, in the order of their numbers. Hold `lock` while you change what they are."""
 
     fid: str
     name: str
@@ -46,15 +43,16 @@ class Order(ABC):
     instance_type: str
     region: str
     quantity: int
-    launch: Launch
+    launch: LaunchConfig
     product: ClassVar[Literal["Spot", "Reservations"]]
     instances: list[str] = field(default_factory=list)
     deactivated_at: datetime | None = None
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    @property
     @abstractmethod
-    def hour_cents(self, world: World) -> int:
-        """What an hour of one of its instances costs now."""
+    def hour_cents(self) -> int:
+        """The present price of one instance for one hour."""
 
     def order_json(self) -> dict[str, Any]:
         return {
@@ -62,8 +60,8 @@ class Order(ABC):
             "name": self.name,
             "project": self.project,
             "created_by": self.created_by,
-            "created_at": stamp(self.created_at),
-            "deactivated_at": stamp_or_none(self.deactivated_at),
+            "created_at": iso_time(self.created_at),
+            "deactivated_at": iso_time_or_none(self.deactivated_at),
             "instance_quantity": self.quantity,
             "instance_type": self.instance_type,
             "region": self.region,

@@ -1,20 +1,20 @@
-"""What a reservation costs. The kinds of offers and their terms are INVENTED; the platform's are not published."""
+"""Offers: the terms and prices of reservations. They are INVENTED; the platform's are not published."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from flow_core.emulator.http.messages import Refusal
+from flow_core.emulator.http.responses import ApiError
 from flow_core.emulator.market.auctions import Auction
-from flow_core.emulator.money import dollars
+from flow_core.emulator.money import format_dollars
 
 STANDARD = "standard"
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """Cents for an hour of one instance: to have it, and what comes back for pausing it or giving it back."""
+class ReservationOffer:
+    """Cents for one hour of one instance: the price, and the credits for a pause and for a return."""
 
     key: str
     name: str
@@ -25,14 +25,14 @@ class Offer:
 
     def as_json(self, instance_hours: float) -> dict[str, Any]:
         def whole(cents: int) -> str:
-            return dollars(round(cents * instance_hours))
+            return format_dollars(round(cents * instance_hours))
 
         return {
             "key": self.key,
             "display_name": self.name,
-            "unit_price": dollars(self.unit_cents),
-            "return_buyback_price": dollars(self.return_cents),
-            "pause_buyback_price": dollars(self.pause_cents),
+            "unit_price": format_dollars(self.unit_cents),
+            "return_buyback_price": format_dollars(self.return_cents),
+            "pause_buyback_price": format_dollars(self.pause_cents),
             "total_price": whole(self.unit_cents),
             "total_etbp_value": whole(self.return_cents),
             "total_fubp_value": whole(self.pause_cents),
@@ -40,20 +40,20 @@ class Offer:
         }
 
 
-def offers_of(auction: Auction) -> tuple[Offer, ...]:
+def list_offers(auction: Auction) -> tuple[ReservationOffer, ...]:
     usual = auction.offering.reserved_cents
     premium = usual // 10
     return (
-        Offer(STANDARD, "Standard", usual, usual // 4, usual // 5, 0),
-        Offer("flexible", "Flexible", usual + premium, usual // 2, usual // 2, premium),
+        ReservationOffer(STANDARD, "Standard", usual, usual // 4, usual // 5, 0),
+        ReservationOffer("flexible", "Flexible", usual + premium, usual // 2, usual // 2, premium),
     )
 
 
-def chosen(auction: Auction, key: str, most_cents: int | None) -> Offer:
-    """Raises Refusal."""
-    offer = next((one for one in offers_of(auction) if one.key == key), None)
+def choose_offer(auction: Auction, key: str, most_cents: int | None) -> ReservationOffer:
+    """Raises ApiError."""
+    offer = next((one for one in list_offers(auction) if one.key == key), None)
     if offer is None:
-        raise Refusal(400, f"Offer {key} does not exist")
+        raise ApiError(400, f"Offer {key} does not exist")
     if most_cents is not None and offer.unit_cents > most_cents:
-        raise Refusal(400, f"The price is now {dollars(offer.unit_cents)}, above max_unit_price")
+        raise ApiError(400, f"The price is now {format_dollars(offer.unit_cents)}, above max_unit_price")
     return offer

@@ -1,43 +1,43 @@
-"""Reservations over HTTP."""
+"""Routes of reservations."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
 
-from flow_core.emulator.account.quotas import RESERVATIONS, spend
-from flow_core.emulator.clock import stamp
-from flow_core.emulator.http.checking import Body, Moment, body_of, query_of
-from flow_core.emulator.http.idempotency import created, done_before
-from flow_core.emulator.http.messages import Answer, Refusal, Request, answer
-from flow_core.emulator.http.paging import SortedPage, page_of
-from flow_core.emulator.http.router import Routes
-from flow_core.emulator.orders.launch import LaunchSpecification, launch_of
-from flow_core.emulator.reservations import life
+from flow_core.emulator.account.quotas import check_quota
+from flow_core.emulator.clock import iso_time
+from flow_core.emulator.http.idempotency import find_created, record_created
+from flow_core.emulator.http.paging import SortedPageQuery, paginate
+from flow_core.emulator.http.parsing import BodyModel, UtcTime, parse_body, parse_query
+from flow_core.emulator.http.responses import ApiError, json_response
+from flow_core.emulator.http.routing import Routes
+from flow_core.emulator.market.catalog import RESERVATIONS
+from flow_core.emulator.orders.launch import LaunchSpecification, create_launch
+from flow_core.emulator.reservations import lifecycle
 from flow_core.emulator.reservations.availability import GRACE, check_span, is_free
-from flow_core.emulator.reservations.offers import STANDARD, chosen
-from flow_core.emulator.reservations.rows import Grant, Reservation, ReservationStatus
+from flow_core.emulator.reservations.models import Grant, ReservationRow, ReservationStatus
+from flow_core.emulator.reservations.offers import STANDARD, choose_offer
 from flow_core.emulator.reservations.usage import usage_json
-from flow_core.emulator.world import known
-
-if TYPE_CHECKING:
-    from flow_core.emulator.world import World
+from flow_core.emulator.world import World, find_row
 
 routes = Routes()
 
 
-class PriceSpecification(Body):
+class PriceSpecification(BodyModel):
     offer_key: str = STANDARD
     max_unit_price: Annotated[int, Field(ge=0)] | None = None
 
 
-class CreateReservation(Body):
+class CreateReservation(BodyModel):
     project: str
     instance_type: str
     region: str
-    start_time: Moment
-    end_time: Moment
+    start_time: UtcTime
+    end_time: UtcTime
     instance_quantity: Annotated[int, Field(ge=1)]
     name: str
     launch_specification: LaunchSpecification
@@ -45,14 +45,14 @@ class CreateReservation(Body):
     notification_email: str | None = None
 
 
-class ReservationsQuery(SortedPage):
+class ReservationsQuery(SortedPageQuery):
     project: str
     sort_by: Literal["created_at", "status"] | None = None
     instance_type: str | None = None
     region: str | None = None
     status: ReservationStatus | None = None
 
-    def wants(self, one: Reservation) -> bool:
+    def matches(self, one: ReservationRow) -> bool:
         return (
             one.project == self.project
             and self.instance_type in (None, one.instance_type)
@@ -60,76 +60,76 @@ class ReservationsQuery(SortedPage):
             and self.status in (None, one.status)
         )
 
-    def key(self, one: Reservation) -> tuple[str, float, str]:
+    def key(self, one: ReservationRow) -> tuple[str, float, str]:
         return one.status if self.sort_by == "status" else "", one.created_at.timestamp(), one.fid
 
 
 @routes.get("/v2/reservation")
-async def get_reservations(world: World, request: Request) -> Answer:
-    query = query_of(request, ReservationsQuery)
+async def get_reservations(world: World, request: Request) -> Response:
+    query = parse_query(request, ReservationsQuery)
     world.project(query.project)
-    rows = filter(query.wants, world.reservations.values())
-    page, cursor = page_of(rows, query, world.settings.page_limit, query.key, query.sort_dir != "asc")
-    return answer({"data": [one.as_json() for one in page], "next_cursor": cursor})
+    rows = filter(query.matches, world.reservations.values())
+    page, cursor = paginate(rows, query, world.settings.page_limit, query.key, query.sort_dir != "asc")
+    return json_response({"data": [one.as_json() for one in page], "next_cursor": cursor})
 
 
 @routes.post("/v2/reservation")
-async def create_reservation(world: World, request: Request) -> Answer:
-    if (before := done_before(world, request)) is not None:
+async def create_reservation(world: World, request: Request) -> Response:
+    if (before := find_created(world, request)) is not None:
         return before
-    wanted = body_of(request, CreateReservation)
-    world.project(wanted.project)
-    reservation = _reserved(world, wanted)
+    body = await parse_body(request, CreateReservation)
+    world.project(body.project)
+    reservation = _reserved(world, body)
     world.reservations[reservation.fid] = reservation
-    life.note(world, reservation, "Placed")
-    life.note(world, reservation, "Terms Set", terms=reservation.grants[0].terms)
-    life.schedule(world, reservation)
-    return created(world, request, reservation.as_json)
+    lifecycle.add_event(world, reservation, "Placed")
+    lifecycle.add_event(world, reservation, "Terms Set", terms=reservation.grants[0].terms)
+    lifecycle.schedule(world, reservation)
+    return record_created(world, request, reservation.as_json)
 
 
 @routes.get("/v2/reservation/{reservation_fid}")
-async def get_reservation(world: World, request: Request) -> Answer:
-    return answer(_known(world, request).as_json())
+async def get_reservation(world: World, request: Request) -> Response:
+    return json_response(_known(world, request).as_json())
 
 
 @routes.get("/v2/reservation/{reservation_fid}/history")
-async def get_history(world: World, request: Request) -> Answer:
+async def get_history(world: World, request: Request) -> Response:
     reservation = _known(world, request)
     events = [event.as_json() for event in reservation.events]
-    return answer({"reservation_fid": reservation.fid, "events": events})
+    return json_response({"reservation_fid": reservation.fid, "events": events})
 
 
 @routes.get("/v2/reservation/{reservation_fid}/usage")
-async def get_usage(world: World, request: Request) -> Answer:
-    return answer(usage_json(world, _known(world, request)))
+async def get_usage(world: World, request: Request) -> Response:
+    return json_response(usage_json(world, _known(world, request)))
 
 
-def _reserved(world: World, wanted: CreateReservation) -> Reservation:
-    """Raises Refusal."""
-    auction = world.auction(wanted.instance_type, wanted.region)
-    quantity, start, end = wanted.instance_quantity, wanted.start_time, wanted.end_time
+def _reserved(world: World, body: CreateReservation) -> ReservationRow:
+    """Raises ApiError."""
+    auction = world.auction(body.instance_type, body.region)
+    quantity, start, end = body.instance_quantity, body.start_time, body.end_time
     check_span(start, end)
     if start < world.now - GRACE:
-        raise Refusal(400, f"start_time {stamp(start)} is in the past")
-    price = wanted.price_specification or PriceSpecification()
-    terms = chosen(auction, price.offer_key, price.max_unit_price)
-    spend(world, wanted.project, RESERVATIONS, wanted.instance_type, quantity)
+        raise ApiError(400, f"start_time {iso_time(start)} is in the past")
+    price = body.price_specification or PriceSpecification()
+    terms = choose_offer(auction, price.offer_key, price.max_unit_price)
+    check_quota(world, body.project, RESERVATIONS, body.instance_type, quantity)
     if not is_free(world, auction, start, end, quantity):
-        raise Refusal(400, "Not enough capacity for this reservation; ask for its availability")
-    return Reservation(
-        fid=world.fids.make("res"),
-        name=wanted.name,
-        project=wanted.project,
+        raise ApiError(400, "Not enough capacity for this reservation; ask for its availability")
+    return ReservationRow(
+        fid=world.ids.make("res"),
+        name=body.name,
+        project=body.project,
         created_by=world.me.fid,
         created_at=world.now,
-        instance_type=wanted.instance_type,
-        region=wanted.region,
+        instance_type=body.instance_type,
+        region=body.region,
         quantity=quantity,
-        launch=launch_of(world, wanted.launch_specification, wanted.project, wanted.region, quantity),
+        launch=create_launch(world, body.launch_specification, body.project, body.region, quantity),
         start_time=start,
-        grants=[Grant(world.fids.make("grant"), start, end, quantity, terms)],
+        grants=[Grant(world.ids.make("grant"), start, end, quantity, terms)],
     )
 
 
-def _known(world: World, request: Request) -> Reservation:
-    return known(world.reservations, request["reservation_fid"], "Reservation")
+def _known(world: World, request: Request) -> ReservationRow:
+    return find_row(world.reservations, request.path_params["reservation_fid"], "Reservation")

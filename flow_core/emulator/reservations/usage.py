@@ -1,17 +1,15 @@
-"""What a reservation has cost, and has brought back."""
+"""The usage of a reservation: its cost and its credits."""
 
 from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flow_core.emulator.clock import stamp
-from flow_core.emulator.orders.instances import Instance
-from flow_core.emulator.reservations.rows import Reservation, hours
-
-if TYPE_CHECKING:
-    from flow_core.emulator.world import World
+from flow_core.emulator.clock import iso_time
+from flow_core.emulator.orders.instances import InstanceRow
+from flow_core.emulator.reservations.models import ReservationRow, hours
+from flow_core.emulator.world import World
 
 _AS_A_BID = {
     "Pending": "Open",
@@ -23,14 +21,14 @@ _AS_A_BID = {
 _LEVEL_EVENTS = {"Active": "Started", "Paused": "Paused", "Terms Changed": "Extended"}
 
 
-def usage_json(world: World, one: Reservation) -> dict[str, Any]:
+def usage_json(world: World, one: ReservationRow) -> dict[str, Any]:
     machines = [instance for instance in world.instances.values() if instance.order is one]
     return {
         "reservation": {
             "fid": one.fid,
             "order_name": one.name,
-            "start_date": stamp(one.start_time),
-            "end_date": stamp(one.end_time),
+            "start_date": iso_time(one.start_time),
+            "end_date": iso_time(one.end_time),
             "status": _AS_A_BID[one.status],
             "committed_cost_cents": _committed_cents(one),
         },
@@ -38,14 +36,18 @@ def usage_json(world: World, one: Reservation) -> dict[str, Any]:
         "grants": [grant.as_json() for grant in one.grants],
         "pricing_events": [event for instance in machines for event in _pricing_events(instance)],
         "reservation_events": [
-            {"occurred_at": stamp(event.at), "event_type": _LEVEL_EVENTS[event.kind], "reservation_name": one.name}
+            {
+                "occurred_at": iso_time(event.at),
+                "event_type": _LEVEL_EVENTS[event.kind],
+                "reservation_name": one.name,
+            }
             for event in one.events
             if event.kind in _LEVEL_EVENTS
         ],
     }
 
 
-def _summary(world: World, one: Reservation, machines: list[Instance]) -> dict[str, Any]:
+def _summary(world: World, one: ReservationRow, machines: list[InstanceRow]) -> dict[str, Any]:
     now, committed = world.now, _committed_cents(one)
     paused = sum((min(now, end or now) - start for start, end in one.pauses), timedelta()) * one.quantity
     flex = round(hours(paused) * one.grants[-1].terms.pause_cents)
@@ -60,11 +62,11 @@ def _summary(world: World, one: Reservation, machines: list[Instance]) -> dict[s
         "reserved_instance_hours": _duration(reserved),
         "active_instance_hours": _duration(active),
         "idle_instance_hours": _duration(max(timedelta(), reserved - active)),
-        "as_of": stamp(now),
+        "as_of": iso_time(now),
     }
 
 
-def _committed_cents(one: Reservation) -> int:
+def _committed_cents(one: ReservationRow) -> int:
     return sum(grant.price_cents for grant in one.grants)
 
 
@@ -72,15 +74,15 @@ def _passed(start: datetime, end: datetime, now: datetime) -> timedelta:
     return max(timedelta(), min(end, now) - start)
 
 
-def _up(instance: Instance, now: datetime) -> timedelta:
+def _up(instance: InstanceRow, now: datetime) -> timedelta:
     return sum(((price.end or now) - price.start for price in instance.prices), timedelta())
 
 
-def _pricing_events(instance: Instance) -> list[dict[str, Any]]:
+def _pricing_events(instance: InstanceRow) -> list[dict[str, Any]]:
     return [
         {
             "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{instance.fid} {number}")),
-            "occurred_at": stamp(at),
+            "occurred_at": iso_time(at),
             "instance_fid": instance.fid,
             "instance_name": instance.name,
             "instance_status": status,
@@ -90,7 +92,7 @@ def _pricing_events(instance: Instance) -> list[dict[str, Any]]:
 
 
 def _duration(span: timedelta) -> str:
-    """As ISO 8601 writes it, in whole seconds."""
+    """An ISO 8601 duration in whole seconds."""
     minutes, seconds = divmod(int(span.total_seconds()), 60)
     whole_hours, minutes = divmod(minutes, 60)
     return f"PT{whole_hours}H{minutes}M{seconds}S"

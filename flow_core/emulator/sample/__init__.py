@@ -1,1 +1,1 @@
-"""A project in which something is going on: for demonstrations, and to look around in."""
+"""The sample project of the demo."""

@@ -1,4 +1,4 @@
-"""What the sample's machines run: the startup script of each, and programs that print what such work prints."""
+"""Startup scripts of the sample's machines, and programs that print what training prints."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ END
 def training(
     setup: str, *, done: int, tokens: float, per_epoch: int = 400, epochs: int = 10, floor: float = 1.7, half: int = 350
 ) -> str:
-    """A program that takes two seconds a step; `done` steps lie behind it when it begins."""
+    """A program that takes two seconds for a step and starts after `done` steps."""
     return _TRAIN.format(
         **{"setup": setup, "done": done, "tokens": tokens, "per_epoch": per_epoch, "epochs": epochs},
         **{"floor": floor, "height": 8.9 - floor, "half": half},
@@ -102,7 +102,7 @@ def training(
 
 
 def going_on(command: str, program: str, began_at: datetime | None = None) -> str:
-    """The startup script of a task that runs since then, or since it is begun."""
+    """The startup script of a task that runs since `began_at`, or since its start."""
     return _script(command, program, began_at, _GOES_ON)
 
 

@@ -1,4 +1,4 @@
-"""What is in the sample: tasks in every state, volumes, a reservation, and a market that moves."""
+"""The sample project: tasks in every state, volumes, a reservation, and a moving market."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flow_core.emulator.clock import stamp
-from flow_core.emulator.http.messages import Request
-from flow_core.emulator.money import dollars
+from starlette.types import Message, Scope
+
+from flow_core.emulator.clock import iso_time
+from flow_core.emulator.emulator import Emulator
+from flow_core.emulator.money import format_dollars
 from flow_core.emulator.sample.programs import failed, finished, going_on, training
-
-if TYPE_CHECKING:
-    from flow_core.emulator.emulator import Emulator
 
 _AGE = timedelta(hours=4)
 _PRICE_STEP_S = 900.0  # while the past is made: as often as the week before it has prices
@@ -29,18 +28,18 @@ _CONTESTED = (_A100, _THERE)
 
 
 class Sample:
-    """For one emulator, which must be as old as `age_s` says: its past is made when it is filled."""
+    """Fills one emulator, whose clock must begin `age_s` ago: the sample's past is created in that time."""
 
     age_s = _AGE.total_seconds()
 
     async def fill(self, emulator: Emulator) -> dict[str, Any]:
-        """Returns what else somebody has to know. Takes a second or two: its machines boot. Raises OSError."""
+        """Returns more of what a client needs. Takes a second or two, while machines boot. Raises OSError."""
         key_file, public_key = await asyncio.to_thread(_make_key, emulator.folder)
-        await _Filling(emulator, public_key).do()
+        await _SampleBuilder(emulator, public_key).build()
         return {"region": _HERE, "ssh_key": str(key_file)}
 
 
-class _Filling:
+class _SampleBuilder:
     def __init__(self, emulator: Emulator, public_key: str) -> None:
         self._emulator = emulator
         self._world = emulator.world
@@ -50,7 +49,7 @@ class _Filling:
         self._public_key = public_key
         self._key = ""
 
-    async def do(self) -> None:
+    async def build(self) -> None:
         self._control.change_settings(**_TIMES, price_move_s=_PRICE_STEP_S if self._pace_s else 0.0)
         own = {"name": "demo-laptop", "public_key": self._public_key}
         self._key = (await self._post("/v2/ssh-keys", own))["fid"]
@@ -60,13 +59,13 @@ class _Filling:
         await self._volume("scratch", _HERE, "Block", 200)
         await self._past(datasets, checkpoints, shared)
         await self._reserve()
-        await self._until(timedelta())
+        await self._advance_to(timedelta())
         self._control.change_settings(price_move_s=self._pace_s)
         self._surge_in(_BETWEEN_SURGES_S)
 
     async def _past(self, datasets: str, checkpoints: str, shared: str) -> None:
-        """In the order in which it came to be."""
-        ago, at = self._ago, self._until
+        """Creates the past, in order."""
+        ago, at = self._ago, self._advance_to
         await at(timedelta(hours=3, minutes=40))
         script = finished("python tokenize.py --shards 128", ago(minutes=210), ago(minutes=159))
         await self._task("tokenize-corpus", _A100, script, volumes=[datasets])
@@ -98,7 +97,7 @@ class _Filling:
         await self._task("train-llama-8b", _H100, script, volumes=[datasets, checkpoints])
 
     def _surge_in(self, seconds: float, factor: float = _SURGE) -> None:
-        """A price leaps, so that who bid little is outbid, and falls back; again and again."""
+        """Lets a price rise, so that low bids are outbid, and fall back, for ever."""
         kind, region = _CONTESTED
 
         async def leap() -> None:
@@ -126,8 +125,8 @@ class _Filling:
         limit_cents = round(self._world.auction(kind, region).offering.price_cents * limit)
         launch = {"volumes": list(volumes), "ssh_keys": [self._key], "startup_script": script}
         order = {"region": region, "instance_type": kind, "instance_quantity": nodes, "name": name}
-        said = {"limit_price": dollars(limit_cents), "launch_specification": launch}
-        return str((await self._post("/v2/spot/bids", order | said))["fid"])
+        terms = {"limit_price": format_dollars(limit_cents), "launch_specification": launch}
+        return str((await self._post("/v2/spot/bids", order | terms))["fid"])
 
     async def _volume(self, name: str, region: str, interface: str, size_gb: int) -> str:
         wanted = {"name": name, "region": region, "disk_interface": interface, "size_gb": size_gb}
@@ -135,7 +134,7 @@ class _Filling:
 
     async def _reserve(self) -> None:
         begin = self._present.replace(minute=0, second=0, microsecond=0) + timedelta(hours=18)
-        times = {"start_time": stamp(begin), "end_time": stamp(begin + timedelta(days=3))}
+        times = {"start_time": iso_time(begin), "end_time": iso_time(begin + timedelta(days=3))}
         launch = {"volumes": [], "ssh_keys": [self._key]}
         order = {"region": _THERE, "instance_type": _H100, "instance_quantity": 2, "name": "paper-deadline"}
         await self._post("/v2/reservation", order | times | {"launch_specification": launch})
@@ -147,25 +146,46 @@ class _Filling:
         return await self._call("POST", path, body | {"project": self._emulator.project})
 
     async def _call(self, method: str, path: str, body: Any = None) -> Any:
-        """As a client would."""
-        headers = {"authorization": f"Bearer {self._emulator.api_key}", "content-type": "application/json"}
+        """Calls the API as a client would, but without the network."""
         data = b"" if body is None else json.dumps(body).encode()
-        said = await self._emulator.api.answer(Request(method, path, {}, headers, data))
-        if said.status >= 400:
-            raise AssertionError(f"{method} {path}: {said.status} {said.body!r}")
-        return json.loads(said.body or b"null")
+        messages: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": data}
+
+        async def send(message: Message) -> None:
+            messages.append(message)
+
+        await self._emulator.app(_scope(method, path, self._emulator.api_key), receive, send)
+        status, content = messages[0]["status"], b"".join(one.get("body", b"") for one in messages)
+        if status >= 400:
+            raise AssertionError(f"{method} {path}: {status} {content!r}")
+        return json.loads(content or b"null")
 
     def _ago(self, **duration: float) -> datetime:
         return self._present - timedelta(**duration)
 
-    async def _until(self, ago: timedelta) -> None:
-        """Goes on to so long before the present."""
+    async def _advance_to(self, ago: timedelta) -> None:
+        """Advances the clock to this time before the present."""
         left_s = (self._present - ago - self._world.now).total_seconds()
         await self._control.advance(max(0.0, left_s))
 
 
+def _scope(method: str, path: str, api_key: str) -> Scope:
+    headers = {"authorization": f"Bearer {api_key}", "content-type": "application/json"}
+    return {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "state": {},
+    }
+
+
 def _make_key(folder: Path) -> tuple[Path, str]:
-    """A private key's file, its public half beside it, and that one. Blocking."""
+    """Creates a key pair; returns the private key's file and the public key. Blocking."""
     import asyncssh  # deferred: the API alone needs none of it
 
     key = asyncssh.generate_private_key("ssh-ed25519", comment="demo-laptop")

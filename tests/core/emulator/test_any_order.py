@@ -8,15 +8,14 @@ from collections.abc import Awaitable, Callable
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flow_core.emulator.account.ssh_keys import SshKey
-from flow_core.emulator.clock import Clock
-from flow_core.emulator.founding import found
+from flow_core.emulator.clock import WorldClock
 from flow_core.emulator.nodes.contract import NodeSpec
 from flow_core.emulator.orders import bidding
-from flow_core.emulator.orders.bids import Bid
-from flow_core.emulator.orders.order import Launch
+from flow_core.emulator.orders.bids import BidRow
+from flow_core.emulator.orders.order import LaunchConfig
+from flow_core.emulator.rows import SshKeyRow
 from flow_core.emulator.settings import Settings
-from flow_core.emulator.world import World
+from flow_core.emulator.world import World, create_world
 
 H100, REGION = "it_5ECSoHQjLBzrp5YM", "us-central1-a"
 WHOLE = 4
@@ -44,7 +43,7 @@ class Machines:
         self.on.discard(instance_fid)
         await _others()
 
-    async def forget_volume(self, volume_fid: str) -> None: ...
+    async def delete_volume(self, volume_fid: str) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -55,12 +54,12 @@ async def _others() -> None:
 
 
 def _world(machines: Machines) -> World:
-    world = found(Settings(starting_s=0.4, seconds_to_allocate=0.2), Clock(is_live=False), machines)
-    world.ssh_keys["k"] = SshKey("k", "k", next(iter(world.projects)), "ssh-ed25519 A", world.now, False)
+    world = create_world(Settings(starting_s=0.4, seconds_to_allocate=0.2), WorldClock(is_live=False), machines)
+    world.ssh_keys["k"] = SshKeyRow("k", "k", next(iter(world.projects)), "ssh-ed25519 A", world.now, False)
     world.auctions[H100, REGION].capacity = WHOLE
     for number, (quantity, limit_cents) in enumerate([(1, 3000), (2, 2500), (3, 4000)]):
         project, me = next(iter(world.projects)), world.me.fid
-        bid = Bid(
+        bid = BidRow(
             fid=f"bid_{number}",
             name=f"b{number}",
             project=project,
@@ -69,7 +68,8 @@ def _world(machines: Machines) -> World:
             instance_type=H100,
             region=REGION,
             quantity=quantity,
-            launch=Launch([], ["k"]),
+            launch=LaunchConfig([], ["k"]),
+            auction=world.auctions[H100, REGION],
             limit_cents=limit_cents,
         )
         world.bids[bid.fid] = bid
@@ -83,8 +83,8 @@ async def _price(world: World, cents: int) -> None:
     await bidding.follow_market(world, auction)
 
 
-def deed(world: World, word: str, number: int) -> Awaitable[None]:
-    deeds: dict[str, Callable[[World, Bid], Awaitable[None]]] = {
+def apply_action(world: World, word: str, number: int) -> Awaitable[None]:
+    actions: dict[str, Callable[[World, BidRow], Awaitable[None]]] = {
         "pause": bidding.pause,
         "resume": bidding.resume,
         "preempt": bidding.preempt,
@@ -93,7 +93,7 @@ def deed(world: World, word: str, number: int) -> Awaitable[None]:
         "price": lambda world, _: _price(world, 1800 + number * 900),
         "time": lambda world, _: world.clock.advance(0.1 + number * 0.9),
     }
-    return deeds[word](world, world.bids[f"bid_{number}"])
+    return actions[word](world, world.bids[f"bid_{number}"])
 
 
 WORDS = ("pause", "resume", "preempt", "relocate", "price", "time", "time", "time", "terminate")
@@ -126,7 +126,7 @@ def test_capacity_and_machines_add_up_once_all_is_quiet(moments: list[list[tuple
         machines = Machines()
         world = _world(machines)
         for moment in moments:
-            await asyncio.gather(*(deed(world, word, number) for word, number in moment))
+            await asyncio.gather(*(apply_action(world, word, number) for word, number in moment))
         await world.clock.advance(1000)
         check(world, machines)
 

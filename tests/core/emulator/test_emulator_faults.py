@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -115,3 +116,36 @@ async def test_what_was_asked_is_kept_for_tests_to_count(account: Account) -> No
     assert [(one.method, one.path, one.query, one.status) for one in account.emulator.calls] == [
         ("GET", BIDS, {"limit": ["5"]}, 200)
     ]
+
+
+async def test_a_fault_may_answer_with_bytes_that_are_no_text(account: Account) -> None:
+    account.emulator.faults.add(made_up(body=b"\xff\xfe"))
+    assert (await account.http.get("/v2/me")).content == b"\xff\xfe"
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Content-Length": "5"}, {"transfer-encoding": "chunked"}, {"a b": "c"}, {"x": "a\r\nb: c"}, {"x": "é"}]
+)
+async def test_a_fault_can_not_break_the_framing_of_http(account: Account, headers: dict[str, str]) -> None:
+    assert await account.refused(422, "POST", "/_emulator/faults", json={"headers": headers})
+
+
+@pytest.mark.parametrize("status", [204, 304])
+async def test_a_status_without_a_body_has_none(account: Account, status: int) -> None:
+    account.emulator.faults.add(made_up(status=status))
+    assert (await account.http.get("/v2/me")).content == b""
+    assert (await account.http.get("/v2/me")).status_code == 200
+
+
+async def test_the_connection_that_is_cut_is_that_of_the_request_alone(account: Account) -> None:
+    account.emulator.faults.add(made_up(path="/v2/me", cut="all", delay_s=0.01))
+    calls = (account.http.get("/v2/me"), *(account.http.get("/v2/projects") for _ in range(5)))
+    cut, *others = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(cut, httpx.RemoteProtocolError)
+    assert [one.status_code for one in others if isinstance(one, httpx.Response)] == [200] * 5
+
+
+async def test_a_large_request_is_read_before_its_connection_is_cut(account: Account) -> None:
+    account.emulator.faults.add(made_up(cut="all"))
+    with pytest.raises(httpx.RemoteProtocolError):
+        await account.http.post(BIDS, content=b"x" * (1 << 20))

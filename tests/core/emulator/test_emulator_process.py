@@ -189,3 +189,15 @@ def test_a_port_that_is_taken_is_said_in_one_sentence(tmp_path: Path) -> None:
     assert second.returncode == 1
     assert len(second.stderr.splitlines()) == 1
     assert port in second.stderr
+
+
+@pytest.mark.parametrize("package", ["starlette", "uvicorn"])
+def test_without_its_extra_it_says_in_one_sentence_what_to_install(tmp_path: Path, package: str) -> None:
+    missing = f"raise ModuleNotFoundError('No module named {package}', name={package!r})\n"
+    (tmp_path / f"{package}.py").write_text(missing, encoding="utf-8")
+    command = [sys.executable, "-m", "flow_core.emulator"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=DEADLINE_S, check=False)
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert "uv tool install '.[fast,emulator]'" in ended.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import httpx
@@ -10,7 +12,7 @@ import pytest
 from core.emulator.conftest import H100, Account
 from testbed.waiting import DEADLINE_S
 
-from flow_core.emulator.clock import Clock, Timer
+from flow_core.emulator.clock import Timer, WorldClock
 from flow_core.emulator.emulator import Emulator
 from flow_core.emulator.settings import Settings
 
@@ -60,6 +62,39 @@ async def test_unknown_paths_and_methods_are_told_apart(account: Account) -> Non
     assert await account.refused(404, "GET", "/v2/nothing") == "Not Found"
     assert await account.refused(405, "PUT", "/v2/spot/bids") == "Method Not Allowed"
     assert (await account.http.put("/v2/spot/bids")).headers["allow"] == "GET, POST"
+
+
+async def test_only_the_methods_of_a_path_are_answered_and_only_that_path(account: Account) -> None:
+    assert (await account.http.head("/v2/me")).status_code == 405
+    assert (await account.http.get("/v2/me/")).status_code == 404
+    assert (await account.http.get("/v2/spot%2Fbids")).status_code == 200, "a slash is a slash, however it is written"
+
+
+async def test_the_time_of_an_answer_is_the_emulators(account: Account) -> None:
+    await account.emulator.control.advance(7 * 86400)
+    answer = await account.http.get("/v2/me")
+    assert parsedate_to_datetime(answer.headers["date"]) == account.emulator.world.now
+    assert answer.headers["server"] == "flow-emulator"
+
+
+async def test_more_connections_than_it_takes_are_told_so(emulator: Emulator) -> None:
+    port = urlsplit(emulator.url).port
+    idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(256)]
+    assert b" 503 " in (await raw(emulator, request(emulator, "/v2/me"))).splitlines()[0]
+    for _, writer in idle:
+        writer.close()
+
+
+async def test_leaving_does_not_wait_for_clients(emulator: Emulator) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(emulator.url).port)
+    async with asyncio.timeout(DEADLINE_S):
+        writer.write(request(emulator, "/v2/me"))
+        assert b" 200 " in await reader.readline()
+        writer.write(b"GET /v2/me HTTP/1.1\r\n")
+        await emulator.__aexit__(None, None, None)
+        with suppress(ConnectionResetError):
+            await reader.read()
+    writer.close()
 
 
 @pytest.mark.parametrize(
@@ -171,7 +206,7 @@ async def test_a_mistake_of_ours_cuts_the_client_off_and_is_raised_at_the_end() 
 
 
 async def test_what_is_due_is_done_in_order_and_not_twice() -> None:
-    clock, done = Clock(is_live=False), []
+    clock, done = WorldClock(is_live=False), []
 
     def later(delay_s: float, word: str) -> Timer:
         async def act() -> None:

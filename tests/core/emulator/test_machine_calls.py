@@ -29,7 +29,7 @@ class Machines:
     async def start(self) -> None:
         """Its port is none of ours."""
 
-    async def lacking(self) -> str:
+    async def limitations(self) -> str:
         return ""
 
     async def boot(self, spec: NodeSpec) -> int:
@@ -48,7 +48,7 @@ class Machines:
     async def halt(self, instance_fid: str, *, keeps_disk: bool) -> None:
         self.asked.append(("halt", self._name(instance_fid), keeps_disk))
 
-    async def forget_volume(self, volume_fid: str) -> None:
+    async def delete_volume(self, volume_fid: str) -> None:
         self.asked.append(("forget", volume_fid, None))
 
     async def close(self) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
-from core.mithril.conftest import KEY, FakeApi, Reply, public_key
+from core.mithril.conftest import KEY, KnownAccount, public_key
 
 from flow_core import Flow
 from flow_core.changes import ActionLog, Gate
 from flow_core.client.flow import AsyncFlow
+from flow_core.emulator.faults import Fault
 from flow_core.errors import AuthError, ConfigError, FlowError, NotFound, ReadOnly, Unsupported
 from flow_core.models.identity import User
 
 
 @pytest.fixture
-def key_is_set(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def key_is_set(api: KnownAccount, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MITHRIL_API_KEY", KEY)
     monkeypatch.setenv("MITHRIL_API_URL", api.url)
     monkeypatch.delenv("MITHRIL_PROJECT", raising=False)
@@ -42,56 +44,61 @@ async def test_without_an_api_key_there_are_none_and_a_sentence_says_what_to_set
 
 
 @pytest.mark.usefixtures("key_is_set")
-async def test_with_an_api_key_platform_keys_are_managed_from_local(api: FakeApi, home: Path) -> None:
+async def test_with_an_api_key_platform_keys_are_managed_from_local(api: KnownAccount, home: Path) -> None:
     (home / ".ssh").mkdir()
     (home / ".ssh" / "id_rsa.pub").write_text(public_key("a"))
     async with AsyncFlow("local") as flow:
         made = await flow.create_platform_ssh_key("laptop", public_key("b"))
-        assert {"id": "sshkey_0", "name": "laptop", "public_key": public_key("b")}.items() <= made.items()
+        assert {"name": "laptop", "public_key": public_key("b")}.items() <= made.items()
         default = await flow.ensure_default_ssh_key()
         assert [(key["id"], key["name"]) for key in await flow.list_platform_ssh_keys()] == [
-            ("sshkey_0", "laptop"),
+            (made["id"], "laptop"),
             (default, "flow-default"),
         ]
-        assert await flow.delete_platform_ssh_key("sshkey_0") is True
-        assert await flow.delete_platform_ssh_key("sshkey_0") is False
+        assert await flow.delete_platform_ssh_key(made["id"]) is True
+        assert await flow.delete_platform_ssh_key(made["id"]) is False
         assert [key["name"] for key in await flow.list_ssh_keys()] == ["id_rsa"], "those of this user stay their own"
     with pytest.raises(FlowError, match="closed"):
         await flow.list_platform_ssh_keys()
 
 
 @pytest.mark.usefixtures("key_is_set")
-def test_scripts_manage_platform_keys_too(api: FakeApi) -> None:
-    with Flow("local") as flow:
-        made = flow.create_platform_ssh_key("laptop", public_key("b"))
-        assert [key["id"] for key in flow.list_platform_ssh_keys()] == [made["id"]]
-        assert [key.name for key in flow.get_ssh_key_manager().list()] == ["laptop"]
-        assert flow.delete_platform_ssh_key(made["id"]) is True
+async def test_scripts_manage_platform_keys_too(api: KnownAccount) -> None:
+    def script() -> None:
+        with Flow("local") as flow:
+            made = flow.create_platform_ssh_key("laptop", public_key("b"))
+            assert [key["id"] for key in flow.list_platform_ssh_keys()] == [made["id"]]
+            assert [key.name for key in flow.get_ssh_key_manager().list()] == ["laptop"]
+            assert flow.delete_platform_ssh_key(made["id"]) is True
+
+    await asyncio.to_thread(script)
 
 
 @pytest.mark.usefixtures("key_is_set")
-async def test_every_change_of_a_key_passes_the_gate_and_its_log_holds_no_secret(api: FakeApi, tmp_path: Path) -> None:
+async def test_every_change_of_a_key_passes_the_gate_and_its_log_holds_no_secret(
+    api: KnownAccount, tmp_path: Path
+) -> None:
     gate = Gate(log=ActionLog(tmp_path / "actions.jsonl"))
     async with AsyncFlow("local", gate=gate) as flow:
-        await flow.create_platform_ssh_key("laptop", public_key("b"))
-        api.replies = [Reply(403, f'{{"detail": "not with {KEY}"}}'.encode())]
+        made = await flow.create_platform_ssh_key("laptop", public_key("b"))
+        api.reply(Fault(status=403, detail=f"not with {KEY}"))
         with pytest.raises(AuthError):
-            await flow.delete_platform_ssh_key("sshkey_0")
+            await flow.delete_platform_ssh_key(made["id"])
         gate.read_only = True
-        api.seen.clear()
+        api.calls.clear()
         with pytest.raises(ReadOnly):
             await flow.create_platform_ssh_key("laptop", public_key("b"))
         with pytest.raises(ReadOnly):
             await flow.ensure_default_ssh_key()
-        assert api.seen == []
+        assert not api.calls
     assert [action.verb for action in gate.log.recent()] == ["delete SSH key", "create SSH key"]
-    assert f"DELETE {api.url}/v2/ssh-keys/sshkey_0" in gate.log.recent()[0].call
+    assert f"DELETE {api.url}/v2/ssh-keys/{made['id']}" in gate.log.recent()[0].call
     assert KEY not in (tmp_path / "actions.jsonl").read_text()
 
 
 @pytest.mark.usefixtures("key_is_set")
 async def test_a_key_that_is_not_accepted_is_said_and_not_taken_for_none(
-    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+    api: KnownAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MITHRIL_API_KEY", "fkey_other")
     async with AsyncFlow("local") as flow:

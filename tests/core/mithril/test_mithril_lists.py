@@ -45,6 +45,6 @@ async def test_tasks_are_found_by_status_among_all_that_there_are(lab: Lab) -> N
 async def test_owners_are_called_by_their_names(lab: Lab) -> None:
     task = await lab.submit()
     assert (await lab.flow.list_tasks())[0].record.owner == "ada"
-    lab.bids[0].created_by = lab.cloud.world.people[1].fid
+    lab.bids[0].created_by = lab.cloud.world.users[1].fid
     assert (await task.refresh()).record.owner == "grace"
     assert lab.count("GET", "/v2/me*") == 2

@@ -130,8 +130,8 @@ async def test_volumes_are_there_by_name_or_by_id_and_outlive_the_machine(lab: L
     port = await lab.machines.boot(lab.spec(fid="inst_two", volumes=(file, block)))
     assert (await lab.ssh(port, "cat /mnt/*/one /dev/disk/by-id/virtio-vol_b/two")).out.split() == ["1", "2"]
     await lab.machines.halt("inst_two", keeps_disk=False)
-    await lab.machines.forget_volume("vol_f")
-    await lab.machines.forget_volume("vol_f")
+    await lab.machines.delete_volume("vol_f")
+    await lab.machines.delete_volume("vol_f")
     port = await lab.machines.boot(lab.spec(fid="inst_three", volumes=(file,)))
     assert (await lab.ssh(port, "ls /mnt/shared-data")).out == ""
 

@@ -1,0 +1,199 @@
+"""Isolates a machine: new user, mount, pid, ipc and UTS namespaces, and a new root. Standard library only.
+
+The root is the machine's disk. Of the host it gets programs and libraries, read-only, and the harmless devices;
+nothing else of the host has a name inside. The mounts are made in one user namespace and locked by a second one,
+so the machine's root can mount what it likes over them but neither undo them nor make them writable.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from typing import Any, NamedTuple
+
+from flow_core.emulator.nodes.pid1 import syscalls
+
+NOBODY = 65534
+_PROGRAMS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+    "ptmx": "pts/ptmx",
+}
+_HELD = syscalls.NO_SUID | syscalls.NO_DEVICES
+
+
+def isolate(plan: dict[str, Any]) -> None:
+    """Returns in the machine's first process; the one that called waits for that, and ends. Raises OSError."""
+    syscalls.check_system()
+    _new_user(syscalls.NEW_MOUNTS | syscalls.NEW_PROCESSES)
+    _go_on_as_first_process()
+    syscalls.mount(None, "/", syscalls.RECURSIVE | syscalls.PRIVATE)
+    syscalls.mount(plan["disk"], plan["disk"], syscalls.BIND)
+    os.chdir(plan["disk"])
+    host = Host.open(plan["binds"])
+    _become_root()
+    _make_own_mounts()
+    host.show()
+    syscalls.make_root()
+    _new_user(syscalls.NEW_MOUNTS | syscalls.NEW_HOSTNAME | syscalls.NEW_IPC)
+    socket.sethostname(plan["hostname"])
+    syscalls.end_with_parent(signal.SIGKILL)  # last, since becoming another user takes it back
+
+
+class Host(NamedTuple):
+    """What a machine gets of it, opened as who we were: what we become can't search every folder on the way."""
+
+    programs: dict[str, int]
+    links: dict[str, str]
+    devices: dict[str, int]
+    settings: int
+    own_programs: int
+    binds: list[tuple[int, str, bool]]
+
+    @classmethod
+    def open(cls, binds: list[tuple[str, str, bool]]) -> Host:
+        programs = {name: _handle(f"/{name}") for name in _PROGRAMS if os.path.isdir(f"/{name}")}
+        return cls(
+            programs,
+            {name: os.readlink(f"/{name}") for name in programs if os.path.islink(f"/{name}")},
+            {name: _handle(f"/dev/{name}") for name in _DEVICES if os.path.exists(f"/dev/{name}")},
+            _handle("/etc"),
+            _handle("usr/local"),
+            [(_handle(source), target, read_only) for source, target, read_only in binds],
+        )
+
+    def show(self) -> None:
+        for name, handle in self.devices.items():
+            _bind(handle, f"dev/{name}", is_file=True)
+        for name, handle in self.programs.items():
+            if name in self.links:
+                _link(self.links[name], name)
+                os.close(handle)
+            elif name != "usr":
+                _bind(handle, name, read_only=True)
+        _bind(os.dup(self.programs["usr"]), "run/host/usr", read_only=True)
+        _bind(self.programs["usr"], "usr", read_only=True)
+        _bind(self.own_programs, "usr/local")
+        _bind(self.settings, "run/host/etc", read_only=True)
+        for handle, target, read_only in self.binds:
+            _bind(handle, target, read_only=read_only)
+
+
+def keep_mounts() -> None:
+    """Without isolation: what this process mounts, where it may, is seen by no other and ends with it."""
+    try:
+        syscalls.unshare(syscalls.NEW_MOUNTS)
+        syscalls.mount(None, "/", syscalls.RECURSIVE | syscalls.PRIVATE)
+    except OSError:
+        return  # who may not do this may not mount either
+
+
+def _new_user(namespaces: int) -> None:
+    """Root inside is who we are outside, or nobody where that is root: files of the host's root stay closed to it."""
+    uid, gid = os.geteuid(), os.getegid()
+    if uid == 0 and not _is_inside():
+        os.setgroups([])
+        _map_from_outside(namespaces)
+        return
+    syscalls.unshare(namespaces | syscalls.NEW_USER)
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"0 {uid} 1")
+    _write("/proc/self/gid_map", f"0 {gid} 1")
+
+
+def _is_inside() -> bool:
+    return os.getpid() == 1
+
+
+def _map_from_outside(namespaces: int) -> None:
+    """A process cannot map an id that is not its own, but one that stayed outside can, for root."""
+    us = os.getpid()
+    read, write = os.pipe()
+    helper = os.fork()
+    if helper == 0:
+        os.close(write)
+        try:
+            if os.read(read, 1):
+                _write(f"/proc/{us}/setgroups", "deny")
+                _write(f"/proc/{us}/uid_map", f"0 {NOBODY} 1")
+                _write(f"/proc/{us}/gid_map", f"0 {NOBODY} 1")
+                os._exit(0)
+        finally:
+            os._exit(1)
+    try:
+        syscalls.unshare(namespaces | syscalls.NEW_USER)
+        os.write(write, b"!")
+    finally:
+        os.close(read)
+        os.close(write)
+        _, status = os.waitpid(helper, 0)
+    if status:
+        raise PermissionError(1, "this root may not become another user")
+
+
+def _go_on_as_first_process() -> None:
+    first = os.fork()
+    if first:
+        _, status = os.waitpid(first, 0)
+        os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+def _become_root() -> None:
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+    syscalls.keep_own_files()
+    os.umask(0o022)
+
+
+def _make_own_mounts() -> None:
+    syscalls.mount("proc", _folder("proc"), _HELD | syscalls.NO_EXEC, "proc")
+    syscalls.mount("tmpfs", _folder("run"), _HELD, "tmpfs", "mode=0755,size=64m")
+    os.makedirs("run/systemd/system")  # how a program sees that there are services
+    syscalls.mount("tmpfs", _folder("dev"), syscalls.NO_SUID, "tmpfs", "mode=0755,size=1m")
+    syscalls.mount(
+        "devpts", _folder("dev/pts"), syscalls.NO_SUID | syscalls.NO_EXEC, "devpts", "newinstance,ptmxmode=0666"
+    )
+    syscalls.mount("tmpfs", _folder("dev/shm"), _HELD, "tmpfs", "mode=1777,size=1g")
+    for name, target in _LINKS.items():
+        os.symlink(target, f"dev/{name}")
+
+
+def _bind(handle: int, target: str, *, read_only: bool = False, is_file: bool = False) -> None:
+    """Shows what is behind a handle, and closes that."""
+    if is_file:
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+    else:
+        _folder(target)
+    syscalls.mount(f"/proc/self/fd/{handle}", target, syscalls.BIND | syscalls.RECURSIVE)
+    os.close(handle)
+    if read_only:
+        syscalls.make_read_only(target)
+
+
+def _folder(path: str) -> str:
+    if os.path.islink(path):
+        os.unlink(path)
+    os.makedirs(path, exist_ok=True)
+    return path
+
+
+def _link(target: str, path: str) -> None:
+    if not os.path.lexists(path):
+        os.symlink(target, path)
+
+
+def _handle(path: str) -> int:
+    return os.open(path, os.O_PATH | os.O_CLOEXEC)
+
+
+def _write(path: str, text: str) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(handle, text.encode())  # a text file would load its encoding, which is out of reach by now
+    finally:
+        os.close(handle)

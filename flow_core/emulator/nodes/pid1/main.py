@@ -1,0 +1,136 @@
+"""The first process (pid 1) of a machine: spawns, signals and reaps for the emulator. Standard library only.
+
+Its argument is the descriptor of one end of a socket pair. The first message describes the machine. When the emulator
+is gone, every process of the machine ends.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+from typing import Any
+
+from flow_core.emulator.nodes.pid1.descendants import end_descendants
+from flow_core.emulator.nodes.pid1.isolate import isolate, keep_mounts
+from flow_core.emulator.nodes.pid1.network import PrivateNetwork
+from flow_core.emulator.nodes.pid1.spawn import spawn
+from flow_core.emulator.nodes.pid1.syscalls import adopt_orphans
+from flow_core.emulator.nodes.wire import Inbox, Message, packed
+
+
+def main() -> None:
+    link = socket.socket(fileno=int(sys.argv[1]))
+    os.set_inheritable(link.fileno(), False)
+    inbox = Inbox()
+    plan = _plan(link, inbox)
+    if plan is None:
+        return
+    try:
+        if plan["isolated"]:
+            isolate(plan)
+        else:
+            keep_mounts()
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        link.sendall(packed({"failed": f"{error.strerror or error}{place}"}))
+        return
+    adopt_orphans()
+    network = PrivateNetwork.open(plan["addresses"]) if plan["isolated"] else None
+    FirstProcess(link, inbox, network).run()
+    if not plan["isolated"]:
+        end_descendants()
+
+
+def _plan(link: socket.socket, inbox: Inbox) -> dict[str, Any] | None:
+    while inbox.receive(link):
+        for message in inbox.messages():
+            return message.body
+    return None
+
+
+class FirstProcess:
+    """Starts, signals and reaps."""
+
+    def __init__(self, link: socket.socket, inbox: Inbox, network: PrivateNetwork | None) -> None:
+        self._link = link
+        self._network = network
+        self._inbox = inbox
+        self._numbers: dict[int, int] = {}
+
+    def run(self) -> None:
+        """Until the emulator is gone."""
+        woken, waking = os.pipe()
+        for end in (woken, waking):
+            os.set_blocking(end, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # which does nothing to the first process of a system
+        signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
+        calls = [self._network.listener] if self._network else []
+        try:
+            self._say({"ready": True})
+            while True:
+                ready, _, _ = select.select([self._link.fileno(), woken, *calls], [], [])
+                if self._network and self._network.listener in ready:
+                    self._network.answer()
+                if woken in ready:
+                    os.read(woken, 4096)
+                    self._reap()
+                if self._link.fileno() in ready and not self._obey():
+                    return
+        except (BrokenPipeError, ConnectionResetError):
+            return
+
+    def _obey(self) -> bool:
+        is_there = self._inbox.receive(self._link)
+        for message in self._inbox.messages():
+            if message.body["do"] == "spawn":
+                self._spawn(message)
+            elif message.body["do"] == "signal":
+                self._signal(message.body["id"], message.body["signal"])
+        return is_there
+
+    def _spawn(self, message: Message) -> None:
+        number = message.body["id"]
+        try:
+            pid, master = spawn(message.body, message.fds)
+        except (OSError, ValueError) as error:
+            self._say({"id": number, "failed": getattr(error, "strerror", None) or str(error)})
+            return
+        self._numbers[pid] = number
+        self._say({"id": number, "started": True}, [] if master is None else [master])
+        if master is not None:
+            os.close(master)
+
+    def _signal(self, number: int, signal_number: int) -> None:
+        for pid, known in self._numbers.items():
+            if known == number:
+                try:
+                    os.killpg(_foreground(pid) or pid, signal_number)
+                except (ProcessLookupError, PermissionError):
+                    pass  # it has ended, or become somebody else
+
+    def _reap(self) -> None:
+        try:
+            while (found := os.waitpid(-1, os.WNOHANG))[0]:
+                number = self._numbers.pop(found[0], None)
+                if number is not None:
+                    self._say({"id": number, "ended": os.waitstatus_to_exitcode(found[1])})
+        except ChildProcessError:
+            return  # none is left
+
+    def _say(self, body: dict[str, Any], fds: list[int] | None = None) -> None:
+        data = packed(body, len(fds or []))
+        sent = socket.send_fds(self._link, [data], fds or [])
+        self._link.sendall(data[sent:])
+
+
+def _foreground(leader: int) -> int:
+    """The process group that has the terminal of a session; 0 where it has none, or the system doesn't tell."""
+    try:
+        with open(f"/proc/{leader}/stat", "rb") as stream:
+            return max(int(stream.read().rpartition(b")")[2].split()[5]), 0)
+    except OSError:
+        return 0

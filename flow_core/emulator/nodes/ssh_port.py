@@ -1,0 +1,65 @@
+"""A loopback port that an SSH server listens at."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+
+import asyncssh
+
+LOOPBACK = "127.0.0.1"
+
+
+class SshPort:
+    """Reserved when made, of both kinds of loopback where it can be; clients wait until `open`."""
+
+    def __init__(self, wanted: int = 0) -> None:
+        """At the wanted port where that is free, else at any. Raises OSError."""
+        try:
+            first = _listening(LOOPBACK, wanted)
+        except OSError:
+            first = _listening(LOOPBACK, 0)
+        self._ends = [first]
+        self._acceptors: list[asyncssh.SSHAcceptor] = []
+        with suppress(OSError):  # a name like localhost may mean either; the first is enough
+            self._ends.append(_listening("::1", self.number))
+
+    @property
+    def number(self) -> int:
+        return int(self._ends[0].getsockname()[1])
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self._acceptors)
+
+    async def open(self, options: asyncssh.SSHServerConnectionOptions) -> None:
+        """Answers from now on, until it is closed."""
+        for end in self._ends:
+            self._acceptors.append(await asyncssh.listen(sock=end, options=options))
+
+    async def close(self) -> None:
+        """Lets nobody in from now on; who is connected stays. Twice is safe."""
+        acceptors, self._acceptors = self._acceptors, []
+        for end in self._ends if acceptors else ():
+            asyncio.get_running_loop().remove_reader(end)
+        # asyncio forgets a client that it has accepted but not served yet when its server is closed.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        for acceptor in acceptors:
+            acceptor.close()
+        for end in self._ends:
+            end.close()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    end = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        end.bind((host, port))
+        end.listen(100)
+        end.setblocking(False)
+    except OSError:
+        end.close()
+        raise
+    return end
