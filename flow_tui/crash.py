@@ -20,8 +20,8 @@ from textual.css.query import NoMatches
 from textual.widget import MountError
 from textual.worker import WorkerFailed
 
+from flow_tui.crash_report import write_report_silently
 from flow_tui.frames import PacedFrames
-from flow_tui.report import keep_quietly
 
 if TYPE_CHECKING:
     from textual.driver import Driver
@@ -49,7 +49,7 @@ class CrashGuard(PacedFrames):
 
     async def run_async(self, **options: Any) -> Any:
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: keep_quietly(context.get("exception")))
+        loop.set_exception_handler(lambda _, context: write_report_silently(context.get("exception")))
         with self._signals(loop):
             return await super().run_async(**options)
 

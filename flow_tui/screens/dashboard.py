@@ -15,7 +15,7 @@ from textual.widget import Widget
 
 from flow_core.fleet import Fleet
 from flow_core.models.task import TaskRecord
-from flow_tui.key_order import hold_keys
+from flow_tui.key_queue import hold_keys
 from flow_tui.keymap import BY_ID, bindings_of
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.tasks import TasksPane

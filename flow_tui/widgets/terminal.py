@@ -16,7 +16,7 @@ from textual import events
 from textual.timer import Timer
 
 from flow_tui.key_hold import STOP_KEY
-from flow_tui.key_order import hold_keys
+from flow_tui.key_queue import hold_keys
 from flow_tui.terminal.consent import ClipboardConsent
 from flow_tui.terminal.core import Modes, TerminalCore, load_core
 from flow_tui.terminal.keys import encode_key, encode_typed

@@ -1,4 +1,4 @@
-"""Keys and pasted text take effect in the order in which they were typed.
+"""Queues keys and pasted text so that they take effect in the order in which they were typed.
 
 Textual hands a key to the widget that has the focus at that moment and carries out its binding later, after the event
 has bubbled up. Keys that arrive together (a slow link, a busy machine) would then reach the widget that had the focus
@@ -39,7 +39,7 @@ _LOST_TURNS = 400  # a widget that neither stops a key nor hands it up must not 
 
 
 def _do_nothing() -> None:
-    """What escape does while nobody has said how to stop the opening."""
+    """Default of `stop`: escape does nothing but drop the keys."""
 
 
 def hold_keys(screen: Screen[Any], stop: Callable[[], None] = _do_nothing) -> KeyHold:
@@ -48,11 +48,11 @@ def hold_keys(screen: Screen[Any], stop: Callable[[], None] = _do_nothing) -> Ke
     Whoever calls this ends the hold. `stop` is called when the user presses escape meanwhile.
     """
     app = screen.app
-    return app.hold_keys(screen, stop) if isinstance(app, OrderedKeys) else KeyHold(screen, stop, ())
+    return app.hold_keys(screen, stop) if isinstance(app, KeyQueue) else KeyHold(screen, stop, ())
 
 
-class OrderedKeys(_App):
-    """Put before App among the bases."""
+class KeyQueue(_App):
+    """App mixin: handles the next key only after the previous one. Put it before App in the bases."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -109,7 +109,7 @@ class OrderedKeys(_App):
         return is_held
 
     def _follow(self, event: events.Key) -> None:
-        """Notes which widget has the event, and when one stops it."""
+        """Track which widget has the event, and when a widget stops it."""
         stop, bubble_to = event.stop, event._bubble_to
 
         def stopped(stop_now: bool = True) -> events.Key:

@@ -1,4 +1,4 @@
-"""Takes out of a text whatever looks like a secret. It would rather hide too much than show one."""
+"""Removes from a text everything that looks like a secret. It hides too much rather than too little."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PRIVATE_KEY = re.compile(r"-----BEGIN [^-]*PRIVATE KEY-----.*?(?:-----END [^-]*
 _REJECTED_INPUT = re.compile(r"(input_value=).*?(?=, input_type=|\Z)", re.DOTALL)
 _URL_LOGIN = re.compile(r"(://)[^/\s@]+@")
 _AUTHORIZED = re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]+", re.IGNORECASE)
-# A name that says so, then its value; but not the name of an exception, such as KeyError. The repeats are bounded,
+# A name of a secret and its value, but not the name of an exception, such as KeyError. The repeats are bounded,
 # so that a message of any size takes little time.
 _NAMED_VALUE = re.compile(
     r"""((?:key|token|secret|passw|passphrase|credential|cookie|auth)(?!\w{0,40}(?:Error|Exception))[\w.-]{0,40}
@@ -29,7 +29,7 @@ _KNOWN_SHAPES = re.compile(
 _LONG_WORD = re.compile(r"[A-Za-z0-9_+/=-]{24,}")
 
 
-def scrub(text: str, *, guess: bool = True) -> str:
+def redact(text: str, *, guess: bool = True) -> str:
     """Replace secrets: known shapes, named values, and values of secret environment variables.
 
     `guess` also hides long words that mix letters and digits. Turn it off only for an identifier or a path that the

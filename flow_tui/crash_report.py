@@ -1,7 +1,7 @@
-"""What happens at a fault of our own: one sentence on the terminal, and a report that holds no secret.
+"""Reports a crash: one sentence on stderr, and a file without secrets in the state directory.
 
-A report has the version, the platform and where the fault was: files, lines and functions, no values of
-variables, and messages only after scrubbing. It needs no Textual, so that it works before that is loaded.
+A report contains the version, the platform and the traceback (files, lines and functions). It contains no values of
+variables, and messages only after redaction. The module imports no Textual, so it works before Textual is loaded.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from types import TracebackType
 from flow_core import __version__
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.config import state_dir
-from flow_tui.scrub import scrub
+from flow_tui.redact import redact
 
 KEPT = 20
 _PACKAGE = Path(__file__).resolve().parent
 _MESSAGE_LIMIT = 2_000
 _FRAMES_SHOWN = 60
-_QUIET_LIMIT = 5
+_SILENT_LIMIT = 5
 _numbers = count()
-_quietly_kept = count()
+_silent_reports = count()
 
 
 def install() -> None:
-    """From now on every fault outside the app ends in a sentence and a report too."""
+    """Report every uncaught exception from now on, also those of threads and finalizers."""
     sys.excepthook = _on_uncaught
-    threading.excepthook = lambda seen: keep_quietly(seen.exc_value)
-    sys.unraisablehook = lambda seen: keep_quietly(seen.exc_value)
-    atexit.register(_flush_what_can_be)
+    threading.excepthook = lambda seen: write_report_silently(seen.exc_value)
+    sys.unraisablehook = lambda seen: write_report_silently(seen.exc_value)
+    atexit.register(_flush_streams)
 
 
-def _flush_what_can_be() -> None:
-    """Python flushes once more at its very end, and exits with 120 where the terminal is gone by then."""
+def _flush_streams() -> None:
+    """Flush now: Python flushes at exit too, and exits with 120 if the terminal is gone by then."""
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is None or stream.closed:
             continue
@@ -53,8 +53,8 @@ def _flush_what_can_be() -> None:
             os.close(null)
 
 
-def tell(error: BaseException) -> None:
-    """Writes the report, and the sentence about it on stderr."""
+def report_crash(error: BaseException) -> None:
+    """Write the report to a file, and a sentence about it to stderr."""
     place = _place(error)
     where = f"{type(error).__name__} in {place}" if place else type(error).__name__
     try:
@@ -64,23 +64,23 @@ def tell(error: BaseException) -> None:
     try:
         print(f"flow-tui crashed ({where}); your tasks continue to run; {kept}", file=sys.stderr, flush=True)
     except (OSError, ValueError):
-        return  # the terminal is gone; the report stands
+        return  # the terminal is gone; the report is written
 
 
-def keep_quietly(error: BaseException | None) -> None:
-    """A report of a fault that nothing waits for; the screen stays as it is. A few a run, lest one repeats for ever."""
+def write_report_silently(error: BaseException | None) -> None:
+    """Write a report and leave the screen as it is. Writes at most five in one run: a fault may repeat for ever."""
     if error is None or isinstance(error, SystemExit | KeyboardInterrupt) or _is_hang_up(error):
         return
-    if next(_quietly_kept) >= _QUIET_LIMIT:
+    if next(_silent_reports) >= _SILENT_LIMIT:
         return
     try:
         write_report(error)
     except OSError:
-        return  # nobody to tell: the screen is the dashboard's
+        return  # the dashboard uses the screen, so the error can't be shown
 
 
 def write_report(error: BaseException) -> Path:
-    """A new file only its owner can read; of the older ones the newest stay. Raises OSError."""
+    """Write a new file that only its owner can read, and keep the newest 20. Raises OSError."""
     folder = state_dir() / "crashes"
     make_private_folder(folder)
     now = datetime.now(UTC)
@@ -95,17 +95,17 @@ def write_report(error: BaseException) -> Path:
 
 
 def describe(error: BaseException) -> str:
-    """The error with all that led to it, as places in the code."""
+    """Format the error and its causes as a traceback without source lines."""
     return "\n".join(_lines(traceback.TracebackException.from_exception(error, lookup_lines=False)))
 
 
 def _on_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if not issubclass(kind, KeyboardInterrupt):
-        tell(error)
+        report_crash(error)
 
 
 def _is_hang_up(error: BaseException) -> bool:
-    """Whoever writes to a terminal that was closed gets this; it is no fault of ours."""
+    """True for EIO, which a write to a closed terminal raises. It is not a fault of the program."""
     return isinstance(error, OSError) and error.errno == errno.EIO
 
 
@@ -137,13 +137,13 @@ def _lines(seen: traceback.TracebackException) -> list[str]:
 
 
 def _message(text: str) -> str:
-    text = scrub(text.strip())
+    text = redact(text.strip())
     text = text if len(text) <= _MESSAGE_LIMIT else text[:_MESSAGE_LIMIT] + " ..."
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _place(error: BaseException) -> str:
-    """The innermost place in our own code, else the innermost at all."""
+    """Find the innermost frame in our own code, or else the innermost frame."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if _is_ours(frame.filename)]
     chosen = (ours or list(frames))[-1:]
@@ -156,7 +156,7 @@ def _is_ours(filename: str) -> bool:
 
 
 def _short(filename: str) -> str:
-    """Enough to find the file, without the folders of whoever runs it."""
+    """Shorten a path so that it shows no folders of the user."""
     path = Path(filename)
     if path.is_relative_to(_PACKAGE):
         return str(path.relative_to(_PACKAGE))

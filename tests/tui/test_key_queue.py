@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
 from flow_tui.key_hold import KeyHold
-from flow_tui.key_order import OrderedKeys, hold_keys
+from flow_tui.key_queue import KeyQueue, hold_keys
 
 
 class Question(ModalScreen[str]):
@@ -29,13 +29,13 @@ class SlowInput(Input):
         await super()._on_key(event)
 
 
-class SlowFields(OrderedKeys, App[None]):
+class SlowFields(KeyQueue, App[None]):
     def compose(self) -> ComposeResult:
         yield SlowInput(id="one")
         yield Input(id="two")
 
 
-class TwoFields(OrderedKeys, App[None]):
+class TwoFields(KeyQueue, App[None]):
     BINDINGS = [("ctrl+n", "ask", "ask")]
 
     def compose(self) -> ComposeResult:
@@ -122,7 +122,7 @@ async def test_a_key_of_a_widget_that_goes_away_holds_up_no_other() -> None:
         await until(lambda: app.query_one("#two", Input).value == "b")
 
 
-class Opening(OrderedKeys, App[None]):
+class Opening(KeyQueue, App[None]):
     """Its key ctrl+n begins to open something that takes keys; every other key is a command."""
 
     BINDINGS = [("ctrl+n", "open", "open"), ("a,b,c", "command", "command")]
