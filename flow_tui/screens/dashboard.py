@@ -27,7 +27,7 @@ from flow_tui.screens.late_panes import LatePanes
 from flow_tui.screens.layout import PANES, SIZES, panes_in_view, size_class
 from flow_tui.screens.shell_events import ShellEvents
 from flow_tui.screens.task_log import TaskLog
-from flow_tui.widgets.chrome import Bar
+from flow_tui.widgets.bar import Bar
 from flow_tui.widgets.table import ResourceTable
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ _ENDLESS = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Text and its look: words such as `bold`, `dim` or the name of a theme variable (`error`, `status-running`)."""
+    """Text and its style: words such as `bold`, `dim` or the name of a theme variable (`error`, `status-running`)."""
 
     text: str
     style: str = ""

@@ -17,7 +17,7 @@ from flow_core.agent.spool import STDERR, STDOUT
 from flow_tui.widgets.announcing import announce
 from flow_tui.widgets.log_painter import Frame, LogPainter
 from flow_tui.widgets.log_rows import Format, Palette
-from flow_tui.widgets.looks import component_style
+from flow_tui.widgets.styles import component_style
 
 _WHEEL_ROWS = 3
 _SIDEWAYS = 8

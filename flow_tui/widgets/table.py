@@ -19,7 +19,7 @@ from textual.strip import Strip
 from flow_tui.widgets.announcing import announce
 from flow_tui.widgets.column_fit import ColumnFit
 from flow_tui.widgets.columns import GAP, Cell, Column, Placed, RowT, fit
-from flow_tui.widgets.looks import component_style, resolve
+from flow_tui.widgets.styles import component_style, resolve
 from flow_tui.widgets.table_moves import TableMoves
 
 _STRIPS_KEPT = 1024
@@ -106,7 +106,7 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
         self._keys: list[Hashable] = []
         self._sort: tuple[str, bool] | None = None
         self._strips: FIFOCache[tuple[Hashable, bool], tuple[RowT, Strip]] = FIFOCache(_STRIPS_KEPT)
-        self._looks: dict[tuple[str, bool, bool], Style] = {}
+        self._styles_by_cell: dict[tuple[str, bool, bool], Style] = {}
         self.is_stale: Callable[[RowT], bool] = lambda _: False
         """Whether a row is old, and drawn so; asked whenever the row is drawn."""
 
@@ -205,10 +205,10 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
         self._fit_columns()
 
     def watch_stale(self) -> None:
-        self._drop_looks()
+        self._clear_styles()
 
     def on_mount(self) -> None:
-        self.app.theme_changed_signal.subscribe(self, lambda _: self._drop_looks())
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._clear_styles())
 
     def on_resize(self) -> None:
         self._relayout()
@@ -218,7 +218,7 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._drop_looks()
+        self._clear_styles()
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
@@ -305,8 +305,8 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
         self._scroll_to_row(self.cursor_row)
         self.refresh()
 
-    def _drop_looks(self) -> None:
-        self._looks.clear()
+    def _clear_styles(self) -> None:
+        self._styles_by_cell.clear()
         self._strips.clear()
         self.refresh()
 
@@ -326,14 +326,14 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
         for i, (placed, parts) in enumerate(zip(self._fit.placed, self._fit.cells(key, row), strict=True)):
             cells += [Cell(" " * GAP)] if i else []
             cells += fit(parts, placed.width, placed.column.align)
-        segments = [Segment(cell.text, self._look(cell.style, is_cursor, is_stale)) for cell in cells]
+        segments = [Segment(cell.text, self._style_of(cell.style, is_cursor, is_stale)) for cell in cells]
         width = self.scrollable_content_region.width
-        return Strip(segments).adjust_cell_length(width, self._look("", is_cursor, is_stale))
+        return Strip(segments).adjust_cell_length(width, self._style_of("", is_cursor, is_stale))
 
-    def _look(self, words: str, is_cursor: bool, is_stale: bool) -> Style:
-        """How a cell is drawn. Under the cursor of a focused table its colours would be unreadable, so words only."""
-        if (look := self._looks.get((words, is_cursor, is_stale))) is not None:
-            return look
+    def _style_of(self, words: str, is_cursor: bool, is_stale: bool) -> Style:
+        """Style of a cell. Drops its colours under the cursor of a focused table, where they would be unreadable."""
+        if (cached := self._styles_by_cell.get((words, is_cursor, is_stale))) is not None:
+            return cached
         base = self.rich_style
         if is_cursor:
             base += component_style(self, "resource-table--cursor")
@@ -342,8 +342,8 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
             own = own.without_color
         if is_stale:
             own = own.without_color + component_style(self, "resource-table--stale")
-        look = self._looks[(words, is_cursor, is_stale)] = base + own
-        return look
+        style = self._styles_by_cell[(words, is_cursor, is_stale)] = base + own
+        return style
 
     def _header(self, width: int) -> Strip:
         style = self.rich_style + component_style(self, "resource-table--header")

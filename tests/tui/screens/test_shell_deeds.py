@@ -15,7 +15,7 @@ from flow_tui.app import FlowApp
 from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.screens.help import HelpScreen
 from flow_tui.screens.paste import ConfirmPaste
-from flow_tui.widgets.chrome import Bar
+from flow_tui.widgets.bar import Bar
 from flow_tui.widgets.terminal import TerminalView
 
 PREFIX = "ctrl+right_square_bracket"

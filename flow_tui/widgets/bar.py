@@ -1,4 +1,4 @@
-"""The rows around the panes: a bar that cuts its pieces to its width, whole ones first."""
+"""A one-row bar of styled texts, such as the header, the tabs and the footer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Piece:
 
 
 class Bar(Widget):
-    """One row: pieces from the left, others at the right edge. Pieces that don't fit are left out, last first."""
+    """Shows pieces from the left edge and others at the right edge. Omits pieces that don't fit, the last first."""
 
     DEFAULT_CSS = """
     Bar { height: 1; width: 1fr; padding: 0 1; }

@@ -1,4 +1,4 @@
-"""Pure: numbers as rows of block elements."""
+"""Sparklines and bars as text, made of block elements."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ _FULL, _EMPTY = "▓", "░"
 
 
 def spark(values: Sequence[float | None], most: float, width: int) -> str:
-    """The last `width` values at the right edge, each as tall as its share of `most`. Unknown ones leave a gap."""
+    """Draw the last `width` values, right-aligned, scaled to `most`. An unknown value leaves a gap."""
     shown = values[-width:] if width > 0 else ()
     return "".join(_level(value, most) for value in shown).rjust(max(0, width))
 
 
 def bar(share: float | None, width: int) -> str:
-    """A share of 1, filled from the left. Nothing is drawn of what isn't known."""
+    """Draw a share between 0 and 1, filled from the left; blank for an unknown share."""
     if share is None:
         return " " * width
     filled = round(min(1.0, max(0.0, share)) * width)

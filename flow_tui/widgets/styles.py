@@ -1,4 +1,4 @@
-"""Names of looks, as words, resolved in the theme that is active now."""
+"""Rich styles from words such as "bold error", in the active theme."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _ATTRIBUTES = frozenset({"bold", "dim", "italic", "underline", "reverse", "strik
 
 
 def component_style(widget: Widget, name: str) -> Style:
-    """The style of a part of the widget; none before the stylesheet is applied to it and once it is removed."""
+    """Style of a component class; the null style before the stylesheet is applied and after removal."""
     return widget.get_component_rich_style(name, partial=True, default=Style.null())
 
 
 def resolve(words: str, variables: Mapping[str, str], background: Color) -> Style:
-    """A style from words such as "bold error". Words that name nothing in the theme change nothing."""
+    """Resolve words such as "bold error" to a style. Ignores words that name nothing in the theme."""
     attributes = {}
     colour: RichColor | None = None
     for word in words.split():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flow_tui.widgets.sparks import bar, spark
+from flow_tui.widgets.sparkline import bar, spark
 
 
 def test_a_spark_shows_the_last_values_at_the_right_edge() -> None:
