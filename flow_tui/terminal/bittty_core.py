@@ -11,9 +11,10 @@ from bittty import Board, MemoryConnection, TerminalCaps
 from bittty.devices.modes import MouseEncoding, MouseProtocol
 from bittty.present import Bell, ClipboardChanged, RowsScrolledOff, ScrollbackCleared, TitleChanged
 
+from flow_core.logs.ansi import PLAIN, Colour, TextStyle
 from flow_tui.terminal.asides import Asides
 from flow_tui.terminal.cells import Cell, join_cells, join_plain, plain_title, split_runs
-from flow_tui.terminal.core import PLAIN, SCROLLBACK_BYTES, CellStyle, Color, Cursor, Line, Modes, MouseTracking, Run
+from flow_tui.terminal.core import SCROLLBACK_BYTES, Cursor, Line, Modes, MouseTracking, Run
 from flow_tui.terminal.history import History, cut_row
 
 _TRACKING = {
@@ -46,7 +47,7 @@ class BitttyCore(Asides):
         self._board.display.attach(self)
         self._board.set_caps(TerminalCaps(grapheme_mode="permanently-set"))
         self._history = History(SCROLLBACK_BYTES)
-        self._styles: dict[Any, CellStyle] = {}
+        self._styles: dict[Any, TextStyle] = {}
         self._offset = 0
         self._seen_page: Any = None
         self._seen_generation = -1
@@ -181,10 +182,10 @@ class BitttyCore(Asides):
 
     def _runs(self, cells: Any) -> tuple[Run, ...]:
         text = "".join(map(_TEXT, cells))
-        plain = join_plain(text, map(_STYLE, cells), self._look) if len(text) == len(cells) else None
+        plain = join_plain(text, map(_STYLE, cells), self._style_of) if len(text) == len(cells) else None
         return join_cells(self._cells(cells)) if plain is None else plain
 
-    def _look(self, style: Any, _x: int = 0) -> CellStyle:
+    def _style_of(self, style: Any, _x: int = 0) -> TextStyle:
         seen = self._styles.get(style)
         if seen is None:
             if len(self._styles) >= _STYLES_KEPT:
@@ -194,20 +195,20 @@ class BitttyCore(Asides):
 
     def _cells(self, row: Any) -> list[Cell]:
         cells: list[Cell] = []
-        for style, text in row:
+        for bittty_style, text in row:
             if text == "":  # the second half of the wide character before it
                 if cells:
                     cells[-1] = (cells[-1][0], 2, cells[-1][2])
                 continue
-            look = self._look(style)
-            cells.append((" " if look.hidden else text, 1, look))
+            style = self._style_of(bittty_style)
+            cells.append((" " if style.hidden else text, 1, style))
         return cells
 
 
-def _cell_style(style: Any) -> CellStyle:
-    found = CellStyle(
-        fg=_color(style.fg),
-        bg=_color(style.bg),
+def _cell_style(style: Any) -> TextStyle:
+    found = TextStyle(
+        foreground=_color(style.fg),
+        background=_color(style.bg),
         bold=bool(style.bold),
         dim=bool(style.dim),
         italic=bool(style.italic),
@@ -220,8 +221,8 @@ def _cell_style(style: Any) -> CellStyle:
     return PLAIN if found == PLAIN else found
 
 
-def _color(color: Any) -> Color:
+def _color(color: Any) -> Colour | None:
     if color is None or color.mode == "default":
         return None
-    value: Color = color.value
+    value: Colour = color.value
     return value

@@ -10,9 +10,10 @@ from typing import TypeVar
 
 from rich.cells import cell_len
 
-from flow_tui.terminal.core import CellStyle, Run
+from flow_core.logs.ansi import TextStyle
+from flow_tui.terminal.core import Run
 
-Cell = tuple[str, int, CellStyle]
+Cell = tuple[str, int, TextStyle]
 """Text, columns, style."""
 
 Key = TypeVar("Key")
@@ -22,10 +23,10 @@ _UNDRAWABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _VARIATION_SELECTORS = {0xFE0E: None, 0xFE0F: None}
 
 
-def join_plain(text: str, keys: Iterable[Key], look: Callable[[Key, int], CellStyle]) -> tuple[Run, ...] | None:
+def join_plain(text: str, keys: Iterable[Key], style_of: Callable[[Key, int], TextStyle]) -> tuple[Run, ...] | None:
     """The fast way for a row of nothing but ASCII, one character a column; None where it isn't.
 
-    `keys` tells style from style, one a column; `look` is asked once a run, with the run's first column.
+    `keys` tells style from style, one a column; `style_of` is called once a run, with the run's first column.
     """
     if not (text.isascii() and text.isprintable()):
         return None
@@ -33,7 +34,7 @@ def join_plain(text: str, keys: Iterable[Key], look: Callable[[Key, int], CellSt
     x = 0
     for key, group in groupby(keys):
         width = len(list(group))
-        style = look(key, x)
+        style = style_of(key, x)
         runs.append(Run(" " * width if style.hidden else text[x : x + width], style, width))
         x += width
     return tuple(runs)
@@ -44,7 +45,7 @@ def join_cells(cells: Iterable[Cell]) -> tuple[Run, ...]:
     runs: list[Run] = []
     texts: list[str] = []
     columns = 0
-    style: CellStyle | None = None
+    style: TextStyle | None = None
     for text, width, cell_style in cells:
         if style is not cell_style and style != cell_style:
             if style is not None:
@@ -57,7 +58,7 @@ def join_cells(cells: Iterable[Cell]) -> tuple[Run, ...]:
     return tuple(runs)
 
 
-def _add(runs: list[Run], texts: list[str], columns: int, style: CellStyle) -> None:
+def _add(runs: list[Run], texts: list[str], columns: int, style: TextStyle) -> None:
     joined = "".join(texts)
     if joined.isascii() or cell_len(joined) == columns:
         runs.append(Run(joined, style, columns))

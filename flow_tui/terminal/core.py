@@ -9,37 +9,17 @@ from enum import IntEnum
 from importlib.util import find_spec
 from typing import NamedTuple, Protocol
 
-Color = int | tuple[int, int, int] | None
-"""A palette index, an RGB triple, or None for the terminal's default."""
+from flow_core.logs.ansi import TextStyle
 
 SCROLLBACK_BYTES = 20_000_000
 CHOICE_VARIABLE = "FLOW_TERMINAL_CORE"
-
-
-@dataclass(frozen=True, slots=True)
-class CellStyle:
-    """How a cell looks, before any theme."""
-
-    fg: Color = None
-    bg: Color = None
-    bold: bool = False
-    dim: bool = False
-    italic: bool = False
-    underline: bool = False
-    blink: bool = False
-    reverse: bool = False
-    strike: bool = False
-    hidden: bool = False
-
-
-PLAIN = CellStyle()
 
 
 class Run(NamedTuple):
     """Neighbouring cells of one style. `width` counts columns, and is what Rich measures for `text`."""
 
     text: str
-    style: CellStyle
+    style: TextStyle
     width: int
 
 

@@ -10,9 +10,10 @@ from pyghostty import Terminal, ffi, lib
 from pyghostty._ffi import check, union_fn
 from pyghostty.core import init_sized
 
+from flow_core.logs.ansi import PLAIN, Colour, TextStyle
 from flow_tui.terminal.asides import Asides
 from flow_tui.terminal.cells import Cell, join_cells, join_plain, plain_title
-from flow_tui.terminal.core import PLAIN, SCROLLBACK_BYTES, CellStyle, Color, Cursor, Line, Modes, MouseTracking, Run
+from flow_tui.terminal.core import SCROLLBACK_BYTES, Cursor, Line, Modes, MouseTracking, Run
 from flow_tui.terminal.ghostty_cells import CELL_BITS, GRAPHEME, WIDE, WIDE_TAIL
 from flow_tui.terminal.ghostty_lines import GhosttyLines
 from flow_tui.terminal.history import cut_row
@@ -207,14 +208,14 @@ class GhosttyCore(Asides):
             return None
         codes = [(raw >> bits.content) & bits.codepoint_mask or 32 for raw in raw_cells]
         style_ids = [(raw >> bits.style) & bits.style_mask for raw in raw_cells]
-        return join_plain("".join(map(chr, codes)), style_ids, self._look)
+        return join_plain("".join(map(chr, codes)), style_ids, self._style_of)
 
-    def _look(self, style_id: int, x: int) -> CellStyle:
+    def _style_of(self, style_id: int, x: int) -> TextStyle:
         return self._style_at(x) if style_id else PLAIN
 
     def _cells(self, raw_cells: list[int]) -> list[Cell]:
         bits = CELL_BITS
-        styles: dict[int, CellStyle] = {0: PLAIN}  # ids mean something within one row only
+        styles: dict[int, TextStyle] = {0: PLAIN}  # ids mean something within one row only
         cells: list[Cell] = []
         for x, raw in enumerate(raw_cells):
             wide = (raw >> bits.wide) & bits.wide_mask
@@ -233,12 +234,12 @@ class GhosttyCore(Asides):
             cells.append((" " if style.hidden else text, 2 if wide == WIDE else 1, style))
         return cells
 
-    def _style_at(self, x: int) -> CellStyle:
+    def _style_at(self, x: int) -> TextStyle:
         said = init_sized("GhosttyStyle")
         self._select(x, "STYLE", said)
-        return CellStyle(
-            fg=_color(said.fg_color),
-            bg=_color(said.bg_color),
+        return TextStyle(
+            foreground=_color(said.fg_color),
+            background=_color(said.bg_color),
             bold=bool(said.bold),
             dim=bool(said.faint),
             italic=bool(said.italic),
@@ -278,7 +279,7 @@ def _freer(name: str) -> Any:
     return lambda out: free(out[0])
 
 
-def _color(color: Any) -> Color:
+def _color(color: Any) -> Colour | None:
     if color.tag == lib.GHOSTTY_STYLE_COLOR_PALETTE:
         return int(color.value.palette)
     if color.tag == lib.GHOSTTY_STYLE_COLOR_RGB:
@@ -287,8 +288,8 @@ def _color(color: Any) -> Color:
     return None
 
 
-def _blank(tag: int, content: int) -> CellStyle:
-    """The look of an erased cell, which stores its background where others store a character."""
+def _blank(tag: int, content: int) -> TextStyle:
+    """Style of an erased cell, which stores its background where other cells store a character."""
     if tag == _RGB_BACKGROUND:
-        return CellStyle(bg=(content & 0xFF, content >> 8 & 0xFF, content >> 16 & 0xFF))
-    return CellStyle(bg=content & 0xFF)
+        return TextStyle(background=(content & 0xFF, content >> 8 & 0xFF, content >> 16 & 0xFF))
+    return TextStyle(background=content & 0xFF)

@@ -8,7 +8,8 @@ from itertools import islice
 
 from rich.cells import set_cell_size
 
-from flow_tui.terminal.core import PLAIN, Run
+from flow_core.logs.ansi import PLAIN
+from flow_tui.terminal.core import Run
 
 # What CPython spends on a row's tuple, and on a run with its string; measured, rounded up.
 _ROW_BYTES = 64

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flow_tui.terminal.core import CellStyle, Color, TerminalCore
+from flow_core.logs.ansi import Colour, TextStyle
+from flow_tui.terminal.core import TerminalCore
 
 _FLAGS = ("bold", 1), ("dim", 2), ("italic", 3), ("underline", 4), ("blink", 5), ("reverse", 7), ("strike", 9)
 
@@ -18,13 +19,13 @@ def snapshot(core: TerminalCore) -> bytes:
     return "".join(parts).encode()
 
 
-def _sgr(style: CellStyle) -> str:
+def _sgr(style: TextStyle) -> str:
     codes = ["0", *(str(code) for name, code in _FLAGS if getattr(style, name))]
-    codes += _color(38, style.fg) + _color(48, style.bg)
+    codes += _color(38, style.foreground) + _color(48, style.background)
     return ";".join(codes)
 
 
-def _color(introducer: int, color: Color) -> list[str]:
+def _color(introducer: int, color: Colour | None) -> list[str]:
     if color is None:
         return []
     if isinstance(color, int):

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rich.cells import get_character_cell_size
-from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from flow_core.logs.sanitize import Look, styled
+from flow_core.logs.ansi import TextStyle, styled
+from flow_tui.terminal.rich_segments import style_over
 
 TIME_CELLS = 13
 MARK = "▌"
@@ -58,7 +58,7 @@ class Format:
 class LogText:
     """A line, decoded. `note` says what is left out of it."""
 
-    runs: tuple[tuple[str, Look], ...]
+    runs: tuple[tuple[str, TextStyle], ...]
     text: str
     is_stderr: bool
     when: datetime | None
@@ -78,7 +78,7 @@ class Row:
         return Strip.join([self.margin, content]).adjust_cell_length(width, style)
 
 
-def decode(data: bytes) -> tuple[tuple[tuple[str, Look], ...], str]:
+def decode(data: bytes) -> tuple[tuple[tuple[str, TextStyle], ...], str]:
     """Raw bytes of a line as harmless runs and text. What is no UTF-8 becomes replacement characters."""
     runs = tuple(styled(data.decode("utf-8", "replace")))
     return runs, "".join(run for run, _ in runs)
@@ -110,29 +110,9 @@ def wrap_points(text: str, room: int) -> list[int]:
     return points
 
 
-def style_of(look: Look) -> Style:
-    """The look of a run as Rich draws it."""
-    return Style(
-        color=_rich_colour(look.foreground),
-        bgcolor=_rich_colour(look.background),
-        bold=look.bold or None,
-        dim=look.dim or None,
-        italic=look.italic or None,
-        underline=look.underline or None,
-        reverse=look.reverse or None,
-        strike=look.strike or None,
-    )
-
-
 def _styled(line: LogText, base: Style, palette: Palette) -> list[tuple[str, Style]]:
-    runs = [(text, base + style_of(look)) for text, look in line.runs]
+    runs = [(text, style_over(base, style)) for text, style in line.runs]
     return [*runs, (line.note, palette.note)] if line.note else runs
-
-
-def _rich_colour(colour: int | tuple[int, int, int] | None) -> Color | None:
-    if colour is None:
-        return None
-    return Color.from_ansi(colour) if isinstance(colour, int) else Color.from_rgb(*colour)
 
 
 def _overlay(

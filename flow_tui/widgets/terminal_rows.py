@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from flow_tui.terminal.copy_mode import Mark
 from flow_tui.terminal.core import Cursor, TerminalCore
-from flow_tui.terminal.painting import paint
+from flow_tui.terminal.rich_segments import segments_of
 
 _FRAME_S = 1 / 60
 _HELD_FRAME_S = 0.15  # an application that forgets to end its synchronized update must not freeze the pane
@@ -83,7 +83,7 @@ class TerminalRows(Widget):
         self._strips += [Strip.blank(width, base)] * (core.rows - len(self._strips))
         dirty = core.dirty_rows()
         for y in dirty:
-            self._strips[y] = Strip(paint(core.row(y), base), core.cols)
+            self._strips[y] = Strip(segments_of(core.row(y), base), core.cols)
         before, self._cursor = self._cursor, self.shown_cursor(core)
         touched = {*dirty, before.y, self._cursor.y} if before != self._cursor else set(dirty)
         marks, self._marks = self._marks, self.shown_marks()
@@ -107,7 +107,7 @@ class TerminalRows(Widget):
         core = self.core
         if core is not None and len(self._strips) == core.rows:
             base = self.rich_style
-            self._strips = [Strip(paint(core.row(y), base), core.cols) for y in range(core.rows)]
+            self._strips = [Strip(segments_of(core.row(y), base), core.cols) for y in range(core.rows)]
 
 
 def _with_cursor(strip: Strip, x: int, look: Style) -> Strip:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flow_core.logs.sanitize import PLAIN, Look, plain, styled
+from flow_core.logs.ansi import PLAIN, TextStyle, plain, styled
 from flow_core.logs.visible import visible
 
 HOSTILE = st.text(
@@ -31,7 +31,7 @@ def is_harmless(text: str) -> bool:
 def test_nothing_that_a_terminal_obeys_is_ever_left(text: str) -> None:
     assert is_harmless(plain(text))
     assert is_harmless(visible(text))
-    assert all(isinstance(look, Look) and run for run, look in styled(text) if run)
+    assert all(isinstance(style, TextStyle) and run for run, style in styled(text) if run)
 
 
 @given(st.binary(max_size=120))
@@ -71,14 +71,14 @@ def test_a_line_is_shown_as_a_terminal_would(raw: str, shown: str) -> None:
 def test_colours_last_until_they_are_changed_or_the_line_ends() -> None:
     assert styled("a\x1b[1;31mb\x1b[22;4mc\x1b[md") == [
         ("a", PLAIN),
-        ("b", Look(foreground=1, bold=True)),
-        ("c", Look(foreground=1, underline=True)),
+        ("b", TextStyle(foreground=1, bold=True)),
+        ("c", TextStyle(foreground=1, underline=True)),
         ("d", PLAIN),
     ]
-    assert styled("\x1b[38;5;208;48;2;1;2;3mx") == [("x", Look(foreground=208, background=(1, 2, 3)))]
+    assert styled("\x1b[38;5;208;48;2;1;2;3mx") == [("x", TextStyle(foreground=208, background=(1, 2, 3)))]
     assert styled("\x1b[91;103mx\x1b[39my") == [
-        ("x", Look(foreground=9, background=11)),
-        ("y", Look(background=11)),
+        ("x", TextStyle(foreground=9, background=11)),
+        ("y", TextStyle(background=11)),
     ]
     assert styled("\x1b[38;2;999;1;1mx") == [("x", PLAIN)]
 

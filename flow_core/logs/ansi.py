@@ -1,4 +1,4 @@
-"""What a terminal would show of one line, as harmless text with colours. Nothing of it can move a cursor.
+"""Converts a line with control sequences to harmless styled text, as a terminal would show it.
 
 Carriage return, backspace, tab and erase-to-end act as on a terminal of one endless row; SGR sets colours
 until the line ends; every other escape sequence is dropped. Control characters that are left are shown as
@@ -17,11 +17,12 @@ from itertools import groupby, repeat
 from flow_core.logs.visible import UNSAFE, is_unsafe, picture
 
 Colour = int | tuple[int, int, int]
+"""A palette number (0 to 255) or red, green, blue."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How text is to be drawn. A colour is a palette number (0 to 255) or red, green, blue."""
+class TextStyle:
+    """Colours and attributes of text, before any theme. `None` is the default colour."""
 
     foreground: Colour | None = None
     background: Colour | None = None
@@ -29,11 +30,13 @@ class Look:
     dim: bool = False
     italic: bool = False
     underline: bool = False
+    blink: bool = False
     reverse: bool = False
     strike: bool = False
+    hidden: bool = False
 
 
-PLAIN = Look()
+PLAIN = TextStyle()
 TAB = 8
 _TOKEN = re.compile(
     r"\x1b\[(?P<params>[0-?]*)[ -/]*(?P<final>[@-~]?)"
@@ -43,7 +46,7 @@ _TOKEN = re.compile(
     f"|(?P<text>[^{UNSAFE}]+)"
 )
 
-_Cells = list[tuple[str, Look]]
+_Cells = list[tuple[str, TextStyle]]
 
 
 def plain(text: str) -> str:
@@ -51,14 +54,16 @@ def plain(text: str) -> str:
     return "".join(run for run, _ in styled(text))
 
 
-def styled(text: str) -> list[tuple[str, Look]]:
-    """What a terminal would show of one line, in runs of equal look."""
+def styled(text: str) -> list[tuple[str, TextStyle]]:
+    """What a terminal would show of one line, in runs of equal style."""
     if not is_unsafe(text):
         return [(text, PLAIN)] if text else []
     row = _Row()
     for token in _TOKEN.finditer(text):
         row.take(token)
-    return [("".join(char for char, _ in cells), look) for look, cells in groupby(row.cells, key=lambda cell: cell[1])]
+    return [
+        ("".join(char for char, _ in cells), style) for style, cells in groupby(row.cells, key=lambda cell: cell[1])
+    ]
 
 
 class _Row:
@@ -67,7 +72,7 @@ class _Row:
     def __init__(self) -> None:
         self.cells: _Cells = []
         self._column = 0
-        self._look = PLAIN
+        self._style = PLAIN
 
     def take(self, token: re.Match[str]) -> None:
         if text := token["text"]:
@@ -75,7 +80,7 @@ class _Row:
         elif control := token["control"]:
             self._control(control)
         elif token["final"] == "m":
-            self._look = _look_after(self._look, token["params"])
+            self._style = _style_after(self._style, token["params"])
         elif token["final"] == "K":
             self._erase(token["params"])
 
@@ -99,11 +104,11 @@ class _Row:
         if (missing := self._column - len(self.cells)) > 0:
             self.cells.extend(repeat((" ", PLAIN), missing))
         if text.isascii():
-            self._put(list(zip(text, repeat(self._look))))
+            self._put(list(zip(text, repeat(self._style))))
             return
         for char in text:
             if width := _width(char):
-                self._put([(char, self._look), ("", self._look)][:width])
+                self._put([(char, self._style), ("", self._style)][:width])
             elif self._column:
                 self._combine(char)
 
@@ -117,8 +122,8 @@ class _Row:
         column = self._column - 1
         while column > 0 and not self.cells[column][0]:
             column -= 1
-        base, look = self.cells[column]
-        self.cells[column] = (base + char, look)
+        base, style = self.cells[column]
+        self.cells[column] = (base + char, style)
 
     def _clip(self, column: int) -> None:
         self._blank_halves(column, len(self.cells))
@@ -140,32 +145,32 @@ def _width(char: str) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _look_after(look: Look, params: str) -> Look:
-    """The look once an SGR sequence was obeyed. What makes no sense changes nothing."""
+def _style_after(style: TextStyle, params: str) -> TextStyle:
+    """The style once an SGR sequence was obeyed. What makes no sense changes nothing."""
     if not re.fullmatch(r"[0-9;:]*", params):
-        return look
+        return style
     codes = iter([int(code[:4] or 0) for code in re.split("[;:]", params)])
     for code in codes:
-        look = _obey(look, code, codes)
-    return look
+        style = _obey(style, code, codes)
+    return style
 
 
 _SWITCHES = {1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "reverse", 9: "strike"}
 _OFF = {22: ("bold", "dim"), 23: ("italic",), 24: ("underline",), 27: ("reverse",), 29: ("strike",)}
 
 
-def _obey(look: Look, code: int, rest: Iterator[int]) -> Look:
+def _obey(style: TextStyle, code: int, rest: Iterator[int]) -> TextStyle:
     if code == 0:
         return PLAIN
     if code in _SWITCHES:
-        return replace(look, **{_SWITCHES[code]: True})
+        return replace(style, **{_SWITCHES[code]: True})
     if code in _OFF:
-        return replace(look, **dict.fromkeys(_OFF[code], False))
+        return replace(style, **dict.fromkeys(_OFF[code], False))
     if 30 <= code <= 39 or 90 <= code <= 97:
-        return replace(look, foreground=_colour(code, 30, look.foreground, rest))
+        return replace(style, foreground=_colour(code, 30, style.foreground, rest))
     if 40 <= code <= 49 or 100 <= code <= 107:
-        return replace(look, background=_colour(code, 40, look.background, rest))
-    return look
+        return replace(style, background=_colour(code, 40, style.background, rest))
+    return style
 
 
 def _colour(code: int, base: int, now: Colour | None, rest: Iterable[int]) -> Colour | None:
