@@ -12,10 +12,10 @@ from bittty.devices.modes import MouseEncoding, MouseProtocol
 from bittty.present import Bell, ClipboardChanged, RowsScrolledOff, ScrollbackCleared, TitleChanged
 
 from flow_core.logs.ansi import PLAIN, Colour, TextStyle
-from flow_tui.terminal.asides import Asides
 from flow_tui.terminal.cells import Cell, join_cells, join_plain, plain_title, split_runs
-from flow_tui.terminal.core import SCROLLBACK_BYTES, Cursor, Line, Modes, MouseTracking, Run
-from flow_tui.terminal.history import History, cut_row
+from flow_tui.terminal.core import SCROLLBACK_BYTES, Cursor, LineCells, Modes, MouseTracking, Run
+from flow_tui.terminal.osc_events import OscEvents
+from flow_tui.terminal.scrollback import Scrollback, cut_row
 
 _TRACKING = {
     MouseProtocol.X10: MouseTracking.PRESS,
@@ -32,7 +32,7 @@ _CLIPBOARD_START, _CLIPBOARD_LENGTH = "\x1b]52;", 1 << 17
 _NOBODYS_START = "\x1b]9999;"
 
 
-class BitttyCore(Asides):
+class BitttyCore(OscEvents):
     """A bittty board with nothing plugged in but us."""
 
     name = "bittty"
@@ -46,7 +46,7 @@ class BitttyCore(Asides):
         self._board.host.attach(self._cable)
         self._board.display.attach(self)
         self._board.set_caps(TerminalCaps(grapheme_mode="permanently-set"))
-        self._history = History(SCROLLBACK_BYTES)
+        self._scrollback = Scrollback(SCROLLBACK_BYTES)
         self._styles: dict[Any, TextStyle] = {}
         self._offset = 0
         self._seen_page: Any = None
@@ -58,7 +58,7 @@ class BitttyCore(Asides):
         if isinstance(event, RowsScrolledOff):
             self._keep(event.lines)
         elif isinstance(event, ScrollbackCleared):
-            self._history.clear()
+            self._scrollback.clear()
             self.scroll_to(0)
         elif isinstance(event, Bell):
             self._bell = True
@@ -105,7 +105,7 @@ class BitttyCore(Asides):
 
     def row(self, y: int) -> tuple[Run, ...]:
         if y < self._offset:
-            return cut_row(self._history[len(self._history) - self._offset + y], self.cols)
+            return cut_row(self._scrollback[len(self._scrollback) - self._offset + y], self.cols)
         return cut_row(self._runs(self._board.display.page.grid[y - self._offset]), self.cols)
 
     @property
@@ -130,7 +130,7 @@ class BitttyCore(Asides):
 
     @property
     def scrollback_rows(self) -> int:
-        return 0 if self._board.blitter.in_alt_screen else len(self._history)
+        return 0 if self._board.blitter.in_alt_screen else len(self._scrollback)
 
     @property
     def scroll_offset(self) -> int:
@@ -144,16 +144,16 @@ class BitttyCore(Asides):
 
     @property
     def first_line(self) -> int:
-        return self._history.forgotten + (len(self._history) - self.scrollback_rows)
+        return self._scrollback.dropped + (len(self._scrollback) - self.scrollback_rows)
 
-    def line(self, number: int) -> Line:
+    def line(self, number: int) -> LineCells:
         rows = list(self._rows_from(number, number + 1))[:2]
         if not rows or not self.first_line <= number <= self.first_line + self.scrollback_rows + self.rows - 1:
-            return Line(("",) * self.cols, False)
+            return LineCells(("",) * self.cols, False)
         cells, wraps = split_runs(cut_row(rows[0][0], self.cols)), rows[0][1]
         if wraps and cells[-1] == " " and split_runs(rows[-1][0])[1:2] == ("",):
             cells = (*cells[:-1], "")  # the next row's wide character did not fit here
-        return Line(cells, wraps)
+        return LineCells(cells, wraps)
 
     def texts(self, first: int, last: int) -> list[tuple[str, bool]]:
         rows = self._rows_from(first, last)
@@ -163,22 +163,22 @@ class BitttyCore(Asides):
         kept = self.scrollback_rows
         start, end = first - self.first_line, last - self.first_line + 1
         if kept:
-            yield from self._history.slice(max(0, start), max(0, min(end, kept)))
+            yield from self._scrollback.slice(max(0, start), max(0, min(end, kept)))
         page = self._board.display.page
         for y in range(max(0, start - kept), min(end - kept, self.rows)):
             yield self._runs(page.grid[y]), bool(page.is_line_wrapped(y))
 
     def close(self) -> None:
         self._board.display.detach()
-        self._history.clear()
+        self._scrollback.clear()
 
     def _keep(self, lines: tuple[Any, ...]) -> None:
-        before = len(self._history)
+        before = len(self._scrollback)
         for line in lines:
-            self._history.append(self._runs(line.cells), wraps=bool(line.wrapped))
+            self._scrollback.append(self._runs(line.cells), wraps=bool(line.wrapped))
         if self._offset:  # the view stays on its text while output goes on below it
-            grown = max(0, len(self._history) - before)
-            self._offset = min(self._offset + grown, len(self._history))
+            grown = max(0, len(self._scrollback) - before)
+            self._offset = min(self._offset + grown, len(self._scrollback))
 
     def _runs(self, cells: Any) -> tuple[Run, ...]:
         text = "".join(map(_TEXT, cells))

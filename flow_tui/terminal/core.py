@@ -23,7 +23,7 @@ class Run(NamedTuple):
     width: int
 
 
-class Line(NamedTuple):
+class LineCells(NamedTuple):
     """A row's characters, one a column: a wide one is followed by an empty string. `wraps`: it goes on below."""
 
     cells: tuple[str, ...]
@@ -113,10 +113,10 @@ class TerminalCore(Protocol):
 
     @property
     def first_line(self) -> int:
-        """The number of the oldest row that is kept. It grows as rows are forgotten, so that a row keeps its number
+        """The number of the oldest row that is kept. It grows as rows are dropped, so that a row keeps its number
         until the size changes; the screen's rows come after those of the scrollback."""
 
-    def line(self, number: int) -> Line:
+    def line(self, number: int) -> LineCells:
         """A row of the scrollback or the screen; an empty one for a number that is not, or no longer, there."""
 
     def texts(self, first: int, last: int) -> list[tuple[str, bool]]:

@@ -11,12 +11,12 @@ from pyghostty._ffi import check, union_fn
 from pyghostty.core import init_sized
 
 from flow_core.logs.ansi import PLAIN, Colour, TextStyle
-from flow_tui.terminal.asides import Asides
 from flow_tui.terminal.cells import Cell, join_cells, join_plain, plain_title
-from flow_tui.terminal.core import SCROLLBACK_BYTES, Cursor, Line, Modes, MouseTracking, Run
+from flow_tui.terminal.core import SCROLLBACK_BYTES, Cursor, LineCells, Modes, MouseTracking, Run
 from flow_tui.terminal.ghostty_cells import CELL_BITS, GRAPHEME, WIDE, WIDE_TAIL
 from flow_tui.terminal.ghostty_lines import GhosttyLines
-from flow_tui.terminal.history import cut_row
+from flow_tui.terminal.osc_events import OscEvents
+from flow_tui.terminal.scrollback import cut_row
 
 _GRAPHEME_CLUSTERS = 2027
 _PALETTE_BACKGROUND, _RGB_BACKGROUND = 2, 3
@@ -32,7 +32,7 @@ _SOFTLY = b"\x1b[?25h\x1b[4l\x1b[?6l\x1b[?69l\x1b[r\x1b[?7h\x1b[?1l\x1b>\x1b(B\x
 ffi.cdef("typedef struct { GhosttyTerminalScrollViewportTag tag; uint64_t value[2]; } FlowScrollTarget;")
 
 
-class GhosttyCore(Asides):
+class GhosttyCore(OscEvents):
     """One libghostty terminal with its render state; rows are decoded once, when they are asked for as dirty."""
 
     name = "ghostty"
@@ -98,7 +98,7 @@ class GhosttyCore(Asides):
             self._terminal.resize(self.cols, self.rows)
 
     def _reset_softly(self) -> None:
-        """The cursor stays, but what was saved of one is forgotten."""
+        """The cursor stays, but what was saved of one is dropped."""
         x, y = self._terminal.cursor
         self._terminal.feed(_SOFTLY + b"\x1b[%d;%dH" % (y + 1, x + 1))
 
@@ -170,7 +170,7 @@ class GhosttyCore(Asides):
     def first_line(self) -> int:
         return self._kept.first_line
 
-    def line(self, number: int) -> Line:
+    def line(self, number: int) -> LineCells:
         return self._kept.line(number)
 
     def texts(self, first: int, last: int) -> list[tuple[str, bool]]:

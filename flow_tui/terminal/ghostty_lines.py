@@ -8,7 +8,7 @@ from pyghostty import Terminal, ffi, lib
 from pyghostty._ffi import check, union_fn
 from pyghostty.core import init_sized, read_buf
 
-from flow_tui.terminal.core import Line
+from flow_tui.terminal.core import LineCells
 from flow_tui.terminal.ghostty_cells import CELL_BITS, GRAPHEME, WIDE_HEAD, WIDE_TAIL
 
 _ACTIVE = 0
@@ -33,13 +33,13 @@ class GhosttyLines:
         self._pin_screen(first)
         return first
 
-    def line(self, number: int) -> Line:
+    def line(self, number: int) -> LineCells:
         """As in TerminalCore."""
         y, cols = number - self.first_line, self._terminal.size[0]
         if not 0 <= y < self._count():
-            return Line(("",) * cols, False)
+            return LineCells(("",) * cols, False)
         ref = self._terminal.ref(0, y, "screen")
-        return Line(_cells(ref, cols), _wraps(ref))
+        return LineCells(_cells(ref, cols), _wraps(ref))
 
     def texts(self, first: int, last: int) -> list[tuple[str, bool]]:
         """As in TerminalCore."""
@@ -65,7 +65,7 @@ class GhosttyLines:
             return 0
         place = ffi.new("GhosttyPointCoordinate*")
         if lib.ghostty_tracked_grid_ref_point(self._pin[0], lib.GHOSTTY_POINT_TAG_SCREEN, place):
-            return self._pinned + 1  # forgotten since somebody last asked, so nobody holds a number of it
+            return self._pinned + 1  # dropped since somebody last asked, so nobody holds a number of it
         return self._pinned - int(place.y)
 
     def _pin_screen(self, first: int) -> None:

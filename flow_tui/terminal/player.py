@@ -25,8 +25,8 @@ class Player:
     @property
     def is_caught_up(self) -> bool:
         """True once everything until now is on the screen."""
-        moments = self.cast.moments
-        return self._next >= len(moments) or moments[self._next].at_s > self.at_s
+        events = self.cast.events
+        return self._next >= len(events) or events[self._next].at_s > self.at_s
 
     @property
     def is_at_end(self) -> bool:
@@ -63,9 +63,9 @@ class Player:
         self.speed = SPEEDS[max(0, min(SPEEDS.index(self.speed) + step, len(SPEEDS) - 1))]
 
     def _show_next(self) -> None:
-        moment = self.cast.moments[self._next]
+        event = self.cast.events[self._next]
         self._next += 1
-        if moment.size is not None:
-            self.core.resize(*moment.size)
+        if event.size is not None:
+            self.core.resize(*event.size)
         else:
-            self.core.feed(moment.output)
+            self.core.feed(event.output)

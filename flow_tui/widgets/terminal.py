@@ -79,7 +79,7 @@ class TerminalView(Says, MouseRows, can_focus=True):
     @property
     def captures_keys(self) -> bool:
         """True while the view has the focus. Then no key is the dashboard's, also once the shell is over: what is
-        typed at that moment was meant for the shell."""
+        typed at that event was meant for the shell."""
         return self.has_focus
 
     @property
@@ -226,7 +226,7 @@ class TerminalView(Says, MouseRows, can_focus=True):
         if (core.cols, core.rows) != (size.width, size.height):
             resize = partial(self._session.resize, size.width, size.height)
             if self.copying is not None:
-                self.copying.across(resize)
+                self.copying.keep_text_across(resize)
             else:
                 resize()
             self.paint_frame()

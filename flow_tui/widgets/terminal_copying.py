@@ -8,7 +8,7 @@ from textual.timer import Timer
 
 from flow_tui.terminal.copy_mode import CopyMode, Mark, Unit
 from flow_tui.terminal.core import Cursor, TerminalCore
-from flow_tui.terminal.places import Place, line_at, top_line, word_at
+from flow_tui.terminal.text_range import CellPosition, line_at, top_line, word_at
 from flow_tui.widgets.terminal_rows import TerminalRows
 
 _EDGE_S = 0.05
@@ -90,7 +90,7 @@ class CopyingRows(TerminalRows):
         if self.copying is None or not self.is_in_copy_mode:
             self.copying = CopyMode(core)
         self.copying.drop_selection()
-        self.copying.go_to(self._place(core, event.x, event.y))
+        self.copying.go_to(self._position(core, event.x, event.y))
         self._is_dragging = True
         self.paint_frame()
 
@@ -98,7 +98,7 @@ class CopyingRows(TerminalRows):
         core = self.core
         if core is None or self.copying is None or not self._is_dragging:
             return
-        self.copying.drag_to(self._place(core, event.x, event.y))
+        self.copying.drag_to(self._position(core, event.x, event.y))
         self._edge = event.offset
         if 0 <= event.y < core.rows:
             self._stop_edge()
@@ -123,11 +123,11 @@ class CopyingRows(TerminalRows):
         core = self.core
         if core is None or event.chain < 2:
             return
-        place = self._place(core, event.x, event.y)
+        position = self._position(core, event.x, event.y)
         if self.copying is None or not self.is_in_copy_mode:
             self.copying = CopyMode(core)
-        span = word_at(core, place) if event.chain == 2 else line_at(core, place)
-        self.copying.select(span, Unit.CELLS if event.chain == 2 else Unit.LINES)
+        text_range = word_at(core, position) if event.chain == 2 else line_at(core, position)
+        self.copying.select(text_range, Unit.CELLS if event.chain == 2 else Unit.LINES)
         self._take_marked()
 
     def _take_marked(self) -> None:
@@ -140,7 +140,7 @@ class CopyingRows(TerminalRows):
     def _drag_past_edge(self) -> None:
         core = self.core
         if core is not None and self.copying is not None:
-            self.copying.drag_to(self._place(core, self._edge.x, self._edge.y))
+            self.copying.drag_to(self._position(core, self._edge.x, self._edge.y))
             self.paint_frame()
 
     def _stop_edge(self) -> None:
@@ -148,5 +148,5 @@ class CopyingRows(TerminalRows):
             self._edge_timer.stop()
             self._edge_timer = None
 
-    def _place(self, core: TerminalCore, x: int, y: int) -> Place:
-        return Place(top_line(core) + y, max(0, min(x, core.cols - 1)))
+    def _position(self, core: TerminalCore, x: int, y: int) -> CellPosition:
+        return CellPosition(top_line(core) + y, max(0, min(x, core.cols - 1)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flow_tui.terminal.replies import Replies
+from flow_tui.terminal.reply_filter import ReplyFilter
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from flow_tui.terminal.replies import Replies
     [b"\x1b[1;3R", b"\x1b[?62;22c", b"\x1b[?2004;1$y", b"\x1b]11;rgb:1e/1e/2e\x1b\\", b"\x1b]4;3;rgb:ff/00/00\x07"],
 )
 def test_what_the_terminal_knows_is_answered(reply: bytes) -> None:
-    replies = Replies()
+    replies = ReplyFilter()
     replies.add(reply)
     assert replies.take() == reply
     assert replies.take() == b""
@@ -30,13 +30,13 @@ def test_what_the_terminal_knows_is_answered(reply: bytes) -> None:
     ],
 )
 def test_what_the_output_chose_is_not(reply: bytes) -> None:
-    replies = Replies()
+    replies = ReplyFilter()
     replies.add(reply)
     assert replies.take() == b""
 
 
 def test_answers_that_nobody_fetches_are_bounded() -> None:
-    replies = Replies()
+    replies = ReplyFilter()
     for _ in range(100_000):
         replies.add(b"\x1b[0n")
     assert len(replies.take()) < 70_000

@@ -1,4 +1,4 @@
-"""Finding text in the scrollback and on the screen."""
+"""Searches the scrollback and the screen of a terminal."""
 
 from __future__ import annotations
 
@@ -6,52 +6,52 @@ import re
 from collections.abc import Iterator
 
 from flow_tui.terminal.core import TerminalCore
-from flow_tui.terminal.places import LINE_ROWS, Place, Span, last_line, line_rows, line_text, spans_of
+from flow_tui.terminal.text_range import LINE_ROWS, CellPosition, TextRange, last_line, line_rows, line_text, ranges_of
 
 _BLOCK_ROWS = 1000
 
 
 def compile_search(text: str) -> re.Pattern[str]:
-    """The text as it stands; small letters also find capital ones, as in less and vim with smartcase."""
+    """Compile a literal pattern. It ignores case if `text` has no capital letter, as smartcase in vim."""
     return re.compile(re.escape(text), 0 if text != text.lower() else re.IGNORECASE)
 
 
-def find(core: TerminalCore, pattern: re.Pattern[str], origin: Place, *, forward: bool) -> Span | None:
-    """The nearest match after or before a place; then from the other end. A full scrollback takes about 0.3 s."""
-    spans = _after(core, pattern, origin) if forward else _before(core, pattern, origin)
-    return next(spans, None)
+def find(core: TerminalCore, pattern: re.Pattern[str], origin: CellPosition, *, forward: bool) -> TextRange | None:
+    """Find the nearest match after or before a position; wraps around. A full scrollback takes about 0.3 s."""
+    ranges = _after(core, pattern, origin) if forward else _before(core, pattern, origin)
+    return next(ranges, None)
 
 
-def matches_in(core: TerminalCore, pattern: re.Pattern[str], first: int, last: int) -> list[Span]:
-    """All matches of the lines that these rows belong to."""
-    found: list[Span] = []
+def matches_in(core: TerminalCore, pattern: re.Pattern[str], first: int, last: int) -> list[TextRange]:
+    """Find all matches in the wrapped lines that contain these rows."""
+    found: list[TextRange] = []
     for start, end in _lines(core, line_rows(core, first)[0], last, pattern):
-        found += spans_of(line_text(core, start, end), pattern)
+        found += ranges_of(line_text(core, start, end), pattern)
     return found
 
 
-def _after(core: TerminalCore, pattern: re.Pattern[str], origin: Place) -> Iterator[Span]:
+def _after(core: TerminalCore, pattern: re.Pattern[str], origin: CellPosition) -> Iterator[TextRange]:
     first, here = core.first_line, line_rows(core, origin.line)[0]
     for start, end in _lines(core, here, last_line(core), pattern):
-        yield from (span for span in spans_of(line_text(core, start, end), pattern) if span.start > origin)
+        yield from (match for match in ranges_of(line_text(core, start, end), pattern) if match.start > origin)
     for start, end in _lines(core, first, here + LINE_ROWS, pattern):
-        yield from spans_of(line_text(core, start, end), pattern)
+        yield from ranges_of(line_text(core, start, end), pattern)
 
 
-def _before(core: TerminalCore, pattern: re.Pattern[str], origin: Place) -> Iterator[Span]:
+def _before(core: TerminalCore, pattern: re.Pattern[str], origin: CellPosition) -> Iterator[TextRange]:
     first, last = core.first_line, last_line(core)
     for lower, upper in ((first, origin.line), (origin.line, last)):
         is_here = upper == origin.line
         while upper >= lower:
             begin = line_rows(core, max(lower, upper - _BLOCK_ROWS))[0]
             for start, end in reversed(list(_lines(core, begin, upper, pattern))):
-                spans = spans_of(line_text(core, start, end), pattern)
-                yield from (span for span in reversed(spans) if not is_here or span.start < origin)
+                ranges = ranges_of(line_text(core, start, end), pattern)
+                yield from (match for match in reversed(ranges) if not is_here or match.start < origin)
             upper = begin - 1
 
 
 def _lines(core: TerminalCore, first: int, last: int, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
-    """The first and last row of each line in which the pattern is likely, wrapped rows taken together."""
+    """First and last row of each wrapped line that probably contains a match."""
     texts: list[str] = []
     start = number = first
     while number <= last or texts:
@@ -63,7 +63,7 @@ def _lines(core: TerminalCore, first: int, last: int, pattern: re.Pattern[str]) 
             number += 1
             if wraps and len(texts) < LINE_ROWS:
                 continue
-            # A row that wraps may have lost a blank at its end.
+            # `texts` strips trailing blanks, also those of a row that wraps.
             if pattern.search("".join(texts)) or (len(texts) > 1 and pattern.search(" ".join(texts))):
                 yield start, number - 1
             texts.clear()

@@ -18,7 +18,7 @@ from flow_core import AsyncFlow, TaskConfig
 from flow_core.client.task import AsyncTask
 from flow_core.providers.entry import Shell
 from flow_core.ssh.host import SshHost
-from flow_tui.terminal.kept import end, keep
+from flow_tui.terminal.tmux import attach_command, kill_command
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def _task(flow: AsyncFlow, **env: str) -> AsyncTask:
 
 async def _ask(flow: AsyncFlow, task: AsyncTask, line: str, wanted: str) -> None:
     """Types a line into the kept shell, waits for what it says, and lets go of the terminal."""
-    shell = await flow.open_shell(task.task_id, columns=80, rows=24, command=keep(task.task_id, 0))
+    shell = await flow.open_shell(task.task_id, columns=80, rows=24, command=attach_command(task.task_id, 0))
     try:
         await shell.write(line.encode() + b"\n")
         await _until_said(shell, wanted)
@@ -60,15 +60,15 @@ async def test_what_runs_in_a_kept_shell_goes_on_without_a_terminal_until_it_is_
     remote = flow.get_remote_operations()
     await _ask(flow, task, "here=$((6*7)); echo $WORD-$PWD-$FLOW_TASK_ID", rf"hush-/\S+-{task.task_id}")
     await _ask(flow, task, "echo still-$here", "still-42")
-    assert (await remote.run(task.task_id, end(task.task_id, 0))).exit_code == 0
-    assert (await remote.run(task.task_id, end(task.task_id, 0))).exit_code != 0
+    assert (await remote.run(task.task_id, kill_command(task.task_id, 0))).exit_code == 0
+    assert (await remote.run(task.task_id, kill_command(task.task_id, 0))).exit_code != 0
     await _ask(flow, task, "echo gone-$here.", r"gone-\.")
 
 
 @pytest.mark.needs("tmux")
 async def test_whoever_attaches_takes_the_kept_shell_over(flow: AsyncFlow) -> None:
     task = await _task(flow, FLOW_ENTRY_0a1b="1")
-    first = await flow.open_shell(task.task_id, columns=80, rows=24, command=keep(task.task_id, 0))
+    first = await flow.open_shell(task.task_id, columns=80, rows=24, command=attach_command(task.task_id, 0))
     output = first.read()
     await anext(output)
     await _ask(flow, task, 'echo "<${FLOW_ENTRY_0a1b-none}>"', "<none>")
@@ -96,13 +96,13 @@ async def test_a_host_keeps_a_shell_when_its_ssh_server_ends(tmp_path: Path) -> 
         async with await SshHost.find("far", config=sshd.config()) as host:
             for lived in (b"<>", b"<once>"):
                 sshd.start()
-                shell = await host.open_shell(columns=80, rows=24, command=keep(name, 3))
+                shell = await host.open_shell(columns=80, rows=24, command=attach_command(name, 3))
                 await shell.write(b'echo "<$lived>"; lived=once\n')
                 await _until_said(shell, lived.decode())
                 sshd.stop()
                 await shell.close()
             sshd.start()
-            assert (await host.run(end(name, 3))).exit_code == 0
+            assert (await host.run(kill_command(name, 3))).exit_code == 0
     finally:
         sshd.stop()
         subprocess.run(["tmux", "-L", f"flow-{name}-3", "kill-server"], stderr=subprocess.DEVNULL, check=False)
@@ -110,7 +110,7 @@ async def test_a_host_keeps_a_shell_when_its_ssh_server_ends(tmp_path: Path) -> 
 
 async def test_where_there_is_no_tmux_one_sentence_says_so(flow: AsyncFlow) -> None:
     task = await _task(flow, PATH="/nowhere")
-    shell = await flow.open_shell(task.task_id, columns=80, rows=24, command=keep(task.task_id, 0))
+    shell = await flow.open_shell(task.task_id, columns=80, rows=24, command=attach_command(task.task_id, 0))
     said = b"".join([piece async for piece in shell.read()])
     assert b"there is no tmux here" in said
     assert await shell.wait() == 127

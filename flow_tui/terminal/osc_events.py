@@ -1,18 +1,18 @@
-"""What a terminal's far side says besides what it paints."""
+"""Events of a terminal core apart from its cells: title, bell, clipboard requests and replies to queries."""
 
 from __future__ import annotations
 
-from flow_tui.terminal.replies import Replies
+from flow_tui.terminal.reply_filter import ReplyFilter
 
 MAX_CLIPBOARD = 1 << 20
-"""Characters that a far side may put on the clipboard at once; more is dropped."""
+"""Most characters of one clipboard request; longer requests are dropped."""
 
 
-class Asides:
-    """A title, a bell, answers that are owed. Part of every core, which notes them as they come."""
+class OscEvents:
+    """Collects the events of one core until they are taken. Both cores inherit it."""
 
     def __init__(self) -> None:
-        self._replies = Replies()
+        self._replies = ReplyFilter()
         self._title = ""
         self._bell = False
         self._clipboard: str | None = None
@@ -33,6 +33,6 @@ class Asides:
         return text
 
     def _note_clipboard(self, text: str) -> None:
-        """An empty text would only take away what is there."""
+        """Ignore empty text; it would clear the clipboard."""
         if text and len(text) <= MAX_CLIPBOARD:
             self._clipboard = text

@@ -1,4 +1,4 @@
-"""Rows that left the top of a screen, the oldest forgotten past a budget of bytes."""
+"""Rows that scrolled off the top of the screen, limited by bytes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _ROW_BYTES = 64
 _RUN_BYTES = 160
 
 
-class History:
-    """Kept rows, oldest first. They are not wrapped again when the width changes, only cut."""
+class Scrollback:
+    """Rows, oldest first. When the width changes, rows are cut and not wrapped anew."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._rows: deque[tuple[tuple[Run, ...], bool]] = deque()
         self._bytes = 0
-        self.forgotten = 0
+        self.dropped = 0
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -32,20 +32,20 @@ class History:
         return self._rows[index][0]
 
     def slice(self, first: int, last: int) -> Iterator[tuple[tuple[Run, ...], bool]]:
-        """Rows from `first` up to but without `last`, each with whether it wraps."""
+        """Rows from `first` up to but without `last`, each with whether it wraps into the next."""
         return islice(self._rows, first, last)
 
     def append(self, row: tuple[Run, ...], *, wraps: bool = False) -> None:
-        """Keeps a row without the blanks at its end."""
+        """Append a row without its trailing blanks."""
         trimmed = _without_blank_end(row)
         self._rows.append((trimmed, wraps))
         self._bytes += _cost(trimmed)
         while self._bytes > self._max_bytes:
             self._bytes -= _cost(self._rows.popleft()[0])
-            self.forgotten += 1
+            self.dropped += 1
 
     def clear(self) -> None:
-        self.forgotten += len(self._rows)
+        self.dropped += len(self._rows)
         self._rows.clear()
         self._bytes = 0
 
@@ -65,7 +65,7 @@ def _without_blank_end(row: tuple[Run, ...]) -> tuple[Run, ...]:
 
 
 def cut_row(row: tuple[Run, ...], cols: int) -> tuple[Run, ...]:
-    """The row at exactly `cols` columns, filled with blanks."""
+    """Cut or pad the row to exactly `cols` columns."""
     left = cols
     kept: list[Run] = []
     for run in row:
