@@ -1,4 +1,4 @@
-"""Keys to the bytes that xterm would send for them."""
+"""Encodes keys and pasted text as the bytes that xterm sends for them."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ _CONTROLS = {
 # F13 to F20 as a VT220 numbers them. Terminals differ in these, and no mode changes them.
 _SENT_AS_IS = re.compile(r"\x1b\[(2[5-9]|3[0-9])(;\d+)?~|\x1b.|[\x08\x7f]", re.DOTALL)
 _KITTY_ENDS = ("u", "\x1b")
+_KEPT_CONTROLS = frozenset("\t\r")
 
 
 def encode_typed(key: str, character: str | None, raw: str | None, modes: Modes) -> bytes:
@@ -70,6 +71,19 @@ def encode_key(key: str, character: str | None, modes: Modes) -> bytes:
     if base in _SINGLE:
         return _single(base, modifiers)
     return _typed(base, character, modifiers)
+
+
+def encode_paste(text: str, *, is_bracketed: bool) -> bytes:
+    """The paste with line breaks as Enter sends them, and without ESC or any other control character."""
+    lines = text.replace("\r\n", "\r").replace("\n", "\r")
+    safe = "".join(c for c in lines if c in _KEPT_CONTROLS or unicodedata.category(c) not in ("Cc", "Cs"))
+    pasted = safe.encode()
+    return b"\x1b[200~" + pasted + b"\x1b[201~" if is_bracketed else pasted
+
+
+def would_run(text: str) -> bool:
+    """True where an unbracketed paste would be taken as commands: it holds a line break."""
+    return "\n" in text or "\r" in text
 
 
 def _split(key: str) -> tuple[list[str], str]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from flow_tui.terminal.core import Modes, MouseTracking
-from flow_tui.terminal.keys import encode_key
+from flow_tui.terminal.keys import encode_key, encode_paste, would_run
 from flow_tui.terminal.mouse import NO_BUTTON, WHEEL_UP, Action, encode_mouse
-from flow_tui.terminal.paste import encode_paste, would_run
 
 PLAIN = Modes()
 

@@ -81,7 +81,7 @@ async def test_keys_mouse_and_sizes_amid_noise_do_no_harm(core: str, monkeypatch
         await pilot.resize_terminal(80, 24)
         shell.is_over.set()
         await until(lambda: app.get(TerminalView.Ended))
-        await until(lambda: "[exit code 0" in screen(app) or app.view.position is not None)
+        await until(lambda: "[exit code 0" in screen(app) or app.view.selection.scroll_position is not None)
 
 
 @pytest.mark.parametrize("core", CORES)

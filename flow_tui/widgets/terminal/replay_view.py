@@ -1,32 +1,32 @@
-"""The terminal of a recording, at its own size."""
+"""Plays a recorded terminal session, at its own size."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
+from textual.strip import Strip
 from textual.timer import Timer
+from textual.widget import Widget
 
-from flow_tui.terminal.core import TerminalCore
 from flow_tui.terminal.player import Player
-from flow_tui.widgets.terminal_rows import TerminalRows
+from flow_tui.widgets.terminal.painter import TerminalPainter
 
 _TICK_S = 1 / 30
 
 
-class ReplayView(TerminalRows):
+class ReplayView(Widget):
     """Plays while it is mounted, and calls `moved` with every frame. No timer runs while nothing moves."""
+
+    ALLOW_SELECT = False
 
     def __init__(self, player: Player, moved: Callable[[], None]) -> None:
         super().__init__()
         self.player = player
         self._moved = moved
+        self._painter = TerminalPainter(self)
         self._ticked_at = 0.0
         self._ticker: Timer | None = None
-
-    @property
-    def core(self) -> TerminalCore | None:
-        return self.player.core
 
     def on_mount(self) -> None:
         self._fit()
@@ -37,10 +37,17 @@ class ReplayView(TerminalRows):
         self.player.core.close()
 
     def go_on(self) -> None:
-        """After the player was told something."""
+        """Run the clock again. Call it after every change of the player."""
         self._ticked_at = asyncio.get_running_loop().time()
         if self._ticker is not None:
             self._ticker.resume()
+
+    def render_line(self, y: int) -> Strip:
+        return self._painter.render_line(y)
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._painter.restyle(self.player.core)
 
     def _tick(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -49,7 +56,7 @@ class ReplayView(TerminalRows):
         if not self.player.is_caught_up:
             return
         self._fit()
-        self.paint_frame()
+        self._painter.paint(self.player.core)
         self._moved()
         if not self.player.is_playing and self._ticker is not None:
             self._ticker.pause()

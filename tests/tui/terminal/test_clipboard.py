@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 
-from flow_tui.terminal.consent import ClipboardConsent
 from flow_tui.terminal.core import TerminalCore
+from flow_tui.widgets.terminal.shell_signals import ClipboardConsent
 
 OpenCore = Callable[[int, int], TerminalCore]
 
@@ -41,18 +41,18 @@ def test_a_long_text_arrives_whole_in_many_pieces_or_not_at_all(new_core: OpenCo
 def test_nothing_is_copied_before_a_yes_and_everything_after() -> None:
     consent = ClipboardConsent()
     assert consent.allow() is None
-    assert consent.ask("a") is None
-    assert consent.ask("b") is None
+    assert consent.request("a") is None
+    assert consent.request("b") is None
     assert consent.allow() == "b"
-    assert consent.ask("c") == "c"
+    assert consent.request("c") == "c"
 
 
 def test_a_no_is_for_good_and_does_not_ask_again() -> None:
     consent = ClipboardConsent()
     consent.refuse()
-    consent.ask("a")
+    consent.request("a")
     consent.refuse()
     assert consent.waiting is None
-    assert consent.ask("b") is None
+    assert consent.request("b") is None
     assert consent.waiting is None
     assert consent.allow() is None
