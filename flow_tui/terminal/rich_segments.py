@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 
-from flow_core.logs.ansi import Colour, TextStyle
-from flow_tui.terminal.core import Run
+if TYPE_CHECKING:
+    from flow_core.logs.ansi import Colour, TextStyle
+    from flow_tui.terminal.core import Run
 
 
 def segments_of(row: tuple[Run, ...], base: Style) -> list[Segment]:

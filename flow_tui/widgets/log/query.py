@@ -1,4 +1,4 @@
-"""A search in a log view: the next match, how many there are, and what to mark in the lines in view."""
+"""One query in a log: finds matches, counts them, and finds what to mark in the lines in view."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from textual.cache import LRUCache
 from flow_core.logs.search import Match, Query, Search, SearchTimeout
 from flow_core.logs.stamps import Stamps
 
-Spans = tuple[tuple[int, int], ...]
+MatchSpans = tuple[tuple[int, int], ...]
 SEARCHING = "searching"
 _TEXTS_KEPT = 4096
 _COUNT_TIMEOUT_S = 20.0
 
 
-class LogFinder:
-    """One query. Finding, counting and marking run in children of their own, so none waits for another."""
+class LogQuery:
+    """Finds, counts and marks in one child process each, so that none waits for another."""
 
     def __init__(self, path: Path, query: Query) -> None:
         self.query = query
@@ -29,11 +29,11 @@ class LogFinder:
         self._finder = Search(path, query)
         self._counter = Search(path, query)
         self._marker = Search(path, query)
-        self._spans: LRUCache[str, Spans] = LRUCache(_TEXTS_KEPT)
+        self._spans: LRUCache[str, MatchSpans] = LRUCache(_TEXTS_KEPT)
 
     @property
-    def said(self) -> str:
-        """What there is to say of the search: how the last step went, and how many lines match once that is known."""
+    def status(self) -> str:
+        """The outcome of the last step, and the number of matching lines once it is known; may be empty."""
         return ", ".join(filter(None, (self._progress, "" if self._is_without_count else self._counted)))
 
     @property
@@ -44,7 +44,7 @@ class LogFinder:
         self._progress, self.is_problem = progress, is_problem
 
     async def find(self, position: int, *, forward: bool, size: int) -> tuple[Match | None, bool]:
-        """The next match, and whether it was found by starting over at the other end. Raises SearchTimeout."""
+        """Find the next match, and whether the search wrapped around. Raises SearchTimeout."""
         step = self._finder.next if forward else self._finder.previous
         if (match := await step(position)) is not None:
             return match, False
@@ -53,19 +53,19 @@ class LogFinder:
     async def find_shown(
         self, position: int, stamps: Stamps, stream: int | None, *, forward: bool, size: int
     ) -> tuple[Match | None, bool]:
-        """As `find`, passing over matches on a stream that is hidden."""
-        over = False
+        """As `find`, but skip matches on a hidden stream."""
+        is_wrapped = False
         while True:
-            match, again = await self.find(position, forward=forward, size=size)
-            if match is None or (over and again):
+            match, wrapped_now = await self.find(position, forward=forward, size=size)
+            if match is None or (is_wrapped and wrapped_now):
                 return None, True
-            over = over or again
+            is_wrapped = is_wrapped or wrapped_now
             if stream is None or stamps.stream_of(match.offset) == stream:
-                return match, over
+                return match, is_wrapped
             position = match.offset + forward
 
     async def count(self) -> None:
-        """Finds out how many lines match, unless that takes too long to be worth it."""
+        """Count the matching lines. Gives up after 20 s."""
         try:
             if lines := await self._counter.count(_COUNT_TIMEOUT_S):
                 self._counted = f"{lines:,} {'line matches' if lines == 1 else 'lines match'}"
@@ -74,12 +74,12 @@ class LogFinder:
         finally:
             await self._counter.close()
 
-    def spans_of(self, text: str) -> Spans | None:
-        """What to mark in a text; `None` until `mark` found out."""
+    def spans_of(self, text: str) -> MatchSpans | None:
+        """What to mark in a text; None until `mark` has found it."""
         return self._spans.get(text)
 
     async def mark(self, texts: Sequence[str]) -> None:
-        """Finds out what to mark in these texts. A text that takes too long stays unmarked."""
+        """Find what to mark in these texts. A text that takes too long stays unmarked."""
         try:
             found = await self._marker.spans(texts)
         except SearchTimeout:
@@ -88,6 +88,6 @@ class LogFinder:
             self._spans[text] = tuple(spans)
 
     async def close(self) -> None:
-        """Ends the children. Twice is safe."""
+        """End the child processes. Twice is safe."""
         for search in (self._finder, self._counter, self._marker):
             await search.close()

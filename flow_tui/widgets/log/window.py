@@ -1,7 +1,7 @@
-"""Which lines of a log are in view: a place in the file, and the lines around it. Draws nothing.
+"""The part of a log that is in view: a position in the file, and the lines from there on. Draws nothing.
 
-The place is an offset in the file, not a line number, so a log of any size opens at its end at once,
-and wrapping, hiding a stream or a growing file change nothing about where one is.
+The position is an offset in the file and not a line number. Therefore a log of any size opens at its end at once, and
+the position survives wrapping, hiding a stream and growth of the file.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ VIEW_LINE_LIMIT = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A row in a log: the line that starts at `offset`, and which of its rows."""
+class LogPosition:
+    """A row of a log: the line that starts at `offset`, and the number of the row in that line."""
 
     offset: int
     row: int = 0
@@ -28,18 +28,18 @@ RowCount = Callable[[Line], int]
 
 
 class LogWindow:
-    """A window of some rows over a log. `rows_in` says how many rows a line takes."""
+    """A window of some rows over a log. `rows_in` counts the rows of a line."""
 
     def __init__(self, files: SpoolFiles, rows_in: RowCount) -> None:
         self.path = files.log
         self.reader = LineReader(files.log, VIEW_LINE_LIMIT)
         self.stamps = Stamps(files.sidecar)
         self.stream: int | None = None
-        self.top = Place(0)
+        self.top = LogPosition(0)
         self._rows_in = rows_in
 
     def refresh(self) -> bool:
-        """Looks at the files again; true when there is anything new."""
+        """Read the files again; true if there is anything new."""
         grew = self.reader.refresh()
         return self.stamps.refresh() or grew
 
@@ -48,26 +48,26 @@ class LogWindow:
         self.stamps.close()
 
     def to_end(self, height: int) -> None:
-        """Moves so that the last row of the log is the last in the window."""
-        self.top = self._rows_above(Place(self.reader.size), height)
+        """Move so that the last row of the log is the last row in view."""
+        self.top = self._rows_above(LogPosition(self.reader.size), height)
 
     def to_start(self) -> None:
         line = self._line_from(0)
-        self.top = Place(line.offset if line else 0)
+        self.top = LogPosition(line.offset if line else 0)
 
     def to_offset(self, offset: int, rows_above: int) -> None:
-        """Moves so that the line that holds the byte at `offset` is in view, some rows from the top."""
-        self.top = self._rows_above(Place(self.reader.line_start(offset)), rows_above)
+        """Move so that the line with the byte at `offset` is this many rows below the top."""
+        self.top = self._rows_above(LogPosition(self.reader.line_start(offset)), rows_above)
 
     def scroll(self, rows: int, height: int) -> bool:
-        """Moves by so many rows, up where negative; true when that brought the end into view."""
+        """Move by this many rows, up if negative; true if that brings the end into view."""
         self.top = self._rows_above(self.top, -rows) if rows < 0 else self._rows_below(self.top, rows)
         return self.settle(height)
 
     def settle(self, height: int) -> bool:
-        """Moves back if the window reaches past the end; true when the last row is in view.
+        """Move back if the window reaches past the end; true if the last row is in view.
 
-        A window without rows stays where it is.
+        A window without rows doesn't move.
         """
         if height <= 0:
             return False
@@ -82,7 +82,7 @@ class LogWindow:
         return room > 0
 
     def lines(self, height: int) -> list[tuple[Line, int]]:
-        """The lines in view, each with how many of its rows are above the window."""
+        """The lines in view, each with the number of its rows above the window."""
         found: list[tuple[Line, int]] = []
         line, skipped, rows = self._line_from(self.top.offset), self.top.row, 0
         if line is not None and line.offset != self.top.offset:
@@ -94,27 +94,27 @@ class LogWindow:
             line, skipped = self._line_from(line.end), 0
         return found
 
-    def _rows_above(self, place: Place, rows: int) -> Place:
-        """The place so many rows further up, or the first."""
-        if place.row >= rows:
-            return Place(place.offset, place.row - rows)
-        left, offset = rows - place.row, place.offset
+    def _rows_above(self, position: LogPosition, rows: int) -> LogPosition:
+        """The position this many rows further up, or the first position."""
+        if position.row >= rows:
+            return LogPosition(position.offset, position.row - rows)
+        left, offset = rows - position.row, position.offset
         while left > 0 and (line := self._line_until(offset)) is not None:
             count = self._rows_in(line)
             if count >= left:
-                return Place(line.offset, count - left)
+                return LogPosition(line.offset, count - left)
             left, offset = left - count, line.offset
-        return Place(offset)
+        return LogPosition(offset)
 
-    def _rows_below(self, place: Place, rows: int) -> Place:
-        line, skipped = self._line_from(place.offset), place.row
+    def _rows_below(self, position: LogPosition, rows: int) -> LogPosition:
+        line, skipped = self._line_from(position.offset), position.row
         while line is not None and rows >= self._rows_in(line) - skipped:
             rows -= self._rows_in(line) - skipped
             following = self._line_from(line.end)
             if following is None:
-                return Place(line.offset, max(0, self._rows_in(line) - 1))
+                return LogPosition(line.offset, max(0, self._rows_in(line) - 1))
             line, skipped = following, 0
-        return place if line is None else Place(line.offset, skipped + rows)
+        return position if line is None else LogPosition(line.offset, skipped + rows)
 
     def _line_from(self, offset: int) -> Line | None:
         """The first line from `offset` on that has bytes of the stream shown."""

@@ -1,4 +1,4 @@
-"""One line of a log as rows of cells: colours, time, marks, wrapping. Knows no file and no widget."""
+"""Lays out one line of a log as rows of cells: colours, time, marks and wrapping."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ FOUND = "▸"
 
 
 @dataclass(frozen=True, slots=True)
-class Palette:
-    """The styles of a log view, resolved in the theme that is active."""
+class LogStyles:
+    """The styles of a log view in the active theme."""
 
     text: Style
     time: Style
@@ -30,15 +30,15 @@ class Palette:
     note: Style
 
     @classmethod
-    def of(cls, base: Style, component: Callable[[str], Style]) -> Palette:
-        """The styles over that of plain text, each looked up by its name."""
+    def of(cls, base: Style, component: Callable[[str], Style]) -> LogStyles:
+        """Lay the styles over `base`. `component` looks up a style by its name."""
         time, stderr, note = (base + component(name) for name in ("time", "stderr", "note"))
         return cls(base, time, stderr, component("match"), note)
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
-    """How lines are laid out. `width` is what a row may take in all."""
+class LogLayout:
+    """How lines are laid out. `width` is that of a whole row."""
 
     width: int
     wrap: bool = False
@@ -56,7 +56,7 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class LogText:
-    """A line, decoded. `note` says what is left out of it."""
+    """A decoded line. `note` tells what is left out of it."""
 
     runs: tuple[tuple[str, TextStyle], ...]
     text: str
@@ -66,8 +66,8 @@ class LogText:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One row of a line: a margin that stays, and content that may be scrolled sideways."""
+class LogRow:
+    """One row of a line: a fixed margin, and content that scrolls sideways."""
 
     margin: Strip
     content: Strip
@@ -79,25 +79,25 @@ class Row:
 
 
 def decode(data: bytes) -> tuple[tuple[tuple[str, TextStyle], ...], str]:
-    """Raw bytes of a line as harmless runs and text. What is no UTF-8 becomes replacement characters."""
+    """Decode a line to harmless styled runs and text. Invalid UTF-8 becomes replacement characters."""
     runs = tuple(styled(data.decode("utf-8", "replace")))
     return runs, "".join(run for run, _ in runs)
 
 
 def rows_of(
-    line: LogText, layout: Format, palette: Palette, matches: Sequence[tuple[int, int]], *, is_found: bool = False
-) -> list[Row]:
-    """The rows a line takes: one, or with wrapping as many as it needs. `is_found`: the search stands on it."""
-    base = palette.text + palette.stderr if line.is_stderr else palette.text
-    pieces = list(_overlay(_styled(line, base, palette), matches, palette.match))
+    line: LogText, layout: LogLayout, styles: LogStyles, matches: Sequence[tuple[int, int]], *, is_found: bool = False
+) -> list[LogRow]:
+    """Lay out a line: one row, or as many as wrapping needs. `is_found`: the search stands on this line."""
+    base = styles.text + styles.stderr if line.is_stderr else styles.text
+    pieces = list(_overlay(_styled(line, base, styles), matches, styles.match))
     cuts = wrap_points(line.text + line.note, layout.room) if layout.wrap else []
-    first = _margin(_mark(line, palette, is_found), line, layout, palette)
-    other = _margin(_mark(line, palette, False), None, layout, palette)
-    return [Row(other if number else first, Strip(segments)) for number, segments in enumerate(_cut(pieces, cuts))]
+    first = _margin(_mark(line, styles, is_found), line, layout, styles)
+    other = _margin(_mark(line, styles, False), None, layout, styles)
+    return [LogRow(other if number else first, Strip(segments)) for number, segments in enumerate(_cut(pieces, cuts))]
 
 
 def wrap_points(text: str, room: int) -> list[int]:
-    """Character positions at which rows of at most `room` cells start, without the first."""
+    """Positions of the characters at which a row starts, without the first row. A row has at most `room` cells."""
     if text.isascii():
         return list(range(room, len(text), room))
     points, used = [], 0
@@ -110,9 +110,9 @@ def wrap_points(text: str, room: int) -> list[int]:
     return points
 
 
-def _styled(line: LogText, base: Style, palette: Palette) -> list[tuple[str, Style]]:
+def _styled(line: LogText, base: Style, styles: LogStyles) -> list[tuple[str, Style]]:
     runs = [(text, style_over(base, style)) for text, style in line.runs]
-    return [*runs, (line.note, palette.note)] if line.note else runs
+    return [*runs, (line.note, styles.note)] if line.note else runs
 
 
 def _overlay(
@@ -149,14 +149,14 @@ def _cut(pieces: Sequence[tuple[str, Style]], cuts: Sequence[int]) -> list[list[
     return rows
 
 
-def _mark(line: LogText, palette: Palette, is_found: bool) -> Segment:
+def _mark(line: LogText, styles: LogStyles, is_found: bool) -> Segment:
     if is_found:
-        return Segment(FOUND, palette.text + palette.match)
-    return Segment(MARK, palette.stderr) if line.is_stderr else Segment(" ", palette.text)
+        return Segment(FOUND, styles.text + styles.match)
+    return Segment(MARK, styles.stderr) if line.is_stderr else Segment(" ", styles.text)
 
 
-def _margin(mark: Segment, line: LogText | None, layout: Format, palette: Palette) -> Strip:
+def _margin(mark: Segment, line: LogText | None, layout: LogLayout, styles: LogStyles) -> Strip:
     if not layout.time:
         return Strip([mark])
     text = f"{line.when.astimezone():%H:%M:%S}.{line.when.microsecond // 1000:03d}" if line and line.when else ""
-    return Strip([mark, Segment(text.ljust(TIME_CELLS), palette.time)])
+    return Strip([mark, Segment(text.ljust(TIME_CELLS), styles.time)])

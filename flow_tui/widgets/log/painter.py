@@ -1,4 +1,4 @@
-"""The rows of a log in view, drawn. Keeps what it drew last, so a new line costs one line."""
+"""Draws the rows of a log that are in view. Caches rows, so that a new line costs one line."""
 
 from __future__ import annotations
 
@@ -12,22 +12,19 @@ from textual.strip import Strip
 from flow_core.agent.spool import STDERR, SpoolFiles
 from flow_core.logs.reader import Line
 from flow_core.logs.stamps import bytes_of
-from flow_tui.widgets.log_finder import LogFinder, Spans
-from flow_tui.widgets.log_rows import Format, LogText, Palette, Row, decode, rows_of
-from flow_tui.widgets.log_window import LogWindow
+from flow_tui.widgets.log.query import LogQuery, MatchSpans
+from flow_tui.widgets.log.rows import LogLayout, LogRow, LogStyles, LogText, decode, rows_of
+from flow_tui.widgets.log.window import LogWindow
 
 _KEPT = 2048
 
 _TextKey = tuple[int, int, int]
-_RowKey = tuple[_TextKey, bool, Spans]
+_RowKey = tuple[_TextKey, bool, MatchSpans]
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """What one look at a log is drawn into: its size, how far it is scrolled sideways, and the styles.
-
-    The last column is the scroll bar's.
-    """
+class LogFrame:
+    """Size, sideways scroll offset and styles of what is drawn. The last column is the scroll bar."""
 
     width: int
     height: int
@@ -37,27 +34,27 @@ class Frame:
 
 
 class LogPainter:
-    """Draws a log through a window that it owns. Whoever made it must close it."""
+    """Draws a log through a window that it owns. The owner must close it."""
 
-    def __init__(self, files: SpoolFiles, layout: Format, palette: Palette) -> None:
+    def __init__(self, files: SpoolFiles, layout: LogLayout, styles: LogStyles) -> None:
         self.window = LogWindow(files, lambda line: len(self._rows_of(line)))
-        self.finder: LogFinder | None = None
+        self.query: LogQuery | None = None
         self._layout = layout
-        self._palette = palette
-        self._rows: LRUCache[_RowKey, list[Row]] = LRUCache(_KEPT)
+        self._styles = styles
+        self._rows: LRUCache[_RowKey, list[LogRow]] = LRUCache(_KEPT)
         self._texts: LRUCache[_TextKey, LogText] = LRUCache(_KEPT)
 
-    def restyle(self, layout: Format, palette: Palette, stream: int | None) -> None:
-        """Draws all anew from now on, in another layout, in other styles, or another stream."""
-        self._layout, self._palette, self.window.stream = layout, palette, stream
+    def restyle(self, layout: LogLayout, styles: LogStyles, stream: int | None) -> None:
+        """Change the layout, the styles and the stream of what is drawn from now on."""
+        self._layout, self._styles, self.window.stream = layout, styles, stream
         self._rows.clear()
         self._texts.clear()
 
     def close(self) -> None:
         self.window.close()
 
-    def paint(self, frame: Frame) -> list[Strip]:
-        """Every row of the frame; nothing where no line is in view."""
+    def paint(self, frame: LogFrame) -> list[Strip]:
+        """Draw every row of the frame; empty if no line is in view."""
         lines = self.window.lines(frame.height)
         if not lines:
             return []
@@ -68,14 +65,14 @@ class LogPainter:
         return [_with_bar(strip, frame, y in thumb) for y, strip in enumerate(strips)]
 
     def unmarked(self, height: int) -> list[str]:
-        """Texts in view of which the search doesn't know yet what to mark."""
-        if (finder := self.finder) is None:
+        """Texts in view for which the query has not found yet what to mark."""
+        if (query := self.query) is None:
             return []
         texts = [self._text_of(line).text for line, _ in self.window.lines(height)]
-        return [text for text in texts if finder.spans_of(text) is None]
+        return [text for text in texts if query.spans_of(text) is None]
 
     def _thumb(self, first: int, last: int, height: int) -> range:
-        """The rows of the scroll bar that stand for what is in view; none where that is everything."""
+        """Rows of the scroll bar that represent what is in view; empty if everything is in view."""
         size = self.window.reader.size
         if first == 0 and last >= size:
             return range(0)
@@ -83,14 +80,14 @@ class LogPainter:
         start = height - length if last >= size else (height - length) * first // size
         return range(start, start + length)
 
-    def _rows_of(self, line: Line) -> list[Row]:
+    def _rows_of(self, line: Line) -> list[LogRow]:
         text = self._text_of(line)
-        finder = self.finder
-        found = finder is not None and finder.match is not None and _holds(line, finder.match.offset)
-        spans = (finder.spans_of(text.text) if finder else None) or ()
+        query = self.query
+        found = query is not None and query.match is not None and _holds(line, query.match.offset)
+        spans = (query.spans_of(text.text) if query else None) or ()
         key = (self._key(line), found, spans)
         if (rows := self._rows.get(key)) is None:
-            rows = self._rows[key] = rows_of(text, self._layout, self._palette, spans, is_found=found)
+            rows = self._rows[key] = rows_of(text, self._layout, self._styles, spans, is_found=found)
         return rows
 
     def _text_of(self, line: Line) -> LogText:
@@ -104,7 +101,7 @@ class LogPainter:
         return text
 
     def _key(self, line: Line) -> _TextKey:
-        """Bytes behind the last record may get one of their own yet, and are decoded again when it came."""
+        """Key of a decoded line. Bytes after the last sidecar record are decoded anew when their record comes."""
         stamps = self.window.stamps
         return (line.offset, line.length, stamps.count if line.end > stamps.last_offset else -1)
 
@@ -113,5 +110,5 @@ def _holds(line: Line, offset: int) -> bool:
     return line.offset <= offset < max(line.end, line.offset + 1)
 
 
-def _with_bar(strip: Strip, frame: Frame, is_thumb: bool) -> Strip:
+def _with_bar(strip: Strip, frame: LogFrame, is_thumb: bool) -> Strip:
     return Strip([*strip, Segment(" ", frame.thumb if is_thumb else frame.style)], frame.width)
