@@ -6,10 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, ClassVar, Generic
 
 from rich.cells import cell_len
-from rich.segment import Segment
-from rich.style import Style
 from textual import events
-from textual.cache import FIFOCache
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive, var
@@ -18,14 +15,11 @@ from textual.strip import Strip
 
 from flow_tui.widgets.announcing import announce
 from flow_tui.widgets.column_fit import ColumnFit
-from flow_tui.widgets.columns import GAP, Cell, Column, Placed, RowT, fit
-from flow_tui.widgets.styles import component_style, resolve
-from flow_tui.widgets.table_moves import TableMoves
-
-_STRIPS_KEPT = 1024
+from flow_tui.widgets.columns import GAP, Column, RowT
+from flow_tui.widgets.table_painter import CURSOR_MARK, TablePainter
 
 
-class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False):
+class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False):
     """Rows of any kind under a fixed header. Keys are attached by whoever owns the keymap: there are only actions.
 
     Rows must not change in place; equal rows are drawn once. `row_key` tells them apart.
@@ -47,7 +41,6 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
     ResourceTable > .resource-table--stale { color: $text-disabled; }
     ResourceTable > .resource-table--empty { color: $muted; }
     """
-    CURSOR_MARK = "▸ "
 
     empty_text: reactive[str] = reactive("")
     stale: reactive[bool] = reactive(False, toggle_class="-stale")
@@ -105,8 +98,7 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
         self._rows: Sequence[RowT] = ()
         self._keys: list[Hashable] = []
         self._sort: tuple[str, bool] | None = None
-        self._strips: FIFOCache[tuple[Hashable, bool], tuple[RowT, Strip]] = FIFOCache(_STRIPS_KEPT)
-        self._styles_by_cell: dict[tuple[str, bool, bool], Style] = {}
+        self._painter = TablePainter(self, self._fit, lambda row: self.stale or self.is_stale(row))
         self.is_stale: Callable[[RowT], bool] = lambda _: False
         """Whether a row is old, and drawn so; asked whenever the row is drawn."""
 
@@ -178,13 +170,37 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
         Only those that look different are sent to the terminal.
         """
         self._fit.forget()
-        before, self._strips = self._strips, FIFOCache(_STRIPS_KEPT)
+        before = self._painter.take_rows()
         self._fit_columns()
         top = round(self.scroll_y)
         for number in range(top, min(top + self.page_rows, len(self._rows))):
             drawn = before.get((self._keys[number], number == self.cursor_row))
-            if drawn is None or drawn[1] != self._row_strip(number):
+            if drawn is None or drawn[1] != self._draw_row(number):
                 self._refresh_row(number)
+
+    def action_cursor_down(self) -> None:
+        self.cursor_row += 1
+
+    def action_cursor_up(self) -> None:
+        self.cursor_row -= 1
+
+    def action_page_down(self) -> None:
+        self.cursor_row += self.page_rows
+
+    def action_page_up(self) -> None:
+        self.cursor_row -= self.page_rows
+
+    def action_half_page_down(self) -> None:
+        self.cursor_row += self.page_rows // 2
+
+    def action_half_page_up(self) -> None:
+        self.cursor_row -= self.page_rows // 2
+
+    def action_first(self) -> None:
+        self.cursor_row = 0
+
+    def action_last(self) -> None:
+        self.cursor_row = len(self._rows) - 1
 
     def action_activate(self) -> None:
         if (row := self.selected) is not None:
@@ -205,10 +221,10 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
         self._fit_columns()
 
     def watch_stale(self) -> None:
-        self._clear_styles()
+        self._restyle()
 
     def on_mount(self) -> None:
-        self.app.theme_changed_signal.subscribe(self, lambda _: self._clear_styles())
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._restyle())
 
     def on_resize(self) -> None:
         self._relayout()
@@ -218,7 +234,7 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._clear_styles()
+        self._restyle()
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
@@ -232,13 +248,15 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
                 self.action_activate()
 
     def render_line(self, y: int) -> Strip:
-        width = self.scrollable_content_region.width
         if y == 0:
-            return self._header(width)
+            return self._painter.header(self._sort)
         row = y - 1 + round(self.scroll_y)
         if row < len(self._rows):
-            return self._row_strip(row)
-        return self._blank(width) if self._rows else self._empty_line(y - 1, width)
+            return self._draw_row(row)
+        return self._painter.blank() if self._rows else self._painter.empty_line(y - 1, self.empty_text)
+
+    def _draw_row(self, number: int) -> Strip:
+        return self._painter.row(self._keys[number], self._rows[number], is_cursor=number == self.cursor_row)
 
     def _view(self) -> list[tuple[RowT, bool]]:
         top = round(self.scroll_y)
@@ -291,89 +309,26 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
         """To the rows in view: the widths of a table are those of what one sees."""
         top = max(0, round(self.scroll_y))
         rows = slice(top, top + self.page_rows)
-        room = self.scrollable_content_region.width - cell_len(self.CURSOR_MARK)
+        room = self.scrollable_content_region.width - cell_len(CURSOR_MARK)
         seen = zip(self._keys[rows], self._rows[rows], strict=True)
         if self._fit.place(seen, room, self._sort[0] if self._sort else "", from_scratch=from_scratch):
-            self._strips.clear()
+            self._painter.forget_rows()
             self.refresh()
             announce(self, self.LaidOut(self))
 
     def _relayout(self) -> None:
-        self._strips.clear()
+        self._painter.forget_rows()
         self._fit_columns(from_scratch=True)
         self._resize_virtual()
         self._scroll_to_row(self.cursor_row)
         self.refresh()
 
-    def _clear_styles(self) -> None:
-        self._styles_by_cell.clear()
-        self._strips.clear()
+    def _restyle(self) -> None:
+        self._painter.forget_styles()
         self.refresh()
 
-    def _row_strip(self, number: int) -> Strip:
-        row, is_cursor = self._rows[number], number == self.cursor_row
-        cached = self._strips.get((self._keys[number], is_cursor))
-        if cached is not None and (cached[0] is row or cached[0] == row):
-            return cached[1]
-        strip = self._draw_row(self._keys[number], row, is_cursor)
-        self._strips[(self._keys[number], is_cursor)] = (row, strip)
-        return strip
-
-    def _draw_row(self, key: Hashable, row: RowT, is_cursor: bool) -> Strip:
-        is_stale = self.stale or self.is_stale(row)
-        mark = self.CURSOR_MARK if is_cursor else " " * cell_len(self.CURSOR_MARK)
-        cells = [Cell(mark)]
-        for i, (placed, parts) in enumerate(zip(self._fit.placed, self._fit.cells(key, row), strict=True)):
-            cells += [Cell(" " * GAP)] if i else []
-            cells += fit(parts, placed.width, placed.column.align)
-        segments = [Segment(cell.text, self._style_of(cell.style, is_cursor, is_stale)) for cell in cells]
-        width = self.scrollable_content_region.width
-        return Strip(segments).adjust_cell_length(width, self._style_of("", is_cursor, is_stale))
-
-    def _style_of(self, words: str, is_cursor: bool, is_stale: bool) -> Style:
-        """Style of a cell. Drops its colours under the cursor of a focused table, where they would be unreadable."""
-        if (cached := self._styles_by_cell.get((words, is_cursor, is_stale))) is not None:
-            return cached
-        base = self.rich_style
-        if is_cursor:
-            base += component_style(self, "resource-table--cursor")
-        own = resolve(words, self.app.theme_variables, self.background_colors[1])
-        if is_cursor and self.has_focus:
-            own = own.without_color
-        if is_stale:
-            own = own.without_color + component_style(self, "resource-table--stale")
-        style = self._styles_by_cell[(words, is_cursor, is_stale)] = base + own
-        return style
-
-    def _header(self, width: int) -> Strip:
-        style = self.rich_style + component_style(self, "resource-table--header")
-        texts = [" " * cell_len(self.CURSOR_MARK)]
-        for i, placed in enumerate(self._fit.placed):
-            texts.append(" " * GAP if i else "")
-            texts += [cell.text for cell in fit(self._title(placed), placed.width, placed.column.align)]
-        return Strip([Segment(text, style) for text in texts if text]).adjust_cell_length(width, style)
-
-    def _title(self, placed: Placed[RowT]) -> str:
-        title = placed.column.title
-        if self._sort is None or self._sort[0] != placed.column.key:
-            return title
-        return ("▾" if self._sort[1] else "▴") + title
-
-    def _empty_line(self, y: int, width: int) -> Strip:
-        style = self.rich_style + component_style(self, "resource-table--empty")
-        lines = self.empty_text.splitlines()
-        top = max(0, (self.scrollable_content_region.height - 1 - len(lines)) // 2)
-        if not top <= y < top + len(lines):
-            return self._blank(width)
-        (cell,) = fit(lines[y - top], min(cell_len(lines[y - top]), width), "left") or [Cell("")]
-        left = (width - cell_len(cell.text)) // 2
-        return Strip([Segment(" " * left + cell.text, style)]).adjust_cell_length(width, style)
-
-    def _blank(self, width: int) -> Strip:
-        return Strip.blank(width, self.rich_style)
-
     def _click_header(self, x: int) -> None:
-        left = cell_len(self.CURSOR_MARK)
+        left = cell_len(CURSOR_MARK)
         for placed in self._fit.placed:
             if left <= x < left + placed.width:
                 announce(self, self.HeaderClicked(self, placed.column.key))
