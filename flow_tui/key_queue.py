@@ -45,7 +45,7 @@ def _do_nothing() -> None:
 def hold_keys(screen: Screen[Any], stop: Callable[[], None] = _do_nothing) -> KeyHold:
     """Holds what is typed on this screen from now on for a shell that is being opened.
 
-    Whoever calls this ends the hold. `stop` is called when the user presses escape meanwhile.
+    The caller must end the hold. `stop` is called when the user presses escape meanwhile.
     """
     app = screen.app
     return app.hold_keys(screen, stop) if isinstance(app, KeyQueue) else KeyHold(screen, stop, ())

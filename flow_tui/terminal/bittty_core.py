@@ -1,4 +1,4 @@
-"""The pure Python terminal, from bittty. Slower than the native one, installs everywhere."""
+"""The pure Python terminal core, from bittty. It is slower than the native one and installs everywhere."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _STYLES_KEPT = 4096
 _PENDING_LENGTH = 1 << 14
 _PENDING_KEPT = 1 << 12
 _CLIPBOARD_START, _CLIPBOARD_LENGTH = "\x1b]52;", 1 << 17
-_NOBODYS_START = "\x1b]9999;"
+_UNKNOWN_START = "\x1b]9999;"
 
 
 class BitttyCore(OscEvents):
-    """A bittty board with nothing plugged in but us."""
+    """One bittty board, to which only this object is attached."""
 
     name = "bittty"
-    keeps_scrollback = True  # asked by the board: rows that scroll off are presented
+    keeps_scrollback = True  # the board reads this, and then presents rows that scroll off
 
     def __init__(self, cols: int, rows: int) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class BitttyCore(OscEvents):
         self._seen_reverse = False
 
     def present(self, event: object) -> None:
-        """Called by the board for what doesn't stand on its page."""
+        """The board calls this for events apart from its page."""
         if isinstance(event, RowsScrolledOff):
             self._keep(event.lines)
         elif isinstance(event, ScrollbackCleared):
@@ -74,11 +74,11 @@ class BitttyCore(OscEvents):
         for part in parts:
             self._replies.add(part.encode() if isinstance(part, str) else part)
         if (self._board.width, self._board.height) != (self.cols, self.rows):
-            # The far side may ask for 132 columns; the pane has as many as it has.
+            # A program may ask for 132 columns; the size of the pane stays as it is.
             self._board.resize(self.cols, self.rows)
 
     def _cut_pending(self) -> None:
-        """Shortens a string without an end: bittty keeps all of it, and reads all of it again with every piece."""
+        """Shorten an unterminated string: bittty keeps it whole, and parses it anew with every piece."""
         parser = self._board.parser
         length = len(parser.buffer) - parser.pos
         if parser.mode is None or length <= _PENDING_LENGTH:
@@ -86,8 +86,8 @@ class BitttyCore(OscEvents):
         start_of_end = parser.buffer[-1:] if parser.buffer.endswith("\x1b") else ""
         if not parser.buffer.startswith(_CLIPBOARD_START, parser.pos):
             parser.buffer = parser.buffer[: parser.pos + _PENDING_KEPT] + start_of_end
-        elif length > _CLIPBOARD_LENGTH:  # part of a text on the clipboard would be worse than none
-            parser.buffer = parser.buffer[: parser.pos] + _NOBODYS_START + start_of_end
+        elif length > _CLIPBOARD_LENGTH:  # no text on the clipboard is better than part of one
+            parser.buffer = parser.buffer[: parser.pos] + _UNKNOWN_START + start_of_end
 
     def resize(self, cols: int, rows: int) -> None:
         self.cols, self.rows = cols, rows

@@ -1,4 +1,4 @@
-"""Reading recorded terminal sessions: asciicast v2."""
+"""Reads recorded terminal sessions in the format asciicast v2."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PIECE = 4096
 
 
 class CastEvent(NamedTuple):
-    """Output, or a new size where there is one, at a time counted from the start."""
+    """Output, or a new size, at a time counted from the start."""
 
     at_s: float
     output: bytes = b""
@@ -40,7 +40,7 @@ class Cast:
 
 
 def read_cast(path: Path) -> Cast:
-    """Takes about a second for 50 MB. A broken or unfinished line is left out. Raises FlowError."""
+    """Read a recording; takes about a second for 50 MB. Skips broken and unfinished lines. Raises FlowError."""
     try:
         with _open(path) as lines:
             if os.fstat(lines.fileno()).st_size > _MAX_BYTES:
@@ -56,7 +56,7 @@ def read_cast(path: Path) -> Cast:
 
 
 def cast_title(path: Path) -> str:
-    """What a recording is called, without reading more than its beginning; its file's name where it says nothing."""
+    """Read the title from the first line of a recording, or else derive it from the name of the file."""
     try:
         with _open(path) as lines:
             header = _json(lines.readline(_PIECE))

@@ -1,4 +1,4 @@
-"""The native terminal: libghostty-vt through pyghostty, which is optional and pinned."""
+"""The native terminal core: libghostty-vt through pyghostty, an optional dependency of a pinned version."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ffi.cdef("typedef struct { GhosttyTerminalScrollViewportTag tag; uint64_t value[
 
 
 class GhosttyCore(OscEvents):
-    """One libghostty terminal with its render state; rows are decoded once, when they are asked for as dirty."""
+    """One libghostty terminal with its render state. `dirty_rows` decodes each changed row once."""
 
     name = "ghostty"
 
@@ -61,7 +61,7 @@ class GhosttyCore(OscEvents):
         self._set("MODE", clusters)
 
     def _listen(self) -> None:
-        """The callbacks are held here because the library keeps only their addresses."""
+        """Register the callbacks. They are kept here because the library keeps only their addresses."""
         self._terminal.on_reply(self._replies.add)
         self._on_bell = ffi.callback("GhosttyTerminalBellFn", self._ring)
         self._on_title = ffi.callback("GhosttyTerminalTitleChangedFn", self._rename)
@@ -77,14 +77,14 @@ class GhosttyCore(OscEvents):
         self._bell = True
 
     def _rename(self, _terminal: Any, _userdata: Any) -> None:
-        said = self._terminal.get("title", "GhosttyString")
-        raw = bytes(ffi.buffer(said.ptr, said.len)) if said.len else b""
+        out = self._terminal.get("title", "GhosttyString")
+        raw = bytes(ffi.buffer(out.ptr, out.len)) if out.len else b""
         self._title = plain_title(raw.decode("utf-8", "replace"))
 
     def _copy(self, _terminal: Any, _userdata: Any, wanted: Any) -> None:
         if wanted.contents_len:
-            said = wanted.contents[0].data
-            self._note_clipboard(bytes(ffi.buffer(said.ptr, said.len)).decode("utf-8", "replace") if said.len else "")
+            out = wanted.contents[0].data
+            self._note_clipboard(bytes(ffi.buffer(out.ptr, out.len)).decode("utf-8", "replace") if out.len else "")
 
     def feed(self, data: bytes) -> None:
         *before, data = (self._held + data).split(_SOFT_RESET)
@@ -183,10 +183,10 @@ class GhosttyCore(OscEvents):
             self._terminal = self._handle = None
 
     def _read_cursor(self) -> Cursor:
-        said = init_sized("GhosttyRenderStateCursor")
-        check(lib.ghostty_render_state_get(self._state[0], lib.GHOSTTY_RENDER_STATE_DATA_CURSOR, said), "cursor")
-        is_shown = bool(said.visible and said.viewport_has_value)
-        return Cursor(said.viewport_x, said.viewport_y, is_shown) if is_shown else Cursor(0, 0, False)
+        out = init_sized("GhosttyRenderStateCursor")
+        check(lib.ghostty_render_state_get(self._state[0], lib.GHOSTTY_RENDER_STATE_DATA_CURSOR, out), "cursor")
+        is_shown = bool(out.visible and out.viewport_has_value)
+        return Cursor(out.viewport_x, out.viewport_y, is_shown) if is_shown else Cursor(0, 0, False)
 
     def _decode_row(self) -> tuple[Run, ...]:
         view = ffi.new("GhosttyCellsView*")
@@ -202,7 +202,7 @@ class GhosttyCore(OscEvents):
         return cut_row(self._plain(raw_cells) or join_cells(self._cells(raw_cells)), self.cols)
 
     def _plain(self, raw_cells: list[int]) -> tuple[Run, ...] | None:
-        """The row at once where every cell is one narrow character."""
+        """Decode a row of narrow characters at once; None for any other row."""
         bits = CELL_BITS
         if reduce(or_, raw_cells) & bits.not_plain:
             return None
@@ -235,19 +235,19 @@ class GhosttyCore(OscEvents):
         return cells
 
     def _style_at(self, x: int) -> TextStyle:
-        said = init_sized("GhosttyStyle")
-        self._select(x, "STYLE", said)
+        out = init_sized("GhosttyStyle")
+        self._select(x, "STYLE", out)
         return TextStyle(
-            foreground=_color(said.fg_color),
-            background=_color(said.bg_color),
-            bold=bool(said.bold),
-            dim=bool(said.faint),
-            italic=bool(said.italic),
-            underline=bool(said.underline),
-            blink=bool(said.blink),
-            reverse=bool(said.inverse),
-            strike=bool(said.strikethrough),
-            hidden=bool(said.invisible),
+            foreground=_color(out.fg_color),
+            background=_color(out.bg_color),
+            bold=bool(out.bold),
+            dim=bool(out.faint),
+            italic=bool(out.italic),
+            underline=bool(out.underline),
+            blink=bool(out.blink),
+            reverse=bool(out.inverse),
+            strike=bool(out.strikethrough),
+            hidden=bool(out.invisible),
         )
 
     def _cluster_at(self, x: int) -> str:
@@ -264,7 +264,7 @@ class GhosttyCore(OscEvents):
 
 
 def _render_handles() -> tuple[Any, Any, Any]:
-    """A render state, its row iterator and its cell cursor, each freed with the object that holds it."""
+    """Create a render state, its row iterator and its cell cursor. Each is freed with its Python object."""
     handles = []
     for name in ("render_state", "render_state_row_iterator", "render_state_row_cells"):
         ctype = {"render_state": "GhosttyRenderState", "render_state_row_iterator": "GhosttyRenderStateRowIterator"}

@@ -30,7 +30,7 @@ _NAMED = {
     "equals_sign": "=",
     **{"decimal": ".", "divide": "/", "multiply": "*", "subtract": "-", "add": "+", "equal": "=", "separator": ","},
 }
-# What a control key makes of the characters that aren't letters, as on a VT220 keyboard.
+# The control codes of characters that aren't letters, as on a VT220 keyboard.
 _CONTROLS = {
     **{"@": 0x00, " ": 0x00, "2": 0x00, "`": 0x00, "[": 0x1B, "3": 0x1B, "{": 0x1B, "\\": 0x1C, "4": 0x1C, "|": 0x1C},
     **{"]": 0x1D, "5": 0x1D, "}": 0x1D, "^": 0x1E, "6": 0x1E, "~": 0x1E, "_": 0x1F, "7": 0x1F, "/": 0x1F, "-": 0x1F},
@@ -38,15 +38,16 @@ _CONTROLS = {
 }
 
 
-# F13 to F20 as a VT220 numbers them. Terminals differ in these, and no mode changes them.
+# Sent as received: F13 to F20 in the numbering of a VT220, in which terminals differ; escape with one character;
+# backspace.
 _SENT_AS_IS = re.compile(r"\x1b\[(2[5-9]|3[0-9])(;\d+)?~|\x1b.|[\x08\x7f]", re.DOTALL)
 _KITTY_ENDS = ("u", "\x1b")
 _KEPT_CONTROLS = frozenset("\t\r")
 
 
 def encode_typed(key: str, character: str | None, raw: str | None, modes: Modes) -> bytes:
-    """The bytes for a key of which it is known what the user's terminal sent, `raw`; that itself where nothing has to
-    be translated, or nothing is known of the key."""
+    """Encode a key for which the user's terminal sent `raw`. Returns `raw` itself if it needs no translation, or if the
+    key is unknown."""
     if raw is not None and _SENT_AS_IS.fullmatch(raw):
         return raw.encode("utf-8", "ignore")
     encoded = encode_key(key, character, modes)
@@ -56,9 +57,9 @@ def encode_typed(key: str, character: str | None, raw: str | None, modes: Modes)
 
 
 def encode_key(key: str, character: str | None, modes: Modes) -> bytes:
-    """The bytes for a key such as "ctrl+c", "alt+shift+b", "shift+f5" or "é"; empty for what has none.
+    """Encode a key such as "ctrl+c", "alt+shift+b", "shift+f5" or "é"; empty if it has no encoding.
 
-    `character` is what the key would type, where that is known.
+    `character` is the character that the key types, if known.
     """
     names, base = _split(key)
     modifiers = sum({_MODIFIERS[name] for name in names})
@@ -74,7 +75,7 @@ def encode_key(key: str, character: str | None, modes: Modes) -> bytes:
 
 
 def encode_paste(text: str, *, is_bracketed: bool) -> bytes:
-    """The paste with line breaks as Enter sends them, and without ESC or any other control character."""
+    """Encode a paste: line breaks as Enter sends them, without ESC and other control characters."""
     lines = text.replace("\r\n", "\r").replace("\n", "\r")
     safe = "".join(c for c in lines if c in _KEPT_CONTROLS or unicodedata.category(c) not in ("Cc", "Cs"))
     pasted = safe.encode()
@@ -82,7 +83,7 @@ def encode_paste(text: str, *, is_bracketed: bool) -> bytes:
 
 
 def would_run(text: str) -> bool:
-    """True where an unbracketed paste would be taken as commands: it holds a line break."""
+    """True if the shell would run an unbracketed paste as commands, because it contains a line break."""
     return "\n" in text or "\r" in text
 
 
@@ -107,7 +108,7 @@ def _numbered(number: int, modifiers: int) -> bytes:
 def _function(number: int, modifiers: int) -> bytes:
     if number in _F_BEYOND:
         return _numbered(_F_BEYOND[number], modifiers)
-    if 21 <= number <= 24:  # terminals without these keys call shift+F9 so
+    if 21 <= number <= 24:  # terminals without these keys report shift+F9 and so on as these
         number, modifiers = number - 12, modifiers | _SHIFT
     if number in _F_NUMBERED:
         return _numbered(_F_NUMBERED[number], modifiers)
@@ -156,7 +157,7 @@ def _by_unicode_name(name: str) -> str | None:
 def _control(typed: str) -> bytes:
     if typed.isascii() and typed.isalpha():
         return bytes([ord(typed.upper()) & 0x1F])
-    if typed in ("0", "1", "9"):  # the digits without a control character are sent as they are
+    if typed in ("0", "1", "9"):  # digits without a control code are sent as they are
         return typed.encode()
     code = _CONTROLS.get(typed)
     return b"" if code is None else bytes([code])

@@ -1,4 +1,4 @@
-"""Mouse events to the bytes that xterm would send for them."""
+"""Encodes mouse events as the bytes that xterm sends for them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _LARGEST_LEGACY = 223
 
 
 def encode_mouse(action: Action, button: int, x: int, y: int, modifiers: int, modes: Modes) -> bytes:
-    """The report for a cell counted from 0, or nothing where the far side didn't ask for it.
+    """Encode an event at a cell counted from 0; empty if the program did not ask for it.
 
-    `button` is 0 left, 1 middle, 2 right, NO_BUTTON, or a wheel; `modifiers` adds up 4 shift, 8 alt, 16 ctrl.
+    `button` is 0 (left), 1 (middle), 2 (right), NO_BUTTON or a wheel. `modifiers` is the sum of 4 (shift), 8 (alt) and
+    16 (ctrl).
     """
     if not _is_wanted(action, button, modes.mouse):
         return b""

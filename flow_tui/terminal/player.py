@@ -1,4 +1,4 @@
-"""A recording played into a terminal. What it says is shown and nothing else: no answers, no bell, no clipboard."""
+"""Plays a recording into a terminal core. Ignores its queries, bells and clipboard requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BUDGET_S = 0.008
 
 
 class Player:
-    """Where a recording stands. `tick` brings the terminal there, a few milliseconds at a time."""
+    """The playback state of a recording. `tick` feeds the core, for at most a few milliseconds."""
 
     def __init__(self, cast: Cast, core: TerminalCore) -> None:
         self.cast = cast
@@ -24,7 +24,7 @@ class Player:
 
     @property
     def is_caught_up(self) -> bool:
-        """True once everything until now is on the screen."""
+        """True once the core has received all output up to `at_s`."""
         events = self.cast.events
         return self._next >= len(events) or events[self._next].at_s > self.at_s
 
@@ -33,7 +33,7 @@ class Player:
         return self.at_s >= self.cast.duration_s
 
     def tick(self, passed_s: float) -> None:
-        """Time goes on while it plays; the terminal follows."""
+        """Advance the time if it plays, and feed the core up to that time."""
         if self.is_playing and self.is_caught_up:
             self.at_s = min(self.at_s + passed_s * self.speed, self.cast.duration_s)
             self.is_playing = not self.is_at_end
@@ -45,13 +45,13 @@ class Player:
         self.core.take_bell()
 
     def toggle(self) -> None:
-        """Stops or goes on; at the end, from the start again."""
+        """Pause or resume; at the end, restart."""
         if not self.is_playing and self.is_at_end:
             self.seek(0.0)
         self.is_playing = not self.is_playing
 
     def seek(self, at_s: float) -> None:
-        """To another time; `tick` plays what lies between."""
+        """Jump to another time; `tick` plays the output in between."""
         at_s = max(0.0, min(at_s, self.cast.duration_s))
         if at_s < self.at_s:
             self._next = 0

@@ -1,4 +1,4 @@
-"""What stands on a terminal, as output that puts it there again."""
+"""The screen of a terminal as output that reproduces it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _FLAGS = ("bold", 1), ("dim", 2), ("italic", 3), ("underline", 4), ("blink", 5),
 
 
 def snapshot(core: TerminalCore) -> bytes:
-    """The visible rows and the cursor, without the scrollback."""
+    """Encode the visible rows and the cursor, without the scrollback."""
     parts = ["\x1b[?1049h" if core.modes.alternate_screen else "", "\x1b[0m\x1b[2J"]
     for y in range(core.rows):
         parts.append(f"\x1b[{y + 1};1H")

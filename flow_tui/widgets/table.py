@@ -1,4 +1,4 @@
-"""A table that draws only the rows in view, and only those that changed. It keeps its cursor on a key."""
+"""A virtual table: draws only rows that are in view and have changed, and keeps its cursor on a row key."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from flow_tui.widgets.table_painter import CURSOR_MARK, TablePainter
 
 
 class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False):
-    """Rows of any kind under a fixed header. Keys are attached by whoever owns the keymap: there are only actions.
+    """Shows rows of any kind under a fixed header. It has actions but no keys; the owner of the keymap binds them.
 
-    Rows must not change in place; equal rows are drawn once. `row_key` tells them apart.
+    Rows must not change in place; equal rows are drawn once. `row_key` identifies a row.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -47,7 +47,7 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
     cursor_row: var[int] = var(0)
 
     class _About(Message):
-        """Something about one table, which is its `control`."""
+        """A message of one table, its `control`."""
 
         def __init__(self, table: ResourceTable[Any]) -> None:
             super().__init__()
@@ -58,24 +58,24 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
             return self.table
 
     class Highlighted(_About):
-        """The cursor came to another row; `None` when there is none."""
+        """The cursor moved to another row; None if the table is empty."""
 
         def __init__(self, table: ResourceTable[Any], row: Any) -> None:
             super().__init__(table)
             self.row = row
 
     class Activated(_About):
-        """Somebody asked for more about a row."""
+        """The user activated a row."""
 
         def __init__(self, table: ResourceTable[Any], row: Any) -> None:
             super().__init__(table)
             self.row = row
 
     class LaidOut(_About):
-        """The columns have other widths."""
+        """The columns got other widths."""
 
     class HeaderClicked(_About):
-        """Somebody clicked a column's title."""
+        """The user clicked the title of a column."""
 
         def __init__(self, table: ResourceTable[Any], column_key: str) -> None:
             super().__init__(table)
@@ -100,7 +100,7 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         self._sort: tuple[str, bool] | None = None
         self._painter = TablePainter(self, self._fit, lambda row: self.stale or self.is_stale(row))
         self.is_stale: Callable[[RowT], bool] = lambda _: False
-        """Whether a row is old, and drawn so; asked whenever the row is drawn."""
+        """Whether to draw a row as stale. Called whenever a row is drawn anew."""
 
     @property
     def rows(self) -> Sequence[RowT]:
@@ -117,21 +117,21 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
 
     @property
     def shown_columns(self) -> tuple[str, ...]:
-        """Keys of the columns there is room for."""
+        """Keys of the columns that fit."""
         return tuple(placed.column.key for placed in self._fit.placed)
 
     @property
     def cut_cells(self) -> list[tuple[str, str]]:
-        """Titles and whole texts of what is cut in the row under the cursor, the most important first."""
+        """Titles and whole texts of the cells that are cut in the row under the cursor, the most important first."""
         return self._fit.cut(self._keys[self.cursor_row], self._rows[self.cursor_row]) if self._rows else []
 
     @property
     def page_rows(self) -> int:
-        """How many rows are in view at once."""
+        """Number of rows in view."""
         return max(1, self.scrollable_content_region.height - 1)
 
     def set_rows(self, rows: Sequence[RowT]) -> None:
-        """Shows these rows. The cursor stays on its key, or goes to the nearest row that is left."""
+        """Show these rows. The cursor stays on its key, or moves to the nearest row that is left."""
         before = self._view()
         key, cursor, followed = self.cursor_key, self.cursor_row, self._is_in_view(self.cursor_row)
         old_keys, self._rows = self._keys, rows
@@ -147,27 +147,27 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
             announce(self, self.Highlighted(self, self.selected))
 
     def move_to(self, key: Hashable) -> bool:
-        """Puts the cursor on the row with this key; false when there is none."""
+        """Move the cursor to the row with this key; false if there is none."""
         if key not in self._keys:
             return False
         self.cursor_row = self._keys.index(key)
         return True
 
     def set_columns(self, columns: Sequence[Column[RowT]]) -> None:
-        """Other columns of the same rows."""
+        """Show other columns of the same rows."""
         self._fit.change(columns)
         self._relayout()
 
     def set_sort(self, key: str | None, reverse: bool = False) -> None:
-        """Marks the column by which the rows are sorted. Sorting them is the caller's."""
+        """Mark the column by which the rows are sorted. The caller sorts them."""
         self._sort = None if key is None else (key, reverse)
         self._fit_columns()
         self.refresh(Region(0, 0, self.size.width, 1))
 
     def redraw_rows(self) -> None:
-        """Renders the rows in view again, for cells that depend on more than their row, such as an age.
+        """Render the rows in view anew, for cells that depend on more than their row, such as an age.
 
-        Only those that look different are sent to the terminal.
+        Only rows that look different are sent to the terminal.
         """
         self._fit.forget()
         before = self._painter.take_rows()
@@ -230,7 +230,7 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         self._relayout()
 
     def watch_show_vertical_scrollbar(self) -> None:
-        self._relayout()  # it takes its room from the columns
+        self._relayout()  # which takes its room from the columns
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
@@ -273,7 +273,7 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
                 self.refresh(Region(0, y + 1, self.size.width, 1))
 
     def _place_of(self, key: Hashable | None, cursor: int, old_keys: list[Hashable]) -> int:
-        """Where a key stands now, or else the nearest of its old neighbours, those below first."""
+        """Find the row of a key now, or else that of its nearest old neighbour, those below first."""
         if not self._keys or key is None:
             return 0
         if cursor < len(self._keys) and self._keys[cursor] == key:
@@ -306,7 +306,7 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
             self.virtual_size = size
 
     def _fit_columns(self, *, from_scratch: bool = False) -> None:
-        """To the rows in view: the widths of a table are those of what one sees."""
+        """Fit the columns to the rows in view."""
         top = max(0, round(self.scroll_y))
         rows = slice(top, top + self.page_rows)
         room = self.scrollable_content_region.width - cell_len(CURSOR_MARK)

@@ -1,4 +1,4 @@
-"""The messages that a terminal view posts to its ancestors, whose handlers are named on_terminal_view_asked etc."""
+"""The messages that a terminal view posts to its ancestors, with handlers such as on_terminal_view_asked."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from textual.geometry import Size
 
 from flow_tui.terminal.core import Modes, TerminalCore, load_core
-from flow_tui.terminal.session import Recorder, Session
+from flow_tui.terminal.session import Recorder, ShellSession
 
 if TYPE_CHECKING:
     from flow_core.providers.entry import Shell
@@ -23,7 +23,7 @@ class TerminalIO:
     def __init__(self, on_output: Callable[[], None], on_full: Callable[[], None]) -> None:
         """Calls `on_output` after every slice of output, and `on_full` for input that the shell has no room for."""
         self.core: TerminalCore | None = None
-        self._session: Session | None = None
+        self._session: ShellSession | None = None
         self._on_output = on_output
         self._on_full = on_full
 
@@ -49,12 +49,12 @@ class TerminalIO:
             self.core = open_core(size.width or _DEFAULT_COLUMNS, size.height or _DEFAULT_ROWS)
         return self.core
 
-    async def open_session(self, shell: Shell, size: Size, *, answers_queries: bool) -> Session:
+    async def open_session(self, shell: Shell, size: Size, *, answers_queries: bool) -> ShellSession:
         """Connect a new shell to the core. The caller runs the session."""
         core = await self.open_core(size)
         core.resize(size.width or _DEFAULT_COLUMNS, size.height or _DEFAULT_ROWS)
         core.feed(b"\x1b[?25h")
-        self._session = Session(core, shell, self._on_output, answers_queries=answers_queries)
+        self._session = ShellSession(core, shell, self._on_output, answers_queries=answers_queries)
         return self._session
 
     def send(self, data: bytes) -> None:
