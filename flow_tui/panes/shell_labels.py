@@ -26,6 +26,7 @@ def show_labels(pane: Widget, row: Tabs, tabs: Sequence[ShellTab], front: ShellT
     pane.border_title = Content(_title(front))
     pane.border_subtitle = Content(_subtitle(front, written_key(release_key)))
     pane.set_class(front is not None and front.view.is_recording, "-recording")
+    pane.set_class(front is not None and front.view.signals.is_flashing, "-rung")
     row.display = len(tabs) > 1
     row.tabs = tuple(
         Tab(tab.number, _tab_text(at, tab), is_front=tab is front, is_marked=tab.view.signals.has_rung)

@@ -30,9 +30,6 @@ class TerminalHost(Protocol):
     def ring(self) -> None:
         """Ring the bell of the user's terminal."""
 
-    def flash(self) -> None:
-        """Mark the view for a moment."""
-
     def set_timer(self, delay: float, callback: TimerCallback | None = None) -> Timer:
         """Call `callback` once, after `delay` seconds."""
 

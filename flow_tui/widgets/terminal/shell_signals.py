@@ -8,6 +8,7 @@ from flow_tui.terminal.core import TerminalCore
 from flow_tui.widgets.terminal.host import TerminalHost
 
 _BELL_S = 1.0
+_FLASH_S = 0.3
 
 
 class ClipboardConsent:
@@ -45,6 +46,8 @@ class ShellSignals:
         self.title = ""
         self.has_rung = False
         """True from a bell without focus until the view has the focus."""
+        self.is_flashing = False
+        """True for a moment from a bell with focus on."""
         self.clipboard = ClipboardConsent()
         self._host = host
         self._rang_at = float("-inf")
@@ -76,7 +79,12 @@ class ShellSignals:
         self._rang_at = now
         self._host.ring()
         if has_focus:
-            self._host.flash()
+            self._flash(True)
+            self._host.set_timer(_FLASH_S, lambda: self._flash(False))
         elif not self.has_rung:
             self.has_rung = True
             self._host.announce_change()
+
+    def _flash(self, is_flashing: bool) -> None:
+        self.is_flashing = is_flashing
+        self._host.announce_change()

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 _OPENING = (Command.ANOTHER, Command.KEEP)
 _RESIZE_S = 0.05
-_FLASH_S = 0.3
 
 
 class TerminalView(Widget, can_focus=True):
@@ -178,10 +177,6 @@ class TerminalView(Widget, can_focus=True):
 
     def ring(self) -> None:
         self.app.bell()
-
-    def flash(self) -> None:
-        self.add_class("-rung")
-        self.set_timer(_FLASH_S, lambda: self.remove_class("-rung"))
 
     def paint_frame(self) -> None:
         core = self.core

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from testbed.themed_app import ThemedApp
 from testbed.waiting import until
 from textual.app import ComposeResult
@@ -322,10 +323,20 @@ async def test_a_bell_out_of_sight_marks_the_tab_until_it_is_looked_at(open_pty:
         await until(lambda: "ready>" in text(app.pane.front))
         assert bell is not None
         await until(lambda: bell.is_live)
-        bell._send(b"\n")
+        bell._io.send(b"\n")
         await until(lambda: tab_texts(app) == ["1 one !", "*2 two"])
         await pilot.press(PREFIX, "n")
         await until(lambda: tab_texts(app) == ["*1 one", "2 two"])
+
+
+async def test_a_bell_of_the_shell_in_front_flashes_the_border(open_pty: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flow_tui.widgets.terminal.shell_signals._FLASH_S", 2.0)  # a busy machine may look seldom
+    async with hosted() as (app, pilot):
+        await app.pane.enter(task(), lambda c, r, _: open_pty(c, r, command="read x; printf '\\a'; cat"))
+        await until(lambda: app.pane.front is not None and app.pane.front.is_live and app.pane.front.has_focus)
+        await pilot.press("enter")
+        await until(lambda: app.pane.has_class("-rung"))
+        await until(lambda: not app.pane.has_class("-rung"))
 
 
 async def test_a_recording_is_marked_and_can_be_played(open_pty: Any) -> None:
