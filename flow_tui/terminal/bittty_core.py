@@ -32,14 +32,14 @@ _CLIPBOARD_START, _CLIPBOARD_LENGTH = "\x1b]52;", 1 << 17
 _UNKNOWN_START = "\x1b]9999;"
 
 
-class BitttyCore(OscEvents):
+class BitttyCore:
     """One bittty board, to which only this object is attached."""
 
     name = "bittty"
     keeps_scrollback = True  # the board reads this, and then presents rows that scroll off
 
     def __init__(self, cols: int, rows: int) -> None:
-        super().__init__()
+        self.events = OscEvents()
         self.cols, self.rows = cols, rows
         self._board: Any = Board(width=cols, height=rows)
         self._cable: Any = MemoryConnection()
@@ -61,18 +61,18 @@ class BitttyCore(OscEvents):
             self._scrollback.clear()
             self.scroll_to(0)
         elif isinstance(event, Bell):
-            self._bell = True
+            self.events.note_bell()
         elif isinstance(event, TitleChanged):
-            self._title = plain_title(event.title)
+            self.events.title = plain_title(event.title)
         elif isinstance(event, ClipboardChanged):
-            self._note_clipboard(event.text)
+            self.events.note_clipboard(event.text)
 
     def feed(self, data: bytes) -> None:
         self._board.feed_host_data(data)
         self._cut_pending()
         parts, self._cable.data = self._cable.data, []
         for part in parts:
-            self._replies.add(part.encode() if isinstance(part, str) else part)
+            self.events.note_reply(part.encode() if isinstance(part, str) else part)
         if (self._board.width, self._board.height) != (self.cols, self.rows):
             # A program may ask for 132 columns; the size of the pane stays as it is.
             self._board.resize(self.cols, self.rows)

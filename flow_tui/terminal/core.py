@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import NamedTuple, Protocol
 
 from flow_core.logs.ansi import TextStyle
+from flow_tui.terminal.osc_events import OscEvents
 
 SCROLLBACK_BYTES = 20_000_000
 CHOICE_VARIABLE = "FLOW_TERMINAL_CORE"
@@ -67,6 +68,7 @@ class TerminalCore(Protocol):
     name: str
     cols: int
     rows: int
+    events: OscEvents
 
     def feed(self, data: bytes) -> None:
         """Process output of the shell. Sequences and characters may be split anywhere."""
@@ -86,19 +88,6 @@ class TerminalCore(Protocol):
 
     @property
     def modes(self) -> Modes: ...
-
-    @property
-    def title(self) -> str:
-        """The window title that the program set: printable, at most 80 characters; empty if it set none."""
-
-    def take_replies(self) -> bytes:
-        """Take the replies to queries of the program."""
-
-    def take_bell(self) -> bool:
-        """Take the bell: true if it rang since the last call."""
-
-    def take_clipboard(self) -> str | None:
-        """Take the text that the program last wanted to copy, if any. Programs can never read the clipboard."""
 
     @property
     def scrollback_rows(self) -> int:

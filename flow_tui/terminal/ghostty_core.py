@@ -32,13 +32,13 @@ _SOFTLY = b"\x1b[?25h\x1b[4l\x1b[?6l\x1b[?69l\x1b[r\x1b[?7h\x1b[?1l\x1b>\x1b(B\x
 ffi.cdef("typedef struct { GhosttyTerminalScrollViewportTag tag; uint64_t value[2]; } FlowScrollTarget;")
 
 
-class GhosttyCore(OscEvents):
+class GhosttyCore:
     """One libghostty terminal with its render state. `dirty_rows` decodes each changed row once."""
 
     name = "ghostty"
 
     def __init__(self, cols: int, rows: int) -> None:
-        super().__init__()
+        self.events = OscEvents()
         self.cols, self.rows = cols, rows
         self._terminal: Any = Terminal(cols, rows)
         self._held = b""
@@ -62,7 +62,7 @@ class GhosttyCore(OscEvents):
 
     def _listen(self) -> None:
         """Register the callbacks. They are kept here because the library keeps only their addresses."""
-        self._terminal.on_reply(self._replies.add)
+        self._terminal.on_reply(self.events.note_reply)
         self._on_bell = ffi.callback("GhosttyTerminalBellFn", self._ring)
         self._on_title = ffi.callback("GhosttyTerminalTitleChangedFn", self._rename)
         self._set("BELL", self._on_bell)
@@ -74,17 +74,18 @@ class GhosttyCore(OscEvents):
         check(lib.ghostty_terminal_set(self._handle, getattr(lib, f"GHOSTTY_TERMINAL_OPT_{option}"), value), option)
 
     def _ring(self, _terminal: Any, _userdata: Any) -> None:
-        self._bell = True
+        self.events.note_bell()
 
     def _rename(self, _terminal: Any, _userdata: Any) -> None:
         out = self._terminal.get("title", "GhosttyString")
         raw = bytes(ffi.buffer(out.ptr, out.len)) if out.len else b""
-        self._title = plain_title(raw.decode("utf-8", "replace"))
+        self.events.title = plain_title(raw.decode("utf-8", "replace"))
 
     def _copy(self, _terminal: Any, _userdata: Any, wanted: Any) -> None:
         if wanted.contents_len:
             out = wanted.contents[0].data
-            self._note_clipboard(bytes(ffi.buffer(out.ptr, out.len)).decode("utf-8", "replace") if out.len else "")
+            raw = bytes(ffi.buffer(out.ptr, out.len)) if out.len else b""
+            self.events.note_clipboard(raw.decode("utf-8", "replace"))
 
     def feed(self, data: bytes) -> None:
         *before, data = (self._held + data).split(_SOFT_RESET)

@@ -40,9 +40,9 @@ class Player:
         until = time.monotonic() + _BUDGET_S
         while not self.is_caught_up and time.monotonic() < until:
             self._show_next()
-        self.core.take_replies()
-        self.core.take_clipboard()
-        self.core.take_bell()
+        self.core.events.take_replies()
+        self.core.events.take_clipboard()
+        self.core.events.take_bell()
 
     def toggle(self) -> None:
         """Pause or resume; at the end, restart."""

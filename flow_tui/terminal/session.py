@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from flow_core.errors import FlowError
 from flow_tui.terminal.cells import plain_text
-from flow_tui.terminal.snapshot import snapshot
 
 if TYPE_CHECKING:
+    from flow_core.logs.ansi import Colour, TextStyle
     from flow_core.providers.entry import Shell
     from flow_tui.terminal.core import TerminalCore
 
@@ -19,6 +19,7 @@ _SLICE_BYTES = 4096
 _WAIT_S = 10.0
 _LOST_S = 1.0  # after a lost connection, the exit code is hardly ever known
 _TYPED_AHEAD_BYTES = 1 << 20
+_FLAGS = ("bold", 1), ("dim", 2), ("italic", 3), ("underline", 4), ("blink", 5), ("reverse", 7), ("strike", 9)
 
 
 # Undoes what a program may have left behind: margins, insert mode, line drawing, no wrapping, key modes, mouse reports.
@@ -98,7 +99,7 @@ class ShellSession:
     def record(self, recorder: Recorder | None) -> None:
         """Record from the present screen on; None ends the recording. Drops a recorder that fails."""
         self.recorder = recorder
-        self._write_to_recorder(lambda recorder: recorder.output(snapshot(self.core)))
+        self._write_to_recorder(lambda recorder: recorder.output(screen_as_output(self.core)))
 
     def _write_to_recorder(self, write: Callable[[Recorder], None]) -> None:
         if self.recorder is None:
@@ -137,7 +138,7 @@ class ShellSession:
         await self._end_slice()
 
     async def _end_slice(self) -> None:
-        replies = self.core.take_replies()
+        replies = self.core.events.take_replies()
         if self._answers_queries:
             self.send(replies)
         self._changed()
@@ -200,3 +201,28 @@ def show_lines(core: TerminalCore, lines: Sequence[str]) -> None:
     cursor = core.cursor
     place = f"\x1b[{cursor.y + 1};{cursor.x + 1}H" + ("\r\n" if cursor.x else "")
     core.feed(_RESET + (place + "\r\n".join(lines) + "\r\n\x1b[?25l").encode())
+
+
+def screen_as_output(core: TerminalCore) -> bytes:
+    """Encode the visible rows and the cursor, without the scrollback."""
+    parts = ["\x1b[?1049h" if core.modes.alternate_screen else "", "\x1b[0m\x1b[2J"]
+    for y in range(core.rows):
+        parts.append(f"\x1b[{y + 1};1H")
+        parts += [f"\x1b[{_sgr(run.style)}m{run.text}" for run in core.row(y)]
+    cursor = core.cursor
+    parts.append(f"\x1b[0m\x1b[{cursor.y + 1};{cursor.x + 1}H\x1b[?25{'h' if cursor.visible else 'l'}")
+    return "".join(parts).encode()
+
+
+def _sgr(style: TextStyle) -> str:
+    codes = ["0", *(str(code) for name, code in _FLAGS if getattr(style, name))]
+    codes += _color_codes(38, style.foreground) + _color_codes(48, style.background)
+    return ";".join(codes)
+
+
+def _color_codes(introducer: int, color: Colour | None) -> list[str]:
+    if color is None:
+        return []
+    if isinstance(color, int):
+        return [f"{introducer};5;{color}"]
+    return [f"{introducer};2;{color[0]};{color[1]};{color[2]}"]

@@ -9,7 +9,7 @@ from textual import events
 from textual.timer import Timer
 
 from flow_tui.key_hold import STOP_KEY
-from flow_tui.terminal.keys import encode_key, encode_paste, encode_typed, would_run
+from flow_tui.terminal.input_encoding import encode_key, encode_paste, encode_typed, would_run
 from flow_tui.terminal.prefix import AFTER_PREFIX, REOPEN_KEY, Command, KeyTarget
 from flow_tui.widgets.raw_keys import raw_sequence
 from flow_tui.widgets.terminal.host import TerminalHost

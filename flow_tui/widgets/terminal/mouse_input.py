@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from textual import events
 
-from flow_tui.terminal.keys import encode_key
-from flow_tui.terminal.mouse import NO_BUTTON, WHEEL_DOWN, WHEEL_UP, Action, encode_mouse
+from flow_tui.terminal.input_encoding import NO_BUTTON, WHEEL_DOWN, WHEEL_UP, MouseAction, encode_key, encode_mouse
 from flow_tui.widgets.terminal.selection import TerminalSelection
 from flow_tui.widgets.terminal.terminal_io import TerminalIO
 
@@ -60,7 +59,7 @@ class MouseInput:
     def _is_reported(self, event: events.MouseEvent) -> bool:
         return self._io.is_live and not event.shift and bool(self._io.modes.mouse)
 
-    def _report(self, action: Action, event: events.MouseEvent, button: int) -> bool:
+    def _report(self, action: MouseAction, event: events.MouseEvent, button: int) -> bool:
         """Report the event if the program asked for it; true if so."""
         core = self._io.core
         if core is None or not self._is_reported(event):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from flow_tui.terminal.core import TerminalCore
+from flow_tui.terminal.osc_events import OscEvents
 from flow_tui.widgets.terminal.host import TerminalHost
 
 _BELL_S = 1.0
@@ -52,14 +52,14 @@ class ShellSignals:
         self._host = host
         self._rang_at = float("-inf")
 
-    def take(self, core: TerminalCore, *, has_focus: bool) -> None:
-        """Handle what the core has collected. Call it after every slice of output."""
-        if core.take_bell():
+    def take(self, events: OscEvents, *, has_focus: bool) -> None:
+        """Handle the events that a core collected. Call it after every slice of output."""
+        if events.take_bell():
             self._ring(has_focus)
-        if core.title != self.title:
-            self.title = core.title
+        if events.title != self.title:
+            self.title = events.title
             self._host.announce_change()
-        if (text := core.take_clipboard()) is not None:
+        if (text := events.take_clipboard()) is not None:
             if self.clipboard.request(text) is not None:
                 self._host.copy_text(text)
             else:

@@ -204,7 +204,7 @@ class TerminalView(Widget, can_focus=True):
     def _on_output(self) -> None:
         """Called after each slice of output."""
         if self.core is not None:
-            self.signals.take(self.core, has_focus=self.has_focus)
+            self.signals.take(self.core.events, has_focus=self.has_focus)
             self._schedule.request(is_in_update=self.core.modes.synchronized)
 
     def _answer_clipboard(self, command: Command) -> None:

@@ -14,7 +14,7 @@ from flow_core.errors import FlowError
 from flow_tui.terminal.cast import Cast, CastEvent, cast_title, read_cast
 from flow_tui.terminal.core import TerminalCore
 from flow_tui.terminal.player import Player
-from flow_tui.terminal.snapshot import snapshot
+from flow_tui.terminal.session import screen_as_output
 
 OpenCore = Callable[[int, int], TerminalCore]
 
@@ -125,7 +125,7 @@ def test_what_stands_on_the_screen_is_put_there_again(new_core: OpenCore) -> Non
     core.feed("\x1b[1;31mred\x1b[0m plain 漢字 e\u0301\r\n".encode())
     core.feed(b"\x1b[48;2;1;2;3m\x1b[Kback\x1b[0m\x1b[4;10H\x1b[7;38;5;99mx\x1b[3;5H")
     core.dirty_rows()
-    again.feed(b"junk" * 50 + snapshot(core))
+    again.feed(b"junk" * 50 + screen_as_output(core))
     assert rows(again) == rows(core)
     assert again.cursor == core.cursor
 
@@ -136,5 +136,5 @@ def test_noise_is_put_there_again_without_harm(new_core: OpenCore) -> None:
         core.feed(noise.randbytes(2048))
         core.dirty_rows()
         again = new_core(40, 8)
-        again.feed(snapshot(core))
+        again.feed(screen_as_output(core))
         assert len(shown(again)) == 8

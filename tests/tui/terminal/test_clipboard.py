@@ -17,13 +17,13 @@ def osc52(text: str) -> bytes:
 
 def test_what_the_far_side_wants_to_copy_is_noted_once(new_core: OpenCore) -> None:
     core = new_core(20, 4)
-    assert core.take_clipboard() is None
+    assert core.events.take_clipboard() is None
     core.feed(osc52("first") + osc52("zweite Zeile é\n"))
-    assert core.take_clipboard() == "zweite Zeile é\n"
-    assert core.take_clipboard() is None
+    assert core.events.take_clipboard() == "zweite Zeile é\n"
+    assert core.events.take_clipboard() is None
     core.feed(b"\x1b]52;c;?\x07\x1b]52;c;\x07\x1b]52;c;!!!!\x07\x1b]52;;\x1b\\")
-    assert core.take_clipboard() is None
-    assert core.take_replies() == b""
+    assert core.events.take_clipboard() is None
+    assert core.events.take_replies() == b""
 
 
 def test_a_long_text_arrives_whole_in_many_pieces_or_not_at_all(new_core: OpenCore) -> None:
@@ -32,7 +32,7 @@ def test_a_long_text_arrives_whole_in_many_pieces_or_not_at_all(new_core: OpenCo
         data = osc52("x" * length)
         for start in range(0, len(data), 4096):
             core.feed(data[start : start + 4096])
-        assert core.take_clipboard() == ("x" * length if is_kept else None)
+        assert core.events.take_clipboard() == ("x" * length if is_kept else None)
     core.feed(b"\x1b[2J\x1b[Hstill here")
     core.dirty_rows()
     assert "still here" in "".join(run.text for run in core.row(0))

@@ -90,7 +90,7 @@ def test_a_sequence_and_a_character_may_be_cut_anywhere(new_core: OpenCore) -> N
         core.feed(bytes([byte]))
     assert shown(core)[0] == "é漢.!"
     assert runs(core)[0].style == TextStyle(foreground=(1, 22, 233))
-    assert core.title == "title"
+    assert core.events.title == "title"
 
 
 @pytest.mark.parametrize(
@@ -273,16 +273,16 @@ def test_clearing_the_scrollback_forgets_it(new_core: OpenCore) -> None:
 def test_questions_are_answered_once(new_core: OpenCore) -> None:
     core = new_core(20, 4)
     core.feed(b"ab\x1b[6n\x1b[5n")
-    assert core.take_replies() == b"\x1b[1;3R\x1b[0n"
-    assert core.take_replies() == b""
+    assert core.events.take_replies() == b"\x1b[1;3R\x1b[0n"
+    assert core.events.take_replies() == b""
     core.feed(b"\x1b[c")
-    assert core.take_replies().startswith(b"\x1b[?62;")
+    assert core.events.take_replies().startswith(b"\x1b[?62;")
 
 
 def test_nothing_the_far_side_chose_is_typed_back(new_core: OpenCore) -> None:
     core = new_core(20, 4)
     core.feed(b"\x1b]2;rm -rf\x07\x1b]1;icon\x07\x1b[20t\x1b[21t\x1b]52;c;cm0gLXJm\x07\x1b]52;c;?\x07\x05")
-    replies = core.take_replies()
+    replies = core.events.take_replies()
     assert b"rm" not in replies
     assert b"cm0" not in replies
     assert b"icon" not in replies
@@ -290,19 +290,19 @@ def test_nothing_the_far_side_chose_is_typed_back(new_core: OpenCore) -> None:
 
 def test_titles_are_one_printable_line(new_core: OpenCore) -> None:
     core = new_core(20, 4)
-    assert core.title == ""
+    assert core.events.title == ""
     core.feed("\x1b]2;a \u202e[b]bold[/b]\u200b\x07".encode())
-    assert core.title == "a [b]bold[/b]"
+    assert core.events.title == "a [b]bold[/b]"
     core.feed(b"\x1b]0;" + b"t" * 500 + b"\x1b\\")
-    assert core.title == "t" * 80
+    assert core.events.title == "t" * 80
 
 
 def test_the_bell_is_heard_once(new_core: OpenCore) -> None:
     core = new_core(20, 4)
-    assert not core.take_bell()
+    assert not core.events.take_bell()
     core.feed(b"\x07\x07")
-    assert core.take_bell()
-    assert not core.take_bell()
+    assert core.events.take_bell()
+    assert not core.events.take_bell()
 
 
 _PIECES = st.one_of(
@@ -329,7 +329,7 @@ def test_hostile_sequences_never_raise(new_core: OpenCore, pieces: list[bytes], 
         if number == 5:
             core.scroll_to(core.scrollback_rows // 2)
         check_harmless(core)
-    core.take_replies()
+    core.events.take_replies()
     core.close()
 
 
@@ -337,7 +337,7 @@ def test_two_megabytes_of_noise_are_harmless(new_core: OpenCore) -> None:
     core, noise = new_core(80, 24), random.Random(20)
     for number in range(512):
         core.feed(noise.randbytes(4096))
-        core.take_replies()
+        core.events.take_replies()
         if number % 16 == 0:
             check_harmless(core)
     core.feed(b"\x18\x1b\\\x1bc\x1b[1;1Hstill here")
@@ -353,7 +353,7 @@ def test_a_string_that_never_ends_costs_bounded_time_and_memory(new_core: OpenCo
     assert time.process_time() - started < 3
     core.feed(b"\x07ok")
     assert shown(core)[0].endswith("ok")
-    assert len(core.title) <= 80
+    assert len(core.events.title) <= 80
 
 
 @pytest.mark.needs("pyghostty")

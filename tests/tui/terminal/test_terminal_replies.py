@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flow_tui.terminal.reply_filter import ReplyFilter
+from flow_tui.terminal.osc_events import ReplyFilter
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 
 from flow_tui.terminal.core import Modes, MouseTracking
-from flow_tui.terminal.keys import encode_key, encode_paste, would_run
-from flow_tui.terminal.mouse import NO_BUTTON, WHEEL_UP, Action, encode_mouse
+from flow_tui.terminal.input_encoding import (
+    NO_BUTTON,
+    WHEEL_UP,
+    MouseAction,
+    encode_key,
+    encode_mouse,
+    encode_paste,
+    would_run,
+)
 
 PLAIN = Modes()
 
@@ -98,7 +105,7 @@ def test_application_mode_changes_plain_cursor_keys_only(key: str, sent: bytes) 
     ],
 )
 def test_the_mouse_is_reported_as_far_as_it_was_asked_for(
-    action: Action, button: int, tracking: MouseTracking, sent: bytes
+    action: MouseAction, button: int, tracking: MouseTracking, sent: bytes
 ) -> None:
     assert encode_mouse(action, button, 4, 2, 0, Modes(mouse=tracking, mouse_sgr=True)) == sent
 

@@ -1,12 +1,20 @@
-"""Encodes keys and pasted text as the bytes that xterm sends for them."""
+"""Encodes keys, pasted text and mouse events as the bytes that xterm sends for them."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Literal
 
-from flow_tui.terminal.core import Modes
+from flow_tui.terminal.core import Modes, MouseTracking
 
+MouseAction = Literal["press", "release", "move"]
+
+WHEEL_UP, WHEEL_DOWN = 64, 65
+NO_BUTTON = 3
+
+_MOUSE_MOTION = 32
+_LEGACY_MOUSE_MAX = 223
 _ESCAPE = b"\x1b"
 _MODIFIERS = {"shift": 1, "alt": 2, "ctrl": 4, "super": 8, "hyper": 8, "meta": 8}
 _SHIFT, _ALT, _CTRL = 1, 2, 4
@@ -87,6 +95,26 @@ def would_run(text: str) -> bool:
     return "\n" in text or "\r" in text
 
 
+def encode_mouse(action: MouseAction, button: int, x: int, y: int, modifiers: int, modes: Modes) -> bytes:
+    """Encode an event at a cell counted from 0; empty if the program did not ask for it.
+
+    `button` is 0 (left), 1 (middle), 2 (right), NO_BUTTON or a wheel. `modifiers` is the sum of 4 (shift), 8 (alt) and
+    16 (ctrl).
+    """
+    if not _is_reported(action, button, modes.mouse):
+        return b""
+    if modes.mouse is MouseTracking.PRESS:
+        modifiers = 0
+    code = button + modifiers + (_MOUSE_MOTION if action == "move" else 0)
+    if modes.mouse_sgr:
+        return f"\x1b[<{code};{x + 1};{y + 1}{'m' if action == 'release' else 'M'}".encode()
+    if action == "release":
+        code = NO_BUTTON + modifiers
+    if max(x, y) >= _LEGACY_MOUSE_MAX:
+        return b""
+    return b"\x1b[M" + bytes([32 + code, 33 + x, 33 + y])
+
+
 def _split(key: str) -> tuple[list[str], str]:
     *names, base = key.split("+") if key != "+" else ["plus"]
     known = [name for name in names if name in _MODIFIERS]
@@ -161,3 +189,11 @@ def _control(typed: str) -> bytes:
         return typed.encode()
     code = _CONTROLS.get(typed)
     return b"" if code is None else bytes([code])
+
+
+def _is_reported(action: MouseAction, button: int, tracking: MouseTracking) -> bool:
+    if action == "press":
+        return tracking >= MouseTracking.PRESS
+    if action == "release":
+        return tracking >= MouseTracking.CLICK
+    return tracking >= (MouseTracking.MOVE if button == NO_BUTTON else MouseTracking.DRAG)
