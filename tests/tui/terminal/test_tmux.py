@@ -1,4 +1,4 @@
-"""The commands that keep a shell, run in real tasks by whatever shell they have."""
+"""The commands of persistent shells, run in real tasks by the shell of the task."""
 
 from __future__ import annotations
 
@@ -31,47 +31,45 @@ async def _task(flow: AsyncFlow, **env: str) -> AsyncTask:
     return await flow.run(TaskConfig(name="kept", command=f"{shutil.which('sleep')} 300", env=env), wait=True)
 
 
-async def _ask(flow: AsyncFlow, task: AsyncTask, line: str, wanted: str) -> None:
-    """Types a line into the kept shell, waits for what it says, and lets go of the terminal."""
+async def _type_line(flow: AsyncFlow, task: AsyncTask, line: str, wanted: str) -> None:
+    """Type a line into the persistent shell, wait for its output, and detach."""
     shell = await flow.open_shell(task.task_id, columns=80, rows=24, command=attach_command(task.task_id, 0))
     try:
         await shell.write(line.encode() + b"\n")
-        await _until_said(shell, wanted)
+        await _wait_for_output(shell, wanted)
     finally:
         await shell.close()
 
 
-async def _until_said(shell: Shell, wanted: str) -> None:
-    said = b""
+async def _wait_for_output(shell: Shell, wanted: str) -> None:
+    output = b""
     async with asyncio.timeout(DEADLINE_S):
         async for piece in shell.read():
-            said += piece
-            if re.search(wanted, said.decode(errors="replace")):
+            output += piece
+            if re.search(wanted, output.decode(errors="replace")):
                 return
-    pytest.fail(f"{wanted!r} was not said: {said!r}")
+    pytest.fail(f"{wanted!r} is not in the output: {output!r}")
 
 
 @pytest.mark.needs("tmux")
 @pytest.mark.parametrize("shell", ["bash", "dash"])
-async def test_what_runs_in_a_kept_shell_goes_on_without_a_terminal_until_it_is_ended(
-    flow: AsyncFlow, shell: str
-) -> None:
+async def test_a_persistent_shell_lives_on_without_a_terminal_until_it_is_killed(flow: AsyncFlow, shell: str) -> None:
     task = await _task(flow, WORD="hush", SHELL=shutil.which(shell) or "/bin/sh", TMUX="/tmp/no,1,0")
     remote = flow.get_remote_operations()
-    await _ask(flow, task, "here=$((6*7)); echo $WORD-$PWD-$FLOW_TASK_ID", rf"hush-/\S+-{task.task_id}")
-    await _ask(flow, task, "echo still-$here", "still-42")
+    await _type_line(flow, task, "here=$((6*7)); echo $WORD-$PWD-$FLOW_TASK_ID", rf"hush-/\S+-{task.task_id}")
+    await _type_line(flow, task, "echo still-$here", "still-42")
     assert (await remote.run(task.task_id, kill_command(task.task_id, 0))).exit_code == 0
     assert (await remote.run(task.task_id, kill_command(task.task_id, 0))).exit_code != 0
-    await _ask(flow, task, "echo gone-$here.", r"gone-\.")
+    await _type_line(flow, task, "echo gone-$here.", r"gone-\.")
 
 
 @pytest.mark.needs("tmux")
-async def test_whoever_attaches_takes_the_kept_shell_over(flow: AsyncFlow) -> None:
+async def test_attaching_detaches_the_terminal_before(flow: AsyncFlow) -> None:
     task = await _task(flow, FLOW_ENTRY_0a1b="1")
     first = await flow.open_shell(task.task_id, columns=80, rows=24, command=attach_command(task.task_id, 0))
     output = first.read()
     await anext(output)
-    await _ask(flow, task, 'echo "<${FLOW_ENTRY_0a1b-none}>"', "<none>")
+    await _type_line(flow, task, 'echo "<${FLOW_ENTRY_0a1b-none}>"', "<none>")
     async with asyncio.timeout(DEADLINE_S):
         assert b"detached" in b"".join([piece async for piece in output])
     assert await first.wait() == 0
@@ -79,9 +77,9 @@ async def test_whoever_attaches_takes_the_kept_shell_over(flow: AsyncFlow) -> No
 
 
 @pytest.mark.needs("tmux")
-async def test_a_kept_shell_ends_with_its_task(flow: AsyncFlow) -> None:
+async def test_a_persistent_shell_ends_with_its_task(flow: AsyncFlow) -> None:
     task = await _task(flow)
-    await _ask(flow, task, "echo pid-$$", r"pid-\d+")
+    await _type_line(flow, task, "echo pid-$$", r"pid-\d+")
     await task.cancel(force=True)
     await asyncio.wait_for(task.wait(), DEADLINE_S)
     other = await _task(flow)
@@ -90,7 +88,7 @@ async def test_a_kept_shell_ends_with_its_task(flow: AsyncFlow) -> None:
 
 
 @pytest.mark.needs("tmux", "sshd")
-async def test_a_host_keeps_a_shell_when_its_ssh_server_ends(tmp_path: Path) -> None:
+async def test_a_persistent_shell_on_a_host_survives_the_end_of_its_ssh_server(tmp_path: Path) -> None:
     sshd, name = Sshd(tmp_path / "sshd"), f"test-{os.getpid()}"
     try:
         async with await SshHost.find("far", config=sshd.config()) as host:
@@ -98,7 +96,7 @@ async def test_a_host_keeps_a_shell_when_its_ssh_server_ends(tmp_path: Path) -> 
                 sshd.start()
                 shell = await host.open_shell(columns=80, rows=24, command=attach_command(name, 3))
                 await shell.write(b'echo "<$lived>"; lived=once\n')
-                await _until_said(shell, lived.decode())
+                await _wait_for_output(shell, lived.decode())
                 sshd.stop()
                 await shell.close()
             sshd.start()
@@ -108,10 +106,10 @@ async def test_a_host_keeps_a_shell_when_its_ssh_server_ends(tmp_path: Path) -> 
         subprocess.run(["tmux", "-L", f"flow-{name}-3", "kill-server"], stderr=subprocess.DEVNULL, check=False)
 
 
-async def test_where_there_is_no_tmux_one_sentence_says_so(flow: AsyncFlow) -> None:
+async def test_a_machine_without_tmux_gives_one_sentence(flow: AsyncFlow) -> None:
     task = await _task(flow, PATH="/nowhere")
     shell = await flow.open_shell(task.task_id, columns=80, rows=24, command=attach_command(task.task_id, 0))
-    said = b"".join([piece async for piece in shell.read()])
-    assert b"there is no tmux here" in said
+    output = b"".join([piece async for piece in shell.read()])
+    assert b"there is no tmux here" in output
     assert await shell.wait() == 127
     await shell.close()
