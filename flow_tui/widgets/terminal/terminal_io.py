@@ -49,9 +49,8 @@ class TerminalIO:
             self.core = open_core(size.width or _DEFAULT_COLUMNS, size.height or _DEFAULT_ROWS)
         return self.core
 
-    async def open_session(self, shell: Shell, size: Size, *, answers_queries: bool) -> ShellSession:
-        """Connect a new shell to the core. The caller runs the session."""
-        core = await self.open_core(size)
+    def open_session(self, core: TerminalCore, shell: Shell, size: Size, *, answers_queries: bool) -> ShellSession:
+        """Connect a new shell to the core that is open. The caller runs the session."""
         core.resize(size.width or _DEFAULT_COLUMNS, size.height or _DEFAULT_ROWS)
         core.feed(b"\x1b[?25h")
         self._session = ShellSession(core, shell, self._on_output, answers_queries=answers_queries)

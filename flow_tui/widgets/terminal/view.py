@@ -130,11 +130,12 @@ class TerminalView(Widget, can_focus=True):
 
     async def run(self, shell: Shell, *, answers_queries: bool = True) -> None:
         """Show the shell until it ends, and then how it ended. A lost connection is a line in the view."""
+        core = await self._io.open_core(self.size)
         self.selection.stop()
-        session = await self._io.open_session(shell, self.size, answers_queries=answers_queries)
+        session = self._io.open_session(core, shell, self.size, answers_queries=answers_queries)
         self.key_input.send_early()
         ending = await session.run()
-        self._write_lines(session.core, ending.lines)
+        self._write_lines(core, ending.lines)
         self._announce(self.Ended(self, ending.code))
 
     def record(self, recorder: Recorder | None) -> None:
