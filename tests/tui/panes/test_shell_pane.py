@@ -137,7 +137,7 @@ async def test_foreign_names_and_titles_in_the_border_are_plain_text(open_pty: A
 
     async with hosted() as (app, pilot):
         await app.pane.enter(task("[red]n[/nope]\x1b[2J"), titled)
-        await until(lambda: app.pane.front is not None and app.pane.front.title_text)
+        await until(lambda: app.pane.front is not None and app.pane.front.signals.title)
         await pilot.pause()
         assert "SHELL  task [red]n[/nope][2J  [blink]t[/x]" in border_text(app)
 
@@ -352,7 +352,7 @@ async def test_a_recording_is_marked_and_can_be_played(open_pty: Any) -> None:
         await until(lambda: "● REC" not in border_text(app))
         (file,) = (state_dir() / "recordings").glob("t1-*.cast")
         assert file.stat().st_mode & 0o777 == 0o600
-        said = b"".join(moment.output for moment in read_cast(file).moments)
+        said = b"".join(event.output for event in read_cast(file).events)
         assert b"ready>" in said.partition(b"echo")[0]
         assert b"42" in said
 
