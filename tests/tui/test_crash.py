@@ -329,7 +329,7 @@ def test_redacting_a_huge_text_takes_no_time() -> None:
 
 
 def test_output_that_can_no_longer_be_written_does_not_change_the_exit_code(environment: dict[str, str]) -> None:
-    script = "import sys\nfrom flow_tui import crash_report\nreport.install()\nprint('left over')\nsys.exit(7)"
+    script = "import sys\nfrom flow_tui import crash_report\ncrash_report.install()\nprint('left over')\nsys.exit(7)"
     reader, writer = os.pipe()
     os.close(reader)
     try:
