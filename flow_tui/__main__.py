@@ -33,9 +33,9 @@ def run(argv: Sequence[str]) -> int:
     """The same, with the exit code returned."""
     said = parse_arguments(argv)
     # Everything that follows is imported only here and below, so that --help answers at once.
-    from flow_tui import report
+    from flow_tui import crash_report
 
-    report.install()
+    crash_report.install()
     try:
         _check_terminal()
         return _outcome(_run_demo(said) if said.demo else _run_app(said, _config(said)))
@@ -107,10 +107,10 @@ def _open_app(said: Arguments, config: Config) -> FlowApp:
 
 
 def _outcome(app: FlowApp) -> int:
-    from flow_tui import report
+    from flow_tui import crash_report
 
     if app.crash is not None:
-        report.tell(app.crash)
+        crash_report.report_crash(app.crash)
         return 1
     return app.return_code or 0
 

@@ -16,7 +16,7 @@ from flow_core.config import Config
 from flow_core.fleet import Fleet
 from flow_tui.colour_depth import ColourDepth
 from flow_tui.crash import CrashGuard
-from flow_tui.key_order import OrderedKeys
+from flow_tui.key_queue import KeyQueue
 from flow_tui.keymap import key_for, use_keys
 from flow_tui.notices import Notices
 from flow_tui.own_settings import read_own_settings
@@ -48,7 +48,7 @@ def _collect_from_now_on() -> None:
     gc.enable()
 
 
-class FlowApp(Notices, OrderedKeys, CrashGuard, App[None], inherit_bindings=False):
+class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
     """The dashboard over the configured contexts, or over those named."""
 
     TITLE = "flow-tui"

@@ -1,7 +1,7 @@
-"""Keeps Textual's own ending off the screen, and ends the app in order when the system asks.
+"""Replaces Textual's crash screen, and ends the app in order on signals.
 
-Textual answers a fault by printing every frame with its local variables, keys included. Here the fault is
-kept in `crash` and the screen is given back; whoever ran the app tells of it.
+Textual prints every frame of a fault with its local variables, which include keys. Here the fault is kept in `crash`,
+and the terminal is restored; the caller of the app reports it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from textual.css.query import NoMatches
 from textual.widget import MountError
 from textual.worker import WorkerFailed
 
+from flow_tui.crash_report import write_report_silently
 from flow_tui.frames import PacedFrames
-from flow_tui.report import keep_quietly
 
 if TYPE_CHECKING:
     from textual.driver import Driver
@@ -31,17 +31,17 @@ _ENDING_SIGNALS = frozenset(
     for name in ["HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "XCPU", "VTALRM", "PROF", "IO", "PWR", "STKFLT"]
     if (number := getattr(signal, f"SIG{name}", None)) is not None
 )
-"""Those that end a process which doesn't handle them, but for those that report a fault of the process itself."""
+"""Signals that end a process by default, except those that report a fault of the process itself."""
 
 _GRACE_S = 4.0
 
 
 class PanicError(Exception):
-    """Textual gave up outside of a handler; the message is what it wanted to print."""
+    """Textual failed outside of a handler."""
 
 
 class CrashGuard(PacedFrames):
-    """Put before App among the bases. `crash` is the first fault; `ended_by` the signal that ended the app."""
+    """App mixin; put it before App in the bases. `crash` is the first fault, `ended_by` the signal that ended it."""
 
     crash: BaseException | None = None
     ended_by: signal.Signals | None = None
@@ -49,7 +49,7 @@ class CrashGuard(PacedFrames):
 
     async def run_async(self, **options: Any) -> Any:
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: keep_quietly(context.get("exception")))
+        loop.set_exception_handler(lambda _, context: write_report_silently(context.get("exception")))
         with self._signals(loop):
             return await super().run_async(**options)
 
@@ -62,7 +62,7 @@ class CrashGuard(PacedFrames):
 
     def _handle_exception(self, error: Exception) -> None:
         if self._exit and isinstance(error, NoMatches | MountError):
-            return  # who leaves at once leaves widgets that are only half there
+            return  # an exit right after the start leaves widgets that are only half mounted
         self._keep(error)
         super()._handle_exception(error)
 
@@ -81,7 +81,7 @@ class CrashGuard(PacedFrames):
             self.crash = error
 
     def hang_up(self) -> None:
-        """The terminal is gone: ends as SIGHUP does, which not every parent process passes on."""
+        """The terminal is gone: end as after SIGHUP, which not every parent process passes on."""
         self._end_by(signal.SIGHUP)
 
     def _end_by(self, number: signal.Signals) -> None:
@@ -93,8 +93,10 @@ class CrashGuard(PacedFrames):
 
     @contextmanager
     def _signals(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-        """Handled by Python itself and not by the loop, which may hang. The time that is left to end in order goes on
-        after the app: threads and the rest of the program may hang too."""
+        """Handle signals in Python and not in the event loop, which may hang.
+
+        The grace period goes on after the end of the app, because threads and the rest of the program may hang too.
+        """
         self._running_loop = loop
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -122,7 +124,7 @@ class CrashGuard(PacedFrames):
 
 
 def _unhandled() -> list[signal.Signals]:
-    """The ending signals, but for those that something else in this process uses, such as a profiler."""
+    """The ending signals, except those that other code of this process handles, such as a profiler."""
     always = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
     return [
         number for number in sorted(_ENDING_SIGNALS) if number in always or signal.getsignal(number) == signal.SIG_DFL

@@ -59,7 +59,7 @@ class TtyDriver(LinuxDriver):
 
     @property
     def can_draw(self) -> bool:
-        """False while the terminal has not accepted the last frame, or belongs to somebody else."""
+        """False while the terminal has not accepted the last frame, or while another program uses it."""
         return self._output is not None and not self._output.is_behind
 
     def write(self, data: str) -> None:
@@ -232,7 +232,7 @@ class TtyDriver(LinuxDriver):
         os.kill(os.getpid(), signal.SIGSTOP)
 
     def _continue(self) -> None:
-        """SIGCONT: the terminal may be in any state, also after a SIGSTOP, of which nobody was told."""
+        """SIGCONT: the terminal may be in any state, also after a SIGSTOP, which no handler sees."""
         if not self._auto_restart:
             return
         self.suspend_application_mode()

@@ -1,4 +1,4 @@
-"""Draws only what the terminal accepts: while it is behind, frames are left out and drawn as one afterwards."""
+"""Skips frames while the terminal accepts no output, and draws what was skipped in one frame afterwards."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BATCH_S = 0.01
 
 
 class PacedFrames(_App):
-    """Put before App among the bases."""
+    """App mixin. Put it before App in the bases."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -90,12 +90,12 @@ class PacedFrames(_App):
 
 
 def _keep_waiting(screen: Screen[Any]) -> None:
-    """After every frame a screen forgets which widgets asked to be drawn, also those that the frame was not made of."""
+    """Ask again for widgets that the frame didn't draw: after each frame, a screen forgets all requests of widgets."""
     for widget in screen._dirty_widgets & screen._compositor.visible_widgets.keys():
         if widget._repaint_regions:
             screen.post_message(Update(widget))
 
 
 def _whole(screen: Screen[Any]) -> Region:
-    """What was laid out, which is nothing of a screen that was opened a moment ago."""
+    """The region that is laid out; empty for a screen that was just opened."""
     return screen._compositor.size.region

@@ -26,7 +26,7 @@ class KeyHold:
     """
 
     def __init__(self, screen: Widget, stop: Callable[[], None], waiting: Sequence[Typed]) -> None:
-        """`waiting` is what was typed already and waits for its turn."""
+        """`waiting` is the input that was typed before and is not handled yet."""
         self._screen = screen
         self.stop = stop
         self._waiting = waiting
@@ -35,7 +35,7 @@ class KeyHold:
         self.is_over = False
 
     def takes(self, event: Typed, screen: Widget) -> bool:
-        """Whether the event is held or dropped here instead of reaching the focused widget of `screen`."""
+        """True if the event is held or dropped here instead of reaching the focused widget of `screen`."""
         if self.is_over or screen is not self._screen:
             return False
         if self._drops_until is not None:
@@ -51,7 +51,7 @@ class KeyHold:
         return True
 
     def hand_over(self, shell: Widget) -> None:
-        """Gives the keys to the shell, in the order in which they were typed. Drops them where it has no focus."""
+        """Give the keys to the shell in the order in which they were typed. Drops them if it has no focus."""
         if self.is_over or self._drops_until is not None:
             return
         if not shell.is_attached or shell.screen.focused is not shell:
@@ -62,7 +62,7 @@ class KeyHold:
             shell._forward_event(event)  # as the app does it; nothing that is typed later can be faster
 
     def end(self) -> None:
-        """Drops the keys. Does nothing once the shell has them."""
+        """Drop the keys. Does nothing once the shell has them."""
         if self.is_over or self._drops_until is not None:
             return
         if self._held:
@@ -71,14 +71,14 @@ class KeyHold:
             self.is_over = True
 
     def refuse(self) -> None:
-        """Drops what was typed together with a key that can't open a shell."""
+        """The key can't open a shell: drop what was typed together with it."""
         if self._waiting:
             self.drop_until_pause()
         else:
             self.is_over = True
 
     def drop_until_pause(self) -> None:
-        """Drops the keys and what follows them without a pause."""
+        """Drop the keys, and what follows them without a pause."""
         self._held.clear()
         self._drops_until = time.monotonic() + _PAUSE_S
         self._screen.app.bell()

@@ -60,6 +60,6 @@ class TtyGuard:
         pipe: IO[bytes] | None = self._process.stdin if self._process is not None else None
         if pipe is None or pipe.closed:
             return
-        with suppress(OSError):  # somebody ended the child
+        with suppress(OSError):  # the child was killed
             os.write(pipe.fileno(), how)
         pipe.close()

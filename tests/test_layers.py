@@ -61,28 +61,28 @@ TUI = {
     "flow_tui.own_settings": "key_names keymap terminal themes",
     "flow_tui.questions": "",
     "flow_tui.terminal": "",
-    "flow_tui.widgets": "format key_hold key_order terminal",
+    "flow_tui.widgets": "format key_hold key_queue terminal",
     "flow_tui.panes": "format filter key_hold key_names keymap terminal widgets",
-    "flow_tui.screens": "format filter key_hold key_names key_order keymap notices questions scrub terminal widgets"
+    "flow_tui.screens": "format filter key_hold key_names key_queue keymap notices questions redact terminal widgets"
     " panes",
     "flow_tui.colour_depth": "",
     "flow_tui.palette": "colour_depth",
     "flow_tui.themes": "palette",
     "flow_tui.commands": "format keymap terminal widgets panes screens",
     "flow_tui.arguments": "",
-    "flow_tui.scrub": "",
-    "flow_tui.report": "scrub",
+    "flow_tui.redact": "",
+    "flow_tui.crash_report": "redact",
     "flow_tui.tty_output": "",
     "flow_tui.tty_guard": "",
     "flow_tui.driver": "tty_guard tty_output widgets",
     "flow_tui.frames": "driver",
-    "flow_tui.crash": "frames scrub report",
+    "flow_tui.crash": "frames redact crash_report",
     "flow_tui.key_hold": "",
-    "flow_tui.key_order": "key_hold",
+    "flow_tui.key_queue": "key_hold",
     "flow_tui.demo": "",
-    "flow_tui.app": "colour_depth palette format key_order keymap notices own_settings questions themes commands crash"
-    " report scrub terminal widgets panes screens",
-    "flow_tui.__main__": "arguments app colour_depth crash demo report keymap themes",
+    "flow_tui.app": "colour_depth palette format key_queue keymap notices own_settings questions themes commands crash"
+    " crash_report redact terminal widgets panes screens",
+    "flow_tui.__main__": "arguments app colour_depth crash demo crash_report keymap themes",
 }
 TERMINAL_LIBRARIES = {"textual", "rich"}
 WITHOUT_TEXTUAL = (

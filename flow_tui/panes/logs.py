@@ -18,7 +18,7 @@ from flow_core.logs.follow import IsComplete
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui import format
 from flow_tui.keymap import bindings_of
-from flow_tui.widgets.log_view import LogView
+from flow_tui.widgets.log import LogView
 
 _NO_TASK = "no task is selected"
 
@@ -171,7 +171,7 @@ class LogsPane(Vertical, inherit_bindings=False):
     @on(LogView.Searched)
     def _searched(self, message: LogView.Searched) -> None:
         message.stop()
-        self._say(message.said, is_problem=message.is_problem)
+        self._say(message.status, is_problem=message.is_problem)
         if not message.is_problem and self.input.has_focus:
             self.remove_class("-searching")
             self.view.focus()

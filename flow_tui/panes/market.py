@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from flow_core.models.instance import AvailableInstance
 from flow_core.models.market import PriceSeries, Quota
-from flow_tui.widgets.sparks import spark
+from flow_tui.widgets.sparkline import spark
 
 HOURS = 24
 CELLS = 12

@@ -10,7 +10,7 @@ from textual.content import Content
 
 from flow_core.logs.escape import escape_controls
 from flow_core.models.metrics import GpuSample, MachineSample
-from flow_tui.widgets.sparks import bar, spark
+from flow_tui.widgets.sparkline import bar, spark
 
 _MOST_KEPT = 150
 _WIDE = 84

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from flow_tui.key_names import written_key
-from flow_tui.terminal.prefix import Keys
+from flow_tui.terminal.prefix import KeyTarget
 from flow_tui.widgets.shell_tabs import Tab, Tabs
 
 if TYPE_CHECKING:
@@ -26,9 +26,10 @@ def show_labels(pane: Widget, row: Tabs, tabs: Sequence[ShellTab], front: ShellT
     pane.border_title = Content(_title(front))
     pane.border_subtitle = Content(_subtitle(front, written_key(release_key)))
     pane.set_class(front is not None and front.view.is_recording, "-recording")
+    pane.set_class(front is not None and front.view.signals.is_flashing, "-rung")
     row.display = len(tabs) > 1
     row.tabs = tuple(
-        Tab(tab.number, _tab_text(at, tab), is_front=tab is front, is_marked=tab.view.has_rung)
+        Tab(tab.number, _tab_text(at, tab), is_front=tab is front, is_marked=tab.view.signals.has_rung)
         for at, tab in enumerate(tabs, start=1)
     )
 
@@ -37,28 +38,29 @@ def _title(front: ShellTab | None) -> str:
     if front is None:
         return "SHELL"
     kept, recorded = _KEPT if front.is_kept else "", _REC if front.view.is_recording else ""
-    pieces = ["SHELL", f"task {front.name}", kept, front.view.title_text, recorded]
+    pieces = ["SHELL", f"task {front.name}", kept, front.view.signals.title, recorded]
     return "  ".join(filter(None, pieces))
 
 
 def _tab_text(at: int, tab: ShellTab) -> str:
-    marks = "●" * tab.view.is_recording + "!" * tab.view.has_rung + "✕" * tab.view.is_over
-    return " ".join(filter(None, [f"{at} {tab.name}", _KEPT if tab.is_kept else "", marks, tab.view.title_text]))
+    marks = "●" * tab.view.is_recording + "!" * tab.view.signals.has_rung + "✕" * tab.view.is_over
+    return " ".join(filter(None, [f"{at} {tab.name}", _KEPT if tab.is_kept else "", marks, tab.view.signals.title]))
 
 
 def _subtitle(front: ShellTab | None, key: str) -> str:
     if front is None:
         return f"{key} leaves"
     view = front.view
-    above = "{}/{}".format(*view.position) if view.position is not None else ""
-    if view.keys is Keys.PREFIX:
+    target, copy_mode, scrolled = view.key_input.target, view.selection.mode, view.selection.scroll_position
+    above = "{}/{}".format(*scrolled) if scrolled is not None else ""
+    if target is KeyTarget.PREFIX:
         return _PREFIX
-    if view.keys is Keys.COPY and view.copying is not None:
-        asked = view.copying.prompt
-        said = view.copying.notice or (f"find: {asked}" if asked is not None else _COPY)
+    if target is KeyTarget.COPY_MODE and copy_mode is not None:
+        asked = copy_mode.prompt
+        said = copy_mode.notice or (f"find: {asked}" if asked is not None else _COPY)
         return "  ".join(filter(None, [above, said, f"{key} leaves"]))
-    if view.clipboard.waiting is not None:
-        size = len(view.clipboard.waiting)
+    if (waiting := view.signals.clipboard.waiting) is not None:
+        size = len(waiting)
         return f"it wants to copy {size} characters: {key} y lets it, {key} x never  {key} leaves"
     if view.is_over:
         return "  ".join(filter(None, [above, f"enter opens it again  {key} k closes", f"{key} leaves"]))

@@ -12,7 +12,7 @@ from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
 from flow_core.providers.entry import Shell
 from flow_tui.terminal.cells import plain_title
-from flow_tui.terminal.kept import keep
+from flow_tui.terminal.tmux import attach_command
 
 if TYPE_CHECKING:
     from flow_core.client.recording import Recording
@@ -75,7 +75,7 @@ class ShellTab:
             self._asking.cancel()
 
     async def _ask_for_shell(self) -> Shell:
-        command = keep(self.task.task_id, self.node) if self.is_kept else None
+        command = attach_command(self.task.task_id, self.node) if self.is_kept else None
         columns, rows = await self.view.laid_out(_LAYOUT_S)
         return await self.open_shell(columns, rows, command)
 

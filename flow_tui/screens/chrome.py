@@ -14,7 +14,7 @@ from flow_tui.key_names import written_key
 from flow_tui.keymap import BY_ID, actions_of, key_for
 from flow_tui.questions import Questions
 from flow_tui.screens.layout import PANES
-from flow_tui.widgets.chrome import Piece
+from flow_tui.widgets.bar import Piece
 
 _TITLES = {"tasks": "Tasks", "instances": "GPUs", "volumes": "Volumes", "logs": "Logs", "shell": "Shell"}
 _MUTED = "$muted"

@@ -15,7 +15,7 @@ from textual.widget import Widget
 
 from flow_core.fleet import Fleet
 from flow_core.models.task import TaskRecord
-from flow_tui.key_order import hold_keys
+from flow_tui.key_queue import hold_keys
 from flow_tui.keymap import BY_ID, bindings_of
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.tasks import TasksPane
@@ -27,7 +27,7 @@ from flow_tui.screens.late_panes import LatePanes
 from flow_tui.screens.layout import PANES, SIZES, panes_in_view, size_class
 from flow_tui.screens.shell_events import ShellEvents
 from flow_tui.screens.task_log import TaskLog
-from flow_tui.widgets.chrome import Bar
+from flow_tui.widgets.bar import Bar
 from flow_tui.widgets.table import ResourceTable
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from textual.worker import Worker
 
 from flow_core.client.everywhere import NodeRun
 from flow_core.errors import FlowError
-from flow_core.logs.sanitize import plain
+from flow_core.logs.ansi import plain
 from flow_tui import format
 from flow_tui.screens.dialog import Dialog
 from flow_tui.screens.field import Line

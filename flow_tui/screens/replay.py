@@ -19,7 +19,7 @@ from flow_tui.screens.pick import Choice
 from flow_tui.terminal.cast import Cast, cast_title, read_cast
 from flow_tui.terminal.core import load_core
 from flow_tui.terminal.player import Player
-from flow_tui.widgets.replay_view import ReplayView
+from flow_tui.widgets.terminal.replay_view import ReplayView
 
 _SKIP_S = 5.0
 _LISTED = 500

@@ -11,8 +11,8 @@ from flow_tui.screens.confirm import Confirm
 from flow_tui.screens.help import HelpEntry, HelpScreen
 from flow_tui.screens.layout import PANES
 from flow_tui.screens.paste import ConfirmPaste
-from flow_tui.terminal.kept import end
 from flow_tui.terminal.prefix import PREFIX_KEYS, Command
+from flow_tui.terminal.tmux import kill_command
 
 if TYPE_CHECKING:
     from flow_tui.panes.shell_tab import ShellTab
@@ -82,7 +82,7 @@ class ShellDeeds:
 
     async def _end(self, tab: ShellTab) -> None:
         flow, task_id = self._dashboard.fleet.flow(tab.task.context), tab.task.task_id
-        line = end(task_id, tab.node)
+        line = kill_command(task_id, tab.node)
         run = partial(flow.get_remote_operations().run, task_id, line, node=tab.node, timeout_s=_END_S)
         with self._dashboard.questions.hurried(tab.task.context):
             await flow.change("shell", task_id, line, run)

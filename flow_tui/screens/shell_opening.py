@@ -10,7 +10,7 @@ from textual.worker import Worker
 from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
 from flow_tui.key_hold import KeyHold
-from flow_tui.key_order import hold_keys
+from flow_tui.key_queue import hold_keys
 from flow_tui.screens.pick import Choice, Pick
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui import format
 from flow_tui.keymap import key_for
+from flow_tui.redact import HIDDEN, redact
 from flow_tui.screens.bid import PRICES, bid_of, margin
-from flow_tui.scrub import HIDDEN, scrub
 
 _LONGEST = 20_000
 _SECRET_NAME = re.compile(r"key|token|secret|passw|passphrase|pwd$|credential|cookie|auth|dsn$", re.IGNORECASE)
@@ -58,13 +58,13 @@ def facts_of(task: TaskRecord, now: datetime | None = None) -> tuple[Row, ...]:
 
 
 def masked(name: str, value: str, *, is_field: bool = False) -> str:
-    """A value as it may be shown: not at all where its name says that it is secret, else scrubbed.
+    """A value as it may be shown: not at all where its name says that it is secret, else redacted.
 
     `is_field` is for the program's own fields, some of which hold identifiers; users choose the other names.
     """
     if value and _SECRET_NAME.search(name):
         return HIDDEN
-    return scrub(value, guess=not (is_field and name in _IDENTIFIERS))
+    return redact(value, guess=not (is_field and name in _IDENTIFIERS))
 
 
 def _state(task: TaskRecord) -> Iterator[tuple[str, str]]:
@@ -118,7 +118,7 @@ def _mounts(mounts: object) -> Iterator[tuple[str, str]]:
     """By target. What is fetched from a bucket is a copy: what is written there stays on the machine."""
     for mount in mounts if isinstance(mounts, list) else ():
         source = str(mount.get("source") or "")
-        yield str(mount.get("target") or ""), scrub(source) + (" (a copy)" if source.startswith("s3://") else "")
+        yield str(mount.get("target") or ""), redact(source) + (" (a copy)" if source.startswith("s3://") else "")
 
 
 def _environment(env: object) -> Iterator[tuple[str, str]]:

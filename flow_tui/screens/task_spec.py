@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from flow_core.models.task import TaskRecord
+from flow_tui.redact import HIDDEN
 from flow_tui.screens.task_facts import masked
-from flow_tui.scrub import HIDDEN
 
 _AS_IT_IS = {"name", "command"}
 _NAMED_BY_USERS = {"env", "provider_options"}

@@ -1,4 +1,4 @@
-"""The pure Python terminal, from bittty. Slower than the native one, installs everywhere."""
+"""The pure Python terminal core, from bittty. It is slower than the native one and installs everywhere."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from bittty import Board, MemoryConnection, TerminalCaps
 from bittty.devices.modes import MouseEncoding, MouseProtocol
 from bittty.present import Bell, ClipboardChanged, RowsScrolledOff, ScrollbackCleared, TitleChanged
 
-from flow_tui.terminal.asides import Asides
+from flow_core.logs.ansi import PLAIN, Colour, TextStyle
 from flow_tui.terminal.cells import Cell, join_cells, join_plain, plain_title, split_runs
-from flow_tui.terminal.core import PLAIN, SCROLLBACK_BYTES, CellStyle, Color, Cursor, Line, Modes, MouseTracking, Run
-from flow_tui.terminal.history import History, cut_row
+from flow_tui.terminal.core import SCROLLBACK_BYTES, Cursor, LineCells, Modes, MouseTracking, Run
+from flow_tui.terminal.osc_events import OscEvents
+from flow_tui.terminal.scrollback import Scrollback, cut_row
 
 _TRACKING = {
     MouseProtocol.X10: MouseTracking.PRESS,
@@ -28,56 +29,56 @@ _STYLES_KEPT = 4096
 _PENDING_LENGTH = 1 << 14
 _PENDING_KEPT = 1 << 12
 _CLIPBOARD_START, _CLIPBOARD_LENGTH = "\x1b]52;", 1 << 17
-_NOBODYS_START = "\x1b]9999;"
+_UNKNOWN_START = "\x1b]9999;"
 
 
-class BitttyCore(Asides):
-    """A bittty board with nothing plugged in but us."""
+class BitttyCore:
+    """One bittty board, to which only this object is attached."""
 
     name = "bittty"
-    keeps_scrollback = True  # asked by the board: rows that scroll off are presented
+    keeps_scrollback = True  # the board reads this, and then presents rows that scroll off
 
     def __init__(self, cols: int, rows: int) -> None:
-        super().__init__()
+        self.events = OscEvents()
         self.cols, self.rows = cols, rows
         self._board: Any = Board(width=cols, height=rows)
         self._cable: Any = MemoryConnection()
         self._board.host.attach(self._cable)
         self._board.display.attach(self)
         self._board.set_caps(TerminalCaps(grapheme_mode="permanently-set"))
-        self._history = History(SCROLLBACK_BYTES)
-        self._styles: dict[Any, CellStyle] = {}
+        self._scrollback = Scrollback(SCROLLBACK_BYTES)
+        self._styles: dict[Any, TextStyle] = {}
         self._offset = 0
         self._seen_page: Any = None
         self._seen_generation = -1
         self._seen_reverse = False
 
     def present(self, event: object) -> None:
-        """Called by the board for what doesn't stand on its page."""
+        """The board calls this for events apart from its page."""
         if isinstance(event, RowsScrolledOff):
             self._keep(event.lines)
         elif isinstance(event, ScrollbackCleared):
-            self._history.clear()
+            self._scrollback.clear()
             self.scroll_to(0)
         elif isinstance(event, Bell):
-            self._bell = True
+            self.events.note_bell()
         elif isinstance(event, TitleChanged):
-            self._title = plain_title(event.title)
+            self.events.title = plain_title(event.title)
         elif isinstance(event, ClipboardChanged):
-            self._note_clipboard(event.text)
+            self.events.note_clipboard(event.text)
 
     def feed(self, data: bytes) -> None:
         self._board.feed_host_data(data)
         self._cut_pending()
         parts, self._cable.data = self._cable.data, []
         for part in parts:
-            self._replies.add(part.encode() if isinstance(part, str) else part)
+            self.events.note_reply(part.encode() if isinstance(part, str) else part)
         if (self._board.width, self._board.height) != (self.cols, self.rows):
-            # The far side may ask for 132 columns; the pane has as many as it has.
+            # A program may ask for 132 columns; the size of the pane stays as it is.
             self._board.resize(self.cols, self.rows)
 
     def _cut_pending(self) -> None:
-        """Shortens a string without an end: bittty keeps all of it, and reads all of it again with every piece."""
+        """Shorten an unterminated string: bittty keeps it whole, and parses it anew with every piece."""
         parser = self._board.parser
         length = len(parser.buffer) - parser.pos
         if parser.mode is None or length <= _PENDING_LENGTH:
@@ -85,8 +86,8 @@ class BitttyCore(Asides):
         start_of_end = parser.buffer[-1:] if parser.buffer.endswith("\x1b") else ""
         if not parser.buffer.startswith(_CLIPBOARD_START, parser.pos):
             parser.buffer = parser.buffer[: parser.pos + _PENDING_KEPT] + start_of_end
-        elif length > _CLIPBOARD_LENGTH:  # part of a text on the clipboard would be worse than none
-            parser.buffer = parser.buffer[: parser.pos] + _NOBODYS_START + start_of_end
+        elif length > _CLIPBOARD_LENGTH:  # no text on the clipboard is better than part of one
+            parser.buffer = parser.buffer[: parser.pos] + _UNKNOWN_START + start_of_end
 
     def resize(self, cols: int, rows: int) -> None:
         self.cols, self.rows = cols, rows
@@ -104,7 +105,7 @@ class BitttyCore(Asides):
 
     def row(self, y: int) -> tuple[Run, ...]:
         if y < self._offset:
-            return cut_row(self._history[len(self._history) - self._offset + y], self.cols)
+            return cut_row(self._scrollback[len(self._scrollback) - self._offset + y], self.cols)
         return cut_row(self._runs(self._board.display.page.grid[y - self._offset]), self.cols)
 
     @property
@@ -129,7 +130,7 @@ class BitttyCore(Asides):
 
     @property
     def scrollback_rows(self) -> int:
-        return 0 if self._board.blitter.in_alt_screen else len(self._history)
+        return 0 if self._board.blitter.in_alt_screen else len(self._scrollback)
 
     @property
     def scroll_offset(self) -> int:
@@ -143,16 +144,16 @@ class BitttyCore(Asides):
 
     @property
     def first_line(self) -> int:
-        return self._history.forgotten + (len(self._history) - self.scrollback_rows)
+        return self._scrollback.dropped + (len(self._scrollback) - self.scrollback_rows)
 
-    def line(self, number: int) -> Line:
+    def line(self, number: int) -> LineCells:
         rows = list(self._rows_from(number, number + 1))[:2]
         if not rows or not self.first_line <= number <= self.first_line + self.scrollback_rows + self.rows - 1:
-            return Line(("",) * self.cols, False)
+            return LineCells(("",) * self.cols, False)
         cells, wraps = split_runs(cut_row(rows[0][0], self.cols)), rows[0][1]
         if wraps and cells[-1] == " " and split_runs(rows[-1][0])[1:2] == ("",):
             cells = (*cells[:-1], "")  # the next row's wide character did not fit here
-        return Line(cells, wraps)
+        return LineCells(cells, wraps)
 
     def texts(self, first: int, last: int) -> list[tuple[str, bool]]:
         rows = self._rows_from(first, last)
@@ -162,29 +163,29 @@ class BitttyCore(Asides):
         kept = self.scrollback_rows
         start, end = first - self.first_line, last - self.first_line + 1
         if kept:
-            yield from self._history.slice(max(0, start), max(0, min(end, kept)))
+            yield from self._scrollback.slice(max(0, start), max(0, min(end, kept)))
         page = self._board.display.page
         for y in range(max(0, start - kept), min(end - kept, self.rows)):
             yield self._runs(page.grid[y]), bool(page.is_line_wrapped(y))
 
     def close(self) -> None:
         self._board.display.detach()
-        self._history.clear()
+        self._scrollback.clear()
 
     def _keep(self, lines: tuple[Any, ...]) -> None:
-        before = len(self._history)
+        before = len(self._scrollback)
         for line in lines:
-            self._history.append(self._runs(line.cells), wraps=bool(line.wrapped))
+            self._scrollback.append(self._runs(line.cells), wraps=bool(line.wrapped))
         if self._offset:  # the view stays on its text while output goes on below it
-            grown = max(0, len(self._history) - before)
-            self._offset = min(self._offset + grown, len(self._history))
+            grown = max(0, len(self._scrollback) - before)
+            self._offset = min(self._offset + grown, len(self._scrollback))
 
     def _runs(self, cells: Any) -> tuple[Run, ...]:
         text = "".join(map(_TEXT, cells))
-        plain = join_plain(text, map(_STYLE, cells), self._look) if len(text) == len(cells) else None
+        plain = join_plain(text, map(_STYLE, cells), self._style_of) if len(text) == len(cells) else None
         return join_cells(self._cells(cells)) if plain is None else plain
 
-    def _look(self, style: Any, _x: int = 0) -> CellStyle:
+    def _style_of(self, style: Any, _x: int = 0) -> TextStyle:
         seen = self._styles.get(style)
         if seen is None:
             if len(self._styles) >= _STYLES_KEPT:
@@ -194,20 +195,20 @@ class BitttyCore(Asides):
 
     def _cells(self, row: Any) -> list[Cell]:
         cells: list[Cell] = []
-        for style, text in row:
+        for bittty_style, text in row:
             if text == "":  # the second half of the wide character before it
                 if cells:
                     cells[-1] = (cells[-1][0], 2, cells[-1][2])
                 continue
-            look = self._look(style)
-            cells.append((" " if look.hidden else text, 1, look))
+            style = self._style_of(bittty_style)
+            cells.append((" " if style.hidden else text, 1, style))
         return cells
 
 
-def _cell_style(style: Any) -> CellStyle:
-    found = CellStyle(
-        fg=_color(style.fg),
-        bg=_color(style.bg),
+def _cell_style(style: Any) -> TextStyle:
+    found = TextStyle(
+        foreground=_color(style.fg),
+        background=_color(style.bg),
         bold=bool(style.bold),
         dim=bool(style.dim),
         italic=bool(style.italic),
@@ -220,8 +221,8 @@ def _cell_style(style: Any) -> CellStyle:
     return PLAIN if found == PLAIN else found
 
 
-def _color(color: Any) -> Color:
+def _color(color: Any) -> Colour | None:
     if color is None or color.mode == "default":
         return None
-    value: Color = color.value
+    value: Colour = color.value
     return value

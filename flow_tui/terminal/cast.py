@@ -1,4 +1,4 @@
-"""Reading recorded terminal sessions: asciicast v2."""
+"""Reads recorded terminal sessions in the format asciicast v2."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _MAX_SIZE = (500, 200)
 _PIECE = 4096
 
 
-class Moment(NamedTuple):
-    """Output, or a new size where there is one, at a time counted from the start."""
+class CastEvent(NamedTuple):
+    """Output, or a new size, at a time counted from the start."""
 
     at_s: float
     output: bytes = b""
@@ -32,15 +32,15 @@ class Cast:
 
     title: str
     size: tuple[int, int]
-    moments: tuple[Moment, ...]
+    events: tuple[CastEvent, ...]
 
     @property
     def duration_s(self) -> float:
-        return self.moments[-1].at_s if self.moments else 0.0
+        return self.events[-1].at_s if self.events else 0.0
 
 
 def read_cast(path: Path) -> Cast:
-    """Takes about a second for 50 MB. A broken or unfinished line is left out. Raises FlowError."""
+    """Read a recording; takes about a second for 50 MB. Skips broken and unfinished lines. Raises FlowError."""
     try:
         with _open(path) as lines:
             if os.fstat(lines.fileno()).st_size > _MAX_BYTES:
@@ -48,15 +48,15 @@ def read_cast(path: Path) -> Cast:
             header = _json(lines.readline(_PIECE))
             if not isinstance(header, dict) or header.get("version") != 2:
                 raise FlowError(f"{path.name} is no recording: asciicast version 2 is what can be played")
-            moments = tuple(_moments(lines))
+            events = tuple(_events(lines))
     except OSError as error:
         raise FlowError(f"{path.name} can't be read: {error.strerror}") from error
     size = _size(header.get("width"), header.get("height")) or (80, 24)
-    return Cast(plain_title(str(header.get("title") or path.stem)), size, moments)
+    return Cast(plain_title(str(header.get("title") or path.stem)), size, events)
 
 
 def cast_title(path: Path) -> str:
-    """What a recording is called, without reading more than its beginning; its file's name where it says nothing."""
+    """Read the title from the first line of a recording, or else derive it from the name of the file."""
     try:
         with _open(path) as lines:
             header = _json(lines.readline(_PIECE))
@@ -65,7 +65,7 @@ def cast_title(path: Path) -> str:
     return plain_title(str(header.get("title") or path.stem)) if isinstance(header, dict) else path.stem
 
 
-def _moments(lines: Iterator[str]) -> Iterator[Moment]:
+def _events(lines: Iterator[str]) -> Iterator[CastEvent]:
     last_s = 0.0
     for line in lines:
         event = _json(line)
@@ -76,9 +76,9 @@ def _moments(lines: Iterator[str]) -> Iterator[Moment]:
             last_s = float(at_s)
         if kind == "o":
             output = data.encode("utf-8", "replace")
-            yield from (Moment(last_s, output[i : i + _PIECE]) for i in range(0, len(output), _PIECE))
+            yield from (CastEvent(last_s, output[i : i + _PIECE]) for i in range(0, len(output), _PIECE))
         elif kind == "r" and (size := _size(*data.split("x", 1))):
-            yield Moment(last_s, size=size)
+            yield CastEvent(last_s, size=size)
 
 
 def _open(path: Path) -> TextIO:

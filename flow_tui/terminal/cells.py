@@ -1,4 +1,4 @@
-"""Cells to runs: neighbours of one style joined, foreign characters made harmless, widths agreed with Rich."""
+"""Joins cells of one style to runs, removes undrawable characters, and makes widths agree with Rich."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TypeVar
 
 from rich.cells import cell_len
 
-from flow_tui.terminal.core import CellStyle, Run
+from flow_core.logs.ansi import TextStyle
+from flow_tui.terminal.core import Run
 
-Cell = tuple[str, int, CellStyle]
+Cell = tuple[str, int, TextStyle]
 """Text, columns, style."""
 
 Key = TypeVar("Key")
@@ -22,10 +23,11 @@ _UNDRAWABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _VARIATION_SELECTORS = {0xFE0E: None, 0xFE0F: None}
 
 
-def join_plain(text: str, keys: Iterable[Key], look: Callable[[Key, int], CellStyle]) -> tuple[Run, ...] | None:
-    """The fast way for a row of nothing but ASCII, one character a column; None where it isn't.
+def join_plain(text: str, keys: Iterable[Key], style_of: Callable[[Key, int], TextStyle]) -> tuple[Run, ...] | None:
+    """Join a row of printable ASCII, one character a column; None for any other row. This is the fast path.
 
-    `keys` tells style from style, one a column; `look` is asked once a run, with the run's first column.
+    `keys` has one key for each column; columns with equal keys have one style. Calls `style_of` once for each run, with
+    the key and the first column of the run.
     """
     if not (text.isascii() and text.isprintable()):
         return None
@@ -33,18 +35,18 @@ def join_plain(text: str, keys: Iterable[Key], look: Callable[[Key, int], CellSt
     x = 0
     for key, group in groupby(keys):
         width = len(list(group))
-        style = look(key, x)
+        style = style_of(key, x)
         runs.append(Run(" " * width if style.hidden else text[x : x + width], style, width))
         x += width
     return tuple(runs)
 
 
 def join_cells(cells: Iterable[Cell]) -> tuple[Run, ...]:
-    """One run for each stretch of equal style; the columns of the runs add up to those of the cells."""
+    """Join neighbouring cells of equal style. The total width stays the same."""
     runs: list[Run] = []
     texts: list[str] = []
     columns = 0
-    style: CellStyle | None = None
+    style: TextStyle | None = None
     for text, width, cell_style in cells:
         if style is not cell_style and style != cell_style:
             if style is not None:
@@ -57,17 +59,17 @@ def join_cells(cells: Iterable[Cell]) -> tuple[Run, ...]:
     return tuple(runs)
 
 
-def _add(runs: list[Run], texts: list[str], columns: int, style: CellStyle) -> None:
+def _add(runs: list[Run], texts: list[str], columns: int, style: TextStyle) -> None:
     joined = "".join(texts)
     if joined.isascii() or cell_len(joined) == columns:
         runs.append(Run(joined, style, columns))
         return
-    # Rich measures some neighbours together otherwise than apart: two halves of a flag, for one.
+    # Rich measures some characters together otherwise than apart, such as the two halves of a flag.
     runs.extend(Run(text, style, cell_len(text)) for text in texts)
 
 
 def split_runs(row: Iterable[Run]) -> tuple[str, ...]:
-    """The row's characters, one a column, each with what combines with it; the second half of a wide one is empty."""
+    """Split a row into one string for each column; an empty string follows a wide character."""
     cells: list[str] = []
     for run in row:
         if run.text.isascii():
@@ -85,7 +87,7 @@ def split_runs(row: Iterable[Run]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def fit(text: str, width: int) -> str:
-    """What to draw for a cluster that takes `width` columns, so that Rich measures exactly that."""
+    """Replace a grapheme cluster of `width` columns with a text that Rich measures as `width`."""
     drawable = "".join(" " if _is_space(c) else c for c in text if unicodedata.category(c) not in _UNDRAWABLE)
     for candidate in (drawable, drawable.translate(_VARIATION_SELECTORS), drawable[:1]):
         if candidate and cell_len(candidate) == width:
@@ -101,11 +103,11 @@ def _is_space(character: str) -> bool:
 
 
 def plain_text(text: str) -> str:
-    """One line of foreign text without anything a border could not show."""
+    """Make foreign text one line without undrawable characters."""
     shown = (" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c) not in _UNDRAWABLE)
     return " ".join("".join(shown).split())
 
 
 def plain_title(text: str) -> str:
-    """A window title, cut to what a border has room for."""
+    """As `plain_text`, cut to 80 characters for a border."""
     return plain_text(text)[:_TITLE_LENGTH]

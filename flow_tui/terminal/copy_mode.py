@@ -1,4 +1,4 @@
-"""Looking back, finding and taking text, with vi's keys."""
+"""Copy mode: scrolls back, searches and selects text with the keys of vi."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from flow_tui.terminal.core import Cursor, TerminalCore
-from flow_tui.terminal.finding import compile_search, find, matches_in
-from flow_tui.terminal.places import (
-    Place,
-    Span,
+from flow_tui.terminal.reflow import bookmark, find_again
+from flow_tui.terminal.text_range import (
+    CellPosition,
+    TextRange,
     end_of_row,
     last_line,
     next_word,
@@ -20,18 +20,18 @@ from flow_tui.terminal.places import (
     top_line,
     word_end,
 )
-from flow_tui.terminal.reflow import bookmark, find_again
+from flow_tui.terminal.text_search import compile_search, find, matches_in
 
 
 class Unit(StrEnum):
-    """What a selection grows by."""
+    """What a selection consists of."""
 
     CELLS = "cells"
     LINES = "lines"
 
 
 class Mark(NamedTuple):
-    """Columns of a visible row that stand out, the last one included."""
+    """Highlighted columns of a visible row, both ends included."""
 
     first: int
     last: int
@@ -39,17 +39,18 @@ class Mark(NamedTuple):
 
 
 class CopyMode:
-    """A cursor of our own over everything that a terminal shows and keeps.
+    """A second cursor, which moves over the screen and the scrollback of a terminal.
 
-    `text` is what was taken, once something was; `notice` a sentence for the user. Output may go on meanwhile.
+    `text` is the copied text, once the user copied some. `notice` is a sentence for the user. The terminal may go on to
+    receive output.
     """
 
     def __init__(self, core: TerminalCore) -> None:
         self._core = core
         self._size = (core.cols, core.rows)
         self._is_alternate = core.modes.alternate_screen
-        self.at = Place(top_line(core) + core.cursor.y, core.cursor.x)
-        self._anchor: Place | None = None
+        self.at = CellPosition(top_line(core) + core.cursor.y, core.cursor.x)
+        self._anchor: CellPosition | None = None
         self._unit = Unit.CELLS
         self._pattern: re.Pattern[str] | None = None
         self._forward = True
@@ -61,43 +62,43 @@ class CopyMode:
 
     @property
     def is_valid(self) -> bool:
-        """False once the rows are others than those that were looked at."""
+        """False once the size or the screen has changed, so that positions mean other text."""
         now = (self._core.cols, self._core.rows)
         return self._size == now and self._is_alternate == self._core.modes.alternate_screen
 
     @property
-    def selection(self) -> Span | None:
-        """What is selected, from the upper end to the lower."""
+    def selection(self) -> TextRange | None:
+        """The selected range."""
         if self._anchor is None:
             return None
         start, end = sorted((self._anchor, self.at))
         if self._unit is Unit.LINES:
-            return Span(Place(start.line, 0), Place(end.line, self._core.cols - 1))
-        return Span(start, end)
+            return TextRange(CellPosition(start.line, 0), CellPosition(end.line, self._core.cols - 1))
+        return TextRange(start, end)
 
     @property
     def cursor(self) -> Cursor:
-        """Where our cursor stands in the view."""
+        """The copy-mode cursor in the visible rows; hidden outside of them."""
         y = self.at.line - top_line(self._core)
         return Cursor(min(self.at.x, self._core.cols - 1), y, True) if 0 <= y < self._core.rows else Cursor(0, 0, False)
 
-    def across(self, resize: Callable[[], None]) -> None:
-        """Does a resize of the terminal and stays on the same text, in the same row of the view where it can."""
+    def keep_text_across(self, resize: Callable[[], None]) -> None:
+        """Resize the terminal and keep the cursor on the same text, in the same row of the view if possible."""
         core, y, is_live = self._core, self.at.line - top_line(self._core), not self._core.scroll_offset
         at = bookmark(core, self.at)
         anchor = bookmark(core, self._anchor) if self._anchor is not None else None
         resize()
         self._size, self._moves = (core.cols, core.rows), self._make_moves()
-        place = find_again(core, at)
+        position = find_again(core, at)
         self._anchor = find_again(core, anchor) if anchor is not None else None
-        core.scroll_to(0 if is_live else max(0, last_line(core) + 1 - core.rows - (place.line - y)))
-        self.go_to(place)
+        core.scroll_to(0 if is_live else max(0, last_line(core) + 1 - core.rows - (position.line - y)))
+        self.go_to(position)
 
     def press(self, key: str) -> None:
-        """One key: a character, or the name of a key such as "pageup" or "ctrl+u"."""
+        """Handle one key: a character, or the name of a key such as "pageup" or "ctrl+u"."""
         self.notice = ""
         if self.prompt is not None:
-            self._prompted(key)
+            self._press_in_prompt(key)
         elif key in ("q", "escape", "ctrl+c"):
             self._leave(key)
         elif key in ("v", "V", " "):
@@ -111,24 +112,24 @@ class CopyMode:
         elif key in self._moves:
             self.go_to(self._moves[key]())
 
-    def select(self, span: Span, unit: Unit = Unit.CELLS) -> None:
-        """Selects a stretch and puts the cursor at its end."""
-        self._anchor, self._unit = span.start, unit
-        self.at = span.end
+    def select(self, text_range: TextRange, unit: Unit = Unit.CELLS) -> None:
+        """Select a range and put the cursor at its end."""
+        self._anchor, self._unit = text_range.start, unit
+        self.at = text_range.end
 
-    def drag_to(self, place: Place) -> None:
-        """The end of the selection that begins where the cursor was first put."""
+    def drag_to(self, position: CellPosition) -> None:
+        """Extend the selection to this position, or begin one at the cursor."""
         if self._anchor is None:
-            if place == self.at:
+            if position == self.at:
                 return
             self._anchor, self._unit = self.at, Unit.CELLS
-        self.go_to(place)
+        self.go_to(position)
 
     def drop_selection(self) -> None:
         self._anchor = None
 
     def take(self) -> None:
-        """Makes `text` what is selected, and ends."""
+        """Store the selected text in `text` and end copy mode."""
         if self.selection is None:
             self.notice = "nothing is selected; v or V begins"
             return
@@ -136,17 +137,17 @@ class CopyMode:
         self.is_over = self.text is not None
 
     def take_marked(self) -> str | None:
-        """What is selected, without ending; None where there is nothing or too much."""
+        """Return the selected text; None if nothing is selected, or more than MAX_TEXT."""
         text = text_of(self._core, self.selection) if self.selection is not None else None
         if text is None:
             self.notice = "that is more than a clipboard takes"
         return text
 
-    def go_to(self, place: Place) -> None:
-        """Moves the cursor, and the view so that it can be seen."""
+    def go_to(self, position: CellPosition) -> None:
+        """Move the cursor, and scroll the view until it shows the cursor."""
         core = self._core
-        line = max(core.first_line, min(place.line, last_line(core)))
-        self.at = Place(line, max(0, min(place.x, core.cols - 1)))
+        line = max(core.first_line, min(position.line, last_line(core)))
+        self.at = CellPosition(line, max(0, min(position.x, core.cols - 1)))
         y = line - top_line(core)
         if y < 0:
             core.scroll_to(core.scroll_offset - y)
@@ -154,17 +155,17 @@ class CopyMode:
             core.scroll_to(max(0, core.scroll_offset - (y - core.rows + 1)))
 
     def add_to_prompt(self, text: str) -> None:
-        """Pasted text, as far as it is a line."""
+        """Append the first line of pasted text to the search prompt."""
         if self.prompt is not None:
             self.prompt += text.splitlines()[0] if text else ""
 
     def marks(self) -> dict[int, list[Mark]]:
-        """What stands out in the view, by row: matches below, the selection above them."""
+        """Highlights by visible row. Those of the selection come after those of search matches."""
         core, top = self._core, top_line(self._core)
         found: dict[int, list[Mark]] = {}
         if self._pattern is not None:
-            for span in matches_in(core, self._pattern, top, top + core.rows - 1):
-                _mark(found, span, top, core, is_selected=False)
+            for match in matches_in(core, self._pattern, top, top + core.rows - 1):
+                _mark(found, match, top, core, is_selected=False)
         if self.selection is not None:
             _mark(found, self.selection, top, core, is_selected=True)
         return found
@@ -176,14 +177,14 @@ class CopyMode:
             self.is_over = True
 
     def _select(self, unit: Unit) -> None:
-        """Begins a selection, changes what it grows by, or drops it."""
+        """Begin a selection, change its unit, or drop it."""
         if self._anchor is None:
             self._anchor = self.at
         elif self._unit is unit:
             self._anchor = None
         self._unit = unit
 
-    def _prompted(self, key: str) -> None:
+    def _press_in_prompt(self, key: str) -> None:
         typed = self.prompt or ""
         if key == "enter":
             self.prompt = None
@@ -203,24 +204,24 @@ class CopyMode:
         if self._pattern is None:
             self.notice = "nothing to find yet; / asks"
             return
-        span = find(self._core, self._pattern, self.at, forward=forward)
-        if span is None:
+        match = find(self._core, self._pattern, self.at, forward=forward)
+        if match is None:
             self.notice = "not found"
             return
-        if (span.start < self.at) is forward:
+        if (match.start < self.at) is forward:
             self.notice = "found from the " + ("top" if forward else "bottom")
-        self.go_to(span.start)
+        self.go_to(match.start)
 
-    def _turned(self, rows: int) -> Place:
-        """The cursor's place after the view has moved with it."""
+    def _scrolled(self, rows: int) -> CellPosition:
+        """Scroll the view and return the position that the cursor moves to."""
         self._core.scroll_to(max(0, self._core.scroll_offset - rows))
-        return Place(self.at.line + rows, self.at.x)
+        return CellPosition(self.at.line + rows, self.at.x)
 
-    def _make_moves(self) -> dict[str, Callable[[], Place]]:
+    def _make_moves(self) -> dict[str, Callable[[], CellPosition]]:
         core = self._core
 
-        def by(lines: int, columns: int = 0) -> Callable[[], Place]:
-            return lambda: Place(self.at.line + lines, self.at.x + columns)
+        def by(lines: int, columns: int = 0) -> Callable[[], CellPosition]:
+            return lambda: CellPosition(self.at.line + lines, self.at.x + columns)
 
         half, page = max(1, core.rows // 2), max(1, core.rows - 1)
         return {
@@ -228,24 +229,26 @@ class CopyMode:
             **dict.fromkeys(("l", "right"), by(0, 1)),
             **dict.fromkeys(("k", "up"), by(-1)),
             **dict.fromkeys(("j", "down"), by(1)),
-            **dict.fromkeys(("pageup", "ctrl+b"), lambda: self._turned(-page)),
-            **dict.fromkeys(("pagedown", "ctrl+f"), lambda: self._turned(page)),
-            "ctrl+u": lambda: self._turned(-half),
-            "ctrl+d": lambda: self._turned(half),
+            **dict.fromkeys(("pageup", "ctrl+b"), lambda: self._scrolled(-page)),
+            **dict.fromkeys(("pagedown", "ctrl+f"), lambda: self._scrolled(page)),
+            "ctrl+u": lambda: self._scrolled(-half),
+            "ctrl+d": lambda: self._scrolled(half),
             "w": lambda: next_word(core, self.at),
             "e": lambda: word_end(core, self.at),
             "b": lambda: previous_word(core, self.at),
-            **dict.fromkeys(("0", "home"), lambda: Place(self.at.line, 0)),
-            **dict.fromkeys(("$", "end"), lambda: Place(self.at.line, end_of_row(core, self.at.line))),
-            "g": lambda: Place(core.first_line, 0),
-            "G": lambda: Place(last_line(core), 0),
+            **dict.fromkeys(("0", "home"), lambda: CellPosition(self.at.line, 0)),
+            **dict.fromkeys(("$", "end"), lambda: CellPosition(self.at.line, end_of_row(core, self.at.line))),
+            "g": lambda: CellPosition(core.first_line, 0),
+            "G": lambda: CellPosition(last_line(core), 0),
         }
 
 
-def _mark(found: dict[int, list[Mark]], span: Span, top: int, core: TerminalCore, *, is_selected: bool) -> None:
-    for number in range(max(span.start.line, top), min(span.end.line, top + core.rows - 1) + 1):
-        first = span.start.x if number == span.start.line else 0
-        last = span.end.x if number == span.end.line else core.cols - 1
+def _mark(
+    found: dict[int, list[Mark]], text_range: TextRange, top: int, core: TerminalCore, *, is_selected: bool
+) -> None:
+    for number in range(max(text_range.start.line, top), min(text_range.end.line, top + core.rows - 1) + 1):
+        first = text_range.start.x if number == text_range.start.line else 0
+        last = text_range.end.x if number == text_range.end.line else core.cols - 1
         cells = core.line(number).cells
         if first and not cells[first]:  # never half a wide character
             first -= 1

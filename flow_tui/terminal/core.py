@@ -1,4 +1,4 @@
-"""The interface between a shell pane and whatever emulates its terminal, and how one is chosen."""
+"""The interface of terminal cores, and the choice of one."""
 
 from __future__ import annotations
 
@@ -9,49 +9,30 @@ from enum import IntEnum
 from importlib.util import find_spec
 from typing import NamedTuple, Protocol
 
-Color = int | tuple[int, int, int] | None
-"""A palette index, an RGB triple, or None for the terminal's default."""
+from flow_core.logs.ansi import TextStyle
+from flow_tui.terminal.osc_events import OscEvents
 
 SCROLLBACK_BYTES = 20_000_000
 CHOICE_VARIABLE = "FLOW_TERMINAL_CORE"
 
 
-@dataclass(frozen=True, slots=True)
-class CellStyle:
-    """How a cell looks, before any theme."""
-
-    fg: Color = None
-    bg: Color = None
-    bold: bool = False
-    dim: bool = False
-    italic: bool = False
-    underline: bool = False
-    blink: bool = False
-    reverse: bool = False
-    strike: bool = False
-    hidden: bool = False
-
-
-PLAIN = CellStyle()
-
-
 class Run(NamedTuple):
-    """Neighbouring cells of one style. `width` counts columns, and is what Rich measures for `text`."""
+    """Neighbouring cells of one style. `width` is in columns, and equals the width that Rich measures for `text`."""
 
     text: str
-    style: CellStyle
+    style: TextStyle
     width: int
 
 
-class Line(NamedTuple):
-    """A row's characters, one a column: a wide one is followed by an empty string. `wraps`: it goes on below."""
+class LineCells(NamedTuple):
+    """A row as one string a column; an empty string follows a wide character. `wraps`: the line goes on below."""
 
     cells: tuple[str, ...]
     wraps: bool
 
 
 class Cursor(NamedTuple):
-    """Where the cursor stands in the visible rows, counted from 0."""
+    """Position of the cursor in the visible rows, counted from 0."""
 
     x: int
     y: int
@@ -59,7 +40,7 @@ class Cursor(NamedTuple):
 
 
 class MouseTracking(IntEnum):
-    """Which mouse events the far side wants; each includes the ones before it."""
+    """Which mouse events the program wants; each level includes the ones before it."""
 
     OFF = 0
     PRESS = 1
@@ -70,7 +51,7 @@ class MouseTracking(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Modes:
-    """What the far side switched on."""
+    """The modes that the program has set."""
 
     application_cursor: bool = False
     bracketed_paste: bool = False
@@ -82,83 +63,73 @@ class Modes:
 
 
 class TerminalCore(Protocol):
-    """One emulated terminal. Nothing that is fed to it raises, whatever the bytes."""
+    """One emulated terminal. No input raises, whatever its bytes."""
 
     name: str
     cols: int
     rows: int
+    events: OscEvents
 
     def feed(self, data: bytes) -> None:
-        """Takes output of the far side. Sequences and characters may be cut anywhere."""
+        """Process output of the shell. Sequences and characters may be split anywhere."""
 
     def resize(self, cols: int, rows: int) -> None:
-        """Changes the size; every row is dirty afterwards."""
+        """Change the size. Every row is dirty afterwards."""
 
     def dirty_rows(self) -> list[int]:
-        """Visible rows that changed since the last call. Asking settles what `row` and `cursor` answer."""
+        """Visible rows that changed since the last call. `row` and `cursor` describe the state at this call."""
 
     def row(self, y: int) -> tuple[Run, ...]:
-        """A visible row, exactly `cols` wide, as it stood at the last `dirty_rows`."""
+        """A visible row, exactly `cols` wide, as of the last `dirty_rows`."""
 
     @property
     def cursor(self) -> Cursor:
-        """Hidden while the view is scrolled past it."""
+        """The cursor; hidden while the view is scrolled past it."""
 
     @property
     def modes(self) -> Modes: ...
 
     @property
-    def title(self) -> str:
-        """What the far side called the window: printable, at most 80 characters, empty if it never did."""
-
-    def take_replies(self) -> bytes:
-        """What the far side is owed for its questions, at most once."""
-
-    def take_bell(self) -> bool:
-        """True if the bell rang since the last call."""
-
-    def take_clipboard(self) -> str | None:
-        """What the far side last asked to have on the clipboard, at most once; it is never told what is there."""
-
-    @property
     def scrollback_rows(self) -> int:
-        """Rows that are kept above the screen."""
+        """Number of rows above the screen."""
 
     @property
     def scroll_offset(self) -> int:
-        """How many rows the view stands above the live screen; 0 is live."""
+        """Number of rows that the view is scrolled back; 0 is the live screen."""
 
     def scroll_to(self, offset: int) -> None:
-        """Moves the view, no further than there are rows."""
+        """Scroll the view, at most as far as there are rows."""
 
     @property
     def first_line(self) -> int:
-        """The number of the oldest row that is kept. It grows as rows are forgotten, so that a row keeps its number
-        until the size changes; the screen's rows come after those of the scrollback."""
+        """Number of the oldest row of the scrollback. The rows of the screen follow those of the scrollback.
 
-    def line(self, number: int) -> Line:
-        """A row of the scrollback or the screen; an empty one for a number that is not, or no longer, there."""
+        It grows as rows are dropped, so that a row keeps its number until the size changes.
+        """
+
+    def line(self, number: int) -> LineCells:
+        """A row of the scrollback or the screen; an empty row for a number that doesn't exist."""
 
     def texts(self, first: int, last: int) -> list[tuple[str, bool]]:
-        """Rows as text without their blank ends, both ends included, and whether each wraps; 20 us a row at most."""
+        """Rows `first` to `last` as text without trailing blanks, and whether each wraps. Takes 20 us a row at most."""
 
     def close(self) -> None:
-        """Frees what the core holds. Twice is safe; nothing else may be called afterwards."""
+        """Free the memory. Twice is safe; call nothing else afterwards."""
 
 
 CoreFactory = Callable[[int, int], TerminalCore]
 
 
 def load_core() -> CoreFactory:
-    """Imports the core this machine has: the native one where installed, else the pure Python one.
+    """Import the native core if it is installed, or else the pure Python core.
 
-    `FLOW_TERMINAL_CORE=bittty` asks for the second. The native import takes about 0.2 s, so this
-    waits for the first shell, in a thread of the caller.
+    `FLOW_TERMINAL_CORE=bittty` selects the latter. The native import takes about 0.2 s: call this in a thread,
+    for the first shell.
     """
     if os.environ.get(CHOICE_VARIABLE) != "bittty" and find_spec("pyghostty") is not None:
         try:
             from flow_tui.terminal.ghostty_core import GhosttyCore
-        except (ImportError, OSError):  # installed, but its library doesn't load here: musl, an old glibc
+        except (ImportError, OSError):  # its library doesn't load here: musl, an old glibc
             pass
         else:
             return GhosttyCore
@@ -168,5 +139,5 @@ def load_core() -> CoreFactory:
 
 
 def open_core(cols: int, rows: int) -> TerminalCore:
-    """A new terminal of this size, by the core this machine has."""
+    """Open a new terminal of this size."""
     return load_core()(cols, rows)

@@ -1,4 +1,4 @@
-"""How libghostty packs a cell."""
+"""The bit layout of a cell of libghostty."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import json
 from pyghostty import ffi, lib
 
 WIDE, WIDE_TAIL, WIDE_HEAD = 1, 2, 3
-"""A wide character, its second column, and the column that was left at the end of a row because none fitted."""
+"""A wide character, its second column, and a last column of a row that is too narrow for a wide character."""
 GRAPHEME = 1
 
 
 class CellBits:
-    """Where the fields lie inside a cell's 64 bits; the library says so itself, and may move them."""
+    """Positions of the fields in the 64 bits of a cell. The library describes them at run time and may move them."""
 
     def __init__(self) -> None:
         described = json.loads(ffi.string(lib.ghostty_type_json()))["types"]["GhosttyCell"]["bits"]

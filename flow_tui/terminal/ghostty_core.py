@@ -1,4 +1,4 @@
-"""The native terminal: libghostty-vt through pyghostty, which is optional and pinned."""
+"""The native terminal core: libghostty-vt through pyghostty, an optional dependency of a pinned version."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from pyghostty import Terminal, ffi, lib
 from pyghostty._ffi import check, union_fn
 from pyghostty.core import init_sized
 
-from flow_tui.terminal.asides import Asides
+from flow_core.logs.ansi import PLAIN, Colour, TextStyle
 from flow_tui.terminal.cells import Cell, join_cells, join_plain, plain_title
-from flow_tui.terminal.core import PLAIN, SCROLLBACK_BYTES, CellStyle, Color, Cursor, Line, Modes, MouseTracking, Run
+from flow_tui.terminal.core import SCROLLBACK_BYTES, Cursor, LineCells, Modes, MouseTracking, Run
 from flow_tui.terminal.ghostty_cells import CELL_BITS, GRAPHEME, WIDE, WIDE_TAIL
 from flow_tui.terminal.ghostty_lines import GhosttyLines
-from flow_tui.terminal.history import cut_row
+from flow_tui.terminal.osc_events import OscEvents
+from flow_tui.terminal.scrollback import cut_row
 
 _GRAPHEME_CLUSTERS = 2027
 _PALETTE_BACKGROUND, _RGB_BACKGROUND = 2, 3
@@ -31,13 +32,13 @@ _SOFTLY = b"\x1b[?25h\x1b[4l\x1b[?6l\x1b[?69l\x1b[r\x1b[?7h\x1b[?1l\x1b>\x1b(B\x
 ffi.cdef("typedef struct { GhosttyTerminalScrollViewportTag tag; uint64_t value[2]; } FlowScrollTarget;")
 
 
-class GhosttyCore(Asides):
-    """One libghostty terminal with its render state; rows are decoded once, when they are asked for as dirty."""
+class GhosttyCore:
+    """One libghostty terminal with its render state. `dirty_rows` decodes each changed row once."""
 
     name = "ghostty"
 
     def __init__(self, cols: int, rows: int) -> None:
-        super().__init__()
+        self.events = OscEvents()
         self.cols, self.rows = cols, rows
         self._terminal: Any = Terminal(cols, rows)
         self._held = b""
@@ -60,8 +61,8 @@ class GhosttyCore(Asides):
         self._set("MODE", clusters)
 
     def _listen(self) -> None:
-        """The callbacks are held here because the library keeps only their addresses."""
-        self._terminal.on_reply(self._replies.add)
+        """Register the callbacks. They are kept here because the library keeps only their addresses."""
+        self._terminal.on_reply(self.events.note_reply)
         self._on_bell = ffi.callback("GhosttyTerminalBellFn", self._ring)
         self._on_title = ffi.callback("GhosttyTerminalTitleChangedFn", self._rename)
         self._set("BELL", self._on_bell)
@@ -73,17 +74,18 @@ class GhosttyCore(Asides):
         check(lib.ghostty_terminal_set(self._handle, getattr(lib, f"GHOSTTY_TERMINAL_OPT_{option}"), value), option)
 
     def _ring(self, _terminal: Any, _userdata: Any) -> None:
-        self._bell = True
+        self.events.note_bell()
 
     def _rename(self, _terminal: Any, _userdata: Any) -> None:
-        said = self._terminal.get("title", "GhosttyString")
-        raw = bytes(ffi.buffer(said.ptr, said.len)) if said.len else b""
-        self._title = plain_title(raw.decode("utf-8", "replace"))
+        out = self._terminal.get("title", "GhosttyString")
+        raw = bytes(ffi.buffer(out.ptr, out.len)) if out.len else b""
+        self.events.title = plain_title(raw.decode("utf-8", "replace"))
 
     def _copy(self, _terminal: Any, _userdata: Any, wanted: Any) -> None:
         if wanted.contents_len:
-            said = wanted.contents[0].data
-            self._note_clipboard(bytes(ffi.buffer(said.ptr, said.len)).decode("utf-8", "replace") if said.len else "")
+            out = wanted.contents[0].data
+            raw = bytes(ffi.buffer(out.ptr, out.len)) if out.len else b""
+            self.events.note_clipboard(raw.decode("utf-8", "replace"))
 
     def feed(self, data: bytes) -> None:
         *before, data = (self._held + data).split(_SOFT_RESET)
@@ -97,7 +99,7 @@ class GhosttyCore(Asides):
             self._terminal.resize(self.cols, self.rows)
 
     def _reset_softly(self) -> None:
-        """The cursor stays, but what was saved of one is forgotten."""
+        """The cursor stays, but what was saved of one is dropped."""
         x, y = self._terminal.cursor
         self._terminal.feed(_SOFTLY + b"\x1b[%d;%dH" % (y + 1, x + 1))
 
@@ -169,7 +171,7 @@ class GhosttyCore(Asides):
     def first_line(self) -> int:
         return self._kept.first_line
 
-    def line(self, number: int) -> Line:
+    def line(self, number: int) -> LineCells:
         return self._kept.line(number)
 
     def texts(self, first: int, last: int) -> list[tuple[str, bool]]:
@@ -182,10 +184,10 @@ class GhosttyCore(Asides):
             self._terminal = self._handle = None
 
     def _read_cursor(self) -> Cursor:
-        said = init_sized("GhosttyRenderStateCursor")
-        check(lib.ghostty_render_state_get(self._state[0], lib.GHOSTTY_RENDER_STATE_DATA_CURSOR, said), "cursor")
-        is_shown = bool(said.visible and said.viewport_has_value)
-        return Cursor(said.viewport_x, said.viewport_y, is_shown) if is_shown else Cursor(0, 0, False)
+        out = init_sized("GhosttyRenderStateCursor")
+        check(lib.ghostty_render_state_get(self._state[0], lib.GHOSTTY_RENDER_STATE_DATA_CURSOR, out), "cursor")
+        is_shown = bool(out.visible and out.viewport_has_value)
+        return Cursor(out.viewport_x, out.viewport_y, is_shown) if is_shown else Cursor(0, 0, False)
 
     def _decode_row(self) -> tuple[Run, ...]:
         view = ffi.new("GhosttyCellsView*")
@@ -201,20 +203,20 @@ class GhosttyCore(Asides):
         return cut_row(self._plain(raw_cells) or join_cells(self._cells(raw_cells)), self.cols)
 
     def _plain(self, raw_cells: list[int]) -> tuple[Run, ...] | None:
-        """The row at once where every cell is one narrow character."""
+        """Decode a row of narrow characters at once; None for any other row."""
         bits = CELL_BITS
         if reduce(or_, raw_cells) & bits.not_plain:
             return None
         codes = [(raw >> bits.content) & bits.codepoint_mask or 32 for raw in raw_cells]
         style_ids = [(raw >> bits.style) & bits.style_mask for raw in raw_cells]
-        return join_plain("".join(map(chr, codes)), style_ids, self._look)
+        return join_plain("".join(map(chr, codes)), style_ids, self._style_of)
 
-    def _look(self, style_id: int, x: int) -> CellStyle:
+    def _style_of(self, style_id: int, x: int) -> TextStyle:
         return self._style_at(x) if style_id else PLAIN
 
     def _cells(self, raw_cells: list[int]) -> list[Cell]:
         bits = CELL_BITS
-        styles: dict[int, CellStyle] = {0: PLAIN}  # ids mean something within one row only
+        styles: dict[int, TextStyle] = {0: PLAIN}  # ids mean something within one row only
         cells: list[Cell] = []
         for x, raw in enumerate(raw_cells):
             wide = (raw >> bits.wide) & bits.wide_mask
@@ -233,20 +235,20 @@ class GhosttyCore(Asides):
             cells.append((" " if style.hidden else text, 2 if wide == WIDE else 1, style))
         return cells
 
-    def _style_at(self, x: int) -> CellStyle:
-        said = init_sized("GhosttyStyle")
-        self._select(x, "STYLE", said)
-        return CellStyle(
-            fg=_color(said.fg_color),
-            bg=_color(said.bg_color),
-            bold=bool(said.bold),
-            dim=bool(said.faint),
-            italic=bool(said.italic),
-            underline=bool(said.underline),
-            blink=bool(said.blink),
-            reverse=bool(said.inverse),
-            strike=bool(said.strikethrough),
-            hidden=bool(said.invisible),
+    def _style_at(self, x: int) -> TextStyle:
+        out = init_sized("GhosttyStyle")
+        self._select(x, "STYLE", out)
+        return TextStyle(
+            foreground=_color(out.fg_color),
+            background=_color(out.bg_color),
+            bold=bool(out.bold),
+            dim=bool(out.faint),
+            italic=bool(out.italic),
+            underline=bool(out.underline),
+            blink=bool(out.blink),
+            reverse=bool(out.inverse),
+            strike=bool(out.strikethrough),
+            hidden=bool(out.invisible),
         )
 
     def _cluster_at(self, x: int) -> str:
@@ -263,7 +265,7 @@ class GhosttyCore(Asides):
 
 
 def _render_handles() -> tuple[Any, Any, Any]:
-    """A render state, its row iterator and its cell cursor, each freed with the object that holds it."""
+    """Create a render state, its row iterator and its cell cursor. Each is freed with its Python object."""
     handles = []
     for name in ("render_state", "render_state_row_iterator", "render_state_row_cells"):
         ctype = {"render_state": "GhosttyRenderState", "render_state_row_iterator": "GhosttyRenderStateRowIterator"}
@@ -278,7 +280,7 @@ def _freer(name: str) -> Any:
     return lambda out: free(out[0])
 
 
-def _color(color: Any) -> Color:
+def _color(color: Any) -> Colour | None:
     if color.tag == lib.GHOSTTY_STYLE_COLOR_PALETTE:
         return int(color.value.palette)
     if color.tag == lib.GHOSTTY_STYLE_COLOR_RGB:
@@ -287,8 +289,8 @@ def _color(color: Any) -> Color:
     return None
 
 
-def _blank(tag: int, content: int) -> CellStyle:
-    """The look of an erased cell, which stores its background where others store a character."""
+def _blank(tag: int, content: int) -> TextStyle:
+    """Style of an erased cell, which stores its background where other cells store a character."""
     if tag == _RGB_BACKGROUND:
-        return CellStyle(bg=(content & 0xFF, content >> 8 & 0xFF, content >> 16 & 0xFF))
-    return CellStyle(bg=content & 0xFF)
+        return TextStyle(background=(content & 0xFF, content >> 8 & 0xFF, content >> 16 & 0xFF))
+    return TextStyle(background=content & 0xFF)

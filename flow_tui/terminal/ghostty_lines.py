@@ -1,4 +1,4 @@
-"""Any row that a libghostty terminal keeps, by a number that stays with it."""
+"""Access to the rows of a libghostty terminal by stable row numbers."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pyghostty import Terminal, ffi, lib
 from pyghostty._ffi import check, union_fn
 from pyghostty.core import init_sized, read_buf
 
-from flow_tui.terminal.core import Line
+from flow_tui.terminal.core import LineCells
 from flow_tui.terminal.ghostty_cells import CELL_BITS, GRAPHEME, WIDE_HEAD, WIDE_TAIL
 
 _ACTIVE = 0
 
 
 class GhosttyLines:
-    """The rows of one terminal's screen and scrollback.
+    """The rows of the screen and the scrollback of one terminal.
 
-    The library counts rows from the oldest it has, so all numbers change when it forgets some. A reference that it
-    keeps up to date itself tells by how much; it is set anew with every question.
+    The library counts rows from the oldest one, so all its numbers change when it drops rows. A tracked reference tells
+    by how many; every access renews it.
     """
 
     def __init__(self, terminal: Terminal) -> None:
@@ -33,13 +33,13 @@ class GhosttyLines:
         self._pin_screen(first)
         return first
 
-    def line(self, number: int) -> Line:
+    def line(self, number: int) -> LineCells:
         """As in TerminalCore."""
         y, cols = number - self.first_line, self._terminal.size[0]
         if not 0 <= y < self._count():
-            return Line(("",) * cols, False)
+            return LineCells(("",) * cols, False)
         ref = self._terminal.ref(0, y, "screen")
-        return Line(_cells(ref, cols), _wraps(ref))
+        return LineCells(_cells(ref, cols), _wraps(ref))
 
     def texts(self, first: int, last: int) -> list[tuple[str, bool]]:
         """As in TerminalCore."""
@@ -52,7 +52,7 @@ class GhosttyLines:
         return [(row, _wraps(self._terminal.ref(0, start + i, "screen"))) for i, row in enumerate(rows)]
 
     def close(self) -> None:
-        """Lets go of the terminal. Twice is safe."""
+        """Free the tracked reference. Twice is safe."""
         if self._pin is not None:
             lib.ghostty_tracked_grid_ref_free(self._pin[0])
             self._pin = None
@@ -65,7 +65,7 @@ class GhosttyLines:
             return 0
         place = ffi.new("GhosttyPointCoordinate*")
         if lib.ghostty_tracked_grid_ref_point(self._pin[0], lib.GHOSTTY_POINT_TAG_SCREEN, place):
-            return self._pinned + 1  # forgotten since somebody last asked, so nobody holds a number of it
+            return self._pinned + 1  # dropped since the last access; no caller has a number of these rows
         return self._pinned - int(place.y)
 
     def _pin_screen(self, first: int) -> None:
@@ -112,7 +112,7 @@ def _cells(ref: Any, cols: int) -> tuple[str, ...]:
 def _cluster(ref: Any) -> str:
     length, codes = ffi.new("size_t*"), ffi.new("uint32_t[]", 64)
     if lib.ghostty_grid_ref_graphemes(ref, codes, 64, length):
-        return "\ufffd"  # more marks on one letter than anybody writes
+        return "\ufffd"  # more than 64 code points in one character
     return "".join(map(chr, codes[0 : length[0]]))
 
 

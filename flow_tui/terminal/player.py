@@ -1,4 +1,4 @@
-"""A recording played into a terminal. What it says is shown and nothing else: no answers, no bell, no clipboard."""
+"""Plays a recording into a terminal core. Ignores its queries, bells and clipboard requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BUDGET_S = 0.008
 
 
 class Player:
-    """Where a recording stands. `tick` brings the terminal there, a few milliseconds at a time."""
+    """The playback state of a recording. `tick` feeds the core, for at most a few milliseconds."""
 
     def __init__(self, cast: Cast, core: TerminalCore) -> None:
         self.cast = cast
@@ -24,34 +24,34 @@ class Player:
 
     @property
     def is_caught_up(self) -> bool:
-        """True once everything until now is on the screen."""
-        moments = self.cast.moments
-        return self._next >= len(moments) or moments[self._next].at_s > self.at_s
+        """True once the core has received all output up to `at_s`."""
+        events = self.cast.events
+        return self._next >= len(events) or events[self._next].at_s > self.at_s
 
     @property
     def is_at_end(self) -> bool:
         return self.at_s >= self.cast.duration_s
 
     def tick(self, passed_s: float) -> None:
-        """Time goes on while it plays; the terminal follows."""
+        """Advance the time if it plays, and feed the core up to that time."""
         if self.is_playing and self.is_caught_up:
             self.at_s = min(self.at_s + passed_s * self.speed, self.cast.duration_s)
             self.is_playing = not self.is_at_end
         until = time.monotonic() + _BUDGET_S
         while not self.is_caught_up and time.monotonic() < until:
             self._show_next()
-        self.core.take_replies()
-        self.core.take_clipboard()
-        self.core.take_bell()
+        self.core.events.take_replies()
+        self.core.events.take_clipboard()
+        self.core.events.take_bell()
 
     def toggle(self) -> None:
-        """Stops or goes on; at the end, from the start again."""
+        """Pause or resume; at the end, restart."""
         if not self.is_playing and self.is_at_end:
             self.seek(0.0)
         self.is_playing = not self.is_playing
 
     def seek(self, at_s: float) -> None:
-        """To another time; `tick` plays what lies between."""
+        """Jump to another time; `tick` plays the output in between."""
         at_s = max(0.0, min(at_s, self.cast.duration_s))
         if at_s < self.at_s:
             self._next = 0
@@ -63,9 +63,9 @@ class Player:
         self.speed = SPEEDS[max(0, min(SPEEDS.index(self.speed) + step, len(SPEEDS) - 1))]
 
     def _show_next(self) -> None:
-        moment = self.cast.moments[self._next]
+        event = self.cast.events[self._next]
         self._next += 1
-        if moment.size is not None:
-            self.core.resize(*moment.size)
+        if event.size is not None:
+            self.core.resize(*event.size)
         else:
-            self.core.feed(moment.output)
+            self.core.feed(event.output)

@@ -1,4 +1,4 @@
-"""The one key that a shell does not get, and what the key after it asks for."""
+"""The prefix key, which the shell does not get, and the commands of the keys after it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ RELEASE_KEY = "ctrl+right_square_bracket"
 """ctrl+], as Textual calls it."""
 
 
-class Keys(StrEnum):
-    """Who gets the next key: the shell, our prefix, or copy mode."""
+class KeyTarget(StrEnum):
+    """What the next key goes to: the shell, a command after the prefix, or copy mode."""
 
     SHELL = "shell"
     PREFIX = "prefix"
-    COPY = "copy"
+    COPY_MODE = "copy mode"
 
 
 class Command(StrEnum):
-    """What a user asks of the pane rather than of the shell."""
+    """A command of the user to the pane instead of the shell."""
 
     LEAVE = "leave"
     SEND = "send"
@@ -40,7 +40,7 @@ class Command(StrEnum):
 
 
 class PrefixKey(NamedTuple):
-    """What one key after the prefix does, for whoever presses it and for whoever asks."""
+    """A key after the prefix, its command, and its texts for the help page."""
 
     key: str
     command: Command
@@ -64,4 +64,4 @@ PREFIX_KEYS = (
 )
 AFTER_PREFIX = {row.key: row.command for row in PREFIX_KEYS}
 REOPEN_KEY = "enter"
-"""Opens another shell once the shell is over. No letter does anything then: somebody may still be typing."""
+"""Reopens the shell after it has ended. No letter does, because the user may still be typing."""

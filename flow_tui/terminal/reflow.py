@@ -1,41 +1,44 @@
-"""Finding a place again after a resize, when rows break elsewhere and have other numbers."""
+"""Bookmarks: positions that survive a resize, which wraps lines anew and renumbers rows."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from flow_tui.terminal.core import TerminalCore
-from flow_tui.terminal.places import Place, last_line, line_rows
+from flow_tui.terminal.text_range import CellPosition, last_line, line_rows
 
 _BLOCK_ROWS = 1000
 
 
 class Bookmark(NamedTuple):
-    """A place by what a resize leaves alone: lines above the last one with text, wrapped rows taken together, and
-    columns into its own. Lines below that one count negative."""
+    """A position in terms that a resize doesn't change.
+
+    `lines` counts wrapped lines above the last line with text (negative below it), `columns` the columns from the start
+    of its own line.
+    """
 
     lines: int
     columns: int
 
 
-def bookmark(core: TerminalCore, place: Place) -> Bookmark:
-    """Takes up to 0.4 s where the place is at the far end of a full scrollback."""
-    line, base = line_rows(core, place.line)[0], _base(core)
+def bookmark(core: TerminalCore, position: CellPosition) -> Bookmark:
+    """Bookmark a position. Takes up to 0.4 s at the far end of a full scrollback."""
+    line, base = line_rows(core, position.line)[0], _base(core)
     low, high = sorted((line, base))
     between = sum(not wraps for _, wraps in core.texts(low, high - 1))
-    return Bookmark(between if line <= base else -between, (place.line - line) * core.cols + place.x)
+    return Bookmark(between if line <= base else -between, (position.line - line) * core.cols + position.x)
 
 
-def find_again(core: TerminalCore, mark: Bookmark) -> Place:
-    """The same text, or what is nearest to it where it is no longer kept. As long as `bookmark`."""
+def find_again(core: TerminalCore, mark: Bookmark) -> CellPosition:
+    """Find the same text, or the nearest text that is left. Takes as long as `bookmark`."""
     line = _above(core, _base(core), mark.lines) if mark.lines >= 0 else _below(core, _base(core), -mark.lines)
     row, x = divmod(mark.columns, core.cols)
     last = line_rows(core, line)[1]
-    return Place(line + row, x) if line + row <= last else Place(last, core.cols - 1)
+    return CellPosition(line + row, x) if line + row <= last else CellPosition(last, core.cols - 1)
 
 
 def _base(core: TerminalCore) -> int:
-    """The first row of the last line that has text; blank rows below it come and go with the size."""
+    """First row of the last line with text. A resize adds and removes the blank rows below it."""
     top = core.first_line
     for number in range(last_line(core), top - 1, -_BLOCK_ROWS):
         first = max(top, number - _BLOCK_ROWS + 1)

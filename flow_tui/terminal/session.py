@@ -1,4 +1,4 @@
-"""A shell and its terminal joined: output in slices, keys and sizes the other way."""
+"""Connects a shell to a terminal core: output in slices to the core, input and sizes to the shell."""
 
 from __future__ import annotations
 
@@ -8,55 +8,55 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from flow_core.errors import FlowError
 from flow_tui.terminal.cells import plain_text
-from flow_tui.terminal.snapshot import snapshot
 
 if TYPE_CHECKING:
+    from flow_core.logs.ansi import Colour, TextStyle
     from flow_core.providers.entry import Shell
     from flow_tui.terminal.core import TerminalCore
 
 _SLICE_S = 0.004
 _SLICE_BYTES = 4096
 _WAIT_S = 10.0
-_LOST_S = 1.0  # where reading broke, hardly anybody knows an exit code
+_LOST_S = 1.0  # after a lost connection, the exit code is hardly ever known
 _TYPED_AHEAD_BYTES = 1 << 20
+_FLAGS = ("bold", 1), ("dim", 2), ("italic", 3), ("underline", 4), ("blink", 5), ("reverse", 7), ("strike", 9)
 
 
-# What a program may have left behind: margins, insert mode, line drawing and so on, wrapping off, key modes, a mouse
-# that is reported.
+# Undoes what a program may have left behind: margins, insert mode, line drawing, no wrapping, key modes, mouse reports.
 _RESET = b"\x1b[!p\x1b[?7h\x1b[?1l\x1b>\x1b[<99u\x1b[>4;0m\x1b[?9;1000;1002;1003;1004;1005;1006;1015;1016;2004l\x1b[0m"
 
 
 class Recorder(Protocol):
-    """Where a session is written down."""
+    """Records a session."""
 
     def output(self, data: bytes) -> None:
-        """Raises FlowError where it can't be written."""
+        """Raises FlowError if it can't be written."""
 
     def resized(self, columns: int, rows: int) -> None:
-        """Raises FlowError where it can't be written."""
+        """Raises FlowError if it can't be written."""
 
 
 class Ending(NamedTuple):
-    """How a shell ended: its exit code where somebody knew, and what went wrong, as a sentence."""
+    """How a shell ended: its exit code (None if unknown), and what went wrong as a sentence, if anything."""
 
     code: int | None
     reason: str
 
     @property
     def lines(self) -> list[str]:
-        """What the user reads, with what can be done now."""
+        """The lines that tell the user how the shell ended, and which key reopens it."""
         if self.reason or self.code is None:
             return [*_bracketed(self.reason), "[connection lost: enter opens it again]"]
         return [f"[exit code {self.code}: enter opens another]"]
 
 
-class Session:
-    """One shell on one terminal. Whoever opened the shell closes it."""
+class ShellSession:
+    """One shell on one terminal core. The caller that opened the shell closes it."""
 
     def __init__(
         self, core: TerminalCore, shell: Shell, changed: Callable[[], None], *, answers_queries: bool = True
     ) -> None:
-        """Without `answers_queries`, the far side gets no answer to what it asks the terminal."""
+        """Calls `changed` after every slice of output. Without `answers_queries`, queries get no replies."""
         self.core = core
         self._answers_queries = answers_queries
         self.is_live = True
@@ -68,11 +68,11 @@ class Session:
         self._has_size = asyncio.Event()
 
     async def run(self) -> Ending:
-        """Feeds the terminal until the shell ends, calling `changed` after every slice. Run it once."""
+        """Feed the core until the shell ends. Run it once."""
         self._has_size.set()
         try:
             async with asyncio.TaskGroup() as tasks:
-                senders = [tasks.create_task(self._send_keys()), tasks.create_task(self._tell_sizes())]
+                senders = [tasks.create_task(self._send_keys()), tasks.create_task(self._send_sizes())]
                 reason = await self._show()
                 for sender in senders:
                     sender.cancel()
@@ -81,7 +81,7 @@ class Session:
         return await self._ending(reason)
 
     def send(self, data: bytes) -> bool:
-        """Queues bytes for the far side, in order. False where it has not read for so long that there is no room."""
+        """Queue input for the shell. False if the queue is full, because the shell has not read for long."""
         if not self.is_live or not data:
             return True
         if len(self._outbox) + len(data) > _TYPED_AHEAD_BYTES:
@@ -91,17 +91,17 @@ class Session:
         return True
 
     def resize(self, cols: int, rows: int) -> None:
-        """The terminal at once, then the far side."""
+        """Resize the core at once, and then the terminal of the shell."""
         self.core.resize(cols, rows)
         self._has_size.set()
-        self._write_down(lambda recorder: recorder.resized(cols, rows))
+        self._write_to_recorder(lambda recorder: recorder.resized(cols, rows))
 
     def record(self, recorder: Recorder | None) -> None:
-        """From now on, beginning with what is on the screen; None ends it. A recorder that fails is let go."""
+        """Record from the present screen on; None ends the recording. Drops a recorder that fails."""
         self.recorder = recorder
-        self._write_down(lambda recorder: recorder.output(snapshot(self.core)))
+        self._write_to_recorder(lambda recorder: recorder.output(screen_as_output(self.core)))
 
-    def _write_down(self, write: Callable[[Recorder], None]) -> None:
+    def _write_to_recorder(self, write: Callable[[Recorder], None]) -> None:
         if self.recorder is None:
             return
         try:
@@ -111,8 +111,8 @@ class Session:
             self._changed()
 
     async def _show(self) -> str:
-        # No queue and no deadline: the far side is paused while nobody asks for its next piece, so at most one
-        # piece is held here, and a shell may be silent for days.
+        # No queue: the shell is paused until its next piece is read, so this holds at most one piece. No deadline: a
+        # shell may be silent for days.
         output = self._shell.read()
         try:
             async for piece in output:
@@ -125,27 +125,27 @@ class Session:
         return ""
 
     async def _feed(self, piece: bytes) -> None:
-        """A few milliseconds at a time, with the event loop's other work in between."""
+        """Feed a few milliseconds at a time, and let the event loop do other work in between."""
         loop = asyncio.get_running_loop()
         until = loop.time() + _SLICE_S
         for start in range(0, len(piece), _SLICE_BYTES):
             part = piece[start : start + _SLICE_BYTES]
             self.core.feed(part)
-            self._write_down(lambda recorder, part=part: recorder.output(part))  # type: ignore[misc]
+            self._write_to_recorder(lambda recorder, part=part: recorder.output(part))  # type: ignore[misc]
             if loop.time() >= until:
-                await self._breathe()
+                await self._end_slice()
                 until = loop.time() + _SLICE_S
-        await self._breathe()
+        await self._end_slice()
 
-    async def _breathe(self) -> None:
-        replies = self.core.take_replies()
+    async def _end_slice(self) -> None:
+        replies = self.core.events.take_replies()
         if self._answers_queries:
             self.send(replies)
         self._changed()
         await asyncio.sleep(0)
 
     async def _send_keys(self) -> None:
-        # No deadline on writing: a program that doesn't read its keys is not gone, and the outbox is bounded.
+        # No deadline on writing: a program that doesn't read its input is not lost, and the queue is bounded.
         try:
             while True:
                 await self._has_keys.wait()
@@ -154,9 +154,9 @@ class Session:
                 self._outbox.clear()
                 await self._shell.write(data)
         except FlowError:
-            return  # reading ends too, and says why
+            return  # reading ends too, and gives the reason
 
-    async def _tell_sizes(self) -> None:
+    async def _send_sizes(self) -> None:
         while True:
             await self._has_size.wait()
             self._has_size.clear()
@@ -177,7 +177,7 @@ class Session:
 
 
 def not_opened(reason: str) -> list[str]:
-    """What the user reads where no shell came of it."""
+    """The lines that tell the user why no shell was opened, and which key tries again."""
     return [*_bracketed(reason), "[enter tries again]"]
 
 
@@ -186,7 +186,7 @@ def _bracketed(reason: str) -> list[str]:
 
 
 def leave_application(core: TerminalCore) -> None:
-    """Back to the main screen, where the scrollback is. CAN first: the last sequence may have been cut off."""
+    """Return to the main screen. Feeds CAN first, because the last sequence may be incomplete."""
     core.scroll_to(0)
     # Leaving a screen that was never entered would send the cursor home.
     leave = b"\x1b[?1049l" if core.modes.alternate_screen else b""
@@ -194,10 +194,35 @@ def leave_application(core: TerminalCore) -> None:
 
 
 def show_lines(core: TerminalCore, lines: Sequence[str]) -> None:
-    """Makes the terminal as it starts, but for its text, and writes lines of ours below that.
+    """Reset the modes of the terminal and write lines below its text.
 
-    The cursor is taken from where it was last seen, since some of that sends it home.
+    Starts at the last known cursor position, because the reset moves the cursor.
     """
     cursor = core.cursor
     place = f"\x1b[{cursor.y + 1};{cursor.x + 1}H" + ("\r\n" if cursor.x else "")
     core.feed(_RESET + (place + "\r\n".join(lines) + "\r\n\x1b[?25l").encode())
+
+
+def screen_as_output(core: TerminalCore) -> bytes:
+    """Encode the visible rows and the cursor, without the scrollback."""
+    parts = ["\x1b[?1049h" if core.modes.alternate_screen else "", "\x1b[0m\x1b[2J"]
+    for y in range(core.rows):
+        parts.append(f"\x1b[{y + 1};1H")
+        parts += [f"\x1b[{_sgr(run.style)}m{run.text}" for run in core.row(y)]
+    cursor = core.cursor
+    parts.append(f"\x1b[0m\x1b[{cursor.y + 1};{cursor.x + 1}H\x1b[?25{'h' if cursor.visible else 'l'}")
+    return "".join(parts).encode()
+
+
+def _sgr(style: TextStyle) -> str:
+    codes = ["0", *(str(code) for name, code in _FLAGS if getattr(style, name))]
+    codes += _color_codes(38, style.foreground) + _color_codes(48, style.background)
+    return ";".join(codes)
+
+
+def _color_codes(introducer: int, color: Colour | None) -> list[str]:
+    if color is None:
+        return []
+    if isinstance(color, int):
+        return [f"{introducer};5;{color}"]
+    return [f"{introducer};2;{color[0]};{color[1]};{color[2]}"]

@@ -1,4 +1,4 @@
-"""Messages of our own widgets, which reach every ancestor."""
+"""Posts messages of a widget so that they reach every ancestor."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from textual.widget import Widget
 
 
 def announce(widget: Widget, message: Message) -> None:
-    """Sends a message of this widget up the tree.
+    """Post a message of this widget.
 
-    Textual takes whoever is active for the sender, and ends the way up there: a table that is filtered by its pane
-    would tell the pane and not the screen that another row is selected.
+    By default, Textual takes the active widget for the sender, and a message doesn't bubble beyond its sender. If a
+    pane filters its table, the message about another selected row would reach the pane and not the screen.
     """
     widget.post_message(message.set_sender(widget))

@@ -1,4 +1,4 @@
-"""The columns of one table: how wide the content of the rows in view is, and the widths that follow from it."""
+"""Fits the columns of one table to the content of the rows in view."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NOTHING = frozenset({"", "-"})
 
 
 class ColumnFit(Generic[RowT]):
-    """Renders each row once, and remembers the widest content of each column. Equal rows are not rendered again."""
+    """Renders each row once, and keeps the width of the widest content of each column."""
 
     def __init__(self, columns: Sequence[Column[RowT]]) -> None:
         self.placed: tuple[Placed[RowT], ...] = ()
@@ -24,23 +24,23 @@ class ColumnFit(Generic[RowT]):
         self._cells: FIFOCache[Hashable, tuple[RowT, list[list[Cell]]]] = FIFOCache(_ROWS_KEPT)
 
     def change(self, columns: Sequence[Column[RowT]]) -> None:
-        """Other columns of the same rows."""
+        """Show other columns of the same rows."""
         self._columns = tuple(columns)
         self.forget()
 
     def forget(self) -> None:
-        """Renders every row again."""
+        """Render every row anew."""
         self._cells.clear()
 
     def cells(self, key: Hashable, row: RowT) -> list[list[Cell]]:
-        """The row's cells in every placed column."""
+        """The cells of a row in every placed column."""
         shown = {placed.column.key for placed in self.placed}
         return [
             parts for column, parts in zip(self._columns, self._all_cells(key, row), strict=True) if column.key in shown
         ]
 
     def place(self, rows: Iterable[tuple[Hashable, RowT]], room: int, sorted_by: str, *, from_scratch: bool) -> bool:
-        """Fits the columns to these rows too, or to these alone; true when a width changed."""
+        """Fit the columns to these rows as well, or `from_scratch` to these alone; true if a width changed."""
         if from_scratch:
             self._needs = {}
         for key, row in rows:
@@ -56,7 +56,7 @@ class ColumnFit(Generic[RowT]):
         return changed
 
     def cut(self, key: Hashable, row: RowT) -> list[tuple[str, str]]:
-        """Titles and whole texts of the cells that are shown with an ellipsis, the most important first."""
+        """Titles and whole texts of the cells that are cut, the most important first."""
         by_importance = sorted(
             zip(self.placed, self.cells(key, row), strict=True), key=lambda one: -one[0].column.priority
         )

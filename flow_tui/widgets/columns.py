@@ -1,4 +1,4 @@
-"""Columns of a table: how a row becomes cells, and how much room each column gets."""
+"""Columns of a table: the cells of a row, and the width of each column."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENDLESS = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Text and its look: words such as `bold`, `dim` or the name of a theme variable (`error`, `status-running`)."""
+    """Text and its style: words such as `bold`, `dim` or the name of a theme variable (`error`, `status-running`)."""
 
     text: str
     style: str = ""
@@ -29,10 +29,10 @@ Cells = str | Cell | Sequence[Cell]
 
 @dataclass(frozen=True)  # without slots: they break `Column[Row](...)` on Python 3.11
 class Column(Generic[RowT]):
-    """One column. `width` fixes it; else it is as wide as its content, from `min_width` on where room is short.
+    """One column. It is as wide as its content, unless `width` is set; it shrinks to `min_width` if room is short.
 
-    Room goes to the highest `priority` first: to each up to `max_width`, and what is left to content that is wider.
-    Columns of the lowest priority are left out first, the rightmost of equals before others.
+    Columns of the highest `priority` get room first: each up to `max_width`, and then for content that is wider.
+    Columns of the lowest priority are omitted first, the rightmost of equal ones before others.
     """
 
     key: str
@@ -47,7 +47,7 @@ class Column(Generic[RowT]):
 
 @dataclass(frozen=True)
 class Placed(Generic[RowT]):
-    """A column that is shown, and its width."""
+    """A shown column and its width."""
 
     column: Column[RowT]
     width: int
@@ -56,9 +56,9 @@ class Placed(Generic[RowT]):
 def place(
     columns: Sequence[Column[RowT]], room: int, needs: Mapping[str, int] | None = None
 ) -> tuple[Placed[RowT], ...]:
-    """The columns that fit side by side into `room` cells, with their widths.
+    """Choose the columns that fit into `room` terminal cells, and their widths.
 
-    `needs` is the width of the widest content by key; 0 leaves the column out. Without it all content is endless.
+    `needs` is the width of the widest content by key; 0 omits the column. Without it, all content counts as endless.
     """
     wanted = {column.key: _ENDLESS if needs is None else needs.get(column.key, 0) for column in columns}
     shown = _admitted([column for column in columns if wanted[column.key]] or list(columns[:1]), room, wanted)
@@ -76,13 +76,13 @@ def place(
 
 
 def parts_of(cells: Cells) -> list[Cell]:
-    """The cells as they may be drawn: printable, and none without text."""
+    """Make the cells printable, and drop those without text."""
     parts = [Cell(cells)] if isinstance(cells, str) else [cells] if isinstance(cells, Cell) else list(cells)
     return [Cell(escape_controls(part.text), part.style) for part in parts if part.text]
 
 
 def fit(cells: Cells, width: int, align: str) -> list[Cell]:
-    """The cells in exactly `width` terminal cells: cut with an ellipsis, or filled up."""
+    """Cut the cells with an ellipsis or pad them to exactly `width` terminal cells."""
     parts = parts_of(cells)
     used = sum(cell_len(part.text) for part in parts)
     if used > width:
@@ -106,7 +106,7 @@ def _cut(parts: list[Cell], width: int) -> list[Cell]:
 
 
 def _admitted(columns: list[Column[RowT]], room: int, wanted: Mapping[str, int]) -> list[Column[RowT]]:
-    """Important columns where their least width fits; the others where all the important ones are wide enough."""
+    """Admit important columns whose least width fits; the others only if all important ones are wide enough."""
     core = [column for column in columns if column.priority >= _IMPORTANT] or columns
     while len(core) > 1 and _total(_least(column, wanted) for column in core) > room:
         lowest = min(column.priority for column in core)

@@ -1,10 +1,10 @@
-"""Keeps what the terminal really sent with each key, which Textual's parser otherwise forgets.
+"""Keeps with each key the sequence that the terminal sent, which Textual's parser discards.
 
-On terminals without the kitty protocol it reports alt+b as ctrl+left, alt+enter as enter and ctrl+h as
-backspace. A shell must get what was typed, so the parser is wrapped at the one place where keys are made.
+On terminals without the kitty protocol, the parser reports alt+b as ctrl+left, alt+enter as enter and ctrl+h as
+backspace. A shell must get what was typed. Therefore the parser is wrapped at the one place where it creates keys.
 
-It also takes the number of an unknown key for a character (F13 for ctrl+y, F19 for "!"), and F3 with a modifier for
-the position of a cursor that nobody asked for.
+The parser also takes the number of an unknown key for a character (F13 for ctrl+y, F19 for "!"), and F3 with a modifier
+for a reported cursor position.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MODIFIERS = ("shift", "alt", "ctrl", "super")
 
 
 def keep_raw_keys() -> bool:
-    """Wraps the parser; call it before the app runs. Twice is safe. False where this Textual isn't the known one."""
+    """Wrap the parser; call it before the app runs. Twice is safe. False if the version of Textual is another one."""
     original = getattr(XTermParser, _WRAPPED, None)
     if textual.__version__ != _KNOWN_VERSION or original is None:
         return False
@@ -46,7 +46,7 @@ def keep_raw_keys() -> bool:
 
 
 def modified_f3(position: events.CursorPosition) -> events.Key | None:
-    """The key that Textual takes for a cursor's position; None where it is a position that no key looks like."""
+    """Convert a cursor position back to the key that Textual mistook for one; None if it is no such key."""
     if position.y != 0 or not 1 <= position.x <= 15:
         return None
     event = events.Key(_modified("f3", position.x + 1), None)
@@ -66,11 +66,11 @@ def _numbered_key(sequence: str) -> events.Key | None:
 
 
 def _modified(name: str, number: int) -> str:
-    """`number` is xterm's: 1 more than the sum of the modifiers' bits."""
+    """`number` is the one of xterm: 1 plus the sum of the bits of the modifiers."""
     held = [modifier for bit, modifier in enumerate(_MODIFIERS) if (number - 1) >> bit & 1]
     return "+".join([*sorted(held), name])
 
 
 def raw_sequence(event: events.Key) -> str | None:
-    """The characters behind a key, or None where nobody kept them."""
+    """The sequence that the terminal sent for a key; None if unknown."""
     return cast("str | None", getattr(event, _RAW, None))

@@ -1,4 +1,4 @@
-"""Textual's list of options, safe in a terminal without room for it."""
+"""Textual's OptionList, made safe for a terminal without room for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from textual.widgets import OptionList
 
 
 class RowsList(OptionList):
-    """A list whose page keys do nothing while its rows are not laid out; Textual looks up lines that it hasn't yet."""
+    """Ignores page keys until its rows are laid out; OptionList would look up lines that don't exist yet."""
 
     def action_page_up(self) -> None:
         if self._lines:

@@ -18,7 +18,7 @@ _LONGEST = 28
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """One tab. `number` names it in messages; its text is foreign, and printable."""
+    """One tab. `number` identifies it in messages. Its text is foreign, but printable."""
 
     number: int
     text: str
@@ -27,7 +27,7 @@ class Tab:
 
 
 class Tabs(Widget):
-    """As many tabs as fit, the one in front always among them. A click asks for one."""
+    """Shows as many tabs as fit, always including the one in front. A click posts `Picked`."""
 
     DEFAULT_CSS = """
     Tabs { height: 1; width: 1fr; }
@@ -35,7 +35,7 @@ class Tabs(Widget):
 
     @dataclass
     class Picked(Message):
-        """The user wants this tab."""
+        """The user clicked this tab."""
 
         number: int
 
@@ -51,7 +51,7 @@ class Tabs(Widget):
                 announce(self, self.Picked(tab.number))
 
     def _placed(self) -> list[tuple[Tab, str, int]]:
-        """Each tab with what it says and its column, beginning so that the one in front is seen."""
+        """Each visible tab with its text and its column; the tab in front is among them."""
         room, front = self.content_size.width, next((i for i, tab in enumerate(self.tabs) if tab.is_front), 0)
         texts = [f" {_short(tab.text)} " for tab in self.tabs]
         first = 0

@@ -1,4 +1,4 @@
-"""A table that draws only the rows in view, and only those that changed. It keeps its cursor on a key."""
+"""A virtual table: draws only rows that are in view and have changed, and keeps its cursor on a row key."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, ClassVar, Generic
 
 from rich.cells import cell_len
-from rich.segment import Segment
-from rich.style import Style
 from textual import events
-from textual.cache import FIFOCache
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive, var
@@ -18,17 +15,14 @@ from textual.strip import Strip
 
 from flow_tui.widgets.announcing import announce
 from flow_tui.widgets.column_fit import ColumnFit
-from flow_tui.widgets.columns import GAP, Cell, Column, Placed, RowT, fit
-from flow_tui.widgets.looks import component_style, resolve
-from flow_tui.widgets.table_moves import TableMoves
-
-_STRIPS_KEPT = 1024
+from flow_tui.widgets.columns import GAP, Column, RowT
+from flow_tui.widgets.table_painter import CURSOR_MARK, TablePainter
 
 
-class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False):
-    """Rows of any kind under a fixed header. Keys are attached by whoever owns the keymap: there are only actions.
+class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False):
+    """Shows rows of any kind under a fixed header. It has actions but no keys; the owner of the keymap binds them.
 
-    Rows must not change in place; equal rows are drawn once. `row_key` tells them apart.
+    Rows must not change in place; equal rows are drawn once. `row_key` identifies a row.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -47,14 +41,13 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
     ResourceTable > .resource-table--stale { color: $text-disabled; }
     ResourceTable > .resource-table--empty { color: $muted; }
     """
-    CURSOR_MARK = "▸ "
 
     empty_text: reactive[str] = reactive("")
     stale: reactive[bool] = reactive(False, toggle_class="-stale")
     cursor_row: var[int] = var(0)
 
     class _About(Message):
-        """Something about one table, which is its `control`."""
+        """A message of one table, its `control`."""
 
         def __init__(self, table: ResourceTable[Any]) -> None:
             super().__init__()
@@ -65,24 +58,24 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
             return self.table
 
     class Highlighted(_About):
-        """The cursor came to another row; `None` when there is none."""
+        """The cursor moved to another row; None if the table is empty."""
 
         def __init__(self, table: ResourceTable[Any], row: Any) -> None:
             super().__init__(table)
             self.row = row
 
     class Activated(_About):
-        """Somebody asked for more about a row."""
+        """The user activated a row."""
 
         def __init__(self, table: ResourceTable[Any], row: Any) -> None:
             super().__init__(table)
             self.row = row
 
     class LaidOut(_About):
-        """The columns have other widths."""
+        """The columns got other widths."""
 
     class HeaderClicked(_About):
-        """Somebody clicked a column's title."""
+        """The user clicked the title of a column."""
 
         def __init__(self, table: ResourceTable[Any], column_key: str) -> None:
             super().__init__(table)
@@ -105,10 +98,9 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
         self._rows: Sequence[RowT] = ()
         self._keys: list[Hashable] = []
         self._sort: tuple[str, bool] | None = None
-        self._strips: FIFOCache[tuple[Hashable, bool], tuple[RowT, Strip]] = FIFOCache(_STRIPS_KEPT)
-        self._looks: dict[tuple[str, bool, bool], Style] = {}
+        self._painter = TablePainter(self, self._fit, lambda row: self.stale or self.is_stale(row))
         self.is_stale: Callable[[RowT], bool] = lambda _: False
-        """Whether a row is old, and drawn so; asked whenever the row is drawn."""
+        """Whether to draw a row as stale. Called whenever a row is drawn anew."""
 
     @property
     def rows(self) -> Sequence[RowT]:
@@ -125,21 +117,21 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
 
     @property
     def shown_columns(self) -> tuple[str, ...]:
-        """Keys of the columns there is room for."""
+        """Keys of the columns that fit."""
         return tuple(placed.column.key for placed in self._fit.placed)
 
     @property
     def cut_cells(self) -> list[tuple[str, str]]:
-        """Titles and whole texts of what is cut in the row under the cursor, the most important first."""
+        """Titles and whole texts of the cells that are cut in the row under the cursor, the most important first."""
         return self._fit.cut(self._keys[self.cursor_row], self._rows[self.cursor_row]) if self._rows else []
 
     @property
     def page_rows(self) -> int:
-        """How many rows are in view at once."""
+        """Number of rows in view."""
         return max(1, self.scrollable_content_region.height - 1)
 
     def set_rows(self, rows: Sequence[RowT]) -> None:
-        """Shows these rows. The cursor stays on its key, or goes to the nearest row that is left."""
+        """Show these rows. The cursor stays on its key, or moves to the nearest row that is left."""
         before = self._view()
         key, cursor, followed = self.cursor_key, self.cursor_row, self._is_in_view(self.cursor_row)
         old_keys, self._rows = self._keys, rows
@@ -155,36 +147,60 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
             announce(self, self.Highlighted(self, self.selected))
 
     def move_to(self, key: Hashable) -> bool:
-        """Puts the cursor on the row with this key; false when there is none."""
+        """Move the cursor to the row with this key; false if there is none."""
         if key not in self._keys:
             return False
         self.cursor_row = self._keys.index(key)
         return True
 
     def set_columns(self, columns: Sequence[Column[RowT]]) -> None:
-        """Other columns of the same rows."""
+        """Show other columns of the same rows."""
         self._fit.change(columns)
         self._relayout()
 
     def set_sort(self, key: str | None, reverse: bool = False) -> None:
-        """Marks the column by which the rows are sorted. Sorting them is the caller's."""
+        """Mark the column by which the rows are sorted. The caller sorts them."""
         self._sort = None if key is None else (key, reverse)
         self._fit_columns()
         self.refresh(Region(0, 0, self.size.width, 1))
 
     def redraw_rows(self) -> None:
-        """Renders the rows in view again, for cells that depend on more than their row, such as an age.
+        """Render the rows in view anew, for cells that depend on more than their row, such as an age.
 
-        Only those that look different are sent to the terminal.
+        Only rows that look different are sent to the terminal.
         """
         self._fit.forget()
-        before, self._strips = self._strips, FIFOCache(_STRIPS_KEPT)
+        before = self._painter.take_rows()
         self._fit_columns()
         top = round(self.scroll_y)
         for number in range(top, min(top + self.page_rows, len(self._rows))):
             drawn = before.get((self._keys[number], number == self.cursor_row))
-            if drawn is None or drawn[1] != self._row_strip(number):
+            if drawn is None or drawn[1] != self._draw_row(number):
                 self._refresh_row(number)
+
+    def action_cursor_down(self) -> None:
+        self.cursor_row += 1
+
+    def action_cursor_up(self) -> None:
+        self.cursor_row -= 1
+
+    def action_page_down(self) -> None:
+        self.cursor_row += self.page_rows
+
+    def action_page_up(self) -> None:
+        self.cursor_row -= self.page_rows
+
+    def action_half_page_down(self) -> None:
+        self.cursor_row += self.page_rows // 2
+
+    def action_half_page_up(self) -> None:
+        self.cursor_row -= self.page_rows // 2
+
+    def action_first(self) -> None:
+        self.cursor_row = 0
+
+    def action_last(self) -> None:
+        self.cursor_row = len(self._rows) - 1
 
     def action_activate(self) -> None:
         if (row := self.selected) is not None:
@@ -205,20 +221,20 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
         self._fit_columns()
 
     def watch_stale(self) -> None:
-        self._drop_looks()
+        self._restyle()
 
     def on_mount(self) -> None:
-        self.app.theme_changed_signal.subscribe(self, lambda _: self._drop_looks())
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._restyle())
 
     def on_resize(self) -> None:
         self._relayout()
 
     def watch_show_vertical_scrollbar(self) -> None:
-        self._relayout()  # it takes its room from the columns
+        self._relayout()  # which takes its room from the columns
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._drop_looks()
+        self._restyle()
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
@@ -232,13 +248,15 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
                 self.action_activate()
 
     def render_line(self, y: int) -> Strip:
-        width = self.scrollable_content_region.width
         if y == 0:
-            return self._header(width)
+            return self._painter.header(self._sort)
         row = y - 1 + round(self.scroll_y)
         if row < len(self._rows):
-            return self._row_strip(row)
-        return self._blank(width) if self._rows else self._empty_line(y - 1, width)
+            return self._draw_row(row)
+        return self._painter.blank() if self._rows else self._painter.empty_line(y - 1, self.empty_text)
+
+    def _draw_row(self, number: int) -> Strip:
+        return self._painter.row(self._keys[number], self._rows[number], is_cursor=number == self.cursor_row)
 
     def _view(self) -> list[tuple[RowT, bool]]:
         top = round(self.scroll_y)
@@ -255,7 +273,7 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
                 self.refresh(Region(0, y + 1, self.size.width, 1))
 
     def _place_of(self, key: Hashable | None, cursor: int, old_keys: list[Hashable]) -> int:
-        """Where a key stands now, or else the nearest of its old neighbours, those below first."""
+        """Find the row of a key now, or else that of its nearest old neighbour, those below first."""
         if not self._keys or key is None:
             return 0
         if cursor < len(self._keys) and self._keys[cursor] == key:
@@ -288,92 +306,29 @@ class ResourceTable(TableMoves, ScrollView, Generic[RowT], can_focus=True, inher
             self.virtual_size = size
 
     def _fit_columns(self, *, from_scratch: bool = False) -> None:
-        """To the rows in view: the widths of a table are those of what one sees."""
+        """Fit the columns to the rows in view."""
         top = max(0, round(self.scroll_y))
         rows = slice(top, top + self.page_rows)
-        room = self.scrollable_content_region.width - cell_len(self.CURSOR_MARK)
+        room = self.scrollable_content_region.width - cell_len(CURSOR_MARK)
         seen = zip(self._keys[rows], self._rows[rows], strict=True)
         if self._fit.place(seen, room, self._sort[0] if self._sort else "", from_scratch=from_scratch):
-            self._strips.clear()
+            self._painter.forget_rows()
             self.refresh()
             announce(self, self.LaidOut(self))
 
     def _relayout(self) -> None:
-        self._strips.clear()
+        self._painter.forget_rows()
         self._fit_columns(from_scratch=True)
         self._resize_virtual()
         self._scroll_to_row(self.cursor_row)
         self.refresh()
 
-    def _drop_looks(self) -> None:
-        self._looks.clear()
-        self._strips.clear()
+    def _restyle(self) -> None:
+        self._painter.forget_styles()
         self.refresh()
 
-    def _row_strip(self, number: int) -> Strip:
-        row, is_cursor = self._rows[number], number == self.cursor_row
-        cached = self._strips.get((self._keys[number], is_cursor))
-        if cached is not None and (cached[0] is row or cached[0] == row):
-            return cached[1]
-        strip = self._draw_row(self._keys[number], row, is_cursor)
-        self._strips[(self._keys[number], is_cursor)] = (row, strip)
-        return strip
-
-    def _draw_row(self, key: Hashable, row: RowT, is_cursor: bool) -> Strip:
-        is_stale = self.stale or self.is_stale(row)
-        mark = self.CURSOR_MARK if is_cursor else " " * cell_len(self.CURSOR_MARK)
-        cells = [Cell(mark)]
-        for i, (placed, parts) in enumerate(zip(self._fit.placed, self._fit.cells(key, row), strict=True)):
-            cells += [Cell(" " * GAP)] if i else []
-            cells += fit(parts, placed.width, placed.column.align)
-        segments = [Segment(cell.text, self._look(cell.style, is_cursor, is_stale)) for cell in cells]
-        width = self.scrollable_content_region.width
-        return Strip(segments).adjust_cell_length(width, self._look("", is_cursor, is_stale))
-
-    def _look(self, words: str, is_cursor: bool, is_stale: bool) -> Style:
-        """How a cell is drawn. Under the cursor of a focused table its colours would be unreadable, so words only."""
-        if (look := self._looks.get((words, is_cursor, is_stale))) is not None:
-            return look
-        base = self.rich_style
-        if is_cursor:
-            base += component_style(self, "resource-table--cursor")
-        own = resolve(words, self.app.theme_variables, self.background_colors[1])
-        if is_cursor and self.has_focus:
-            own = own.without_color
-        if is_stale:
-            own = own.without_color + component_style(self, "resource-table--stale")
-        look = self._looks[(words, is_cursor, is_stale)] = base + own
-        return look
-
-    def _header(self, width: int) -> Strip:
-        style = self.rich_style + component_style(self, "resource-table--header")
-        texts = [" " * cell_len(self.CURSOR_MARK)]
-        for i, placed in enumerate(self._fit.placed):
-            texts.append(" " * GAP if i else "")
-            texts += [cell.text for cell in fit(self._title(placed), placed.width, placed.column.align)]
-        return Strip([Segment(text, style) for text in texts if text]).adjust_cell_length(width, style)
-
-    def _title(self, placed: Placed[RowT]) -> str:
-        title = placed.column.title
-        if self._sort is None or self._sort[0] != placed.column.key:
-            return title
-        return ("▾" if self._sort[1] else "▴") + title
-
-    def _empty_line(self, y: int, width: int) -> Strip:
-        style = self.rich_style + component_style(self, "resource-table--empty")
-        lines = self.empty_text.splitlines()
-        top = max(0, (self.scrollable_content_region.height - 1 - len(lines)) // 2)
-        if not top <= y < top + len(lines):
-            return self._blank(width)
-        (cell,) = fit(lines[y - top], min(cell_len(lines[y - top]), width), "left") or [Cell("")]
-        left = (width - cell_len(cell.text)) // 2
-        return Strip([Segment(" " * left + cell.text, style)]).adjust_cell_length(width, style)
-
-    def _blank(self, width: int) -> Strip:
-        return Strip.blank(width, self.rich_style)
-
     def _click_header(self, x: int) -> None:
-        left = cell_len(self.CURSOR_MARK)
+        left = cell_len(CURSOR_MARK)
         for placed in self._fit.placed:
             if left <= x < left + placed.width:
                 announce(self, self.HeaderClicked(self, placed.column.key))

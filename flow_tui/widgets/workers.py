@@ -1,4 +1,4 @@
-"""Workers of widgets and screens."""
+"""Starts workers of widgets and screens."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def start_worker(
     name: str = "",
     exclusive: bool = False,
 ) -> Worker[None]:
-    """Runs `work` in a worker of the node.
+    """Run `work` in a worker of the node.
 
-    `work` is a function and no coroutine: a worker that is cancelled before its first step would never await it.
+    `work` is a function and not a coroutine, because a worker that is cancelled before its first step never awaits it.
     """
     worker: Worker[None] = node.run_worker(work, name=name, group=group, exclusive=exclusive)
     return worker

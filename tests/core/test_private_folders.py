@@ -32,7 +32,7 @@ from flow_core.changes import ActionLog
 from flow_core.client.recording import Recording
 from flow_core.config import state_dir
 from flow_core.providers.mithril.private_keys import keep
-from flow_tui.report import write_report
+from flow_tui.crash_report import write_report
 
 {first}
 with flow_core.Flow() as flow:

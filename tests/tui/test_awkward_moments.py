@@ -30,8 +30,8 @@ from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.screens.detail import TaskDetail
 from flow_tui.screens.login_waiting import LoginWaiting
 from flow_tui.terminal.prefix import RELEASE_KEY
-from flow_tui.widgets.chrome import Bar, Piece
-from flow_tui.widgets.log_view import LogView
+from flow_tui.widgets.bar import Bar, Piece
+from flow_tui.widgets.log import LogView
 from flow_tui.widgets.terminal import TerminalView
 
 TASK = TaskRecord("local", "t-1", "train", TaskStatus.RUNNING)

@@ -14,8 +14,8 @@ from testbed.pty_screen import Screen
 from testbed.tables import each
 from testbed.waiting import DEADLINE_S
 
-from flow_tui import report
-from flow_tui.scrub import HIDDEN, scrub
+from flow_tui import crash_report
+from flow_tui.redact import HIDDEN, redact
 
 SECRET = "sk-secret-123"
 PROGRAM = """
@@ -23,7 +23,7 @@ import asyncio, os, sys, time
 from textual import work
 from textual.app import App
 from textual.widgets import Static
-from flow_tui import report
+from flow_tui import crash_report
 from flow_tui.crash import CrashGuard
 
 class Small(CrashGuard, App[None]):
@@ -56,14 +56,14 @@ class Small(CrashGuard, App[None]):
     async def fail(self, api_key):
         raise RuntimeError(f"no {api_key} here")
 
-report.install()
+crash_report.install()
 app = Small()
 app.run()
 if "raise" in sys.argv:
     api_key = "sk-" + "secret-123"
     raise ValueError(api_key)
 if app.crash is not None:
-    report.tell(app.crash)
+    crash_report.report_crash(app.crash)
     sys.exit(1)
 sys.exit(app.return_code)
 """
@@ -79,7 +79,7 @@ def small(tmp_path: Path) -> list[str]:
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    return {"PYTHONPATH": str(Path(report.__file__).parent.parent)}
+    return {"PYTHONPATH": str(Path(crash_report.__file__).parent.parent)}
 
 
 def reports() -> list[Path]:
@@ -207,7 +207,7 @@ def fault(text: str) -> Exception:
 
 
 def test_only_the_newest_reports_are_kept() -> None:
-    paths = [report.write_report(fault(f"number {n}")) for n in range(report.KEPT + 5)]
+    paths = [crash_report.write_report(fault(f"number {n}")) for n in range(crash_report.KEPT + 5)]
     assert reports() == paths[5:]
 
 
@@ -218,7 +218,7 @@ def test_what_led_to_a_fault_is_in_the_report() -> None:
         except KeyError as error:
             raise ExceptionGroup("both", [fault("second"), fault("third")]) from error
     except ExceptionGroup as group:
-        text = report.describe(group)
+        text = crash_report.describe(group)
     assert re.findall("first|second|third", text) == ["second", "third", "first"]
     assert "caused by:\nKeyError: 'first'" in text
 
@@ -230,7 +230,7 @@ def test_a_fault_without_bottom_makes_a_short_report() -> None:
     try:
         deeper(0)
     except RecursionError as error:
-        lines = report.describe(error).splitlines()
+        lines = crash_report.describe(error).splitlines()
     assert len(lines) < 100
     assert any("more ..." in line for line in lines)
 
@@ -240,13 +240,13 @@ def test_an_error_that_can_not_be_printed_is_still_reported() -> None:
         def __str__(self) -> str:
             raise RuntimeError(SECRET)
 
-    text = report.describe(Broken())
+    text = crash_report.describe(Broken())
     assert "Broken" in text
     assert SECRET not in text
 
 
 def test_a_message_can_not_drive_the_terminal_that_shows_the_report() -> None:
-    assert "\x1b" not in report.describe(fault("\x1b]0;title\x07"))
+    assert "\x1b" not in crash_report.describe(fault("\x1b]0;title\x07"))
 
 
 def test_a_state_directory_that_takes_no_file_is_said_in_the_sentence(
@@ -254,13 +254,13 @@ def test_a_state_directory_that_takes_no_file_is_said_in_the_sentence(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("FLOW_STATE_DIR", str(tmp_path / "file"))
-    report.tell(fault("x"))
+    crash_report.report_crash(fault("x"))
     (line,) = capsys.readouterr().err.splitlines()
     assert "no report could be written: Not a directory" in line
 
 
 def test_a_fault_before_the_app_is_loaded_needs_no_textual(environment: dict[str, str]) -> None:
-    script = "from flow_tui import report; import sys; report.install(); print('textual' in sys.modules); {}['x']"
+    script = "from flow_tui import crash_report as c; import sys; c.install(); print('textual' in sys.modules); {}['x']"
     ended = subprocess.run(
         [sys.executable, "-c", script], env=os.environ | environment, capture_output=True, text=True, check=False
     )
@@ -292,8 +292,8 @@ def test_a_fault_before_the_app_is_loaded_needs_no_textual(environment: dict[str
     ],
 )
 def test_what_looks_like_a_secret_is_hidden(text: str, hidden: str) -> None:
-    assert hidden not in scrub(text)
-    assert HIDDEN in scrub(text)
+    assert hidden not in redact(text)
+    assert HIDDEN in redact(text)
 
 
 @each(
@@ -308,26 +308,29 @@ def test_what_looks_like_a_secret_is_hidden(text: str, hidden: str) -> None:
     ],
 )
 def test_what_is_no_secret_stays_readable(text: str) -> None:
-    assert scrub(text) == text
+    assert redact(text) == text
 
 
 def test_values_of_secret_looking_variables_are_hidden_wherever_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "plainword")
     monkeypatch.setenv("LONGER_TOKEN", "plainword-and-more")
     monkeypatch.setenv("SHORT_KEY", "1")
-    assert scrub("1 plainword-and-more, plainword") == f"1 {HIDDEN}, {HIDDEN}"
+    assert redact("1 plainword-and-more, plainword") == f"1 {HIDDEN}, {HIDDEN}"
 
 
-def test_scrubbing_a_huge_text_takes_no_time() -> None:
+def test_redacting_a_huge_text_takes_no_time() -> None:
     for text in ("a" * 300_000, "a1" * 150_000, "key" * 100_000, "-----BEGIN " * 30_000, "token " * 50_000):
-        script = f"import sys; from flow_tui.scrub import scrub; scrub({text[:20]!r} * {len(text) // 20})"
+        script = f"import sys; from flow_tui.redact import redact; redact({text[:20]!r} * {len(text) // 20})"
         subprocess.run(
-            [sys.executable, "-c", script], check=True, timeout=DEADLINE_S, cwd=Path(report.__file__).parent.parent
+            [sys.executable, "-c", script],
+            check=True,
+            timeout=DEADLINE_S,
+            cwd=Path(crash_report.__file__).parent.parent,
         )
 
 
 def test_output_that_can_no_longer_be_written_does_not_change_the_exit_code(environment: dict[str, str]) -> None:
-    script = "import sys\nfrom flow_tui import report\nreport.install()\nprint('left over')\nsys.exit(7)"
+    script = "import sys\nfrom flow_tui import crash_report\ncrash_report.install()\nprint('left over')\nsys.exit(7)"
     reader, writer = os.pipe()
     os.close(reader)
     try:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from testbed.themed_app import ThemedApp
 from testbed.waiting import until
 from textual.app import ComposeResult
@@ -136,7 +137,7 @@ async def test_foreign_names_and_titles_in_the_border_are_plain_text(open_pty: A
 
     async with hosted() as (app, pilot):
         await app.pane.enter(task("[red]n[/nope]\x1b[2J"), titled)
-        await until(lambda: app.pane.front is not None and app.pane.front.title_text)
+        await until(lambda: app.pane.front is not None and app.pane.front.signals.title)
         await pilot.pause()
         assert "SHELL  task [red]n[/nope][2J  [blink]t[/x]" in border_text(app)
 
@@ -322,10 +323,20 @@ async def test_a_bell_out_of_sight_marks_the_tab_until_it_is_looked_at(open_pty:
         await until(lambda: "ready>" in text(app.pane.front))
         assert bell is not None
         await until(lambda: bell.is_live)
-        bell._send(b"\n")
+        bell._io.send(b"\n")
         await until(lambda: tab_texts(app) == ["1 one !", "*2 two"])
         await pilot.press(PREFIX, "n")
         await until(lambda: tab_texts(app) == ["*1 one", "2 two"])
+
+
+async def test_a_bell_of_the_shell_in_front_flashes_the_border(open_pty: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flow_tui.widgets.terminal.shell_signals._FLASH_S", 2.0)  # a busy machine may look seldom
+    async with hosted() as (app, pilot):
+        await app.pane.enter(task(), lambda c, r, _: open_pty(c, r, command="read x; printf '\\a'; cat"))
+        await until(lambda: app.pane.front is not None and app.pane.front.is_live and app.pane.front.has_focus)
+        await pilot.press("enter")
+        await until(lambda: app.pane.has_class("-rung"))
+        await until(lambda: not app.pane.has_class("-rung"))
 
 
 async def test_a_recording_is_marked_and_can_be_played(open_pty: Any) -> None:
@@ -341,7 +352,7 @@ async def test_a_recording_is_marked_and_can_be_played(open_pty: Any) -> None:
         await until(lambda: "● REC" not in border_text(app))
         (file,) = (state_dir() / "recordings").glob("t1-*.cast")
         assert file.stat().st_mode & 0o777 == 0o600
-        said = b"".join(moment.output for moment in read_cast(file).moments)
+        said = b"".join(event.output for event in read_cast(file).events)
         assert b"ready>" in said.partition(b"echo")[0]
         assert b"42" in said
 

@@ -25,7 +25,7 @@ from flow_tui.screens.help import HelpScreen
 from flow_tui.screens.layout import PANES
 from flow_tui.screens.pick import Pick
 from flow_tui.screens.submit import SubmitForm
-from flow_tui.widgets.chrome import Bar
+from flow_tui.widgets.bar import Bar
 
 
 @asynccontextmanager

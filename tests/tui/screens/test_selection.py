@@ -24,7 +24,7 @@ from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.ssh.prompter import Prompter
 from flow_tui.panes.logs import LogsPane
 from flow_tui.screens.dashboard import DashboardScreen
-from flow_tui.widgets.chrome import Bar
+from flow_tui.widgets.bar import Bar
 from flow_tui.widgets.table import ResourceTable
 
 

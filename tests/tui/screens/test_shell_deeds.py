@@ -15,7 +15,8 @@ from flow_tui.app import FlowApp
 from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.screens.help import HelpScreen
 from flow_tui.screens.paste import ConfirmPaste
-from flow_tui.widgets.chrome import Bar
+from flow_tui.terminal.prefix import KeyTarget
+from flow_tui.widgets.bar import Bar
 from flow_tui.widgets.terminal import TerminalView
 
 PREFIX = "ctrl+right_square_bracket"
@@ -57,7 +58,7 @@ async def test_what_can_come_after_the_prefix_is_listed_and_done_when_it_is_chos
         await pilot.press(*"look", "space", *"back")
         await until(lambda: listed(app) == ["ctrl+] ["])
         await pilot.press("enter")
-        await until(lambda: view.has_focus and view.is_in_copy_mode)
+        await until(lambda: view.has_focus and view.key_input.target is KeyTarget.COPY_MODE)
         await until(lambda: "every other key goes to copy mode" in footer(dashboard))
         await pilot.press("q", PREFIX, "question_mark")
         await until(lambda: isinstance(app.screen, HelpScreen) and app.screen._shown)
@@ -90,4 +91,4 @@ async def test_the_enter_after_a_paste_keeps_the_question_and_the_text() -> None
         await pilot.press("enter")
         assert isinstance(app.screen, ConfirmPaste)
         await pilot.press("y")
-        await until(lambda: "echo second" in "\n".join(strip.text for strip in view._strips))
+        await until(lambda: "echo second" in "\n".join(view.render_line(y).text for y in range(view.size.height)))

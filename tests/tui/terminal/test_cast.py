@@ -11,10 +11,10 @@ import pytest
 
 from flow_core.client.recording import Recording
 from flow_core.errors import FlowError
-from flow_tui.terminal.cast import Cast, Moment, cast_title, read_cast
+from flow_tui.terminal.cast import Cast, CastEvent, cast_title, read_cast
 from flow_tui.terminal.core import TerminalCore
 from flow_tui.terminal.player import Player
-from flow_tui.terminal.snapshot import snapshot
+from flow_tui.terminal.session import screen_as_output
 
 OpenCore = Callable[[int, int], TerminalCore]
 
@@ -43,7 +43,7 @@ def test_what_was_recorded_is_read_again(tmp_path: Path) -> None:
         recording.resized(120, 40)
     cast = read_cast(file)
     assert (cast.title, cast.size) == ("train node 1", (100, 30))
-    assert [(moment.output, moment.size) for moment in cast.moments] == [
+    assert [(event.output, event.size) for event in cast.events] == [
         ("é\x1b[31mred".encode(), None),
         (b"", (120, 40)),
     ]
@@ -69,11 +69,11 @@ def test_broken_lines_are_left_out_and_hostile_values_are_bounded(tmp_path: Path
     cast = read_cast(file)
     assert cast.size == (500, 1)
     assert cast.title == "[2J[red]t"
-    assert cast.moments == (
-        Moment(0.5, b"one"),
-        Moment(0.5, b"two"),
-        Moment(0.5, b"three"),
-        Moment(1.0, size=(500, 1)),
+    assert cast.events == (
+        CastEvent(0.5, b"one"),
+        CastEvent(0.5, b"two"),
+        CastEvent(0.5, b"three"),
+        CastEvent(1.0, size=(500, 1)),
     )
 
 
@@ -87,8 +87,8 @@ def test_another_kind_of_file_is_refused_with_a_sentence(tmp_path: Path, text: s
 
 
 def test_a_recording_is_played_in_its_time_and_sought_in_both_directions(new_core: OpenCore) -> None:
-    moments = tuple(Moment(float(n), f"line {n}\r\n".encode()) for n in range(1, 9))
-    player = Player(Cast("t", (20, 4), moments), new_core(20, 4))
+    events = tuple(CastEvent(float(n), f"line {n}\r\n".encode()) for n in range(1, 9))
+    player = Player(Cast("t", (20, 4), events), new_core(20, 4))
     assert played(player, 0.5) == ["", "", "", ""]
     assert played(player, 2.0)[:2] == ["line 1", "line 2"]
     player.change_speed(1)
@@ -105,7 +105,7 @@ def test_a_recording_is_played_in_its_time_and_sought_in_both_directions(new_cor
 
 
 def test_a_pause_holds_the_time(new_core: OpenCore) -> None:
-    player = Player(Cast("t", (20, 2), (Moment(1.0, b"x"), Moment(9.0, b"y"))), new_core(20, 2))
+    player = Player(Cast("t", (20, 2), (CastEvent(1.0, b"x"), CastEvent(9.0, b"y"))), new_core(20, 2))
     player.toggle()
     assert played(player, 5.0) == ["", ""]
     player.toggle()
@@ -113,7 +113,7 @@ def test_a_pause_holds_the_time(new_core: OpenCore) -> None:
 
 
 def test_a_change_of_size_is_played_and_undone_when_going_back(new_core: OpenCore) -> None:
-    player = Player(Cast("t", (20, 4), (Moment(1.0, b"a"), Moment(2.0, size=(50, 9)))), new_core(20, 4))
+    player = Player(Cast("t", (20, 4), (CastEvent(1.0, b"a"), CastEvent(2.0, size=(50, 9)))), new_core(20, 4))
     played(player, 3.0)
     assert (player.core.cols, player.core.rows) == (50, 9)
     player.seek(1.0)
@@ -125,7 +125,7 @@ def test_what_stands_on_the_screen_is_put_there_again(new_core: OpenCore) -> Non
     core.feed("\x1b[1;31mred\x1b[0m plain 漢字 e\u0301\r\n".encode())
     core.feed(b"\x1b[48;2;1;2;3m\x1b[Kback\x1b[0m\x1b[4;10H\x1b[7;38;5;99mx\x1b[3;5H")
     core.dirty_rows()
-    again.feed(b"junk" * 50 + snapshot(core))
+    again.feed(b"junk" * 50 + screen_as_output(core))
     assert rows(again) == rows(core)
     assert again.cursor == core.cursor
 
@@ -136,5 +136,5 @@ def test_noise_is_put_there_again_without_harm(new_core: OpenCore) -> None:
         core.feed(noise.randbytes(2048))
         core.dirty_rows()
         again = new_core(40, 8)
-        again.feed(snapshot(core))
+        again.feed(screen_as_output(core))
         assert len(shown(again)) == 8

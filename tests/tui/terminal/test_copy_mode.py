@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flow_tui.terminal.copy_mode import CopyMode, Mark
 from flow_tui.terminal.core import TerminalCore, open_core
-from flow_tui.terminal.places import Place, line_at, text_of, top_line, word_at
+from flow_tui.terminal.text_range import CellPosition, line_at, text_of, top_line, word_at
 
 OpenCore = Callable[[int, int], TerminalCore]
 
@@ -42,7 +42,7 @@ def shown(core: TerminalCore) -> list[str]:
 def test_it_begins_where_the_cursor_of_the_shell_stands(new_core: OpenCore) -> None:
     core = with_text(new_core, "one\ntwo\nthree\nfour\nfive")
     mode = CopyMode(core)
-    assert mode.at == Place(4, 4)
+    assert mode.at == CellPosition(4, 4)
     assert mode.cursor == core.cursor
 
 
@@ -118,7 +118,7 @@ def test_a_search_goes_on_in_its_direction_and_round(new_core: OpenCore) -> None
     mode = pressed(core, "?", *"match 7", "enter")
     assert mode.at.line == 7
     mode = pressed(core, "g", "/", *"match 1", "enter")
-    assert mode.at == Place(1, 0)
+    assert mode.at == CellPosition(1, 0)
     mode.press("n")
     assert mode.at.line == 10
     mode.press("N")
@@ -133,15 +133,15 @@ def test_a_search_goes_on_in_its_direction_and_round(new_core: OpenCore) -> None
 def test_a_search_finds_what_a_wrap_cuts_in_two_and_marks_both_halves(new_core: OpenCore) -> None:
     core = with_text(new_core, "0123456needle and\n", cols=10)
     mode = pressed(core, "?", *"needle", "enter")
-    assert mode.at == Place(0, 7)
+    assert mode.at == CellPosition(0, 7)
     assert mode.marks() == {0: [Mark(7, 9, False)], 1: [Mark(0, 2, False)]}
 
 
 def test_small_letters_find_capital_ones_and_signs_are_themselves(new_core: OpenCore) -> None:
     core = with_text(new_core, "Error (x) a.b\naxb")
-    assert pressed(core, "?", *"error", "enter").at == Place(0, 0)
-    assert pressed(core, "?", *"Error", "enter").at == Place(0, 0)
-    assert pressed(core, "?", *"a.b", "enter").at == Place(0, 10)
+    assert pressed(core, "?", *"error", "enter").at == CellPosition(0, 0)
+    assert pressed(core, "?", *"Error", "enter").at == CellPosition(0, 0)
+    assert pressed(core, "?", *"a.b", "enter").at == CellPosition(0, 10)
     assert pressed(core, "?", *"ERROR", "enter").notice == "not found"
     assert pressed(core, "n").notice == "nothing to find yet; / asks"
 
@@ -187,10 +187,10 @@ def test_rows_keep_their_numbers_while_the_oldest_are_forgotten(new_core: OpenCo
 
 def test_a_click_takes_a_path_whole_and_a_wrapped_one_too(new_core: OpenCore) -> None:
     core = with_text(new_core, "see '/usr/lib/x.so', or\n", cols=12)
-    assert text_of(core, word_at(core, Place(0, 8))) == "/usr/lib/x.so"
-    assert text_of(core, word_at(core, Place(1, 0))) == "/usr/lib/x.so"
-    assert text_of(core, word_at(core, Place(0, 3))) == ""
-    assert text_of(core, line_at(core, Place(1, 0))) == "see '/usr/lib/x.so', or"
+    assert text_of(core, word_at(core, CellPosition(0, 8))) == "/usr/lib/x.so"
+    assert text_of(core, word_at(core, CellPosition(1, 0))) == "/usr/lib/x.so"
+    assert text_of(core, word_at(core, CellPosition(0, 3))) == ""
+    assert text_of(core, line_at(core, CellPosition(1, 0))) == "see '/usr/lib/x.so', or"
 
 
 def test_it_is_of_no_use_once_the_screen_is_another(new_core: OpenCore) -> None:
@@ -210,10 +210,10 @@ def test_a_resize_stays_on_the_same_text_and_keeps_the_selection(new_core: OpenC
     text = "".join(f"line {n} with more words than fit\n" for n in range(30))
     core = with_text(new_core, text)
     mode = pressed(core, "?", *"line 7", "enter", "v", *"lllll")
-    mode.across(partial(core.resize, *size))
+    mode.keep_text_across(partial(core.resize, *size))
     assert mode.is_valid
     assert mode.cursor.visible
-    mode.across(partial(core.resize, 20, 4))
+    mode.keep_text_across(partial(core.resize, 20, 4))
     mode.press("y")
     assert mode.text == "line 7"
 
@@ -221,7 +221,7 @@ def test_a_resize_stays_on_the_same_text_and_keeps_the_selection(new_core: OpenC
 def test_a_resize_stays_on_the_same_text_when_rows_break_elsewhere(new_core: OpenCore) -> None:
     core = with_text(new_core, "".join(f"{n:02} abcdefghijklmnopqrstuvwxyz\n" for n in range(30)), cols=40)
     mode = pressed(core, "?", *"12 a", "enter")
-    mode.across(partial(core.resize, 15, 4))
+    mode.keep_text_across(partial(core.resize, 15, 4))
     if core.name == "bittty":  # which cuts rows where the other breaks them
         assert "".join(core.line(mode.at.line).cells).startswith("12 abc")
     else:
@@ -234,7 +234,7 @@ def test_a_resize_below_the_text_and_of_an_empty_screen_is_harmless(new_core: Op
         core = with_text(new_core, text)
         mode = pressed(core, keys)
         for cols, rows in ((3, 2), (200, 50), (1, 1), (20, 4)):
-            mode.across(partial(core.resize, cols, rows))
+            mode.keep_text_across(partial(core.resize, cols, rows))
             assert mode.is_valid
             assert mode.cursor.visible
 
@@ -256,7 +256,7 @@ def test_whatever_the_sizes_the_cursor_stays_on_its_line(
     wanted = chosen % len(lines)
     mode = pressed(core, "?", *f"{wanted:02}", "enter")
     for cols, rows in sizes:
-        mode.across(partial(core.resize, cols, rows))
+        mode.keep_text_across(partial(core.resize, cols, rows))
         assert text_of(core, line_at(core, mode.at)) == lines[wanted]
         assert mode.cursor.visible
     core.close()
@@ -271,7 +271,7 @@ def test_the_alternate_screen_is_copied_from_like_any_other(new_core: OpenCore) 
 
 
 def test_more_than_a_clipboard_takes_is_refused(new_core: OpenCore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flow_tui.terminal.places.MAX_TEXT", 1000)
+    monkeypatch.setattr("flow_tui.terminal.text_range.MAX_TEXT", 1000)
     core = with_text(new_core, "0123456789\n" * 300)
     mode = pressed(core, "g", "V", "G", "y")
     assert (mode.text, mode.is_over, mode.notice) == (None, False, "that is more than a clipboard takes")

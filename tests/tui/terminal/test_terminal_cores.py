@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from flow_tui.terminal.core import PLAIN, CellStyle, Cursor, MouseTracking, Run, TerminalCore, open_core
+from flow_core.logs.ansi import PLAIN, TextStyle
+from flow_tui.terminal.core import Cursor, MouseTracking, Run, TerminalCore, open_core
 
 OpenCore = Callable[[int, int], TerminalCore]
 
@@ -88,31 +89,31 @@ def test_a_sequence_and_a_character_may_be_cut_anywhere(new_core: OpenCore) -> N
     for byte in whole:
         core.feed(bytes([byte]))
     assert shown(core)[0] == "é漢.!"
-    assert runs(core)[0].style == CellStyle(fg=(1, 22, 233))
-    assert core.title == "title"
+    assert runs(core)[0].style == TextStyle(foreground=(1, 22, 233))
+    assert core.events.title == "title"
 
 
 @pytest.mark.parametrize(
     ("sgr", "style"),
     [
-        ("31", CellStyle(fg=1)),
-        ("42", CellStyle(bg=2)),
-        ("93;104", CellStyle(fg=11, bg=12)),
-        ("38;5;200", CellStyle(fg=200)),
-        ("48;5;17", CellStyle(bg=17)),
-        ("38;2;1;2;3;48;2;4;5;6", CellStyle(fg=(1, 2, 3), bg=(4, 5, 6))),
-        ("1", CellStyle(bold=True)),
-        ("2", CellStyle(dim=True)),
-        ("3", CellStyle(italic=True)),
-        ("4", CellStyle(underline=True)),
-        ("5", CellStyle(blink=True)),
-        ("7", CellStyle(reverse=True)),
-        ("9", CellStyle(strike=True)),
-        ("1;3;4;31", CellStyle(fg=1, bold=True, italic=True, underline=True)),
+        ("31", TextStyle(foreground=1)),
+        ("42", TextStyle(background=2)),
+        ("93;104", TextStyle(foreground=11, background=12)),
+        ("38;5;200", TextStyle(foreground=200)),
+        ("48;5;17", TextStyle(background=17)),
+        ("38;2;1;2;3;48;2;4;5;6", TextStyle(foreground=(1, 2, 3), background=(4, 5, 6))),
+        ("1", TextStyle(bold=True)),
+        ("2", TextStyle(dim=True)),
+        ("3", TextStyle(italic=True)),
+        ("4", TextStyle(underline=True)),
+        ("5", TextStyle(blink=True)),
+        ("7", TextStyle(reverse=True)),
+        ("9", TextStyle(strike=True)),
+        ("1;3;4;31", TextStyle(foreground=1, bold=True, italic=True, underline=True)),
         ("1;22", PLAIN),
     ],
 )
-def test_colours_and_attributes_are_kept(new_core: OpenCore, sgr: str, style: CellStyle) -> None:
+def test_colours_and_attributes_are_kept(new_core: OpenCore, sgr: str, style: TextStyle) -> None:
     core = new_core(20, 2)
     core.feed(f"\x1b[{sgr}mword\x1b[0m".encode())
     assert runs(core) == [Run("word", style, 4)] if style != PLAIN else runs(core)[0].text.startswith("word")
@@ -127,8 +128,8 @@ def test_hidden_text_is_not_shown(new_core: OpenCore) -> None:
 def test_erasing_paints_the_background_that_is_set(new_core: OpenCore) -> None:
     core = new_core(12, 2)
     core.feed(b"\x1b[44m\x1b[K\x1b[0m\x1b[2;1H\x1b[48;2;9;8;7m\x1b[K")
-    assert runs(core, 0) == [Run(" " * 12, CellStyle(bg=4), 12)]
-    assert runs(core, 1) == [Run(" " * 12, CellStyle(bg=(9, 8, 7)), 12)]
+    assert runs(core, 0) == [Run(" " * 12, TextStyle(background=4), 12)]
+    assert runs(core, 1) == [Run(" " * 12, TextStyle(background=(9, 8, 7)), 12)]
 
 
 @pytest.mark.parametrize(
@@ -243,7 +244,7 @@ def test_scrollback_keeps_its_colours_and_fits_a_new_width(new_core: OpenCore) -
     core = new_core(20, 2)
     core.feed("\x1b[31mred\x1b[0m 漢漢漢漢\r\n\r\n\r\n".encode())
     core.scroll_to(core.scrollback_rows)
-    assert runs(core)[0] == Run("red", CellStyle(fg=1), 3)
+    assert runs(core)[0] == Run("red", TextStyle(foreground=1), 3)
     core.resize(9, 2)
     core.scroll_to(core.scrollback_rows)
     check_harmless(core)
@@ -272,16 +273,16 @@ def test_clearing_the_scrollback_forgets_it(new_core: OpenCore) -> None:
 def test_questions_are_answered_once(new_core: OpenCore) -> None:
     core = new_core(20, 4)
     core.feed(b"ab\x1b[6n\x1b[5n")
-    assert core.take_replies() == b"\x1b[1;3R\x1b[0n"
-    assert core.take_replies() == b""
+    assert core.events.take_replies() == b"\x1b[1;3R\x1b[0n"
+    assert core.events.take_replies() == b""
     core.feed(b"\x1b[c")
-    assert core.take_replies().startswith(b"\x1b[?62;")
+    assert core.events.take_replies().startswith(b"\x1b[?62;")
 
 
 def test_nothing_the_far_side_chose_is_typed_back(new_core: OpenCore) -> None:
     core = new_core(20, 4)
     core.feed(b"\x1b]2;rm -rf\x07\x1b]1;icon\x07\x1b[20t\x1b[21t\x1b]52;c;cm0gLXJm\x07\x1b]52;c;?\x07\x05")
-    replies = core.take_replies()
+    replies = core.events.take_replies()
     assert b"rm" not in replies
     assert b"cm0" not in replies
     assert b"icon" not in replies
@@ -289,19 +290,19 @@ def test_nothing_the_far_side_chose_is_typed_back(new_core: OpenCore) -> None:
 
 def test_titles_are_one_printable_line(new_core: OpenCore) -> None:
     core = new_core(20, 4)
-    assert core.title == ""
+    assert core.events.title == ""
     core.feed("\x1b]2;a \u202e[b]bold[/b]\u200b\x07".encode())
-    assert core.title == "a [b]bold[/b]"
+    assert core.events.title == "a [b]bold[/b]"
     core.feed(b"\x1b]0;" + b"t" * 500 + b"\x1b\\")
-    assert core.title == "t" * 80
+    assert core.events.title == "t" * 80
 
 
 def test_the_bell_is_heard_once(new_core: OpenCore) -> None:
     core = new_core(20, 4)
-    assert not core.take_bell()
+    assert not core.events.take_bell()
     core.feed(b"\x07\x07")
-    assert core.take_bell()
-    assert not core.take_bell()
+    assert core.events.take_bell()
+    assert not core.events.take_bell()
 
 
 _PIECES = st.one_of(
@@ -328,7 +329,7 @@ def test_hostile_sequences_never_raise(new_core: OpenCore, pieces: list[bytes], 
         if number == 5:
             core.scroll_to(core.scrollback_rows // 2)
         check_harmless(core)
-    core.take_replies()
+    core.events.take_replies()
     core.close()
 
 
@@ -336,7 +337,7 @@ def test_two_megabytes_of_noise_are_harmless(new_core: OpenCore) -> None:
     core, noise = new_core(80, 24), random.Random(20)
     for number in range(512):
         core.feed(noise.randbytes(4096))
-        core.take_replies()
+        core.events.take_replies()
         if number % 16 == 0:
             check_harmless(core)
     core.feed(b"\x18\x1b\\\x1bc\x1b[1;1Hstill here")
@@ -352,7 +353,7 @@ def test_a_string_that_never_ends_costs_bounded_time_and_memory(new_core: OpenCo
     assert time.process_time() - started < 3
     core.feed(b"\x07ok")
     assert shown(core)[0].endswith("ok")
-    assert len(core.title) <= 80
+    assert len(core.events.title) <= 80
 
 
 @pytest.mark.needs("pyghostty")

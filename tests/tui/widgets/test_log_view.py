@@ -15,7 +15,7 @@ from testbed.waiting import until
 from textual.app import ComposeResult
 
 from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles, SpoolWriter
-from flow_tui.widgets.log_view import LogView
+from flow_tui.widgets.log import LogView
 
 T0 = 1_800_000_000_000_000
 
@@ -65,7 +65,7 @@ class Reader(ThemedApp):
         self.follows.append(message.following)
 
     def on_log_view_searched(self, message: LogView.Searched) -> None:
-        self.said.append(message.said)
+        self.said.append(message.status)
 
     def on_log_view_counted(self, message: LogView.Counted) -> None:
         self.counts.append((message.lines, message.is_complete))
@@ -383,8 +383,8 @@ async def test_how_many_lines_match_stays_said_where_that_was_known_before_the_f
     app = Reader(source)
     async with app.run_test(size=(60, 10)):
         app.view.find("error")
-        assert app.view._finder is not None
-        finder, counter = app.view._finder._finder, app.view._finder._counter
+        assert app.view._search._query is not None
+        finder, counter = app.view._search._query._finder, app.view._search._query._counter
         while finder._child is None:
             await asyncio.sleep(0)  # at once: it must not have answered yet
         child = finder._child
@@ -392,7 +392,7 @@ async def test_how_many_lines_match_stays_said_where_that_was_known_before_the_f
         await until(lambda: counter._child is not None)
         await until(lambda: counter._child is None)
         os.kill(child.pid, signal.SIGCONT)
-        await until(lambda: app.view._finder is not None and app.view._finder.match is not None)
+        await until(lambda: app.view._search.match_offset is not None)
         await until(lambda: app.said[-1] == "1 line matches", explain=lambda: app.said)
 
 
@@ -407,3 +407,20 @@ async def test_what_a_search_found_stays_in_view_when_the_view_gets_another_size
         assert not app.view.following
         app.view.action_follow()
         assert app.view.following
+
+
+@pytest.mark.parametrize("sizes", [(9, 10), (10, 9), (8, 9, 10, 9)], ids=str)
+async def test_the_end_stays_in_view_below_a_match_when_the_view_gets_another_size(
+    source: Source, sizes: tuple[int, ...]
+) -> None:
+    source.write(b"".join(b"step %d\n" % step for step in range(40)) + b"ERROR\nlast\n")
+    app = Reader(source)
+    async with app.run_test(size=(60, sizes[0])) as pilot:
+        app.view.find("error")
+        await until(lambda: app.follows[-1:] == [False])
+        for rows in sizes[1:]:
+            await pilot.resize_terminal(60, rows)
+            assert app.picture()[-2:] == ["ERROR", "last"]
+            assert len(app.picture()) == rows
+        await pilot.resize_terminal(60, 1)
+        assert app.picture() == ["ERROR"]

@@ -10,7 +10,7 @@ from textual import events
 from textual.pilot import Pilot
 from tui.widgets.test_terminal_view import Host, hosted, screen
 
-from flow_tui.terminal.prefix import Keys
+from flow_tui.terminal.prefix import KeyTarget
 from flow_tui.widgets.terminal import TerminalView
 
 Cell = tuple[int, int]
@@ -53,12 +53,12 @@ async def test_a_resize_keeps_copy_mode_and_what_is_selected(open_pty: Any) -> N
     async with hosted(shell) as (app, pilot):
         await until(lambda: "line 60" in screen(app))
         await pilot.press(PREFIX, "left_square_bracket", "question_mark", *"line", "space", "7", "enter")
-        await until(lambda: app.view.copying is not None and app.view.copying.prompt is None)
+        await until(lambda: app.view.selection.mode is not None and app.view.selection.mode.prompt is None)
         await pilot.press("V", "j")
         await until(lambda: [text for _, text in marked(app)][:1] == ["line 7"])
         await pilot.resize_terminal(33, 9)
         await until(lambda: app.view.core is not None and app.view.core.cols == app.view.size.width < 34)
-        assert app.view.keys is Keys.COPY
+        assert app.view.key_input.target is KeyTarget.COPY_MODE
         await until(lambda: [text for _, text in marked(app)][:1] == ["line 7"])
         await pilot.press("y")
         await until(lambda: copied(app) == ["line 7\nline 8"])
@@ -69,10 +69,10 @@ async def test_text_is_taken_with_vi_keys_and_the_shell_has_its_keys_back(open_p
     async with hosted(shell) as (app, pilot):
         await until(lambda: "line 60" in screen(app))
         await pilot.press(PREFIX, "left_square_bracket", "question_mark", *"line", "space", "7", "enter")
-        await until(lambda: app.view.copying is not None and app.view.copying.prompt is None)
+        await until(lambda: app.view.selection.mode is not None and app.view.selection.mode.prompt is None)
         await pilot.press("V", "j", "y")
         await until(lambda: copied(app) == ["line 7\nline 8"])
-        await until(lambda: app.view.keys is Keys.SHELL and app.view.position is None)
+        await until(lambda: app.view.key_input.target is KeyTarget.SHELL and app.view.selection.scroll_position is None)
         assert shell.written == b""
         await pilot.press("x")
         await until(lambda: shell.written == b"x")
@@ -87,7 +87,7 @@ async def test_copy_mode_stays_on_its_text_while_output_goes_on(open_pty: Any) -
         await shell.write(b"x")
         await until(lambda: app.view.core is not None and app.view.core.scrollback_rows > 400)
         assert screen(app).startswith("1\n2")
-        assert app.view.position is not None
+        assert app.view.selection.scroll_position is not None
         await pilot.press("j", "y")
         await until(lambda: copied(app) == ["1\n2"])
 
@@ -100,7 +100,7 @@ async def test_a_drag_selects_and_copies_and_the_next_key_goes_to_the_shell(open
         await until(lambda: copied(app) == ["beta\ngamma"])
         assert [row for row, _ in marked(app)] == [0, 1]
         await pilot.press("z")
-        await until(lambda: shell.written == b"z" and app.view.copying is None)
+        await until(lambda: shell.written == b"z" and app.view.selection.mode is None)
 
 
 async def test_a_click_alone_copies_nothing(open_pty: Any) -> None:
@@ -109,7 +109,7 @@ async def test_a_click_alone_copies_nothing(open_pty: Any) -> None:
         await pilot.click(TerminalView, offset=(1, 0))
         await pilot.pause()
         assert copied(app) == []
-        assert app.view.copying is None
+        assert app.view.selection.mode is None
 
 
 async def test_two_clicks_take_a_word_and_three_the_line(open_pty: Any) -> None:
@@ -138,7 +138,9 @@ async def test_a_drag_past_the_edge_scrolls_and_goes_on_selecting(open_pty: Any)
         await until(lambda: "\n80" in screen(app))
         await mouse(app, pilot, events.MouseDown, 0, 2, False)
         await mouse(app, pilot, events.MouseMove, 0, -1, False)
-        await until(lambda: app.view.position is not None and app.view.position[0] > 5)
+        await until(
+            lambda: app.view.selection.scroll_position is not None and app.view.selection.scroll_position[0] > 5
+        )
         await mouse(app, pilot, events.MouseUp, 0, -1, False)
         await until(lambda: copied(app))
         assert len(copied(app)[0].split("\n")) > 5
@@ -148,7 +150,7 @@ async def test_a_program_copies_only_after_a_yes(open_pty: Any) -> None:
     command = r"printf '\033]52;c;aGVsbG8=\007'; read -rsn1; printf '\033]52;c;YWdhaW4=\007'; exec cat"
     shell = await open_pty(command=command)
     async with hosted(shell) as (app, pilot):
-        await until(lambda: app.view.clipboard.waiting == "hello")
+        await until(lambda: app.view.signals.clipboard.waiting == "hello")
         assert copied(app) == []
         await pilot.press(PREFIX, "y")
         await until(lambda: copied(app) == ["hello"])

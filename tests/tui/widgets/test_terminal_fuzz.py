@@ -12,7 +12,7 @@ from testbed.waiting import until
 from textual import events
 from tui.widgets.test_terminal_view import hosted, screen
 
-from flow_tui.terminal.session import Session
+from flow_tui.terminal.session import ShellSession
 from flow_tui.widgets.terminal import TerminalView
 
 PREFIX = "ctrl+right_square_bracket"
@@ -81,7 +81,7 @@ async def test_keys_mouse_and_sizes_amid_noise_do_no_harm(core: str, monkeypatch
         await pilot.resize_terminal(80, 24)
         shell.is_over.set()
         await until(lambda: app.get(TerminalView.Ended))
-        await until(lambda: "[exit code 0" in screen(app) or app.view.position is not None)
+        await until(lambda: "[exit code 0" in screen(app) or app.view.selection.scroll_position is not None)
 
 
 @pytest.mark.parametrize("core", CORES)
@@ -90,7 +90,7 @@ async def test_five_hundred_sizes_keep_the_terminal_whole(core: str, monkeypatch
     from flow_tui.terminal.core import open_core
 
     terminal, chance = open_core(80, 24), random.Random(8)
-    session = Session(terminal, NoisyShell(1, 0), lambda: None)
+    session = ShellSession(terminal, NoisyShell(1, 0), lambda: None)
     terminal.feed("".join(f"{n} 漢字 {'x' * (n % 90)}\r\n" for n in range(300)).encode())
     for _ in range(500):
         session.resize(chance.randint(1, 250), chance.randint(1, 80))

@@ -7,7 +7,7 @@ from textual import events
 from textual._xterm_parser import XTermParser
 
 from flow_tui.terminal.core import Modes
-from flow_tui.terminal.keys import encode_typed
+from flow_tui.terminal.input_encoding import encode_typed
 from flow_tui.widgets.raw_keys import keep_raw_keys, modified_f3, raw_sequence
 
 FUNCTION_KEYS = [f"\x1b[{n}~" for n in (15, *range(17, 22), 23, 24, 25, 26, 28, 29, *range(31, 35))]

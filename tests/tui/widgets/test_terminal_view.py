@@ -18,8 +18,9 @@ from textual.message import Message
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from flow_tui.terminal.prefix import Command, Keys
+from flow_tui.terminal.prefix import Command, KeyTarget
 from flow_tui.widgets.terminal import TerminalView
+from flow_tui.widgets.terminal.messages import TerminalMessage
 
 
 class Host(ThemedApp):
@@ -65,7 +66,7 @@ async def hosted(shell: Any, size: tuple[int, int] = (60, 16)) -> AsyncIterator[
     heard: list[Message] = app.heard
 
     def hook(message: Message) -> None:
-        if isinstance(message, TerminalView.About) and message not in heard:
+        if isinstance(message, TerminalMessage) and message not in heard:
             heard.append(message)
 
     async with app.run_test(size=size, message_hook=hook) as pilot:
@@ -115,7 +116,7 @@ async def test_the_prefix_then_escape_leaves(open_pty: Any) -> None:
             app.heard.clear()
             await pilot.press("ctrl+right_square_bracket", last)
             await until(lambda: app.asked(Command.LEAVE))
-        assert app.view.keys is Keys.SHELL
+        assert app.view.key_input.target is KeyTarget.SHELL
         assert shell.written == b""
 
 
@@ -140,7 +141,7 @@ async def test_the_prefix_twice_is_sent_and_other_keys_ask_the_app(open_pty: Any
         assert app.asked(Command.HELP)
         assert app.asked(Command.PANE) == [TerminalView.Asked(app.view, Command.PANE, 4)]
         assert shell.written == b"\x1d"
-        assert app.view.keys is Keys.SHELL
+        assert app.view.key_input.target is KeyTarget.SHELL
 
 
 async def test_the_scrollback_is_read_with_keys_and_left_with_q(open_pty: Any) -> None:
@@ -155,7 +156,7 @@ async def test_the_scrollback_is_read_with_keys_and_left_with_q(open_pty: Any) -
         await pilot.press("up", "G")
         await until(lambda: "100" in screen(app))
         await pilot.press("pageup", "q")
-        await until(lambda: app.view.keys is Keys.SHELL and "100" in screen(app))
+        await until(lambda: app.view.key_input.target is KeyTarget.SHELL and "100" in screen(app))
         assert shell.written == b""
 
 
@@ -220,8 +221,8 @@ async def test_a_hostile_title_is_plain_text(open_pty: Any) -> None:
         app,
         _,
     ):
-        await until(lambda: app.view.title_text)
-        assert app.view.title_text == "[b]$(id)[/x]"
+        await until(lambda: app.view.signals.title)
+        assert app.view.signals.title == "[b]$(id)[/x]"
 
 
 async def test_the_bell_rings_once_a_second_at_most(open_pty: Any) -> None:
@@ -347,10 +348,10 @@ async def test_the_focus_is_reported_where_asked(open_pty: Any) -> None:
 async def test_nothing_is_scheduled_while_nothing_happens(open_pty: Any) -> None:
     async with hosted(await open_pty(command="echo text; cat")) as (app, pilot):
         await until(lambda: screen(app).startswith("text"))
-        await until(lambda: app.view._frame_timer is None and app.view._resize_timer is None)
-        painted = app.view._painted_at
+        await until(lambda: app.view._schedule._timer is None and app.view._resize_timer is None)
+        painted = app.view._schedule._painted_at
         await pilot.pause(0.2)
-        assert app.view._painted_at == painted
+        assert app.view._schedule._painted_at == painted
 
 
 async def test_a_far_side_that_breaks_is_a_sentence_in_the_view(open_pty: Any) -> None:

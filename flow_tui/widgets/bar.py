@@ -1,0 +1,57 @@
+"""A one-row bar of styled texts, such as the header, the tabs and the footer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text of a bar; `style` is Textual's, such as "$muted" or "bold $accent"."""
+
+    text: str
+    style: str = ""
+
+
+class Bar(Widget):
+    """Shows pieces from the left edge and others at the right edge. Omits pieces that don't fit, the last first."""
+
+    DEFAULT_CSS = """
+    Bar { height: 1; width: 1fr; padding: 0 1; }
+    """
+
+    left: reactive[tuple[Piece, ...]] = reactive(())
+    right: reactive[tuple[Piece, ...]] = reactive(())
+
+    def __init__(self, *, id: str, gap: int = 2) -> None:
+        super().__init__(id=id)
+        self._gap = gap
+
+    def render(self) -> Content:
+        room = self.content_size.width
+        right = _fitting(self.right, room, self._gap)
+        left = _fitting(self.left, room - _width(right, self._gap) - (self._gap if right else 0), self._gap)
+        filling = room - _width(left, self._gap) - _width(right, self._gap)
+        return self._row(left) + Content(" " * max(0, filling)) + self._row(right)
+
+    def _row(self, pieces: Sequence[Piece]) -> Content:
+        return Content(" " * self._gap).join(Content.styled(piece.text, piece.style) for piece in pieces)
+
+
+def _fitting(pieces: Sequence[Piece], room: int, gap: int) -> list[Piece]:
+    fitting: list[Piece] = []
+    for piece in pieces:
+        if _width([*fitting, piece], gap) > room:
+            break
+        fitting.append(piece)
+    return fitting
+
+
+def _width(pieces: Sequence[Piece], gap: int) -> int:
+    return sum(cell_len(piece.text) for piece in pieces) + gap * max(0, len(pieces) - 1)

@@ -1,0 +1,5 @@
+"""A log on screen: `LogView`, and the parts that it is composed of."""
+
+from flow_tui.widgets.log.view import LogView
+
+__all__ = ["LogView"]

@@ -1,0 +1,89 @@
+"""Follows the file of an open log: new bytes, its end, and the number of its lines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+from textual.widget import Widget
+
+from flow_core.errors import FlowError
+from flow_core.logs.file_watcher import POLL_S, FileWatcher
+from flow_core.logs.follow import CompletionCheck, IsComplete
+from flow_core.logs.line_counter import LineCounter
+from flow_tui.widgets.log.window import LogWindow
+from flow_tui.widgets.workers import start_worker
+
+_COUNT_EVERY_S = 0.5
+_GROUPS = ("follow", "completion", "count")
+
+
+class LogFollower:
+    """Runs its workers in `view`, and rests while the view is out of sight. One log at a time.
+
+    Calls `redraw` for new bytes, and `counted` with the number of lines and whether it is final.
+    """
+
+    def __init__(self, view: Widget, *, redraw: Callable[[], None], counted: Callable[[int, bool], None]) -> None:
+        self.is_over = False
+        """True once the log is complete."""
+        self._view = view
+        self._redraw = redraw
+        self._counted = counted
+        self._in_sight = asyncio.Event()
+
+    def start(self, window: LogWindow, is_complete: IsComplete | None) -> None:
+        """Follow the log of this window. Without `is_complete`, it never ends."""
+        self._start(partial(self._follow, window), "follow")
+        self._start(partial(self._count, LineCounter(window.path)), "count")
+        if is_complete is not None:
+            self._start(partial(self._await_completion, CompletionCheck(is_complete)), "completion")
+
+    def stop(self) -> None:
+        """Let go of the log, and be ready for another one."""
+        for group in _GROUPS:
+            self._view.workers.cancel_group(self._view, group)
+        self.is_over = False
+
+    def set_in_sight(self, is_in_sight: bool) -> None:
+        if is_in_sight:
+            self._in_sight.set()
+        else:
+            self._in_sight.clear()
+
+    async def _follow(self, window: LogWindow) -> None:
+        with closing(FileWatcher(window.path)) as watch:
+            while not self.is_over:
+                await self._in_sight.wait()
+                if window.refresh():
+                    self._redraw()
+                    await asyncio.sleep(POLL_S)
+                await watch.wait_for_change()
+        window.refresh()
+        self._redraw()
+
+    async def _await_completion(self, completion: CompletionCheck) -> None:
+        try:
+            await completion.wait()
+        except FlowError:
+            pass  # a log that its provider no longer knows stays as it is
+        self.is_over = True
+
+    async def _count(self, index: LineCounter) -> None:
+        reported = -1
+        while True:
+            await self._in_sight.wait()
+            is_final = self.is_over
+            await index.catch_up()
+            if index.line_count != reported or is_final:
+                reported = index.line_count
+                self._counted(reported, is_final)
+            if is_final:
+                return
+            await asyncio.sleep(_COUNT_EVERY_S)
+
+    def _start(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> None:
+        start_worker(self._view, work, group=group, exclusive=True)

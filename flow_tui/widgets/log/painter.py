@@ -1,0 +1,116 @@
+"""Draws the rows of a log that are in view. Caches rows, so that a new line costs one line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.cache import LRUCache
+from textual.strip import Strip
+
+from flow_core.agent.spool import STDERR, SpoolFiles
+from flow_core.logs.reader import LogLine
+from flow_core.logs.sidecar import select_streams
+from flow_tui.widgets.log.query import LogQuery, MatchSpans
+from flow_tui.widgets.log.rows import LogLayout, LogRow, LogStyles, LogText, decode, rows_of
+from flow_tui.widgets.log.window import LogWindow
+
+_KEPT = 2048
+
+_TextKey = tuple[int, int, int]
+_RowKey = tuple[_TextKey, bool, MatchSpans]
+
+
+@dataclass(frozen=True, slots=True)
+class LogFrame:
+    """Size, sideways scroll offset and styles of what is drawn. The last column is the scroll bar."""
+
+    width: int
+    height: int
+    left: int
+    style: Style
+    thumb: Style
+
+
+class LogPainter:
+    """Draws a log through a window that it owns. The owner must close it."""
+
+    def __init__(self, files: SpoolFiles, layout: LogLayout, styles: LogStyles) -> None:
+        self.window = LogWindow(files, lambda line: len(self._rows_of(line)))
+        self.query: LogQuery | None = None
+        self._layout = layout
+        self._styles = styles
+        self._rows: LRUCache[_RowKey, list[LogRow]] = LRUCache(_KEPT)
+        self._texts: LRUCache[_TextKey, LogText] = LRUCache(_KEPT)
+
+    def restyle(self, layout: LogLayout, styles: LogStyles, stream: int | None) -> None:
+        """Change the layout, the styles and the stream of what is drawn from now on."""
+        self._layout, self._styles, self.window.stream = layout, styles, stream
+        self._rows.clear()
+        self._texts.clear()
+
+    def close(self) -> None:
+        self.window.close()
+
+    def paint(self, frame: LogFrame) -> list[Strip]:
+        """Draw every row of the frame; empty if no line is in view."""
+        lines = self.window.lines(frame.height)
+        if not lines:
+            return []
+        rows = [row for line, skipped in lines for row in self._rows_of(line)[skipped:]][: frame.height]
+        strips = [row.cropped(frame.left, frame.width - 1, frame.style) for row in rows]
+        strips += [Strip.blank(frame.width - 1, frame.style)] * (frame.height - len(strips))
+        thumb = self._thumb(lines[0][0].offset, lines[-1][0].end, frame.height)
+        return [_with_bar(strip, frame, y in thumb) for y, strip in enumerate(strips)]
+
+    def unmarked(self, height: int) -> list[str]:
+        """Texts in view for which the query has not found yet what to mark."""
+        if (query := self.query) is None:
+            return []
+        texts = [self._text_of(line).text for line, _ in self.window.lines(height)]
+        return [text for text in texts if query.spans_of(text) is None]
+
+    def _thumb(self, first: int, last: int, height: int) -> range:
+        """Rows of the scroll bar that represent what is in view; empty if everything is in view."""
+        size = self.window.reader.size
+        if first == 0 and last >= size:
+            return range(0)
+        length = max(1, min(height - 1, height * (last - first) // size))
+        start = height - length if last >= size else (height - length) * first // size
+        return range(start, start + length)
+
+    def _rows_of(self, line: LogLine) -> list[LogRow]:
+        text = self._text_of(line)
+        query = self.query
+        found = query is not None and query.match is not None and _holds(line, query.match.offset)
+        spans = (query.spans_of(text.text) if query else None) or ()
+        key = (self._key(line), found, spans)
+        if (rows := self._rows.get(key)) is None:
+            rows = self._rows[key] = rows_of(text, self._layout, self._styles, spans, is_found=found)
+        return rows
+
+    def _text_of(self, line: LogLine) -> LogText:
+        key = self._key(line)
+        if (text := self._texts.get(key)) is None:
+            stamps, stream = self.window.stamps, self.window.stream
+            runs, shown = decode(
+                select_streams(line.data, line.data_offset, stamps, None if stream is None else (stream,))
+            )
+            is_stderr = (stamps.stream_of(line.offset) if stream is None else stream) == STDERR
+            note = f" … {line.length:,} bytes in all" if line.is_cut and line.data_offset == line.offset else ""
+            text = self._texts[key] = LogText(runs, shown, is_stderr, stamps.time_of(line.offset), note)
+        return text
+
+    def _key(self, line: LogLine) -> _TextKey:
+        """Key of a decoded line. Bytes after the last sidecar record are decoded anew when their record comes."""
+        stamps = self.window.stamps
+        return (line.offset, line.length, stamps.count if line.end > stamps.last_offset else -1)
+
+
+def _holds(line: LogLine, offset: int) -> bool:
+    return line.offset <= offset < max(line.end, line.offset + 1)
+
+
+def _with_bar(strip: Strip, frame: LogFrame, is_thumb: bool) -> Strip:
+    return Strip([*strip, Segment(" ", frame.thumb if is_thumb else frame.style)], frame.width)

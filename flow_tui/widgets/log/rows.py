@@ -1,0 +1,162 @@
+"""Lays out one line of a log as rows of cells: colours, time, marks and wrapping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.cells import get_character_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from flow_core.logs.ansi import TextStyle, styled
+from flow_tui.terminal.rich_segments import style_over
+
+TIME_CELLS = 13
+MARK = "▌"
+FOUND = "▸"
+
+
+@dataclass(frozen=True, slots=True)
+class LogStyles:
+    """The styles of a log view in the active theme."""
+
+    text: Style
+    time: Style
+    stderr: Style
+    match: Style
+    note: Style
+
+    @classmethod
+    def of(cls, base: Style, component: Callable[[str], Style]) -> LogStyles:
+        """Lay the styles over `base`. `component` looks up a style by its name."""
+        time, stderr, note = (base + component(name) for name in ("time", "stderr", "note"))
+        return cls(base, time, stderr, component("match"), note)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLayout:
+    """How lines are laid out. `width` is that of a whole row."""
+
+    width: int
+    wrap: bool = False
+    time: bool = False
+
+    @property
+    def margin(self) -> int:
+        """Cells before the text: the stream's mark, and the time."""
+        return 1 + TIME_CELLS * self.time
+
+    @property
+    def room(self) -> int:
+        return max(1, self.width - self.margin)
+
+
+@dataclass(frozen=True, slots=True)
+class LogText:
+    """A decoded line. `note` tells what is left out of it."""
+
+    runs: tuple[tuple[str, TextStyle], ...]
+    text: str
+    is_stderr: bool
+    when: datetime | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One row of a line: a fixed margin, and content that scrolls sideways."""
+
+    margin: Strip
+    content: Strip
+
+    def cropped(self, left: int, width: int, style: Style) -> Strip:
+        room = max(0, width - self.margin.cell_length)
+        content = self.content.crop(left, left + room).adjust_cell_length(room, style)
+        return Strip.join([self.margin, content]).adjust_cell_length(width, style)
+
+
+def decode(data: bytes) -> tuple[tuple[tuple[str, TextStyle], ...], str]:
+    """Decode a line to harmless styled runs and text. Invalid UTF-8 becomes replacement characters."""
+    runs = tuple(styled(data.decode("utf-8", "replace")))
+    return runs, "".join(run for run, _ in runs)
+
+
+def rows_of(
+    line: LogText, layout: LogLayout, styles: LogStyles, matches: Sequence[tuple[int, int]], *, is_found: bool = False
+) -> list[LogRow]:
+    """Lay out a line: one row, or as many as wrapping needs. `is_found`: the search stands on this line."""
+    base = styles.text + styles.stderr if line.is_stderr else styles.text
+    pieces = list(_overlay(_styled(line, base, styles), matches, styles.match))
+    cuts = wrap_points(line.text + line.note, layout.room) if layout.wrap else []
+    first = _margin(_mark(line, styles, is_found), line, layout, styles)
+    other = _margin(_mark(line, styles, False), None, layout, styles)
+    return [LogRow(other if number else first, Strip(segments)) for number, segments in enumerate(_cut(pieces, cuts))]
+
+
+def wrap_points(text: str, room: int) -> list[int]:
+    """Positions of the characters at which a row starts, without the first row. A row has at most `room` cells."""
+    if text.isascii():
+        return list(range(room, len(text), room))
+    points, used = [], 0
+    for position, char in enumerate(text):
+        size = get_character_cell_size(char)
+        if used + size > room and used:
+            points.append(position)
+            used = 0
+        used += size
+    return points
+
+
+def _styled(line: LogText, base: Style, styles: LogStyles) -> list[tuple[str, Style]]:
+    runs = [(text, style_over(base, style)) for text, style in line.runs]
+    return [*runs, (line.note, styles.note)] if line.note else runs
+
+
+def _overlay(
+    runs: Sequence[tuple[str, Style]], matches: Sequence[tuple[int, int]], style: Style
+) -> Iterator[tuple[str, Style]]:
+    """The runs, with `style` laid over the matched ranges of characters."""
+    position = 0
+    for text, own in runs:
+        start, end = position, position + len(text)
+        for low, high in matches:
+            if high > position and low < end:
+                low, high = max(low, position), min(high, end)
+                if low > position:
+                    yield text[position - start : low - start], own
+                yield text[low - start : high - start], own + style
+                position = high
+        if position < end:
+            yield text[position - start :], own
+        position = end
+
+
+def _cut(pieces: Sequence[tuple[str, Style]], cuts: Sequence[int]) -> list[list[Segment]]:
+    rows: list[list[Segment]] = [[]]
+    pending, position = list(cuts), 0
+    for text, style in pieces:
+        while pending and pending[0] < position + len(text):
+            head, text = text[: pending[0] - position], text[pending[0] - position :]
+            if head:
+                rows[-1].append(Segment(head, style))
+            position = pending.pop(0)
+            rows.append([])
+        rows[-1].append(Segment(text, style))
+        position += len(text)
+    return rows
+
+
+def _mark(line: LogText, styles: LogStyles, is_found: bool) -> Segment:
+    if is_found:
+        return Segment(FOUND, styles.text + styles.match)
+    return Segment(MARK, styles.stderr) if line.is_stderr else Segment(" ", styles.text)
+
+
+def _margin(mark: Segment, line: LogText | None, layout: LogLayout, styles: LogStyles) -> Strip:
+    if not layout.time:
+        return Strip([mark])
+    text = f"{line.when.astimezone():%H:%M:%S}.{line.when.microsecond // 1000:03d}" if line and line.when else ""
+    return Strip([mark, Segment(text.ljust(TIME_CELLS), styles.time)])

@@ -1,0 +1,136 @@
+"""The part of a log that is in view: a position in the file, and the lines from there on. Draws nothing.
+
+The position is an offset in the file and not a line number. Therefore a log of any size opens at its end at once, and
+the position survives wrapping, hiding a stream and growth of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flow_core.agent.spool import SpoolFiles
+from flow_core.logs.reader import LineReader, LogLine
+from flow_core.logs.sidecar import SidecarIndex
+
+VIEW_LINE_LIMIT = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class LogPosition:
+    """A row of a log: the line that starts at `offset`, and the number of the row in that line."""
+
+    offset: int
+    row: int = 0
+
+
+RowCount = Callable[[LogLine], int]
+
+
+class LogWindow:
+    """A window of some rows over a log. `rows_in` counts the rows of a line."""
+
+    def __init__(self, files: SpoolFiles, rows_in: RowCount) -> None:
+        self.path = files.log
+        self.reader = LineReader(files.log, VIEW_LINE_LIMIT)
+        self.stamps = SidecarIndex(files.sidecar)
+        self.stream: int | None = None
+        self.top = LogPosition(0)
+        self._rows_in = rows_in
+
+    def refresh(self) -> bool:
+        """Read the files again; true if there is anything new."""
+        grew = self.reader.refresh()
+        return self.stamps.refresh() or grew
+
+    def close(self) -> None:
+        self.reader.close()
+        self.stamps.close()
+
+    def to_end(self, height: int) -> None:
+        """Move so that the last row of the log is the last row in view."""
+        self.top = self._rows_above(LogPosition(self.reader.size), height)
+
+    def to_start(self) -> None:
+        line = self._line_from(0)
+        self.top = LogPosition(line.offset if line else 0)
+
+    def to_offset(self, offset: int, rows_above: int) -> None:
+        """Move so that the line with the byte at `offset` is this many rows below the top."""
+        self.top = self._rows_above(LogPosition(self.reader.line_start(offset)), rows_above)
+
+    def scroll(self, rows: int, height: int) -> bool:
+        """Move by this many rows, up if negative; true if that brings the end into view."""
+        self.top = self._rows_above(self.top, -rows) if rows < 0 else self._rows_below(self.top, rows)
+        return self.settle(height)
+
+    def settle(self, height: int) -> bool:
+        """Move back if the window reaches past the end; true if the last row is in view.
+
+        A window without rows doesn't move.
+        """
+        if height <= 0:
+            return False
+        room = height
+        for line, skipped in self.lines(height):
+            room -= self._rows_in(line) - skipped
+        if room > 0:
+            self.to_end(height)
+        elif room == 0:
+            last = self.lines(height)[-1][0]
+            return self._line_from(last.end) is None
+        return room > 0
+
+    def lines(self, height: int) -> list[tuple[LogLine, int]]:
+        """The lines in view, each with the number of its rows above the window."""
+        found: list[tuple[LogLine, int]] = []
+        line, skipped, rows = self._line_from(self.top.offset), self.top.row, 0
+        if line is not None and line.offset != self.top.offset:
+            skipped = 0
+        while line is not None and rows < height:
+            skipped = min(skipped, max(0, self._rows_in(line) - 1))
+            found.append((line, skipped))
+            rows += self._rows_in(line) - skipped
+            line, skipped = self._line_from(line.end), 0
+        return found
+
+    def _rows_above(self, position: LogPosition, rows: int) -> LogPosition:
+        """The position this many rows further up, or the first position."""
+        if position.row >= rows:
+            return LogPosition(position.offset, position.row - rows)
+        left, offset = rows - position.row, position.offset
+        while left > 0 and (line := self._line_until(offset)) is not None:
+            count = self._rows_in(line)
+            if count >= left:
+                return LogPosition(line.offset, count - left)
+            left, offset = left - count, line.offset
+        return LogPosition(offset)
+
+    def _rows_below(self, position: LogPosition, rows: int) -> LogPosition:
+        line, skipped = self._line_from(position.offset), position.row
+        while line is not None and rows >= self._rows_in(line) - skipped:
+            rows -= self._rows_in(line) - skipped
+            following = self._line_from(line.end)
+            if following is None:
+                return LogPosition(line.offset, max(0, self._rows_in(line) - 1))
+            line, skipped = following, 0
+        return position if line is None else LogPosition(line.offset, skipped + rows)
+
+    def _line_from(self, offset: int) -> LogLine | None:
+        """The first line from `offset` on that has bytes of the stream shown."""
+        if self.stream is not None:
+            found = self.stamps.next_of(self.stream, offset)
+            if found is None or found >= self.reader.size:
+                return None
+            offset = max(offset, self.reader.line_start(found))
+        return self.reader.line_at(offset)
+
+    def _line_until(self, offset: int) -> LogLine | None:
+        """The last line before `offset` that has bytes of the stream shown."""
+        if self.stream is None:
+            return self.reader.line_before(offset)
+        end = self.stamps.previous_of(self.stream, min(offset, self.reader.size))
+        if end is None or end <= 0:
+            return None
+        start = self.reader.line_start(end - 1)
+        return self.reader.line_at(start)

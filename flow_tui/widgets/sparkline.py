@@ -1,0 +1,28 @@
+"""Sparklines and bars as text, made of block elements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_LEVELS = "▁▂▃▄▅▆▇█"
+_FULL, _EMPTY = "▓", "░"
+
+
+def spark(values: Sequence[float | None], most: float, width: int) -> str:
+    """Draw the last `width` values, right-aligned, scaled to `most`. An unknown value leaves a gap."""
+    shown = values[-width:] if width > 0 else ()
+    return "".join(_level(value, most) for value in shown).rjust(max(0, width))
+
+
+def bar(share: float | None, width: int) -> str:
+    """Draw a share between 0 and 1, filled from the left; blank for an unknown share."""
+    if share is None:
+        return " " * width
+    filled = round(min(1.0, max(0.0, share)) * width)
+    return _FULL * filled + _EMPTY * (width - filled)
+
+
+def _level(value: float | None, most: float) -> str:
+    if value is None or most <= 0:
+        return " "
+    return _LEVELS[min(len(_LEVELS) - 1, max(0, int(value / most * len(_LEVELS))))]

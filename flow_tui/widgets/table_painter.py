@@ -1,0 +1,116 @@
+"""Draws the header and the rows of a table, and caches what it drew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Generic
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.cache import FIFOCache
+from textual.strip import Strip
+from textual.widget import Widget
+
+from flow_tui.widgets.column_fit import ColumnFit
+from flow_tui.widgets.columns import GAP, Cell, Placed, RowT, fit
+from flow_tui.widgets.styles import component_style, resolve
+
+CURSOR_MARK = "▸ "
+_STRIPS_KEPT = 1024
+
+_Drawn = FIFOCache[tuple[Hashable, bool], tuple[RowT, Strip]]
+
+
+class TablePainter(Generic[RowT]):
+    """Draws in the styles of `widget`, and in the columns that `columns` has placed."""
+
+    def __init__(self, widget: Widget, columns: ColumnFit[RowT], is_stale: Callable[[RowT], bool]) -> None:
+        """`is_stale` is called whenever a row is drawn anew."""
+        self._widget = widget
+        self._columns = columns
+        self._is_stale = is_stale
+        self._strips: _Drawn[RowT] = FIFOCache(_STRIPS_KEPT)
+        self._styles: dict[tuple[str, bool, bool], Style] = {}
+
+    def forget_rows(self) -> None:
+        """Draw every row anew, such as in columns of other widths."""
+        self._strips.clear()
+
+    def forget_styles(self) -> None:
+        """Draw everything in the styles that the widget has now."""
+        self._styles.clear()
+        self._strips.clear()
+
+    def take_rows(self) -> _Drawn[RowT]:
+        """The rows drawn so far, by (key, whether under the cursor). They are drawn anew from now on."""
+        taken, self._strips = self._strips, FIFOCache(_STRIPS_KEPT)
+        return taken
+
+    def row(self, key: Hashable, row: RowT, *, is_cursor: bool) -> Strip:
+        """Draw a row. An equal row of the same key comes from the cache."""
+        cached = self._strips.get((key, is_cursor))
+        if cached is not None and (cached[0] is row or cached[0] == row):
+            return cached[1]
+        strip = self._draw_row(key, row, is_cursor)
+        self._strips[(key, is_cursor)] = (row, strip)
+        return strip
+
+    def header(self, sort: tuple[str, bool] | None) -> Strip:
+        """Draw the titles. `sort` is the key of the column that the rows are sorted by, and whether in reverse."""
+        style = self._widget.rich_style + component_style(self._widget, "resource-table--header")
+        texts = [" " * cell_len(CURSOR_MARK)]
+        for i, placed in enumerate(self._columns.placed):
+            texts.append(" " * GAP if i else "")
+            texts += [cell.text for cell in fit(_title(placed, sort), placed.width, placed.column.align)]
+        return Strip([Segment(text, style) for text in texts if text]).adjust_cell_length(self._width, style)
+
+    def empty_line(self, y: int, text: str) -> Strip:
+        """Draw a line of the text that an empty table shows in its middle; `y` counts from below the header."""
+        style = self._widget.rich_style + component_style(self._widget, "resource-table--empty")
+        width, lines = self._width, text.splitlines()
+        top = max(0, (self._widget.scrollable_content_region.height - 1 - len(lines)) // 2)
+        if not top <= y < top + len(lines):
+            return self.blank()
+        (cell,) = fit(lines[y - top], min(cell_len(lines[y - top]), width), "left") or [Cell("")]
+        left = (width - cell_len(cell.text)) // 2
+        return Strip([Segment(" " * left + cell.text, style)]).adjust_cell_length(width, style)
+
+    def blank(self) -> Strip:
+        return Strip.blank(self._width, self._widget.rich_style)
+
+    @property
+    def _width(self) -> int:
+        return self._widget.scrollable_content_region.width
+
+    def _draw_row(self, key: Hashable, row: RowT, is_cursor: bool) -> Strip:
+        is_stale = self._is_stale(row)
+        cells = [Cell(CURSOR_MARK if is_cursor else " " * cell_len(CURSOR_MARK))]
+        for i, (placed, parts) in enumerate(zip(self._columns.placed, self._columns.cells(key, row), strict=True)):
+            cells += [Cell(" " * GAP)] if i else []
+            cells += fit(parts, placed.width, placed.column.align)
+        segments = [Segment(cell.text, self._style_of(cell.style, is_cursor, is_stale)) for cell in cells]
+        return Strip(segments).adjust_cell_length(self._width, self._style_of("", is_cursor, is_stale))
+
+    def _style_of(self, words: str, is_cursor: bool, is_stale: bool) -> Style:
+        """Style of a cell. Drops its colours under the cursor of a focused table, where they would be unreadable."""
+        if (cached := self._styles.get((words, is_cursor, is_stale))) is not None:
+            return cached
+        widget = self._widget
+        base = widget.rich_style
+        if is_cursor:
+            base += component_style(widget, "resource-table--cursor")
+        own = resolve(words, widget.app.theme_variables, widget.background_colors[1])
+        if is_cursor and widget.has_focus:
+            own = own.without_color
+        if is_stale:
+            own = own.without_color + component_style(widget, "resource-table--stale")
+        style = self._styles[(words, is_cursor, is_stale)] = base + own
+        return style
+
+
+def _title(placed: Placed[RowT], sort: tuple[str, bool] | None) -> str:
+    title = placed.column.title
+    if sort is None or sort[0] != placed.column.key:
+        return title
+    return ("▾" if sort[1] else "▴") + title

@@ -1,0 +1,47 @@
+"""When a terminal view paints: at once after quiet, at most 60 times a second, and not amid a synchronized update."""
+
+from __future__ import annotations
+
+import asyncio
+
+from textual.timer import Timer
+
+from flow_tui.widgets.terminal.host import TerminalHost
+
+_FRAME_S = 1 / 60
+_MAX_UPDATE_S = 0.15  # a program that forgets to end its synchronized update must not freeze the view
+
+
+class PaintSchedule:
+    """Calls `paint_frame` of the view when a frame is due. No timer runs while there is nothing to paint."""
+
+    def __init__(self, host: TerminalHost) -> None:
+        self._host = host
+        self._painted_at = float("-inf")
+        self._is_in_update = False
+        self._timer: Timer | None = None
+
+    def request(self, *, is_in_update: bool) -> None:
+        """Paint when the next frame is due. `is_in_update`: the program is amid a synchronized update."""
+        if is_in_update and not self._is_in_update:
+            delay_s = _MAX_UPDATE_S
+        elif self._timer is None or (self._is_in_update and not is_in_update):
+            delay_s = self._painted_at + _FRAME_S - asyncio.get_running_loop().time()
+        else:
+            return
+        self._is_in_update = is_in_update
+        self._paint_in(delay_s)
+
+    def note_painted(self) -> None:
+        """The view calls this at the start of every frame."""
+        self._timer = None
+        self._painted_at = asyncio.get_running_loop().time()
+
+    def _paint_in(self, delay_s: float) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        if delay_s <= 0:
+            self._host.paint_frame()
+        else:
+            self._timer = self._host.set_timer(delay_s, self._host.paint_frame)
