@@ -29,7 +29,7 @@ _SOURCE = Path(__file__).parent
 _PACKAGE_PATH = Path("flow_core", "agent")
 _HASH_DIGITS = 16
 _NAME = re.compile(rf"{COPY_PREFIX}[0-9a-f]{{{_HASH_DIGITS}}}")
-_DAMAGED = "it runs from there, and a file of it is missing or somebody else's; remove that folder"
+_DAMAGED = "this process runs from there, and a file is missing or belongs to another user; remove that folder"
 
 
 def agent_name() -> str:

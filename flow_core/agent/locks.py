@@ -287,7 +287,7 @@ def _describe_holder(link: str) -> str:
     if holder is None:
         return "an unknown process"
     host, process = holder
-    since = "" if process.boot == boot_id() else ", before its last start or ours"
+    since = "" if process.boot == boot_id() else ", before a restart of that machine or of this one"
     return f"process {process.pid} of {host}{since}"
 
 

@@ -65,7 +65,7 @@ def _check(path: str, found: os.stat_result, *, is_ours: bool) -> None:
 def _advice(path: str, repair: str) -> str:
     """Return what to do. Closing a program folder isn't enough: others may have replaced programs in it."""
     if "bin" in path.rsplit("/", 2)[-2:]:
-        repair = "remove it, since what is run from it may not be ours"
+        repair = "remove it, since others may have replaced its programs"
     return f"{repair + ', or ' if repair else ''}choose another state directory with FLOW_STATE_DIR"
 
 

@@ -109,7 +109,7 @@ class StopSignal:
         if self.is_deleted:
             return TaskOutcome("failed", exit_code, "stopped: its folder was deleted", was_stopped=True)
         if self._has_term_signal:
-            why = "its supervisor was told to end, as when the machine shuts down"
+            why = "its supervisor was ended by a signal, as in a shutdown of the machine"
             return TaskOutcome("failed", exit_code, f"stopped: {why}", was_stopped=True)
         limit_text = f"stopped after {self._max_hours:g} h (max_run_time_hours)"
         return TaskOutcome("failed", exit_code, limit_text, was_stopped=True)

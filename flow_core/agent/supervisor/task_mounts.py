@@ -45,7 +45,7 @@ class TaskMounts:
         task = self._writer.task
         found = [f"volumes are found under {task.links} and in FLOW_VOLUME_*"] if self._volumes else []
         found += [f"copies are found under {task.mount_links} and in FLOW_DATA_*"] if self._copies else []
-        return f"{', '.join(found) or 'mounts are not to be had'}, not at their mount paths: {self._problem}"
+        return f"{', '.join(found) or 'mounts are unavailable'}, not at their mount paths: {self._problem}"
 
     def finalize(self) -> None:
         """Fix the mounts: a volume attached from now on appears as a link.

@@ -62,7 +62,7 @@ def test_another_machine_folder_gets_a_copy_of_the_same_name(root, tmp_path):
 
 def test_a_copy_that_lost_a_file_is_not_rebuilt_from_itself(root):
     home = provide_copy(root)
-    assert _run_from_copy(home, root, "spool.py").startswith(f"{COPY_FAILED} {home} it runs from there")
+    assert _run_from_copy(home, root, "spool.py").startswith(f"{COPY_FAILED} {home} this process runs from there")
     assert (home / "flow_core" / "agent" / "layout.py").exists()
 
 

@@ -118,7 +118,7 @@ async def test_what_was_cancelled_or_told_to_end_is_not_tried_again(machine):
     os.kill(machine.supervisor(told), signal.SIGTERM)
     end = await machine.ended(told)
     assert (end.status, end.attempt) == (TaskStatus.FAILED, 0)
-    assert end.message.startswith("stopped: its supervisor was told to end")
+    assert end.message.startswith("stopped: its supervisor was ended by a signal")
 
 
 async def test_a_failing_rank_has_all_ranks_tried_again_at_another_port(machine):
