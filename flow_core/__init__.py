@@ -58,8 +58,8 @@ _HOMES = {
     "Quota": "models.market",
     "TaskEvent": "models.market",
     "LogAddress": "logs.address",
-    "IProviderInit": "providers.account",
-    "Provider": "providers.base",
+    "IProviderInit": "providers.contract.config_schema",
+    "Provider": "providers.contract.provider",
     "FlowError": "errors",
     "ConfigError": "errors",
     "Unsupported": "errors",
@@ -142,5 +142,5 @@ if TYPE_CHECKING:
     from flow_core.models.spec import MountSpec, Retries, TaskConfig, VolumeSpec
     from flow_core.models.task import TaskRecord, TaskStatus
     from flow_core.models.volume import StorageInterface, Volume
-    from flow_core.providers.account import IProviderInit
-    from flow_core.providers.base import Provider
+    from flow_core.providers.contract.config_schema import IProviderInit
+    from flow_core.providers.contract.provider import Provider

@@ -1,8 +1,8 @@
 """What the agent refuses. Standard library only.
 
 The agent has no sentences for people: a refusal is a code with details, and the edge of each provider makes the
-sentence of it (`flow_core/providers/refusals`). Codes and details keep their meaning for ever, since an older client
-may read them; what is new is a new detail or a new code.
+sentence of it (`flow_core/providers/over_agent/refusals`). Codes and details keep their meaning for ever, since an
+older client may read them; what is new is a new detail or a new code.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from flow_tui.widgets.terminal_mouse import MouseRows
 from flow_tui.widgets.terminal_says import Says
 
 if TYPE_CHECKING:
-    from flow_core.providers.entry import Shell
+    from flow_core.providers.contract.access import Shell
 
 _EARLY_KEYS = 1024
 _OPENING = (Command.ANOTHER, Command.KEEP)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from testbed.sentences import is_a_sentence
 
 from flow_core import ConfigError, TaskConfig
-from flow_core.config import load_config
+from flow_core.config_file import load_config
 
 BOUNDED = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 FEW = settings(BOUNDED, max_examples=25)

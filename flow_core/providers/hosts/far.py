@@ -13,7 +13,7 @@ from flow_core.agent.refusals import Refused
 from flow_core.config import state_dir
 from flow_core.errors import FlowError, Unreachable
 from flow_core.providers.hosts.machines import Machine
-from flow_core.providers.refusals import error_of
+from flow_core.providers.over_agent.refusals import error_of
 
 if TYPE_CHECKING:
     from flow_core.providers.hosts.link import AgentLink

@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import FlowError, Unreachable
+from flow_core.providers.contract.blocking_io import run_blocking
 from flow_core.providers.hosts.program import archive
 from flow_core.providers.hosts.session import Lost, Session, Stalled, started
 from flow_core.providers.hosts.start_failures import PythonUnusable
-from flow_core.providers.offload import offload
 
 if TYPE_CHECKING:
     from flow_core.providers.hosts.found_python import FoundPython
@@ -90,7 +90,7 @@ class AgentLink:
 
     async def _start(self) -> Session:
         known = await self._found.known()
-        await offload(archive)  # a hundred files, read and packed once
+        await run_blocking(archive)  # a hundred files, read and packed once
         try:
             session = await self._start_with(known)
         except PythonUnusable:

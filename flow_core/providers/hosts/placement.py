@@ -11,7 +11,7 @@ from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_models import Gpu, inventory
 from flow_core.providers.hosts.facts import Facts
 from flow_core.providers.hosts.far import FarHost
-from flow_core.providers.submit_requests import gpus_for, no_gpus
+from flow_core.providers.over_agent.submit_requests import gpus_for, no_gpus
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig

@@ -81,7 +81,7 @@ class HostLogs:
 
     async def startup(self, task_id: str, node: int) -> LogFile:
         await self._places.seen(task_id)
-        raise Unsupported("source: there is no startup log here; tasks run on your hosts as these are")
+        raise Unsupported("source: there is no startup log here; tasks run on your hosts as these are", field="source")
 
     async def is_over(self, address: LogAddress) -> bool:
         part, _ = await self._find(address)

@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from flow_core.config import Context, state_dir
-from flow_core.providers.base import Listing, PollIntervals
+from flow_core.providers.contract.listing import Listing
+from flow_core.providers.contract.provider import PollIntervals, Provider
 from flow_core.providers.hosts.credentials import disclosure, sends_credentials
 from flow_core.providers.hosts.far import FarHost
 from flow_core.providers.hosts.gathering import together
@@ -18,15 +19,15 @@ from flow_core.providers.hosts.places import HostLogs, HostPlaces
 from flow_core.providers.hosts.shelf import TaskShelf, wanted
 from flow_core.providers.hosts.view import HostView
 from flow_core.providers.hosts.volumes import HostVolumes
+from flow_core.providers.over_agent.pruning_setting import prune_after_days_of
 from flow_core.providers.over_ssh.hosts import HostPool
 from flow_core.providers.over_ssh.login_limit import login_timeout_of
 from flow_core.providers.over_ssh.ways import WaysIn
-from flow_core.providers.pruning import prune_after_days_of
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
     from flow_core.models.task import TaskRecord, TaskStatus
-    from flow_core.providers.hosts.init import HostsInit
+    from flow_core.providers.hosts.config_schema import HostsConfigSchema
     from flow_core.providers.hosts.pruning import HostPruning
     from flow_core.providers.hosts.reservations import HostReservations
     from flow_core.providers.over_ssh.logs import SpooledLogs
@@ -34,16 +35,15 @@ if TYPE_CHECKING:
     from flow_core.ssh.asking import Person
 
 
-class HostsProvider(WaysIn):
+class HostsProvider(WaysIn, Provider):
     """Tasks run on machines that need an SSH server and a Python 3.8, and are found there by every client.
 
     Settings: `hosts` (names of ~/.ssh/config, or tables that say more), and those of `machines.SETTINGS`.
     """
 
-    ssh_keys = identity = market = None
+    poll = PollIntervals(busy_s=2.0, idle_s=5.0)
 
     def __init__(self, context: Context, person: Person | None = None) -> None:
-        self.poll = PollIntervals(busy_s=2.0, idle_s=5.0)
         self._context, self._settings = context.name, context.settings
         self._prune_after_days = prune_after_days_of(context.settings)
         sends_credentials(context.settings)
@@ -51,10 +51,20 @@ class HostsProvider(WaysIn):
         hosts = [FarHost(machine, self._pool, context.name) for machine in machines_of(context.settings)]
         self._tasks = TaskShelf(context.name, [HostView(context.name, far) for far in hosts])
         self._places = HostPlaces(context.name, self._tasks)
-        self.volumes = HostVolumes(context.name, self._tasks)
-        self.instances = HostInstances(context.name, self._tasks)
 
-    # The facets below are loaded when they are asked for: whoever only looks at tasks needs none of them.
+    @property
+    def prune_after_days(self) -> float | None:
+        return self._prune_after_days
+
+    @cached_property
+    def instances(self) -> HostInstances:
+        return HostInstances(self._context, self._tasks)
+
+    @cached_property
+    def volumes(self) -> HostVolumes:
+        return HostVolumes(self._context, self._tasks)
+
+    # The facets below are loaded on first use: a client that only lists tasks needs none of them.
 
     @cached_property
     def logs(self) -> SpooledLogs:
@@ -81,10 +91,10 @@ class HostsProvider(WaysIn):
         return HostPruning(self._context, self._tasks, self._prune_after_days)
 
     @cached_property
-    def init(self) -> HostsInit:
-        from flow_core.providers.hosts.init import HostsInit
+    def config_schema(self) -> HostsConfigSchema:
+        from flow_core.providers.hosts.config_schema import HostsConfigSchema
 
-        return HostsInit()
+        return HostsConfigSchema()
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
         from flow_core.providers.hosts.submit import Submission  # deferred: it is not needed to look at tasks

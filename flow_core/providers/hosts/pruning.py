@@ -16,7 +16,7 @@ from flow_core.models.pruning import PrunableTask, PruningPlan, PruningResult
 from flow_core.models.task import TaskRecord
 from flow_core.providers.hosts.shelf import TaskShelf, strongest
 from flow_core.providers.hosts.view import HostView
-from flow_core.providers.pruned_tasks import prunable, sentence, sentences
+from flow_core.providers.over_agent.pruned_tasks import prunable, sentence, sentences
 
 _DAY_S = 24 * 3600.0
 _LOOK_S, _ANSWER_S = 600.0, 60.0

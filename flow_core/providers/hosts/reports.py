@@ -10,7 +10,7 @@ from flow_core.agent.record_fields import LAST_MOMENT, Fields
 from flow_core.agent.task_report import TaskReport, is_task_id
 from flow_core.errors import printable
 from flow_core.models.task import TaskRecord
-from flow_core.providers.task_records import record_of
+from flow_core.providers.over_agent.task_records import record_of
 from flow_core.ssh.settings import HostSettings
 
 

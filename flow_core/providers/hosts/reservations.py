@@ -16,23 +16,28 @@ from flow_core.errors import (
     FlowError,
     ProviderError,
     Unreachable,
-    Unsupported,
     printable,
 )
 from flow_core.models.reservation import Reservation
-from flow_core.providers.base import Listing
+from flow_core.providers.contract.listing import Listing
+from flow_core.providers.contract.supported_fields import check_supported
 from flow_core.providers.hosts.facts import Facts, look_at_all
 from flow_core.providers.hosts.far import FarHost, ask_all
 from flow_core.providers.hosts.shelf import TaskShelf, not_found, strongest
-from flow_core.providers.reservation_records import OpeningWish, filters_of, gpus_of, reservation_of, wish_of
+from flow_core.providers.over_agent.reservation_records import (
+    UNSUPPORTED,
+    OpeningWish,
+    filters_of,
+    gpus_of,
+    reservation_of,
+    wish_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flow_core.models.reservation import ReservationQuote
     from flow_core.models.reservation_spec import ReservationSpec
-
-_FOR_OTHERS = ("ssh_keys", "volumes", "startup_script")
 
 
 class HostReservations:
@@ -47,7 +52,7 @@ class HostReservations:
 
     async def create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> Reservation:
         """On the first machine that can keep so many GPUs for that time."""
-        self._refuse_what_is_not_here(spec)
+        self._check(spec)
         request = gpus_of(spec.instance_type)
         seen, silent = await look_at_all(self._hosts(spec.region))
         if not seen:
@@ -169,10 +174,8 @@ class HostReservations:
     def _named(self, region: Any) -> Sequence[FarHost]:
         return [view.far for view in self._tasks.views if region in (view.far.name, view.far.region)]
 
-    def _refuse_what_is_not_here(self, spec: ReservationSpec) -> None:
-        for field in _FOR_OTHERS:
-            if getattr(spec, field):
-                raise Unsupported(f"{field}: a reservation of a machine keeps GPUs, and takes nothing along")
+    def _check(self, spec: ReservationSpec) -> None:
+        check_supported(spec, UNSUPPORTED)
         if spec.project_id not in (None, self._context):
             raise ConfigError(
                 f"project_id: {spec.project_id!r} is not here; this is {self._context!r}", field="project_id"

@@ -13,17 +13,17 @@ from flow_core.agent.machine import new_id
 from flow_core.agent.refusals import Refused
 from flow_core.agent.submitting import CODE_GONE
 from flow_core.errors import Conflict, FlowError, NotFound, Unreachable, printable
-from flow_core.providers.asked import task_name
+from flow_core.providers.contract.request_checks import task_name
 from flow_core.providers.hosts.code import code_of, directory_of, send_code
 from flow_core.providers.hosts.credentials import credentials_of
 from flow_core.providers.hosts.facts import look_at_all
 from flow_core.providers.hosts.far import ask_all
 from flow_core.providers.hosts.gathering import enough, meet, together
-from flow_core.providers.hosts.limits import refuse_what_no_machine_does, refuse_what_several_machines_do_not
 from flow_core.providers.hosts.placement import Seat, seats
 from flow_core.providers.hosts.shelf import TaskShelf, strongest
-from flow_core.providers.images import check_image
-from flow_core.providers.submit_requests import request_of, volume_name
+from flow_core.providers.hosts.supported_fields import check_several, check_task
+from flow_core.providers.over_agent.images import check_image
+from flow_core.providers.over_agent.submit_requests import request_of, volume_name
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
@@ -59,11 +59,10 @@ class Submission:
 
     async def run(self) -> str:
         """The new task's id. Raises ConfigError, Unsupported, CapacityError, NotFound, Conflict, Unreachable."""
-        refuse_what_no_machine_does(self._config)
+        check_task(self._config)
         if self._config.image is not None:
             check_image(self._config, self._settings.get("container"))
-        if self._config.num_instances > 1:
-            refuse_what_several_machines_do_not(self._config)
+        check_several(self._config)
         code = code_of(self._config)
         if (known := await self._submitted_before()) is not None:
             return known
@@ -123,7 +122,7 @@ class Submission:
         if len(set(homes)) > 1:
             lie = ", ".join(sorted(set(homes)))
             what = "volumes" if self._config.reservation_id is None else "volumes and reservation_id"
-            raise Conflict(f"{what}: what the task wants lies on {lie}; a task runs on one machine")
+            raise Conflict(f"{what}: what the task wants lies on {lie}; a task runs on one machine", field="volumes")
         asked = [far for far in names.values() if not homes or far.name in homes]
         seen, silent = await look_at_all(asked)
         if not seen:
@@ -149,7 +148,10 @@ class Submission:
         tasks = await self._tasks.all()
         found = next((task for task in tasks if task.config.get("idempotency_key") == key), None)
         if found is not None and found.config != self._config.said():
-            raise Conflict(f"idempotency_key: {key!r} is that of task {found.task_id}, which was asked something else")
+            raise Conflict(
+                f"idempotency_key: {key!r} is that of task {found.task_id}, which was asked something else",
+                field="idempotency_key",
+            )
         if found is not None and await self._is_cut_off(found.task_id):
             arguments = {"task_id": found.task_id}
             await ask_all([view.far for view in self._tasks.views], "withdraw", lambda far: arguments)
@@ -209,7 +211,10 @@ class Submission:
 def _refuse_half_of_another(answers: Sequence[Any], key: str | None) -> None:
     """Each machine tells of the task that its key made there. Raises Conflict where that isn't one and the same."""
     if len({str(answer["task_id"]) for answer in answers}) > 1:
-        raise Conflict(f"idempotency_key: {key!r} is being submitted by two clients at once; submit it again")
+        raise Conflict(
+            f"idempotency_key: {key!r} is being submitted by two clients at once; submit it again",
+            field="idempotency_key",
+        )
 
 
 def next_moment() -> float:

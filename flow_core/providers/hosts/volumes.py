@@ -14,13 +14,13 @@ from flow_core.agent.machine import new_id
 from flow_core.agent.record_fields import Fields
 from flow_core.errors import AuthError, ConfigError, Conflict, ProviderError, Unreachable, printable
 from flow_core.models.volume import Volume, VolumeInterface
-from flow_core.providers.asked import check_new_volume, volume_spec
-from flow_core.providers.base import Listing
+from flow_core.providers.contract.listing import Listing
+from flow_core.providers.contract.request_checks import check_new_volume, volume_spec
+from flow_core.providers.contract.volume_errors import block_volume_in_use
 from flow_core.providers.hosts.facts import look_at_all
 from flow_core.providers.hosts.far import FarHost, ask_all
 from flow_core.providers.hosts.shelf import TaskShelf, not_found, strongest
-from flow_core.providers.volume_records import volume_of
-from flow_core.providers.volume_users import block_volume_in_use
+from flow_core.providers.over_agent.volume_records import volume_of
 
 
 class HostVolumes:

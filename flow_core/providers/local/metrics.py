@@ -22,7 +22,7 @@ from flow_core.metrics.shared import SharedSamples
 from flow_core.metrics.visible import visible_to
 from flow_core.models.metrics import MachineSample
 from flow_core.providers.local.capacity.instances import LocalInstances
-from flow_core.providers.offload import offload
+from flow_core.providers.over_agent.agent_calls import call_agent
 
 _PIECE = 1 << 16
 _END_S = 2.0
@@ -38,11 +38,11 @@ class LocalMetrics:
         self._samples = SharedSamples(_samples)
 
     async def of_task(self, task_id: str, *, node: int = 0) -> AsyncGenerator[MachineSample, None]:
-        visible = await offload(self._visible, task_id, node)
+        visible = await call_agent(self._visible, task_id, node)
         async with aclosing(self._samples.look()) as samples:
             async for sample in samples:
                 yield visible_to(sample, visible)
-                if not await offload(self._runs, task_id, node):
+                if not await call_agent(self._runs, task_id, node):
                     return
 
     async def of_instance(self, allocation_id: str) -> AsyncGenerator[MachineSample, None]:

@@ -16,21 +16,21 @@ from flow_core.agent.supervisor.processes import grace_s
 from flow_core.agent.volumes import VolumeShelf
 from flow_core.config import Context, state_dir
 from flow_core.errors import ProviderError, Unsupported
-from flow_core.providers.base import PollIntervals
+from flow_core.providers.contract.provider import PollIntervals, Provider
 from flow_core.providers.local.capacity.instances import LocalInstances
 from flow_core.providers.local.capacity.reservations import LocalReservations
 from flow_core.providers.local.logs import LocalLogs
 from flow_core.providers.local.sshd.address import with_ssh
 from flow_core.providers.local.tasks import LocalTasks
 from flow_core.providers.local.volumes import LocalVolumes
-from flow_core.providers.offload import offload
-from flow_core.providers.pruning import prune_after_days_of
+from flow_core.providers.over_agent.agent_calls import call_agent
+from flow_core.providers.over_agent.pruning_setting import prune_after_days_of
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
     from flow_core.models.task import TaskRecord, TaskStatus
+    from flow_core.providers.local.config_schema import LocalConfigSchema
     from flow_core.providers.local.identity import LocalIdentity
-    from flow_core.providers.local.init import LocalInit
     from flow_core.providers.local.inside.remote import LocalRemote
     from flow_core.providers.local.inside.shells import LocalShells
     from flow_core.providers.local.inside.tunnels import LocalTunnels
@@ -41,20 +41,20 @@ if TYPE_CHECKING:
     from flow_core.ssh.asking import Person
 
 
-class LocalProvider:
+class LocalProvider(Provider):
     """Tasks are processes here.
 
     Settings: `region` (a name for this machine), `gpus` (pretend ones), `container` (podman or docker),
-    `prune_after_days`.
-    Nothing has to be asked of a person.
+    `prune_after_days`. It never prompts the user.
     """
+
+    poll = PollIntervals(busy_s=1.0, idle_s=2.0)
 
     def __init__(self, context: Context, person: Person | None = None) -> None:
         if sys.platform not in ("linux", "darwin"):
             raise Unsupported("local tasks need Linux or macOS; add a context for a machine that runs one of them")
-        self.poll = PollIntervals(busy_s=1.0, idle_s=2.0)
-        region = str(context.settings.get("region") or platform.node() or "this machine")
-        self._context, self._settings, gpus = context.name, context.settings, context.settings.get("gpus")
+        self._region = str(context.settings.get("region") or platform.node() or "this machine")
+        self._context, self._settings, self._gpus = context.name, context.settings, context.settings.get("gpus")
         layout = Layout(state_dir().absolute() / "local" / machine_id(), context.name)
         try:
             check_folders(layout.root, layout.context)
@@ -62,15 +62,30 @@ class LocalProvider:
             raise ProviderError(f"the state directory can't be used: {error.strerror}") from error
         self._root = layout.root
         self._layout, self._prune_after_days = layout, prune_after_days_of(context.settings)
-        self._tasks = LocalTasks(layout, region)
-        self._volumes = VolumeShelf(layout, region, self._tasks)
-        self.logs = LocalLogs(context.name, self._tasks)
-        self.instances = LocalInstances(layout, region, gpus)
-        self.volumes = LocalVolumes(self._volumes)
-        self.reservations = LocalReservations(layout, region, gpus)
-        self.ssh_keys = self.market = None
+        self._tasks = LocalTasks(layout, self._region)
+        self._volumes = VolumeShelf(layout, self._region, self._tasks)
 
-    # The facets below are loaded when they are asked for: whoever only looks at tasks needs none of them.
+    @property
+    def prune_after_days(self) -> float | None:
+        return self._prune_after_days
+
+    @cached_property
+    def logs(self) -> LocalLogs:
+        return LocalLogs(self._context, self._tasks)
+
+    @cached_property
+    def instances(self) -> LocalInstances:
+        return LocalInstances(self._layout, self._region, self._gpus)
+
+    @cached_property
+    def volumes(self) -> LocalVolumes:
+        return LocalVolumes(self._volumes)
+
+    @cached_property
+    def reservations(self) -> LocalReservations:
+        return LocalReservations(self._layout, self._region, self._gpus)
+
+    # The facets below are loaded on first use: a client that only lists tasks needs none of them.
 
     @cached_property
     def shells(self) -> LocalShells:
@@ -121,29 +136,29 @@ class LocalProvider:
         return LocalIdentity(self._context)
 
     @cached_property
-    def init(self) -> LocalInit:
-        from flow_core.providers.local.init import LocalInit
+    def config_schema(self) -> LocalConfigSchema:
+        from flow_core.providers.local.config_schema import LocalConfigSchema
 
-        return LocalInit()
+        return LocalConfigSchema()
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
         from flow_core.providers.local.submit import submit_task  # deferred: it is not needed to look at tasks
 
-        task_id = await offload(submit_task, config, self._volumes, self._settings)
+        task_id = await call_agent(submit_task, config, self._volumes, self._settings)
         return await self.get_task(task_id)
 
     async def list_tasks(
         self, statuses: Collection[TaskStatus] | None = None, limit: int | None = None
     ) -> tuple[TaskRecord, ...]:
-        records = await offload(self._records)
+        records = await call_agent(self._records)
         wanted = tuple(record for record in records if statuses is None or record.status in statuses)
         return wanted if limit is None else wanted[:limit]
 
     async def get_task(self, task_id: str) -> TaskRecord:
-        return await offload(self._record, task_id)
+        return await call_agent(self._record, task_id)
 
     async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
-        await offload(self._tasks.cancel, task_id, force=force)
+        await call_agent(self._tasks.cancel, task_id, force=force)
 
     def describe_submit(self, config: TaskConfig) -> str:
         from flow_core.agent.submitting import argv_of

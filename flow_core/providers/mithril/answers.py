@@ -36,9 +36,18 @@ _LONGEST_WHOLE = 30
 class InDoubt(ProviderError):
     """The API failed at a change, and may have made it all the same. `what` is the sentence without that doubt."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        field: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
         self.what = what
-        super().__init__(f"{what}; whether it was done is not known, so look before you try again")
+        sentence = f"{what}; whether it was done is not known, so look before you try again"
+        super().__init__(sentence, field=field, status=status, request_id=request_id, retry_after_s=retry_after_s)
 
 
 class AnswerLost(Unreachable):
@@ -80,18 +89,27 @@ def value_of(answer: Answer, call: str, is_change: bool, hide: Callable[[str], s
 
     Raises AuthError, NotFound, Conflict, ConfigError, Unreachable, ProviderError.
     """
-    request = f" [request {answer.request_id}]" if answer.request_id else ""
     if answer.is_good:
         try:
             return answer.json()
         except ValueError as error:
             kind = InDoubt if is_change else ProviderError
-            raise kind(f"the Mithril API answered {call} with what is not JSON{request}") from error
+            raise _error(answer, kind, f"the Mithril API answered {call} with what is not JSON") from error
     said, field = (visible(hide(text))[:_SHOWN] for text in _detail(answer))
     if answer.status == 422 and field:
-        raise ConfigError(f"{field}: {said}{request}", field=field)
-    refusal, sentence = _meaning(answer, call, is_change, said)
-    raise refusal(sentence + request)
+        raise _error(answer, ConfigError, f"{field}: {said}", field)
+    raise _error(answer, *_meaning(answer, call, is_change, said))
+
+
+def _error(answer: Answer, kind: type[FlowError], sentence: str, field: str | None = None) -> FlowError:
+    request = f" [request {answer.request_id}]" if answer.request_id else ""
+    return kind(
+        sentence + request,
+        field=field,
+        status=answer.status,
+        request_id=answer.request_id or None,
+        retry_after_s=answer.wait_s,
+    )
 
 
 def _meaning(answer: Answer, call: str, is_change: bool, said: str) -> tuple[type[FlowError], str]:

@@ -15,9 +15,9 @@ from flow_core.agent.record_fields import date_of
 from flow_core.agent.records import MalformedRecord, read_json, write_json
 from flow_core.agent.state import State
 from flow_core.errors import FlowError
+from flow_core.providers.contract.blocking_io import run_blocking
 from flow_core.providers.mithril.bids import moment
 from flow_core.providers.mithril.node_state import state_of_node
-from flow_core.providers.offload import offload
 
 if TYPE_CHECKING:
     from flow_core.ssh.host import SshHost
@@ -91,7 +91,7 @@ class Ends:
         new = [bid_id for bid_id in bid_ids if bid_id not in self._looked_for]
         if new:
             self._looked_for.update(new)
-            self._known = await offload(self._load, new) | self._known
+            self._known = await run_blocking(self._load, new) | self._known
         return self._known
 
     def look_later(self, bid_id: str, nodes: int, reach: Reach) -> None:
@@ -144,7 +144,7 @@ class Ends:
         if end == before:
             return
         self._known[bid_id] = end
-        await offload(self._keep, bid_id, end)
+        await run_blocking(self._keep, bid_id, end)
 
     def _load(self, bid_ids: list[str]) -> dict[str, End]:
         found = {}

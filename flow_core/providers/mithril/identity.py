@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import NotFound
 from flow_core.identifiers import is_cloud_id
@@ -13,14 +13,10 @@ from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.projects import MithrilProjects
 from flow_core.providers.mithril.ssh_keys import MithrilSshKeys
 
+if TYPE_CHECKING:
+    from flow_core.providers.contract.account import HttpFacet
+
 _PREFIX = "user_"
-
-
-class Getter(Protocol):
-    """What can be asked for a path."""
-
-    async def get(self, path: str) -> Any:
-        """The JSON there. Raises NotFound, and what else its provider raises."""
 
 
 class MithrilIdentity:
@@ -57,7 +53,7 @@ class MithrilIdentity:
         return await self._keys.list(project_id)
 
 
-async def find_user(http: Getter, user_id: str) -> User | None:
+async def find_user(http: HttpFacet, user_id: str) -> User | None:
     """A user over raw HTTP: under the whole id, then without its prefix. None for somebody unknown."""
     for name in dict.fromkeys((user_id, user_id.removeprefix(_PREFIX))):
         if is_cloud_id(name):

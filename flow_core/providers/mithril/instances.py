@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flow_core.errors import ConfigError
 from flow_core.gpu import parse_gpu
 from flow_core.models.instance import AvailableInstance, InstanceRequirements, check_requirements
-from flow_core.providers.base import Listing
+from flow_core.providers.contract.listing import Listing
 from flow_core.providers.mithril.catalog import Catalog, Offer
 from flow_core.providers.mithril.choosing import sizes_of
 

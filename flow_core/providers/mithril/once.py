@@ -29,9 +29,9 @@ async def made_once(
         found, is_sure = await _look(find)
         if found is not None:
             return found
-        if is_sure:
-            raise Unreachable(f"{said}; {what} was looked for afterwards, and isn't there") from lost
-        raise InDoubt(f"{said}; {what} was looked for afterwards, and nobody answered") from lost
+        kind, outcome = (Unreachable, "isn't there") if is_sure else (InDoubt, "nobody answered")
+        sentence = f"{said}; {what} was looked for afterwards, and {outcome}"
+        raise kind(sentence, status=lost.status, request_id=lost.request_id) from lost
 
 
 def _read(read: Callable[[Any], T], answer: Any) -> T:

@@ -24,7 +24,9 @@ class Placing:
     async def refuse_a_taken_name(self, name: str) -> None:
         """Raises Conflict."""
         if (holder := await self._living(name)) is not None:
-            raise Conflict(f"name: {name!r} is that of task {holder.bid_id}; cancel that one, or choose another name")
+            raise Conflict(
+                f"name: {name!r} is that of task {holder.bid_id}; cancel that one, or choose another name", field="name"
+            )
 
     async def place(self, body: dict[str, Any], key: str | None) -> Bid:
         """`key` is what the caller calls this submit by. Raises InDoubt where nobody can say whether it is placed."""

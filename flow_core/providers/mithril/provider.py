@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from flow_core.config import Context
 from flow_core.errors import FlowError, Unsupported
-from flow_core.providers.base import PollIntervals
+from flow_core.providers.contract.provider import PollIntervals, Provider
 from flow_core.providers.mithril.account import Account
+from flow_core.providers.mithril.config_schema import MithrilConfigSchema
 from flow_core.providers.mithril.errands import Errands
-from flow_core.providers.mithril.init import MithrilInit
 from flow_core.providers.mithril.instances import MithrilInstances
 from flow_core.providers.mithril.market import MithrilMarket
 from flow_core.providers.mithril.places import MithrilLogSources, MithrilPlaces
@@ -26,6 +26,9 @@ from flow_core.providers.over_ssh.ways import WaysIn
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
     from flow_core.models.task import TaskRecord, TaskStatus
+    from flow_core.providers.mithril.http import MithrilHttp
+    from flow_core.providers.mithril.identity import MithrilIdentity
+    from flow_core.providers.mithril.ssh_keys import MithrilSshKeys
     from flow_core.providers.over_ssh.logs import SpooledLogs
     from flow_core.providers.over_ssh.metrics import SshMetrics
     from flow_core.ssh.asking import Person
@@ -36,26 +39,51 @@ _log = logging.getLogger("flow.mithril")
 _FETCH_S = 5.0
 
 
-class MithrilProvider(WaysIn):
+class MithrilProvider(WaysIn, Provider):
     """A task is a bid. Settings: api_key, api_url, project, region, ssh_keys, ssh_key, instance_type; or their MITHRIL_
     variables."""
 
+    poll = PollIntervals(busy_s=4.0, idle_s=15.0)
+
     def __init__(self, context: Context, person: Person | None = None) -> None:
-        self.poll = PollIntervals(busy_s=4.0, idle_s=15.0)
         self._account = account = Account(context.name, settings_of(context.settings), person)
         self._tasks = MithrilTasks(account)
         self._places = MithrilPlaces(account, self._tasks)
         self._errands = Errands(self._places)
-        self.instances = MithrilInstances(context.name, account.catalog)
-        self.volumes = MithrilVolumes(account, self._tasks, self._errands)
-        self.reservations = MithrilReservations(account)
-        self.ssh_keys = account.ssh_keys
-        self.identity = account.identity
-        self.init = MithrilInit()
-        self.market = MithrilMarket(account, self._tasks)
-        self.pruning = None
 
-    # What goes over SSH is loaded when it is asked for: whoever only looks at tasks needs none of it.
+    @property
+    def config_schema(self) -> MithrilConfigSchema:
+        return MithrilConfigSchema()
+
+    @cached_property
+    def instances(self) -> MithrilInstances:
+        return MithrilInstances(self._account.context, self._account.catalog)
+
+    @cached_property
+    def volumes(self) -> MithrilVolumes:
+        return MithrilVolumes(self._account, self._tasks, self._errands)
+
+    @cached_property
+    def reservations(self) -> MithrilReservations:
+        return MithrilReservations(self._account)
+
+    @property
+    def ssh_keys(self) -> MithrilSshKeys:
+        return self._account.ssh_keys
+
+    @property
+    def identity(self) -> MithrilIdentity:
+        return self._account.identity
+
+    @property
+    def http(self) -> MithrilHttp:
+        return self._account.http
+
+    @cached_property
+    def market(self) -> MithrilMarket:
+        return MithrilMarket(self._account, self._tasks)
+
+    # The facets over SSH are loaded on first use: a client that only lists tasks needs none of them.
 
     @cached_property
     def logs(self) -> SpooledLogs:

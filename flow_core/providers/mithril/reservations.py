@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import ConfigError, Conflict, NotFound, Unsupported, printable
+from flow_core.errors import ConfigError, Conflict, NotFound, printable
 from flow_core.identifiers import is_cloud_id
 from flow_core.logs.visible import visible
 from flow_core.models.reservation import Reservation, ReservationQuote
-from flow_core.providers.base import Listing
+from flow_core.providers.contract.listing import Listing
+from flow_core.providers.contract.supported_fields import UnsupportedField, check_supported
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bids import readable
 from flow_core.providers.mithril.catalog import InstanceType
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
     from flow_core.providers.mithril.account import Account
 
 _LEAST_HOURS, _MOST_HOURS = 3, 336
+UNSUPPORTED: tuple[UnsupportedField[ReservationSpec], ...] = (
+    UnsupportedField(
+        "auto_renew",
+        lambda spec: spec.auto_renew,
+        "the cloud doesn't renew by itself; extend the reservation before it ends",
+    ),
+)
 
 
 class MithrilReservations:
@@ -37,12 +45,12 @@ class MithrilReservations:
         self.times = ReservationTimes(account)
 
     async def quote(self, spec: ReservationSpec) -> ReservationQuote:
-        _refuse_what_is_not_there(spec)
+        _check(spec)
         kind, region = await self.times.place(spec.instance_type, spec.region)
         return await self.times.quote(kind, region, *_span(spec), spec.quantity)
 
     async def create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> Reservation:
-        _refuse_what_is_not_there(spec)
+        _check(spec)
         kind, region = await self.times.place(spec.instance_type, spec.region)
         start, end = _span(spec)
         name = spec.name or f"reservation-{kind.short_name}-{secrets.token_hex(3)}"
@@ -157,14 +165,13 @@ class MithrilReservations:
         return reservation_of(self._account.context, wire.table(answer, "a reservation"), types)
 
 
-def _refuse_what_is_not_there(spec: ReservationSpec) -> None:
+def _check(spec: ReservationSpec) -> None:
     if not _LEAST_HOURS <= spec.duration_hours <= _MOST_HOURS:
         raise ConfigError(
             f"duration_hours: the cloud holds {_LEAST_HOURS} to {_MOST_HOURS} hours, not {spec.duration_hours}",
             field="duration_hours",
         )
-    if spec.auto_renew:
-        raise Unsupported("auto_renew: the cloud doesn't renew by itself; extend the reservation before it ends")
+    check_supported(spec, UNSUPPORTED)
 
 
 def _span(spec: ReservationSpec) -> tuple[datetime, datetime]:

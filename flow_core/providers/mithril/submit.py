@@ -13,7 +13,7 @@ from flow_core.providers.mithril.choosing import Wish, choose
 from flow_core.providers.mithril.launch import Launch, Mount
 from flow_core.providers.mithril.money import written
 from flow_core.providers.mithril.placing import Placing
-from flow_core.providers.mithril.refusals import refuse_what_is_not_there
+from flow_core.providers.mithril.supported_fields import check_task
 from flow_core.providers.mithril.told import Told
 from flow_core.providers.mithril.wanted_volumes import WantedVolumes
 
@@ -37,7 +37,7 @@ class Submission:
     async def run(self) -> str:
         """The bid's id. Raises ConfigError, Unsupported, CapacityError, Conflict, NotFound, Unreachable, InDoubt."""
         config, told = self._config, self._account.told
-        refuse_what_is_not_there(config)
+        check_task(config)
         if config.idempotency_key and (before := await told.submitted_as(config.idempotency_key)) is not None:
             return before
         wanted = WantedVolumes(self._volumes, config)

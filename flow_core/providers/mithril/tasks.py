@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flow_core.errors import FlowError, NotFound, printable
 from flow_core.identifiers import is_bid_id
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
-from flow_core.providers.base import Listing
+from flow_core.providers.contract.listing import Listing
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bids import BIDS, Bid, Instance, readable
 from flow_core.providers.mithril.pages import every_row

@@ -11,7 +11,7 @@ from typing import Any
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.records import MalformedRecord, UnreadableRecord, read_json, write_json
 from flow_core.models.task import VolumeMount
-from flow_core.providers.offload import offload
+from flow_core.providers.contract.blocking_io import run_blocking
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +32,18 @@ class ToldShelf:
     async def keep(self, bid_id: str, told: Told) -> None:
         """Raises ProviderError, Unreachable."""
         self._known[bid_id] = told
-        await offload(self._write, bid_id, told)
+        await run_blocking(self._write, bid_id, told)
 
     async def known(self, bid_ids: Iterable[str]) -> Mapping[str, Told]:
         """With an empty one for each that was submitted elsewhere."""
         new = [bid_id for bid_id in bid_ids if bid_id not in self._known]
         if new:
-            self._known |= await offload(self._read, new)
+            self._known |= await run_blocking(self._read, new)
         return self._known
 
     async def submitted_as(self, key: str) -> str | None:
         """The bid that was placed with this idempotency key from here."""
-        return await offload(self._find, key)
+        return await run_blocking(self._find, key)
 
     def _find(self, key: str) -> str | None:
         try:

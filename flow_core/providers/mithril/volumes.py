@@ -12,12 +12,12 @@ from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, printab
 from flow_core.identifiers import is_volume_label
 from flow_core.logs.visible import visible
 from flow_core.models.volume import Volume, VolumeInterface
-from flow_core.providers.base import Listing
+from flow_core.providers.contract.listing import Listing
+from flow_core.providers.contract.volume_errors import block_volume_in_use, volume_not_deleted
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bids import BIDS, ids_in, moment, readable
 from flow_core.providers.mithril.once import made_once
 from flow_core.providers.mithril.tasks import MithrilTasks
-from flow_core.providers.volume_users import block_volume_in_use, volume_not_deleted
 
 if TYPE_CHECKING:
     from flow_core.providers.mithril.account import Account
@@ -48,7 +48,9 @@ class MithrilVolumes:
                 "name: must be at most 64 of a-z, 0-9 and -, starting with a letter, not ending with -", field="name"
             )
         if any(one.name == name for one in await self.list()):
-            raise Conflict(f"name: there is a volume {name!r} already; choose another name, or use that one")
+            raise Conflict(
+                f"name: there is a volume {name!r} already; choose another name, or use that one", field="name"
+            )
         body = {
             "name": name,
             "project": await self._account.projects.chosen_id(),

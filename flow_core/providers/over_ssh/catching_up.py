@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from flow_core.errors import Unreachable
-from flow_core.providers.offload import offload
+from flow_core.providers.contract.blocking_io import run_blocking
 from flow_core.providers.over_ssh.spool_place import Position, SpoolPaths, read_position
 from flow_core.ssh.quoting import quoted
 
@@ -49,7 +49,7 @@ async def catch_up(puller: Puller, file: LogFile | None) -> None:
     Raises what is in the puller's way, and Unreachable once nothing has come for 20 s.
     """
     puller.hurry()
-    near = await offload(_read, puller.paths)
+    near = await run_blocking(_read, puller.paths)
     waiting = _Waiting(puller)
     while not near.position.is_complete:
         # What was asked for may have moved on to another file since it was looked at, or shrunk.
@@ -60,7 +60,7 @@ async def catch_up(puller: Puller, file: LogFile | None) -> None:
             if far is not None and far.is_in(near):
                 return
             await waiting.rest()
-            before, near = near, await offload(_read, puller.paths)
+            before, near = near, await run_blocking(_read, puller.paths)
             if near != before:
                 waiting.heard()
     puller.is_complete = True  # it may not have come to saying so itself

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from flow_core.errors import AuthError, HostKeyChanged, HostKeyUnknown, Unreachable
-from flow_core.providers.entry import SshEndpoint
+from flow_core.providers.contract.access import SshEndpoint
 from flow_core.ssh.quoting import by_sh
 
 if TYPE_CHECKING:

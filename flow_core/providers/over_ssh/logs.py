@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.errors import AuthError, NotFound, Unreachable, printable
 from flow_core.logs.visible import visible
-from flow_core.providers.offload import offload
+from flow_core.providers.contract.blocking_io import run_blocking
 from flow_core.providers.over_ssh.catching_up import catch_up
 from flow_core.providers.over_ssh.puller import Puller
 from flow_core.providers.over_ssh.spool_place import SpoolPaths, read_position
@@ -90,12 +90,12 @@ class SpooledLogs:
         """Who pulls it, from now on if nobody did; None for a log that is complete."""
         if (puller := self._living(address)) is None:
             paths = SpoolPaths.at(self._folder, address)
-            position = await offload(read_position, paths.position)
+            position = await run_blocking(read_position, paths.position)
             if position is not None and position.is_complete:
                 return None
             if position is None:
                 await self._check(address)
-                await offload(make_private_folder, paths.lock.parent)
+                await run_blocking(make_private_folder, paths.lock.parent)
             puller = self._living(address) or self._start(address, paths)
         puller.touch()
         return puller

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core.providers.entry import Completed, OnOutput
+from flow_core.providers.contract.access import Completed, OnOutput
 
 if TYPE_CHECKING:
     from flow_core.providers.over_ssh.places import Places

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from flow_core.errors import NotFound, ProviderError
-from flow_core.providers.entry import SshTunnelManager
+from flow_core.providers.contract.access import SshTunnelManager
 
 _LOOK_S = 1.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from flow_core.providers.entry import Tunnel
+from flow_core.providers.contract.access import Tunnel
 from flow_core.providers.over_ssh.ports import check_port
 from flow_core.providers.over_ssh.tunnel_watch import TunnelWatch
 

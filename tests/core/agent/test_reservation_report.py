@@ -12,7 +12,7 @@ from flow_core.agent.capacity.availability import Opening
 from flow_core.agent.capacity.holds import Hold
 from flow_core.agent.capacity.reservation_report import ReservationReport, ReservationWish
 from flow_core.models.reservation import ReservationStatus
-from flow_core.providers.reservation_records import OpeningWish, reservation_of
+from flow_core.providers.over_agent.reservation_records import OpeningWish, reservation_of
 
 HOLD = Hold(
     *("res_aaaaaaaaaa", "lab", "ada", "mine", "2xa100"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flow_core.agent.volumes import Volume
-from flow_core.providers.volume_records import volume_of
+from flow_core.providers.over_agent.volume_records import volume_of
 
 VOLUME = Volume("vol_aaaaaaaaaa", "data", 2, "block", "here", 1.5, 7, ("task_aaaaaaaaaa",), "/volumes/data")
 SENT = json.loads(json.dumps(VOLUME._asdict()))

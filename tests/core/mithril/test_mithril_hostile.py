@@ -14,7 +14,7 @@ from core.mithril.conftest import Lab
 from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import ConfigError, FlowError, NotFound, ProviderError
-from flow_core.providers.base import unreadable_in
+from flow_core.providers.contract.listing import unreadable_in
 
 BIDS = "/v2/spot/bids"
 NO_IDS: list[Any] = [

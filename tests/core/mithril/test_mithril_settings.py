@@ -6,7 +6,7 @@ import pytest
 
 from flow_core.errors import ConfigError
 from flow_core.providers.mithril.account import Account
-from flow_core.providers.mithril.init import MithrilInit
+from flow_core.providers.mithril.config_schema import MithrilConfigSchema
 from flow_core.providers.mithril.settings import MithrilSettings, settings_from_environment, settings_of
 from flow_core.ssh.settings import HostSettings
 
@@ -86,5 +86,5 @@ async def test_a_context_sets_how_long_a_login_to_a_machine_and_its_jump_hosts_m
 
 @pytest.mark.parametrize("seconds", [0, -1, True, "soon", float("nan"), float("inf"), 1e9])
 def test_a_time_that_no_login_can_have_is_named(seconds: object) -> None:
-    (problem,) = MithrilInit().validate_config({"api_key": "k", "login_timeout_s": seconds})
+    (problem,) = MithrilConfigSchema().validate_config({"api_key": "k", "login_timeout_s": seconds})
     assert problem == "login_timeout_s: must be a number of seconds above 0 and at most 86400"

@@ -273,10 +273,10 @@ async def test_another_client_of_the_same_context_sees_the_same(bench: Bench) ->
 
 
 async def test_how_to_set_it_up_can_be_asked(bench: Bench) -> None:
-    fields = bench.provider.init.config_fields()
+    fields = bench.provider.config_schema.config_fields()
     assert all(field.name and field.description for field in fields)
-    assert bench.provider.init.validate_config(bench.world.context.settings) == ()
-    complaints = bench.provider.init.validate_config({"no such setting": 1})
+    assert bench.provider.config_schema.validate_config(bench.world.context.settings) == ()
+    complaints = bench.provider.config_schema.validate_config({"no such setting": 1})
     assert any("no such setting" in sentence for sentence in complaints)
     assert bench.provider.poll.busy_s > 0
     assert bench.provider.poll.idle_s >= bench.provider.poll.busy_s

@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.capacity.reservations import Reservations
 from flow_core.agent.layout import Layout
-from flow_core.errors import ConfigError, Unsupported
+from flow_core.errors import ConfigError
 from flow_core.gpu_models import choose
 from flow_core.models.reservation import Reservation
+from flow_core.providers.contract.supported_fields import check_supported
 from flow_core.providers.local.capacity.gpus import gpus_here
-from flow_core.providers.reservation_records import OpeningWish, filters_of, gpus_of, reservation_of, wish_of
+from flow_core.providers.over_agent.reservation_records import (
+    UNSUPPORTED,
+    OpeningWish,
+    filters_of,
+    gpus_of,
+    reservation_of,
+    wish_of,
+)
 
 if TYPE_CHECKING:
     from flow_core.models.reservation_spec import ReservationSpec
-
-_FOR_OTHERS = ("ssh_keys", "volumes", "startup_script")
 
 
 class Reserving:
@@ -31,7 +37,7 @@ class Reserving:
 
     def make(self, spec: ReservationSpec) -> Reservation:
         """Raises ConfigError, Unsupported, CapacityError; Refused where not enough is free."""
-        self._refuse_what_is_not_here(spec)
+        self._check(spec)
         request = gpus_of(spec.instance_type)
         fitting = choose(gpus_here(self._gpu_setting), replace(request, count=request.count * spec.quantity))
         return reservation_of(self._kept.make(wish_of(spec, request, fitting)), self._region)
@@ -56,10 +62,9 @@ class Reserving:
         gpu_ids = [gpu.gpu_id for gpu in gpus_here(self._gpu_setting) if gpu.fits(wish.request)]
         return wish.slots(self._kept.openings(gpu_ids, wish.start, wish.end))
 
-    def _refuse_what_is_not_here(self, spec: ReservationSpec) -> None:
-        for field in _FOR_OTHERS:
-            if getattr(spec, field):
-                raise Unsupported(f"{field}: a reservation of this machine keeps GPUs, and takes nothing along")
-        for field, here in (("region", self._region), ("project_id", self._context)):
-            if getattr(spec, field) not in (None, here):
-                raise ConfigError(f"{field}: {getattr(spec, field)!r} is not here; this is {here!r}", field=field)
+    def _check(self, spec: ReservationSpec) -> None:
+        check_supported(spec, UNSUPPORTED)
+        wanted = (("region", spec.region, self._region), ("project_id", spec.project_id, self._context))
+        for field, value, here in wanted:
+            if value not in (None, here):
+                raise ConfigError(f"{field}: {value!r} is not here; this is {here!r}", field=field)

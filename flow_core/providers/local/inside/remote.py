@@ -11,8 +11,8 @@ from contextlib import suppress
 from flow_core.agent.entering import entry
 from flow_core.agent.tasks import Tasks
 from flow_core.errors import Unreachable
-from flow_core.providers.entry import Completed, OnOutput
-from flow_core.providers.offload import offload
+from flow_core.providers.contract.access import Completed, OnOutput
+from flow_core.providers.over_agent.agent_calls import call_agent
 
 _PIECE = 1 << 16
 _MOST_BYTES = 16 << 20
@@ -37,8 +37,8 @@ class LocalRemote:
         on_output: OnOutput | None = None,
     ) -> Completed:
         out, err = _Kept(), _Kept()
-        standing = await offload(self._tasks.get, task_id)
-        way = await offload(entry, standing, command, node, on_terminal=False)
+        standing = await call_agent(self._tasks.get, task_id)
+        way = await call_agent(entry, standing, command, node, on_terminal=False)
         try:
             process = await asyncio.create_subprocess_exec(
                 *way.argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=way.env, start_new_session=True
@@ -52,7 +52,7 @@ class LocalRemote:
             raise Unreachable(f"the command did not end within {timeout_s:g} s and was stopped") from None
         finally:
             if process.returncode is None and way.leave is not None:
-                await offload(way.leave)
+                await call_agent(way.leave)
             await _end(process)
         code = code if code >= 0 else 128 - code
         return Completed(code, bytes(out.data), bytes(err.data), out.is_cut or err.is_cut)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flow_core.agent.tasks import Standing, Tasks
-from flow_core.providers.entry import Shell, SshEndpoint
-from flow_core.providers.offload import offload
+from flow_core.providers.contract.access import Shell, SshEndpoint
+from flow_core.providers.over_agent.agent_calls import call_agent
 from flow_core.ssh.host import SshHost
 from flow_core.ssh.settings import LOCALE_VARIABLES, HostSettings
 
@@ -25,13 +25,13 @@ class LocalShells:
 
     async def open(self, task_id: str, *, columns: int, rows: int, command: str | None = None, node: int = 0) -> Shell:
         standing, endpoint, _ = await asyncio.gather(
-            offload(self._tasks.get, task_id), self._endpoints.resolve(task_id, node), asyncio.to_thread(_load)
+            call_agent(self._tasks.get, task_id), self._endpoints.resolve(task_id, node), asyncio.to_thread(_load)
         )
         host = SshHost(_settings(endpoint, _called(standing, node)))
         return await host.open_shell(columns=columns, rows=rows, command=command)
 
     async def directory(self, task_id: str) -> Path | None:
-        standing = await offload(self._tasks.get, task_id)
+        standing = await call_agent(self._tasks.get, task_id)
         folder = standing.report.working_dir
         return Path(folder) if folder else None
 

@@ -10,8 +10,8 @@ from flow_core.agent.listeners import listener_of
 from flow_core.agent.machine import new_id
 from flow_core.agent.tasks import Tasks
 from flow_core.errors import Conflict, ProviderError
-from flow_core.providers.entry import Tunnel
-from flow_core.providers.offload import offload
+from flow_core.providers.contract.access import Tunnel
+from flow_core.providers.over_agent.agent_calls import call_agent
 from flow_core.providers.over_ssh.ports import check_port
 from flow_core.providers.over_ssh.tunnel_watch import TunnelWatch
 
@@ -31,9 +31,12 @@ class LocalTunnels:
     async def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> Tunnel:
         check_port(remote_port, "remote_port", least=1)
         check_port(local_port, "local_port", least=0)
-        await offload(self._check, task_id, node)
+        await call_agent(self._check, task_id, node)
         if local_port == remote_port:
-            raise Conflict(f"local_port: {local_port} is the task's own here; it needs no tunnel, or another port")
+            raise Conflict(
+                f"local_port: {local_port} is the task's own here; it needs no tunnel, or another port",
+                field="local_port",
+            )
         door = _Door(remote_port)
         tunnel = Tunnel(new_id("tun"), task_id, await door.open(local_port), remote_port)
         door.tunnel = tunnel
@@ -58,7 +61,7 @@ class LocalTunnels:
         enterable(self._tasks.get(task_id), node)
 
     async def _is_over(self, task_id: str) -> bool:
-        return (await offload(self._tasks.get, task_id)).report.is_over
+        return (await call_agent(self._tasks.get, task_id)).report.is_over
 
 
 class _Door:
@@ -77,9 +80,11 @@ class _Door:
             self._server = await asyncio.start_server(self._let_in, _HOST, port)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                listener = await offload(listener_of, port)
-                raise Conflict(f"local_port: {port} is listened on by {listener or 'another'}") from error
-            raise ProviderError(f"local_port: {port} can't be opened: {error.strerror}") from error
+                listener = await call_agent(listener_of, port)
+                raise Conflict(
+                    f"local_port: {port} is listened on by {listener or 'another'}", field="local_port"
+                ) from error
+            raise ProviderError(f"local_port: {port} can't be opened: {error.strerror}", field="local_port") from error
         bound: int = self._server.sockets[0].getsockname()[1]
         return bound
 

@@ -11,7 +11,7 @@ from flow_core.agent.records import MalformedRecord
 from flow_core.agent.tasks import Tasks
 from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.providers.local.inside.copying import copy_file
-from flow_core.providers.offload import offload
+from flow_core.providers.over_agent.agent_calls import call_agent
 
 if TYPE_CHECKING:
     from flow_core.upload.report import OnProgress, UploadResult
@@ -38,7 +38,7 @@ class LocalUploads:
         from flow_core.upload.folder import LocalFolder  # deferred: looking at tasks needs none of it
         from flow_core.upload.sync import upload
 
-        place = await offload(self._place, task_id, target_dir)
+        place = await call_agent(self._place, task_id, target_dir)
         return await upload(
             source_dir,
             LocalFolder(place),
@@ -48,11 +48,11 @@ class LocalUploads:
         )
 
     async def put_file(self, task_id: str, source: Path, target: str, *, node: int = 0) -> None:
-        place = await offload(self._file, task_id, target, node, "target")
+        place = await call_agent(self._file, task_id, target, node, "target")
         await copy_file(source, place)
 
     async def get_file(self, task_id: str, source: str, target: Path, *, node: int = 0) -> None:
-        place = await offload(self._file, task_id, source, node, "source")
+        place = await call_agent(self._file, task_id, source, node, "source")
         await copy_file(place, target)
 
     def _place(self, task_id: str, target_dir: str) -> Path:

@@ -7,9 +7,9 @@ from flow_core.agent.layout import Layout
 from flow_core.agent.refusals import Refused
 from flow_core.agent.tasks import NO_TASK, Standing, Tasks
 from flow_core.errors import NotFound
+from flow_core.providers.contract.blocking_io import report_progress
 from flow_core.providers.local.sshd.folder import SshFolder
 from flow_core.providers.local.sshd.subsystem import sftp_command
-from flow_core.providers.offload import report_progress
 
 
 class EveryTask:

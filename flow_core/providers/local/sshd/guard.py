@@ -14,7 +14,7 @@ from flow_core.providers.local.sshd.address import task_and_node
 from flow_core.providers.local.sshd.keys import accepted_keys
 from flow_core.providers.local.sshd.lobby import Lobby
 from flow_core.providers.local.sshd.session import TaskSession
-from flow_core.providers.offload import offload
+from flow_core.providers.over_agent.agent_calls import call_agent
 from flow_core.ssh.served import server
 from flow_core.ssh.served.process import STDERR
 from flow_core.ssh.served.server import is_loopback, not_forwarded
@@ -40,7 +40,7 @@ class Guard(server.Guard):
 
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """Only who holds a key of ours is told why a task can't be entered."""
-        if key.public_data not in await offload(accepted_keys, self._lobby.folder):
+        if key.public_data not in await call_agent(accepted_keys, self._lobby.folder):
             _log.warning("refused the key %s", key.get_fingerprint())
             return False
         try:
@@ -74,10 +74,10 @@ class Guard(server.Guard):
         self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, why)
 
     async def way_in(self, command: str | None, on_terminal: bool) -> Entry:
-        return await offload(self._lobby.tasks.way_in, self.task_id, self.node, command, on_terminal)
+        return await call_agent(self._lobby.tasks.way_in, self.task_id, self.node, command, on_terminal)
 
     async def way_to_files(self) -> Entry:
-        return await offload(self._lobby.tasks.way_to_files, self.task_id, self.node)
+        return await call_agent(self._lobby.tasks.way_to_files, self.task_id, self.node)
 
     def afterwards(self, leave: Callable[[], None]) -> None:
         self._lobby.afterwards(leave)
@@ -87,7 +87,7 @@ class Guard(server.Guard):
         wanted = task_and_node(username)
         if wanted is None:
             raise NotFound(f"the user name must be the id of a task, such as task_abcdefghij, not {username[:40]!r}")
-        await offload(self._lobby.tasks.check, *wanted)
+        await call_agent(self._lobby.tasks.check, *wanted)
         return wanted
 
     def _say(self, why: str) -> None:

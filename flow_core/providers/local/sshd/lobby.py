@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.providers.local.sshd.every_task import EveryTask
 from flow_core.providers.local.sshd.folder import SshFolder
-from flow_core.providers.offload import offload
+from flow_core.providers.over_agent.agent_calls import call_agent
 
 if TYPE_CHECKING:
     from flow_core.providers.local.sshd.guard import Guard
@@ -26,7 +26,7 @@ class Lobby:
         self._leaving: set[asyncio.Task[None]] = set()
 
     def afterwards(self, leave: Callable[[], None]) -> None:
-        task = asyncio.get_running_loop().create_task(offload(leave))
+        task = asyncio.get_running_loop().create_task(call_agent(leave))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 

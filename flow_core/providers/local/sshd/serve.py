@@ -19,7 +19,7 @@ from flow_core.providers.local.sshd.address import HOST
 from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
 from flow_core.providers.local.sshd.keys import prepare_keys
 from flow_core.providers.local.sshd.lobby import Lobby
-from flow_core.providers.offload import offload
+from flow_core.providers.over_agent.agent_calls import call_agent
 
 _log = logging.getLogger("flow.sshd")
 _LOG_BYTES = 64 << 10
@@ -77,7 +77,7 @@ class Service:
         from flow_core.ssh.served.server import options as options_of
 
         asyncssh.set_log_level(logging.WARNING)  # below that, it writes the commands that are run
-        host_key = await offload(prepare_keys, self._folder)
+        host_key = await call_agent(prepare_keys, self._folder)
         options = options_of(lambda: Guard(self._lobby), host_key, "OpenSSH_9.0_flow")
         last = Served.read(self._folder)
         try:
@@ -104,19 +104,19 @@ class Service:
         return "it was told to"
 
     async def _why_unneeded(self, now: float) -> str:
-        if not await offload(self._is_ours):
+        if not await call_agent(self._is_ours):
             return "its record is gone, or another's"
         for task_id in {guest.task_id for guest in self._lobby.guests} - {""}:
-            if await offload(self._lobby.tasks.is_over, task_id):
+            if await call_agent(self._lobby.tasks.is_over, task_id):
                 self._lobby.part({task_id}, f"task {task_id} has ended")
-        is_asked_for = await offload(self._is_asked_for)
+        is_asked_for = await call_agent(self._is_asked_for)
         if is_asked_for or self._lobby.guests:
             self._needed_at = now
         elif now - self._needed_at >= _idle_s():
             return "nobody was connected for a while"
         elif now - max(self._looked_at, self._needed_at) >= _UNFINISHED_LOOK_S:
             self._looked_at = now
-            if not await offload(self._lobby.tasks.any_unfinished):
+            if not await call_agent(self._lobby.tasks.any_unfinished):
                 return "no task is left that could be entered"
         return ""
 

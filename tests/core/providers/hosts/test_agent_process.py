@@ -20,7 +20,7 @@ from testbed.waiting import until
 from flow_core.config import Context, state_dir
 from flow_core.errors import ProviderError, Unreachable
 from flow_core.models.task import TaskStatus
-from flow_core.providers.base import unreadable_in
+from flow_core.providers.contract.listing import unreadable_in
 from flow_core.providers.hosts import link, session
 from flow_core.providers.hosts.far import FarHost
 from flow_core.providers.hosts.provider import HostsProvider

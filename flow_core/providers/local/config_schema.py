@@ -1,4 +1,4 @@
-"""What there is to set up before this machine can be used: nothing, and four things that may be."""
+"""The settings of a local context, none of which has to be given."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from flow_core.errors import FlowError
-from flow_core.providers.account import ConfigField
-from flow_core.providers.images import check_engine
+from flow_core.providers.contract.config_schema import ConfigField
 from flow_core.providers.local.capacity.gpus import gpus_here
-from flow_core.providers.pruning import PRUNE_AFTER_DAYS, PRUNE_AFTER_DAYS_MEANING, prune_after_days_of
+from flow_core.providers.over_agent.images import check_engine
+from flow_core.providers.over_agent.pruning_setting import PRUNE_FIELD, prune_after_days_of
 
 _FIELDS = (
     ConfigField("region", "how this machine is called", default="its host name"),
     ConfigField("gpus", "pretend GPUs for trying things out, such as a100:4", environment="FLOW_LOCAL_GPUS"),
-    ConfigField(PRUNE_AFTER_DAYS, PRUNE_AFTER_DAYS_MEANING, default="never"),
+    PRUNE_FIELD,
     ConfigField("container", "what runs tasks with an image: podman or docker", default="podman if it is there"),
 )
 
 
-class LocalInit:
+class LocalConfigSchema:
     """The settings of a local context."""
 
     def config_fields(self) -> tuple[ConfigField, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flow_core.agent import volumes
 from flow_core.errors import Conflict, NotFound
-from flow_core.providers.refusals import Details, Sentence
-from flow_core.providers.refusals.quoting import plain, plain_list, text
-from flow_core.providers.volume_users import block_volume_in_use, volume_not_deleted
+from flow_core.providers.contract.volume_errors import block_volume_in_use, volume_not_deleted
+from flow_core.providers.over_agent.refusals import Details, Sentence
+from flow_core.providers.over_agent.refusals.quoting import plain, plain_list, text
 
 
 def _no_volume(details: Details, machine: str) -> NotFound:

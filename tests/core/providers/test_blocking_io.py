@@ -8,8 +8,8 @@ import time
 import pytest
 
 from flow_core.errors import ProviderError, Unreachable
-from flow_core.providers import offload as module
-from flow_core.providers.offload import offload, report_progress
+from flow_core.providers.contract import blocking_io as module
+from flow_core.providers.contract.blocking_io import report_progress, run_blocking
 
 LIMIT_S = 0.3
 
@@ -27,18 +27,18 @@ async def test_work_that_reports_progress_may_take_as_long_as_it_takes() -> None
             time.sleep(LIMIT_S / 30)
         return "done"
 
-    assert await offload(work) == "done"
+    assert await run_blocking(work) == "done"
 
 
 async def test_work_that_stands_still_is_given_up() -> None:
     is_over = threading.Event()
     try:
         with pytest.raises(Unreachable, match="did not answer"):
-            await offload(is_over.wait, 30)
+            await run_blocking(is_over.wait, 30)
     finally:
         is_over.set()
 
 
 async def test_what_the_disk_refuses_is_one_sentence() -> None:
     with pytest.raises(ProviderError, match=r"can't be used: .*\(/nowhere/file\)"):
-        await offload(open, "/nowhere/file")
+        await run_blocking(open, "/nowhere/file")

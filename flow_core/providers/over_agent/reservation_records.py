@@ -12,10 +12,17 @@ from flow_core.errors import ConfigError
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_models import Gpu
 from flow_core.models.reservation import Reservation, ReservationStatus
+from flow_core.providers.contract.supported_fields import UnsupportedField
 
 if TYPE_CHECKING:
     from flow_core.models.reservation_spec import ReservationSpec
 
+_KEEPS_GPUS = "a reservation of a machine keeps GPUs, and takes nothing along"
+UNSUPPORTED: tuple[UnsupportedField[ReservationSpec], ...] = (
+    UnsupportedField("ssh_keys", lambda spec: spec.ssh_keys, _KEEPS_GPUS),
+    UnsupportedField("volumes", lambda spec: spec.volumes, _KEEPS_GPUS),
+    UnsupportedField("startup_script", lambda spec: spec.startup_script, _KEEPS_GPUS),
+)
 _FILTERS = ("status", "instance_type", "region")
 _KNOWN = ("instance_type", "region", "quantity", "earliest_start_time", "latest_end_time")
 

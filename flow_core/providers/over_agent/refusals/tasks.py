@@ -6,8 +6,8 @@ from flow_core.agent import entering, own_copy, spawning, tasks
 from flow_core.agent.containers import entry
 from flow_core.agent.record_fields import Fields
 from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, ProviderError, Unreachable, Unsupported
-from flow_core.providers.refusals import Details, Sentence
-from flow_core.providers.refusals.quoting import plain, text, whole
+from flow_core.providers.over_agent.refusals import Details, Sentence
+from flow_core.providers.over_agent.refusals.quoting import plain, text, whole
 
 
 def _silent(details: Details, machine: str) -> FlowError:

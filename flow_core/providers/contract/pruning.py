@@ -1,17 +1,13 @@
-"""The contract's facet for places that keep ended tasks until somebody prunes them, and the setting that does."""
+"""The facet for providers that keep ended tasks until they are pruned."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
-
-from flow_core.errors import ConfigError
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from flow_core.models.pruning import PruningPlan, PruningResult
 
-PRUNE_AFTER_DAYS = "prune_after_days"
-PRUNE_AFTER_DAYS_MEANING = "ended tasks are pruned so many days after their end, without asking"
 DAYS_MAX = 36500
 """A hundred years."""
 
@@ -42,14 +38,3 @@ class PruningFacet(Protocol):
 
     def describe(self, plan: PruningPlan) -> str:
         """The exact call or command. At once."""
-
-
-def prune_after_days_of(settings: Mapping[str, Any]) -> float | None:
-    """None where the context does not set it. Raises ConfigError."""
-    days = settings.get(PRUNE_AFTER_DAYS)
-    if days is None:
-        return None
-    if isinstance(days, bool) or not isinstance(days, int | float) or not 0 < days <= DAYS_MAX:
-        message = f"{PRUNE_AFTER_DAYS}: must be a number of days above 0 and at most {DAYS_MAX}"
-        raise ConfigError(message, field=PRUNE_AFTER_DAYS)
-    return float(days)

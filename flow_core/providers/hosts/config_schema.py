@@ -1,15 +1,15 @@
-"""What there is to set up before machines can be used: their list."""
+"""The settings of a context of machines, of which only their list has to be given."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from flow_core.providers.account import ConfigField
+from flow_core.providers.contract.config_schema import ConfigField
 from flow_core.providers.hosts.credentials import SEND_CREDENTIALS
 from flow_core.providers.hosts.machines import problems_of
+from flow_core.providers.over_agent.pruning_setting import PRUNE_FIELD
 from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, LOGIN_TIMEOUT_MEANING
-from flow_core.providers.pruning import PRUNE_AFTER_DAYS, PRUNE_AFTER_DAYS_MEANING
 
 _FIELDS = (
     ConfigField("hosts", "the machines, by their names in ~/.ssh/config, such as [gpu1, gpu2]", is_required=True),
@@ -19,11 +19,11 @@ _FIELDS = (
     ConfigField("s3_python", "a Python there that has boto3, for data from S3", default="the same"),
     ConfigField(SEND_CREDENTIALS, "whether keys for S3 go from this machine to theirs with a task", default="false"),
     ConfigField("container", "what runs images there: podman or docker", default="whichever is there"),
-    ConfigField(PRUNE_AFTER_DAYS, PRUNE_AFTER_DAYS_MEANING, default="never"),
+    PRUNE_FIELD,
 )
 
 
-class HostsInit:
+class HostsConfigSchema:
     """The settings of a context of machines."""
 
     def config_fields(self) -> tuple[ConfigField, ...]:

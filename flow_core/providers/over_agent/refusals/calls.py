@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flow_core.agent import calls, parts
 from flow_core.errors import Conflict, FlowError, ProviderError
-from flow_core.providers.refusals import Details, Sentence
-from flow_core.providers.refusals.quoting import plain
+from flow_core.providers.over_agent.refusals import Details, Sentence
+from flow_core.providers.over_agent.refusals.quoting import plain
 
 
 def _unknown_call(details: Details, machine: str) -> FlowError:

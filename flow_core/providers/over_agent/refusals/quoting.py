@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flow_core.providers.refusals import Details
+from flow_core.providers.over_agent.refusals import Details
 
 _LONGEST = 2000
 _MOST = 100

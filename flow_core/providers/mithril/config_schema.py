@@ -1,4 +1,4 @@
-"""What there is to set up before the cloud can be used."""
+"""The settings of a context of the cloud, of which only the API key has to be given."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flow_core.errors import AuthError, FlowError
-from flow_core.providers.account import ConfigField
+from flow_core.providers.contract.config_schema import ConfigField
 from flow_core.providers.mithril.settings import DEFAULT_URL, ENVIRONMENT, settings_of
 from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, LOGIN_TIMEOUT_MEANING
 
@@ -28,7 +28,7 @@ _DEFAULTS = {
 }
 
 
-class MithrilInit:
+class MithrilConfigSchema:
     """The settings of a context of the cloud."""
 
     def config_fields(self) -> tuple[ConfigField, ...]:

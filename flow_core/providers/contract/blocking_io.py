@@ -1,4 +1,4 @@
-"""Disk work off the event loop, with a deadline: a home on a network may stop answering."""
+"""Blocking disk work off the event loop, with a deadline: a home on a network may stop answering."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
 
-from flow_core.agent.refusals import Refused
 from flow_core.errors import ProviderError, Unreachable, printable
 
 _DEADLINE_S = 20.0
@@ -17,7 +16,7 @@ _T = TypeVar("_T")
 
 
 class _Progress:
-    """When work in a thread last got on."""
+    """When the work in a thread last reported progress."""
 
     def __init__(self) -> None:
         self.at = time.monotonic()
@@ -27,13 +26,13 @@ _progress: ContextVar[_Progress | None] = ContextVar("progress", default=None)
 
 
 def report_progress() -> None:
-    """Starts the deadline of `offload` anew, for work on many files: slow is no reason to give up, silent is."""
+    """Starts the deadline of `run_blocking` anew, for work on many files that is slow but not stuck."""
     if (current := _progress.get()) is not None:
         current.at = time.monotonic()
 
 
-async def offload(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Runs `work` in a thread. Raises ProviderError for what the disk says, and what `Refused` of the agent means.
+async def run_blocking(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Runs `work` in a thread. Raises ProviderError for an OSError.
 
     Raises Unreachable once the work has neither ended nor reported progress for 20 s.
     """
@@ -50,10 +49,6 @@ async def offload(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -
                 raise Unreachable(f"the state directory did not answer within {_DEADLINE_S:g} s")
             await asyncio.wait((running,), timeout=left_s)
         return running.result()
-    except Refused as refused:
-        from flow_core.providers.refusals import error_of  # deferred: most calls are not refused
-
-        raise error_of(refused) from None
     except OSError as error:
         place = f" ({printable(str(error.filename))})" if error.filename else ""
         raise ProviderError(f"the state directory can't be used: {error.strerror or error}{place}") from error

@@ -16,8 +16,8 @@ from flow_core.errors import (
     Unsupported,
     printable,
 )
-from flow_core.providers.refusals import HERE, Details, Sentence
-from flow_core.providers.refusals.quoting import plain, plain_list, text, whole
+from flow_core.providers.over_agent.refusals import HERE, Details, Sentence
+from flow_core.providers.over_agent.refusals.quoting import plain, plain_list, text, whole
 
 _SHOWN = 200
 
@@ -36,7 +36,9 @@ def _withdrawn(details: Details, machine: str) -> FlowError:
 
 def _key_of_another(details: Details, machine: str) -> FlowError:
     key, task_id = text(details, "key"), plain(details, "task_id")
-    return Conflict(f"idempotency_key: {key!r} is that of task {task_id}, which was asked something else")
+    return Conflict(
+        f"idempotency_key: {key!r} is that of task {task_id}, which was asked something else", field="idempotency_key"
+    )
 
 
 def _key_of_pruned(details: Details, machine: str) -> FlowError:
@@ -44,7 +46,9 @@ def _key_of_pruned(details: Details, machine: str) -> FlowError:
     if details["task_id"] is not None:
         whose = f"task {plain(details, 'task_id')}, which has ended ({plain(details, 'status')}) and was pruned"
     key = text(details, "key")
-    return Conflict(f"idempotency_key: {key!r} is that of {whose}; to run it again, choose another key")
+    return Conflict(
+        f"idempotency_key: {key!r} is that of {whose}; to run it again, choose another key", field="idempotency_key"
+    )
 
 
 def _no_current_folder(details: Details, machine: str) -> FlowError:
@@ -66,23 +70,27 @@ def _s3_not_read_only(details: Details, machine: str) -> FlowError:
     is_known = details["unknown_option"] is None
     what = "" if is_known else f"option {text(details, 'unknown_option')!r} is not known; "
     return Unsupported(
-        f"data_mounts: {what}s3:// mounts are copies, writing back isn't done; upload in the command instead"
+        f"data_mounts: {what}s3:// mounts are copies, writing back isn't done; upload in the command instead",
+        field="data_mounts",
     )
 
 
 def _s3_needs_boto3(details: Details, machine: str) -> FlowError:
     address = text(details, "address")
     if machine == HERE:
-        return Unsupported(f"data_mounts: {address!r} needs boto3; install it with: pip install 'flow-tui[s3]'")
+        return Unsupported(
+            f"data_mounts: {address!r} needs boto3; install it with: pip install 'flow-tui[s3]'", field="data_mounts"
+        )
     return Unsupported(
         f"data_mounts: {address!r} needs boto3 on {machine}; install it for the Python there, or name one that"
-        " has it by s3_python: in the entry of that host"
+        " has it by s3_python: in the entry of that host",
+        field="data_mounts",
     )
 
 
 def _mount_unsupported(details: Details, machine: str) -> FlowError:
     shown = printable(repr(text(details, "source")))
-    return Unsupported(f"data_mounts: {shown} can't be mounted here; copy it in the command")
+    return Unsupported(f"data_mounts: {shown} can't be mounted here; copy it in the command", field="data_mounts")
 
 
 def _mount_missing(details: Details, machine: str) -> FlowError:
@@ -97,19 +105,22 @@ def _port_promised(details: Details, machine: str) -> FlowError:
         context = text(details, "context")
         whose = "that came over SSH" if context == OVER_SSH else f"of context {context!r}"
         holder = f"task {task_id} {whose} ({plain(details, 'status')})"
-    return Conflict(f"ports: {whole(details, 'port')} is promised to {holder}; cancel it, or choose another port")
+    return Conflict(
+        f"ports: {whole(details, 'port')} is promised to {holder}; cancel it, or choose another port", field="ports"
+    )
 
 
 def _port_in_use(details: Details, machine: str) -> FlowError:
     port, listener = whole(details, "port"), plain(details, "listener")
-    return Conflict(f"ports: {port} is listened on by {listener}; end it, or choose another port")
+    return Conflict(f"ports: {port} is listened on by {listener}; end it, or choose another port", field="ports")
 
 
 def _no_engine(details: Details, machine: str) -> FlowError:
     missing = ", ".join(plain_list(details, "missing"))
     where = "" if machine == HERE else f" on {machine}"
     return Unsupported(
-        f"image: a container needs podman or docker{where}, and {missing}; install one of them, or leave image out"
+        f"image: a container needs podman or docker{where}, and {missing}; install one of them, or leave image out",
+        field="image",
     )
 
 
@@ -119,28 +130,34 @@ def _booked_without_gpu(details: Details, machine: str) -> FlowError:
 
 
 def _booked_unknown(details: Details, machine: str) -> FlowError:
-    return NotFound(f"reservation_id: no reservation {text(details, 'reservation_id')[:40]!r} on {machine}")
+    return NotFound(
+        f"reservation_id: no reservation {text(details, 'reservation_id')[:40]!r} on {machine}", field="reservation_id"
+    )
 
 
 def _booked_too_small(details: Details, machine: str) -> FlowError:
     has = f"{whole(details, 'fitting')} x {plain(details, 'gpu_type')}"
     wants = f"the task wants {whole(details, 'count')}"
-    return CapacityError(f"reservation_id: {plain(details, 'reservation_id')} has {has}; {wants}")
+    return CapacityError(
+        f"reservation_id: {plain(details, 'reservation_id')} has {has}; {wants}", field="reservation_id"
+    )
 
 
 def _booked_over(details: Details, machine: str) -> FlowError:
     reservation_id, over = plain(details, "reservation_id"), plain(details, "over")
-    return Conflict(f"reservation_id: reservation {reservation_id} is {over}")
+    return Conflict(f"reservation_id: reservation {reservation_id} is {over}", field="reservation_id")
 
 
 def _booked_broken(details: Details, machine: str) -> FlowError:
     reservation_id, why = plain(details, "reservation_id"), plain(details, "why")
-    return Conflict(f"reservation_id: the record of {reservation_id} is broken: {why}")
+    return Conflict(f"reservation_id: the record of {reservation_id} is broken: {why}", field="reservation_id")
 
 
 def _nothing_reserved(details: Details, machine: str) -> FlowError:
     lacking = f"{whole(details, 'count')} x {plain(details, 'gpu_type')}"
-    return CapacityError(f"allocation_mode: no active reservation of yours has {lacking}; reserve them first")
+    return CapacityError(
+        f"allocation_mode: no active reservation of yours has {lacking}; reserve them first", field="allocation_mode"
+    )
 
 
 SENTENCES: dict[str, Sentence] = {

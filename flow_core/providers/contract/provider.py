@@ -1,20 +1,15 @@
-"""The contract: what every provider does, and the facets it may have.
+"""The required part of a provider, and its facets for logs, instances, volumes and metrics.
 
 Every method is a coroutine, may be called from one event loop only, and raises nothing but FlowError.
 "At once" means without the network; every other call ends within the provider's own deadline
 (`Unreachable` after it). "Twice is safe" means that a repeated call changes nothing more.
-A facet that a provider lacks is `None`; its users raise `Unsupported` or grey the key. The facets that are
-ways into a task stand in `entry`, those of the account in `account`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Iterable
+from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
-
-from flow_core.errors import printable
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
@@ -24,67 +19,48 @@ if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
     from flow_core.models.task import TaskRecord, TaskStatus
     from flow_core.models.volume import Volume, VolumeInterface
-    from flow_core.providers.account import IdentityFacet, IProviderInit, ReservationFacet, SshKeyFacet
-    from flow_core.providers.entry import EndpointFacet, RemoteOperations, ShellFacet, SshTunnelManager, UploadFacet
-    from flow_core.providers.market import MarketFacet
-    from flow_core.providers.pruning import PruningFacet
-
-
-T = TypeVar("T")
-_NOTES_MAX = 100
-_NOTE_CHARACTERS = 300
-
-
-class Listing(tuple[T, ...]):
-    """The rows that a provider could read, and one sentence for each part of the answer that it could not read.
-
-    A list method may return a plain tuple where everything could be read. Where nothing could be read at all, it
-    raises; an empty tuple means that there are no rows.
-    """
-
-    unreadable: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, rows: Iterable[T], unreadable: Iterable[str] = ()) -> Self:
-        """`unreadable` may quote the answer; it is made printable, and bounded, here."""
-        listing = cls(rows)
-        notes = (printable(note[:_NOTE_CHARACTERS]) for note in unreadable)
-        listing.unreadable = tuple(islice(notes, _NOTES_MAX))
-        return listing
-
-
-def unreadable_in(rows: Iterable[object]) -> tuple[str, ...]:
-    """What a provider could not read of an answer; empty for a plain tuple."""
-    return rows.unreadable if isinstance(rows, Listing) else ()
+    from flow_core.providers.contract.access import (
+        EndpointFacet,
+        RemoteOperations,
+        ShellFacet,
+        SshTunnelManager,
+        UploadFacet,
+    )
+    from flow_core.providers.contract.account import HttpFacet, IdentityFacet, SshKeyFacet
+    from flow_core.providers.contract.config_schema import IProviderInit
+    from flow_core.providers.contract.market import MarketFacet
+    from flow_core.providers.contract.pruning import PruningFacet
+    from flow_core.providers.contract.reservations import ReservationFacet
 
 
 @dataclass(frozen=True, slots=True)
 class PollIntervals:
-    """Seconds between two looks at the tasks: while something changes, and while nothing does."""
+    """Seconds between two polls of the tasks: while something changes, and while nothing does."""
 
     busy_s: float
     idle_s: float
 
 
 class Provider(Protocol):
-    """One place where tasks run."""
+    """One place where tasks run.
 
-    poll: PollIntervals
-    logs: LogFacet | None
-    instances: InstanceFacet | None
-    volumes: VolumeFacet | None
-    reservations: ReservationFacet | None
-    ssh_keys: SshKeyFacet | None
-    identity: IdentityFacet | None
-    shells: ShellFacet | None
-    remote: RemoteOperations | None
-    uploads: UploadFacet | None
-    endpoints: EndpointFacet | None
-    tunnels: SshTunnelManager | None
-    metrics: MetricsFacet | None
-    market: MarketFacet | None
-    pruning: PruningFacet | None
-    init: IProviderInit
+    A provider derives from this class, implements what is required, and overrides the facets that it has (with a
+    property, a cached property, or an attribute of the class). A facet that it lacks is `None`: whoever needs it raises
+    `Unsupported`, or greys out the key. Every member is read-only to its users.
+    """
+
+    @property
+    def poll(self) -> PollIntervals:
+        """How often the tasks of this provider are worth a look. At once."""
+
+    @property
+    def config_schema(self) -> IProviderInit:
+        """The settings of a context of this provider. At once."""
+
+    @property
+    def prune_after_days(self) -> float | None:
+        """Ended tasks are pruned so many days after their end, without asking; None: never. At once."""
+        return None
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
         """Starts or queues a task and returns once it is durable. Not safe twice: two calls, two tasks.
@@ -121,6 +97,81 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Lets go of everything held. Twice is safe. Running tasks are not touched."""
+
+    @property
+    def logs(self) -> LogFacet | None:
+        """What tasks wrote."""
+        return None
+
+    @property
+    def instances(self) -> InstanceFacet | None:
+        """What capacity there is."""
+        return None
+
+    @property
+    def volumes(self) -> VolumeFacet | None:
+        """Storage that outlives tasks."""
+        return None
+
+    @property
+    def reservations(self) -> ReservationFacet | None:
+        """Capacity held for some hours."""
+        return None
+
+    @property
+    def ssh_keys(self) -> SshKeyFacet | None:
+        """The keys that the platform puts on its instances."""
+        return None
+
+    @property
+    def identity(self) -> IdentityFacet | None:
+        """Projects and people."""
+        return None
+
+    @property
+    def http(self) -> HttpFacet | None:
+        """The platform's API as raw HTTP."""
+        return None
+
+    @property
+    def shells(self) -> ShellFacet | None:
+        """Terminals inside tasks."""
+        return None
+
+    @property
+    def remote(self) -> RemoteOperations | None:
+        """Single commands inside tasks."""
+        return None
+
+    @property
+    def uploads(self) -> UploadFacet | None:
+        """Files into tasks, and back."""
+        return None
+
+    @property
+    def endpoints(self) -> EndpointFacet | None:
+        """SSH endpoints of tasks."""
+        return None
+
+    @property
+    def tunnels(self) -> SshTunnelManager | None:
+        """Ports of tasks on this machine."""
+        return None
+
+    @property
+    def metrics(self) -> MetricsFacet | None:
+        """How busy machines are."""
+        return None
+
+    @property
+    def market(self) -> MarketFacet | None:
+        """Prices, quotas and bids."""
+        return None
+
+    @property
+    def pruning(self) -> PruningFacet | None:
+        """The removal of ended tasks."""
+        return None
 
 
 class LogFacet(Protocol):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flow_core.agent.capacity import availability, reservations
 from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound
-from flow_core.providers.refusals import Details, Sentence
-from flow_core.providers.refusals.quoting import plain, plain_list, text, whole
+from flow_core.providers.over_agent.refusals import Details, Sentence
+from flow_core.providers.over_agent.refusals.quoting import plain, plain_list, text, whole
 
 
 def _none(details: Details, machine: str) -> NotFound:

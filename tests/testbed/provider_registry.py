@@ -1,0 +1,23 @@
+"""Puts providers of tests into the registry."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+import pytest
+
+from flow_core import providers
+from flow_core.config import Context
+from flow_core.providers.contract.provider import Provider
+from flow_core.providers.contract.provider_type import ProviderType
+from flow_core.ssh.asking import Person
+
+
+def register(patch: pytest.MonkeyPatch, name: str, opens: Callable[[Context, Person | None], Provider]) -> None:
+    """Contexts with this provider are opened by `opens`, for as long as the patch lasts."""
+    module = ModuleType(f"{name}_provider")
+    module.PROVIDER = ProviderType(opens)  # type: ignore[attr-defined]
+    patch.setitem(sys.modules, module.__name__, module)
+    patch.setitem(providers.PROVIDERS, name, module.__name__)
