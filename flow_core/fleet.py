@@ -19,6 +19,7 @@ from flow_core.client.connection import Connection
 from flow_core.config import Context
 from flow_core.errors import FlowError, NotFound, ProviderError
 from flow_core.models.task import TaskRecord
+from flow_core.providers import takes_batch_scripts
 from flow_core.providers.contract.listing import unreadable_in
 from flow_core.ssh.patience import Patience, deadline
 
@@ -170,6 +171,11 @@ class Fleet:
         """Whether capacity has a price there, as far as is known."""
         state = self._states.get(context)
         return state is not None and state.has_market
+
+    def takes_batch_scripts(self, context: str) -> bool:
+        """Whether a command there may be a script with `#SBATCH` lines."""
+        state = self._states.get(context)
+        return state is not None and takes_batch_scripts(state.context)
 
     @property
     def prunable(self) -> tuple[str, ...]:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-_LEFT_OUT = ("context", "provider_metadata")
+_LEFT_OUT = ("context", "instances", "path", "provider_metadata")
 
 
 def as_dict(model: DataclassInstance) -> dict[str, Any]:
-    """Every field but the context's name and what only the provider knows. Times are ISO 8601 in UTC."""
+    """Every field that the Flow SDK has, too. Times are ISO 8601 in UTC."""
     return {one.name: _plain(getattr(model, one.name)) for one in fields(model) if one.name not in _LEFT_OUT}
 
 

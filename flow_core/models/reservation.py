@@ -47,7 +47,8 @@ class ReservationQuote:
 class Reservation:
     """`quantity` instances of a type, held from `start_time_utc` to before `end_time_utc` (`None`: no end).
 
-    Times are aware UTC datetimes. `price_total_usd` is `None` where nothing is billed or nobody says.
+    Times are aware UTC datetimes. `price_total_usd` is `None` where nothing is billed or nobody says. `instances` are
+    the ids of its machines, where the provider names them.
     """
 
     context: str
@@ -61,6 +62,7 @@ class Reservation:
     region: str = ""
     auto_renew: bool = False
     price_total_usd: Decimal | None = None
+    instances: tuple[str, ...] = ()
     provider_metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property

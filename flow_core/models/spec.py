@@ -18,7 +18,7 @@ from flow_core.models.foreign_tasks import foreign_table, foreign_text
 from flow_core.models.plain import PlainTable
 from flow_core.models.retries import Retries
 from flow_core.models.storage_spec import MountSpec, VolumeSpec, clash, mount_target, mount_type_of
-from flow_core.models.validated import Spec
+from flow_core.models.validated import Spec, wrong_together
 from flow_core.models.yaml_file import dump, parse_table, read_text, write_text
 
 __all__ = ["MountSpec", "Retries", "TaskConfig", "VolumeSpec", "mount_target"]
@@ -199,33 +199,38 @@ class TaskConfig(Spec):
     @model_validator(mode="after")
     def _one_way_to_choose(self) -> Self:
         if self.instance_type is not None and self.min_gpu_memory_gb is not None:
-            raise ValueError("instance_type and min_gpu_memory_gb both choose the instance; give one of them")
+            raise wrong_together(
+                "instance_type", "instance_type and min_gpu_memory_gb both choose the instance; give one of them"
+            )
         return self
 
     @model_validator(mode="after")
     def _one_stream_on_a_terminal(self) -> Self:
         if self.tty and self.streams == "separate":
-            raise ValueError("streams: a terminal is one stream; leave out tty, or streams")
+            raise wrong_together("streams", "streams: a terminal is one stream; leave out tty, or streams")
         return self
 
     @model_validator(mode="after")
     def _mounts_apart(self) -> Self:
         targets = [volume.target for volume in self.volumes] + [mount.target for mount in self.data_mounts]
         if found := clash(targets):
-            raise ValueError(f"mounts {found[0]} and {found[1]} clash; give each a path of its own")
+            field = "volumes" if self.volumes else "data_mounts"
+            raise wrong_together(field, f"mounts {found[0]} and {found[1]} clash; give each a path of its own")
         if self.upload_code and self.working_dir in [volume.target for volume in self.volumes]:
-            raise ValueError(f"a volume at {self.working_dir} would hide the code; give it a path below")
+            raise wrong_together("volumes", f"a volume at {self.working_dir} would hide the code; give it a path below")
         if self.num_instances > 1 and any(one.create_if_missing and one.interface == "block" for one in self.volumes):
-            raise ValueError("a new block volume can't be shared by several instances; write interface: file")
+            raise wrong_together(
+                "volumes", "a new block volume can't be shared by several instances; write interface: file"
+            )
         return self
 
     @model_validator(mode="after")
     def _times_in_order(self) -> Self:
         least, most, deadline = self.min_run_time_hours, self.max_run_time_hours, self.deadline_hours
         if least is not None and most is not None and least > most:
-            raise ValueError("min_run_time_hours is longer than max_run_time_hours")
+            raise wrong_together("min_run_time_hours", "min_run_time_hours is longer than max_run_time_hours")
         if deadline is not None and most is not None and deadline < most:
-            raise ValueError("deadline_hours is shorter than max_run_time_hours")
+            raise wrong_together("deadline_hours", "deadline_hours is shorter than max_run_time_hours")
         return self
 
     @property

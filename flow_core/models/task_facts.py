@@ -120,7 +120,7 @@ class TaskFacts:
     @property
     def created_by(self) -> str:
         """The id of whoever submitted it, as `get_user` takes it; the name where there is no id."""
-        return str(self.record.provider_metadata.get("created_by") or self.record.owner)
+        return self.record.created_by or self.record.owner
 
     @property
     def cost_per_hour(self) -> str | None:

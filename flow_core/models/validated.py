@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from flow_core.errors import ConfigError
 
@@ -76,18 +77,24 @@ class Spec(BaseModel, metaclass=_Refusing):
             raise ConfigError("is nested too deeply to be read", source=source) from None
 
 
+def wrong_together(field: str, sentence: str) -> PydanticCustomError:
+    """What a validator of a whole model raises: `field` is the one to blame, and the sentence is told as it is."""
+    return PydanticCustomError("wrong_together", "{sentence}", {"field": field, "sentence": sentence})
+
+
 def _refusal(model: type, error: ValidationError, source: str | None, lines: Mapping[str, int]) -> ConfigError:
     """The first complaint, as "field: what is wrong". Where a field may be of several types, the deepest one."""
-    complaints = error.errors(include_url=False, include_input=False, include_context=False)
+    complaints = error.errors(include_url=False, include_input=False)
     # A misspelt name leaves the right one missing as well, and is the one to name.
     complaints.sort(key=lambda one: one["type"] != "extra_forbidden")
     of_same_field = [one for one in complaints if one["loc"][:1] == complaints[0]["loc"][:1]]
     first = max(of_same_field, key=lambda one: len(one["loc"]))
     field = ".".join(_shown(part) for part in first["loc"] if not _is_alternative(part)) or None
     said = _said(model, first)
-    return ConfigError(
-        f"{field}: {said}" if field else said, field=field, source=source, line=_line_of(field or "", lines)
-    )
+    message = f"{field}: {said}" if field else said
+    if first["type"] == "wrong_together":
+        field = ".".join(filter(None, [field, first["ctx"]["field"]]))
+    return ConfigError(message, field=field, source=source, line=_line_of(field or "", lines))
 
 
 def _said(model: type, complaint: ErrorDetails) -> str:

@@ -23,7 +23,8 @@ class StorageInterface(StrEnum):
 class Volume:
     """A persistent volume. `block` is held by one task at a time, `file` by many.
 
-    `attached_to` lists the ids of unfinished tasks that hold it. `used_bytes` is `None` where nobody counts.
+    `attached_to` lists the ids of unfinished tasks that hold it. `used_bytes` is `None` where nobody counts. `path` is
+    the directory on its machine that holds its files, empty where there is none.
     """
 
     context: str
@@ -36,6 +37,7 @@ class Volume:
     created_at: datetime | None = None
     status: str = "available"
     used_bytes: int | None = None
+    path: str = ""
     provider_metadata: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property

@@ -18,7 +18,7 @@ from flow_core.logs.address import LogAddress
 from flow_core.models.instance import AvailableInstance
 from flow_core.models.market import PriceSeries, Quota, TaskEvent
 from flow_core.models.metrics import GpuProcess, GpuSample, MachineSample
-from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
+from flow_core.models.task import TaskBid, TaskRecord, TaskStatus, VolumeMount
 from flow_core.models.volume import Volume
 from flow_core.providers.contract.provider import PollIntervals, Provider
 from flow_core.providers.contract.provider_type import ProviderType
@@ -118,6 +118,7 @@ CLOUD_TASKS = (
             "limit_price": "$22.00",
             "market_price": "$17.60",
         },
+        bid=TaskBid("Allocated", Decimal("22.00"), Decimal("17.60")),
     ),
     TaskRecord(
         "cloud",
@@ -131,6 +132,7 @@ CLOUD_TASKS = (
         gpu_count=8,
         region="eu-west1-b",
         provider_metadata={"bid_status": "Paused", "limit_price": "$20.00", "market_price": "$23.04"},
+        bid=TaskBid("Paused", Decimal("20.00"), Decimal("23.04")),
     ),
 )
 VOLUMES = {

@@ -32,11 +32,11 @@ class HostPlaces:
             which = f"the nodes 0 to {record.num_instances - 1}" if record.num_instances > 1 else "one node, 0"
             raise ConfigError(f"node: task {task_id} has {which}, and no {node}", field="node")
         view = next((view for view in views if view.reports[task_id].part == node), None)
-        part = record if view is None else view.record(task_id)
-        has_files = also_ended and part.started_at is not None
-        if view is None or not (has_files or (record.is_running and part.is_running)):
+        report = None if view is None else view.reports[task_id]
+        has_files = report is not None and also_ended and report.has_begun
+        if view is None or report is None or not (has_files or (record.is_running and report.is_running)):
             raise Conflict(f"task {task_id} is {record.status}; only a running one can be entered")
-        folder, greeting = str(part.provider_metadata["folder"]), view.far.greeting
+        folder, greeting = report.folder, view.far.greeting
         python, home = str(greeting.get("python", "")), f"{greeting.get('root', '')}/bin/{greeting.get('agent', '')}"
         name = f"node {node} of {record.name}" if record.num_instances > 1 else record.name
 
@@ -44,7 +44,7 @@ class HostPlaces:
             words = [python, "-I", "-S", "-c", _CODE, home, "enter", folder, "0", "found"]
             return "exec " + " ".join(map(quoted, [*words, *([] if command is None else [command])]))
 
-        return Place(await view.far.ssh(), str(part.provider_metadata["working_dir"]), enter, name=name)
+        return Place(await view.far.ssh(), report.working_dir, enter, name=name)
 
     async def is_over(self, task_id: str) -> bool:
         return (await self.seen(task_id)).is_terminal
@@ -73,10 +73,10 @@ class HostLogs:
         return tuple(LogAddress(self.context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
 
     async def file(self, address: LogAddress) -> LogFile | None:
-        part, view = await self._find(address)
-        if view is None or part.started_at is None:
+        _, view = await self._find(address)
+        if view is None or not view.reports[address.task_id].has_begun:
             return None
-        folder = part.provider_metadata["folder"]
+        folder = view.reports[address.task_id].folder
         return LogFile(await view.far.ssh(), f"{folder}/attempt-{address.attempt}/rank-0.log")
 
     async def startup(self, task_id: str, node: int) -> LogFile:
@@ -84,8 +84,8 @@ class HostLogs:
         raise Unsupported("source: there is no startup log here; tasks run on your hosts as these are", field="source")
 
     async def is_over(self, address: LogAddress) -> bool:
-        part, _ = await self._find(address)
-        between = bool(part.provider_metadata.get("attempt_is_over"))
+        part, view = await self._find(address)
+        between = view is not None and view.reports[address.task_id].between_attempts
         return part.is_terminal or address.attempt < part.attempt or between
 
     async def _find(self, address: LogAddress) -> tuple[TaskRecord, HostView | None]:

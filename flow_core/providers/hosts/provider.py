@@ -125,12 +125,13 @@ class HostsProvider(WaysIn, Provider):
         return disclosure(config, self._settings)
 
     def describe_cancel(self, task: TaskRecord) -> str:
-        host, pid = task.provider_metadata.get("host", "the machine"), task.provider_metadata.get("pid")
-        if pid is None and task.started_at is None:
+        host = task.instances[0] if task.instances else "the machine"
+        if not task.processes and task.started_at is None:
             return f"take {task.task_id} out of the line of {host}"
-        if pid is None:
+        if not task.processes:
             return f"start no further attempt of {task.task_id} on {host}"
-        return f"on {host}: SIGTERM to pid {pid} and every process of {task.task_id}, SIGKILL after 5 s"
+        first = task.processes[0]
+        return f"on {first.host}: SIGTERM to pid {first.pid} and every process of {task.task_id}, SIGKILL after 5 s"
 
     async def close(self) -> None:
         """Lets go of every connection. Tasks go on."""

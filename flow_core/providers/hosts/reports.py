@@ -66,10 +66,11 @@ def host_record(report: TaskReport, context: str, machine: str, region: str, rea
         num_instances=max(report.ranks, report.parts),
         endpoints=_endpoints(record.endpoints, reached.hostname),
         instances=(machine,),
+        processes=tuple(replace(process, host=machine) for process in record.processes),
         ssh_host=reached.hostname,
         ssh_port=reached.port,
         ssh_user=reached.user,
-        provider_metadata={**about, "attempt_is_over": report.between_attempts},
+        provider_metadata=about,
     )
 
 

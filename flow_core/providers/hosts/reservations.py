@@ -29,6 +29,7 @@ from flow_core.providers.over_agent.reservation_records import (
     OpeningWish,
     filters_of,
     gpus_of,
+    matches,
     reservation_of,
     wish_of,
 )
@@ -95,18 +96,19 @@ class HostReservations:
         unreadable = [
             f"{far.name}: {why}" for far, why in silent.items() if not isinstance(why, Unreachable | AuthError)
         ]
-        found: dict[str, Reservation] = {}
+        found: dict[str, tuple[float, Reservation]] = {}
         for far, answer in answers.items():
             for said in answer if isinstance(answer, list) else []:
                 try:
-                    one = self._made(far, said)
+                    report = ReservationReport.parse(said)
+                    one = self._made(far, report)
                 except ValueError as error:
                     unreadable.append(f"a reservation of {far.name} can't be read: {error}")
                     continue
-                found.setdefault(one.reservation_id, one)
-        rows = [one for one in found.values() if all(getattr(one, name) in values for name, values in wanted.items())]
-        rows.sort(key=lambda one: (one.provider_metadata.get("created_at", 0.0), one.reservation_id), reverse=True)
-        return Listing.of(rows, unreadable)
+                found.setdefault(one.reservation_id, (report.created_at, one))
+        newest_first = sorted(found.values(), key=lambda pair: (pair[0], pair[1].reservation_id), reverse=True)
+        rows = (one for _, one in newest_first)
+        return Listing.of((one for one in rows if matches(one, wanted)), unreadable)
 
     async def get(self, reservation_id: str) -> Reservation:
         far = await self.home(reservation_id)
@@ -147,13 +149,12 @@ class HostReservations:
     def _read(self, far: FarHost, said: Any) -> Reservation:
         """Raises ProviderError."""
         try:
-            return self._made(far, said)
+            return self._made(far, ReservationReport.parse(said))
         except ValueError as error:
             raise ProviderError(f"what {far.name!r} says of a reservation can't be read: {error}") from error
 
-    def _made(self, far: FarHost, said: Any) -> Reservation:
-        """Raises ValueError."""
-        return replace(reservation_of(ReservationReport.parse(said), far.name), context=self._context)
+    def _made(self, far: FarHost, report: ReservationReport) -> Reservation:
+        return replace(reservation_of(report, far.name), context=self._context)
 
     async def home(self, reservation_id: str) -> FarHost:
         """The machine that keeps it. Raises NotFound, Unreachable."""

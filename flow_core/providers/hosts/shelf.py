@@ -13,7 +13,7 @@ from flow_core.identifiers import is_task_id
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.providers.hosts.far import FarHost
 from flow_core.providers.hosts.joint_starts import JointStarts
-from flow_core.providers.hosts.merging import merged
+from flow_core.providers.hosts.merging import TaskPart, merge_parts
 from flow_core.providers.hosts.view import PATIENCE_S, HostView
 
 if TYPE_CHECKING:
@@ -74,11 +74,13 @@ class TaskShelf:
 
     def record(self, task_id: str) -> TaskRecord:
         """As it was told last, for a task that a machine has told of."""
-        parts = [view.record(task_id) for view in self.where(task_id)]
-        if parts[0].num_instances == 1:
-            return parts[0]
+        parts = [
+            TaskPart(view.reports[task_id].part, view.far.name, view.record(task_id)) for view in self.where(task_id)
+        ]
+        if parts[0].record.num_instances == 1:
+            return parts[0].record
         silent = {view.far.name for view in self.views if view.is_silent}
-        return merged(parts, are_all=all(view.has_answered for view in self.views), silent=silent)
+        return merge_parts(parts, are_all=all(view.has_answered for view in self.views), silent=silent)
 
     def is_cut_off(self, task_id: str) -> bool:
         """Whether the machines, which all answer, have only some parts of it: who submitted it was killed."""

@@ -87,7 +87,7 @@ class HostVolumes:
         return f"mkdir <state of flow on the machine>/volumes/vol_<new id>/data  ({name or 'unnamed'}, {interface})"
 
     def describe_delete(self, volume: Volume) -> str:
-        folder = str(volume.provider_metadata.get("path", volume.volume_id)).removesuffix("/data")
+        folder = (volume.path or volume.volume_id).removesuffix("/data")
         return f"ssh {volume.region} rm -r {shlex.quote(folder)}"
 
     def describe_attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:

@@ -171,17 +171,15 @@ class LocalProvider(Provider):
         return ""
 
     def describe_cancel(self, task: TaskRecord) -> str:
-        pid = task.provider_metadata.get("pid")
-        if pid is None and task.started_at is not None:
+        if not task.processes and task.started_at is not None:
             return f"start no further attempt of {task.task_id}"
-        if pid is None:
+        if not task.processes:
             return f"take {task.task_id} out of the queue"
-        others = len(task.provider_metadata.get("pids", (pid,))) - 1
-        if containers := task.provider_metadata.get("containers"):
-            which = f"{containers[0]} and {others} other containers" if others else containers[0]
-            kill = f"{task.provider_metadata['engine']} kill"
-            return f"SIGTERM to every process in {which}, {kill} after {grace_s():g} s"
-        which = f"pid {pid} and the main processes of {others} other instances" if others else f"pid {pid}"
+        first, others = task.processes[0], len(task.processes) - 1
+        if first.container:
+            which = f"{first.container} and {others} other containers" if others else first.container
+            return f"SIGTERM to every process in {which}, {first.engine} kill after {grace_s():g} s"
+        which = f"pid {first.pid} and the main processes of {others} other instances" if others else f"pid {first.pid}"
         return f"SIGTERM to {which} and every process below it, SIGKILL after {grace_s():g} s"
 
     async def close(self) -> None:

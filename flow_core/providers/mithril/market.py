@@ -90,7 +90,7 @@ class MithrilMarket:
         return f"{self._call(task)}: pause, its machines stop and what they run ends"
 
     def describe_resume(self, task: TaskRecord) -> str:
-        limit = dollars(task.provider_metadata.get("limit_price"))
+        limit = None if task.bid is None else task.bid.limit_usd_per_hour
         cost = "" if limit is None else f", for {_sums(limit, task.num_instances)} at most"
         return f"{self._call(task)}: bid again{cost}"
 

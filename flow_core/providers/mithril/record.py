@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
+from flow_core.models.task import TaskBid, TaskRecord, TaskStatus, VolumeMount
 from flow_core.providers.mithril.bids import Bid, Instance
 from flow_core.providers.mithril.catalog import InstanceType, Offer
 from flow_core.providers.mithril.ends import End
@@ -89,6 +89,8 @@ def task_record(
         ssh_host=None if where is None else where.host,
         ssh_port=22 if where is None else where.port,
         ssh_user=USER,
+        created_by=bid.created_by,
+        bid=TaskBid(bid.status, bid.limit_usd, price),
         config=told.config,
         provider_metadata={
             "bid_status": bid.status,

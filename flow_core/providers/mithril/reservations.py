@@ -119,10 +119,10 @@ class MithrilReservations:
         one = await self.get(reservation_id)
         if one.status.is_final:
             return
-        if not (instances := one.provider_metadata["instances"]):
+        if not one.instances:
             raise Conflict("a reservation that has not begun can't be given back; its machines can, once they run")
         path = f"{RESERVATIONS}/{reservation_id}/terminate-instances"
-        await self._account.http.post(path, {"instances": instances, "reduce_capacity": True})
+        await self._account.http.post(path, {"instances": list(one.instances), "reduce_capacity": True})
 
     async def extend(self, reservation_id: str, hours: int, quote: ReservationQuote | None = None) -> Reservation:
         """By so many whole hours, paid at once. Not safe twice. Raises NotFound, Conflict, CapacityError, and InDoubt

@@ -47,8 +47,10 @@ class MithrilTasks:
         standings = [Standing.of(bid, nodes.get(bid.bid_id, ())) for bid in bids]
         for standing in standings:
             self._saw(standing)
-        ends = await self._account.ends.known([bid.bid_id for bid in bids])
-        records = await self._records(standings, [ends.get(bid.bid_id) for bid in bids])
+        known = await self._account.ends.known([bid.bid_id for bid in bids])
+        ends = [known.get(bid.bid_id) for bid in bids]
+        self._read_ends_later(standings, ends)
+        records = await self._records(standings, ends)
         found = (record for record in records if statuses is None or record.status in statuses)
         return Listing.of(islice(found, limit), (*bids.unreadable, *notes, *records.unreadable))
 
@@ -119,15 +121,21 @@ class MithrilTasks:
 
         return host
 
+    def _read_ends_later(self, standings: Sequence[Standing], ends: Sequence[End | None]) -> None:
+        """Starts to ask the machines of the tasks whose end is not known yet, in the background."""
+        for standing, end in zip(standings, ends, strict=True):
+            if standing.is_reachable and not (end is not None and end.is_over):
+                bid = standing.bid
+                self._account.ends.look_later(bid.bid_id, bid.quantity, self._reach(standing))
+
     async def _records(self, standings: Sequence[Standing], ends: Sequence[End | None]) -> Listing[TaskRecord]:
+        """Asks no machine, and starts nothing."""
         types, offers, notes = await self._account.market()
         told = await self._account.told.known(standing.bid.bid_id for standing in standings)
         owners = await self._account.owners.names()
         records = []
         for standing, end in zip(standings, ends, strict=True):
             bid = standing.bid
-            if standing.is_reachable and not (end is not None and end.is_over):
-                self._account.ends.look_later(bid.bid_id, bid.quantity, self._reach(standing))
             kind, offer = types.get(bid.type_id), offers.get((bid.type_id, bid.region))
             owner = owners.get(bid.created_by, bid.created_by)
             records.append(task_record(self._account.context, standing, end, told[bid.bid_id], kind, offer, owner))

@@ -114,6 +114,16 @@ def filters_of(params: Mapping[str, Any]) -> dict[str, Collection[str]]:
     return wanted
 
 
+def matches(reservation: Reservation, wanted: Mapping[str, Collection[str]]) -> bool:
+    """Whether it is one of those that `filters_of` describes."""
+    found = {
+        "status": reservation.status,
+        "instance_type": reservation.instance_type,
+        "region": reservation.region,
+    }
+    return all(found[name] in values for name, values in wanted.items())
+
+
 def _moment(name: str, params: Mapping[str, Any]) -> float | None:
     value = params.get(name)
     if value is None:

@@ -1,4 +1,4 @@
-"""What a machine's agent tells of a task, as a record."""
+"""An agent's report of a task, as a TaskRecord."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from flow_core.agent.record_fields import date_of
 from flow_core.agent.task_report import TaskReport
-from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
+from flow_core.models.task import MainProcess, TaskRecord, TaskStatus, VolumeMount
 
 
 def record_of(report: TaskReport, context: str, region: str) -> TaskRecord:
@@ -36,8 +36,17 @@ def record_of(report: TaskReport, context: str, region: str) -> TaskRecord:
         attempt=report.attempt,
         volumes=volumes,
         endpoints=_endpoints(report) if report.is_running else {},
+        processes=_processes(report),
         config=report.config,
         provider_metadata=_metadata(report),
+    )
+
+
+def _processes(report: TaskReport) -> tuple[MainProcess, ...]:
+    containers = (*report.containers, *("" for _ in report.pids))
+    return tuple(
+        MainProcess(pid, container=container, engine=report.engine or "" if container else "")
+        for pid, container in zip(report.pids, containers, strict=False)
     )
 
 

@@ -18,5 +18,6 @@ def volume_of(told: volumes.Volume, context: str) -> Volume:
         attached_to=told.attached_to,
         created_at=date_of(told.created_at),
         status="attached" if told.attached_to else "available",
+        path=told.path,
         provider_metadata={"path": told.path},
     )

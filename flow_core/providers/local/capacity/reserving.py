@@ -18,6 +18,7 @@ from flow_core.providers.over_agent.reservation_records import (
     OpeningWish,
     filters_of,
     gpus_of,
+    matches,
     reservation_of,
     wish_of,
 )
@@ -45,8 +46,8 @@ class Reserving:
     def all(self, params: Mapping[str, Any]) -> list[Reservation]:
         """The last made first; one whose record is broken is `failed`, and its metadata say why. Raises ConfigError."""
         wanted = filters_of(params)
-        found = [reservation_of(told, self._region) for told in self._kept.all()]
-        return [one for one in found if all(getattr(one, name) in values for name, values in wanted.items())]
+        found = [reservation_of(report, self._region) for report in self._kept.all()]
+        return [one for one in found if matches(one, wanted)]
 
     def get(self, reservation_id: str) -> Reservation:
         return reservation_of(self._kept.get(reservation_id), self._region)
