@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,11 @@ from flow_core.providers.contract.provider_type import ProviderType
 from flow_core.ssh.asking import Person
 
 
-def register(patch: pytest.MonkeyPatch, name: str, opens: Callable[[Context, Person | None], Provider]) -> None:
-    """Contexts with this provider are opened by `opens`, for as long as the patch lasts."""
+def register(
+    patch: pytest.MonkeyPatch, name: str, opens: Callable[[Context, Person | None], Provider], **fields: Any
+) -> None:
+    """`opens` opens the contexts of this provider while the patch lasts. `fields` are further ones of ProviderType."""
     module = ModuleType(f"{name}_provider")
-    module.PROVIDER = ProviderType(opens)  # type: ignore[attr-defined]
+    module.PROVIDER = ProviderType(opens, **fields)  # type: ignore[attr-defined]
     patch.setitem(sys.modules, module.__name__, module)
     patch.setitem(providers.PROVIDERS, name, module.__name__)

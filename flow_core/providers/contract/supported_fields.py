@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from flow_core.errors import Unsupported
 
 SpecT = TypeVar("SpecT")
 
 
-@dataclass(frozen=True, slots=True)
-class UnsupportedField(Generic[SpecT]):
+class UnsupportedField(NamedTuple, Generic[SpecT]):
     """A field, what of it is not supported, and what to do instead. `is_used` reads the spec; the truth decides."""
 
     name: str

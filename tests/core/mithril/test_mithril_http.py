@@ -16,7 +16,7 @@ import pytest
 from core.mithril.conftest import KEY, FakeApi, Reply
 from testbed.waiting import DEADLINE_S
 
-from flow_core.errors import AuthError, ConfigError, Conflict, NotFound, ProviderError, Unreachable
+from flow_core.errors import AuthError, ConfigError, Conflict, FlowError, NotFound, ProviderError, Unreachable
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.settings import MithrilSettings
 
@@ -65,6 +65,10 @@ async def test_a_refusal_is_the_error_it_means_and_never_holds_the_key(
     assert KEY not in told
     assert "\x1b" not in str(refused.value)
     assert ("req_42" in str(refused.value)) is (reply.headers.get("x-request-id") == "req_42")
+    assert isinstance(refused.value, FlowError)
+    assert refused.value.status == reply.status
+    if reply.headers.get("x-request-id") == "req_42":
+        assert refused.value.request_id == "req_42"
     if isinstance(refused.value, ConfigError) and words.startswith("^"):
         assert refused.value.field == "name"
 
@@ -118,8 +122,9 @@ async def test_the_api_is_waited_for_as_long_as_it_asks_but_not_for_ever(api: Fa
             await http.get("/v2/projects")
     api.seen.clear()
     api.replies = [said("slow down", 429, **{"Retry-After": "3600"})]
-    with pytest.raises(Unreachable, match="3600 s"):
+    with pytest.raises(Unreachable, match="3600 s") as refused:
         await http.get("/v2/projects")
+    assert (refused.value.status, refused.value.request_id, refused.value.retry_after_s) == (429, "req_42", 3600.0)
     assert len(api.seen) == 1
     api.replies = [said("slow down", 429, **{"Retry-After": "soon"})]
     assert await http.get("/v2/projects") == api.projects
