@@ -17,7 +17,7 @@ from flow_core.providers.over_agent.refusals import error_of
 
 if TYPE_CHECKING:
     from flow_core.providers.hosts.link import AgentLink
-    from flow_core.providers.over_ssh.hosts import HostPool
+    from flow_core.providers.over_ssh.host_pool import HostPool
     from flow_core.ssh.host import SshHost
 
 ANSWER_S = 30.0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.errors import ConfigError, Conflict, NotFound, Unsupported, printable
 from flow_core.logs.address import LogAddress
-from flow_core.providers.over_ssh.places import LogFile, Place
+from flow_core.providers.over_ssh.task_nodes import LogFile, TaskNode
 from flow_core.ssh.quoting import quoted
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ _CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.e
 
 
 class HostPlaces:
-    """Both of the contract of `over_ssh.places`: places and the sources of logs."""
+    """A TaskLocator of the tasks on these machines."""
 
     def __init__(self, context: str, tasks: TaskShelf) -> None:
         self.context = context
         self._tasks = tasks
 
-    async def place(self, task_id: str, node: int, *, also_ended: bool = False) -> Place:
+    async def locate(self, task_id: str, node: int, *, also_ended: bool = False) -> TaskNode:
         views = await self._tasks.find(task_id)
         record = self._tasks.record(task_id)
         if not 0 <= node < record.num_instances:
@@ -44,7 +44,7 @@ class HostPlaces:
             words = [python, "-I", "-S", "-c", _CODE, home, "enter", folder, "0", "found"]
             return "exec " + " ".join(map(quoted, [*words, *([] if command is None else [command])]))
 
-        return Place(await view.far.ssh(), report.working_dir, enter, name=name)
+        return TaskNode(await view.far.ssh(), report.working_dir, enter, name=name)
 
     async def is_over(self, task_id: str) -> bool:
         return (await self.seen(task_id)).is_terminal
@@ -63,7 +63,7 @@ class HostLogs:
     def __init__(self, context: str, tasks: TaskShelf) -> None:
         self.context = context
         self._tasks = tasks
-        self._places = HostPlaces(context, tasks)
+        self._locator = HostPlaces(context, tasks)
 
     async def addresses(self, task_id: str) -> tuple[LogAddress, ...]:
         record = await self._tasks.get(task_id)
@@ -80,7 +80,7 @@ class HostLogs:
         return LogFile(await view.far.ssh(), f"{folder}/attempt-{address.attempt}/rank-0.log")
 
     async def startup(self, task_id: str, node: int) -> LogFile:
-        await self._places.seen(task_id)
+        await self._locator.seen(task_id)
         raise Unsupported("source: there is no startup log here; tasks run on your hosts as these are", field="source")
 
     async def is_over(self, address: LogAddress) -> bool:
@@ -90,7 +90,7 @@ class HostLogs:
 
     async def _find(self, address: LogAddress) -> tuple[TaskRecord, HostView | None]:
         """The rank, and its machine. Raises NotFound where there is no such log and will not be one in this attempt."""
-        record = await self._places.seen(address.task_id)
+        record = await self._locator.seen(address.task_id)
         if not (0 <= address.attempt <= record.attempt and 0 <= address.rank < record.num_instances):
             shown = printable(address.task_id)
             raise NotFound(f"task {shown} has no log of attempt {address.attempt}, rank {address.rank}")

@@ -20,9 +20,9 @@ from flow_core.providers.hosts.shelf import TaskShelf, wanted
 from flow_core.providers.hosts.view import HostView
 from flow_core.providers.hosts.volumes import HostVolumes
 from flow_core.providers.over_agent.pruning_setting import prune_after_days_of
-from flow_core.providers.over_ssh.hosts import HostPool
+from flow_core.providers.over_ssh.host_pool import HostPool
 from flow_core.providers.over_ssh.login_limit import login_timeout_of
-from flow_core.providers.over_ssh.ways import WaysIn
+from flow_core.providers.over_ssh.ssh_access import SshAccess
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from flow_core.ssh.asking import Person
 
 
-class HostsProvider(WaysIn, Provider):
+class HostsProvider(SshAccess, Provider):
     """Tasks run on machines that need an SSH server and a Python 3.8, and are found there by every client.
 
     Settings: `hosts` (names of ~/.ssh/config, or tables that say more), and those of `machines.SETTINGS`.
@@ -50,7 +50,7 @@ class HostsProvider(WaysIn, Provider):
         self._pool = HostPool(person, login_timeout_of(context.settings))
         hosts = [FarHost(machine, self._pool, context.name) for machine in machines_of(context.settings)]
         self._tasks = TaskShelf(context.name, [HostView(context.name, far) for far in hosts])
-        self._places = HostPlaces(context.name, self._tasks)
+        self._locator = HostPlaces(context.name, self._tasks)
 
     @property
     def prune_after_days(self) -> float | None:
@@ -76,7 +76,7 @@ class HostsProvider(WaysIn, Provider):
     def metrics(self) -> SshMetrics:
         from flow_core.providers.over_ssh.metrics import SshMetrics
 
-        return SshMetrics(self._places, self._tasks.host)
+        return SshMetrics(self._locator, self._tasks.host)
 
     @cached_property
     def reservations(self) -> HostReservations:

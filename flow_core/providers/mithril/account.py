@@ -21,7 +21,7 @@ from flow_core.providers.mithril.projects import MithrilProjects
 from flow_core.providers.mithril.settings import MithrilSettings
 from flow_core.providers.mithril.ssh_keys import MithrilSshKeys
 from flow_core.providers.mithril.told import ToldShelf
-from flow_core.providers.over_ssh.hosts import HostPool
+from flow_core.providers.over_ssh.host_pool import HostPool
 
 if TYPE_CHECKING:
     from flow_core.ssh.asking import Person

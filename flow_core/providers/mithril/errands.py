@@ -12,20 +12,20 @@ from pathlib import Path
 from flow_core.errors import Conflict, FlowError, NotFound, ProviderError, Unreachable
 from flow_core.logs.visible import visible
 from flow_core.providers.mithril.startup.script import mounting
-from flow_core.providers.over_ssh.places import Place, Places
+from flow_core.providers.over_ssh.task_nodes import TaskLocator, TaskNode
 
 _log = logging.getLogger("flow.mithril")
 _LOOK_S = 2.0
 _DO_S = 60.0
 _LIB = "/var/lib/flow"
-Errand = Callable[[Place], Awaitable[None]]
+Errand = Callable[[TaskNode], Awaitable[None]]
 
 
 class Errands:
     """Done in the background, for as long as this program runs."""
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, locator: TaskLocator) -> None:
+        self._locator = locator
         self._under_way: set[asyncio.Task[None]] = set()
 
     def send_code(self, task_id: str, nodes: int, source: Path, timeout_s: float) -> None:
@@ -60,9 +60,9 @@ class Errands:
         """Waits for the machine, however long that takes; leaves it when the task ends first."""
         while True:
             try:
-                place = await self._places.place(task_id, node)
-                await place.host.run(f"test -d {_LIB}", timeout_s=_DO_S)
-                await errand(place)
+                task_node = await self._locator.locate(task_id, node)
+                await task_node.host.run(f"test -d {_LIB}", timeout_s=_DO_S)
+                await errand(task_node)
                 return
             except (Conflict, Unreachable):
                 if await self._is_over(task_id):
@@ -71,28 +71,28 @@ class Errands:
 
     async def _is_over(self, task_id: str) -> bool:
         try:
-            return await self._places.is_over(task_id)
+            return await self._locator.is_over(task_id)
         except NotFound:
             return True
         except Unreachable:
             return False
 
 
-async def _send_code(source: Path, timeout_s: float, place: Place) -> None:
+async def _send_code(source: Path, timeout_s: float, task_node: TaskNode) -> None:
     from flow_core.upload.sync import upload  # deferred: most code fits into the bid
 
-    await upload(source, place.host.folder(place.directory), timeout_s=timeout_s)
-    await _as_root(place, f"touch {_LIB}/code-is-there")
+    await upload(source, task_node.host.folder(task_node.directory), timeout_s=timeout_s)
+    await _as_root(task_node, f"touch {_LIB}/code-is-there")
 
 
-async def _mount(line: str, place: Place) -> None:
+async def _mount(line: str, task_node: TaskNode) -> None:
     listed = f"grep -qxF {shlex.quote(line)} {_LIB}/volumes 2>/dev/null || echo {shlex.quote(line)} >>{_LIB}/volumes"
-    await _as_root(place, f"cat >{_LIB}/volumes.sh; {listed}; bash {_LIB}/volumes.sh", mounting())
+    await _as_root(task_node, f"cat >{_LIB}/volumes.sh; {listed}; bash {_LIB}/volumes.sh", mounting())
 
 
-async def _as_root(place: Place, command: str, stdin: str = "") -> None:
+async def _as_root(task_node: TaskNode, command: str, stdin: str = "") -> None:
     line = f'[ "$(id -u)" = 0 ] || exec sudo -n sh -c {shlex.quote(command)}; {command}'
-    done = await place.host.run(line, stdin=stdin.encode(), timeout_s=_DO_S)
+    done = await task_node.host.run(line, stdin=stdin.encode(), timeout_s=_DO_S)
     if done.exit_code:
         said = visible((done.stdout or done.stderr).decode("utf-8", "replace").strip())
-        raise ProviderError(f"{place.name} said: {said or done.exit_code}")
+        raise ProviderError(f"{task_node.name} said: {said or done.exit_code}")

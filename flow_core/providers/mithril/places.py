@@ -11,7 +11,7 @@ from flow_core.logs.visible import visible
 from flow_core.providers.mithril.launch import WORKSPACE
 from flow_core.providers.mithril.record import Standing
 from flow_core.providers.mithril.tasks import MithrilTasks
-from flow_core.providers.over_ssh.places import LogFile, Place
+from flow_core.providers.over_ssh.task_nodes import LogFile, TaskNode
 
 if TYPE_CHECKING:
     from flow_core.providers.mithril.account import Account
@@ -29,7 +29,7 @@ class MithrilPlaces:
         self._account = account
         self._tasks = tasks
 
-    async def place(self, task_id: str, node: int, *, also_ended: bool = False) -> Place:
+    async def locate(self, task_id: str, node: int, *, also_ended: bool = False) -> TaskNode:
         standing = await self._tasks.standing(task_id)
         _check_node(standing, node)
         if not standing.is_reachable:
@@ -37,7 +37,7 @@ class MithrilPlaces:
         told = (await self._account.told.known([task_id]))[task_id]
         directory = told.config.get("working_dir") or WORKSPACE
         host = await self._tasks.host(task_id, node)
-        return Place(host, str(directory), _enter, name=_name(standing, node))
+        return TaskNode(host, str(directory), _enter, name=_name(standing, node))
 
     async def is_over(self, task_id: str) -> bool:
         """Whether there is nothing left to reach."""

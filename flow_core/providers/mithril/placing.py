@@ -28,7 +28,7 @@ class Placing:
                 f"name: {name!r} is that of task {holder.bid_id}; cancel that one, or choose another name", field="name"
             )
 
-    async def place(self, body: dict[str, Any], key: str | None) -> Bid:
+    async def locate(self, body: dict[str, Any], key: str | None) -> Bid:
         """`key` is what the caller calls this submit by. Raises InDoubt where nobody can say whether it is placed."""
         once = f"flow-{hashlib.sha256(key.encode()).hexdigest()}" if key else f"flow-bid-{secrets.token_hex(16)}"
         name, script = body["name"], body["launch_specification"]["startup_script"]

@@ -21,7 +21,7 @@ from flow_core.providers.mithril.reservations import MithrilReservations
 from flow_core.providers.mithril.settings import settings_of
 from flow_core.providers.mithril.tasks import MithrilTasks
 from flow_core.providers.mithril.volumes import MithrilVolumes
-from flow_core.providers.over_ssh.ways import WaysIn
+from flow_core.providers.over_ssh.ssh_access import SshAccess
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
@@ -39,7 +39,7 @@ _log = logging.getLogger("flow.mithril")
 _FETCH_S = 5.0
 
 
-class MithrilProvider(WaysIn, Provider):
+class MithrilProvider(SshAccess, Provider):
     """A task is a bid. Settings: api_key, api_url, project, region, ssh_keys, ssh_key, instance_type; or their MITHRIL_
     variables."""
 
@@ -48,8 +48,8 @@ class MithrilProvider(WaysIn, Provider):
     def __init__(self, context: Context, person: Person | None = None) -> None:
         self._account = account = Account(context.name, settings_of(context.settings), person)
         self._tasks = MithrilTasks(account)
-        self._places = MithrilPlaces(account, self._tasks)
-        self._errands = Errands(self._places)
+        self._locator = MithrilPlaces(account, self._tasks)
+        self._errands = Errands(self._locator)
 
     @property
     def config_schema(self) -> MithrilConfigSchema:
@@ -96,7 +96,7 @@ class MithrilProvider(WaysIn, Provider):
     def metrics(self) -> SshMetrics:
         from flow_core.providers.over_ssh.metrics import SshMetrics
 
-        return SshMetrics(self._places, _no_machine_yet)
+        return SshMetrics(self._locator, _no_machine_yet)
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
         from flow_core.providers.mithril.submit import Submission  # deferred: it is not needed to look at tasks

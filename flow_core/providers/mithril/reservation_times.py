@@ -31,7 +31,7 @@ class ReservationTimes:
     def __init__(self, account: Account) -> None:
         self._account = account
 
-    async def place(self, wanted: str, region: str | None) -> tuple[InstanceType, str]:
+    async def locate(self, wanted: str, region: str | None) -> tuple[InstanceType, str]:
         """The type and region that are meant. Raises ConfigError."""
         wish = Wish(types=(wanted,), region=region or self._account.settings.region)
         offer = choose(await self._account.catalog.offers(), wish)
@@ -95,7 +95,7 @@ class ReservationTimes:
         raise ProviderError(f"the Mithril API quotes no {OFFER} price for {kind.name} in {region}")
 
     async def _ask(self, instance_type: str, region: str | None, mode: str, **query: str | int) -> Any:
-        kind, where = await self.place(instance_type, region)
+        kind, where = await self.locate(instance_type, region)
         return await self._account.http.get(
             f"{RESERVATIONS}/availability",
             project=await self._account.projects.chosen_id(),

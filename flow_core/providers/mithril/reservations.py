@@ -46,12 +46,12 @@ class MithrilReservations:
 
     async def quote(self, spec: ReservationSpec) -> ReservationQuote:
         _check(spec)
-        kind, region = await self.times.place(spec.instance_type, spec.region)
+        kind, region = await self.times.locate(spec.instance_type, spec.region)
         return await self.times.quote(kind, region, *_span(spec), spec.quantity)
 
     async def create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> Reservation:
         _check(spec)
-        kind, region = await self.times.place(spec.instance_type, spec.region)
+        kind, region = await self.times.locate(spec.instance_type, spec.region)
         start, end = _span(spec)
         name = spec.name or f"reservation-{kind.short_name}-{secrets.token_hex(3)}"
         body = {

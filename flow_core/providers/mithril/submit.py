@@ -50,7 +50,7 @@ class Submission:
         keys = await self._account.launch_keys.choose(config.ssh_keys)
         try:
             mounts = await wanted.make()
-            bid = await placing.place(await self._body(offer, launch, mounts, keys), config.idempotency_key)
+            bid = await placing.locate(await self._body(offer, launch, mounts, keys), config.idempotency_key)
         except InDoubt:
             raise  # the bid may be there, and have them
         except BaseException:

@@ -13,7 +13,7 @@ from flow_core.errors import Conflict, ProviderError
 from flow_core.providers.contract.access import Tunnel
 from flow_core.providers.over_agent.agent_calls import call_agent
 from flow_core.providers.over_ssh.ports import check_port
-from flow_core.providers.over_ssh.tunnel_watch import TunnelWatch
+from flow_core.providers.over_ssh.tunnel_reaper import TunnelReaper
 
 _HOST = "127.0.0.1"
 _PIECE = 1 << 16
@@ -26,7 +26,7 @@ class LocalTunnels:
     def __init__(self, tasks: Tasks) -> None:
         self._tasks = tasks
         self._doors: dict[str, _Door] = {}
-        self._watch = TunnelWatch(self, self._is_over)
+        self._watch = TunnelReaper(self, self._is_over)
 
     async def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> Tunnel:
         check_port(remote_port, "remote_port", least=1)

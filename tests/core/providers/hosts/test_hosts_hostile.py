@@ -116,7 +116,7 @@ class World:
         await _fails_at_most(provider.get_task(BAD))
         await _fails_at_most(provider.cancel_task(BAD))
         await _fails_at_most(provider.logs.addresses(BAD))
-        await _fails_at_most(provider._places.place(BAD, 0))
+        await _fails_at_most(provider._locator.locate(BAD, 0))
         await _fails_at_most(provider.volumes.create(1, "new", "file", "m1"))
         await _fails_at_most(provider.volumes.attach(ID, BAD, None))
         await _fails_at_most(provider.volumes.delete(ID))

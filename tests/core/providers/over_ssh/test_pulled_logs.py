@@ -19,7 +19,7 @@ from flow_core.errors import AuthError, HostKeyUnknown, NotFound, Unreachable
 from flow_core.logs.address import LogAddress
 from flow_core.logs.follow import follow
 from flow_core.logs.stamps import Stamps
-from flow_core.providers.over_ssh.hosts import HostPool
+from flow_core.providers.over_ssh.host_pool import HostPool
 from flow_core.providers.over_ssh.logs import SpooledLogs
 from flow_core.ssh.asking import Question, UnknownKey
 

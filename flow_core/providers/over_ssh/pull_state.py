@@ -1,4 +1,4 @@
-"""Where a spool on this machine stands in the far file that it is filled from; survives the end of whoever fills it."""
+"""The offset of a spool in the remote file that it is copied from; kept on disk beside the spool."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _PLAIN = re.compile(r"[a-z0-9_][a-z0-9_-]{0,80}")
 
 
 class SpoolPaths(NamedTuple):
-    """The files of one log: the spool, the position in the far file, and the lock of whoever fills it."""
+    """The files of one log: the spool, the pull state, and the lock of the program that pulls."""
 
     files: SpoolFiles
-    position: Path
+    state: Path
     lock: Path
 
     @classmethod
@@ -29,7 +29,7 @@ class SpoolPaths(NamedTuple):
         return cls(SpoolFiles.at(home / stem), home / f"{stem}.json", home / f"{stem}.lock")
 
 
-class Position(NamedTuple):
+class PullState(NamedTuple):
     """The spool's bytes from `base` on are those of the far file `inode` from its start: their count is the offset.
 
     `words` are ours and end at `base`; a spool that is shorter still lacks a part of them. `inode` is None until
@@ -44,21 +44,21 @@ class Position(NamedTuple):
     machine: str = ""
 
 
-def read_position(path: Path) -> Position | None:
+def read_pull_state(path: Path) -> PullState | None:
     """None where nothing was ever read. Raises ProviderError."""
     try:
         data = read_json(path)
         if data is None:
             return None
         data = {"machine": ""} | data  # earlier versions did not know of any
-        return Position(**{name: data[name] for name in Position._fields})
+        return PullState(**{name: data[name] for name in PullState._fields})
     except (MalformedRecord, KeyError) as error:
         where = printable(str(path.parent))
         raise ProviderError(f"what was fetched of this log can't be used; delete {where} to fetch it anew") from error
 
 
-def write_position(path: Path, position: Position) -> None:
-    write_json(path, position._asdict())
+def write_pull_state(path: Path, state: PullState) -> None:
+    write_json(path, state._asdict())
 
 
 def _name(text: str) -> str:

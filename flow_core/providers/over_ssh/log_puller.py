@@ -1,4 +1,4 @@
-"""Filling one spool from the file in which a log grows on its host, for as long as somebody wants it."""
+"""Copies a log from the file in which it grows on its host into a spool, while a client reads it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from flow_core.errors import AuthError, FlowError, NotFound, ProviderError
-from flow_core.providers.over_ssh.spool_place import SpoolPaths, read_position
-from flow_core.providers.over_ssh.spool_tail import SpoolTail
+from flow_core.providers.over_ssh.pull_state import SpoolPaths, read_pull_state
+from flow_core.providers.over_ssh.pulled_spool import PulledSpool
 from flow_core.upload.hop import Hops
 
 if TYPE_CHECKING:
     from flow_core.logs.address import LogAddress
-    from flow_core.providers.over_ssh.places import LogFile, LogSources
+    from flow_core.providers.over_ssh.task_nodes import LogFile, LogSources
     from flow_core.ssh.follow import Piece
 
 _LOOK_S = 0.5
@@ -30,8 +30,8 @@ _MOVED = "this log goes on on another machine; what it may have said before and 
 _GONE = "the machine is gone; what this log may have said after this is lost"
 
 
-class Puller:
-    """One log. Of all programs that want it one pulls, the one with the lock; the others wait to take over.
+class LogPuller:
+    """Pulls one log. Of all programs that read it one pulls: the one with the lock. The others wait to take over.
 
     `error` is why the last attempt failed, None while one runs. It ends when the log is complete, or `idle_s` after
     the last `touch`; then it may be started again.
@@ -67,7 +67,7 @@ class Puller:
         return task is not None and task.done() and not task.cancelled() and task.exception() is not None
 
     def touch(self) -> None:
-        """Somebody still wants it."""
+        """A client still reads the log; puts off the end of an idle pull."""
         if self._clock is not None:
             self._clock.cancel()
         if self._task is not None:
@@ -108,13 +108,13 @@ class Puller:
 
     async def _attempt(self, hops: Hops) -> float:
         """Pulls until the log is complete or something is in the way; for how long to rest then."""
-        tail = SpoolTail(self.paths)
+        tail = PulledSpool(self.paths)
         try:
             if not await hops.run(tail.open):
-                position = await hops.run(read_position, self.paths.position)
-                self.is_complete = position is not None and position.is_complete
+                state = await hops.run(read_pull_state, self.paths.state)
+                self.is_complete = state is not None and state.is_complete
                 return _LOCK_S
-            if not tail.position.is_complete:
+            if not tail.state.is_complete:
                 if not await self._drain(hops, tail):
                     return _LOOK_S
                 await hops.run(tail.complete)
@@ -124,19 +124,19 @@ class Puller:
             if not hops.is_stuck:
                 tail.close()
 
-    async def _drain(self, hops: Hops, tail: SpoolTail) -> bool:
+    async def _drain(self, hops: Hops, tail: PulledSpool) -> bool:
         """Whether that was all."""
         file = await self._file()
         if file is None:
             is_over = await self._is_over()
-            if is_over and tail.position.inode is not None:
+            if is_over and tail.state.inode is not None:
                 await hops.run(tail.turn_to, None, _GONE)
             return is_over
-        if file.machine != tail.position.machine:
+        if file.machine != tail.state.machine:
             await hops.run(_move, tail, file.machine)
         async with self._until_over() as over:
             # After a loss the file may be elsewhere, and another program may have better luck: so it ends then.
-            pieces = file.host.follow(file.path, tail.offset, tail.position.inode, until=over, patience_s=0)
+            pieces = file.host.follow(file.path, tail.offset, tail.state.inode, until=over, patience_s=0)
             async with aclosing(pieces):
                 async for piece in pieces:
                     await hops.run(_take, tail, piece)
@@ -191,15 +191,15 @@ class Puller:
             return
 
 
-def _move(tail: SpoolTail, machine: str) -> None:
-    if tail.position.inode is not None:
+def _move(tail: PulledSpool, machine: str) -> None:
+    if tail.state.inode is not None:
         tail.turn_to(None, _MOVED)
     tail.move_to(machine)
 
 
-def _take(tail: SpoolTail, piece: Piece) -> None:
+def _take(tail: PulledSpool, piece: Piece) -> None:
     if piece.note:
         tail.turn_to(piece.inode or None, _WORDS.get(piece.note, ""))
-    elif piece.inode and tail.position.inode != piece.inode:
+    elif piece.inode and tail.state.inode != piece.inode:
         tail.known_as(piece.inode)
     tail.append(piece.data)

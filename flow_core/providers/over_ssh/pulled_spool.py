@@ -1,4 +1,4 @@
-"""The growing end of a spool that is filled from afar."""
+"""The end of a spool that a pull appends to."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import time
 
 from flow_core.agent.locks import release, try_lock
 from flow_core.agent.spool import RECORD, STDOUT
-from flow_core.providers.over_ssh.spool_place import Position, SpoolPaths, read_position, write_position
+from flow_core.providers.over_ssh.pull_state import PullState, SpoolPaths, read_pull_state, write_pull_state
 
 _SAME_MOMENT_US = 1_000
 _LOST = "a part of this log was lost on this machine"
 
 
-class SpoolTail:
+class PulledSpool:
     """Blocking. What an end in the middle of a step left over is put right at the next opening.
 
     Every step may raise OSError, after which it is closed and made anew: the size of the file says what was done.
     """
 
     def __init__(self, paths: SpoolPaths) -> None:
-        self.position = Position()
+        self.state = PullState()
         self.size = 0
         self._paths = paths
         self._fds: list[int] = []
@@ -34,7 +34,7 @@ class SpoolTail:
         self._fds.append(lock)
         for path in self._paths.files:
             self._fds.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
-        self.position = read_position(self._paths.position) or Position()
+        self.state = read_pull_state(self._paths.state) or PullState()
         self.size = os.fstat(self._log).st_size
         self._mend_sidecar()
         self._mend_words()
@@ -48,7 +48,7 @@ class SpoolTail:
     @property
     def offset(self) -> int:
         """Where the next byte stands in the far file."""
-        return self.size - self.position.base
+        return self.size - self.state.base
 
     def append(self, data: bytes) -> None:
         """Bytes of the far file, from `offset` on; their record comes first, as in `SpoolWriter`."""
@@ -63,20 +63,20 @@ class SpoolTail:
         if words:
             words = f"{'' if self._is_at_line_start() else chr(10)}[flow] {words}\n"
         base = self.size + len(words.encode())
-        self._keep(self.position._replace(inode=inode, base=base, words=words))
+        self._keep(self.state._replace(inode=inode, base=base, words=words))
         self.append(words.encode())
 
     def known_as(self, inode: int) -> None:
         """The bytes so far are those of this file."""
-        self._keep(self.position._replace(inode=inode))
+        self._keep(self.state._replace(inode=inode))
 
     def move_to(self, machine: str) -> None:
         """From here on the bytes are those of a file of that machine."""
-        self._keep(self.position._replace(machine=machine))
+        self._keep(self.state._replace(machine=machine))
 
     def complete(self) -> None:
         """Nothing will be added any more."""
-        self._keep(self.position._replace(is_complete=True))
+        self._keep(self.state._replace(is_complete=True))
 
     @property
     def _log(self) -> int:
@@ -86,9 +86,9 @@ class SpoolTail:
     def _sidecar(self) -> int:
         return self._fds[2]
 
-    def _keep(self, position: Position) -> None:
-        write_position(self._paths.position, position)
-        self.position = position
+    def _keep(self, state: PullState) -> None:
+        write_pull_state(self._paths.state, state)
+        self.state = state
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
@@ -109,10 +109,10 @@ class SpoolTail:
         os.ftruncate(self._sidecar, count * RECORD.size)
 
     def _mend_words(self) -> None:
-        words = self.position.words.encode()
-        missing = self.position.base - self.size
+        words = self.state.words.encode()
+        missing = self.state.base - self.size
         if missing > len(words):
-            self.turn_to(self.position.inode, _LOST)
+            self.turn_to(self.state.inode, _LOST)
         elif missing > 0:
             self.append(words[-missing:])
 

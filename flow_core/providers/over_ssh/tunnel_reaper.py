@@ -1,4 +1,4 @@
-"""Tunnels end with their task: somebody has to look."""
+"""Closes the tunnels of tasks that have ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flow_core.providers.contract.access import SshTunnelManager
 _LOOK_S = 1.0
 
 
-class TunnelWatch:
+class TunnelReaper:
     """Closes the tunnels of tasks that have ended, as long as there are any tunnels."""
 
     def __init__(self, tunnels: SshTunnelManager, is_over: Callable[[str], Awaitable[bool]]) -> None:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from flow_core.agent.spool import RECORD
 from flow_core.errors import ProviderError
 from flow_core.logs.address import LogAddress
-from flow_core.providers.over_ssh.spool_place import SpoolPaths, read_position, write_position
-from flow_core.providers.over_ssh.spool_tail import SpoolTail
+from flow_core.providers.over_ssh.pull_state import SpoolPaths, read_pull_state, write_pull_state
+from flow_core.providers.over_ssh.pulled_spool import PulledSpool
 
 ADDRESS = LogAddress("lab", "train")
 
@@ -35,8 +35,8 @@ def make(folder: Path) -> SpoolPaths:
 
 
 @contextmanager
-def opened(paths: SpoolPaths) -> Iterator[SpoolTail]:
-    tail = SpoolTail(paths)
+def opened(paths: SpoolPaths) -> Iterator[PulledSpool]:
+    tail = PulledSpool(paths)
     try:
         assert tail.open()
         yield tail
@@ -52,17 +52,17 @@ def records(paths: SpoolPaths) -> list[tuple[int, int]]:
 
 def test_the_size_of_the_spool_says_where_to_go_on(paths: SpoolPaths) -> None:
     with opened(paths) as tail:
-        assert (tail.offset, tail.position.inode) == (0, None)
+        assert (tail.offset, tail.state.inode) == (0, None)
         tail.known_as(7)
         tail.append(b"one\n")
         tail.append(b"half")
     with opened(paths) as tail:
-        assert (tail.offset, tail.position.inode) == (8, 7)
+        assert (tail.offset, tail.state.inode) == (8, 7)
         tail.turn_to(8)
         assert tail.offset == 0
         tail.append(b" and more")
     with opened(paths) as tail:
-        assert (tail.offset, tail.position.inode) == (9, 8)
+        assert (tail.offset, tail.state.inode) == (9, 8)
     assert paths.files.log.read_bytes() == b"one\nhalf and more"
     assert records(paths)[0][0] == 0
 
@@ -78,7 +78,7 @@ def test_words_of_ours_stand_on_a_line_of_their_own(paths: SpoolPaths) -> None:
 
 
 def test_only_one_may_have_it_open(paths: SpoolPaths) -> None:
-    other = SpoolTail(paths)
+    other = PulledSpool(paths)
     with opened(paths):
         assert not other.open()
         other.close()
@@ -100,7 +100,7 @@ def test_a_crash_at_any_byte_loses_nothing_and_says_nothing_twice(pieces: list[b
             tail.append(b"of another file")
             tail.turn_to(9, "a gap")
             start = tail.size
-            words = tail.position.words.encode()
+            words = tail.state.words.encode()
             for piece in pieces:
                 tail.append(piece)
         whole = paths.files.log.read_bytes()
@@ -182,16 +182,16 @@ def test_a_record_comes_before_its_bytes_and_its_end_in_between_loses_nothing(
 
 def test_a_record_of_somebody_elses_is_not_overwritten(paths: SpoolPaths) -> None:
     for text in ("{", '{"version": 2}', '{"version": 1, "inode": 5}', "[]"):
-        paths.position.write_text(text)
+        paths.state.write_text(text)
         with pytest.raises(ProviderError, match=r"delete .* to fetch it anew"):
-            read_position(paths.position)
-        tail = SpoolTail(paths)
+            read_pull_state(paths.state)
+        tail = PulledSpool(paths)
         with pytest.raises(ProviderError):
             tail.open()
         tail.close()
-        assert paths.position.read_text() == text
-    paths.position.unlink()
-    assert read_position(paths.position) is None
+        assert paths.state.read_text() == text
+    paths.state.unlink()
+    assert read_pull_state(paths.state) is None
 
 
 @given(st.lists(st.text(min_size=1), min_size=2, max_size=2, unique=True))
@@ -213,7 +213,7 @@ def test_a_position_is_read_as_it_was_written(paths: SpoolPaths) -> None:
     with opened(paths) as tail:
         tail.turn_to(3, "words")
         tail.complete()
-        position = tail.position
-    assert read_position(paths.position) == position
-    write_position(paths.position, position._replace(inode=None))
-    assert read_position(paths.position) == position._replace(inode=None)
+        state = tail.state
+    assert read_pull_state(paths.state) == state
+    write_pull_state(paths.state, state._replace(inode=None))
+    assert read_pull_state(paths.state) == state._replace(inode=None)

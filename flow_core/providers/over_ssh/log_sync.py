@@ -1,4 +1,4 @@
-"""Waiting until a spool holds what its far file held."""
+"""Waits until a spool holds what its remote file held at the call."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flow_core.errors import Unreachable
 from flow_core.providers.contract.blocking_io import run_blocking
-from flow_core.providers.over_ssh.spool_place import Position, SpoolPaths, read_position
+from flow_core.providers.over_ssh.pull_state import PullState, SpoolPaths, read_pull_state
 from flow_core.ssh.quoting import quoted
 
 if TYPE_CHECKING:
-    from flow_core.providers.over_ssh.places import LogFile
-    from flow_core.providers.over_ssh.puller import Puller
+    from flow_core.providers.over_ssh.log_puller import LogPuller
+    from flow_core.providers.over_ssh.task_nodes import LogFile
 
 _POLL_S = 0.02
 _QUIET_S = 20.0
@@ -23,12 +23,12 @@ _ASK_S = 20.0
 class _Near(NamedTuple):
     """The spool."""
 
-    position: Position
+    state: PullState
     size: int
 
     @property
     def offset(self) -> int:
-        return self.size - self.position.base
+        return self.size - self.state.base
 
 
 class _Far(NamedTuple):
@@ -40,10 +40,10 @@ class _Far(NamedTuple):
 
     def is_in(self, near: _Near) -> bool:
         was_cut_short = self.size < self.had
-        return near.position.inode in (None, self.inode) and near.offset >= self.size and not was_cut_short
+        return near.state.inode in (None, self.inode) and near.offset >= self.size and not was_cut_short
 
 
-async def catch_up(puller: Puller, file: LogFile | None) -> None:
+async def catch_up(puller: LogPuller, file: LogFile | None) -> None:
     """Returns once the spool holds what stood in `file` at the call; without a file, once it is complete.
 
     Raises what is in the puller's way, and Unreachable once nothing has come for 20 s.
@@ -51,12 +51,12 @@ async def catch_up(puller: Puller, file: LogFile | None) -> None:
     puller.hurry()
     near = await run_blocking(_read, puller.paths)
     waiting = _Waiting(puller)
-    while not near.position.is_complete:
+    while not near.state.is_complete:
         # What was asked for may have moved on to another file since it was looked at, or shrunk.
-        known, far = near.position, await _look(file, near) if file is not None else None
+        known, far = near.state, await _look(file, near) if file is not None else None
         if file is not None and far is None:
             return
-        while near.position == known:
+        while near.state == known:
             if far is not None and far.is_in(near):
                 return
             await waiting.rest()
@@ -69,7 +69,7 @@ async def catch_up(puller: Puller, file: LogFile | None) -> None:
 class _Waiting:
     """For as long as something comes."""
 
-    def __init__(self, puller: Puller) -> None:
+    def __init__(self, puller: LogPuller) -> None:
         self._puller = puller
         self._clock = asyncio.get_running_loop().time
         self._heard_at = self._clock()
@@ -95,12 +95,12 @@ async def _look(file: LogFile, near: _Near) -> _Far | None:
     if len(said) < 6 or not said[1].startswith(b"-"):
         return None
     inode, size = int(said[0]), int(said[5])
-    return _Far(inode, size, near.offset if near.position.inode == inode else 0)
+    return _Far(inode, size, near.offset if near.state.inode == inode else 0)
 
 
 def _read(paths: SpoolPaths) -> _Near:
-    position = read_position(paths.position) or Position()
+    state = read_pull_state(paths.state) or PullState()
     try:
-        return _Near(position, os.stat(paths.files.log).st_size)
+        return _Near(state, os.stat(paths.files.log).st_size)
     except FileNotFoundError:
-        return _Near(position, 0)
+        return _Near(state, 0)

@@ -1,4 +1,4 @@
-"""What a provider says of its tasks, so that the facets of this room can reach them."""
+"""What a provider over SSH tells of its tasks: how to reach their nodes, and where their logs are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TaskNode:
     """One node of a task.
 
     `directory` is the task's, absolute, on the node. `enter` makes the line for sh that runs a command there (None: a
@@ -28,23 +28,25 @@ class Place:
     name: str = ""
 
 
-class Places(Protocol):
-    """Where running tasks are. Every method raises NotFound for an unknown task and Unreachable within a deadline."""
+class TaskLocator(Protocol):
+    """Finds the nodes of running tasks. Every method raises NotFound for an unknown task, and Unreachable."""
 
-    async def place(self, task_id: str, node: int, *, also_ended: bool = False) -> Place:
+    async def locate(self, task_id: str, node: int, *, also_ended: bool = False) -> TaskNode:
         """Raises Conflict for a task that doesn't run, ConfigError (field "node") for a node it doesn't have.
 
-        With `also_ended` a task that has ended has its place still, for as long as its files exist.
+        With `also_ended` the node of an ended task is found too, as long as its files exist.
         """
 
     async def is_over(self, task_id: str) -> bool:
-        """Whether the task has ended, as far as is known; asks nobody more often than the provider's list does."""
+        """Whether the task has ended, as far as is known; makes no more requests than the provider's list does."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """The file in which a log grows, absolute, on its host. `machine` is what tells it from the one that a task had
-    before, where it may get another; files of two machines may look the same."""
+    """The file in which a log grows, absolute, on its host.
+
+    `machine` identifies the machine where a task may get another one: files of two machines may look the same.
+    """
 
     host: SshHost
     path: str
@@ -52,7 +54,7 @@ class LogFile:
 
 
 class LogSources(Protocol):
-    """Where logs are. Every method raises NotFound for an unknown task or log and Unreachable within a deadline."""
+    """Finds log files. Every method raises NotFound for an unknown task or log, and Unreachable."""
 
     context: str
 
@@ -67,4 +69,4 @@ class LogSources(Protocol):
         node that isn't there, and Unsupported where nothing prepares machines."""
 
     async def is_over(self, address: LogAddress) -> bool:
-        """True once the far side adds nothing more."""
+        """Whether the host adds nothing more to the log."""
