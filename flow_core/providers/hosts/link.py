@@ -44,13 +44,13 @@ class AgentLink:
         self._one_by_one_until = 0.0
         self._is_closed = False
 
-    async def ask(self, call: str, arguments: Mapping[str, Any], timeout_s: float) -> Any:
+    async def call(self, call: str, arguments: Mapping[str, Any], timeout_s: float) -> Any:
         """Raises Refused, and what `SshHost` and `Session` do. A lost process is asked once more, by a new one."""
         for tried in range(1, _TRIES + 1):
             session: Session | None = None
             try:
                 session = await self._living()
-                return await session.ask(call, arguments, timeout_s)
+                return await session.call(call, arguments, timeout_s)
             except Lost:
                 if tried == _TRIES:
                     raise

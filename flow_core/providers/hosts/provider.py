@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from flow_core.config import Context, state_dir
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.contract.provider import PollIntervals, Provider
+from flow_core.providers.hosts.agent_client import AgentClient
 from flow_core.providers.hosts.credentials import disclosure, sends_credentials
-from flow_core.providers.hosts.far import FarHost
-from flow_core.providers.hosts.gathering import together
+from flow_core.providers.hosts.host_state import HostState
+from flow_core.providers.hosts.host_tasks import HostTasks, select_records
 from flow_core.providers.hosts.instances import HostInstances
 from flow_core.providers.hosts.machines import machines_of
-from flow_core.providers.hosts.places import HostLogs, HostPlaces
-from flow_core.providers.hosts.shelf import TaskShelf, wanted
-from flow_core.providers.hosts.view import HostView
+from flow_core.providers.hosts.rendezvous import gather_all
+from flow_core.providers.hosts.task_locator import HostLogSources, HostTaskLocator
 from flow_core.providers.hosts.volumes import HostVolumes
 from flow_core.providers.over_agent.pruning_setting import prune_after_days_of
 from flow_core.providers.over_ssh.host_pool import HostPool
@@ -48,9 +48,9 @@ class HostsProvider(SshAccess, Provider):
         self._prune_after_days = prune_after_days_of(context.settings)
         sends_credentials(context.settings)
         self._pool = HostPool(person, login_timeout_of(context.settings))
-        hosts = [FarHost(machine, self._pool, context.name) for machine in machines_of(context.settings)]
-        self._tasks = TaskShelf(context.name, [HostView(context.name, far) for far in hosts])
-        self._locator = HostPlaces(context.name, self._tasks)
+        hosts = [AgentClient(machine, self._pool, context.name) for machine in machines_of(context.settings)]
+        self._tasks = HostTasks(context.name, [HostState(context.name, agent) for agent in hosts])
+        self._locator = HostTaskLocator(context.name, self._tasks)
 
     @property
     def prune_after_days(self) -> float | None:
@@ -70,7 +70,7 @@ class HostsProvider(SshAccess, Provider):
     def logs(self) -> SpooledLogs:
         from flow_core.providers.over_ssh.logs import SpooledLogs
 
-        return SpooledLogs(HostLogs(self._context, self._tasks), state_dir().absolute() / "hosts" / "logs")
+        return SpooledLogs(HostLogSources(self._context, self._tasks), state_dir().absolute() / "hosts" / "logs")
 
     @cached_property
     def metrics(self) -> SshMetrics:
@@ -97,15 +97,15 @@ class HostsProvider(SshAccess, Provider):
         return HostsConfigSchema()
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
-        from flow_core.providers.hosts.submit import Submission  # deferred: it is not needed to look at tasks
+        from flow_core.providers.hosts.submit import HostSubmission  # deferred: it is not needed to look at tasks
 
-        task_id = await Submission(config, self._tasks, self.volumes, self.reservations, self._settings).run()
+        task_id = await HostSubmission(config, self._tasks, self.volumes, self.reservations, self._settings).run()
         return await self._tasks.get(task_id)
 
     async def list_tasks(
         self, statuses: Collection[TaskStatus] | None = None, limit: int | None = None
     ) -> tuple[TaskRecord, ...]:
-        return Listing.of(wanted(await self._tasks.all(), statuses, limit), self._tasks.unreadable())
+        return Listing.of(select_records(await self._tasks.all(), statuses, limit), self._tasks.unreadable())
 
     async def get_task(self, task_id: str) -> TaskRecord:
         return await self._tasks.get(task_id)
@@ -113,10 +113,10 @@ class HostsProvider(SshAccess, Provider):
     async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
         views = await self._tasks.find(task_id)
         unfinished = [view for view in views if not view.reports[task_id].is_over or view.reports[task_id].is_broken]
-        await together(view.far.ask("cancel", task_id=task_id, force=force) for view in unfinished)
+        await gather_all(view.agent.call("cancel", task_id=task_id, force=force) for view in unfinished)
 
     def describe_submit(self, config: TaskConfig) -> str:
-        hosts = [view.far.name for view in self._tasks.views]
+        hosts = [view.agent.name for view in self._tasks.views]
         where = hosts[0] if len(hosts) == 1 else f"<one of {', '.join(hosts)}>"
         sent = self.discloses(config)
         return f"ssh {where} sh -c {shlex.quote(config.command_line)}" + (f"  (with {sent})" if sent else "")

@@ -1,4 +1,4 @@
-"""What is known of the tasks of one machine: its last answer, and since when there is none."""
+"""What is known of the tasks of one machine: its last answer, and how old that is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flow_core.agent.task_report import TaskReport
 from flow_core.agent.tasks import NO_TASK
 from flow_core.errors import FlowError, ProviderError, Unreachable
 from flow_core.models.task import TaskRecord
-from flow_core.providers.hosts.far import FarHost
+from flow_core.providers.hosts.agent_client import AgentClient
 from flow_core.providers.hosts.reports import earlier_in, host_record, read_changes, read_reports
 from flow_core.ssh.settings import HostSettings
 
@@ -22,11 +22,11 @@ _PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 15.0
 
 
-class HostView:
-    """Asked again and again; a question that is under way is shared by everybody who wants its answer."""
+class HostState:
+    """The state of one machine. A call that is under way is shared by all who need its answer."""
 
-    def __init__(self, context: str, far: FarHost) -> None:
-        self.far = far
+    def __init__(self, context: str, agent: AgentClient) -> None:
+        self.agent = agent
         self._context = context
         self.reports: dict[str, TaskReport] = {}
         self.error: FlowError | None = None
@@ -64,12 +64,12 @@ class HostView:
         return self._asking
 
     async def look_at(self, task_id: str) -> bool:
-        """Asks about one task; False when there is no such task. Raises what `FarHost.ask` does."""
+        """Asks about one task; False when there is no such task. Raises what `AgentClient.call` does."""
         try:
-            said = await self.far.ask_plainly("task", task_id=task_id)
+            said = await self.agent.call_raw("task", task_id=task_id)
         except Refused as refused:
             if refused.code != NO_TASK:
-                raise self.far.error_of(refused) from None
+                raise self.agent.error_of(refused) from None
             await self._note_answer()
             self.reports.pop(task_id, None)
             return False
@@ -83,7 +83,7 @@ class HostView:
         """Keeps what an answer tells of one task. Raises ProviderError for what is no task."""
         reports = read_reports([said])
         if not reports:
-            raise ProviderError(f"{self.far.name!r} did not tell of a task as it should")
+            raise ProviderError(f"{self.agent.name!r} did not tell of a task as it should")
         await self._note_answer()
         self._keep(reports)
         self._taken_at.update(dict.fromkeys(reports, time.monotonic()))
@@ -102,21 +102,21 @@ class HostView:
         report = self.reports[task_id]
         made = self._records.get(task_id)
         if made is None or made[0] is not report:
-            record = host_record(report, self._context, self.far.name, self.far.region, self._reached)
+            record = host_record(report, self._context, self.agent.name, self.agent.region, self._reached)
             made = self._records[task_id] = (report, record)
         if not self.is_silent or made[1].is_terminal:
             return made[1]
-        return replace(made[1], message=f"{self.far.name} doesn't answer since {self._silence()}")
+        return replace(made[1], message=f"{self.agent.name} doesn't answer since {self._silence()}")
 
     async def close(self) -> None:
         if self._asking is not None and not self._asking.done():
             self._asking.cancel()
             await asyncio.wait((self._asking,))
-        await self.far.close()
+        await self.agent.close()
 
     async def _look(self) -> None:
         try:
-            said = await self.far.ask("changes", since=self._look_number, process=self._process)
+            said = await self.agent.call("changes", since=self._look_number, process=self._process)
             await self._take_changes(said)
         except FlowError as error:
             self.error = error
@@ -133,7 +133,7 @@ class HostView:
             look_number, is_all, reports, gone = read_changes(said)
             earlier = earlier_in(said)
         except ValueError as error:
-            raise ProviderError(f"{self.far.name!r} did not tell of its tasks as it should: {error}") from error
+            raise ProviderError(f"{self.agent.name!r} did not tell of its tasks as it should: {error}") from error
         await self._note_answer()  # before anybody can see a task of it
         self._look_number, self._process, self.earlier = look_number, str(said.get("process", "")), earlier
         if is_all:
@@ -154,7 +154,7 @@ class HostView:
                 self.reports[task_id] = report
 
     async def _note_answer(self) -> None:
-        self._reached = (await self.far.ssh()).settings
+        self._reached = (await self.agent.ssh()).settings
         self.error, self.has_answered = None, True
         self._failures, self._not_before, self._answered_at = 0, 0.0, time.monotonic()
 

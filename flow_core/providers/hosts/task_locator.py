@@ -1,4 +1,4 @@
-"""Where tasks and their logs are, for the facets that reach them over SSH."""
+"""Finds tasks and their logs on these machines, for the facets that reach them over SSH."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from flow_core.ssh.quoting import quoted
 
 if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord
-    from flow_core.providers.hosts.shelf import TaskShelf
-    from flow_core.providers.hosts.view import HostView
+    from flow_core.providers.hosts.host_state import HostState
+    from flow_core.providers.hosts.host_tasks import HostTasks
 
 _FRESH_S = 1.0
 _CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.entering import main; main()"
 
 
-class HostPlaces:
+class HostTaskLocator:
     """A TaskLocator of the tasks on these machines."""
 
-    def __init__(self, context: str, tasks: TaskShelf) -> None:
+    def __init__(self, context: str, tasks: HostTasks) -> None:
         self.context = context
         self._tasks = tasks
 
@@ -36,7 +36,7 @@ class HostPlaces:
         has_files = report is not None and also_ended and report.has_begun
         if view is None or report is None or not (has_files or (record.is_running and report.is_running)):
             raise Conflict(f"task {task_id} is {record.status}; only a running one can be entered")
-        folder, greeting = report.folder, view.far.greeting
+        folder, greeting = report.folder, view.agent.greeting
         python, home = str(greeting.get("python", "")), f"{greeting.get('root', '')}/bin/{greeting.get('agent', '')}"
         name = f"node {node} of {record.name}" if record.num_instances > 1 else record.name
 
@@ -44,7 +44,7 @@ class HostPlaces:
             words = [python, "-I", "-S", "-c", _CODE, home, "enter", folder, "0", "found"]
             return "exec " + " ".join(map(quoted, [*words, *([] if command is None else [command])]))
 
-        return TaskNode(await view.far.ssh(), report.working_dir, enter, name=name)
+        return TaskNode(await view.agent.ssh(), report.working_dir, enter, name=name)
 
     async def is_over(self, task_id: str) -> bool:
         return (await self.seen(task_id)).is_terminal
@@ -57,13 +57,13 @@ class HostPlaces:
         return self._tasks.record(task_id)
 
 
-class HostLogs:
+class HostLogSources:
     """The files in which the logs of tasks grow."""
 
-    def __init__(self, context: str, tasks: TaskShelf) -> None:
+    def __init__(self, context: str, tasks: HostTasks) -> None:
         self.context = context
         self._tasks = tasks
-        self._locator = HostPlaces(context, tasks)
+        self._locator = HostTaskLocator(context, tasks)
 
     async def addresses(self, task_id: str) -> tuple[LogAddress, ...]:
         record = await self._tasks.get(task_id)
@@ -77,7 +77,7 @@ class HostLogs:
         if view is None or not view.reports[address.task_id].has_begun:
             return None
         folder = view.reports[address.task_id].folder
-        return LogFile(await view.far.ssh(), f"{folder}/attempt-{address.attempt}/rank-0.log")
+        return LogFile(await view.agent.ssh(), f"{folder}/attempt-{address.attempt}/rank-0.log")
 
     async def startup(self, task_id: str, node: int) -> LogFile:
         await self._locator.seen(task_id)
@@ -88,7 +88,7 @@ class HostLogs:
         between = view is not None and view.reports[address.task_id].between_attempts
         return part.is_terminal or address.attempt < part.attempt or between
 
-    async def _find(self, address: LogAddress) -> tuple[TaskRecord, HostView | None]:
+    async def _find(self, address: LogAddress) -> tuple[TaskRecord, HostState | None]:
         """The rank, and its machine. Raises NotFound where there is no such log and will not be one in this attempt."""
         record = await self._locator.seen(address.task_id)
         if not (0 <= address.attempt <= record.attempt and 0 <= address.rank < record.num_instances):

@@ -1,4 +1,4 @@
-"""One machine, asked."""
+"""Calls of the agent on one machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ANSWER_S = 30.0
 
 
-class FarHost:
+class AgentClient:
     """A machine of the settings, and the agent there. `context` is what users call the context."""
 
     def __init__(self, machine: Machine, pool: HostPool, context: str = "") -> None:
@@ -41,7 +41,7 @@ class FarHost:
 
     @property
     def greeting(self) -> Mapping[str, Any]:
-        """What its agent said first; empty before it has answered once."""
+        """The first message of its agent; empty before it has answered once."""
         return self._link.greeting
 
     @property
@@ -51,7 +51,7 @@ class FarHost:
 
     @property
     def user(self) -> str:
-        """Who we are there; "" before its agent has answered once."""
+        """The name of our user there; "" before its agent has answered once."""
         return str(self.greeting.get("user", ""))
 
     async def ssh(self) -> SshHost:
@@ -69,16 +69,16 @@ class FarHost:
         settings = replace(found.settings, identity_files=(key,))
         return self._pool.of(settings, login_timeout_s=machine.login_timeout_s)
 
-    async def ask(self, call: str, timeout_s: float = ANSWER_S, /, **arguments: Any) -> Any:
+    async def call(self, call: str, timeout_s: float = ANSWER_S, /, **arguments: Any) -> Any:
         """Raises what `SshHost` does, ProviderError, Unreachable, and what the agent's refusal means."""
         try:
-            return await self._link.ask(call, arguments, timeout_s)
+            return await self._link.call(call, arguments, timeout_s)
         except Refused as refused:
             raise self.error_of(refused) from None
 
-    async def ask_plainly(self, call: str, timeout_s: float = ANSWER_S, /, **arguments: Any) -> Any:
-        """The same, with refusals as they are: raises Refused."""
-        return await self._link.ask(call, arguments, timeout_s)
+    async def call_raw(self, call: str, timeout_s: float = ANSWER_S, /, **arguments: Any) -> Any:
+        """As `call`, but raises Refused as it is."""
+        return await self._link.call(call, arguments, timeout_s)
 
     def error_of(self, refused: Refused) -> FlowError:
         """People know their context by its name here, not by that of the folder there. It may also be about another."""
@@ -101,16 +101,16 @@ class FarHost:
         return AgentLink(self.name, self.ssh, found)
 
 
-async def ask_all(
-    hosts: Sequence[FarHost],
+async def call_all(
+    hosts: Sequence[AgentClient],
     call: str,
-    arguments: Callable[[FarHost], Mapping[str, Any]] = lambda far: {},
+    arguments: Callable[[AgentClient], Mapping[str, Any]] = lambda agent: {},
     *,
     patience_s: float = ANSWER_S,
-) -> tuple[dict[FarHost, Any], dict[FarHost, FlowError]]:
-    """What those say that answer, and why the others don't. Once one has answered, none is waited for any longer
-    than `patience_s`."""
-    asking = {far: asyncio.create_task(_ask(far, call, arguments(far))) for far in hosts}
+) -> tuple[dict[AgentClient, Any], dict[AgentClient, FlowError]]:
+    """The answers of those that answer, and the errors of the others. Once one has answered, waits for the others no
+    longer than `patience_s`."""
+    asking = {agent: asyncio.create_task(_call(agent, call, arguments(agent))) for agent in hosts}
     try:
         if asking:
             await asyncio.wait(asking.values(), timeout=patience_s)
@@ -121,20 +121,20 @@ async def ask_all(
             one.cancel()
         await asyncio.gather(*asking.values(), return_exceptions=True)
     late = f"did not answer within {patience_s:g} s"
-    answers: dict[FarHost, Any] = {}
-    silent: dict[FarHost, FlowError] = {}
-    for far, one in asking.items():
-        result = Unreachable(f"{far.name!r} {late}") if one.cancelled() else one.result()
+    answers: dict[AgentClient, Any] = {}
+    silent: dict[AgentClient, FlowError] = {}
+    for agent, one in asking.items():
+        result = Unreachable(f"{agent.name!r} {late}") if one.cancelled() else one.result()
         if isinstance(result, FlowError):
-            silent[far] = result
+            silent[agent] = result
         else:
-            answers[far] = result
+            answers[agent] = result
     return answers, silent
 
 
-async def _ask(far: FarHost, call: str, arguments: Mapping[str, Any]) -> Any:
+async def _call(agent: AgentClient, call: str, arguments: Mapping[str, Any]) -> Any:
     try:
-        return await far.ask(call, **arguments)
+        return await agent.call(call, **arguments)
     except FlowError as error:
         return error
 

@@ -1,4 +1,4 @@
-"""The tasks of all machines. One that is down neither fails the list nor holds it up."""
+"""The tasks of all machines of a context. A machine that is down neither fails the list nor delays it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from flow_core.errors import AuthError, FlowError, NotFound, Unreachable, printable
 from flow_core.identifiers import is_task_id
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_core.providers.hosts.far import FarHost
+from flow_core.providers.hosts.agent_client import AgentClient
+from flow_core.providers.hosts.host_state import PATIENCE_S, HostState
 from flow_core.providers.hosts.joint_starts import JointStarts
-from flow_core.providers.hosts.merging import TaskPart, merge_parts
-from flow_core.providers.hosts.view import PATIENCE_S, HostView
+from flow_core.providers.hosts.merge_ranks import TaskPart, merge_parts
 
 if TYPE_CHECKING:
     from flow_core.ssh.host import SshHost
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 _BEHIND_S = 2.0
 
 
-class TaskShelf:
-    """A view of each machine, and what they say together."""
+class HostTasks:
+    """Merges the states of all machines."""
 
-    def __init__(self, context: str, views: Collection[HostView]) -> None:
+    def __init__(self, context: str, views: Collection[HostState]) -> None:
         self._context = context
         self.views = tuple(views)
         self._joint_starts = JointStarts(self.where)
@@ -45,9 +45,9 @@ class TaskShelf:
 
         One that is only down is shown as such.
         """
-        errors = {view.far.name: view.error for view in self.views if view.error is not None}
+        errors = {view.agent.name: view.error for view in self.views if view.error is not None}
         broken = [f"{name}: {why}" for name, why in errors.items() if not isinstance(why, Unreachable | AuthError)]
-        return [*broken, *(f"{view.far.name}: {view.earlier}" for view in self.views if view.earlier)]
+        return [*broken, *(f"{view.agent.name}: {view.earlier}" for view in self.views if view.earlier)]
 
     async def get(self, task_id: str) -> TaskRecord:
         """Raises NotFound, Unreachable."""
@@ -75,11 +75,11 @@ class TaskShelf:
     def record(self, task_id: str) -> TaskRecord:
         """As it was told last, for a task that a machine has told of."""
         parts = [
-            TaskPart(view.reports[task_id].part, view.far.name, view.record(task_id)) for view in self.where(task_id)
+            TaskPart(view.reports[task_id].part, view.agent.name, view.record(task_id)) for view in self.where(task_id)
         ]
         if parts[0].record.num_instances == 1:
             return parts[0].record
-        silent = {view.far.name for view in self.views if view.is_silent}
+        silent = {view.agent.name for view in self.views if view.is_silent}
         return merge_parts(parts, are_all=all(view.has_answered for view in self.views), silent=silent)
 
     def is_cut_off(self, task_id: str) -> bool:
@@ -88,7 +88,7 @@ class TaskShelf:
         is_waiting = all(report.status == "pending" for report in reports) and not any(v.is_silent for v in self.views)
         return is_waiting and len(reports) < max((report.parts for report in reports), default=0)
 
-    async def find(self, task_id: str) -> tuple[HostView, ...]:
+    async def find(self, task_id: str) -> tuple[HostState, ...]:
         """Whose task it is, a machine for each rank, asked just now. Raises NotFound, Unreachable."""
         if not is_task_id(task_id):
             raise self._not_found(task_id)
@@ -98,28 +98,28 @@ class TaskShelf:
         answers = dict(zip(asked, await asyncio.gather(*(_has(view, task_id) for view in asked)), strict=True))
         errors = [answer for answer in answers.values() if isinstance(answer, FlowError)]
         if asked and len(errors) == len(asked):
-            raise strongest(errors)
+            raise most_actionable(errors)
         if found := self.where(task_id):
             return found
         if errors:
-            silent = ", ".join(view.far.name for view, answer in answers.items() if isinstance(answer, FlowError))
+            silent = ", ".join(view.agent.name for view, answer in answers.items() if isinstance(answer, FlowError))
             raise Unreachable(f"task {task_id} is on no reachable machine; unreachable: {silent}")
         raise self._not_found(task_id)
 
-    def where(self, task_id: str) -> tuple[HostView, ...]:
+    def where(self, task_id: str) -> tuple[HostState, ...]:
         """The machines that have told of a task before, by rank. One that is known by two names counts once."""
         found = {view.reports[task_id].part: view for view in reversed(self.views) if task_id in view.reports}
         return tuple(found[rank] for rank in sorted(found))
 
-    def view_of(self, far: FarHost) -> HostView:
-        return next(view for view in self.views if view.far is far)
+    def view_of(self, agent: AgentClient) -> HostState:
+        return next(view for view in self.views if view.agent is agent)
 
     async def host(self, name: str) -> SshHost:
         """The machine of this name. Raises NotFound."""
-        view = next((view for view in self.views if view.far.name == name), None)
+        view = next((view for view in self.views if view.agent.name == name), None)
         if view is None:
             raise NotFound(f"no machine {printable(repr(name[:70]))} in context {self._context!r}")
-        return await view.far.ssh()
+        return await view.agent.ssh()
 
     async def close(self) -> None:
         await self._joint_starts.close()
@@ -127,15 +127,13 @@ class TaskShelf:
 
     async def _end_what_lost_a_part(self, task_ids: Iterable[str]) -> None:
         """Machines know nothing of one another: whoever sees that a part is over too early ends the others."""
-        doomed = []
+        left = []
         for task_id in task_ids:
             views = self.where(task_id)
             reports = [view.reports[task_id] for view in views] if len(views) > 1 else []
             if any(report.status in ("failed", "cancelled") and not report.is_broken for report in reports):
-                doomed += [
-                    (view, task_id) for view in views if not view.reports[task_id].is_over and not view.is_silent
-                ]
-        await asyncio.gather(*(_end(view, task_id) for view, task_id in doomed))
+                left += [(view, task_id) for view in views if not view.reports[task_id].is_over and not view.is_silent]
+        await asyncio.gather(*(_end(view, task_id) for view, task_id in left))
 
     async def _look(self) -> None:
         """Returns when each has answered or was waited for long enough, and one has or none does."""
@@ -150,33 +148,33 @@ class TaskShelf:
     def _raise_if_alone(self) -> None:
         errors = [view.error for view in self.views if view.error is not None]
         if len(errors) == len(self.views):
-            raise strongest(errors)
+            raise most_actionable(errors)
 
     def _not_found(self, task_id: str) -> NotFound:
         return NotFound(f"no task {printable(repr(task_id[:70]))} in context {self._context!r}")
 
 
-def wanted(
+def select_records(
     records: list[TaskRecord], statuses: Collection[TaskStatus] | None, limit: int | None
 ) -> tuple[TaskRecord, ...]:
     found = tuple(record for record in records if statuses is None or record.status in statuses)
     return found if limit is None else found[:limit]
 
 
-async def _has(view: HostView, task_id: str) -> bool | FlowError:
+async def _has(view: HostState, task_id: str) -> bool | FlowError:
     try:
         return await view.look_at(task_id)
     except FlowError as error:
         return error
 
 
-async def _end(view: HostView, task_id: str) -> None:
+async def _end(view: HostState, task_id: str) -> None:
     with suppress(FlowError):  # whoever looks next tries again
-        await view.far.ask("cancel", task_id=task_id)
+        await view.agent.call("cancel", task_id=task_id)
 
 
-def strongest(errors: Sequence[FlowError]) -> FlowError:
-    """A machine that wants something of the user before one that is only silent."""
+def most_actionable(errors: Sequence[FlowError]) -> FlowError:
+    """The error that the user can act on, before one of a machine that is only silent."""
     if len(errors) == 1:
         return errors[0]
     for error in errors:
@@ -186,13 +184,13 @@ def strongest(errors: Sequence[FlowError]) -> FlowError:
 
 
 def not_found(
-    what: str, context: str, answers: Collection[FarHost], silent: Mapping[FarHost, FlowError]
+    what: str, context: str, answers: Collection[AgentClient], silent: Mapping[AgentClient, FlowError]
 ) -> NotFound | Unreachable:
     """What to raise for something that no machine has that answered, others may not have."""
     if not answers:
-        return Unreachable(str(strongest(list(silent.values()))))
+        return Unreachable(str(most_actionable(list(silent.values()))))
     if silent:
-        names = ", ".join(far.name for far in silent)
+        names = ", ".join(agent.name for agent in silent)
         return Unreachable(f"{what} is on no machine of context {context!r} that answers; unreachable: {names}")
     return NotFound(f"no {what} in context {context!r}")
 

@@ -1,4 +1,4 @@
-"""What a machine has, and who uses it, as it was seen last."""
+"""What a machine has, and who uses it: the answer of its agent, read."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from flow_core.agent.record_fields import Fields
 from flow_core.errors import FlowError, ProviderError
 from flow_core.gpu_models import Gpu
-from flow_core.providers.hosts.far import FarHost, ask_all
+from flow_core.providers.hosts.agent_client import AgentClient, call_all
 
 LOOK_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
-    """A process that works on a GPU without a lease of ours being needed for it."""
+class ForeignProcess:
+    """A process that uses a GPU without a lease of ours."""
 
     gpu_id: str
     user: str
@@ -24,7 +24,7 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class HostInfo:
     """One machine. `taken` are GPUs that a task has, a reservation keeps, or somebody works on."""
 
     system: str = ""
@@ -35,7 +35,7 @@ class Facts:
     free_disk_gb: int | None = None
     gpus: tuple[Gpu, ...] = ()
     taken: frozenset[str] = frozenset()
-    workers: tuple[Worker, ...] = ()
+    workers: tuple[ForeignProcess, ...] = ()
     waiting: int = 0
     running: int = 0
     is_driver_stuck: bool = False
@@ -45,29 +45,31 @@ class Facts:
         return tuple(gpu for gpu in self.gpus if gpu.gpu_id not in self.taken)
 
 
-async def look_at_all(hosts: Sequence[FarHost]) -> tuple[dict[FarHost, Facts], dict[FarHost, FlowError]]:
-    """Those that answer, and why the others don't. An answer that can't be read counts as none."""
-    answers, silent = await ask_all(hosts, "facts", lambda far: {"gpus": pretend_ids(far)}, patience_s=LOOK_S)
-    seen: dict[FarHost, Facts] = {}
-    for far, answer in answers.items():
+async def read_all_hosts(
+    hosts: Sequence[AgentClient],
+) -> tuple[dict[AgentClient, HostInfo], dict[AgentClient, FlowError]]:
+    """The machines that answer, and the errors of the others. An answer that can't be read counts as none."""
+    answers, silent = await call_all(hosts, "facts", lambda agent: {"gpus": pretend_ids(agent)}, patience_s=LOOK_S)
+    seen: dict[AgentClient, HostInfo] = {}
+    for agent, answer in answers.items():
         try:
-            seen[far] = read_facts(answer, far.machine.pretend)
+            seen[agent] = parse_host_info(answer, agent.machine.pretend)
         except ValueError as error:
-            silent[far] = ProviderError(f"what {far.name!r} says of itself can't be read: {error}")
+            silent[agent] = ProviderError(f"what {agent.name!r} says of itself can't be read: {error}")
     return seen, silent
 
 
-def pretend_ids(far: FarHost) -> list[str]:
-    return [gpu.gpu_id for gpu in far.machine.pretend]
+def pretend_ids(agent: AgentClient) -> list[str]:
+    return [gpu.gpu_id for gpu in agent.machine.pretend]
 
 
-def read_facts(answer: Any, pretend: Sequence[Gpu]) -> Facts:
+def parse_host_info(answer: Any, pretend: Sequence[Gpu]) -> HostInfo:
     """Raises ValueError."""
     fields = Fields(answer)
     gpus = tuple(pretend) or tuple(_gpu(one) for one in fields.tables("gpus"))
     workers = () if pretend else tuple(_worker(one) for one in fields.tables("workers"))
     taken = {*fields.table("held"), *fields.texts("reserved"), *(worker.gpu_id for worker in workers)}
-    return Facts(
+    return HostInfo(
         system=fields.text("system", ""),
         cpus=fields.optional_whole("cpus"),
         memory_gb=_in_gib(fields.optional_whole("memory_bytes")),
@@ -89,9 +91,9 @@ def _gpu(said: Any) -> Gpu:
     return Gpu(gpu_id, fields.text("model"), _in_gib(fields.optional_whole("memory_bytes")), gpu_id, True)
 
 
-def _worker(said: Any) -> Worker:
+def _worker(said: Any) -> ForeignProcess:
     fields = Fields(said)
-    return Worker(fields.text("gpu_id"), fields.text("user"), fields.text("program"))
+    return ForeignProcess(fields.text("gpu_id"), fields.text("user"), fields.text("program"))
 
 
 def _in_gib(number: int | None) -> int | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flow_core.errors import ConfigError, printable
-from flow_core.providers.hosts.far import FarHost
+from flow_core.providers.hosts.agent_client import AgentClient
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
@@ -17,7 +17,7 @@ _MOST_UNASKED = 1 << 30
 _WORKSPACE = "/workspace"
 
 
-def code_of(config: TaskConfig) -> Path | None:
+def find_code(config: TaskConfig) -> Path | None:
     """`code_root`; without it the current directory, unless the task works in a folder that is there already.
 
     Raises ConfigError.
@@ -51,7 +51,7 @@ def directory_of(config: TaskConfig) -> str:
     return wanted
 
 
-async def send_code(far: FarHost, folder: Path, place: str, config: TaskConfig) -> None:
+async def send_code(agent: AgentClient, folder: Path, place: str, config: TaskConfig) -> None:
     """Raises what `flow_core.upload.sync.upload` does, and ConfigError for more than anybody sends unasked."""
     from flow_core.upload.sync import upload  # deferred: looking at tasks needs none of it
 
@@ -63,5 +63,5 @@ async def send_code(far: FarHost, folder: Path, place: str, config: TaskConfig) 
                 field="code_root",
             )
 
-    host = await far.ssh()
+    host = await agent.ssh()
     await upload(folder, host.folder(place), timeout_s=config.upload_timeout, on_progress=watch)
