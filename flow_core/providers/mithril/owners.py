@@ -11,7 +11,7 @@ from flow_core.providers.mithril.identity import MithrilIdentity
 _KEPT_S = 3600.0
 
 
-class Owners:
+class OwnerNames:
     """Asked for once an hour. Tasks are shown with the ids of their owners when nobody answers."""
 
     def __init__(self, identity: MithrilIdentity) -> None:

@@ -1,4 +1,4 @@
-"""What has to be done on a task's machines as soon as they answer: code that follows a bid, a volume to be mounted."""
+"""Actions on the machines of a task that wait until these answer: sending code, mounting a volume."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _log = logging.getLogger("flow.mithril")
 _LOOK_S = 2.0
 _DO_S = 60.0
 _LIB = "/var/lib/flow"
-Errand = Callable[[TaskNode], Awaitable[None]]
+DeferredAction = Callable[[TaskNode], Awaitable[None]]
 
 
-class Errands:
-    """Done in the background, for as long as this program runs."""
+class DeferredActions:
+    """Runs the actions in the background, as long as this program runs."""
 
     def __init__(self, locator: TaskLocator) -> None:
         self._locator = locator
@@ -43,26 +43,26 @@ class Errands:
             one.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
 
-    def _start(self, what: str, task_id: str, nodes: int, errand: Errand) -> None:
-        running = asyncio.get_running_loop().create_task(self._run(what, task_id, nodes, errand))
+    def _start(self, what: str, task_id: str, nodes: int, action: DeferredAction) -> None:
+        running = asyncio.get_running_loop().create_task(self._run(what, task_id, nodes, action))
         self._under_way.add(running)
         running.add_done_callback(self._under_way.discard)
 
-    async def _run(self, what: str, task_id: str, nodes: int, errand: Errand) -> None:
+    async def _run(self, what: str, task_id: str, nodes: int, action: DeferredAction) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 for node in range(nodes):
-                    group.create_task(self._on_node(task_id, node, errand))
+                    group.create_task(self._on_node(task_id, node, action))
         except* FlowError as errors:
             _log.warning("%s failed: %s", what, errors.exceptions[0])
 
-    async def _on_node(self, task_id: str, node: int, errand: Errand) -> None:
+    async def _on_node(self, task_id: str, node: int, action: DeferredAction) -> None:
         """Waits for the machine, however long that takes; leaves it when the task ends first."""
         while True:
             try:
                 task_node = await self._locator.locate(task_id, node)
                 await task_node.host.run(f"test -d {_LIB}", timeout_s=_DO_S)
-                await errand(task_node)
+                await action(task_node)
                 return
             except (Conflict, Unreachable):
                 if await self._is_over(task_id):

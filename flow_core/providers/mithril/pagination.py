@@ -1,4 +1,4 @@
-"""Listings that come in pages: followed to their end, which must come."""
+"""Reads listings that come in pages: follows next_cursor, and raises an error if the pages never end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_PAGES = 200
 _LONGEST_CURSOR = 4096
 
 
-async def every_row(
+async def read_all_pages(
     http: MithrilHttp, path: str, noun: str, params: Mapping[str, str], *, most_rows: int | None = None
 ) -> list[Any]:
     """The rows of all pages, in the API's order; with `most_rows` no page beyond those.

@@ -1,4 +1,4 @@
-"""What was submitted from this machine: the API keeps a script, people want the fields they wrote."""
+"""Stores the TaskConfig of each bid on this machine; the API returns only the startup script."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from flow_core.providers.contract.blocking_io import run_blocking
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SubmittedSpec:
     """The fields of a TaskConfig as plain data, and where its volumes are mounted."""
 
     config: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
     mounts: tuple[VolumeMount, ...] = ()
 
 
-class ToldShelf:
+class SubmittedSpecs:
     """A file a task, readable by this user alone: it holds the values of `env`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "tasks"
-        self._known: dict[str, Told] = {}
+        self._known: dict[str, SubmittedSpec] = {}
 
-    async def keep(self, bid_id: str, told: Told) -> None:
+    async def keep(self, bid_id: str, spec: SubmittedSpec) -> None:
         """Raises ProviderError, Unreachable."""
-        self._known[bid_id] = told
-        await run_blocking(self._write, bid_id, told)
+        self._known[bid_id] = spec
+        await run_blocking(self._write, bid_id, spec)
 
-    async def known(self, bid_ids: Iterable[str]) -> Mapping[str, Told]:
+    async def known(self, bid_ids: Iterable[str]) -> Mapping[str, SubmittedSpec]:
         """With an empty one for each that was submitted elsewhere."""
         new = [bid_id for bid_id in bid_ids if bid_id not in self._known]
         if new:
@@ -57,21 +57,21 @@ class ToldShelf:
     def _of_key(self, key: str) -> Path:
         return self._folder / "keys" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
 
-    def _write(self, bid_id: str, told: Told) -> None:
+    def _write(self, bid_id: str, spec: SubmittedSpec) -> None:
         make_private_folder(self._folder)
-        mounts = [[mount.volume_id, mount.name, mount.mount_path] for mount in told.mounts]
-        write_json(self._folder / f"{bid_id}.json", {"config": dict(told.config), "mounts": mounts})
-        if key := told.config.get("idempotency_key"):
+        mounts = [[mount.volume_id, mount.name, mount.mount_path] for mount in spec.mounts]
+        write_json(self._folder / f"{bid_id}.json", {"config": dict(spec.config), "mounts": mounts})
+        if key := spec.config.get("idempotency_key"):
             make_private_folder(self._of_key(key).parent)
             write_json(self._of_key(key), {"bid": bid_id})
 
-    def _read(self, bid_ids: list[str]) -> dict[str, Told]:
-        found = dict.fromkeys(bid_ids, Told())
+    def _read(self, bid_ids: list[str]) -> dict[str, SubmittedSpec]:
+        found = dict.fromkeys(bid_ids, SubmittedSpec())
         for bid_id in bid_ids:
             try:
                 if (data := read_json(self._folder / f"{bid_id}.json")) is not None:
                     mounts = tuple(VolumeMount(*map(str, mount)) for mount in data["mounts"])
-                    found[bid_id] = Told(dict(data["config"]), mounts)
+                    found[bid_id] = SubmittedSpec(dict(data["config"]), mounts)
             except (MalformedRecord, KeyError, TypeError, ValueError, OSError):
                 continue  # as if it had been submitted elsewhere
         return found

@@ -1,4 +1,4 @@
-"""How commands ended. The API never says: what a node wrote down is read over SSH, in the background, and kept."""
+"""Exit statuses of commands. The API has none: they are read from the nodes over SSH, in the background, and kept."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ Reach = Callable[[int], Awaitable["SshHost"]]
 
 
 @dataclass(frozen=True, slots=True)
-class End:
-    """What the nodes of a task together say of the command. `exit_code` is None while it runs; `reason` is "timeout",
+class ExitStatus:
+    """The exit status of a task, from those of its nodes. `exit_code` is None while it runs; `reason` is "timeout",
     or why it never began."""
 
     attempt: int = 0
@@ -53,7 +53,7 @@ class End:
         return self.exit_code is not None
 
     @classmethod
-    def of_task(cls, nodes: Sequence[State]) -> End:
+    def of_task(cls, nodes: Sequence[State]) -> ExitStatus:
         """A task has ended when each of its nodes has, or one of them badly."""
         ended = [node for node in nodes if node.is_final]
         last = next((node for node in ended if node.exit_code), ended[0] if len(ended) == len(nodes) else State())
@@ -67,26 +67,26 @@ class End:
             last.message,
         )
 
-    def following(self, before: End | None) -> End:
-        """The same with the first start that was ever told: a machine that came in another's place has one of its own,
-        or none yet, and the task has begun all the same."""
+    def following(self, before: ExitStatus | None) -> ExitStatus:
+        """The same, with the earliest start that was ever reported: a machine that replaced another has a later one, or
+        none yet, and the task has begun all the same."""
         starts = [one.started_at for one in (self, before) if one is not None and one.started_at is not None]
         return replace(self, started_at=min(starts, default=None))
 
 
-class Ends:
-    """What is known so far, which is kept on disk: a program that has just begun knows what the last one knew."""
+class ExitStatusCache:
+    """What is known so far. It is kept on disk, so that the next program knows it from the start."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "ends"
-        self._known: dict[str, End] = {}
+        self._known: dict[str, ExitStatus] = {}
         self._looked_for: set[str] = set()
         self._read_at: dict[str, float] = {}
         self._failures: dict[str, int] = {}
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(_AT_ONCE)
 
-    async def known(self, bid_ids: list[str]) -> Mapping[str, End]:
+    async def known(self, bid_ids: list[str]) -> Mapping[str, ExitStatus]:
         """What was learnt so far, also by earlier programs. Asks no machine."""
         new = [bid_id for bid_id in bid_ids if bid_id not in self._looked_for]
         if new:
@@ -108,7 +108,7 @@ class Ends:
         self._reading[bid_id] = reading
         reading.add_done_callback(lambda _: self._reading.pop(bid_id, None))
 
-    async def look(self, bid_id: str, nodes: int, reach: Reach, timeout_s: float) -> End | None:
+    async def look(self, bid_id: str, nodes: int, reach: Reach, timeout_s: float) -> ExitStatus | None:
         """As it is now, or what was last known when a machine doesn't answer within that time."""
         self._look(bid_id, nodes, reach, _SOON_S)
         if (reading := self._reading.get(bid_id)) is not None:
@@ -126,7 +126,7 @@ class Ends:
     async def _read(self, bid_id: str, nodes: int, reach: Reach) -> None:
         try:
             async with self._room, asyncio.timeout(_READ_S):
-                end = End.of_task(await asyncio.gather(*(self._of_node(reach, node) for node in range(nodes))))
+                end = ExitStatus.of_task(await asyncio.gather(*(self._of_node(reach, node) for node in range(nodes))))
             self._failures.pop(bid_id, None)
             await self._learn(bid_id, end)
         except (FlowError, TimeoutError):  # the task goes on being what the API says of it
@@ -138,7 +138,7 @@ class Ends:
         done = await (await reach(node)).run(_READ, timeout_s=_READ_S)
         return state_of_node(done.stdout.decode("utf-8", "replace"))
 
-    async def _learn(self, bid_id: str, end: End) -> None:
+    async def _learn(self, bid_id: str, end: ExitStatus) -> None:
         before = self._known.get(bid_id)
         end = end.following(before)
         if end == before:
@@ -146,7 +146,7 @@ class Ends:
         self._known[bid_id] = end
         await run_blocking(self._keep, bid_id, end)
 
-    def _load(self, bid_ids: list[str]) -> dict[str, End]:
+    def _load(self, bid_ids: list[str]) -> dict[str, ExitStatus]:
         found = {}
         for bid_id in bid_ids:
             try:
@@ -156,14 +156,14 @@ class Ends:
                 continue  # it is read anew where the machine still stands
         return found
 
-    def _keep(self, bid_id: str, end: End) -> None:
+    def _keep(self, bid_id: str, end: ExitStatus) -> None:
         make_private_folder(self._folder)
         times = {name: value.isoformat() for name in ("started_at", "ended_at") if (value := getattr(end, name))}
         write_json(self._folder / f"{bid_id}.json", asdict(end) | times)
 
 
-def _end(data: dict[str, Any]) -> End:
+def _end(data: dict[str, Any]) -> ExitStatus:
     if not isinstance(data["exit_code"], int | None) or not isinstance(data["attempt"], int):
         raise TypeError
     started_at, ended_at = moment(data.get("started_at")), moment(data.get("ended_at"))
-    return End(data["attempt"], started_at, data["exit_code"], ended_at, str(data.get("reason", "")))
+    return ExitStatus(data["attempt"], started_at, data["exit_code"], ended_at, str(data.get("reason", "")))

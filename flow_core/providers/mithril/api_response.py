@@ -1,4 +1,4 @@
-"""What the API answered: its JSON, or the error of ours that says what it meant."""
+"""A response of the API, and the error that it means where it is no success."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _SHOWN = 300
 _LONGEST_WHOLE = 30
 
 
-class InDoubt(ProviderError):
-    """The API failed at a change, and may have made it all the same. `what` is the sentence without that doubt."""
+class OutcomeUnknown(ProviderError):
+    """The API failed at a change, and may have made it all the same. `what` is the sentence without this remark."""
 
     def __init__(
         self,
@@ -50,12 +50,12 @@ class InDoubt(ProviderError):
         super().__init__(sentence, field=field, status=status, request_id=request_id, retry_after_s=retry_after_s)
 
 
-class AnswerLost(Unreachable):
-    """A change was sent, and no answer came whole: it may have been made."""
+class ResponseLost(Unreachable):
+    """A change was sent, and no complete response came: it may have been made."""
 
 
-class Answer(NamedTuple):
-    """One answer, read to its end."""
+class ApiResponse(NamedTuple):
+    """One response, read to its end."""
 
     status: int
     body: bytes
@@ -84,7 +84,7 @@ class Answer(NamedTuple):
             raise ValueError("nested without end") from error
 
 
-def value_of(answer: Answer, call: str, is_change: bool, hide: Callable[[str], str]) -> Any:
+def value_of(answer: ApiResponse, call: str, is_change: bool, hide: Callable[[str], str]) -> Any:
     """The JSON of a good answer. `call` is the method and path, `hide` takes secrets out of foreign text.
 
     Raises AuthError, NotFound, Conflict, ConfigError, Unreachable, ProviderError.
@@ -93,7 +93,7 @@ def value_of(answer: Answer, call: str, is_change: bool, hide: Callable[[str], s
         try:
             return answer.json()
         except ValueError as error:
-            kind = InDoubt if is_change else ProviderError
+            kind = OutcomeUnknown if is_change else ProviderError
             raise _error(answer, kind, f"the Mithril API answered {call} with what is not JSON") from error
     said, field = (visible(hide(text))[:_SHOWN] for text in _detail(answer))
     if answer.status == 422 and field:
@@ -101,7 +101,7 @@ def value_of(answer: Answer, call: str, is_change: bool, hide: Callable[[str], s
     raise _error(answer, *_meaning(answer, call, is_change, said))
 
 
-def _error(answer: Answer, kind: type[FlowError], sentence: str, field: str | None = None) -> FlowError:
+def _error(answer: ApiResponse, kind: type[FlowError], sentence: str, field: str | None = None) -> FlowError:
     request = f" [request {answer.request_id}]" if answer.request_id else ""
     return kind(
         sentence + request,
@@ -112,7 +112,7 @@ def _error(answer: Answer, kind: type[FlowError], sentence: str, field: str | No
     )
 
 
-def _meaning(answer: Answer, call: str, is_change: bool, said: str) -> tuple[type[FlowError], str]:
+def _meaning(answer: ApiResponse, call: str, is_change: bool, said: str) -> tuple[type[FlowError], str]:
     status, because = answer.status, f": {said}" if said else f" ({answer.status})"
     if status == 401:
         return AuthError, "the Mithril API does not accept the key in MITHRIL_API_KEY; make a new one"
@@ -131,7 +131,7 @@ def _meaning(answer: Answer, call: str, is_change: bool, said: str) -> tuple[typ
         when = "later" if answer.wait_s is None else f"in {answer.wait_s:.0f} s"
         return Unreachable, f"the Mithril API asks for fewer calls; try again {when}"
     if status >= 500 and is_change:
-        return InDoubt, f"the Mithril API failed at {call}{because}"
+        return OutcomeUnknown, f"the Mithril API failed at {call}{because}"
     if status >= 500:
         return Unreachable, f"the Mithril API failed at {call}{because}; try again later"
     if 300 <= status < 400:
@@ -144,7 +144,7 @@ def _refusal(said: str, usual: type[FlowError]) -> tuple[type[FlowError], str]:
     return next(found, (usual, ""))
 
 
-def _detail(answer: Answer) -> tuple[str, str]:
+def _detail(answer: ApiResponse) -> tuple[str, str]:
     """What the body says in words, and which field it speaks of; empty where it doesn't."""
     try:
         body = answer.json()

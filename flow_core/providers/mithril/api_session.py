@@ -1,4 +1,4 @@
-"""Everything that the facets of one context share."""
+"""What the facets of one context share: the HTTP client, caches and the pool of machines."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from flow_core.config import state_dir
 from flow_core.errors import FlowError
 from flow_core.providers.mithril.catalog import Catalog, InstanceType, Offer
 from flow_core.providers.mithril.costs import Costs
-from flow_core.providers.mithril.ends import Ends
+from flow_core.providers.mithril.exit_status import ExitStatusCache
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.identity import MithrilIdentity
 from flow_core.providers.mithril.launch_keys import LaunchKeys
 from flow_core.providers.mithril.machines import MithrilMachines
-from flow_core.providers.mithril.owners import Owners
+from flow_core.providers.mithril.owners import OwnerNames
 from flow_core.providers.mithril.projects import MithrilProjects
 from flow_core.providers.mithril.settings import MithrilSettings
 from flow_core.providers.mithril.ssh_keys import MithrilSshKeys
-from flow_core.providers.mithril.told import ToldShelf
+from flow_core.providers.mithril.submitted_specs import SubmittedSpecs
 from flow_core.providers.over_ssh.host_pool import HostPool
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _KEYS_KEPT_S = 60.0
 
 
-class Market(NamedTuple):
+class MarketOffers(NamedTuple):
     """Types by id, offers by type id and region, and what could not be read of them."""
 
     types: Mapping[str, InstanceType]
@@ -37,7 +37,7 @@ class Market(NamedTuple):
     unreadable: tuple[str, ...] = ()
 
 
-class Account:
+class MithrilSession:
     """One API key, its project, and the machines rented with it."""
 
     def __init__(self, context: str, settings: MithrilSettings, person: Person | None) -> None:
@@ -50,12 +50,12 @@ class Account:
         self.costs = Costs(self.http)
         self.ssh_keys = MithrilSshKeys(self.http, self.projects, self.folder)
         self.identity = MithrilIdentity(self.http, self.projects, self.ssh_keys)
-        self.owners = Owners(self.identity)
+        self.owners = OwnerNames(self.identity)
         self.launch_keys = LaunchKeys(self.ssh_keys, self.folder, settings.ssh_keys, settings.ssh_key_file)
         self.pool = HostPool(person, settings.login_timeout_s)
         self.machines = MithrilMachines(self.pool, self.folder, settings.ssh_key_file)
-        self.ends = Ends(self.folder)
-        self.told = ToldShelf(self.folder)
+        self.exits = ExitStatusCache(self.folder)
+        self.specs = SubmittedSpecs(self.folder)
         self._keys: Mapping[str, str] = {}
         self._keys_at = -_KEYS_KEPT_S
 
@@ -67,7 +67,7 @@ class Account:
             self._keys_at = time.monotonic()
         return {key_id: self._keys[key_id] for key_id in key_ids if key_id in self._keys}
 
-    async def market(self) -> Market:
+    async def market(self) -> MarketOffers:
         """What is offered now; as it was last known, with a note, where that can't be read."""
         try:
             types, offers = await self.catalog.types(), await self.catalog.offers()
@@ -75,10 +75,10 @@ class Account:
         except FlowError as error:
             types, offers = self.catalog.known
             notes = (f"what machines cost now is not known: {error}",)
-        return Market(types, {(offer.type.type_id, offer.region): offer for offer in offers}, notes)
+        return MarketOffers(types, {(offer.type.type_id, offer.region): offer for offer in offers}, notes)
 
     async def close(self) -> None:
         """Twice is safe."""
-        await self.ends.close()
+        await self.exits.close()
         await self.pool.close()
         await self.http.close()

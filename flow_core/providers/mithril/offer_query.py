@@ -1,4 +1,4 @@
-"""Where to bid, of all that is offered."""
+"""Chooses where to bid, of all that is offered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAMED = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class OfferQuery:
     """What an instance has to be: of one of these types, the first that is offered; without types, anything with that
     much memory a GPU (GB) for at most that many USD an hour. `cpus` and `memory_gb` are of the whole instance."""
 
@@ -31,25 +31,25 @@ class Wish:
         return "" if self.region is None else f" in {self.region}"
 
 
-def choose(offers: Sequence[Offer], wish: Wish) -> Offer:
+def choose_offer(offers: Sequence[Offer], query: OfferQuery) -> Offer:
     """Of what fits, the offer with room that costs least. `offers` come cheapest first.
 
     Raises ConfigError, CapacityError.
     """
-    there = [one for one in offers if wish.region in (None, one.region)]
+    there = [one for one in offers if query.region in (None, one.region)]
     if not there:
         raise ConfigError(
-            f"region: {wish.region!r} offers nothing; regions are: {_listed(one.region for one in offers)}",
+            f"region: {query.region!r} offers nothing; regions are: {_listed(one.region for one in offers)}",
             field="region",
         )
-    if not wish.types and wish.gpu_memory_gb is None:
-        raise _no_type(there, wish)
-    if not wish.types:
-        return _with_memory(there, wish)
-    for text in wish.types:
+    if not query.types and query.gpu_memory_gb is None:
+        raise _no_type(there, query)
+    if not query.types:
+        return _with_memory(there, query)
+    for text in query.types:
         if named := [one for one in there if one.type.is_asked_for(text)]:
-            return _best(_big_enough(named, wish))
-    raise ConfigError(f"instance_type: {_not_offered(offers, there, wish)}", field="instance_type")
+            return _best(_big_enough(named, query))
+    raise ConfigError(f"instance_type: {_not_offered(offers, there, query)}", field="instance_type")
 
 
 def sizes_of(offers: Iterable[Offer], wanted: GpuRequest) -> dict[int, str]:
@@ -58,9 +58,9 @@ def sizes_of(offers: Iterable[Offer], wanted: GpuRequest) -> dict[int, str]:
     return dict(sorted(found.items()))
 
 
-def _no_type(offers: Sequence[Offer], wish: Wish) -> ConfigError:
+def _no_type(offers: Sequence[Offer], query: OfferQuery) -> ConfigError:
     """A task without a type never gets one by itself here: each costs money, and how much differs a hundredfold."""
-    best = _best(_big_enough([one for one in offers if one.type.gpu_count] or offers, wish))
+    best = _best(_big_enough([one for one in offers if one.type.gpu_count] or offers, query))
     cost = f"{written(best.price_usd)} an hour now in {best.region}"
     return ConfigError(
         f'instance_type: is missing; the cheapest that fits is instance_type="{best.type.short_name}", for {cost}',
@@ -68,37 +68,37 @@ def _no_type(offers: Sequence[Offer], wish: Wish) -> ConfigError:
     )
 
 
-def _not_offered(everywhere: Sequence[Offer], there: Sequence[Offer], wish: Wish) -> str:
+def _not_offered(everywhere: Sequence[Offer], there: Sequence[Offer], query: OfferQuery) -> str:
     """Why the first type can't be had, and what comes nearest."""
-    text = wish.types[0]
+    text = query.types[0]
     if elsewhere := [one.region for one in everywhere if one.type.is_asked_for(text)]:
-        return f"{text!r} is not offered{wish.where}, but in {_listed(iter(elsewhere))}; choose another type or region"
+        return f"{text!r} is not offered{query.where}, but in {_listed(iter(elsewhere))}; choose another type or region"
     wanted = parse_gpu(text)
     if sizes := list(sizes_of(there, wanted).values()) or list(sizes_of(everywhere, wanted).values()):
         return f"{wanted.model} is offered only as {', '.join(sizes)}; did you mean {sizes[0]}?"
-    return f"{text!r} is not offered{wish.where}; there are: {_names(there)}"
+    return f"{text!r} is not offered{query.where}; there are: {_names(there)}"
 
 
-def _with_memory(offers: Sequence[Offer], wish: Wish) -> Offer:
-    least = wish.gpu_memory_gb or 0
+def _with_memory(offers: Sequence[Offer], query: OfferQuery) -> Offer:
+    least = query.gpu_memory_gb or 0
     fitting = [one for one in offers if one.type.gpu_count and one.type.gpu_memory_gb >= least]
     if not fitting:
-        raise CapacityError(f"no GPU with {least} GB is offered{wish.where}; there are: {_names(offers)}")
-    fitting = _big_enough(fitting, wish)
-    affordable = [one for one in fitting if wish.most_usd is None or one.price_usd <= wish.most_usd]
-    if not affordable and wish.most_usd is not None:
+        raise CapacityError(f"no GPU with {least} GB is offered{query.where}; there are: {_names(offers)}")
+    fitting = _big_enough(fitting, query)
+    affordable = [one for one in fitting if query.most_usd is None or one.price_usd <= query.most_usd]
+    if not affordable and query.most_usd is not None:
         raise CapacityError(
-            f"nothing with {least} GB a GPU costs {written(wish.most_usd)} an hour or less now; "
+            f"nothing with {least} GB a GPU costs {written(query.most_usd)} an hour or less now; "
             f"the cheapest is {fitting[0].type.name} at {written(fitting[0].price_usd)}"
         )
     return _best(affordable)
 
 
-def _big_enough(offers: Sequence[Offer], wish: Wish) -> list[Offer]:
+def _big_enough(offers: Sequence[Offer], query: OfferQuery) -> list[Offer]:
     found = list(offers)
     sizes: tuple[tuple[str, str, int, Callable[[Offer], int]], ...] = (
-        ("min_cpus", "CPUs", wish.cpus or 0, lambda one: one.type.cpu_count),
-        ("min_memory_gb", "GB of memory", wish.memory_gb or 0, lambda one: one.type.memory_gb),
+        ("min_cpus", "CPUs", query.cpus or 0, lambda one: one.type.cpu_count),
+        ("min_memory_gb", "GB of memory", query.memory_gb or 0, lambda one: one.type.memory_gb),
     )
     for field, noun, least, size_of in sizes:
         most = max(map(size_of, found))

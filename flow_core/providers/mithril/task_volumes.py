@@ -1,4 +1,4 @@
-"""The volumes that a task is submitted with: those that are there, and those that are made for it."""
+"""The volumes of a submit: those that exist, and those that are created for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("flow.mithril")
 
 
-class WantedVolumes:
+class TaskVolumes:
     """Of one submit. All of them are in the region of the task."""
 
     def __init__(self, volumes: MithrilVolumes, config: TaskConfig) -> None:
