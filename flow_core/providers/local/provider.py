@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord, TaskStatus
     from flow_core.providers.local.config_schema import LocalConfigSchema
     from flow_core.providers.local.identity import LocalIdentity
-    from flow_core.providers.local.inside.remote import LocalRemote
-    from flow_core.providers.local.inside.shells import LocalShells
-    from flow_core.providers.local.inside.tunnels import LocalTunnels
-    from flow_core.providers.local.inside.uploads import LocalUploads
     from flow_core.providers.local.metrics import LocalMetrics
     from flow_core.providers.local.pruning import LocalPruning
     from flow_core.providers.local.sshd.endpoint import LocalEndpoints
+    from flow_core.providers.local.task_entry.remote import LocalRemote
+    from flow_core.providers.local.task_entry.shells import LocalShells
+    from flow_core.providers.local.task_entry.tunnels import LocalTunnels
+    from flow_core.providers.local.task_entry.uploads import LocalUploads
     from flow_core.ssh.asking import Person
 
 
@@ -89,13 +89,13 @@ class LocalProvider(Provider):
 
     @cached_property
     def shells(self) -> LocalShells:
-        from flow_core.providers.local.inside.shells import LocalShells
+        from flow_core.providers.local.task_entry.shells import LocalShells
 
         return LocalShells(self._tasks, self.endpoints)
 
     @cached_property
     def remote(self) -> LocalRemote:
-        from flow_core.providers.local.inside.remote import LocalRemote
+        from flow_core.providers.local.task_entry.remote import LocalRemote
 
         return LocalRemote(self._tasks)
 
@@ -107,13 +107,13 @@ class LocalProvider(Provider):
 
     @cached_property
     def tunnels(self) -> LocalTunnels:
-        from flow_core.providers.local.inside.tunnels import LocalTunnels
+        from flow_core.providers.local.task_entry.tunnels import LocalTunnels
 
         return LocalTunnels(self._tasks)
 
     @cached_property
     def uploads(self) -> LocalUploads:
-        from flow_core.providers.local.inside.uploads import LocalUploads
+        from flow_core.providers.local.task_entry.uploads import LocalUploads
 
         return LocalUploads(self._tasks)
 

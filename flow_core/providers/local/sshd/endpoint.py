@@ -10,8 +10,8 @@ from flow_core.agent.tasks import Tasks
 from flow_core.errors import Unreachable
 from flow_core.providers.contract.access import SshEndpoint
 from flow_core.providers.local.sshd.address import HOST, HOST_ALIAS, ssh_command, user_of
-from flow_core.providers.local.sshd.folder import SshFolder
-from flow_core.providers.local.sshd.starting import ensure_server
+from flow_core.providers.local.sshd.server_start import ensure_server
+from flow_core.providers.local.sshd.ssh_folder import SshFolder
 from flow_core.providers.over_agent.agent_calls import call_agent
 
 if TYPE_CHECKING:

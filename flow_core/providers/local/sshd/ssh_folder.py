@@ -1,4 +1,4 @@
-"""What the SSH server keeps on disk, and whom its record names. Standard library only."""
+"""The files of the SSH server, and its record. Standard library only."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ class SshFolder(NamedTuple):
         return self.path / "server.log"
 
 
-class Served(NamedTuple):
-    """Who serves, or served last, and on which port."""
+class ServerRecord(NamedTuple):
+    """The server that runs, or ran last, and its port."""
 
     process: Identity
     port: int
 
     @classmethod
-    def read(cls, folder: SshFolder) -> Served | None:
-        """None where none ever did, or the record can't be read."""
+    def read(cls, folder: SshFolder) -> ServerRecord | None:
+        """None where none ever ran, or the record can't be read."""
         try:
             data = read_json(folder.record)
             process = Identity.parse(data and data.get("process"))
@@ -73,9 +73,9 @@ class Served(NamedTuple):
         write_json(folder.record, {"process": self.process._asdict(), "port": self.port})
 
 
-def serving(folder: SshFolder) -> Served | None:
-    """The server that lives, or None."""
-    found = Served.read(folder)
+def running_server(folder: SshFolder) -> ServerRecord | None:
+    """The record of the server that runs, or None."""
+    found = ServerRecord.read(folder)
     return found if found is not None and found.process.is_alive else None
 
 

@@ -8,11 +8,11 @@ from flow_core.agent.refusals import Refused
 from flow_core.agent.tasks import NO_TASK, Standing, Tasks
 from flow_core.errors import NotFound
 from flow_core.providers.contract.blocking_io import report_progress
-from flow_core.providers.local.sshd.folder import SshFolder
+from flow_core.providers.local.sshd.ssh_folder import SshFolder
 from flow_core.providers.local.sshd.subsystem import sftp_command
 
 
-class EveryTask:
+class TaskLookup:
     """Blocking; may be used from several threads."""
 
     def __init__(self, folder: SshFolder) -> None:
@@ -30,12 +30,12 @@ class EveryTask:
         """Raises NotFound, or refuses, where nobody could enter."""
         enterable(self.get(task_id), node)
 
-    def way_in(self, task_id: str, node: int, command: str | None, on_terminal: bool) -> Entry:
+    def shell_entry(self, task_id: str, node: int, command: str | None, on_terminal: bool) -> Entry:
         """Raises NotFound, or refuses as `entry` does."""
         return entry(self.get(task_id), command, node, on_terminal=on_terminal)
 
-    def way_to_files(self, task_id: str, node: int) -> Entry:
-        """A file server that sees what the task sees. Raises as `way_in` does."""
+    def file_entry(self, task_id: str, node: int) -> Entry:
+        """A file server that sees what the task sees. Raises as `shell_entry` does."""
         standing = self.get(task_id)
         is_contained = standing.spec is not None and standing.spec.container is not None
         return entry(standing, sftp_command(is_contained), node, on_terminal=False)

@@ -6,26 +6,26 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from flow_core.providers.local.sshd.every_task import EveryTask
-from flow_core.providers.local.sshd.folder import SshFolder
+from flow_core.providers.local.sshd.ssh_folder import SshFolder
+from flow_core.providers.local.sshd.task_lookup import TaskLookup
 from flow_core.providers.over_agent.agent_calls import call_agent
 
 if TYPE_CHECKING:
-    from flow_core.providers.local.sshd.guard import Guard
+    from flow_core.providers.local.sshd.task_ssh_server import TaskSshServer
 
 _LEAVING_S = 10.0
 
 
-class Lobby:
-    """Who is connected, and what is still to be done for those who left."""
+class ConnectionRegistry:
+    """The open connections, and the clean-up of those that ended."""
 
     def __init__(self, folder: SshFolder) -> None:
         self.folder = folder
-        self.tasks = EveryTask(folder)
-        self.guests: set[Guard] = set()
+        self.tasks = TaskLookup(folder)
+        self.guests: set[TaskSshServer] = set()
         self._leaving: set[asyncio.Task[None]] = set()
 
-    def afterwards(self, leave: Callable[[], None]) -> None:
+    def clean_up(self, leave: Callable[[], None]) -> None:
         task = asyncio.get_running_loop().create_task(call_agent(leave))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)

@@ -1,4 +1,4 @@
-"""Finding the SSH server, or starting it. Standard library only: asyncssh is loaded by the server alone."""
+"""Finds the SSH server, or starts it. Standard library only: asyncssh is loaded by the server alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.safe_folders import check_folders
 from flow_core.agent.spawning import PACKAGE_ROOT, python, read_answer, task_environment
 from flow_core.errors import ProviderError, Unreachable
-from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
+from flow_core.providers.local.sshd.ssh_folder import ServerRecord, SshFolder, running_server
 
 _DEADLINE_S = 15.0
 _LOOK_S = 0.05
@@ -21,7 +21,7 @@ _MODULE = "flow_core.providers.local.sshd.serve"
 _CODE = f"import sys; sys.path[:] = sys.argv.pop(1).split(':'); from {_MODULE} import main; main()"
 
 
-def ensure_server(folder: SshFolder) -> Served:
+def ensure_server(folder: SshFolder) -> ServerRecord:
     """The one server of this machine folder, started if need be: at once when it runs, else in about a second.
 
     Twice is safe, and so are two at the same moment. Raises ProviderError, Unreachable.
@@ -32,7 +32,7 @@ def ensure_server(folder: SshFolder) -> Served:
         raise ProviderError(f"the SSH server can't be used: {error.strerror}") from error
     make_private_folder(folder.path)
     deadline = time.monotonic() + _DEADLINE_S
-    while (found := serving(folder)) is None:
+    while (found := running_server(folder)) is None:
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             raise Unreachable(f"the SSH server did not start within {_DEADLINE_S:g} s; see {folder.log}")
@@ -47,7 +47,7 @@ def ensure_server(folder: SshFolder) -> Served:
 
 def _wait_for_another(folder: SshFolder) -> None:
     until = time.monotonic() + _PATIENCE_S
-    while serving(folder) is None and time.monotonic() < until:
+    while running_server(folder) is None and time.monotonic() < until:
         time.sleep(_LOOK_S)
 
 

@@ -10,7 +10,7 @@ from flow_core.agent.mount_records import read_mounts
 from flow_core.agent.records import MalformedRecord
 from flow_core.agent.tasks import Tasks
 from flow_core.errors import ConfigError, Conflict, NotFound
-from flow_core.providers.local.inside.copying import copy_file
+from flow_core.providers.local.task_entry.copying import copy_file
 from flow_core.providers.over_agent.agent_calls import call_agent
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Who is let in, to which task, and to what there: one guard a connection."""
+"""The SSH server of one connection: which keys it accepts, and which task it leads to."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import asyncssh
 from flow_core.agent.entering import Entry
 from flow_core.errors import FlowError, NotFound
 from flow_core.providers.local.sshd.address import task_and_node
+from flow_core.providers.local.sshd.connection_registry import ConnectionRegistry
 from flow_core.providers.local.sshd.keys import accepted_keys
-from flow_core.providers.local.sshd.lobby import Lobby
 from flow_core.providers.local.sshd.session import TaskSession
 from flow_core.providers.over_agent.agent_calls import call_agent
 from flow_core.ssh.served import server
@@ -22,12 +22,12 @@ from flow_core.ssh.served.server import is_loopback, not_forwarded
 _log = logging.getLogger("flow.sshd")
 
 
-class Guard(server.Guard):
-    """Nothing but a public key opens, and only the task that the user name says, while it runs."""
+class TaskSshServer(server.Guard):
+    """Accepts public keys only, and leads only to the task that the user name names, while it runs."""
 
-    def __init__(self, lobby: Lobby) -> None:
-        super().__init__(lobby.guests)
-        self._lobby = lobby
+    def __init__(self, connections: ConnectionRegistry) -> None:
+        super().__init__(connections.guests)
+        self._connections = connections
         self._has_said_why = False
         self._sessions: WeakSet[TaskSession] = WeakSet()
         self.task_id = ""
@@ -40,7 +40,7 @@ class Guard(server.Guard):
 
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """Only who holds a key of ours is told why a task can't be entered."""
-        if key.public_data not in await call_agent(accepted_keys, self._lobby.folder):
+        if key.public_data not in await call_agent(accepted_keys, self._connections.folder):
             _log.warning("refused the key %s", key.get_fingerprint())
             return False
         try:
@@ -73,21 +73,21 @@ class Guard(server.Guard):
             session.said(f"flow: {why}\r\n".encode(), STDERR)
         self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, why)
 
-    async def way_in(self, command: str | None, on_terminal: bool) -> Entry:
-        return await call_agent(self._lobby.tasks.way_in, self.task_id, self.node, command, on_terminal)
+    async def shell_entry(self, command: str | None, on_terminal: bool) -> Entry:
+        return await call_agent(self._connections.tasks.shell_entry, self.task_id, self.node, command, on_terminal)
 
-    async def way_to_files(self) -> Entry:
-        return await call_agent(self._lobby.tasks.way_to_files, self.task_id, self.node)
+    async def file_entry(self) -> Entry:
+        return await call_agent(self._connections.tasks.file_entry, self.task_id, self.node)
 
-    def afterwards(self, leave: Callable[[], None]) -> None:
-        self._lobby.afterwards(leave)
+    def clean_up(self, leave: Callable[[], None]) -> None:
+        self._connections.clean_up(leave)
 
     async def _wanted(self, username: str) -> tuple[str, int]:
         """Raises FlowError."""
         wanted = task_and_node(username)
         if wanted is None:
             raise NotFound(f"the user name must be the id of a task, such as task_abcdefghij, not {username[:40]!r}")
-        await call_agent(self._lobby.tasks.check, *wanted)
+        await call_agent(self._connections.tasks.check, *wanted)
         return wanted
 
     def _say(self, why: str) -> None:
