@@ -29,7 +29,7 @@ class RemoteOperations:
 
     def run(
         self, task_id: str, command: str, *, node: int = 0, timeout_s: float | None = 600, stdin: bytes = b""
-    ) -> access.Completed:
+    ) -> access.CompletedCommand:
         """Runs a shell line in the task's directory with its environment, and collects what it says.
 
         Not safe twice. After `timeout_s` (None: never) the command is ended and Unreachable raised. Raises NotFound,

@@ -48,7 +48,7 @@ class ShellFacet(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
+class CompletedCommand:
     """A command that has ended. Output is at most 16 MiB a stream; `is_cut` when there was more."""
 
     exit_code: int
@@ -73,7 +73,7 @@ class RemoteOperations(Protocol):
         timeout_s: float | None = 600,
         stdin: bytes = b"",
         on_output: OnOutput | None = None,
-    ) -> Completed:
+    ) -> CompletedCommand:
         """Runs a shell line in the task's directory with its environment.
 
         Collects what it says, or hands it to `on_output`. Not safe twice. After `timeout_s` (None: never) the

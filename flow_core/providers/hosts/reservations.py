@@ -26,12 +26,12 @@ from flow_core.providers.hosts.host_info import HostInfo, read_all_hosts
 from flow_core.providers.hosts.host_tasks import HostTasks, most_actionable, not_found
 from flow_core.providers.over_agent.reservation_records import (
     UNSUPPORTED,
-    OpeningWish,
-    filters_of,
-    gpus_of,
+    OpeningQuery,
+    make_wish,
     matches,
+    parse_filters,
+    parse_gpus,
     reservation_of,
-    wish_of,
 )
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class HostReservations:
     async def create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> Reservation:
         """On the first machine that can keep so many GPUs for that time."""
         self._check(spec)
-        request = gpus_of(spec.instance_type)
+        request = parse_gpus(spec.instance_type)
         seen, silent = await read_all_hosts(self._hosts(spec.region))
         if not seen:
             raise most_actionable(list(silent.values()))
@@ -63,7 +63,7 @@ class HostReservations:
             fitting = tuple(gpu for gpu in info.gpus if gpu.fits(request))
             if len(fitting) < request.count * spec.quantity:
                 continue
-            wish = wish_of(spec, request, fitting)._replace(reservation_id=new_id("res"))
+            wish = make_wish(spec, request, fitting)._replace(reservation_id=new_id("res"))
             try:
                 return self._read(agent, await agent.call("make_reservation", wish=wish._asdict()))
             except CapacityError as error:
@@ -89,7 +89,7 @@ class HostReservations:
         return found
 
     async def list(self, params: Mapping[str, Any]) -> tuple[Reservation, ...]:
-        wanted = filters_of(params)
+        wanted = parse_filters(params)
         answers, silent = await call_all([view.agent for view in self._tasks.views], "reservations")
         if not answers:
             raise most_actionable(list(silent.values()))
@@ -115,20 +115,20 @@ class HostReservations:
         return self._read(agent, await agent.call("reservation", reservation_id=reservation_id))
 
     async def availability(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-        wish = OpeningWish.parse(params)
-        if wish.region is not None and not self._named(wish.region):
+        query = OpeningQuery.parse(params)
+        if query.region is not None and not self._named(query.region):
             return ()
-        hosts = self._hosts(wish.region)
+        hosts = self._hosts(query.region)
         seen, _ = await read_all_hosts(hosts)
-        fitting = {agent: [gpu.gpu_id for gpu in info.gpus if gpu.fits(wish.request)] for agent, info in seen.items()}
+        fitting = {agent: [gpu.gpu_id for gpu in info.gpus if gpu.fits(query.request)] for agent, info in seen.items()}
         answers, silent = await call_all(
             [agent for agent in fitting if fitting[agent]],
             "openings",
-            lambda agent: {"gpus": fitting[agent], "start": wish.start, "end": wish.end},
+            lambda agent: {"gpus": fitting[agent], "start": query.start, "end": query.end},
         )
         if not seen:
             raise most_actionable(list(silent.values()) or [Unreachable("no machine answers")])
-        slots = [slot for answer in answers.values() for slot in wish.slots(_openings(answer))]
+        slots = [slot for answer in answers.values() for slot in query.slots(_openings(answer))]
         return tuple(sorted(slots, key=lambda slot: (slot["start_time"], -slot["quantity"])))
 
     async def release(self, reservation_id: str) -> None:

@@ -27,7 +27,7 @@ _FILTERS = ("status", "instance_type", "region")
 _KNOWN = ("instance_type", "region", "quantity", "earliest_start_time", "latest_end_time")
 
 
-class OpeningWish(NamedTuple):
+class OpeningQuery(NamedTuple):
     """When `least` instances are wanted, between two times (`None`: from now on, for as long as one looks ahead)."""
 
     request: GpuRequest
@@ -37,12 +37,12 @@ class OpeningWish(NamedTuple):
     region: Any
 
     @classmethod
-    def parse(cls, params: Mapping[str, Any]) -> OpeningWish:
+    def parse(cls, params: Mapping[str, Any]) -> OpeningQuery:
         """Raises ConfigError."""
         for name in params:
             if name not in _KNOWN:
                 raise ConfigError(f"{name}: is nothing we know here; known are: {', '.join(_KNOWN)}", field=name)
-        request = gpus_of(params.get("instance_type"))
+        request = parse_gpus(params.get("instance_type"))
         least = params.get("quantity", 1)
         if isinstance(least, bool) or not isinstance(least, int) or least < 1:
             raise ConfigError("quantity: must be a whole number from 1 on", field="quantity")
@@ -60,7 +60,7 @@ class OpeningWish(NamedTuple):
         ]
 
 
-def gpus_of(instance_type: object) -> GpuRequest:
+def parse_gpus(instance_type: object) -> GpuRequest:
     """Raises ConfigError for what is no instance type with GPUs."""
     if not isinstance(instance_type, str):
         raise ConfigError("instance_type: say which, for example a100:4", field="instance_type")
@@ -70,7 +70,7 @@ def gpus_of(instance_type: object) -> GpuRequest:
     return request
 
 
-def wish_of(spec: ReservationSpec, request: GpuRequest, fitting: Sequence[Gpu]) -> ReservationWish:
+def make_wish(spec: ReservationSpec, request: GpuRequest, fitting: Sequence[Gpu]) -> ReservationWish:
     """`fitting` are the GPUs of which any will do."""
     return ReservationWish(
         name=spec.name or "",
@@ -84,24 +84,24 @@ def wish_of(spec: ReservationSpec, request: GpuRequest, fitting: Sequence[Gpu]) 
     )
 
 
-def reservation_of(told: ReservationReport, region: str) -> Reservation:
-    about = {"gpus": told.gpus, "owner": told.owner, "created_at": told.created_at}
+def reservation_of(report: ReservationReport, region: str) -> Reservation:
+    about = {"gpus": report.gpus, "owner": report.owner, "created_at": report.created_at}
     return Reservation(
-        context=told.context,
-        reservation_id=told.reservation_id,
-        status=ReservationStatus(told.status),
-        instance_type=told.instance_type,
-        quantity=told.quantity,
-        start_time_utc=_date(told.start),
-        end_time_utc=None if told.end is None else _date(told.end),
-        name=told.name,
+        context=report.context,
+        reservation_id=report.reservation_id,
+        status=ReservationStatus(report.status),
+        instance_type=report.instance_type,
+        quantity=report.quantity,
+        start_time_utc=_date(report.start),
+        end_time_utc=None if report.end is None else _date(report.end),
+        name=report.name,
         region=region,
-        auto_renew=told.auto_renew,
-        provider_metadata={"message": told.message} if told.message else about,
+        auto_renew=report.auto_renew,
+        provider_metadata={"message": report.message} if report.message else about,
     )
 
 
-def filters_of(params: Mapping[str, Any]) -> dict[str, Collection[str]]:
+def parse_filters(params: Mapping[str, Any]) -> dict[str, Collection[str]]:
     """What each field may be, where it is asked for. Raises ConfigError."""
     wanted: dict[str, Collection[str]] = {}
     for name, value in params.items():
@@ -115,7 +115,7 @@ def filters_of(params: Mapping[str, Any]) -> dict[str, Collection[str]]:
 
 
 def matches(reservation: Reservation, wanted: Mapping[str, Collection[str]]) -> bool:
-    """Whether it is one of those that `filters_of` describes."""
+    """Whether it is one of those that `parse_filters` describes."""
     found = {
         "status": reservation.status,
         "instance_type": reservation.instance_type,

@@ -7,17 +7,17 @@ from flow_core.agent.record_fields import date_of
 from flow_core.models.volume import Volume
 
 
-def volume_of(told: volumes.Volume, context: str) -> Volume:
+def volume_of(report: volumes.Volume, context: str) -> Volume:
     return Volume(
         context=context,
-        volume_id=told.volume_id,
-        name=told.name,
-        size_gb=told.size_gb,
-        interface="file" if told.interface == "file" else "block",
-        region=told.region,
-        attached_to=told.attached_to,
-        created_at=date_of(told.created_at),
-        status="attached" if told.attached_to else "available",
-        path=told.path,
-        provider_metadata={"path": told.path},
+        volume_id=report.volume_id,
+        name=report.name,
+        size_gb=report.size_gb,
+        interface="file" if report.interface == "file" else "block",
+        region=report.region,
+        attached_to=report.attached_to,
+        created_at=date_of(report.created_at),
+        status="attached" if report.attached_to else "available",
+        path=report.path,
+        provider_metadata={"path": report.path},
     )

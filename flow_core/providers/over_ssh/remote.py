@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core.providers.contract.access import Completed, OnOutput
+from flow_core.providers.contract.access import CompletedCommand, OnOutput
 
 if TYPE_CHECKING:
     from flow_core.providers.over_ssh.task_nodes import TaskLocator
@@ -25,8 +25,8 @@ class SshRemote:
         timeout_s: float | None = 600,
         stdin: bytes = b"",
         on_output: OnOutput | None = None,
-    ) -> Completed:
+    ) -> CompletedCommand:
         task_node = await self._locator.locate(task_id, node)
         line = task_node.enter(command)
         ended = await task_node.host.run(line, timeout_s=timeout_s, stdin=stdin, on_output=on_output)
-        return Completed(ended.exit_code, ended.stdout, ended.stderr, ended.is_cut)
+        return CompletedCommand(ended.exit_code, ended.stdout, ended.stderr, ended.is_cut)

@@ -12,7 +12,7 @@ from flow_core.agent.capacity.availability import Opening
 from flow_core.agent.capacity.holds import Hold
 from flow_core.agent.capacity.reservation_report import ReservationReport, ReservationWish
 from flow_core.models.reservation import ReservationStatus
-from flow_core.providers.over_agent.reservation_records import OpeningWish, reservation_of
+from flow_core.providers.over_agent.reservation_records import OpeningQuery, reservation_of
 
 HOLD = Hold(
     *("res_aaaaaaaaaa", "lab", "ada", "mine", "2xa100"),
@@ -46,7 +46,7 @@ def test_a_field_that_can_be_anything_is_either_taken_or_named(told: Any, name: 
     if isinstance(taken, ReservationReport):
         reservation_of(taken, "here")
     if isinstance(taken, Opening):
-        OpeningWish.parse({"instance_type": "a100"}).slots([taken])
+        OpeningQuery.parse({"instance_type": "a100"}).slots([taken])
 
 
 @pytest.mark.parametrize("data", [None, [], "text", {}, {"reservation_id": "../x", "status": "active"}])

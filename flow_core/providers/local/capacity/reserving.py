@@ -15,12 +15,12 @@ from flow_core.providers.contract.supported_fields import check_supported
 from flow_core.providers.local.capacity.gpus import gpus_here
 from flow_core.providers.over_agent.reservation_records import (
     UNSUPPORTED,
-    OpeningWish,
-    filters_of,
-    gpus_of,
+    OpeningQuery,
+    make_wish,
     matches,
+    parse_filters,
+    parse_gpus,
     reservation_of,
-    wish_of,
 )
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ class Reserving:
     def make(self, spec: ReservationSpec) -> Reservation:
         """Raises ConfigError, Unsupported, CapacityError; Refused where not enough is free."""
         self._check(spec)
-        request = gpus_of(spec.instance_type)
+        request = parse_gpus(spec.instance_type)
         fitting = choose(gpus_here(self._gpu_setting), replace(request, count=request.count * spec.quantity))
-        return reservation_of(self._kept.make(wish_of(spec, request, fitting)), self._region)
+        return reservation_of(self._kept.make(make_wish(spec, request, fitting)), self._region)
 
     def all(self, params: Mapping[str, Any]) -> list[Reservation]:
         """The last made first; one whose record is broken is `failed`, and its metadata say why. Raises ConfigError."""
-        wanted = filters_of(params)
+        wanted = parse_filters(params)
         found = [reservation_of(report, self._region) for report in self._kept.all()]
         return [one for one in found if matches(one, wanted)]
 
@@ -57,11 +57,11 @@ class Reserving:
 
     def availability(self, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Slots in which the same instances are free throughout. Raises ConfigError."""
-        wish = OpeningWish.parse(params)
-        if wish.region not in (None, self._region):
+        query = OpeningQuery.parse(params)
+        if query.region not in (None, self._region):
             return []
-        gpu_ids = [gpu.gpu_id for gpu in gpus_here(self._gpu_setting) if gpu.fits(wish.request)]
-        return wish.slots(self._kept.openings(gpu_ids, wish.start, wish.end))
+        gpu_ids = [gpu.gpu_id for gpu in gpus_here(self._gpu_setting) if gpu.fits(query.request)]
+        return query.slots(self._kept.openings(gpu_ids, query.start, query.end))
 
     def _check(self, spec: ReservationSpec) -> None:
         check_supported(spec, UNSUPPORTED)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from flow_core.agent.entering import entry
 from flow_core.agent.tasks import Tasks
 from flow_core.errors import Unreachable
-from flow_core.providers.contract.access import Completed, OnOutput
+from flow_core.providers.contract.access import CompletedCommand, OnOutput
 from flow_core.providers.over_agent.agent_calls import call_agent
 
 _PIECE = 1 << 16
@@ -35,7 +35,7 @@ class LocalRemote:
         timeout_s: float | None = 600,
         stdin: bytes = b"",
         on_output: OnOutput | None = None,
-    ) -> Completed:
+    ) -> CompletedCommand:
         out, err = _Kept(), _Kept()
         standing = await call_agent(self._tasks.get, task_id)
         way = await call_agent(entry, standing, command, node, on_terminal=False)
@@ -55,7 +55,7 @@ class LocalRemote:
                 await call_agent(way.leave)
             await _end(process)
         code = code if code >= 0 else 128 - code
-        return Completed(code, bytes(out.data), bytes(err.data), out.is_cut or err.is_cut)
+        return CompletedCommand(code, bytes(out.data), bytes(err.data), out.is_cut or err.is_cut)
 
 
 class _Kept:
