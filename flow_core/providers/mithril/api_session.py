@@ -13,10 +13,9 @@ from flow_core.providers.mithril.catalog import Catalog, InstanceType, Offer
 from flow_core.providers.mithril.costs import Costs
 from flow_core.providers.mithril.exit_status import ExitStatusCache
 from flow_core.providers.mithril.http import MithrilHttp
-from flow_core.providers.mithril.identity import MithrilIdentity
+from flow_core.providers.mithril.identity import MithrilIdentity, OwnerNames
 from flow_core.providers.mithril.launch_keys import LaunchKeys
 from flow_core.providers.mithril.machines import MithrilMachines
-from flow_core.providers.mithril.owners import OwnerNames
 from flow_core.providers.mithril.projects import MithrilProjects
 from flow_core.providers.mithril.settings import MithrilSettings
 from flow_core.providers.mithril.ssh_keys import MithrilSshKeys

@@ -13,11 +13,38 @@ from flow_core.providers.mithril.exit_status import ExitStatus
 from flow_core.providers.mithril.machines import USER, Destination
 from flow_core.providers.mithril.money import written
 from flow_core.providers.mithril.startup.script import is_ours
-from flow_core.providers.mithril.status import status_of
 from flow_core.providers.mithril.submitted_specs import SubmittedSpec
 
 _GONE = frozenset({"STATUS_TERMINATED", "STATUS_PREEMPTED", "STATUS_REPLACED"})
 _BILLED = frozenset({"STATUS_RUNNING", "STATUS_STOPPING", "STATUS_PREEMPTING", "STATUS_RELOCATING"})
+_OF_INSTANCE = {
+    "NEW": TaskStatus.PENDING,
+    "CONFIRMED": TaskStatus.PENDING,
+    "INITIALIZING": TaskStatus.PENDING,
+    "STARTING": TaskStatus.PENDING,
+    "RUNNING": TaskStatus.RUNNING,
+    "RELOCATING": TaskStatus.PREEMPTING,
+    "PREEMPTING": TaskStatus.PREEMPTING,
+    "PAUSED": TaskStatus.PAUSED,
+    "ERROR": TaskStatus.FAILED,
+    "STOPPING": TaskStatus.CANCELLED,
+    "TERMINATED": TaskStatus.CANCELLED,
+    "PREEMPTED": TaskStatus.CANCELLED,
+    "REPLACED": TaskStatus.CANCELLED,
+}
+_OF_BID = {
+    "OPEN": TaskStatus.PENDING,
+    "ALLOCATED": TaskStatus.PENDING,
+    "PREEMPTING": TaskStatus.PREEMPTING,
+    "RELOCATING": TaskStatus.PREEMPTING,
+    "PAUSED": TaskStatus.PAUSED,
+    "TERMINATED": TaskStatus.CANCELLED,
+}
+# A bid of several instances is in the state of the one that is the least far.
+_LEAST_FAR = (
+    *(TaskStatus.FAILED, TaskStatus.PREEMPTING, TaskStatus.PAUSED),
+    *(TaskStatus.PENDING, TaskStatus.CANCELLED, TaskStatus.RUNNING),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +158,24 @@ def _mounts(bid: Bid, spec: SubmittedSpec) -> tuple[VolumeMount, ...]:
     """Those that are attached now; one that nobody here mounted has no path that we know."""
     known = {mount.volume_id: mount for mount in spec.mounts}
     return tuple(known.get(volume_id, VolumeMount(volume_id, volume_id, "")) for volume_id in bid.volume_ids)
+
+
+def status_of(bid: str, instances: Sequence[str]) -> TaskStatus:
+    """The status of a task by its bid's word and those of its instances.
+
+    An open bid waits, whatever its last instances say; else they have the word where there are any. An unknown word
+    means that something is under way.
+    """
+    word = _plain(bid)
+    if word == "OPEN":
+        return TaskStatus.PENDING
+    if word == "TERMINATED" and not any(_plain(one) == "RUNNING" for one in instances):
+        return TaskStatus.CANCELLED
+    if not instances:
+        return _OF_BID.get(word, TaskStatus.PENDING)
+    found = {_OF_INSTANCE.get(_plain(one), TaskStatus.PENDING) for one in instances}
+    return next(status for status in _LEAST_FAR if status in found)
+
+
+def _plain(word: str) -> str:
+    return word.strip().upper().removeprefix("STATUS_")

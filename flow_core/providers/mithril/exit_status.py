@@ -17,7 +17,6 @@ from flow_core.agent.state import State
 from flow_core.errors import FlowError
 from flow_core.providers.contract.blocking_io import run_blocking
 from flow_core.providers.mithril.bids import moment
-from flow_core.providers.mithril.node_state import state_of_node
 
 if TYPE_CHECKING:
     from flow_core.ssh.host import SshHost
@@ -35,6 +34,8 @@ _LONGEST_PAUSE_S = 60.0
 _CLOSE_S = 2.0
 Reach = Callable[[int], Awaitable["SshHost"]]
 """The machine of a node, by its number."""
+_REASON_SHOWN = 300
+_MOST_ATTEMPTS = 1000  # each has a log: a machine that lies must not make us list millions
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,3 +168,31 @@ def _end(data: dict[str, Any]) -> ExitStatus:
         raise TypeError
     started_at, ended_at = moment(data.get("started_at")), moment(data.get("ended_at"))
     return ExitStatus(data["attempt"], started_at, data["exit_code"], ended_at, str(data.get("reason", "")))
+
+
+def state_of_node(text: str) -> State:
+    """Reads its lines, `workload-exit` among them; what isn't there or is nonsense is unknown.
+
+    The message is why it ended: "timeout", or why it never began.
+    """
+    said = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    state = State()
+    state.attempt = min(_whole(said.get("ATTEMPT", "")) or 0, _MOST_ATTEMPTS)
+    state.started_at = _seconds(said.get("STARTED_AT"))
+    state.exit_code = _whole(said.get("EXIT_CODE", ""))
+    state.message = said.get("REASON", "")[:_REASON_SHOWN]
+    if state.exit_code is not None:
+        state.status = "failed" if state.exit_code else "completed"
+        state.completed_at = _seconds(said.get("EXITED_AT"))
+    elif state.started_at is not None:
+        state.status = "running"
+    return state
+
+
+def _seconds(text: str | None) -> float | None:
+    found = moment(text)
+    return None if found is None else found.timestamp()
+
+
+def _whole(text: str) -> int | None:
+    return int(text[:9]) if text.isascii() and text.isdecimal() else None

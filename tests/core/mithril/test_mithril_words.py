@@ -13,14 +13,12 @@ from hypothesis import strategies as st
 
 from flow_core.errors import ConfigError, ProviderError
 from flow_core.models.task import TaskStatus
-from flow_core.providers.mithril.bid_snapshot import BidSnapshot
+from flow_core.providers.mithril.bid_snapshot import BidSnapshot, status_of
 from flow_core.providers.mithril.bids import Bid, Instance, moment, readable
 from flow_core.providers.mithril.catalog import InstanceType
-from flow_core.providers.mithril.exit_status import ExitStatus
+from flow_core.providers.mithril.exit_status import ExitStatus, state_of_node
 from flow_core.providers.mithril.machines import Destination
 from flow_core.providers.mithril.money import dollars, dollars_of_cents, written
-from flow_core.providers.mithril.node_state import state_of_node
-from flow_core.providers.mithril.status import status_of
 
 P, R, C = TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.CANCELLED
 PREEMPTING, PAUSED, FAILED = TaskStatus.PREEMPTING, TaskStatus.PAUSED, TaskStatus.FAILED

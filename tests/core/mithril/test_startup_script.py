@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from testbed.waiting import DEADLINE_S, wait_until
 
 from flow_core.errors import ConfigError
-from flow_core.providers.mithril.exit_status import ExitStatus
-from flow_core.providers.mithril.node_state import state_of_node
+from flow_core.providers.mithril.exit_status import ExitStatus, state_of_node
 from flow_core.providers.mithril.startup import script as room
 from flow_core.providers.mithril.startup.script import LONGEST, NodeTask, NodeVolume, command_of, startup_script
 

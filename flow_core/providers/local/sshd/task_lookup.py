@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 from flow_core.agent.entering import Entry, enterable, entry
 from flow_core.agent.layout import Layout
 from flow_core.agent.refusals import Refused
+from flow_core.agent.spawning import python
 from flow_core.agent.tasks import NO_TASK, Standing, Tasks
 from flow_core.errors import NotFound
 from flow_core.providers.contract.blocking_io import report_progress
 from flow_core.providers.local.sshd.ssh_folder import SshFolder
-from flow_core.providers.local.sshd.subsystem import sftp_command
+from flow_core.ssh import sftp_server
+
+_OURS = Path(sftp_server.__file__)
+_USUAL = (
+    "/usr/lib/openssh/sftp-server",
+    "/usr/lib/ssh/sftp-server",
+    "/usr/libexec/openssh/sftp-server",
+    "/usr/libexec/sftp-server",
+)
+_SYSTEMS = """
+for server in {usual}; do
+  if [ -x "$server" ]; then exec "$server"; fi
+done
+"""
+_ON_MACHINE = "exec {python} -I -S {file}"
+_IN_CONTAINER = """
+for python in python3 python; do
+  if command -v "$python" >/dev/null; then exec "$python" -I -S -c {source}; fi
+done
+echo "flow: this image has neither sftp-server nor python3, so files can't be copied this way" >&2
+sleep 1  # sftp ends its ssh as soon as we hang up, whatever that has still to show
+exit 127
+"""
 
 
 class TaskLookup:
@@ -63,3 +89,11 @@ class TaskLookup:
 
     def _shelf(self, context: str) -> Tasks:
         return self._shelves.setdefault(context, Tasks(Layout(self._root, context), report_progress))
+
+
+def sftp_command(in_container: bool) -> str:
+    """A shell line: the system's sftp-server as the task sees it, else ours. An image has only our server's text."""
+    ours = {"python": python(), "file": str(_OURS), "source": _OURS.read_text(encoding="utf-8")}
+    quoted = {name: shlex.quote(text) for name, text in ours.items()}
+    script = _SYSTEMS.format(usual=" ".join(_USUAL)) + (_IN_CONTAINER if in_container else _ON_MACHINE).format(**quoted)
+    return f"exec /bin/sh -c {shlex.quote(script)}"  # the task's own shell may be one of another grammar

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Protocol
 from weakref import WeakSet
 
 import asyncssh
@@ -13,11 +14,13 @@ from flow_core.errors import FlowError, NotFound
 from flow_core.providers.local.sshd.address import task_and_node
 from flow_core.providers.local.sshd.connection_registry import ConnectionRegistry
 from flow_core.providers.local.sshd.keys import accepted_keys
-from flow_core.providers.local.sshd.session import TaskSession
+from flow_core.providers.local.sshd.process import PipedProcess, TaskProcess
+from flow_core.providers.local.sshd.terminal import TerminalProcess
 from flow_core.providers.over_agent.agent_calls import call_agent
 from flow_core.ssh.served import server
 from flow_core.ssh.served.process import STDERR
 from flow_core.ssh.served.server import is_loopback, not_forwarded
+from flow_core.ssh.served.session import Asked, ServedSession
 
 _log = logging.getLogger("flow.sshd")
 
@@ -94,3 +97,45 @@ class TaskSshServer(server.Guard):
         if not self._has_said_why:
             self._has_said_why = True
             self._connection.send_auth_banner(f"flow: {why}\r\n")
+
+
+class SessionBackend(Protocol):
+    """The task that the connection leads to."""
+
+    async def shell_entry(self, command: str | None, on_terminal: bool) -> Entry:
+        """Raises FlowError."""
+
+    async def file_entry(self) -> Entry:
+        """Raises FlowError."""
+
+    def clean_up(self, leave: Callable[[], None]) -> None:
+        """Runs the clean-up of a session once it is gone."""
+
+
+class TaskSession(ServedSession[TaskProcess]):
+    """Runs its command inside the task of the backend."""
+
+    speaker = "flow: "
+
+    def __init__(self, backend: SessionBackend) -> None:
+        super().__init__()
+        self._backend = backend
+        self._clean_up: Callable[[], None] | None = None
+
+    async def enter(self, asked: Asked) -> TaskProcess:
+        way = await self._way(asked)
+        self._clean_up = way.leave
+        way = way._replace(env={**way.env, **asked.env})
+        if asked.terminal is None:
+            return await PipedProcess.start(way, self)
+        return await TerminalProcess.start(way, self, *asked.terminal)
+
+    def leave(self, process: TaskProcess) -> None:
+        if self._clean_up is not None and not process.ended_by_itself:
+            self._backend.clean_up(self._clean_up)
+        super().leave(process)
+
+    async def _way(self, asked: Asked) -> Entry:
+        if asked.for_files:
+            return await self._backend.file_entry()
+        return await self._backend.shell_entry(asked.command, asked.terminal is not None)
