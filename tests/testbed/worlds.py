@@ -214,7 +214,11 @@ def records_of_agent(state: Path) -> set[str]:
     }
 
 
-WORLDS: dict[str, Callable[[Path], World]] = {"local": LocalWorld, "hosts": HostsWorld, "mithril": MithrilWorld}
+WORLDS: dict[str, Callable[[Path], World]] = {
+    "local": LocalWorld,
+    "hosts": HostsWorld,
+    "mithril": MithrilWorld,
+}
 
 
 class Bench:
