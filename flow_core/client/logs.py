@@ -14,7 +14,7 @@ from flow_core.logs.address import LogAddress
 
 if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
-    from flow_core.providers.contract.provider import LogFacet
+    from flow_core.providers.contract.resources import LogFacet
 
 
 _STARTUP = ("startup", "host")

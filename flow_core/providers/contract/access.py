@@ -1,7 +1,7 @@
-"""The contract's facets that are ways into a running task: shells, commands, files, endpoints, tunnels.
+"""The facets for access to running tasks: shells, commands, files, endpoints, tunnels.
 
 `node` counts a task's instances from 0. Every method raises NotFound for an unknown task, Conflict for one that
-doesn't run, and ConfigError (field "node") for a node it doesn't have; all but `Shell` end within a deadline.
+doesn't run, and ConfigError (field "node") for a node it doesn't have; all but those of `Shell` end within a deadline.
 """
 
 from __future__ import annotations
@@ -16,25 +16,27 @@ if TYPE_CHECKING:
 
 
 class Shell(Protocol):
-    """An interactive terminal on the far side. Whoever opened it must close it."""
+    """An interactive terminal on a node. Whoever opened it has to close it."""
 
     title: str
 
     def read(self) -> AsyncIterator[bytes]:
-        """Output as it comes, in pieces of at most 64 KiB, until the shell ends. The far side is paused while
-        nobody asks for the next piece. May be iterated once."""
+        """Output as it comes, in pieces of at most 64 KiB, until the shell ends. May be iterated once.
+
+        The node pauses its output until the next piece is requested.
+        """
 
     async def write(self, data: bytes) -> None:
         """Sends keys. Raises Unreachable when the shell is gone."""
 
     async def resize(self, columns: int, rows: int) -> None:
-        """Tells the far side the size of the pane. Twice is safe; harmless after the end."""
+        """Sets the size of the terminal. Twice is safe; without effect after the end."""
 
     async def wait(self) -> int:
         """The exit code once the shell has ended."""
 
     async def close(self) -> None:
-        """Hangs up. Twice is safe."""
+        """Closes the terminal; the shell gets SIGHUP. Twice is safe."""
 
 
 class ShellFacet(Protocol):
@@ -44,12 +46,12 @@ class ShellFacet(Protocol):
         """A login shell (or `command`) in the task's directory, with its environment, on a terminal."""
 
     async def directory(self, task_id: str) -> Path | None:
-        """Where the task works, when that is on this machine; else None. A finished task still has one."""
+        """The working directory, where it is on this machine; else None. A finished task still has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompletedCommand:
-    """A command that has ended. Output is at most 16 MiB a stream; `is_cut` when there was more."""
+    """A command that has ended. Its output is at most 16 MiB a stream; `is_cut` where there was more."""
 
     exit_code: int
     stdout: bytes = b""
@@ -58,7 +60,7 @@ class CompletedCommand:
 
 
 OnOutput = Callable[[int, bytes], Awaitable[None]]
-"""Takes output as it comes: 1 for stdout or 2 for stderr, and the bytes. The far side waits for it."""
+"""Takes output as it comes: 1 for stdout or 2 for stderr, and the bytes. The command waits for it."""
 
 
 class RemoteOperations(Protocol):
@@ -76,13 +78,13 @@ class RemoteOperations(Protocol):
     ) -> CompletedCommand:
         """Runs a shell line in the task's directory with its environment.
 
-        Collects what it says, or hands it to `on_output`. Not safe twice. After `timeout_s` (None: never) the
-        command is ended and Unreachable raised; cancelling ends it too.
+        Collects the output, or passes it to `on_output`. Not safe twice. After `timeout_s` (None: never) ends the
+        command and raises Unreachable; cancelling ends it too.
         """
 
 
 class UploadFacet(Protocol):
-    """Files from this machine into a task, and single ones back."""
+    """Files from this machine into a task, and single files back."""
 
     async def upload(
         self,
@@ -94,31 +96,32 @@ class UploadFacet(Protocol):
         timeout_s: float = 600,
         on_progress: OnProgress | None = None,
     ) -> UploadResult:
-        """Makes `target_dir` hold what `source_dir` holds, less what its ignore files name; sends what changed.
+        """Copies the changed files of `source_dir` to `target_dir`, without those that its ignore files name.
 
-        `/workspace` is the task's directory. Of what stands there only files that an earlier upload of the same source
-        put there, that it no longer has and nobody changed, are deleted. Twice is safe. Raises ConfigError (source or
-        target), NotFound, Conflict (the task has ended, another upload is under way), ProviderError, and Unreachable
-        after `timeout_s`; what arrived until then is whole.
+        `/workspace` is the task's directory. Deletes a file there only if an earlier upload of the same source put it
+        there, the source no longer has it, and nobody changed it. Twice is safe. Raises ConfigError (source or target),
+        NotFound, Conflict (the task has ended, another upload is under way), ProviderError, and Unreachable after
+        `timeout_s`; every file that arrived until then is complete.
         """
 
     async def put_file(self, task_id: str, source: Path, target: str, *, node: int = 0) -> None:
-        """Copies one file to where the task sees `target`, whole or not at all, with its mode; no deadline but silence.
+        """Copies one file to where the task sees `target`, whole or not at all, with its mode.
 
-        Also after the task has ended, where its files still exist. Twice is safe. Raises ConfigError, NotFound (the
-        task or the folder), Conflict (its files are gone), AuthError, ProviderError, Unreachable.
+        It may take any time while data arrives. Works after the end of the task too, where its files still exist. Twice
+        is safe. Raises ConfigError, NotFound (the task or the folder), Conflict (its files are gone), AuthError,
+        ProviderError, Unreachable.
         """
 
     async def get_file(self, task_id: str, source: str, target: Path, *, node: int = 0) -> None:
-        """Copies what the task sees at `source` to this machine, whole or not at all. As `put_file`."""
+        """Copies the file that the task sees at `source` to this machine, whole or not at all. As `put_file`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SshEndpoint:
-    """Where a node is reached. `key_path` is the private key that opens it, where that is known.
+    """The address of a node. `key_path` is the private key that it accepts, where that is known.
 
-    `known_hosts` is a file with the host's key in it, under `host_key_alias` where that is said; None means that only
-    the user's own files can vouch for the host.
+    `known_hosts` is a file that contains the host's key, under `host_key_alias` where that is given. Without one, only
+    the user's own known_hosts files count.
     """
 
     host: str
@@ -133,18 +136,18 @@ class EndpointFacet(Protocol):
     """SSH into tasks."""
 
     async def resolve(self, task_id: str, node: int | None = None) -> SshEndpoint:
-        """The endpoint of a node; without one, of the newest that lives. Twice is safe."""
+        """The endpoint of a node; without one, of the newest that runs. Twice is safe."""
 
     async def is_ready(self, task_id: str) -> bool:
-        """True once SSH answers at that endpoint."""
+        """Whether SSH answers at that endpoint. Twice is safe."""
 
     async def command(self, task_id: str) -> str:
-        """The system's `ssh` command that enters the task, to be typed as it stands."""
+        """The system's `ssh` command that enters the task, complete. Twice is safe."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """An open port of this machine that leads to a task."""
+    """A port of this machine that is forwarded to a port of a task."""
 
     tunnel_id: str
     task_id: str
@@ -153,13 +156,13 @@ class Tunnel:
 
 
 class SshTunnelManager(Protocol):
-    """Ports of tasks, reached through SSH. A tunnel is kept over reconnects and ends with its task."""
+    """Tunnels to ports of tasks. A tunnel survives reconnects and ends with its task."""
 
     async def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> Tunnel:
-        """Forwards `local_port` (0: any free one) of this machine's loopback. Raises Conflict where it is taken."""
+        """Forwards `local_port` (0: any free one) of the loopback. Not safe twice. Raises Conflict (in use)."""
 
     async def list(self, task_id: str | None = None) -> tuple[Tunnel, ...]:
-        """The open ones, of one task or of all."""
+        """The open tunnels, of one task or of all. At once."""
 
     async def close(self, tunnel_id: str) -> None:
         """Twice is safe."""

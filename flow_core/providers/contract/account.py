@@ -17,13 +17,16 @@ class SshKeyFacet(Protocol):
         """Keys of a project, or of the configured one. Twice is safe."""
 
     async def create(self, name: str, public_key: str) -> SshKey:
-        """Registers a public key. Raises ConfigError, Conflict."""
+        """Registers a public key. Not safe twice. Raises ConfigError, Conflict."""
 
     async def delete(self, key_id: str) -> bool:
-        """False when there is no such key. Raises Conflict while it is in use."""
+        """Deletes a key; False where there is no such key. Twice is safe. Raises Conflict while it is in use."""
 
     async def ensure_default(self) -> str | None:
-        """The id of a key whose private half is on this machine, registered now if need be; None without any."""
+        """The id of a key whose private half is on this machine, registered now if needed; None without any.
+
+        Twice is safe.
+        """
 
     def describe_create(self, name: str) -> str:
         """The exact call or command. At once."""
@@ -32,23 +35,23 @@ class SshKeyFacet(Protocol):
         """The exact call or command. At once."""
 
     def describe_ensure_default(self) -> str:
-        """The exact call or command, should one be needed. At once."""
+        """The exact call or command, in case a key has to be registered. At once."""
 
 
 class IdentityFacet(Protocol):
-    """Who works here."""
+    """Projects and people."""
 
     async def projects(self) -> tuple[Project, ...]:
-        """What the current credentials may use. Twice is safe."""
+        """The projects that the current credentials may use. Twice is safe."""
 
     async def user(self, user_id: str) -> User | None:
-        """None for somebody unknown."""
+        """A user by id; None for an unknown one. Twice is safe."""
 
     async def teammates(self, user_id: str) -> tuple[User, ...]:
-        """Those who share projects with this user."""
+        """The users who share a project with this user. Twice is safe."""
 
     async def own_keys(self, project_id: str | None = None) -> tuple[SshKey, ...]:
-        """The public keys that this user would be let in with, optionally of one project."""
+        """The public keys that let this user in, optionally of one project. Twice is safe."""
 
 
 class HttpFacet(Protocol):

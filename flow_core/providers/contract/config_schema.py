@@ -22,7 +22,7 @@ class ConfigField:
 
 
 class IProviderInit(Protocol):
-    """What there is to set up before a provider can be used. The name is the reference's."""
+    """The settings of a provider. The class has the name that the SDK reference gives it."""
 
     def config_fields(self) -> tuple[ConfigField, ...]:
         """The settings of a context of this provider. At once."""

@@ -18,22 +18,22 @@ class PruningFacet(Protocol):
     async def plan(
         self, older_than_days: float | None, keep_last: int | None, task_ids: Collection[str] = ()
     ) -> PruningPlan:
-        """What would go: tasks that ended so long ago and are not among the last so many, and those that are named.
+        """Selects those that ended so long ago and are not among the last so many, and those in `task_ids`.
 
-        Without a rule only those that are named. May take as long as reading the folders of all of them. Twice is
-        safe. Raises NotFound, and Conflict for a named task that can't go.
+        Without a rule only those in `task_ids`. It reads the folder of every ended task. Twice is safe. Raises NotFound,
+        and Conflict for a task of `task_ids` that can't be pruned.
         """
 
     async def prune(self, plan: PruningPlan) -> PruningResult:
-        """Removes the tasks of a plan. Each is looked at again; the result says why one stays after all.
+        """Removes the tasks of a plan. Each is checked again; the result has the reason where one stays after all.
 
         Twice is safe. The space on disk is free soon after. Raises Unreachable.
         """
 
     async def plan_due(self) -> PruningPlan | None:
-        """What the context's setting removes, for one caller a day; None for every other one, and without the setting.
+        """The plan of the context's setting, for one caller a day; None for every other one, and without the setting.
 
-        At once where nothing is due.
+        Twice is safe. At once where nothing is due.
         """
 
     def describe(self, plan: PruningPlan) -> str:

@@ -11,30 +11,32 @@ if TYPE_CHECKING:
 
 
 class ReservationFacet(Protocol):
-    """Capacity held for some hours."""
+    """Capacity that is held for some hours."""
 
     async def quote(self, spec: ReservationSpec) -> ReservationQuote | None:
-        """What it would cost, None where nothing is billed. Twice is safe. Raises ConfigError."""
+        """The cost of a reservation; None where nothing is billed. Twice is safe. Raises ConfigError."""
 
     async def create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> Reservation:
-        """Holds capacity. Not safe twice. Raises ConfigError, CapacityError that says what is free, and Conflict where
-        it costs more by now than was quoted."""
+        """Reserves capacity. Not safe twice.
+
+        Raises ConfigError, CapacityError (with what is free), and Conflict where it costs more than the quote by now.
+        """
 
     async def list(self, params: Mapping[str, Any]) -> tuple[Reservation, ...]:
         """Newest first. `params` may hold status, instance_type, region. Twice is safe."""
 
     async def get(self, reservation_id: str) -> Reservation:
-        """As it is now. Raises NotFound."""
+        """A reservation as it is now. Twice is safe. Raises NotFound."""
 
     async def availability(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
         """Slots {"start_time", "end_time" (ISO 8601, UTC), "quantity"}, earliest first.
 
         `params`: instance_type, region, quantity, earliest_start_time, latest_end_time (ISO text or datetime).
-        Raises ConfigError.
+        Twice is safe. Raises ConfigError.
         """
 
     async def release(self, reservation_id: str) -> None:
-        """Gives it back, now. Twice is safe. What runs on it goes on. Raises NotFound."""
+        """Releases a reservation now; tasks on it continue to run. Twice is safe. Raises NotFound."""
 
     def describe_create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> str:
         """The exact call or command. At once."""

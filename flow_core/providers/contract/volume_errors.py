@@ -8,7 +8,7 @@ from flow_core.errors import Conflict
 
 
 def block_volume_in_use(volume: str, tasks: Sequence[str]) -> Conflict:
-    """For a task that would be the second one of a block volume. `tasks` are names, or ids where no name is known."""
+    """For a second task of a block volume. `tasks` are names, or ids where no name is known."""
     return Conflict(
         f"{volume!r} is in use by {', '.join(tasks) or 'another task'}. A block volume serves one task at a time: "
         "wait for it, or use a file volume."
