@@ -18,10 +18,10 @@ class PruningFacet(Protocol):
     async def plan(
         self, older_than_days: float | None, keep_last: int | None, task_ids: Collection[str] = ()
     ) -> PruningPlan:
-        """Selects those that ended so long ago and are not among the last so many, and those in `task_ids`.
+        """Selects tasks that ended so long ago and are not among the last so many, and `task_ids`.
 
-        Without a rule only those in `task_ids`. It reads the folder of every ended task. Twice is safe. Raises NotFound,
-        and Conflict for a task of `task_ids` that can't be pruned.
+        Without a rule only `task_ids`. It reads the folder of every ended task. Twice is safe. Raises NotFound, and
+        Conflict for a task of `task_ids` that can't be pruned.
         """
 
     async def prune(self, plan: PruningPlan) -> PruningResult:
