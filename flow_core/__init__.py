@@ -58,8 +58,8 @@ _HOMES = {
     "Quota": "models.market",
     "TaskEvent": "models.market",
     "LogId": "logs.log_id",
-    "IProviderInit": "providers.account",
-    "Provider": "providers.base",
+    "IProviderInit": "providers.contract.config_schema",
+    "Provider": "providers.contract.provider",
     "FlowError": "errors",
     "ConfigError": "errors",
     "Unsupported": "errors",
@@ -142,5 +142,5 @@ if TYPE_CHECKING:
     from flow_core.models.task_spec import ResourceSpec, RunParams, SpecMount, TaskSpec
     from flow_core.models.typed_dicts import CatalogEntry, GPUInstanceDict, TaskDict
     from flow_core.models.volume import StorageInterface, Volume
-    from flow_core.providers.account import IProviderInit
-    from flow_core.providers.base import Provider
+    from flow_core.providers.contract.config_schema import IProviderInit
+    from flow_core.providers.contract.provider import Provider

@@ -34,24 +34,54 @@ class FlowError(Exception):
     """Base of every error that flow_core raises on purpose; its text is one sentence for the user.
 
     A message may quote a file or an answer: control characters are escaped and a very long word is cut in its middle.
+    `field` names the argument, setting or field of a task that is to blame. Of the answer of a provider's API, `status`
+    is the HTTP status, `request_id` what the API calls the request, and `retry_after_s` how long it asks to wait. Each
+    is None where it is not known.
     """
 
-    def __init__(self, message: str = "") -> None:
-        escaped = _CONTROL.sub(lambda found: repr(found[0])[1:-1], str(message))
-        super().__init__(_LONG_WORD.sub(lambda found: printable(found[0]), escaped))
-
-
-class ConfigError(FlowError, ValueError):
-    """Input that can't be used. `field` names what was wrong, `source` and `line` where it stands."""
-
     def __init__(
-        self, message: str, *, field: str | None = None, source: str | None = None, line: int | None = None
+        self,
+        message: str = "",
+        *,
+        field: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        retry_after_s: float | None = None,
     ) -> None:
         self.message = message
         self.field = field
+        self.status = status
+        self.request_id = request_id
+        self.retry_after_s = retry_after_s
+        escaped = _CONTROL.sub(lambda found: repr(found[0])[1:-1], self._located())
+        super().__init__(_LONG_WORD.sub(lambda found: printable(found[0]), escaped))
+
+    @property
+    def reason(self) -> str:
+        """The message without the name of the field in front, for where the field is shown beside it."""
+        return self.message.removeprefix(f"{self.field}: ")
+
+    def _located(self) -> str:
+        return str(self.message)
+
+
+class ConfigError(FlowError, ValueError):
+    """Input that can't be used. `source` and `line` say where the field is written."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        source: str | None = None,
+        line: int | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
         self.source = source
         self.line = line
-        super().__init__(self._located())
+        super().__init__(message, field=field, status=status, request_id=request_id, retry_after_s=retry_after_s)
 
     def _located(self) -> str:
         place = printable(self.source or "")

@@ -20,14 +20,14 @@ from flow_core.config import Context
 from flow_core.errors import FlowError, NotFound, ProviderError
 from flow_core.models.task import TaskRecord
 from flow_core.pausable_timeout import PausableTimeout, deadline
-from flow_core.providers.base import unreadable_in
-from flow_core.providers.pruning import PRUNE_AFTER_DAYS
+from flow_core.providers import takes_batch_scripts
+from flow_core.providers.contract.listing import unreadable_in
 
 if TYPE_CHECKING:
     from flow_core.client.flow import AsyncFlow
     from flow_core.models.instance import AvailableInstance
     from flow_core.models.volume import Volume
-    from flow_core.providers.base import Provider
+    from flow_core.providers.contract.provider import Provider
     from flow_core.ssh.prompter import Prompter
 
 _DEADLINE_S = 30.0
@@ -172,6 +172,11 @@ class Fleet:
         state = self._states.get(context)
         return state is not None and state.has_market
 
+    def takes_batch_scripts(self, context: str) -> bool:
+        """Whether a command there may be a script with `#SBATCH` lines."""
+        state = self._states.get(context)
+        return state is not None and takes_batch_scripts(state.context)
+
     @property
     def prunable(self) -> tuple[str, ...]:
         """The contexts that have answered and where ended tasks can be pruned."""
@@ -254,7 +259,9 @@ class Fleet:
     def _prune_when_due(self, name: str) -> None:
         """Beside the poller, which goes on while folders are read and removed."""
         state = self._states[name]
-        if state.context.settings.get(PRUNE_AFTER_DAYS) and state.error is None and name not in self._pruners:
+        if state.error is not None or name in self._pruners:
+            return
+        if self._connections[name].provider.prune_after_days is not None:
             pruner = asyncio.create_task(self._prune(name), name=f"prune {name}")
             pruner.add_done_callback(lambda _: self._pruners.pop(name))
             self._pruners[name] = pruner

@@ -57,7 +57,7 @@ def _check_terminal() -> None:
 
 
 def _config(said: Arguments) -> Config:
-    from flow_core.config import load_config
+    from flow_core.config_file import load_config
 
     if said.config is not None and not said.config.exists():
         raise ConfigError("the config file does not exist", source=str(said.config))

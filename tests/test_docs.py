@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flow_core.config import load_config
+from flow_core.config_file import load_config
 from flow_tui.keymap import ACTIONS
 from flow_tui.terminal.prefix import PREFIX_KEYS
 from flow_tui.themes import load_themes

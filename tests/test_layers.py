@@ -29,7 +29,8 @@ CORE = {
     "flow_core.gpu": "errors",
     "flow_core.gpu_models": "errors gpu",
     "flow_core.models": "errors gpu",
-    "flow_core.config": "errors models gpu providers",
+    "flow_core.config": "errors",
+    "flow_core.config_file": "errors models config providers",
     "flow_core.logs": "errors models gpu config",
     "flow_core.pausable_timeout": "",
     "flow_core.ssh": "errors models gpu config logs pausable_timeout upload",
@@ -37,7 +38,7 @@ CORE = {
     "flow_core.metrics": "errors models",
     "flow_core.providers": "agent errors models gpu gpu_models config logs ssh upload metrics",
     "flow_core.changes": "errors models gpu config logs ssh providers",
-    "flow_core.client": "errors checks models gpu config logs ssh upload providers changes",
+    "flow_core.client": "errors checks models gpu config config_file logs ssh upload providers changes",
     "flow_core._loop": "errors",
     "flow_core.blocking": "errors checks models gpu config logs ssh upload providers changes client _loop",
     "flow_core.fleet": "errors models gpu config logs pausable_timeout ssh providers changes client",
@@ -45,12 +46,10 @@ CORE = {
     "flow_core.api": "blocking sdk published_names",
     "flow_core.emulator": "errors ssh.server ssh.sftp_server ssh.terminal_modes",
 }
-CONTRACT = (
-    *("base", "entry", "account", "over_ssh", "records", "offload", "market", "asked", "volume_users", "pruning"),
-    *("refusals", "reservation_records", "task_records", "volume_records", "images", "pruned_tasks", "submit_requests"),
-)
+CONTRACT = ("contract", "over_agent", "over_ssh")
 CORE_FOR_TUI = (
-    "errors models gpu config logs changes client fleet providers.base providers.entry providers.market ssh.prompter"
+    "errors models gpu config config_file logs changes client fleet ssh.prompter"
+    " providers.contract.provider providers.contract.access providers.contract.market"
 )
 TUI = {
     "flow_tui.format": "",

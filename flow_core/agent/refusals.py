@@ -1,8 +1,8 @@
 """Refusals of the agent. Standard library only.
 
 The agent writes no sentences for users. A refusal is a code with details; the providers turn it into a sentence
-(`flow_core/providers/refusals`). Codes and details never change their meaning, since an older client may read them. A
-new fact gets a new detail or a new code.
+(`flow_core/providers/over_agent/refusals`). Codes and details never change their meaning, since an older client may
+read them. A new fact gets a new detail or a new code.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
     from flow_core.models.task_spec import TaskSpec
     from flow_core.models.volume import Volume
-    from flow_core.providers.base import Provider
+    from flow_core.providers.contract.provider import Provider
 
 _EVERY_TASK = 1_000_000
 
@@ -81,7 +81,7 @@ class Client:
         return self._flow.prune_tasks(self._flow.plan_pruning(older_than_days, keep_last))
 
     def provider_port(self) -> Provider:
-        """The provider itself, with all its facets. Its methods are coroutines: see flow_core.providers.base."""
+        """The provider itself, with all its facets. Its methods are coroutines: see flow_core.providers.contract."""
         return self._flow.aio.provider_port()
 
     def close(self) -> None:

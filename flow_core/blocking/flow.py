@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
     from flow_core.models.task_spec import TaskSpec
     from flow_core.models.volume import Volume, VolumeInterface
-    from flow_core.providers.account import IProviderInit
-    from flow_core.providers.base import Provider
+    from flow_core.providers.contract.config_schema import IProviderInit
+    from flow_core.providers.contract.provider import Provider
     from flow_core.upload.report import UploadResult
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from flow_core import checks
 from flow_core._loop import call
 from flow_core.blocking.words import same_as
-from flow_core.providers import account, entry
+from flow_core.providers.contract import access, account
 
 if TYPE_CHECKING:
     from flow_core.models.identity import SshKey
@@ -23,13 +23,13 @@ _LAST_PORT = 65535
 class RemoteOperations:
     """Single commands inside running tasks."""
 
-    def __init__(self, remote: Callable[[], entry.RemoteOperations]) -> None:
+    def __init__(self, remote: Callable[[], access.RemoteOperations]) -> None:
         remote()
         self._remote = remote
 
     def run(
         self, task_id: str, command: str, *, node: int = 0, timeout_s: float | None = 600, stdin: bytes = b""
-    ) -> entry.Completed:
+    ) -> access.CompletedCommand:
         """Runs a shell line in the task's directory with its environment, and collects what it says.
 
         Not safe twice. After `timeout_s` (None: never) the command is ended and Unreachable raised. Raises NotFound,
@@ -67,20 +67,20 @@ class SshKeyManager:
 class SshTunnelManager:
     """Ports of tasks on this machine, reached through SSH."""
 
-    def __init__(self, tunnels: Callable[[], entry.SshTunnelManager]) -> None:
+    def __init__(self, tunnels: Callable[[], access.SshTunnelManager]) -> None:
         tunnels()
         self._tunnels = tunnels
 
-    @same_as(entry.SshTunnelManager.open)
-    def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> entry.Tunnel:
+    @same_as(access.SshTunnelManager.open)
+    def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> access.Tunnel:
         wanted, far = checks.text("task_id", task_id), checks.whole("remote_port", remote_port, 1, _LAST_PORT)
         near = checks.whole("local_port", local_port, 0, _LAST_PORT)
         return call(self._tunnels().open(wanted, far, near, node=checks.whole("node", node)))
 
-    @same_as(entry.SshTunnelManager.list)
-    def list(self, task_id: str | None = None) -> tuple[entry.Tunnel, ...]:
+    @same_as(access.SshTunnelManager.list)
+    def list(self, task_id: str | None = None) -> tuple[access.Tunnel, ...]:
         return call(self._tunnels().list(checks.optional_text("task_id", task_id)))
 
-    @same_as(entry.SshTunnelManager.close)
+    @same_as(access.SshTunnelManager.close)
     def close(self, tunnel_id: str) -> None:
         call(self._tunnels().close(checks.text("tunnel_id", tunnel_id)))

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from flow_core import checks
 from flow_core.client.connection import Connection
 from flow_core.errors import Unsupported
+from flow_core.providers import shared_platform
 
 if TYPE_CHECKING:
     from flow_core.models.identity import User
-    from flow_core.providers.account import SshKeyFacet
-    from flow_core.providers.mithril.platform import MithrilPlatform
+    from flow_core.providers.contract.account import PlatformAccount, SshKeyFacet
 
 
 class AccountCalls(Connection):
     """What a client asks about its account. Keys and projects are tables of text, as the reference has them."""
 
-    _platform: MithrilPlatform | None = None
+    _platform: PlatformAccount | None = None
 
     async def list_projects(self) -> list[dict[str, str]]:
         """What the current credentials may use, as {"id", "name"}; [] when unsupported."""
@@ -32,11 +32,10 @@ class AccountCalls(Connection):
         wanted, provider = checks.text("user_id", user_id), self.provider
         if provider.identity is not None:
             return await provider.identity.user(wanted)
-        if (http := getattr(provider, "http", None)) is None:
+        platform = shared_platform()
+        if provider.http is None or platform is None:
             return None
-        from flow_core.providers.mithril.identity import find_user  # deferred: hardly anybody comes this far
-
-        return await find_user(http, wanted)
+        return await platform.find_user(provider.http, wanted)
 
     async def get_user_teammates(self, user_id: str) -> list[User]:
         """Those who share projects with a user; [] when unsupported."""
@@ -94,9 +93,10 @@ class AccountCalls(Connection):
         """The platform's keys (see `list_platform_ssh_keys`). Raises Unsupported."""
         keys = self._platform_keys
         if keys is None:
+            platform = shared_platform()
+            hint = "" if platform is None else f"; {platform.hint}"
             raise Unsupported(
-                f"context {self.context.name!r} (provider {self.context.provider}) has no platform SSH keys;"
-                " set MITHRIL_API_KEY to manage those of Mithril"
+                f"context {self.context.name!r} (provider {self.context.provider}) has no platform SSH keys{hint}"
             )
         return keys
 
@@ -113,8 +113,6 @@ class AccountCalls(Connection):
     def _platform_keys(self) -> SshKeyFacet | None:
         if (own := self.provider.ssh_keys) is not None:
             return own
-        if self._platform is None:
-            from flow_core.providers.mithril.platform import platform_from_environment  # deferred: rarely needed
-
-            self._platform = platform_from_environment()
+        if self._platform is None and (platform := shared_platform()) is not None:
+            self._platform = platform.open_from_environment()
         return None if self._platform is None else self._platform.ssh_keys

@@ -16,7 +16,7 @@ from flow_core.client.recording import Recording
 from flow_core.errors import Unreachable
 
 if TYPE_CHECKING:
-    from flow_core.providers.entry import Shell
+    from flow_core.providers.contract.access import Shell
 
 _KEYS_BYTES = 4096
 _LOOK_AT_SIZE_S = 0.25  # a signal would tell sooner, but only the main thread may listen for it

@@ -14,8 +14,8 @@ from flow_core.models.instance import InstanceRequirements
 if TYPE_CHECKING:
     from flow_core.models.instance import AvailableInstance
     from flow_core.models.reservation import Reservation
-    from flow_core.providers.account import ReservationFacet
-    from flow_core.providers.base import InstanceFacet
+    from flow_core.providers.contract.reservations import ReservationFacet
+    from flow_core.providers.contract.resources import InstanceFacet
 
 _MOST_NAMED = 8
 

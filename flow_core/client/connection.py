@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from flow_core import checks
 from flow_core.changes import Change, Gate
 from flow_core.client.published import refuse_published
-from flow_core.config import Config, Context, load_config
+from flow_core.config import Config, Context
+from flow_core.config_file import load_config
 from flow_core.errors import ConfigError, FlowError, Unsupported
 from flow_core.providers import open_provider
 
 if TYPE_CHECKING:
-    from flow_core.providers.base import Provider
+    from flow_core.providers.contract.provider import Provider
     from flow_core.ssh.prompter import Prompter
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flow_core.errors import FlowError
 
 if TYPE_CHECKING:
-    from flow_core.providers.entry import RemoteOperations
+    from flow_core.providers.contract.access import RemoteOperations
 
 _AT_ONCE = 16
 _KEPT_BYTES = 64 << 10

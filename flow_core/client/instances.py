@@ -11,7 +11,7 @@ from flow_core.models.task_properties import public_address
 
 if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord
-    from flow_core.providers.base import Provider
+    from flow_core.providers.contract.provider import Provider
 
 _STATUS = {
     TaskStatus.PENDING: InstanceStatus.PENDING,

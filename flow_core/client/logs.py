@@ -14,7 +14,7 @@ from flow_core.logs.log_id import LogId
 
 if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
-    from flow_core.providers.base import LogFacet
+    from flow_core.providers.contract.resources import LogFacet
 
 
 _STARTUP = ("startup", "host")

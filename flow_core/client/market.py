@@ -11,7 +11,7 @@ from flow_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from flow_core.models.market import PriceSeries, Quota, TaskEvent
-    from flow_core.providers.market import MarketFacet
+    from flow_core.providers.contract.market import MarketFacet
 
 
 class MarketCalls(Connection):

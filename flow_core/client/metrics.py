@@ -10,7 +10,7 @@ from flow_core.client.connection import Connection
 
 if TYPE_CHECKING:
     from flow_core.models.metrics import MachineSample
-    from flow_core.providers.base import MetricsFacet
+    from flow_core.providers.contract.resources import MetricsFacet
 
 
 class MetricsCalls(Connection):

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from flow_core import checks
 from flow_core.client.connection import Connection
 from flow_core.errors import ConfigError, FlowError
-from flow_core.providers.pruning import DAYS_MAX, PRUNE_AFTER_DAYS
+from flow_core.providers.contract.pruning import DAYS_MAX
 
 if TYPE_CHECKING:
     from flow_core.models.pruning import PruningPlan, PruningResult
-    from flow_core.providers.pruning import PruningFacet
+    from flow_core.providers.contract.pruning import PruningFacet
 
 _TASKS_A_LINE = 200  # of the audit log, which cuts what is longer
 
@@ -73,7 +73,7 @@ async def prune_when_due(connection: Connection) -> bool:
 
     What goes wrong is in the audit log and nowhere else: whoever came to look at tasks has nothing to do with it.
     """
-    if connection.context.settings.get(PRUNE_AFTER_DAYS) is None or connection.gate.read_only:
+    if connection.provider.prune_after_days is None or connection.gate.read_only:
         return False  # before the facet is loaded: nearly every context is one of these
     facet = connection.provider.pruning
     if facet is None:

@@ -13,9 +13,9 @@ from flow_core.errors import FlowError
 
 if TYPE_CHECKING:
     from flow_core.models.instance import Instance
-    from flow_core.providers.account import IProviderInit
-    from flow_core.providers.base import Provider
-    from flow_core.providers.entry import EndpointFacet, RemoteOperations, Shell, ShellFacet, SshTunnelManager
+    from flow_core.providers.contract.access import EndpointFacet, RemoteOperations, Shell, ShellFacet, SshTunnelManager
+    from flow_core.providers.contract.config_schema import IProviderInit
+    from flow_core.providers.contract.provider import Provider
     from flow_core.upload.report import UploadResult
 
 _WIDEST = 10_000
@@ -171,7 +171,7 @@ class RemoteCalls(Connection):
         return await self._endpoints.command(checks.text("task_id", task_id))
 
     def provider_port(self) -> Provider:
-        """The provider itself, with all its facets: the contract is flow_core.providers.base."""
+        """The provider itself, with all its facets: the contract is flow_core.providers.contract."""
         return self.provider
 
     def get_remote_operations(self) -> RemoteOperations:
@@ -184,7 +184,7 @@ class RemoteCalls(Connection):
 
     def get_provider_init(self) -> IProviderInit:
         """What there is to set up before the provider can be used."""
-        return self.provider.init
+        return self.provider.config_schema
 
     @property
     def _shells(self) -> ShellFacet:

@@ -10,7 +10,7 @@ from flow_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from flow_core.models.volume import Volume, VolumeInterface
-    from flow_core.providers.base import VolumeFacet
+    from flow_core.providers.contract.resources import VolumeFacet
 
 
 class VolumeCalls(Connection):

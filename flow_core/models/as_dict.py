@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-_OMITTED_FIELDS = ("context", "provider_metadata")
+_OMITTED_FIELDS = ("context", "instances", "path", "provider_metadata")
 
 
 def as_dict(model: DataclassInstance) -> dict[str, Any]:
-    """Returns every field except the context's name and the provider's metadata. Times are ISO 8601 in UTC."""
+    """Returns every field that the Flow SDK has too. Times are ISO 8601 in UTC."""
     return {
         field.name: _plain(getattr(model, field.name)) for field in fields(model) if field.name not in _OMITTED_FIELDS
     }

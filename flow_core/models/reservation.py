@@ -48,7 +48,8 @@ class Reservation:
     """`quantity` instances of a type, held from `start_time_utc` (inclusive) to `end_time_utc` (exclusive; None: no
     end).
 
-    Times are aware UTC datetimes. `price_total_usd` is None if nothing is billed or the price is unknown.
+    Times are aware UTC datetimes. `price_total_usd` is None if nothing is billed or the price is unknown. `instances`
+    are the ids of its machines, if the provider names them.
     """
 
     context: str
@@ -62,6 +63,7 @@ class Reservation:
     region: str = ""
     auto_renew: bool = False
     price_total_usd: Decimal | None = None
+    instances: tuple[str, ...] = ()
     provider_metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property

@@ -18,7 +18,7 @@ from flow_core.models.foreign_tasks import detect_foreign_table, detect_foreign_
 from flow_core.models.json_table import PlainTable
 from flow_core.models.retries import Retries
 from flow_core.models.storage_spec import MountSpec, VolumeSpec, check_mount_target, find_clash, find_mount_type
-from flow_core.models.strict_model import StrictModel
+from flow_core.models.strict_model import StrictModel, cross_field_error
 from flow_core.models.yaml_file import dump_yaml, parse_table, read_text, write_text
 
 __all__ = ["MountSpec", "Retries", "TaskConfig", "VolumeSpec", "check_mount_target"]
@@ -199,33 +199,40 @@ class TaskConfig(StrictModel):
     @model_validator(mode="after")
     def _check_instance_choice(self) -> Self:
         if self.instance_type is not None and self.min_gpu_memory_gb is not None:
-            raise ValueError("instance_type and min_gpu_memory_gb both choose the instance; give one of them")
+            raise cross_field_error(
+                "instance_type", "instance_type and min_gpu_memory_gb both choose the instance; give one of them"
+            )
         return self
 
     @model_validator(mode="after")
     def _check_streams(self) -> Self:
         if self.tty and self.streams == "separate":
-            raise ValueError("streams: a terminal is one stream; leave out tty, or streams")
+            raise cross_field_error("streams", "streams: a terminal is one stream; leave out tty, or streams")
         return self
 
     @model_validator(mode="after")
     def _check_mounts(self) -> Self:
         targets = [volume.target for volume in self.volumes] + [mount.target for mount in self.data_mounts]
         if found := find_clash(targets):
-            raise ValueError(f"mounts {found[0]} and {found[1]} clash; give each a path of its own")
+            field = "volumes" if self.volumes else "data_mounts"
+            raise cross_field_error(field, f"mounts {found[0]} and {found[1]} clash; give each a path of its own")
         if self.upload_code and self.working_dir in [volume.target for volume in self.volumes]:
-            raise ValueError(f"a volume at {self.working_dir} would hide the code; give it a path below")
+            raise cross_field_error(
+                "volumes", f"a volume at {self.working_dir} would hide the code; give it a path below"
+            )
         if self.num_instances > 1 and any(one.create_if_missing and one.interface == "block" for one in self.volumes):
-            raise ValueError("a new block volume can't be shared by several instances; write interface: file")
+            raise cross_field_error(
+                "volumes", "a new block volume can't be shared by several instances; write interface: file"
+            )
         return self
 
     @model_validator(mode="after")
     def _check_times(self) -> Self:
         min_hours, max_hours, deadline = self.min_run_time_hours, self.max_run_time_hours, self.deadline_hours
         if min_hours is not None and max_hours is not None and min_hours > max_hours:
-            raise ValueError("min_run_time_hours is longer than max_run_time_hours")
+            raise cross_field_error("min_run_time_hours", "min_run_time_hours is longer than max_run_time_hours")
         if deadline is not None and max_hours is not None and deadline < max_hours:
-            raise ValueError("deadline_hours is shorter than max_run_time_hours")
+            raise cross_field_error("deadline_hours", "deadline_hours is shorter than max_run_time_hours")
         return self
 
     @property

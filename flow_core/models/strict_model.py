@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from flow_core.errors import ConfigError
 
@@ -79,21 +80,24 @@ class StrictModel(BaseModel, metaclass=_ConfigErrorMeta):
             raise ConfigError("is nested too deeply to be read", source=source) from None
 
 
+def cross_field_error(field: str, sentence: str) -> PydanticCustomError:
+    """Returns what a validator of a whole model raises: `field` is the wrong one; users read the sentence as it is."""
+    return PydanticCustomError("cross_field", "{sentence}", {"field": field, "sentence": sentence})
+
+
 def _to_config_error(model: type, error: ValidationError, source: str | None, lines: Mapping[str, int]) -> ConfigError:
     """Returns the first error as "field: what is wrong". If a field allows several types, uses the deepest error."""
-    details = error.errors(include_url=False, include_input=False, include_context=False)
+    details = error.errors(include_url=False, include_input=False)
     # A misspelt name also makes the right one missing; report the misspelt one.
     details.sort(key=lambda one: one["type"] != "extra_forbidden")
     of_same_field = [one for one in details if one["loc"][:1] == details[0]["loc"][:1]]
     first = max(of_same_field, key=lambda one: len(one["loc"]))
     field = ".".join(_printable(part) for part in first["loc"] if not _is_alternative(part)) or None
     description = _describe(model, first)
-    return ConfigError(
-        f"{field}: {description}" if field else description,
-        field=field,
-        source=source,
-        line=_find_line(field or "", lines),
-    )
+    message = f"{field}: {description}" if field else description
+    if first["type"] == "cross_field":
+        field = ".".join(filter(None, [field, first["ctx"]["field"]]))
+    return ConfigError(message, field=field, source=source, line=_find_line(field or "", lines))
 
 
 def _describe(model: type, detail: ErrorDetails) -> str:

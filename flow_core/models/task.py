@@ -40,14 +40,41 @@ class VolumeMount:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskBid:
+    """What a task bids for an instance, and what the market asks now: USD per hour, None where it is not known.
+
+    `status` is the provider's word for the state of the bid.
+    """
+
+    status: str = ""
+    limit_usd_per_hour: Decimal | None = None
+    market_usd_per_hour: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MainProcess:
+    """The process that runs the command of one instance. An empty `host` is this machine.
+
+    With an image, `container` is the name of its container and `engine` the program that runs it.
+    """
+
+    pid: int
+    host: str = ""
+    container: str = ""
+    engine: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TaskRecord:
     """One task of one context, as the provider last reported it. (context, task_id) identifies it.
 
     Times are aware UTC datetimes; None means unknown or not yet. `exit_code` is the command's own, or 128 + N if signal
     N ended it. `price_usd_per_hour` is the price of one instance; None if nothing is billed. `billed_usd_per_hour` is
     the present cost of all instances, also while machines remain after the command has ended. `attempt` counts from 0.
-    `endpoints` maps a port to its address. `instances` are ids of machines. `config` holds the fields of the submitted
-    `TaskConfig` as plain data.
+    `endpoints` maps a port to its address. `instances` are ids of machines. `created_by` is the id of the user who
+    submitted it, and `owner` that user's name. `bid` is None where capacity has no bids. `processes` are those of the
+    last attempt, if the provider names them. `config` holds the fields of the submitted `TaskConfig` as plain data.
+    `provider_metadata` is for people to read; nothing decides by it.
     """
 
     context: str
@@ -76,6 +103,9 @@ class TaskRecord:
     ssh_host: str | None = None
     ssh_port: int = 22
     ssh_user: str = ""
+    created_by: str = ""
+    bid: TaskBid | None = None
+    processes: tuple[MainProcess, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
     provider_metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
 

@@ -119,8 +119,8 @@ class TaskProperties:
 
     @property
     def created_by(self) -> str:
-        """The id of its owner, for `get_user`; the name if there is no id."""
-        return str(self.record.provider_metadata.get("created_by") or self.record.owner)
+        """The id of the user who submitted it, for `get_user`; the name if there is no id."""
+        return self.record.created_by or self.record.owner
 
     @property
     def cost_per_hour(self) -> str | None:

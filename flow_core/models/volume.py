@@ -23,7 +23,8 @@ class StorageInterface(StrEnum):
 class Volume:
     """A persistent volume. One task at a time may use a `block` volume, many may use a `file` volume.
 
-    `attached_to` lists the ids of unfinished tasks that use it. `used_bytes` is None if it is unknown.
+    `attached_to` lists the ids of unfinished tasks that use it. `used_bytes` is None if it is unknown. `path` is the
+    directory on its machine that holds its files, or empty.
     """
 
     context: str
@@ -36,6 +37,7 @@ class Volume:
     created_at: datetime | None = None
     status: str = "available"
     used_bytes: int | None = None
+    path: str = ""
     provider_metadata: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property

@@ -23,7 +23,7 @@ from flow_tui.widgets.shell_tabs import Tabs
 from flow_tui.widgets.workers import start_worker
 
 if TYPE_CHECKING:
-    from flow_core.providers.entry import Shell
+    from flow_core.providers.contract.access import Shell
     from flow_tui.widgets.terminal import TerminalView
 
 _STEPS = {Command.NEXT: 1, Command.PREVIOUS: -1}

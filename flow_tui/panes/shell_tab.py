@@ -10,7 +10,7 @@ from textual.worker import Worker
 
 from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
-from flow_core.providers.entry import Shell
+from flow_core.providers.contract.access import Shell
 from flow_tui.terminal.cells import plain_title
 from flow_tui.terminal.tmux import attach_command
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from decimal import ROUND_UP, Decimal, InvalidOperation
-from typing import Any, NamedTuple
+from decimal import ROUND_UP, Decimal
+from typing import NamedTuple
 
 from flow_core.errors import ConfigError
 from flow_core.models.task import TaskRecord
@@ -24,8 +24,7 @@ class Bid(NamedTuple):
 
 
 def bid_of(task: TaskRecord) -> Bid:
-    told = task.provider_metadata
-    return Bid(_amount(told.get("limit_price")), _amount(told.get("market_price")))
+    return Bid(None, None) if task.bid is None else Bid(task.bid.limit_usd_per_hour, task.bid.market_usd_per_hour)
 
 
 def parse_usd(text: str, field: str = "limit_usd_per_hour") -> Decimal:
@@ -49,13 +48,6 @@ def margin(limit: Decimal | None, market: Decimal | None) -> str:
 def proposed_limit(market: Decimal) -> Decimal:
     """A limit that leaves a margin above the market price, in whole cents."""
     return (market * (1 + _PROPOSED_MARGIN)).quantize(Decimal("0.01"), ROUND_UP)
-
-
-def _amount(told: Any) -> Decimal | None:
-    try:
-        return Decimal(str(told).strip().removeprefix("$").replace(",", "")) if told is not None else None
-    except InvalidOperation:
-        return None
 
 
 def bid_line(limit: Decimal, instances: int, market: Decimal | None) -> str:

@@ -12,7 +12,7 @@ from flow_tui.screens.confirm import Confirm
 from flow_tui.screens.limit_form import LimitForm
 
 if TYPE_CHECKING:
-    from flow_core.providers.market import MarketFacet
+    from flow_core.providers.contract.market import MarketFacet
     from flow_tui.screens.dashboard import DashboardScreen
 
 

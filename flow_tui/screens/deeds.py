@@ -159,7 +159,7 @@ class AppDeeds:
             submit,
             preset=preset,
             draft=None if preset else self._dashboard.draft,
-            slurm=[state.context.name for state in fleet.states if state.context.provider == "slurm"],
+            slurm=[name for name in fleet.names if fleet.takes_batch_scripts(name)],
             bidding=Bidding(self._dashboard),
             disclosing=Disclosing(self._dashboard),
             in_editor=in_editor,

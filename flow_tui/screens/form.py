@@ -14,7 +14,7 @@ from textual.reactive import var
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
-from flow_core.errors import ConfigError, FlowError
+from flow_core.errors import FlowError
 from flow_tui.screens.dialog import Dialog, Hints, shown
 from flow_tui.screens.field import Field, name_alt_enter
 
@@ -124,11 +124,10 @@ class Form(Dialog[Answer | None]):
         return None
 
     def _located(self, error: FlowError) -> Problem:
-        named = error.field if isinstance(error, ConfigError) else None
-        key = self.FIELD_OF.get((named or "").partition(".")[0])
-        if not isinstance(error, ConfigError) or key is None or key not in self.entered:
+        key = self.FIELD_OF.get((error.field or "").partition(".")[0])
+        if key is None or key not in self.entered:
             return Problem(str(error))
-        return Problem(error.message.removeprefix(f"{named}: "), key)
+        return Problem(error.reason, key)
 
     def watch_busy(self) -> None:
         self._draw_foot()

@@ -14,7 +14,7 @@ from flow_tui.key_queue import hold_keys
 from flow_tui.screens.pick import Choice, Pick
 
 if TYPE_CHECKING:
-    from flow_core.providers.entry import Shell
+    from flow_core.providers.contract.access import Shell
     from flow_tui.screens.dashboard import DashboardScreen
 
 _OPEN_S = 60.0  # with jump hosts on the way; what is asked meanwhile doesn't count

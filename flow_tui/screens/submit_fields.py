@@ -17,20 +17,13 @@ _ID = re.compile(r"[a-z]+_\w+")  # no name holds an underscore, every id does
 _HOURS = re.compile(r"(\d+(?:\.\d+)?)\s*(m|min|h|d)?", re.IGNORECASE)
 _IN_HOURS = {"m": 1 / 60, "min": 1 / 60, "h": 1.0, "d": 24.0}
 _CHOOSE_AN_INSTANCE = {"instance_type", "min_gpu_memory_gb"}
-_ABOUT_VOLUMES = ("mounts ", "a volume ", "a new block volume ")
 
 
 def task_config(entered: Mapping[str, str]) -> TaskConfig:
     """The config that the fields describe. Raises ConfigError. Its first call loads pydantic: up to 0.3 s."""
     from flow_core.models.spec import TaskConfig  # deferred: loads pydantic, and most never submit
 
-    fields = _fields_of(entered)
-    try:
-        return TaskConfig.parse(fields)
-    except ConfigError as error:
-        if error.field is None and error.message.startswith(_ABOUT_VOLUMES) and entered.get("volumes"):
-            raise ConfigError(error.message, field="volumes") from None
-        raise
+    return TaskConfig.parse(_fields_of(entered))
 
 
 def typed_fields(entered: Mapping[str, str]) -> dict[str, Any]:
@@ -173,6 +166,5 @@ def _volume(entry: str) -> dict[str, Any]:
             fields |= {"size_gb": parse_size_gb(size), "create_if_missing": True}
         VolumeSpec.parse(fields)
     except ConfigError as error:
-        said = error.message.removeprefix(f"{error.field}: ")
-        raise ConfigError(f"{entry!r}: {said}", field="volumes") from None
+        raise ConfigError(f"{entry!r}: {error.reason}", field="volumes") from None
     return fields

@@ -132,7 +132,7 @@ def _bid(task: TaskRecord) -> Iterator[tuple[str, str]]:
     bid = bid_of(task)
     if bid.limit is None:
         return
-    yield "bid", str(task.provider_metadata.get("bid_status") or "")
+    yield "bid", task.bid.status if task.bid is not None else ""
     yield "price limit", format.sums(bid.limit, task.num_instances)
     if bid.market is not None:
         yield "market price", format.sums(bid.market, task.num_instances)

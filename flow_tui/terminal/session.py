@@ -11,7 +11,7 @@ from flow_tui.terminal.cells import plain_text
 
 if TYPE_CHECKING:
     from flow_core.logs.ansi import Colour, TextStyle
-    from flow_core.providers.entry import Shell
+    from flow_core.providers.contract.access import Shell
     from flow_tui.terminal.core import TerminalCore
 
 _SLICE_S = 0.004

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import flow_tui.app
-from flow_core.config import load_config
+from flow_core.config_file import load_config
 from flow_tui.app import FlowApp
 
 _STEP_S = 0.005

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flow_core.config import Config, Context, config_path, load_config, state_dir
+from flow_core.config import Config, Context, config_path, state_dir
+from flow_core.config_file import load_config
 from flow_core.errors import ConfigError
 
 LOCAL = Context("local", "local")

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from types import ModuleType
 from typing import Any
 
 import pytest
+from testbed.provider_registry import register
 from testbed.waiting import DEADLINE_S, until
 
-from flow_core import providers
 from flow_core.changes import Gate
 from flow_core.config import Context
 from flow_core.errors import NotFound, Unreachable
 from flow_core.fleet import ContextState, Fleet
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.volume import Volume
-from flow_core.providers.base import PollIntervals
+from flow_core.providers.contract.provider import PollIntervals, Provider
 from flow_core.ssh.prompter import Prompter, SecretPrompt
 
 FAR = Context("far", "obedient")
 LOCAL = Context("local", "local")
 
 
-class Obedient:
+class Obedient(Provider):
     """A far side that answers, fails or keeps silent as the test says."""
 
     answers: tuple[TaskRecord, ...] = ()
@@ -32,17 +30,18 @@ class Obedient:
     fails: BaseException | None = None
     volumes_fail: BaseException | None = None
     is_silent = False
-    market: object | None = None
-    pruning: object | None = None
+    poll = PollIntervals(busy_s=0.01, idle_s=0.01)
+    market: Any = None
+    pruning: Any = None
     asked = 0
-
     asks = 0
 
     def __init__(self, context: Context, person: Prompter | None) -> None:
         self._person = person
-        self.poll = PollIntervals(busy_s=0.01, idle_s=0.01)
-        self.logs = self.instances = self.shells = None
-        self.volumes = self
+
+    @property
+    def volumes(self) -> Any:
+        return self
 
     async def list_tasks(self, statuses: Any = None, limit: int | None = None) -> tuple[TaskRecord, ...]:
         type(self).asked += 1
@@ -67,15 +66,12 @@ class Obedient:
 
 @pytest.fixture
 def far(monkeypatch: pytest.MonkeyPatch) -> type[Obedient]:
-    """A provider nobody else sees, registered as any provider is: by the name of its module."""
+    """A provider of this test alone."""
 
     class Own(Obedient):
         pass
 
-    module = ModuleType("obedient_provider")
-    module.Own = Own  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "obedient_provider", module)
-    monkeypatch.setitem(providers.PROVIDERS, "obedient", "obedient_provider:Own")
+    register(monkeypatch, "obedient", Own)
     return Own
 
 

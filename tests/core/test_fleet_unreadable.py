@@ -13,7 +13,7 @@ from testbed.waiting import until
 from flow_core.changes import Gate
 from flow_core.fleet import Fleet
 from flow_core.models.volume import Volume
-from flow_core.providers.base import Listing
+from flow_core.providers.contract.listing import Listing
 
 __all__ = ["far"]
 

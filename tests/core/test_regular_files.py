@@ -11,7 +11,7 @@ from testbed.tables import each
 
 from flow_core import Flow
 from flow_core.agent.regular_files import TooLarge, parse_json, read_regular_file, read_start
-from flow_core.config import load_config
+from flow_core.config_file import load_config
 from flow_core.errors import ConfigError, ProviderError
 from flow_core.models.yaml_file import read_text
 from flow_tui.themes import load_themes

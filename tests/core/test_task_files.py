@@ -13,7 +13,7 @@ from testbed.sentences import is_a_sentence
 from testbed.tables import each
 
 from flow_core import ConfigError, TaskConfig
-from flow_core.config import load_config
+from flow_core.config_file import load_config
 
 BOUNDED = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 FEW = settings(BOUNDED, max_examples=25)

@@ -22,7 +22,7 @@ PROGRAM = """
 import sys
 from flow_core import providers
 from flow_tui.__main__ import main
-providers.PROVIDERS["ssh"] = "testbed.ssh_place:SshPlace"
+providers.PROVIDERS["ssh"] = "testbed.ssh_place"
 if "faulty" in sys.argv:
     from flow_tui.screens.asked import SecretAsked
     def accept(self, text):

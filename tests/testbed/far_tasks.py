@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.logs.log_id import LogId
-from flow_core.providers.over_ssh.places import LogFile, Place
+from flow_core.providers.over_ssh.task_nodes import LogFile, TaskNode
 from flow_core.ssh.host import SshHost
 from flow_core.ssh.quoting import quote_word
 
@@ -33,13 +33,13 @@ class Far:
     def log(self, task_id: str = "train") -> Path:
         return self.folder / task_id / "log of it"
 
-    async def place(self, task_id: str, node: int) -> Place:
+    async def locate(self, task_id: str, node: int) -> TaskNode:
         directory = self._find(task_id)
         if node:
             raise ConfigError(f"node: task {task_id} has one node, 0, and no {node}", field="node")
         if task_id in self.ended:
             raise Conflict(f"task {task_id} has ended; only a running one can be entered")
-        return Place(self.host, str(directory), lambda command: _enter(directory, command), name=f"the {task_id}")
+        return TaskNode(self.host, str(directory), lambda command: _enter(directory, command), name=f"the {task_id}")
 
     async def addresses(self, task_id: str) -> tuple[LogId, ...]:
         self._find(task_id)

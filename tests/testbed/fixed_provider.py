@@ -18,11 +18,12 @@ from flow_core.logs.log_id import LogId
 from flow_core.models.instance import AvailableInstance
 from flow_core.models.market import PriceSeries, Quota, TaskEvent
 from flow_core.models.metrics import GpuProcess, GpuSample, MachineSample
-from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
+from flow_core.models.task import TaskBid, TaskRecord, TaskStatus, VolumeMount
 from flow_core.models.volume import Volume
-from flow_core.providers.base import PollIntervals
+from flow_core.providers.contract.provider import PollIntervals, Provider
+from flow_core.providers.contract.provider_type import ProviderType
 
-NAME, WHERE = "fixed", "testbed.fixed_provider:FixedProvider"
+NAME, WHERE = "fixed", "testbed.fixed_provider"
 """For flow_core.providers.PROVIDERS."""
 NOW = datetime.now(UTC)
 
@@ -117,6 +118,7 @@ CLOUD_TASKS = (
             "limit_price": "$22.00",
             "market_price": "$17.60",
         },
+        bid=TaskBid("Allocated", Decimal("22.00"), Decimal("17.60")),
     ),
     TaskRecord(
         "cloud",
@@ -130,6 +132,7 @@ CLOUD_TASKS = (
         gpu_count=8,
         region="eu-west1-b",
         provider_metadata={"bid_status": "Paused", "limit_price": "$20.00", "market_price": "$23.04"},
+        bid=TaskBid("Paused", Decimal("20.00"), Decimal("23.04")),
     ),
 )
 VOLUMES = {
@@ -162,16 +165,23 @@ LOG = (
 )
 
 
-class FixedProvider:
+class FixedProvider(Provider):
     """One context of it. Nothing can be changed."""
 
     poll = PollIntervals(busy_s=60, idle_s=60)
-    reservations = ssh_keys = identity = shells = remote = uploads = endpoints = tunnels = init = pruning = None
 
     def __init__(self, context: Context, person: object = None) -> None:
         self._context = context.name
-        self.logs = self.instances = self.volumes = self.metrics = self
-        self.market = self if context.name == "cloud" else None
+
+    @property
+    def _facet(self) -> Any:
+        return self
+
+    logs = instances = volumes = metrics = _facet
+
+    @property
+    def market(self) -> Any:
+        return self if self._context == "cloud" else None
 
     async def list_tasks(self, statuses: object = None, limit: int | None = None) -> tuple[TaskRecord, ...]:
         return CLOUD_TASKS if self._context == "cloud" else LAB_TASKS
@@ -242,3 +252,6 @@ class FixedProvider:
 
     async def close(self) -> None:
         return None
+
+
+PROVIDER = ProviderType(FixedProvider)

@@ -21,7 +21,7 @@ from flow_core.agent.state import TaskState
 from flow_core.agent.supervisor.process_table import find_process, list_processes, read_task_mark
 from flow_core.config import Context
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_core.providers.base import Provider
+from flow_core.providers.contract.provider import Provider
 
 ROUNDS = 22
 LINES = 400

@@ -30,10 +30,10 @@ MORE_WORDS = {
         '"cancel": self._cancel,': '"cancel": self._cancel, "count": lambda fields, _: len(self._tasks.all()),'
     },
     "agent/task_report.py": {"    seq: int = 0\n": '    seq: int = 0\n    shade: str = "dark"\n'},
-    "providers/submit_requests.py": {
+    "providers/over_agent/submit_requests.py": {
         '"idempotency_key": config.idempotency_key,': '"idempotency_key": config.idempotency_key, "shade": "dark",'
     },
-    "providers/task_records.py": {
+    "providers/over_agent/task_records.py": {
         "TaskStatus(report.status)": 'TaskStatus("running" if report.status == "computing" else report.status)'
     },
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 from testbed.far_tasks import CONTEXT, Far
 
 from flow_core.logs.log_id import LogId
-from flow_core.providers.over_ssh.hosts import HostPool
+from flow_core.providers.over_ssh.host_pool import HostPool
 from flow_core.providers.over_ssh.logs import SpooledLogs
 
 

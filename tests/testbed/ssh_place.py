@@ -8,23 +8,27 @@ from typing import Any
 
 from flow_core.config import Context
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_core.providers.base import PollIntervals
-from flow_core.providers.entry import Shell
+from flow_core.providers.contract.access import Shell
+from flow_core.providers.contract.provider import PollIntervals, Provider
+from flow_core.providers.contract.provider_type import ProviderType
 from flow_core.ssh.host import SshHost
 from flow_core.ssh.prompter import Prompter
 
 
-class SshPlace:
+class SshPlace(Provider):
     """One running task, named after its host, as long as that answers. `config` is an ssh config, `host` a name of it,
     or `settings` say all."""
 
+    poll = PollIntervals(busy_s=0.1, idle_s=0.1)
+
     def __init__(self, context: Context, prompter: Prompter | None) -> None:
         self.context = context
-        self.poll = PollIntervals(busy_s=0.1, idle_s=0.1)
-        self.shells = self
-        self.logs = self.instances = self.volumes = self.endpoints = self.metrics = self.market = self.pruning = None
         self._prompter = prompter
         self._host: SshHost | None = None
+
+    @property
+    def shells(self) -> Any:
+        return self
 
     async def list_tasks(
         self, statuses: Collection[TaskStatus] | None = None, limit: int | None = None
@@ -51,3 +55,6 @@ class SshPlace:
             else:
                 self._host = await SshHost.find(settings["host"], config=settings["config"], prompter=self._prompter)
         return self._host
+
+
+PROVIDER = ProviderType(SshPlace)

@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from flow_core.providers.local.sshd.folder import Served, SshFolder
+from flow_core.providers.local.sshd.ssh_folder import ServerRecord, SshFolder
 
 
-def live_servers(state: Path) -> Iterator[Served]:
+def live_servers(state: Path) -> Iterator[ServerRecord]:
     for record in state.glob("local/*/ssh/server.json"):
-        found = Served.read(SshFolder(record.parent))
+        found = ServerRecord.read(SshFolder(record.parent))
         if found is not None and found.process.is_alive:
             yield found
 

@@ -14,7 +14,7 @@ from flow_core.config import Context
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord
 from flow_core.providers import open_provider
-from flow_core.providers.base import Provider
+from flow_core.providers.contract.provider import Provider
 
 
 class World(Protocol):
@@ -214,7 +214,11 @@ def records_of_agent(state: Path) -> set[str]:
     }
 
 
-WORLDS: dict[str, Callable[[Path], World]] = {"local": LocalWorld, "hosts": HostsWorld, "mithril": MithrilWorld}
+WORLDS: dict[str, Callable[[Path], World]] = {
+    "local": LocalWorld,
+    "hosts": HostsWorld,
+    "mithril": MithrilWorld,
+}
 
 
 class Bench:

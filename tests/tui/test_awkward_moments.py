@@ -15,7 +15,8 @@ from textual.widget import Widget
 
 import flow_tui
 from flow_core.agent.spool import SpoolFiles
-from flow_core.config import load_config, state_dir
+from flow_core.config import state_dir
+from flow_core.config_file import load_config
 from flow_core.models.instance import AvailableInstance
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.volume import Volume

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flow_core.config import load_config
+from flow_core.config_file import load_config
 from flow_tui.own_settings import OwnSettings, read_own_settings
 
 THEMES = ("flow-dark", "flow-light")

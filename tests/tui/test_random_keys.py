@@ -16,7 +16,8 @@ import pytest
 from testbed.random_user import RandomUser
 
 from flow_core import TaskConfig
-from flow_core.config import Config, load_config, state_dir
+from flow_core.config import Config, state_dir
+from flow_core.config_file import load_config
 from flow_core.emulator.emulator import Emulator
 from flow_core.emulator.settings import Settings
 from flow_core.errors import FlowError

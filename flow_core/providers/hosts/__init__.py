@@ -1,1 +1,29 @@
-"""Machines reached over SSH. What runs over there is in agent/, for any POSIX sh; all else here runs on this side."""
+"""Tasks on machines that are reached over SSH, kept there by the same agent as on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from flow_core.providers.contract.config_schema import UsableSettings
+from flow_core.providers.contract.provider_type import ProviderType
+
+if TYPE_CHECKING:
+    from flow_core.config import Context
+    from flow_core.providers.contract.provider import Provider
+    from flow_core.ssh.prompter import Prompter
+
+
+def _open(context: Context, person: Prompter | None) -> Provider:
+    from flow_core.providers.hosts.provider import HostsProvider  # deferred: only contexts of this provider need it
+
+    return HostsProvider(context, person)
+
+
+def _usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
+    from flow_core.providers.hosts.machines import usable_settings  # deferred: as above
+
+    return usable_settings(settings)
+
+
+PROVIDER = ProviderType(_open, _usable_settings)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.regular_files import read_regular_file
 from flow_core.errors import ConfigError
-from flow_core.providers.offload import offload
-from flow_core.providers.submit_requests import is_s3
+from flow_core.providers.contract.blocking_io import run_blocking
+from flow_core.providers.over_agent.submit_requests import is_s3
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
@@ -47,7 +47,7 @@ async def credentials_of(config: TaskConfig, settings: Mapping[str, Any]) -> dic
     """
     if not _are_sent(config, settings):
         return None
-    found = await offload(_find_credentials)
+    found = await run_blocking(_find_credentials)
     if not found:
         raise ConfigError(
             f"{SEND_CREDENTIALS}: this machine has no keys for S3, neither in AWS_ACCESS_KEY_ID and"

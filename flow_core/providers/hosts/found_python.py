@@ -8,7 +8,7 @@ from pathlib import Path
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import read_json, write_json
-from flow_core.providers.offload import offload
+from flow_core.providers.contract.blocking_io import run_blocking
 
 
 class FoundPython:
@@ -24,17 +24,17 @@ class FoundPython:
     async def known(self) -> str | None:
         """Asks the disk once."""
         if self.setting is None and not self._is_read:
-            self._known, self._is_read = await offload(self._read), True
+            self._known, self._is_read = await run_blocking(self._read), True
         return self._known
 
     async def keep(self, python: str) -> None:
         if self.setting is None and python.startswith("/") and python != self._known:
             self._known = python
-            await offload(self._write, python)
+            await run_blocking(self._write, python)
 
     async def forget(self) -> None:
         self._known = None
-        await offload(self._remove)
+        await run_blocking(self._remove)
 
     def _read(self) -> str | None:
         try:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from flow_core.errors import CapacityError, FlowError, HostKeyUnknown
 from flow_core.gpu import build_gpu_request, parse_gpu
 from flow_core.models.instance import AvailableInstance, InstanceRequirements, check_requirements
-from flow_core.providers.hosts.facts import Facts, look_at_all
-from flow_core.providers.hosts.placement import seats_for
+from flow_core.providers.hosts.host_info import HostInfo, read_all_hosts
+from flow_core.providers.hosts.placement import find_candidates
 
 if TYPE_CHECKING:
-    from flow_core.providers.hosts.far import FarHost
-    from flow_core.providers.hosts.shelf import TaskShelf
+    from flow_core.providers.hosts.agent_client import AgentClient
+    from flow_core.providers.hosts.host_tasks import HostTasks
 
 _MOST_WORKERS = 3
 
@@ -21,17 +21,17 @@ _MOST_WORKERS = 3
 class HostInstances:
     """What each machine has and who uses it, as it is now; of one that is silent, as it was."""
 
-    def __init__(self, context: str, tasks: TaskShelf) -> None:
+    def __init__(self, context: str, tasks: HostTasks) -> None:
         self._context = context
         self._tasks = tasks
-        self._seen: dict[FarHost, Facts] = {}
+        self._seen: dict[AgentClient, HostInfo] = {}
 
     async def find(self, requirements: InstanceRequirements) -> tuple[AvailableInstance, ...]:
         check_requirements(requirements)
-        hosts = [view.far for view in self._tasks.views]
-        seen, silent = await look_at_all(hosts)
+        hosts = [view.agent for view in self._tasks.views]
+        seen, silent = await read_all_hosts(hosts)
         self._seen |= seen
-        rows = [self._row(far, silent.get(far)) for far in hosts]
+        rows = [self._row(agent, silent.get(agent)) for agent in hosts]
         rest = requirements.copy()
         if (wanted := rest.pop("instance_type", None)) is not None:
             rows = [row for row in rows if _has_room(row, wanted)]
@@ -41,34 +41,34 @@ class HostInstances:
         wanted = build_gpu_request(gpu_count, gpu_type)
         if not wanted.needs_gpu:
             return str(wanted), 1, None
-        seen, silent = await look_at_all([view.far for view in self._tasks.views])
+        seen, silent = await read_all_hosts([view.agent for view in self._tasks.views])
         try:
-            return seats_for((wanted,), seen, silent)[0].instance_type, 1, None
+            return find_candidates((wanted,), seen, silent)[0].instance_type, 1, None
         except CapacityError as error:
             return str(wanted), 1, str(error)
 
-    def _row(self, far: FarHost, error: FlowError | None) -> AvailableInstance:
-        facts = self._seen.get(far, Facts())
-        first = facts.gpus[0] if facts.gpus else None
-        alike = [] if first is None else [gpu for gpu in facts.gpus if gpu.short_model == first.short_model]
-        free = len({gpu.gpu_id for gpu in alike} & {gpu.gpu_id for gpu in facts.free_gpus})
+    def _row(self, agent: AgentClient, error: FlowError | None) -> AvailableInstance:
+        info = self._seen.get(agent, HostInfo())
+        first = info.gpus[0] if info.gpus else None
+        alike = [] if first is None else [gpu for gpu in info.gpus if gpu.short_model == first.short_model]
+        free = len({gpu.gpu_id for gpu in alike} & {gpu.gpu_id for gpu in info.free_gpus})
         return AvailableInstance(
             context=self._context,
-            allocation_id=far.name,
-            instance_type=_instance_type(far, self._seen.get(far)),
-            region=far.region,
+            allocation_id=agent.name,
+            instance_type=_instance_type(agent, self._seen.get(agent)),
+            region=agent.region,
             price_per_hour=0.0,
             gpu_type=None if first is None else first.short_model,
             gpu_count=len(alike),
             gpu_memory_gb=None if first is None else first.memory_gb,
-            cpu_count=facts.cpus,
-            memory_gb=facts.memory_gb,
+            cpu_count=info.cpus,
+            memory_gb=info.memory_gb,
             available_quantity=0 if error is not None else None if first is None else free,
             total_quantity=None if first is None else len(alike),
             free_gpus=None if first is None else 0 if error is not None else free,
             total_gpus=None if first is None else len(alike),
             status="unreachable" if error is not None else "available" if first is None or free else "busy",
-            description=_silence(far, error) if error is not None else _description(far, facts),
+            description=_silence(agent, error) if error is not None else _description(agent, info),
         )
 
 
@@ -80,33 +80,33 @@ def _has_room(row: AvailableInstance, wanted: str) -> bool:
     return request.needs_gpu and row.gpu_count >= request.count and row.is_model(request)
 
 
-def _instance_type(far: FarHost, facts: Facts | None) -> str:
+def _instance_type(agent: AgentClient, info: HostInfo | None) -> str:
     """What of a machine is offered; its name, which is an instance type too, while nobody knows what it has."""
-    if facts is None or not facts.gpus:
-        return far.name if facts is None else "cpu"
-    model = facts.gpus[0].short_model
-    return f"{sum(gpu.short_model == model for gpu in facts.gpus)}x{model}"
+    if info is None or not info.gpus:
+        return agent.name if info is None else "cpu"
+    model = info.gpus[0].short_model
+    return f"{sum(gpu.short_model == model for gpu in info.gpus)}x{model}"
 
 
-def _silence(far: FarHost, error: FlowError) -> str:
+def _silence(agent: AgentClient, error: FlowError) -> str:
     """Why it is down; of a machine that nobody has vouched for, how that is done."""
     if isinstance(error, HostKeyUnknown):
-        return f"{far.name}: its key is not known, {error.fingerprint}; accept it with: ssh {far.name}"
+        return f"{agent.name}: its key is not known, {error.fingerprint}; accept it with: ssh {agent.name}"
     return str(error)
 
 
-def _description(far: FarHost, facts: Facts) -> str:
-    parts = [far.name, facts.gpus[0].model if facts.gpus else facts.system]
-    kinds = Counter(gpu.short_model for gpu in facts.gpus)
+def _description(agent: AgentClient, info: HostInfo) -> str:
+    parts = [agent.name, info.gpus[0].model if info.gpus else info.system]
+    kinds = Counter(gpu.short_model for gpu in info.gpus)
     if len(kinds) > 1:
         parts.append(", ".join(f"{count} x {model}" for model, count in kinds.items()))
-    if facts.is_driver_stuck:
+    if info.is_driver_stuck:
         parts.append("its GPU driver does not answer")
-    if facts.load is not None:
-        parts.append(f"load {facts.load:g}")
-    if facts.free_memory_gb is not None:
-        parts.append(f"{facts.free_memory_gb} GB free")
-    users = [f"{worker.user} ({worker.program})" for worker in facts.workers]
+    if info.load is not None:
+        parts.append(f"load {info.load:g}")
+    if info.free_memory_gb is not None:
+        parts.append(f"{info.free_memory_gb} GB free")
+    users = [f"{worker.user} ({worker.program})" for worker in info.workers]
     parts += [f"GPUs used by {', '.join(list(dict.fromkeys(users))[:_MOST_WORKERS])}"] if users else []
-    parts += [f"{facts.waiting} waiting"] if facts.waiting else []
+    parts += [f"{info.waiting} waiting"] if info.waiting else []
     return ", ".join(part for part in parts if part)

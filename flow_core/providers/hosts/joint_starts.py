@@ -19,7 +19,7 @@ from flow_core.errors import FlowError
 
 if TYPE_CHECKING:
     from flow_core.agent.task_report import TaskReport
-    from flow_core.providers.hosts.view import HostView
+    from flow_core.providers.hosts.host_state import HostState
 
 HOLD_S = 20.0
 _ON_ITS_WAY = ("pending", "running", "completed")
@@ -32,7 +32,7 @@ _LEAVE_S = 5.0
 class JointStarts:
     """`where` says which machines have told of a task, by part. At most one start of a task is under way here."""
 
-    def __init__(self, where: Callable[[str], Sequence[HostView]]) -> None:
+    def __init__(self, where: Callable[[str], Sequence[HostState]]) -> None:
         self._where = where
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._tended: dict[str, tuple[float, int]] = {}
@@ -64,7 +64,7 @@ class JointStarts:
             left.cancel()
         await asyncio.gather(*starts, *self._tending, return_exceptions=True)
 
-    def _tend(self, task_id: str, waiting: Sequence[HostView], *, has_begun: bool) -> None:
+    def _tend(self, task_id: str, waiting: Sequence[HostState], *, has_begun: bool) -> None:
         """Has the machines know now and then that a client is there for this task."""
         now, waits = time.monotonic(), len(waiting)
         at, waited = self._tended.get(task_id, (-_TEND_S, 0))
@@ -77,7 +77,7 @@ class JointStarts:
             question.add_done_callback(self._tending.discard)
 
 
-async def _start(task_id: str, in_order: Sequence[HostView]) -> None:
+async def _start(task_id: str, in_order: Sequence[HostState]) -> None:
     by = secrets.token_hex(8)
     try:
         async with asyncio.timeout(HOLD_S):
@@ -85,7 +85,7 @@ async def _start(task_id: str, in_order: Sequence[HostView]) -> None:
                 is_started = await _take_all(in_order, task_id, by)
             if is_started:
                 for view in in_order:  # one after the other: what starts first is what every other task wants first
-                    await view.far.ask("start_part", _CALL_S, task_id=task_id, by=by)
+                    await view.agent.call("start_part", _CALL_S, task_id=task_id, by=by)
     except (FlowError, TimeoutError):
         is_started = False
     if not is_started:
@@ -96,7 +96,7 @@ async def _start(task_id: str, in_order: Sequence[HostView]) -> None:
             await view.look_at(task_id)
 
 
-def _waiting(parts: Sequence[tuple[HostView, TaskReport]]) -> list[HostView] | None:
+def _waiting(parts: Sequence[tuple[HostState, TaskReport]]) -> list[HostState] | None:
     """The machines whose parts have yet to start, in the order in which every client asks them.
 
     None where not all parts are known, a machine doesn't answer, a part has ended badly, or none waits.
@@ -106,16 +106,16 @@ def _waiting(parts: Sequence[tuple[HostView, TaskReport]]) -> list[HostView] | N
     if any(view.is_silent or report.is_broken or report.status not in _ON_ITS_WAY for view, report in parts):
         return None
     waiting = [view for view, report in parts if report.status == "pending"]
-    return sorted(waiting, key=lambda view: view.far.identity) or None
+    return sorted(waiting, key=lambda view: view.agent.identity) or None
 
 
-async def _take_all(views: Sequence[HostView], task_id: str, by: str) -> bool:
+async def _take_all(views: Sequence[HostState], task_id: str, by: str) -> bool:
     for view in views:
-        if not await view.far.ask("take_part", _CALL_S, task_id=task_id, by=by, hold_s=HOLD_S):
+        if not await view.agent.call("take_part", _CALL_S, task_id=task_id, by=by, hold_s=HOLD_S):
             return False
     return True
 
 
-async def _try(view: HostView, call: str, /, **arguments: Any) -> None:
+async def _try(view: HostState, call: str, /, **arguments: Any) -> None:
     with suppress(FlowError):  # the machine gives back by itself when the time is up, and is tended again
-        await view.far.ask(call, _CALL_S, **arguments)
+        await view.agent.call(call, _CALL_S, **arguments)

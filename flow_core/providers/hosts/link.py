@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import FlowError, Unreachable
+from flow_core.providers.contract.blocking_io import run_blocking
 from flow_core.providers.hosts.program import archive
 from flow_core.providers.hosts.session import Lost, Session, Stalled, started
 from flow_core.providers.hosts.start_failures import PythonUnusable
-from flow_core.providers.offload import offload
 
 if TYPE_CHECKING:
     from flow_core.providers.hosts.found_python import FoundPython
@@ -44,13 +44,13 @@ class AgentLink:
         self._one_by_one_until = 0.0
         self._is_closed = False
 
-    async def ask(self, call: str, arguments: Mapping[str, Any], timeout_s: float) -> Any:
+    async def call(self, call: str, arguments: Mapping[str, Any], timeout_s: float) -> Any:
         """Raises Refused, and what `SshHost` and `Session` do. A lost process is asked once more, by a new one."""
         for tried in range(1, _TRIES + 1):
             session: Session | None = None
             try:
                 session = await self._living()
-                return await session.ask(call, arguments, timeout_s)
+                return await session.call(call, arguments, timeout_s)
             except Lost:
                 if tried == _TRIES:
                     raise
@@ -90,7 +90,7 @@ class AgentLink:
 
     async def _start(self) -> Session:
         known = await self._found.known()
-        await offload(archive)  # a hundred files, read and packed once
+        await run_blocking(archive)  # a hundred files, read and packed once
         try:
             session = await self._start_with(known)
         except PythonUnusable:

@@ -9,9 +9,10 @@ from typing import Any
 
 from flow_core.errors import ConfigError, FlowError, printable
 from flow_core.gpu_models import Gpu, parse_declared_gpus
+from flow_core.providers.contract.config_schema import SettingProblem, UsableSettings, drop_invalid
 from flow_core.providers.hosts.credentials import SEND_CREDENTIALS, sends_credentials
+from flow_core.providers.over_agent.pruning_setting import PRUNE_AFTER_DAYS, prune_after_days_of
 from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, login_timeout_of
-from flow_core.providers.pruning import PRUNE_AFTER_DAYS, prune_after_days_of
 
 SETTINGS = ("hosts", "region", LOGIN_TIMEOUT, "python", "s3_python", SEND_CREDENTIALS, "container", PRUNE_AFTER_DAYS)
 _WORDS = ("name", "hostname", "user", "identity_file", "gpus", "region", "python", "s3_python")
@@ -64,13 +65,27 @@ def machines_of(settings: Mapping[str, Any]) -> tuple[Machine, ...]:
     return machines
 
 
-def problem_of(said: Any) -> ConfigError | None:
-    """Why one entry of `hosts` can't be used; its `field` is the entry's field."""
-    try:
-        _machine(said, {})
-    except ConfigError as error:
-        return error
-    return None
+def usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
+    """Without the machines that can't be used; no context where not one of those that are listed can be."""
+    machines, problems = _usable_machines(settings.get("hosts"))
+    if problems and not machines:
+        return UsableSettings(None, problems)
+    rest = drop_invalid({**settings, "hosts": machines} if problems else settings, login_timeout_of)
+    return UsableSettings(rest.settings, (*problems, *rest.problems))
+
+
+def _usable_machines(listed: Any) -> tuple[list[Any], tuple[SettingProblem, ...]]:
+    sound: list[Any] = []
+    problems: list[SettingProblem] = []
+    for number, entry in enumerate(listed if isinstance(listed, list) else ()):
+        try:
+            _machine(entry, {})
+        except ConfigError as error:
+            path = f"hosts.{number}" + (f".{error.field}" if isinstance(entry, dict) else "")
+            problems.append(SettingProblem(path, error.message.partition(": ")[2]))
+        else:
+            sound.append(entry)
+    return sound, tuple(problems)
 
 
 def problems_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
@@ -97,7 +112,7 @@ def problems_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _check_engine(settings: Mapping[str, Any]) -> None:
-    from flow_core.providers.images import check_engine  # deferred: reading a config must not pay for it
+    from flow_core.providers.over_agent.images import check_engine  # deferred: reading a config must not pay for it
 
     check_engine(settings.get("container"))
 

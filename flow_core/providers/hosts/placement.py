@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from flow_core.errors import CapacityError, ConfigError, FlowError, printable
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_models import Gpu, describe_gpus
-from flow_core.providers.hosts.facts import Facts
-from flow_core.providers.hosts.far import FarHost
-from flow_core.providers.submit_requests import gpus_for, no_gpus
+from flow_core.providers.hosts.agent_client import AgentClient
+from flow_core.providers.hosts.host_info import HostInfo
+from flow_core.providers.over_agent.submit_requests import gpus_for, no_gpus
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
@@ -20,11 +20,11 @@ _MOST_SAID = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class Candidate:
     """A machine, and the GPUs there that would do: `count` of `candidates`."""
 
-    far: FarHost
-    facts: Facts
+    agent: AgentClient
+    info: HostInfo
     count: int = 0
     candidates: tuple[Gpu, ...] = ()
     model: str = ""
@@ -37,12 +37,12 @@ class Seat:
     def gpus(self) -> dict[str, Any]:
         """What the agent is asked for."""
         if not self.count:
-            return no_gpus(self.instance_type, self.facts.gpus)
+            return no_gpus(self.instance_type, self.info.gpus)
         return gpus_for(self.count, self.model, self.candidates)
 
     @property
     def free(self) -> int:
-        return len({gpu.gpu_id for gpu in self.candidates} & {gpu.gpu_id for gpu in self.facts.free_gpus})
+        return len({gpu.gpu_id for gpu in self.candidates} & {gpu.gpu_id for gpu in self.info.free_gpus})
 
     def has(self, gpu_ids: Collection[str]) -> bool:
         """Whether these are enough for the task."""
@@ -50,45 +50,48 @@ class Seat:
 
     @property
     def starts_at_once(self) -> bool:
-        return not self.count or (self.free >= self.count and not self.facts.waiting)
+        return not self.count or (self.free >= self.count and not self.info.waiting)
 
     @property
     def rank(self) -> tuple[bool, int, float]:
         """The lowest is the best."""
-        busy = (self.facts.load or 0.0) / (self.facts.cpus or 1)
+        busy = (self.info.load or 0.0) / (self.info.cpus or 1)
         if not self.count:
-            return False, self.facts.running, busy
-        return (not self.starts_at_once, -self.free if self.starts_at_once else self.facts.waiting, busy)
+            return False, self.info.running, busy
+        return (not self.starts_at_once, -self.free if self.starts_at_once else self.info.waiting, busy)
 
 
-def seats(
-    config: TaskConfig, seen: Mapping[FarHost, Facts], silent: Mapping[FarHost, FlowError], names: Mapping[str, FarHost]
-) -> list[Seat]:
+def rank_candidates(
+    config: TaskConfig,
+    seen: Mapping[AgentClient, HostInfo],
+    silent: Mapping[AgentClient, FlowError],
+    names: Mapping[str, AgentClient],
+) -> list[Candidate]:
     """Machines for the task, best first, of the first instance type that any of them could ever give.
 
     Raises ConfigError, and CapacityError where none could.
     """
     there = _in_region(config.region, seen, names)
-    there = {far: facts for far, facts in there.items() if _is_large_enough(config, facts)}
+    there = {agent: info for agent, info in there.items() if _is_large_enough(config, info)}
     asked = [f"{config.min_cpus} CPUs"] if config.min_cpus else []
     asked += [f"{config.min_memory_gb} GB"] if config.min_memory_gb else []
-    return seats_for(_wishes(config), there, silent, f" with {' and '.join(asked)}" if asked else "")
+    return find_candidates(_wishes(config), there, silent, f" with {' and '.join(asked)}" if asked else "")
 
 
-def seats_for(
+def find_candidates(
     wishes: Sequence[GpuRequest | str],
-    seen: Mapping[FarHost, Facts],
-    silent: Mapping[FarHost, FlowError],
+    seen: Mapping[AgentClient, HostInfo],
+    silent: Mapping[AgentClient, FlowError],
     besides: str = "",
-) -> list[Seat]:
+) -> list[Candidate]:
     """The same for instance types; `besides` is what the machines of `seen` were chosen by. Raises CapacityError."""
     for wish in wishes:
-        found = [seat for far, facts in seen.items() if (seat := _seat(wish, far, facts)) is not None]
+        found = [candidate for agent, info in seen.items() if (candidate := _candidate(wish, agent, info)) is not None]
         if found:
-            return sorted(found, key=lambda seat: seat.rank)
+            return sorted(found, key=lambda candidate: candidate.rank)
     what = printable(" or ".join(map(str, wishes)) + besides)
-    has = "; ".join(f"{far.name} has {_said(facts)}" for far, facts in list(seen.items())[:_MOST_SAID])
-    absent = f"; {', '.join(far.name for far in silent)} can't be asked now" if silent else ""
+    has = "; ".join(f"{agent.name} has {_said(info)}" for agent, info in list(seen.items())[:_MOST_SAID])
+    absent = f"; {', '.join(agent.name for agent in silent)} can't be asked now" if silent else ""
     raise CapacityError(f"{what} can't be had here: {has or 'no reachable machine is large enough'}{absent}")
 
 
@@ -98,42 +101,42 @@ def _wishes(config: TaskConfig) -> tuple[GpuRequest | str, ...]:
     return config.instance_types or ("cpu",)
 
 
-def _seat(wish: GpuRequest | str, far: FarHost, facts: Facts) -> Seat | None:
-    if wish == far.name:
-        gpus = facts.gpus
-        return Seat(far, facts, len(gpus), gpus, gpus[0].short_model) if gpus else Seat(far, facts)
+def _candidate(wish: GpuRequest | str, agent: AgentClient, info: HostInfo) -> Candidate | None:
+    if wish == agent.name:
+        gpus = info.gpus
+        return Candidate(agent, info, len(gpus), gpus, gpus[0].short_model) if gpus else Candidate(agent, info)
     request = parse_gpu(wish) if isinstance(wish, str) else wish
     if not request.needs_gpu:
-        too_few = request.cpus and facts.cpus and request.cpus > facts.cpus
-        return None if too_few else Seat(far, facts)
-    fitting = tuple(gpu for gpu in facts.gpus if gpu.fits(request))
+        too_few = request.cpus and info.cpus and request.cpus > info.cpus
+        return None if too_few else Candidate(agent, info)
+    fitting = tuple(gpu for gpu in info.gpus if gpu.fits(request))
     if len(fitting) < request.count:
         return None
-    return Seat(far, facts, request.count, fitting, request.model or fitting[0].short_model)
+    return Candidate(agent, info, request.count, fitting, request.model or fitting[0].short_model)
 
 
 def _in_region(
-    region: str | None, seen: Mapping[FarHost, Facts], names: Mapping[str, FarHost]
-) -> Mapping[FarHost, Facts]:
+    region: str | None, seen: Mapping[AgentClient, HostInfo], names: Mapping[str, AgentClient]
+) -> Mapping[AgentClient, HostInfo]:
     if region is None:
         return seen
-    if not any(region in (far.name, far.region) for far in names.values()):
+    if not any(region in (agent.name, agent.region) for agent in names.values()):
         known = ", ".join(names)
         raise ConfigError(
             f"region: {printable(repr(region))} is no machine and no region here; there are: {known}", field="region"
         )
-    return {far: facts for far, facts in seen.items() if region in (far.name, far.region)}
+    return {agent: info for agent, info in seen.items() if region in (agent.name, agent.region)}
 
 
-def _is_large_enough(config: TaskConfig, facts: Facts) -> bool:
+def _is_large_enough(config: TaskConfig, info: HostInfo) -> bool:
     cpus, memory_gb = config.min_cpus, config.min_memory_gb
-    return not (cpus and facts.cpus and cpus > facts.cpus) and not (
-        memory_gb and facts.memory_gb and memory_gb > facts.memory_gb
+    return not (cpus and info.cpus and cpus > info.cpus) and not (
+        memory_gb and info.memory_gb and memory_gb > info.memory_gb
     )
 
 
-def _said(facts: Facts) -> str:
-    parts = [describe_gpus(facts.gpus)]
-    parts += [f"{facts.cpus} CPUs"] if facts.cpus else []
-    parts += [f"{facts.memory_gb} GB"] if facts.memory_gb else []
+def _said(info: HostInfo) -> str:
+    parts = [describe_gpus(info.gpus)]
+    parts += [f"{info.cpus} CPUs"] if info.cpus else []
+    parts += [f"{info.memory_gb} GB"] if info.memory_gb else []
     return ", ".join(parts)

@@ -8,25 +8,26 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from flow_core.config import Context, state_dir
-from flow_core.providers.base import Listing, PollIntervals
+from flow_core.providers.contract.listing import Listing
+from flow_core.providers.contract.provider import PollIntervals, Provider
+from flow_core.providers.hosts.agent_client import AgentClient
 from flow_core.providers.hosts.credentials import disclosure, sends_credentials
-from flow_core.providers.hosts.far import FarHost
-from flow_core.providers.hosts.gathering import together
+from flow_core.providers.hosts.host_state import HostState
+from flow_core.providers.hosts.host_tasks import HostTasks, select_records
 from flow_core.providers.hosts.instances import HostInstances
 from flow_core.providers.hosts.machines import machines_of
-from flow_core.providers.hosts.places import HostLogs, HostPlaces
-from flow_core.providers.hosts.shelf import TaskShelf, wanted
-from flow_core.providers.hosts.view import HostView
+from flow_core.providers.hosts.rendezvous import gather_all
+from flow_core.providers.hosts.task_locator import HostLogSources, HostTaskLocator
 from flow_core.providers.hosts.volumes import HostVolumes
-from flow_core.providers.over_ssh.hosts import HostPool
+from flow_core.providers.over_agent.pruning_setting import prune_after_days_of
+from flow_core.providers.over_ssh.host_pool import HostPool
 from flow_core.providers.over_ssh.login_limit import login_timeout_of
-from flow_core.providers.over_ssh.ways import WaysIn
-from flow_core.providers.pruning import prune_after_days_of
+from flow_core.providers.over_ssh.ssh_access import SshAccess
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
     from flow_core.models.task import TaskRecord, TaskStatus
-    from flow_core.providers.hosts.init import HostsInit
+    from flow_core.providers.hosts.config_schema import HostsConfigSchema
     from flow_core.providers.hosts.pruning import HostPruning
     from flow_core.providers.hosts.reservations import HostReservations
     from flow_core.providers.over_ssh.logs import SpooledLogs
@@ -34,39 +35,48 @@ if TYPE_CHECKING:
     from flow_core.ssh.prompter import Prompter
 
 
-class HostsProvider(WaysIn):
+class HostsProvider(SshAccess, Provider):
     """Tasks run on machines that need an SSH server and a Python 3.8, and are found there by every client.
 
     Settings: `hosts` (names of ~/.ssh/config, or tables that say more), and those of `machines.SETTINGS`.
     """
 
-    ssh_keys = identity = market = None
+    poll = PollIntervals(busy_s=2.0, idle_s=5.0)
 
     def __init__(self, context: Context, person: Prompter | None = None) -> None:
-        self.poll = PollIntervals(busy_s=2.0, idle_s=5.0)
         self._context, self._settings = context.name, context.settings
         self._prune_after_days = prune_after_days_of(context.settings)
         sends_credentials(context.settings)
         self._pool = HostPool(person, login_timeout_of(context.settings))
-        hosts = [FarHost(machine, self._pool, context.name) for machine in machines_of(context.settings)]
-        self._tasks = TaskShelf(context.name, [HostView(context.name, far) for far in hosts])
-        self._places = HostPlaces(context.name, self._tasks)
-        self.volumes = HostVolumes(context.name, self._tasks)
-        self.instances = HostInstances(context.name, self._tasks)
+        hosts = [AgentClient(machine, self._pool, context.name) for machine in machines_of(context.settings)]
+        self._tasks = HostTasks(context.name, [HostState(context.name, agent) for agent in hosts])
+        self._locator = HostTaskLocator(context.name, self._tasks)
 
-    # The facets below are loaded when they are asked for: whoever only looks at tasks needs none of them.
+    @property
+    def prune_after_days(self) -> float | None:
+        return self._prune_after_days
+
+    @cached_property
+    def instances(self) -> HostInstances:
+        return HostInstances(self._context, self._tasks)
+
+    @cached_property
+    def volumes(self) -> HostVolumes:
+        return HostVolumes(self._context, self._tasks)
+
+    # The facets below are loaded on first use: a client that only lists tasks needs none of them.
 
     @cached_property
     def logs(self) -> SpooledLogs:
         from flow_core.providers.over_ssh.logs import SpooledLogs
 
-        return SpooledLogs(HostLogs(self._context, self._tasks), state_dir().absolute() / "hosts" / "logs")
+        return SpooledLogs(HostLogSources(self._context, self._tasks), state_dir().absolute() / "hosts" / "logs")
 
     @cached_property
     def metrics(self) -> SshMetrics:
         from flow_core.providers.over_ssh.metrics import SshMetrics
 
-        return SshMetrics(self._places, self._tasks.host)
+        return SshMetrics(self._locator, self._tasks.host)
 
     @cached_property
     def reservations(self) -> HostReservations:
@@ -81,21 +91,21 @@ class HostsProvider(WaysIn):
         return HostPruning(self._context, self._tasks, self._prune_after_days)
 
     @cached_property
-    def init(self) -> HostsInit:
-        from flow_core.providers.hosts.init import HostsInit
+    def config_schema(self) -> HostsConfigSchema:
+        from flow_core.providers.hosts.config_schema import HostsConfigSchema
 
-        return HostsInit()
+        return HostsConfigSchema()
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
-        from flow_core.providers.hosts.submit import Submission  # deferred: it is not needed to look at tasks
+        from flow_core.providers.hosts.submit import HostSubmission  # deferred: it is not needed to look at tasks
 
-        task_id = await Submission(config, self._tasks, self.volumes, self.reservations, self._settings).run()
+        task_id = await HostSubmission(config, self._tasks, self.volumes, self.reservations, self._settings).run()
         return await self._tasks.get(task_id)
 
     async def list_tasks(
         self, statuses: Collection[TaskStatus] | None = None, limit: int | None = None
     ) -> tuple[TaskRecord, ...]:
-        return Listing.of(wanted(await self._tasks.all(), statuses, limit), self._tasks.unreadable())
+        return Listing.of(select_records(await self._tasks.all(), statuses, limit), self._tasks.unreadable())
 
     async def get_task(self, task_id: str) -> TaskRecord:
         return await self._tasks.get(task_id)
@@ -103,10 +113,10 @@ class HostsProvider(WaysIn):
     async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
         views = await self._tasks.find(task_id)
         unfinished = [view for view in views if not view.reports[task_id].is_over or view.reports[task_id].is_broken]
-        await together(view.far.ask("cancel", task_id=task_id, force=force) for view in unfinished)
+        await gather_all(view.agent.call("cancel", task_id=task_id, force=force) for view in unfinished)
 
     def describe_submit(self, config: TaskConfig) -> str:
-        hosts = [view.far.name for view in self._tasks.views]
+        hosts = [view.agent.name for view in self._tasks.views]
         where = hosts[0] if len(hosts) == 1 else f"<one of {', '.join(hosts)}>"
         sent = self.discloses(config)
         return f"ssh {where} sh -c {shlex.quote(config.command_line)}" + (f"  (with {sent})" if sent else "")
@@ -115,12 +125,13 @@ class HostsProvider(WaysIn):
         return disclosure(config, self._settings)
 
     def describe_cancel(self, task: TaskRecord) -> str:
-        host, pid = task.provider_metadata.get("host", "the machine"), task.provider_metadata.get("pid")
-        if pid is None and task.started_at is None:
+        host = task.instances[0] if task.instances else "the machine"
+        if not task.processes and task.started_at is None:
             return f"take {task.task_id} out of the line of {host}"
-        if pid is None:
+        if not task.processes:
             return f"start no further attempt of {task.task_id} on {host}"
-        return f"on {host}: SIGTERM to pid {pid} and every process of {task.task_id}, SIGKILL after 5 s"
+        first = task.processes[0]
+        return f"on {first.host}: SIGTERM to pid {first.pid} and every process of {task.task_id}, SIGKILL after 5 s"
 
     async def close(self) -> None:
         """Lets go of every connection. Tasks go on."""

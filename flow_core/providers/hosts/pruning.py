@@ -14,9 +14,9 @@ from flow_core.agent.record_fields import Fields
 from flow_core.errors import Conflict, FlowError, ProviderError, Unreachable
 from flow_core.models.pruning import PrunableTask, PruningPlan, PruningResult
 from flow_core.models.task import TaskRecord
-from flow_core.providers.hosts.shelf import TaskShelf, strongest
-from flow_core.providers.hosts.view import HostView
-from flow_core.providers.pruned_tasks import prunable, sentence, sentences
+from flow_core.providers.hosts.host_state import HostState
+from flow_core.providers.hosts.host_tasks import HostTasks, most_actionable
+from flow_core.providers.over_agent.pruned_tasks import prunable, sentence, sentences
 
 _DAY_S = 24 * 3600.0
 _LOOK_S, _ANSWER_S = 600.0, 60.0
@@ -27,7 +27,7 @@ _Answer = TypeVar("_Answer")
 class HostPruning:
     """The rule is applied to the tasks of all machines together; a machine that is down keeps what it has."""
 
-    def __init__(self, context: str, tasks: TaskShelf, after_days: float | None) -> None:
+    def __init__(self, context: str, tasks: HostTasks, after_days: float | None) -> None:
         self._context = context
         self._tasks = tasks
         self._after_days = after_days
@@ -80,7 +80,7 @@ class HostPruning:
         names = [task.task_id for task in plan.tasks]
         shown = ",".join(names[:_SHOWN_MAX])
         more = f"  (and {len(names) - _SHOWN_MAX} more)" if len(names) > _SHOWN_MAX else ""
-        hosts = ", ".join(view.far.name for view in self._tasks.views if any(name in view.reports for name in names))
+        hosts = ", ".join(view.agent.name for view in self._tasks.views if any(name in view.reports for name in names))
         return f"on {hosts or 'no machine'}: rm -r .../tasks/{f'{{{shown}}}' if len(names) > 1 else shown}{more}"
 
     async def _ask_for_plan(
@@ -91,7 +91,7 @@ class HostPruning:
         answers = await _each(asked, lambda view: _plan(view, asked[view], named))
         silent = {view: answer for view, answer in answers.items() if isinstance(answer, FlowError)}
         if silent and (len(silent) == len(asked) or any(not named.isdisjoint(asked[view]) for view in silent)):
-            raise strongest(list(silent.values()))
+            raise most_actionable(list(silent.values()))
         said = [answer for answer in answers.values() if not isinstance(answer, FlowError)]
         refusals = [refusal for _, _, refused in said for refusal in refused if refusal.code != selection.GONE]
         refused = sentences(refusals)
@@ -103,9 +103,9 @@ class HostPruning:
         goes = tuple(task for task in tasks if task.task_id not in {*refused, *unknown, *held})
         return PruningPlan(self._context, _by_end(goes), _by_end(stays), refused), refusals
 
-    def _by_view(self, task_ids: Iterable[str]) -> dict[HostView, list[str]]:
+    def _by_view(self, task_ids: Iterable[str]) -> dict[HostState, list[str]]:
         """The tasks that each machine has a part of. One that is known by two names counts once."""
-        found: dict[HostView, list[str]] = {}
+        found: dict[HostState, list[str]] = {}
         for task_id in task_ids:
             for view in self._tasks.where(task_id):
                 found.setdefault(view, []).append(task_id)
@@ -119,16 +119,16 @@ class HostPruning:
             return "it is gone already" if have_all_answered else "it is on no machine that answers"
         if len(views) < views[0].reports[task_id].parts and not have_all_answered:
             return "not every machine of it has answered"
-        silent = [view.far.name for view in views if view.is_silent]
+        silent = [view.agent.name for view in views if view.is_silent]
         return f"{', '.join(silent)} {'does' if len(silent) == 1 else 'do'} not answer" if silent else ""
 
 
 async def _each(
-    views: Iterable[HostView], ask: Callable[[HostView], Coroutine[None, None, _Answer]]
-) -> dict[HostView, _Answer | FlowError]:
+    views: Iterable[HostState], ask: Callable[[HostState], Coroutine[None, None, _Answer]]
+) -> dict[HostState, _Answer | FlowError]:
     """What each says, or why it doesn't."""
 
-    async def answer_of(view: HostView) -> _Answer | FlowError:
+    async def answer_of(view: HostState) -> _Answer | FlowError:
         try:
             return await ask(view)
         except FlowError as error:
@@ -149,28 +149,28 @@ def _meeting(records: Iterable[TaskRecord], older_than_days: float | None, keep_
 
 
 async def _plan(
-    view: HostView, task_ids: Iterable[str], named: Collection[str]
+    view: HostState, task_ids: Iterable[str], named: Collection[str]
 ) -> tuple[list[EndedTask], list[EndedTask], list[PruningRefusal]]:
     asked: dict[str, list[str]] = {"among": [], "named": []}
     for task_id in task_ids:
         asked["named" if task_id in named else "among"].append(task_id)
-    answer = await view.far.ask("plan_pruning", _ANSWER_S, **asked)
+    answer = await view.agent.call("plan_pruning", _ANSWER_S, **asked)
     return _ended(view, answer, "tasks"), _ended(view, answer, "kept"), _refusals(view, answer)
 
 
-async def _prune(view: HostView, tasks: Sequence[PrunableTask]) -> tuple[list[EndedTask], list[PruningRefusal]]:
+async def _prune(view: HostState, tasks: Sequence[PrunableTask]) -> tuple[list[EndedTask], list[PruningRefusal]]:
     """Raises Unreachable where it can't be known what went."""
     arguments = {
         "task_ids": [task.task_id for task in tasks],
         "made_files": [task.task_id for task in tasks if task.made_files],
     }
-    answer = await view.far.ask("prune", _ANSWER_S, **arguments)
+    answer = await view.agent.call("prune", _ANSWER_S, **arguments)
     return _ended(view, answer, "removed"), _refusals(view, answer)
 
 
-async def _takes_turn(view: HostView) -> bool:
+async def _takes_turn(view: HostState) -> bool:
     try:
-        return not view.is_silent and await view.far.ask("take_pruning_turn") is True
+        return not view.is_silent and await view.agent.call("take_pruning_turn") is True
     except FlowError:
         return False
 
@@ -196,19 +196,19 @@ def _by_end(tasks: Iterable[PrunableTask]) -> tuple[PrunableTask, ...]:
     return tuple(sorted(tasks, key=lambda task: task.ended_at))
 
 
-def _ended(view: HostView, answer: Mapping[str, Any], name: str) -> list[EndedTask]:
+def _ended(view: HostState, answer: Mapping[str, Any], name: str) -> list[EndedTask]:
     try:
         return [EndedTask.parse(one) for one in Fields(answer).tables(name)]
     except ValueError as error:
         raise _nonsense(view, error) from error
 
 
-def _refusals(view: HostView, answer: Mapping[str, Any]) -> list[PruningRefusal]:
+def _refusals(view: HostState, answer: Mapping[str, Any]) -> list[PruningRefusal]:
     try:
         return [PruningRefusal.parse(one) for one in Fields(answer).tables("refused")]
     except ValueError as error:
         raise _nonsense(view, error) from error
 
 
-def _nonsense(view: HostView, error: ValueError) -> ProviderError:
-    return ProviderError(f"what {view.far.name!r} says of ended tasks can't be read: {error}")
+def _nonsense(view: HostState, error: ValueError) -> ProviderError:
+    return ProviderError(f"what {view.agent.name!r} says of ended tasks can't be read: {error}")

@@ -11,7 +11,7 @@ from flow_core.agent.record_fields import LAST_TIMESTAMP, Fields
 from flow_core.agent.task_report import TaskReport
 from flow_core.errors import printable
 from flow_core.models.task import TaskRecord
-from flow_core.providers.task_records import record_of
+from flow_core.providers.over_agent.task_records import record_of
 from flow_core.ssh.settings import HostSettings
 
 
@@ -67,10 +67,11 @@ def host_record(report: TaskReport, context: str, machine: str, region: str, rea
         num_instances=max(report.ranks, report.parts),
         endpoints=_endpoints(record.endpoints, reached.hostname),
         instances=(machine,),
+        processes=tuple(replace(process, host=machine) for process in record.processes),
         ssh_host=reached.hostname,
         ssh_port=reached.port,
         ssh_user=reached.user,
-        provider_metadata={**about, "attempt_is_over": report.between_attempts},
+        provider_metadata=about,
     )
 
 

@@ -16,15 +16,23 @@ from flow_core.errors import (
     FlowError,
     ProviderError,
     Unreachable,
-    Unsupported,
     printable,
 )
 from flow_core.models.reservation import Reservation
-from flow_core.providers.base import Listing
-from flow_core.providers.hosts.facts import Facts, look_at_all
-from flow_core.providers.hosts.far import FarHost, ask_all
-from flow_core.providers.hosts.shelf import TaskShelf, not_found, strongest
-from flow_core.providers.reservation_records import OpeningWish, filters_of, gpus_of, reservation_of, wish_of
+from flow_core.providers.contract.listing import Listing
+from flow_core.providers.contract.supported_fields import check_supported
+from flow_core.providers.hosts.agent_client import AgentClient, call_all
+from flow_core.providers.hosts.host_info import HostInfo, read_all_hosts
+from flow_core.providers.hosts.host_tasks import HostTasks, most_actionable, not_found
+from flow_core.providers.over_agent.reservation_records import (
+    UNSUPPORTED,
+    OpeningQuery,
+    make_wish,
+    matches,
+    parse_filters,
+    parse_gpus,
+    reservation_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,13 +40,11 @@ if TYPE_CHECKING:
     from flow_core.models.reservation import ReservationQuote
     from flow_core.models.reservation_spec import ReservationSpec
 
-_FOR_OTHERS = ("ssh_keys", "volumes", "startup_script")
-
 
 class HostReservations:
     """`region` is the machine of a reservation. All of it lies on one machine."""
 
-    def __init__(self, context: str, tasks: TaskShelf) -> None:
+    def __init__(self, context: str, tasks: HostTasks) -> None:
         self._context = context
         self._tasks = tasks
 
@@ -47,19 +53,19 @@ class HostReservations:
 
     async def create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> Reservation:
         """On the first machine that can keep so many GPUs for that time."""
-        self._refuse_what_is_not_here(spec)
-        request = gpus_of(spec.instance_type)
-        seen, silent = await look_at_all(self._hosts(spec.region))
+        self._check(spec)
+        request = parse_gpus(spec.instance_type)
+        seen, silent = await read_all_hosts(self._hosts(spec.region))
         if not seen:
-            raise strongest(list(silent.values()))
+            raise most_actionable(list(silent.values()))
         refusals: list[FlowError] = []
-        for far, facts in _by_room(seen):
-            fitting = tuple(gpu for gpu in facts.gpus if gpu.fits(request))
+        for agent, info in _by_room(seen):
+            fitting = tuple(gpu for gpu in info.gpus if gpu.fits(request))
             if len(fitting) < request.count * spec.quantity:
                 continue
-            wish = wish_of(spec, request, fitting)._replace(reservation_id=new_id("res"))
+            wish = make_wish(spec, request, fitting)._replace(reservation_id=new_id("res"))
             try:
-                return self._read(far, await far.ask("make_reservation", wish=wish._asdict()))
+                return self._read(agent, await agent.call("make_reservation", wish=wish._asdict()))
             except CapacityError as error:
                 refusals.append(error)
             except Unreachable as error:
@@ -68,65 +74,66 @@ class HostReservations:
             raise refusals[0]
         raise CapacityError(f"{spec.quantity} x {spec.instance_type} is more than any reachable machine has")
 
-    async def of_user(self) -> list[tuple[FarHost, frozenset[str]]]:
+    async def of_user(self) -> list[tuple[AgentClient, frozenset[str]]]:
         """The active ones of whoever we are on each machine that answers: the machine, and the GPUs that are kept."""
-        answers, _ = await ask_all([view.far for view in self._tasks.views], "reservations")
+        answers, _ = await call_all([view.agent for view in self._tasks.views], "reservations")
         found = []
-        for far, answer in answers.items():
+        for agent, answer in answers.items():
             for said in answer if isinstance(answer, list) else []:
                 try:
                     report = ReservationReport.parse(said)
                 except ValueError:
                     continue
-                if report.status == "active" and report.owner == far.user:
-                    found.append((far, frozenset(report.gpus)))
+                if report.status == "active" and report.owner == agent.user:
+                    found.append((agent, frozenset(report.gpus)))
         return found
 
     async def list(self, params: Mapping[str, Any]) -> tuple[Reservation, ...]:
-        wanted = filters_of(params)
-        answers, silent = await ask_all([view.far for view in self._tasks.views], "reservations")
+        wanted = parse_filters(params)
+        answers, silent = await call_all([view.agent for view in self._tasks.views], "reservations")
         if not answers:
-            raise strongest(list(silent.values()))
+            raise most_actionable(list(silent.values()))
         unreadable = [
-            f"{far.name}: {why}" for far, why in silent.items() if not isinstance(why, Unreachable | AuthError)
+            f"{agent.name}: {why}" for agent, why in silent.items() if not isinstance(why, Unreachable | AuthError)
         ]
-        found: dict[str, Reservation] = {}
-        for far, answer in answers.items():
+        found: dict[str, tuple[float, Reservation]] = {}
+        for agent, answer in answers.items():
             for said in answer if isinstance(answer, list) else []:
                 try:
-                    one = self._made(far, said)
+                    report = ReservationReport.parse(said)
+                    one = self._made(agent, report)
                 except ValueError as error:
-                    unreadable.append(f"a reservation of {far.name} can't be read: {error}")
+                    unreadable.append(f"a reservation of {agent.name} can't be read: {error}")
                     continue
-                found.setdefault(one.reservation_id, one)
-        rows = [one for one in found.values() if all(getattr(one, name) in values for name, values in wanted.items())]
-        rows.sort(key=lambda one: (one.provider_metadata.get("created_at", 0.0), one.reservation_id), reverse=True)
-        return Listing.of(rows, unreadable)
+                found.setdefault(one.reservation_id, (report.created_at, one))
+        newest_first = sorted(found.values(), key=lambda pair: (pair[0], pair[1].reservation_id), reverse=True)
+        rows = (one for _, one in newest_first)
+        return Listing.of((one for one in rows if matches(one, wanted)), unreadable)
 
     async def get(self, reservation_id: str) -> Reservation:
-        far = await self.home(reservation_id)
-        return self._read(far, await far.ask("reservation", reservation_id=reservation_id))
+        agent = await self.home(reservation_id)
+        return self._read(agent, await agent.call("reservation", reservation_id=reservation_id))
 
     async def availability(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-        wish = OpeningWish.parse(params)
-        if wish.region is not None and not self._named(wish.region):
+        query = OpeningQuery.parse(params)
+        if query.region is not None and not self._named(query.region):
             return ()
-        hosts = self._hosts(wish.region)
-        seen, _ = await look_at_all(hosts)
-        fitting = {far: [gpu.gpu_id for gpu in facts.gpus if gpu.fits(wish.request)] for far, facts in seen.items()}
-        answers, silent = await ask_all(
-            [far for far in fitting if fitting[far]],
+        hosts = self._hosts(query.region)
+        seen, _ = await read_all_hosts(hosts)
+        fitting = {agent: [gpu.gpu_id for gpu in info.gpus if gpu.fits(query.request)] for agent, info in seen.items()}
+        answers, silent = await call_all(
+            [agent for agent in fitting if fitting[agent]],
             "openings",
-            lambda far: {"gpus": fitting[far], "start": wish.start, "end": wish.end},
+            lambda agent: {"gpus": fitting[agent], "start": query.start, "end": query.end},
         )
         if not seen:
-            raise strongest(list(silent.values()) or [Unreachable("no machine answers")])
-        slots = [slot for answer in answers.values() for slot in wish.slots(_openings(answer))]
+            raise most_actionable(list(silent.values()) or [Unreachable("no machine answers")])
+        slots = [slot for answer in answers.values() for slot in query.slots(_openings(answer))]
         return tuple(sorted(slots, key=lambda slot: (slot["start_time"], -slot["quantity"])))
 
     async def release(self, reservation_id: str) -> None:
-        far = await self.home(reservation_id)
-        await far.ask("release_reservation", reservation_id=reservation_id)
+        agent = await self.home(reservation_id)
+        await agent.call("release_reservation", reservation_id=reservation_id)
 
     def describe_create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> str:
         start = "now" if spec.start_time_utc is None else spec.start_time_utc.isoformat(timespec="minutes")
@@ -139,47 +146,44 @@ class HostReservations:
     def describe_release(self, reservation_id: str) -> str:
         return f"give the GPUs of {reservation_id} back; tasks on them go on"
 
-    def _read(self, far: FarHost, said: Any) -> Reservation:
+    def _read(self, agent: AgentClient, said: Any) -> Reservation:
         """Raises ProviderError."""
         try:
-            return self._made(far, said)
+            return self._made(agent, ReservationReport.parse(said))
         except ValueError as error:
-            raise ProviderError(f"what {far.name!r} says of a reservation can't be read: {error}") from error
+            raise ProviderError(f"what {agent.name!r} says of a reservation can't be read: {error}") from error
 
-    def _made(self, far: FarHost, said: Any) -> Reservation:
-        """Raises ValueError."""
-        return replace(reservation_of(ReservationReport.parse(said), far.name), context=self._context)
+    def _made(self, agent: AgentClient, report: ReservationReport) -> Reservation:
+        return replace(reservation_of(report, agent.name), context=self._context)
 
-    async def home(self, reservation_id: str) -> FarHost:
+    async def home(self, reservation_id: str) -> AgentClient:
         """The machine that keeps it. Raises NotFound, Unreachable."""
-        answers, silent = await ask_all([view.far for view in self._tasks.views], "reservations")
-        for far, answer in answers.items():
+        answers, silent = await call_all([view.agent for view in self._tasks.views], "reservations")
+        for agent, answer in answers.items():
             found = answer if isinstance(answer, list) else []
             if any(isinstance(one, dict) and one.get("reservation_id") == reservation_id for one in found):
-                return far
+                return agent
         raise not_found(f"reservation {printable(repr(reservation_id[:40]))}", self._context, answers, silent)
 
-    def _hosts(self, region: str | None) -> Sequence[FarHost]:
+    def _hosts(self, region: str | None) -> Sequence[AgentClient]:
         """Raises ConfigError."""
-        hosts = [view.far for view in self._tasks.views] if region is None else self._named(region)
+        hosts = [view.agent for view in self._tasks.views] if region is None else self._named(region)
         if not hosts:
             raise ConfigError(f"region: {printable(repr(region))} is no machine and no region here", field="region")
         return hosts
 
-    def _named(self, region: Any) -> Sequence[FarHost]:
-        return [view.far for view in self._tasks.views if region in (view.far.name, view.far.region)]
+    def _named(self, region: Any) -> Sequence[AgentClient]:
+        return [view.agent for view in self._tasks.views if region in (view.agent.name, view.agent.region)]
 
-    def _refuse_what_is_not_here(self, spec: ReservationSpec) -> None:
-        for field in _FOR_OTHERS:
-            if getattr(spec, field):
-                raise Unsupported(f"{field}: a reservation of a machine keeps GPUs, and takes nothing along")
+    def _check(self, spec: ReservationSpec) -> None:
+        check_supported(spec, UNSUPPORTED)
         if spec.project_id not in (None, self._context):
             raise ConfigError(
                 f"project_id: {spec.project_id!r} is not here; this is {self._context!r}", field="project_id"
             )
 
 
-def _by_room(seen: Mapping[FarHost, Facts]) -> list[tuple[FarHost, Facts]]:
+def _by_room(seen: Mapping[AgentClient, HostInfo]) -> list[tuple[AgentClient, HostInfo]]:
     """Those with most free GPUs first."""
     return sorted(seen.items(), key=lambda pair: -len(pair[1].free_gpus))
 

@@ -65,7 +65,7 @@ class Session:
         """Returns once the process or the connection to it is gone."""
         await self._ended.wait()
 
-    async def ask(self, call: str, arguments: Mapping[str, Any], timeout_s: float) -> Any:
+    async def call(self, call: str, arguments: Mapping[str, Any], timeout_s: float) -> Any:
         """`timeout_s` counts anew whenever the agent says that it gets on.
 
         Raises Refused, ProviderError, Unreachable, and Lost where asking again makes sense.
@@ -160,19 +160,19 @@ class Session:
                 raise await self._not_started(is_ready=True)
 
     def _greet(self, message: list[Any]) -> None:
-        facts = message[1] if len(message) > 1 and message[0] == protocol.GREETING else None
-        version = facts.get("protocol") if isinstance(facts, dict) else None
-        if not isinstance(facts, dict) or isinstance(version, bool) or not isinstance(version, int):
+        info = message[1] if len(message) > 1 and message[0] == protocol.GREETING else None
+        version = info.get("protocol") if isinstance(info, dict) else None
+        if not isinstance(info, dict) or isinstance(version, bool) or not isinstance(version, int):
             raise self._nonsense("it greeted as no agent does")
         if version != protocol.VERSION:
             advice = "update flow here"
             if version < protocol.VERSION:
-                advice = f"remove {printable(str(facts.get('root', '~/.local/state/flow/local/*')))}/bin there"
+                advice = f"remove {printable(str(info.get('root', '~/.local/state/flow/local/*')))}/bin there"
             raise ProviderError(
                 f"the agent on {self._name!r} speaks version {version} of its protocol, and this flow speaks version"
                 f" {protocol.VERSION}: {advice}, and try again"
             )
-        self.greeting = facts
+        self.greeting = info
 
     async def _not_started(self, *, is_ready: bool) -> ProviderError:
         with suppress(TimeoutError):

@@ -13,17 +13,17 @@ from flow_core.agent.machine import new_id
 from flow_core.agent.refusals import Refused
 from flow_core.agent.submit import CODE_GONE
 from flow_core.errors import Conflict, FlowError, NotFound, Unreachable, printable
-from flow_core.providers.asked import task_name
-from flow_core.providers.hosts.code import code_of, directory_of, send_code
+from flow_core.providers.contract.request_checks import task_name
+from flow_core.providers.hosts.agent_client import call_all
+from flow_core.providers.hosts.code_upload import directory_of, find_code, send_code
 from flow_core.providers.hosts.credentials import credentials_of
-from flow_core.providers.hosts.facts import look_at_all
-from flow_core.providers.hosts.far import ask_all
-from flow_core.providers.hosts.gathering import enough, meet, together
-from flow_core.providers.hosts.limits import refuse_what_no_machine_does, refuse_what_several_machines_do_not
-from flow_core.providers.hosts.placement import Seat, seats
-from flow_core.providers.hosts.shelf import TaskShelf, strongest
-from flow_core.providers.images import check_image
-from flow_core.providers.submit_requests import request_of, volume_name
+from flow_core.providers.hosts.host_info import read_all_hosts
+from flow_core.providers.hosts.host_tasks import HostTasks, most_actionable
+from flow_core.providers.hosts.placement import Candidate, rank_candidates
+from flow_core.providers.hosts.rendezvous import choose_machines, gather_all, plan_rendezvous
+from flow_core.providers.hosts.supported_fields import check_several, check_task
+from flow_core.providers.over_agent.images import check_image
+from flow_core.providers.over_agent.submit_requests import request_of, volume_name
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
@@ -39,13 +39,13 @@ _LOOKS, _LOOK_S = 6, 0.5
 _last_moment = 0.0
 
 
-class Submission:
+class HostSubmission:
     """One submit, from checks that change nothing to the task on its machines."""
 
     def __init__(
         self,
         config: TaskConfig,
-        tasks: TaskShelf,
+        tasks: HostTasks,
         volumes: HostVolumes,
         reservations: HostReservations,
         settings: Mapping[str, Any],
@@ -59,27 +59,26 @@ class Submission:
 
     async def run(self) -> str:
         """The new task's id. Raises ConfigError, Unsupported, CapacityError, NotFound, Conflict, Unreachable."""
-        refuse_what_no_machine_does(self._config)
+        check_task(self._config)
         if self._config.image is not None:
             check_image(self._config, self._settings.get("container"))
-        if self._config.num_instances > 1:
-            refuse_what_several_machines_do_not(self._config)
-        code = code_of(self._config)
+        check_several(self._config)
+        code = find_code(self._config)
         if (known := await self._submitted_before()) is not None:
             return known
         chosen = await self._choose(await self._homes())
         task_id = new_id("task")
         request = await self._request(task_id)
         try:
-            nodes = await meet(chosen)
-            if code is not None:  # first to all of them, so that their submits are not far apart
-                await together(self._send(seat, code, task_id) for seat in chosen)
-            answers = await together(
-                self._place({**request, **node, "gpus": seat.gpus}, seat, code)
-                for seat, node in zip(chosen, nodes, strict=True)
+            nodes = await plan_rendezvous(chosen)
+            if code is not None:  # first to all of them, so that their submits are close together
+                await gather_all(self._send(candidate, code, task_id) for candidate in chosen)
+            answers = await gather_all(
+                self._place({**request, **node, "gpus": candidate.gpus}, candidate, code)
+                for candidate, node in zip(chosen, nodes, strict=True)
             )
-            for seat, answer in zip(chosen, answers, strict=True):
-                await self._tasks.view_of(seat.far).take(answer)
+            for candidate, answer in zip(chosen, answers, strict=True):
+                await self._tasks.view_of(candidate.agent).take(answer)
             _refuse_half_of_another(answers, self._config.idempotency_key)
         except (FlowError, asyncio.CancelledError) as error:
             await self._undo(chosen, task_id, error)
@@ -100,38 +99,38 @@ class Submission:
         }
         return request
 
-    async def _send(self, seat: Seat, code: Path, task_id: str) -> None:
-        place = await seat.far.ask("receive_code", task_id=task_id)
-        await send_code(seat.far, code, str(place), self._config)
+    async def _send(self, candidate: Candidate, code: Path, task_id: str) -> None:
+        place = await candidate.agent.call("receive_code", task_id=task_id)
+        await send_code(candidate.agent, code, str(place), self._config)
 
-    async def _place(self, request: dict[str, Any], seat: Seat, code: Path | None) -> Any:
-        request |= {"s3_python": seat.far.machine.s3_python, "has_code": code is not None}
+    async def _place(self, request: dict[str, Any], candidate: Candidate, code: Path | None) -> Any:
+        request |= {"s3_python": candidate.agent.machine.s3_python, "has_code": code is not None}
         for tried in range(1, _TRIES + 1):
             try:
-                return await seat.far.ask_plainly("submit", _SUBMIT_S, request=request)
+                return await candidate.agent.call_raw("submit", _SUBMIT_S, request=request)
             except Refused as refused:
                 if refused.code != CODE_GONE or code is None or tried == _TRIES:
-                    raise seat.far.error_of(refused) from None
-                await self._send(seat, code, request["task_id"])
+                    raise candidate.agent.error_of(refused) from None
+                await self._send(candidate, code, request["task_id"])
             except Unreachable as error:
                 raise Unreachable(f"{error}; {request['task_id']} may have been started there all the same") from error
         raise AssertionError("the last try returns or raises")
 
-    async def _choose(self, homes: Sequence[str]) -> list[Seat]:
+    async def _choose(self, homes: Sequence[str]) -> list[Candidate]:
         """A machine for each rank."""
-        names = {view.far.name: view.far for view in self._tasks.views}
+        names = {view.agent.name: view.agent for view in self._tasks.views}
         if len(set(homes)) > 1:
             lie = ", ".join(sorted(set(homes)))
             what = "volumes" if self._config.reservation_id is None else "volumes and reservation_id"
-            raise Conflict(f"{what}: what the task wants lies on {lie}; a task runs on one machine")
-        asked = [far for far in names.values() if not homes or far.name in homes]
-        seen, silent = await look_at_all(asked)
+            raise Conflict(f"{what}: what the task wants lies on {lie}; a task runs on one machine", field="volumes")
+        asked = [agent for agent in names.values() if not homes or agent.name in homes]
+        seen, silent = await read_all_hosts(asked)
         if not seen:
-            raise strongest(list(silent.values()))
-        found = seats(self._config, seen, silent, names)
-        return enough(self._config, await self._reserved_first(found))
+            raise most_actionable(list(silent.values()))
+        found = rank_candidates(self._config, seen, silent, names)
+        return choose_machines(self._config, await self._reserved_first(found))
 
-    async def _reserved_first(self, found: Sequence[Seat]) -> Sequence[Seat]:
+    async def _reserved_first(self, found: Sequence[Candidate]) -> Sequence[Candidate]:
         """The machines first that keep GPUs for this user which the task may have, where it goes on a reservation
         that it doesn't name."""
         config = self._config
@@ -139,7 +138,10 @@ class Submission:
         if not is_free_to_choose or config.num_instances > 1 or not found[0].count:
             return found
         kept = await self._reservations.of_user()
-        return sorted(found, key=lambda seat: not any(far is seat.far and seat.has(gpus) for far, gpus in kept))
+        return sorted(
+            found,
+            key=lambda candidate: not any(agent is candidate.agent and candidate.has(gpus) for agent, gpus in kept),
+        )
 
     async def _submitted_before(self) -> str | None:
         """The task that this very submit made when it was tried before. Raises Conflict for another one's key."""
@@ -149,10 +151,13 @@ class Submission:
         tasks = await self._tasks.all()
         found = next((task for task in tasks if task.config.get("idempotency_key") == key), None)
         if found is not None and found.config != self._config.to_dict():
-            raise Conflict(f"idempotency_key: {key!r} is that of task {found.task_id}, which was asked something else")
+            raise Conflict(
+                f"idempotency_key: {key!r} is that of task {found.task_id}, which was asked something else",
+                field="idempotency_key",
+            )
         if found is not None and await self._is_cut_off(found.task_id):
             arguments = {"task_id": found.task_id}
-            await ask_all([view.far for view in self._tasks.views], "withdraw", lambda far: arguments)
+            await call_all([view.agent for view in self._tasks.views], "withdraw", lambda agent: arguments)
             found = None
         if found is None:
             await self._refuse_pruned_key(key)
@@ -171,7 +176,7 @@ class Submission:
         """Each machine knows the keys of those that were pruned there. Raises Conflict."""
         for view in self._tasks.views:
             if not view.is_silent:
-                await view.far.ask("refuse_pruned_key", key=key)
+                await view.agent.call("refuse_pruned_key", key=key)
 
     async def _homes(self) -> list[str]:
         """The machines on which the volumes and the reservation of the task lie. Raises NotFound, Conflict."""
@@ -196,20 +201,23 @@ class Submission:
             await self._volumes.refuse_if_held(volume)
         return sorted({str(volume.region) for volume in found})
 
-    async def _undo(self, chosen: Sequence[Seat], task_id: str, error: FlowError | asyncio.CancelledError) -> None:
+    async def _undo(self, chosen: Sequence[Candidate], task_id: str, error: FlowError | asyncio.CancelledError) -> None:
         """Where nobody answers any more there is nobody to ask for it either."""
         if isinstance(error, Unreachable) and len(chosen) == 1:
             return
         arguments = {"task_id": task_id, "is_under_way": isinstance(error, Unreachable | asyncio.CancelledError)}
         with suppress(TimeoutError):
             async with asyncio.timeout(_WITHDRAW_S if isinstance(error, FlowError) else _LEAVE_S):
-                await ask_all([seat.far for seat in chosen], "withdraw", lambda far: arguments)
+                await call_all([candidate.agent for candidate in chosen], "withdraw", lambda agent: arguments)
 
 
 def _refuse_half_of_another(answers: Sequence[Any], key: str | None) -> None:
     """Each machine tells of the task that its key made there. Raises Conflict where that isn't one and the same."""
     if len({str(answer["task_id"]) for answer in answers}) > 1:
-        raise Conflict(f"idempotency_key: {key!r} is being submitted by two clients at once; submit it again")
+        raise Conflict(
+            f"idempotency_key: {key!r} is being submitted by two clients at once; submit it again",
+            field="idempotency_key",
+        )
 
 
 def next_moment() -> float:

@@ -14,19 +14,19 @@ from flow_core.agent.machine import new_id
 from flow_core.agent.record_fields import Fields
 from flow_core.errors import AuthError, ConfigError, Conflict, ProviderError, Unreachable, printable
 from flow_core.models.volume import Volume, VolumeInterface
-from flow_core.providers.asked import check_new_volume, volume_spec
-from flow_core.providers.base import Listing
-from flow_core.providers.hosts.facts import look_at_all
-from flow_core.providers.hosts.far import FarHost, ask_all
-from flow_core.providers.hosts.shelf import TaskShelf, not_found, strongest
-from flow_core.providers.volume_records import volume_of
-from flow_core.providers.volume_users import block_volume_in_use
+from flow_core.providers.contract.listing import Listing
+from flow_core.providers.contract.request_checks import check_new_volume, volume_spec
+from flow_core.providers.contract.volume_errors import block_volume_in_use
+from flow_core.providers.hosts.agent_client import AgentClient, call_all
+from flow_core.providers.hosts.host_info import read_all_hosts
+from flow_core.providers.hosts.host_tasks import HostTasks, most_actionable, not_found
+from flow_core.providers.over_agent.volume_records import volume_of
 
 
 class HostVolumes:
     """The volumes of all machines. `region` is the machine that one lies on; sizes are only remembered."""
 
-    def __init__(self, context: str, tasks: TaskShelf) -> None:
+    def __init__(self, context: str, tasks: HostTasks) -> None:
         self._context = context
         self._tasks = tasks
 
@@ -36,31 +36,33 @@ class HostVolumes:
         name = name or f"volume-{secrets.token_hex(3)}"
         if any(volume.name == name for volume in await self.list()):
             raise Conflict(f"a volume called {name!r} exists already in context {self._context!r}")
-        far = await self._roomiest(region)
+        agent = await self._roomiest(region)
         arguments = {"volume_id": new_id("vol"), "size_gb": size_gb, "name": name, "interface": interface}
-        answer = await far.ask("make_volume", **arguments)
+        answer = await agent.call("make_volume", **arguments)
         try:
-            return _volume(self._context, far, answer)
+            return _volume(self._context, agent, answer)
         except ValueError as error:
-            raise ProviderError(f"what {far.name!r} says of the new volume can't be read: {error}") from error
+            raise ProviderError(f"what {agent.name!r} says of the new volume can't be read: {error}") from error
 
     async def list(self) -> tuple[Volume, ...]:
         """Of all machines that answer. Raises why, when none does."""
-        hosts = [view.far for view in self._tasks.views]
-        answers, silent = await ask_all(hosts, "volumes")
+        hosts = [view.agent for view in self._tasks.views]
+        answers, silent = await call_all(hosts, "volumes")
         if not answers:
-            raise strongest(list(silent.values()))
-        found = [_volumes(self._context, far, answer) for far, answer in answers.items()]
+            raise most_actionable(list(silent.values()))
+        found = [_volumes(self._context, agent, answer) for agent, answer in answers.items()]
         rows = {volume.volume_id: volume for volume in chain(*found)}  # one machine by two names has them once
         newest_first = sorted(rows.values(), key=lambda volume: (volume.created_at, volume.volume_id), reverse=True)
         broken = [
-            f"{far.name}: {error}" for far, error in silent.items() if not isinstance(error, Unreachable | AuthError)
+            f"{agent.name}: {error}"
+            for agent, error in silent.items()
+            if not isinstance(error, Unreachable | AuthError)
         ]
         return Listing.of(newest_first, [*broken, *chain(*(one.unreadable for one in found))])
 
     async def delete(self, volume_id: str) -> None:
         volume = await self._find(volume_id)
-        await self._home(volume).ask("remove_volume", volume=volume.volume_id)
+        await self._home(volume).call("remove_volume", volume=volume.volume_id)
 
     async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
         view, *others = await self._tasks.find(task_id)
@@ -70,12 +72,12 @@ class HostVolumes:
             raise Conflict(f"task {task_id} has ended; a volume can only be given to an unfinished one")
         if others:
             raise Conflict(f"task {task_id} runs on several machines; a volume lies on one")
-        if volume.region != view.far.name:
+        if volume.region != view.agent.name:
             raise Conflict(
-                f"volume {volume.name!r} lies on {volume.region}, and task {task_id} runs on {view.far.name}"
+                f"volume {volume.name!r} lies on {volume.region}, and task {task_id} runs on {view.agent.name}"
             )
         target = volume_spec({"name": volume.name, "mount_path": mount_path}).target
-        return str(await view.far.ask("attach_volume", volume=volume.volume_id, task_id=task_id, mount_path=target))
+        return str(await view.agent.call("attach_volume", volume=volume.volume_id, task_id=task_id, mount_path=target))
 
     async def refuse_if_held(self, volume: Volume, by_other_than: str | None = None) -> None:
         """Raises Conflict when another unfinished task has this block volume. The machine checks it again."""
@@ -87,7 +89,7 @@ class HostVolumes:
         return f"mkdir <state of flow on the machine>/volumes/vol_<new id>/data  ({name or 'unnamed'}, {interface})"
 
     def describe_delete(self, volume: Volume) -> str:
-        folder = str(volume.provider_metadata.get("path", volume.volume_id)).removesuffix("/data")
+        folder = (volume.path or volume.volume_id).removesuffix("/data")
         return f"ssh {volume.region} rm -r {shlex.quote(folder)}"
 
     def describe_attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
@@ -95,46 +97,46 @@ class HostVolumes:
 
     async def _find(self, wanted: str) -> Volume:
         """By id or name. Raises NotFound."""
-        hosts = [view.far for view in self._tasks.views]
-        answers, silent = await ask_all(hosts, "volumes")
-        for volume in chain(*(_volumes(self._context, far, answer) for far, answer in answers.items())):
+        hosts = [view.agent for view in self._tasks.views]
+        answers, silent = await call_all(hosts, "volumes")
+        for volume in chain(*(_volumes(self._context, agent, answer) for agent, answer in answers.items())):
             if wanted in (volume.volume_id, volume.name):
                 return volume
         raise not_found(f"volume {printable(repr(wanted[:70]))}", self._context, answers, silent)
 
-    def _home(self, volume: Volume) -> FarHost:
-        return next(view.far for view in self._tasks.views if view.far.name == volume.region)
+    def _home(self, volume: Volume) -> AgentClient:
+        return next(view.agent for view in self._tasks.views if view.agent.name == volume.region)
 
-    async def _roomiest(self, region: str | None) -> FarHost:
-        hosts: Sequence[FarHost] = [view.far for view in self._tasks.views]
+    async def _roomiest(self, region: str | None) -> AgentClient:
+        hosts: Sequence[AgentClient] = [view.agent for view in self._tasks.views]
         if region is not None:
-            hosts = [far for far in hosts if region in (far.name, far.region)]
+            hosts = [agent for agent in hosts if region in (agent.name, agent.region)]
         if not hosts:
             raise ConfigError(f"region: {printable(repr(region))} is no machine and no region here", field="region")
         if len(hosts) == 1:
             return hosts[0]
-        seen, silent = await look_at_all(hosts)
+        seen, silent = await read_all_hosts(hosts)
         if not seen:
-            raise strongest(list(silent.values()))
-        return max(seen, key=lambda far: seen[far].free_disk_gb or 0)
+            raise most_actionable(list(silent.values()))
+        return max(seen, key=lambda agent: seen[agent].free_disk_gb or 0)
 
 
-def _volumes(context: str, far: FarHost, answer: Any) -> Listing[Volume]:
+def _volumes(context: str, agent: AgentClient, answer: Any) -> Listing[Volume]:
     """One that can't be read is left out and named."""
     found, unreadable = [], []
     try:
         fields = Fields(answer)
         rows, unreadable = fields.tables("volumes"), list(fields.texts("unreadable"))
     except ValueError as error:
-        return Listing.of([], [f"the volumes of {far.name} can't be read: {error}"])
+        return Listing.of([], [f"the volumes of {agent.name} can't be read: {error}"])
     for row in rows:
         try:
-            found.append(_volume(context, far, row))
+            found.append(_volume(context, agent, row))
         except ValueError as error:
-            unreadable.append(f"the record of a volume on {far.name} is broken: {error}")
-    return Listing.of(found, [one if far.name in one else f"{far.name}: {one}" for one in unreadable])
+            unreadable.append(f"the record of a volume on {agent.name} is broken: {error}")
+    return Listing.of(found, [one if agent.name in one else f"{agent.name}: {one}" for one in unreadable])
 
 
-def _volume(context: str, far: FarHost, said: Any) -> Volume:
+def _volume(context: str, agent: AgentClient, said: Any) -> Volume:
     """Raises ValueError."""
-    return replace(volume_of(agent_volumes.StoredVolume.parse(said), context), region=far.name)
+    return replace(volume_of(agent_volumes.StoredVolume.parse(said), context), region=agent.name)

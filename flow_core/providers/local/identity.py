@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core.providers.offload import offload
+from flow_core.providers.over_agent.agent_calls import call_agent
 
 if TYPE_CHECKING:
     from flow_core.models.identity import Project, SshKey, User
@@ -23,7 +23,7 @@ class LocalIdentity:
 
     async def user(self, user_id: str) -> User | None:
         """By login name or number."""
-        return await offload(_user, user_id)
+        return await call_agent(_user, user_id)
 
     async def teammates(self, user_id: str) -> tuple[User, ...]:
         return ()
@@ -35,7 +35,7 @@ class LocalIdentity:
 
         if project_id not in (None, self._context):
             return ()
-        keys = await offload(local_public_keys)
+        keys = await call_agent(local_public_keys)
         return tuple(
             SshKey(key.fingerprint, name.removesuffix(".pub"), str(key), key.fingerprint) for name, key in keys.items()
         )

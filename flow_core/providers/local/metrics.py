@@ -21,7 +21,7 @@ from flow_core.metrics.stream import read_samples, sampling_script
 from flow_core.metrics.visible_gpus import select_visible_gpus
 from flow_core.models.metrics import MachineSample
 from flow_core.providers.local.capacity.instances import LocalInstances
-from flow_core.providers.offload import offload
+from flow_core.providers.over_agent.agent_calls import call_agent
 
 _PIECE = 1 << 16
 _END_S = 2.0
@@ -37,11 +37,11 @@ class LocalMetrics:
         self._samples = SampleBroadcast(_samples)
 
     async def of_task(self, task_id: str, *, node: int = 0) -> AsyncGenerator[MachineSample, None]:
-        visible = await offload(self._visible, task_id, node)
+        visible = await call_agent(self._visible, task_id, node)
         async with aclosing(self._samples.subscribe()) as samples:
             async for sample in samples:
                 yield select_visible_gpus(sample, visible)
-                if not await offload(self._runs, task_id, node):
+                if not await call_agent(self._runs, task_id, node):
                     return
 
     async def of_instance(self, allocation_id: str) -> AsyncGenerator[MachineSample, None]:

@@ -16,45 +16,45 @@ from flow_core.agent.supervisor.processes import read_grace_s
 from flow_core.agent.volumes import VolumeStore
 from flow_core.config import Context, state_dir
 from flow_core.errors import ProviderError, Unsupported
-from flow_core.providers.base import PollIntervals
+from flow_core.providers.contract.provider import PollIntervals, Provider
 from flow_core.providers.local.capacity.instances import LocalInstances
 from flow_core.providers.local.capacity.reservations import LocalReservations
 from flow_core.providers.local.logs import LocalLogs
 from flow_core.providers.local.sshd.address import with_ssh
 from flow_core.providers.local.tasks import LocalTasks
 from flow_core.providers.local.volumes import LocalVolumes
-from flow_core.providers.offload import offload
-from flow_core.providers.pruning import prune_after_days_of
+from flow_core.providers.over_agent.agent_calls import call_agent
+from flow_core.providers.over_agent.pruning_setting import prune_after_days_of
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
     from flow_core.models.task import TaskRecord, TaskStatus
+    from flow_core.providers.local.config_schema import LocalConfigSchema
     from flow_core.providers.local.identity import LocalIdentity
-    from flow_core.providers.local.init import LocalInit
-    from flow_core.providers.local.inside.remote import LocalRemote
-    from flow_core.providers.local.inside.shells import LocalShells
-    from flow_core.providers.local.inside.tunnels import LocalTunnels
-    from flow_core.providers.local.inside.uploads import LocalUploads
     from flow_core.providers.local.metrics import LocalMetrics
     from flow_core.providers.local.pruning import LocalPruning
     from flow_core.providers.local.sshd.endpoint import LocalEndpoints
+    from flow_core.providers.local.task_entry.remote import LocalRemote
+    from flow_core.providers.local.task_entry.shells import LocalShells
+    from flow_core.providers.local.task_entry.tunnels import LocalTunnels
+    from flow_core.providers.local.task_entry.uploads import LocalUploads
     from flow_core.ssh.prompter import Prompter
 
 
-class LocalProvider:
+class LocalProvider(Provider):
     """Tasks are processes here.
 
     Settings: `region` (a name for this machine), `gpus` (pretend ones), `container` (podman or docker),
-    `prune_after_days`.
-    Nothing has to be asked of a person.
+    `prune_after_days`. It never prompts the user.
     """
+
+    poll = PollIntervals(busy_s=1.0, idle_s=2.0)
 
     def __init__(self, context: Context, person: Prompter | None = None) -> None:
         if sys.platform not in ("linux", "darwin"):
             raise Unsupported("local tasks need Linux or macOS; add a context for a machine that runs one of them")
-        self.poll = PollIntervals(busy_s=1.0, idle_s=2.0)
-        region = str(context.settings.get("region") or platform.node() or "this machine")
-        self._context, self._settings, gpus = context.name, context.settings, context.settings.get("gpus")
+        self._region = str(context.settings.get("region") or platform.node() or "this machine")
+        self._context, self._settings, self._gpus = context.name, context.settings, context.settings.get("gpus")
         layout = Layout(state_dir().absolute() / "local" / machine_id(), context.name)
         try:
             check_folders(layout.root, layout.context)
@@ -62,25 +62,40 @@ class LocalProvider:
             raise ProviderError(f"the state directory can't be used: {error.strerror}") from error
         self._root = layout.root
         self._layout, self._prune_after_days = layout, prune_after_days_of(context.settings)
-        self._tasks = LocalTasks(layout, region)
-        self._volumes = VolumeStore(layout, region, self._tasks)
-        self.logs = LocalLogs(context.name, self._tasks)
-        self.instances = LocalInstances(layout, region, gpus)
-        self.volumes = LocalVolumes(self._volumes)
-        self.reservations = LocalReservations(layout, region, gpus)
-        self.ssh_keys = self.market = None
+        self._tasks = LocalTasks(layout, self._region)
+        self._volumes = VolumeStore(layout, self._region, self._tasks)
 
-    # The facets below are loaded when they are asked for: whoever only looks at tasks needs none of them.
+    @property
+    def prune_after_days(self) -> float | None:
+        return self._prune_after_days
+
+    @cached_property
+    def logs(self) -> LocalLogs:
+        return LocalLogs(self._context, self._tasks)
+
+    @cached_property
+    def instances(self) -> LocalInstances:
+        return LocalInstances(self._layout, self._region, self._gpus)
+
+    @cached_property
+    def volumes(self) -> LocalVolumes:
+        return LocalVolumes(self._volumes)
+
+    @cached_property
+    def reservations(self) -> LocalReservations:
+        return LocalReservations(self._layout, self._region, self._gpus)
+
+    # The facets below are loaded on first use: a client that only lists tasks needs none of them.
 
     @cached_property
     def shells(self) -> LocalShells:
-        from flow_core.providers.local.inside.shells import LocalShells
+        from flow_core.providers.local.task_entry.shells import LocalShells
 
         return LocalShells(self._tasks, self.endpoints)
 
     @cached_property
     def remote(self) -> LocalRemote:
-        from flow_core.providers.local.inside.remote import LocalRemote
+        from flow_core.providers.local.task_entry.remote import LocalRemote
 
         return LocalRemote(self._tasks)
 
@@ -92,13 +107,13 @@ class LocalProvider:
 
     @cached_property
     def tunnels(self) -> LocalTunnels:
-        from flow_core.providers.local.inside.tunnels import LocalTunnels
+        from flow_core.providers.local.task_entry.tunnels import LocalTunnels
 
         return LocalTunnels(self._tasks)
 
     @cached_property
     def uploads(self) -> LocalUploads:
-        from flow_core.providers.local.inside.uploads import LocalUploads
+        from flow_core.providers.local.task_entry.uploads import LocalUploads
 
         return LocalUploads(self._tasks)
 
@@ -121,29 +136,29 @@ class LocalProvider:
         return LocalIdentity(self._context)
 
     @cached_property
-    def init(self) -> LocalInit:
-        from flow_core.providers.local.init import LocalInit
+    def config_schema(self) -> LocalConfigSchema:
+        from flow_core.providers.local.config_schema import LocalConfigSchema
 
-        return LocalInit()
+        return LocalConfigSchema()
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
         from flow_core.providers.local.submit import submit_task  # deferred: it is not needed to look at tasks
 
-        task_id = await offload(submit_task, config, self._volumes, self._settings)
+        task_id = await call_agent(submit_task, config, self._volumes, self._settings)
         return await self.get_task(task_id)
 
     async def list_tasks(
         self, statuses: Collection[TaskStatus] | None = None, limit: int | None = None
     ) -> tuple[TaskRecord, ...]:
-        records = await offload(self._records)
+        records = await call_agent(self._records)
         wanted = tuple(record for record in records if statuses is None or record.status in statuses)
         return wanted if limit is None else wanted[:limit]
 
     async def get_task(self, task_id: str) -> TaskRecord:
-        return await offload(self._record, task_id)
+        return await call_agent(self._record, task_id)
 
     async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
-        await offload(self._tasks.cancel, task_id, force=force)
+        await call_agent(self._tasks.cancel, task_id, force=force)
 
     def describe_submit(self, config: TaskConfig) -> str:
         from flow_core.agent.submit import build_argv
@@ -156,17 +171,15 @@ class LocalProvider:
         return ""
 
     def describe_cancel(self, task: TaskRecord) -> str:
-        pid = task.provider_metadata.get("pid")
-        if pid is None and task.started_at is not None:
+        if not task.processes and task.started_at is not None:
             return f"start no further attempt of {task.task_id}"
-        if pid is None:
+        if not task.processes:
             return f"take {task.task_id} out of the queue"
-        others = len(task.provider_metadata.get("pids", (pid,))) - 1
-        if containers := task.provider_metadata.get("containers"):
-            which = f"{containers[0]} and {others} other containers" if others else containers[0]
-            kill = f"{task.provider_metadata['engine']} kill"
-            return f"SIGTERM to every process in {which}, {kill} after {read_grace_s():g} s"
-        which = f"pid {pid} and the main processes of {others} other instances" if others else f"pid {pid}"
+        first, others = task.processes[0], len(task.processes) - 1
+        if first.container:
+            which = f"{first.container} and {others} other containers" if others else first.container
+            return f"SIGTERM to every process in {which}, {first.engine} kill after {read_grace_s():g} s"
+        which = f"pid {first.pid} and the main processes of {others} other instances" if others else f"pid {first.pid}"
         return f"SIGTERM to {which} and every process below it, SIGKILL after {read_grace_s():g} s"
 
     async def close(self) -> None:

@@ -14,8 +14,9 @@ from flow_core.agent.pruning.schedule import claim_daily_pruning
 from flow_core.agent.pruning.selection import PruningRule, select
 from flow_core.errors import Conflict, NotFound, printable
 from flow_core.models.pruning import PruningPlan, PruningResult
-from flow_core.providers.offload import offload, report_progress
-from flow_core.providers.pruned_tasks import prunable, sentence, sentences
+from flow_core.providers.contract.blocking_io import report_progress
+from flow_core.providers.over_agent.agent_calls import call_agent
+from flow_core.providers.over_agent.pruned_tasks import prunable, sentence, sentences
 
 _DAY_S = 24 * 3600.0
 _LOOK_S = 600.0
@@ -33,16 +34,16 @@ class LocalPruning:
     async def plan(
         self, older_than_days: float | None, keep_last: int | None, task_ids: Collection[str] = ()
     ) -> PruningPlan:
-        return await offload(self._plan, older_than_days, keep_last, frozenset(task_ids))
+        return await call_agent(self._plan, older_than_days, keep_last, frozenset(task_ids))
 
     async def prune(self, plan: PruningPlan) -> PruningResult:
-        return await offload(self._prune, plan)
+        return await call_agent(self._prune, plan)
 
     async def plan_due(self) -> PruningPlan | None:
         if self._after_days is None or time.monotonic() < self._next_look:
             return None
         self._next_look = time.monotonic() + _LOOK_S
-        return await offload(self._plan_due, self._after_days)
+        return await call_agent(self._plan_due, self._after_days)
 
     def describe(self, plan: PruningPlan) -> str:
         names = [task.task_id for task in plan.tasks]

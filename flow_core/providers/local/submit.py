@@ -12,12 +12,12 @@ from flow_core.agent.submit import submit
 from flow_core.errors import CapacityError
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_models import Gpu, choose_gpus
-from flow_core.providers.asked import task_name
-from flow_core.providers.images import check_image
+from flow_core.providers.contract.blocking_io import report_progress
+from flow_core.providers.contract.request_checks import task_name
 from flow_core.providers.local.capacity.gpus import gpus_here
-from flow_core.providers.local.capacity.limits import refuse_what_is_not_here
-from flow_core.providers.offload import report_progress
-from flow_core.providers.submit_requests import gpus_for, no_gpus, request_of
+from flow_core.providers.local.supported_fields import check_task
+from flow_core.providers.over_agent.images import check_image
+from flow_core.providers.over_agent.submit_requests import gpus_for, no_gpus, request_of
 
 if TYPE_CHECKING:
     from flow_core.agent.volumes import VolumeStore
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def submit_task(config: TaskConfig, shelf: VolumeStore, settings: Mapping[str, Any]) -> str:
     """The new task's id. Blocking. Raises ConfigError, Unsupported, CapacityError; Refused as the agent does."""
-    refuse_what_is_not_here(config)
+    check_task(config)
     request = request_for(config, settings)
     return submit(shelf.layout, request, shelf.tasks, shelf, report_progress)
 

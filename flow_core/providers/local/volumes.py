@@ -6,10 +6,10 @@ import shlex
 
 from flow_core.agent.volumes import VolumeStore
 from flow_core.models.volume import Volume, VolumeInterface
-from flow_core.providers.asked import check_new_volume, volume_spec
-from flow_core.providers.base import Listing
-from flow_core.providers.offload import offload
-from flow_core.providers.volume_records import volume_of
+from flow_core.providers.contract.listing import Listing
+from flow_core.providers.contract.request_checks import check_new_volume, volume_spec
+from flow_core.providers.over_agent.agent_calls import call_agent
+from flow_core.providers.over_agent.volume_records import volume_of
 
 
 class LocalVolumes:
@@ -21,14 +21,14 @@ class LocalVolumes:
 
     async def create(self, size_gb: int, name: str | None, interface: VolumeInterface, region: str | None) -> Volume:
         check_new_volume(size_gb, name, interface)
-        return await offload(self._create, size_gb, name, interface, region)
+        return await call_agent(self._create, size_gb, name, interface, region)
 
     async def delete(self, volume_id: str) -> None:
-        await offload(self._shelf.remove, volume_id)
+        await call_agent(self._shelf.remove, volume_id)
 
     async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
         path = None if mount_path is None else volume_spec({"volume_id": "any", "mount_path": mount_path}).target
-        return await offload(self._shelf.attach, volume_id, task_id, path)
+        return await call_agent(self._shelf.attach, volume_id, task_id, path)
 
     def describe_create(self, size_gb: int, name: str | None, interface: VolumeInterface) -> str:
         folder = shlex.quote(str(self._shelf.layout.volumes))
@@ -45,7 +45,7 @@ class LocalVolumes:
         )
 
     async def list(self) -> tuple[Volume, ...]:
-        return await offload(self._listing)
+        return await call_agent(self._listing)
 
     def _create(self, size_gb: int, name: str | None, interface: VolumeInterface, region: str | None) -> Volume:
         with self._shelf.lock():

@@ -1,1 +1,55 @@
 """The Mithril cloud over its HTTP API."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from flow_core.providers.contract.account import Platform
+from flow_core.providers.contract.config_schema import UsableSettings, drop_invalid
+from flow_core.providers.contract.provider_type import ProviderType
+
+if TYPE_CHECKING:
+    from flow_core.config import Context
+    from flow_core.models.identity import User
+    from flow_core.providers.contract.account import HttpFacet, PlatformAccount
+    from flow_core.providers.contract.provider import Provider
+    from flow_core.ssh.prompter import Prompter
+
+
+def _open(context: Context, person: Prompter | None) -> Provider:
+    from flow_core.providers.mithril.provider import MithrilProvider  # deferred: only contexts of this provider need it
+
+    return MithrilProvider(context, person)
+
+
+def _usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
+    from flow_core.providers.over_ssh.login_limit import login_timeout_of  # deferred: as above
+
+    return drop_invalid(settings, login_timeout_of)
+
+
+def _has_key() -> bool:
+    """A key in the environment makes a context. Its tasks cost money, so it is never the default by itself."""
+    return bool(os.environ.get("MITHRIL_API_KEY", "").strip())
+
+
+def _platform_from_environment() -> PlatformAccount | None:
+    from flow_core.providers.mithril.platform import platform_from_environment  # deferred: rarely needed
+
+    return platform_from_environment()
+
+
+async def _find_user(http: HttpFacet, user_id: str) -> User | None:
+    from flow_core.providers.mithril.identity import find_user  # deferred: rarely needed
+
+    return await find_user(http, user_id)
+
+
+PROVIDER = ProviderType(
+    _open,
+    _usable_settings,
+    has_own_context=_has_key,
+    platform=Platform(_platform_from_environment, "set MITHRIL_API_KEY to manage those of Mithril", _find_user),
+)

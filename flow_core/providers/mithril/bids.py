@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from flow_core.errors import ProviderError, printable
 from flow_core.identifiers import is_bid_id, is_cloud_id
 from flow_core.logs.escape import escape_controls
-from flow_core.providers.base import Listing
+from flow_core.providers.contract.listing import Listing
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.money import dollars
 from flow_core.providers.mithril.startup.script import command_of

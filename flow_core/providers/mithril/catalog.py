@@ -11,7 +11,7 @@ from typing import Any
 from flow_core.errors import ProviderError
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.logs.escape import escape_controls
-from flow_core.providers.base import Listing
+from flow_core.providers.contract.listing import Listing
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bids import readable
 from flow_core.providers.mithril.http import MithrilHttp

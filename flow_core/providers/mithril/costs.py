@@ -12,7 +12,7 @@ from flow_core.errors import FlowError, ProviderError
 from flow_core.providers.mithril.bids import Bid, moment
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.money import dollars_of_cents
-from flow_core.providers.mithril.pages import every_row
+from flow_core.providers.mithril.pagination import read_all_pages
 
 _PATH = "/v2/instances/pricing/history"
 _KEPT_S = 10.0
@@ -35,7 +35,7 @@ class Costs:
             return cost
         try:
             wanted = {"project": bid.project_id, "bid_fid": bid.bid_id}
-            rows = await every_row(self._http, _PATH, "instances", wanted)
+            rows = await read_all_pages(self._http, _PATH, "instances", wanted)
             cost = sum(_costs(rows, bid.ended_at or datetime.now(UTC)), Decimal()).quantize(_CENT)
         except FlowError:
             return cost

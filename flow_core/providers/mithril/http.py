@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_core.errors import ConfigError, ProviderError, Unreachable
 from flow_core.logs.escape import escape_controls
-from flow_core.providers.mithril.answers import Answer, AnswerLost, value_of
+from flow_core.providers.mithril.api_response import ApiResponse, ResponseLost, value_of
 from flow_core.providers.mithril.settings import MithrilSettings
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _LONGEST_WAIT_S = 30.0  # an API that asks for more is not waited for
 _ID_SHOWN = 80
 
 
-class _Asked(NamedTuple):
+class _Request(NamedTuple):
     """One request."""
 
     method: str
@@ -90,7 +90,7 @@ class MithrilHttp:
         headers = {} if body is None else {"Content-Type": "application/json"}
         if once is not None:
             headers["Idempotency-Key"] = once
-        asked = _Asked(method, path, params, None if body is None else json.dumps(body).encode(), headers)
+        asked = _Request(method, path, params, None if body is None else json.dumps(body).encode(), headers)
         try:
             async with asyncio.timeout(self._whole_s):
                 answer = await self._answer(asked)
@@ -98,7 +98,7 @@ class MithrilHttp:
             raise self._lost(asked, "did not answer", "in time") from error
         return value_of(answer, f"{method} {path}", method != "GET", self._hide)
 
-    async def _answer(self, asked: _Asked) -> Answer:
+    async def _answer(self, asked: _Request) -> ApiResponse:
         """The first answer that is to be taken as it is, or the last one."""
         may_be_done = False
         attempt = 0
@@ -114,7 +114,7 @@ class MithrilHttp:
                 may_be_done = True
             else:
                 if may_be_done and asked.method == "DELETE" and answer.status == 404:
-                    return Answer(204, b"", answer.request_id)
+                    return ApiResponse(204, b"", answer.request_id)
                 asked_s, has_failed = answer.wait_s, answer.status >= 500
                 is_worth_it = answer.status == 429 or (has_failed and asked.is_safe_twice)
                 if is_last or not is_worth_it or (asked_s or 0) > _LONGEST_WAIT_S:
@@ -126,7 +126,7 @@ class MithrilHttp:
         pause_s = min(self._pause_s * 2 ** (attempt - 1), _LONGEST_PAUSE_S)
         await asyncio.sleep((pause_s if asked_s is None else asked_s) * random.uniform(1.0, 1.25))
 
-    async def _send(self, asked: _Asked) -> Answer:
+    async def _send(self, asked: _Request) -> ApiResponse:
         import httpx  # deferred: only calls to a cloud need it
 
         client = self._client = self._client or self._open()
@@ -145,7 +145,7 @@ class MithrilHttp:
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise self._lost(asked, "broke off its answer to") from error
 
-    async def _read(self, response: httpx.Response) -> Answer:
+    async def _read(self, response: httpx.Response) -> ApiResponse:
         """The body as it was sent: we ask for no compression, so that nothing small unpacks to something huge."""
         body = bytearray()
         async for piece in response.aiter_raw():
@@ -154,7 +154,7 @@ class MithrilHttp:
                 raise ProviderError(f"the Mithril API answered more than {_MOST_BYTES >> 20} MiB; ask for less")
         headers = response.headers
         request_id = headers.get("x-request-id") or headers.get("x-correlation-id") or ""
-        return Answer(
+        return ApiResponse(
             response.status_code,
             bytes(body),
             self._hide(escape_controls(request_id))[:_ID_SHOWN],
@@ -177,9 +177,9 @@ class MithrilHttp:
             trust_env=not settings.is_loopback,  # a proxy of the environment can't reach this machine for us
         )
 
-    def _lost(self, asked: _Asked, what: str, how: str = "") -> Unreachable:
+    def _lost(self, asked: _Request, what: str, how: str = "") -> Unreachable:
         sentence = f"{self._where} {what} {asked.method} {asked.path} {how}".rstrip()
-        return Unreachable(sentence) if asked.method == "GET" else AnswerLost(sentence)
+        return Unreachable(sentence) if asked.method == "GET" else ResponseLost(sentence)
 
     @property
     def _where(self) -> str:

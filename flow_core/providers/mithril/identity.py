@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import NotFound
+from flow_core.errors import FlowError, NotFound
 from flow_core.identifiers import is_cloud_id
 from flow_core.models.identity import Project, SshKey, User
 from flow_core.providers.mithril import wire
@@ -13,14 +15,11 @@ from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.projects import MithrilProjects
 from flow_core.providers.mithril.ssh_keys import MithrilSshKeys
 
+if TYPE_CHECKING:
+    from flow_core.providers.contract.account import HttpFacet
+
 _PREFIX = "user_"
-
-
-class Getter(Protocol):
-    """What can be asked for a path."""
-
-    async def get(self, path: str) -> Any:
-        """The JSON there. Raises NotFound, and what else its provider raises."""
+_KEPT_S = 3600.0
 
 
 class MithrilIdentity:
@@ -57,7 +56,7 @@ class MithrilIdentity:
         return await self._keys.list(project_id)
 
 
-async def find_user(http: Getter, user_id: str) -> User | None:
+async def find_user(http: HttpFacet, user_id: str) -> User | None:
     """A user over raw HTTP: under the whole id, then without its prefix. None for somebody unknown."""
     for name in dict.fromkeys((user_id, user_id.removeprefix(_PREFIX))):
         if is_cloud_id(name):
@@ -84,3 +83,23 @@ def _names(row: dict[str, Any]) -> set[str]:
 def _projects(row: dict[str, Any]) -> set[str]:
     found = row.get("project_ids")
     return {one for one in found if isinstance(one, str)} if isinstance(found, list) else set()
+
+
+class OwnerNames:
+    """Asked for once an hour. Tasks are shown with the ids of their owners when nobody answers."""
+
+    def __init__(self, identity: MithrilIdentity) -> None:
+        self._identity = identity
+        self._names: Mapping[str, str] = {}
+        self._asked_at = -_KEPT_S
+
+    async def names(self) -> Mapping[str, str]:
+        """By id."""
+        if time.monotonic() - self._asked_at >= _KEPT_S:
+            self._asked_at = time.monotonic()
+            try:
+                people = (await self._identity.me(), *await self._identity.teammates("me"))
+                self._names = {one.user_id: one.name or one.email for one in people}
+            except FlowError:
+                return self._names
+        return self._names

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.errors import ConfigError
 from flow_core.models.volume import Volume
-from flow_core.providers.asked import task_name
+from flow_core.providers.contract.request_checks import task_name
 from flow_core.providers.mithril.startup.script import LONGEST, NodeTask, NodeVolume, startup_script
 from flow_core.providers.mithril.volumes import plain_name
 from flow_core.upload.pack import pack

@@ -16,7 +16,7 @@ from flow_core.providers.mithril.private_keys import agent_of_user, private_keys
 from flow_core.ssh.settings import LOCALE_VARIABLES, HostSettings
 
 if TYPE_CHECKING:
-    from flow_core.providers.over_ssh.hosts import HostPool
+    from flow_core.providers.over_ssh.host_pool import HostPool
     from flow_core.ssh.host import SshHost
 
 USER = "ubuntu"

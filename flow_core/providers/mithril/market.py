@@ -17,7 +17,7 @@ from flow_core.providers.mithril.tasks import MithrilTasks
 
 if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord
-    from flow_core.providers.mithril.account import Account
+    from flow_core.providers.mithril.api_session import MithrilSession
 
 _SAMPLES = 48
 _MOST_USD = Decimal(10_000)
@@ -26,14 +26,14 @@ _MOST_USD = Decimal(10_000)
 class MithrilMarket:
     """See the contract."""
 
-    def __init__(self, account: Account, tasks: MithrilTasks) -> None:
-        self._account = account
+    def __init__(self, session: MithrilSession, tasks: MithrilTasks) -> None:
+        self._session = session
         self._tasks = tasks
 
     async def prices(self, hours: int = 24) -> tuple[PriceSeries, ...]:
-        types = await self._account.catalog.types()
+        types = await self._session.catalog.types()
         start = datetime.now(UTC) - timedelta(hours=hours)
-        answer = await self._account.http.get(
+        answer = await self._session.http.get(
             "/v2/pricing/history",
             instance_types=",".join(types),
             num_samples=_SAMPLES,
@@ -48,15 +48,15 @@ class MithrilMarket:
         )
 
     async def quotas(self) -> tuple[Quota, ...]:
-        project = await self._account.projects.chosen_id()
-        types = await self._account.catalog.types()
-        rows = wire.rows(await self._account.http.get("/v2/quotas", project=project), "quotas")
+        project = await self._session.projects.chosen_id()
+        types = await self._session.catalog.types()
+        rows = wire.rows(await self._session.http.get("/v2/quotas", project=project), "quotas")
         names = {type_id: kind.name for type_id, kind in types.items()}
         return readable(rows, lambda row: _quota(row, names), "quotas")
 
     async def history(self, task_id: str) -> tuple[TaskEvent, ...]:
-        bid = (await self._tasks.standing(task_id)).bid
-        http = self._account.http
+        bid = (await self._tasks.snapshot(task_id)).bid
+        http = self._session.http
         answer = wire.table(await http.get(f"{BIDS}/{bid.bid_id}/history"), "a history")
         events = list(readable(wire.rows(answer.get("events"), "events"), _bid_event, "events"))
         answer = await http.get("/v2/instances/status/history", project=bid.project_id, bid_fid=bid.bid_id, limit=100)
@@ -90,21 +90,21 @@ class MithrilMarket:
         return f"{self._call(task)}: pause, its machines stop and what they run ends"
 
     def describe_resume(self, task: TaskRecord) -> str:
-        limit = dollars(task.provider_metadata.get("limit_price"))
+        limit = None if task.bid is None else task.bid.limit_usd_per_hour
         cost = "" if limit is None else f", for {_sums(limit, task.num_instances)} at most"
         return f"{self._call(task)}: bid again{cost}"
 
     def _call(self, task: TaskRecord) -> str:
-        return f"PATCH {self._account.settings.url}{BIDS}/{task.task_id}"
+        return f"PATCH {self._session.settings.url}{BIDS}/{task.task_id}"
 
     async def _living(self, task_id: str) -> Bid:
-        bid = (await self._tasks.standing(task_id, is_fresh=True)).bid
+        bid = (await self._tasks.snapshot(task_id, is_fresh=True)).bid
         if bid.status == "Terminated":
             raise Conflict(f"task {escape_controls(bid.name)} has ended; its bid can't be changed any more")
         return bid
 
     async def _patch(self, bid: Bid, body: dict[str, Any]) -> None:
-        await self._account.http.patch(f"{BIDS}/{bid.bid_id}", body)
+        await self._session.http.patch(f"{BIDS}/{bid.bid_id}", body)
         self._tasks.forget(bid.bid_id)
 
 

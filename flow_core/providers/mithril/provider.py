@@ -10,22 +10,25 @@ from typing import TYPE_CHECKING
 
 from flow_core.config import Context
 from flow_core.errors import FlowError, Unsupported
-from flow_core.providers.base import PollIntervals
-from flow_core.providers.mithril.account import Account
-from flow_core.providers.mithril.errands import Errands
-from flow_core.providers.mithril.init import MithrilInit
+from flow_core.providers.contract.provider import PollIntervals, Provider
+from flow_core.providers.mithril.api_session import MithrilSession
+from flow_core.providers.mithril.config_schema import MithrilConfigSchema
+from flow_core.providers.mithril.deferred_actions import DeferredActions
 from flow_core.providers.mithril.instances import MithrilInstances
 from flow_core.providers.mithril.market import MithrilMarket
-from flow_core.providers.mithril.places import MithrilLogSources, MithrilPlaces
 from flow_core.providers.mithril.reservations import MithrilReservations
 from flow_core.providers.mithril.settings import settings_of
+from flow_core.providers.mithril.task_locator import MithrilLogSources, MithrilTaskLocator
 from flow_core.providers.mithril.tasks import MithrilTasks
 from flow_core.providers.mithril.volumes import MithrilVolumes
-from flow_core.providers.over_ssh.ways import WaysIn
+from flow_core.providers.over_ssh.ssh_access import SshAccess
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
     from flow_core.models.task import TaskRecord, TaskStatus
+    from flow_core.providers.mithril.http import MithrilHttp
+    from flow_core.providers.mithril.identity import MithrilIdentity
+    from flow_core.providers.mithril.ssh_keys import MithrilSshKeys
     from flow_core.providers.over_ssh.logs import SpooledLogs
     from flow_core.providers.over_ssh.metrics import SshMetrics
     from flow_core.ssh.host import SshHost
@@ -36,47 +39,72 @@ _log = logging.getLogger("flow.mithril")
 _FETCH_S = 5.0
 
 
-class MithrilProvider(WaysIn):
+class MithrilProvider(SshAccess, Provider):
     """A task is a bid. Settings: api_key, api_url, project, region, ssh_keys, ssh_key, instance_type; or their MITHRIL_
     variables."""
 
-    def __init__(self, context: Context, person: Prompter | None = None) -> None:
-        self.poll = PollIntervals(busy_s=4.0, idle_s=15.0)
-        self._account = account = Account(context.name, settings_of(context.settings), person)
-        self._tasks = MithrilTasks(account)
-        self._places = MithrilPlaces(account, self._tasks)
-        self._errands = Errands(self._places)
-        self.instances = MithrilInstances(context.name, account.catalog)
-        self.volumes = MithrilVolumes(account, self._tasks, self._errands)
-        self.reservations = MithrilReservations(account)
-        self.ssh_keys = account.ssh_keys
-        self.identity = account.identity
-        self.init = MithrilInit()
-        self.market = MithrilMarket(account, self._tasks)
-        self.pruning = None
+    poll = PollIntervals(busy_s=4.0, idle_s=15.0)
 
-    # What goes over SSH is loaded when it is asked for: whoever only looks at tasks needs none of it.
+    def __init__(self, context: Context, person: Prompter | None = None) -> None:
+        self._session = session = MithrilSession(context.name, settings_of(context.settings), person)
+        self._tasks = MithrilTasks(session)
+        self._locator = MithrilTaskLocator(session, self._tasks)
+        self._deferred = DeferredActions(self._locator)
+
+    @property
+    def config_schema(self) -> MithrilConfigSchema:
+        return MithrilConfigSchema()
+
+    @cached_property
+    def instances(self) -> MithrilInstances:
+        return MithrilInstances(self._session.context, self._session.catalog)
+
+    @cached_property
+    def volumes(self) -> MithrilVolumes:
+        return MithrilVolumes(self._session, self._tasks, self._deferred)
+
+    @cached_property
+    def reservations(self) -> MithrilReservations:
+        return MithrilReservations(self._session)
+
+    @property
+    def ssh_keys(self) -> MithrilSshKeys:
+        return self._session.ssh_keys
+
+    @property
+    def identity(self) -> MithrilIdentity:
+        return self._session.identity
+
+    @property
+    def http(self) -> MithrilHttp:
+        return self._session.http
+
+    @cached_property
+    def market(self) -> MithrilMarket:
+        return MithrilMarket(self._session, self._tasks)
+
+    # The facets over SSH are loaded on first use: a client that only lists tasks needs none of them.
 
     @cached_property
     def logs(self) -> SpooledLogs:
         from flow_core.providers.over_ssh.logs import SpooledLogs
 
-        sources = MithrilLogSources(self._account.context, self._tasks)
-        return SpooledLogs(sources, self._account.folder / "spools")
+        sources = MithrilLogSources(self._session.context, self._tasks)
+        return SpooledLogs(sources, self._session.folder / "spools")
 
     @cached_property
     def metrics(self) -> SshMetrics:
         from flow_core.providers.over_ssh.metrics import SshMetrics
 
-        return SshMetrics(self._places, _no_machine_yet)
+        return SshMetrics(self._locator, _no_machine_yet)
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
-        from flow_core.providers.mithril.submit import Submission  # deferred: it is not needed to look at tasks
+        from flow_core.providers.mithril.submit import MithrilSubmission  # deferred: it is not needed to look at tasks
 
-        submission = Submission(self._account, self.volumes, config)
+        submission = MithrilSubmission(self._session, self.volumes, config)
         task_id = await submission.run()
         if submission.code_to_send is not None:
-            self._errands.send_code(task_id, config.num_instances, submission.code_to_send, config.upload_timeout)
+            self._deferred.send_code(task_id, config.num_instances, submission.code_to_send, config.upload_timeout)
         return await self._tasks.record(task_id)
 
     async def list_tasks(
@@ -94,24 +122,24 @@ class MithrilProvider(WaysIn):
         await self._tasks.cancel(task_id)
 
     def describe_submit(self, config: TaskConfig) -> str:
-        wanted = ", ".join(config.instance_types) or self._account.settings.instance_type or "?"
+        wanted = ", ".join(config.instance_types) or self._session.settings.instance_type or "?"
         if config.min_gpu_memory_gb is not None:
             wanted = f"anything with {config.min_gpu_memory_gb} GB a GPU"
         limit = config.max_price_per_hour
         price = f"the market price with the margin of priority {config.priority}" if limit is None else f"${limit:.2f}"
         total = "" if limit is None else f", ${limit * config.num_instances:.2f} an hour in all"
         what = f"{config.num_instances} x {wanted}, at most {price} an hour each{total}: {config.command_line}"
-        return f"POST {self._account.settings.url}/v2/spot/bids: {what}"
+        return f"POST {self._session.settings.url}/v2/spot/bids: {what}"
 
     def discloses(self, config: TaskConfig) -> str:
         return ""
 
     def describe_cancel(self, task: TaskRecord) -> str:
-        return f"DELETE {self._account.settings.url}/v2/spot/bids/{task.task_id}: its machines end, and the billing"
+        return f"DELETE {self._session.settings.url}/v2/spot/bids/{task.task_id}: its machines end, and the billing"
 
     async def _fetch_logs(self, task_id: str) -> None:
-        standing = await self._tasks.standing(task_id, is_fresh=True)
-        if not standing.is_reachable:
+        snapshot = await self._tasks.snapshot(task_id, is_fresh=True)
+        if not snapshot.is_reachable:
             return
         try:
             async with asyncio.timeout(_FETCH_S):
@@ -121,12 +149,12 @@ class MithrilProvider(WaysIn):
             _log.warning("a part of the log of %s may be lost: %s", task_id, str(error) or "it took too long to fetch")
 
     async def close(self) -> None:
-        await self._errands.close()
+        await self._deferred.close()
         if (tunnels := vars(self).get("tunnels")) is not None:
             await tunnels.close_all()
         if (logs := vars(self).get("logs")) is not None:
             await logs.aclose()
-        await self._account.close()
+        await self._session.close()
 
 
 async def _no_machine_yet(allocation_id: str) -> SshHost:

@@ -41,6 +41,7 @@ def reservation_of(context: str, row: dict[str, Any], types: Mapping[str, Instan
         name=wire.label(row, "name"),
         region=wire.word(row, "region"),
         price_total_usd=dollars(row.get("total_price")),
+        instances=ids_in(row.get("instances")),
         provider_metadata={
             "status": row.get("status"),
             "unit_price": row.get("unit_price"),

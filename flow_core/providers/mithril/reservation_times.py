@@ -11,12 +11,12 @@ from flow_core.models.reservation import ReservationQuote
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bids import moment, readable
 from flow_core.providers.mithril.catalog import InstanceType
-from flow_core.providers.mithril.choosing import Wish, choose
 from flow_core.providers.mithril.money import dollars
+from flow_core.providers.mithril.offer_query import OfferQuery, choose_offer
 from flow_core.providers.mithril.reservation_rows import RESERVATIONS, stamp
 
 if TYPE_CHECKING:
-    from flow_core.providers.mithril.account import Account
+    from flow_core.providers.mithril.api_session import MithrilSession
 
 OFFER = "standard"
 """The kind of reservation that is quoted and made, of those that the API has."""
@@ -28,13 +28,13 @@ class ReservationTimes:
     """Questions only: nothing here holds anything. `instance_type` is a shorthand, a name or an id; without a region
     it is the one where the type is cheapest."""
 
-    def __init__(self, account: Account) -> None:
-        self._account = account
+    def __init__(self, session: MithrilSession) -> None:
+        self._session = session
 
-    async def place(self, wanted: str, region: str | None) -> tuple[InstanceType, str]:
+    async def find_type(self, wanted: str, region: str | None) -> tuple[InstanceType, str]:
         """The type and region that are meant. Raises ConfigError."""
-        wish = Wish(types=(wanted,), region=region or self._account.settings.region)
-        offer = choose(await self._account.catalog.offers(), wish)
+        query = OfferQuery(types=(wanted,), region=region or self._session.settings.region)
+        offer = choose_offer(await self._session.catalog.offers(), query)
         return offer.type, offer.region
 
     async def slots(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
@@ -72,15 +72,15 @@ class ReservationTimes:
     async def latest_extension(self, reservation_id: str) -> datetime | None:
         """Until when a reservation could be extended; None where it can't be."""
         path = f"{RESERVATIONS}/{reservation_id}/extension-availability"
-        return _until(await self._account.http.get(path), "latest_extension_time")
+        return _until(await self._session.http.get(path), "latest_extension_time")
 
     async def quote(
         self, kind: InstanceType, region: str, start: datetime, end: datetime, quantity: int
     ) -> ReservationQuote:
         """Raises ProviderError where no price is told."""
-        answer = await self._account.http.get(
+        answer = await self._session.http.get(
             f"{RESERVATIONS}/quote",
-            project=await self._account.projects.chosen_id(),
+            project=await self._session.projects.chosen_id(),
             instance_type=kind.type_id,
             region=region,
             start_time=stamp(start),
@@ -95,10 +95,10 @@ class ReservationTimes:
         raise ProviderError(f"the Mithril API quotes no {OFFER} price for {kind.name} in {region}")
 
     async def _ask(self, instance_type: str, region: str | None, mode: str, **query: str | int) -> Any:
-        kind, where = await self.place(instance_type, region)
-        return await self._account.http.get(
+        kind, where = await self.find_type(instance_type, region)
+        return await self._session.http.get(
             f"{RESERVATIONS}/availability",
-            project=await self._account.projects.chosen_id(),
+            project=await self._session.projects.chosen_id(),
             instance_type=kind.type_id,
             region=where,
             mode=mode,

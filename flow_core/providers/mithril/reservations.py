@@ -7,47 +7,55 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import ConfigError, Conflict, NotFound, Unsupported, printable
+from flow_core.errors import ConfigError, Conflict, NotFound, printable
 from flow_core.identifiers import is_cloud_id
 from flow_core.logs.escape import escape_controls
 from flow_core.models.reservation import Reservation, ReservationQuote
-from flow_core.providers.base import Listing
+from flow_core.providers.contract.listing import Listing
+from flow_core.providers.contract.supported_fields import UnsupportedField, check_supported
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bids import readable
 from flow_core.providers.mithril.catalog import InstanceType
+from flow_core.providers.mithril.idempotent_create import create_once
 from flow_core.providers.mithril.money import in_cents, written
-from flow_core.providers.mithril.once import made_once
-from flow_core.providers.mithril.pages import every_row
+from flow_core.providers.mithril.pagination import read_all_pages
 from flow_core.providers.mithril.reservation_rows import RESERVATIONS, reservation_of, stamp
 from flow_core.providers.mithril.reservation_times import OFFER, ReservationTimes
 
 if TYPE_CHECKING:
     from flow_core.models.reservation_spec import ReservationSpec
-    from flow_core.providers.mithril.account import Account
+    from flow_core.providers.mithril.api_session import MithrilSession
 
 _LEAST_HOURS, _MOST_HOURS = 3, 336
+UNSUPPORTED: tuple[UnsupportedField[ReservationSpec], ...] = (
+    UnsupportedField(
+        "auto_renew",
+        lambda spec: spec.auto_renew,
+        "the cloud doesn't renew by itself; extend the reservation before it ends",
+    ),
+)
 
 
 class MithrilReservations:
     """See the contract; `extend`, `pause`, `resume` and `times` are what the cloud has besides. Not through the gate:
     whoever calls those asks first."""
 
-    def __init__(self, account: Account) -> None:
-        self._account = account
-        self.times = ReservationTimes(account)
+    def __init__(self, session: MithrilSession) -> None:
+        self._session = session
+        self.times = ReservationTimes(session)
 
     async def quote(self, spec: ReservationSpec) -> ReservationQuote:
-        _refuse_what_is_not_there(spec)
-        kind, region = await self.times.place(spec.instance_type, spec.region)
+        _check(spec)
+        kind, region = await self.times.find_type(spec.instance_type, spec.region)
         return await self.times.quote(kind, region, *_span(spec), spec.quantity)
 
     async def create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> Reservation:
-        _refuse_what_is_not_there(spec)
-        kind, region = await self.times.place(spec.instance_type, spec.region)
+        _check(spec)
+        kind, region = await self.times.find_type(spec.instance_type, spec.region)
         start, end = _span(spec)
         name = spec.name or f"reservation-{kind.short_name}-{secrets.token_hex(3)}"
         body = {
-            "project": spec.project_id or await self._account.projects.chosen_id(),
+            "project": spec.project_id or await self._session.projects.chosen_id(),
             "instance_type": kind.type_id,
             "region": region,
             "start_time": stamp(start),
@@ -56,31 +64,31 @@ class MithrilReservations:
             "name": name,
             "launch_specification": {
                 "volumes": list(spec.volumes),
-                "ssh_keys": list(await self._account.launch_keys.choose(spec.ssh_keys)),
+                "ssh_keys": list(await self._session.launch_keys.choose(spec.ssh_keys)),
                 **({} if spec.startup_script is None else {"startup_script": spec.startup_script}),
             },
             **_no_more_than(quote),
         }
         known = {one.reservation_id for one in await self.list({})}
         once = f"flow-reservation-{secrets.token_hex(16)}"
-        types = await self._account.catalog.types()
+        types = await self._session.catalog.types()
 
         async def find() -> Reservation | None:
             new = (one for one in await self.list({}) if one.name == name and one.reservation_id not in known)
             return next(new, None)
 
-        return await made_once(
-            lambda: self._account.http.post(RESERVATIONS, body, once=once),
-            lambda answer: reservation_of(self._account.context, wire.table(answer, "a reservation"), types),
+        return await create_once(
+            lambda: self._session.http.post(RESERVATIONS, body, once=once),
+            lambda answer: reservation_of(self._session.context, wire.table(answer, "a reservation"), types),
             find,
             f"the reservation {name!r}",
         )
 
     async def list(self, params: Mapping[str, Any]) -> tuple[Reservation, ...]:
-        query = {"project": await self._account.projects.chosen_id(), "sort_by": "created_at", "sort_dir": "desc"}
-        rows = await every_row(self._account.http, RESERVATIONS, "reservations", query)
-        types = await self._account.catalog.types()
-        context = self._account.context
+        query = {"project": await self._session.projects.chosen_id(), "sort_by": "created_at", "sort_dir": "desc"}
+        rows = await read_all_pages(self._session.http, RESERVATIONS, "reservations", query)
+        types = await self._session.catalog.types()
+        context = self._session.context
         found = readable(rows, lambda row: reservation_of(context, row, types), "reservations")
         wanted = {name: str(value).lower() for name, value in params.items() if value is not None}
         fitting = (
@@ -96,12 +104,12 @@ class MithrilReservations:
         """The API's description has no call for one; where there is none it is looked for in the list."""
         if is_cloud_id(reservation_id) and reservation_id.startswith("res_"):
             try:
-                return await self._read(await self._account.http.get(f"{RESERVATIONS}/{reservation_id}"))
+                return await self._read(await self._session.http.get(f"{RESERVATIONS}/{reservation_id}"))
             except NotFound:
                 for one in await self.list({}):
                     if one.reservation_id == reservation_id:
                         return one
-        raise NotFound(f"no reservation is called {printable(reservation_id)!r} in context {self._account.context!r}")
+        raise NotFound(f"no reservation is called {printable(reservation_id)!r} in context {self._session.context!r}")
 
     async def availability(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
         return await self.times.slots(params)
@@ -111,14 +119,14 @@ class MithrilReservations:
         one = await self.get(reservation_id)
         if one.status.is_final:
             return
-        if not (instances := one.provider_metadata["instances"]):
+        if not one.instances:
             raise Conflict("a reservation that has not begun can't be given back; its machines can, once they run")
         path = f"{RESERVATIONS}/{reservation_id}/terminate-instances"
-        await self._account.http.post(path, {"instances": instances, "reduce_capacity": True})
+        await self._session.http.post(path, {"instances": list(one.instances), "reduce_capacity": True})
 
     async def extend(self, reservation_id: str, hours: int, quote: ReservationQuote | None = None) -> Reservation:
-        """By so many whole hours, paid at once. Not safe twice. Raises NotFound, Conflict, CapacityError, and InDoubt
-        where the answer was lost: then its end says whether it was done."""
+        """By so many whole hours, paid at once. Not safe twice. Raises NotFound, Conflict, CapacityError, and
+        OutcomeUnknown where the response was lost: then its end says whether it was done."""
         one = await self.get(reservation_id)
         if hours < 1:
             raise ConfigError("hours: must be at least 1", field="hours")
@@ -127,7 +135,7 @@ class MithrilReservations:
                 f"reservation {escape_controls(one.name or one.reservation_id)} has ended; it can't be extended"
             )
         body = {"end_time": stamp(one.end_time_utc + timedelta(hours=hours)), **_no_more_than(quote)}
-        return await self._read(await self._account.http.post(f"{RESERVATIONS}/{reservation_id}/extend", body))
+        return await self._read(await self._session.http.post(f"{RESERVATIONS}/{reservation_id}/extend", body))
 
     async def pause(self, reservation_id: str) -> Reservation:
         """Its machines stop; a part of its price comes back for the time. Twice is safe. Raises NotFound."""
@@ -142,31 +150,30 @@ class MithrilReservations:
         what = f"{spec.quantity} x {spec.instance_type} from {start} for {spec.duration_hours} h"
         price = "" if quote is None else f": {written(quote.total_usd)} in all"
         each = "" if quote is None else f", {written(quote.unit_usd_per_hour)}/h and instance"
-        return f"POST {self._account.settings.url}{RESERVATIONS}: {what}{each}, paid in full{price}"
+        return f"POST {self._session.settings.url}{RESERVATIONS}: {what}{each}, paid in full{price}"
 
     def describe_release(self, reservation_id: str) -> str:
-        path = f"{self._account.settings.url}{RESERVATIONS}/{reservation_id}/terminate-instances"
+        path = f"{self._session.settings.url}{RESERVATIONS}/{reservation_id}/terminate-instances"
         return f"POST {path}: all of them, for good"
 
     async def _set_paused(self, reservation_id: str, paused: bool) -> Reservation:
         one = await self.get(reservation_id)
         return await self._read(
-            await self._account.http.patch(f"{RESERVATIONS}/{one.reservation_id}", {"paused": paused})
+            await self._session.http.patch(f"{RESERVATIONS}/{one.reservation_id}", {"paused": paused})
         )
 
     async def _read(self, answer: Any) -> Reservation:
-        types = await self._account.catalog.types()
-        return reservation_of(self._account.context, wire.table(answer, "a reservation"), types)
+        types = await self._session.catalog.types()
+        return reservation_of(self._session.context, wire.table(answer, "a reservation"), types)
 
 
-def _refuse_what_is_not_there(spec: ReservationSpec) -> None:
+def _check(spec: ReservationSpec) -> None:
     if not _LEAST_HOURS <= spec.duration_hours <= _MOST_HOURS:
         raise ConfigError(
             f"duration_hours: the cloud holds {_LEAST_HOURS} to {_MOST_HOURS} hours, not {spec.duration_hours}",
             field="duration_hours",
         )
-    if spec.auto_renew:
-        raise Unsupported("auto_renew: the cloud doesn't renew by itself; extend the reservation before it ends")
+    check_supported(spec, UNSUPPORTED)
 
 
 def _span(spec: ReservationSpec) -> tuple[datetime, datetime]:

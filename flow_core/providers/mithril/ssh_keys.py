@@ -10,12 +10,12 @@ from flow_core.config import state_dir
 from flow_core.errors import ConfigError, NotFound
 from flow_core.identifiers import is_cloud_id
 from flow_core.models.identity import SshKey
+from flow_core.providers.contract.blocking_io import run_blocking
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bids import readable
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.private_keys import keep, kept_ids
 from flow_core.providers.mithril.projects import MithrilProjects
-from flow_core.providers.offload import offload
 from flow_core.ssh.public_keys import PublicKey, local_public_keys, parse_public_key
 
 _PATH = "/v2/ssh-keys"
@@ -44,7 +44,7 @@ class MithrilSshKeys:
         body = {"project": await self._projects.chosen_id(), "name": name}
         row = wire.table(await self._http.post(_PATH, body), "an SSH key")
         key_id, private_key = wire.identifier(row), wire.text(row, "private_key")
-        await offload(keep, self._folder, key_id, private_key)
+        await run_blocking(keep, self._folder, key_id, private_key)
         return key_id
 
     async def delete(self, key_id: str) -> bool:

@@ -1,71 +1,77 @@
-"""One submit: all refusals first, then what has to be made, then the bid; what it can't have leaves nothing behind."""
+"""Submits a task: checks first, then creates what is missing, then bids; a failure leaves nothing behind."""
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flow_core.errors import Conflict
 from flow_core.models.task import VolumeMount
-from flow_core.providers.mithril.answers import InDoubt
+from flow_core.providers.mithril import wire
+from flow_core.providers.mithril.api_response import OutcomeUnknown
+from flow_core.providers.mithril.bids import BIDS, Bid, readable
 from flow_core.providers.mithril.catalog import Offer
-from flow_core.providers.mithril.choosing import Wish, choose
+from flow_core.providers.mithril.idempotent_create import create_once
 from flow_core.providers.mithril.launch import Launch, Mount
 from flow_core.providers.mithril.money import written
-from flow_core.providers.mithril.placing import Placing
-from flow_core.providers.mithril.refusals import refuse_what_is_not_there
-from flow_core.providers.mithril.told import Told
-from flow_core.providers.mithril.wanted_volumes import WantedVolumes
+from flow_core.providers.mithril.offer_query import OfferQuery, choose_offer
+from flow_core.providers.mithril.submitted_specs import SubmittedSpec
+from flow_core.providers.mithril.supported_fields import check_task
+from flow_core.providers.mithril.task_volumes import TaskVolumes
 
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
-    from flow_core.providers.mithril.account import Account
+    from flow_core.providers.mithril.api_session import MithrilSession
     from flow_core.providers.mithril.volumes import MithrilVolumes
 
 _HEADROOM = {"low": Decimal("1.25"), "med": Decimal(2), "high": Decimal(4)}
 
 
-class Submission:
+class MithrilSubmission:
     """`code_to_send` is the folder whose code has to follow the bid, None where nothing does."""
 
-    def __init__(self, account: Account, volumes: MithrilVolumes, config: TaskConfig) -> None:
-        self._account = account
+    def __init__(self, session: MithrilSession, volumes: MithrilVolumes, config: TaskConfig) -> None:
+        self._session = session
         self._volumes = volumes
         self._config = config
         self.code_to_send: Path | None = None
 
     async def run(self) -> str:
-        """The bid's id. Raises ConfigError, Unsupported, CapacityError, Conflict, NotFound, Unreachable, InDoubt."""
-        config, told = self._config, self._account.told
-        refuse_what_is_not_there(config)
-        if config.idempotency_key and (before := await told.submitted_as(config.idempotency_key)) is not None:
+        """The bid's id. Raises ConfigError, Unsupported, CapacityError, Conflict, NotFound, Unreachable and
+        OutcomeUnknown."""
+        config, specs = self._config, self._session.specs
+        check_task(config)
+        if config.idempotency_key and (before := await specs.submitted_as(config.idempotency_key)) is not None:
             return before
-        wanted = WantedVolumes(self._volumes, config)
-        offer = choose(await self._account.catalog.offers(), await self._wish(wanted))
-        launch, placing = Launch(config, offer.type.gpu_count), Placing(self._account)
-        await placing.refuse_a_taken_name(launch.name)
+        wanted = TaskVolumes(self._volumes, config)
+        offer = choose_offer(await self._session.catalog.offers(), await self._query(wanted))
+        launch, bids = Launch(config, offer.type.gpu_count), BidSubmitter(self._session)
+        await bids.check_name_is_free(launch.name)
         await wanted.find(offer.region)
         await launch.pack_code()
         launch.script(())  # refused before anything is made, if it is too long
-        keys = await self._account.launch_keys.choose(config.ssh_keys)
+        keys = await self._session.launch_keys.choose(config.ssh_keys)
         try:
             mounts = await wanted.make()
-            bid = await placing.place(await self._body(offer, launch, mounts, keys), config.idempotency_key)
-        except InDoubt:
+            bid = await bids.submit(await self._body(offer, launch, mounts, keys), config.idempotency_key)
+        except OutcomeUnknown:
             raise  # the bid may be there, and have them
         except BaseException:
             await wanted.unmake()
             raise
         self.code_to_send = launch.code_to_send
-        await told.keep(bid.bid_id, self._told(mounts))
+        await specs.keep(bid.bid_id, self._spec(mounts))
         return bid.bid_id
 
-    async def _wish(self, wanted: WantedVolumes) -> Wish:
+    async def _query(self, wanted: TaskVolumes) -> OfferQuery:
         config = self._config
         region = config.region or await wanted.region()
-        return Wish(
+        return OfferQuery(
             types=(self._usual_type,) if self._usual_type else config.instance_types,
-            region=region or self._account.settings.region,
+            region=region or self._session.settings.region,
             gpu_memory_gb=config.min_gpu_memory_gb,
             cpus=config.min_cpus,
             memory_gb=config.min_memory_gb,
@@ -76,11 +82,11 @@ class Submission:
     def _usual_type(self) -> str | None:
         """The context's, for a task that doesn't say."""
         is_said = self._config.instance_types or self._config.min_gpu_memory_gb is not None
-        return None if is_said else self._account.settings.instance_type
+        return None if is_said else self._session.settings.instance_type
 
     async def _body(self, offer: Offer, launch: Launch, mounts: list[Mount], keys: tuple[str, ...]) -> dict[str, Any]:
         return {
-            "project": await self._account.projects.chosen_id(),
+            "project": await self._session.projects.chosen_id(),
             "region": offer.region,
             "instance_type": offer.type.type_id,
             "limit_price": written(limit_usd(self._config, offer)),
@@ -93,10 +99,10 @@ class Submission:
             },
         }
 
-    def _told(self, mounts: list[Mount]) -> Told:
+    def _spec(self, mounts: list[Mount]) -> SubmittedSpec:
         places = tuple(VolumeMount(volume.volume_id, volume.name, target) for volume, target in mounts)
         usual = {"instance_type": self._usual_type} if self._usual_type else {}
-        return Told(self._config.to_dict() | usual, places)
+        return SubmittedSpec(self._config.to_dict() | usual, places)
 
 
 def limit_usd(config: TaskConfig, offer: Offer) -> Decimal:
@@ -104,3 +110,39 @@ def limit_usd(config: TaskConfig, offer: Offer) -> Decimal:
     if config.max_price_per_hour is not None:
         return Decimal(str(config.max_price_per_hour))
     return offer.price_usd * _HEADROOM[config.priority]
+
+
+class BidSubmitter:
+    """For one account."""
+
+    def __init__(self, session: MithrilSession) -> None:
+        self._session = session
+
+    async def check_name_is_free(self, name: str) -> None:
+        """Raises Conflict."""
+        if (holder := await self._living(name)) is not None:
+            raise Conflict(
+                f"name: {name!r} is that of task {holder.bid_id}; cancel that one, or choose another name", field="name"
+            )
+
+    async def submit(self, body: dict[str, Any], key: str | None) -> Bid:
+        """`key` is the idempotency key of the caller. Raises OutcomeUnknown where it may have been placed."""
+        once = f"flow-{hashlib.sha256(key.encode()).hexdigest()}" if key else f"flow-bid-{secrets.token_hex(16)}"
+        name, script = body["name"], body["launch_specification"]["startup_script"]
+
+        return await create_once(
+            lambda: self._session.http.post(BIDS, body, once=once),
+            lambda answer: Bid.of(wire.table(answer, "a bid")),
+            lambda: self._living(name, script),
+            f"the bid {name!r}",
+        )
+
+    async def _living(self, name: str, script: str = "") -> Bid | None:
+        """A bid of that name that hasn't ended; with a script only one that was placed with it."""
+        project = await self._session.projects.chosen_id()
+        rows = wire.rows(await self._session.http.get(BIDS, project=project, name=name), "bids")
+        for bid in readable(rows, Bid.of, "bids"):
+            is_other = bool(script and bid.startup_script) and bid.startup_script != script
+            if bid.name == name and bid.status != "Terminated" and not is_other:
+                return bid
+        return None

@@ -12,16 +12,16 @@ from flow_core.agent.ids import is_volume_name
 from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, printable
 from flow_core.logs.escape import escape_controls
 from flow_core.models.volume import Volume, VolumeInterface
-from flow_core.providers.base import Listing
+from flow_core.providers.contract.listing import Listing
+from flow_core.providers.contract.volume_errors import block_volume_in_use, volume_not_deleted
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bids import BIDS, ids_in, moment, readable
-from flow_core.providers.mithril.once import made_once
+from flow_core.providers.mithril.idempotent_create import create_once
 from flow_core.providers.mithril.tasks import MithrilTasks
-from flow_core.providers.volume_users import block_volume_in_use, volume_not_deleted
 
 if TYPE_CHECKING:
-    from flow_core.providers.mithril.account import Account
-    from flow_core.providers.mithril.errands import Errands
+    from flow_core.providers.mithril.api_session import MithrilSession
+    from flow_core.providers.mithril.deferred_actions import DeferredActions
 
 _PATH = "/v2/volumes"
 _NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,62}[a-z0-9])?")
@@ -34,10 +34,10 @@ _PUT_BACK_S = 60.0
 class MithrilVolumes:
     """See the contract."""
 
-    def __init__(self, account: Account, tasks: MithrilTasks, errands: Errands) -> None:
-        self._account = account
+    def __init__(self, session: MithrilSession, tasks: MithrilTasks, deferred: DeferredActions) -> None:
+        self._session = session
         self._tasks = tasks
-        self._errands = errands
+        self._deferred = deferred
 
     async def create(self, size_gb: int, name: str | None, interface: VolumeInterface, region: str | None) -> Volume:
         if not 1 <= size_gb <= _MOST_GB:
@@ -48,12 +48,14 @@ class MithrilVolumes:
                 "name: must be at most 64 of a-z, 0-9 and -, starting with a letter, not ending with -", field="name"
             )
         if any(one.name == name for one in await self.list()):
-            raise Conflict(f"name: there is a volume {name!r} already; choose another name, or use that one")
+            raise Conflict(
+                f"name: there is a volume {name!r} already; choose another name, or use that one", field="name"
+            )
         body = {
             "name": name,
-            "project": await self._account.projects.chosen_id(),
+            "project": await self._session.projects.chosen_id(),
             "disk_interface": _WORDS[interface],
-            "region": region or self._account.settings.region or _USUAL_REGION,
+            "region": region or self._session.settings.region or _USUAL_REGION,
             "size_gb": size_gb,
         }
         once = f"flow-volume-{secrets.token_hex(16)}"
@@ -61,18 +63,18 @@ class MithrilVolumes:
         async def find() -> Volume | None:
             return next((one for one in await self.list() if one.name == name), None)
 
-        return await made_once(
-            lambda: self._account.http.post(_PATH, body, once=once),
-            lambda answer: _volume(self._account.context, wire.table(answer, "a volume")),
+        return await create_once(
+            lambda: self._session.http.post(_PATH, body, once=once),
+            lambda answer: _volume(self._session.context, wire.table(answer, "a volume")),
             find,
             f"the volume {name!r}",
         )
 
     async def list(self) -> tuple[Volume, ...]:
-        project = await self._account.projects.chosen_id()
-        rows = wire.rows(await self._account.http.get(_PATH, project=project), "volumes")
-        standing = (row for row in rows if not (isinstance(row, dict) and row.get("deleted_at")))
-        found = readable(standing, lambda row: _volume(self._account.context, row), "volumes")
+        project = await self._session.projects.chosen_id()
+        rows = wire.rows(await self._session.http.get(_PATH, project=project), "volumes")
+        living = (row for row in rows if not (isinstance(row, dict) and row.get("deleted_at")))
+        found = readable(living, lambda row: _volume(self._session.context, row), "volumes")
         newest_first = sorted(
             found, key=lambda one: one.created_at.timestamp() if one.created_at else 0.0, reverse=True
         )
@@ -89,18 +91,18 @@ class MithrilVolumes:
             raise ConfigError(f"{wanted!r} is the name of several volumes; say which by its id: {ids}", field="volume")
         if named:
             raise ConfigError(f"volume {wanted!r} is in {named[0].region}, the task in {region}", field="volumes")
-        raise NotFound(f"no volume is called {printable(wanted)!r} in context {self._account.context!r}")
+        raise NotFound(f"no volume is called {printable(wanted)!r} in context {self._session.context!r}")
 
     async def delete(self, volume_id: str) -> None:
         volume = await self.find(volume_id)
         if volume.attached_to:
             raise volume_not_deleted(volume.name, await self._tasks.names(volume.attached_to))
-        await self._account.http.delete(f"{_PATH}/{volume.volume_id}")
+        await self._session.http.delete(f"{_PATH}/{volume.volume_id}")
 
     async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
         volume = await self.find(volume_id)
-        standing = await self._tasks.standing(task_id, is_fresh=True)
-        bid, path = standing.bid, mount_path or f"/volumes/{plain_name(volume)}"
+        snapshot = await self._tasks.snapshot(task_id, is_fresh=True)
+        bid, path = snapshot.bid, mount_path or f"/volumes/{plain_name(volume)}"
         if bid.status == "Terminated":
             raise Conflict(f"task {escape_controls(bid.name)} has ended; a volume is attached to one that hasn't")
         if volume.volume_id in bid.volume_ids:
@@ -115,9 +117,9 @@ class MithrilVolumes:
             )
         await self.refuse_if_held(volume)
         await self._set(bid.bid_id, bid.status == "Paused", (*bid.volume_ids, volume.volume_id))
-        await self._tasks.told_mount(task_id, volume, path)
+        await self._tasks.note_mount(task_id, volume, path)
         kind = _WORDS[volume.interface]
-        self._errands.mount(task_id, bid.quantity, f"{kind} {volume.volume_id} {plain_name(volume)} {path}")
+        self._deferred.mount(task_id, bid.quantity, f"{kind} {volume.volume_id} {plain_name(volume)} {path}")
         return path
 
     async def refuse_if_held(self, volume: Volume) -> None:
@@ -127,18 +129,18 @@ class MithrilVolumes:
 
     def describe_create(self, size_gb: int, name: str | None, interface: VolumeInterface) -> str:
         named = f" {name!r}" if name else ""
-        return f"POST {self._account.settings.url}{_PATH}:{named} {_WORDS[interface]}, {size_gb} GB"
+        return f"POST {self._session.settings.url}{_PATH}:{named} {_WORDS[interface]}, {size_gb} GB"
 
     def describe_delete(self, volume: Volume) -> str:
-        return f"DELETE {self._account.settings.url}{_PATH}/{volume.volume_id}"
+        return f"DELETE {self._session.settings.url}{_PATH}/{volume.volume_id}"
 
     def describe_attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
-        path = f"{self._account.settings.url}{BIDS}/{task_id}"
+        path = f"{self._session.settings.url}{BIDS}/{task_id}"
         return f"PATCH {path}: pause it (its machines stop), add volume {volume_id}, let it go on"
 
     async def _set(self, bid_id: str, was_paused: bool, volume_ids: Sequence[str]) -> None:
         """Volumes change on a paused bid only. It goes on afterwards, also when that failed or was given up."""
-        http, path = self._account.http, f"{BIDS}/{bid_id}"
+        http, path = self._session.http, f"{BIDS}/{bid_id}"
         if was_paused:
             await http.patch(path, {"volumes": list(volume_ids)})
             return
@@ -154,7 +156,7 @@ class MithrilVolumes:
         until, pause_s = loop.time() + _PUT_BACK_S, 0.5
         while True:
             try:
-                await self._account.http.patch(path, {"paused": False})
+                await self._session.http.patch(path, {"paused": False})
                 return
             except FlowError:
                 if loop.time() + pause_s > until:

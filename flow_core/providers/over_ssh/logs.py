@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.errors import AuthError, NotFound, Unreachable, printable
 from flow_core.logs.escape import escape_controls
-from flow_core.providers.offload import offload
-from flow_core.providers.over_ssh.catching_up import catch_up
-from flow_core.providers.over_ssh.puller import Puller
-from flow_core.providers.over_ssh.spool_place import SpoolPaths, read_position
+from flow_core.providers.contract.blocking_io import run_blocking
+from flow_core.providers.over_ssh.log_puller import LogPuller
+from flow_core.providers.over_ssh.log_sync import catch_up
+from flow_core.providers.over_ssh.pull_state import SpoolPaths, read_pull_state
 from flow_core.ssh.quoting import quote_word
 
 if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
     from flow_core.logs.log_id import LogId
-    from flow_core.providers.over_ssh.places import LogSources
+    from flow_core.providers.over_ssh.task_nodes import LogSources
 
 _IDLE_S = 30.0
 _STARTUP_BYTES, _STARTUP_S = 1 << 20, 20.0
@@ -39,8 +39,8 @@ class SpooledLogs:
         self._sources = sources
         self._folder = folder
         self._idle_s = idle_s
-        self._pullers: dict[LogId, Puller] = {}
-        self._all: set[Puller] = set()
+        self._pullers: dict[LogId, LogPuller] = {}
+        self._all: set[LogPuller] = set()
         self._is_closed = False
 
     async def addresses(self, task_id: str) -> tuple[LogId, ...]:
@@ -86,33 +86,33 @@ class SpooledLogs:
         self._is_closed = True
         await asyncio.gather(*(puller.end() for puller in self._all))
 
-    async def _see_to(self, address: LogId) -> Puller | None:
+    async def _see_to(self, address: LogId) -> LogPuller | None:
         """Who pulls it, from now on if nobody did; None for a log that is complete."""
         if (puller := self._living(address)) is None:
             paths = SpoolPaths.at(self._folder, address)
-            position = await offload(read_position, paths.position)
-            if position is not None and position.is_complete:
+            state = await run_blocking(read_pull_state, paths.state)
+            if state is not None and state.is_complete:
                 return None
-            if position is None:
+            if state is None:
                 await self._check(address)
-                await offload(make_private_folder, paths.lock.parent)
+                await run_blocking(make_private_folder, paths.lock.parent)
             puller = self._living(address) or self._start(address, paths)
         puller.touch()
         return puller
 
-    def _living(self, address: LogId) -> Puller | None:
+    def _living(self, address: LogId) -> LogPuller | None:
         puller = self._pullers.get(address)
         return puller if puller is not None and puller.is_going_on else None
 
-    def _start(self, address: LogId, paths: SpoolPaths) -> Puller:
+    def _start(self, address: LogId, paths: SpoolPaths) -> LogPuller:
         if self._is_closed:
             raise Unreachable("the connections to the machines of this context are closed")
-        puller = self._pullers[address] = Puller(self._sources, address, paths, self._idle_s)
+        puller = self._pullers[address] = LogPuller(self._sources, address, paths, self._idle_s)
         self._all.add(puller)
         puller.start(partial(self._ended, address, puller))
         return puller
 
-    def _ended(self, address: LogId, puller: Puller) -> None:
+    def _ended(self, address: LogId, puller: LogPuller) -> None:
         self._all.discard(puller)
         if self._pullers.get(address) is puller and not puller.has_failed:
             del self._pullers[address]

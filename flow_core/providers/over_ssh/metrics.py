@@ -15,7 +15,7 @@ from flow_core.metrics.visible_gpus import select_visible_gpus
 from flow_core.models.metrics import MachineSample
 
 if TYPE_CHECKING:
-    from flow_core.providers.over_ssh.places import Place, Places
+    from flow_core.providers.over_ssh.task_nodes import TaskLocator, TaskNode
     from flow_core.ssh.host import SshHost
 
 _ASK_S = 20.0
@@ -30,19 +30,19 @@ class SshMetrics:
     `machines` finds the host of an allocation id that `instances.find` gave out; it raises NotFound.
     """
 
-    def __init__(self, places: Places, machines: Callable[[str], Awaitable[SshHost]]) -> None:
-        self._places = places
+    def __init__(self, locator: TaskLocator, machines: Callable[[str], Awaitable[SshHost]]) -> None:
+        self._locator = locator
         self._machines = machines
         self._shared: dict[SshHost, SampleBroadcast] = {}
 
     async def of_task(self, task_id: str, *, node: int = 0) -> AsyncGenerator[MachineSample, None]:
-        place = await self._places.place(task_id, node)
-        visible = await _visible(place)
+        task_node = await self._locator.locate(task_id, node)
+        visible = await _visible(task_node)
         try:
-            async with aclosing(self._look(place.host)) as samples:
+            async with aclosing(self._look(task_node.host)) as samples:
                 async for sample in samples:
                     yield select_visible_gpus(sample, visible)
-                    if await self._places.is_over(task_id):
+                    if await self._locator.is_over(task_id):
                         return
         except Unreachable:
             if not await self._ends_soon(task_id):
@@ -51,7 +51,7 @@ class SshMetrics:
     async def _ends_soon(self, task_id: str) -> bool:
         """Whether a machine was lost because it goes with its task; that may become known a little later."""
         for _ in range(_LOOKS):
-            if await self._places.is_over(task_id):
+            if await self._locator.is_over(task_id):
                 return True
             await asyncio.sleep(_LOOK_S)
         return False
@@ -81,9 +81,9 @@ async def _samples(host: SshHost) -> AsyncGenerator[MachineSample, None]:
             yield sample
 
 
-async def _visible(place: Place) -> str | None:
+async def _visible(task_node: TaskNode) -> str | None:
     """As the task was told: None where it was told nothing, and so may use every GPU."""
-    line = place.enter(f'printf %s "${{CUDA_VISIBLE_DEVICES-{_UNTOLD}}}"')
-    outcome = await place.host.run(line, timeout_s=_ASK_S)
+    line = task_node.enter(f'printf %s "${{CUDA_VISIBLE_DEVICES-{_UNTOLD}}}"')
+    outcome = await task_node.host.run(line, timeout_s=_ASK_S)
     said = outcome.stdout.decode("utf-8", "replace").strip()
     return None if outcome.exit_code or said == _UNTOLD else said

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core.providers.entry import Completed, OnOutput
+from flow_core.providers.contract.access import CompletedCommand, OnOutput
 
 if TYPE_CHECKING:
-    from flow_core.providers.over_ssh.places import Places
+    from flow_core.providers.over_ssh.task_nodes import TaskLocator
 
 
 class SshRemote:
     """Runs commands as the task itself would: in its directory, with its environment."""
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, locator: TaskLocator) -> None:
+        self._locator = locator
 
     async def run(
         self,
@@ -25,8 +25,8 @@ class SshRemote:
         timeout_s: float | None = 600,
         stdin: bytes = b"",
         on_output: OnOutput | None = None,
-    ) -> Completed:
-        place = await self._places.place(task_id, node)
-        line = place.enter(command)
-        ended = await place.host.run(line, timeout_s=timeout_s, stdin=stdin, on_output=on_output)
-        return Completed(ended.exit_code, ended.stdout, ended.stderr, ended.is_cut)
+    ) -> CompletedCommand:
+        task_node = await self._locator.locate(task_id, node)
+        line = task_node.enter(command)
+        ended = await task_node.host.run(line, timeout_s=timeout_s, stdin=stdin, on_output=on_output)
+        return CompletedCommand(ended.exit_code, ended.stdout, ended.stderr, ended.is_cut)

@@ -9,25 +9,27 @@ from flow_core.ssh.quoting import sh_command
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flow_core.providers.over_ssh.places import Places
+    from flow_core.providers.over_ssh.task_nodes import TaskLocator
     from flow_core.ssh.shell import RemoteShell
 
 
 class SshShells:
     """Opens shells where tasks run, each over a connection of its own."""
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, locator: TaskLocator) -> None:
+        self._locator = locator
 
     async def open(
         self, task_id: str, *, columns: int, rows: int, command: str | None = None, node: int = 0
     ) -> RemoteShell:
-        place = await self._places.place(task_id, node)
-        shell = await place.host.open_shell(columns=columns, rows=rows, command=sh_command(place.enter(command)))
-        name = place.name or task_id
+        task_node = await self._locator.locate(task_id, node)
+        shell = await task_node.host.open_shell(
+            columns=columns, rows=rows, command=sh_command(task_node.enter(command))
+        )
+        name = task_node.name or task_id
         shell.title = f"shell in node {node} of {name}" if node else f"shell in {name}"
         return shell
 
     async def directory(self, task_id: str) -> Path | None:
-        await self._places.is_over(task_id)  # says whether there is such a task
+        await self._locator.is_over(task_id)  # says whether there is such a task
         return None

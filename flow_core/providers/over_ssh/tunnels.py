@@ -5,28 +5,28 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from flow_core.providers.entry import Tunnel
+from flow_core.providers.contract.access import Tunnel
 from flow_core.providers.over_ssh.ports import check_port
-from flow_core.providers.over_ssh.tunnel_watch import TunnelWatch
+from flow_core.providers.over_ssh.tunnel_reaper import TunnelReaper
 
 if TYPE_CHECKING:
-    from flow_core.providers.over_ssh.places import Places
+    from flow_core.providers.over_ssh.task_nodes import TaskLocator
     from flow_core.ssh.forwards import Forward
 
 
 class SshTunnels:
     """They live in this process, over reconnects, until their task ends."""
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, locator: TaskLocator) -> None:
+        self._locator = locator
         self._open: dict[str, tuple[Tunnel, Forward]] = {}
-        self._watch = TunnelWatch(self, places.is_over)
+        self._watch = TunnelReaper(self, locator.is_over)
 
     async def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> Tunnel:
         check_port(remote_port, "remote_port", least=1)
         check_port(local_port, "local_port", least=0)
-        place = await self._places.place(task_id, node)
-        forward = await place.host.forward(remote_port, local_port, remote_host=place.address)
+        task_node = await self._locator.locate(task_id, node)
+        forward = await task_node.host.forward(remote_port, local_port, remote_host=task_node.address)
         tunnel = Tunnel(f"tunnel-{secrets.token_hex(4)}", task_id, forward.local_port, remote_port)
         self._open[tunnel.tunnel_id] = (tunnel, forward)
         self._watch.start()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flow_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from flow_core.providers.over_ssh.places import Place, Places
+    from flow_core.providers.over_ssh.task_nodes import TaskLocator, TaskNode
     from flow_core.upload.report import OnProgress, UploadResult
 
 _WORKSPACE = PurePosixPath("/workspace")
@@ -21,8 +21,8 @@ _ASK_S = 30.0
 class SshUploads:
     """Sends what changed of a folder to where a running task sees it."""
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, locator: TaskLocator) -> None:
+        self._locator = locator
 
     async def upload(
         self,
@@ -36,31 +36,31 @@ class SshUploads:
     ) -> UploadResult:
         from flow_core.upload.sync import upload  # deferred: looking at tasks needs none of it
 
-        place = await self._places.place(task_id, 0)
-        folder = place.host.folder(await _path(place, target_dir, "target_dir"))
+        task_node = await self._locator.locate(task_id, 0)
+        folder = task_node.host.folder(await _path(task_node, target_dir, "target_dir"))
         return await upload(
             source_dir, folder, timeout_s=timeout_s, git_incremental=git_incremental, on_progress=on_progress
         )
 
     async def put_file(self, task_id: str, source: Path, target: str, *, node: int = 0) -> None:
-        place = await self._places.place(task_id, node, also_ended=True)
-        await place.host.files.upload(source, await _path(place, target, "target"))
+        task_node = await self._locator.locate(task_id, node, also_ended=True)
+        await task_node.host.files.upload(source, await _path(task_node, target, "target"))
 
     async def get_file(self, task_id: str, source: str, target: Path, *, node: int = 0) -> None:
-        place = await self._places.place(task_id, node, also_ended=True)
-        await place.host.files.download(await _path(place, source, "source"), target)
+        task_node = await self._locator.locate(task_id, node, also_ended=True)
+        await task_node.host.files.download(await _path(task_node, source, "source"), target)
 
 
-async def _path(place: Place, path: str, field: str) -> str:
+async def _path(task_node: TaskNode, path: str, field: str) -> str:
     """The path of the host that the task sees as `path`. Raises ConfigError."""
     if "\0" in path or not _is_text(path):
         raise ConfigError(f"{field}: {path!r} is no path", field=field)
     first, slash, rest = path.partition("/")
     if first.startswith("~"):
-        path = await _home(place, first) + slash + rest
-    wanted = PurePosixPath(posixpath.normpath(posixpath.join(place.directory, path)))
+        path = await _home(task_node, first) + slash + rest
+    wanted = PurePosixPath(posixpath.normpath(posixpath.join(task_node.directory, path)))
     if wanted.is_relative_to(_WORKSPACE):
-        wanted = PurePosixPath(place.directory, wanted.relative_to(_WORKSPACE))
+        wanted = PurePosixPath(task_node.directory, wanted.relative_to(_WORKSPACE))
     return str(wanted)
 
 
@@ -72,9 +72,9 @@ def _is_text(path: str) -> bool:
     return True
 
 
-async def _home(place: Place, word: str) -> str:
+async def _home(task_node: TaskNode, word: str) -> str:
     """What `~` or `~somebody` means on the host; as it stands where it means nothing there, as in a shell."""
     if word != "~" and not _SOMEBODY.fullmatch(word):
         return word
-    said = await place.host.run(f"printf %s {word}", timeout_s=_ASK_S)
+    said = await task_node.host.run(f"printf %s {word}", timeout_s=_ASK_S)
     return said.stdout.decode("utf-8", "replace") or word

@@ -13,7 +13,7 @@ from flow_core.agent.capacity.availability import Opening
 from flow_core.agent.capacity.reservation_records import ReservationRecord
 from flow_core.agent.capacity.reservation_report import ReservationReport, ReservationRequest
 from flow_core.models.reservation import ReservationStatus
-from flow_core.providers.reservation_records import OpeningWish, reservation_of
+from flow_core.providers.over_agent.reservation_records import OpeningQuery, reservation_of
 
 RECORD = ReservationRecord(
     *("res_aaaaaaaaaa", "lab", "ada", "mine", "2xa100"),
@@ -49,7 +49,7 @@ def test_an_arbitrary_field_is_either_accepted_or_named_in_the_error(message: An
     if isinstance(parsed, ReservationReport):
         reservation_of(parsed, "here")
     if isinstance(parsed, Opening):
-        OpeningWish.parse({"instance_type": "a100"}).slots([parsed])
+        OpeningQuery.parse({"instance_type": "a100"}).slots([parsed])
 
 
 @each("data", [None, [], "text", {}, {"reservation_id": "../x", "status": "active"}])

@@ -14,7 +14,7 @@ from flow_core.agent.state import TaskState
 from flow_core.agent.tasks import NO_TASK, TaskStore
 from flow_core.errors import NotFound
 from flow_core.providers.local.tasks import LocalTasks
-from flow_core.providers.refusals import error_of
+from flow_core.providers.over_agent.refusals import error_of
 
 TASK_ID = "task_aaaaaaaaaa"
 

@@ -19,7 +19,7 @@ from testbed.waiting import DEADLINE_S
 
 from flow_core.agent.agent_copy import provide_copy
 from flow_core.agent.refusals import REFUSAL_PREFIX, Refused
-from flow_core.providers.refusals import error_of
+from flow_core.providers.over_agent.refusals import error_of
 
 from .engines import IMAGE
 

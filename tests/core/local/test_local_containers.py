@@ -129,8 +129,8 @@ async def test_the_engine_that_the_setting_names_is_the_one_that_must_be_there(m
     with pytest.raises(ConfigError, match="neither podman nor docker") as refusal:
         await LocalProvider(Context("local", "local", {"container": "chroot"})).submit(config)
     assert refusal.value.field == "container"
-    assert machine.provider.init.validate_config({"container": "chroot"}) == (str(refusal.value),)
-    assert machine.provider.init.validate_config({"container": "docker"}) == ()
+    assert machine.provider.config_schema.validate_config({"container": "chroot"}) == (str(refusal.value),)
+    assert machine.provider.config_schema.validate_config({"container": "docker"}) == ()
 
 
 def _on_path(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, says: str = "") -> None:

@@ -27,7 +27,7 @@ from testbed.waiting import DEADLINE_S
 from flow_core import AsyncFlow, Client
 from flow_core.agent.supervisor.processes import ProcessIdentity
 from flow_core.errors import ConfigError, Conflict, NotFound
-from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
+from flow_core.providers.local.sshd.ssh_folder import ServerRecord, SshFolder, running_server
 
 pytestmark = pytest.mark.needs("ssh")
 
@@ -106,7 +106,7 @@ async def test_a_command_ends_when_nobody_reads_what_it_says(machine, task, comm
 )
 async def test_whoever_reads_nothing_for_a_while_costs_little_memory(machine, command, line):
     def resident_mb() -> float:
-        pid = serving(_folder(machine)).process.pid
+        pid = running_server(_folder(machine)).process.pid
         (line,) = (line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
         return int(line.split()[1]) / 1024
 
@@ -359,22 +359,22 @@ async def test_looking_starts_nothing_and_says_the_address_once_it_was_asked_for
 
 async def test_after_a_kill_it_is_back_at_the_same_port_with_the_same_key(machine, task, command):
     folder = _folder(machine)
-    first, known = serving(folder), folder.known_hosts.read_bytes()
+    first, known = running_server(folder), folder.known_hosts.read_bytes()
     first.process.send(signal.SIGKILL)
-    await machine.until(lambda: serving(folder) is None, "the server is gone")
+    await machine.until(lambda: running_server(folder) is None, "the server is gone")
     assert (await machine.provider.get_task(task.task_id)).ssh_host is None
     assert (await _ssh(command, "true")).returncode == 255
     assert await machine.provider.endpoints.command(task.task_id) == command
     assert (await _ssh(command, "true")).returncode == 0
-    assert (folder.known_hosts.read_bytes(), serving(folder).port) == (known, first.port)
-    assert serving(folder).process != first.process
+    assert (folder.known_hosts.read_bytes(), running_server(folder).port) == (known, first.port)
+    assert running_server(folder).process != first.process
 
 
 async def test_it_takes_another_port_when_somebody_has_taken_its_own(machine, task, command):
     folder = _folder(machine)
-    first = serving(folder)
+    first = running_server(folder)
     first.process.send(signal.SIGKILL)
-    await machine.until(lambda: serving(folder) is None, "the server is gone")
+    await machine.until(lambda: running_server(folder) is None, "the server is gone")
     with await _once_free(machine, first.port):
         again = await machine.provider.endpoints.command(task.task_id)
         assert again != command
@@ -398,10 +398,10 @@ async def test_a_record_that_names_a_stranger_or_is_broken_is_nobodys(machine, t
     folder = SshFolder.of(next(machine.home.glob("state/local/*")))
     folder.path.mkdir(mode=0o700)
     me = ProcessIdentity.current()
-    Served(me._replace(start="0"), 22).write(folder)
-    assert serving(folder) is None
+    ServerRecord(me._replace(start="0"), 22).write(folder)
+    assert running_server(folder) is None
     folder.record.write_text("{")
-    assert serving(folder) is None
+    assert running_server(folder) is None
     assert (await machine.provider.endpoints.resolve(task.task_id)).port != 22
 
 
@@ -422,7 +422,7 @@ async def test_asked_for_from_inside_a_task_it_outlives_that_task(machine, task)
 
 @pytest.mark.needs("linux")
 async def test_it_listens_on_loopback_only(machine, command):
-    pid = serving(_folder(machine)).process.pid
+    pid = running_server(_folder(machine)).process.pid
     links = (os.readlink(one.path) for one in os.scandir(f"/proc/{pid}/fd"))
     sockets = {link[8:-1] for link in links if link.startswith("socket:[")}
     lines = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()]
@@ -438,7 +438,7 @@ async def test_it_goes_when_nobody_is_connected_and_stays_while_somebody_is(mach
         command = await machine.provider.endpoints.command(task.task_id)
         said = (await _ssh(command, "'echo in; sleep 2.5; echo still'")).stdout
     assert said == b"in\nstill\n"
-    await machine.until(lambda: serving(_folder(machine)) is None, "the idle server ends")
+    await machine.until(lambda: running_server(_folder(machine)) is None, "the idle server ends")
     assert "nobody was connected" in _folder(machine).log.read_text()
 
 
@@ -450,7 +450,7 @@ async def test_it_ends_at_once_when_told_and_parts_from_who_is_connected(machine
         stderr=subprocess.PIPE,
     )
     assert await session.stdout.readline() == b"in\n"
-    server = serving(_folder(machine))
+    server = running_server(_folder(machine))
     server.process.send(signal.SIGTERM)
     _, said = await asyncio.wait_for(session.communicate(), DEADLINE_S)
     assert b"the SSH server ends" in said
@@ -459,7 +459,7 @@ async def test_it_ends_at_once_when_told_and_parts_from_who_is_connected(machine
 
 async def test_it_ends_when_its_record_is_taken_away(machine, command):
     folder = _folder(machine)
-    server = serving(folder)
+    server = running_server(folder)
     folder.record.unlink()
     await machine.until(lambda: not server.process.is_alive, "the server ends")
 

@@ -20,7 +20,7 @@ from flow_core.config import Context
 from flow_core.errors import ProviderError
 from flow_core.models.spec import TaskConfig
 from flow_core.providers.local.provider import LocalProvider
-from flow_core.providers.refusals import error_of
+from flow_core.providers.over_agent.refusals import error_of
 
 OTHER = 54321
 FOLDERS = {

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from testbed.waiting import DEADLINE_S
 
-from flow_core.providers.local.sshd import subsystem
+from flow_core.providers.local.sshd import task_lookup
 from flow_core.ssh import sftp_server
 from flow_core.ssh.sftp_server import SftpServer
 
@@ -123,8 +123,8 @@ def test_names_that_are_no_text_come_back_as_they_are():
 
 @pytest.mark.parametrize("in_container", [True, False])
 def test_it_is_started_by_a_shell_line_on_the_machine_and_in_an_image_with_python(in_container, monkeypatch):
-    monkeypatch.setattr(subsystem, "_USUAL", ())  # as on a machine that has none of its own
-    argv = ["sh", "-c", subsystem.sftp_command(in_container)]
+    monkeypatch.setattr(task_lookup, "_USUAL", ())  # as on a machine that has none of its own
+    argv = ["sh", "-c", task_lookup.sftp_command(in_container)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
         said, _ = server.communicate(_text(b"\x01" + struct.pack(">I", 3)), timeout=DEADLINE_S)
     assert said[4:9] == b"\x02" + struct.pack(">I", 3)

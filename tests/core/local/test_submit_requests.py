@@ -25,7 +25,7 @@ from flow_core.config import state_dir
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskStatus
 from flow_core.providers.local.submit import request_for
-from flow_core.providers.refusals import error_of
+from flow_core.providers.over_agent.refusals import error_of
 
 _FULL = {
     "command": ["echo", "ü"],

@@ -24,7 +24,7 @@ from flow_core.emulator.faults import Fault
 from flow_core.emulator.settings import Settings
 from flow_core.errors import FlowError
 from flow_core.models.reservation_spec import ReservationSpec
-from flow_core.providers.mithril.node_state import state_of_node
+from flow_core.providers.mithril.exit_status import state_of_node
 
 REGION, H100 = "us-central1-a", "it_5ECSoHQjLBzrp5YM"
 NESTED: list[Any] = []

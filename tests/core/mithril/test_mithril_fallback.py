@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 from core.mithril.conftest import KEY, KnownAccount, public_key
+from testbed.provider_registry import register
 
 from flow_core import Flow
 from flow_core.changes import ActionLog, Gate
 from flow_core.client.flow import AsyncFlow
+from flow_core.config import Context
 from flow_core.emulator.faults import Fault
 from flow_core.errors import AuthError, ConfigError, FlowError, NotFound, ReadOnly, Unsupported
 from flow_core.models.identity import User
+from flow_core.providers.contract.provider import Provider
+from flow_core.ssh.prompter import Prompter
 
 
 @pytest.fixture
@@ -110,17 +114,23 @@ async def test_a_key_that_is_not_accepted_is_said_and_not_taken_for_none(
             await flow.list_platform_ssh_keys()
 
 
-async def test_a_provider_without_users_but_with_http_is_asked_for_them() -> None:
+async def test_a_provider_without_users_but_with_http_is_asked_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     class Http:
         async def get(self, path: str) -> Any:
             if path != "/v2/users/7":
                 raise NotFound(path)
             return {"id": "7", "name": "Ada"}
 
-    async with AsyncFlow("local") as flow:
-        flow.provider.identity = None
+    class Userless(Provider):
+        http: Any = None
+
+        def __init__(self, context: Context, person: Prompter | None) -> None:
+            pass
+
+    register(monkeypatch, "userless", Userless)
+    async with AsyncFlow(Context("plain", "userless")) as flow:
         assert await flow.get_user("user_7") is None
-        flow.provider.http = Http()  # type: ignore[attr-defined]
+        monkeypatch.setattr(Userless, "http", Http())
         assert await flow.get_user("user_7") == User("7", "Ada")
         assert await flow.get_user("user_8") is None
         assert await flow.get_user_teammates("user_7") == []

@@ -17,7 +17,7 @@ from flow_core.config import Context
 from flow_core.errors import AuthError, FlowError, ProviderError, Unreachable
 from flow_core.fleet import Fleet
 from flow_core.models.task import TaskRecord
-from flow_core.providers.mithril.answers import InDoubt
+from flow_core.providers.mithril.api_response import OutcomeUnknown
 
 BIDS = "/v2/spot/bids"
 
@@ -120,7 +120,7 @@ async def test_prices_that_nobody_tells_are_unknown_and_the_tasks_are_listed(lab
 async def test_a_change_is_never_sent_again(lab: Lab, fault: dict[str, Any]) -> None:
     task = await lab.submit()
     lab.spoil("PATCH", "*", **fault)
-    with pytest.raises((InDoubt, Unreachable)):
+    with pytest.raises((OutcomeUnknown, Unreachable)):
         await lab.flow.set_limit_price(task.task_id, 99)
     assert lab.count("PATCH") == 1
     assert lab.bids[0].limit_cents != 99_00

@@ -14,7 +14,7 @@ from core.mithril.conftest import Lab
 from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import ConfigError, FlowError, NotFound, ProviderError
-from flow_core.providers.base import unreadable_in
+from flow_core.providers.contract.listing import unreadable_in
 
 BIDS = "/v2/spot/bids"
 NO_IDS: list[Any] = [
@@ -132,7 +132,7 @@ async def test_a_listing_of_which_nothing_can_be_read_is_an_error(lab: Lab, path
 async def test_what_machines_cost_is_what_was_last_read_and_a_note_says_that_it_is_not_known_now(lab: Lab) -> None:
     task = await lab.running()
     price = task.record.billed_usd_per_hour
-    lab.flow.provider._account.catalog._offers_at = -10.0  # type: ignore[attr-defined]
+    lab.flow.provider._session.catalog._offers_at = -10.0  # type: ignore[attr-defined]
     answer(lab, "/v2/spot/availability", [{"fid": "auc_1", "last_instance_price": float("nan")}])
     listed = await lab.flow.provider.list_tasks()
     assert [one.billed_usd_per_hour for one in listed] == [price]

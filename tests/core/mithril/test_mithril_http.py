@@ -16,7 +16,7 @@ from core.mithril.conftest import KEY, UNKNOWN, KnownAccount
 from testbed.waiting import DEADLINE_S, until
 
 from flow_core.emulator.faults import Fault
-from flow_core.errors import AuthError, ConfigError, Conflict, NotFound, ProviderError, Unreachable
+from flow_core.errors import AuthError, ConfigError, Conflict, FlowError, NotFound, ProviderError, Unreachable
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.settings import MithrilSettings
 
@@ -69,6 +69,10 @@ async def test_a_refusal_is_the_error_it_means_and_never_holds_the_key(
     assert KEY not in told
     assert "\x1b" not in str(refused.value)
     assert ("req_42" in str(refused.value)) is (reply.headers.get("x-request-id") == "req_42")
+    assert isinstance(refused.value, FlowError)
+    assert refused.value.status == reply.status
+    if reply.headers.get("x-request-id") == "req_42":
+        assert refused.value.request_id == "req_42"
     if isinstance(refused.value, ConfigError) and words.startswith("^"):
         assert refused.value.field == "name"
 

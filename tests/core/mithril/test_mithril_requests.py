@@ -14,7 +14,7 @@ from testbed.waiting import until
 from flow_core import AsyncFlow
 from flow_core.config import Context
 from flow_core.errors import ConfigError, Unsupported
-from flow_core.providers.mithril import errands, provider
+from flow_core.providers.mithril import deferred_actions, provider
 
 CHEAPEST = r'is missing; the cheapest that fits is instance_type="\w+", for \$\d+\.\d\d an hour now in \S+'
 
@@ -117,11 +117,11 @@ async def test_a_warning_about_a_log_always_has_its_reason(
 async def test_a_mount_that_is_pending_when_its_task_is_cancelled_says_nothing(
     lab: Lab, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(errands, "_LOOK_S", 0.02)
+    monkeypatch.setattr(deferred_actions, "_LOOK_S", 0.02)
     task = await lab.submit()
     await lab.flow.create_volume(1, "datasets", region="us-central1-a")
     await lab.flow.mount_volume("datasets", task.task_id)
-    mounts = lab.flow.provider_port()._errands._under_way  # type: ignore[attr-defined]
+    mounts = lab.flow.provider_port()._deferred._under_way  # type: ignore[attr-defined]
     assert mounts
     await task.cancel()
     await until(lambda: not mounts)

@@ -18,7 +18,7 @@ from flow_core.errors import (
     ProviderError,
     Unreachable,
 )
-from flow_core.providers.mithril.answers import InDoubt
+from flow_core.providers.mithril.api_response import OutcomeUnknown
 
 BIDS = "/v2/spot/bids"
 NEW = {"volumes": [{"name": "made-for-it", "size_gb": 10}]}
@@ -57,7 +57,9 @@ async def test_a_bid_that_was_not_placed_is_said_to_be_so_and_leaves_no_volume(l
 async def test_where_nobody_answers_afterwards_the_doubt_is_said_and_nothing_is_deleted(lab: Lab) -> None:
     lab.spoil("POST", BIDS, when="after", cut="all")
     lab.spoil("GET", BIDS, after=1, status=503, times=None)
-    with pytest.raises(InDoubt, match="nobody answered; whether it was done is not known, so look before you try"):
+    with pytest.raises(
+        OutcomeUnknown, match="nobody answered; whether it was done is not known, so look before you try"
+    ):
         await lab.submit(**NEW)
     assert (len(lab.bids), lab.volumes, lab.count("POST", BIDS)) == (1, ["made-for-it"], 1)
     assert lab.count("DELETE") == 0

@@ -14,14 +14,12 @@ from testbed.tables import each
 
 from flow_core.errors import ConfigError, ProviderError
 from flow_core.models.task import TaskStatus
+from flow_core.providers.mithril.bid_snapshot import BidSnapshot, status_of
 from flow_core.providers.mithril.bids import Bid, Instance, moment, readable
 from flow_core.providers.mithril.catalog import InstanceType
-from flow_core.providers.mithril.ends import End
+from flow_core.providers.mithril.exit_status import ExitStatus, state_of_node
 from flow_core.providers.mithril.machines import Destination
 from flow_core.providers.mithril.money import dollars, dollars_of_cents, written
-from flow_core.providers.mithril.node_state import state_of_node
-from flow_core.providers.mithril.record import Standing
-from flow_core.providers.mithril.status import status_of
 
 P, R, C = TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.CANCELLED
 PREEMPTING, PAUSED, FAILED = TaskStatus.PREEMPTING, TaskStatus.PAUSED, TaskStatus.FAILED
@@ -149,10 +147,10 @@ def instance(name: str, status: str = "STATUS_RUNNING") -> Instance:
 def test_nodes_stand_in_the_order_of_their_numbers_and_the_gone_ones_only_when_there_are_no_others() -> None:
     bid = Bid.of({"fid": "bid_1", "status": "Allocated", "instance_quantity": 2})
     nodes = [instance("t-10"), instance("t-2"), instance("t-1", "STATUS_PREEMPTED")]
-    standing = Standing.of(bid, nodes)
-    assert [node.name for node in standing.nodes] == ["t-2", "t-10"]
-    assert standing.is_reachable
-    gone = Standing.of(bid, [instance("t-1", "STATUS_PREEMPTED")])
+    snapshot = BidSnapshot.of(bid, nodes)
+    assert [node.name for node in snapshot.nodes] == ["t-2", "t-10"]
+    assert snapshot.is_reachable
+    gone = BidSnapshot.of(bid, [instance("t-1", "STATUS_PREEMPTED")])
     assert [node.name for node in gone.nodes] == ["t-1"]
     assert not gone.is_reachable
     assert gone.billed == 0
@@ -164,18 +162,18 @@ def test_a_task_has_ended_when_all_its_nodes_have_or_one_badly() -> None:
     good = state_of_node(f"STARTED_AT={early}\nEXIT_CODE=0\nEXITED_AT={early}")
     bad = state_of_node(f"ATTEMPT=1\nSTARTED_AT={late}\nEXIT_CODE=3\nEXITED_AT={late}\nREASON=timeout")
     assert [node.status for node in (runs, good, bad)] == ["running", "completed", "failed"]
-    assert End.of_task([runs, good]).exit_code is None
-    assert End.of_task([good, good]) == End(0, moment(early), 0, moment(early))
-    assert End.of_task([runs, bad]) == End(1, moment(early), 3, moment(late), "timeout")
-    assert End.of_task([good, bad]).exit_code == 3
+    assert ExitStatus.of_task([runs, good]).exit_code is None
+    assert ExitStatus.of_task([good, good]) == ExitStatus(0, moment(early), 0, moment(early))
+    assert ExitStatus.of_task([runs, bad]) == ExitStatus(1, moment(early), 3, moment(late), "timeout")
+    assert ExitStatus.of_task([good, bad]).exit_code == 3
 
 
 def test_a_task_that_goes_on_on_another_machine_has_begun_when_it_first_did() -> None:
     late, early = moment("2026-01-01T00:00:09Z"), moment("2026-01-01T00:00:05Z")
-    assert End().following(End(started_at=early)).started_at == early
-    assert End(started_at=late).following(End(started_at=early)).started_at == early
-    assert End(started_at=late).following(None).started_at == late
-    assert End(started_at=late).following(End()).started_at == late
+    assert ExitStatus().following(ExitStatus(started_at=early)).started_at == early
+    assert ExitStatus(started_at=late).following(ExitStatus(started_at=early)).started_at == early
+    assert ExitStatus(started_at=late).following(None).started_at == late
+    assert ExitStatus(started_at=late).following(ExitStatus()).started_at == late
 
 
 @given(st.text(max_size=200))

@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from testbed.waiting import DEADLINE_S, wait_until
 
 from flow_core.errors import ConfigError
-from flow_core.providers.mithril.ends import End
-from flow_core.providers.mithril.node_state import state_of_node
+from flow_core.providers.mithril.exit_status import ExitStatus, state_of_node
 from flow_core.providers.mithril.startup import script as room
 from flow_core.providers.mithril.startup.script import LONGEST, NodeTask, NodeVolume, command_of, startup_script
 
@@ -60,11 +59,11 @@ class Node:
     def until_logged(self, text: str) -> None:
         wait_until(lambda: text in self.log())
 
-    def ended(self) -> End:
+    def ended(self) -> ExitStatus:
         wait_until((self.lib / "workload-exit").exists)
         said = (self.lib / "workload-exit").read_text(encoding="utf-8")
         started = (self.lib / "started-0").read_text() if self.has_started else ""
-        return End.of_task([state_of_node(f"STARTED_AT={started}\n{said}")])
+        return ExitStatus.of_task([state_of_node(f"STARTED_AT={started}\n{said}")])
 
     @property
     def has_started(self) -> bool:

@@ -24,6 +24,10 @@ async def bench(
     monkeypatch.delenv("MITHRIL_API_KEY", raising=False)
     monkeypatch.chdir(tmp_path)
     world = WORLDS[request.param](tmp_path)
+    for mark in request.node.iter_markers("facets"):
+        if missing := set(mark.args) - world.facets:
+            world.close()
+            pytest.skip(f"the provider has no {' and no '.join(sorted(missing))}")
     opened = Bench(world)
     with requests_held_against_it():
         yield opened

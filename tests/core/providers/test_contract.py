@@ -24,6 +24,7 @@ from flow_core.models.task import TaskRecord, TaskStatus
 UNKNOWN = ("task_aaaaaaaaaa", "nobody", "", " ", "\x1b[31m", "a\0b", "../../x", "\ud800", "x" * 100_000)
 
 
+@pytest.mark.facets("remote")
 async def test_a_task_is_listed_then_runs_then_ends_with_its_exit_code(bench: Bench) -> None:
     task = await bench.submit("until [ -e go ]; do sleep 0.02; done", name="steps", unique_name=False)
     assert (task.context, task.name, task.exit_code) == (bench.world.context.name, "steps", None)
@@ -100,6 +101,7 @@ async def test_tasks_are_listed_last_submitted_first_by_status_and_up_to_a_limit
     assert replace(listed, cost_usd=None) == replace(running, cost_usd=None)  # which may cost a call by itself
 
 
+@pytest.mark.facets("logs")
 async def test_a_followed_log_ends_with_its_task_and_holds_every_byte(bench: Bench) -> None:
     task = await bench.submit("for n in 1 2 3 4 5; do printf '%s\\0\\377' $n; sleep 0.05; done")
     flow = await client(bench, task)
@@ -111,6 +113,7 @@ async def test_a_followed_log_ends_with_its_task_and_holds_every_byte(bench: Ben
     assert (await bench.provider.get_task(task.task_id)).is_terminal
 
 
+@pytest.mark.facets("logs")
 async def test_a_log_can_be_followed_before_its_task_has_begun(bench: Bench) -> None:
     holder = await bench.running(instance_type=bench.world.scarce)
     waiting = await bench.submit("echo begun", instance_type=bench.world.scarce)
@@ -124,6 +127,7 @@ async def test_a_log_can_be_followed_before_its_task_has_begun(bench: Bench) -> 
             assert await reading == ["begun"]
 
 
+@pytest.mark.facets("logs")
 async def test_the_log_of_a_task_that_is_cancelled_before_it_begins_ends(bench: Bench) -> None:
     await bench.running(instance_type=bench.world.scarce)
     waiting = await bench.submit("echo begun", instance_type=bench.world.scarce)
@@ -138,6 +142,7 @@ async def test_the_log_of_a_task_that_is_cancelled_before_it_begins_ends(bench: 
         assert await flow.logs(waiting.task_id) == ""
 
 
+@pytest.mark.facets("logs")
 async def test_what_python_prints_is_seen_while_the_task_runs_unless_env_says_otherwise(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +157,7 @@ async def test_what_python_prints_is_seen_while_the_task_runs_unless_env_says_ot
             assert await anext(lines) == "seen"
 
 
+@pytest.mark.facets("logs")
 async def test_streams_that_are_merged_are_one_log_and_nobody_is_given_half_of_it(bench: Bench) -> None:
     task = await bench.ended(await bench.submit("echo out; echo err >&2", streams="merged"))
     async with AsyncFlow(bench.world.context) as flow:
@@ -174,6 +180,7 @@ async def every_line(flow: AsyncFlow, task_id: str) -> list[str]:
     return [line async for line in await flow.logs(task_id, follow=True)]
 
 
+@pytest.mark.facets("logs")
 async def test_reading_on_at_an_offset_misses_nothing_and_repeats_nothing(bench: Bench) -> None:
     task = await bench.submit("for n in $(seq 2000); do echo line $n; [ $((n % 100)) = 0 ] && sleep 0.02; done")
     flow = await client(bench, task)
@@ -193,6 +200,7 @@ async def test_reading_on_at_an_offset_misses_nothing_and_repeats_nothing(bench:
     assert [piece async for piece in flow.log_bytes(address, offset)] == []
 
 
+@pytest.mark.facets("logs")
 async def test_leaving_a_followed_log_early_releases_what_it_held(bench: Bench) -> None:
     task = await bench.running("echo first; sleep 600")
     flow = await client(bench, task)
@@ -204,6 +212,7 @@ async def test_leaving_a_followed_log_early_releases_what_it_held(bench: Bench) 
     assert asyncio.all_tasks() <= others
 
 
+@pytest.mark.facets("logs")
 async def test_a_reader_that_is_cancelled_releases_what_it_held(bench: Bench) -> None:
     task = await bench.running("echo first; sleep 600")
     flow = await client(bench, task)
@@ -239,6 +248,7 @@ async def test_what_is_shown_of_a_call_never_holds_values_of_the_environment(ben
     assert "hunter2" not in f"{running.message}{running.provider_metadata}{running.command}"
 
 
+@pytest.mark.facets("logs")
 async def test_twenty_calls_at_once_are_answered(bench: Bench) -> None:
     task = await bench.running("echo ready; sleep 600")
     submitted = await asyncio.gather(*(bench.submit("true") for _ in range(5)))
@@ -273,10 +283,10 @@ async def test_another_client_of_the_same_context_sees_the_same(bench: Bench) ->
 
 
 async def test_how_to_set_it_up_can_be_asked(bench: Bench) -> None:
-    fields = bench.provider.init.config_fields()
+    fields = bench.provider.config_schema.config_fields()
     assert all(field.name and field.description for field in fields)
-    assert bench.provider.init.validate_config(bench.world.context.settings) == ()
-    complaints = bench.provider.init.validate_config({"no such setting": 1})
+    assert bench.provider.config_schema.validate_config(bench.world.context.settings) == ()
+    complaints = bench.provider.config_schema.validate_config({"no such setting": 1})
     assert any("no such setting" in sentence for sentence in complaints)
     assert bench.provider.poll.busy_s > 0
     assert bench.provider.poll.idle_s >= bench.provider.poll.busy_s

@@ -20,7 +20,7 @@ from flow_core.errors import ConfigError, Conflict, NotFound, Unreachable, Unsup
 from flow_core.logs.log_id import LogId
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.task import TaskRecord
-from flow_core.providers.account import ReservationFacet
+from flow_core.providers.contract.reservations import ReservationFacet
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3kTwd5kCD6Zq0S6vTmTqXGzPnE7u7b8mYH8cXl3x0N someone@somewhere"
 FACETS = (

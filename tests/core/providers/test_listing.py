@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flow_core.providers.base import Listing, unreadable_in
+from flow_core.providers.contract.listing import Listing, unreadable_in
 
 
 def test_a_listing_is_a_tuple_with_notes_about_what_could_not_be_read() -> None:

@@ -9,7 +9,7 @@ from testbed.tables import each
 
 from flow_core.agent.refusals import Refused
 from flow_core.errors import FlowError, ProviderError
-from flow_core.providers.refusals import calls, error_of, reservations, submits, tasks, volumes
+from flow_core.providers.over_agent.refusals import calls, error_of, reservations, submits, tasks, volumes
 
 TABLES = (calls, reservations, submits, tasks, volumes)
 CODES = sorted({code for table in TABLES for code in table.SENTENCES})

@@ -13,7 +13,7 @@ from textual import events
 from tui.panes.test_shell_pane import Host, border_subtitle, hosted, task, text
 
 from flow_core.errors import Conflict
-from flow_core.providers.entry import Shell
+from flow_core.providers.contract.access import Shell
 from flow_core.ssh.host import SshHost
 from flow_core.ssh.ssh_config import find_settings
 from flow_tui.panes.shell_tab import OpenShell

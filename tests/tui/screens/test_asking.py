@@ -34,7 +34,7 @@ pytestmark = pytest.mark.needs("sshd")
 
 @pytest.fixture(autouse=True)
 def ssh_provider(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(providers.PROVIDERS, "ssh", "testbed.ssh_place:SshPlace")
+    monkeypatch.setitem(providers.PROVIDERS, "ssh", "testbed.ssh_place")
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from testbed.tables import each
 
 from flow_core.errors import ConfigError
-from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.models.task import TaskBid, TaskRecord, TaskStatus
 from flow_tui.screens.bid import bid_line, bid_of, margin, parse_usd, proposed_limit
 
 
@@ -55,7 +56,7 @@ def test_a_proposed_limit_leaves_a_margin_of_a_quarter(market: str, limit: str) 
     assert proposed_limit(Decimal(market)) == Decimal(limit)
 
 
-@each(("told", "limit"), [("$12.50", "12.50"), ("$1,012.50", "1012.50"), (12.5, "12.5"), ("much", None)])
-def test_a_bid_is_read_whatever_the_provider_calls_money(told: object, limit: str | None) -> None:
-    task = TaskRecord("cloud", "bid_1", "train", TaskStatus.PENDING, provider_metadata={"limit_price": told})
-    assert bid_of(task) == (None if limit is None else Decimal(limit), None)
+def test_a_bid_is_that_of_the_record_and_never_read_from_its_metadata() -> None:
+    task = TaskRecord("cloud", "bid_1", "train", TaskStatus.PENDING, provider_metadata={"limit_price": "$12.50"})
+    assert bid_of(task) == (None, None)
+    assert bid_of(replace(task, bid=TaskBid("Open", Decimal("12.50")))) == (Decimal("12.50"), None)

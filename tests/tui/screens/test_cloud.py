@@ -17,7 +17,8 @@ from textual.strip import Strip
 from textual.widgets import Input
 
 from flow_core import TaskConfig
-from flow_core.config import Config, load_config
+from flow_core.config import Config
+from flow_core.config_file import load_config
 from flow_core.emulator.emulator import Emulator
 from flow_core.emulator.faults import Fault
 from flow_core.emulator.nodes.machines import Machines

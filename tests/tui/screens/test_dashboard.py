@@ -14,7 +14,8 @@ from testbed.waiting import until
 from textual.pilot import Pilot
 
 from flow_core import AsyncFlow, TaskConfig
-from flow_core.config import Config, load_config, state_dir
+from flow_core.config import Config, state_dir
+from flow_core.config_file import load_config
 from flow_core.gpu import parse_gpu
 from flow_core.models.instance import AvailableInstance
 from flow_tui.app import FlowApp

@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 from textual.screen import ModalScreen
 
 from flow_core import AsyncFlow, TaskConfig
-from flow_core.config import load_config
+from flow_core.config_file import load_config
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.app import FlowApp
 from flow_tui.key_names import parse_key

@@ -11,7 +11,7 @@ from testbed.screen_text import front_text, screen_text, unwrapped
 from testbed.waiting import until
 from textual.pilot import Pilot
 
-from flow_core.config import load_config
+from flow_core.config_file import load_config
 from flow_tui.app import FlowApp
 from flow_tui.screens.contexts import ContextsScreen
 from flow_tui.screens.dashboard import DashboardScreen

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
 from flow_core import AsyncFlow, TaskConfig
-from flow_core.config import load_config
+from flow_core.config_file import load_config
 from flow_tui.app import FlowApp
 from flow_tui.commands import ActionPalette
 from flow_tui.keymap import ACTIONS, BY_ID

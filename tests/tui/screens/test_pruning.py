@@ -13,7 +13,8 @@ from textual.pilot import Pilot
 
 from flow_core import AsyncFlow, Task
 from flow_core.changes import ActionLog
-from flow_core.config import load_config, state_dir
+from flow_core.config import state_dir
+from flow_core.config_file import load_config
 from flow_tui.app import FlowApp
 from flow_tui.keymap import BY_ID
 from flow_tui.screens.confirm import Confirm

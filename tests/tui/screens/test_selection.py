@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 from core.test_fleet import Obedient
+from testbed.provider_registry import register
 from testbed.waiting import until
 from textual.pilot import Pilot
 from tui.screens.test_dashboard import opened
 
-from flow_core import AsyncFlow, TaskConfig, providers
+from flow_core import AsyncFlow, TaskConfig
 from flow_core.agent.spool import STDOUT, SpoolFiles, SpoolWriter
 from flow_core.config import Config, Context
 from flow_core.logs.log_id import LogId
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_core.ssh.prompter import Prompter
 from flow_tui.panes.logs import LogsPane
 from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.widgets.bar import Bar
@@ -116,9 +115,9 @@ class SlowLogs(Obedient):
     folder: Path
     is_ready: asyncio.Event
 
-    def __init__(self, context: Context, person: Prompter | None) -> None:
-        super().__init__(context, person)
-        self.logs = self  # type: ignore[assignment]
+    @property
+    def logs(self) -> Any:
+        return self
 
     async def open(self, address: LogId) -> SpoolFiles:
         if address.task_id == "slow":
@@ -134,10 +133,7 @@ class SlowLogs(Obedient):
 async def test_no_other_tasks_log_is_shown_while_a_log_is_on_its_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = ModuleType("slow_logs")
-    module.SlowLogs = SlowLogs  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "slow_logs", module)
-    monkeypatch.setitem(providers.PROVIDERS, "slow", "slow_logs:SlowLogs")
+    register(monkeypatch, "slow", SlowLogs)
     SlowLogs.folder, SlowLogs.is_ready = tmp_path, asyncio.Event()
     async with opened(Config(tmp_path / "config.yaml", (Context("far", "slow"),))) as (_, dashboard, pilot):
         seen = Seen(dashboard, pilot)

@@ -8,7 +8,7 @@ from tui.screens.test_dashboard import notices, opened
 from tui.screens.test_shell_deeds import PREFIX, in_a_shell, opened_task
 
 from flow_core import AsyncFlow
-from flow_core.config import load_config
+from flow_core.config_file import load_config
 from flow_tui.app import FlowApp
 from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.widgets.terminal import TerminalView

@@ -11,7 +11,7 @@ from testbed.waiting import until
 from textual.pilot import Pilot
 
 from flow_core import AsyncFlow, TaskConfig
-from flow_core.config import load_config
+from flow_core.config_file import load_config
 from flow_core.logs.log_id import LogId
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.app import FlowApp

@@ -18,7 +18,7 @@ from testbed.waiting import until
 from textual.pilot import Pilot
 
 from flow_core import AsyncFlow
-from flow_core.config import load_config
+from flow_core.config_file import load_config
 from flow_core.errors import Conflict, Unreachable, Unsupported
 from flow_core.models.metrics import MachineSample
 from flow_core.models.task import TaskRecord, TaskStatus

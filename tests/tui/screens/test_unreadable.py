@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from core.test_fleet import Obedient
+from testbed.provider_registry import register
 from testbed.screen_text import screen_rows, screen_text
 from testbed.waiting import until
 from tui.screens.test_dashboard import opened
 
-from flow_core import providers
 from flow_core.config import Config, Context
 from flow_core.errors import Unreachable
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_core.providers.base import Listing
+from flow_core.providers.contract.listing import Listing
 from flow_tui.app import FlowApp
 
 
@@ -46,10 +44,7 @@ def far(monkeypatch: pytest.MonkeyPatch) -> type[Obedient]:
     class Own(Obedient):
         market = NoPrices()
 
-    module = ModuleType("unreadable_provider")
-    module.Own = Own  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "unreadable_provider", module)
-    monkeypatch.setitem(providers.PROVIDERS, "unreadable", "unreadable_provider:Own")
+    register(monkeypatch, "unreadable", Own)
     return Own
 
 

@@ -16,7 +16,7 @@ from testbed.waiting import DEADLINE_S
 
 from flow_core import AsyncFlow, TaskConfig
 from flow_core.client.task import AsyncTask
-from flow_core.providers.entry import Shell
+from flow_core.providers.contract.access import Shell
 from flow_core.ssh.host import SshHost
 from flow_tui.terminal.tmux import attach_command, kill_command
 

@@ -13,8 +13,8 @@ from flow_core.gpu import GpuRequest, build_gpu_request
 from flow_core.gpu_models import Gpu, choose_gpus
 from flow_core.models.instance import AvailableInstance, InstanceRequirements, check_requirements
 from flow_core.providers.local.capacity.gpus import gpus_here
-from flow_core.providers.local.capacity.limits import memory_here_gb
-from flow_core.providers.offload import offload
+from flow_core.providers.local.supported_fields import memory_here_gb
+from flow_core.providers.over_agent.agent_calls import call_agent
 
 
 class LocalInstances:
@@ -27,7 +27,7 @@ class LocalInstances:
 
     async def find(self, requirements: InstanceRequirements) -> tuple[AvailableInstance, ...]:
         check_requirements(requirements)
-        offers = await offload(self._offers)
+        offers = await call_agent(self._offers)
         return tuple(offer for offer in offers if offer.fits(requirements))
 
     async def normalize(self, gpu_count: int, gpu_type: str | None) -> tuple[str, int, str | None]:
@@ -35,7 +35,7 @@ class LocalInstances:
         if not wanted.needs_gpu:
             return str(wanted), 1, None
         try:
-            fitting = choose_gpus(await offload(gpus_here, self._gpu_setting), wanted)
+            fitting = choose_gpus(await call_agent(gpus_here, self._gpu_setting), wanted)
         except CapacityError as error:
             return str(wanted), 1, str(error)
         models = {gpu.short_model for gpu in fitting}

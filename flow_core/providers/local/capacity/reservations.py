@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from flow_core.providers.offload import offload
+from flow_core.providers.over_agent.agent_calls import call_agent
 
 if TYPE_CHECKING:
     from flow_core.agent.layout import Layout
@@ -29,19 +29,19 @@ class LocalReservations:
         """This machine is paid for."""
 
     async def create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> Reservation:
-        return await offload(self._reserving.make, spec)
+        return await call_agent(self._reserving.make, spec)
 
     async def list(self, params: Mapping[str, Any]) -> tuple[Reservation, ...]:
-        return tuple(await offload(self._reserving.all, params))
+        return tuple(await call_agent(self._reserving.all, params))
 
     async def get(self, reservation_id: str) -> Reservation:
-        return await offload(self._reserving.get, reservation_id)
+        return await call_agent(self._reserving.get, reservation_id)
 
     async def availability(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-        return tuple(await offload(self._reserving.availability, params))
+        return tuple(await call_agent(self._reserving.availability, params))
 
     async def release(self, reservation_id: str) -> None:
-        await offload(self._reserving.release, reservation_id)
+        await call_agent(self._reserving.release, reservation_id)
 
     def describe_create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> str:
         start = "now" if spec.start_time_utc is None else spec.start_time_utc.isoformat(timespec="minutes")

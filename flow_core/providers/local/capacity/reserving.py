@@ -8,16 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.capacity.reservations import Reservations
 from flow_core.agent.layout import Layout
-from flow_core.errors import ConfigError, Unsupported
+from flow_core.errors import ConfigError
 from flow_core.gpu_models import choose_gpus
 from flow_core.models.reservation import Reservation
+from flow_core.providers.contract.supported_fields import check_supported
 from flow_core.providers.local.capacity.gpus import gpus_here
-from flow_core.providers.reservation_records import OpeningWish, filters_of, gpus_of, reservation_of, wish_of
+from flow_core.providers.over_agent.reservation_records import (
+    UNSUPPORTED,
+    OpeningQuery,
+    make_wish,
+    matches,
+    parse_filters,
+    parse_gpus,
+    reservation_of,
+)
 
 if TYPE_CHECKING:
     from flow_core.models.reservation_spec import ReservationSpec
-
-_FOR_OTHERS = ("ssh_keys", "volumes", "startup_script")
 
 
 class Reserving:
@@ -31,16 +38,16 @@ class Reserving:
 
     def make(self, spec: ReservationSpec) -> Reservation:
         """Raises ConfigError, Unsupported, CapacityError; Refused where not enough is free."""
-        self._refuse_what_is_not_here(spec)
-        request = gpus_of(spec.instance_type)
+        self._check(spec)
+        request = parse_gpus(spec.instance_type)
         fitting = choose_gpus(gpus_here(self._gpu_setting), replace(request, count=request.count * spec.quantity))
-        return reservation_of(self._kept.make(wish_of(spec, request, fitting)), self._region)
+        return reservation_of(self._kept.make(make_wish(spec, request, fitting)), self._region)
 
     def all(self, params: Mapping[str, Any]) -> list[Reservation]:
         """The last made first; one whose record is broken is `failed`, and its metadata say why. Raises ConfigError."""
-        wanted = filters_of(params)
-        found = [reservation_of(told, self._region) for told in self._kept.all()]
-        return [one for one in found if all(getattr(one, name) in values for name, values in wanted.items())]
+        wanted = parse_filters(params)
+        found = [reservation_of(report, self._region) for report in self._kept.all()]
+        return [one for one in found if matches(one, wanted)]
 
     def get(self, reservation_id: str) -> Reservation:
         return reservation_of(self._kept.get(reservation_id), self._region)
@@ -50,16 +57,15 @@ class Reserving:
 
     def availability(self, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Slots in which the same instances are free throughout. Raises ConfigError."""
-        wish = OpeningWish.parse(params)
-        if wish.region not in (None, self._region):
+        query = OpeningQuery.parse(params)
+        if query.region not in (None, self._region):
             return []
-        gpu_ids = [gpu.gpu_id for gpu in gpus_here(self._gpu_setting) if gpu.fits(wish.request)]
-        return wish.slots(self._kept.openings(gpu_ids, wish.start, wish.end))
+        gpu_ids = [gpu.gpu_id for gpu in gpus_here(self._gpu_setting) if gpu.fits(query.request)]
+        return query.slots(self._kept.openings(gpu_ids, query.start, query.end))
 
-    def _refuse_what_is_not_here(self, spec: ReservationSpec) -> None:
-        for field in _FOR_OTHERS:
-            if getattr(spec, field):
-                raise Unsupported(f"{field}: a reservation of this machine keeps GPUs, and takes nothing along")
-        for field, here in (("region", self._region), ("project_id", self._context)):
-            if getattr(spec, field) not in (None, here):
-                raise ConfigError(f"{field}: {getattr(spec, field)!r} is not here; this is {here!r}", field=field)
+    def _check(self, spec: ReservationSpec) -> None:
+        check_supported(spec, UNSUPPORTED)
+        wanted = (("region", spec.region, self._region), ("project_id", spec.project_id, self._context))
+        for field, value, here in wanted:
+            if value not in (None, here):
+                raise ConfigError(f"{field}: {value!r} is not here; this is {here!r}", field=field)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flow_core.agent.ids import TASK_ID
-from flow_core.providers.local.sshd.folder import SshFolder, serving
+from flow_core.providers.local.sshd.ssh_folder import SshFolder, running_server
 from flow_core.ssh.quoting import identity_words, quote_option
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def ssh_command(folder: SshFolder, port: int, user: str) -> str:
 
 def with_ssh(records: Iterable[TaskRecord], root: Path) -> tuple[TaskRecord, ...]:
     """The records, those of running tasks with the server's address while one lives. Starts none. Blocking."""
-    server = serving(SshFolder.of(root))
+    server = running_server(SshFolder.of(root))
     if server is None:
         return tuple(records)
     return tuple(

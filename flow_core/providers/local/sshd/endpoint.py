@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from flow_core.agent.task_entry import find_enterable
 from flow_core.agent.tasks import TaskStore
 from flow_core.errors import Unreachable
-from flow_core.providers.entry import SshEndpoint
+from flow_core.providers.contract.access import SshEndpoint
 from flow_core.providers.local.sshd.address import HOST, HOST_ALIAS, ssh_command, user_of
-from flow_core.providers.local.sshd.folder import SshFolder
-from flow_core.providers.local.sshd.starting import ensure_server
-from flow_core.providers.offload import offload
+from flow_core.providers.local.sshd.server_start import ensure_server
+from flow_core.providers.local.sshd.ssh_folder import SshFolder
+from flow_core.providers.over_agent.agent_calls import call_agent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ class LocalEndpoints:
 
     async def resolve(self, task_id: str, node: int | None = None) -> SshEndpoint:
         """Without a node: node 0, since all of a task live and end together here."""
-        return await offload(self._resolve, task_id, node or 0)
+        return await call_agent(self._resolve, task_id, node or 0)
 
     async def is_ready(self, task_id: str) -> bool:
         try:

@@ -16,7 +16,7 @@ _NEVER = -1
 _ENDING = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGKILL})
 
 
-class Inside(asyncio.SubprocessProtocol, SessionProcess):
+class TaskProcess(asyncio.SubprocessProtocol, SessionProcess):
     """What both kinds of process have in common."""
 
     def __init__(self, listener: ProcessListener) -> None:
@@ -56,7 +56,7 @@ class Inside(asyncio.SubprocessProtocol, SessionProcess):
             self._listener.process_ended(self._code)
 
 
-class PipedProcess(Inside):
+class PipedProcess(TaskProcess):
     """Standard input, output and error apart."""
 
     def __init__(self, listener: ProcessListener) -> None:
@@ -69,8 +69,8 @@ class PipedProcess(Inside):
     async def start(cls, way: ExecSpec, listener: ProcessListener) -> PipedProcess:
         """Raises OSError."""
         loop = asyncio.get_running_loop()
-        _, inside = await loop.subprocess_exec(lambda: cls(listener), *way.argv, env=way.env, start_new_session=True)
-        return inside
+        _, process = await loop.subprocess_exec(lambda: cls(listener), *way.argv, env=way.env, start_new_session=True)
+        return process
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self._pieces += 1

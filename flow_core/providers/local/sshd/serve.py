@@ -16,10 +16,10 @@ from flow_core.agent.locks import try_lock
 from flow_core.agent.supervisor.processes import ProcessIdentity
 from flow_core.errors import FlowError, ProviderError
 from flow_core.providers.local.sshd.address import HOST
-from flow_core.providers.local.sshd.folder import Served, SshFolder, serving
+from flow_core.providers.local.sshd.connection_registry import ConnectionRegistry
 from flow_core.providers.local.sshd.keys import prepare_keys
-from flow_core.providers.local.sshd.lobby import Lobby
-from flow_core.providers.offload import offload
+from flow_core.providers.local.sshd.ssh_folder import ServerRecord, SshFolder, running_server
+from flow_core.providers.over_agent.agent_calls import call_agent
 
 _log = logging.getLogger("flow.sshd")
 _LOG_BYTES = 64 << 10
@@ -49,7 +49,7 @@ class Service:
 
     def __init__(self, folder: SshFolder) -> None:
         self._folder = folder
-        self._lobby = Lobby(folder)
+        self._connections = ConnectionRegistry(folder)
         self._told = asyncio.Event()
         self._needed_at = self._looked_at = time.monotonic()
         self._touched_at = 0
@@ -60,26 +60,26 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told.set)
         port = await self._listen()
-        Served(ProcessIdentity.current(), port).write(self._folder)
+        ServerRecord(ProcessIdentity.current(), port).write(self._folder)
         _log.info("serving at port %d", port)
         _answer("ok")
         try:
             why = await self._until_unneeded()
         finally:
-            await self._lobby.close("the SSH server ends")
+            await self._connections.close("the SSH server ends")
         _log.info("ended: %s", why)
 
     async def _listen(self) -> int:
         """The port: the last one where it is free, so that a command that was printed goes on working."""
         import asyncssh  # deferred, with all that loads it, until the lock is ours
 
-        from flow_core.providers.local.sshd.guard import Guard
+        from flow_core.providers.local.sshd.task_ssh_server import TaskSshServer
         from flow_core.ssh.server.connection import server_options as options_of
 
         asyncssh.set_log_level(logging.WARNING)  # below that, it writes the commands that are run
-        host_key = await offload(prepare_keys, self._folder)
-        options = options_of(lambda: Guard(self._lobby), host_key, "OpenSSH_9.0_flow")
-        last = Served.read(self._folder)
+        host_key = await call_agent(prepare_keys, self._folder)
+        options = options_of(lambda: TaskSshServer(self._connections), host_key, "OpenSSH_9.0_flow")
+        last = ServerRecord.read(self._folder)
         try:
             server = await asyncssh.listen(HOST, last.port if last else 0, options=options)
         except OSError as error:
@@ -104,19 +104,19 @@ class Service:
         return "it was told to"
 
     async def _why_unneeded(self, now: float) -> str:
-        if not await offload(self._is_ours):
+        if not await call_agent(self._is_ours):
             return "its record is gone, or another's"
-        for task_id in {guest.task_id for guest in self._lobby.guests} - {""}:
-            if await offload(self._lobby.tasks.is_over, task_id):
-                self._lobby.part({task_id}, f"task {task_id} has ended")
-        is_asked_for = await offload(self._is_asked_for)
-        if is_asked_for or self._lobby.guests:
+        for task_id in {guest.task_id for guest in self._connections.guests} - {""}:
+            if await call_agent(self._connections.tasks.is_over, task_id):
+                self._connections.part({task_id}, f"task {task_id} has ended")
+        is_asked_for = await call_agent(self._is_asked_for)
+        if is_asked_for or self._connections.guests:
             self._needed_at = now
         elif now - self._needed_at >= _idle_s():
             return "nobody was connected for a while"
         elif now - max(self._looked_at, self._needed_at) >= _UNFINISHED_LOOK_S:
             self._looked_at = now
-            if not await offload(self._lobby.tasks.any_unfinished):
+            if not await call_agent(self._connections.tasks.any_unfinished):
                 return "no task is left that could be entered"
         return ""
 
@@ -128,7 +128,7 @@ class Service:
             return False
 
     def _is_ours(self) -> bool:
-        found = serving(self._folder)
+        found = running_server(self._folder)
         return found is not None and found.process.pid == os.getpid()
 
     def _is_asked_for(self) -> bool:

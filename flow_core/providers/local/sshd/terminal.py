@@ -13,7 +13,7 @@ import termios
 from collections.abc import Mapping
 
 from flow_core.agent.task_entry import ExecSpec
-from flow_core.providers.local.sshd.process import Inside
+from flow_core.providers.local.sshd.process import TaskProcess
 from flow_core.ssh.server.process import STDOUT, ProcessListener
 from flow_core.ssh.terminal_modes import apply_modes
 
@@ -22,7 +22,7 @@ _FULL = 1 << 16
 _MOST_LEFT = 1 << 20
 
 
-class TerminalProcess(Inside):
+class TerminalProcess(TaskProcess):
     """Its terminal's other end is ours."""
 
     def __init__(self, listener: ProcessListener, master: int) -> None:
@@ -41,7 +41,7 @@ class TerminalProcess(Inside):
             _set_size(master, columns, rows)
             apply_modes(slave, modes)
             os.set_blocking(master, False)
-            _, inside = await asyncio.get_running_loop().subprocess_exec(
+            _, process = await asyncio.get_running_loop().subprocess_exec(
                 lambda: cls(listener, master),
                 *way.argv,
                 stdin=slave,
@@ -55,8 +55,8 @@ class TerminalProcess(Inside):
             raise
         finally:
             os.close(slave)
-        inside.pause(False)
-        return inside
+        process.pause(False)
+        return process
 
     def process_exited(self) -> None:
         self._code = self._transport.get_returncode()

@@ -20,16 +20,16 @@ from testbed.waiting import until
 from flow_core.config import Context, state_dir
 from flow_core.errors import ProviderError, Unreachable
 from flow_core.models.task import TaskStatus
-from flow_core.providers.base import unreadable_in
+from flow_core.providers.contract.listing import unreadable_in
 from flow_core.providers.hosts import link, session
-from flow_core.providers.hosts.far import FarHost
+from flow_core.providers.hosts.agent_client import AgentClient
 from flow_core.providers.hosts.provider import HostsProvider
 
 pytestmark = pytest.mark.needs("sshd", "linux")
 
 
-def far_of(provider: HostsProvider) -> FarHost:
-    return provider._tasks.views[0].far
+def agent_of(provider: HostsProvider) -> AgentClient:
+    return provider._tasks.views[0].agent
 
 
 def agents(lab: Lab) -> list[int]:
@@ -53,7 +53,7 @@ async def test_one_process_answers_everybody_and_ends_with_its_client(lab: Lab) 
     await provider.close()
     await until(lambda: not agents(lab))
     with pytest.raises(Unreachable, match="are closed"):
-        await far_of(provider).ask("facts")
+        await agent_of(provider).call("facts")
 
 
 async def test_an_agent_that_is_killed_is_started_again_for_whoever_asks(lab: Lab) -> None:
@@ -65,7 +65,7 @@ async def test_an_agent_that_is_killed_is_started_again_for_whoever_asks(lab: La
         assert unreadable_in(await provider.list_tasks()) == ()
     # It was killed twice soon after its start, so from now on each question has a process of its own.
     kill_agents(lab)
-    assert await far_of(provider).ask("task", task_id=task.task_id)
+    assert await agent_of(provider).call("task", task_id=task.task_id)
     await until(lambda: not agents(lab))
     assert len(await provider.list_tasks()) == 1
     await until(lambda: not agents(lab))
@@ -78,27 +78,27 @@ async def test_an_agent_that_nobody_asks_ends_and_comes_back(lab: Lab, monkeypat
     provider = lab.start()
     await provider.list_tasks()
     await until(lambda: not agents(lab))
-    assert await far_of(provider).ask("facts")
+    assert await agent_of(provider).call("facts")
 
 
 async def test_a_question_that_is_given_up_spoils_no_other(lab: Lab) -> None:
     """Each is larger than what SSH sends at once."""
-    far = far_of(lab.start())
-    await far.ask("facts")
+    agent = agent_of(lab.start())
+    await agent.call("facts")
     keys = [str(number) * (5 << 20) for number in range(8)]
-    asked = [asyncio.create_task(far.ask("refuse_pruned_key", key=key)) for key in keys]
+    asked = [asyncio.create_task(agent.call("refuse_pruned_key", key=key)) for key in keys]
     await asyncio.sleep(0)
     for one in asked[::2]:
         one.cancel()
     answers = await asyncio.gather(*asked[1::2])
     assert answers == [None] * 4
-    assert len(await asyncio.gather(*(far.ask("facts") for _ in range(9)))) == 9
+    assert len(await asyncio.gather(*(agent.call("facts") for _ in range(9)))) == 9
     assert len(agents(lab)) == 1
 
 
 async def test_closing_tells_whoever_still_waits(lab: Lab) -> None:
     provider = lab.start()
-    asked = asyncio.create_task(far_of(provider).ask("facts"))
+    asked = asyncio.create_task(agent_of(provider).call("facts"))
     await asyncio.sleep(0)
     await provider.close()
     with suppress(Unreachable):  # it may have had its answer
@@ -107,16 +107,16 @@ async def test_closing_tells_whoever_still_waits(lab: Lab) -> None:
 
 
 async def test_a_frame_of_many_megabytes_is_answered_and_a_larger_one_refused(lab: Lab) -> None:
-    far = far_of(lab.start())
-    assert await far.ask("refuse_pruned_key", key="x" * (60 << 20)) is None
+    agent = agent_of(lab.start())
+    assert await agent.call("refuse_pruned_key", key="x" * (60 << 20)) is None
     with pytest.raises(ProviderError, match="'one' can't be asked that: the message is longer than 64 MiB"):
-        await far.ask("refuse_pruned_key", key="x" * (64 << 20))
-    assert await far.ask("facts")
+        await agent.call("refuse_pruned_key", key="x" * (64 << 20))
+    assert await agent.call("facts")
 
 
 async def test_a_call_that_nobody_knows_is_a_sentence(lab: Lab) -> None:
     with pytest.raises(ProviderError, match="the agent on 'one' does not know the call dance: it is older than this"):
-        await far_of(lab.start()).ask("dance")
+        await agent_of(lab.start()).call("dance")
 
 
 async def test_a_python_that_is_gone_or_broken_is_searched_again(lab: Lab) -> None:
@@ -145,8 +145,8 @@ async def test_a_python_that_hangs_is_forgotten(lab: Lab, monkeypatch: pytest.Mo
     with monkeypatch.context() as patch:
         patch.setattr(session, "_LAUNCH_S", 0.5)
         with pytest.raises(Unreachable, match=r"'one' did not start the agent within 0\.5 s; try again"):
-            await far_of(fresh).ask("facts")
-    assert await far_of(fresh).ask("facts")
+            await agent_of(fresh).call("facts")
+    assert await agent_of(fresh).call("facts")
 
 
 @pytest.mark.parametrize("python", ["/no/such/python", "sh"])
@@ -173,7 +173,7 @@ async def test_a_task_runs_on_a_machine_with_an_old_python(lab: Lab, tmp_path: P
     assert (found.status, found.exit_code, found.attempt) == (TaskStatus.FAILED, 3, 1)
     assert lab.log(found) == b"sent\n0\n"
     assert [volume.name for volume in await provider.volumes.list()] == ["data"]
-    assert far_of(provider).greeting["python"] == pythons()[version]
+    assert agent_of(provider).greeting["python"] == pythons()[version]
 
 
 async def test_a_task_has_the_mask_and_the_signals_of_a_login_and_keeps_its_secrets(lab: Lab) -> None:

@@ -17,7 +17,7 @@ from flow_core.errors import ConfigError, Conflict, NotFound, Unsupported
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskStatus
-from flow_core.providers.hosts.code import code_of
+from flow_core.providers.hosts.code_upload import find_code
 from flow_core.providers.local.provider import LocalProvider
 
 pytestmark = pytest.mark.needs("sshd")
@@ -86,8 +86,8 @@ async def test_a_relative_working_dir_is_one_of_what_goes_along(
         await ended(provider, task)
         assert lab.log(task) == b"inside\n"
     with_image = TaskConfig.parse({"command": "true", "image": "ubuntu", "working_dir": "/etc"})
-    assert code_of(with_image) == tmp_path / "code"
-    assert code_of(TaskConfig.parse({"command": "true", "working_dir": "~/there"})) is None
+    assert find_code(with_image) == tmp_path / "code"
+    assert find_code(TaskConfig.parse({"command": "true", "working_dir": "~/there"})) is None
 
 
 async def test_no_volume_is_given_to_a_task_of_two_machines(lab: Lab) -> None:

@@ -21,7 +21,7 @@ from flow_core.config import Context
 from flow_core.errors import ConfigError, HostKeyChanged, HostKeyUnknown, Unreachable
 from flow_core.models.instance import AvailableInstance
 from flow_core.models.task import TaskStatus
-from flow_core.providers.hosts.init import HostsInit
+from flow_core.providers.hosts.config_schema import HostsConfigSchema
 from flow_core.providers.hosts.provider import HostsProvider
 
 pytestmark = pytest.mark.needs("sshd")
@@ -224,7 +224,7 @@ def test_settings_that_can_not_be_used_are_refused_by_name(settings: dict[str, o
     with pytest.raises(ConfigError) as refused:
         HostsProvider(Context("lab", "hosts", settings))
     assert str(refused.value).isprintable()
-    assert HostsInit().validate_config(settings)
+    assert HostsConfigSchema().validate_config(settings)
 
 
 @pytest.mark.parametrize(

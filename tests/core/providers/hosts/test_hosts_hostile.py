@@ -25,7 +25,7 @@ from flow_core.models.instance import InstanceRequirements
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskStatus
-from flow_core.providers.base import unreadable_in
+from flow_core.providers.contract.listing import unreadable_in
 from flow_core.providers.hosts.launcher import READY, WANTED
 from flow_core.providers.hosts.provider import HostsProvider
 
@@ -86,7 +86,7 @@ class World:
         self.hostile = host
         self.provider = HostsProvider(Context("lab", "hosts", {"hosts": ["m0", "m1"]}))
         for view, side in zip(self.provider._tasks.views, (HostileHost(ok(good)), host), strict=True):
-            view.far._pool = side  # type: ignore[assignment]
+            view.agent._pool = side  # type: ignore[assignment]
 
     async def look(self) -> dict[str, Any]:
         """Everything that reads answers. The sound machine's task and volume must be there whatever the other says."""
@@ -117,7 +117,7 @@ class World:
         await _fails_at_most(provider.get_task(BAD))
         await _fails_at_most(provider.cancel_task(BAD))
         await _fails_at_most(provider.logs.addresses(BAD))
-        await _fails_at_most(provider._places.place(BAD, 0))
+        await _fails_at_most(provider._locator.locate(BAD, 0))
         await _fails_at_most(provider.volumes.create(1, "new", "file", "m1"))
         await _fails_at_most(provider.volumes.attach(ID, BAD, None))
         await _fails_at_most(provider.volumes.delete(ID))
@@ -231,7 +231,7 @@ def test_anything_in_a_pruning_keeps_no_other_machine_from_it(name: str, value: 
 async def test_a_plan_to_prune_leaves_out_a_machine_that_can_not_tell(answer: Any) -> None:
     over = TASK._replace(status="completed", completed_at=1.7e9)
     world = World(HostileHost(ok(SOUND | {"changes": CHANGES | {"tasks": [over._asdict()]}, "plan_pruning": answer})))
-    good = world.provider._tasks.views[0].far._pool
+    good = world.provider._tasks.views[0].agent._pool
     assert isinstance(good, HostileHost)
     good.answers |= ok(
         {
@@ -330,7 +330,7 @@ async def test_a_start_that_fails_says_why(code: int, said: bytes, sentence: str
     world.hostile.exit_code, world.hostile.said_on_stderr = code, said
     try:
         with pytest.raises(ProviderError) as refused:
-            await world.provider._tasks.views[1].far.ask("facts")
+            await world.provider._tasks.views[1].agent.call("facts")
         assert str(refused.value).startswith(sentence)
         assert len(world.hostile.commands) == 1
     finally:
@@ -342,7 +342,7 @@ async def test_an_agent_that_is_killed_at_its_start_is_started_once_more() -> No
     world.hostile.exit_code = 137
     try:
         with pytest.raises(Unreachable, match="the agent on 'm1' was ended while it was started; try again"):
-            await world.provider._tasks.views[1].far.ask("facts")
+            await world.provider._tasks.views[1].agent.call("facts")
         assert len(world.hostile.commands) == 2
     finally:
         await world.provider.close()
@@ -363,7 +363,7 @@ async def test_where_no_machine_can_be_read_that_is_the_answer_and_it_recovers()
     side = HostileHost(ok(SOUND) | {"changes": ["ok", []]})
     provider = HostsProvider(Context("lab", "hosts", {"hosts": ["m1"]}))
     (view,) = provider._tasks.views
-    view.far._pool = side  # type: ignore[assignment]
+    view.agent._pool = side  # type: ignore[assignment]
     try:
         with pytest.raises(ProviderError, match="did not tell of its tasks as it should"):
             await provider.list_tasks()
@@ -377,21 +377,21 @@ async def test_where_no_machine_can_be_read_that_is_the_answer_and_it_recovers()
 @pytest.mark.parametrize("value", [math.nan, math.inf, "x" * (MOST_BYTES + 1)], ids=["nan", "inf", "too long"])
 async def test_what_can_not_be_sent_is_refused_before_and_spoils_nothing(value: Any) -> None:
     world = World(HostileHost(ok(SOUND)))
-    far = world.provider._tasks.views[1].far
+    agent = world.provider._tasks.views[1].agent
     try:
         with pytest.raises(ProviderError, match=r"^'m1' can't be asked that: the message"):
-            await far.ask("facts", gpus=[value])
-        assert await far.ask("facts") == MACHINE
+            await agent.call("facts", gpus=[value])
+        assert await agent.call("facts") == MACHINE
     finally:
         await world.provider.close()
 
 
 async def test_an_agent_that_ends_at_every_question_is_one_machine_that_does_not_answer() -> None:
     world = World(HostileHost(ok(SOUND) | {"facts": b""}))
-    far = world.provider._tasks.views[1].far
+    agent = world.provider._tasks.views[1].agent
     try:
         with pytest.raises(Unreachable, match=r"^the agent on 'm1' has ended$"):
-            await far.ask("facts")
+            await agent.call("facts")
         assert world.hostile.asked == ["facts", "facts"]
     finally:
         await world.provider.close()

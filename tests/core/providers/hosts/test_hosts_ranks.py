@@ -29,9 +29,9 @@ def age(lab: Lab, task_id: str) -> None:
 
 async def start_one(provider: HostsProvider, task: TaskRecord) -> None:
     """As a client would that is killed then."""
-    far = next(view.far for view in provider._tasks.where(task.task_id) if view.far.name == "one")
-    assert await far.ask("take_part", task_id=task.task_id, by="a client", hold_s=20.0)
-    await far.ask("start_part", task_id=task.task_id, by="a client")
+    agent = next(view.agent for view in provider._tasks.where(task.task_id) if view.agent.name == "one")
+    assert await agent.call("take_part", task_id=task.task_id, by="a client", hold_s=20.0)
+    await agent.call("start_part", task_id=task.task_id, by="a client")
 
 
 async def test_each_rank_runs_on_a_machine_of_its_own_and_is_told_of_the_others(lab: Lab) -> None:

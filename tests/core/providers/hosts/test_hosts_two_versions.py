@@ -14,7 +14,7 @@ from testbed.other_version import MORE_WORDS, NEWER, OtherVersion
 from flow_core.agent import protocol
 from flow_core.agent.refusals import Refused
 from flow_core.models.task import TaskStatus
-from flow_core.providers.refusals import error_of
+from flow_core.providers.over_agent.refusals import error_of
 
 pytestmark = pytest.mark.needs("sshd")
 

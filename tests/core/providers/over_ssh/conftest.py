@@ -9,7 +9,7 @@ import pytest
 from testbed.far_tasks import Far
 from testbed.sshd import Sshd
 
-from flow_core.providers.over_ssh.hosts import HostPool
+from flow_core.providers.over_ssh.host_pool import HostPool
 from flow_core.ssh.host import SshHost
 
 

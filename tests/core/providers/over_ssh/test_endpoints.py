@@ -13,7 +13,7 @@ from testbed.waiting import DEADLINE_S, until
 
 from flow_core.errors import Conflict, HostKeyChanged, NotFound, Unreachable
 from flow_core.providers.over_ssh.endpoints import SshEndpoints
-from flow_core.providers.over_ssh.hosts import HostPool
+from flow_core.providers.over_ssh.host_pool import HostPool
 
 pytestmark = pytest.mark.needs("ssh", "sshd")
 

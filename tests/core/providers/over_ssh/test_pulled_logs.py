@@ -19,7 +19,7 @@ from flow_core.errors import AuthError, HostKeyUnknown, NotFound, Unreachable
 from flow_core.logs.follow import follow_log
 from flow_core.logs.log_id import LogId
 from flow_core.logs.sidecar import SidecarIndex
-from flow_core.providers.over_ssh.hosts import HostPool
+from flow_core.providers.over_ssh.host_pool import HostPool
 from flow_core.providers.over_ssh.logs import SpooledLogs
 from flow_core.ssh.prompter import HostKeyPrompt, SecretPrompt
 

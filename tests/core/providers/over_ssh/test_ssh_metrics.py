@@ -17,7 +17,7 @@ from testbed.waiting import DEADLINE_S
 from flow_core.errors import NotFound, Unreachable
 from flow_core.models.metrics import MachineSample
 from flow_core.providers.over_ssh.metrics import SshMetrics
-from flow_core.providers.over_ssh.places import Place
+from flow_core.providers.over_ssh.task_nodes import TaskNode
 from flow_core.ssh.host import SshHost
 
 pytestmark = pytest.mark.needs("sshd")
@@ -31,12 +31,12 @@ class Tasks:
         self.told: dict[str, str | None] = {"first": "0", "second": "GPU-d1df4664,GPU-50205d95", "untold": None}
         self.over: set[str] = set()
 
-    async def place(self, task_id: str, node: int) -> Place:
+    async def locate(self, task_id: str, node: int) -> TaskNode:
         if task_id not in self.told:
             raise NotFound(f"no task {task_id!r}")
         told = self.told[task_id]
         env = "unset CUDA_VISIBLE_DEVICES" if told is None else f"export CUDA_VISIBLE_DEVICES={shlex.quote(told)}"
-        return Place(self.host, "/", lambda command: f"{env}; {command}")
+        return TaskNode(self.host, "/", lambda command: f"{env}; {command}")
 
     async def is_over(self, task_id: str) -> bool:
         return task_id in self.over
@@ -122,7 +122,7 @@ async def test_all_who_look_at_a_host_share_one_channel_which_ends_with_the_last
 
 
 async def test_it_ends_with_the_task(metrics: SshMetrics) -> None:
-    tasks = metrics._places
+    tasks = metrics._locator
     assert isinstance(tasks, Tasks)
     async with aclosing(metrics.of_task("first")) as samples:
         await anext(samples)

@@ -1,0 +1,1 @@
+"""What every provider does, the facets that it may have, and the checks that all of them share."""

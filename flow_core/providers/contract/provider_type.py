@@ -1,0 +1,36 @@
+"""A kind of provider, as the registry holds it: cheap to import, and enough to read a config file with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flow_core.providers.contract.config_schema import UsableSettings, use_all
+
+if TYPE_CHECKING:
+    from flow_core.config import Context
+    from flow_core.providers.contract.account import Platform
+    from flow_core.providers.contract.provider import Provider
+    from flow_core.ssh.prompter import Prompter
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderType:
+    """What the package of a provider says of it, as `PROVIDER`. The type checker checks `open` against the contract.
+
+    `open` makes the provider of a context; it imports what it needs, touches no network and waits for nothing.
+    `usable_settings` takes the settings of a context in a config file. `has_own_context` is whether a context with the
+    name of the provider exists although no config file has one. `takes_batch_scripts` is whether a command may be a
+    script with `#SBATCH` lines.
+    """
+
+    open: Callable[[Context, Prompter | None], Provider]
+    usable_settings: Callable[[Mapping[str, Any]], UsableSettings] = use_all
+    has_own_context: Callable[[], bool] = _never
+    takes_batch_scripts: bool = False
+    platform: Platform | None = None

@@ -1,0 +1,33 @@
+"""The settings of a context of machines, of which only their list has to be given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flow_core.providers.contract.config_schema import ConfigField
+from flow_core.providers.hosts.credentials import SEND_CREDENTIALS
+from flow_core.providers.hosts.machines import problems_of
+from flow_core.providers.over_agent.pruning_setting import PRUNE_FIELD
+from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, LOGIN_TIMEOUT_MEANING
+
+_FIELDS = (
+    ConfigField("hosts", "the machines, by their names in ~/.ssh/config, such as [gpu1, gpu2]", is_required=True),
+    ConfigField("region", "how the place where they stand is called", default="each machine's name"),
+    ConfigField(LOGIN_TIMEOUT, LOGIN_TIMEOUT_MEANING, default="120"),
+    ConfigField("python", "the Python 3.8 or newer that runs the agent there", default="one that is found there"),
+    ConfigField("s3_python", "a Python there that has boto3, for data from S3", default="the same"),
+    ConfigField(SEND_CREDENTIALS, "whether keys for S3 go from this machine to theirs with a task", default="false"),
+    ConfigField("container", "what runs images there: podman or docker", default="whichever is there"),
+    PRUNE_FIELD,
+)
+
+
+class HostsConfigSchema:
+    """The settings of a context of machines."""
+
+    def config_fields(self) -> tuple[ConfigField, ...]:
+        return _FIELDS
+
+    def validate_config(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        return problems_of(settings)

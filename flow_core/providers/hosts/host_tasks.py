@@ -1,0 +1,199 @@
+"""The tasks of all machines of a context. A machine that is down neither fails the list nor delays it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from flow_core.agent.ids import is_task_id
+from flow_core.errors import AuthError, FlowError, NotFound, Unreachable, printable
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.providers.hosts.agent_client import AgentClient
+from flow_core.providers.hosts.host_state import PATIENCE_S, HostState
+from flow_core.providers.hosts.joint_starts import JointStarts
+from flow_core.providers.hosts.merge_ranks import TaskPart, merge_parts
+
+if TYPE_CHECKING:
+    from flow_core.ssh.host import SshHost
+
+_BEHIND_S = 2.0
+
+
+class HostTasks:
+    """Merges the states of all machines."""
+
+    def __init__(self, context: str, views: Collection[HostState]) -> None:
+        self._context = context
+        self.views = tuple(views)
+        self._joint_starts = JointStarts(self.where)
+
+    async def all(self) -> list[TaskRecord]:
+        """Last submitted first. Raises Unreachable, or why nobody is let in, when no machine answers."""
+        await self._look()
+        self._raise_if_alone()
+        task_ids = dict.fromkeys(task_id for view in self.views for task_id in view.reports)
+        records = [self.record(task_id) for task_id in task_ids]  # now: what is known changes at every await
+        await self._end_what_lost_a_part(task_ids)
+        self._joint_starts.see_to(task_ids)
+        return sorted(records, key=_order, reverse=True)
+
+    def unreadable(self) -> list[str]:
+        """A sentence for each machine whose last answer was none, or that has tasks which nobody reads any more.
+
+        One that is only down is shown as such.
+        """
+        errors = {view.agent.name: view.error for view in self.views if view.error is not None}
+        broken = [f"{name}: {why}" for name, why in errors.items() if not isinstance(why, Unreachable | AuthError)]
+        return [*broken, *(f"{view.agent.name}: {view.earlier}" for view in self.views if view.earlier)]
+
+    async def get(self, task_id: str) -> TaskRecord:
+        """Raises NotFound, Unreachable."""
+        await self.find(task_id)
+        record = self.record(task_id)
+        await self._end_what_lost_a_part((task_id,))
+        if record.status is TaskStatus.PENDING and time.time() - _order(record)[0] > _BEHIND_S:
+            for view in self.views:  # what is before it may be on several machines, and wait for a client
+                view.look()
+            self._joint_starts.see_to(dict.fromkeys(one for view in self.views for one in view.reports))
+        else:
+            self._joint_starts.see_to((task_id,))
+        return record
+
+    async def names(self, task_ids: Iterable[str]) -> list[str]:
+        """The tasks' names; the id of one that can't be found now."""
+        return list(await asyncio.gather(*(self._name(task_id) for task_id in task_ids)))
+
+    async def _name(self, task_id: str) -> str:
+        try:
+            return (await self.get(task_id)).name
+        except FlowError:
+            return task_id
+
+    def record(self, task_id: str) -> TaskRecord:
+        """As it was told last, for a task that a machine has told of."""
+        parts = [
+            TaskPart(view.reports[task_id].part, view.agent.name, view.record(task_id)) for view in self.where(task_id)
+        ]
+        if parts[0].record.num_instances == 1:
+            return parts[0].record
+        silent = {view.agent.name for view in self.views if view.is_silent}
+        return merge_parts(parts, are_all=all(view.has_answered for view in self.views), silent=silent)
+
+    def is_cut_off(self, task_id: str) -> bool:
+        """Whether the machines, which all answer, have only some parts of it: who submitted it was killed."""
+        reports = [view.reports[task_id] for view in self.where(task_id)]
+        is_waiting = all(report.status == "pending" for report in reports) and not any(v.is_silent for v in self.views)
+        return is_waiting and len(reports) < max((report.parts for report in reports), default=0)
+
+    async def find(self, task_id: str) -> tuple[HostState, ...]:
+        """Whose task it is, a machine for each rank, asked just now. Raises NotFound, Unreachable."""
+        if not is_task_id(task_id):
+            raise self._not_found(task_id)
+        known = self.where(task_id)
+        is_all = bool(known) and len(known) == known[0].reports[task_id].parts
+        asked = [view for view in known if not view.reports[task_id].is_over] if is_all else self.views
+        answers = dict(zip(asked, await asyncio.gather(*(_has(view, task_id) for view in asked)), strict=True))
+        errors = [answer for answer in answers.values() if isinstance(answer, FlowError)]
+        if asked and len(errors) == len(asked):
+            raise most_actionable(errors)
+        if found := self.where(task_id):
+            return found
+        if errors:
+            silent = ", ".join(view.agent.name for view, answer in answers.items() if isinstance(answer, FlowError))
+            raise Unreachable(f"task {task_id} is on no reachable machine; unreachable: {silent}")
+        raise self._not_found(task_id)
+
+    def where(self, task_id: str) -> tuple[HostState, ...]:
+        """The machines that have told of a task before, by rank. One that is known by two names counts once."""
+        found = {view.reports[task_id].part: view for view in reversed(self.views) if task_id in view.reports}
+        return tuple(found[rank] for rank in sorted(found))
+
+    def view_of(self, agent: AgentClient) -> HostState:
+        return next(view for view in self.views if view.agent is agent)
+
+    async def host(self, name: str) -> SshHost:
+        """The machine of this name. Raises NotFound."""
+        view = next((view for view in self.views if view.agent.name == name), None)
+        if view is None:
+            raise NotFound(f"no machine {printable(repr(name[:70]))} in context {self._context!r}")
+        return await view.agent.ssh()
+
+    async def close(self) -> None:
+        await self._joint_starts.close()
+        await asyncio.gather(*(view.close() for view in self.views))
+
+    async def _end_what_lost_a_part(self, task_ids: Iterable[str]) -> None:
+        """Machines know nothing of one another: whoever sees that a part is over too early ends the others."""
+        left = []
+        for task_id in task_ids:
+            views = self.where(task_id)
+            reports = [view.reports[task_id] for view in views] if len(views) > 1 else []
+            if any(report.status in ("failed", "cancelled") and not report.is_broken for report in reports):
+                left += [(view, task_id) for view in views if not view.reports[task_id].is_over and not view.is_silent]
+        await asyncio.gather(*(_end(view, task_id) for view, task_id in left))
+
+    async def _look(self) -> None:
+        """Returns when each has answered or was waited for long enough, and one has or none does."""
+        asking = {view: question for view in self.views if (question := view.look()) is not None}
+        worth_it = [question for view, question in asking.items() if not view.is_silent]
+        if worth_it:
+            await asyncio.wait(worth_it, timeout=PATIENCE_S)
+        pending = {question for question in asking.values() if not question.done()}
+        while pending and all(view.error is not None or not view.has_answered for view in self.views):
+            _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+
+    def _raise_if_alone(self) -> None:
+        errors = [view.error for view in self.views if view.error is not None]
+        if len(errors) == len(self.views):
+            raise most_actionable(errors)
+
+    def _not_found(self, task_id: str) -> NotFound:
+        return NotFound(f"no task {printable(repr(task_id[:70]))} in context {self._context!r}")
+
+
+def select_records(
+    records: list[TaskRecord], statuses: Collection[TaskStatus] | None, limit: int | None
+) -> tuple[TaskRecord, ...]:
+    found = tuple(record for record in records if statuses is None or record.status in statuses)
+    return found if limit is None else found[:limit]
+
+
+async def _has(view: HostState, task_id: str) -> bool | FlowError:
+    try:
+        return await view.look_at(task_id)
+    except FlowError as error:
+        return error
+
+
+async def _end(view: HostState, task_id: str) -> None:
+    with suppress(FlowError):  # whoever looks next tries again
+        await view.agent.call("cancel", task_id=task_id)
+
+
+def most_actionable(errors: Sequence[FlowError]) -> FlowError:
+    """The error that the user can act on, before one of a machine that is only silent."""
+    if len(errors) == 1:
+        return errors[0]
+    for error in errors:
+        if isinstance(error, AuthError):
+            return error
+    return Unreachable(f"none of the {len(errors)} machines can be reached; the first: {errors[0]}")
+
+
+def not_found(
+    what: str, context: str, answers: Collection[AgentClient], silent: Mapping[AgentClient, FlowError]
+) -> NotFound | Unreachable:
+    """What to raise for something that no machine has that answered, others may not have."""
+    if not answers:
+        return Unreachable(str(most_actionable(list(silent.values()))))
+    if silent:
+        names = ", ".join(agent.name for agent in silent)
+        return Unreachable(f"{what} is on no machine of context {context!r} that answers; unreachable: {names}")
+    return NotFound(f"no {what} in context {context!r}")
+
+
+def _order(record: TaskRecord) -> tuple[float, str]:
+    return (record.created_at.timestamp() if record.created_at else 0.0, record.task_id)

@@ -1,0 +1,99 @@
+"""Finds tasks and their logs on these machines, for the facets that reach them over SSH."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flow_core.errors import ConfigError, Conflict, NotFound, Unsupported, printable
+from flow_core.logs.log_id import LogId
+from flow_core.providers.over_ssh.task_nodes import LogFile, TaskNode
+from flow_core.ssh.quoting import quote_word
+
+if TYPE_CHECKING:
+    from flow_core.models.task import TaskRecord
+    from flow_core.providers.hosts.host_state import HostState
+    from flow_core.providers.hosts.host_tasks import HostTasks
+
+_FRESH_S = 1.0
+_CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.task_entry import main; main()"
+
+
+class HostTaskLocator:
+    """A TaskLocator of the tasks on these machines."""
+
+    def __init__(self, context: str, tasks: HostTasks) -> None:
+        self.context = context
+        self._tasks = tasks
+
+    async def locate(self, task_id: str, node: int, *, also_ended: bool = False) -> TaskNode:
+        views = await self._tasks.find(task_id)
+        record = self._tasks.record(task_id)
+        if not 0 <= node < record.num_instances:
+            which = f"the nodes 0 to {record.num_instances - 1}" if record.num_instances > 1 else "one node, 0"
+            raise ConfigError(f"node: task {task_id} has {which}, and no {node}", field="node")
+        view = next((view for view in views if view.reports[task_id].part == node), None)
+        report = None if view is None else view.reports[task_id]
+        has_files = report is not None and also_ended and report.has_begun
+        if view is None or report is None or not (has_files or (record.is_running and report.is_running)):
+            raise Conflict(f"task {task_id} is {record.status}; only a running one can be entered")
+        folder, greeting = report.folder, view.agent.greeting
+        python, home = str(greeting.get("python", "")), f"{greeting.get('root', '')}/bin/{greeting.get('agent', '')}"
+        name = f"node {node} of {record.name}" if record.num_instances > 1 else record.name
+
+        def enter(command: str | None) -> str:
+            words = [python, "-I", "-S", "-c", _CODE, home, "enter", folder, "0", "found"]
+            return "exec " + " ".join(map(quote_word, [*words, *([] if command is None else [command])]))
+
+        return TaskNode(await view.agent.ssh(), report.working_dir, enter, name=name)
+
+    async def is_over(self, task_id: str) -> bool:
+        return (await self.seen(task_id)).is_terminal
+
+    async def seen(self, task_id: str) -> TaskRecord:
+        """As it was told not long ago."""
+        views = self._tasks.where(task_id)
+        if not views or any(not view.reports[task_id].is_over and view.age_s > _FRESH_S for view in views):
+            await self._tasks.find(task_id)
+        return self._tasks.record(task_id)
+
+
+class HostLogSources:
+    """The files in which the logs of tasks grow."""
+
+    def __init__(self, context: str, tasks: HostTasks) -> None:
+        self.context = context
+        self._tasks = tasks
+        self._locator = HostTaskLocator(context, tasks)
+
+    async def addresses(self, task_id: str) -> tuple[LogId, ...]:
+        record = await self._tasks.get(task_id)
+        if record.started_at is None:
+            return ()
+        attempts, ranks = range(record.attempt + 1), range(record.num_instances)
+        return tuple(LogId(self.context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
+
+    async def file(self, address: LogId) -> LogFile | None:
+        _, view = await self._find(address)
+        if view is None or not view.reports[address.task_id].has_begun:
+            return None
+        folder = view.reports[address.task_id].folder
+        return LogFile(await view.agent.ssh(), f"{folder}/attempt-{address.attempt}/rank-0.log")
+
+    async def startup(self, task_id: str, node: int) -> LogFile:
+        await self._locator.seen(task_id)
+        raise Unsupported("source: there is no startup log here; tasks run on your hosts as these are", field="source")
+
+    async def is_over(self, address: LogId) -> bool:
+        part, view = await self._find(address)
+        between = view is not None and view.reports[address.task_id].between_attempts
+        return part.is_terminal or address.attempt < part.attempt or between
+
+    async def _find(self, address: LogId) -> tuple[TaskRecord, HostState | None]:
+        """The rank, and its machine. Raises NotFound where there is no such log and will not be one in this attempt."""
+        record = await self._locator.seen(address.task_id)
+        if not (0 <= address.attempt <= record.attempt and 0 <= address.rank < record.num_instances):
+            shown = printable(address.task_id)
+            raise NotFound(f"task {shown} has no log of attempt {address.attempt}, rank {address.rank}")
+        views = self._tasks.where(address.task_id)
+        view = next((view for view in views if view.reports[address.task_id].part == address.rank), None)
+        return (record, None) if view is None else (view.record(address.task_id), view)

@@ -1,0 +1,41 @@
+"""The settings of a local context, none of which has to be given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flow_core.errors import FlowError
+from flow_core.providers.contract.config_schema import ConfigField
+from flow_core.providers.local.capacity.gpus import gpus_here
+from flow_core.providers.over_agent.images import check_engine
+from flow_core.providers.over_agent.pruning_setting import PRUNE_FIELD, prune_after_days_of
+
+_FIELDS = (
+    ConfigField("region", "how this machine is called", default="its host name"),
+    ConfigField("gpus", "pretend GPUs for trying things out, such as a100:4", environment="FLOW_LOCAL_GPUS"),
+    PRUNE_FIELD,
+    ConfigField("container", "what runs tasks with an image: podman or docker", default="podman if it is there"),
+)
+
+
+class LocalConfigSchema:
+    """The settings of a local context."""
+
+    def config_fields(self) -> tuple[ConfigField, ...]:
+        return _FIELDS
+
+    def validate_config(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        known = {field.name for field in _FIELDS}
+        problems = [f"{name}: is no setting of a local context" for name in settings if name not in known]
+        checks = (
+            lambda: gpus_here(settings.get("gpus")),
+            lambda: check_engine(settings.get("container")),
+            lambda: prune_after_days_of(settings),
+        )
+        for check in checks:
+            try:
+                check()
+            except FlowError as error:
+                problems.append(str(error))
+        return tuple(problems)

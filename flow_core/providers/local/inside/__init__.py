@@ -1,1 +1,0 @@
-"""Ways into a running task: terminals, commands, files, ports."""

@@ -1,0 +1,141 @@
+"""The SSH server of one connection: which keys it accepts, and which task it leads to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+from weakref import WeakSet
+
+import asyncssh
+
+from flow_core.agent.task_entry import ExecSpec
+from flow_core.errors import FlowError, NotFound
+from flow_core.providers.local.sshd.address import task_and_node
+from flow_core.providers.local.sshd.connection_registry import ConnectionRegistry
+from flow_core.providers.local.sshd.keys import accepted_keys
+from flow_core.providers.local.sshd.process import PipedProcess, TaskProcess
+from flow_core.providers.local.sshd.terminal import TerminalProcess
+from flow_core.providers.over_agent.agent_calls import call_agent
+from flow_core.ssh.server import connection
+from flow_core.ssh.server.connection import forwarding_error, is_loopback
+from flow_core.ssh.server.process import STDERR
+from flow_core.ssh.server.session import ServerSession, SessionRequest
+
+_log = logging.getLogger("flow.sshd")
+
+
+class TaskSshServer(connection.SshServerConnection):
+    """Accepts public keys only, and leads only to the task that the user name names, while it runs."""
+
+    def __init__(self, connections: ConnectionRegistry) -> None:
+        super().__init__(connections.guests)
+        self._registry = connections
+        self._has_said_why = False
+        self._sessions: WeakSet[TaskSession] = WeakSet()
+        self.task_id = ""
+        self.node = 0
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.task_id:
+            _log.info("%s left", self.task_id)
+
+    async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """Only who holds a key of ours is told why a task can't be entered."""
+        if key.public_data not in await call_agent(accepted_keys, self._registry.folder):
+            _log.warning("refused the key %s", key.get_fingerprint())
+            return False
+        try:
+            self.task_id, self.node = await self._wanted(username)
+        except FlowError as error:
+            self._say(str(error))
+            return False
+        return True
+
+    def auth_completed(self) -> None:
+        super().auth_completed()
+        _log.info("%s entered, node %d", self.task_id, self.node)
+
+    def session(self) -> TaskSession:
+        session = TaskSession(self)
+        self._sessions.add(session)
+        return session
+
+    def resolve_forward(self, host: str, port: int) -> tuple[str, int]:
+        if not is_loopback(host):
+            raise forwarding_error("only ports of this machine's loopback are forwarded")
+        return host, port
+
+    def part(self, why: str) -> None:
+        """Ends the connection, with a reason for the person at the other end.
+
+        Said in each session too: a client may leave when its session is closed, before it reads the reason.
+        """
+        for session in tuple(self._sessions):
+            session.write_output(f"flow: {why}\r\n".encode(), STDERR)
+        self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, why)
+
+    async def shell_entry(self, command: str | None, on_terminal: bool) -> ExecSpec:
+        return await call_agent(self._registry.tasks.shell_entry, self.task_id, self.node, command, on_terminal)
+
+    async def file_entry(self) -> ExecSpec:
+        return await call_agent(self._registry.tasks.file_entry, self.task_id, self.node)
+
+    def clean_up(self, leave: Callable[[], None]) -> None:
+        self._registry.clean_up(leave)
+
+    async def _wanted(self, username: str) -> tuple[str, int]:
+        """Raises FlowError."""
+        wanted = task_and_node(username)
+        if wanted is None:
+            raise NotFound(f"the user name must be the id of a task, such as task_abcdefghij, not {username[:40]!r}")
+        await call_agent(self._registry.tasks.check, *wanted)
+        return wanted
+
+    def _say(self, why: str) -> None:
+        if not self._has_said_why:
+            self._has_said_why = True
+            self._connection.send_auth_banner(f"flow: {why}\r\n")
+
+
+class SessionBackend(Protocol):
+    """The task that the connection leads to."""
+
+    async def shell_entry(self, command: str | None, on_terminal: bool) -> ExecSpec:
+        """Raises FlowError."""
+
+    async def file_entry(self) -> ExecSpec:
+        """Raises FlowError."""
+
+    def clean_up(self, leave: Callable[[], None]) -> None:
+        """Runs the clean-up of a session once it is gone."""
+
+
+class TaskSession(ServerSession[TaskProcess]):
+    """Runs its command inside the task of the backend."""
+
+    message_prefix = "flow: "
+
+    def __init__(self, backend: SessionBackend) -> None:
+        super().__init__()
+        self._backend = backend
+        self._clean_up: Callable[[], None] | None = None
+
+    async def start_process(self, request: SessionRequest) -> TaskProcess:
+        way = await self._way(request)
+        self._clean_up = way.cleanup
+        way = way._replace(env={**way.env, **request.env})
+        if request.terminal is None:
+            return await PipedProcess.start(way, self)
+        return await TerminalProcess.start(way, self, *request.terminal)
+
+    def release_process(self, process: TaskProcess) -> None:
+        if self._clean_up is not None and not process.ended_by_itself:
+            self._backend.clean_up(self._clean_up)
+        super().release_process(process)
+
+    async def _way(self, request: SessionRequest) -> ExecSpec:
+        if request.is_sftp:
+            return await self._backend.file_entry()
+        return await self._backend.shell_entry(request.command, request.terminal is not None)

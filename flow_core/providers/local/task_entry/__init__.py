@@ -1,0 +1,1 @@
+"""Access to a running task: terminals, commands, files, ports."""

@@ -1,0 +1,128 @@
+"""Single commands inside running tasks, without a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
+
+from flow_core.agent.task_entry import make_exec_spec
+from flow_core.agent.tasks import TaskStore
+from flow_core.errors import Unreachable
+from flow_core.providers.contract.access import CompletedCommand, OnOutput
+from flow_core.providers.over_agent.agent_calls import call_agent
+
+_PIECE = 1 << 16
+_MOST_BYTES = 16 << 20
+_LOOK_S = 0.01
+_QUIET_S = 0.2
+
+
+class LocalRemote:
+    """Runs commands as the task itself would: in its folder, its environment, its mounts."""
+
+    def __init__(self, tasks: TaskStore) -> None:
+        self._tasks = tasks
+
+    async def run(
+        self,
+        task_id: str,
+        command: str,
+        *,
+        node: int = 0,
+        timeout_s: float | None = 600,
+        stdin: bytes = b"",
+        on_output: OnOutput | None = None,
+    ) -> CompletedCommand:
+        out, err = _Kept(), _Kept()
+        standing = await call_agent(self._tasks.get, task_id)
+        way = await call_agent(make_exec_spec, standing, command, node, on_terminal=False)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *way.argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=way.env, start_new_session=True
+            )
+        except OSError as error:
+            raise Unreachable(f"the command could not be started: {error.strerror}") from error
+        try:
+            async with asyncio.timeout(timeout_s):
+                code = await _Pipes(process, on_output or out.take, on_output or err.take).serve(stdin)
+        except TimeoutError:
+            raise Unreachable(f"the command did not end within {timeout_s:g} s and was stopped") from None
+        finally:
+            if process.returncode is None and way.cleanup is not None:
+                await call_agent(way.cleanup)
+            await _end(process)
+        code = code if code >= 0 else 128 - code
+        return CompletedCommand(code, bytes(out.data), bytes(err.data), out.is_cut or err.is_cut)
+
+
+class _Kept:
+    """The output of one stream, up to a limit."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.is_cut = False
+
+    async def take(self, stream: int, piece: bytes) -> None:
+        room = _MOST_BYTES - len(self.data)
+        self.data += piece[:room]
+        self.is_cut = self.is_cut or len(piece) > room
+
+
+class _Pipes:
+    """The streams of a running command, served until it has ended and nothing comes any more."""
+
+    def __init__(self, process: Process, take_out: OnOutput, take_err: OnOutput) -> None:
+        self._process = process
+        self._takers = ((process.stdout, 1, take_out), (process.stderr, 2, take_err))
+        self._pieces = 0
+
+    async def serve(self, stdin: bytes) -> int:
+        """The exit code. What the command left in the background may keep its streams open; nobody waits for that."""
+        readers = [asyncio.create_task(self._drain(*taker)) for taker in self._takers]
+        feeding = asyncio.create_task(self._feed(stdin))
+        try:
+            while await self._is_open(readers):
+                pass
+            await asyncio.gather(*(reader for reader in readers if reader.done()))
+            return await _ended(self._process)
+        finally:
+            for helper in (*readers, feeding):
+                helper.cancel()
+            await asyncio.gather(*readers, feeding, return_exceptions=True)
+
+    async def _is_open(self, readers: list[asyncio.Task[None]]) -> bool:
+        before = self._pieces
+        _, pending = await asyncio.wait(readers, timeout=_QUIET_S, return_when=asyncio.FIRST_EXCEPTION)
+        failed = any(reader.done() and reader.exception() for reader in readers)
+        is_silent = self._process.returncode is not None and self._pieces == before
+        return bool(pending) and not failed and not is_silent
+
+    async def _drain(self, stream: asyncio.StreamReader | None, number: int, take: OnOutput) -> None:
+        while stream is not None and (piece := await stream.read(_PIECE)):
+            await take(number, piece)
+            self._pieces += 1
+
+    async def _feed(self, stdin: bytes) -> None:
+        if self._process.stdin is None:
+            return
+        with suppress(BrokenPipeError, ConnectionResetError):  # it doesn't read what it is given: its own affair
+            self._process.stdin.write(stdin)
+            await self._process.stdin.drain()
+            self._process.stdin.close()
+
+
+async def _end(process: Process) -> None:
+    """Ends what is left of the command. What it put in the background after its end belongs to the task and goes on."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    await _ended(process)
+
+
+async def _ended(process: Process) -> int:
+    while (code := process.returncode) is None:  # noqa: ASYNC110 - wait() waits for the streams too in some Pythons
+        await asyncio.sleep(_LOOK_S)
+    return code

@@ -1,0 +1,122 @@
+"""Tunnels to ports of tasks. A task's ports are this machine's, so each leads from one local port to another."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+
+from flow_core.agent.machine import new_id
+from flow_core.agent.port_owner import find_listener
+from flow_core.agent.task_entry import find_enterable
+from flow_core.agent.tasks import TaskStore
+from flow_core.errors import Conflict, ProviderError
+from flow_core.providers.contract.access import Tunnel
+from flow_core.providers.over_agent.agent_calls import call_agent
+from flow_core.providers.over_ssh.ports import check_port
+from flow_core.providers.over_ssh.tunnel_reaper import TunnelReaper
+
+_HOST = "127.0.0.1"
+_PIECE = 1 << 16
+_CONNECT_S = 10.0
+
+
+class LocalTunnels:
+    """They live in this process, and end with it."""
+
+    def __init__(self, tasks: TaskStore) -> None:
+        self._tasks = tasks
+        self._doors: dict[str, _Door] = {}
+        self._watch = TunnelReaper(self, self._is_over)
+
+    async def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> Tunnel:
+        check_port(remote_port, "remote_port", least=1)
+        check_port(local_port, "local_port", least=0)
+        await call_agent(self._check, task_id, node)
+        if local_port == remote_port:
+            raise Conflict(
+                f"local_port: {local_port} is the task's own here; it needs no tunnel, or another port",
+                field="local_port",
+            )
+        door = _Door(remote_port)
+        tunnel = Tunnel(new_id("tun"), task_id, await door.open(local_port), remote_port)
+        door.tunnel = tunnel
+        self._doors[tunnel.tunnel_id] = door
+        self._watch.start()
+        return tunnel
+
+    async def list(self, task_id: str | None = None) -> tuple[Tunnel, ...]:
+        tunnels = (door.tunnel for door in self._doors.values())
+        return tuple(tunnel for tunnel in tunnels if task_id is None or tunnel.task_id == task_id)
+
+    async def close(self, tunnel_id: str) -> None:
+        if (door := self._doors.pop(tunnel_id, None)) is not None:
+            await door.close()
+
+    async def close_all(self) -> None:
+        """Twice is safe."""
+        await self._watch.stop()
+
+    def _check(self, task_id: str, node: int) -> None:
+        """Refuses where nobody could enter."""
+        find_enterable(self._tasks.get(task_id), node)
+
+    async def _is_over(self, task_id: str) -> bool:
+        return (await call_agent(self._tasks.get, task_id)).report.is_over
+
+
+class _Door:
+    """A listening port, and the connections that came in through it."""
+
+    tunnel: Tunnel
+
+    def __init__(self, remote_port: int) -> None:
+        self._remote_port = remote_port
+        self._server: asyncio.Server
+        self._visits: set[asyncio.Task[None]] = set()
+
+    async def open(self, port: int) -> int:
+        """The port it got. Raises Conflict, ProviderError."""
+        try:
+            self._server = await asyncio.start_server(self._let_in, _HOST, port)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                listener = await call_agent(find_listener, port)
+                raise Conflict(
+                    f"local_port: {port} is listened on by {listener or 'another'}", field="local_port"
+                ) from error
+            raise ProviderError(f"local_port: {port} can't be opened: {error.strerror}", field="local_port") from error
+        bound: int = self._server.sockets[0].getsockname()[1]
+        return bound
+
+    async def close(self) -> None:
+        self._server.close()
+        for visit in tuple(self._visits):
+            visit.cancel()
+        await asyncio.gather(*self._visits, return_exceptions=True)
+
+    def _let_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visit = asyncio.get_running_loop().create_task(self._carry(reader, writer))
+        self._visits.add(visit)
+        visit.add_done_callback(self._visits.discard)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ends = [writer]
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                far_reader, far_writer = await asyncio.open_connection(_HOST, self._remote_port)
+            ends.append(far_writer)
+            async with asyncio.TaskGroup() as ways:
+                ways.create_task(_copy(reader, far_writer))
+                ways.create_task(_copy(far_reader, writer))
+        except* (OSError, TimeoutError):
+            pass  # one end hung up, or nobody listens: the other is hung up on
+        finally:
+            for end in ends:
+                end.close()
+
+
+async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    while data := await source.read(_PIECE):
+        target.write(data)
+        await target.drain()
+    target.write_eof()

@@ -1,0 +1,55 @@
+"""The settings of a context of the cloud, of which only the API key has to be given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flow_core.errors import AuthError, FlowError
+from flow_core.providers.contract.config_schema import ConfigField
+from flow_core.providers.mithril.settings import DEFAULT_URL, ENVIRONMENT, settings_of
+from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, LOGIN_TIMEOUT_MEANING
+
+_SAID = {
+    "api_key": "the key of the Mithril API",
+    "api_url": "where the API is",
+    "project": "the project to work in, by id or name",
+    "region": "where tasks and volumes go when nothing else is said",
+    "ssh_keys": "SSH keys of the project for new machines, by id or name",
+    "ssh_key": "the private key to log in with",
+    "instance_type": "what to bid for when a task doesn't say",
+    LOGIN_TIMEOUT: LOGIN_TIMEOUT_MEANING,
+}
+_DEFAULTS = {
+    "api_url": DEFAULT_URL,
+    "project": "the only one of the key",
+    "ssh_key": "what fits of ~/.ssh",
+    LOGIN_TIMEOUT: "120",
+}
+
+
+class MithrilConfigSchema:
+    """The settings of a context of the cloud."""
+
+    def config_fields(self) -> tuple[ConfigField, ...]:
+        return tuple(
+            ConfigField(
+                name,
+                said,
+                is_secret=name == "api_key",
+                is_required=name == "api_key",
+                default=_DEFAULTS.get(name),
+                environment=ENVIRONMENT.get(name),
+            )
+            for name, said in _SAID.items()
+        )
+
+    def validate_config(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        problems = [f"{name}: is no setting of a mithril context" for name in settings if name not in _SAID]
+        try:
+            settings_of(settings)
+        except AuthError:
+            pass  # the key may come from the environment of whoever uses it
+        except FlowError as error:
+            problems.append(str(error))
+        return tuple(problems)

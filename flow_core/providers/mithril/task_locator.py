@@ -1,0 +1,107 @@
+"""Finds the machines of tasks in the cloud, and the log files there."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from flow_core.errors import ConfigError, Conflict, NotFound
+from flow_core.logs.escape import escape_controls
+from flow_core.logs.log_id import LogId
+from flow_core.providers.mithril.bid_snapshot import BidSnapshot
+from flow_core.providers.mithril.launch import WORKSPACE
+from flow_core.providers.mithril.tasks import MithrilTasks
+from flow_core.providers.over_ssh.task_nodes import LogFile, TaskNode
+
+if TYPE_CHECKING:
+    from flow_core.providers.mithril.api_session import MithrilSession
+    from flow_core.providers.mithril.exit_status import ExitStatus
+
+_ENTER = "/var/lib/flow/enter"
+_LOGS = "/var/log/flow"
+_STARTUP_LOG = "/var/log/foundry/startup_script.log"
+
+
+class MithrilTaskLocator:
+    """A task whose command has ended can still be entered while its machines stand."""
+
+    def __init__(self, session: MithrilSession, tasks: MithrilTasks) -> None:
+        self._session = session
+        self._tasks = tasks
+
+    async def locate(self, task_id: str, node: int, *, also_ended: bool = False) -> TaskNode:
+        snapshot = await self._tasks.snapshot(task_id)
+        _check_node(snapshot, node)
+        if not snapshot.is_reachable:
+            raise Conflict(f"task {task_id} can't be entered: its bid is {snapshot.bid.status.lower()}")
+        spec = (await self._session.specs.known([task_id]))[task_id]
+        directory = spec.config.get("working_dir") or WORKSPACE
+        host = await self._tasks.host(task_id, node)
+        return TaskNode(host, str(directory), _enter, name=_name(snapshot, node))
+
+    async def is_over(self, task_id: str) -> bool:
+        """Whether there is nothing left to reach."""
+        return (await self._tasks.snapshot(task_id)).bid.status == "Terminated"
+
+
+class MithrilLogSources:
+    """A file for each attempt, on each node."""
+
+    def __init__(self, context: str, tasks: MithrilTasks) -> None:
+        self.context = context
+        self._tasks = tasks
+
+    async def addresses(self, task_id: str) -> tuple[LogId, ...]:
+        snapshot = await self._tasks.snapshot(task_id)
+        end = await self._tasks.end(snapshot)
+        if end is None and not snapshot.is_reachable:
+            return ()
+        attempts, ranks = range((end.attempt if end else 0) + 1), range(snapshot.bid.quantity)
+        return tuple(LogId(self.context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
+
+    async def file(self, address: LogId) -> LogFile | None:
+        snapshot, _ = await self._known(address)
+        if not snapshot.is_reachable:
+            return None
+        host = await self._tasks.host(address.task_id, address.rank)
+        return LogFile(host, f"{_LOGS}/attempt-{address.attempt}.log", snapshot.nodes[address.rank].instance_id)
+
+    async def startup(self, task_id: str, node: int) -> LogFile:
+        snapshot = await self._tasks.snapshot(task_id)
+        _check_node(snapshot, node)
+        if not snapshot.is_reachable:
+            raise Conflict(
+                f"task {task_id} has no machine that could be read; its bid is {snapshot.bid.status.lower()}"
+            )
+        return LogFile(await self._tasks.host(task_id, node), _STARTUP_LOG)
+
+    async def is_over(self, address: LogId) -> bool:
+        snapshot, end = await self._known(address)
+        has_ended = end is not None and (end.is_over or end.attempt > address.attempt)
+        return has_ended or snapshot.bid.status == "Terminated"
+
+    async def _known(self, address: LogId) -> tuple[BidSnapshot, ExitStatus | None]:
+        snapshot = await self._tasks.snapshot(address.task_id)
+        end = await self._tasks.end(snapshot)
+        attempts = 1 if end is None else end.attempt + 1
+        is_there = 0 <= address.rank < snapshot.bid.quantity and 0 <= address.attempt < attempts
+        if address.context != self.context or not is_there:
+            raise NotFound(f"task {address.task_id} has no log of attempt {address.attempt}, rank {address.rank}")
+        return snapshot, end
+
+
+def _enter(command: str | None) -> str:
+    """Root has the task's environment; its user may become root without a password."""
+    rest = "" if command is None else f" -c {shlex.quote(command)}"
+    return f'if [ "$(id -u)" = 0 ]; then exec {_ENTER}{rest}; else exec sudo -n {_ENTER}{rest}; fi'
+
+
+def _check_node(snapshot: BidSnapshot, node: int) -> None:
+    if not 0 <= node < snapshot.bid.quantity:
+        count = snapshot.bid.quantity
+        raise ConfigError(f"node: task {snapshot.bid.bid_id} has {count}, counted from 0", field="node")
+
+
+def _name(snapshot: BidSnapshot, node: int) -> str:
+    name = escape_controls(snapshot.bid.name)
+    return f"node {node} of {name}" if snapshot.bid.quantity > 1 else name

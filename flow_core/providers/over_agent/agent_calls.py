@@ -1,0 +1,21 @@
+"""Calls of an agent in this process, off the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from flow_core.agent.refusals import Refused
+from flow_core.providers.contract.blocking_io import run_blocking
+from flow_core.providers.over_agent.refusals import error_of
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+async def call_agent(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """As `run_blocking`; a refusal of the agent becomes the error that it means."""
+    try:
+        return await run_blocking(work, *args, **kwargs)
+    except Refused as refused:
+        raise error_of(refused) from None

@@ -1,0 +1,186 @@
+"""Refusals of submits."""
+
+from __future__ import annotations
+
+from flow_core.agent import data_mounts, paths, ports, submit, submit_request
+from flow_core.agent.capacity import reservation_choice
+from flow_core.agent.containers import engine_choice
+from flow_core.agent.layout import OVER_SSH
+from flow_core.errors import (
+    CapacityError,
+    ConfigError,
+    Conflict,
+    FlowError,
+    NotFound,
+    ProviderError,
+    Unsupported,
+    printable,
+)
+from flow_core.providers.over_agent.refusals import HERE, Details, Sentence
+from flow_core.providers.over_agent.refusals.quoting import plain, plain_list, text, whole
+
+_SHOWN = 200
+
+
+def _invalid_request(details: Details, machine: str) -> FlowError:
+    return ProviderError(f"{machine} can't use this submit: {plain(details, 'why')}; update flow")
+
+
+def _code_gone(details: Details, machine: str) -> FlowError:
+    return ProviderError(f"the code of {plain(details, 'task_id')} was lost on its way to {machine}; submit it again")
+
+
+def _withdrawn(details: Details, machine: str) -> FlowError:
+    return Conflict(f"the submit of {plain(details, 'task_id')} to {machine} was withdrawn; submit it again")
+
+
+def _key_of_another(details: Details, machine: str) -> FlowError:
+    key, task_id = text(details, "key"), plain(details, "task_id")
+    return Conflict(
+        f"idempotency_key: {key!r} is that of task {task_id}, which has a different configuration",
+        field="idempotency_key",
+    )
+
+
+def _key_of_pruned(details: Details, machine: str) -> FlowError:
+    whose = "a task that was pruned"
+    if details["task_id"] is not None:
+        whose = f"task {plain(details, 'task_id')}, which has ended ({plain(details, 'status')}) and was pruned"
+    key = text(details, "key")
+    return Conflict(
+        f"idempotency_key: {key!r} is that of {whose}; to run it again, choose another key", field="idempotency_key"
+    )
+
+
+def _no_current_folder(details: Details, machine: str) -> FlowError:
+    field = plain(details, "field")
+    return ConfigError(f"{field}: the folder this runs in is gone; write a path from /", field=field)
+
+
+def _no_folder(details: Details, machine: str) -> FlowError:
+    field, path = plain(details, "field"), text(details, "path")
+    return ConfigError(f"{field}: {printable(repr(path))} is no folder on {machine}", field=field)
+
+
+def _s3_address_invalid(details: Details, machine: str) -> FlowError:
+    shown = printable(repr(text(details, "source")[:_SHOWN]))
+    return ConfigError(f"data_mounts: {shown} {plain(details, 'why')}", field="data_mounts")
+
+
+def _s3_not_read_only(details: Details, machine: str) -> FlowError:
+    is_known = details["unknown_option"] is None
+    what = "" if is_known else f"option {text(details, 'unknown_option')!r} is not known; "
+    return Unsupported(
+        f"data_mounts: {what}s3:// mounts are copies, writing back isn't done; upload in the command instead",
+        field="data_mounts",
+    )
+
+
+def _s3_needs_boto3(details: Details, machine: str) -> FlowError:
+    address = text(details, "address")
+    if machine == HERE:
+        return Unsupported(
+            f"data_mounts: {address!r} needs boto3; install it with: pip install 'flow-tui[s3]'", field="data_mounts"
+        )
+    return Unsupported(
+        f"data_mounts: {address!r} needs boto3 on {machine}; install it for the Python there, or name one that"
+        " has it by s3_python: in the entry of that host",
+        field="data_mounts",
+    )
+
+
+def _mount_unsupported(details: Details, machine: str) -> FlowError:
+    shown = printable(repr(text(details, "source")))
+    return Unsupported(f"data_mounts: {shown} can't be mounted here; copy it in the command", field="data_mounts")
+
+
+def _mount_missing(details: Details, machine: str) -> FlowError:
+    shown = printable(repr(text(details, "path")))
+    return ConfigError(f"data_mounts: {shown} does not exist on {machine}", field="data_mounts")
+
+
+def _port_promised(details: Details, machine: str) -> FlowError:
+    task_id = plain(details, "task_id")
+    holder = f"task {task_id}, which is just being submitted"
+    if details["status"] is not None:
+        context = text(details, "context")
+        whose = "that came over SSH" if context == OVER_SSH else f"of context {context!r}"
+        holder = f"task {task_id} {whose} ({plain(details, 'status')})"
+    return Conflict(
+        f"ports: {whole(details, 'port')} is promised to {holder}; cancel it, or choose another port", field="ports"
+    )
+
+
+def _port_in_use(details: Details, machine: str) -> FlowError:
+    port, listener = whole(details, "port"), plain(details, "listener")
+    return Conflict(f"ports: {port} is listened on by {listener}; end it, or choose another port", field="ports")
+
+
+def _no_engine(details: Details, machine: str) -> FlowError:
+    missing = ", ".join(plain_list(details, "missing"))
+    where = "" if machine == HERE else f" on {machine}"
+    return Unsupported(
+        f"image: a container needs podman or docker{where}, and {missing}; install one of them, or leave image out",
+        field="image",
+    )
+
+
+def _booked_without_gpu(details: Details, machine: str) -> FlowError:
+    field = plain(details, "field")
+    return ConfigError(f"{field}: the task asks for no GPU, and nothing else can be reserved on {machine}", field=field)
+
+
+def _booked_unknown(details: Details, machine: str) -> FlowError:
+    return NotFound(
+        f"reservation_id: no reservation {text(details, 'reservation_id')[:40]!r} on {machine}", field="reservation_id"
+    )
+
+
+def _booked_too_small(details: Details, machine: str) -> FlowError:
+    has = f"{whole(details, 'fitting')} x {plain(details, 'gpu_type')}"
+    wants = f"the task wants {whole(details, 'count')}"
+    return CapacityError(
+        f"reservation_id: {plain(details, 'reservation_id')} has {has}; {wants}", field="reservation_id"
+    )
+
+
+def _booked_over(details: Details, machine: str) -> FlowError:
+    reservation_id, over = plain(details, "reservation_id"), plain(details, "over")
+    return Conflict(f"reservation_id: reservation {reservation_id} is {over}", field="reservation_id")
+
+
+def _booked_broken(details: Details, machine: str) -> FlowError:
+    reservation_id, why = plain(details, "reservation_id"), plain(details, "why")
+    return Conflict(f"reservation_id: the record of {reservation_id} is broken: {why}", field="reservation_id")
+
+
+def _nothing_reserved(details: Details, machine: str) -> FlowError:
+    lacking = f"{whole(details, 'count')} x {plain(details, 'gpu_type')}"
+    return CapacityError(
+        f"allocation_mode: no active reservation of yours has {lacking}; reserve them first", field="allocation_mode"
+    )
+
+
+SENTENCES: dict[str, Sentence] = {
+    submit_request.INVALID_REQUEST: _invalid_request,
+    submit.CODE_GONE: _code_gone,
+    submit.WITHDRAWN: _withdrawn,
+    submit.KEY_OF_ANOTHER: _key_of_another,
+    submit.KEY_OF_PRUNED: _key_of_pruned,
+    paths.NO_CURRENT_FOLDER: _no_current_folder,
+    paths.NO_FOLDER: _no_folder,
+    data_mounts.S3_ADDRESS_INVALID: _s3_address_invalid,
+    data_mounts.S3_NOT_READ_ONLY: _s3_not_read_only,
+    data_mounts.S3_NEEDS_BOTO3: _s3_needs_boto3,
+    data_mounts.MOUNT_UNSUPPORTED: _mount_unsupported,
+    data_mounts.MOUNT_MISSING: _mount_missing,
+    ports.PORT_PROMISED: _port_promised,
+    ports.PORT_IN_USE: _port_in_use,
+    engine_choice.NO_ENGINE: _no_engine,
+    reservation_choice.BOOKED_WITHOUT_GPU: _booked_without_gpu,
+    reservation_choice.BOOKED_UNKNOWN: _booked_unknown,
+    reservation_choice.BOOKED_TOO_SMALL: _booked_too_small,
+    reservation_choice.BOOKED_OVER: _booked_over,
+    reservation_choice.BOOKED_BROKEN: _booked_broken,
+    reservation_choice.NOTHING_RESERVED: _nothing_reserved,
+}

@@ -1,0 +1,96 @@
+"""Refusals of tasks and of their supervisors."""
+
+from __future__ import annotations
+
+from flow_core.agent import agent_copy, supervisor_start, task_entry, tasks
+from flow_core.agent.containers import entry
+from flow_core.agent.record_fields import Fields
+from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, ProviderError, Unreachable, Unsupported
+from flow_core.providers.over_agent.refusals import Details, Sentence
+from flow_core.providers.over_agent.refusals.quoting import plain, text, whole
+
+
+def _silent(details: Details, machine: str) -> FlowError:
+    return Unreachable(f"the task's supervisor did not answer within {Fields(details).moment('seconds'):g} s")
+
+
+def _unsupported(details: Details, machine: str) -> FlowError:
+    return Unsupported(plain(details, "said"))
+
+
+def _failed(details: Details, machine: str) -> FlowError:
+    return ProviderError(f"the task's supervisor did not start: {plain(details, 'said') or 'it ended at once'}")
+
+
+def _no_python(details: Details, machine: str) -> FlowError:
+    return ConfigError("this Python does not know its own path, so no task can be started")
+
+
+def _unsafe(details: Details, machine: str) -> FlowError:
+    return ProviderError(f"the agent program isn't safe: {plain(details, 'why')}")
+
+
+def _not_copied(details: Details, machine: str) -> FlowError:
+    home, why = text(details, "home"), plain(details, "why")
+    return ProviderError(f"the agent program can't be copied to {home!r}: {why}")
+
+
+def _no_task(details: Details, machine: str) -> FlowError:
+    return NotFound(f"no task {text(details, 'task_id')!r} in context {text(details, 'context')!r}")
+
+
+def _not_cancelled(details: Details, machine: str) -> FlowError:
+    task_id, problem, folder = (plain(details, name) for name in ("task_id", "problem", "folder"))
+    how = f"update flow, or end what runs of it by hand; its folder is {folder}"
+    return Conflict(f"task {task_id} can't be cancelled: {problem}; {how}")
+
+
+def _no_node(details: Details, machine: str) -> FlowError:
+    ranks, node = Fields(details).whole("ranks"), whole(details, "node")
+    which = f"the nodes 0 to {ranks - 1}" if ranks > 1 else "one node, 0"
+    return ConfigError(f"node: task {plain(details, 'task_id')} has {which}, and no {node}", field="node")
+
+
+def _not_entered(details: Details, machine: str) -> FlowError:
+    return Conflict(f"task {plain(details, 'task_id')} can't be entered: {plain(details, 'problem')}")
+
+
+def _not_running(details: Details, machine: str) -> FlowError:
+    task_id, status = plain(details, "task_id"), plain(details, "status")
+    return Conflict(f"task {task_id} is {status}; only a running one can be entered")
+
+
+def _node_ended(details: Details, machine: str) -> FlowError:
+    node, task_id = whole(details, "node"), plain(details, "task_id")
+    return Conflict(f"node {node} of task {task_id} has ended; only a running one can be entered")
+
+
+def _folder_unusable(details: Details, machine: str) -> FlowError:
+    return ProviderError(f"the state directory can't be used: {plain(details, 'why')}")
+
+
+def _container_closed(details: Details, machine: str) -> FlowError:
+    return Unreachable(f"the container can't be entered: {plain(details, 'why')}")
+
+
+def _engine_gone(details: Details, machine: str) -> FlowError:
+    return Unreachable(f"{plain(details, 'path')} is no longer on {machine}")
+
+
+SENTENCES: dict[str, Sentence] = {
+    supervisor_start.SUPERVISOR_SILENT: _silent,
+    supervisor_start.SUPERVISOR_UNSUPPORTED: _unsupported,
+    supervisor_start.SUPERVISOR_FAILED: _failed,
+    supervisor_start.NO_PYTHON: _no_python,
+    agent_copy.COPY_UNSAFE: _unsafe,
+    agent_copy.COPY_FAILED: _not_copied,
+    tasks.NO_TASK: _no_task,
+    tasks.BROKEN_NOT_CANCELLED: _not_cancelled,
+    task_entry.NO_NODE: _no_node,
+    task_entry.BROKEN_NOT_ENTERED: _not_entered,
+    task_entry.NOT_RUNNING: _not_running,
+    task_entry.NODE_ENDED: _node_ended,
+    task_entry.FOLDER_UNUSABLE: _folder_unusable,
+    entry.CONTAINER_CLOSED: _container_closed,
+    entry.ENGINE_GONE: _engine_gone,
+}

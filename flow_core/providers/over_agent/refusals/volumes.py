@@ -1,0 +1,60 @@
+"""Refusals of volumes."""
+
+from __future__ import annotations
+
+from flow_core.agent import volumes
+from flow_core.errors import Conflict, NotFound
+from flow_core.providers.contract.volume_errors import block_volume_in_use, volume_not_deleted
+from flow_core.providers.over_agent.refusals import Details, Sentence
+from flow_core.providers.over_agent.refusals.quoting import plain, plain_list, text
+
+
+def _no_volume(details: Details, machine: str) -> NotFound:
+    return NotFound(f"no volume {text(details, 'wanted')[:70]!r} in context {text(details, 'context')!r}")
+
+
+def _broken(details: Details, machine: str) -> Conflict:
+    return Conflict(f"the record of volume {plain(details, 'volume_id')} is broken: {plain(details, 'why')}")
+
+
+def _name_taken(details: Details, machine: str) -> Conflict:
+    return Conflict(f"a volume called {text(details, 'name')!r} exists already in context {text(details, 'context')!r}")
+
+
+def _in_use(details: Details, machine: str) -> Conflict:
+    return volume_not_deleted(text(details, "volume"), plain_list(details, "tasks"))
+
+
+def _block_in_use(details: Details, machine: str) -> Conflict:
+    return block_volume_in_use(text(details, "volume"), plain_list(details, "tasks"))
+
+
+def _task_broken(details: Details, machine: str) -> Conflict:
+    return Conflict(f"a volume can't be attached to task {plain(details, 'task_id')}: {plain(details, 'why')}")
+
+
+def _task_over(details: Details, machine: str) -> Conflict:
+    return Conflict(f"task {plain(details, 'task_id')} has ended; a volume can only be attached to an unfinished task")
+
+
+def _container_runs(details: Details, machine: str) -> Conflict:
+    return Conflict(
+        f"task {plain(details, 'task_id')} runs in a container; a volume can't be attached to it after its start"
+    )
+
+
+def _target_taken(details: Details, machine: str) -> Conflict:
+    return Conflict(f"task {plain(details, 'task_id')} already has a mount at {plain(details, 'target')}")
+
+
+SENTENCES: dict[str, Sentence] = {
+    volumes.NO_VOLUME: _no_volume,
+    volumes.VOLUME_BROKEN: _broken,
+    volumes.NAME_TAKEN: _name_taken,
+    volumes.VOLUME_IN_USE: _in_use,
+    volumes.BLOCK_VOLUME_IN_USE: _block_in_use,
+    volumes.TASK_BROKEN: _task_broken,
+    volumes.TASK_OVER: _task_over,
+    volumes.CONTAINER_RUNS: _container_runs,
+    volumes.TARGET_TAKEN: _target_taken,
+}

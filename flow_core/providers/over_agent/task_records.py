@@ -1,0 +1,73 @@
+"""An agent's report of a task, as a TaskRecord."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from flow_core.agent.record_fields import utc_datetime
+from flow_core.agent.task_report import TaskReport
+from flow_core.models.task import MainProcess, TaskRecord, TaskStatus, VolumeMount
+
+
+def record_of(report: TaskReport, context: str, region: str) -> TaskRecord:
+    """`region` is that of the machine."""
+    status = TaskStatus(report.status)
+    volumes = tuple(VolumeMount(*volume) for volume in report.volumes)
+    if report.is_broken:
+        return TaskRecord(context, report.task_id, report.name, status, message=report.message, volumes=volumes)
+    return TaskRecord(
+        context=context,
+        task_id=report.task_id,
+        name=report.name,
+        status=status,
+        command=report.command,
+        created_at=_moment(report.created_at),
+        started_at=_moment(report.started_at),
+        completed_at=_moment(report.completed_at),
+        num_instances=report.ranks,
+        instance_type=report.instance_type,
+        gpu_type=report.gpu_type,
+        gpu_count=report.gpu_count,
+        region=region,
+        exit_code=report.exit_code,
+        message=report.message,
+        owner=report.owner,
+        attempt=report.attempt,
+        volumes=volumes,
+        endpoints=_endpoints(report) if report.is_running else {},
+        processes=_processes(report),
+        config=report.config,
+        provider_metadata=_metadata(report),
+    )
+
+
+def _processes(report: TaskReport) -> tuple[MainProcess, ...]:
+    containers = (*report.containers, *("" for _ in report.pids))
+    return tuple(
+        MainProcess(pid, container=container, engine=report.engine or "" if container else "")
+        for pid, container in zip(report.pids, containers, strict=False)
+    )
+
+
+def _metadata(report: TaskReport) -> dict[str, Any]:
+    """With an image: also which engine runs it, and under which names while it runs."""
+    contained = {} if report.engine is None else {"engine": report.engine, "containers": report.containers}
+    return {
+        "folder": report.folder,
+        "working_dir": report.working_dir,
+        "pid": report.pids[0] if report.pids else None,
+        **({"pids": report.pids} if len(report.pids) > 1 else {}),
+        "gpus": report.gpus,
+        "reservation": report.reservation,
+        **contained,
+    }
+
+
+def _endpoints(report: TaskReport) -> dict[str, str]:
+    """Where the task is reached, by port."""
+    return {str(port): f"http://127.0.0.1:{port}" for port in report.ports}
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else utc_datetime(seconds)

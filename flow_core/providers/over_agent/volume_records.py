@@ -1,0 +1,23 @@
+"""Volumes that the agent of a machine tells of, as models."""
+
+from __future__ import annotations
+
+from flow_core.agent import volumes
+from flow_core.agent.record_fields import utc_datetime
+from flow_core.models.volume import Volume
+
+
+def volume_of(report: volumes.StoredVolume, context: str) -> Volume:
+    return Volume(
+        context=context,
+        volume_id=report.volume_id,
+        name=report.name,
+        size_gb=report.size_gb,
+        interface="file" if report.interface == "file" else "block",
+        region=report.region,
+        attached_to=report.attached_to,
+        created_at=utc_datetime(report.created_at),
+        status="attached" if report.attached_to else "available",
+        path=report.path,
+        provider_metadata={"path": report.path},
+    )
