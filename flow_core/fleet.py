@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from flow_core.changes import Gate
+from flow_core.audit import Gate
 from flow_core.client.connection import Connection
 from flow_core.config import Context
 from flow_core.errors import FlowError, NotFound, ProviderError

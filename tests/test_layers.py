@@ -35,11 +35,11 @@ CORE = {
     "flow_core.upload": "errors models",
     "flow_core.metrics": "errors models",
     "flow_core.providers": "agent errors models gpu gpu_models config logs ssh upload metrics",
-    "flow_core.changes": "errors models gpu config logs ssh providers",
-    "flow_core.client": "errors checks models gpu config logs ssh upload providers changes",
+    "flow_core.audit": "errors models gpu config logs ssh providers",
+    "flow_core.client": "errors checks models gpu config logs ssh upload providers audit",
     "flow_core._loop": "errors",
-    "flow_core.blocking": "errors checks models gpu config logs ssh upload providers changes client _loop",
-    "flow_core.fleet": "errors models gpu config logs ssh providers changes client",
+    "flow_core.blocking": "errors checks models gpu config logs ssh upload providers audit client _loop",
+    "flow_core.fleet": "errors models gpu config logs ssh providers audit client",
     "flow_core.sdk": "errors models gpu config client blocking published_names",
     "flow_core.api": "blocking sdk published_names",
     "flow_core.emulator": "errors models ssh.served ssh.sftp_server ssh.terminal_modes",
@@ -49,7 +49,7 @@ CONTRACT = (
     *("refusals", "reservation_records", "task_records", "volume_records", "images", "pruned_tasks", "submit_requests"),
 )
 CORE_FOR_TUI = (
-    "errors models gpu config logs changes client fleet providers.base providers.entry providers.market ssh.asking"
+    "errors models gpu config logs audit client fleet providers.base providers.entry providers.market ssh.asking"
 )
 TUI = {
     "flow_tui.format": "",

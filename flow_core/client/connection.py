@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from flow_core import checks
-from flow_core.changes import Change, Gate
+from flow_core.audit import Change, Gate
 from flow_core.client.published import refuse_published
 from flow_core.config import Config, Context, load_config
 from flow_core.errors import ConfigError, FlowError, Unsupported

@@ -26,7 +26,7 @@ from flow_core import (
     Unsupported,
     checks,
 )
-from flow_core.changes import ActionLog
+from flow_core.audit import AuditLog
 from flow_core.config import Config, Context
 
 EVERY_ROW = [(owner, name) for owner, rows in TABLES.items() for name in rows]
@@ -248,7 +248,7 @@ async def test_the_action_log_can_be_read_after_all_of_this(subject: Subject) ->
                 await flow.delete_volume(odd)
             with pytest.raises(FlowError):
                 await flow.cancel(odd)
-    log = ActionLog()
+    log = AuditLog()
     assert log.recent(3)
     assert all(line.isascii() for line in (subject.home / "state" / "actions.jsonl").read_text().splitlines())
     assert (subject.home / "state" / "actions.jsonl").stat().st_size < 1_000_000

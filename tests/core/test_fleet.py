@@ -11,7 +11,7 @@ import pytest
 from testbed.waiting import DEADLINE_S, until
 
 from flow_core import providers
-from flow_core.changes import Gate
+from flow_core.audit import Gate
 from flow_core.config import Context
 from flow_core.errors import NotFound, Unreachable
 from flow_core.fleet import ContextState, Fleet

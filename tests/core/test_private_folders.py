@@ -28,7 +28,7 @@ OTHER_PEOPLES_FOLDERS = {
 WRITES = """
 import flow_core, flow_core.fleet
 from pathlib import Path
-from flow_core.changes import ActionLog
+from flow_core.audit import AuditLog
 from flow_core.client.recording import Recording
 from flow_core.config import state_dir
 from flow_core.providers.mithril.private_keys import keep
@@ -64,7 +64,7 @@ def test_every_missing_parent_is_private_and_those_that_exist_keep_their_modes(t
 
 @pytest.mark.usefixtures("open_umask")
 @pytest.mark.parametrize(
-    "first", ["ActionLog().check()", "Recording.start('a', 80, 24, 'a').close()", "write_report(ValueError())", ""]
+    "first", ["AuditLog().check()", "Recording.start('a', 80, 24, 'a').close()", "write_report(ValueError())", ""]
 )
 def test_whatever_writes_first_makes_all_parents_private(tmp_path: Path, first: str) -> None:
     home = tmp_path / "home"

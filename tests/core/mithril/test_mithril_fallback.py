@@ -9,7 +9,7 @@ import pytest
 from core.mithril.conftest import KEY, FakeApi, Reply, public_key
 
 from flow_core import Flow
-from flow_core.changes import ActionLog, Gate
+from flow_core.audit import AuditLog, Gate
 from flow_core.client.flow import AsyncFlow
 from flow_core.errors import AuthError, ConfigError, FlowError, NotFound, ReadOnly, Unsupported
 from flow_core.models.identity import User
@@ -71,7 +71,7 @@ def test_scripts_manage_platform_keys_too(api: FakeApi) -> None:
 
 @pytest.mark.usefixtures("key_is_set")
 async def test_every_change_of_a_key_passes_the_gate_and_its_log_holds_no_secret(api: FakeApi, tmp_path: Path) -> None:
-    gate = Gate(log=ActionLog(tmp_path / "actions.jsonl"))
+    gate = Gate(log=AuditLog(tmp_path / "actions.jsonl"))
     async with AsyncFlow("local", gate=gate) as flow:
         await flow.create_platform_ssh_key("laptop", public_key("b"))
         api.replies = [Reply(403, f'{{"detail": "not with {KEY}"}}'.encode())]

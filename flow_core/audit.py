@@ -1,8 +1,8 @@
-"""The one gate that every change passes: refused while read-only, and written to the audit log.
+"""The gate that every change passes, and the audit log: refuses while read-only, and records what was done.
 
-The audit log is `actions.jsonl` in the state directory, one JSON object a line: time (UTC, ISO), user,
-context, verb, target, call, result ("ok", "interrupted", or the error's sentence). It holds calls as they
-are shown to people, so never an environment value.
+The audit log is `actions.jsonl` in the state directory, one JSON object per line: time (UTC, ISO), user,
+context, verb, target, call, result ("ok", "interrupted", or the error's message). A call is recorded as it is
+shown to the user, so it never contains an environment value.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LONGEST_TEXT = 8 << 10
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is about to be changed. `call` is the exact call or command, for people to read."""
+    """A change before it is made. `call` is the exact call or command, for the user to read."""
 
     verb: str
     context: str
@@ -39,8 +39,8 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
-    """A change that was tried, as the audit log holds it."""
+class AuditEntry:
+    """A line of the audit log: a change that was tried, and its result."""
 
     time: str
     user: str
@@ -51,18 +51,18 @@ class Action:
     result: str
 
 
-class ActionLog:
-    """Append-only record of changes, shared by every program of this user; at most two files of 4 MiB."""
+class AuditLog:
+    """The append-only record of changes, shared by all programs of this user; at most two files of 4 MiB."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path or state_dir() / "actions.jsonl"
 
-    def append(self, action: Action) -> None:
-        """One write, so that lines of several programs never mix. Blocks for a local file write."""
+    def append(self, entry: AuditEntry) -> None:
+        """Appends one line in one write, so that lines of several programs never mix. Blocks for a local file write."""
         make_private_folder(self._path.parent)
         if self._size() > _ROTATE_BYTES:
             self._path.replace(self._path.with_suffix(".old.jsonl"))
-        line = json.dumps(asdict(action), ensure_ascii=True).encode() + b"\n"
+        line = json.dumps(asdict(entry), ensure_ascii=True).encode() + b"\n"
         fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             os.write(fd, line)
@@ -70,20 +70,20 @@ class ActionLog:
             os.close(fd)
 
     def check(self) -> None:
-        """Raises OSError where nothing could be appended. Writes nothing."""
+        """Raises OSError if the log can't be appended to. Writes nothing."""
         make_private_folder(self._path.parent)
         os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
 
-    def recent(self, limit: int = 200) -> tuple[Action, ...]:
-        """The last actions, newest first; what can't be read is left out."""
+    def recent(self, limit: int = 200) -> tuple[AuditEntry, ...]:
+        """Returns the last entries, newest first, without lines that can't be read."""
         try:
             with open_regular_stream(self._path) as log:
                 log.seek(max(0, self._size() - _READ_BYTES))
                 lines = log.read(_READ_BYTES).splitlines()
         except OSError:
             return ()
-        actions = [action for line in reversed(lines) if (action := _action(line))]
-        return tuple(actions[:limit])
+        entries = [entry for line in reversed(lines) if (entry := _parse_entry(line))]
+        return tuple(entries[:limit])
 
     def _size(self) -> int:
         try:
@@ -93,21 +93,21 @@ class ActionLog:
 
 
 class Gate:
-    """Lets changes through, or not. One gate serves every context of a program.
+    """Allows changes, or refuses them while read-only. One gate serves all contexts of a program.
 
-    `unlogged` says why the last change that was made is missing from the log, None when it is there.
+    `unlogged` is the reason why the last change is missing from the log; None if it is there.
     """
 
-    def __init__(self, *, read_only: bool = False, log: ActionLog | None = None) -> None:
+    def __init__(self, *, read_only: bool = False, log: AuditLog | None = None) -> None:
         self.read_only = read_only
         self.unlogged: str | None = None
-        self.log = log or ActionLog()
+        self.log = log or AuditLog()
 
     async def apply(self, change: Change, call: Callable[[], Awaitable[T]]) -> T:
-        """Runs `call` and logs how it ended. Raises what `call` raises.
+        """Runs `call` and logs its result. Raises what `call` raises.
 
-        Without calling: ReadOnly, and FlowError where the log takes no line. Once the call was made its answer
-        stands, logged or not: an error would have people submit a second time.
+        Raises ReadOnly, and FlowError if the log can't be written, without running `call`. Once `call` has run, its
+        answer is returned, logged or not: after an error, users would submit a second time.
         """
         if self.read_only:
             raise ReadOnly(
@@ -136,17 +136,17 @@ class Gate:
 
     def _record(self, change: Change, result: str) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        target, call = _cut(change.target), _cut(change.call)
-        action = Action(now, _user(), change.context, change.verb, target, call, _cut(result))
+        target, call = _shorten(change.target), _shorten(change.call)
+        entry = AuditEntry(now, _user(), change.context, change.verb, target, call, _shorten(result))
         try:
-            self.log.append(action)
+            self.log.append(entry)
             self.unlogged = None
         except OSError as error:
             self.unlogged = error.strerror or str(error)
 
 
-def _cut(text: str) -> str:
-    """A command of a megabyte would push every other line out of sight."""
+def _shorten(text: str) -> str:
+    """Shortens a long text: a command of a megabyte would push all other lines out of view."""
     return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}… ({len(text):,} characters)"
 
 
@@ -157,8 +157,8 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def _action(line: bytes) -> Action | None:
+def _parse_entry(line: bytes) -> AuditEntry | None:
     try:
-        return Action(**{key: str(value) for key, value in parse_json(line).items()})
+        return AuditEntry(**{key: str(value) for key, value in parse_json(line).items()})
     except (ValueError, TypeError, AttributeError):
         return None

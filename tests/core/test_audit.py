@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import flow_core
-from flow_core.changes import Action, ActionLog, Change, Gate
+from flow_core.audit import AuditEntry, AuditLog, Change, Gate
 from flow_core.errors import Conflict, FlowError, ReadOnly
 
 ROOT = Path(flow_core.__file__).parent.parent
@@ -33,11 +33,11 @@ class Deed:
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> ActionLog:
-    return ActionLog(tmp_path / "state" / "actions.jsonl")
+def log(tmp_path: Path) -> AuditLog:
+    return AuditLog(tmp_path / "state" / "actions.jsonl")
 
 
-async def test_a_change_is_made_and_written_down(log: ActionLog, tmp_path: Path) -> None:
+async def test_a_change_is_made_and_written_down(log: AuditLog, tmp_path: Path) -> None:
     gate = Gate(log=log)
     assert await gate.apply(CHANGE, Deed()) == "answer"
     (action,) = log.recent()
@@ -49,7 +49,7 @@ async def test_a_change_is_made_and_written_down(log: ActionLog, tmp_path: Path)
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
-async def test_read_only_does_nothing_and_says_what_was_not_done(log: ActionLog) -> None:
+async def test_read_only_does_nothing_and_says_what_was_not_done(log: AuditLog) -> None:
     deed = Deed()
     with pytest.raises(ReadOnly, match="cancel t-1 was not done"):
         await Gate(read_only=True, log=log).apply(CHANGE, deed)
@@ -57,7 +57,7 @@ async def test_read_only_does_nothing_and_says_what_was_not_done(log: ActionLog)
     assert log.recent() == ()
 
 
-async def test_a_target_of_somebody_elses_is_shown_without_its_control_characters(log: ActionLog) -> None:
+async def test_a_target_of_somebody_elses_is_shown_without_its_control_characters(log: AuditLog) -> None:
     change = Change("delete volume", "local", "\x1b[31m" + "x" * 5000, "rm")
     with pytest.raises(ReadOnly) as refused:
         await Gate(read_only=True, log=log).apply(change, nothing)
@@ -69,7 +69,7 @@ async def nothing() -> None:
     """What a change does here."""
 
 
-async def test_one_long_command_does_not_push_the_others_out_of_sight(log: ActionLog) -> None:
+async def test_one_long_command_does_not_push_the_others_out_of_sight(log: AuditLog) -> None:
     gate = Gate(log=log)
     for call in ("first", "x" * 1_000_000, "last"):
         await gate.apply(Change("submit", "local", "train", call), nothing)
@@ -79,13 +79,13 @@ async def test_one_long_command_does_not_push_the_others_out_of_sight(log: Actio
     assert long.call.endswith("… (1,000,000 characters)")
 
 
-async def test_a_refusal_is_written_down_in_its_own_words(log: ActionLog) -> None:
+async def test_a_refusal_is_written_down_in_its_own_words(log: AuditLog) -> None:
     with pytest.raises(Conflict):
         await Gate(log=log).apply(CHANGE, Deed(Conflict("held by t-2")))
     assert log.recent()[0].result == "held by t-2"
 
 
-async def test_a_change_that_was_interrupted_is_written_down_as_such(log: ActionLog) -> None:
+async def test_a_change_that_was_interrupted_is_written_down_as_such(log: AuditLog) -> None:
     started = asyncio.Event()
 
     async def endless() -> None:
@@ -104,11 +104,11 @@ async def test_a_log_that_takes_no_line_stops_the_change_before_it_is_made(tmp_p
     (tmp_path / "file").touch()
     deed = Deed()
     with pytest.raises(FlowError, match="cancel t-1 was not done: the audit log can't be written: "):
-        await Gate(log=ActionLog(tmp_path / "file" / "actions.jsonl")).apply(CHANGE, deed)
+        await Gate(log=AuditLog(tmp_path / "file" / "actions.jsonl")).apply(CHANGE, deed)
     assert deed.done == 0
 
 
-async def test_a_log_that_fails_afterwards_does_not_hide_the_answer(tmp_path: Path, log: ActionLog) -> None:
+async def test_a_log_that_fails_afterwards_does_not_hide_the_answer(tmp_path: Path, log: AuditLog) -> None:
     gate = Gate(log=log)
     path = tmp_path / "state" / "actions.jsonl"
 
@@ -124,17 +124,17 @@ async def test_a_log_that_fails_afterwards_does_not_hide_the_answer(tmp_path: Pa
     assert gate.unlogged is None
 
 
-def action(number: int, call: str = "") -> Action:
-    return Action("now", "me", "lab", "cancel", str(number), call, "ok")
+def action(number: int, call: str = "") -> AuditEntry:
+    return AuditEntry("now", "me", "lab", "cancel", str(number), call, "ok")
 
 
-def test_the_last_actions_come_first(log: ActionLog) -> None:
+def test_the_last_actions_come_first(log: AuditLog) -> None:
     for number in range(10):
         log.append(action(number))
     assert [one.target for one in log.recent(3)] == ["9", "8", "7"]
 
 
-def test_what_can_not_be_read_is_left_out(log: ActionLog, tmp_path: Path) -> None:
+def test_what_can_not_be_read_is_left_out(log: AuditLog, tmp_path: Path) -> None:
     assert log.recent() == ()
     log.append(action(1))
     with (tmp_path / "state" / "actions.jsonl").open("ab") as file:
@@ -144,10 +144,10 @@ def test_what_can_not_be_read_is_left_out(log: ActionLog, tmp_path: Path) -> Non
 
 
 def test_a_log_that_is_no_file_has_no_actions(tmp_path: Path) -> None:
-    assert ActionLog(tmp_path).recent() == ()
+    assert AuditLog(tmp_path).recent() == ()
 
 
-def test_foreign_text_stays_on_its_line(log: ActionLog, tmp_path: Path) -> None:
+def test_foreign_text_stays_on_its_line(log: AuditLog, tmp_path: Path) -> None:
     log.append(action(1, "echo 'a\nb\x1b[1m\u2028'"))
     raw = (tmp_path / "state" / "actions.jsonl").read_bytes()
     assert raw.count(b"\n") == 1
@@ -156,7 +156,7 @@ def test_foreign_text_stays_on_its_line(log: ActionLog, tmp_path: Path) -> None:
     assert log.recent()[0].call == "echo 'a\nb\x1b[1m\u2028'"
 
 
-def test_the_log_takes_two_files_at_most(log: ActionLog, tmp_path: Path) -> None:
+def test_the_log_takes_two_files_at_most(log: AuditLog, tmp_path: Path) -> None:
     for number in range(12):
         log.append(action(number, "x" * (1 << 20)))
     files = sorted(file.name for file in (tmp_path / "state").iterdir())
@@ -164,11 +164,11 @@ def test_the_log_takes_two_files_at_most(log: ActionLog, tmp_path: Path) -> None
     assert sum(file.stat().st_size for file in (tmp_path / "state").iterdir()) < 11 << 20
 
 
-def test_lines_of_several_programs_never_mix(log: ActionLog, tmp_path: Path) -> None:
+def test_lines_of_several_programs_never_mix(log: AuditLog, tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from flow_core.changes import Action, ActionLog\n"
-        "log = ActionLog(Path(sys.argv[1]))\n"
-        "for n in range(50): log.append(Action('now', 'me', 'lab', 'x', f'{sys.argv[2]}-{n}', 'y' * 500, 'ok'))"
+        "import sys; from pathlib import Path; from flow_core.audit import AuditEntry, AuditLog\n"
+        "log = AuditLog(Path(sys.argv[1]))\n"
+        "for n in range(50): log.append(AuditEntry('now', 'me', 'lab', 'x', f'{sys.argv[2]}-{n}', 'y' * 500, 'ok'))"
     )
     path = tmp_path / "state" / "actions.jsonl"
     programs = [subprocess.Popen([sys.executable, "-c", script, str(path), str(n)], cwd=ROOT) for n in range(3)]
