@@ -15,13 +15,13 @@ _HOMES = {
     "AsyncDevEnvironment": "client.dev",
     "AsyncFlow": "client.flow",
     "AsyncTask": "client.task",
-    "Client": "blocking",
-    "DevEnvironment": "blocking",
-    "Flow": "blocking",
-    "Task": "blocking",
-    "create_volume": "blocking",
-    "log_stream": "blocking",
-    "run": "blocking",
+    "Client": "sync",
+    "DevEnvironment": "sync",
+    "Flow": "sync",
+    "Task": "sync",
+    "create_volume": "sync",
+    "log_stream": "sync",
+    "run": "sync",
     "Fleet": "fleet",
     "ResourceSpec": "models.ir",
     "RunParams": "models.ir",
@@ -109,7 +109,6 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from flow_core.blocking import Client, DevEnvironment, Flow, Task, create_volume, log_stream, run
     from flow_core.client.dev import AsyncDevEnvironment
     from flow_core.client.flow import AsyncFlow
     from flow_core.client.task import AsyncTask
@@ -144,3 +143,4 @@ if TYPE_CHECKING:
     from flow_core.models.volume import StorageInterface, Volume
     from flow_core.providers.account import IProviderInit
     from flow_core.providers.base import Provider
+    from flow_core.sync import Client, DevEnvironment, Flow, Task, create_volume, log_stream, run

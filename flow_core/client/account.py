@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core import checks
-from flow_core.client.connection import Connection
+from flow_core import validation
+from flow_core.client.context_client import ContextClient
 from flow_core.errors import Unsupported
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flow_core.providers.mithril.platform import MithrilPlatform
 
 
-class AccountCalls(Connection):
+class AccountCalls(ContextClient):
     """What a client asks about its account. Keys and projects are tables of text, as the reference has them."""
 
     _platform: MithrilPlatform | None = None
@@ -29,7 +29,7 @@ class AccountCalls(Connection):
 
         A provider without users of its own, but with an `http` to ask, is asked for the path of the platform's API.
         """
-        wanted, provider = checks.text("user_id", user_id), self.provider
+        wanted, provider = validation.text("user_id", user_id), self.provider
         if provider.identity is not None:
             return await provider.identity.user(wanted)
         if (http := getattr(provider, "http", None)) is None:
@@ -40,7 +40,7 @@ class AccountCalls(Connection):
 
     async def get_user_teammates(self, user_id: str) -> list[User]:
         """Those who share projects with a user; [] when unsupported."""
-        wanted, identity = checks.text("user_id", user_id), self.provider.identity
+        wanted, identity = validation.text("user_id", user_id), self.provider.identity
         return [] if identity is None else list(await identity.teammates(wanted))
 
     async def list_ssh_keys(self, project_id: str | None = None) -> list[dict[str, str]]:
@@ -48,7 +48,7 @@ class AccountCalls(Connection):
 
         Those of the platform where it has any, else the public keys in this user's ~/.ssh.
         """
-        wanted, provider = checks.optional_text("project_id", project_id), self.provider
+        wanted, provider = validation.optional_text("project_id", project_id), self.provider
         if provider.ssh_keys is not None:
             return [key.to_dict() for key in await provider.ssh_keys.list(wanted)]
         identity = provider.identity
@@ -68,14 +68,14 @@ class AccountCalls(Connection):
 
         Raises ConfigError, Conflict, AuthError, Unreachable, Unsupported.
         """
-        keys, text = self.get_ssh_key_manager(), checks.text("public_key", public_key)
-        called = checks.text("name", name)
+        keys, text = self.get_ssh_key_manager(), validation.text("public_key", public_key)
+        called = validation.text("name", name)
         call = keys.describe_create(called)
         return (await self.change("create SSH key", called, call, lambda: keys.create(called, text))).to_dict()
 
     async def delete_platform_ssh_key(self, key_id: str) -> bool:
         """Takes a key from the platform; False when there is no such key. Raises Conflict while it is in use."""
-        keys, wanted = self.get_ssh_key_manager(), checks.text("key_id", key_id)
+        keys, wanted = self.get_ssh_key_manager(), validation.text("key_id", key_id)
         return await self.change("delete SSH key", wanted, keys.describe_delete(wanted), lambda: keys.delete(wanted))
 
     async def ensure_default_ssh_key(self) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from flow_core import checks
-from flow_core.client.connection import Connection
+from flow_core import validation
+from flow_core.client.context_client import ContextClient
 from flow_core.errors import FlowError, NotFound, printable
 from flow_core.gpu import parse_gpu
 from flow_core.models.instance import InstanceRequirements
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MOST_NAMED = 8
 
 
-class CapacityCalls(Connection):
+class CapacityCalls(ContextClient):
     """What a client does with instances and reservations."""
 
     async def find_instances(self, requirements: InstanceRequirements, limit: int = 10) -> list[AvailableInstance]:
@@ -30,8 +30,8 @@ class CapacityCalls(Connection):
         shorthand such as "a100" (one of them) or "8xh100". When nothing fits but there are others with such GPUs, a
         warning names them. Raises ConfigError for a requirement nobody knows.
         """
-        wanted: Any = _given(checks.table("requirements", requirements))
-        most = checks.whole("limit", limit)
+        wanted: Any = _given(validation.table("requirements", requirements))
+        most = validation.whole("limit", limit)
         found = await self._instances.find(wanted)
         if not found and (others := await self._with_such_gpus(wanted)):
             asked = wanted.get("instance_type") or wanted["gpu_type"]
@@ -54,8 +54,8 @@ class CapacityCalls(Connection):
 
         A provider without instance types answers by rule: 8, 4 or 2 GPUs an instance where that divides.
         """
-        count = checks.whole("gpu_count", gpu_count)
-        model = checks.optional_text("gpu_type", gpu_type)
+        count = validation.whole("gpu_count", gpu_count)
+        model = validation.optional_text("gpu_type", gpu_type)
         if self.provider.instances is None:
             return _by_rule(count, model or "a100")
         return await self.provider.instances.normalize(count, model)
@@ -78,8 +78,8 @@ class CapacityCalls(Connection):
         from flow_core.models.reservation_spec import ReservationSpec  # deferred: loads pydantic
 
         wanted = {
-            "instance_type": checks.text("gpu", gpu),
-            "duration_hours": checks.whole("duration_hours", duration_hours, least=1),
+            "instance_type": validation.text("gpu", gpu),
+            "duration_hours": validation.whole("duration_hours", duration_hours, least=1),
             "auto_renew": auto_renew,
             **fields,
         }
@@ -90,13 +90,13 @@ class CapacityCalls(Connection):
 
     async def list_reservations(self, params: dict[str, Any] | None = None) -> list[Reservation]:
         """Reservations, newest first; `params` may hold status, instance_type, region. [] when unsupported."""
-        wanted = {} if params is None else checks.table("params", params)
+        wanted = {} if params is None else validation.table("params", params)
         facet = self.provider.reservations
         return [] if facet is None else list(await facet.list(wanted))
 
     async def get_reservation(self, reservation_id: str) -> Reservation | None:
         """A reservation as it is now; None for an id that nobody knows, or when unsupported."""
-        wanted = checks.text("reservation_id", reservation_id)
+        wanted = validation.text("reservation_id", reservation_id)
         facet = self.provider.reservations
         try:
             return None if facet is None else await facet.get(wanted)
@@ -105,7 +105,7 @@ class CapacityCalls(Connection):
 
     async def cancel_reservation(self, reservation_id: str) -> None:
         """Gives a reservation back, now. What runs on it goes on. Twice is safe. Raises NotFound, Unsupported."""
-        wanted, reservations = checks.text("reservation_id", reservation_id), self._reservations
+        wanted, reservations = validation.text("reservation_id", reservation_id), self._reservations
         call = reservations.describe_release(wanted)
         await self.change("cancel reservation", wanted, call, lambda: reservations.release(wanted))
 
@@ -115,7 +115,7 @@ class CapacityCalls(Connection):
         `params`: instance_type, region, earliest_start_time, latest_end_time (ISO 8601 or datetime). An empty list
         when unsupported or on error, as the reference promises; ConfigError for what is no table.
         """
-        wanted, facet = checks.table("params", params), self.provider.reservations
+        wanted, facet = validation.table("params", params), self.provider.reservations
         if facet is None:
             return []
         try:

@@ -9,8 +9,8 @@ import secrets
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from flow_core import checks
-from flow_core.client.attach import Printer, Terminal
+from flow_core import validation
+from flow_core.client.local_terminal import LocalTerminal, Printer
 from flow_core.errors import ConfigError, Conflict, NotFound, Unreachable
 from flow_core.gpu import parse_gpu
 from flow_core.models.task import TaskStatus
@@ -103,7 +103,7 @@ class AsyncDevEnvironment:
         reached. Raises Conflict when `image` is not the one that the VM runs in.
         """
         line = _line(command)
-        attempts_left = checks.whole("retries", retries, most=100)
+        attempts_left = validation.whole("retries", retries, most=100)
         vm = await self.ensure_started()
         _refuse_other(vm, None, image)
         while True:
@@ -189,7 +189,7 @@ class AsyncDevEnvironment:
         return done.exit_code
 
     async def _on_terminal(self, vm: AsyncTask, line: str) -> int:
-        terminal = Terminal()
+        terminal = LocalTerminal()
         columns, rows = terminal.size
         shell = await self._flow.open_shell(vm.task_id, columns=columns, rows=rows, command=line)
         return await terminal.attach(shell)
@@ -206,8 +206,8 @@ def dev_name() -> str:
 
 def _line(command: str | list[str]) -> str:
     if isinstance(command, list) and all(isinstance(word, str) for word in command):
-        return checks.command("command", shlex.join(command))
-    return checks.command("command", command)
+        return validation.command("command", shlex.join(command))
+    return validation.command("command", command)
 
 
 def _is_same_type(asked: object, there: object) -> bool:

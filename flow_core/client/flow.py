@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flow_core import checks
+from flow_core import validation
 from flow_core.client.account import AccountCalls
 from flow_core.client.capacity import CapacityCalls
 from flow_core.client.logs import LogCalls
@@ -70,8 +70,8 @@ class AsyncFlow(
         from flow_core.models.files import as_task_config, with_mounts  # deferred: loads pydantic
 
         default = "running" if wait else "submitted"
-        goal = checks.one_of("wait_until", default if wait_until is None else wait_until, _GOALS)
-        limit_s = checks.seconds("max_wait_seconds", max_wait_seconds)
+        goal = validation.one_of("wait_until", default if wait_until is None else wait_until, _GOALS)
+        limit_s = validation.seconds("max_wait_seconds", max_wait_seconds)
         config = with_mounts(as_task_config(task, fields), mounts)
         call = self.provider.describe_submit(config)
         if dry_run:
@@ -100,8 +100,9 @@ class AsyncFlow(
         wanted = {
             "name": "flow-submit",
             "unique_name": "name" not in fields,
-            "command": checks.command("command", command),
-            "instance_type": checks.optional_text("instance_type", instance_type) or checks.optional_text("gpu", gpu),
+            "command": validation.command("command", command),
+            "instance_type": validation.optional_text("instance_type", instance_type)
+            or validation.optional_text("gpu", gpu),
         }
         task = await self.run(mounts=mounts, **{**wanted, **fields})
         return await task.wait() if wait else task
@@ -111,20 +112,20 @@ class AsyncFlow(
 
         Raises NotFound.
         """
-        return (await self.provider.get_task(checks.text("task_id", task_id))).status.value
+        return (await self.provider.get_task(validation.text("task_id", task_id))).status.value
 
     async def cancel(self, task_id: str, force: bool = False) -> None:
         """Asks for the end of a task and returns at once; the status follows.
 
         Safe twice and after its end. `force` leaves it no time to clean up. Raises NotFound.
         """
-        record = await self.provider.get_task(checks.text("task_id", task_id))
+        record = await self.provider.get_task(validation.text("task_id", task_id))
         call = self.provider.describe_cancel(record)
         await self.change("cancel", task_id, call, lambda: self.provider.cancel_task(task_id, force=force))
 
     async def get_task(self, task_id: str) -> AsyncTask:
         """A handle for an existing task, as it is now. Raises NotFound."""
-        return AsyncTask(await self.provider.get_task(checks.text("task_id", task_id)), self)
+        return AsyncTask(await self.provider.get_task(validation.text("task_id", task_id)), self)
 
     async def list_tasks(
         self,
@@ -137,7 +138,7 @@ class AsyncFlow(
         Where the context sets `prune_after_days`, the first call of a day prunes.
         """
         await prune_when_due(self)
-        records = await self.provider.list_tasks(_statuses(status), checks.whole("limit", limit))
+        records = await self.provider.list_tasks(_statuses(status), validation.whole("limit", limit))
         return [AsyncTask(record, self) for record in records]
 
     async def wait_for_ssh(
@@ -152,8 +153,8 @@ class AsyncFlow(
         `show_progress` and `progress_adapter` are accepted and not needed. Raises NotFound, Conflict once the task
         has ended, Unreachable after `timeout`, Unsupported.
         """
-        checks.text("task_id", task_id)
-        endpoints, limit_s = self._endpoints, checks.whole("timeout", timeout)
+        validation.text("task_id", task_id)
+        endpoints, limit_s = self._endpoints, validation.whole("timeout", timeout)
         try:
             async with asyncio.timeout(limit_s):
                 while True:
@@ -200,4 +201,4 @@ def _statuses(status: TaskStatus | Sequence[TaskStatus] | None) -> Collection[Ta
         return frozenset({TaskStatus(status)} if isinstance(status, str) else {TaskStatus(one) for one in status})
     except (ValueError, TypeError):
         known = ", ".join(TaskStatus)
-        raise ConfigError(f"{checks.shown(status)} is no status; there are: {known}", field="status") from None
+        raise ConfigError(f"{validation.shown(status)} is no status; there are: {known}", field="status") from None

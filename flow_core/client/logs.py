@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from flow_core import checks
-from flow_core.client.connection import Connection
+from flow_core import validation
+from flow_core.client.context_client import ContextClient
 from flow_core.errors import ConfigError, NotFound, Unsupported
 from flow_core.logs.address import LogAddress
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _STARTUP = ("startup", "host")
 
 
-class LogCalls(Connection):
+class LogCalls(ContextClient):
     """What a client does with logs."""
 
     @overload
@@ -76,7 +76,7 @@ class LogCalls(Connection):
         from flow_core.logs.follow import tail_text  # deferred: only readers need it
         from flow_core.logs.lines import follow_lines
 
-        lines = checks.whole("tail", tail)
+        lines = validation.whole("tail", tail)
         if source in _STARTUP:
             return await self._startup_log(task_id, follow, lines, rank)
         wanted = _streams(stderr, source, stream)
@@ -86,8 +86,8 @@ class LogCalls(Connection):
                 " leave out stderr, stream and source"
             )
         if wanted is not None:
-            await self._refuse_merged(checks.text("task_id", task_id))
-        address = await self._log_of(checks.text("task_id", task_id), attempt, rank)
+            await self._refuse_merged(validation.text("task_id", task_id))
+        address = await self._log_of(validation.text("task_id", task_id), attempt, rank)
         files = await self.open_log(address)
         if not follow:
             await self._logs.catch_up(address)
@@ -110,7 +110,7 @@ class LogCalls(Connection):
         """
         from flow_core.logs.follow import follow  # deferred: only readers need it
 
-        start = checks.whole("offset", offset, most=1 << 62)
+        start = validation.whole("offset", offset, most=1 << 62)
         files = await self.open_log(address)
         async with aclosing(follow(files, start, lambda: self._logs.is_complete(address))) as chunks:
             async for chunk in chunks:
@@ -118,7 +118,7 @@ class LogCalls(Connection):
 
     async def log_addresses(self, task_id: str) -> tuple[LogAddress, ...]:
         """Every log of a task, by attempt, then rank; empty before it started. Raises NotFound."""
-        return await self._logs.addresses(checks.text("task_id", task_id))
+        return await self._logs.addresses(validation.text("task_id", task_id))
 
     async def open_log(self, address: LogAddress) -> SpoolFiles:
         """The files on this machine that hold, or will hold, this log. Raises NotFound, ProviderError."""
@@ -135,7 +135,7 @@ class LogCalls(Connection):
     async def _startup_log(self, task_id: str, follow: bool, lines: int, rank: int) -> str:
         if follow:
             raise ConfigError("source: the startup log can't be followed; read it again", field="source")
-        text = await self._logs.startup(checks.text("task_id", task_id), checks.whole("rank", rank))
+        text = await self._logs.startup(validation.text("task_id", task_id), validation.whole("rank", rank))
         return "".join(text.splitlines(keepends=True)[-lines:]) if lines else ""
 
     async def _refuse_merged(self, task_id: str) -> None:
@@ -150,8 +150,8 @@ class LogCalls(Connection):
         return self.facet(self.provider.logs, "logs")
 
     async def _log_of(self, task_id: str, attempt: int | None, rank: int) -> LogAddress:
-        checks.optional_whole("attempt", attempt)
-        checks.whole("rank", rank)
+        validation.optional_whole("attempt", attempt)
+        validation.whole("rank", rank)
         addresses = await self._logs.addresses(task_id)
         newest = max((address.attempt for address in addresses), default=0)
         wanted = LogAddress(self.context.name, task_id, newest if attempt is None else attempt, rank)
@@ -181,5 +181,5 @@ def _streams(stderr: bool, source: str | None, stream: str | None) -> frozenset[
     for name, said in (("stream", stream), ("source", source)):
         if said is not None:
             known = (*streams, *_STARTUP) if name == "source" else tuple(streams)
-            return streams[checks.one_of(name, said, known)]
+            return streams[validation.one_of(name, said, known)]
     return streams["stderr" if stderr else "combined"]

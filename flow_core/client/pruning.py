@@ -8,8 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flow_core import checks
-from flow_core.client.connection import Connection
+from flow_core import validation
+from flow_core.client.context_client import ContextClient
 from flow_core.errors import ConfigError, FlowError
 from flow_core.providers.pruning import DAYS_MAX, PRUNE_AFTER_DAYS
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _TASKS_A_LINE = 200  # of the audit log, which cuts what is longer
 
 
-class PruningCalls(Connection):
+class PruningCalls(ContextClient):
     """What a client does with tasks that are over."""
 
     async def plan_pruning(
@@ -36,7 +36,7 @@ class PruningCalls(Connection):
         Raises ConfigError, NotFound, Conflict for a named task that is not over, Unsupported.
         """
         facet, days = self._pruning, _days(older_than_days)
-        keep, named = checks.optional_whole("keep_last", keep_last), _ids(task_ids)
+        keep, named = validation.optional_whole("keep_last", keep_last), _ids(task_ids)
         if days is None and keep is None and not named:
             raise ConfigError("older_than_days: give this, keep_last or task_ids", field="older_than_days")
         return await facet.plan(days, keep, named)
@@ -54,7 +54,7 @@ class PruningCalls(Connection):
         return self.facet(self.provider.pruning, "tasks to prune")
 
 
-async def prune(connection: Connection, plan: PruningPlan) -> PruningResult:
+async def prune(connection: ContextClient, plan: PruningPlan) -> PruningResult:
     """Carries out a plan through the gate, in parts that each fit a line of the audit log."""
     from flow_core.models.pruning import PruningResult  # deferred: hardly any script prunes
 
@@ -68,7 +68,7 @@ async def prune(connection: Connection, plan: PruningPlan) -> PruningResult:
     return result
 
 
-async def prune_when_due(connection: Connection) -> bool:
+async def prune_when_due(connection: ContextClient) -> bool:
     """Prunes what the context's settings say, once a day; True when something went. At once where nothing is due.
 
     What goes wrong is in the audit log and nowhere else: whoever came to look at tasks has nothing to do with it.
@@ -88,22 +88,22 @@ def _days(value: Any) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= DAYS_MAX:
-        message = f"older_than_days: must be a number of days from 0 to {DAYS_MAX}, not {checks.shown(value)}"
+        message = f"older_than_days: must be a number of days from 0 to {DAYS_MAX}, not {validation.shown(value)}"
         raise ConfigError(message, field="older_than_days")
     return float(value)
 
 
 def _ids(value: Any) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Collection):
-        raise ConfigError(f"task_ids: must be a list of ids, not {checks.shown(value)}", field="task_ids")
-    return tuple(checks.text("task_ids", one) for one in value)
+        raise ConfigError(f"task_ids: must be a list of ids, not {validation.shown(value)}", field="task_ids")
+    return tuple(validation.text("task_ids", one) for one in value)
 
 
 def _plan_of(value: Any, context: str) -> PruningPlan:
     from flow_core.models.pruning import PruningPlan  # deferred: as above
 
     if not isinstance(value, PruningPlan):
-        raise ConfigError(f"plan: must be what plan_pruning returned, not {checks.shown(value)}", field="plan")
+        raise ConfigError(f"plan: must be what plan_pruning returned, not {validation.shown(value)}", field="plan")
     if value.context != context:
         raise ConfigError(f"plan: is for context {value.context!r}, and this is {context!r}", field="plan")
     return value

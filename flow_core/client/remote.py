@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from flow_core import checks
-from flow_core.client.connection import Connection
+from flow_core import validation
+from flow_core.client.context_client import ContextClient
 from flow_core.errors import FlowError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _WIDEST = 10_000
 
 
-class RemoteCalls(Connection):
+class RemoteCalls(ContextClient):
     """What a client does inside tasks."""
 
     async def shell(
@@ -39,11 +39,11 @@ class RemoteCalls(Connection):
         file and says where. `progress_context` is accepted and not needed. Raises NotFound, Conflict for a task that
         doesn't run, FlowError without a terminal.
         """
-        from flow_core.client.attach import Printer, Terminal  # deferred: most scripts never enter a task
+        from flow_core.client.local_terminal import LocalTerminal, Printer  # deferred: most scripts never enter a task
 
-        checks.text("task_id", task_id)
-        checks.optional_command("command", command)
-        where, terminal = checks.optional_whole("node", node) or 0, Terminal()
+        validation.text("task_id", task_id)
+        validation.optional_command("command", command)
+        where, terminal = validation.optional_whole("node", node) or 0, LocalTerminal()
         if command is None and not terminal.is_there:
             raise FlowError("a shell needs a terminal, and there is none here; give a command to run instead")
         if command is not None and not terminal.is_there and not record:
@@ -62,20 +62,20 @@ class RemoteCalls(Connection):
     ) -> Shell:
         """A terminal inside a running task, for whoever draws one. The caller closes it."""
         shells = self._shells
-        checks.text("task_id", task_id)
-        checks.whole("columns", columns, 1, _WIDEST)
-        checks.whole("rows", rows, 1, _WIDEST)
-        checks.whole("node", node)
+        validation.text("task_id", task_id)
+        validation.whole("columns", columns, 1, _WIDEST)
+        validation.whole("rows", rows, 1, _WIDEST)
+        validation.whole("node", node)
         return await self.change(
             "shell",
             task_id,
-            checks.optional_command("command", command) or "a login shell in the task's directory",
+            validation.optional_command("command", command) or "a login shell in the task's directory",
             lambda: shells.open(task_id, columns=columns, rows=rows, command=command, node=node),
         )
 
     async def task_directory(self, task_id: str) -> Path | None:
         """Where the task works, when that is on this machine; else None. Raises NotFound."""
-        return await self._shells.directory(checks.text("task_id", task_id))
+        return await self._shells.directory(validation.text("task_id", task_id))
 
     async def upload_code_to_task(
         self,
@@ -97,12 +97,12 @@ class RemoteCalls(Connection):
         Twice is safe; what arrived before an error is whole. Raises NotFound, Conflict for a task that has ended,
         ConfigError, Unreachable.
         """
-        from flow_core.client.uploading import copy_call, listener, printer, source_of, summary, target_of  # deferred
+        from flow_core.client.upload_args import copy_call, listener, printer, source_of, summary, target_of  # deferred
 
         uploads = self.facet(self.provider.uploads, "code upload")
-        wanted, source = checks.text("task_id", task_id), source_of(source_dir)
-        target, deadline_s = target_of(target_dir), checks.whole("timeout", timeout, least=1)
-        checks.optional_flag("git_incremental", git_incremental)
+        wanted, source = validation.text("task_id", task_id), source_of(source_dir)
+        target, deadline_s = target_of(target_dir), validation.whole("timeout", timeout, least=1)
+        validation.optional_flag("git_incremental", git_incremental)
         say, tell = printer(console), listener(progress_reporter)
         call = copy_call(source, target)
         upload = partial(uploads.upload, wanted, source, target, git_incremental=git_incremental)
@@ -119,13 +119,13 @@ class RemoteCalls(Connection):
         task, or the folder), ConfigError, Conflict where the task's files are gone, Unreachable, Unsupported.
         """
         wanted, here, there = (
-            checks.text("task_id", task_id),
+            validation.text("task_id", task_id),
             _local_file("source", source),
-            checks.path("target", target),
+            validation.path("target", target),
         )
         uploads = self.facet(self.provider.uploads, "files of tasks")
         there += here.name if there.endswith("/") else ""
-        put = partial(uploads.put_file, wanted, here, there, node=checks.whole("node", node))
+        put = partial(uploads.put_file, wanted, here, there, node=validation.whole("node", node))
         await self.change("put file", wanted, f"copy {here} to {there}", put)
 
     async def get_file(self, task_id: str, source: str, target: Path | str, *, node: int = 0) -> Path:
@@ -135,31 +135,31 @@ class RemoteCalls(Connection):
         Files of a task that has ended can be had for as long as they exist. Twice is safe. Raises as `put_file`.
         """
         wanted, there, here = (
-            checks.text("task_id", task_id),
-            checks.path("source", source),
+            validation.text("task_id", task_id),
+            validation.path("source", source),
             _local_file("target", target),
         )
         uploads = self.facet(self.provider.uploads, "files of tasks")
         if await asyncio.to_thread(here.is_dir):
             here /= PurePosixPath(there).name
-        await uploads.get_file(wanted, there, here, node=checks.whole("node", node))
+        await uploads.get_file(wanted, there, here, node=validation.whole("node", node))
         return here
 
     async def get_task_instances(self, task_id: str) -> list[Instance]:
         """The machines that a task has, or had, by node; empty before it started. Raises NotFound."""
         from flow_core.client.instances import instances_of  # deferred: hardly anybody asks
 
-        return await instances_of(self.provider, await self.provider.get_task(checks.text("task_id", task_id)))
+        return await instances_of(self.provider, await self.provider.get_task(validation.text("task_id", task_id)))
 
     async def resolve_ssh_endpoint(self, task_id: str, node: int | None = None) -> tuple[str, int]:
         """(host, port) at which SSH reaches a task. Raises NotFound, Conflict, Unsupported."""
-        where = checks.optional_whole("node", node)
-        found = await self._endpoints.resolve(checks.text("task_id", task_id), where)
+        where = validation.optional_whole("node", node)
+        found = await self._endpoints.resolve(validation.text("task_id", task_id), where)
         return found.host, found.port
 
     async def get_task_ssh_connection_info(self, task_id: str) -> tuple[Path | None, str]:
         """(path of the private key, "") for a task, or (None, why there is none)."""
-        wanted, provider = checks.text("task_id", task_id), self.provider
+        wanted, provider = validation.text("task_id", task_id), self.provider
         try:
             found = await self.facet(provider.endpoints, "SSH endpoints").resolve(wanted)
         except FlowError as error:
@@ -168,7 +168,7 @@ class RemoteCalls(Connection):
 
     async def ssh_command(self, task_id: str) -> str:
         """The system's ssh command that enters a task, to be typed as it stands. Raises NotFound, Unsupported."""
-        return await self._endpoints.command(checks.text("task_id", task_id))
+        return await self._endpoints.command(validation.text("task_id", task_id))
 
     def provider_port(self) -> Provider:
         """The provider itself, with all its facets: the contract is flow_core.providers.base."""
@@ -196,4 +196,4 @@ class RemoteCalls(Connection):
 
 
 def _local_file(name: str, value: object) -> Path:
-    return Path(checks.path(name, value)).expanduser().absolute()
+    return Path(validation.path(name, value)).expanduser().absolute()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core import checks
-from flow_core.client.connection import Connection
+from flow_core import validation
+from flow_core.client.context_client import ContextClient
 from flow_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flow_core.providers.base import VolumeFacet
 
 
-class VolumeCalls(Connection):
+class VolumeCalls(ContextClient):
     """What a client does with volumes. A volume may be named wherever an id is asked for."""
 
     async def create_volume(
@@ -28,10 +28,10 @@ class VolumeCalls(Connection):
         Not safe twice. Raises ConfigError, and Conflict for a name that is taken.
         """
         volumes = self._volumes
-        checks.whole("size_gb", size_gb, least=1)
-        checks.optional_label("name", name)
-        checks.one_of("interface", interface, ("block", "file"))
-        checks.optional_label("region", region)
+        validation.whole("size_gb", size_gb, least=1)
+        validation.optional_label("name", name)
+        validation.one_of("interface", interface, ("block", "file"))
+        validation.optional_label("region", region)
         call = volumes.describe_create(size_gb, name, interface)
         return await self.change(
             "create volume", name or "a volume", call, lambda: volumes.create(size_gb, name, interface, region)
@@ -39,14 +39,14 @@ class VolumeCalls(Connection):
 
     async def delete_volume(self, volume_id: str) -> None:
         """Destroys a volume and its data, for ever. Raises NotFound, and Conflict while tasks hold it."""
-        volumes, wanted = self._volumes, checks.text("volume_id", volume_id)
+        volumes, wanted = self._volumes, validation.text("volume_id", volume_id)
         volume = next((v for v in await volumes.list() if wanted in (v.volume_id, v.name)), None)
         call = volumes.describe_delete(volume) if volume else "nothing: no such volume"
         await self.change("delete volume", wanted, call, lambda: volumes.delete(wanted))
 
     async def list_volumes(self, limit: int = 100) -> list[Volume]:
         """Volumes, newest first, at most `limit`."""
-        return list((await self._volumes.list())[: checks.whole("limit", limit)])
+        return list((await self._volumes.list())[: validation.whole("limit", limit)])
 
     async def mount_volume(self, volume_id: str, task_id: str, mount_point: str | None = None) -> bool:
         """Gives an unfinished task a volume; True once it has it. Twice is safe.
@@ -59,8 +59,8 @@ class VolumeCalls(Connection):
 
     async def attach_volume(self, volume_id: str, task_id: str, mount_point: str | None = None) -> str:
         """As `mount_volume`, and says the path at which the task finds it."""
-        volumes, volume = self._volumes, checks.text("volume_id", volume_id)
-        checks.text("task_id", task_id)
+        volumes, volume = self._volumes, validation.text("volume_id", volume_id)
+        validation.text("task_id", task_id)
         target = _mount_point(mount_point)
         call = volumes.describe_attach(volume, task_id, target)
         return await self.change(
@@ -75,7 +75,7 @@ class VolumeCalls(Connection):
 def _mount_point(path: str | None) -> str | None:
     from flow_core.models.storage_spec import mount_target  # deferred: loads pydantic
 
-    wanted = checks.optional_text("mount_point", path)
+    wanted = validation.optional_text("mount_point", path)
     try:
         return None if wanted is None else mount_target(wanted)
     except ValueError as error:

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow_core import checks
+from flow_core import validation
 from flow_core.errors import ConfigError, FlowError, TaskTimeout
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.task_facts import TaskFacts
@@ -52,7 +52,7 @@ class AsyncTask(TaskFacts):
 
         Raises TimeoutError after `timeout_s` seconds, as `wait` does.
         """
-        wanted = checks.one_of("status", status, tuple(TaskStatus))
+        wanted = validation.one_of("status", status, tuple(TaskStatus))
         return await self._until(
             lambda: self.record.is_terminal or self.record.status == wanted, _seconds(timeout_s, timeout)
         )
@@ -140,4 +140,4 @@ class AsyncTask(TaskFacts):
 def _seconds(timeout_s: float | None, timeout: float | None) -> float | None:
     if timeout_s is not None and timeout is not None:
         raise ConfigError("timeout: is another word for timeout_s; give one of them", field="timeout")
-    return checks.seconds("timeout_s", timeout_s) if timeout is None else checks.seconds("timeout", timeout)
+    return validation.seconds("timeout_s", timeout_s) if timeout is None else validation.seconds("timeout", timeout)

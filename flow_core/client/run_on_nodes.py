@@ -16,7 +16,7 @@ _AT_ONCE = 16
 _KEPT_BYTES = 64 << 10
 
 
-class NodeRun:
+class NodeResult:
     """What one node makes of the command: where it stands, and the last 64 KiB that it said, both streams as they came.
 
     `problem` is a sentence where the command could not be run to its end.
@@ -64,8 +64,8 @@ async def run_on_nodes(
     remote: RemoteOperations,
     task_id: str,
     command: str,
-    runs: Sequence[NodeRun],
-    changed: Callable[[NodeRun], None],
+    runs: Sequence[NodeResult],
+    changed: Callable[[NodeResult], None],
     *,
     timeout_s: float,
 ) -> None:
@@ -88,8 +88,8 @@ async def _run(
     remote: RemoteOperations,
     task_id: str,
     command: str,
-    run: NodeRun,
-    changed: Callable[[NodeRun], None],
+    run: NodeResult,
+    changed: Callable[[NodeResult], None],
     room: asyncio.Semaphore,
     timeout_s: float,
 ) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow_core._loop import call, close_at_exit, iterate
-from flow_core.blocking.lent import lent_terminal
-from flow_core.blocking.words import same_as
 from flow_core.client.task import AsyncTask
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.task_facts import TaskFacts
+from flow_core.sync.copy_docstring import copy_docstring
+from flow_core.sync.loop_thread import close_at_exit, iter_sync, run_sync
+from flow_core.sync.terminal_guard import guard_terminal
 
 if TYPE_CHECKING:
     from flow_core.client.flow import AsyncFlow
@@ -47,37 +47,37 @@ class Task(TaskFacts):
         """The client it came from."""
         return self._task.flow
 
-    @same_as(AsyncTask.refresh)
+    @copy_docstring(AsyncTask.refresh)
     def refresh(self) -> Task:
-        call(self._task.refresh())
+        run_sync(self._task.refresh())
         return self
 
-    @same_as(AsyncTask.wait)
+    @copy_docstring(AsyncTask.wait)
     def wait(self, timeout_s: float | None = None, *, timeout: float | None = None) -> Task:
-        call(self._task.wait(timeout_s, timeout=timeout))
+        run_sync(self._task.wait(timeout_s, timeout=timeout))
         return self
 
-    @same_as(AsyncTask.wait_until_started)
+    @copy_docstring(AsyncTask.wait_until_started)
     def wait_until_started(self, timeout_s: float | None = None, *, timeout: float | None = None) -> Task:
-        call(self._task.wait_until_started(timeout_s, timeout=timeout))
+        run_sync(self._task.wait_until_started(timeout_s, timeout=timeout))
         return self
 
-    @same_as(AsyncTask.wait_for_status)
+    @copy_docstring(AsyncTask.wait_for_status)
     def wait_for_status(
         self, status: TaskStatus | str, timeout_s: float | None = None, *, timeout: float | None = None
     ) -> Task:
-        call(self._task.wait_for_status(status, timeout_s, timeout=timeout))
+        run_sync(self._task.wait_for_status(status, timeout_s, timeout=timeout))
         return self
 
-    @same_as(AsyncTask.cancel)
+    @copy_docstring(AsyncTask.cancel)
     def cancel(self, force: bool = False) -> None:
-        call(self._task.cancel(force))
+        run_sync(self._task.cancel(force))
 
-    @same_as(AsyncTask.stop)
+    @copy_docstring(AsyncTask.stop)
     def stop(self) -> None:
-        call(self._task.stop())
+        run_sync(self._task.stop())
 
-    @same_as(AsyncTask.logs)
+    @copy_docstring(AsyncTask.logs)
     def logs(
         self,
         follow: bool = False,
@@ -87,38 +87,38 @@ class Task(TaskFacts):
         attempt: int | None = None,
         rank: int = 0,
     ) -> str | Iterator[str]:
-        answer = call(self._task.logs(follow, tail, stderr, attempt=attempt, rank=rank))
-        return answer if isinstance(answer, str) else iterate(answer)
+        answer = run_sync(self._task.logs(follow, tail, stderr, attempt=attempt, rank=rank))
+        return answer if isinstance(answer, str) else iter_sync(answer)
 
     def log_stream(self, stderr: bool = False, *, attempt: int | None = None, rank: int = 0) -> Iterator[str]:
         """Every line from the first until the task ends. Leaving the loop early closes the stream."""
-        return iterate(self._task.log_stream(stderr, attempt=attempt, rank=rank))
+        return iter_sync(self._task.log_stream(stderr, attempt=attempt, rank=rank))
 
-    @same_as(AsyncTask.shell)
+    @copy_docstring(AsyncTask.shell)
     def shell(self, command: str | None = None, node: int | None = None, record: bool = False) -> int | None:
-        with lent_terminal():
-            return call(self._task.shell(command, node, record))
+        with guard_terminal():
+            return run_sync(self._task.shell(command, node, record))
 
-    @same_as(AsyncTask.put_file)
+    @copy_docstring(AsyncTask.put_file)
     def put_file(self, source: Path | str, target: str, *, node: int = 0) -> None:
-        call(self._task.put_file(source, target, node=node))
+        run_sync(self._task.put_file(source, target, node=node))
 
-    @same_as(AsyncTask.get_file)
+    @copy_docstring(AsyncTask.get_file)
     def get_file(self, source: str, target: Path | str, *, node: int = 0) -> Path:
-        return call(self._task.get_file(source, target, node=node))
+        return run_sync(self._task.get_file(source, target, node=node))
 
-    @same_as(AsyncTask.get_instances)
+    @copy_docstring(AsyncTask.get_instances)
     def get_instances(self) -> list[Instance]:
-        return call(self._task.get_instances())
+        return run_sync(self._task.get_instances())
 
-    @same_as(AsyncTask.get_user)
+    @copy_docstring(AsyncTask.get_user)
     def get_user(self) -> User | None:
-        return call(self._task.get_user())
+        return run_sync(self._task.get_user())
 
     @property
     def ssh_command(self) -> str | None:
         """The ssh command that enters the task, to be typed as it stands; None where there is no way in now."""
-        return call(self._task.ssh_command())
+        return run_sync(self._task.ssh_command())
 
     @property
     def shell_command(self) -> str | None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from flow_core import checks
-from flow_core._loop import call
-from flow_core.blocking.words import same_as
+from flow_core import validation
 from flow_core.providers import account, entry
+from flow_core.sync.copy_docstring import copy_docstring
+from flow_core.sync.loop_thread import run_sync
 
 if TYPE_CHECKING:
     from flow_core.models.identity import SshKey
@@ -35,9 +35,11 @@ class RemoteOperations:
         Not safe twice. After `timeout_s` (None: never) the command is ended and Unreachable raised. Raises NotFound,
         Conflict for a task that doesn't run, ConfigError for a node it doesn't have.
         """
-        wanted, line = checks.text("task_id", task_id), checks.command("command", command)
-        where, limit_s = checks.whole("node", node), checks.seconds("timeout_s", timeout_s)
-        return call(self._remote().run(wanted, line, node=where, timeout_s=limit_s, stdin=checks.raw("stdin", stdin)))
+        wanted, line = validation.text("task_id", task_id), validation.command("command", command)
+        where, limit_s = validation.whole("node", node), validation.seconds("timeout_s", timeout_s)
+        return run_sync(
+            self._remote().run(wanted, line, node=where, timeout_s=limit_s, stdin=validation.raw("stdin", stdin))
+        )
 
 
 class SshKeyManager:
@@ -47,21 +49,21 @@ class SshKeyManager:
         keys()
         self._keys = keys
 
-    @same_as(account.SshKeyFacet.list)
+    @copy_docstring(account.SshKeyFacet.list)
     def list(self, project_id: str | None = None) -> tuple[SshKey, ...]:
-        return call(self._keys().list(checks.optional_text("project_id", project_id)))
+        return run_sync(self._keys().list(validation.optional_text("project_id", project_id)))
 
-    @same_as(account.SshKeyFacet.create)
+    @copy_docstring(account.SshKeyFacet.create)
     def create(self, name: str, public_key: str) -> SshKey:
-        return call(self._keys().create(checks.text("name", name), checks.text("public_key", public_key)))
+        return run_sync(self._keys().create(validation.text("name", name), validation.text("public_key", public_key)))
 
-    @same_as(account.SshKeyFacet.delete)
+    @copy_docstring(account.SshKeyFacet.delete)
     def delete(self, key_id: str) -> bool:
-        return call(self._keys().delete(checks.text("key_id", key_id)))
+        return run_sync(self._keys().delete(validation.text("key_id", key_id)))
 
-    @same_as(account.SshKeyFacet.ensure_default)
+    @copy_docstring(account.SshKeyFacet.ensure_default)
     def ensure_default(self) -> str | None:
-        return call(self._keys().ensure_default())
+        return run_sync(self._keys().ensure_default())
 
 
 class SshTunnelManager:
@@ -71,16 +73,16 @@ class SshTunnelManager:
         tunnels()
         self._tunnels = tunnels
 
-    @same_as(entry.SshTunnelManager.open)
+    @copy_docstring(entry.SshTunnelManager.open)
     def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> entry.Tunnel:
-        wanted, far = checks.text("task_id", task_id), checks.whole("remote_port", remote_port, 1, _LAST_PORT)
-        near = checks.whole("local_port", local_port, 0, _LAST_PORT)
-        return call(self._tunnels().open(wanted, far, near, node=checks.whole("node", node)))
+        wanted, far = validation.text("task_id", task_id), validation.whole("remote_port", remote_port, 1, _LAST_PORT)
+        near = validation.whole("local_port", local_port, 0, _LAST_PORT)
+        return run_sync(self._tunnels().open(wanted, far, near, node=validation.whole("node", node)))
 
-    @same_as(entry.SshTunnelManager.list)
+    @copy_docstring(entry.SshTunnelManager.list)
     def list(self, task_id: str | None = None) -> tuple[entry.Tunnel, ...]:
-        return call(self._tunnels().list(checks.optional_text("task_id", task_id)))
+        return run_sync(self._tunnels().list(validation.optional_text("task_id", task_id)))
 
-    @same_as(entry.SshTunnelManager.close)
+    @copy_docstring(entry.SshTunnelManager.close)
     def close(self, tunnel_id: str) -> None:
-        call(self._tunnels().close(checks.text("tunnel_id", tunnel_id)))
+        run_sync(self._tunnels().close(validation.text("tunnel_id", tunnel_id)))

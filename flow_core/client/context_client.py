@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from flow_core import checks
+from flow_core import validation
 from flow_core.audit import Change, Gate
 from flow_core.client.published import refuse_published
 from flow_core.config import Config, Context, load_config
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Connection:
+class ContextClient:
     """What all calls of a client share.
 
     `context` is a name, or a Context; without one: `$FLOW_CONTEXT`, else the config's default, else `local`.
@@ -44,7 +44,7 @@ class Connection:
         if config is not None and not isinstance(config, Config):
             raise ConfigError(f"config: must be a Config, not {type(config).__name__}", field="config")
         if not isinstance(context, Context):
-            context = (config or load_config()).context(checks.optional_text("context", context))
+            context = (config or load_config()).context(validation.optional_text("context", context))
         self.context = context
         self.gate = gate or Gate()
         self._person = person
@@ -55,7 +55,7 @@ class Connection:
         self._successor: Self | None = None
 
     @classmethod
-    def sharing(cls, other: Connection) -> Self:
+    def sharing(cls, other: ContextClient) -> Self:
         """A client over the provider that another one holds open; whichever is closed first lets go of it."""
         client = cls(other.context, gate=other.gate)
         client._open = lambda: other.provider

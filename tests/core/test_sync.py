@@ -18,7 +18,7 @@ from testbed.waiting import DEADLINE_S
 
 import flow_core
 from flow_core import AsyncFlow, Client, Flow, NotFound, Task, TaskStatus
-from flow_core._loop import call, iterate
+from flow_core.sync.loop_thread import iter_sync, run_sync
 
 ROOT = Path(flow_core.__file__).parent.parent
 
@@ -78,13 +78,13 @@ class Numbers:
 
 def test_a_stream_is_read_to_its_end() -> None:
     numbers = Numbers()
-    assert list(iterate(numbers.stream())) == list(range(1000))
+    assert list(iter_sync(numbers.stream())) == list(range(1000))
     assert numbers.closed.is_set()
 
 
 def test_leaving_a_stream_early_closes_it_at_its_source() -> None:
     numbers = Numbers()
-    for number in iterate(numbers.stream()):
+    for number in iter_sync(numbers.stream()):
         if number == 3:
             break
     assert numbers.closed.wait(5)
@@ -95,7 +95,7 @@ def test_an_error_in_a_stream_comes_out_of_it() -> None:
         yield 1
         raise NotFound("gone")
 
-    stream = iterate(failing())
+    stream = iter_sync(failing())
     assert next(stream) == 1
     with pytest.raises(NotFound, match="gone"):
         next(stream)
@@ -113,7 +113,7 @@ def test_ctrl_c_cancels_the_call_and_waits_for_its_clean_up() -> None:
             cleaned.set()
 
     with pytest.raises(KeyboardInterrupt):
-        call(endless())
+        run_sync(endless())
     assert cleaned.is_set()
 
 
@@ -133,7 +133,7 @@ def test_whatever_a_signal_handler_raises_cancels_the_call_too() -> None:
     before = signal.signal(signal.SIGUSR1, refuse)
     try:
         with pytest.raises(OSError, match="enough"):
-            call(endless())
+            run_sync(endless())
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert cleaned.is_set()
@@ -143,7 +143,7 @@ async def test_it_works_where_a_loop_already_runs() -> None:
     async def answer() -> int:
         return 42
 
-    assert call(answer()) == 42
+    assert run_sync(answer()) == 42
 
 
 def test_calling_it_from_its_own_loop_raises_instead_of_hanging() -> None:
@@ -151,10 +151,10 @@ def test_calling_it_from_its_own_loop_raises_instead_of_hanging() -> None:
         return 1
 
     async def outer() -> int:
-        return call(inner())
+        return run_sync(inner())
 
     with pytest.raises(RuntimeError, match="use AsyncFlow there"):
-        call(outer())
+        run_sync(outer())
 
 
 def test_eight_threads_may_share_one_flow(flow: Flow) -> None:

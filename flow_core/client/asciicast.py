@@ -14,7 +14,7 @@ from flow_core.config import state_dir
 from flow_core.errors import FlowError
 
 
-class Recording:
+class Writer:
     """What a terminal showed, and when. Keys are not recorded: passwords are typed without being shown."""
 
     def __init__(self, path: Path, columns: int, rows: int, title: str) -> None:
@@ -31,12 +31,12 @@ class Recording:
         self._write(header | {"env": {"TERM": "xterm-256color"}})
 
     @classmethod
-    def start(cls, name: str, columns: int, rows: int, title: str) -> Recording:
+    def start(cls, name: str, columns: int, rows: int, title: str) -> Writer:
         """In the state directory's `recordings`, called after `name` and the time. Raises FlowError."""
         now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         return cls(state_dir() / "recordings" / f"{name}-{now}.cast", columns, rows, title)
 
-    def __enter__(self) -> Recording:
+    def __enter__(self) -> Writer:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -28,14 +28,14 @@ _current: _Thread | None = None
 _is_over = False
 
 
-def call(coroutine: Coroutine[Any, Any, T]) -> T:
+def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
     """Runs a coroutine to its end from ordinary code. Ctrl-C cancels it and waits for its clean-up.
 
     Works where a loop already runs (a notebook); raises RuntimeError on the private loop itself, where
     waiting would hang for ever, and FlowError while Python ends.
     """
     try:
-        loop = _loop()
+        loop = private_loop()
         if _running() is loop:
             raise RuntimeError("the blocking Flow was called from its own event loop; use AsyncFlow there")
     except BaseException:
@@ -85,17 +85,17 @@ def _result(future: Future[T]) -> T:
             raise asyncio.CancelledError
 
 
-def iterate(stream: AsyncIterator[T]) -> Iterator[T]:
+def iter_sync(stream: AsyncIterator[T]) -> Iterator[T]:
     """An async iterator, pulled one item at a time. Leaving early closes the stream at its source."""
-    return _iterate(stream, os.getpid())
+    return _pull(stream, os.getpid())
 
 
-def _iterate(stream: AsyncIterator[T], process: int) -> Iterator[T]:
+def _pull(stream: AsyncIterator[T], process: int) -> Iterator[T]:
     try:
         while True:
             if process != os.getpid():  # a forked child has only a copy; its parent reads on
                 raise FlowError("this stream belongs to the process that opened it; open another one in this process")
-            item = call(_next(stream))
+            item = run_sync(_next(stream))
             if item is _END:
                 return
             yield item  # type: ignore[misc]  # mypy can't tell _END from an item
@@ -112,12 +112,12 @@ def _close(stream: AsyncIterator[T]) -> None:
     close = getattr(stream, "aclose", None)
     if close is None:
         return
-    loop = _loop()
+    loop = private_loop()
     if _running() is loop:  # the garbage collector may run anywhere, here too
         _closing.add(task := loop.create_task(close()))
         task.add_done_callback(_closing.discard)
     else:
-        call(close())
+        run_sync(close())
 
 
 _closing: set[asyncio.Task[None]] = set()
@@ -130,7 +130,7 @@ def _running() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _loop() -> asyncio.AbstractEventLoop:
+def private_loop() -> asyncio.AbstractEventLoop:
     """The loop of this process: a forked child gets its own, the parent's is of no use to it."""
     global _current
     _stop_at_end()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow_core._loop import call
-from flow_core.blocking.words import same_as
 from flow_core.client.flow import AsyncFlow
+from flow_core.sync.copy_docstring import copy_docstring
+from flow_core.sync.loop_thread import run_sync
 
 if TYPE_CHECKING:
     from flow_core.models.instance import Instance
@@ -18,14 +18,14 @@ class FlowFiles:
 
     _flow: AsyncFlow
 
-    @same_as(AsyncFlow.put_file)
+    @copy_docstring(AsyncFlow.put_file)
     def put_file(self, task_id: str, source: Path | str, target: str, *, node: int = 0) -> None:
-        call(self._flow.put_file(task_id, source, target, node=node))
+        run_sync(self._flow.put_file(task_id, source, target, node=node))
 
-    @same_as(AsyncFlow.get_file)
+    @copy_docstring(AsyncFlow.get_file)
     def get_file(self, task_id: str, source: str, target: Path | str, *, node: int = 0) -> Path:
-        return call(self._flow.get_file(task_id, source, target, node=node))
+        return run_sync(self._flow.get_file(task_id, source, target, node=node))
 
-    @same_as(AsyncFlow.get_task_instances)
+    @copy_docstring(AsyncFlow.get_task_instances)
     def get_task_instances(self, task_id: str) -> list[Instance]:
-        return call(self._flow.get_task_instances(task_id))
+        return run_sync(self._flow.get_task_instances(task_id))

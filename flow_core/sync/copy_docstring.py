@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def same_as(twin: Any) -> Callable[[Method], Method]:
+def copy_docstring(twin: Any) -> Callable[[Method], Method]:
     """Gives a method the docstring of its twin."""
 
     def document(method: Method) -> Method:

@@ -20,7 +20,7 @@ from testbed.waiting import wait_until
 
 import flow_core
 from flow_core import Flow, NotFound, ReservationStatus, Task, TaskStatus, User
-from flow_core._loop import _loop, call, iterate
+from flow_core.sync.loop_thread import iter_sync, private_loop, run_sync
 
 ROOT = Path(flow_core.__file__).parent.parent
 BEGIN = """\
@@ -263,7 +263,12 @@ def held() -> tuple[int, int, int, int]:
     descriptors = len(os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd"))
     statm = Path("/proc/self/statm")
     pages = int(statm.read_text().split()[1]) if statm.exists() else 0
-    return descriptors, threading.active_count(), len(asyncio.all_tasks(_loop())), pages * os.sysconf("SC_PAGE_SIZE")
+    return (
+        descriptors,
+        threading.active_count(),
+        len(asyncio.all_tasks(private_loop())),
+        pages * os.sysconf("SC_PAGE_SIZE"),
+    )
 
 
 def test_an_unfinished_iterator_that_is_forgotten_closes_its_log(flow: Flow) -> None:
@@ -293,11 +298,11 @@ def test_an_iterator_that_is_forgotten_on_the_loop_itself_is_closed_too() -> Non
     async def forget(kept: list[Iterator[int]]) -> None:
         kept.pop().close()  # type: ignore[attr-defined]  # what the garbage collector does to it
 
-    stream = iterate(numbers())
+    stream = iter_sync(numbers())
     next(stream)
     kept = [stream]
     del stream
-    call(forget(kept))
+    run_sync(forget(kept))
     assert closed.wait(5)
 
 

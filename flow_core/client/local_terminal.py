@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import aclosing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, TextIO
 
-from flow_core.client.recording import Recording
+from flow_core.client import asciicast
 from flow_core.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Printer:
         _print(sys.stderr, self._decoders[2].decode(b"", final=True))
 
 
-class Terminal:
+class LocalTerminal:
     """The terminal of this program, by its descriptors."""
 
     def __init__(self, keys: int = 0, screen: int = 1) -> None:
@@ -67,7 +67,7 @@ class Terminal:
         """
         sys.stdout.flush()
         try:
-            recording = Recording.start(record_as, *self.size, shell.title) if record_as else None
+            recording = asciicast.Writer.start(record_as, *self.size, shell.title) if record_as else None
             with recording or nullcontext():
                 code = await self._serve(shell, recording)
         finally:
@@ -76,7 +76,7 @@ class Terminal:
             await asyncio.to_thread(_print, sys.stderr, f"recorded in {recording.path}\n")
         return code
 
-    async def _serve(self, shell: Shell, recording: Recording | None) -> int:
+    async def _serve(self, shell: Shell, recording: asciicast.Writer | None) -> int:
         if not self.is_there:
             await self._show(shell, recording)
             return await shell.wait()
@@ -90,7 +90,7 @@ class Terminal:
                     helper.cancel()
                 await asyncio.gather(*helpers, return_exceptions=True)
 
-    async def _show(self, shell: Shell, recording: Recording | None) -> None:
+    async def _show(self, shell: Shell, recording: asciicast.Writer | None) -> None:
         printer = Printer()
         async with aclosing(shell.read()) as pieces:  # type: ignore[type-var]  # an async generator, which has aclose
             async for piece in pieces:
@@ -119,7 +119,7 @@ class Terminal:
             if not keys:
                 return
 
-    async def _follow_size(self, shell: Shell, recording: Recording | None) -> None:
+    async def _follow_size(self, shell: Shell, recording: asciicast.Writer | None) -> None:
         known = self.size
         while True:
             await asyncio.sleep(_LOOK_AT_SIZE_S)

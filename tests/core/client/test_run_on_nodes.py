@@ -9,7 +9,7 @@ import pytest
 from testbed.waiting import DEADLINE_S
 
 from flow_core import AsyncFlow, TaskConfig
-from flow_core.client.everywhere import NodeRun, run_on_nodes
+from flow_core.client.run_on_nodes import NodeResult, run_on_nodes
 from flow_core.client.task import AsyncTask
 from flow_core.errors import FlowError
 
@@ -25,14 +25,14 @@ async def pair(flow: AsyncFlow) -> AsyncTask:
     return await flow.run(TaskConfig(name="pair", command="sleep 300", num_instances=2), wait=True)
 
 
-def _nothing(_: NodeRun) -> None:
+def _nothing(_: NodeResult) -> None:
     """For who doesn't look."""
 
 
 async def test_every_node_runs_it_in_its_own_environment_and_both_streams_are_kept(
     flow: AsyncFlow, pair: AsyncTask
 ) -> None:
-    runs, seen = [NodeRun(0), NodeRun(1)], []
+    runs, seen = [NodeResult(0), NodeResult(1)], []
     command = "echo out-$NODE_RANK; echo err-$NODE_RANK >&2; exit $NODE_RANK"
     await run_on_nodes(flow.get_remote_operations(), pair.task_id, command, runs, seen.append, timeout_s=DEADLINE_S)
     assert [run.exit_code for run in runs] == [0, 1]
@@ -43,7 +43,7 @@ async def test_every_node_runs_it_in_its_own_environment_and_both_streams_are_ke
 
 
 async def test_a_node_that_fails_stops_no_other_and_is_named_at_the_end(flow: AsyncFlow, pair: AsyncTask) -> None:
-    runs = [NodeRun(0), NodeRun(7)]
+    runs = [NodeResult(0), NodeResult(7)]
     with pytest.raises(FlowError, match=r"1 of 2 nodes did not run it; node 7: .*no 7"):
         await run_on_nodes(
             flow.get_remote_operations(), pair.task_id, "echo fine", runs, _nothing, timeout_s=DEADLINE_S
@@ -53,15 +53,15 @@ async def test_a_node_that_fails_stops_no_other_and_is_named_at_the_end(flow: As
 
 
 async def test_a_node_that_takes_too_long_is_stopped(flow: AsyncFlow, pair: AsyncTask) -> None:
-    runs = [NodeRun(0)]
+    runs = [NodeResult(0)]
     with pytest.raises(FlowError, match=r"did not end within 0\.5 s"):
         await run_on_nodes(flow.get_remote_operations(), pair.task_id, "sleep 60", runs, _nothing, timeout_s=0.5)
 
 
 async def test_cancelling_ends_the_command_on_every_node(flow: AsyncFlow, pair: AsyncTask) -> None:
-    runs, both = [NodeRun(0), NodeRun(1)], asyncio.Event()
+    runs, both = [NodeResult(0), NodeResult(1)], asyncio.Event()
 
-    def note(_: NodeRun) -> None:
+    def note(_: NodeResult) -> None:
         if all(run.said for run in runs):
             both.set()
 
@@ -79,7 +79,7 @@ async def test_cancelling_ends_the_command_on_every_node(flow: AsyncFlow, pair: 
 
 
 async def test_what_a_chatty_node_said_first_is_let_go(flow: AsyncFlow, pair: AsyncTask) -> None:
-    run = NodeRun(0)
+    run = NodeResult(0)
     line = "head -c 1000000 /dev/zero | tr '\\0' x; echo end"
     await run_on_nodes(flow.get_remote_operations(), pair.task_id, line, [run], _nothing, timeout_s=DEADLINE_S)
     assert run.said.endswith(b"xend\n")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from flow_core._loop import call
-from flow_core.blocking.words import same_as
 from flow_core.client.flow import AsyncFlow
+from flow_core.sync.copy_docstring import copy_docstring
+from flow_core.sync.loop_thread import run_sync
 
 if TYPE_CHECKING:
     from flow_core.models.market import PriceSeries, Quota, TaskEvent
@@ -18,26 +18,26 @@ class FlowMarket:
 
     _flow: AsyncFlow
 
-    @same_as(AsyncFlow.price_history)
+    @copy_docstring(AsyncFlow.price_history)
     def price_history(self, hours: int = 24) -> list[PriceSeries]:
-        return call(self._flow.price_history(hours))
+        return run_sync(self._flow.price_history(hours))
 
-    @same_as(AsyncFlow.quotas)
+    @copy_docstring(AsyncFlow.quotas)
     def quotas(self) -> list[Quota]:
-        return call(self._flow.quotas())
+        return run_sync(self._flow.quotas())
 
-    @same_as(AsyncFlow.task_history)
+    @copy_docstring(AsyncFlow.task_history)
     def task_history(self, task_id: str) -> list[TaskEvent]:
-        return call(self._flow.task_history(task_id))
+        return run_sync(self._flow.task_history(task_id))
 
-    @same_as(AsyncFlow.set_limit_price)
+    @copy_docstring(AsyncFlow.set_limit_price)
     def set_limit_price(self, task_id: str, limit_usd_per_hour: Decimal | float) -> None:
-        call(self._flow.set_limit_price(task_id, limit_usd_per_hour))
+        run_sync(self._flow.set_limit_price(task_id, limit_usd_per_hour))
 
-    @same_as(AsyncFlow.pause_task)
+    @copy_docstring(AsyncFlow.pause_task)
     def pause_task(self, task_id: str) -> None:
-        call(self._flow.pause_task(task_id))
+        run_sync(self._flow.pause_task(task_id))
 
-    @same_as(AsyncFlow.resume_task)
+    @copy_docstring(AsyncFlow.resume_task)
     def resume_task(self, task_id: str) -> None:
-        call(self._flow.resume_task(task_id))
+        run_sync(self._flow.resume_task(task_id))

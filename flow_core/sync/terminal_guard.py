@@ -12,7 +12,7 @@ _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def lent_terminal() -> Iterator[None]:
+def guard_terminal() -> Iterator[None]:
     """Within, SIGTERM and SIGHUP unwind the call instead of ending the program on the spot, its terminal left raw.
 
     Only in the main thread, and only where the program hasn't said what they should do.

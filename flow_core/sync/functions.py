@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flow_core.blocking.flow import Flow
-from flow_core.blocking.task import Task
+from flow_core.sync.flow import Flow
+from flow_core.sync.task import Task
 
 if TYPE_CHECKING:
     from flow_core.models.ir import TaskSpec

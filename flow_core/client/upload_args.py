@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow_core import checks
+from flow_core import validation
 from flow_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def source_of(source_dir: object) -> Path:
     """Raises ConfigError."""
-    wanted = "." if source_dir is None else checks.path("source_dir", source_dir)
+    wanted = "." if source_dir is None else validation.path("source_dir", source_dir)
     try:
         return Path(os.path.expanduser(wanted)).absolute()
     except OSError:
@@ -28,9 +28,11 @@ def source_of(source_dir: object) -> Path:
 
 def target_of(target_dir: object) -> str:
     """Raises ConfigError."""
-    target = checks.path("target_dir", target_dir)
+    target = validation.path("target_dir", target_dir)
     if not target.isprintable():
-        raise ConfigError(f"target_dir: {checks.shown(target)} must not hold control characters", field="target_dir")
+        raise ConfigError(
+            f"target_dir: {validation.shown(target)} must not hold control characters", field="target_dir"
+        )
     if os.path.normpath(target) in ("/", "//"):
         raise ConfigError(
             "target_dir: must be a folder of its own, not the root of the file system", field="target_dir"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flow_core import checks
-from flow_core._loop import call
-from flow_core.blocking.flow import Flow
-from flow_core.blocking.task import Task
+from flow_core import validation
 from flow_core.errors import ConfigError
+from flow_core.sync.flow import Flow
+from flow_core.sync.loop_thread import run_sync
+from flow_core.sync.task import Task
 
 if TYPE_CHECKING:
     from flow_core.models.ir import TaskSpec
@@ -52,12 +52,12 @@ class Client:
 
     def cancel(self, task_id: str, force: bool = False) -> bool:
         """True once the end has been asked for; `force` leaves no time to clean up. Twice is safe. Raises NotFound."""
-        call(self._flow.aio.cancel(task_id, force))
+        run_sync(self._flow.aio.cancel(task_id, force))
         return True
 
     def ssh(self, task_id: str) -> str:
         """The ssh command that enters a task, to be typed as it stands. Raises NotFound, Unsupported."""
-        return call(self._flow.aio.ssh_command(task_id))
+        return run_sync(self._flow.aio.ssh_command(task_id))
 
     def volumes(self) -> list[Volume]:
         """Every volume, newest first."""
@@ -101,10 +101,10 @@ def _config(
             raise ConfigError(f"{extra[0]}: goes into the {type(command).__name__} itself", field=extra[0])
         return command if isinstance(command, TaskConfig) else command.to_config()
     named = {
-        "instance_type": checks.optional_text("gpu", wanted["gpu"]),
-        "min_cpus": checks.optional_whole("cpus", wanted["cpus"], least=1),
-        "min_memory_gb": checks.optional_whole("memory_gb", wanted["memory_gb"], least=1),
+        "instance_type": validation.optional_text("gpu", wanted["gpu"]),
+        "min_cpus": validation.optional_whole("cpus", wanted["cpus"], least=1),
+        "min_memory_gb": validation.optional_whole("memory_gb", wanted["memory_gb"], least=1),
     }
     given = {name: value for name, value in named.items() if value is not None}
-    words = command if isinstance(command, list) else checks.command("command", command)
+    words = command if isinstance(command, list) else validation.command("command", command)
     return TaskConfig.parse({"name": "flow-run", "command": words, **given, **fields})

@@ -5,11 +5,11 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any
 
-from flow_core._loop import call
-from flow_core.blocking.lent import lent_terminal
-from flow_core.blocking.task import Task
-from flow_core.blocking.words import same_as
 from flow_core.client.dev import AsyncDevEnvironment
+from flow_core.sync.copy_docstring import copy_docstring
+from flow_core.sync.loop_thread import run_sync
+from flow_core.sync.task import Task
+from flow_core.sync.terminal_guard import guard_terminal
 
 
 class DevEnvironment:
@@ -19,15 +19,15 @@ class DevEnvironment:
         self._dev = dev
 
     def __enter__(self) -> DevEnvironment:
-        call(self._dev.__aenter__())
+        run_sync(self._dev.__aenter__())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        call(self._dev.__aexit__(kind, error, trace))
+        run_sync(self._dev.__aexit__(kind, error, trace))
 
-    @same_as(AsyncDevEnvironment.start)
+    @copy_docstring(AsyncDevEnvironment.start)
     def start(
         self,
         instance_type: str | None = None,
@@ -36,37 +36,37 @@ class DevEnvironment:
         docker_image: str | None = None,
         force_new: bool = False,
     ) -> Task:
-        return Task(call(self._dev.start(instance_type, ssh_keys, max_price_per_hour, docker_image, force_new)))
+        return Task(run_sync(self._dev.start(instance_type, ssh_keys, max_price_per_hour, docker_image, force_new)))
 
-    @same_as(AsyncDevEnvironment.ensure_started)
+    @copy_docstring(AsyncDevEnvironment.ensure_started)
     def ensure_started(self) -> Task:
-        return Task(call(self._dev.ensure_started()))
+        return Task(run_sync(self._dev.ensure_started()))
 
-    @same_as(AsyncDevEnvironment.connect)
+    @copy_docstring(AsyncDevEnvironment.connect)
     def connect(self, command: str | None = None) -> None:
-        with lent_terminal():
-            call(self._dev.connect(command))
+        with guard_terminal():
+            run_sync(self._dev.connect(command))
 
-    @same_as(AsyncDevEnvironment.run)
+    @copy_docstring(AsyncDevEnvironment.run)
     def run(self, command: str, image: str | None = None, wait: bool = True) -> int | Task:
-        answer = call(self._dev.run(command, image, wait))
+        answer = run_sync(self._dev.run(command, image, wait))
         return answer if isinstance(answer, int) else Task(answer)
 
-    @same_as(AsyncDevEnvironment.exec)
+    @copy_docstring(AsyncDevEnvironment.exec)
     def exec(
         self, command: str | list[str], image: str | None = None, interactive: bool = False, retries: int = 0
     ) -> int:
-        with lent_terminal():
-            return call(self._dev.exec(command, image, interactive, retries))
+        with guard_terminal():
+            return run_sync(self._dev.exec(command, image, interactive, retries))
 
-    @same_as(AsyncDevEnvironment.reset)
+    @copy_docstring(AsyncDevEnvironment.reset)
     def reset(self) -> Task:
-        return Task(call(self._dev.reset()))
+        return Task(run_sync(self._dev.reset()))
 
-    @same_as(AsyncDevEnvironment.stop)
+    @copy_docstring(AsyncDevEnvironment.stop)
     def stop(self) -> bool:
-        return call(self._dev.stop())
+        return run_sync(self._dev.stop())
 
-    @same_as(AsyncDevEnvironment.status)
+    @copy_docstring(AsyncDevEnvironment.status)
     def status(self) -> dict[str, Any]:
-        return call(self._dev.status())
+        return run_sync(self._dev.status())
