@@ -1,4 +1,4 @@
-"""One context, opened: its provider, its gate, and its facets or a sentence that it has none."""
+"""One opened context: its provider, its gate, and its facets or an error that says which one it lacks."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from flow_core.audit import Change, Gate
 from flow_core.client.published import refuse_published
 from flow_core.config import Config, Context, load_config
 from flow_core.errors import ConfigError, FlowError, Unsupported
-from flow_core.providers import open_provider
+from flow_core.providers import open_provider, shared_platform
 
 if TYPE_CHECKING:
+    from flow_core.providers.account import PlatformAccount
     from flow_core.providers.base import Provider
     from flow_core.ssh.asking import Person
 
@@ -22,7 +23,7 @@ T = TypeVar("T")
 
 
 class ContextClient:
-    """What all calls of a client share.
+    """What all resources of a client share.
 
     `context` is a name, or a Context; without one: `$FLOW_CONTEXT`, else the config's default, else `local`.
     `person` answers what only a user can, such as a passphrase. `published` are arguments of the published SDK: the
@@ -50,19 +51,20 @@ class ContextClient:
         self._person = person
         self._open: Callable[[], Provider] = partial(open_provider, self.context, person)
         self._provider: Provider | None = None
+        self._platform: PlatformAccount | None = None
         self._process = os.getpid()
         self._is_closed = False
         self._successor: Self | None = None
 
     @classmethod
     def sharing(cls, other: ContextClient) -> Self:
-        """A client over the provider that another one holds open; whichever is closed first lets go of it."""
+        """Returns a client over the provider that another client holds open; the first to be closed closes it."""
         client = cls(other.context, gate=other.gate)
         client._open = lambda: other.provider
         return client
 
     def reopened(self) -> Self:
-        """Another client of the same context, always the same one: handles of tasks outlive their client."""
+        """Returns another client of the same context, always the same one: handles of tasks outlive their client."""
         if self._successor is None:
             self._successor = type(self)(self.context, gate=self.gate, person=self._person)
         return self._successor
@@ -75,33 +77,52 @@ class ContextClient:
     def provider(self) -> Provider:
         """The provider itself, opened on first use. Raises FlowError once the client is closed.
 
-        A forked child gets one of its own: its parent's belongs to an event loop that doesn't run in the child.
+        A forked child opens its own provider: its parent's belongs to an event loop that doesn't run in the child.
         """
-        if self._is_closed:
-            raise FlowError(f"this client of context {self.context.name!r} is closed; make a new one")
-        self._leave_parent()
+        self._refuse_closed()
         if self._provider is None:
             self._provider = self._open()
         return self._provider
 
-    async def close(self) -> None:
-        """Lets go of the provider; twice is safe. Tasks go on. Later calls raise FlowError."""
-        self._is_closed = True
-        self._leave_parent()
-        provider, self._provider = self._provider, None
-        if provider is not None:
-            await provider.close()
+    @property
+    def platform(self) -> PlatformAccount | None:
+        """The platform's account that the environment has credentials for, in every context; None without any.
 
-    def _leave_parent(self) -> None:
-        if self._process != os.getpid():
-            self._process, self._provider = os.getpid(), None
+        Raises ConfigError for credentials that can't be used, and FlowError once the client is closed.
+        """
+        self._refuse_closed()
+        if self._platform is None and (platform := shared_platform()) is not None:
+            self._platform = platform.open_from_environment()
+        return self._platform
+
+    async def close(self) -> None:
+        """Closes the provider; a repeated call is safe. Tasks continue to run. Later calls raise FlowError."""
+        self._is_closed = True
+        self._drop_parents()
+        (provider, self._provider), (platform, self._platform) = (self._provider, None), (self._platform, None)
+        try:
+            if provider is not None:
+                await provider.close()
+        finally:
+            if platform is not None:
+                await platform.close()
 
     def facet(self, facet: T | None, noun: str) -> T:
-        """The facet, or Unsupported for a provider without it."""
+        """Returns the facet. Raises Unsupported if the provider lacks it."""
         if facet is None:
             raise Unsupported(f"context {self.context.name!r} (provider {self.context.provider}) has no {noun}")
         return facet
 
     async def change(self, verb: str, target: str, call: str, do: Callable[[], Awaitable[T]]) -> T:
-        """Passes a change through the gate. `call` is what people read of it."""
+        """Passes a change through the gate. `call` is the exact call or command, for the user to read."""
         return await self.gate.apply(Change(verb, self.context.name, target, call), do)
+
+    def _refuse_closed(self) -> None:
+        if self._is_closed:
+            raise FlowError(f"this client of context {self.context.name!r} is closed; make a new one")
+        self._drop_parents()
+
+    def _drop_parents(self) -> None:
+        """In a forked child: forgets what the parent process opened."""
+        if self._process != os.getpid():
+            self._process, self._provider, self._platform = os.getpid(), None, None

@@ -9,6 +9,7 @@ from flow_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from flow_core.config import Context
+    from flow_core.providers.account import Platform
     from flow_core.providers.base import Provider
     from flow_core.ssh.asking import Person
 
@@ -34,3 +35,12 @@ def open_provider(context: Context, person: Person | None = None) -> Provider:
     module, _, name = home.partition(":")
     provider: Provider = getattr(import_module(module), name)(context, person)
     return provider
+
+
+def shared_platform() -> Platform | None:
+    """Returns the platform that contexts of other providers may use too; None without one. Touches no network."""
+    from flow_core.providers.account import Platform  # deferred: few scripts need it
+    from flow_core.providers.mithril.identity import find_user
+    from flow_core.providers.mithril.platform import platform_from_environment
+
+    return Platform(platform_from_environment, "set MITHRIL_API_KEY to manage those of Mithril", find_user)

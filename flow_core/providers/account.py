@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -84,6 +84,38 @@ class IdentityFacet(Protocol):
 
     async def own_keys(self, project_id: str | None = None) -> tuple[SshKey, ...]:
         """The public keys that this user would be let in with, optionally of one project."""
+
+
+class HttpFacet(Protocol):
+    """The API of a platform, as raw HTTP."""
+
+    async def get(self, path: str) -> Any:
+        """Returns the JSON at a path. Twice is safe. Raises NotFound, AuthError, Unreachable, ProviderError."""
+
+
+class PlatformAccount(Protocol):
+    """An account with a platform. Whoever opened it closes it."""
+
+    @property
+    def ssh_keys(self) -> SshKeyFacet:
+        """The keys of its project."""
+
+    async def close(self) -> None:
+        """Closes the connections. Twice is safe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What a provider's platform offers to contexts of other providers.
+
+    `open_from_environment` opens the account that the environment has credentials for; None without any. It opens no
+    connection, and raises ConfigError. `hint` says how to give such credentials. `find_user` looks a user up over raw
+    HTTP; None for an unknown one.
+    """
+
+    open_from_environment: Callable[[], PlatformAccount | None]
+    hint: str
+    find_user: Callable[[HttpFacet, str], Awaitable[User | None]]
 
 
 @dataclass(frozen=True, slots=True)

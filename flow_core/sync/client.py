@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from flow_core import validation
 from flow_core.errors import ConfigError
 from flow_core.sync.flow import Flow
-from flow_core.sync.loop_thread import run_sync
 from flow_core.sync.task import Task
 
 if TYPE_CHECKING:
@@ -52,12 +51,12 @@ class Client:
 
     def cancel(self, task_id: str, force: bool = False) -> bool:
         """True once the end has been asked for; `force` leaves no time to clean up. Twice is safe. Raises NotFound."""
-        run_sync(self._flow.aio.cancel(task_id, force))
+        self._flow.cancel(task_id, force)
         return True
 
     def ssh(self, task_id: str) -> str:
         """The ssh command that enters a task, to be typed as it stands. Raises NotFound, Unsupported."""
-        return run_sync(self._flow.aio.ssh_command(task_id))
+        return self._flow.task_access.ssh_command(task_id)
 
     def volumes(self) -> list[Volume]:
         """Every volume, newest first."""
@@ -82,7 +81,7 @@ class Client:
 
     def provider_port(self) -> Provider:
         """The provider itself, with all its facets. Its methods are coroutines: see flow_core.providers.base."""
-        return self._flow.aio.provider_port()
+        return self._flow.provider_port()
 
     def close(self) -> None:
         """Lets go of the provider; twice is safe. Tasks go on."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
 import signal
 import subprocess
@@ -17,7 +16,7 @@ import pytest
 from testbed.waiting import DEADLINE_S
 
 import flow_core
-from flow_core import AsyncFlow, Client, Flow, NotFound, Task, TaskStatus
+from flow_core import Client, Flow, NotFound, Task, TaskStatus
 from flow_core.sync.loop_thread import iter_sync, run_sync
 
 ROOT = Path(flow_core.__file__).parent.parent
@@ -50,15 +49,6 @@ def test_the_client_runs_lists_and_cancels() -> None:
     assert client.volumes() == []
     with pytest.raises(NotFound):
         client.cancel("nobody")
-
-
-def test_flow_takes_what_the_async_flow_takes() -> None:
-    methods = [name for name, value in vars(Flow).items() if inspect.isfunction(value) and not name.startswith("_")]
-    assert {"run", "submit", "status", "cancel", "logs", "list_tasks", "find_instances"} <= set(methods)
-    for name in methods:
-        plain = list(inspect.signature(getattr(Flow, name)).parameters.values())
-        awaited = list(inspect.signature(getattr(AsyncFlow, name)).parameters.values())
-        assert [(p.name, p.default) for p in plain] == [(p.name, p.default) for p in awaited[: len(plain)]], name
 
 
 class Numbers:

@@ -1,4 +1,4 @@
-"""Logs: the end of them, all of them as they come, and their bytes by offset."""
+"""Logs of tasks: their last lines, all lines as they are written, and their bytes by offset."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from flow_core import validation
-from flow_core.client.context_client import ContextClient
 from flow_core.errors import ConfigError, NotFound, Unsupported
 from flow_core.logs.address import LogAddress
 
 if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
+    from flow_core.client.context_client import ContextClient
     from flow_core.providers.base import LogFacet
 
 
 _STARTUP = ("startup", "host")
 
 
-class LogCalls(ContextClient):
-    """What a client does with logs."""
+class AsyncTaskLogResource:
+    """The logs of the tasks of one context."""
+
+    def __init__(self, client: ContextClient) -> None:
+        self._client = client
 
     @overload
-    async def logs(
+    async def read(
         self,
         task_id: str,
         follow: Literal[False] = False,
@@ -38,7 +41,7 @@ class LogCalls(ContextClient):
     ) -> str: ...
 
     @overload
-    async def logs(
+    async def read(
         self,
         task_id: str,
         follow: Literal[True],
@@ -51,7 +54,7 @@ class LogCalls(ContextClient):
         rank: int = 0,
     ) -> AsyncGenerator[str, None]: ...
 
-    async def logs(
+    async def read(
         self,
         task_id: str,
         follow: bool = False,
@@ -63,15 +66,14 @@ class LogCalls(ContextClient):
         attempt: int | None = None,
         rank: int = 0,
     ) -> str | AsyncGenerator[str, None]:
-        """The last `tail` lines of a task's log, or an iterator of every line until that log is complete.
+        """Returns the last `tail` lines of a task's log; with `follow`, an iterator of all lines until it is complete.
 
-        Both streams as they were merged; `stderr`, or `stream` (or `source`) "stdout" or "stderr", picks one, and is
-        Unsupported where a task has one log for both, as by its `streams: merged` or `tty`. `source="startup"`, or
-        "host", reads the log of what prepared its machine.
-        `attempt` counts from 0 and is the newest when not said; `rank` is the instance. Of a task that hasn't begun
-        there is "" or, followed, what comes. Bytes that aren't UTF-8 become U+FFFD; control characters stay, so
-        make them harmless before showing them. Close the iterator (`aclosing`) when leaving it early. Raises
-        NotFound, ConfigError, Unsupported.
+        Both streams, merged; `stderr`, or `stream` (or `source`) "stdout" or "stderr", selects one. That is Unsupported
+        if the task has one log for both, as with `streams: merged` or `tty`. `source="startup"`, or "host", reads the
+        log of what prepared its machine.
+        `attempt` counts from 0; default: the newest. `rank` is the instance. A task that hasn't started has the log "";
+        followed, it is waited for. Bytes that aren't UTF-8 become U+FFFD. Control characters stay: escape them before
+        you show them. Close the iterator (`aclosing`) if you leave it early. Raises NotFound, ConfigError, Unsupported.
         """
         from flow_core.logs.follow import tail_text  # deferred: only readers need it
         from flow_core.logs.lines import follow_lines
@@ -80,57 +82,52 @@ class LogCalls(ContextClient):
         if source in _STARTUP:
             return await self._startup_log(task_id, follow, lines, rank)
         wanted = _streams(stderr, source, stream)
-        if wanted is not None and not self._logs.separates_streams:
-            raise Unsupported(
-                f"stream: context {self.context.name!r} keeps what a task writes to stdout and stderr in one log;"
-                " leave out stderr, stream and source"
-            )
         if wanted is not None:
-            await self._refuse_merged(validation.text("task_id", task_id))
-        address = await self._log_of(validation.text("task_id", task_id), attempt, rank)
-        files = await self.open_log(address)
+            await self._refuse_merged(task_id)
+        address = await self._address_of(validation.text("task_id", task_id), attempt, rank)
+        files = await self.open(address)
         if not follow:
             await self._logs.catch_up(address)
             return await asyncio.to_thread(tail_text, files, lines, wanted)
         return follow_lines(files, lambda: self._logs.is_complete(address), wanted)
 
-    async def log_stream(
+    async def stream(
         self, task_id: str, stderr: bool = False, *, attempt: int | None = None, rank: int = 0
     ) -> AsyncGenerator[str, None]:
-        """Every line of a task's log from the first until it is complete, as `logs` with follow=True."""
-        lines = await self.logs(task_id, True, stderr=stderr, attempt=attempt, rank=rank)
+        """Yields every line of a task's log, from the first until the log is complete: `read` with follow=True."""
+        lines = await self.read(task_id, True, stderr=stderr, attempt=attempt, rank=rank)
         async with aclosing(lines):
             async for line in lines:
                 yield line
 
-    async def log_bytes(self, address: LogAddress, offset: int = 0) -> AsyncGenerator[tuple[int, bytes], None]:
-        """The raw bytes of one log from `offset` on, as (offset, bytes), until no more can come.
+    async def read_bytes(self, address: LogAddress, offset: int = 0) -> AsyncGenerator[tuple[int, bytes], None]:
+        """Yields the raw bytes of one log from `offset` on, as (offset, bytes), until the log is complete.
 
-        An offset that was read up to is where reading goes on: nothing is missing, nothing comes twice.
+        Pass the offset after the last byte that you have read to read on: no byte is missing or repeated.
         """
         from flow_core.logs.follow import follow  # deferred: only readers need it
 
         start = validation.whole("offset", offset, most=1 << 62)
-        files = await self.open_log(address)
+        files = await self.open(address)
         async with aclosing(follow(files, start, lambda: self._logs.is_complete(address))) as chunks:
             async for chunk in chunks:
                 yield chunk.offset, chunk.data
 
-    async def log_addresses(self, task_id: str) -> tuple[LogAddress, ...]:
-        """Every log of a task, by attempt, then rank; empty before it started. Raises NotFound."""
+    async def addresses(self, task_id: str) -> tuple[LogAddress, ...]:
+        """Returns the address of each log of a task, by attempt, then rank; none before it started. Raises NotFound."""
         return await self._logs.addresses(validation.text("task_id", task_id))
 
-    async def open_log(self, address: LogAddress) -> SpoolFiles:
-        """The files on this machine that hold, or will hold, this log. Raises NotFound, ProviderError."""
+    async def open(self, address: LogAddress) -> SpoolFiles:
+        """Returns the files of this log on this machine; they may not exist yet. Raises NotFound, ProviderError."""
         from flow_core.logs.readable import check_readable  # deferred: only readers need it
 
-        files = await self._logs.open(_address(address))
+        files = await self._logs.open(_checked_address(address))
         await asyncio.to_thread(check_readable, files)
         return files
 
-    async def is_log_complete(self, address: LogAddress) -> bool:
-        """True once no byte will be added any more. Raises NotFound."""
-        return await self._logs.is_complete(_address(address))
+    async def is_complete(self, address: LogAddress) -> bool:
+        """Returns True once nothing more will be added. Raises NotFound."""
+        return await self._logs.is_complete(_checked_address(address))
 
     async def _startup_log(self, task_id: str, follow: bool, lines: int, rank: int) -> str:
         if follow:
@@ -139,7 +136,14 @@ class LogCalls(ContextClient):
         return "".join(text.splitlines(keepends=True)[-lines:]) if lines else ""
 
     async def _refuse_merged(self, task_id: str) -> None:
-        if by := (await self.provider.get_task(task_id)).merged_by:
+        """Raises Unsupported if the task has one log for both streams."""
+        context = self._client.context.name
+        if not self._logs.separates_streams:
+            raise Unsupported(
+                f"stream: context {context!r} keeps what a task writes to stdout and stderr in one log;"
+                " leave out stderr, stream and source"
+            )
+        if by := (await self._client.provider.get_task(validation.text("task_id", task_id))).merged_by:
             raise Unsupported(
                 f"stream: task {task_id} was submitted with {by}, so its stdout and stderr are one; "
                 "leave out stderr, stream and source"
@@ -147,27 +151,27 @@ class LogCalls(ContextClient):
 
     @property
     def _logs(self) -> LogFacet:
-        return self.facet(self.provider.logs, "logs")
+        return self._client.facet(self._client.provider.logs, "logs")
 
-    async def _log_of(self, task_id: str, attempt: int | None, rank: int) -> LogAddress:
+    async def _address_of(self, task_id: str, attempt: int | None, rank: int) -> LogAddress:
         validation.optional_whole("attempt", attempt)
         validation.whole("rank", rank)
         addresses = await self._logs.addresses(task_id)
         newest = max((address.attempt for address in addresses), default=0)
-        wanted = LogAddress(self.context.name, task_id, newest if attempt is None else attempt, rank)
+        wanted = LogAddress(self._client.context.name, task_id, newest if attempt is None else attempt, rank)
         if wanted in addresses or (not addresses and not attempt):
             return wanted
         raise NotFound(f"task {task_id} has no log of attempt {wanted.attempt}, rank {rank}")
 
 
-def _address(address: Any) -> LogAddress:
+def _checked_address(address: Any) -> LogAddress:
     if not isinstance(address, LogAddress):
         raise ConfigError(f"address: must be a LogAddress, not {type(address).__name__}", field="address")
     return address
 
 
 def _streams(stderr: bool, source: str | None, stream: str | None) -> frozenset[int] | None:
-    """Which streams to keep, None for both."""
+    """Returns the streams to keep; None for both."""
     from flow_core.agent.spool import STDERR, STDOUT  # deferred: only readers need it
 
     streams = {
@@ -178,8 +182,8 @@ def _streams(stderr: bool, source: str | None, stream: str | None) -> frozenset[
         "all": None,
         "auto": None,
     }
-    for name, said in (("stream", stream), ("source", source)):
-        if said is not None:
+    for name, word in (("stream", stream), ("source", source)):
+        if word is not None:
             known = (*streams, *_STARTUP) if name == "source" else tuple(streams)
-            return streams[validation.one_of(name, said, known)]
+            return streams[validation.one_of(name, word, known)]
     return streams["stderr" if stderr else "combined"]
