@@ -25,7 +25,7 @@ from flow_core.errors import FlowError, ReadOnly, printable
 T = TypeVar("T")
 _ROTATE_BYTES = 4 << 20
 _READ_BYTES = 256 << 10
-_LONGEST_TEXT = 8 << 10
+_TEXT_CHARACTERS_MAX = 8 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class Gate:
 
 def _shorten(text: str) -> str:
     """Shortens a long text: a command of a megabyte would push all other lines out of view."""
-    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}… ({len(text):,} characters)"
+    return text if len(text) <= _TEXT_CHARACTERS_MAX else f"{text[:_TEXT_CHARACTERS_MAX]}… ({len(text):,} characters)"
 
 
 def _user() -> str:

@@ -1,4 +1,4 @@
-"""Arguments of the public calls, checked before anything is done; a ConfigError names the one that is wrong."""
+"""Checks of the arguments of public calls. Each raises a ConfigError that names the wrong argument."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 
 from flow_core.errors import ConfigError
 
-_SHOWN = 40
-_LONGEST_LABEL = 128
-_LONGEST_PATH = 4095
-MOST = 1_000_000
+_SHOWN_CHARACTERS_MAX = 40
+_LABEL_CHARACTERS_MAX = 128
+_PATH_BYTES_MAX = 4095
+WHOLE_MAX = 1_000_000
 
 
 def shown(value: object) -> str:
-    """A value of somebody else's, safe to print and short enough to read."""
+    """Returns a value as text that is safe to print and short enough to read."""
     try:
         text = repr(value)
-    except ValueError:  # Python refuses to write numbers of thousands of digits
+    except ValueError:  # Python refuses to format numbers of thousands of digits
         return "a number of thousands of digits"
     text = text if text.isprintable() else ascii(text)
-    return text if len(text) <= _SHOWN + 2 else text[:_SHOWN] + "…'"
+    return text if len(text) <= _SHOWN_CHARACTERS_MAX + 2 else text[:_SHOWN_CHARACTERS_MAX] + "…'"
 
 
 def text(name: str, value: Any) -> str:
-    """Text that says something."""
+    """Returns text that isn't blank."""
     if not isinstance(value, str):
         raise ConfigError(f"{name}: must be text, not {type(value).__name__}", field=name)
     if not value.strip():
@@ -34,21 +34,21 @@ def text(name: str, value: Any) -> str:
 
 
 def optional_text(name: str, value: Any) -> str | None:
-    """None, or text that says something."""
+    """Returns None, or text that isn't blank."""
     return None if value is None else text(name, value)
 
 
 def optional_label(name: str, value: Any) -> str | None:
-    """None, or text short and plain enough to stand in a list."""
+    """Returns None, or text that is printable and short enough for a list."""
     if value is None:
         return None
-    if len(text(name, value)) > _LONGEST_LABEL or not value.isprintable():
-        raise ConfigError(f"{name}: must be at most {_LONGEST_LABEL} printable characters", field=name)
+    if len(text(name, value)) > _LABEL_CHARACTERS_MAX or not value.isprintable():
+        raise ConfigError(f"{name}: must be at most {_LABEL_CHARACTERS_MAX} printable characters", field=name)
     return str(value)
 
 
 def command(name: str, value: Any) -> str:
-    """A shell line."""
+    """Returns a shell line."""
     if "\0" in text(name, value):
         raise ConfigError(f"{name}: must not hold a NUL character", field=name)
     try:
@@ -59,47 +59,49 @@ def command(name: str, value: Any) -> str:
 
 
 def optional_command(name: str, value: Any) -> str | None:
-    """None, or a shell line."""
+    """Returns None, or a shell line."""
     return None if value is None else command(name, value)
 
 
 def raw(name: str, value: Any) -> bytes:
-    """Bytes."""
+    """Returns bytes."""
     if not isinstance(value, bytes):
         raise ConfigError(f"{name}: must be bytes, not {type(value).__name__}", field=name)
     return value
 
 
 def path(name: str, value: Any) -> str:
-    """A path that a file system could have."""
+    """Returns a path that a file system could have."""
     found = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(found, str):
         raise ConfigError(f"{name}: must be a path, not {type(value).__name__}", field=name)
     if not found.strip() or "\0" in found:
         raise ConfigError(f"{name}: {shown(found)} is no path", field=name)
     try:
-        is_too_long = len(os.fsencode(found)) > _LONGEST_PATH
+        is_too_long = len(os.fsencode(found)) > _PATH_BYTES_MAX
     except UnicodeEncodeError:
         raise ConfigError(f"{name}: {shown(found)} holds half a character (a lone surrogate)", field=name) from None
     if is_too_long:
-        raise ConfigError(f"{name}: {shown(found)} is longer than {_LONGEST_PATH} bytes, which no path is", field=name)
+        raise ConfigError(
+            f"{name}: {shown(found)} is longer than {_PATH_BYTES_MAX} bytes, which no path is", field=name
+        )
     return found
 
 
-def whole(name: str, value: Any, least: int = 0, most: int = MOST) -> int:
-    """A whole number within bounds."""
+def whole(name: str, value: Any, least: int = 0, most: int = WHOLE_MAX) -> int:
+    """Returns a whole number within bounds."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ConfigError(f"{name}: must be a whole number from {least} to {most}, not {shown(value)}", field=name)
     return value
 
 
-def optional_whole(name: str, value: Any, least: int = 0, most: int = MOST) -> int | None:
-    """None, or a whole number within bounds."""
+def optional_whole(name: str, value: Any, least: int = 0, most: int = WHOLE_MAX) -> int | None:
+    """Returns None, or a whole number within bounds."""
     return None if value is None else whole(name, value, least, most)
 
 
 def seconds(name: str, value: Any) -> float | None:
-    """None, or a number of seconds that isn't negative."""
+    """Returns None, or a number of seconds that isn't negative."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
@@ -108,21 +110,21 @@ def seconds(name: str, value: Any) -> float | None:
 
 
 def optional_flag(name: str, value: Any) -> bool | None:
-    """None, True or False."""
+    """Returns None, True or False."""
     if value is not None and not isinstance(value, bool):
         raise ConfigError(f"{name}: must be true, false or not given, not {shown(value)}", field=name)
     return value
 
 
 def one_of(name: str, value: Any, known: Collection[str]) -> str:
-    """One of the known words."""
+    """Returns one of the known words."""
     if not isinstance(value, str) or value not in known:
         raise ConfigError(f"{name}: {shown(value)} is none of {', '.join(known)}", field=name)
     return value
 
 
 def table(name: str, value: Any) -> dict[str, Any]:
-    """A table whose names are plain text."""
+    """Returns a table whose keys are printable text."""
     if not isinstance(value, dict) or not all(isinstance(key, str) and key.isprintable() for key in value):
         raise ConfigError(f"{name}: must be a table of names and values, not {shown(value)}", field=name)
     return value

@@ -169,7 +169,7 @@ def complaints(file: Path) -> Iterator[str]:
 def core_for_tui(name: str) -> bool:
     """Whether the dashboard may see this of the core: never a provider itself, never the blocking client."""
     public = name.removeprefix("flow_core.")
-    home = f"flow_core.{flow_core._HOMES[public]}" if public in flow_core._HOMES else name
+    home = f"flow_core.{flow_core._MODULES[public]}" if public in flow_core._MODULES else name
     return name == "flow_core.__version__" or within(home, f"{CORE_FOR_TUI} {FOUNDATIONS}", "flow_core")
 
 

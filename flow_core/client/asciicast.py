@@ -1,4 +1,4 @@
-"""A terminal session in a file: asciicast v2, as asciinema plays it."""
+"""Recordings of terminal sessions in asciicast v2, the format of asciinema."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flow_core.errors import FlowError
 
 
 class Writer:
-    """What a terminal showed, and when. Keys are not recorded: passwords are typed without being shown."""
+    """Writes what a terminal shows, with the time. Keys are not recorded, since they include passwords."""
 
     def __init__(self, path: Path, columns: int, rows: int, title: str) -> None:
         self.path = path
@@ -32,7 +32,7 @@ class Writer:
 
     @classmethod
     def start(cls, name: str, columns: int, rows: int, title: str) -> Writer:
-        """In the state directory's `recordings`, called after `name` and the time. Raises FlowError."""
+        """Creates a file in the state directory's `recordings`, named after `name` and the time. Raises FlowError."""
         now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         return cls(state_dir() / "recordings" / f"{name}-{now}.cast", columns, rows, title)
 
@@ -43,17 +43,18 @@ class Writer:
         self.close()
 
     def output(self, data: bytes) -> None:
-        """Text that came from the far side; a character may be split over two calls."""
+        """Records output of the remote side. A character may be split over two calls. Raises FlowError."""
         if text := self._decode(data):
             self._event("o", text)
 
     def resized(self, columns: int, rows: int) -> None:
+        """Records a new size of the terminal, if it changed. Raises FlowError."""
         if (columns, rows) != self._size:
             self._size = (columns, rows)
             self._event("r", f"{columns}x{rows}")
 
     def close(self) -> None:
-        """Twice is safe."""
+        """Closes the file; a repeated call is safe."""
         if self._file.closed:
             return
         try:

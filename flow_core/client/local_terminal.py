@@ -1,4 +1,4 @@
-"""A shell on the terminal that this program runs in: keys go there, output comes here, the size follows."""
+"""Connects a shell to the terminal that this program runs in: keys, output and size."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from flow_core.providers.entry import Shell
 
 _KEYS_BYTES = 4096
-_LOOK_AT_SIZE_S = 0.25  # a signal would tell sooner, but only the main thread may listen for it
+_SIZE_POLL_S = 0.25  # SIGWINCH would be faster, but only the main thread can handle signals
 
 
 class Printer:
-    """Writes what a command says to our standard output and error. A character may be split over two calls."""
+    """Writes a command's output to standard output and standard error. A character may be split over two calls."""
 
     def __init__(self) -> None:
         make = codecs.getincrementaldecoder("utf-8")
@@ -33,13 +33,13 @@ class Printer:
         await asyncio.to_thread(_print, sys.stdout if stream == 1 else sys.stderr, self._decoders[stream].decode(data))
 
     def end(self) -> None:
-        """Shows that the last character was cut off, where it was."""
+        """Writes U+FFFD if the last character is incomplete."""
         _print(sys.stdout, self._decoders[1].decode(b"", final=True))
         _print(sys.stderr, self._decoders[2].decode(b"", final=True))
 
 
 class LocalTerminal:
-    """The terminal of this program, by its descriptors."""
+    """The terminal of this program, given by its file descriptors."""
 
     def __init__(self, keys: int = 0, screen: int = 1) -> None:
         self._keys = keys
@@ -47,12 +47,12 @@ class LocalTerminal:
 
     @property
     def is_there(self) -> bool:
-        """False when either side is a file, a pipe or nothing."""
+        """False if either descriptor is a file, a pipe or closed."""
         return os.isatty(self._keys) and os.isatty(self._screen)
 
     @property
     def size(self) -> tuple[int, int]:
-        """(columns, rows); 80x24 where nobody knows."""
+        """(columns, rows); 80x24 if unknown."""
         try:
             found = os.get_terminal_size(self._screen)
         except OSError:
@@ -60,10 +60,10 @@ class LocalTerminal:
         return found.columns or 80, found.lines or 24
 
     async def attach(self, shell: Shell, record_as: str | None = None) -> int:
-        """Hands the terminal to a shell until that ends, then closes it; returns its exit code.
+        """Connects the terminal to a shell until the shell ends, closes the shell, and returns its exit code.
 
-        Without a terminal its output is only shown. The terminal is itself again afterwards. With `record_as` the
-        session is recorded under that name, and the file is named on standard error.
+        Without a terminal, its output is only written. The terminal's mode is restored afterwards. With `record_as`,
+        the session is recorded under that name, and the path of the file is written to standard error.
         """
         sys.stdout.flush()
         try:
@@ -115,14 +115,14 @@ class LocalTerminal:
             try:
                 await shell.write(keys or b"\x04")
             except Unreachable:
-                return  # it has just ended, which reading notices
+                return  # the shell has just ended; `_show` returns too
             if not keys:
                 return
 
     async def _follow_size(self, shell: Shell, recording: asciicast.Writer | None) -> None:
         known = self.size
         while True:
-            await asyncio.sleep(_LOOK_AT_SIZE_S)
+            await asyncio.sleep(_SIZE_POLL_S)
             if (size := self.size) != known:
                 known = size
                 await shell.resize(*size)

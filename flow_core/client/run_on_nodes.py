@@ -1,4 +1,4 @@
-"""One command on several nodes of a task at once."""
+"""Runs one command on several nodes of a task at once."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from flow_core.errors import FlowError
 if TYPE_CHECKING:
     from flow_core.providers.entry import RemoteOperations
 
-_AT_ONCE = 16
-_KEPT_BYTES = 64 << 10
+_CONCURRENT_NODES_MAX = 16
+_OUTPUT_KEPT_BYTES = 64 << 10
 
 
 class NodeResult:
-    """What one node makes of the command: where it stands, and the last 64 KiB that it said, both streams as they came.
+    """The state of the command on one node, and the last 64 KiB of its output, both streams in order of arrival.
 
-    `problem` is a sentence where the command could not be run to its end.
+    `problem` is a sentence if the command could not be run to its end.
     """
 
     def __init__(self, node: int) -> None:
         self.node = node
         self.exit_code: int | None = None
         self.problem = ""
-        self.said = bytearray()
+        self.output = bytearray()
         self.cut_bytes = 0
         self._started_at: float | None = None
         self._ended_at: float | None = None
@@ -41,7 +41,7 @@ class NodeResult:
 
     @property
     def took_s(self) -> float:
-        """Until now, while it runs."""
+        """The duration so far, or in all once it has ended."""
         if self._started_at is None:
             return 0.0
         return (self._ended_at or time.monotonic()) - self._started_at
@@ -53,11 +53,11 @@ class NodeResult:
         self._ended_at = time.monotonic()
 
     def take(self, data: bytes) -> None:
-        self.said += data
-        if len(self.said) > 2 * _KEPT_BYTES:
-            cut = len(self.said) - _KEPT_BYTES
+        self.output += data
+        if len(self.output) > 2 * _OUTPUT_KEPT_BYTES:
+            cut = len(self.output) - _OUTPUT_KEPT_BYTES
             self.cut_bytes += cut
-            del self.said[:cut]
+            del self.output[:cut]
 
 
 async def run_on_nodes(
@@ -69,12 +69,12 @@ async def run_on_nodes(
     *,
     timeout_s: float,
 ) -> None:
-    """Runs a shell line on each of the nodes, sixteen at a time, each for at most `timeout_s`; not safe twice.
+    """Runs a shell line on each node, 16 at a time, each for at most `timeout_s`. Two calls run it twice.
 
-    `changed` is called after everything that is new of a node. A node that fails stops no other: at the end FlowError
-    says which could not run it. Cancelling ends the command everywhere.
+    `changed` is called after each change of a node's result. A node that fails doesn't stop the others: at the end,
+    FlowError says which nodes failed. Cancelling ends the command on all nodes.
     """
-    room = asyncio.Semaphore(_AT_ONCE)
+    room = asyncio.Semaphore(_CONCURRENT_NODES_MAX)
     async with asyncio.TaskGroup() as nodes:
         for run in runs:
             nodes.create_task(_run(remote, task_id, command, run, changed, room, timeout_s))

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from flow_core import validation
 from flow_core.client.local_terminal import LocalTerminal, Printer
-from flow_core.client.upload_args import copy_call, listener, printer, source_of, summary, target_of
+from flow_core.client.upload_args import (
+    describe_copy,
+    find_print,
+    find_progress_callback,
+    parse_source_dir,
+    parse_target_dir,
+    summarize,
+)
 from flow_core.errors import FlowError
 
 if TYPE_CHECKING:
@@ -101,16 +108,16 @@ class AsyncTaskAccessResource:
         that has ended, ConfigError, Unreachable, Unsupported.
         """
         uploads = self._client.facet(self._client.provider.uploads, "code upload")
-        wanted, source = validation.text("task_id", task_id), source_of(source_dir)
-        target, deadline_s = target_of(target_dir), validation.whole("timeout", timeout, least=1)
+        wanted, source = validation.text("task_id", task_id), parse_source_dir(source_dir)
+        target, deadline_s = parse_target_dir(target_dir), validation.whole("timeout", timeout, least=1)
         validation.optional_flag("git_incremental", git_incremental)
-        show, report = printer(console), listener(progress_reporter)
-        call = copy_call(source, target)
+        show, report = find_print(console), find_progress_callback(progress_reporter)
+        call = describe_copy(source, target)
         upload = partial(uploads.upload, wanted, source, target, git_incremental=git_incremental)
         do = partial(upload, timeout_s=deadline_s, on_progress=report)
         show(f"{wanted}: {call}")
         result = await self._client.change("upload", wanted, call, do)
-        show(f"{wanted}: {summary(result)}")
+        show(f"{wanted}: {summarize(result)}")
         return result
 
     async def put_file(self, task_id: str, source: Path | str, target: str, *, node: int = 0) -> None:

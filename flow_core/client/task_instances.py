@@ -1,4 +1,4 @@
-"""The machines of a task, one an instance, as the published SDK shows them."""
+"""The machines of a task as Instance objects, one per node, as the published SDK has them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STATUS = {
 
 
 async def instances_of(provider: Provider, task: TaskRecord) -> list[Instance]:
-    """By node; empty for a task that has no machine yet."""
+    """Returns the machines of a task by node; none for a task that has no machine yet."""
     if task.started_at is None and not task.instances:
         return []
     return [await _instance(provider, task, node) for node in range(task.num_instances)]

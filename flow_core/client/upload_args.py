@@ -1,4 +1,4 @@
-"""What the caller of an upload hands in, made into what the engine takes, and its outcome in words."""
+"""Validates the arguments of an upload, and describes the upload and its result."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from flow_core.upload.report import OnProgress, Progress, UploadResult
 
 
-def source_of(source_dir: object) -> Path:
-    """Raises ConfigError."""
+def parse_source_dir(source_dir: object) -> Path:
+    """Returns the absolute path of the source; default: the current directory. Raises ConfigError."""
     wanted = "." if source_dir is None else validation.path("source_dir", source_dir)
     try:
         return Path(os.path.expanduser(wanted)).absolute()
@@ -26,8 +26,8 @@ def source_of(source_dir: object) -> Path:
         ) from None
 
 
-def target_of(target_dir: object) -> str:
-    """Raises ConfigError."""
+def parse_target_dir(target_dir: object) -> str:
+    """Returns the path of the target in the task. Raises ConfigError."""
     target = validation.path("target_dir", target_dir)
     if not target.isprintable():
         raise ConfigError(
@@ -40,18 +40,18 @@ def target_of(target_dir: object) -> str:
     return target
 
 
-def printer(console: object | None) -> Callable[[str], object]:
-    """Raises ConfigError for what can't print."""
+def find_print(console: object | None) -> Callable[[str], object]:
+    """Returns a function that prints a line on the console. Raises ConfigError for an object without `print`."""
     if console is None:
         return lambda _: None
-    say = getattr(console, "print", None)
-    if not callable(say):
+    show = getattr(console, "print", None)
+    if not callable(show):
         raise ConfigError(f"console: a {type(console).__name__} has no print", field="console")
-    return lambda line: say(line)
+    return lambda line: show(line)
 
 
-def listener(progress_reporter: object | None) -> OnProgress | None:
-    """Raises ConfigError for what can't be told anything."""
+def find_progress_callback(progress_reporter: object | None) -> OnProgress | None:
+    """Returns a function that reports progress; None without a reporter. Raises ConfigError."""
     if progress_reporter is None:
         return None
     update = getattr(progress_reporter, "update", progress_reporter)
@@ -62,18 +62,19 @@ def listener(progress_reporter: object | None) -> OnProgress | None:
             field="progress_reporter",
         )
 
-    def tell(now: Progress) -> None:
+    def report(now: Progress) -> None:
         update(now.bytes_done, now.bytes_total, now.path)
 
-    return tell
+    return report
 
 
-def copy_call(source: Path, target: str) -> str:
+def describe_copy(source: Path, target: str) -> str:
+    """Describes the change, for the user and the audit log."""
     return f"copy what changed of {shlex.quote(str(source))} to {shlex.quote(target)}"
 
 
-def summary(result: UploadResult) -> str:
-    """One line without any file's name: a console may take brackets for markup."""
+def summarize(result: UploadResult) -> str:
+    """Returns one line without file names: a console could take their brackets for markup."""
     parts = [f"{result.files_sent} files sent ({result.bytes_sent:,} bytes)", f"{result.files_unchanged} unchanged"]
     if result.files_deleted:
         parts.append(f"{result.files_deleted} deleted")

@@ -1,4 +1,4 @@
-"""Flow, Client and Task: the async client for ordinary code, one line a method, over one private loop."""
+"""Flow, Client and Task: the async client for blocking code, on one private event loop."""
 
 from flow_core.sync.client import Client
 from flow_core.sync.dev import DevEnvironment

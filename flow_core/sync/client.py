@@ -1,4 +1,4 @@
-"""Client: the smaller face of the SDK."""
+"""Client: the small client of the SDK reference."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from flow_core.models.volume import Volume
     from flow_core.providers.base import Provider
 
-_EVERY_TASK = 1_000_000
+_NO_LIMIT = 1_000_000
 
 
 class Client:
-    """Run, look, cancel, in few words. `provider` names a context; without one: the default context.
+    """Runs, lists and cancels tasks with few arguments. `provider` names a context; default: the default context.
 
-    Every error is a FlowError. Any thread may call.
+    Each error is a FlowError. Any thread may call.
     """
 
     def __init__(self, provider: str | None = None) -> None:
@@ -37,54 +37,58 @@ class Client:
         wait: bool = False,
         **kwargs: Any,
     ) -> Task:
-        """Runs a command, an argument list, or a whole TaskSpec or TaskConfig; `wait` returns once it has ended.
+        """Runs a command, an argument list, a TaskSpec or a TaskConfig; with `wait`, returns once it has ended.
 
-        `gpu` is a shorthand such as "a100:4"; `cpus` and `memory_gb` are the least an instance must have; `kwargs`
-        are further fields of a TaskConfig. Not safe twice. Raises ConfigError, CapacityError and what `Flow.run` does.
+        `gpu` is a shorthand such as "a100:4"; `cpus` and `memory_gb` are the minimum of an instance; `kwargs` are
+        further fields of a TaskConfig. Two calls submit two tasks. Raises ConfigError, CapacityError, and what
+        `Flow.run` raises.
         """
         task = self._flow.run(_config(command, {"gpu": gpu, "cpus": cpus, "memory_gb": memory_gb}, kwargs))
         return task.wait() if wait else task
 
     def status(self, task_id: str | None = None) -> list[Task]:
-        """One task in a list, or every task, last submitted first. Raises NotFound."""
-        return self._flow.list_tasks(limit=_EVERY_TASK) if task_id is None else [self._flow.get_task(task_id)]
+        """Returns one task in a list, or every task, the last submitted first. Raises NotFound."""
+        return self._flow.list_tasks(limit=_NO_LIMIT) if task_id is None else [self._flow.get_task(task_id)]
 
     def cancel(self, task_id: str, force: bool = False) -> bool:
-        """True once the end has been asked for; `force` leaves no time to clean up. Twice is safe. Raises NotFound."""
+        """Requests the end of a task and returns True. `force` grants no time to clean up. A repeated call is safe.
+
+        Raises NotFound.
+        """
         self._flow.cancel(task_id, force)
         return True
 
     def ssh(self, task_id: str) -> str:
-        """The ssh command that enters a task, to be typed as it stands. Raises NotFound, Unsupported."""
+        """Returns the `ssh` command that enters a task, ready to paste. Raises NotFound, Unsupported."""
         return self._flow.task_access.ssh_command(task_id)
 
     def volumes(self) -> list[Volume]:
-        """Every volume, newest first."""
-        return self._flow.list_volumes(limit=_EVERY_TASK)
+        """Returns every volume, newest first."""
+        return self._flow.list_volumes(limit=_NO_LIMIT)
 
     def reserve(self, gpu: str, duration_hours: int = 1, auto_renew: bool = False) -> str:
-        """Holds GPUs for hours from now on, and returns the reservation's id. Not safe twice.
+        """Reserves GPUs for hours from now on, and returns the reservation's id. Two calls make two reservations.
 
-        With `auto_renew` it is prolonged by its duration whenever its end has come: on this machine by whichever
-        call or waiting task looks next, since no process of ours runs meanwhile. `Flow.cancel_reservation` ends it.
+        With `auto_renew` the reservation is extended by its duration each time it would end: on this machine by the
+        next call or waiting task, since no process of ours runs in between. `Flow.cancel_reservation` ends it.
         Raises ConfigError, CapacityError that says what is free, Unsupported.
         """
         return self._flow.reserve(gpu, duration_hours, auto_renew).reservation_id
 
     def prune(self, older_than_days: float | None = None, keep_last: int | None = None) -> PruningResult:
-        """Removes ended tasks with their logs and records: what `Flow.plan_pruning` lists for the same arguments.
+        """Removes ended tasks with their logs and records: those that `Flow.plan_pruning` lists for these arguments.
 
-        Tasks whose own folders hold files that they made stay, and so do volumes. Twice is safe. Raises ConfigError,
-        Unsupported.
+        Tasks with files of their own in their folders stay, and so do volumes. A repeated call is safe. Raises
+        ConfigError, Unsupported.
         """
         return self._flow.prune_tasks(self._flow.plan_pruning(older_than_days, keep_last))
 
     def provider_port(self) -> Provider:
-        """The provider itself, with all its facets. Its methods are coroutines: see flow_core.providers.base."""
+        """Returns the provider itself, with all its facets. Its methods are coroutines; no gate, no audit log."""
         return self._flow.provider_port()
 
     def close(self) -> None:
-        """Lets go of the provider; twice is safe. Tasks go on."""
+        """Closes the provider; a repeated call is safe. Tasks continue to run."""
         self._flow.close()
 
 

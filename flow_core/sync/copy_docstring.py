@@ -1,4 +1,4 @@
-"""What a call means is said once, where it is written: at its async twin."""
+"""Copies docstrings from async methods to their blocking twins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def copy_docstring(twin: Any) -> Callable[[Method], Method]:
-    """Gives a method the docstring of its twin."""
+    """Returns a decorator that gives a method the docstring of `twin`."""
 
     def document(method: Method) -> Method:
         method.__doc__ = twin.__doc__

@@ -1,7 +1,7 @@
-"""The provider's own objects, for ordinary code.
+"""The provider's own objects, for blocking code.
 
-Each is found anew for every call: a forked child has another provider than its parent. What there is none of is refused
-when the object is made.
+Each call gets the object from the provider again: a forked child has another provider than its parent. The constructor
+raises Unsupported if the provider lacks the object.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from flow_core.sync.loop_thread import run_sync
 if TYPE_CHECKING:
     from flow_core.models.identity import SshKey
 
-_LAST_PORT = 65535
+_PORT_MAX = 65535
 
 
-class RemoteOperations:
-    """Single commands inside running tasks."""
+class RemoteOperationsFacade:
+    """Runs single commands in running tasks."""
 
     def __init__(self, remote: Callable[[], entry.RemoteOperations]) -> None:
         remote()
@@ -30,10 +30,10 @@ class RemoteOperations:
     def run(
         self, task_id: str, command: str, *, node: int = 0, timeout_s: float | None = 600, stdin: bytes = b""
     ) -> entry.Completed:
-        """Runs a shell line in the task's directory with its environment, and collects what it says.
+        """Runs a shell line in the task's directory with its environment, and collects its output.
 
-        Not safe twice. After `timeout_s` (None: never) the command is ended and Unreachable raised. Raises NotFound,
-        Conflict for a task that doesn't run, ConfigError for a node it doesn't have.
+        Two calls run it twice. After `timeout_s` (None: no limit) the command is ended and Unreachable is raised.
+        Raises NotFound, Conflict for a task that doesn't run, ConfigError for a node that the task doesn't have.
         """
         wanted, line = validation.text("task_id", task_id), validation.command("command", command)
         where, limit_s = validation.whole("node", node), validation.seconds("timeout_s", timeout_s)
@@ -42,7 +42,7 @@ class RemoteOperations:
         )
 
 
-class SshKeyManager:
+class SshKeyFacade:
     """The keys that a platform puts on its instances."""
 
     def __init__(self, keys: Callable[[], account.SshKeyFacet]) -> None:
@@ -66,8 +66,8 @@ class SshKeyManager:
         return run_sync(self._keys().ensure_default())
 
 
-class SshTunnelManager:
-    """Ports of tasks on this machine, reached through SSH."""
+class SshTunnelFacade:
+    """Forwards ports of tasks to this machine, over SSH."""
 
     def __init__(self, tunnels: Callable[[], entry.SshTunnelManager]) -> None:
         tunnels()
@@ -75,8 +75,8 @@ class SshTunnelManager:
 
     @copy_docstring(entry.SshTunnelManager.open)
     def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> entry.Tunnel:
-        wanted, far = validation.text("task_id", task_id), validation.whole("remote_port", remote_port, 1, _LAST_PORT)
-        near = validation.whole("local_port", local_port, 0, _LAST_PORT)
+        wanted, far = validation.text("task_id", task_id), validation.whole("remote_port", remote_port, 1, _PORT_MAX)
+        near = validation.whole("local_port", local_port, 0, _PORT_MAX)
         return run_sync(self._tunnels().open(wanted, far, near, node=validation.whole("node", node)))
 
     @copy_docstring(entry.SshTunnelManager.list)

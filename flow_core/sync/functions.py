@@ -1,4 +1,4 @@
-"""What the package itself does in the default context, without a client in the caller's hands."""
+"""Functions of the package that work in the default context, without a client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The private event loop behind the blocking facade: one daemon thread a process, started on first use."""
+"""The private event loop behind the blocking client: one daemon thread per process, started on first use."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from flow_core.errors import FlowError
 T = TypeVar("T")
 
 _END = object()
-_LOOK_S = 0.1
+_WAIT_S = 0.1
 _SETTLE_S = 5.0
-_LEAVE_S = 1.0
+_STOP_S = 1.0
 _CLOSE_S = 0.5
 _POLL_S = 0.005
 _lock = threading.Lock()
@@ -29,10 +29,10 @@ _is_over = False
 
 
 def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine to its end from ordinary code. Ctrl-C cancels it and waits for its clean-up.
+    """Runs a coroutine to its end from blocking code. Ctrl-C cancels it and waits for its clean-up.
 
-    Works where a loop already runs (a notebook); raises RuntimeError on the private loop itself, where
-    waiting would hang for ever, and FlowError while Python ends.
+    Works where a loop already runs (a notebook). Raises RuntimeError on the private loop itself, where waiting would
+    never end, and FlowError while Python exits.
     """
     try:
         loop = private_loop()
@@ -49,13 +49,13 @@ def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
         _stop_at_end()
         raise
     finally:
-        if future is None or not future.done():  # Ctrl-C, or whatever else a signal handler raised in this thread
+        if future is None or not future.done():  # Ctrl-C, or what a signal handler raised
             loop.call_soon_threadsafe(_give_up, coroutine)
             _settle(loop)
 
 
 def _give_up(coroutine: Coroutine[Any, Any, object]) -> None:
-    """On the loop: cancels what was begun; closes what an interrupt kept from being handed over."""
+    """Runs on the loop: cancels the coroutine's task, or closes a coroutine that never became a task."""
     for task in asyncio.all_tasks():
         if task.get_coro() is coroutine:
             task.cancel()
@@ -64,20 +64,20 @@ def _give_up(coroutine: Coroutine[Any, Any, object]) -> None:
 
 
 def _stop_at_end() -> None:
-    """Holds a daemon thread while Python ends, which stops it where it stands: an error would print a traceback."""
+    """Blocks a daemon thread while Python exits, until Python stops it: an error would print a traceback."""
     if _is_over and threading.current_thread() is not threading.main_thread():
         threading.Event().wait()
 
 
 def _result(future: Future[T]) -> T:
-    """Where a loop runs in this thread, Ctrl-C may only cancel the task that we are called from, and not wake us."""
+    """Waits for the result. If a loop runs in this thread, Ctrl-C may cancel the calling task without waking us."""
     task = None if _running() is None else asyncio.current_task()
     if task is None:
         return future.result()
     cancelled_before = task.cancelling()
     while True:
         try:
-            return future.result(_LOOK_S)
+            return future.result(_WAIT_S)
         except TimeoutError:
             if future.done():
                 raise
@@ -86,14 +86,14 @@ def _result(future: Future[T]) -> T:
 
 
 def iter_sync(stream: AsyncIterator[T]) -> Iterator[T]:
-    """An async iterator, pulled one item at a time. Leaving early closes the stream at its source."""
+    """Iterates over an async iterator, one item at a time. Leaving early closes the stream at its source."""
     return _pull(stream, os.getpid())
 
 
 def _pull(stream: AsyncIterator[T], process: int) -> Iterator[T]:
     try:
         while True:
-            if process != os.getpid():  # a forked child has only a copy; its parent reads on
+            if process != os.getpid():  # a forked child has only a copy; its parent continues to read
                 raise FlowError("this stream belongs to the process that opened it; open another one in this process")
             item = run_sync(_next(stream))
             if item is _END:
@@ -113,7 +113,7 @@ def _close(stream: AsyncIterator[T]) -> None:
     if close is None:
         return
     loop = private_loop()
-    if _running() is loop:  # the garbage collector may run anywhere, here too
+    if _running() is loop:  # the garbage collector may run on any thread, also on this one
         _closing.add(task := loop.create_task(close()))
         task.add_done_callback(_closing.discard)
     else:
@@ -131,7 +131,7 @@ def _running() -> asyncio.AbstractEventLoop | None:
 
 
 def private_loop() -> asyncio.AbstractEventLoop:
-    """The loop of this process: a forked child gets its own, the parent's is of no use to it."""
+    """Returns the loop of this process. A forked child starts its own: the parent's doesn't run there."""
     global _current
     _stop_at_end()
     with _lock:
@@ -150,15 +150,15 @@ _clients: weakref.WeakSet[Closable] = weakref.WeakSet()
 
 
 def close_at_exit(client: Closable) -> None:
-    """Closes a client on the private loop while Python ends, where it is still open then."""
+    """Closes a client on the private loop when Python exits, if it is still open then."""
     _clients.add(client)
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """Knows its processes, and that it is of no use to a forked child.
+    """An event loop that records its subprocesses, and counts as closed in a forked child.
 
-    A child shares the kernel's list of what the parent waits for: its copy of the loop counts as closed, so that
-    nothing that is collected there takes anything off that list.
+    The child shares the kernel's list of what the parent waits for. Objects that are garbage-collected in the child
+    must not remove anything from that list; on a closed loop they don't.
     """
 
     def __init__(self) -> None:
@@ -176,7 +176,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 class _Thread:
-    """The loop with the thread that runs it."""
+    """The private loop and the thread that runs it."""
 
     def __init__(self) -> None:
         self.loop = _Loop()
@@ -184,27 +184,27 @@ class _Thread:
         self._thread = threading.Thread(target=self._run, name="flow_core", daemon=True)
         self._thread.start()
 
-    def leave(self) -> None:
-        """Ends what is still open, within two seconds. A thread that is left running hangs or crashes a dying Python.
+    def stop(self) -> None:
+        """Ends the loop and what is still open on it, within two seconds; ignores Ctrl-C meanwhile.
 
-        Another Ctrl-C meanwhile changes nothing.
+        A thread that still runs could hang or crash a Python that exits.
         """
         self.loop.call_soon_threadsafe(self.loop.stop)
-        ends = time.monotonic() + 2 * _LEAVE_S
+        ends = time.monotonic() + 2 * _STOP_S
         while self._thread.is_alive() and time.monotonic() < ends:
             with suppress(KeyboardInterrupt):
                 self._thread.join(max(ends - time.monotonic(), 0))
 
     def _run(self) -> None:
         self.loop.run_forever()
-        self.loop.set_exception_handler(_say_nothing)
+        self.loop.set_exception_handler(_ignore)
         self.loop.run_until_complete(self._end_everything())
-        if not self._has_processes():  # one that is left still reports to the loop
+        if not self._has_processes():  # a subprocess that is left reports to the loop
             self.loop.close()
 
     async def _end_everything(self) -> None:
-        """Streams come after the tasks that read them: one that is being read can't be closed."""
-        ends = self.loop.time() + _LEAVE_S
+        """Closes streams after the tasks that read them: a stream that is being read can't be closed."""
+        ends = self.loop.time() + _STOP_S
         closing = [asyncio.create_task(client.close()) for client in list(_clients)]
         if closing:
             await asyncio.wait(closing, timeout=_CLOSE_S)
@@ -218,7 +218,7 @@ class _Thread:
     async def _end_processes(self, ends: float) -> None:
         for transport in list(self.loop.processes):
             transport.close()
-        while self.loop.time() < ends and self._has_processes():  # noqa: ASYNC110 - a process can only be asked
+        while self.loop.time() < ends and self._has_processes():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(_POLL_S)
         await asyncio.sleep(0)
 
@@ -226,14 +226,14 @@ class _Thread:
         return any(transport.get_returncode() is None for transport in list(self.loop.processes))
 
 
-def _say_nothing(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """For what is cut off by the end of Python, which is nobody's fault."""
+def _ignore(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Handles errors of work that the exit of Python interrupts: prints nothing."""
 
 
 class _Workers(ThreadPoolExecutor):
-    """Threads for disk work; while Python ends, when it starts no thread any more, the calling one.
+    """Threads for disk work. While Python exits, which starts no thread any more, the calling thread does the work.
 
-    So an `atexit` handler may still cancel a task.
+    This lets an `atexit` handler cancel a task.
     """
 
     def submit(self, work: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
@@ -243,17 +243,17 @@ class _Workers(ThreadPoolExecutor):
             future: Future[T] = Future()
             try:
                 future.set_result(work(*args, **kwargs))
-            except BaseException as error:  # noqa: BLE001 - handed to whoever awaits it, as a worker would
+            except BaseException as error:  # noqa: BLE001 - raised where the future is awaited, as a worker would
                 future.set_exception(error)
             return future
 
 
 def _settle(loop: asyncio.AbstractEventLoop) -> None:
-    """Gives cancelled work up to 5 s for its clean-up. Whoever cancelled it doesn't care what it ends with."""
+    """Waits up to 5 s for the clean-up of cancelled work. Its result and its errors are ignored."""
     done = threading.Event()
 
     def find() -> None:
-        """Before any of them runs again: one that has ended isn't found any more."""
+        """Finds the cancelled tasks before any of them runs again: tasks that have ended are no longer listed."""
         _closing.add(task := loop.create_task(wait({each for each in asyncio.all_tasks(loop) if each.cancelling()})))
         task.add_done_callback(_closing.discard)
 
@@ -261,7 +261,7 @@ def _settle(loop: asyncio.AbstractEventLoop) -> None:
         ended = (await asyncio.wait(others, timeout=_SETTLE_S))[0] if others else set()
         for task in ended:
             if not task.cancelled():
-                task.exception()  # looked at, so that asyncio doesn't print it
+                task.exception()  # retrieved, so that asyncio doesn't print it
         done.set()
 
     loop.call_soon_threadsafe(find)
@@ -269,28 +269,28 @@ def _settle(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _at_exit() -> None:
-    """Registered when this is imported, so that whatever a program registers later may still use it."""
+    """Stops the loop. Registered on import, so that handlers that a program registers later may still use the loop."""
     global _current, _is_over
     with _lock:
         _is_over = True
         thread, _current = _current, None
     if thread is not None:
-        thread.leave()
+        thread.stop()
 
 
 def _after_fork() -> None:
-    """The lock may have been held by a thread that does not exist in the child."""
+    """Resets this module in the child: the lock may be held by a thread that doesn't exist there."""
     global _lock, _current, _clients
     _lock = threading.Lock()
     if _current is not None:
-        _current.loop.set_exception_handler(_say_nothing)
+        _current.loop.set_exception_handler(_ignore)
         _parents.append(_current)
     _current = None
     _clients = weakref.WeakSet()
 
 
 _parents: list[_Thread] = []
-"""Of the processes that this one was forked from: kept, since what they were doing must not be collected here."""
+"""The loops of the processes that this one was forked from: kept, so that they are never garbage-collected here."""
 
 
 atexit.register(_at_exit)

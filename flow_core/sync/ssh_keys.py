@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flow_core.client.ssh_keys import AsyncSshKeyResource
 from flow_core.sync.copy_docstring import copy_docstring
-from flow_core.sync.facades import SshKeyManager
+from flow_core.sync.facades import SshKeyFacade
 from flow_core.sync.twin import BlockingTwin, make_blocking
 
 
@@ -20,7 +20,7 @@ class SshKeyResource(BlockingTwin[AsyncSshKeyResource]):
     ensure_default = make_blocking(AsyncSshKeyResource.ensure_default)
 
     @copy_docstring(AsyncSshKeyResource.manager)
-    def manager(self) -> SshKeyManager:
-        return SshKeyManager(self._twin.manager)
+    def manager(self) -> SshKeyFacade:
+        return SshKeyFacade(self._twin.manager)
 
     list = make_blocking(AsyncSshKeyResource.list)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flow_core.client.task_access import AsyncTaskAccessResource
 from flow_core.sync.copy_docstring import copy_docstring
-from flow_core.sync.facades import RemoteOperations, SshTunnelManager
+from flow_core.sync.facades import RemoteOperationsFacade, SshTunnelFacade
 from flow_core.sync.loop_thread import run_sync
 from flow_core.sync.terminal_guard import guard_terminal
 from flow_core.sync.twin import BlockingTwin, make_blocking
@@ -34,9 +34,9 @@ class TaskAccessResource(BlockingTwin[AsyncTaskAccessResource]):
             return run_sync(self._twin.shell(task_id, command, node, progress_context, record))
 
     @copy_docstring(AsyncTaskAccessResource.remote_operations)
-    def remote_operations(self) -> RemoteOperations:
-        return RemoteOperations(self._twin.remote_operations)
+    def remote_operations(self) -> RemoteOperationsFacade:
+        return RemoteOperationsFacade(self._twin.remote_operations)
 
     @copy_docstring(AsyncTaskAccessResource.tunnel_manager)
-    def tunnel_manager(self) -> SshTunnelManager:
-        return SshTunnelManager(self._twin.tunnel_manager)
+    def tunnel_manager(self) -> SshTunnelFacade:
+        return SshTunnelFacade(self._twin.tunnel_manager)

@@ -1,4 +1,4 @@
-"""A terminal lent out to a shell: whatever ends the program gives it back first."""
+"""Restores the terminal before a signal ends the program."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def guard_terminal() -> Iterator[None]:
-    """Within, SIGTERM and SIGHUP unwind the call instead of ending the program on the spot, its terminal left raw.
+    """Within this context, SIGTERM and SIGHUP raise SystemExit, so that a shell restores the raw terminal first.
 
-    Only in the main thread, and only where the program hasn't said what they should do.
+    Applies in the main thread only, and leaves signal handlers of the program in place.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {
-        number: signal.signal(number, _leave) for number in _ENDINGS if signal.getsignal(number) is signal.SIG_DFL
-    }
+    before = {number: signal.signal(number, _exit) for number in _SIGNALS if signal.getsignal(number) is signal.SIG_DFL}
     try:
         yield
     finally:
@@ -30,5 +28,5 @@ def guard_terminal() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _leave(number: int, _: FrameType | None) -> None:
+def _exit(number: int, _: FrameType | None) -> None:
     raise SystemExit(128 + number)

@@ -133,7 +133,7 @@ class Everywhere(Dialog[None]):
 
 def _shown(run: NodeResult) -> Content:
     """Its output as a terminal would show each line; nothing in it acts on ours."""
-    lines = run.said.decode("utf-8", "replace").removesuffix("\n").split("\n")
+    lines = run.output.decode("utf-8", "replace").removesuffix("\n").split("\n")
     text = "\n".join(plain(line) for line in lines[-_MOST_LINES:])
     parts = [Content.styled(f"node {run.node}  ", "bold"), _end_of(run)]
     if run.cut_bytes or len(lines) > _MOST_LINES:

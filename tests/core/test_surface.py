@@ -87,10 +87,10 @@ def volumes(self) -> list[Volume]: ...
 # Where ours say more than the page, or take more: (method, parameter or "return") -> ours.
 CLOSER = {
     ("create_volume", "interface"): "VolumeInterface",
-    ("get_remote_operations", "return"): "RemoteOperations",
+    ("get_remote_operations", "return"): "RemoteOperationsFacade",
     ("get_reservation", "return"): "Reservation | None",
-    ("get_ssh_key_manager", "return"): "SshKeyManager",
-    ("get_ssh_tunnel_manager", "return"): "SshTunnelManager",
+    ("get_ssh_key_manager", "return"): "SshKeyFacade",
+    ("get_ssh_tunnel_manager", "return"): "SshTunnelFacade",
     ("get_user", "return"): "User | None",
     ("get_user_teammates", "return"): "list[User]",
     ("list_reservations", "return"): "list[Reservation]",

@@ -37,7 +37,7 @@ async def test_every_node_runs_it_in_its_own_environment_and_both_streams_are_ke
     await run_on_nodes(flow.get_remote_operations(), pair.task_id, command, runs, seen.append, timeout_s=DEADLINE_S)
     assert [run.exit_code for run in runs] == [0, 1]
     for run in runs:
-        assert set(bytes(run.said).split()) == {b"out-%d" % run.node, b"err-%d" % run.node}
+        assert set(bytes(run.output).split()) == {b"out-%d" % run.node, b"err-%d" % run.node}
         assert run.is_over
     assert set(seen) == set(runs)
 
@@ -48,7 +48,7 @@ async def test_a_node_that_fails_stops_no_other_and_is_named_at_the_end(flow: As
         await run_on_nodes(
             flow.get_remote_operations(), pair.task_id, "echo fine", runs, _nothing, timeout_s=DEADLINE_S
         )
-    assert (runs[0].exit_code, bytes(runs[0].said)) == (0, b"fine\n")
+    assert (runs[0].exit_code, bytes(runs[0].output)) == (0, b"fine\n")
     assert (runs[1].exit_code, bool(runs[1].problem)) == (None, True)
 
 
@@ -62,7 +62,7 @@ async def test_cancelling_ends_the_command_on_every_node(flow: AsyncFlow, pair: 
     runs, both = [NodeResult(0), NodeResult(1)], asyncio.Event()
 
     def note(_: NodeResult) -> None:
-        if all(run.said for run in runs):
+        if all(run.output for run in runs):
             both.set()
 
     remote = flow.get_remote_operations()
@@ -73,7 +73,7 @@ async def test_cancelling_ends_the_command_on_every_node(flow: AsyncFlow, pair: 
     with pytest.raises(asyncio.CancelledError):
         await running
     assert all(run.is_over and run.exit_code is None and not run.problem for run in runs)
-    pids = b" ".join(bytes(run.said.strip()) for run in runs).decode()
+    pids = b" ".join(bytes(run.output.strip()) for run in runs).decode()
     gone = await remote.run(pair.task_id, f"for pid in {pids}; do kill -0 $pid 2>/dev/null && echo lives; done; true")
     assert gone.stdout == b""
 
@@ -82,6 +82,6 @@ async def test_what_a_chatty_node_said_first_is_let_go(flow: AsyncFlow, pair: As
     run = NodeResult(0)
     line = "head -c 1000000 /dev/zero | tr '\\0' x; echo end"
     await run_on_nodes(flow.get_remote_operations(), pair.task_id, line, [run], _nothing, timeout_s=DEADLINE_S)
-    assert run.said.endswith(b"xend\n")
-    assert len(run.said) + run.cut_bytes == 1_000_004
-    assert len(run.said) <= 128 << 10
+    assert run.output.endswith(b"xend\n")
+    assert len(run.output) + run.cut_bytes == 1_000_004
+    assert len(run.output) <= 128 << 10
