@@ -38,7 +38,7 @@ CORE = {
     "flow_core.audit": "errors models gpu config logs ssh providers",
     "flow_core.client": "errors validation models gpu config logs ssh upload providers audit",
     "flow_core.sync.loop_thread": "errors",
-    "flow_core.sync": "errors validation models gpu config logs ssh upload providers audit client _loop",
+    "flow_core.sync": "errors validation models gpu config logs ssh upload providers audit client",
     "flow_core.fleet": "errors models gpu config logs ssh providers audit client",
     "flow_core.sdk": "errors models gpu config client sync published_names",
     "flow_core.api": "sync sdk published_names",

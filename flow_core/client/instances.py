@@ -7,20 +7,28 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
 from flow_core import validation
-from flow_core.client.task_instances import instances_of
-from flow_core.errors import printable
+from flow_core.errors import FlowError, printable
 from flow_core.gpu import parse_gpu
-from flow_core.models.instance import InstanceRequirements
+from flow_core.models.instance import Instance, InstanceRequirements, InstanceStatus
+from flow_core.models.task import TaskStatus
+from flow_core.models.task_facts import public_address
 
 if TYPE_CHECKING:
     from flow_core.client.context_client import ContextClient
-    from flow_core.models.instance import AvailableInstance, Instance
+    from flow_core.models.instance import AvailableInstance
     from flow_core.models.market import PriceSeries
     from flow_core.models.metrics import MachineSample
-    from flow_core.providers.base import InstanceFacet
+    from flow_core.models.task import TaskRecord
+    from flow_core.providers.base import InstanceFacet, Provider
 
 _TYPES_NAMED_MAX = 8
 _HOURS_MAX = 24 * 366
+_INSTANCE_STATUS = {
+    TaskStatus.PENDING: InstanceStatus.PENDING,
+    TaskStatus.RUNNING: InstanceStatus.RUNNING,
+    TaskStatus.PREEMPTING: InstanceStatus.RUNNING,
+    TaskStatus.PAUSED: InstanceStatus.PAUSED,
+}
 
 
 class AsyncInstanceResource:
@@ -73,7 +81,7 @@ class AsyncInstanceResource:
     async def of_task(self, task_id: str) -> list[Instance]:
         """Returns the machines that a task has, or had, by node; none before it started. Raises NotFound."""
         provider = self._client.provider
-        return await instances_of(provider, await provider.get_task(validation.text("task_id", task_id)))
+        return await _machines_of(provider, await provider.get_task(validation.text("task_id", task_id)))
 
     async def _types_with_such_gpus(self, wanted: InstanceRequirements) -> list[str]:
         """Returns the instance types with the requested GPUs, in any number and at any price."""
@@ -100,3 +108,36 @@ def _without_none(requirements: dict[str, Any]) -> dict[str, Any]:
     """Leaves out known requirements that are None: scripts pass None for a requirement that they don't have."""
     known = InstanceRequirements.__annotations__
     return {name: value for name, value in requirements.items() if value is not None or name not in known}
+
+
+async def _machines_of(provider: Provider, task: TaskRecord) -> list[Instance]:
+    """Returns the machines of a task by node; none for a task that has no machine yet."""
+    if task.started_at is None and not task.instances:
+        return []
+    return [await _instance(provider, task, node) for node in range(task.num_instances)]
+
+
+async def _instance(provider: Provider, task: TaskRecord, node: int) -> Instance:
+    host, port = await _address(provider, task, node)
+    status = _INSTANCE_STATUS.get(task.status, InstanceStatus.TERMINATED)
+    return Instance(
+        instance_id=task.instances[node] if node < len(task.instances) else f"{task.task_id}-{node}",
+        task_id=task.task_id,
+        node=node,
+        status=InstanceStatus.RUNNING if task.still_bills else status,
+        ssh_host=host,
+        ssh_port=port,
+        public_ip=public_address(host),
+        created_at=task.started_at,
+        terminated_at=None if task.still_bills else task.completed_at,
+    )
+
+
+async def _address(provider: Provider, task: TaskRecord, node: int) -> tuple[str | None, int | None]:
+    if task.num_instances == 1 or provider.endpoints is None or not task.is_running:
+        return task.ssh_host, None if task.ssh_host is None else task.ssh_port
+    try:
+        found = await provider.endpoints.resolve(task.task_id, node)
+    except FlowError:
+        return None, None
+    return found.host, found.port

@@ -5,11 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 
 from flow_core.client.dev import AsyncDevEnvironment
-from flow_core.sync.copy_docstring import copy_docstring
 from flow_core.sync.loop_thread import run_sync
 from flow_core.sync.task import Task
 from flow_core.sync.terminal_guard import guard_terminal
-from flow_core.sync.twin import BlockingTwin, make_blocking
+from flow_core.sync.twin import BlockingTwin, copy_docstring, make_blocking
 
 
 class DevEnvironment(BlockingTwin[AsyncDevEnvironment]):

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from flow_core import validation
 from flow_core.providers import account, entry
-from flow_core.sync.copy_docstring import copy_docstring
 from flow_core.sync.loop_thread import run_sync
+from flow_core.sync.twin import copy_docstring
 
 if TYPE_CHECKING:
     from flow_core.models.identity import SshKey

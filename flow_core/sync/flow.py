@@ -9,7 +9,6 @@ from flow_core.client.flow import AsyncFlow
 from flow_core.client.part import ClientPart
 from flow_core.config import Config, Context
 from flow_core.sync.account import AccountResource
-from flow_core.sync.copy_docstring import copy_docstring
 from flow_core.sync.dev import DevEnvironment
 from flow_core.sync.instances import InstanceResource
 from flow_core.sync.loop_thread import close_at_exit, run_sync
@@ -18,6 +17,7 @@ from flow_core.sync.ssh_keys import SshKeyResource
 from flow_core.sync.task_access import TaskAccessResource
 from flow_core.sync.task_logs import TaskLogResource
 from flow_core.sync.tasks import TaskResource
+from flow_core.sync.twin import copy_docstring
 from flow_core.sync.volumes import VolumeResource
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flow_core.client.instances import AsyncInstanceResource
-from flow_core.sync.copy_docstring import copy_docstring
 from flow_core.sync.loop_thread import iter_sync
-from flow_core.sync.twin import BlockingTwin, make_blocking
+from flow_core.sync.twin import BlockingTwin, copy_docstring, make_blocking
 
 if TYPE_CHECKING:
     from flow_core.models.metrics import MachineSample

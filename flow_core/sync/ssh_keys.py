@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from flow_core.client.ssh_keys import AsyncSshKeyResource
-from flow_core.sync.copy_docstring import copy_docstring
 from flow_core.sync.facades import SshKeyFacade
-from flow_core.sync.twin import BlockingTwin, make_blocking
+from flow_core.sync.twin import BlockingTwin, copy_docstring, make_blocking
 
 
 class SshKeyResource(BlockingTwin[AsyncSshKeyResource]):

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from flow_core.client.task import AsyncTask
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.task_facts import TaskFacts
-from flow_core.sync.copy_docstring import copy_docstring
 from flow_core.sync.loop_thread import close_at_exit, iter_sync, run_sync
 from flow_core.sync.terminal_guard import guard_terminal
-from flow_core.sync.twin import make_blocking
+from flow_core.sync.twin import copy_docstring, make_blocking
 
 if TYPE_CHECKING:
     from flow_core.client.context_client import ContextClient

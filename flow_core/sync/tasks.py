@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.client.tasks import AsyncTaskResource
 from flow_core.models.task import TaskStatus
-from flow_core.sync.copy_docstring import copy_docstring
 from flow_core.sync.loop_thread import iter_sync, run_sync
 from flow_core.sync.task import Task
-from flow_core.sync.twin import BlockingTwin, make_blocking
+from flow_core.sync.twin import BlockingTwin, copy_docstring, make_blocking
 
 if TYPE_CHECKING:
     from flow_core.models.ir import TaskSpec

@@ -9,6 +9,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 from flow_core.sync.loop_thread import run_sync
 
 AsyncT = TypeVar("AsyncT")
+MethodT = TypeVar("MethodT", bound=Callable[..., Any])
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -28,3 +29,13 @@ def make_blocking(method: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]])
         return run_sync(method(self._twin, *args, **kwargs))
 
     return call
+
+
+def copy_docstring(twin: Any) -> Callable[[MethodT], MethodT]:
+    """Returns a decorator that gives a method the docstring of `twin`."""
+
+    def document(method: MethodT) -> MethodT:
+        method.__doc__ = twin.__doc__
+        return method
+
+    return document
