@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from flow_core.client.account import AsyncAccountResource
 from flow_core.client.context_client import ContextClient
-from flow_core.client.dev import AsyncDevEnvironment
 from flow_core.client.instances import AsyncInstanceResource
 from flow_core.client.part import ClientPart
 from flow_core.client.reservations import AsyncReservationResource
@@ -17,6 +16,7 @@ from flow_core.client.tasks import AsyncTaskResource
 from flow_core.client.volumes import AsyncVolumeResource
 
 if TYPE_CHECKING:
+    from flow_core.client.dev import AsyncDevEnvironment
     from flow_core.providers.account import IProviderInit
     from flow_core.providers.base import Provider
 
@@ -52,6 +52,8 @@ class AsyncFlow(ContextClient):
 
     def dev_context(self, auto_stop: bool = False) -> AsyncDevEnvironment:
         """Returns the dev VM of this user: entering starts it, leaving stops it only with `auto_stop`."""
+        from flow_core.client.dev import AsyncDevEnvironment  # deferred: few programs use a dev VM
+
         return AsyncDevEnvironment(self, auto_stop)
 
     def provider_port(self) -> Provider:

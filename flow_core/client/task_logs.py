@@ -8,8 +8,10 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from flow_core import validation
+from flow_core.agent.spool import STDERR, STDOUT
 from flow_core.errors import ConfigError, NotFound, Unsupported
 from flow_core.logs.address import LogAddress
+from flow_core.logs.readable import check_readable
 
 if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
@@ -75,7 +77,7 @@ class AsyncTaskLogResource:
         followed, it is waited for. Bytes that aren't UTF-8 become U+FFFD. Control characters stay: escape them before
         you show them. Close the iterator (`aclosing`) if you leave it early. Raises NotFound, ConfigError, Unsupported.
         """
-        from flow_core.logs.follow import tail_text  # deferred: only readers need it
+        from flow_core.logs.follow import tail_text  # deferred: loads ctypes
         from flow_core.logs.lines import follow_lines
 
         lines = validation.whole("tail", tail)
@@ -105,7 +107,7 @@ class AsyncTaskLogResource:
 
         Pass the offset after the last byte that you have read to read on: no byte is missing or repeated.
         """
-        from flow_core.logs.follow import follow  # deferred: only readers need it
+        from flow_core.logs.follow import follow  # deferred: loads ctypes
 
         start = validation.whole("offset", offset, most=1 << 62)
         files = await self.open(address)
@@ -119,8 +121,6 @@ class AsyncTaskLogResource:
 
     async def open(self, address: LogAddress) -> SpoolFiles:
         """Returns the files of this log on this machine; they may not exist yet. Raises NotFound, ProviderError."""
-        from flow_core.logs.readable import check_readable  # deferred: only readers need it
-
         files = await self._logs.open(_checked_address(address))
         await asyncio.to_thread(check_readable, files)
         return files
@@ -172,8 +172,6 @@ def _checked_address(address: Any) -> LogAddress:
 
 def _streams(stderr: bool, source: str | None, stream: str | None) -> frozenset[int] | None:
     """Returns the streams to keep; None for both."""
-    from flow_core.agent.spool import STDERR, STDOUT  # deferred: only readers need it
-
     streams = {
         "stdout": frozenset({STDOUT}),
         "stderr": frozenset({STDERR}),
