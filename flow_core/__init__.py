@@ -1,27 +1,27 @@
-"""GPU work on any provider: find, submit, watch, read logs, enter, from any script.
+"""GPU work on any provider: find GPUs, submit tasks, watch them, read logs, open shells, from any script.
 
-Names are loaded on first use, so `import flow_core` costs next to nothing.
+Names are loaded on first use, so that `import flow_core` stays fast.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # true for type checkers; importing typing would be most of what this module costs
+TYPE_CHECKING = False  # true for type checkers; importing typing would take most of this module's time
 if TYPE_CHECKING:
     from typing import Any
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "AsyncDevEnvironment": "client.dev",
     "AsyncFlow": "client.flow",
     "AsyncTask": "client.task",
-    "Client": "blocking",
-    "DevEnvironment": "blocking",
-    "Flow": "blocking",
-    "Task": "blocking",
-    "create_volume": "blocking",
-    "log_stream": "blocking",
-    "run": "blocking",
+    "Client": "sync",
+    "DevEnvironment": "sync",
+    "Flow": "sync",
+    "Task": "sync",
+    "create_volume": "sync",
+    "log_stream": "sync",
+    "run": "sync",
     "Fleet": "fleet",
     "ResourceSpec": "models.task_spec",
     "RunParams": "models.task_spec",
@@ -75,7 +75,7 @@ _HOMES = {
     "Unreachable": "errors",
 }
 
-# Names of the published SDK for errors of ours. Not in __all__: one of them is called as one of Python's.
+# Names of the published SDK for our errors. Not in __all__: TimeoutError would shadow Python's.
 _ALIASES = dict.fromkeys(
     (
         *("APIError", "AuthenticationError", "AuthorizationError", "ConfigParserError", "FlowOperationError"),
@@ -87,16 +87,16 @@ _ALIASES = dict.fromkeys(
     "errors",
 )
 
-__all__ = ["__version__", *sorted(_HOMES)]
+__all__ = ["__version__", *sorted(_MODULES)]
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name) or _ALIASES.get(name)
+    home = _MODULES.get(name) or _ALIASES.get(name)
     if home is None:
-        from flow_core.published_names import missing  # deferred: hardly anybody asks
+        from flow_core.published_names import missing  # deferred: rarely needed
 
         raise missing(__name__, name)
-    # Deferred on purpose: a script that needs only errors must not pay for pydantic and asyncio.
+    # Deferred on purpose: a script that needs only errors must not load pydantic and asyncio.
     from importlib import import_module
 
     value = getattr(import_module(f"{__name__}.{home}"), name)
@@ -109,7 +109,6 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from flow_core.blocking import Client, DevEnvironment, Flow, Task, create_volume, log_stream, run
     from flow_core.client.dev import AsyncDevEnvironment
     from flow_core.client.flow import AsyncFlow
     from flow_core.client.task import AsyncTask
@@ -144,3 +143,4 @@ if TYPE_CHECKING:
     from flow_core.models.volume import StorageInterface, Volume
     from flow_core.providers.contract.config_schema import IProviderInit
     from flow_core.providers.contract.provider import Provider
+    from flow_core.sync import Client, DevEnvironment, Flow, Task, create_volume, log_stream, run

@@ -14,8 +14,8 @@ from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from flow_core.changes import Gate
-from flow_core.client.connection import Connection
+from flow_core.audit import Gate
+from flow_core.client.context_client import ContextClient
 from flow_core.config import Context
 from flow_core.errors import FlowError, NotFound, ProviderError
 from flow_core.models.task import TaskRecord
@@ -98,7 +98,7 @@ class Fleet:
         chosen = tuple(contexts)
         self._patience = {one.name: PausableTimeout(person, one.name) for one in chosen if person is not None}
         self._connections = {
-            one.name: Connection(one, gate=gate, person=self._patience.get(one.name)) for one in chosen
+            one.name: ContextClient(one, gate=gate, person=self._patience.get(one.name)) for one in chosen
         }
         self._flows: dict[str, AsyncFlow] = {}
         self._states = {name: ContextState(one.context) for name, one in self._connections.items()}

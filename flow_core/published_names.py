@@ -26,18 +26,18 @@ _INSTEAD = {
 
 
 def missing(module: str, name: str) -> AttributeError | ImportError:
-    """What to raise for a name that isn't there.
+    """Returns the exception to raise for a missing name.
 
-    `from module import name` puts a text of its own in the place of an AttributeError's, and keeps an ImportError's.
+    `from module import name` replaces the message of an AttributeError by its own, and keeps that of an ImportError.
     """
     if (instead := _INSTEAD.get(name)) is None:
         return AttributeError(f"module {module!r} has no attribute {name!r}", name=name)
-    said = f"{module} has no {name} as the published SDK does; {instead}"
-    return ImportError(said, name=name) if _is_imported_from(module) else AttributeError(said, name=name)
+    message = f"{module} has no {name} as the published SDK does; {instead}"
+    return ImportError(message, name=name) if _is_imported_from(module) else AttributeError(message, name=name)
 
 
 def _is_imported_from(module: str) -> bool:
-    """Whether a from-import asks. Of a package it does so in Python code; of a plain module nobody can tell."""
+    """Returns whether a from-import looks the name up: visible for a package; for a plain module, always assumed."""
     if not hasattr(sys.modules[module], "__path__"):
         return True
     frame = sys._getframe(2)

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.color import Color
 from textual.screen import Screen
 
-from flow_core.changes import Gate
+from flow_core.audit import Gate
 from flow_core.config import Config
 from flow_core.fleet import Fleet
 from flow_tui.colour_depth import ColourDepth

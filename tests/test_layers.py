@@ -24,7 +24,7 @@ CORE = {
     "flow_core.errors": "",
     "flow_core.agent": "",
     "flow_core.identifiers": "",
-    "flow_core.checks": "errors",
+    "flow_core.validation": "errors",
     "flow_core.published_names": "",
     "flow_core.gpu": "errors",
     "flow_core.gpu_models": "errors gpu",
@@ -37,18 +37,18 @@ CORE = {
     "flow_core.upload": "errors models",
     "flow_core.metrics": "errors models",
     "flow_core.providers": "agent errors models gpu gpu_models config logs ssh upload metrics",
-    "flow_core.changes": "errors models gpu config logs ssh providers",
-    "flow_core.client": "errors checks models gpu config config_file logs ssh upload providers changes",
-    "flow_core._loop": "errors",
-    "flow_core.blocking": "errors checks models gpu config logs ssh upload providers changes client _loop",
-    "flow_core.fleet": "errors models gpu config logs pausable_timeout ssh providers changes client",
-    "flow_core.sdk": "errors models gpu config client blocking published_names",
-    "flow_core.api": "blocking sdk published_names",
+    "flow_core.audit": "errors models gpu config logs ssh providers",
+    "flow_core.client": "errors validation models gpu config config_file logs ssh upload providers audit",
+    "flow_core.sync.loop_thread": "errors",
+    "flow_core.sync": "errors validation models gpu config logs ssh upload providers audit client",
+    "flow_core.fleet": "errors models gpu config logs pausable_timeout ssh providers audit client",
+    "flow_core.sdk": "errors models gpu config client sync published_names",
+    "flow_core.api": "sync sdk published_names",
     "flow_core.emulator": "errors ssh.server ssh.sftp_server ssh.terminal_modes",
 }
 CONTRACT = ("contract", "over_agent", "over_ssh")
 CORE_FOR_TUI = (
-    "errors models gpu config config_file logs changes client fleet ssh.prompter"
+    "errors models gpu config config_file logs audit client fleet ssh.prompter"
     " providers.contract.provider providers.contract.access providers.contract.market"
 )
 TUI = {
@@ -157,9 +157,9 @@ def complaints(file: Path) -> Iterator[str]:
 
 
 def core_for_tui(name: str) -> bool:
-    """Whether the dashboard may see this of the core: never a provider itself, never the blocking side."""
+    """Whether the dashboard may see this of the core: never a provider itself, never the blocking client."""
     public = name.removeprefix("flow_core.")
-    home = f"flow_core.{flow_core._HOMES[public]}" if public in flow_core._HOMES else name
+    home = f"flow_core.{flow_core._MODULES[public]}" if public in flow_core._MODULES else name
     return name == "flow_core.__version__" or within(home, f"{CORE_FOR_TUI} {FOUNDATIONS}", "flow_core")
 
 
@@ -186,7 +186,7 @@ def test_the_map_knows_a_wrong_import_when_it_sees_one(tmp_path: Path, monkeypat
         "flow_core/providers/local/three.py": "from flow_core.providers.slurm import queue",
         "flow_tui/terminal/four.py": "import textual",
         "flow_tui/widgets/five.py": "from flow_core.providers.local.shell import LocalShell",
-        "flow_tui/app.py": "from flow_core.blocking import Flow",
+        "flow_tui/app.py": "from flow_core.sync import Flow",
         "flow_tui/panes/six.py": "from flow_core import Flow",
         "flow_tui/panes/seven.py": "from ..screens import dashboard",
         "flow_core/attic.py": "",

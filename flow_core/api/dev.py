@@ -1,5 +1,5 @@
 """`from flow_core.api.dev import DevEnvironment`, as older releases of the published SDK have it."""
 
-from flow_core.blocking import DevEnvironment
+from flow_core.sync import DevEnvironment
 
 __all__ = ["DevEnvironment"]

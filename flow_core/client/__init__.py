@@ -1,1 +1,1 @@
-"""The async client: everything that can be asked of one context."""
+"""The async client of one context: AsyncFlow, its resources, and the handles of tasks."""

@@ -1,118 +1,46 @@
-"""The account: projects, people, and the keys that open instances."""
+"""The account: its projects, its users, and its quotas."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core import checks
-from flow_core.client.connection import Connection
-from flow_core.errors import Unsupported
+from flow_core import validation
 from flow_core.providers import shared_platform
 
 if TYPE_CHECKING:
+    from flow_core.client.context_client import ContextClient
     from flow_core.models.identity import User
-    from flow_core.providers.contract.account import PlatformAccount, SshKeyFacet
+    from flow_core.models.market import Quota
 
 
-class AccountCalls(Connection):
-    """What a client asks about its account. Keys and projects are tables of text, as the reference has them."""
+class AsyncAccountResource:
+    """The account behind one context."""
 
-    _platform: PlatformAccount | None = None
+    def __init__(self, client: ContextClient) -> None:
+        self._client = client
 
-    async def list_projects(self) -> list[dict[str, str]]:
-        """What the current credentials may use, as {"id", "name"}; [] when unsupported."""
-        identity = self.provider.identity
+    async def projects(self) -> list[dict[str, str]]:
+        """Returns the projects that the credentials may use, as {"id", "name"}; none in a context without projects."""
+        identity = self._client.provider.identity
         return [] if identity is None else [project.to_dict() for project in await identity.projects()]
 
-    async def get_user(self, user_id: str) -> User | None:
-        """A user by id; None for somebody unknown, or when unsupported.
+    async def user(self, user_id: str) -> User | None:
+        """Returns a user by id; None for an unknown id, and in a context without users.
 
-        A provider without users of its own, but with an `http` to ask, is asked for the path of the platform's API.
+        A provider without users of its own, but with an `http`, looks the user up in the platform's API.
         """
-        wanted, provider = checks.text("user_id", user_id), self.provider
+        wanted, provider = validation.text("user_id", user_id), self._client.provider
         if provider.identity is not None:
             return await provider.identity.user(wanted)
-        platform = shared_platform()
-        if provider.http is None or platform is None:
+        if provider.http is None or (platform := shared_platform()) is None:
             return None
         return await platform.find_user(provider.http, wanted)
 
-    async def get_user_teammates(self, user_id: str) -> list[User]:
-        """Those who share projects with a user; [] when unsupported."""
-        wanted, identity = checks.text("user_id", user_id), self.provider.identity
+    async def teammates(self, user_id: str) -> list[User]:
+        """Returns the users who share a project with a user; none in a context without users."""
+        wanted, identity = validation.text("user_id", user_id), self._client.provider.identity
         return [] if identity is None else list(await identity.teammates(wanted))
 
-    async def list_ssh_keys(self, project_id: str | None = None) -> list[dict[str, str]]:
-        """Keys, optionally of one project, as {"id", "name", "public_key", "fingerprint"}.
-
-        Those of the platform where it has any, else the public keys in this user's ~/.ssh.
-        """
-        wanted, provider = checks.optional_text("project_id", project_id), self.provider
-        if provider.ssh_keys is not None:
-            return [key.to_dict() for key in await provider.ssh_keys.list(wanted)]
-        identity = provider.identity
-        return [] if identity is None else [key.to_dict() for key in await identity.own_keys(wanted)]
-
-    async def list_platform_ssh_keys(self) -> list[dict[str, str]]:
-        """The platform's SSH keys, as {"id", "name", "public_key", "fingerprint"}.
-
-        Those of the provider; of one that has none, those of the Mithril API when MITHRIL_API_KEY is set, else [].
-        Raises AuthError, Unreachable, and ConfigError for a MITHRIL_PROJECT that isn't there.
-        """
-        keys = self._platform_keys
-        return [] if keys is None else [key.to_dict() for key in await keys.list()]
-
-    async def create_platform_ssh_key(self, name: str, public_key: str) -> dict[str, str]:
-        """Registers a public key with the platform (see `list_platform_ssh_keys`). Not safe twice.
-
-        Raises ConfigError, Conflict, AuthError, Unreachable, Unsupported.
-        """
-        keys, text = self.get_ssh_key_manager(), checks.text("public_key", public_key)
-        called = checks.text("name", name)
-        call = keys.describe_create(called)
-        return (await self.change("create SSH key", called, call, lambda: keys.create(called, text))).to_dict()
-
-    async def delete_platform_ssh_key(self, key_id: str) -> bool:
-        """Takes a key from the platform; False when there is no such key. Raises Conflict while it is in use."""
-        keys, wanted = self.get_ssh_key_manager(), checks.text("key_id", key_id)
-        return await self.change("delete SSH key", wanted, keys.describe_delete(wanted), lambda: keys.delete(wanted))
-
-    async def ensure_default_ssh_key(self) -> str | None:
-        """The id of a platform key that is in ~/.ssh too, registered now if need be.
-
-        None without a platform (see `list_platform_ssh_keys`), or without a key in ~/.ssh.
-        """
-        keys = self._platform_keys
-        if keys is None:
-            return None
-        return await self.change(
-            "ensure SSH key", "the default key", keys.describe_ensure_default(), keys.ensure_default
-        )
-
-    def get_ssh_key_manager(self) -> SshKeyFacet:
-        """The platform's keys (see `list_platform_ssh_keys`). Raises Unsupported."""
-        keys = self._platform_keys
-        if keys is None:
-            platform = shared_platform()
-            hint = "" if platform is None else f"; {platform.hint}"
-            raise Unsupported(
-                f"context {self.context.name!r} (provider {self.context.provider}) has no platform SSH keys{hint}"
-            )
-        return keys
-
-    async def close(self) -> None:
-        """Lets go of the provider; twice is safe. Tasks go on. Later calls raise FlowError."""
-        platform, self._platform = self._platform, None
-        try:
-            await super().close()
-        finally:
-            if platform is not None:
-                await platform.close()
-
-    @property
-    def _platform_keys(self) -> SshKeyFacet | None:
-        if (own := self.provider.ssh_keys) is not None:
-            return own
-        if self._platform is None and (platform := shared_platform()) is not None:
-            self._platform = platform.open_from_environment()
-        return None if self._platform is None else self._platform.ssh_keys
+    async def quotas(self) -> list[Quota]:
+        """Returns how much the project may have, and has. Raises Unsupported in a context without quotas."""
+        return list(await self._client.facet(self._client.provider.market, "market").quotas())

@@ -1,4 +1,4 @@
-"""The dev VM: one long task of this user to work in, found again by its name."""
+"""The dev VM: one long-running task of this user to work in, found again by its name."""
 
 from __future__ import annotations
 
@@ -9,26 +9,29 @@ import secrets
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from flow_core import checks
-from flow_core.client.attach import Printer, Terminal
+from flow_core import validation
+from flow_core.client.local_terminal import LocalTerminal, Printer
+from flow_core.client.task_access import AsyncTaskAccessResource
+from flow_core.client.tasks import AsyncTaskResource
 from flow_core.errors import ConfigError, Conflict, NotFound, Unreachable
 from flow_core.gpu import parse_gpu
 from flow_core.models.task import TaskStatus
 
 if TYPE_CHECKING:
-    from flow_core.client.flow import AsyncFlow
+    from flow_core.client.context_client import ContextClient
     from flow_core.client.task import AsyncTask
 
-_IDLE = "exec tail -f /dev/null"  # sleeps for ever everywhere; `sleep infinity` is not known to every system
+_IDLE = "exec tail -f /dev/null"  # sleeps forever on every system; not all know `sleep infinity`
 _UNFINISHED = (TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.PAUSED, TaskStatus.PREEMPTING)
-_LOOKED_AT = 10_000
+_TASKS_SEARCHED = 10_000
 
 
 class AsyncDevEnvironment:
-    """The dev VM of this user. Entering starts it, or finds it; leaving stops it only with `auto_stop`."""
+    """The dev VM of this user. Entering the context starts it, or finds it; leaving stops it only with `auto_stop`."""
 
-    def __init__(self, flow: AsyncFlow, auto_stop: bool = False) -> None:
-        self._flow = flow
+    def __init__(self, client: ContextClient, auto_stop: bool = False) -> None:
+        self._tasks = AsyncTaskResource(client)
+        self._access = AsyncTaskAccessResource(client)
         self._auto_stop = auto_stop
         self._task: AsyncTask | None = None
 
@@ -48,10 +51,10 @@ class AsyncDevEnvironment:
         docker_image: str | None = None,
         force_new: bool = False,
     ) -> AsyncTask:
-        """The VM that is there already, else a new one; returns once it runs. Twice is safe.
+        """Starts the VM, or finds the one that exists, and returns once it runs. A repeated call is safe.
 
-        `force_new` starts another one beside it. Raises Conflict when the one that is there has another instance
-        type or image than was asked for, and what `AsyncFlow.run` raises.
+        `force_new` starts another one beside it. Raises Conflict if the existing VM has another instance type or image
+        than you request, and what `tasks.run` raises.
         """
         found = None if force_new else await self._find()
         if found is None:
@@ -65,20 +68,20 @@ class AsyncDevEnvironment:
         return self._task
 
     async def ensure_started(self) -> AsyncTask:
-        """The VM, started if it isn't there; returns once it runs. Twice is safe."""
+        """Starts the VM unless it exists, and returns once it runs. A repeated call is safe."""
         if self._task is not None and not (await self._task.refresh()).is_terminal:
             return await self._task.wait_until_started()
         return await self.start()
 
     async def connect(self, command: str | None = None) -> None:
-        """A shell in the VM on this program's terminal, or one command there. See `AsyncFlow.shell`."""
-        await self._flow.shell((await self.ensure_started()).task_id, command)
+        """Opens a shell in the VM on this program's terminal, or runs one command there. See `task_access.shell`."""
+        await self._access.shell((await self.ensure_started()).task_id, command)
 
     async def run(self, command: str, image: str | None = None, wait: bool = True) -> int | AsyncTask:
         """Runs a command in the VM and returns its exit code.
 
-        With an `image`: as a task of its own in that image, on an instance like the VM's; returns its exit code, or
-        the task when `wait` is false. Not safe twice.
+        With an `image`, the command runs as a task of its own in that image, on an instance like the VM's; returns its
+        exit code, or the task if `wait` is false. Two calls run it twice.
         """
         if image is None:
             return await self.exec(command)
@@ -88,7 +91,7 @@ class AsyncDevEnvironment:
             "image": image,
             "instance_type": vm.record.config.get("instance_type"),
         }
-        task = await self._flow.run(self._config({**fields, "command": command}))
+        task = await self._tasks.run(self._config({**fields, "command": command}))
         if not wait:
             return task
         exit_code = (await task.wait()).exit_code
@@ -97,35 +100,35 @@ class AsyncDevEnvironment:
     async def exec(
         self, command: str | list[str], image: str | None = None, interactive: bool = False, retries: int = 0
     ) -> int:
-        """Runs a command inside the VM, its output on ours; returns its exit code.
+        """Runs a command in the VM, shows its output, and returns its exit code.
 
-        `interactive` gives it this program's terminal. Tried again up to `retries` times when the VM can't be
-        reached. Raises Conflict when `image` is not the one that the VM runs in.
+        `interactive` gives it this program's terminal. If the VM can't be reached, it is tried again up to `retries`
+        times. Raises Conflict if the VM doesn't run in `image`.
         """
-        line = _line(command)
-        attempts_left = checks.whole("retries", retries, most=100)
+        line = _as_line(command)
+        attempts_left = validation.whole("retries", retries, most=100)
         vm = await self.ensure_started()
         _refuse_other(vm, None, image)
         while True:
             try:
-                return await (self._on_terminal(vm, line) if interactive else self._plainly(vm, line))
+                return await (self._run_on_terminal(vm, line) if interactive else self._run_without_terminal(vm, line))
             except Unreachable:
                 if not attempts_left:
                     raise
                 attempts_left -= 1
 
     async def reset(self) -> AsyncTask:
-        """Ends everything in the VM and starts it anew, as it was asked for. Its directory and volumes stay."""
+        """Ends everything in the VM and starts it again, as it was requested. Its directory and volumes stay."""
         vm = await self.ensure_started()
-        place = await self._flow.task_directory(vm.task_id)
+        place = await self._access.directory(vm.task_id)
         fields = dict(vm.record.config) if place is None else {"working_dir": str(place), **vm.record.config}
         await vm.cancel()
         await vm.wait()
-        self._task = await (await self._flow.run(self._config(fields))).wait_until_started()
+        self._task = await (await self._tasks.run(self._config(fields))).wait_until_started()
         return self._task
 
     async def stop(self) -> bool:
-        """Ends the VM; true when there was one. Twice is safe."""
+        """Ends the VM; True if there was one. A repeated call is safe."""
         vm = self._task or await self._find()
         self._task = None
         if vm is None or (await vm.refresh()).is_terminal:
@@ -135,7 +138,7 @@ class AsyncDevEnvironment:
         return True
 
     async def status(self) -> dict[str, Any]:
-        """{"vm": the VM as a TaskDict or None, "active_containers": how many, "containers": their ids}."""
+        """Returns {"vm": the VM as a TaskDict or None, "active_containers": their number, "containers": their ids}."""
         vm = await self._find()
         containers = [vm.task_id] if vm is not None and vm.record.config.get("image") and vm.is_running else []
         described = None if vm is None else vm.to_dict()
@@ -148,7 +151,7 @@ class AsyncDevEnvironment:
                     return self._task
             except NotFound:
                 self._task = None
-        tasks = await self._flow.list_tasks(_UNFINISHED, limit=_LOOKED_AT)
+        tasks = await self._tasks.list(_UNFINISHED, limit=_TASKS_SEARCHED)
         return next((task for task in tasks if task.name == dev_name()), None)
 
     async def _submit(
@@ -170,7 +173,7 @@ class AsyncDevEnvironment:
             "dev_vm": True,
         }
         try:
-            return await self._flow.run(self._config(fields))
+            return await self._tasks.run(self._config(fields))
         except ConfigError as error:
             if error.field != "instance_type" or instance_type is not None:
                 raise
@@ -182,21 +185,21 @@ class AsyncDevEnvironment:
 
         return TaskConfig.parse(fields)
 
-    async def _plainly(self, vm: AsyncTask, line: str) -> int:
-        remote, printer = self._flow.get_remote_operations(), Printer()
+    async def _run_without_terminal(self, vm: AsyncTask, line: str) -> int:
+        remote, printer = self._access.remote_operations(), Printer()
         done = await remote.run(vm.task_id, line, timeout_s=None, on_output=printer)
         printer.end()
         return done.exit_code
 
-    async def _on_terminal(self, vm: AsyncTask, line: str) -> int:
-        terminal = Terminal()
+    async def _run_on_terminal(self, vm: AsyncTask, line: str) -> int:
+        terminal = LocalTerminal()
         columns, rows = terminal.size
-        shell = await self._flow.open_shell(vm.task_id, columns=columns, rows=rows, command=line)
+        shell = await self._access.open_shell(vm.task_id, columns=columns, rows=rows, command=line)
         return await terminal.attach(shell)
 
 
 def dev_name() -> str:
-    """How the dev VM of this user is called, the same on every machine where the user is called the same."""
+    """Returns the name of this user's dev VM: the same on every machine where the user has the same name."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -204,14 +207,14 @@ def dev_name() -> str:
     return "dev-" + hashlib.sha256(user.encode()).hexdigest()[:6]
 
 
-def _line(command: str | list[str]) -> str:
+def _as_line(command: str | list[str]) -> str:
     if isinstance(command, list) and all(isinstance(word, str) for word in command):
-        return checks.command("command", shlex.join(command))
-    return checks.command("command", command)
+        return validation.command("command", shlex.join(command))
+    return validation.command("command", command)
 
 
 def _is_same_type(asked: object, there: object) -> bool:
-    """Whether two ways to write an instance type mean the same."""
+    """Returns whether two spellings of an instance type mean the same."""
     if isinstance(asked, str) and isinstance(there, str):
         return parse_gpu(asked) == parse_gpu(there)
     return asked == there

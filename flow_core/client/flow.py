@@ -1,43 +1,43 @@
-"""AsyncFlow: one context, everything a task's owner does with it."""
+"""AsyncFlow: the async client of one context, composed of one resource per noun."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from flow_core import checks
-from flow_core.client.account import AccountCalls
-from flow_core.client.capacity import CapacityCalls
-from flow_core.client.logs import LogCalls
-from flow_core.client.market import MarketCalls
-from flow_core.client.metrics import MetricsCalls
-from flow_core.client.pruning import PruningCalls, prune_when_due
-from flow_core.client.remote import RemoteCalls
-from flow_core.client.storage import VolumeCalls
-from flow_core.client.task import AsyncTask
-from flow_core.errors import ConfigError, Conflict, Unreachable, printable
-from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.client.account import AsyncAccountResource
+from flow_core.client.context_client import ContextClient
+from flow_core.client.instances import AsyncInstanceResource
+from flow_core.client.part import ClientPart
+from flow_core.client.reservations import AsyncReservationResource
+from flow_core.client.ssh_keys import AsyncSshKeyResource
+from flow_core.client.task_access import AsyncTaskAccessResource
+from flow_core.client.task_logs import AsyncTaskLogResource
+from flow_core.client.tasks import AsyncTaskResource
+from flow_core.client.volumes import AsyncVolumeResource
 
 if TYPE_CHECKING:
     from flow_core.client.dev import AsyncDevEnvironment
-    from flow_core.models.spec import TaskConfig
-    from flow_core.models.task_spec import TaskSpec
-
-_SSH_LOOK_S = 2.0
-_GOALS = ("submitted", "running", "terminal")
+    from flow_core.providers.contract.config_schema import IProviderInit
+    from flow_core.providers.contract.provider import Provider
 
 
-class AsyncFlow(
-    LogCalls, VolumeCalls, CapacityCalls, MarketCalls, AccountCalls, RemoteCalls, MetricsCalls, PruningCalls
-):
-    """The client of one context, for coroutines. Every change it makes passes its gate; every error is a FlowError.
+class AsyncFlow(ContextClient):
+    """The client of one context, for coroutines. Each change passes its gate; each error is a FlowError.
 
-    Tasks stand here; logs, volumes, capacity, the account, ways into tasks, metrics and pruning in its base classes.
-    One event loop only. Use it as an async context manager, or close it. Retry only after `Unreachable`, and only what
-    is safe twice.
+    Each resource is an attribute, such as `flow.tasks` or `flow.volumes`. The flat names of the SDK reference, such as
+    `flow.create_volume`, call these resources.
+    Use it on one event loop only, as an async context manager, or close it. Retry only after `Unreachable`, and only
+    calls that you may safely repeat.
     """
+
+    tasks = ClientPart(AsyncTaskResource)
+    task_logs = ClientPart(AsyncTaskLogResource)
+    task_access = ClientPart(AsyncTaskAccessResource)
+    instances = ClientPart(AsyncInstanceResource)
+    volumes = ClientPart(AsyncVolumeResource)
+    reservations = ClientPart(AsyncReservationResource)
+    ssh_keys = ClientPart(AsyncSshKeyResource)
+    account = ClientPart(AsyncAccountResource)
 
     async def __aenter__(self) -> AsyncFlow:
         return self
@@ -45,159 +45,85 @@ class AsyncFlow(
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def run(
-        self,
-        task: TaskConfig | TaskSpec | str | list[str] | Path | None = None,
-        wait: bool = False,
-        mounts: str | dict[str, str] | None = None,
-        *,
-        wait_until: str | None = None,
-        max_wait_seconds: float | None = None,
-        dry_run: bool = False,
-        **fields: Any,
-    ) -> AsyncTask:
-        """Submits a TaskConfig, a task file, or a command; `wait` returns once it runs (or has ended).
-
-        Text that ends in .yaml or .yml, or names an existing file, is the path of a task file; other text is a
-        command, and `fields` are further fields of its TaskConfig, such as instance_type="a100" (or gpu="a100").
-        command=... may stand in place of the first argument. `mounts` maps target to source (a lone source gets a
-        usual target) and replaces the config's data_mounts. `wait_until` is "submitted", "running" or "terminal";
-        after `max_wait_seconds` it raises TimeoutError, and the task goes on. `dry_run` checks the task and submits
-        nothing: the message of the task it returns says what would be done. Returns within the provider's deadline
-        unless it waits. Not safe twice: two calls, two tasks. Raises ConfigError with field and line, CapacityError
-        for what can never be had here, NotFound or Conflict for a volume, Unsupported.
-        """
-        from flow_core.models.task_sources import to_task_config, with_mounts  # deferred: loads pydantic
-
-        default = "running" if wait else "submitted"
-        goal = checks.one_of("wait_until", default if wait_until is None else wait_until, _GOALS)
-        limit_s = checks.seconds("max_wait_seconds", max_wait_seconds)
-        config = with_mounts(to_task_config(task, fields), mounts)
-        call = self.provider.describe_submit(config)
-        if dry_run:
-            return AsyncTask(_never_submitted(self.context.name, config, call), self)
-        record = await self.change("submit", config.name, call, lambda: self.provider.submit(config))
-        handle = AsyncTask(record, self)
-        if goal == "terminal":
-            return await handle.wait(limit_s)
-        return await handle.wait_until_started(limit_s) if goal == "running" else handle
-
-    async def submit(
-        self,
-        command: str,
-        gpu: str | None = None,
-        mounts: str | dict[str, str] | None = None,
-        instance_type: str | None = None,
-        wait: bool = False,
-        **fields: Any,
-    ) -> AsyncTask:
-        """Submits a shell command; `gpu` is a shorthand such as "a100:4", ignored when `instance_type` is given.
-
-        `fields` are further fields of its TaskConfig, such as name, env, ports or num_instances. Without a name, one
-        that no other task has is generated. `wait` returns once the
-        task has ended, however long that takes. For `mounts`, twice and errors see `run`.
-        """
-        wanted = {
-            "name": "flow-submit",
-            "unique_name": "name" not in fields,
-            "command": checks.command("command", command),
-            "instance_type": checks.optional_text("instance_type", instance_type) or checks.optional_text("gpu", gpu),
-        }
-        task = await self.run(mounts=mounts, **{**wanted, **fields})
-        return await task.wait() if wait else task
-
-    async def status(self, task_id: str) -> str:
-        """The status word of a task: pending, running, paused, preempting, completed, failed, cancelled.
-
-        Raises NotFound.
-        """
-        return (await self.provider.get_task(checks.text("task_id", task_id))).status.value
-
-    async def cancel(self, task_id: str, force: bool = False) -> None:
-        """Asks for the end of a task and returns at once; the status follows.
-
-        Safe twice and after its end. `force` leaves it no time to clean up. Raises NotFound.
-        """
-        record = await self.provider.get_task(checks.text("task_id", task_id))
-        call = self.provider.describe_cancel(record)
-        await self.change("cancel", task_id, call, lambda: self.provider.cancel_task(task_id, force=force))
-
-    async def get_task(self, task_id: str) -> AsyncTask:
-        """A handle for an existing task, as it is now. Raises NotFound."""
-        return AsyncTask(await self.provider.get_task(checks.text("task_id", task_id)), self)
-
-    async def list_tasks(
-        self,
-        status: TaskStatus | Sequence[TaskStatus] | None = None,
-        limit: int = 10,
-        force_refresh: bool = False,
-    ) -> list[AsyncTask]:
-        """The last submitted tasks first, at most `limit`. `force_refresh` is accepted: every call asks anew.
-
-        Where the context sets `prune_after_days`, the first call of a day prunes.
-        """
-        await prune_when_due(self)
-        records = await self.provider.list_tasks(_statuses(status), checks.whole("limit", limit))
-        return [AsyncTask(record, self) for record in records]
-
-    async def wait_for_ssh(
-        self,
-        task_id: str,
-        timeout: int = 600,
-        show_progress: bool = True,
-        progress_adapter: object | None = None,
-    ) -> AsyncTask:
-        """Returns once SSH answers at a task, as the task is then. `timeout` is seconds.
-
-        `show_progress` and `progress_adapter` are accepted and not needed. Raises NotFound, Conflict once the task
-        has ended, Unreachable after `timeout`, Unsupported.
-        """
-        checks.text("task_id", task_id)
-        endpoints, limit_s = self._endpoints, checks.whole("timeout", timeout)
-        try:
-            async with asyncio.timeout(limit_s):
-                while True:
-                    task = await self.get_task(task_id)
-                    if task.is_terminal:
-                        raise Conflict(f"task {task_id} is {task.status}; there is nothing to reach any more")
-                    if task.is_running and await endpoints.is_ready(task_id):
-                        return await self.get_task(task_id)
-                    await asyncio.sleep(_SSH_LOOK_S)
-        except TimeoutError:
-            raise Unreachable(f"SSH of task {printable(task_id)} did not answer within {limit_s} s") from None
+    @property
+    def dev(self) -> AsyncDevEnvironment:
+        """The dev VM of this user. The first call that needs it starts it."""
+        return self.dev_context()
 
     def dev_context(self, auto_stop: bool = False) -> AsyncDevEnvironment:
-        """The dev VM of this user: started on entering, stopped on leaving only with `auto_stop`."""
-        from flow_core.client.dev import AsyncDevEnvironment  # deferred: most scripts have none
+        """Returns the dev VM of this user: entering starts it, leaving stops it only with `auto_stop`."""
+        from flow_core.client.dev import AsyncDevEnvironment  # deferred: few programs use a dev VM
 
         return AsyncDevEnvironment(self, auto_stop)
 
-    @property
-    def dev(self) -> AsyncDevEnvironment:
-        """The dev VM of this user, started when something is first done in it."""
-        return self.dev_context()
+    def provider_port(self) -> Provider:
+        """Returns the provider itself, with all its facets, without gate and audit log."""
+        return self.provider
 
+    def get_provider_init(self) -> IProviderInit:
+        """Returns the settings that the provider needs before you can use it."""
+        return self.provider.config_schema
 
-def _never_submitted(context: str, config: TaskConfig, call: str) -> TaskRecord:
-    """What a dry run returns. No task has its id."""
-    return TaskRecord(
-        context,
-        "dry-run",
-        config.name,
-        TaskStatus.PENDING,
-        command=config.command_line,
-        num_instances=config.num_instances,
-        instance_type=next(iter(config.instance_types), ""),
-        message=f"dry run, nothing was submitted; this would be done: {call}",
-        config=config.to_dict(),
-    )
+    run = tasks.forward(AsyncTaskResource.run)
+    submit = tasks.forward(AsyncTaskResource.submit)
+    status = tasks.forward(AsyncTaskResource.status)
+    cancel = tasks.forward(AsyncTaskResource.cancel)
+    get_task = tasks.forward(AsyncTaskResource.get)
+    list_tasks = tasks.forward(AsyncTaskResource.list)
+    wait_for_ssh = tasks.forward(AsyncTaskResource.wait_for_ssh)
+    task_metrics = tasks.forward(AsyncTaskResource.metrics)
+    task_history = tasks.forward(AsyncTaskResource.history)
+    set_limit_price = tasks.forward(AsyncTaskResource.set_limit_price)
+    pause_task = tasks.forward(AsyncTaskResource.pause)
+    resume_task = tasks.forward(AsyncTaskResource.resume)
+    plan_pruning = tasks.forward(AsyncTaskResource.plan_pruning)
+    prune_tasks = tasks.forward(AsyncTaskResource.prune)
 
+    logs = task_logs.forward(AsyncTaskLogResource.read)
+    log_stream = task_logs.forward(AsyncTaskLogResource.stream)
+    log_bytes = task_logs.forward(AsyncTaskLogResource.read_bytes)
+    log_addresses = task_logs.forward(AsyncTaskLogResource.addresses)
+    open_log = task_logs.forward(AsyncTaskLogResource.open)
+    is_log_complete = task_logs.forward(AsyncTaskLogResource.is_complete)
 
-def _statuses(status: TaskStatus | Sequence[TaskStatus] | None) -> Collection[TaskStatus] | None:
-    if status is None:
-        return None
-    try:
-        return frozenset({TaskStatus(status)} if isinstance(status, str) else {TaskStatus(one) for one in status})
-    except (ValueError, TypeError):
-        known = ", ".join(TaskStatus)
-        raise ConfigError(f"{checks.shown(status)} is no status; there are: {known}", field="status") from None
+    shell = task_access.forward(AsyncTaskAccessResource.shell)
+    open_shell = task_access.forward(AsyncTaskAccessResource.open_shell)
+    task_directory = task_access.forward(AsyncTaskAccessResource.directory)
+    upload_code_to_task = task_access.forward(AsyncTaskAccessResource.upload_code)
+    put_file = task_access.forward(AsyncTaskAccessResource.put_file)
+    get_file = task_access.forward(AsyncTaskAccessResource.get_file)
+    ssh_command = task_access.forward(AsyncTaskAccessResource.ssh_command)
+    resolve_ssh_endpoint = task_access.forward(AsyncTaskAccessResource.ssh_endpoint)
+    get_task_ssh_connection_info = task_access.forward(AsyncTaskAccessResource.ssh_connection_info)
+    get_remote_operations = task_access.forward(AsyncTaskAccessResource.remote_operations)
+    get_ssh_tunnel_manager = task_access.forward(AsyncTaskAccessResource.tunnel_manager)
+
+    find_instances = instances.forward(AsyncInstanceResource.find)
+    normalize_instance_request = instances.forward(AsyncInstanceResource.normalize)
+    price_history = instances.forward(AsyncInstanceResource.prices)
+    instance_metrics = instances.forward(AsyncInstanceResource.metrics)
+    get_task_instances = instances.forward(AsyncInstanceResource.of_task)
+
+    create_volume = volumes.forward(AsyncVolumeResource.create)
+    delete_volume = volumes.forward(AsyncVolumeResource.delete)
+    list_volumes = volumes.forward(AsyncVolumeResource.list)
+    mount_volume = volumes.forward(AsyncVolumeResource.mount)
+    attach_volume = volumes.forward(AsyncVolumeResource.attach)
+
+    reserve = reservations.forward(AsyncReservationResource.create)
+    list_reservations = reservations.forward(AsyncReservationResource.list)
+    get_reservation = reservations.forward(AsyncReservationResource.get)
+    cancel_reservation = reservations.forward(AsyncReservationResource.cancel)
+    reservation_availability = reservations.forward(AsyncReservationResource.availability)
+
+    list_ssh_keys = ssh_keys.forward(AsyncSshKeyResource.list)
+    list_platform_ssh_keys = ssh_keys.forward(AsyncSshKeyResource.list_platform)
+    create_platform_ssh_key = ssh_keys.forward(AsyncSshKeyResource.create)
+    delete_platform_ssh_key = ssh_keys.forward(AsyncSshKeyResource.delete)
+    ensure_default_ssh_key = ssh_keys.forward(AsyncSshKeyResource.ensure_default)
+    get_ssh_key_manager = ssh_keys.forward(AsyncSshKeyResource.manager)
+
+    list_projects = account.forward(AsyncAccountResource.projects)
+    get_user = account.forward(AsyncAccountResource.user)
+    get_user_teammates = account.forward(AsyncAccountResource.teammates)
+    quotas = account.forward(AsyncAccountResource.quotas)

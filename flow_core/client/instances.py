@@ -1,19 +1,30 @@
-"""The machines of a task, one an instance, as the published SDK shows them."""
+"""Instances: what can be had and for how much, how busy a machine is, and the machines of a task."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import FlowError
-from flow_core.models.instance import Instance, InstanceStatus
+from flow_core import validation
+from flow_core.errors import FlowError, printable
+from flow_core.gpu import parse_gpu
+from flow_core.models.instance import Instance, InstanceRequirements, InstanceStatus
 from flow_core.models.task import TaskStatus
 from flow_core.models.task_properties import public_address
 
 if TYPE_CHECKING:
+    from flow_core.client.context_client import ContextClient
+    from flow_core.models.instance import AvailableInstance
+    from flow_core.models.market import PriceSeries
+    from flow_core.models.metrics import MachineSample
     from flow_core.models.task import TaskRecord
     from flow_core.providers.contract.provider import Provider
+    from flow_core.providers.contract.resources import InstanceFacet
 
-_STATUS = {
+_TYPES_NAMED_MAX = 8
+_HOURS_MAX = 24 * 366
+_INSTANCE_STATUS = {
     TaskStatus.PENDING: InstanceStatus.PENDING,
     TaskStatus.RUNNING: InstanceStatus.RUNNING,
     TaskStatus.PREEMPTING: InstanceStatus.RUNNING,
@@ -21,8 +32,87 @@ _STATUS = {
 }
 
 
-async def instances_of(provider: Provider, task: TaskRecord) -> list[Instance]:
-    """By node; empty for a task that has no machine yet."""
+class AsyncInstanceResource:
+    """The instances of one context: the types that you can have, and the machines behind them."""
+
+    def __init__(self, client: ContextClient) -> None:
+        self._client = client
+
+    async def find(self, requirements: InstanceRequirements, limit: int = 10) -> list[AvailableInstance]:
+        """Returns the instance types that fit, cheapest first, at most `limit`; an empty table fits all.
+
+        Prices are USD per hour and instance; `gpu_memory_gb` is the memory of one GPU. An `instance_type` is a name or
+        a shorthand such as "a100" (one of them) or "8xh100". If nothing fits but the context offers such GPUs in other
+        sizes, a Python warning names these. Raises ConfigError for an unknown requirement.
+        """
+        wanted: Any = _without_none(validation.table("requirements", requirements))
+        most = validation.whole("limit", limit)
+        found = await self._instances.find(wanted)
+        if not found and (others := await self._types_with_such_gpus(wanted)):
+            asked = wanted.get("instance_type") or wanted["gpu_type"]
+            warnings.warn(f"no instance fits; {printable(asked)} is offered only as {', '.join(others)}", stacklevel=2)
+        return list(found[:most])
+
+    async def normalize(self, gpu_count: int, gpu_type: str | None = None) -> tuple[str, int, str | None]:
+        """Returns (instance_type, num_instances, warning) for a number of GPUs of a type; without a type, of any.
+
+        Without instance types in the context, a rule answers: 8, 4 or 2 GPUs per instance, the most that divides.
+        """
+        count = validation.whole("gpu_count", gpu_count)
+        model = validation.optional_text("gpu_type", gpu_type)
+        facet = self._client.provider.instances
+        return _normalize_by_rule(count, model or "a100") if facet is None else await facet.normalize(count, model)
+
+    async def prices(self, hours: int = 24) -> list[PriceSeries]:
+        """Returns the price of each instance type in each region during the last hours, USD per hour and instance.
+
+        Raises Unsupported in a context without prices.
+        """
+        market = self._client.facet(self._client.provider.market, "market")
+        return list(await market.prices(validation.whole("hours", hours, 1, _HOURS_MAX)))
+
+    def metrics(self, allocation_id: str) -> AsyncGenerator[MachineSample, None]:
+        """Yields how busy a machine that `find` names is, with all its GPUs, every two seconds until you close it.
+
+        Iterating raises NotFound, Unreachable, and Unsupported if the instance is not a machine of yours.
+        """
+        metrics = self._client.facet(self._client.provider.metrics, "metrics")
+        return metrics.of_instance(validation.text("allocation_id", allocation_id))
+
+    async def of_task(self, task_id: str) -> list[Instance]:
+        """Returns the machines that a task has, or had, by node; none before it started. Raises NotFound."""
+        provider = self._client.provider
+        return await _machines_of(provider, await provider.get_task(validation.text("task_id", task_id)))
+
+    async def _types_with_such_gpus(self, wanted: InstanceRequirements) -> list[str]:
+        """Returns the instance types with the requested GPUs, in any number and at any price."""
+        asked = wanted.get("instance_type") or wanted.get("gpu_type")
+        request = None if asked is None else parse_gpu(asked)
+        if request is None or not request.needs_gpu or request.type_id is not None:
+            return []
+        everything = await self._instances.find({})
+        return list(dict.fromkeys(one.instance_type for one in everything if one.is_model(request)))[:_TYPES_NAMED_MAX]
+
+    @property
+    def _instances(self) -> InstanceFacet:
+        return self._client.facet(self._client.provider.instances, "instance types")
+
+
+def _normalize_by_rule(gpu_count: int, gpu_type: str) -> tuple[str, int, str | None]:
+    if gpu_count == 0:
+        return "cpu", 1, None
+    each = next((size for size in (8, 4, 2) if gpu_count % size == 0), 1)
+    return f"{each}x{gpu_type}", gpu_count // each, None
+
+
+def _without_none(requirements: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out known requirements that are None: scripts pass None for a requirement that they don't have."""
+    known = InstanceRequirements.__annotations__
+    return {name: value for name, value in requirements.items() if value is not None or name not in known}
+
+
+async def _machines_of(provider: Provider, task: TaskRecord) -> list[Instance]:
+    """Returns the machines of a task by node; none for a task that has no machine yet."""
     if task.started_at is None and not task.instances:
         return []
     return [await _instance(provider, task, node) for node in range(task.num_instances)]
@@ -30,11 +120,12 @@ async def instances_of(provider: Provider, task: TaskRecord) -> list[Instance]:
 
 async def _instance(provider: Provider, task: TaskRecord, node: int) -> Instance:
     host, port = await _address(provider, task, node)
+    status = _INSTANCE_STATUS.get(task.status, InstanceStatus.TERMINATED)
     return Instance(
         instance_id=task.instances[node] if node < len(task.instances) else f"{task.task_id}-{node}",
         task_id=task.task_id,
         node=node,
-        status=InstanceStatus.RUNNING if task.is_still_billed else _STATUS.get(task.status, InstanceStatus.TERMINATED),
+        status=InstanceStatus.RUNNING if task.is_still_billed else status,
         ssh_host=host,
         ssh_port=port,
         public_ip=public_address(host),

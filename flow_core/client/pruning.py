@@ -1,4 +1,4 @@
-"""Pruning: ended tasks go, with their logs and records, when the user says so or the context's settings do."""
+"""Pruning: removes ended tasks with their logs and records, on request or as the context's settings say."""
 
 from __future__ import annotations
 
@@ -8,102 +8,70 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flow_core import checks
-from flow_core.client.connection import Connection
+from flow_core import validation
 from flow_core.errors import ConfigError, FlowError
 from flow_core.providers.contract.pruning import DAYS_MAX
 
 if TYPE_CHECKING:
+    from flow_core.client.context_client import ContextClient
     from flow_core.models.pruning import PruningPlan, PruningResult
-    from flow_core.providers.contract.pruning import PruningFacet
 
-_TASKS_A_LINE = 200  # of the audit log, which cuts what is longer
-
-
-class PruningCalls(Connection):
-    """What a client does with tasks that are over."""
-
-    async def plan_pruning(
-        self,
-        older_than_days: float | None = None,
-        keep_last: int | None = None,
-        task_ids: Collection[str] = (),
-    ) -> PruningPlan:
-        """The ended tasks that `prune_tasks` would remove: how many, how large, and which is the oldest.
-
-        Those that ended more than `older_than_days` ago and are not among the last `keep_last` to end; and those that
-        `task_ids` names. A task whose own folder holds files that it made goes only when it is named. Changes nothing.
-        Raises ConfigError, NotFound, Conflict for a named task that is not over, Unsupported.
-        """
-        facet, days = self._pruning, _days(older_than_days)
-        keep, named = checks.optional_whole("keep_last", keep_last), _ids(task_ids)
-        if days is None and keep is None and not named:
-            raise ConfigError("older_than_days: give this, keep_last or task_ids", field="older_than_days")
-        return await facet.plan(days, keep, named)
-
-    async def prune_tasks(self, plan: PruningPlan) -> PruningResult:
-        """Removes the tasks of a plan with their logs and records; volumes stay, and so do idempotency keys.
-
-        Twice is safe. A task that can't go any more stays, and the result says why. Raises ReadOnly, ConfigError,
-        Unreachable, Unsupported.
-        """
-        return await prune(self, _plan_of(plan, self.context.name))
-
-    @property
-    def _pruning(self) -> PruningFacet:
-        return self.facet(self.provider.pruning, "tasks to prune")
+_TASKS_PER_LINE = 200  # of the audit log, which shortens longer lines
 
 
-async def prune(connection: Connection, plan: PruningPlan) -> PruningResult:
-    """Carries out a plan through the gate, in parts that each fit a line of the audit log."""
-    from flow_core.models.pruning import PruningResult  # deferred: hardly any script prunes
+async def prune(client: ContextClient, plan: PruningPlan) -> PruningResult:
+    """Carries out a plan through the gate, in parts that each fit into a line of the audit log."""
+    from flow_core.models.pruning import PruningResult  # deferred: few scripts prune
 
-    facet = connection.facet(connection.provider.pruning, "tasks to prune")
+    facet = client.facet(client.provider.pruning, "tasks to prune")
     result = PruningResult(plan.context, ())
-    for first in range(0, len(plan.tasks), _TASKS_A_LINE):
-        part = replace(plan, tasks=plan.tasks[first : first + _TASKS_A_LINE])
+    for first in range(0, len(plan.tasks), _TASKS_PER_LINE):
+        part = replace(plan, tasks=plan.tasks[first : first + _TASKS_PER_LINE])
         target = " ".join(task.task_id for task in part.tasks)
-        done = await connection.change("prune", target, facet.describe(part), partial(facet.prune, part))
+        done = await client.change("prune", target, facet.describe(part), partial(facet.prune, part))
         result = replace(result, pruned=result.pruned + done.pruned, refused={**result.refused, **done.refused})
     return result
 
 
-async def prune_when_due(connection: Connection) -> bool:
-    """Prunes what the context's settings say, once a day; True when something went. At once where nothing is due.
+async def prune_when_due(client: ContextClient) -> bool:
+    """Prunes as the context's settings say, once a day; True if it removed a task. Returns at once if nothing is due.
 
-    What goes wrong is in the audit log and nowhere else: whoever came to look at tasks has nothing to do with it.
+    An error is recorded in the audit log only: it doesn't concern the call that lists tasks.
     """
-    if connection.provider.prune_after_days is None or connection.gate.read_only:
-        return False  # before the facet is loaded: nearly every context is one of these
-    facet = connection.provider.pruning
+    if client.provider.prune_after_days is None or client.gate.read_only:
+        return False  # before the facet is loaded: nearly all contexts return here
+    facet = client.provider.pruning
     if facet is None:
         return False
     with suppress(FlowError):
         plan = await facet.plan_due()
-        return plan is not None and bool(plan.tasks) and bool((await prune(connection, plan)).pruned)
+        return plan is not None and bool(plan.tasks) and bool((await prune(client, plan)).pruned)
     return False
 
 
-def _days(value: Any) -> float | None:
+def parse_days(value: Any) -> float | None:
+    """Returns the age in days. Raises ConfigError."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= DAYS_MAX:
-        message = f"older_than_days: must be a number of days from 0 to {DAYS_MAX}, not {checks.shown(value)}"
+        message = f"older_than_days: must be a number of days from 0 to {DAYS_MAX}, not {validation.shown(value)}"
         raise ConfigError(message, field="older_than_days")
     return float(value)
 
 
-def _ids(value: Any) -> tuple[str, ...]:
+def parse_ids(value: Any) -> tuple[str, ...]:
+    """Returns the ids of tasks. Raises ConfigError."""
     if isinstance(value, str) or not isinstance(value, Collection):
-        raise ConfigError(f"task_ids: must be a list of ids, not {checks.shown(value)}", field="task_ids")
-    return tuple(checks.text("task_ids", one) for one in value)
+        raise ConfigError(f"task_ids: must be a list of ids, not {validation.shown(value)}", field="task_ids")
+    return tuple(validation.text("task_ids", one) for one in value)
 
 
-def _plan_of(value: Any, context: str) -> PruningPlan:
+def check_plan(value: Any, context: str) -> PruningPlan:
+    """Returns the plan. Raises ConfigError for another object, and for the plan of another context."""
     from flow_core.models.pruning import PruningPlan  # deferred: as above
 
     if not isinstance(value, PruningPlan):
-        raise ConfigError(f"plan: must be what plan_pruning returned, not {checks.shown(value)}", field="plan")
+        raise ConfigError(f"plan: must be what plan_pruning returned, not {validation.shown(value)}", field="plan")
     if value.context != context:
         raise ConfigError(f"plan: is for context {value.context!r}, and this is {context!r}", field="plan")
     return value

@@ -1,4 +1,4 @@
-"""A task with what can be done to it."""
+"""The handle of a task: its record, and what you can do with it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow_core import checks
+from flow_core import validation
+from flow_core.client.account import AsyncAccountResource
+from flow_core.client.instances import AsyncInstanceResource
+from flow_core.client.task_access import AsyncTaskAccessResource
+from flow_core.client.task_logs import AsyncTaskLogResource
 from flow_core.errors import ConfigError, FlowError, TaskTimeout
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.task_properties import TaskProperties
 
 if TYPE_CHECKING:
-    from flow_core.client.flow import AsyncFlow
+    from flow_core.client.context_client import ContextClient
     from flow_core.models.identity import User
     from flow_core.models.instance import Instance
 
@@ -23,21 +27,24 @@ _FIRST_PAUSE_S = 0.02
 
 
 class AsyncTask(TaskProperties):
-    """A task: its record as last answered, and the client it came from. Two handles of the same task are equal."""
+    """A task: its record as of the last refresh, and the client that it came from.
 
-    def __init__(self, record: TaskRecord, flow: AsyncFlow) -> None:
+    Two handles of the same task are equal.
+    """
+
+    def __init__(self, record: TaskRecord, flow: ContextClient) -> None:
         self.record = record
         self.flow = flow
 
     async def refresh(self) -> AsyncTask:
-        """Asks the provider for the task as it is now. Raises NotFound."""
+        """Reads the task again, as it is now, and returns this handle. Raises NotFound."""
         self.record = await self.flow.provider.get_task(self.record.task_id)
         return self
 
     async def wait(self, timeout_s: float | None = None, *, timeout: float | None = None) -> AsyncTask:
-        """Returns once the task has ended, however long that takes.
+        """Returns once the task has ended, without a limit unless you give one.
 
-        Raises TimeoutError after `timeout_s` seconds (`timeout` is another word for it); the task goes on.
+        Raises TimeoutError after `timeout_s` seconds (`timeout` is the same); the task continues.
         """
         return await self._until(lambda: self.record.is_terminal, _seconds(timeout_s, timeout))
 
@@ -48,21 +55,24 @@ class AsyncTask(TaskProperties):
     async def wait_for_status(
         self, status: TaskStatus | str, timeout_s: float | None = None, *, timeout: float | None = None
     ) -> AsyncTask:
-        """Returns once the task has this status, or has ended and will never have it.
+        """Returns once the task has this status, or has ended and can no longer get it.
 
         Raises TimeoutError after `timeout_s` seconds, as `wait` does.
         """
-        wanted = checks.one_of("status", status, tuple(TaskStatus))
+        wanted = validation.one_of("status", status, tuple(TaskStatus))
         return await self._until(
             lambda: self.record.is_terminal or self.record.status == wanted, _seconds(timeout_s, timeout)
         )
 
     async def cancel(self, force: bool = False) -> None:
-        """Asks for the end of the task; safe twice and after its end. `force` leaves it no time to clean up."""
-        await self.flow.cancel(self.record.task_id, force=force)
+        """Requests the end of the task. A repeated call is safe, also after its end.
+
+        `force` grants no time to clean up.
+        """
+        await cancel_task(self.flow, self.record.task_id, force=force)
 
     async def stop(self) -> None:
-        """Another word for `cancel`."""
+        """Does what `cancel` does."""
         await self.cancel()
 
     async def logs(
@@ -74,58 +84,59 @@ class AsyncTask(TaskProperties):
         attempt: int | None = None,
         rank: int = 0,
     ) -> str | AsyncGenerator[str, None]:
-        """See `AsyncFlow.logs`."""
-        task_id = self.record.task_id
+        """Returns the end of the log, or with `follow` an iterator of its lines. See `task_logs.read`."""
+        logs, task_id = AsyncTaskLogResource(self.flow), self.record.task_id
         if follow:
-            return await self.flow.logs(task_id, True, tail, stderr, attempt=attempt, rank=rank)
-        return await self.flow.logs(task_id, False, tail, stderr, attempt=attempt, rank=rank)
+            return await logs.read(task_id, True, tail, stderr, attempt=attempt, rank=rank)
+        return await logs.read(task_id, False, tail, stderr, attempt=attempt, rank=rank)
 
     async def log_stream(
         self, stderr: bool = False, *, attempt: int | None = None, rank: int = 0
     ) -> AsyncGenerator[str, None]:
-        """Every line from the first until the task ends. Close it (`aclosing`) when leaving early."""
-        lines = await self.flow.logs(self.record.task_id, True, stderr=stderr, attempt=attempt, rank=rank)
+        """Yields every line from the first until the task ends. Close it (`aclosing`) if you leave it early."""
+        logs = AsyncTaskLogResource(self.flow)
+        lines = await logs.read(self.record.task_id, True, stderr=stderr, attempt=attempt, rank=rank)
         async with aclosing(lines):
             async for line in lines:
                 yield line
 
     async def shell(self, command: str | None = None, node: int | None = None, record: bool = False) -> int | None:
-        """See `AsyncFlow.shell`."""
-        return await self.flow.shell(self.record.task_id, command, node, record=record)
+        """Opens a shell on this program's terminal, or runs one command. See `task_access.shell`."""
+        return await AsyncTaskAccessResource(self.flow).shell(self.record.task_id, command, node, record=record)
 
     async def put_file(self, source: Path | str, target: str, *, node: int = 0) -> None:
-        """See `AsyncFlow.put_file`."""
-        await self.flow.put_file(self.record.task_id, source, target, node=node)
+        """Copies a file of this machine to the task. See `task_access.put_file`."""
+        await AsyncTaskAccessResource(self.flow).put_file(self.record.task_id, source, target, node=node)
 
     async def get_file(self, source: str, target: Path | str, *, node: int = 0) -> Path:
-        """See `AsyncFlow.get_file`."""
-        return await self.flow.get_file(self.record.task_id, source, target, node=node)
+        """Copies a file of the task to this machine, and returns its path here. See `task_access.get_file`."""
+        return await AsyncTaskAccessResource(self.flow).get_file(self.record.task_id, source, target, node=node)
 
     async def get_instances(self) -> list[Instance]:
-        """The machines that the task has, or had, by node; empty before it started."""
-        return await self.flow.get_task_instances(self.record.task_id)
+        """Returns the machines that the task has, or had, by node; none before it started."""
+        return await AsyncInstanceResource(self.flow).of_task(self.record.task_id)
 
     async def get_user(self) -> User | None:
-        """Who submitted it; None where nobody says."""
-        return await self.flow.get_user(self.created_by) if self.created_by else None
+        """Returns the user who submitted it; None if unknown."""
+        return await AsyncAccountResource(self.flow).user(self.created_by) if self.created_by else None
 
     async def ssh_command(self) -> str | None:
-        """The ssh command that enters the task, to be typed as it stands; None where there is no way in now."""
+        """Returns the `ssh` command that enters the task, ready to paste; None if SSH can't reach it now."""
         try:
-            return await self.flow.ssh_command(self.record.task_id)
+            return await AsyncTaskAccessResource(self.flow).ssh_command(self.record.task_id)
         except FlowError:
             return None
 
     async def shell_command(self) -> str | None:
-        """Another word for `ssh_command`."""
+        """Does what `ssh_command` does."""
         return await self.ssh_command()
 
-    async def _until(self, holds: Callable[[], bool], limit_s: float | None) -> AsyncTask:
+    async def _until(self, is_reached: Callable[[], bool], limit_s: float | None) -> AsyncTask:
         pause_s = _FIRST_PAUSE_S
         try:
             async with asyncio.timeout(limit_s):
                 await self.refresh()
-                while not holds():
+                while not is_reached():
                     await asyncio.sleep(pause_s)
                     pause_s = min(pause_s * 1.5, self.flow.provider.poll.busy_s)
                     await self.refresh()
@@ -137,7 +148,14 @@ class AsyncTask(TaskProperties):
         return self
 
 
+async def cancel_task(client: ContextClient, task_id: str, *, force: bool = False) -> None:
+    """Requests the end of a task through the gate. Raises NotFound."""
+    record = await client.provider.get_task(task_id)
+    call = client.provider.describe_cancel(record)
+    await client.change("cancel", task_id, call, lambda: client.provider.cancel_task(task_id, force=force))
+
+
 def _seconds(timeout_s: float | None, timeout: float | None) -> float | None:
     if timeout_s is not None and timeout is not None:
         raise ConfigError("timeout: is another word for timeout_s; give one of them", field="timeout")
-    return checks.seconds("timeout_s", timeout_s) if timeout is None else checks.seconds("timeout", timeout)
+    return validation.seconds("timeout_s", timeout_s) if timeout is None else validation.seconds("timeout", timeout)

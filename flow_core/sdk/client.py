@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from flow_core.blocking import Client, Flow, run
 from flow_core.models.instance import InstanceRequirements
 from flow_core.models.typed_dicts import CatalogEntry, GPUInstanceDict, TaskDict
 from flow_core.published_names import missing
+from flow_core.sync import Client, Flow, run
 
 __all__ = ["CatalogEntry", "Client", "Flow", "GPUInstanceDict", "InstanceRequirements", "TaskDict", "run"]
 

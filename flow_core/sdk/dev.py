@@ -1,5 +1,5 @@
 """`from flow_core.sdk.dev import DevEnvironment`, as the published SDK has it."""
 
-from flow_core.blocking import DevEnvironment
+from flow_core.sync import DevEnvironment
 
 __all__ = ["DevEnvironment"]

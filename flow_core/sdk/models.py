@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from flow_core.blocking import DevEnvironment, Task
 from flow_core.models.identity import Project, User
 from flow_core.models.instance import AvailableInstance, Instance, InstanceRequirements, InstanceStatus
 from flow_core.models.reservation import Reservation, ReservationStatus
@@ -12,6 +11,7 @@ from flow_core.models.task import TaskStatus
 from flow_core.models.task_spec import ResourceSpec, RunParams, TaskSpec
 from flow_core.models.volume import StorageInterface, Volume
 from flow_core.published_names import missing
+from flow_core.sync import DevEnvironment, Task
 
 __all__ = [
     "AvailableInstance",

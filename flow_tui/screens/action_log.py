@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from flow_core.changes import Action
+from flow_core.audit import AuditEntry
 from flow_tui.screens.dialog import Reader, shown
 
 
@@ -22,19 +22,19 @@ class ActionLogScreen(Reader[None]):
         Binding("@", "close", "Close", id="app.action_log", tooltip="Back to where you were"),
     ]
 
-    def __init__(self, actions: Sequence[Action]) -> None:
-        """`actions` as `ActionLog.recent` gives them: newest first."""
+    def __init__(self, entries: Sequence[AuditEntry]) -> None:
+        """`entries` as `AuditLog.recent` gives them: newest first."""
         super().__init__("Audit log", (("j k", "scroll"), ("esc", "close")))
-        self._actions = actions
+        self._entries = entries
 
     def body(self) -> Iterable[Widget]:
-        if not self._actions:
+        if not self._entries:
             yield Static("Nothing has been changed yet.", markup=False)
-        for action in self._actions:
-            yield Static(_entry(action), classes="action")
+        for entry in self._entries:
+            yield Static(_entry(entry), classes="action")
 
 
-def _entry(action: Action) -> Content:
+def _entry(action: AuditEntry) -> Content:
     done = action.result == "ok"
     head = Content("  ").join(
         [

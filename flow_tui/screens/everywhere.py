@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 from textual.worker import Worker
 
-from flow_core.client.everywhere import NodeRun
+from flow_core.client.run_on_nodes import NodeResult
 from flow_core.errors import FlowError
 from flow_core.logs.ansi import plain
 from flow_tui import format
@@ -22,7 +22,7 @@ from flow_tui.screens.dialog import Dialog
 from flow_tui.screens.field import Line
 from flow_tui.widgets.workers import start_worker
 
-RunEverywhere = Callable[[str, Sequence[NodeRun], Callable[[NodeRun], None]], Awaitable[None]]
+RunEverywhere = Callable[[str, Sequence[NodeResult], Callable[[NodeResult], None]], Awaitable[None]]
 """(command, a run for each node, what to call when one has news) -> None; raises FlowError."""
 
 _FRAME_S = 0.25
@@ -47,7 +47,7 @@ class Everywhere(Dialog[None]):
         )
         self._node_count = nodes
         self._run_everywhere = run
-        self._runs: dict[int, NodeRun] = {}
+        self._runs: dict[int, NodeResult] = {}
         self._news: set[int] = set()
         self._frame: Timer | None = None
         self._worker: Worker[None] | None = None
@@ -75,7 +75,7 @@ class Everywhere(Dialog[None]):
         command = event.value.strip()
         if not command or self.is_busy:
             return
-        self._runs = {node: NodeRun(node) for node in range(self._node_count)}
+        self._runs = {node: NodeResult(node) for node in range(self._node_count)}
         self.scrolled.scroll_home(animate=False)
         self._draw(list(self._runs))
         self._worker = start_worker(self, partial(self._carry_out, command), group="everywhere", exclusive=True)
@@ -96,7 +96,7 @@ class Everywhere(Dialog[None]):
         self._runs = {}
         self._say(why)
 
-    def _changed(self, run: NodeRun) -> None:
+    def _changed(self, run: NodeResult) -> None:
         """Many pieces of output, one frame."""
         self._news.add(run.node)
         if self._frame is None:
@@ -131,9 +131,9 @@ class Everywhere(Dialog[None]):
         self.scrolled.scroll_relative(y=pages * max(1, self.scrolled.size.height - 1), animate=False)
 
 
-def _shown(run: NodeRun) -> Content:
+def _shown(run: NodeResult) -> Content:
     """Its output as a terminal would show each line; nothing in it acts on ours."""
-    lines = run.said.decode("utf-8", "replace").removesuffix("\n").split("\n")
+    lines = run.output.decode("utf-8", "replace").removesuffix("\n").split("\n")
     text = "\n".join(plain(line) for line in lines[-_MOST_LINES:])
     parts = [Content.styled(f"node {run.node}  ", "bold"), _end_of(run)]
     if run.cut_bytes or len(lines) > _MOST_LINES:
@@ -143,7 +143,7 @@ def _shown(run: NodeRun) -> Content:
     return Content.assemble(*parts)
 
 
-def _end_of(run: NodeRun) -> Content:
+def _end_of(run: NodeResult) -> Content:
     took = format.duration(run.took_s)
     if run.problem:
         return Content.styled(plain(run.problem), "$error")
@@ -154,14 +154,14 @@ def _end_of(run: NodeRun) -> Content:
     return Content.styled("running" if run.has_begun else "waiting", "$muted")
 
 
-def _standing(runs: Iterable[NodeRun]) -> str:
+def _standing(runs: Iterable[NodeResult]) -> str:
     ends = {"done": 0, "exit code not 0": 0, "failed": 0, "stopped": 0, "running": 0, "waiting": 0}
     for run in runs:
         ends[_word_of(run)] += 1
     return "  ".join(f"{count} {word}" for word, count in ends.items() if count)
 
 
-def _word_of(run: NodeRun) -> str:
+def _word_of(run: NodeResult) -> str:
     if run.problem:
         return "failed"
     if run.exit_code is not None:

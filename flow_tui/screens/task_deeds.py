@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flow_core.client.everywhere import NodeRun, run_on_nodes
+from flow_core.client.run_on_nodes import NodeResult, run_on_nodes
 from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
 from flow_tui import format
@@ -92,7 +92,7 @@ class TaskDeeds(BidDeeds, PruningDeeds):
         flow = self._dashboard.fleet.flow(task.context)
         remote = flow.get_remote_operations()
 
-        async def run(command: str, runs: Sequence[NodeRun], changed: Callable[[NodeRun], None]) -> None:
+        async def run(command: str, runs: Sequence[NodeResult], changed: Callable[[NodeResult], None]) -> None:
             do = partial(run_on_nodes, remote, task.task_id, command, runs, changed, timeout_s=_EVERYWHERE_S)
             with self._dashboard.questions.hurried(task.context):
                 await flow.change("shell", task.task_id, f"on each of {len(runs)} nodes: {command}", do)

@@ -25,9 +25,9 @@ from flow_core import (
     NotFound,
     Task,
     Unsupported,
-    checks,
+    validation,
 )
-from flow_core.changes import ActionLog
+from flow_core.audit import AuditLog
 from flow_core.config import Config, Context
 
 EVERY_ROW = [(owner, name) for owner, rows in TABLES.items() for name in rows]
@@ -137,7 +137,7 @@ async def test_a_value_of_another_type_is_refused_by_name(owner: type, name: str
     for parameter, (kind, _) in row.takes.items():
         for value in kind.wrong:
             refusal, answer = await outcome(asked, name, subject.arguments(row, **{parameter: value}))
-            case = f"{parameter}={checks.shown(value)}: {answer!r}"
+            case = f"{parameter}={validation.shown(value)}: {answer!r}"
             assert isinstance(refusal, ConfigError | Unsupported), case
             assert is_a_sentence(refusal), case
             if isinstance(refusal, ConfigError):
@@ -151,7 +151,7 @@ async def test_an_odd_value_is_refused_in_a_sentence(owner: type, name: str, sub
     for parameter, (kind, _) in row.takes.items():
         for value in kind.odd:
             refusal, answer = await outcome(asked, name, subject.arguments(row, **{parameter: value}))
-            case = f"{parameter}={checks.shown(value)}: {answer!r}"
+            case = f"{parameter}={validation.shown(value)}: {answer!r}"
             assert is_harmless(answer) if refusal is None else is_a_sentence(refusal), case
     assert subject.traces() == before
 
@@ -247,7 +247,7 @@ async def test_the_action_log_can_be_read_after_all_of_this(subject: Subject) ->
                 await flow.delete_volume(odd)
             with pytest.raises(FlowError):
                 await flow.cancel(odd)
-    log = ActionLog()
+    log = AuditLog()
     assert log.recent(3)
     assert all(line.isascii() for line in (subject.home / "state" / "actions.jsonl").read_text().splitlines())
     assert (subject.home / "state" / "actions.jsonl").stat().st_size < 1_000_000

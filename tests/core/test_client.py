@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from testbed.waiting import DEADLINE_S
 
-from flow_core.changes import ActionLog, Gate
+from flow_core.audit import AuditLog, Gate
 from flow_core.client.flow import AsyncFlow
 from flow_core.config import Context
 from flow_core.errors import ConfigError, NotFound, ReadOnly, Unsupported
@@ -96,7 +96,7 @@ async def test_every_change_is_in_the_action_log(flow: AsyncFlow) -> None:
     await flow.delete_volume("data")
     with pytest.raises(NotFound):
         await flow.delete_volume("data")
-    actions = ActionLog().recent()[::-1]
+    actions = AuditLog().recent()[::-1]
     assert [action.verb for action in actions] == ["submit", "cancel", "create volume"] + ["delete volume"] * 2
     assert [action.result for action in actions[:-1]] == ["ok"] * 4
     assert actions[-1].result != "ok"

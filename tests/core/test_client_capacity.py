@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flow_core import Client, Flow
-from flow_core.changes import ActionLog, Gate
+from flow_core.audit import AuditLog, Gate
 from flow_core.client.flow import AsyncFlow
 from flow_core.errors import CapacityError, ConfigError, NotFound, ReadOnly, Unsupported
 from flow_core.models.reservation import ReservationStatus
@@ -23,7 +23,7 @@ def _gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def flow(tmp_path: Path) -> AsyncIterator[AsyncFlow]:
-    async with AsyncFlow("local", gate=Gate(log=ActionLog(tmp_path / "actions.jsonl"))) as opened:
+    async with AsyncFlow("local", gate=Gate(log=AuditLog(tmp_path / "actions.jsonl"))) as opened:
         yield opened
 
 

@@ -9,7 +9,7 @@ import pytest
 from testbed.provider_registry import register
 from testbed.waiting import DEADLINE_S, until
 
-from flow_core.changes import Gate
+from flow_core.audit import Gate
 from flow_core.config import Context
 from flow_core.errors import NotFound, Unreachable
 from flow_core.fleet import ContextState, Fleet

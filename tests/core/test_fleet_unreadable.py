@@ -10,7 +10,7 @@ import pytest
 from core.test_fleet import FAR, Obedient, far, state, task
 from testbed.waiting import until
 
-from flow_core.changes import Gate
+from flow_core.audit import Gate
 from flow_core.fleet import Fleet
 from flow_core.models.volume import Volume
 from flow_core.providers.contract.listing import Listing

@@ -28,8 +28,8 @@ OTHER_PEOPLES_FOLDERS = {
 WRITES = """
 import flow_core, flow_core.fleet
 from pathlib import Path
-from flow_core.changes import ActionLog
-from flow_core.client.recording import Recording
+from flow_core.audit import AuditLog
+from flow_core.client import asciicast
 from flow_core.config import state_dir
 from flow_core.providers.mithril.private_keys import keep
 from flow_tui.crash_report import write_report
@@ -39,7 +39,7 @@ with flow_core.Flow() as flow:
     task = flow.submit("echo done")
     task.wait()
     flow.create_volume(1, name="data")
-Recording.start("train", 80, 24, "train").close()
+asciicast.Writer.start("train", 80, 24, "train").close()
 write_report(ValueError("broken"))
 keep(state_dir() / "mithril" / "account", "key_1", "secret")
 """
@@ -64,7 +64,8 @@ def test_every_missing_parent_is_private_and_those_that_exist_keep_their_modes(t
 
 @pytest.mark.usefixtures("open_umask")
 @pytest.mark.parametrize(
-    "first", ["ActionLog().check()", "Recording.start('a', 80, 24, 'a').close()", "write_report(ValueError())", ""]
+    "first",
+    ["AuditLog().check()", "asciicast.Writer.start('a', 80, 24, 'a').close()", "write_report(ValueError())", ""],
 )
 def test_whatever_writes_first_makes_all_parents_private(tmp_path: Path, first: str) -> None:
     home = tmp_path / "home"

@@ -131,7 +131,7 @@ def test_ctrl_c_prints_one_traceback_also_where_the_answer_was_an_error(lab: Con
 def test_cancelled_work_that_ends_with_an_error_is_nobodys_complaint() -> None:
     script = """\
 import asyncio, gc, os, signal
-from flow_core._loop import call
+from flow_core.sync.loop_thread import run_sync
 async def stubborn():
     os.kill(os.getpid(), signal.SIGINT)
     try:
@@ -139,7 +139,7 @@ async def stubborn():
     except asyncio.CancelledError:
         raise ValueError("while it was cancelled") from None
 try:
-    call(stubborn())
+    run_sync(stubborn())
 except KeyboardInterrupt:
     gc.collect()
 """
@@ -149,8 +149,8 @@ except KeyboardInterrupt:
 def test_ctrl_c_while_a_call_is_handed_over_lets_it_clean_up_on_its_loop() -> None:
     script = """\
 import asyncio, os, signal
-from flow_core import _loop
-loop = _loop._loop()
+from flow_core.sync import loop_thread
+loop = loop_thread.private_loop()
 wake, begun, cleaned = loop._write_to_self, threading.Event(), []
 def interrupted():
     wake()
@@ -167,7 +167,7 @@ async def work():
         await asyncio.sleep(0)
         cleaned.append(threading.current_thread().name)
 try:
-    _loop.call(work())
+    loop_thread.run_sync(work())
 except KeyboardInterrupt:
     sys.exit(7 if cleaned == ["flow_core"] else 8)
 """

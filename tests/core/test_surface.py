@@ -9,6 +9,7 @@ import re
 import typing
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,10 +88,10 @@ def volumes(self) -> list[Volume]: ...
 # Where ours say more than the page, or take more: (method, parameter or "return") -> ours.
 CLOSER = {
     ("create_volume", "interface"): "VolumeInterface",
-    ("get_remote_operations", "return"): "RemoteOperations",
+    ("get_remote_operations", "return"): "RemoteOperationsFacade",
     ("get_reservation", "return"): "Reservation | None",
-    ("get_ssh_key_manager", "return"): "SshKeyManager",
-    ("get_ssh_tunnel_manager", "return"): "SshTunnelManager",
+    ("get_ssh_key_manager", "return"): "SshKeyFacade",
+    ("get_ssh_tunnel_manager", "return"): "SshTunnelFacade",
     ("get_user", "return"): "User | None",
     ("get_user_teammates", "return"): "list[User]",
     ("list_reservations", "return"): "list[Reservation]",
@@ -105,12 +106,14 @@ CLOSER = {
 # What ours may go without: the page's own calls are not touched by it.
 OPTIONAL = {("run", "task"): None}
 # What is public beyond the page. A line here is a decision.
+NOUNS = ("tasks", "task_logs", "task_access", "instances", "volumes", "reservations", "ssh_keys", "account")
 MARKET = ("price_history", "quotas", "task_history", "set_limit_price", "pause_task", "resume_task")
 PRUNING = ("plan_pruning", "prune_tasks")
 BEYOND = {
     Flow: {
         *("aio", "context", "reserve", "cancel_reservation", "provider_port", "dev", "log_stream"),
         *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances"),
+        *NOUNS,
         *MARKET,
         *PRUNING,
     },
@@ -120,7 +123,8 @@ BEYOND = {
         *("attach_volume", "ssh_command", "task_directory", "open_shell"),
         *("log_addresses", "log_bytes", "open_log", "is_log_complete"),
         *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances", "dev", "log_stream"),
-        *("provider", "facet", "change", "sharing", "reopened", "is_closed"),
+        *("provider", "platform", "facet", "change", "sharing", "reopened", "is_closed"),
+        *NOUNS,
         *MARKET,
         *PRUNING,
     },
@@ -221,7 +225,7 @@ def test_a_method_takes_what_the_page_says_in_its_order(owner: type, name: str, 
     ours = list(inspect.signature(getattr(owner, name)).parameters.values())
     theirs = list(said.parameters.values())
     wanted = [(p.name, p.kind, OPTIONAL.get((name, p.name), p.default)) for p in theirs]
-    assert [(p.name, p.kind, p.default) for p in ours[: len(theirs)]] == wanted
+    assert [(p.name, p.kind, p.default) for p in ours[1 : len(theirs)]] == wanted[1:], "but for self"
     for extra in ours[len(theirs) :]:
         assert extra.default is not extra.empty or extra.kind is extra.VAR_KEYWORD, f"{extra.name} is not optional"
 
@@ -305,6 +309,45 @@ def test_the_old_packages_have_every_public_name() -> None:
         assert importlib.import_module(path).TaskConfig is flow_core.TaskConfig
 
 
+@pytest.mark.parametrize("noun", NOUNS)
+def test_a_resource_takes_the_same_for_scripts_and_for_coroutines(noun: str) -> None:
+    flow = Flow("local")
+    plain, awaited = type(getattr(flow, noun)), type(getattr(flow.aio, noun))
+    assert inspect.getdoc(plain)
+    assert awaited.__name__ == f"Async{plain.__name__}"
+    ours, theirs = dict(methods(plain)), dict(methods(awaited))
+    assert set(theirs) - set(ours) == ({"open_shell"} if noun == "task_access" else set()), "a shell is for coroutines"
+    for name, method in ours.items():
+        assert takes(method) == takes(theirs[name]), f"{noun}.{name}"
+        assert method.__doc__ == theirs[name].__doc__, f"{noun}.{name}"
+        assert method.__doc__, f"{noun}.{name}"
+
+
+def test_the_page_of_the_sdk_lists_every_call_of_a_resource_with_its_flat_name() -> None:
+    page = (Path(flow_core.__file__).parent.parent / "docs" / "sdk.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `flow\.(\w+)` \| (.*) \|$", page, re.MULTILINE))
+    assert set(rows) == set(NOUNS)
+    for noun, row in rows.items():
+        calls = {call: flat or call for call, flat in re.findall(r"`(\w+)`(?: \(`(\w+)`\))?", row)}
+        resource = dict(methods(type(getattr(AsyncFlow("local"), noun))))
+        assert set(calls) == set(resource), noun
+        for call, flat in calls.items():
+            assert inspect.unwrap(getattr(AsyncFlow, flat)) is resource[call], f"{noun}.{call} is not {flat}"
+
+
+def test_flow_takes_what_the_async_flow_takes() -> None:
+    ours = dict(methods(Flow))
+    assert {"run", "submit", "status", "cancel", "logs", "list_tasks", "find_instances"} <= set(ours)
+    for name, method in ours.items():
+        assert takes(method) == takes(getattr(AsyncFlow, name)), name
+
+
+def takes(method: Callable[..., Any]) -> list[tuple[str, Any, Any, Any]]:
+    """What a method takes, but for self."""
+    parameters = list(inspect.signature(method).parameters.values())[1:]
+    return [(one.name, one.kind, one.default, one.annotation) for one in parameters]
+
+
 def test_every_public_name_says_what_it_is() -> None:
     silent = []
     for public in PUBLIC - {"__version__"}:
@@ -325,7 +368,9 @@ def test_a_blocking_method_says_what_its_async_twin_says() -> None:
 @each("name", sorted(PUBLIC - {"__version__"}))
 def test_every_annotation_is_there_and_can_be_read(name: str) -> None:
     value = getattr(flow_core, name)
-    for where, function in [(name, value)] if inspect.isfunction(value) else methods(value, private={"__init__"}):
+    nouns = {type(getattr(value("local"), noun)) for noun in NOUNS} if value in (Flow, AsyncFlow) else set()
+    found = [(name, value)] if inspect.isfunction(value) else methods(value, private={"__init__"})
+    for where, function in [*found, *(method for noun in nouns for method in methods(noun))]:
         hints = typing.get_type_hints(function, localns=known_types())
         parameters = [one for one in inspect.signature(function).parameters.values() if one.name not in ("self", "cls")]
         assert {one.name for one in parameters} <= set(hints), f"{name}: {where} has a parameter without a type"

@@ -99,7 +99,7 @@ PUT = {"source": (PATH, __file__), "target": (FAR_PATH, "/nowhere/at/all"), "nod
 GET = {"source": (FAR_PATH, "/nowhere/at/all"), "target": (PATH, "copy"), "node": (WHOLE, 0)}
 
 FLOW = {
-    "cancel": Row(ONE_TASK),
+    "cancel": Row({**ONE_TASK, "force": FLAG}),
     "cancel_reservation": Row({"reservation_id": (NAME, "no-such")}),
     "price_history": Row({"hours": (WHOLE, 24)}),
     "quotas": Row({}),
@@ -212,7 +212,6 @@ FLOW = {
     ),
 }
 ASYNC_FLOW = FLOW | {
-    "cancel": Row({**ONE_TASK, "force": FLAG}),
     "attach_volume": FLOW["mount_volume"],
     "reopened": Row({}, closed=False),
     "change": Row({}, closed=False),

@@ -12,7 +12,7 @@ from flow_tui.terminal.core import Modes, TerminalCore, load_core
 from flow_tui.terminal.session import Recorder, ShellSession
 
 if TYPE_CHECKING:
-    from flow_core.providers.entry import Shell
+    from flow_core.providers.contract.access import Shell
 
 _DEFAULT_COLUMNS, _DEFAULT_ROWS = 80, 24
 

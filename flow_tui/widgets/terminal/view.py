@@ -32,7 +32,7 @@ from flow_tui.widgets.terminal.shell_signals import ShellSignals
 from flow_tui.widgets.terminal.terminal_io import TerminalIO
 
 if TYPE_CHECKING:
-    from flow_core.providers.entry import Shell
+    from flow_core.providers.contract.access import Shell
 
 _OPENING = (Command.ANOTHER, Command.KEEP)
 _RESIZE_S = 0.05

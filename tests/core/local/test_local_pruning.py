@@ -18,7 +18,7 @@ import pytest
 from testbed.waiting import until, wait_until
 
 from flow_core import AsyncFlow
-from flow_core.changes import ActionLog, Gate
+from flow_core.audit import AuditLog, Gate
 from flow_core.config import Context
 from flow_core.errors import ConfigError, Conflict, NotFound, ReadOnly
 from flow_core.fleet import Fleet
@@ -278,11 +278,11 @@ async def test_something_mounted_in_the_folder_keeps_the_task(machine):
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> ActionLog:
-    return ActionLog(tmp_path / "actions.jsonl")
+def log(tmp_path: Path) -> AuditLog:
+    return AuditLog(tmp_path / "actions.jsonl")
 
 
-def flow_with(log: ActionLog, *, read_only: bool = False, **settings: Any) -> AsyncFlow:
+def flow_with(log: AuditLog, *, read_only: bool = False, **settings: Any) -> AsyncFlow:
     return AsyncFlow(Context("local", "local", settings), gate=Gate(log=log, read_only=read_only))
 
 

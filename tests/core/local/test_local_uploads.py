@@ -11,7 +11,7 @@ from testbed.repository import Repository, tree, write
 
 from flow_core import AsyncFlow, Flow
 from flow_core.agent.records import write_json
-from flow_core.changes import Gate
+from flow_core.audit import Gate
 from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, ReadOnly
 from flow_core.upload.report import UploadResult
 

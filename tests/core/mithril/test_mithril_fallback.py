@@ -11,7 +11,7 @@ from core.mithril.conftest import KEY, KnownAccount, public_key
 from testbed.provider_registry import register
 
 from flow_core import Flow
-from flow_core.changes import ActionLog, Gate
+from flow_core.audit import AuditLog, Gate
 from flow_core.client.flow import AsyncFlow
 from flow_core.config import Context
 from flow_core.emulator.faults import Fault
@@ -82,7 +82,7 @@ async def test_scripts_manage_platform_keys_too(api: KnownAccount) -> None:
 async def test_every_change_of_a_key_passes_the_gate_and_its_log_holds_no_secret(
     api: KnownAccount, tmp_path: Path
 ) -> None:
-    gate = Gate(log=ActionLog(tmp_path / "actions.jsonl"))
+    gate = Gate(log=AuditLog(tmp_path / "actions.jsonl"))
     async with AsyncFlow("local", gate=gate) as flow:
         made = await flow.create_platform_ssh_key("laptop", public_key("b"))
         api.reply(Fault(status=403, detail=f"not with {KEY}"))

@@ -12,7 +12,7 @@ import pytest
 from core.mithril.conftest import Lab
 from testbed.waiting import DEADLINE_S
 
-from flow_core.changes import Gate
+from flow_core.audit import Gate
 from flow_core.config import Context
 from flow_core.errors import AuthError, FlowError, ProviderError, Unreachable
 from flow_core.fleet import Fleet

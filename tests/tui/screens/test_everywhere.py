@@ -12,7 +12,7 @@ from testbed.waiting import until
 from tui.screens.test_dashboard import notices, opened
 
 from flow_core import AsyncFlow, TaskConfig
-from flow_core.client.everywhere import NodeRun
+from flow_core.client.run_on_nodes import NodeResult
 from flow_core.errors import ReadOnly
 from flow_tui.screens.everywhere import Everywhere
 
@@ -50,11 +50,11 @@ class Nodes:
 
     def __init__(self) -> None:
         self.commands: list[str] = []
-        self.runs: list[NodeRun] = []
+        self.runs: list[NodeResult] = []
         self.done = asyncio.Event()
-        self._changed: Callable[[NodeRun], None]
+        self._changed: Callable[[NodeResult], None]
 
-    async def __call__(self, command: str, runs: Sequence[NodeRun], changed: Callable[[NodeRun], None]) -> None:
+    async def __call__(self, command: str, runs: Sequence[NodeResult], changed: Callable[[NodeResult], None]) -> None:
         self.commands.append(command)
         self.runs, self._changed = list(runs), changed
         try:

@@ -12,7 +12,7 @@ from testbed.waiting import until
 from textual.pilot import Pilot
 
 from flow_core import AsyncFlow, Task
-from flow_core.changes import ActionLog
+from flow_core.audit import AuditLog
 from flow_core.config import state_dir
 from flow_core.config_file import load_config
 from flow_tui.app import FlowApp
@@ -76,7 +76,7 @@ async def test_it_says_what_goes_asks_and_only_then_removes_it() -> None:
         await pilot.press("y")
         await until(lambda: [task.task_id for task in app.fleet.tasks] == [made.task_id])
         await until(lambda: any(one.message.startswith("pruned 2 tasks, ") for one in app._notifications))
-    action = ActionLog().recent()[0]
+    action = AuditLog().recent()[0]
     assert (action.verb, action.target) == ("prune", f"{first.task_id} {second.task_id}")
 
 

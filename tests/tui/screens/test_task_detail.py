@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from testbed.tables import each
 
-from flow_core.changes import Action
+from flow_core.audit import AuditEntry
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
 from flow_tui.screens.action_log import ActionLogScreen
 from flow_tui.screens.detail import TaskDetail
@@ -224,8 +224,8 @@ async def test_the_end_can_be_reached_and_the_keys_stay_in_view(ask: Any, size: 
         assert "esc d close" in question.text
 
 
-def action(number: int, result: str = "ok", call: str = "kill -TERM 123") -> Action:
-    return Action(f"2026-03-01T12:{number:02}:00+00:00", "ann", "local", "cancel", f"task_{number}", call, result)
+def action(number: int, result: str = "ok", call: str = "kill -TERM 123") -> AuditEntry:
+    return AuditEntry(f"2026-03-01T12:{number:02}:00+00:00", "ann", "local", "cancel", f"task_{number}", call, result)
 
 
 @pytest.mark.usefixtures("_in_tokyo")
@@ -257,7 +257,9 @@ async def test_the_action_log_closes(ask: Any, key: str) -> None:
 
 async def test_a_mangled_action_does_no_harm(ask: Any) -> None:
     nasty = "[red]x[/\x1b[2J"
-    async with ask(ActionLogScreen([Action(nasty, nasty, nasty, nasty, nasty, nasty, nasty)]), (120, 36)) as question:
+    async with ask(
+        ActionLogScreen([AuditEntry(nasty, nasty, nasty, nasty, nasty, nasty, nasty)]), (120, 36)
+    ) as question:
         assert question.text.count("[red]x[/␛[2J") == 7
         assert "\x1b" not in question.text
 

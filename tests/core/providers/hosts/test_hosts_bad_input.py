@@ -8,7 +8,7 @@ from core.test_bad_input import is_harmless, outcome
 from testbed.call_table import FLOW, ID, VOLUME
 from testbed.sentences import is_a_sentence
 
-from flow_core import AsyncFlow, checks
+from flow_core import AsyncFlow, validation
 from flow_core.errors import ConfigError, Unsupported
 
 pytestmark = pytest.mark.needs("sshd")
@@ -34,7 +34,7 @@ async def test_whatever_is_handed_to_a_method_is_refused_in_a_sentence(lab: Lab,
             for parameter, (kind, _) in row.takes.items():
                 for value in getattr(kind, which):
                     refusal, answer = await outcome(flow, name, good | {parameter: value})
-                    case = f"{name}({parameter}={checks.shown(value)}): {answer!r}"
+                    case = f"{name}({parameter}={validation.shown(value)}): {answer!r}"
                     assert is_harmless(answer) if refusal is None else is_a_sentence(refusal), case
                     if which == "wrong":
                         assert isinstance(refusal, ConfigError | Unsupported), case

@@ -1,9 +1,0 @@
-"""Flow, Client and Task: the async client for ordinary code, one line a method, over one private loop."""
-
-from flow_core.blocking.client import Client
-from flow_core.blocking.dev import DevEnvironment
-from flow_core.blocking.flow import Flow
-from flow_core.blocking.functions import create_volume, log_stream, run
-from flow_core.blocking.task import Task
-
-__all__ = ["Client", "DevEnvironment", "Flow", "Task", "create_volume", "log_stream", "run"]

@@ -1,0 +1,189 @@
+"""Logs of tasks: their last lines, all lines as they are written, and their bytes by offset."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from flow_core import validation
+from flow_core.agent.spool import STDERR, STDOUT
+from flow_core.errors import ConfigError, NotFound, Unsupported
+from flow_core.logs.follow import check_readable
+from flow_core.logs.log_id import LogId
+
+if TYPE_CHECKING:
+    from flow_core.agent.spool import SpoolFiles
+    from flow_core.client.context_client import ContextClient
+    from flow_core.providers.contract.resources import LogFacet
+
+
+_STARTUP = ("startup", "host")
+
+
+class AsyncTaskLogResource:
+    """The logs of the tasks of one context."""
+
+    def __init__(self, client: ContextClient) -> None:
+        self._client = client
+
+    @overload
+    async def read(
+        self,
+        task_id: str,
+        follow: Literal[False] = False,
+        tail: int = 100,
+        stderr: bool = False,
+        source: str | None = None,
+        stream: str | None = None,
+        *,
+        attempt: int | None = None,
+        rank: int = 0,
+    ) -> str: ...
+
+    @overload
+    async def read(
+        self,
+        task_id: str,
+        follow: Literal[True],
+        tail: int = 100,
+        stderr: bool = False,
+        source: str | None = None,
+        stream: str | None = None,
+        *,
+        attempt: int | None = None,
+        rank: int = 0,
+    ) -> AsyncGenerator[str, None]: ...
+
+    async def read(
+        self,
+        task_id: str,
+        follow: bool = False,
+        tail: int = 100,
+        stderr: bool = False,
+        source: str | None = None,
+        stream: str | None = None,
+        *,
+        attempt: int | None = None,
+        rank: int = 0,
+    ) -> str | AsyncGenerator[str, None]:
+        """Returns the last `tail` lines of a task's log; with `follow`, an iterator of all lines until it is complete.
+
+        Both streams, merged; `stderr`, or `stream` (or `source`) "stdout" or "stderr", selects one. That is Unsupported
+        if the task has one log for both, as with `streams: merged` or `tty`. `source="startup"`, or "host", reads the
+        log of what prepared its machine.
+        `attempt` counts from 0; default: the newest. `rank` is the instance. A task that hasn't started has the log "";
+        followed, it is waited for. Bytes that aren't UTF-8 become U+FFFD. Control characters stay: escape them before
+        you show them. Close the iterator (`aclosing`) if you leave it early. Raises NotFound, ConfigError, Unsupported.
+        """
+        from flow_core.logs.follow import (
+            follow_lines,
+            tail_text,  # deferred: loads ctypes
+        )
+
+        lines = validation.whole("tail", tail)
+        if source in _STARTUP:
+            return await self._startup_log(task_id, follow, lines, rank)
+        wanted = _streams(stderr, source, stream)
+        if wanted is not None:
+            await self._refuse_merged(task_id)
+        address = await self._address_of(validation.text("task_id", task_id), attempt, rank)
+        files = await self.open(address)
+        if not follow:
+            await self._logs.catch_up(address)
+            return await asyncio.to_thread(tail_text, files, lines, wanted)
+        return follow_lines(files, lambda: self._logs.is_complete(address), wanted)
+
+    async def stream(
+        self, task_id: str, stderr: bool = False, *, attempt: int | None = None, rank: int = 0
+    ) -> AsyncGenerator[str, None]:
+        """Yields every line of a task's log, from the first until the log is complete: `read` with follow=True."""
+        lines = await self.read(task_id, True, stderr=stderr, attempt=attempt, rank=rank)
+        async with aclosing(lines):
+            async for line in lines:
+                yield line
+
+    async def read_bytes(self, address: LogId, offset: int = 0) -> AsyncGenerator[tuple[int, bytes], None]:
+        """Yields the raw bytes of one log from `offset` on, as (offset, bytes), until the log is complete.
+
+        Pass the offset after the last byte that you have read to read on: no byte is missing or repeated.
+        """
+        from flow_core.logs.follow import follow_log  # deferred: loads ctypes
+
+        start = validation.whole("offset", offset, most=1 << 62)
+        files = await self.open(address)
+        async with aclosing(follow_log(files, start, lambda: self._logs.is_complete(address))) as chunks:
+            async for chunk in chunks:
+                yield chunk.offset, chunk.data
+
+    async def addresses(self, task_id: str) -> tuple[LogId, ...]:
+        """Returns the address of each log of a task, by attempt, then rank; none before it started. Raises NotFound."""
+        return await self._logs.addresses(validation.text("task_id", task_id))
+
+    async def open(self, address: LogId) -> SpoolFiles:
+        """Returns the files of this log on this machine; they may not exist yet. Raises NotFound, ProviderError."""
+        files = await self._logs.open(_checked_address(address))
+        await asyncio.to_thread(check_readable, files)
+        return files
+
+    async def is_complete(self, address: LogId) -> bool:
+        """Returns True once nothing more will be added. Raises NotFound."""
+        return await self._logs.is_complete(_checked_address(address))
+
+    async def _startup_log(self, task_id: str, follow: bool, lines: int, rank: int) -> str:
+        if follow:
+            raise ConfigError("source: the startup log can't be followed; read it again", field="source")
+        text = await self._logs.startup(validation.text("task_id", task_id), validation.whole("rank", rank))
+        return "".join(text.splitlines(keepends=True)[-lines:]) if lines else ""
+
+    async def _refuse_merged(self, task_id: str) -> None:
+        """Raises Unsupported if the task has one log for both streams."""
+        context = self._client.context.name
+        if not self._logs.separates_streams:
+            raise Unsupported(
+                f"stream: context {context!r} keeps what a task writes to stdout and stderr in one log;"
+                " leave out stderr, stream and source"
+            )
+        if by := (await self._client.provider.get_task(validation.text("task_id", task_id))).merged_by:
+            raise Unsupported(
+                f"stream: task {task_id} was submitted with {by}, so its stdout and stderr are one; "
+                "leave out stderr, stream and source"
+            )
+
+    @property
+    def _logs(self) -> LogFacet:
+        return self._client.facet(self._client.provider.logs, "logs")
+
+    async def _address_of(self, task_id: str, attempt: int | None, rank: int) -> LogId:
+        validation.optional_whole("attempt", attempt)
+        validation.whole("rank", rank)
+        addresses = await self._logs.addresses(task_id)
+        newest = max((address.attempt for address in addresses), default=0)
+        wanted = LogId(self._client.context.name, task_id, newest if attempt is None else attempt, rank)
+        if wanted in addresses or (not addresses and not attempt):
+            return wanted
+        raise NotFound(f"task {task_id} has no log of attempt {wanted.attempt}, rank {rank}")
+
+
+def _checked_address(address: Any) -> LogId:
+    if not isinstance(address, LogId):
+        raise ConfigError(f"address: must be a LogId, not {type(address).__name__}", field="address")
+    return address
+
+
+def _streams(stderr: bool, source: str | None, stream: str | None) -> frozenset[int] | None:
+    """Returns the streams to keep; None for both."""
+    streams = {
+        "stdout": frozenset({STDOUT}),
+        "stderr": frozenset({STDERR}),
+        "combined": None,
+        "both": None,
+        "all": None,
+        "auto": None,
+    }
+    for name, word in (("stream", stream), ("source", source)):
+        if word is not None:
+            known = (*streams, *_STARTUP) if name == "source" else tuple(streams)
+            return streams[validation.one_of(name, word, known)]
+    return streams["stderr" if stderr else "combined"]

@@ -1,0 +1,265 @@
+"""Tasks: submit, find and end them, watch them, change their bids, and prune those that have ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Collection, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flow_core import validation
+from flow_core.client.pruning import check_plan, parse_days, parse_ids, prune, prune_when_due
+from flow_core.client.task import AsyncTask, cancel_task
+from flow_core.errors import ConfigError, Conflict, Unreachable, printable
+from flow_core.models.task import TaskRecord, TaskStatus
+
+if TYPE_CHECKING:
+    from flow_core.client.context_client import ContextClient
+    from flow_core.models.market import TaskEvent
+    from flow_core.models.metrics import MachineSample
+    from flow_core.models.pruning import PruningPlan, PruningResult
+    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_spec import TaskSpec
+    from flow_core.providers.contract.market import MarketFacet
+
+_SSH_POLL_S = 2.0
+_GOALS = ("submitted", "running", "terminal")
+
+
+class AsyncTaskResource:
+    """The tasks of one context."""
+
+    def __init__(self, client: ContextClient) -> None:
+        self._client = client
+
+    async def run(
+        self,
+        /,
+        task: TaskConfig | TaskSpec | str | list[str] | Path | None = None,
+        wait: bool = False,
+        mounts: str | dict[str, str] | None = None,
+        *,
+        wait_until: str | None = None,
+        max_wait_seconds: float | None = None,
+        dry_run: bool = False,
+        **fields: Any,
+    ) -> AsyncTask:
+        """Submits a TaskConfig, a task file, or a command; with `wait`, returns once it runs (or has ended).
+
+        Text that ends in .yaml or .yml, or names an existing file, is the path of a task file. Other text is a
+        command, and `fields` are further fields of its TaskConfig, such as instance_type="a100" (or gpu="a100").
+        You may write command=... in place of the first argument. `mounts` maps target to source (a single source gets
+        a default target) and replaces the config's data_mounts. `wait_until` is "submitted", "running" or "terminal";
+        after `max_wait_seconds` it raises TimeoutError, and the task continues. `dry_run` checks the task and submits
+        nothing: the message of the task that it returns says what would be done. Without a wait, the call ends within
+        the provider's deadline. Two calls submit two tasks. Raises ConfigError with field and line, CapacityError for
+        what this context can never offer, NotFound or Conflict for a volume, Unsupported.
+        """
+        from flow_core.models.task_sources import to_task_config, with_mounts  # deferred: loads pydantic
+
+        client = self._client
+        default = "running" if wait else "submitted"
+        goal = validation.one_of("wait_until", default if wait_until is None else wait_until, _GOALS)
+        limit_s = validation.seconds("max_wait_seconds", max_wait_seconds)
+        config = with_mounts(to_task_config(task, fields), mounts)
+        call = client.provider.describe_submit(config)
+        if dry_run:
+            return AsyncTask(_dry_run_record(client.context.name, config, call), client)
+        record = await client.change("submit", config.name, call, lambda: client.provider.submit(config))
+        handle = AsyncTask(record, client)
+        if goal == "terminal":
+            return await handle.wait(limit_s)
+        return await handle.wait_until_started(limit_s) if goal == "running" else handle
+
+    async def submit(
+        self,
+        /,
+        command: str,
+        gpu: str | None = None,
+        mounts: str | dict[str, str] | None = None,
+        instance_type: str | None = None,
+        wait: bool = False,
+        **fields: Any,
+    ) -> AsyncTask:
+        """Submits a shell command. `gpu` is a shorthand such as "a100:4", ignored if you give `instance_type`.
+
+        `fields` are further fields of its TaskConfig, such as name, env, ports or num_instances. Without a name, one
+        that no other task has is generated. With `wait`, returns once the task has ended, without a limit. For
+        `mounts`, repeated calls and errors see `run`.
+        """
+        wanted = {
+            "name": "flow-submit",
+            "unique_name": "name" not in fields,
+            "command": validation.command("command", command),
+            "instance_type": validation.optional_text("instance_type", instance_type)
+            or validation.optional_text("gpu", gpu),
+        }
+        task = await self.run(mounts=mounts, **{**wanted, **fields})
+        return await task.wait() if wait else task
+
+    async def get(self, task_id: str) -> AsyncTask:
+        """Returns the handle of a task, as it is now. Raises NotFound."""
+        record = await self._client.provider.get_task(validation.text("task_id", task_id))
+        return AsyncTask(record, self._client)
+
+    async def status(self, task_id: str) -> str:
+        """Returns the status of a task: pending, running, paused, preempting, completed, failed or cancelled.
+
+        Raises NotFound.
+        """
+        return (await self._client.provider.get_task(validation.text("task_id", task_id))).status.value
+
+    async def cancel(self, task_id: str, force: bool = False) -> None:
+        """Requests the end of a task and returns at once; its status follows.
+
+        A repeated call is safe, also after its end. `force` grants no time to clean up. Raises NotFound.
+        """
+        await cancel_task(self._client, validation.text("task_id", task_id), force=force)
+
+    async def wait_for_ssh(
+        self,
+        task_id: str,
+        timeout: int = 600,
+        show_progress: bool = True,
+        progress_adapter: object | None = None,
+    ) -> AsyncTask:
+        """Returns the task once SSH reaches it. `timeout` is in seconds.
+
+        `show_progress` and `progress_adapter` are accepted and ignored. Raises NotFound, Conflict once the task has
+        ended, Unreachable after `timeout`, Unsupported.
+        """
+        validation.text("task_id", task_id)
+        endpoints = self._client.facet(self._client.provider.endpoints, "SSH endpoints")
+        limit_s = validation.whole("timeout", timeout)
+        try:
+            async with asyncio.timeout(limit_s):
+                while True:
+                    task = await self.get(task_id)
+                    if task.is_terminal:
+                        raise Conflict(f"task {task_id} is {task.status}; there is nothing to reach any more")
+                    if task.is_running and await endpoints.is_ready(task_id):
+                        return await self.get(task_id)
+                    await asyncio.sleep(_SSH_POLL_S)
+        except TimeoutError:
+            raise Unreachable(f"SSH of task {printable(task_id)} did not answer within {limit_s} s") from None
+
+    def metrics(self, task_id: str, node: int = 0) -> AsyncGenerator[MachineSample, None]:
+        """Yields how busy the machine of a running task's node is, every two seconds until the task ends.
+
+        The sample contains the GPUs that the task may use, and the processes on them. Memory is in MB (MiB) for GPUs
+        and in GB (GiB) for the machine; None means unknown. Nothing is measured while you don't iterate: close the
+        iterator (`aclosing`) if you leave it early. Iterating raises NotFound, Conflict for a task that doesn't run,
+        ConfigError (field "node") and Unreachable; Unsupported is raised at once.
+        """
+        metrics = self._client.facet(self._client.provider.metrics, "metrics")
+        return metrics.of_task(validation.text("task_id", task_id), node=validation.whole("node", node))
+
+    async def history(self, task_id: str) -> list[TaskEvent]:
+        """Returns what happened to a task's bid and machines, oldest first. Raises NotFound, Unsupported."""
+        return list(await self._market.history(validation.text("task_id", task_id)))
+
+    async def set_limit_price(self, task_id: str, limit_usd_per_hour: Decimal | float) -> None:
+        """Sets the most that one instance of a task may cost per hour from now on. A repeated call is safe.
+
+        Raises NotFound, ConfigError, Conflict for a task that has ended, Unsupported.
+        """
+        wanted, limit, market = validation.text("task_id", task_id), _parse_usd(limit_usd_per_hour), self._market
+        call = market.describe_set_limit(await self._client.provider.get_task(wanted), limit)
+        await self._client.change("set limit", wanted, call, lambda: market.set_limit(wanted, limit))
+
+    async def pause(self, task_id: str) -> None:
+        """Stops a task's machines and their cost; what runs on them ends. A repeated call is safe.
+
+        Raises NotFound, Conflict, Unsupported.
+        """
+        wanted, market = validation.text("task_id", task_id), self._market
+        call = market.describe_pause(await self._client.provider.get_task(wanted))
+        await self._client.change("pause", wanted, call, lambda: market.pause(wanted))
+
+    async def resume(self, task_id: str) -> None:
+        """Bids again for a paused task. A repeated call is safe. Raises NotFound, Conflict, Unsupported."""
+        wanted, market = validation.text("task_id", task_id), self._market
+        call = market.describe_resume(await self._client.provider.get_task(wanted))
+        await self._client.change("resume", wanted, call, lambda: market.resume(wanted))
+
+    async def plan_pruning(
+        self,
+        older_than_days: float | None = None,
+        keep_last: int | None = None,
+        task_ids: Collection[str] = (),
+    ) -> PruningPlan:
+        """Returns the ended tasks that `prune` would remove: how many, how large, and which is the oldest.
+
+        These are the tasks that ended more than `older_than_days` ago and are not among the last `keep_last` to end,
+        and those in `task_ids`. A task with files of its own in its folder is removed only if you name it. Changes
+        nothing. Raises ConfigError, NotFound, Conflict for a named task that hasn't ended, Unsupported.
+        """
+        facet = self._client.facet(self._client.provider.pruning, "tasks to prune")
+        days, keep = parse_days(older_than_days), validation.optional_whole("keep_last", keep_last)
+        named = parse_ids(task_ids)
+        if days is None and keep is None and not named:
+            raise ConfigError("older_than_days: give this, keep_last or task_ids", field="older_than_days")
+        return await facet.plan(days, keep, named)
+
+    async def prune(self, plan: PruningPlan) -> PruningResult:
+        """Removes the tasks of a plan with their logs and records; volumes and idempotency keys stay.
+
+        A repeated call is safe. A task that can't be removed any more stays, and the result says why. Raises ReadOnly,
+        ConfigError, Unreachable, Unsupported.
+        """
+        return await prune(self._client, check_plan(plan, self._client.context.name))
+
+    async def list(
+        self,
+        status: TaskStatus | Sequence[TaskStatus] | None = None,
+        limit: int = 10,
+        force_refresh: bool = False,
+    ) -> list[AsyncTask]:
+        """Returns tasks, the last submitted first, at most `limit`. `force_refresh` is accepted: every call reads anew.
+
+        If the context sets `prune_after_days`, the first call of a day prunes.
+        """
+        await prune_when_due(self._client)
+        records = await self._client.provider.list_tasks(_parse_statuses(status), validation.whole("limit", limit))
+        return [AsyncTask(record, self._client) for record in records]
+
+    @property
+    def _market(self) -> MarketFacet:
+        return self._client.facet(self._client.provider.market, "market")
+
+
+def _dry_run_record(context: str, config: TaskConfig, call: str) -> TaskRecord:
+    """Returns the record of a dry run. No task has its id."""
+    return TaskRecord(
+        context,
+        "dry-run",
+        config.name,
+        TaskStatus.PENDING,
+        command=config.command_line,
+        num_instances=config.num_instances,
+        instance_type=next(iter(config.instance_types), ""),
+        message=f"dry run, nothing was submitted; this would be done: {call}",
+        config=config.to_dict(),
+    )
+
+
+def _parse_statuses(status: TaskStatus | Sequence[TaskStatus] | None) -> Collection[TaskStatus] | None:
+    if status is None:
+        return None
+    try:
+        return frozenset({TaskStatus(status)} if isinstance(status, str) else {TaskStatus(one) for one in status})
+    except (ValueError, TypeError):
+        known = ", ".join(TaskStatus)
+        raise ConfigError(f"{validation.shown(status)} is no status; there are: {known}", field="status") from None
+
+
+def _parse_usd(value: Any) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise ConfigError(
+            f"limit_usd_per_hour: must be a number, not {type(value).__name__}", field="limit_usd_per_hour"
+        )
+    amount = Decimal(str(value))
+    if not amount.is_finite():
+        raise ConfigError("limit_usd_per_hour: must be a finite number", field="limit_usd_per_hour")
+    return amount

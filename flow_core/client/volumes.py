@@ -1,0 +1,85 @@
+"""Volumes: create, list and delete them, and attach them to tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flow_core import validation
+from flow_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from flow_core.client.context_client import ContextClient
+    from flow_core.models.volume import Volume, VolumeInterface
+    from flow_core.providers.contract.resources import VolumeFacet
+
+
+class AsyncVolumeResource:
+    """The volumes of one context. Every call accepts the name of a volume in place of its id."""
+
+    def __init__(self, client: ContextClient) -> None:
+        self._client = client
+
+    async def create(
+        self,
+        size_gb: int,
+        name: str | None = None,
+        interface: VolumeInterface = "block",
+        region: str | None = None,
+    ) -> Volume:
+        """Creates a volume: `block` for one task at a time, `file` for many. A name is generated if you give none.
+
+        Two calls create two volumes. Raises ConfigError, and Conflict if the name is taken.
+        """
+        volumes = self._volumes
+        validation.whole("size_gb", size_gb, least=1)
+        validation.optional_label("name", name)
+        validation.one_of("interface", interface, ("block", "file"))
+        validation.optional_label("region", region)
+        call = volumes.describe_create(size_gb, name, interface)
+        return await self._client.change(
+            "create volume", name or "a volume", call, lambda: volumes.create(size_gb, name, interface, region)
+        )
+
+    async def delete(self, volume_id: str) -> None:
+        """Deletes a volume and its data, without recovery. Raises NotFound, and Conflict while tasks hold it."""
+        volumes, wanted = self._volumes, validation.text("volume_id", volume_id)
+        volume = next((v for v in await volumes.list() if wanted in (v.volume_id, v.name)), None)
+        call = volumes.describe_delete(volume) if volume else "nothing: no such volume"
+        await self._client.change("delete volume", wanted, call, lambda: volumes.delete(wanted))
+
+    async def attach(self, volume_id: str, task_id: str, mount_point: str | None = None) -> str:
+        """Attaches a volume to a task that hasn't ended, and returns its path there; a repeated call is safe.
+
+        The path is `mount_point`, or /volumes/NAME without one. Raises NotFound, ConfigError, and Conflict if another
+        task holds the volume, the path is taken, or the task has ended.
+        """
+        volumes, volume = self._volumes, validation.text("volume_id", volume_id)
+        validation.text("task_id", task_id)
+        target = _mount_target(mount_point)
+        call = volumes.describe_attach(volume, task_id, target)
+        return await self._client.change(
+            "attach volume", f"{volume} to {task_id}", call, lambda: volumes.attach(volume, task_id, target)
+        )
+
+    async def mount(self, volume_id: str, task_id: str, mount_point: str | None = None) -> bool:
+        """Does what `attach` does, and returns True once the task has the volume."""
+        await self.attach(volume_id, task_id, mount_point)
+        return True
+
+    async def list(self, limit: int = 100) -> list[Volume]:
+        """Returns volumes, newest first, at most `limit`."""
+        return list((await self._volumes.list())[: validation.whole("limit", limit)])
+
+    @property
+    def _volumes(self) -> VolumeFacet:
+        return self._client.facet(self._client.provider.volumes, "volumes")
+
+
+def _mount_target(path: str | None) -> str | None:
+    from flow_core.models.storage_spec import check_mount_target  # deferred: loads pydantic
+
+    wanted = validation.optional_text("mount_point", path)
+    try:
+        return None if wanted is None else check_mount_target(wanted)
+    except ValueError as error:
+        raise ConfigError(f"mount_point: {error}", field="mount_point") from None

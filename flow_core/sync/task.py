@@ -1,0 +1,107 @@
+"""Task: the handle of a task, for blocking code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from flow_core.client.task import AsyncTask
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.models.task_properties import TaskProperties
+from flow_core.sync.loop_thread import close_at_exit, iter_sync, run_sync
+from flow_core.sync.terminal_guard import guard_terminal
+from flow_core.sync.twin import copy_docstring, make_blocking
+
+if TYPE_CHECKING:
+    from flow_core.client.context_client import ContextClient
+
+
+class Task(TaskProperties):
+    """A task, and what you can do with it. Its properties are as of the last `refresh` or `wait`; any thread may call.
+
+    It still works after the Flow that it came from is closed. Two handles of the same task are equal.
+    """
+
+    def __init__(self, task: AsyncTask) -> None:
+        self._handle = task
+
+    @property
+    def _twin(self) -> AsyncTask:
+        """The async handle, of a client that is open."""
+        if self._handle.flow.is_closed:
+            flow = self._handle.flow.reopened()
+            close_at_exit(flow)
+            self._handle = AsyncTask(self._handle.record, flow)
+        return self._handle
+
+    @property
+    def record(self) -> TaskRecord:  # type: ignore[override]  # read from the async task, which refreshes it
+        """The record as of the last refresh."""
+        return self._handle.record
+
+    @property
+    def flow(self) -> ContextClient:
+        """The async client that it came from."""
+        return self._twin.flow
+
+    @copy_docstring(AsyncTask.refresh)
+    def refresh(self) -> Task:
+        run_sync(self._twin.refresh())
+        return self
+
+    @copy_docstring(AsyncTask.wait)
+    def wait(self, timeout_s: float | None = None, *, timeout: float | None = None) -> Task:
+        run_sync(self._twin.wait(timeout_s, timeout=timeout))
+        return self
+
+    @copy_docstring(AsyncTask.wait_until_started)
+    def wait_until_started(self, timeout_s: float | None = None, *, timeout: float | None = None) -> Task:
+        run_sync(self._twin.wait_until_started(timeout_s, timeout=timeout))
+        return self
+
+    @copy_docstring(AsyncTask.wait_for_status)
+    def wait_for_status(
+        self, status: TaskStatus | str, timeout_s: float | None = None, *, timeout: float | None = None
+    ) -> Task:
+        run_sync(self._twin.wait_for_status(status, timeout_s, timeout=timeout))
+        return self
+
+    cancel = make_blocking(AsyncTask.cancel)
+    stop = make_blocking(AsyncTask.stop)
+
+    @copy_docstring(AsyncTask.logs)
+    def logs(
+        self,
+        follow: bool = False,
+        tail: int = 100,
+        stderr: bool = False,
+        *,
+        attempt: int | None = None,
+        rank: int = 0,
+    ) -> str | Iterator[str]:
+        answer = run_sync(self._twin.logs(follow, tail, stderr, attempt=attempt, rank=rank))
+        return answer if isinstance(answer, str) else iter_sync(answer)
+
+    def log_stream(self, stderr: bool = False, *, attempt: int | None = None, rank: int = 0) -> Iterator[str]:
+        """Yields every line from the first until the task ends. Leaving the loop early closes the stream."""
+        return iter_sync(self._twin.log_stream(stderr, attempt=attempt, rank=rank))
+
+    @copy_docstring(AsyncTask.shell)
+    def shell(self, command: str | None = None, node: int | None = None, record: bool = False) -> int | None:
+        with guard_terminal():
+            return run_sync(self._twin.shell(command, node, record))
+
+    put_file = make_blocking(AsyncTask.put_file)
+    get_file = make_blocking(AsyncTask.get_file)
+    get_instances = make_blocking(AsyncTask.get_instances)
+    get_user = make_blocking(AsyncTask.get_user)
+
+    @property
+    def ssh_command(self) -> str | None:
+        """The `ssh` command that enters the task, ready to paste; None if SSH can't reach it now."""
+        return run_sync(self._twin.ssh_command())
+
+    @property
+    def shell_command(self) -> str | None:
+        """The same as `ssh_command`."""
+        return self.ssh_command

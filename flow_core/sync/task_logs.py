@@ -1,0 +1,76 @@
+"""Logs of tasks, for blocking code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal, overload
+
+from flow_core.client.task_logs import AsyncTaskLogResource
+from flow_core.sync.loop_thread import iter_sync, run_sync
+from flow_core.sync.twin import BlockingTwin, copy_docstring, make_blocking
+
+if TYPE_CHECKING:
+    from flow_core.logs.log_id import LogId
+
+
+class TaskLogResource(BlockingTwin[AsyncTaskLogResource]):
+    """The logs of the tasks of one context. Leaving a loop over a stream early closes the stream."""
+
+    addresses = make_blocking(AsyncTaskLogResource.addresses)
+    open = make_blocking(AsyncTaskLogResource.open)
+    is_complete = make_blocking(AsyncTaskLogResource.is_complete)
+
+    @overload
+    def read(
+        self,
+        task_id: str,
+        follow: Literal[False] = False,
+        tail: int = 100,
+        stderr: bool = False,
+        source: str | None = None,
+        stream: str | None = None,
+        *,
+        attempt: int | None = None,
+        rank: int = 0,
+    ) -> str: ...
+
+    @overload
+    def read(
+        self,
+        task_id: str,
+        follow: Literal[True],
+        tail: int = 100,
+        stderr: bool = False,
+        source: str | None = None,
+        stream: str | None = None,
+        *,
+        attempt: int | None = None,
+        rank: int = 0,
+    ) -> Iterator[str]: ...
+
+    @copy_docstring(AsyncTaskLogResource.read)
+    def read(
+        self,
+        task_id: str,
+        follow: bool = False,
+        tail: int = 100,
+        stderr: bool = False,
+        source: str | None = None,
+        stream: str | None = None,
+        *,
+        attempt: int | None = None,
+        rank: int = 0,
+    ) -> str | Iterator[str]:
+        if follow:
+            return iter_sync(
+                run_sync(self._twin.read(task_id, True, tail, stderr, source, stream, attempt=attempt, rank=rank))
+            )
+        return run_sync(self._twin.read(task_id, False, tail, stderr, source, stream, attempt=attempt, rank=rank))
+
+    @copy_docstring(AsyncTaskLogResource.stream)
+    def stream(self, task_id: str, stderr: bool = False, *, attempt: int | None = None, rank: int = 0) -> Iterator[str]:
+        return iter_sync(self._twin.stream(task_id, stderr, attempt=attempt, rank=rank))
+
+    @copy_docstring(AsyncTaskLogResource.read_bytes)
+    def read_bytes(self, address: LogId, offset: int = 0) -> Iterator[tuple[int, bytes]]:
+        return iter_sync(self._twin.read_bytes(address, offset))

@@ -1,0 +1,170 @@
+"""Flow, Client and Task in ordinary code, over the real local provider, and the private loop behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from testbed.waiting import DEADLINE_S
+
+import flow_core
+from flow_core import Client, Flow, NotFound, Task, TaskStatus
+from flow_core.sync.loop_thread import iter_sync, run_sync
+
+ROOT = Path(flow_core.__file__).parent.parent
+
+
+@pytest.fixture
+def flow() -> Iterator[Flow]:
+    with Flow("local") as opened:
+        yield opened
+        for task in opened.list_tasks(limit=100):
+            opened.cancel(task.task_id)
+
+
+def test_a_command_is_run_and_read(flow: Flow) -> None:
+    task = flow.submit("echo hello", wait=True)
+    assert isinstance(task, Task)
+    assert task.status is TaskStatus.COMPLETED
+    assert flow.logs(task.task_id) == "hello\n"
+    assert list(flow.logs(task.task_id, follow=True)) == ["hello"]
+    assert task.logs() == "hello\n"
+
+
+def test_the_client_runs_lists_and_cancels() -> None:
+    client = Client("local")
+    task = client.run(["echo", "a b"], wait=True)
+    assert task.logs() == "a b\n"
+    assert [one.task_id for one in client.status()] == [task.task_id]
+    assert client.status(task.task_id)[0].status == "completed"
+    assert client.cancel(task.task_id) is True
+    assert client.volumes() == []
+    with pytest.raises(NotFound):
+        client.cancel("nobody")
+
+
+class Numbers:
+    """A stream that tells when it was closed."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+
+    async def stream(self) -> AsyncIterator[int]:
+        try:
+            for number in range(1000):
+                yield number
+        finally:
+            await asyncio.sleep(0)
+            self.closed.set()
+
+
+def test_a_stream_is_read_to_its_end() -> None:
+    numbers = Numbers()
+    assert list(iter_sync(numbers.stream())) == list(range(1000))
+    assert numbers.closed.is_set()
+
+
+def test_leaving_a_stream_early_closes_it_at_its_source() -> None:
+    numbers = Numbers()
+    for number in iter_sync(numbers.stream()):
+        if number == 3:
+            break
+    assert numbers.closed.wait(5)
+
+
+def test_an_error_in_a_stream_comes_out_of_it() -> None:
+    async def failing() -> AsyncIterator[int]:
+        yield 1
+        raise NotFound("gone")
+
+    stream = iter_sync(failing())
+    assert next(stream) == 1
+    with pytest.raises(NotFound, match="gone"):
+        next(stream)
+
+
+def test_ctrl_c_cancels_the_call_and_waits_for_its_clean_up() -> None:
+    cleaned = threading.Event()
+
+    async def endless() -> None:
+        asyncio.get_running_loop().call_later(0.2, os.kill, os.getpid(), signal.SIGINT)  # once the caller waits
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)
+            cleaned.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sync(endless())
+    assert cleaned.is_set()
+
+
+def test_whatever_a_signal_handler_raises_cancels_the_call_too() -> None:
+    cleaned = threading.Event()
+
+    def refuse(*_: object) -> None:
+        raise OSError("enough")
+
+    async def endless() -> None:
+        asyncio.get_running_loop().call_later(0.2, os.kill, os.getpid(), signal.SIGUSR1)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaned.set()
+
+    before = signal.signal(signal.SIGUSR1, refuse)
+    try:
+        with pytest.raises(OSError, match="enough"):
+            run_sync(endless())
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert cleaned.is_set()
+
+
+async def test_it_works_where_a_loop_already_runs() -> None:
+    async def answer() -> int:
+        return 42
+
+    assert run_sync(answer()) == 42
+
+
+def test_calling_it_from_its_own_loop_raises_instead_of_hanging() -> None:
+    async def inner() -> int:
+        return 1
+
+    async def outer() -> int:
+        return run_sync(inner())
+
+    with pytest.raises(RuntimeError, match="use AsyncFlow there"):
+        run_sync(outer())
+
+
+def test_eight_threads_may_share_one_flow(flow: Flow) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: len(flow.list_tasks()), range(40)))
+    assert answers == [0] * 40
+
+
+def test_a_forked_child_gets_a_loop_of_its_own_and_leaving_is_silent() -> None:
+    script = (
+        "import os\nfrom flow_core import Flow\nflow = Flow('local')\nassert flow.list_tasks() == []\n"
+        "pid = os.fork()\nassert flow.list_tasks() == []\n"
+        "if pid: os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
