@@ -55,19 +55,27 @@ TUI = {
     "flow_tui.format": "",
     "flow_tui.filter": "format",
     "flow_tui.key_names": "",
-    "flow_tui.keymap": "key_names",
+    "flow_tui.actions": "",
+    "flow_tui.bid": "format",
+    "flow_tui.lazy_module": "",
+    "flow_tui.keymap": "actions key_names",
     "flow_tui.notices": "",
-    "flow_tui.own_settings": "key_names keymap terminal themes",
-    "flow_tui.questions": "",
+    "flow_tui.prompts": "",
+    "flow_tui.task_selection": "",
     "flow_tui.terminal": "",
     "flow_tui.widgets": "format key_hold key_order terminal",
-    "flow_tui.panes": "format filter key_hold key_names keymap terminal widgets",
-    "flow_tui.screens": "format filter key_hold key_names key_order keymap notices questions scrub terminal widgets"
-    " panes",
+    "flow_tui.services": "keymap prompts task_selection widgets",
+    "flow_tui.dialogs": "bid format keymap services widgets",
+    "flow_tui.panes": "actions bid dialogs filter format key_hold key_names key_order keymap lazy_module scrub services"
+    " terminal widgets",
+    "flow_tui.screens": "actions dialogs format key_names key_order keymap lazy_module notices panes prompts services"
+    " terminal widgets",
+    "flow_tui.action_table": "actions panes screens",
+    "flow_tui.own_settings": "action_table key_names keymap terminal themes",
     "flow_tui.colour_depth": "",
     "flow_tui.palette": "colour_depth",
     "flow_tui.themes": "palette",
-    "flow_tui.commands": "format keymap terminal widgets panes screens",
+    "flow_tui.commands": "actions screens services",
     "flow_tui.arguments": "",
     "flow_tui.scrub": "",
     "flow_tui.report": "scrub",
@@ -79,14 +87,14 @@ TUI = {
     "flow_tui.key_hold": "",
     "flow_tui.key_order": "key_hold",
     "flow_tui.demo": "",
-    "flow_tui.app": "colour_depth palette format key_order keymap notices own_settings questions themes commands crash"
-    " report scrub terminal widgets panes screens",
+    "flow_tui.app": "action_table colour_depth palette format key_order keymap notices own_settings prompts themes"
+    " commands crash report scrub terminal widgets panes screens",
     "flow_tui.__main__": "arguments app colour_depth crash demo report keymap themes",
 }
 TERMINAL_LIBRARIES = {"textual", "rich"}
 WITHOUT_TEXTUAL = (
     "flow_tui.terminal",
-    "flow_tui.questions",
+    "flow_tui.prompts",
     "flow_tui.format",
     "flow_tui.filter",
     "flow_tui.arguments",
@@ -200,6 +208,7 @@ def test_the_map_knows_a_wrong_import_when_it_sees_one(tmp_path: Path, monkeypat
         "flow_tui/app.py": "from flow_core.blocking import Flow",
         "flow_tui/panes/six.py": "from flow_core import Flow",
         "flow_tui/panes/seven.py": "from ..screens import dashboard",
+        "flow_tui/dialogs/eight.py": "from flow_tui.panes.tasks.pane import TasksPane",
         "flow_core/attic.py": "",
     }
     for path, text in wrong.items():

@@ -118,7 +118,7 @@ async def test_volumes_that_fail_do_not_hold_back_the_tasks(far: type[Obedient])
     far.volumes_fail = Unreachable("no volumes today")
     far.answers = (task("t-1"),)
     async with Fleet([FAR], Gate()) as fleet:
-        fleet.want("volumes")
+        fleet.watch({"volumes"})
         await until(lambda: state(fleet, "far").error == "no volumes today")
         assert fleet.tasks == (task("t-1"),)
         far.volumes_fail = None
@@ -129,7 +129,7 @@ async def test_volumes_that_fail_do_not_hold_back_the_tasks(far: type[Obedient])
 async def test_listeners_hear_of_changes_and_of_nothing_else(far: type[Obedient]) -> None:
     heard: list[int] = []
     async with Fleet([FAR], Gate()) as fleet:
-        leave = fleet.subscribe(lambda: heard.append(len(fleet.tasks)))
+        leave = fleet.subscribe(lambda _: heard.append(len(fleet.tasks)))
         await until(lambda: heard == [0])
         seen = far.asked
         await until(lambda: far.asked > seen + 3)
@@ -225,7 +225,7 @@ async def test_a_context_is_not_given_up_while_the_person_it_asks_is_thinking(
     far.asks, far.answers, person = 2, (task("t-1"),), Slow()
     errors: set[str | None] = set()
     async with Fleet([FAR], Gate(), person) as fleet:
-        fleet.subscribe(lambda: errors.add(state(fleet, "far").error))
+        fleet.subscribe(lambda _: errors.add(state(fleet, "far").error))
         await until(lambda: len(person.asked) == 2)
         assert {question.context for question in person.asked} == {"far"}
         for wait_s in (0.5, 1.0):

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 
 from flow_core.models.metrics import GpuProcess, GpuSample, MachineSample
-from flow_tui.panes.metrics_text import History, lines_of
+from flow_tui.panes.tasks.metrics_text import History, lines_of
 
 H100 = GpuSample(0, "NVIDIA H100", "GPU-0", None, 50, 73_000, 81_559, 612.3, 700, 64, 0)
 BUSY = MachineSample(

@@ -16,7 +16,7 @@ from flow_core.errors import Conflict
 from flow_core.providers.entry import Shell
 from flow_core.ssh.host import SshHost
 from flow_core.ssh.lookup import find_settings
-from flow_tui.panes.shell_tab import OpenShell
+from flow_tui.panes.shell.tab import OpenShell
 
 ASKS = r"""stty raw -echo; printf '\033[>c\033[6n'; read -rsn1 -t1 key; printf 'got %q' "$key"; cat"""
 
@@ -63,7 +63,7 @@ async def test_closing_does_not_wait_for_a_far_side_that_is_silent(tmp_path: Pat
             await until(lambda: "open" in text(app.pane.front))
             sshd.pause()
             async with asyncio.timeout(DEADLINE_S):
-                await app.pane.close_all()
+                await app.pane.close()
             assert not app.pane.has_live_shells
     finally:
         sshd.stop()

@@ -8,7 +8,7 @@ import pytest
 
 from flow_core.errors import ConfigError
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui.screens.bid import bid_line, bid_of, margin, parse_usd, proposed_limit
+from flow_tui.bid import bid_line, bid_of, margin, parse_usd, proposed_limit
 
 
 @pytest.mark.parametrize(("text", "usd"), [("12", "12"), (" $12.50 ", "12.50"), ("$ 0.5", "0.5"), ("0.0375", "0.0375")])

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from testbed.bare_services import KEYS
 from testbed.screen_text import screen_text
 from testbed.waiting import until
 from textual.pilot import Pilot
@@ -15,11 +16,10 @@ from flow_core import AsyncFlow, Task
 from flow_core.changes import ActionLog
 from flow_core.config import load_config, state_dir
 from flow_tui.app import FlowApp
-from flow_tui.keymap import BY_ID
-from flow_tui.screens.confirm import Confirm
-from flow_tui.screens.pruning_form import PruningForm
+from flow_tui.dialogs.confirm import Confirm
+from flow_tui.panes.tasks.pruning_form import PruningForm
 
-KEY = BY_ID["tasks.prune"].keys
+KEY = KEYS["tasks.prune"].keys
 
 
 @asynccontextmanager

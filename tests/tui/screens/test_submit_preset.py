@@ -15,9 +15,9 @@ from flow_core.errors import ConfigError
 from flow_core.logs.visible import visible
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui.screens.submit_fields import PLACES, task_config
-from flow_tui.screens.submit_preset import entered_of, preset_of
-from flow_tui.screens.task_text import read_task_text, task_text
+from flow_tui.dialogs.submit.submit_fields import PLACES, task_config
+from flow_tui.dialogs.submit.submit_preset import entered_of, preset_of
+from flow_tui.dialogs.submit.task_text import read_task_text, task_text
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 WORD = TEXT.filter(bool)
