@@ -42,7 +42,7 @@ Listener = Callable[[frozenset[str]], None]
 """Gets the facets whose rows have changed, and `CONTEXTS` where the state of a context has."""
 
 
-class _Row(Protocol):
+class _FacetRow(Protocol):
     @property
     def context(self) -> str: ...
 
@@ -50,7 +50,7 @@ class _Row(Protocol):
     def key(self) -> Hashable: ...
 
 
-RowT = TypeVar("RowT", bound=_Row)
+RowT = TypeVar("RowT", bound=_FacetRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class ContextState:
         """One sentence for each part of the last answers that could not be read."""
         return tuple(note for notes in self.notes.values() for note in notes)
 
-    def row_age_s(self, row: _Row) -> float | None:
+    def row_age_s(self, row: _FacetRow) -> float | None:
         """Seconds since this row was read, where it is from an earlier answer; None where it is up to date."""
         if (read_at := self.kept.get(_identity(row))) is not None:
             return time.monotonic() - read_at
@@ -193,7 +193,7 @@ class Fleet:
         answered = [name for name, state in self._states.items() if state.answered_at is not None]
         return tuple(name for name in answered if self._connections[name].provider.pruning is not None)
 
-    def row_age_s(self, row: _Row) -> float | None:
+    def row_age_s(self, row: _FacetRow) -> float | None:
         """Seconds since a task, volume or instance type was read; None where the last answer has it."""
         state = self._states.get(row.context)
         return None if state is None else state.row_age_s(row)
@@ -347,7 +347,7 @@ async def _instances(provider: Provider) -> tuple[AvailableInstance, ...] | None
     return None if provider.instances is None else await provider.instances.find({})
 
 
-_READERS: Mapping[str, Callable[[Provider], Awaitable[tuple[_Row, ...] | None]]] = {
+_READERS: Mapping[str, Callable[[Provider], Awaitable[tuple[_FacetRow, ...] | None]]] = {
     TASKS: _tasks,
     "volumes": _volumes,
     "instances": _instances,
@@ -396,6 +396,6 @@ def _capacity_of(row: AvailableInstance) -> Hashable:
     return row.allocation_id, row.instance_type, row.region, row.gpu_type, row.total_gpus
 
 
-def _identity(row: _Row) -> Hashable:
+def _identity(row: _FacetRow) -> Hashable:
     """Tells rows of all kinds apart."""
     return type(row).__name__, row.key

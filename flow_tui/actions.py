@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Generic, TypeVar
 
 from textual.binding import Binding
@@ -64,3 +65,13 @@ def bindings_of(actions: Sequence[Action[Any]]) -> list[Binding]:
         Binding(action.keys, f"screen.act('{action.id}')", action.label, id=action.id, tooltip=action.tooltip)
         for action in actions
     ]
+
+
+class LazyModule:
+    """Stands for a module that is loaded when it is first used. Import the module itself for type checkers."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(import_module(self._name), attribute)

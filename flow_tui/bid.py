@@ -16,16 +16,16 @@ PRICES = frozenset({"limit_price", "market_price", "bid_status"})
 """What of a task's provider_metadata is told here."""
 
 
-class Bid(NamedTuple):
+class BidPrices(NamedTuple):
     """USD per hour and instance; None where nobody says."""
 
     limit: Decimal | None
     market: Decimal | None
 
 
-def bid_of(task: TaskRecord) -> Bid:
+def bid_of(task: TaskRecord) -> BidPrices:
     told = task.provider_metadata
-    return Bid(_amount(told.get("limit_price")), _amount(told.get("market_price")))
+    return BidPrices(_amount(told.get("limit_price")), _amount(told.get("market_price")))
 
 
 def parse_usd(text: str, field: str = "limit_usd_per_hour") -> Decimal:

@@ -35,7 +35,7 @@ class OwnSettings:
 
 def read_own_settings(config: Config, themes: Collection[str]) -> OwnSettings:
     """Reads the table `dashboard` of the file. `themes` are the names that there are."""
-    reader = _Reader(config)
+    reader = _SettingsReader(config)
     for name in config.dashboard:
         if name not in _SETTINGS:
             reader.complain(str(name), f"is no setting of the dashboard; known are: {', '.join(_SETTINGS)}")
@@ -45,7 +45,7 @@ def read_own_settings(config: Config, themes: Collection[str]) -> OwnSettings:
     return OwnSettings(theme, read_only, release_key, keys, tuple(problems))
 
 
-class _Reader:
+class _SettingsReader:
     """Reads each setting, and collects a problem for each part that can't be used."""
 
     def __init__(self, config: Config) -> None:

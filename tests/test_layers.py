@@ -57,7 +57,6 @@ TUI = {
     "flow_tui.key_names": "",
     "flow_tui.actions": "",
     "flow_tui.bid": "format",
-    "flow_tui.lazy_module": "",
     "flow_tui.keymap": "actions key_names",
     "flow_tui.notices": "",
     "flow_tui.prompts": "",
@@ -66,9 +65,9 @@ TUI = {
     "flow_tui.widgets": "format key_hold key_order terminal",
     "flow_tui.services": "keymap prompts task_selection widgets",
     "flow_tui.dialogs": "bid format keymap services widgets",
-    "flow_tui.panes": "actions bid dialogs filter format key_hold key_names key_order keymap lazy_module scrub services"
+    "flow_tui.panes": "actions bid dialogs filter format key_hold key_names key_order keymap scrub services"
     " terminal widgets",
-    "flow_tui.screens": "actions dialogs format key_names key_order keymap lazy_module notices panes prompts services"
+    "flow_tui.screens": "actions dialogs format key_names key_order keymap notices panes prompts services"
     " terminal widgets",
     "flow_tui.action_table": "actions panes screens",
     "flow_tui.own_settings": "action_table key_names keymap terminal themes",

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
 from flow_tui.dialogs.dialog import Dialog, Fact, label_width, shown
-from flow_tui.dialogs.field import Line
+from flow_tui.dialogs.field import LineInput
 
 
 class Confirm(Dialog[bool]):
@@ -48,7 +48,7 @@ class Confirm(Dialog[bool]):
         # the longest last: it may scroll
         told = (("-costs", "Cost", costs), ("-loses", "You lose", loses), ("-keeps", "You keep", keeps))
         self._told = tuple(one for one in (*told, ("-call", "What will be done", call)) if one[2])
-        self._line = Line("", classes="confirm-word")
+        self._line = LineInput("", classes="confirm-word")
         self._problem = Static(classes="form-problem")
         self._cancel = Button(Content(refuse), compact=True, classes="-cancel", variant="primary")
 

@@ -24,7 +24,7 @@ from flow_tui.widgets.raw_keys import raw_sequence
 from flow_tui.widgets.rows_list import RowsList
 
 
-class Entry(Protocol):
+class FieldControl(Protocol):
     """What a field needs of a control."""
 
     @property
@@ -37,7 +37,7 @@ def name_alt_enter(event: events.Key) -> None:
         event.key = "alt+enter"
 
 
-class Line(Input):
+class LineInput(Input):
     """One line of text. What was pasted or preset can't reach the terminal as control characters."""
 
     def __init__(self, value: str, *, placeholder: str = "", classes: str = "") -> None:
@@ -53,7 +53,7 @@ class Line(Input):
         return visible(value)
 
 
-class Lines(TextArea):
+class LinesInput(TextArea):
     """Several lines of text, kept exactly; tab moves on. Control characters are drawn as pictures."""
 
     def __init__(self, value: str, *, placeholder: str = "", classes: str = "") -> None:
@@ -81,7 +81,7 @@ class Lines(TextArea):
         name_alt_enter(event)  # before it becomes a new line
 
 
-class Choice(Widget, can_focus=True):
+class ChoiceInput(Widget, can_focus=True):
     """One of a few words; arrows and space go round."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -98,7 +98,7 @@ class Choice(Widget, can_focus=True):
         super().__init__(classes=classes)
         self._words = tuple(words)
         if value in self._words:
-            self.set_reactive(Choice.index, self._words.index(value))
+            self.set_reactive(ChoiceInput.index, self._words.index(value))
 
     @property
     def entered(self) -> str:
@@ -150,7 +150,7 @@ class PickList(RowsList):
 class Field(Vertical):
     """A named control with its label and its complaint."""
 
-    def __init__(self, key: str, label: str, control: Line | Lines | Choice | PickList) -> None:
+    def __init__(self, key: str, label: str, control: LineInput | LinesInput | ChoiceInput | PickList) -> None:
         super().__init__(classes="field")
         self.key = key
         self._label = label
@@ -170,9 +170,9 @@ class Field(Vertical):
 
     def fill(self, text: str) -> None:
         """As if it had been typed; a choice stays."""
-        if isinstance(self.control, Line):
+        if isinstance(self.control, LineInput):
             self.control.value = text
-        elif isinstance(self.control, Lines):
+        elif isinstance(self.control, LinesInput):
             self.control.text = text
 
     @property
@@ -194,7 +194,7 @@ class Field(Vertical):
 
     @on(Input.Changed)
     @on(TextArea.Changed)
-    @on(Choice.Changed)
+    @on(ChoiceInput.Changed)
     @on(OptionList.OptionHighlighted)
     def _edited(self) -> None:
         if self._refused is not None and self._refused != self.entered:

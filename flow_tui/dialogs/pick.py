@@ -19,7 +19,7 @@ from flow_tui.widgets.rows_list import RowsList
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class PickOption:
     """One line of the list: a word, the value it stands for, and what is shown beside it: the value, unless said."""
 
     label: str
@@ -45,7 +45,7 @@ class Pick(Modal[str | None]):
         Binding("k", "previous", show=False),
     ]
 
-    def __init__(self, title: str, choices: Sequence[Choice]) -> None:
+    def __init__(self, title: str, choices: Sequence[PickOption]) -> None:
         super().__init__()
         self._title = title
         self._choices = choices

@@ -14,7 +14,7 @@ from textual.widgets import Button, Input, Static
 
 from flow_core.ssh.asking import Question, UnknownKey
 from flow_tui.dialogs.dialog import Dialog, Fact, shown
-from flow_tui.dialogs.field import Line
+from flow_tui.dialogs.field import LineInput
 
 _YES = "yes"
 _LONGEST_PROMPT = 4000
@@ -95,7 +95,7 @@ class HostKeyDialog(PromptDialog):
 
     def __init__(self, key: UnknownKey) -> None:
         super().__init__(
-            f"Is this the key of {key.host}?", Line("", classes="confirm-word"), enter="when typed", esc="refuse"
+            f"Is this the key of {key.host}?", LineInput("", classes="confirm-word"), enter="when typed", esc="refuse"
         )
         self._key = key
 
@@ -130,7 +130,7 @@ class SecretDialog(PromptDialog):
     def __init__(self, question: Question) -> None:
         super().__init__(
             f"{question.host} asks" + ("" if question.kind == "code" else f" for a {question.kind}"),
-            Hidden() if question.is_secret else Line("", classes="confirm-word"),
+            Hidden() if question.is_secret else LineInput("", classes="confirm-word"),
             enter="answer",
             esc="give up",
             problem=_what_was_wrong(question),

@@ -79,10 +79,10 @@ class PaneEntry:
     the pane is so large that it is loaded after all others.
     """
 
+    noun: str
     title: str
     placement: Placement
     actions: tuple[Action[Any], ...]
     load: Callable[[], type[Pane]]
-    noun: str
     facets: frozenset[str] = frozenset()
     loads_last: bool = False

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flow_tui.actions import Action, lazy
-from flow_tui.lazy_module import LazyModule
+from flow_tui.actions import Action, LazyModule, lazy
 from flow_tui.panes.registry import PANES
 from flow_tui.services import Services
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from flow_core.config import state_dir
-from flow_tui.dialogs.pick import Choice, Pick
+from flow_tui.dialogs.pick import Pick, PickOption
 from flow_tui.key_names import written_key
 from flow_tui.screens.replay import open_replay
 from flow_tui.services import Services
@@ -28,14 +28,14 @@ async def play(services: Services) -> None:
         await services.ask(await open_replay(Path(chosen)))
 
 
-async def recordings() -> list[Choice]:
+async def recordings() -> list[PickOption]:
     """The recordings in the state directory, the newest first."""
     return await asyncio.to_thread(_recordings)
 
 
-def _recordings() -> list[Choice]:
+def _recordings() -> list[PickOption]:
     found = sorted(state_dir().glob("recordings/*.cast"), key=_changed_at, reverse=True)
-    return [Choice(_when(file), str(file), cast_title(file)) for file in found[:_LISTED]]
+    return [PickOption(_when(file), str(file), cast_title(file)) for file in found[:_LISTED]]
 
 
 def _when(path: Path) -> str:

@@ -47,8 +47,8 @@ LOOK_UPS = frozenset(
 
 def tell_tasks(pane: TasksPane) -> None:
     pane.show([TASK])
-    pane.close_filter()
-    pane.action_sort()
+    pane.step_back()
+    pane.sort_by_next()
     pane.table.move_to(TASK.key)
     pane.table.redraw_rows()
     pane.show([], stale=True, problem="local could not be read")
@@ -56,7 +56,7 @@ def tell_tasks(pane: TasksPane) -> None:
 
 def tell_instances(pane: InstancesPane) -> None:
     pane.show([AvailableInstance("local", "gpu1", "2xa100", "gpu1", 0.0)])
-    pane.know_markets({}, "no prices")
+    pane.show_markets({}, "no prices")
     pane.table.redraw_rows()
 
 

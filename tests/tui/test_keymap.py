@@ -11,7 +11,7 @@ import pytest
 from testbed.bare_services import KEYS
 
 from flow_tui.action_table import ACTIONS
-from flow_tui.lazy_module import LazyModule
+from flow_tui.actions import LazyModule
 from flow_tui.panes.registry import PANES
 from flow_tui.screens import app_actions
 

@@ -29,7 +29,7 @@ def test_the_pane_in_front_is_always_in_view(size: str, front: str, zoomed: bool
 
 def test_more_panes_than_fit_beside_one_another_take_turns_where_all_others_are_in_view() -> None:
     def entry(noun: str, placement: Placement) -> PaneEntry:
-        return PaneEntry(noun, placement, (), PANES[0].load, noun)
+        return PaneEntry(noun, noun, placement, (), PANES[0].load)
 
     panes = (*PANES, entry("bids", Placement.SIDE), entry("notes", Placement.WHOLE))
     view = panes_in_view(panes, "-huge", "bids", zoomed=False, side="bids")

@@ -41,7 +41,7 @@ def typed_fields(entered: Mapping[str, str]) -> dict[str, Any]:
     name = entered.get("name", "").strip()
     typed: dict[str, Any] = {"name": name} if name else {"name": "flow-task", "unique_name": True}
     typed["command"] = ""
-    for key, place in PLACES.items():
+    for key, place in CONFIG_FIELDS.items():
         if (text := entered.get(key, "")).strip():
             try:
                 typed[place.field] = place.read(text)
@@ -113,29 +113,29 @@ def parse_rest(text: str) -> dict[str, Any]:
     return fields
 
 
-class Place(NamedTuple):
+class ConfigField(NamedTuple):
     """The TaskConfig field that one of the form stands for, and how it is read."""
 
     field: str
     read: Callable[[str], Any]
 
 
-PLACES: Mapping[str, Place] = {
-    "command": Place("command", str),
-    "gpu": Place("instance_type", str.strip),
-    "env": Place("env", parse_env),
-    "volumes": Place("volumes", parse_volumes),
-    "working_dir": Place("working_dir", str.strip),
-    "max_run_hours": Place("max_run_time_hours", parse_hours),
-    "region": Place("region", str.strip),
-    "limit": Place("max_price_per_hour", parse_limit),
+CONFIG_FIELDS: Mapping[str, ConfigField] = {
+    "command": ConfigField("command", str),
+    "gpu": ConfigField("instance_type", str.strip),
+    "env": ConfigField("env", parse_env),
+    "volumes": ConfigField("volumes", parse_volumes),
+    "working_dir": ConfigField("working_dir", str.strip),
+    "max_run_hours": ConfigField("max_run_time_hours", parse_hours),
+    "region": ConfigField("region", str.strip),
+    "limit": ConfigField("max_price_per_hour", parse_limit),
 }
 """By the form's keys. The name is not among them: it is one with unique_name."""
 
 
 def _fields_of(entered: Mapping[str, str]) -> dict[str, Any]:
     fields = _without_a_second(parse_rest(entered.get("rest", "")), entered)
-    for key, place in PLACES.items():
+    for key, place in CONFIG_FIELDS.items():
         if (text := entered.get(key, "")).strip():
             fields[place.field] = place.read(text)
     fields.setdefault("command", "")
@@ -152,7 +152,7 @@ def _on_cpus(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _without_a_second(rest: dict[str, Any], entered: Mapping[str, str]) -> dict[str, Any]:
     """A field that is null in `rest` gives way to what was typed; any other would be said twice."""
-    for key, place in PLACES.items():
+    for key, place in CONFIG_FIELDS.items():
         if entered.get(key, "").strip() and rest.pop(place.field, None) is not None:
             raise ConfigError(f"{place.field} has a field of its own; give it once", field="rest")
     return rest

@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 from flow_core.errors import ConfigError, FlowError
 from flow_tui.dialogs.dialog import Hints, shown
-from flow_tui.dialogs.field import Choice, Field, Line, Lines
+from flow_tui.dialogs.field import ChoiceInput, Field, LineInput, LinesInput
 from flow_tui.dialogs.form import Form, Problem
 from flow_tui.dialogs.submit.cost_confirmation import CostConfirmation
 from flow_tui.dialogs.submit.disclosure_confirmation import DisclosureConfirmation
@@ -108,19 +108,21 @@ class SubmitForm(Form["AsyncTask"]):
 
     def fields(self) -> Iterable[Field]:
         filled = self._filled.get
-        yield Field("name", "name", Line(filled("name", ""), placeholder="optional, generated if empty"))
-        command = Lines(filled("command", ""), placeholder="a shell command or script", classes="-command")
+        yield Field("name", "name", LineInput(filled("name", ""), placeholder="optional, generated if empty"))
+        command = LinesInput(filled("command", ""), placeholder="a shell command or script", classes="-command")
         yield Field("command", "command", command)
-        yield Field("context", "context", Choice(self._contexts, filled("context", "")))
-        yield Field("gpu", "GPU", Line(filled("gpu", ""), placeholder="a100, 4xa100, gpu:40gb or cpu"))
-        env = Lines(filled("env", ""), placeholder="NAME=value, one per line", classes="-env")
+        yield Field("context", "context", ChoiceInput(self._contexts, filled("context", "")))
+        yield Field("gpu", "GPU", LineInput(filled("gpu", ""), placeholder="a100, 4xa100, gpu:40gb or cpu"))
+        env = LinesInput(filled("env", ""), placeholder="NAME=value, one per line", classes="-env")
         yield Field("env", "env", env)
-        volumes = Line(filled("volumes", ""), placeholder="name:/path attaches; name:/path:100 creates 100 GB")
+        volumes = LineInput(filled("volumes", ""), placeholder="name:/path attaches; name:/path:100 creates 100 GB")
         yield Field("volumes", "volumes", volumes)
         yield Field(
-            "working_dir", "directory", Line(filled("working_dir", ""), placeholder="working directory; default: here")
+            "working_dir",
+            "directory",
+            LineInput(filled("working_dir", ""), placeholder="working directory; default: here"),
         )
-        hours = Line(filled("max_run_hours", ""), placeholder="hours, or 90m, 2d; empty for no limit")
+        hours = LineInput(filled("max_run_hours", ""), placeholder="hours, or 90m, 2d; empty for no limit")
         yield Field("max_run_hours", "max run", hours)
         for key in _SELDOM:
             if filled(key, "") or (key != "rest" and self._cost is not None and self._cost.is_expected):
@@ -132,7 +134,7 @@ class SubmitForm(Form["AsyncTask"]):
         yield from super().foot()
 
     @on(Input.Changed)
-    @on(Choice.Changed)
+    @on(ChoiceInput.Changed)
     def _show_sums(self) -> None:
         if self._cost is not None and (entered := self.entered):
             sums = self._cost.sums(entered)
@@ -203,7 +205,7 @@ class SubmitForm(Form["AsyncTask"]):
 
 def _seldom_field(key: str, value: str) -> Field:
     label, placeholder = _SELDOM[key]
-    return Field(key, label, Line(value, placeholder=placeholder))
+    return Field(key, label, LineInput(value, placeholder=placeholder))
 
 
 def _checked(entered: Mapping[str, str], for_slurm: bool) -> TaskConfig:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError
 from flow_core.logs.visible import visible
-from flow_tui.dialogs.submit.submit_fields import PLACES, Place
+from flow_tui.dialogs.submit.submit_fields import CONFIG_FIELDS, ConfigField
 
 if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord
@@ -24,10 +24,10 @@ def entered_of(fields: Mapping[str, Any]) -> dict[str, str]:
     `task_config` makes the same config of it. What the form has no words for goes into `rest`, whole.
     """
     rest = dict(fields)
-    entered = {"name": _take_name(rest)} | dict.fromkeys(PLACES, "")
+    entered = {"name": _take_name(rest)} | dict.fromkeys(CONFIG_FIELDS, "")
     if volumes := rest.get("volumes"):
         rest["volumes"] = [_in_full(volume) for volume in volumes]
-    for key, place in PLACES.items():
+    for key, place in CONFIG_FIELDS.items():
         value = rest.pop(place.field, None) or None
         text = "" if value is None else _words_for(key, place, value)
         if text is None:
@@ -61,7 +61,7 @@ def _take_name(rest: dict[str, Any]) -> str:
     return name
 
 
-def _words_for(key: str, place: Place, value: Any) -> str | None:
+def _words_for(key: str, place: ConfigField, value: Any) -> str | None:
     """The text that reads back as this value and that its control keeps exactly, if there is one."""
     text = _WRITERS[key](value)
     if text is None or not _is_kept(key, text):

@@ -18,7 +18,7 @@ _LEVELS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
+class MarketSummary:
     """Prices as sparks by (type, region), and how many more of a type the project may have."""
 
     sparks: Mapping[tuple[str, str], str] = field(default_factory=dict)
@@ -32,14 +32,14 @@ class Market:
         return self.left.get(instance.instance_type, self.left.get(""))
 
 
-def market_of(series: Iterable[PriceSeries], quotas: Iterable[Quota], now: datetime) -> Market:
+def market_of(series: Iterable[PriceSeries], quotas: Iterable[Quota], now: datetime) -> MarketSummary:
     """Of several quotas for one type the tightest counts."""
     left: dict[str, int] = {}
     for quota in quotas:
         if quota.product.lower() == "spot" and quota.unit.lower() == "instances":
             left[quota.instance_type] = min(quota.left, left.get(quota.instance_type, quota.left))
     sparks = {(one.instance_type, one.region): price_spark(sampled(one, now)) for one in series}
-    return Market(sparks, left)
+    return MarketSummary(sparks, left)
 
 
 def sampled(series: PriceSeries, now: datetime) -> list[float | None]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from textual.widget import Widget
 
 from flow_core.errors import FlowError
-from flow_tui.panes.instances.market import HOURS, Market, market_of
+from flow_tui.panes.instances.market import HOURS, MarketSummary, market_of
 from flow_tui.widgets.workers import start_worker
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ class MarketWatch:
     `show` gets the markets and a sentence for those that did not answer. The workers belong to `owner`.
     """
 
-    def __init__(self, fleet: Fleet, owner: Widget, show: Callable[[Mapping[str, Market], str], None]) -> None:
+    def __init__(self, fleet: Fleet, owner: Widget, show: Callable[[Mapping[str, MarketSummary], str], None]) -> None:
         self._fleet = fleet
         self._owner = owner
         self._show = show
         self._due: dict[str, float] = {}
         self._problems: dict[str, str] = {}
-        self._markets: dict[str, Market] = {}
+        self._markets: dict[str, MarketSummary] = {}
 
     def ask_when_due(self) -> None:
         """Starts to ask the markets whose turn it is. Returns at once: called every second."""
@@ -53,8 +53,8 @@ class MarketWatch:
         quotas = await self._answer_of(name, flow.quotas)
         if name in self._problems:
             self._due[name] = time.monotonic() + _AFTER_A_FAILURE_S
-        now, before = market_of(series or (), quotas or (), datetime.now(UTC)), self._markets.get(name, Market())
-        self._markets[name] = Market(
+        now, before = market_of(series or (), quotas or (), datetime.now(UTC)), self._markets.get(name, MarketSummary())
+        self._markets[name] = MarketSummary(
             before.sparks if series is None else now.sparks, before.left if quotas is None else now.left
         )
         self._show(self._markets, "; ".join(self._problems.values()))

@@ -13,7 +13,7 @@ from flow_tui import format
 from flow_tui.actions import bindings_of
 from flow_tui.panes.freshness import unread
 from flow_tui.panes.instances.actions import ACTIONS
-from flow_tui.panes.instances.market import CELLS, Market
+from flow_tui.panes.instances.market import CELLS, MarketSummary
 from flow_tui.panes.instances.market_watch import MarketWatch
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.services import Services
@@ -34,7 +34,7 @@ def _grey_when_down(column: Column[AvailableInstance]) -> Column[AvailableInstan
 
 
 Columns = tuple[Column[AvailableInstance], ...]
-_NO_MARKET = Market()
+_NO_MARKET = MarketSummary()
 
 
 def _free(instance: AvailableInstance) -> Cell:
@@ -77,10 +77,10 @@ class InstancesPane(TablePane[AvailableInstance]):
     }
 
     def __init__(self, services: Services, *, id: str | None = None) -> None:
-        self._markets: Mapping[str, Market] = {}
+        self._markets: Mapping[str, MarketSummary] = {}
         self._has_prices = False
         super().__init__(services, id=id)
-        self.market_watch = MarketWatch(services.fleet, self, self._show_markets)
+        self.market_watch = MarketWatch(services.fleet, self, self.show_markets)
 
     def show_fleet(self) -> None:
         if self.services.fleet.has_read("instances"):
@@ -96,6 +96,14 @@ class InstancesPane(TablePane[AvailableInstance]):
             self._has_prices = has_prices
             self.table.set_columns(self.columns())
         super().show(rows, stale=stale, problem=problem)
+
+    def show_markets(self, markets: Mapping[str, MarketSummary], problem: str) -> None:
+        """The markets by context. `problem` says why one of them did not answer, "" where all did."""
+        if markets != self._markets:
+            self._markets = dict(markets)
+            self.table.redraw_rows()
+        self._footnote = problem
+        self._show_cut()
 
     def columns(self) -> Columns:
         return tuple(map(_grey_when_down, self._priced() if self._has_prices else self._plain()))
@@ -146,14 +154,6 @@ class InstancesPane(TablePane[AvailableInstance]):
             "about": row.description.lower(),
         }
 
-    def _show_markets(self, markets: Mapping[str, Market], problem: str) -> None:
-        """The markets by context. `problem` says why one of them did not answer, "" where all did."""
-        if markets != self._markets:
-            self._markets = dict(markets)
-            self.table.redraw_rows()
-        self._footnote = problem
-        self._show_cut()
-
     def _spark(self, instance: AvailableInstance) -> Cell:
         return Cell(self._market(instance).spark_of(instance), "accent")
 
@@ -161,7 +161,7 @@ class InstancesPane(TablePane[AvailableInstance]):
         left = self._market(instance).left_of(instance)
         return Cell("-" if left is None else str(left), "muted" if left is None else "" if left else "warning")
 
-    def _market(self, instance: AvailableInstance) -> Market:
+    def _market(self, instance: AvailableInstance) -> MarketSummary:
         return self._markets.get(instance.context, _NO_MARKET)
 
 

@@ -36,14 +36,14 @@ def show_labels(pane: Widget, row: Tabs, tabs: Sequence[ShellTab], front: ShellT
 def _title(front: ShellTab | None) -> str:
     if front is None:
         return "SHELL"
-    kept, recorded = _KEPT if front.is_kept else "", _REC if front.view.is_recording else ""
+    kept, recorded = _KEPT if front.is_persistent else "", _REC if front.view.is_recording else ""
     pieces = ["SHELL", f"task {front.name}", kept, front.view.title_text, recorded]
     return "  ".join(filter(None, pieces))
 
 
 def _tab_text(at: int, tab: ShellTab) -> str:
     marks = "●" * tab.view.is_recording + "!" * tab.view.has_rung + "✕" * tab.view.is_over
-    return " ".join(filter(None, [f"{at} {tab.name}", _KEPT if tab.is_kept else "", marks, tab.view.title_text]))
+    return " ".join(filter(None, [f"{at} {tab.name}", _KEPT if tab.is_persistent else "", marks, tab.view.title_text]))
 
 
 def _subtitle(front: ShellTab | None, key: str) -> str:

@@ -9,7 +9,7 @@ from textual.worker import Worker
 
 from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
-from flow_tui.dialogs.pick import Choice, Pick
+from flow_tui.dialogs.pick import Pick, PickOption
 from flow_tui.key_hold import KeyHold
 from flow_tui.key_order import hold_keys
 from flow_tui.panes.shell.pane import ShellPane
@@ -76,7 +76,7 @@ class ShellOpening:
         async def open_shell(columns: int, rows: int, command: str | None = None) -> Shell:
             return await self._ask_for_shell(node, columns, rows, command)
 
-        await self._pane.enter(self._task, open_shell, node, is_kept=self._is_persistent, keys=keys)
+        await self._pane.enter(self._task, open_shell, node, is_persistent=self._is_persistent, keys=keys)
 
     async def _pick_node(self) -> int | None:
         """The keys that follow the answer are held, since the dialog is not on top any more."""
@@ -85,7 +85,9 @@ class ShellOpening:
             return 0
         entered = self._pane.nodes_of(task)
         nodes = range(task.num_instances)
-        choices = [Choice(f"node {node}", str(node), "a shell is open" if node in entered else "") for node in nodes]
+        choices = [
+            PickOption(f"node {node}", str(node), "a shell is open" if node in entered else "") for node in nodes
+        ]
         picking = self._services.screen.app.push_screen(Pick(f"Shell in {task.name}", choices), wait_for_dismiss=True)
         self._hold_keys()
         picked = await picking

@@ -14,9 +14,9 @@ from textual.widgets import Static
 
 from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
+from flow_tui.actions import LazyModule
 from flow_tui.key_hold import KeyHold
 from flow_tui.key_names import written_key
-from flow_tui.lazy_module import LazyModule
 from flow_tui.panes.pane import Pane
 from flow_tui.panes.shell.labels import show_labels
 from flow_tui.panes.shell.tab import OpenShell, ShellTab, hang_up
@@ -80,7 +80,7 @@ class ShellPane(Pane):
     @property
     def has_shells_to_lose(self) -> bool:
         """Whether a shell lives that isn't persistent."""
-        return any(tab.is_live and not tab.is_kept for tab in self._tabs)
+        return any(tab.is_live and not tab.is_persistent for tab in self._tabs)
 
     @property
     def focus_target(self) -> Widget | None:
@@ -117,7 +117,7 @@ class ShellPane(Pane):
         open_shell: OpenShell,
         node: int = 0,
         *,
-        is_kept: bool = False,
+        is_persistent: bool = False,
         keys: KeyHold | None = None,
     ) -> None:
         """Shows the shell in a task's node, opening one if none lives, and gives it the focus. Call it from a worker.
@@ -125,10 +125,10 @@ class ShellPane(Pane):
         The shell gets the keys that were held for it. What goes wrong is a sentence in the pane; nothing is raised but
         bugs.
         """
-        wanted = (task.key, node, is_kept)
-        held = next((tab for tab in self._tabs if (tab.task.key, tab.node, tab.is_kept) == wanted), None)
+        wanted = (task.key, node, is_persistent)
+        held = next((tab for tab in self._tabs if (tab.task.key, tab.node, tab.is_persistent) == wanted), None)
         if held is None:
-            await self._open(task, open_shell, node, is_kept=is_kept, keys=keys)
+            await self._open(task, open_shell, node, is_persistent=is_persistent, keys=keys)
         elif held.is_live or held.view.is_opening:
             self.show(held, keys)
         else:
@@ -164,13 +164,13 @@ class ShellPane(Pane):
         open_shell: OpenShell,
         node: int,
         *,
-        is_kept: bool = False,
+        is_persistent: bool = False,
         keys: KeyHold | None = None,
     ) -> None:
         from flow_tui.widgets.terminal import TerminalView  # deferred: most sessions open no shell
 
         self._opened += 1
-        tab = ShellTab(self._opened, task, node, open_shell, TerminalView(release_key=self._release_key), is_kept)
+        tab = ShellTab(self._opened, task, node, open_shell, TerminalView(release_key=self._release_key), is_persistent)
         self._tabs.append(tab)
         try:
             await self.mount(tab.view)
@@ -245,7 +245,7 @@ class ShellPane(Pane):
             opening = partial(self._open, tab.task, tab.open_shell, tab.node, keys=message.keys)
             self._open_beside(opening, message.keys)
         elif message.command is Command.KEEP:
-            opening = partial(self.enter, tab.task, tab.open_shell, tab.node, is_kept=True, keys=message.keys)
+            opening = partial(self.enter, tab.task, tab.open_shell, tab.node, is_persistent=True, keys=message.keys)
             self._open_beside(opening, message.keys)
         elif message.command is Command.REOPEN:
             start_worker(self, partial(self._reopen, tab), group=f"reopen {tab.number}", exclusive=True)
@@ -281,7 +281,7 @@ class ShellPane(Pane):
 
     async def _detach_front(self) -> None:
         """Only from a persistent shell: of any other it would be the end."""
-        if self._front is not None and self._front.is_kept:
+        if self._front is not None and self._front.is_persistent:
             await self._let_go()
         else:
             key = written_key(self._release_key)

@@ -33,7 +33,7 @@ async def confirm_close(services: Services, tab: ShellTab) -> bool:
     question = Confirm(
         "Close this shell?",
         [],
-        call="Ends the persistent shell." if tab.is_kept else "Closes the shell.",
+        call="Ends the persistent shell." if tab.is_persistent else "Closes the shell.",
         loses="what runs in it",
         keeps="the task",
         agree="Close the shell",
@@ -41,7 +41,7 @@ async def confirm_close(services: Services, tab: ShellTab) -> bool:
     )
     if not await services.ask(question):
         return False
-    if tab.is_kept:
+    if tab.is_persistent:
         await _end(services, tab)
     return True
 

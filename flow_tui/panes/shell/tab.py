@@ -38,7 +38,7 @@ class ShellTab:
     node: int
     open_shell: OpenShell
     view: TerminalView
-    is_kept: bool = False
+    is_persistent: bool = False
     shell: Shell | None = None
     worker: Worker[None] | None = None
     recording: Recording | None = None
@@ -75,7 +75,7 @@ class ShellTab:
             self._asking.cancel()
 
     async def _ask_for_shell(self) -> Shell:
-        command = keep(self.task.task_id, self.node) if self.is_kept else None
+        command = keep(self.task.task_id, self.node) if self.is_persistent else None
         columns, rows = await self.view.laid_out(_LAYOUT_S)
         return await self.open_shell(columns, rows, command)
 
@@ -86,7 +86,7 @@ class ShellTab:
         answer that a slow link or a busy machine brings later would be typed into the shell that tmux keeps.
         """
         try:
-            await self.view.run(shell, answers_queries=not self.is_kept)
+            await self.view.run(shell, answers_queries=not self.is_persistent)
         finally:
             self.stop_recording()
             await hang_up(shell)

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui.actions import Action, lazy
-from flow_tui.lazy_module import LazyModule
+from flow_tui.actions import Action, LazyModule, lazy
 from flow_tui.panes.table_actions import filter_action, move_actions, none_selected, sort_actions
 
 if TYPE_CHECKING:

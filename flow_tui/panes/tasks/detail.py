@@ -17,7 +17,7 @@ from flow_core.logs.visible import visible
 from flow_core.models.task import TaskRecord
 from flow_tui.dialogs.dialog import Fact, Reader, label_width
 from flow_tui.keymap import Keymap
-from flow_tui.panes.tasks.facts import Row, facts_of
+from flow_tui.panes.tasks.facts import FactRow, facts_of
 from flow_tui.panes.tasks.history import Ask, HistoryView
 from flow_tui.panes.tasks.metrics_view import Look, MetricsView
 from flow_tui.panes.tasks.task_yaml import task_yaml
@@ -54,7 +54,7 @@ class TaskDetail(Reader[str | None]):
         Binding("right_parenthesis", "node(1)", "Next", id="logs.next_log", tooltip="The next node"),
     ]
 
-    rows: var[tuple[Row, ...]] = var[tuple[Row, ...]](())
+    rows: var[tuple[FactRow, ...]] = var[tuple[FactRow, ...]](())
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class TaskDetail(Reader[str | None]):
     def _tick(self) -> None:
         self.rows = facts_of(self._record, self._keys)
 
-    async def watch_rows(self, before: tuple[Row, ...], rows: tuple[Row, ...]) -> None:
+    async def watch_rows(self, before: tuple[FactRow, ...], rows: tuple[FactRow, ...]) -> None:
         if not self.is_mounted:
             return
         if [row[:2] for row in before] == [row[:2] for row in rows]:
@@ -197,7 +197,7 @@ def _bindings_of(keys: Keymap) -> BindingsMap:
     )
 
 
-def _widgets(rows: Sequence[Row]) -> Iterable[Widget]:
+def _widgets(rows: Sequence[FactRow]) -> Iterable[Widget]:
     width = label_width(row.label for row in rows)
     for section, members in groupby(rows, key=lambda row: row.section):
         yield Static(Content(section), classes="facts-section")

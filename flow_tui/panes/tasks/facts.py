@@ -29,7 +29,7 @@ _OWN_SECTION = {
 }  # fmt: skip
 
 
-class Row(NamedTuple):
+class FactRow(NamedTuple):
     """One fact. Section and label together tell it from the others."""
 
     section: str
@@ -37,7 +37,7 @@ class Row(NamedTuple):
     value: str
 
 
-def facts_of(task: TaskRecord, keys: Keymap, now: datetime | None = None) -> tuple[Row, ...]:
+def facts_of(task: TaskRecord, keys: Keymap, now: datetime | None = None) -> tuple[FactRow, ...]:
     """Facts in the order they are read."""
     moment = now or datetime.now(UTC)
     sections: dict[str, Iterator[tuple[str, str]]] = {
@@ -53,7 +53,7 @@ def facts_of(task: TaskRecord, keys: Keymap, now: datetime | None = None) -> tup
         "Provider details": _plain({key: told for key, told in task.provider_metadata.items() if key not in PRICES}),
     }
     return tuple(
-        Row(section, label, _short(value)) for section, rows in sections.items() for label, value in rows if value
+        FactRow(section, label, _short(value)) for section, rows in sections.items() for label, value in rows if value
     )
 
 

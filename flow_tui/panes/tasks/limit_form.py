@@ -15,7 +15,7 @@ from flow_core.models.task import TaskRecord
 from flow_tui import format
 from flow_tui.bid import bid_line, bid_of, parse_usd
 from flow_tui.dialogs.dialog import Fact, shown
-from flow_tui.dialogs.field import Field, Line
+from flow_tui.dialogs.field import Field, LineInput
 from flow_tui.dialogs.form import Form
 
 
@@ -34,7 +34,7 @@ class LimitForm(Form[Decimal]):
 
     def fields(self) -> Iterable[Field]:
         limit = "" if self._bid.limit is None else str(self._bid.limit)
-        yield Field("limit", "price limit", Line(limit, placeholder="dollars per hour for one instance"))
+        yield Field("limit", "price limit", LineInput(limit, placeholder="dollars per hour for one instance"))
 
     def body(self) -> Iterable[Widget]:
         for label, usd in (("limit now", self._bid.limit), ("market price", self._bid.market)):

@@ -39,7 +39,7 @@ _XIDS = {
 Key = tuple[int, int | None]
 
 
-class History:
+class MetricsHistory:
     """The last five minutes of a machine: `latest`, and how busy each GPU and the processors were."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class History:
         return tuple(self._busy.get(_key(gpu), ()))
 
 
-def lines_of(history: History, task_id: str, width: int) -> list[Content]:
+def lines_of(history: MetricsHistory, task_id: str, width: int) -> list[Content]:
     """None is wider than `width`, which is 40 at least. Another's processes are told from those of `task_id`."""
     sample = history.latest
     if sample is None:
@@ -74,7 +74,7 @@ def wrapped(problem: str, width: int) -> Iterator[Content]:
         yield Content.styled(line, _WARNING)
 
 
-def _gpus(sample: MachineSample, history: History, width: int) -> Iterator[Content]:
+def _gpus(sample: MachineSample, history: MetricsHistory, width: int) -> Iterator[Content]:
     yield from wrapped(sample.gpu_problem, width)
     if not sample.gpus:
         if not sample.gpu_problem:
@@ -89,7 +89,7 @@ def _gpus(sample: MachineSample, history: History, width: int) -> Iterator[Conte
     yield Content()
 
 
-def _gpu(gpu: GpuSample, history: History, width: int) -> Content:
+def _gpu(gpu: GpuSample, history: MetricsHistory, width: int) -> Content:
     """Number, how busy and how busy it was, memory, power, temperature. What a narrow screen has no room for goes."""
     watts = _watts(gpu, has_room=width >= _WIDE)
     room = max(0, width - 29 - len(watts))
@@ -107,7 +107,7 @@ def _gpu(gpu: GpuSample, history: History, width: int) -> Content:
     return Content.assemble(*((text, style) if style else text for text, style in parts))
 
 
-def _busy(gpu: GpuSample, history: History, bar_width: int, spark_width: int) -> Iterator[tuple[str, str]]:
+def _busy(gpu: GpuSample, history: MetricsHistory, bar_width: int, spark_width: int) -> Iterator[tuple[str, str]]:
     percent = gpu.utilization_percent
     if gpu.mig_index is not None:  # nobody measures a slice: its name stands there instead
         yield visible(gpu.name)[: bar_width + 5].ljust(bar_width + 5), _MUTED
@@ -141,7 +141,7 @@ def _processes(sample: MachineSample, task_id: str) -> Iterator[Content]:
     yield Content()
 
 
-def _machine(sample: MachineSample, history: History, width: int) -> Iterator[Content]:
+def _machine(sample: MachineSample, history: MetricsHistory, width: int) -> Iterator[Content]:
     cpus, load = sample.cpu_count, sample.load
     if load is not None:
         share = f"{load:.1f} of {cpus} CPUs" if cpus else f"{load:.1f}"

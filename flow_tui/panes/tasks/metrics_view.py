@@ -16,7 +16,7 @@ from textual.worker import Worker
 from flow_core.errors import Conflict, FlowError, Unreachable
 from flow_core.models.metrics import MachineSample
 from flow_core.models.task import TaskRecord
-from flow_tui.panes.tasks.metrics_text import History, lines_of, wrapped
+from flow_tui.panes.tasks.metrics_text import MetricsHistory, lines_of, wrapped
 
 Look = Callable[[int], AsyncGenerator[MachineSample, None]]
 """From a node's number to samples of its machine."""
@@ -37,7 +37,7 @@ class MetricsView(Widget):
     def __init__(self, look: Look, task: TaskRecord) -> None:
         super().__init__()
         self.nodes = task.num_instances
-        self.history = History()
+        self.history = MetricsHistory()
         self._look = look
         self._task_id = task.task_id
         self._ended = asyncio.Event()
@@ -67,7 +67,7 @@ class MetricsView(Widget):
     def show_node(self, node: int) -> None:
         """Samples of another node, from the first on."""
         if node != self.node:
-            self.node, self.history, self.said = node, History(), ""
+            self.node, self.history, self.said = node, MetricsHistory(), ""
             self._worker = self._sample(node)
 
     def render(self) -> Content:

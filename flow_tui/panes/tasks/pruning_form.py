@@ -8,7 +8,7 @@ from typing import ClassVar
 from flow_core.errors import ConfigError, FlowError
 from flow_core.models.pruning import PrunableTask, PruningPlan
 from flow_tui import format
-from flow_tui.dialogs.field import Choice, Field, Line
+from flow_tui.dialogs.field import ChoiceInput, Field, LineInput
 from flow_tui.dialogs.form import Form
 
 Plan = Callable[[str, float | None, int | None, Sequence[str]], Awaitable[PruningPlan]]
@@ -32,10 +32,12 @@ class PruningForm(Form[PruningPlan]):
 
     def fields(self) -> Iterable[Field]:
         filled = self._filled.get
-        yield Field("days", "age in days", Line(filled("days", "30"), placeholder="since their end, or nothing"))
-        yield Field("keep", "keep last", Line(filled("keep", ""), placeholder="how many stay in any case"))
-        yield Field("named", "also prune", Line(filled("named", ""), placeholder="ids or names, with files they made"))
-        yield Field("context", "context", Choice(self._contexts, filled("context", "")))
+        yield Field("days", "age in days", LineInput(filled("days", "30"), placeholder="since their end, or nothing"))
+        yield Field("keep", "keep last", LineInput(filled("keep", ""), placeholder="how many stay in any case"))
+        yield Field(
+            "named", "also prune", LineInput(filled("named", ""), placeholder="ids or names, with files they made")
+        )
+        yield Field("context", "context", ChoiceInput(self._contexts, filled("context", "")))
 
     async def send(self, entered: Mapping[str, str]) -> PruningPlan:
         self.draft = dict(entered)

@@ -19,7 +19,7 @@ from flow_core.errors import FlowError
 from flow_core.logs.sanitize import plain
 from flow_tui import format
 from flow_tui.dialogs.dialog import Dialog
-from flow_tui.dialogs.field import Line
+from flow_tui.dialogs.field import LineInput
 from flow_tui.widgets.workers import start_worker
 
 RunCommand = Callable[[str, Sequence[NodeRun], Callable[[NodeRun], None]], Awaitable[None]]
@@ -53,7 +53,7 @@ class RunOnNodes(Dialog[None]):
         self._worker: Worker[None] | None = None
         self._outputs = tuple(Static(classes="node-output", id=f"node-{node}") for node in range(nodes))
         self._status = Static(classes="node-summary", markup=False)
-        self._line = Line("", placeholder="a command line, such as nvidia-smi", classes="node-command")
+        self._line = LineInput("", placeholder="a command line, such as nvidia-smi", classes="node-command")
 
     def body(self) -> Iterable[Widget]:
         return self._outputs

@@ -11,7 +11,7 @@ from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
 from flow_tui import format
 from flow_tui.dialogs.confirm import Confirm
-from flow_tui.dialogs.pick import Choice, Pick
+from flow_tui.dialogs.pick import Pick, PickOption
 from flow_tui.dialogs.submit.open_form import open_submit_form
 from flow_tui.dialogs.submit.submit_preset import preset_of
 from flow_tui.panes.shell.opening import ShellOpening
@@ -133,13 +133,13 @@ async def copy(pane: TasksTable) -> None:
     task, services = pane.selected, pane.services
     if task is None:
         return
-    choices = [Choice("id", task.task_id), Choice("name", task.name), Choice("command", task.command)]
-    choices.append(Choice("task as YAML", task_yaml(task)))
+    choices = [PickOption("id", task.task_id), PickOption("name", task.name), PickOption("command", task.command)]
+    choices.append(PickOption("task as YAML", task_yaml(task)))
     if files := services.selection.log_files:
-        choices.append(Choice("log file", str(files.log)))
+        choices.append(PickOption("log file", str(files.log)))
     flow = services.fleet.flow(task.context)
     if task.is_running and flow.provider.endpoints is not None:
-        choices.append(Choice("ssh command", _SSH))
+        choices.append(PickOption("ssh command", _SSH))
     if value := await services.ask(Pick("Copy", choices)):
         with services.prompts.foreground(task.context):
             services.copy(await flow.ssh_command(task.task_id) if value is _SSH else value)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from flow_tui.actions import Action, lazy
-from flow_tui.lazy_module import LazyModule
+from flow_tui.actions import Action, LazyModule, lazy
 from flow_tui.panes.table_actions import filter_action, move_actions, none_selected, sort_actions
-from flow_tui.panes.volumes.users import users_of
 
 if TYPE_CHECKING:
     from flow_core.models.volume import Volume
@@ -22,6 +20,11 @@ else:
     volume_actions = LazyModule("flow_tui.panes.volumes.volume_actions")
 
 Check = Callable[["VolumesTable", "Volume"], str | None]
+
+
+def users_of(volume: Volume, name_of: Callable[[tuple[str, str]], str | None]) -> str:
+    """The tasks that hold a volume. `name_of` returns a task's name by (context, id), None where it isn't listed."""
+    return ", ".join(name_of((volume.context, task_id)) or task_id for task_id in volume.attached_to)
 
 
 def _for_volume(check: Check = lambda pane, volume: None) -> Callable[[VolumesTable], str | None]:

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from flow_core.errors import ConfigError
 from flow_core.models.task import TaskRecord
 from flow_tui import format
-from flow_tui.dialogs.field import Field, Line, PickList
+from flow_tui.dialogs.field import Field, LineInput, PickList
 from flow_tui.dialogs.form import Form
 
 Attach = Callable[[TaskRecord, str | None], Awaitable[str]]
@@ -47,7 +47,7 @@ class AttachForm(Form[str]):
     def fields(self) -> Iterable[Field]:
         rows = [(key, _row(task)) for key, task in self._tasks.items()]
         yield Field("task", "task", PickList(rows))
-        yield Field("mount_path", "path", Line("", placeholder=f"/volumes/{self._volume} when empty"))
+        yield Field("mount_path", "path", LineInput("", placeholder=f"/volumes/{self._volume} when empty"))
 
     async def confirm(self, entered: Mapping[str, str]) -> None:
         if self._confirm is not None:

@@ -12,8 +12,7 @@ from flow_tui import format
 from flow_tui.actions import bindings_of
 from flow_tui.panes.freshness import unread
 from flow_tui.panes.table_pane import TablePane
-from flow_tui.panes.volumes.actions import ACTIONS
-from flow_tui.panes.volumes.users import users_of
+from flow_tui.panes.volumes.actions import ACTIONS, users_of
 from flow_tui.services import Services
 from flow_tui.widgets.columns import Cell, Column
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from flow_core.errors import ConfigError
 from flow_core.models.volume import Volume
-from flow_tui.dialogs.field import Choice, Field, Line
+from flow_tui.dialogs.field import ChoiceInput, Field, LineInput
 from flow_tui.dialogs.form import Form
 from flow_tui.dialogs.submit.submit_fields import parse_size_gb
 
@@ -49,10 +49,10 @@ class VolumeForm(Form[Volume]):
 
     def fields(self) -> Iterable[Field]:
         filled = self._filled.get
-        yield Field("name", "name", Line(filled("name", ""), placeholder="a-z, 0-9 and -"))
-        yield Field("size_gb", "size GB", Line(filled("size_gb", "10"), placeholder="100"))
-        yield Field("interface", "type", Choice(tuple(_TYPES), _shown(filled("interface", ""))))
-        yield Field("context", "context", Choice(self._contexts, filled("context", "")))
+        yield Field("name", "name", LineInput(filled("name", ""), placeholder="a-z, 0-9 and -"))
+        yield Field("size_gb", "size GB", LineInput(filled("size_gb", "10"), placeholder="100"))
+        yield Field("interface", "type", ChoiceInput(tuple(_TYPES), _shown(filled("interface", ""))))
+        yield Field("context", "context", ChoiceInput(self._contexts, filled("context", "")))
 
     async def confirm(self, entered: Mapping[str, str]) -> None:
         if self._confirm is not None:

@@ -70,9 +70,9 @@ async def test_closing_does_not_wait_for_a_far_side_that_is_silent(tmp_path: Pat
         await host.close()
 
 
-@pytest.mark.parametrize("is_kept", [False, True])
+@pytest.mark.parametrize("is_persistent", [False, True])
 async def test_only_a_shell_that_is_not_kept_is_answered_what_it_asks_the_terminal(
-    open_pty: Any, is_kept: bool
+    open_pty: Any, is_persistent: bool
 ) -> None:
     """tmux, which keeps shells, stops waiting for an answer, and then types it into the shell that it keeps."""
 
@@ -80,9 +80,9 @@ async def test_only_a_shell_that_is_not_kept_is_answered_what_it_asks_the_termin
         return await open_pty(columns, rows, ASKS)
 
     async with hosted() as (app, _):
-        await app.pane.enter(task(), ask, is_kept=is_kept)
+        await app.pane.enter(task(), ask, is_persistent=is_persistent)
         await until(lambda: "got" in text(app.pane.front))
-        assert ("got ''" in text(app.pane.front)) is is_kept
+        assert ("got ''" in text(app.pane.front)) is is_persistent
 
 
 async def test_what_is_typed_into_a_shell_that_is_over_does_nothing_and_leaves_it_the_keyboard(open_pty: Any) -> None:

@@ -259,10 +259,10 @@ async def test_a_kept_shell_is_another_one_its_tab_says_so_and_it_is_asked_for_b
         await pilot.press(PREFIX, "c")
         await until(lambda: tab_texts(app) == ["1 train", "2 train persistent", "*3 train"])
         await until(lambda: "ready>" in text(app.pane.front))
-        await app.pane.enter(task(), remember, is_kept=True)
+        await app.pane.enter(task(), remember, is_persistent=True)
         assert tab_texts(app) == ["1 train", "*2 train persistent", "3 train"]
         await app.pane.close_front()
-        await app.pane.enter(task(), remember, is_kept=True)
+        await app.pane.enter(task(), remember, is_persistent=True)
         await until(lambda: "ready>" in text(app.pane.front))
         assert tab_texts(app) == ["1 train", "2 train", "*3 train persistent"]
         for _ in range(2):

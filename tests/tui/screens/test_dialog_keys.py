@@ -22,7 +22,7 @@ from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.app import FlowApp
 from flow_tui.dialogs.confirm import Confirm
 from flow_tui.dialogs.help import HelpScreen
-from flow_tui.dialogs.pick import Choice, Pick
+from flow_tui.dialogs.pick import Pick, PickOption
 from flow_tui.key_names import parse_key
 from flow_tui.panes.shell.confirm_paste import ConfirmPaste
 from flow_tui.panes.shell.pane import ShellPane
@@ -42,7 +42,7 @@ DIALOGS: dict[str, Callable[[], ModalScreen[Any]]] = {
     "audit log": lambda: AuditLogScreen([]),
     "confirm": lambda: Confirm("End it?", [], call="kill", agree="End the task", refuse="Keep it running"),
     "paste": lambda: ConfirmPaste("one\ntwo"),
-    "pick": lambda: Pick("Copy", [Choice("id", "task_1"), Choice("name", "train")]),
+    "pick": lambda: Pick("Copy", [PickOption("id", "task_1"), PickOption("name", "train")]),
     "detail": lambda: TaskDetail(RECORD, bare_services().keys),
 }
 

@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.dialogs.confirm import Confirm
 from flow_tui.dialogs.help import HelpEntry, HelpScreen
-from flow_tui.dialogs.pick import Choice, Pick
+from flow_tui.dialogs.pick import Pick, PickOption
 from flow_tui.dialogs.submit.submit_form import SubmitForm
 from flow_tui.panes.tasks.detail import TaskDetail
 from flow_tui.panes.tasks.limit_form import LimitForm
@@ -34,7 +34,7 @@ DIALOGS: dict[str, Callable[[], ModalScreen[Any]]] = {
     "help": lambda: HelpScreen(
         "Keys", [HelpEntry(f"f{n}", f"Does {n}", "a sentence " * 9, f"a.{n}") for n in range(9)], KEYS
     ),
-    "pick": lambda: Pick("Copy", [Choice("id", "x" * 90), Choice("name", "train")]),
+    "pick": lambda: Pick("Copy", [PickOption("id", "x" * 90), PickOption("name", "train")]),
     "confirm": lambda: Confirm("End it?", ["a fact"], call="DELETE /it", loses="a lot", keeps="little"),
     "typed confirm": lambda: Confirm("End both?", ["a fact"], call="DELETE /both", word="2"),
     "submit": lambda: SubmitForm(["local", "lab"], nothing),
