@@ -1,6 +1,6 @@
 """Every context at once: one poller a context, the last good answer of each with its age.
 
-A context that fails keeps what it last said and gains an error; the others are not touched by it. A row that an
+A context that fails keeps its last answer and gains an error; the other contexts are not touched by it. A row that an
 answer lacks because a part of it could not be read is kept from the last good answer, with its age.
 """
 
@@ -179,7 +179,7 @@ class Fleet:
         return self._flows[context]
 
     def deadline(self, context: str, timeout_s: float) -> AbstractAsyncContextManager[object]:
-        """A deadline for what a context's client does; it stands still while the person is asked in its name."""
+        """A deadline for a context's client. It pauses while the user answers a prompt of this context."""
         return deadline(self._patience.get(context), timeout_s)
 
     def has_market(self, context: str) -> bool:
@@ -385,8 +385,8 @@ def _read(
     read_at = state.answered_at or time.monotonic()
     others = {key: at for key, at in state.kept.items() if key not in {_identity(row) for row in (*before, *answer)}}
     kept = {_identity(row): state.kept.get(_identity(row), read_at) for row in missing}
-    told = {key: said for key, said in state.notes.items() if key != noun} | ({noun: notes} if notes else {})
-    return (*answer, *missing), replace(state, notes=told, kept=others | kept)
+    all_notes = {key: text for key, text in state.notes.items() if key != noun} | ({noun: notes} if notes else {})
+    return (*answer, *missing), replace(state, notes=all_notes, kept=others | kept)
 
 
 def _capacity_of(row: AvailableInstance) -> Hashable:

@@ -13,7 +13,7 @@ from flow_tui import format
 _AMOUNT = re.compile(r"\$?\s*(\d{1,6}(?:\.\d{1,4})?)", re.ASCII)
 _PROPOSED_MARGIN = Decimal("0.25")
 PRICES = frozenset({"limit_price", "market_price", "bid_status"})
-"""What of a task's provider_metadata is told here."""
+"""The entries of a task's provider_metadata that the bid shows."""
 
 
 class BidPrices(NamedTuple):
@@ -24,8 +24,8 @@ class BidPrices(NamedTuple):
 
 
 def bid_of(task: TaskRecord) -> BidPrices:
-    told = task.provider_metadata
-    return BidPrices(_amount(told.get("limit_price")), _amount(told.get("market_price")))
+    metadata = task.provider_metadata
+    return BidPrices(_amount(metadata.get("limit_price")), _amount(metadata.get("market_price")))
 
 
 def parse_usd(text: str, field: str = "limit_usd_per_hour") -> Decimal:
@@ -51,9 +51,9 @@ def proposed_limit(market: Decimal) -> Decimal:
     return (market * (1 + _PROPOSED_MARGIN)).quantize(Decimal("0.01"), ROUND_UP)
 
 
-def _amount(told: Any) -> Decimal | None:
+def _amount(value: Any) -> Decimal | None:
     try:
-        return Decimal(str(told).strip().removeprefix("$").replace(",", "")) if told is not None else None
+        return Decimal(str(value).strip().removeprefix("$").replace(",", "")) if value is not None else None
     except InvalidOperation:
         return None
 

@@ -46,8 +46,8 @@ class Confirm(Dialog[bool]):
         self._agree = agree
         self._facts = facts
         # the longest last: it may scroll
-        told = (("-costs", "Cost", costs), ("-loses", "You lose", loses), ("-keeps", "You keep", keeps))
-        self._told = tuple(one for one in (*told, ("-call", "What will be done", call)) if one[2])
+        sections = (("-costs", "Cost", costs), ("-loses", "You lose", loses), ("-keeps", "You keep", keeps))
+        self._sections = tuple(one for one in (*sections, ("-call", "What will be done", call)) if one[2])
         self._line = LineInput("", classes="confirm-word")
         self._problem = Static(classes="form-problem")
         self._cancel = Button(Content(refuse), compact=True, classes="-cancel", variant="primary")
@@ -55,8 +55,8 @@ class Confirm(Dialog[bool]):
     def body(self) -> Iterable[Widget]:
         for fact in self._facts:
             yield Static(shown(fact), classes="confirm-fact")
-        width = label_width(f"{label}:" for _, label, _ in self._told)
-        for kind, label, text in self._told:
+        width = label_width(f"{label}:" for _, label, _ in self._sections)
+        for kind, label, text in self._sections:
             yield Fact(f"{label}:", text, width=width, classes=kind)
 
     def foot(self) -> Iterable[Widget]:

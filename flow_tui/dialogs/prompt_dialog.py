@@ -101,10 +101,10 @@ class HostKeyDialog(PromptDialog):
 
     def body(self) -> Iterable[Widget]:
         key = self._key
-        said = (
+        advice = (
             f"First connection to {key.host}. Compare the fingerprint; if it isn't the one you expect, someone may be"
         )
-        yield Static(shown(f"{said} intercepting the connection.\n"))
+        yield Static(shown(f"{advice} intercepting the connection.\n"))
         yield Fact("Fingerprint:", key.fingerprint, classes="-asked")
         yield Fact("Kind of key:", key.key_type)
         yield Fact("Seen at:", key.seen_at)
@@ -113,15 +113,15 @@ class HostKeyDialog(PromptDialog):
         yield Fact("Kept in:", key.kept_in or "no file: a yes holds for this connection")
 
     def accept(self, text: str) -> None:
-        said = text.strip()
-        if said.lower() == _YES or said == self._key.fingerprint:
+        answer = text.strip()
+        if answer.lower() == _YES or answer == self._key.fingerprint:
             self._answer(_YES)
-        elif said.lower() == "no":
+        elif answer.lower() == "no":
             self._answer(None)
-        elif said.startswith(_HASH):
+        elif answer.startswith(_HASH):
             self._complain(Content("That is another fingerprint: this is not the host you expect."))
         else:
-            self._complain(Content.assemble("That is not yes: ", shown(said or "nothing"), "; esc refuses the key."))
+            self._complain(Content.assemble("That is not yes: ", shown(answer or "nothing"), "; esc refuses the key."))
 
 
 class SecretDialog(PromptDialog):

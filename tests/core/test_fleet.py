@@ -14,7 +14,7 @@ from flow_core import providers
 from flow_core.changes import Gate
 from flow_core.config import Context
 from flow_core.errors import NotFound, Unreachable
-from flow_core.fleet import ContextState, Fleet
+from flow_core.fleet import CONTEXTS, ContextState, Fleet
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.volume import Volume
 from flow_core.providers.base import PollIntervals
@@ -141,6 +141,30 @@ async def test_listeners_hear_of_changes_and_of_nothing_else(far: type[Obedient]
         far.answers = ()
         await until(lambda: not fleet.tasks)
         assert heard == [0, 1]
+
+
+async def test_listeners_hear_which_facets_have_changed(far: type[Obedient]) -> None:
+    heard: list[frozenset[str]] = []
+    async with Fleet([FAR], Gate()) as fleet:
+        await until(lambda: fleet.has_read("tasks"))
+        fleet.subscribe(heard.append)
+        assert not fleet.has_read("volumes")
+        fleet.watch({"volumes"})
+        await until(lambda: heard == [{"volumes"}])
+        far.answers = (task("t-1"),)
+        await until(lambda: heard[1:] == [{"tasks"}])
+        far.fails = Unreachable("nobody answers")
+        await until(lambda: heard[2:] and heard[2] == {CONTEXTS})
+
+
+async def test_a_facet_that_no_context_has_is_read_and_has_no_rows(far: type[Obedient]) -> None:
+    async with Fleet([FAR], Gate()) as fleet:
+        fleet.watch({"instances"})
+        await until(lambda: fleet.has_read("instances"))
+        assert fleet.instances == ()
+        with pytest.raises(ValueError, match="can't watch bids"):
+            fleet.watch({"bids"})
+        assert fleet.watched == {"tasks", "instances"}
 
 
 async def test_a_context_says_whether_capacity_has_a_price_there_also_when_it_fails(far: type[Obedient]) -> None:

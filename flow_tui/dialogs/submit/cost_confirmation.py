@@ -53,8 +53,8 @@ class CostConfirmation:
         market = _price(await self._look(context, config))
         if config.max_price_per_hour is None:
             now = "" if market is None else f"; the market price is {format.hourly(market)}"
-            said = f"max_price_per_hour: write the most that one instance may cost per hour{now}"
-            raise ConfigError(said, field="max_price_per_hour")
+            message = f"max_price_per_hour: write the most that one instance may cost per hour{now}"
+            raise ConfigError(message, field="max_price_per_hour")
         what = ", ".join(config.instance_types) or f"{config.min_gpu_memory_gb} GB a GPU"
         question = Confirm(
             f"Submit {config.name}?",
@@ -68,16 +68,16 @@ class CostConfirmation:
             raise FlowError("Nothing was submitted.")
 
     async def _look(self, context: str, config: TaskConfig) -> list[AvailableInstance]:
-        wanted: Any = {"region": config.region} if config.region else {}
+        requirements: Any = {"region": config.region} if config.region else {}
         if config.instance_types:
-            wanted["instance_type"] = config.instance_types[0]
+            requirements["instance_type"] = config.instance_types[0]
         else:
-            wanted["gpu_memory_gb"] = config.min_gpu_memory_gb or 0
+            requirements["gpu_memory_gb"] = config.min_gpu_memory_gb or 0
         fleet = self._services.fleet
         try:
             with self._services.prompts.foreground(context):
                 async with fleet.deadline(context, _LOOK_S):
-                    return await fleet.flow(context).find_instances(wanted, limit=_OFFERS)
+                    return await fleet.flow(context).find_instances(requirements, limit=_OFFERS)
         except TimeoutError:
             raise FlowError(f"{context} did not say within {_LOOK_S:.0f} s what that costs; nothing was sent") from None
 
@@ -98,7 +98,7 @@ def _price(offers: Iterable[AvailableInstance]) -> Decimal | None:
 def _instances(rest: str) -> int:
     """As far as the rest of the form can be read."""
     try:
-        said = parse_json(rest or "{}").get("num_instances", 1)
+        count = parse_json(rest or "{}").get("num_instances", 1)
     except (ValueError, AttributeError):
         return 1
-    return said if isinstance(said, int) else 1
+    return count if isinstance(count, int) else 1

@@ -61,17 +61,17 @@ def find_editor(environment: Mapping[str, str]) -> list[str]:
     """$VISUAL, else $EDITOR, with their arguments; else the first there is. Raises FlowError."""
     path = environment.get("PATH")
     for variable in ("VISUAL", "EDITOR"):
-        if said := environment.get(variable, "").strip():
-            return _command(variable, said, path)
+        if setting := environment.get(variable, "").strip():
+            return _command(variable, setting, path)
     found = next((editor for editor in _ELSE if shutil.which(editor, path=path)), None)
     if found is None:
         raise FlowError(f"there is no editor: $VISUAL and $EDITOR are not set, and {' and '.join(_ELSE)} are not here")
     return [found]
 
 
-def _command(variable: str, said: str, path: str | None) -> list[str]:
+def _command(variable: str, setting: str, path: str | None) -> list[str]:
     try:
-        command = shlex.split(said)
+        command = shlex.split(setting)
     except ValueError as error:
         raise FlowError(f"${variable} can't be read: {str(error).lower()}") from None
     if shutil.which(command[0], path=path) is None:

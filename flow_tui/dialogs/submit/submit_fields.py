@@ -173,6 +173,6 @@ def _volume(entry: str) -> dict[str, Any]:
             fields |= {"size_gb": parse_size_gb(size), "create_if_missing": True}
         VolumeSpec.parse(fields)
     except ConfigError as error:
-        said = error.message.removeprefix(f"{error.field}: ")
-        raise ConfigError(f"{entry!r}: {said}", field="volumes") from None
+        reason = error.message.removeprefix(f"{error.field}: ")
+        raise ConfigError(f"{entry!r}: {reason}", field="volumes") from None
     return fields

@@ -40,16 +40,16 @@ def entered_of(fields: Mapping[str, Any]) -> dict[str, str]:
 
 def preset_of(task: TaskRecord) -> dict[str, str]:
     """What to fill the form with to run a task again. A name that was made up is left to be made up anew."""
-    asked = dict(task.config)
-    asked.pop("idempotency_key", None)  # it would give the old task instead of a new one
-    command = asked.get("command") or task.command
-    asked["command"] = command if isinstance(command, str) else shlex.join(command)
-    if memory_gb := asked.pop("min_gpu_memory_gb", None):
-        asked["instance_type"] = f"gpu:{memory_gb}gb"
-    asked["instance_type"] = asked.get("instance_type") or task.instance_type or "cpu"
-    if not asked.get("unique_name", True):
-        asked["name"] = task.name
-    return entered_of(asked) | {"context": task.context}
+    fields = dict(task.config)
+    fields.pop("idempotency_key", None)  # it would give the old task instead of a new one
+    command = fields.get("command") or task.command
+    fields["command"] = command if isinstance(command, str) else shlex.join(command)
+    if memory_gb := fields.pop("min_gpu_memory_gb", None):
+        fields["instance_type"] = f"gpu:{memory_gb}gb"
+    fields["instance_type"] = fields.get("instance_type") or task.instance_type or "cpu"
+    if not fields.get("unique_name", True):
+        fields["name"] = task.name
+    return entered_of(fields) | {"context": task.context}
 
 
 def _take_name(rest: dict[str, Any]) -> str:

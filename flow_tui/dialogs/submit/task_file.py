@@ -48,8 +48,8 @@ class TaskFile:
         except ConfigError as error:
             raise ConfigError(f"{error}; {_AS_BEFORE}") from None
         self.refused, self._taken = None, (edited.text, filling)
-        if said := await asyncio.to_thread(ignored_fields, edited.text):
-            app.notify(said, severity="warning", markup=False)
+        if warning := await asyncio.to_thread(ignored_fields, edited.text):
+            app.notify(warning, severity="warning", markup=False)
         return filling
 
     def _text_of(self, entered: Mapping[str, str]) -> tuple[str, str]:

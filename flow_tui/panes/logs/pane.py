@@ -39,16 +39,16 @@ class LogsPane(Pane, inherit_bindings=False):
     LogsPane { border-subtitle-color: $muted; }
     LogsPane:focus-within { border: heavy $accent; border-title-color: $foreground; }
     LogsPane > Input { display: none; height: 1; border: none; padding: 0 1; }
-    LogsPane > #said { display: none; height: 1; padding: 0 1; color: $muted; }
-    LogsPane > #said.-problem { color: $text-error; }
-    LogsPane.-searching > Input, LogsPane.-said > #said { display: block; }
+    LogsPane > #search-status { display: none; height: 1; padding: 0 1; color: $muted; }
+    LogsPane > #search-status.-problem { color: $text-error; }
+    LogsPane.-searching > Input, LogsPane.-searched > #search-status { display: block; }
     """
     BORDER_TITLE: ClassVar[str] = "Log"
 
     def __init__(self, services: Services, *, id: str | None = None) -> None:
         super().__init__(services, id=id)
         self.view = LogView()
-        self.said = Static(id="said", markup=False)
+        self.search_status = Static(id="search-status", markup=False)
         self.input = Input(placeholder="search, a regular expression", compact=True, select_on_focus=False)
         self._record: TaskRecord | None = None
         self._files: SpoolFiles | None = None
@@ -59,7 +59,7 @@ class LogsPane(Pane, inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         yield self.view
-        yield self.said
+        yield self.search_status
         yield self.input
 
     def on_mount(self) -> None:
@@ -118,7 +118,7 @@ class LogsPane(Pane, inherit_bindings=False):
 
     def step_back(self) -> bool:
         """Ends the search; false when there was none."""
-        if not (self.has_class("-searching") or self.has_class("-said")):
+        if not (self.has_class("-searching") or self.has_class("-searched")):
             return False
         self.close_search()
         return True
@@ -167,9 +167,9 @@ class LogsPane(Pane, inherit_bindings=False):
         self._label()
 
     def _say(self, text: str, *, is_problem: bool = False) -> None:
-        self.said.update(text)
-        self.said.set_class(is_problem, "-problem")
-        self.set_class(bool(text), "-said")
+        self.search_status.update(text)
+        self.search_status.set_class(is_problem, "-problem")
+        self.set_class(bool(text), "-searched")
 
     def _label(self) -> None:
         """Writes the border: whose log it is, whether it follows, how long it is."""

@@ -50,7 +50,7 @@ def facts_of(task: TaskRecord, keys: Keymap, now: datetime | None = None) -> tup
         "Mounts": _mounts(task.config.get("data_mounts")),
         "Environment": _environment(task.config.get("env")),
         "Cost": _cost(task),
-        "Provider details": _plain({key: told for key, told in task.provider_metadata.items() if key not in PRICES}),
+        "Provider details": _plain({key: value for key, value in task.provider_metadata.items() if key not in PRICES}),
     }
     return tuple(
         FactRow(section, label, _short(value)) for section, rows in sections.items() for label, value in rows if value

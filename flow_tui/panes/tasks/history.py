@@ -29,7 +29,7 @@ class HistoryView(Widget):
 
     events: reactive[tuple[TaskEvent, ...] | None] = reactive(None, layout=True)
     """None before the first answer."""
-    said: reactive[str] = reactive("", layout=True)
+    problem: reactive[str] = reactive("", layout=True)
     """Why there is nothing newer; "" while answers come."""
 
     def __init__(self, ask: Ask) -> None:
@@ -60,19 +60,19 @@ class HistoryView(Widget):
         return sum(max(1, -(-line.cell_length // max(1, width))) for line in self._lines())
 
     def _lines(self) -> list[Content]:
-        said = [Content.styled(visible(self.said), "$text-warning")] if self.said else []
+        problems = [Content.styled(visible(self.problem), "$text-warning")] if self.problem else []
         if self.events is None:
-            return said or [Content.styled("asking…", "$muted")]
-        return [*said, *map(_line, reversed(self.events))] or [Content("nothing has happened yet")]
+            return problems or [Content.styled("asking…", "$muted")]
+        return [*problems, *map(_line, reversed(self.events))] or [Content("nothing has happened yet")]
 
     @work(group="history", exclusive=True)
     async def _look(self) -> None:
         while True:
             try:
                 self.events = tuple(await self._ask())
-                self.said = ""
+                self.problem = ""
             except FlowError as error:
-                self.said = str(error)
+                self.problem = str(error)
             await asyncio.sleep(_EVERY_S)
 
 

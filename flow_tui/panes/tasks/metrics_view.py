@@ -31,7 +31,7 @@ class MetricsView(Widget):
     """
 
     node: reactive[int] = reactive(0, layout=True)
-    said: reactive[str] = reactive("", layout=True)
+    problem: reactive[str] = reactive("", layout=True)
     """Why there is nothing newer; "" while samples come."""
 
     def __init__(self, look: Look, task: TaskRecord) -> None:
@@ -67,7 +67,7 @@ class MetricsView(Widget):
     def show_node(self, node: int) -> None:
         """Samples of another node, from the first on."""
         if node != self.node:
-            self.node, self.history, self.said = node, MetricsHistory(), ""
+            self.node, self.history, self.problem = node, MetricsHistory(), ""
             self._worker = self._sample(node)
 
     def render(self) -> Content:
@@ -78,8 +78,8 @@ class MetricsView(Widget):
 
     def _lines(self, width: int) -> list[Content]:
         width = max(40, width)
-        lines = [] if self.said and self.history.latest is None else lines_of(self.history, self._task_id, width)
-        return [*wrapped(self.said, width), *lines]
+        lines = [] if self.problem and self.history.latest is None else lines_of(self.history, self._task_id, width)
+        return [*wrapped(self.problem, width), *lines]
 
     @work(group="sample", exclusive=True)
     async def _sample(self, node: int) -> None:
@@ -89,17 +89,17 @@ class MetricsView(Widget):
                 async with aclosing(self._look(node)) as samples:
                     async for sample in samples:
                         self.history.add(sample)
-                        self.said = ""
+                        self.problem = ""
                         self.refresh(layout=True)
-                self.said = "nothing of the task runs there now"
+                self.problem = "nothing of the task runs there now"
             except (Conflict, Unreachable) as error:
-                self.said = str(error)
+                self.problem = str(error)
             except FlowError as error:
-                self.said = str(error)
+                self.problem = str(error)
                 return
             with suppress(TimeoutError):
                 async with asyncio.timeout(_AGAIN_S):
                     await self._ended.wait()
                     seen = self.history.latest is not None
-                    self.said = "the task has ended; this is how it was last" if seen else "the task has ended"
+                    self.problem = "the task has ended; this is how it was last" if seen else "the task has ended"
                     return

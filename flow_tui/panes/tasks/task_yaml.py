@@ -17,8 +17,8 @@ def task_yaml(task: TaskRecord) -> str:
     """YAML that reads back as the same TaskConfig, except for what was hidden, which a comment then says."""
     from flow_core.models.yaml_file import dump  # deferred: loads yaml
 
-    asked = {"name": "flow-task", "unique_name": True, "command": task.command} | dict(task.config)
-    text = dump({name: value if name in _AS_IT_IS else _without_secrets(name, value) for name, value in asked.items()})
+    fields = {"name": "flow-task", "unique_name": True, "command": task.command} | dict(task.config)
+    text = dump({name: value if name in _AS_IT_IS else _without_secrets(name, value) for name, value in fields.items()})
     return f"# Secrets are {HIDDEN}; fill them in before you submit this.\n{text}" if HIDDEN in text else text
 
 

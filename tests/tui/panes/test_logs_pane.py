@@ -78,14 +78,14 @@ async def test_a_search_is_typed_run_and_left_with_escape(tmp_path: Path) -> Non
         app.pane.view.action_scroll_home()
         app.pane.open_search()
         await pilot.press(*"f", "(", "enter")
-        await until(lambda: "not a regular expression" in str(app.pane.said.render()))
-        assert app.pane.said.has_class("-problem")
+        await until(lambda: "not a regular expression" in str(app.pane.search_status.render()))
+        assert app.pane.search_status.has_class("-problem")
         await pilot.press("backspace", *"ound", "enter")
-        await until(lambda: str(app.pane.said.render()) == "1 line matches")
+        await until(lambda: str(app.pane.search_status.render()) == "1 line matches")
         assert app.pane.view.has_focus
         assert any("found it" in app.pane.view.render_line(y).text for y in range(10))
         app.pane.open_search()
         await pilot.press("escape")
         assert app.pane.view.has_focus
         assert not app.pane.input.display
-        assert not app.pane.said.display
+        assert not app.pane.search_status.display
