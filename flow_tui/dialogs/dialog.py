@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import ClassVar, Generic
 
 from rich.cells import cell_len
@@ -32,7 +33,7 @@ def shown(text: str, style: str = "") -> Content:
 class Dialog(Modal[Answer], Generic[Answer]):
     """A framed question. Subclasses fill `body` and `foot`; the hints come last."""
 
-    CSS_PATH = "dialogs.tcss"
+    CSS_PATH = Path(__file__).with_name("dialogs.tcss")  # in full: subclasses are in other folders
 
     def __init__(self, heading: str, hints: Hints) -> None:
         super().__init__(classes="dialog")

@@ -92,9 +92,9 @@ async def test_who_gives_up_first_does_not_take_the_question_along(start: Any) -
     shell.cancel()
     await asyncio.wait([shell])
     assert prompts.open == ()
-    assert pending.ended.cancelled()
+    assert pending.done.cancelled()
     prompts.settle(pending, "late")
-    assert pending.given is None
+    assert pending.answer is None
 
 
 async def test_what_a_poller_asks_becomes_urgent_once_the_user_waits_for_its_context(start: Any) -> None:
@@ -132,6 +132,6 @@ async def test_an_answer_is_in_no_repr_and_gone_once_it_was_taken(start: Any) ->
     await until(lambda: prompts.open)
     pending = prompts.open[0]
     prompts.settle(pending, "hunter2")
-    assert "hunter2" not in f"{pending!r} {pending.ended!r} {vars(prompts)!r}"
+    assert "hunter2" not in f"{pending!r} {pending.done!r} {vars(prompts)!r}"
     assert await asking == "hunter2"
-    assert pending.given is None
+    assert pending.answer is None

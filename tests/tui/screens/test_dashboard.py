@@ -141,7 +141,7 @@ async def test_a_digit_brings_its_pane_to_the_front_and_then_to_full_size(size: 
         assert dashboard.pane(VolumesPane).display
         assert dashboard.pane(VolumesPane).table.has_focus
         await pilot.press("3")
-        panes = [dashboard.query_one(f"#{pane}") for pane in PANES]
+        panes = [dashboard.query_one(f"#{pane.noun}") for pane in PANES]
         assert [pane for pane in panes if pane.display] == [dashboard.pane(VolumesPane)]
         await pilot.press("escape", "escape")
         assert dashboard.pane(TasksPane).table.has_focus
