@@ -1,6 +1,6 @@
 """Every context at once: one poller a context, the last good answer of each with its age.
 
-A context that fails keeps what it last said and gains an error; the others are not touched by it. A row that an
+A context that fails keeps its last answer and gains an error; the other contexts are not touched by it. A row that an
 answer lacks because a part of it could not be read is kept from the last good answer, with its age.
 """
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from flow_core.audit import Gate
 from flow_core.client.context_client import ContextClient
@@ -35,9 +35,14 @@ _BACKOFF_MAX_S = 60.0
 _TASKS_SHOWN = 10_000
 _CLOSE_S = 5.0
 _DOUBLINGS_MAX = 10  # beyond the longest pause; a power of two of every failure would one day overflow
+TASKS = "tasks"
+CONTEXTS = "contexts"
+"""Not a facet: the name under which listeners hear that a context answers, fails or has a market now."""
+Listener = Callable[[frozenset[str]], None]
+"""Gets the facets whose rows have changed, and `CONTEXTS` where the state of a context has."""
 
 
-class _Row(Protocol):
+class _FacetRow(Protocol):
     @property
     def context(self) -> str: ...
 
@@ -45,27 +50,38 @@ class _Row(Protocol):
     def key(self) -> Hashable: ...
 
 
-RowT = TypeVar("RowT", bound=_Row)
+RowT = TypeVar("RowT", bound=_FacetRow)
 
 
 @dataclass(frozen=True, slots=True)
 class ContextState:
-    """What one context last said. `answered_at` is on the monotonic clock, None before the first answer.
+    """The last answers of one context. `answered_at` is on the monotonic clock, None before the first answer.
 
-    `has_market` tells whether capacity has a price there; false until the context could be opened. `notes` says what
-    could not be read, by the noun of the list; `kept` is when each row was read that the last answer lacks for it.
+    `rows` holds the rows of each facet that was read, by the facet's name. `has_market` tells whether capacity has a
+    price there; false until the context could be opened. `notes` says what could not be read, by facet; `kept` is when
+    each row was read that the last answer lacks for it.
     """
 
     context: Context
-    tasks: tuple[TaskRecord, ...] = ()
-    volumes: tuple[Volume, ...] = ()
-    instances: tuple[AvailableInstance, ...] = ()
+    rows: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     has_market: bool = False
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     kept: Mapping[Hashable, float] = field(default_factory=dict)
     error: str | None = None
     failures: int = 0
     answered_at: float | None = field(default=None, compare=False)
+
+    @property
+    def tasks(self) -> tuple[TaskRecord, ...]:
+        return self.rows.get(TASKS, ())
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        return self.rows.get("volumes", ())
+
+    @property
+    def instances(self) -> tuple[AvailableInstance, ...]:
+        return self.rows.get("instances", ())
 
     @property
     def age_s(self) -> float | None:
@@ -77,7 +93,7 @@ class ContextState:
         """One sentence for each part of the last answers that could not be read."""
         return tuple(note for notes in self.notes.values() for note in notes)
 
-    def row_age_s(self, row: _Row) -> float | None:
+    def row_age_s(self, row: _FacetRow) -> float | None:
         """Seconds since this row was read, where it is from an earlier answer; None where it is up to date."""
         if (read_at := self.kept.get(_identity(row))) is not None:
             return time.monotonic() - read_at
@@ -85,16 +101,15 @@ class ContextState:
 
 
 class Fleet:
-    """Clients of several contexts, polled. Listeners are called on the loop whenever what is known changed.
+    """Clients of several contexts, polled. Listeners are called on the loop with what has changed.
 
-    `person` answers for all of them what only a user can.
-    `wanted` holds what to ask for besides tasks: any of "volumes", "instances". Use as an async context
-    manager: the pollers run inside.
+    `person` answers the prompts of all of them. `watched` holds the facets that are polled; tasks always are. Use it as
+    an async context manager: the pollers run inside.
     """
 
     def __init__(self, contexts: Iterable[Context], gate: Gate, person: Prompter | None = None) -> None:
         self.gate = gate
-        self.wanted: frozenset[str] = frozenset()
+        self.watched: frozenset[str] = frozenset({TASKS})
         chosen = tuple(contexts)
         self._patience = {one.name: PausableTimeout(person, one.name) for one in chosen if person is not None}
         self._connections = {
@@ -103,7 +118,7 @@ class Fleet:
         self._flows: dict[str, AsyncFlow] = {}
         self._states = {name: ContextState(one.context) for name, one in self._connections.items()}
         self._wake = {name: asyncio.Event() for name in self._connections}
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: list[Listener] = []
         self._pollers: dict[str, asyncio.Task[None]] = {}
         self._pruners: dict[str, asyncio.Task[None]] = {}
         self._is_open = False
@@ -164,7 +179,7 @@ class Fleet:
         return self._flows[context]
 
     def deadline(self, context: str, timeout_s: float) -> AbstractAsyncContextManager[object]:
-        """A deadline for what a context's client does; it stands still while the person is asked in its name."""
+        """A deadline for a context's client. It pauses while the user answers a prompt of this context."""
         return deadline(self._patience.get(context), timeout_s)
 
     def has_market(self, context: str) -> bool:
@@ -183,7 +198,7 @@ class Fleet:
         answered = [name for name, state in self._states.items() if state.answered_at is not None]
         return tuple(name for name in answered if self._connections[name].provider.pruning is not None)
 
-    def row_age_s(self, row: _Row) -> float | None:
+    def row_age_s(self, row: _FacetRow) -> float | None:
         """Seconds since a task, volume or instance type was read; None where the last answer has it."""
         state = self._states.get(row.context)
         return None if state is None else state.row_age_s(row)
@@ -193,7 +208,7 @@ class Fleet:
         state = self._states.get(key[0])
         return next((task for task in state.tasks if task.task_id == key[1]), None) if state else None
 
-    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Calls `listener` soon after each change until the returned function is called.
 
         An exception of the listener goes to the loop's exception handler; neither the pollers nor other listeners
@@ -205,7 +220,7 @@ class Fleet:
     async def first_answers(self, timeout_s: float) -> bool:
         """True once every context has answered or failed; false when that takes longer than `timeout_s`."""
         changed = asyncio.Event()
-        forget = self.subscribe(changed.set)
+        forget = self.subscribe(lambda _: changed.set())
         try:
             async with asyncio.timeout(timeout_s):
                 while any(state.answered_at is None and not state.failures for state in self.states):
@@ -217,12 +232,21 @@ class Fleet:
             forget()
         return True
 
-    def want(self, *nouns: str) -> None:
-        """Sets what to ask for besides tasks; asks at once for what is new."""
-        added = frozenset(nouns) - self.wanted
-        self.wanted = frozenset(nouns)
+    def watch(self, facets: Iterable[str]) -> None:
+        """Sets the facets to poll, such as "volumes", and polls at once for new ones. Tasks are always polled.
+
+        A facet that a provider lacks has no rows. Raises ValueError for a facet that the fleet doesn't know.
+        """
+        watched = frozenset(facets) | {TASKS}
+        if unknown := watched - _READERS.keys():
+            raise ValueError(f"the fleet can't watch {', '.join(sorted(unknown))}")
+        added, self.watched = watched - self.watched, watched
         if added:
             self.refresh()
+
+    def has_read(self, facet: str) -> bool:
+        """Whether a context has answered what its rows of this facet are, or has failed."""
+        return any(facet in state.rows or state.error for state in self.states)
 
     def refresh(self, context: str | None = None) -> None:
         """Asks now instead of at the next turn."""
@@ -283,35 +307,31 @@ class Fleet:
             async with self.deadline(name, _DEADLINE_S):
                 provider = self._connections[name].provider
                 state = replace(state, has_market=provider.market is not None)
-                tasks, state = _read(state, "tasks", state.tasks, await provider.list_tasks(limit=_TASKS_SHOWN))
-                state = replace(state, tasks=tasks)
+                state = await self._ask_for(TASKS, provider, state)
                 state = replace(state, answered_at=time.monotonic())
-                state = await self._ask_more(provider, state)
+                for facet in _READERS:
+                    if facet in self.watched and facet != TASKS:
+                        state = await self._ask_for(facet, provider, state)
         except TimeoutError:
             return replace(state, error=f"no answer within {_DEADLINE_S:.0f} s", failures=state.failures + 1)
         except FlowError as error:
             return replace(state, error=str(error), failures=state.failures + 1)
         return replace(state, error=None, failures=0)
 
-    async def _ask_more(self, provider: Provider, state: ContextState) -> ContextState:
-        if "volumes" in self.wanted and provider.volumes is not None:
-            volumes, state = _read(state, "volumes", state.volumes, await provider.volumes.list())
-            state = replace(state, volumes=volumes)
-        if "instances" in self.wanted and provider.instances is not None:
-            found = await provider.instances.find({})
-            instances, state = _read(state, "instances", state.instances, found)
-            state = replace(state, instances=instances)
-        return state
+    async def _ask_for(self, facet: str, provider: Provider, state: ContextState) -> ContextState:
+        answer = await _READERS[facet](provider)
+        rows, state = _read(state, facet, state.rows.get(facet, ()), () if answer is None else answer)
+        return replace(state, rows={**state.rows, facet: rows})
 
     def _publish(self, name: str, state: ContextState) -> None:
         before, self._states[name] = self._states[name], state
-        if before != state or before.answered_at is None:
+        if changed := _changes(before, state):
             for listener in self._listeners:
-                asyncio.get_running_loop().call_soon(self._call, listener)
+                asyncio.get_running_loop().call_soon(self._call, listener, changed)
 
-    def _call(self, listener: Callable[[], None]) -> None:
+    def _call(self, listener: Listener, changed: frozenset[str]) -> None:
         if listener in self._listeners:  # it may have left meanwhile
-            listener()
+            listener(changed)
 
     def _pause_s(self, name: str) -> float:
         state = self._states[name]
@@ -320,6 +340,39 @@ class Fleet:
         poll = self._connections[name].provider.poll
         is_busy = any(not task.is_terminal or task.is_still_billed for task in state.tasks)
         return poll.busy_s if is_busy else poll.idle_s
+
+
+async def _tasks(provider: Provider) -> tuple[TaskRecord, ...]:
+    return await provider.list_tasks(limit=_TASKS_SHOWN)
+
+
+async def _volumes(provider: Provider) -> tuple[Volume, ...] | None:
+    return None if provider.volumes is None else await provider.volumes.list()
+
+
+async def _instances(provider: Provider) -> tuple[AvailableInstance, ...] | None:
+    return None if provider.instances is None else await provider.instances.find({})
+
+
+_READERS: Mapping[str, Callable[[Provider], Awaitable[tuple[_FacetRow, ...] | None]]] = {
+    TASKS: _tasks,
+    "volumes": _volumes,
+    "instances": _instances,
+}
+"""How the rows of each facet are read. A reader returns None where the provider lacks the facet."""
+
+
+def _changes(before: ContextState, now: ContextState) -> frozenset[str]:
+    """The facets whose rows or notes differ, and `CONTEXTS` where anything else does."""
+    changed = {
+        facet
+        for facet in _READERS
+        if (before.rows.get(facet), before.notes.get(facet)) != (now.rows.get(facet), now.notes.get(facet))
+    }
+    is_first = before.answered_at is None
+    if is_first or replace(before, rows=now.rows, notes=now.notes) != now:
+        changed.add(CONTEXTS)
+    return frozenset(changed)
 
 
 def _read(
@@ -339,8 +392,8 @@ def _read(
     read_at = state.answered_at or time.monotonic()
     others = {key: at for key, at in state.kept.items() if key not in {_identity(row) for row in (*before, *answer)}}
     kept = {_identity(row): state.kept.get(_identity(row), read_at) for row in missing}
-    told = {key: said for key, said in state.notes.items() if key != noun} | ({noun: notes} if notes else {})
-    return (*answer, *missing), replace(state, notes=told, kept=others | kept)
+    all_notes = {key: text for key, text in state.notes.items() if key != noun} | ({noun: notes} if notes else {})
+    return (*answer, *missing), replace(state, notes=all_notes, kept=others | kept)
 
 
 def _capacity_of(row: AvailableInstance) -> Hashable:
@@ -350,6 +403,6 @@ def _capacity_of(row: AvailableInstance) -> Hashable:
     return row.allocation_id, row.instance_type, row.region, row.gpu_type, row.total_gpus
 
 
-def _identity(row: _Row) -> Hashable:
+def _identity(row: _FacetRow) -> Hashable:
     """Tells rows of all kinds apart."""
     return type(row).__name__, row.key

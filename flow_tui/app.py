@@ -1,4 +1,4 @@
-"""The app: holds the fleet, the themes and the keys. Knows nothing of tasks."""
+"""The app: holds the fleet, the themes and the keymap. It knows nothing about tasks."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from textual.screen import Screen
 from flow_core.audit import Gate
 from flow_core.config import Config
 from flow_core.fleet import Fleet
+from flow_tui.action_table import ACTIONS
 from flow_tui.colour_depth import ColourDepth
 from flow_tui.crash import CrashGuard
 from flow_tui.key_queue import KeyQueue
-from flow_tui.keymap import key_for, use_keys
+from flow_tui.keymap import Keymap
 from flow_tui.notices import Notices
 from flow_tui.own_settings import read_own_settings
 from flow_tui.palette import line_filters
-from flow_tui.questions import Questions
+from flow_tui.prompts import PromptQueue
 from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.themes import fitting_variables, load_themes
 from flow_tui.widgets.raw_keys import keep_raw_keys
@@ -79,12 +80,12 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
         own = read_own_settings(config, self.available_themes)
         self.problems = tuple(str(problem) for problem in (*config.problems, *own.problems, *theme_problems))
         self.theme = theme if theme in self.available_themes else own.theme
-        use_keys(own.keys)
+        self.keys = Keymap(ACTIONS, own.keys)
         self.set_keymap({action_id: ",".join(keys) for action_id, keys in own.keys.items()})
         self._release_key = own.release_key
         chosen = [context for context in config.contexts if not contexts or context.name in contexts]
-        self.questions = Questions()
-        self.fleet = Fleet(chosen, Gate(read_only=read_only or own.read_only), self.questions)
+        self.prompts = PromptQueue()
+        self.fleet = Fleet(chosen, Gate(read_only=read_only or own.read_only), self.prompts)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return fitting_variables(self.current_theme)
@@ -98,7 +99,8 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
     def get_default_screen(self) -> Screen[None]:
         return DashboardScreen(
             self.fleet,
-            self.questions,
+            self.prompts,
+            self.keys,
             release_key=self._release_key,
             problems=self.problems,
             past_notices=self.past_notices,
@@ -112,10 +114,10 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
         for problem in self.problems[:_PROBLEMS_SHOWN]:
             self.notify(problem, severity="warning", timeout=_PROBLEM_S, markup=False)
         if (more := len(self.problems) - _PROBLEMS_SHOWN) > 0:
-            text = f"{more} more config problems: press {key_for('app.attend')}"
+            text = f"{more} more config problems: press {self.keys.written('app.attend')}"
             self.notify(text, severity="warning", timeout=_PROBLEM_S, markup=False)
 
-    def _started(self) -> None:
+    def _started(self, _: frozenset[str]) -> None:
         """The first answer is there: collect garbage from now on, but not what was loaded to start."""
         self._forget_start()
         self.call_after_refresh(_collect_from_now_on)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 from inspect import unwrap
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from textual import work
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.css.query import NoMatches
 
-from flow_tui.keymap import ACTIONS, Action
+from flow_tui.actions import Action
 
 if TYPE_CHECKING:
     from flow_tui.screens.dashboard import DashboardScreen
+    from flow_tui.services import Services
 
 
 class ActionPalette(CommandPalette):
@@ -35,24 +36,27 @@ class ActionCommands(Provider):
 
     async def discover(self) -> Hits:
         for action in self._actions():
-            yield DiscoveryHit(_name(action), partial(self._run, action), help=action.tooltip)
+            yield DiscoveryHit(self._name(action), partial(self._run, action), help=action.tooltip)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
         for action in self._actions():
-            name = _name(action)
+            name = self._name(action)
             score = matcher.match(f"{name} {action.tooltip}")
             if score > 0:
                 yield Hit(score, matcher.highlight(name), partial(self._run, action), text=name, help=action.tooltip)
 
-    def _actions(self) -> list[Action]:
-        read_only = cast("DashboardScreen", self.screen).is_read_only
-        return [action for action in ACTIONS if not (read_only and action.changes)]
+    @property
+    def _services(self) -> Services:
+        return cast("DashboardScreen", self.screen).services
 
-    def _run(self, action: Action) -> None:
-        cast("DashboardScreen", self.screen).action_act(action.id)
+    def _actions(self) -> list[Action[Any]]:
+        services = self._services
+        return [action for action in services.keys.actions if not (services.is_read_only and action.changes)]
 
+    def _name(self, action: Action[Any]) -> str:
+        pane = "" if action.noun == "app" else f"{action.noun}: "
+        return f"{pane}{action.label}  ({self._services.keys.short(action.id)})"
 
-def _name(action: Action) -> str:
-    place = "" if action.place == "app" else f"{action.place}: "
-    return f"{place}{action.label}  ({action.shown_key})"
+    def _run(self, action: Action[Any]) -> None:
+        self._services.workspace.act(action.id)

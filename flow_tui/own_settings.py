@@ -8,13 +8,15 @@ from difflib import get_close_matches
 
 from flow_core.config import Config
 from flow_core.errors import ConfigError, printable
+from flow_tui.action_table import ACTIONS
 from flow_tui.key_names import parse_key, parse_keys, written_key
-from flow_tui.keymap import BY_ID, find_clash
+from flow_tui.keymap import find_clash
 from flow_tui.terminal.prefix import RELEASE_KEY
 from flow_tui.themes import DEFAULT
 
 _SETTINGS = ("theme", "read_only", "shell_release", "keys")
 _QUIT = "ctrl+c"
+_ACTION_IDS = tuple(action.id for action in ACTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class OwnSettings:
 
 def read_own_settings(config: Config, themes: Collection[str]) -> OwnSettings:
     """Reads the table `dashboard` of the file. `themes` are the names that there are."""
-    reader = _Reader(config)
+    reader = _SettingsReader(config)
     for name in config.dashboard:
         if name not in _SETTINGS:
             reader.complain(str(name), f"is no setting of the dashboard; known are: {', '.join(_SETTINGS)}")
@@ -43,7 +45,7 @@ def read_own_settings(config: Config, themes: Collection[str]) -> OwnSettings:
     return OwnSettings(theme, read_only, release_key, keys, tuple(problems))
 
 
-class _Reader:
+class _SettingsReader:
     """Reads each setting, and collects a problem for each part that can't be used."""
 
     def __init__(self, config: Config) -> None:
@@ -90,7 +92,7 @@ class _Reader:
             return {}
         read = {str(action_id): self._keys_of(str(action_id), value) for action_id, value in table.items()}
         own = {action_id: keys for action_id, keys in read.items() if keys}
-        while clash := find_clash(own):
+        while clash := find_clash(ACTIONS, own):
             action_id, other_id, key = clash
             self.complain(f"keys.{action_id}", f"{written_key(key)} is already the key of {other_id}")
             del own[action_id]
@@ -99,8 +101,8 @@ class _Reader:
     def _keys_of(self, action_id: str, value: object) -> tuple[str, ...]:
         """Empty where they can't be used."""
         where = f"keys.{action_id}"
-        if action_id not in BY_ID:
-            hint = _closest(action_id, BY_ID) or "? shows the id of each action"
+        if action_id not in _ACTION_IDS:
+            hint = _closest(action_id, _ACTION_IDS) or "? shows the id of each action"
             self.complain(where, f"there is no action {printable(repr(action_id))}; {hint}")
             return ()
         written = str(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -13,9 +13,9 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from flow_core import AsyncFlow, TaskConfig, VolumeSpec
-from flow_core.config import load_config
+from flow_core.config_file import load_config
 from flow_tui.app import FlowApp
-from flow_tui.panes.metrics import MetricsView
+from flow_tui.panes.tasks.metrics_view import MetricsView
 
 HERE = Path(__file__).parent
 DEADLINE_S = 20.0

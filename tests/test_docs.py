@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from flow_core.config_file import load_config
-from flow_tui.keymap import ACTIONS
+from flow_tui.action_table import ACTIONS
 from flow_tui.terminal.prefix import PREFIX_KEYS
 from flow_tui.themes import load_themes
 

@@ -55,19 +55,26 @@ TUI = {
     "flow_tui.format": "",
     "flow_tui.filter": "format",
     "flow_tui.key_names": "",
-    "flow_tui.keymap": "key_names",
+    "flow_tui.actions": "",
+    "flow_tui.bid": "format",
+    "flow_tui.keymap": "actions key_names",
     "flow_tui.notices": "",
-    "flow_tui.own_settings": "key_names keymap terminal themes",
-    "flow_tui.questions": "",
+    "flow_tui.prompts": "",
+    "flow_tui.task_selection": "",
     "flow_tui.terminal": "",
     "flow_tui.widgets": "format key_hold key_queue terminal",
-    "flow_tui.panes": "format filter key_hold key_names keymap terminal widgets",
-    "flow_tui.screens": "format filter key_hold key_names key_queue keymap notices questions redact terminal widgets"
-    " panes",
+    "flow_tui.services": "keymap prompts task_selection widgets",
+    "flow_tui.dialogs": "bid format keymap services widgets",
+    "flow_tui.panes": "actions bid dialogs filter format key_hold key_names key_queue keymap redact services"
+    " terminal widgets",
+    "flow_tui.screens": "actions dialogs format key_names key_queue keymap notices panes prompts services"
+    " terminal widgets",
+    "flow_tui.action_table": "actions panes screens",
+    "flow_tui.own_settings": "action_table key_names keymap terminal themes",
     "flow_tui.colour_depth": "",
     "flow_tui.palette": "colour_depth",
     "flow_tui.themes": "palette",
-    "flow_tui.commands": "format keymap terminal widgets panes screens",
+    "flow_tui.commands": "actions screens services",
     "flow_tui.arguments": "",
     "flow_tui.redact": "",
     "flow_tui.crash_report": "redact",
@@ -79,14 +86,14 @@ TUI = {
     "flow_tui.key_hold": "",
     "flow_tui.key_queue": "key_hold",
     "flow_tui.demo": "",
-    "flow_tui.app": "colour_depth palette format key_queue keymap notices own_settings questions themes commands crash"
-    " crash_report redact terminal widgets panes screens",
+    "flow_tui.app": "action_table colour_depth palette format key_queue keymap notices own_settings prompts themes"
+    " commands crash crash_report redact terminal widgets panes screens",
     "flow_tui.__main__": "arguments app colour_depth crash demo crash_report keymap themes",
 }
 TERMINAL_LIBRARIES = {"textual", "rich"}
 WITHOUT_TEXTUAL = (
     "flow_tui.terminal",
-    "flow_tui.questions",
+    "flow_tui.prompts",
     "flow_tui.format",
     "flow_tui.filter",
     "flow_tui.arguments",
@@ -189,6 +196,7 @@ def test_the_map_knows_a_wrong_import_when_it_sees_one(tmp_path: Path, monkeypat
         "flow_tui/app.py": "from flow_core.sync import Flow",
         "flow_tui/panes/six.py": "from flow_core import Flow",
         "flow_tui/panes/seven.py": "from ..screens import dashboard",
+        "flow_tui/dialogs/eight.py": "from flow_tui.panes.tasks.pane import TasksPane",
         "flow_core/attic.py": "",
     }
     for path, text in wrong.items():

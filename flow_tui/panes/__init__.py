@@ -1,1 +1,1 @@
-"""The panes of the dashboard, one file each."""
+"""The panes of the dashboard, one folder each, and their registry."""

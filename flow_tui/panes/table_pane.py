@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.content import Content
+from textual.widget import Widget
 
 from flow_tui.filter import parse_filter
-from flow_tui.keymap import key_for
+from flow_tui.panes.pane import Pane
+from flow_tui.services import Services
 from flow_tui.widgets.columns import Column
 from flow_tui.widgets.table import ResourceTable
 
@@ -22,10 +23,12 @@ RowT = TypeVar("RowT")
 SortKey = Callable[[Any], Any]
 
 
-class TablePane(Vertical, Generic[RowT]):
+class TablePane(Pane, Generic[RowT]):
     """A titled table of resources. Subclasses give columns, keys and what the filter may look at."""
 
-    TITLE = ""
+    TITLE: ClassVar[str] = ""
+    OPENS: ClassVar[str] = ""
+    """The id of the action that a click or Enter on the row under the cursor carries out."""
     SORTS: Mapping[str, SortKey] = {}
 
     DEFAULT_CSS = """
@@ -36,11 +39,9 @@ class TablePane(Vertical, Generic[RowT]):
     TablePane > Input.-open { display: block; }
     """
 
-    def __init__(self, *, id: str, contexts: int = 2) -> None:
-        super().__init__(id=id)
-        self._contexts = contexts
-        self.is_read_only = False
-        self._problem = self._market_problem = ""
+    def __init__(self, services: Services, *, id: str | None = None) -> None:
+        super().__init__(services, id=id)
+        self._problem = self._footnote = ""
         self.table: ResourceTable[RowT] = ResourceTable(self.columns(), self.key_of, empty_text="…")
         self._filter: Input | None = None
         self._all: Sequence[RowT] = ()
@@ -63,7 +64,7 @@ class TablePane(Vertical, Generic[RowT]):
     def context_column(self, context_of: Callable[[RowT], str], priority: int) -> tuple[Column[RowT], ...]:
         """None where there is one context only: its name would tell nothing."""
         column = Column("context", "CONTEXT", context_of, min_width=8, max_width=16, priority=priority)
-        return (column,) if self._contexts > 1 else ()
+        return (column,) if len(self.services.fleet.names) > 1 else ()
 
     def compose(self) -> ComposeResult:
         yield self.table
@@ -74,6 +75,10 @@ class TablePane(Vertical, Generic[RowT]):
     @property
     def selected(self) -> RowT | None:
         return self.table.selected
+
+    @property
+    def focus_target(self) -> Widget:
+        return self.table
 
     @property
     def filter_text(self) -> str:
@@ -93,7 +98,7 @@ class TablePane(Vertical, Generic[RowT]):
         line.value = text
         line.set_class(bool(text), "-open")
 
-    def close_filter(self) -> bool:
+    def step_back(self) -> bool:
         """Clears the filter and hides its line; false when there was none."""
         if self._filter is None or not self._filter.has_class("-open"):
             return False
@@ -101,40 +106,26 @@ class TablePane(Vertical, Generic[RowT]):
         self.table.focus()
         return True
 
-    def action_filter(self) -> None:
+    def tick(self) -> None:
+        """Ages go on, whether anything changes or not."""
+        self.table.redraw_rows()
+
+    def open_filter(self) -> None:
         line = self._filter_line()
         line.add_class("-open")
         line.focus()
 
-    def action_sort(self) -> None:
+    def sort_by_next(self) -> None:
         """By the next column that is in view, then in the provider's order again."""
         names = [key for key in self.table.shown_columns if key in self.SORTS]
         current = names.index(self._sort[0]) if self._sort and self._sort[0] in names else -1
         self._sort = (names[current + 1], False) if current + 1 < len(names) else None
         self._arrange()
 
-    def action_reverse_sort(self) -> None:
+    def reverse_sort(self) -> None:
         if self._sort is not None:
             self._sort = (self._sort[0], not self._sort[1])
             self._arrange()
-
-    def action_cursor_down(self) -> None:
-        self.table.action_cursor_down()
-
-    def action_cursor_up(self) -> None:
-        self.table.action_cursor_up()
-
-    def action_first(self) -> None:
-        self.table.action_first()
-
-    def action_last(self) -> None:
-        self.table.action_last()
-
-    def action_page_down(self) -> None:
-        self.table.action_page_down()
-
-    def action_page_up(self) -> None:
-        self.table.action_page_up()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
@@ -144,6 +135,11 @@ class TablePane(Vertical, Generic[RowT]):
         event.stop()
         event.input.set_class(bool(self.filter_text), "-open")
         self.table.focus()
+
+    @on(ResourceTable.Activated)
+    def _open_row(self, event: ResourceTable.Activated) -> None:
+        event.stop()
+        self.services.workspace.act(self.OPENS)
 
     @on(ResourceTable.HeaderClicked)
     def _sort_clicked(self, event: ResourceTable.HeaderClicked) -> None:
@@ -158,7 +154,7 @@ class TablePane(Vertical, Generic[RowT]):
     def _show_cut(self) -> None:
         """What is cut in the row under the cursor stands whole in the frame's lower edge."""
         texts = [text if at == 0 else f"{title} {text}" for at, (title, text) in enumerate(self.table.cut_cells)]
-        self.border_subtitle = Content("  ".join(filter(None, [self._problem, *texts, self._market_problem])))
+        self.border_subtitle = Content("  ".join(filter(None, [self._problem, *texts, self._footnote])))
 
     def _filter_line(self) -> Input:
         """Made on first use: most sessions start without a filter, and none starts with one."""
@@ -176,7 +172,7 @@ class TablePane(Vertical, Generic[RowT]):
             rows.sort(key=self.SORTS[self._sort[0]], reverse=self._sort[1])
         self.table.set_sort(*(self._sort or (None,)))
         if self._answered:
-            no_match = f"nothing matches the filter\n{key_for('app.back')} clears it"
+            no_match = f"nothing matches the filter\n{self.services.keys.written('app.back')} clears it"
             self.table.empty_text = no_match if self._all else self._problem or self.empty_text()
         self.table.set_rows(rows)
         self._label()

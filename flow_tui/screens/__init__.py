@@ -1,1 +1,1 @@
-"""Places and questions. A question is a modal screen with a typed answer and knows nothing of who asked."""
+"""Full screens: the dashboard, and what is read or played on top of it."""

@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from flow_core.fleet import ContextState, Fleet
 from flow_tui import format
-from flow_tui.screens.dialog import Reader, shown
+from flow_tui.dialogs.dialog import Reader, shown
 
 if TYPE_CHECKING:
     from flow_tui.notices import PastNotice
@@ -50,7 +50,7 @@ class ContextsScreen(Reader[None]):
 
     def on_mount(self) -> None:
         self._leave = self._fleet.subscribe(self._show)
-        self._show()
+        self._show(self._fleet.watched)
 
     def on_unmount(self) -> None:
         self._leave()
@@ -66,7 +66,7 @@ class ContextsScreen(Reader[None]):
             self.app.copy_to_clipboard("\n".join(wrong))
             self.notify("copied", markup=False)
 
-    def _show(self) -> None:
+    def _show(self, _: frozenset[str]) -> None:
         parts = [_entry(state) for state in self._fleet.states]
         parts += _section("Configuration", [shown(problem) for problem in self._problems])
         parts += _section("Warnings and errors", [_past(notice) for notice in self._warnings()])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,21 +12,13 @@ from textual.containers import ScrollableContainer, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from flow_core.config import state_dir
-from flow_tui.screens.modal import Modal
-from flow_tui.screens.pick import Choice
-from flow_tui.terminal.cast import Cast, cast_title, read_cast
+from flow_tui.dialogs.modal import Modal
+from flow_tui.terminal.cast import Cast, read_cast
 from flow_tui.terminal.core import load_core
 from flow_tui.terminal.player import Player
 from flow_tui.widgets.terminal.replay_view import ReplayView
 
 _SKIP_S = 5.0
-_LISTED = 500
-
-
-async def recordings() -> list[Choice]:
-    """The recordings in the state directory, the newest first."""
-    return await asyncio.to_thread(_recordings)
 
 
 async def open_replay(path: Path) -> Replay:
@@ -35,22 +26,6 @@ async def open_replay(path: Path) -> Replay:
     cast = await asyncio.to_thread(read_cast, path)
     open_core = await asyncio.to_thread(load_core)
     return Replay(cast, Player(cast, open_core(*cast.size)))
-
-
-def _recordings() -> list[Choice]:
-    found = sorted(state_dir().glob("recordings/*.cast"), key=_changed_at, reverse=True)
-    return [Choice(_when(file), str(file), cast_title(file)) for file in found[:_LISTED]]
-
-
-def _when(path: Path) -> str:
-    return f"{datetime.fromtimestamp(_changed_at(path)):%Y-%m-%d %H:%M:%S}"
-
-
-def _changed_at(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
 
 
 class Replay(Modal[None]):

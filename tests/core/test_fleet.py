@@ -12,7 +12,7 @@ from testbed.waiting import DEADLINE_S, until
 from flow_core.audit import Gate
 from flow_core.config import Context
 from flow_core.errors import NotFound, Unreachable
-from flow_core.fleet import ContextState, Fleet
+from flow_core.fleet import CONTEXTS, ContextState, Fleet
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.volume import Volume
 from flow_core.providers.contract.provider import PollIntervals, Provider
@@ -114,7 +114,7 @@ async def test_volumes_that_fail_do_not_hold_back_the_tasks(far: type[Obedient])
     far.volumes_fail = Unreachable("no volumes today")
     far.answers = (task("t-1"),)
     async with Fleet([FAR], Gate()) as fleet:
-        fleet.want("volumes")
+        fleet.watch({"volumes"})
         await until(lambda: state(fleet, "far").error == "no volumes today")
         assert fleet.tasks == (task("t-1"),)
         far.volumes_fail = None
@@ -125,7 +125,7 @@ async def test_volumes_that_fail_do_not_hold_back_the_tasks(far: type[Obedient])
 async def test_listeners_hear_of_changes_and_of_nothing_else(far: type[Obedient]) -> None:
     heard: list[int] = []
     async with Fleet([FAR], Gate()) as fleet:
-        leave = fleet.subscribe(lambda: heard.append(len(fleet.tasks)))
+        leave = fleet.subscribe(lambda _: heard.append(len(fleet.tasks)))
         await until(lambda: heard == [0])
         seen = far.asked
         await until(lambda: far.asked > seen + 3)
@@ -137,6 +137,30 @@ async def test_listeners_hear_of_changes_and_of_nothing_else(far: type[Obedient]
         far.answers = ()
         await until(lambda: not fleet.tasks)
         assert heard == [0, 1]
+
+
+async def test_listeners_hear_which_facets_have_changed(far: type[Obedient]) -> None:
+    heard: list[frozenset[str]] = []
+    async with Fleet([FAR], Gate()) as fleet:
+        await until(lambda: fleet.has_read("tasks"))
+        fleet.subscribe(heard.append)
+        assert not fleet.has_read("volumes")
+        fleet.watch({"volumes"})
+        await until(lambda: heard == [{"volumes"}])
+        far.answers = (task("t-1"),)
+        await until(lambda: heard[1:] == [{"tasks"}])
+        far.fails = Unreachable("nobody answers")
+        await until(lambda: heard[2:] and heard[2] == {CONTEXTS})
+
+
+async def test_a_facet_that_no_context_has_is_read_and_has_no_rows(far: type[Obedient]) -> None:
+    async with Fleet([FAR], Gate()) as fleet:
+        fleet.watch({"instances"})
+        await until(lambda: fleet.has_read("instances"))
+        assert fleet.instances == ()
+        with pytest.raises(ValueError, match="can't watch bids"):
+            fleet.watch({"bids"})
+        assert fleet.watched == {"tasks", "instances"}
 
 
 async def test_a_context_says_whether_capacity_has_a_price_there_also_when_it_fails(far: type[Obedient]) -> None:
@@ -221,7 +245,7 @@ async def test_a_context_is_not_given_up_while_the_person_it_asks_is_thinking(
     far.asks, far.answers, person = 2, (task("t-1"),), Slow()
     errors: set[str | None] = set()
     async with Fleet([FAR], Gate(), person) as fleet:
-        fleet.subscribe(lambda: errors.add(state(fleet, "far").error))
+        fleet.subscribe(lambda _: errors.add(state(fleet, "far").error))
         await until(lambda: len(person.asked) == 2)
         assert {question.context for question in person.asked} == {"far"}
         for wait_s in (0.5, 1.0):

@@ -58,7 +58,7 @@ async def test_volumes_and_tasks_are_kept_apart(far: type[Obedient]) -> None:
     far.volumes_answer = (Volume("far", "v-1", "data", 1), Volume("far", "v-2", "more", 1))
     far.answers = (task("t-1"), task("t-2"))
     async with Fleet([FAR], Gate()) as fleet:
-        fleet.want("volumes")
+        fleet.watch({"volumes"})
         await until(lambda: len(fleet.volumes) == 2 and len(fleet.tasks) == 2)
         far.answers = Listing.of([task("t-1")], ["bid t-2: broken"])
         far.volumes_answer = Listing.of([Volume("far", "v-1", "data", 1)], ["volume v-2: broken"])
@@ -79,12 +79,12 @@ async def test_what_a_listener_raises_is_reported_and_ends_neither_the_poller_no
     far.answers = (task("t-1"),)
     fault = KeyError("header")
 
-    def raise_fault() -> None:
+    def raise_fault(_: frozenset[str]) -> None:
         raise fault
 
     async with Fleet([FAR], Gate()) as fleet:
         fleet.subscribe(raise_fault)
-        fleet.subscribe(lambda: heard.append(len(fleet.tasks)))
+        fleet.subscribe(lambda _: heard.append(len(fleet.tasks)))
         await until(lambda: heard == [1])
         far.answers = ()
         await until(lambda: heard == [1, 0])

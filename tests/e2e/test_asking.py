@@ -24,10 +24,10 @@ from flow_core import providers
 from flow_tui.__main__ import main
 providers.PROVIDERS["ssh"] = "testbed.ssh_place"
 if "faulty" in sys.argv:
-    from flow_tui.screens.asked import SecretAsked
+    from flow_tui.dialogs.prompt_dialog import SecretDialog
     def accept(self, text):
         raise ValueError("a fault of ours")
-    SecretAsked.accept = accept
+    SecretDialog.accept = accept
 del sys.argv[1:]
 main()
 """

@@ -15,7 +15,7 @@ from textual.app import App, ScreenStackError
 from textual.errors import NoWidget
 from textual.pilot import OutOfBounds, Pilot
 
-from flow_tui.keymap import ACTIONS
+from flow_tui.action_table import ACTIONS
 
 SIZES = ((60, 15), (80, 24), (120, 35), (120, 36), (160, 48), (100, 30), (70, 20), (40, 8), (20, 5), (2, 2), (1, 1))
 _SENT = {"question_mark": "?", "slash": "/", "plus": "+", "minus": "-", "at": "@", "exclamation_mark": "!"}

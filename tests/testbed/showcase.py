@@ -16,8 +16,8 @@ from textual.pilot import Pilot
 from flow_core import providers
 from flow_tui.app import FlowApp
 from flow_tui.colour_depth import ColourDepth
+from flow_tui.panes.registry import PANES
 from flow_tui.screens.dashboard import DashboardScreen
-from flow_tui.screens.layout import PANES
 
 
 class Screen(NamedTuple):
@@ -106,7 +106,7 @@ async def showcase(
             assert isinstance(dashboard, DashboardScreen)
             await until(lambda: all(state.answered_at for state in app.fleet.states))
             await until(lambda: len(dashboard.query("#panes > *")) == len(PANES))
-            await dashboard.all_panes()
+            await dashboard.panes.all_loaded()
             opened = Showcase(app, pilot)
             await opened.shows("dashboard", "step 61")
             yield opened

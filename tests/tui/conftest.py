@@ -8,12 +8,11 @@ import os
 import pty
 import struct
 import termios
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
 from flow_core.errors import Unreachable
-from flow_tui.keymap import use_keys
 
 OpenPty = Callable[..., Awaitable["PtyShell"]]
 
@@ -106,13 +105,6 @@ class PtyShell:
             self._process.kill()
             await self._process.wait()
         os.close(self._master)
-
-
-@pytest.fixture(autouse=True)
-def our_keys() -> Iterator[None]:
-    """No test finds the keys that the config of another one has set."""
-    yield
-    use_keys({})
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from testbed.bare_services import KEYS, bare_services
 from testbed.themed_app import ThemedApp
 from testbed.waiting import until
 from textual.screen import Screen
@@ -22,14 +23,15 @@ from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.volume import Volume
 from flow_core.ssh.prompter import HostKeyPrompt, LoginProgress, SecretPrompt
 from flow_tui.app import FlowApp
-from flow_tui.panes.instances import InstancesPane
-from flow_tui.panes.logs import LogsPane
-from flow_tui.panes.tasks import TasksPane
-from flow_tui.panes.volumes import VolumesPane
-from flow_tui.screens.asked import HostKeyAsked, SecretAsked
+from flow_tui.dialogs.login_waiting import LoginWaiting
+from flow_tui.dialogs.prompt_dialog import HostKeyDialog, SecretDialog
+from flow_tui.panes.instances.pane import InstancesPane
+from flow_tui.panes.logs.pane import LogsPane
+from flow_tui.panes.shell.pane import ShellPane
+from flow_tui.panes.tasks.detail import TaskDetail
+from flow_tui.panes.tasks.pane import TasksPane
+from flow_tui.panes.volumes.pane import VolumesPane
 from flow_tui.screens.dashboard import DashboardScreen
-from flow_tui.screens.detail import TaskDetail
-from flow_tui.screens.login_waiting import LoginWaiting
 from flow_tui.terminal.prefix import RELEASE_KEY
 from flow_tui.widgets.bar import Bar, Piece
 from flow_tui.widgets.log import LogView
@@ -46,8 +48,8 @@ LOOK_UPS = frozenset(
 
 def tell_tasks(pane: TasksPane) -> None:
     pane.show([TASK])
-    pane.close_filter()
-    pane.action_sort()
+    pane.step_back()
+    pane.sort_by_next()
     pane.table.move_to(TASK.key)
     pane.table.redraw_rows()
     pane.show([], stale=True, problem="local could not be read")
@@ -55,21 +57,21 @@ def tell_tasks(pane: TasksPane) -> None:
 
 def tell_instances(pane: InstancesPane) -> None:
     pane.show([AvailableInstance("local", "gpu1", "2xa100", "gpu1", 0.0)])
-    pane.know_markets({}, "no prices")
+    pane.show_markets({}, "no prices")
     pane.table.redraw_rows()
 
 
 def tell_volumes(pane: VolumesPane) -> None:
     pane.show([Volume("local", "v-1", "data", 1)])
-    pane.know_tasks({TASK.key: TASK.name})
+    pane.show_fleet()
 
 
 def tell_logs(pane: LogsPane) -> None:
     pane.show(TASK, None, None, "rank 0")
-    pane.close_search()
+    pane.step_back()
     pane.show(None, None)
-    pane.action_toggle_wrap()
-    pane.action_cycle_stream()
+    pane.toggle_wrap()
+    pane.cycle_stream()
 
 
 def tell_log_view(view: LogView) -> None:
@@ -93,10 +95,10 @@ def tell_bar(bar: Bar) -> None:
 @pytest.mark.parametrize(
     ("make", "tell"),
     [
-        (lambda: TasksPane(id="tasks"), tell_tasks),
-        (lambda: InstancesPane(id="instances"), tell_instances),
-        (lambda: VolumesPane(id="volumes"), tell_volumes),
-        (LogsPane, tell_logs),
+        (lambda: TasksPane(bare_services()), tell_tasks),
+        (lambda: InstancesPane(bare_services()), tell_instances),
+        (lambda: VolumesPane(bare_services()), tell_volumes),
+        (lambda: LogsPane(bare_services()), tell_logs),
         (LogView, tell_log_view),
         (TerminalView, tell_terminal),
         (lambda: Bar(id="header"), tell_bar),
@@ -123,15 +125,15 @@ async def test_a_widget_that_is_not_there_yet_or_any_more_takes_what_it_is_told(
 
 
 def tell_dashboard(dashboard: DashboardScreen) -> None:
-    dashboard._show_fleet()
+    dashboard._show_fleet(frozenset({"tasks"}))
     dashboard._tick()
-    dashboard.show_header()
-    dashboard.task_log.show(TASK)
-    dashboard.task_log.show(None)
-    dashboard.on_terminal_view_changed()
-    dashboard.shell.on_terminal_view_ended()
+    dashboard._show_status()
+    dashboard.services.selection.change(TASK)
+    dashboard.services.selection.change(None)
+    dashboard.pane(ShellPane).on_terminal_view_changed()
+    dashboard.pane(ShellPane).on_terminal_view_ended()
     for pane in ("shell", "logs", "instances", "tasks"):
-        dashboard.bring_to_front(pane)
+        dashboard.panes.bring_to_front(pane)
 
 
 def tell_detail(detail: TaskDetail) -> None:
@@ -140,7 +142,7 @@ def tell_detail(detail: TaskDetail) -> None:
     detail.action_switch()
 
 
-def tell_asked(dialog: HostKeyAsked | SecretAsked) -> None:
+def tell_asked(dialog: HostKeyDialog | SecretDialog) -> None:
     dialog.accept("")
     dialog.lapse()
 
@@ -148,10 +150,10 @@ def tell_asked(dialog: HostKeyAsked | SecretAsked) -> None:
 @pytest.mark.parametrize(
     ("make", "tell"),
     [
-        (lambda app: DashboardScreen(app.fleet, app.questions, release_key=RELEASE_KEY), tell_dashboard),
-        (lambda _: TaskDetail(TASK), tell_detail),
-        (lambda _: HostKeyAsked(HostKeyPrompt("gpu1", "ssh-ed25519", "SHA256:x", "gpu1:22", "")), tell_asked),
-        (lambda _: SecretAsked(SecretPrompt("gpu1", "password", "Password:")), tell_asked),
+        (lambda app: DashboardScreen(app.fleet, app.prompts, KEYS, release_key=RELEASE_KEY), tell_dashboard),
+        (lambda _: TaskDetail(TASK, KEYS), tell_detail),
+        (lambda _: HostKeyDialog(HostKeyPrompt("gpu1", "ssh-ed25519", "SHA256:x", "gpu1:22", "")), tell_asked),
+        (lambda _: SecretDialog(SecretPrompt("gpu1", "password", "Password:")), tell_asked),
     ],
     ids=["dashboard", "detail", "host key", "secret"],
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from testbed.tables import each
 
-from flow_tui.screens.layout import PANES, panes_in_view, size_class
+from flow_tui.panes.pane import PaneEntry, Placement
+from flow_tui.panes.registry import PANES
+from flow_tui.screens.layout import panes_in_view, size_class
 
 
 @each(
@@ -16,10 +18,23 @@ def test_a_terminal_has_the_layout_of_its_size(size: tuple[int, int], name: str)
 
 
 @each("size", ["-huge", "-wide", "-medium", "-small"])
-@each("front", PANES)
+@each("front", [pane.noun for pane in PANES])
 @each("zoomed", [True, False])
 def test_the_pane_in_front_is_always_in_view(size: str, front: str, zoomed: bool) -> None:
     side = front if front in ("instances", "volumes") else "instances"
-    view = panes_in_view(size, front, zoomed=zoomed, side=side)
+    view = panes_in_view(PANES, size, front, zoomed=zoomed, side=side)
     assert front in view
     assert not zoomed or view == (front,)
+
+
+def test_more_panes_than_fit_beside_one_another_take_turns_where_all_others_are_in_view() -> None:
+    def entry(noun: str, placement: Placement) -> PaneEntry:
+        return PaneEntry(noun, noun, placement, (), PANES[0].load)
+
+    panes = (*PANES, entry("bids", Placement.SIDE), entry("notes", Placement.WHOLE))
+    view = panes_in_view(panes, "-huge", "bids", zoomed=False, side="bids")
+    assert view == ("tasks", "instances", "logs", "shell", "bids")
+    assert panes_in_view(panes, "-huge", "notes", zoomed=False, side="volumes") == (
+        *("tasks", "volumes", "logs", "bids", "notes"),
+    )
+    assert panes_in_view(panes, "-wide", "bids", zoomed=False, side="bids") == ("tasks", "logs", "bids")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from testbed.bare_services import bare_services
 from testbed.fixed_provider import LAB_TASKS
 from testbed.screen_text import screen_rows
 from testbed.showcase import showcase
 
-from flow_tui.panes.tasks import TasksPane
+from flow_tui.panes.tasks.pane import TasksPane
 from flow_tui.widgets.column_fit import ColumnFit
 from flow_tui.widgets.columns import Column, place
 
@@ -34,7 +35,7 @@ async def test_a_name_that_is_cut_is_marked_and_stands_whole_at_the_foot_of_its_
 
 
 def test_columns_without_information_leave_their_room_to_the_others() -> None:
-    pane = TasksPane(id="tasks", contexts=1)
+    pane = TasksPane(bare_services())
     fit = ColumnFit(pane.columns())
     fit.place([(task.task_id, task) for task in LAB_TASKS], 114, "", from_scratch=True)
     widths = {placed.column.key: placed.width for placed in fit.placed}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from testbed.bare_services import bare_services
 from testbed.waiting import until
 from tui.screens.test_dashboard import opened
 
@@ -11,12 +12,12 @@ from flow_core import AsyncFlow
 from flow_core.config import Config, Context
 from flow_core.models.instance import AvailableInstance
 from flow_tui.format import free_of
-from flow_tui.panes.instances import InstancesPane
+from flow_tui.panes.instances.pane import InstancesPane
 from flow_tui.widgets.columns import Cell
 
 
 def test_all_of_a_row_is_grey_while_its_machine_does_not_answer() -> None:
-    columns = InstancesPane(id="instances").columns()
+    columns = InstancesPane(bare_services()).columns()
     up = AvailableInstance("lab", "gpu1", "2xa100", "gpu1", 0.0, gpu_count=2, free_gpus=1, total_gpus=2)
     down = AvailableInstance(
         "lab", "gpu2", "2xa100", "gpu2", 0.0, gpu_count=2, free_gpus=0, total_gpus=2, status="unreachable"
@@ -43,7 +44,7 @@ async def test_free_counts_gpus_whatever_the_type_takes_of_them() -> None:
 async def test_a_machine_without_gpus_has_none_in_the_title() -> None:
     config = Config(Path("none"), (Context("here", "local", {"gpus": ","}),), "here")
     async with opened(config) as (_, dashboard, _pilot):
-        pane = dashboard.instances
+        pane = dashboard.pane(InstancesPane)
         await until(lambda: pane.table.rows)
         assert str(pane.border_title) == "GPUs 0"
 
@@ -51,7 +52,9 @@ async def test_a_machine_without_gpus_has_none_in_the_title() -> None:
 async def test_gpus_of_this_machine_are_listed_once_for_two_contexts() -> None:
     contexts = (Context("here", "local", {"gpus": "a100:2"}), Context("there", "local", {"gpus": "a100:2"}))
     async with opened(Config(Path("none"), contexts, "here")) as (_, dashboard, _pilot):
-        await until(lambda: len({state.context.name for state in dashboard.fleet.states if state.instances}) == 2)
-        table = dashboard.instances.table
+        await until(
+            lambda: len({state.context.name for state in dashboard.services.fleet.states if state.instances}) == 2
+        )
+        table = dashboard.pane(InstancesPane).table
         expected = [("here", "cpu"), ("here", "1xa100"), ("here", "2xa100")]
         await until(lambda: [(row.context, row.instance_type) for row in table.rows] == expected)

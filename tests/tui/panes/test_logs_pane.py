@@ -6,18 +6,19 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from testbed.bare_services import bare_services
 from testbed.themed_app import ThemedApp
 from testbed.waiting import until
 from textual.app import ComposeResult
 
 from flow_core.agent.spool import STDOUT, SpoolFiles, SpoolWriter
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui.panes.logs import LogsPane
+from flow_tui.panes.logs.pane import LogsPane
 
 
 class Desk(ThemedApp):
     def compose(self) -> ComposeResult:
-        yield LogsPane()
+        yield LogsPane(bare_services())
 
     @property
     def pane(self) -> LogsPane:
@@ -49,7 +50,7 @@ async def test_the_border_tells_whose_log_it_is_whether_it_follows_and_how_long_
         await app.pane.show(record("train[bold]"), files, never)
         await until(lambda: app.pane.border_subtitle == "1,234 lines")
         assert "train[bold]  follow" in app.pane._border_title.plain  # type: ignore[union-attr]
-        app.pane.action_scroll_up()
+        app.pane.view.action_scroll_up()
         await until(lambda: str(app.pane.border_title).endswith("paused"))
         await app.pane.show(record("train[bold]"), files, never)
         assert not app.pane.view.following
@@ -61,9 +62,9 @@ async def test_of_a_task_with_merged_streams_it_says_why_nothing_is_of_stderr(tm
     app, files = Desk(), spool(tmp_path / "a", b"out\n")
     async with app.run_test(size=(80, 12)):
         await app.pane.show(replace(record("train"), config={"streams": "merged"}), files, never)
-        app.pane.action_cycle_stream()
+        app.pane.cycle_stream()
         await until(lambda: "out" in app.pane.view.render_line(0).text)
-        app.pane.action_cycle_stream()
+        app.pane.cycle_stream()
         wanted = "its stdout and stderr are one, as it was submitted with streams: merged"
         await until(lambda: wanted in app.pane.view.render_line(0).text)
         await app.pane.show(record("train"), files, never)
@@ -75,16 +76,16 @@ async def test_a_search_is_typed_run_and_left_with_escape(tmp_path: Path) -> Non
     async with app.run_test(size=(80, 12)) as pilot:
         await app.pane.show(record("train"), spool(tmp_path / "a", b"x\n" * 50 + b"found it\n" + b"y\n" * 50), never)
         app.pane.view.action_scroll_home()
-        app.pane.action_search()
+        app.pane.open_search()
         await pilot.press(*"f", "(", "enter")
-        await until(lambda: "not a regular expression" in str(app.pane.said.render()))
-        assert app.pane.said.has_class("-problem")
+        await until(lambda: "not a regular expression" in str(app.pane.search_status.render()))
+        assert app.pane.search_status.has_class("-problem")
         await pilot.press("backspace", *"ound", "enter")
-        await until(lambda: str(app.pane.said.render()) == "1 line matches")
+        await until(lambda: str(app.pane.search_status.render()) == "1 line matches")
         assert app.pane.view.has_focus
         assert any("found it" in app.pane.view.render_line(y).text for y in range(10))
-        app.pane.action_search()
+        app.pane.open_search()
         await pilot.press("escape")
         assert app.pane.view.has_focus
         assert not app.pane.input.display
-        assert not app.pane.said.display
+        assert not app.pane.search_status.display

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flow_core.models.instance import AvailableInstance
 from flow_core.models.market import PriceSeries, Quota
-from flow_tui.panes.market import CELLS, market_of, price_spark, sampled
+from flow_tui.panes.instances.market import CELLS, market_of, price_spark, sampled
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 H100 = AvailableInstance("cloud", "auc_1", "8xh100", "here", 16.0, gpu_type="h100", gpu_count=8)

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from testbed.tables import each
 
 from flow_core.models.metrics import GpuProcess, GpuSample, MachineSample
-from flow_tui.panes.metrics_text import History, lines_of
+from flow_tui.panes.tasks.metrics_text import MetricsHistory, lines_of
 
 H100 = GpuSample(0, "NVIDIA H100", "GPU-0", None, 50, 73_000, 81_559, 612.3, 700, 64, 0)
 BUSY = MachineSample(
@@ -25,7 +25,7 @@ BUSY = MachineSample(
 
 
 def said(sample: MachineSample, width: int = 90, times: int = 1) -> str:
-    history = History()
+    history = MetricsHistory()
     for _ in range(times):
         history.add(sample)
     return "\n".join(line.plain.rstrip() for line in lines_of(history, "task_1", width))
@@ -105,7 +105,7 @@ def test_foreign_text_is_shown_as_it_is() -> None:
 
 
 def test_history_is_bounded_and_forgets_gpus_that_are_gone() -> None:
-    history = History()
+    history = MetricsHistory()
     for number in range(1000):
         history.add(replace(BUSY, gpus=(replace(H100, utilization_percent=number),)))
     assert len(history.busy(H100)) == len(history.load) == 150

@@ -16,7 +16,7 @@ from flow_core.errors import Conflict
 from flow_core.providers.contract.access import Shell
 from flow_core.ssh.host import SshHost
 from flow_core.ssh.ssh_config import find_settings
-from flow_tui.panes.shell_tab import OpenShell
+from flow_tui.panes.shell.tab import OpenShell
 
 ASKS = r"""stty raw -echo; printf '\033[>c\033[6n'; read -rsn1 -t1 key; printf 'got %q' "$key"; cat"""
 
@@ -63,16 +63,16 @@ async def test_closing_does_not_wait_for_a_far_side_that_is_silent(tmp_path: Pat
             await until(lambda: "open" in text(app.pane.front))
             sshd.pause()
             async with asyncio.timeout(DEADLINE_S):
-                await app.pane.close_all()
+                await app.pane.close()
             assert not app.pane.has_live_shells
     finally:
         sshd.stop()
         await host.close()
 
 
-@pytest.mark.parametrize("is_kept", [False, True])
+@pytest.mark.parametrize("is_persistent", [False, True])
 async def test_only_a_shell_that_is_not_kept_is_answered_what_it_asks_the_terminal(
-    open_pty: Any, is_kept: bool
+    open_pty: Any, is_persistent: bool
 ) -> None:
     """tmux, which keeps shells, stops waiting for an answer, and then types it into the shell that it keeps."""
 
@@ -80,9 +80,9 @@ async def test_only_a_shell_that_is_not_kept_is_answered_what_it_asks_the_termin
         return await open_pty(columns, rows, ASKS)
 
     async with hosted() as (app, _):
-        await app.pane.enter(task(), ask, is_kept=is_kept)
+        await app.pane.enter(task(), ask, is_persistent=is_persistent)
         await until(lambda: "got" in text(app.pane.front))
-        assert ("got ''" in text(app.pane.front)) is is_kept
+        assert ("got ''" in text(app.pane.front)) is is_persistent
 
 
 async def test_what_is_typed_into_a_shell_that_is_over_does_nothing_and_leaves_it_the_keyboard(open_pty: Any) -> None:

@@ -5,31 +5,32 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from testbed.bare_services import bare_services
 from testbed.themed_app import ThemedApp
 from testbed.waiting import until
 from tui.panes.test_shell_pane import border_text, hosted, task
 
 from flow_core.errors import Conflict
-from flow_tui.panes.shell import ShellPane
+from flow_tui.panes.shell.pane import ShellPane
 from flow_tui.widgets.terminal import TerminalView
 
 
 async def test_a_pane_without_its_widgets_takes_every_message_and_shows_it_later() -> None:
     app = ThemedApp()
     async with app.run_test():
-        pane = ShellPane(id="shell")
+        pane = ShellPane(bare_services())
         pane.show(None)
         pane.on_terminal_view_changed()
         pane.on_terminal_view_ended()
         await pane.close_front()
-        await pane.close_all()
+        await pane.close()
         await app.mount(pane)
         assert str(pane.border_title) == "SHELL"
         await pane.remove()
         pane.show(None)
         pane.on_terminal_view_changed()
         pane.on_terminal_view_ended()
-        await pane.close_all()
+        await pane.close()
 
 
 async def test_a_shell_that_is_asked_for_while_the_pane_goes_away_is_hung_up(open_pty: Any) -> None:
@@ -44,10 +45,10 @@ async def test_a_shell_that_is_asked_for_while_the_pane_goes_away_is_hung_up(ope
         opening = asyncio.create_task(pane.enter(task(), remember))
         await pane.remove()
         await asyncio.gather(opening, return_exceptions=True)
-        await pane.close_all()
+        await pane.close()
         assert not opening.exception()
         assert all(shell.is_closed for shell in opened)
-        await app.mount(ShellPane(id="another"))
+        await app.mount(ShellPane(bare_services()))
 
 
 async def test_a_tab_that_is_closed_while_its_shell_is_opened_gets_no_shell(open_pty: Any) -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from testbed.bare_services import bare_services
 from testbed.themed_app import ThemedApp
 from testbed.waiting import until
 from textual.app import ComposeResult
@@ -16,7 +17,7 @@ from textual.widgets import Input, Static
 from flow_core.config import state_dir
 from flow_core.errors import Conflict, Unreachable
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui.panes.shell import ShellPane
+from flow_tui.panes.shell.pane import ShellPane
 from flow_tui.terminal.cast import read_cast
 from flow_tui.widgets.shell_tabs import Tabs
 from flow_tui.widgets.terminal import TerminalView
@@ -25,7 +26,7 @@ from flow_tui.widgets.terminal import TerminalView
 class Host(ThemedApp):
     def compose(self) -> ComposeResult:
         yield Input()
-        yield ShellPane(id="shell")
+        yield ShellPane(bare_services())
 
     @property
     def pane(self) -> ShellPane:
@@ -50,7 +51,7 @@ async def hosted(app: Host | None = None) -> AsyncIterator[tuple[Host, Pilot[Non
     app = app or Host()
     async with app.run_test(size=(70, 20)) as pilot:
         yield app, pilot
-        await app.pane.close_all()
+        await app.pane.close()
 
 
 async def test_an_empty_pane_says_how_to_fill_it() -> None:
@@ -190,7 +191,7 @@ async def test_closing_all_hangs_up_every_shell(open_pty: Any) -> None:
         for number in range(3):
             await app.pane.enter(task(f"n{number}", f"t{number}"), remember)
         await until(lambda: "ready>" in text(app.pane.front))
-        await app.pane.close_all()
+        await app.pane.close()
         assert [shell.is_closed for shell in opened] == [True, True, True]
         assert not app.pane.has_live_shells
         assert notice(app) == "no shell open; press s on a running task"
@@ -250,7 +251,7 @@ async def test_a_kept_shell_is_another_one_its_tab_says_so_and_it_is_asked_for_b
     async with hosted() as (app, pilot):
         await app.pane.enter(task(), remember)
         await until(lambda: "ready>" in text(app.pane.front))
-        assert app.pane.would_lose
+        assert app.pane.has_shells_to_lose
         await pilot.press(PREFIX, "t")
         await until(lambda: tab_texts(app) == ["1 train", "*2 train persistent"])
         await until(lambda: "ready>" in text(app.pane.front))
@@ -259,10 +260,10 @@ async def test_a_kept_shell_is_another_one_its_tab_says_so_and_it_is_asked_for_b
         await pilot.press(PREFIX, "c")
         await until(lambda: tab_texts(app) == ["1 train", "2 train persistent", "*3 train"])
         await until(lambda: "ready>" in text(app.pane.front))
-        await app.pane.enter(task(), remember, is_kept=True)
+        await app.pane.enter(task(), remember, is_persistent=True)
         assert tab_texts(app) == ["1 train", "*2 train persistent", "3 train"]
         await app.pane.close_front()
-        await app.pane.enter(task(), remember, is_kept=True)
+        await app.pane.enter(task(), remember, is_persistent=True)
         await until(lambda: "ready>" in text(app.pane.front))
         assert tab_texts(app) == ["1 train", "2 train", "*3 train persistent"]
         for _ in range(2):
@@ -270,7 +271,7 @@ async def test_a_kept_shell_is_another_one_its_tab_says_so_and_it_is_asked_for_b
             await app.pane.close_front()
         assert tab_texts(app) == ["*1 train persistent"]
         assert app.pane.has_live_shells
-        assert not app.pane.would_lose
+        assert not app.pane.has_shells_to_lose
     assert commands == [None, commands[1], None, commands[1]]
     assert "tmux" in (commands[1] or "")
 

@@ -9,24 +9,24 @@ import pytest
 from textual.widgets import Input
 
 from flow_core.ssh.prompter import HostKeyPrompt, SecretPrompt
-from flow_tui.screens.asked import HostKeyAsked, SecretAsked
+from flow_tui.dialogs.prompt_dialog import HostKeyDialog, SecretDialog
 
 FINGERPRINT = "SHA256:uNiVztksCsDhcc0u9e8BrrMc7cxHNwUmGXDWSkyUgoA"
 SECRET = "correct [b]horse"
 
 
-def host_key(**said: str) -> HostKeyAsked:
+def host_key(**said: str) -> HostKeyDialog:
     facts = {
         "host": "gpu1",
         "key_type": "ssh-ed25519",
         "fingerprint": FINGERPRINT,
         "seen_at": "10.0.0.7:2222 through hop",
     }
-    return HostKeyAsked(HostKeyPrompt(**{**facts, "saved_in": "/home/me/.ssh/known_hosts", "context": "lab", **said}))
+    return HostKeyDialog(HostKeyPrompt(**{**facts, "saved_in": "/home/me/.ssh/known_hosts", "context": "lab", **said}))
 
 
-def secret(kind: Any = "passphrase", prompt: str = "Passphrase of id_a", **more: Any) -> SecretAsked:
-    return SecretAsked(SecretPrompt("gpu1", kind, prompt, **more))
+def secret(kind: Any = "passphrase", prompt: str = "Passphrase of id_a", **more: Any) -> SecretDialog:
+    return SecretDialog(SecretPrompt("gpu1", kind, prompt, **more))
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 20)])

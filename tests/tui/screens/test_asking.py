@@ -23,11 +23,13 @@ from flow_core.ssh.host import SshHost
 from flow_core.ssh.prompter import HostKeyPrompt, SecretPrompt
 from flow_core.ssh.ssh_config import find_settings
 from flow_tui.app import FlowApp
-from flow_tui.screens.asked import Asked, HostKeyAsked, SecretAsked
+from flow_tui.dialogs.login_waiting import LoginWaiting
+from flow_tui.dialogs.prompt_dialog import HostKeyDialog, PromptDialog, SecretDialog
+from flow_tui.panes.registry import PANES
+from flow_tui.panes.shell.pane import ShellPane
+from flow_tui.panes.tasks.pane import TasksPane
 from flow_tui.screens.contexts import ContextsScreen
 from flow_tui.screens.dashboard import DashboardScreen
-from flow_tui.screens.layout import PANES
-from flow_tui.screens.login_waiting import LoginWaiting
 
 pytestmark = pytest.mark.needs("sshd")
 
@@ -87,7 +89,7 @@ class Desk:
         """Once all of them are there, wherever lines are broken."""
         await self.until(lambda: all("".join(text.split()) in self._squeezed for text in texts))
 
-    async def asks(self, kind: type[Asked]) -> Asked:
+    async def asks(self, kind: type[PromptDialog]) -> PromptDialog:
         await self.until(lambda: isinstance(self.app.screen, kind) and self.app.screen.focused)
         assert isinstance(self.app.screen, kind)
         return self.app.screen
@@ -120,7 +122,7 @@ async def desk(*contexts: Context, size: tuple[int, int] = (120, 36)) -> AsyncIt
     app = FlowApp(Config(state_dir() / "config.yaml", contexts, contexts[0].name))
     async with app.run_test(size=size) as pilot:
         yield Desk(app, pilot)
-        await app.screen_stack[0].shell.close_all()  # type: ignore[attr-defined]
+        await app.screen_stack[0].shell.close()  # type: ignore[attr-defined]
 
 
 async def test_an_unknown_host_is_a_notice_until_the_user_says_yes_to_its_key(sshd: Sshd) -> None:
@@ -129,7 +131,7 @@ async def test_an_unknown_host_is_a_notice_until_the_user_says_yes_to_its_key(ss
         await at.shows("lab?", "gpu1 shows an unknown key: press !")
         assert at.app.screen is at.dashboard
         await at.pilot.press("exclamation_mark")
-        await at.asks(HostKeyAsked)
+        await at.asks(HostKeyDialog)
         await at.shows("SHA256:", "ssh-ed25519", f"127.0.0.1:{sshd.port}", str(sshd.known_hosts))
         assert not sshd.known_hosts.exists()
         await at.type("yes")
@@ -141,19 +143,19 @@ async def test_an_unknown_host_is_a_notice_until_the_user_says_yes_to_its_key(ss
 async def test_a_no_is_not_asked_again_until_the_user_refreshes(sshd: Sshd) -> None:
     sshd.known_hosts.unlink()
     async with desk(place(sshd)) as at:
-        await at.until(lambda: at.app.questions.open)
+        await at.until(lambda: at.app.prompts.open)
         await at.pilot.press("exclamation_mark")
-        await at.asks(HostKeyAsked)
+        await at.asks(HostKeyDialog)
         await at.pilot.press("escape")
         await at.until(lambda: at.state().failures >= 2)
-        assert at.app.questions.open == ()
+        assert at.app.prompts.open == ()
         assert not sshd.known_hosts.exists()
         await at.shows("lab! no answer", "press ! to see why")
         await at.pilot.press("exclamation_mark")
         await at.until(lambda: isinstance(at.app.screen, ContextsScreen))
         await at.shows("the key of 'gpu1'", "is not known", "SHA256:", "unreachable")
         await at.pilot.press("r")
-        await at.until(lambda: at.app.questions.open)
+        await at.until(lambda: at.app.prompts.open)
 
 
 async def test_a_changed_key_is_told_in_full_and_nobody_is_asked(sshd: Sshd) -> None:
@@ -171,13 +173,13 @@ async def test_a_changed_key_is_told_in_full_and_nobody_is_asked(sshd: Sshd) -> 
         await at.shows("lab", error)
         await at.pilot.press("y")
         assert at.app.clipboard == f"lab: {error}"
-        assert at.app.questions.open == ()
+        assert at.app.prompts.open == ()
     assert sshd.known_hosts.read_text() == before
 
 
 async def test_a_host_that_changes_its_key_under_a_running_task_gives_no_shell(sshd: Sshd) -> None:
     async with desk(place(sshd), size=(80, 24)) as at:
-        await at.until(lambda: at.dashboard.tasks.selected)
+        await at.until(lambda: at.dashboard.pane(TasksPane).selected)
         sshd.change_host_key()
         sshd.stop()
         sshd.start()
@@ -190,10 +192,10 @@ async def test_a_wrong_passphrase_is_said_at_once_and_the_right_one_opens(locked
     async with desk(place(locked)) as at:
         await at.shows("gpu1 asks for a passphrase: press !")
         await at.pilot.press("exclamation_mark")
-        first = await at.asks(SecretAsked)
+        first = await at.asks(SecretDialog)
         await at.shows("Passphrase of id_user")
         await at.type("hunter2")
-        await at.until(lambda: at.app.screen is not first and isinstance(at.app.screen, SecretAsked))
+        await at.until(lambda: at.app.screen is not first and isinstance(at.app.screen, SecretDialog))
         await at.shows("That was not the passphrase. Attempt 2.")
         await at.type(SECRET)
         await at.until(lambda: at.listed == {"hello-from-gpu1"})
@@ -203,9 +205,9 @@ async def test_a_wrong_passphrase_is_said_at_once_and_the_right_one_opens(locked
 
 async def test_who_gives_up_on_a_passphrase_reads_what_to_do_about_it(locked: Sshd) -> None:
     async with desk(place(locked)) as at:
-        await at.until(lambda: at.app.questions.open)
+        await at.until(lambda: at.app.prompts.open)
         await at.pilot.press("exclamation_mark")
-        await at.asks(SecretAsked)
+        await at.asks(SecretDialog)
         await at.pilot.press("escape")
         await at.until(lambda: at.state().error and "ssh-add" in (at.state().error or ""))
 
@@ -215,12 +217,12 @@ async def test_a_second_factor_follows_the_password(sshd: Sshd) -> None:
         strict_sshd(sshd.folder, sshd.host_key, "code") as settings,
         desk(Context("lab", "ssh", {"settings": settings})) as at,
     ):
-        await at.until(lambda: at.app.questions.open)
+        await at.until(lambda: at.app.prompts.open)
         await at.pilot.press("exclamation_mark")
-        first = await at.asks(SecretAsked)
+        first = await at.asks(SecretDialog)
         await at.shows("Two things, please.", "Password:")
         await at.type(SECRET)
-        await at.until(lambda: at.app.screen is not first and isinstance(at.app.screen, SecretAsked))
+        await at.until(lambda: at.app.screen is not first and isinstance(at.app.screen, SecretDialog))
         await at.shows("Code:")
         await at.type(CODE)
         await at.until(lambda: at.listed == {"hello-from-strict"})
@@ -245,7 +247,7 @@ async def test_esc_stops_a_login_that_takes_too_long(sshd: Sshd) -> None:
         strict_sshd(sshd.folder, sshd.host_key, "time", banner="Approve AB-12") as settings,
         desk(Context("lab", "ssh", {"settings": settings})) as at,
     ):
-        await at.until(lambda: at.app.questions.open)
+        await at.until(lambda: at.app.prompts.open)
         await at.pilot.press("exclamation_mark")
         await at.until(lambda: isinstance(at.app.screen, LoginWaiting))
         await at.pilot.press("escape")
@@ -260,10 +262,10 @@ async def test_two_hosts_that_ask_at_once_are_answered_one_after_the_other(make_
         await at.shows("lab?", "home?", "2 questions: press !")
         assert len([notice for notice in at.notices if "press !" in notice]) == 1
         await at.pilot.press("exclamation_mark")
-        first = await at.asks(HostKeyAsked)
+        first = await at.asks(HostKeyDialog)
         await at.type("yes")
-        await at.until(lambda: at.app.screen is not first and isinstance(at.app.screen, HostKeyAsked))
-        await at.asks(HostKeyAsked)
+        await at.until(lambda: at.app.screen is not first and isinstance(at.app.screen, HostKeyDialog))
+        await at.asks(HostKeyDialog)
         await at.type("yes")
         await at.until(lambda: at.listed == {"hello-from-gpu1", "hello-from-gpu2"})
         await at.until(lambda: at.app.screen is at.dashboard)
@@ -272,38 +274,40 @@ async def test_two_hosts_that_ask_at_once_are_answered_one_after_the_other(make_
 async def test_what_the_user_waits_for_is_asked_at_once_and_only_once(sshd: Sshd) -> None:
     context = place(sshd)
     async with desk(context) as at:
-        await at.until(lambda: at.dashboard.tasks.selected)
+        await at.until(lambda: at.dashboard.pane(TasksPane).selected)
         sshd.known_hosts.unlink()
         sshd.drop_sessions()
-        await at.until(lambda: at.app.questions.open)
+        await at.until(lambda: at.app.prompts.open)
         assert at.app.screen is at.dashboard
         await at.pilot.press("s")
-        await at.asks(HostKeyAsked)
-        assert len(at.app.questions.open) == 1
+        await at.asks(HostKeyDialog)
+        assert len(at.app.prompts.open) == 1
         await at.type("yes")
-        await at.until(lambda: at.dashboard.shell.has_live_shells)
-        await at.until(lambda: at.state().error is None and not at.app.questions.open)
+        await at.until(lambda: at.dashboard.pane(ShellPane).has_live_shells)
+        await at.until(lambda: at.state().error is None and not at.app.prompts.open)
         assert at.app.screen is at.dashboard
 
 
 async def test_a_question_in_the_middle_of_typing_leaves_the_typing_alone(sshd: Sshd) -> None:
     context = place(sshd)
     async with desk(context) as at:
-        await at.until(lambda: at.dashboard.tasks.selected and len(at.dashboard.query("#panes > *")) == len(PANES))
+        await at.until(
+            lambda: at.dashboard.pane(TasksPane).selected and len(at.dashboard.query("#panes > *")) == len(PANES)
+        )
         await at.pilot.press("slash", *"hel")
         sshd.known_hosts.unlink()
         sshd.drop_sessions()
-        await at.until(lambda: at.app.questions.open)
+        await at.until(lambda: at.app.prompts.open)
         await at.shows("press !")
         await at.pilot.press(*"lo!")
-        assert at.dashboard.tasks.filter_text == "hello!"
+        assert at.dashboard.pane(TasksPane).filter_text == "hello!"
 
 
 async def test_a_host_that_hangs_up_during_a_question_takes_it_back(locked: Sshd) -> None:
     async with desk(place(locked)) as at:
-        await at.until(lambda: at.app.questions.open)
+        await at.until(lambda: at.app.prompts.open)
         await at.pilot.press("exclamation_mark")
-        dialog = await at.asks(SecretAsked)
+        dialog = await at.asks(SecretDialog)
         await at.pilot.press(*"corr")
         locked.drop_sessions()
         await at.shows("no longer needed")
@@ -312,17 +316,17 @@ async def test_a_host_that_hangs_up_during_a_question_takes_it_back(locked: Sshd
         assert at.app.screen is dialog
         await at.pilot.press("escape")
         await at.until(lambda: at.app.screen is not dialog)
-        await at.until(lambda: at.app.questions.open or isinstance(at.app.screen, SecretAsked))
+        await at.until(lambda: at.app.prompts.open or isinstance(at.app.screen, SecretDialog))
 
 
 async def test_an_asker_that_is_cancelled_leaves_no_question_behind(sshd: Sshd) -> None:
     sshd.known_hosts.unlink()
     settings = await find_settings("gpu1", config=sshd.config(name="gpu1"))
-    async with desk(Context("local", "local")) as at, SshHost(settings, prompter=at.app.questions) as host:
+    async with desk(Context("local", "local")) as at, SshHost(settings, prompter=at.app.prompts) as host:
         asking = asyncio.create_task(host.run("true"))
-        await at.until(lambda: at.app.questions.open)
+        await at.until(lambda: at.app.prompts.open)
         asking.cancel()
-        await at.until(lambda: not at.app.questions.open)
+        await at.until(lambda: not at.app.prompts.open)
         await at.until(lambda: "press !" not in at.text.splitlines()[0])
 
 
@@ -332,10 +336,10 @@ async def test_a_person_may_think_for_longer_than_a_context_may_take(
     monkeypatch.setattr("flow_core.fleet._DEADLINE_S", 1.0)
     settings = replace(await find_settings("gpu1", config=locked.config(name="gpu1")), connect_timeout_s=0.9)
     async with desk(Context("lab", "ssh", {"settings": settings})) as at:
-        await at.until(lambda: at.app.questions.open)
+        await at.until(lambda: at.app.prompts.open)
         thought = asyncio.get_running_loop().time() + 2
         await at.pilot.press("exclamation_mark")
-        await at.asks(SecretAsked)
+        await at.asks(SecretDialog)
         await at.until(lambda: asyncio.get_running_loop().time() > thought)
         await at.type(SECRET)
         await at.until(lambda: at.listed)
@@ -357,19 +361,21 @@ async def test_a_click_on_the_header_tells_what_is_wrong(sshd: Sshd) -> None:
 async def test_what_follows_an_answer_waits_while_the_user_types_something_else(sshd: Sshd) -> None:
     settings = await find_settings("gpu1", config=sshd.config(name="gpu1"))
     async with desk(Context("lab", "ssh", {"settings": settings})) as at:
-        await at.until(lambda: at.dashboard.tasks.selected and len(at.dashboard.query("#panes > *")) == len(PANES))
+        await at.until(
+            lambda: at.dashboard.pane(TasksPane).selected and len(at.dashboard.query("#panes > *")) == len(PANES)
+        )
         key = HostKeyPrompt("gpu2", "ssh-ed25519", "SHA256:abc", "10.0.0.7:22", "")
-        asking = [asyncio.create_task(at.app.questions.confirm_host_key(key))]
-        await at.until(lambda: at.app.questions.open)
+        asking = [asyncio.create_task(at.app.prompts.confirm_host_key(key))]
+        await at.until(lambda: at.app.prompts.open)
         await at.pilot.press("exclamation_mark")
-        await at.asks(HostKeyAsked)
+        await at.asks(HostKeyDialog)
         await at.type("yes")
         await at.until(lambda: asking[0].done() and at.app.screen is at.dashboard)
         await at.pilot.press("slash", *"hel")
-        asking.append(asyncio.create_task(at.app.questions.ask_secret(SecretPrompt("gpu2", "password", "Password"))))
+        asking.append(asyncio.create_task(at.app.prompts.ask_secret(SecretPrompt("gpu2", "password", "Password"))))
         await at.shows("gpu2 asks for a password: press !")
         await at.pilot.press(*"lo")
-        assert at.dashboard.tasks.filter_text == "hello"
+        assert at.dashboard.pane(TasksPane).filter_text == "hello"
         asking[-1].cancel()
 
 
@@ -380,4 +386,4 @@ async def test_a_filter_that_is_begun_before_the_other_panes_are_there_goes_on(s
         await at.until(lambda: len(at.dashboard.query("#panes > *")) == len(PANES))
         await at.pilot.pause()
         await at.pilot.press("i")
-        assert at.dashboard.tasks.filter_text == "hi"
+        assert at.dashboard.pane(TasksPane).filter_text == "hi"

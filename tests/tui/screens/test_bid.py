@@ -10,7 +10,7 @@ from testbed.tables import each
 
 from flow_core.errors import ConfigError
 from flow_core.models.task import TaskBid, TaskRecord, TaskStatus
-from flow_tui.screens.bid import bid_line, bid_of, margin, parse_usd, proposed_limit
+from flow_tui.bid import bid_line, bid_of, margin, parse_usd, proposed_limit
 
 
 @each(("text", "usd"), [("12", "12"), (" $12.50 ", "12.50"), ("$ 0.5", "0.5"), ("0.0375", "0.0375")])

@@ -25,15 +25,19 @@ from flow_core.emulator.nodes.machines import Machines
 from flow_core.emulator.settings import Settings
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.app import FlowApp
-from flow_tui.screens.attach import AttachForm
-from flow_tui.screens.confirm import Confirm
+from flow_tui.dialogs.confirm import Confirm
+from flow_tui.dialogs.field import Field
+from flow_tui.dialogs.submit.open_form import open_submit_form
+from flow_tui.dialogs.submit.submit_form import SubmitForm
+from flow_tui.panes.instances.pane import InstancesPane
+from flow_tui.panes.registry import PANES
+from flow_tui.panes.tasks.detail import TaskDetail
+from flow_tui.panes.tasks.limit_form import LimitForm
+from flow_tui.panes.tasks.pane import TasksPane
+from flow_tui.panes.volumes.attach_form import AttachForm
+from flow_tui.panes.volumes.pane import VolumesPane
+from flow_tui.panes.volumes.volume_form import VolumeForm
 from flow_tui.screens.dashboard import DashboardScreen
-from flow_tui.screens.detail import TaskDetail
-from flow_tui.screens.field import Field
-from flow_tui.screens.layout import PANES
-from flow_tui.screens.limit_form import LimitForm
-from flow_tui.screens.submit import SubmitForm
-from flow_tui.screens.volume_form import VolumeForm
 
 H100, REGION = "h100-80gb.sxm.8x", "us-central1-a"
 SIZES = [(60, 15), (80, 24), (120, 36), (160, 48)]
@@ -139,7 +143,7 @@ async def test_prices_past_and_quotas_are_asked_once_in_a_while_and_only_while_i
         await seen.until(lambda: seen.calls("GET", "/v2/quotas"))
         for _ in range(3):
             await seen.news()
-            seen.dashboard.market.look()
+            seen.dashboard.pane(InstancesPane).market_watch.ask_when_due()
         assert len(seen.calls("GET", "/v2/pricing/history")) == 1
         assert len(seen.calls("GET", "/v2/quotas")) == 1
 
@@ -155,12 +159,14 @@ async def test_instances_are_sorted_by_the_price_of_a_gpu(tmp_path: Path) -> Non
     async with opened(tmp_path) as seen:
         await seen.pilot.press("2", "z")
         await seen.shows("8xH100")
-        for _ in range(len(seen.dashboard.instances.table.shown_columns)):
+        for _ in range(len(seen.dashboard.pane(InstancesPane).table.shown_columns)):
             if "▴$/GPU-H" in seen.text:
                 break
             await seen.pilot.press("o")
             await seen.pilot.pause()
-        prices = [row.price_per_hour / row.gpu_count for row in seen.dashboard.instances.table.rows if row.gpu_count]
+        prices = [
+            row.price_per_hour / row.gpu_count for row in seen.dashboard.pane(InstancesPane).table.rows if row.gpu_count
+        ]
         assert prices == sorted(prices)
         assert "▴$/GPU-H" in seen.text
 
@@ -170,9 +176,11 @@ async def test_enter_on_an_instance_type_submits_there_once_the_sums_were_seen(t
         await seen.pilot.press("2", *"/h100", "enter")
         await seen.shows("8xH100")
         chosen = next(
-            row for row in seen.dashboard.instances.table.rows if (row.instance_type, row.region) == (H100, REGION)
+            row
+            for row in seen.dashboard.pane(InstancesPane).table.rows
+            if (row.instance_type, row.region) == (H100, REGION)
         )
-        seen.dashboard.instances.table.move_to(chosen.key)
+        seen.dashboard.pane(InstancesPane).table.move_to(chosen.key)
         await seen.pilot.press("enter")
         await seen.until(lambda: isinstance(seen.app.screen, SubmitForm))
         form = seen.app.screen
@@ -203,7 +211,7 @@ async def test_enter_on_an_instance_type_submits_there_once_the_sums_were_seen(t
 
 async def test_a_limit_is_asked_for_before_anything_is_sent(tmp_path: Path) -> None:
     async with opened(tmp_path) as seen:
-        seen.dashboard.open_submit_form({"context": "cloud", "gpu": "8xh100", "command": "true"})
+        open_submit_form(seen.dashboard.services, {"context": "cloud", "gpu": "8xh100", "command": "true"})
         await seen.until(lambda: isinstance(seen.app.screen, SubmitForm))
         await seen.pilot.press("ctrl+s")
         await seen.shows("the most that one instance may cost per hour; the market price is", "the market price is $")
@@ -218,7 +226,7 @@ async def test_nothing_is_sent_unasked_to_a_market_that_has_not_answered_yet(tmp
             dashboard = app.screen
             assert isinstance(dashboard, DashboardScreen)
             seen = Seen(emulator, app, dashboard, pilot)
-            dashboard.open_submit_form({"context": "cloud", "gpu": "8xh100", "command": "true"})
+            open_submit_form(dashboard.services, {"context": "cloud", "gpu": "8xh100", "command": "true"})
             await seen.until(lambda: isinstance(app.screen, SubmitForm))
             await pilot.press("ctrl+s")
             await seen.shows("the most that one instance may cost per hour")
@@ -228,7 +236,7 @@ async def test_nothing_is_sent_unasked_to_a_market_that_has_not_answered_yet(tmp
 async def test_several_instances_are_summed_before_they_are_bid_for(tmp_path: Path) -> None:
     async with opened(tmp_path) as seen:
         preset = {"context": "cloud", "gpu": "8xh100", "command": "true", "limit": "30"}
-        seen.dashboard.open_submit_form(preset | {"rest": '{"num_instances": 2}'})
+        open_submit_form(seen.dashboard.services, preset | {"rest": '{"num_instances": 2}'})
         await seen.until(lambda: isinstance(seen.app.screen, SubmitForm))
         await seen.pilot.press("ctrl+s")
         await seen.until(lambda: isinstance(seen.app.screen, Confirm))
@@ -348,7 +356,7 @@ async def test_storage_that_costs_is_made_behind_a_question_and_attached_behind_
         await seen.shows("100G of storage", "POST")
         assert not seen.calls("POST", "/v2/volumes")
         await seen.pilot.press("y")
-        await seen.until(lambda: seen.app.screen is seen.dashboard and seen.dashboard.volumes.selected)
+        await seen.until(lambda: seen.app.screen is seen.dashboard and seen.dashboard.pane(VolumesPane).selected)
         await seen.pilot.press("a")
         await seen.until(lambda: isinstance(seen.app.screen, AttachForm))
         await seen.pilot.press("ctrl+s")
@@ -363,9 +371,9 @@ async def test_where_there_is_no_market_the_keys_of_a_bid_say_so(tmp_path: Path)
     async with opened(tmp_path, contexts=("local",)) as seen:
         await seen.app.fleet.flow("local").run(TaskConfig(command="true"))
         seen.app.fleet.refresh()
-        await seen.until(lambda: seen.dashboard.tasks.table.rows)
+        await seen.until(lambda: seen.dashboard.pane(TasksPane).table.rows)
         for verb in ("limit", "pause", "resume"):
-            assert "Only cloud tasks can be paused" in str(seen.dashboard.why_not(f"tasks.{verb}"))
+            assert "Only cloud tasks can be paused" in str(seen.dashboard.panes.disabled_reason(f"tasks.{verb}"))
         await seen.pilot.press("e")
         await seen.until(lambda: "Only cloud tasks can be paused" in seen.notices())
         assert seen.app.screen is seen.dashboard
@@ -397,8 +405,8 @@ async def test_an_answer_that_says_nothing_new_draws_nothing(tmp_path: Path, mon
         await seen.shows("cancelled")
         await seen.pilot.pause()
         told: list[str] = []
-        seen.app.fleet.subscribe(lambda: told.append("changed"))
-        table = seen.dashboard.tasks.table
+        seen.app.fleet.subscribe(lambda _: told.append("changed"))
+        table = seen.dashboard.pane(TasksPane).table
         draw = table.render_line
         lines: dict[int, str] = {}
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from textual.screen import ModalScreen
 
-from flow_tui.screens.confirm import Confirm
+from flow_tui.dialogs.confirm import Confirm
 
 
 def cancel_task(word: str | None = None) -> Confirm:

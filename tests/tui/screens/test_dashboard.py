@@ -19,13 +19,17 @@ from flow_core.config_file import load_config
 from flow_core.gpu import parse_gpu
 from flow_core.models.instance import AvailableInstance
 from flow_tui.app import FlowApp
-from flow_tui.screens.confirm import Confirm
+from flow_tui.dialogs.confirm import Confirm
+from flow_tui.dialogs.help import HelpScreen
+from flow_tui.dialogs.pick import Pick
+from flow_tui.dialogs.submit.submit_form import SubmitForm
+from flow_tui.panes.instances.pane import InstancesPane
+from flow_tui.panes.registry import PANES
+from flow_tui.panes.shell.pane import ShellPane
+from flow_tui.panes.tasks.detail import TaskDetail
+from flow_tui.panes.tasks.pane import TasksPane
+from flow_tui.panes.volumes.pane import VolumesPane
 from flow_tui.screens.dashboard import DashboardScreen
-from flow_tui.screens.detail import TaskDetail
-from flow_tui.screens.help import HelpScreen
-from flow_tui.screens.layout import PANES
-from flow_tui.screens.pick import Pick
-from flow_tui.screens.submit import SubmitForm
 from flow_tui.widgets.bar import Bar
 
 
@@ -67,10 +71,10 @@ async def test_two_contexts_may_hold_the_same_task_id(config: Callable[[str], Co
     contexts = next(state_dir().glob("local/*/contexts"))
     shutil.copytree(contexts / "local", contexts / "lab")
     async with opened(settings) as (app, dashboard, pilot):
-        await until(lambda: len(dashboard.tasks.table.rows) == 2)
+        await until(lambda: len(dashboard.pane(TasksPane).table.rows) == 2)
         assert {task.key for task in app.fleet.tasks} == {("local", task_id), ("lab", task_id)}
         await pilot.press(*"/context:lab", "enter")
-        assert [task.context for task in dashboard.tasks.table.rows] == ["lab"]
+        assert [task.context for task in dashboard.pane(TasksPane).table.rows] == ["lab"]
 
 
 async def test_the_first_run_says_what_to_press() -> None:
@@ -81,7 +85,7 @@ async def test_the_first_run_says_what_to_press() -> None:
 async def test_nothing_can_be_changed_while_read_only() -> None:
     await finished()
     async with opened(read_only=True) as (app, dashboard, pilot):
-        await until(lambda: dashboard.tasks.table.rows)
+        await until(lambda: dashboard.pane(TasksPane).table.rows)
         await pilot.press("ctrl+n", "ctrl+d", "s", "r")
         await pilot.pause()
         assert app.screen is dashboard
@@ -96,7 +100,7 @@ async def test_nothing_can_be_changed_while_read_only() -> None:
 async def test_a_key_that_cannot_act_says_why() -> None:
     await finished()
     async with opened() as (app, dashboard, pilot):
-        await until(lambda: dashboard.tasks.table.rows)
+        await until(lambda: dashboard.pane(TasksPane).table.rows)
         await pilot.press("ctrl+d")
         await until(lambda: any("has ended already" in notice for notice in notices(app)))
         await pilot.press("s")
@@ -107,12 +111,12 @@ async def test_a_key_that_cannot_act_says_why() -> None:
 async def test_the_cursor_stays_on_its_task_when_another_is_submitted() -> None:
     first = await finished()
     async with opened() as (app, dashboard, _pilot):
-        await until(lambda: dashboard.tasks.table.rows)
+        await until(lambda: dashboard.pane(TasksPane).table.rows)
         await finished()
         app.fleet.refresh()
-        await until(lambda: len(dashboard.tasks.table.rows) == 2)
-        assert dashboard.tasks.selected is not None
-        assert dashboard.tasks.selected.task_id == first
+        await until(lambda: len(dashboard.pane(TasksPane).table.rows) == 2)
+        assert dashboard.pane(TasksPane).selected is not None
+        assert dashboard.pane(TasksPane).selected.task_id == first
 
 
 async def test_the_selected_tasks_log_is_shown_without_asking() -> None:
@@ -135,19 +139,19 @@ async def test_a_broken_config_is_told_and_the_sound_part_is_used(config: Callab
 async def test_a_digit_brings_its_pane_to_the_front_and_then_to_full_size(size: tuple[int, int]) -> None:
     async with opened(size=size) as (_app, dashboard, pilot):
         await pilot.press("3")
-        assert dashboard.volumes.display
-        assert dashboard.volumes.table.has_focus
+        assert dashboard.pane(VolumesPane).display
+        assert dashboard.pane(VolumesPane).table.has_focus
         await pilot.press("3")
-        panes = [dashboard.query_one(f"#{pane}") for pane in PANES]
-        assert [pane for pane in panes if pane.display] == [dashboard.volumes]
+        panes = [dashboard.query_one(f"#{pane.noun}") for pane in PANES]
+        assert [pane for pane in panes if pane.display] == [dashboard.pane(VolumesPane)]
         await pilot.press("escape", "escape")
-        assert dashboard.tasks.table.has_focus
+        assert dashboard.pane(TasksPane).table.has_focus
 
 
 async def test_every_size_survives_being_resized_to_every_other() -> None:
     await finished("seq 1 500")
     async with opened() as (app, dashboard, pilot):
-        await until(lambda: dashboard.tasks.table.rows)
+        await until(lambda: dashboard.pane(TasksPane).table.rows)
         for size in [(60, 15), (160, 48), (20, 5), (80, 24), (3, 1), (200, 60), (120, 36)]:
             await pilot.resize_terminal(*size)
             await pilot.pause()
@@ -157,7 +161,7 @@ async def test_every_size_survives_being_resized_to_every_other() -> None:
 async def test_help_lists_the_keys_of_the_pane_and_runs_the_chosen_one() -> None:
     await finished()
     async with opened() as (app, dashboard, pilot):
-        await until(lambda: dashboard.tasks.table.rows)
+        await until(lambda: dashboard.pane(TasksPane).table.rows)
         await pilot.press("question_mark")
         await until(lambda: isinstance(app.screen, HelpScreen))
         await pilot.press(*"tasks.detail")
@@ -169,7 +173,7 @@ async def test_enter_on_an_instance_type_opens_the_form_for_it(monkeypatch: pyte
     monkeypatch.setenv("FLOW_LOCAL_GPUS", "a100:2")
     async with opened() as (app, dashboard, pilot):
         await pilot.press("2")
-        await until(lambda: len(dashboard.instances.table.rows) == 3)
+        await until(lambda: len(dashboard.pane(InstancesPane).table.rows) == 3)
         await pilot.press("G", "enter")
         await until(lambda: isinstance(app.screen, SubmitForm))
         assert app.screen.entered["gpu"] == "2xa100"
@@ -211,7 +215,7 @@ async def test_a_cancel_asks_and_lands_in_the_action_log() -> None:
     async with AsyncFlow("local") as flow:
         task = await flow.submit("sleep 300")
         async with opened() as (app, dashboard, pilot):
-            await until(lambda: dashboard.tasks.selected and dashboard.tasks.selected.is_running)
+            await until(lambda: dashboard.pane(TasksPane).selected and dashboard.pane(TasksPane).selected.is_running)
             await pilot.press("ctrl+d")
             await until(lambda: isinstance(app.screen, Confirm))
             await pilot.press("y")
@@ -225,7 +229,7 @@ async def test_the_ssh_command_of_a_running_task_is_copied_once_it_is_chosen() -
     async with AsyncFlow("local") as flow:
         task = await flow.submit("sleep 300")
         async with opened() as (app, dashboard, pilot):
-            await until(lambda: dashboard.tasks.selected and dashboard.tasks.selected.is_running)
+            await until(lambda: dashboard.pane(TasksPane).selected and dashboard.pane(TasksPane).selected.is_running)
             await pilot.press("y")
             await until(lambda: isinstance(app.screen, Pick))
             await until(lambda: "ssh command" in screen_text(app))
@@ -240,7 +244,7 @@ async def test_the_users_own_keys_replace_ours(config: Callable[[str], Config]) 
     settings = config("dashboard: {keys: {tasks.detail: x, tasks.fly: y}}")
     await finished()
     async with opened(settings) as (app, dashboard, pilot):
-        await until(lambda: dashboard.tasks.table.rows)
+        await until(lambda: dashboard.pane(TasksPane).table.rows)
         await until(lambda: any("tasks.fly" in notice for notice in notices(app)))
         await pilot.press("x")
         await until(lambda: isinstance(app.screen, TaskDetail))
@@ -253,16 +257,16 @@ async def test_a_shell_asked_for_before_the_panes_are_there_opens_once_they_are(
         async with app.run_test(size=(120, 36)):
             dashboard = app.screen
             assert isinstance(dashboard, DashboardScreen)
-            dashboard.tasks.show([task.record])
+            dashboard.pane(TasksPane).show([task.record])
             dashboard.action_act("tasks.shell")
-            await until(lambda: dashboard.shell.has_live_shells)
-            await dashboard.shell.close_all()
+            await until(lambda: dashboard.pane(ShellPane).has_live_shells)
+            await dashboard.pane(ShellPane).close()
 
 
 async def test_the_spec_of_a_task_is_copied_as_yaml() -> None:
     await finished("echo spec-of-mine")
     async with opened() as (app, dashboard, pilot):
-        await until(lambda: dashboard.tasks.selected)
+        await until(lambda: dashboard.pane(TasksPane).selected)
         await pilot.press("Y")
         await until(lambda: "copied" in notices(app))
         assert "command: echo spec-of-mine\n" in app.clipboard
@@ -272,10 +276,10 @@ async def test_an_instance_type_is_asked_for_in_the_form_as_it_is_called(config:
     settings = config("contexts: {lab: {provider: local, gpus: 2xa100}}")
     async with opened(settings, contexts=("lab",)) as (app, dashboard, pilot):
         await pilot.press("2")
-        await until(lambda: dashboard.instances.selected)
+        await until(lambda: dashboard.pane(InstancesPane).selected)
         await pilot.press("enter")
         await until(lambda: isinstance(app.screen, SubmitForm))
-        assert app.screen.entered["gpu"] == dashboard.instances.selected.instance_type
+        assert app.screen.entered["gpu"] == dashboard.pane(InstancesPane).selected.instance_type
         assert app.screen.entered["context"] == "lab"
         assert parse_gpu(app.screen.entered["gpu"])
 
@@ -284,12 +288,12 @@ async def test_tasks_tell_their_attempt_and_instances_where_there_is_room() -> N
     async with AsyncFlow("local") as flow:
         await flow.run(TaskConfig(name=f"twice-{'x' * 50}", command="true", num_instances=2, retries=3))
     async with opened(size=(160, 48)) as (_, dashboard, pilot):
-        await until(lambda: dashboard.tasks.table.rows)
+        await until(lambda: dashboard.pane(TasksPane).table.rows)
         await pilot.press("z")
-        await until(lambda: {"instances", "attempt"} <= set(dashboard.tasks.table.shown_columns))
+        await until(lambda: {"instances", "attempt"} <= set(dashboard.pane(TasksPane).table.shown_columns))
     async with opened(size=(60, 15)) as (_, dashboard, _):
-        await until(lambda: dashboard.tasks.table.rows)
-        assert not {"instances", "attempt"} & set(dashboard.tasks.table.shown_columns)
+        await until(lambda: dashboard.pane(TasksPane).table.rows)
+        assert not {"instances", "attempt"} & set(dashboard.pane(TasksPane).table.shown_columns)
 
 
 async def test_enter_on_a_machine_that_is_down_says_why() -> None:
@@ -297,7 +301,7 @@ async def test_enter_on_a_machine_that_is_down_says_why() -> None:
         "local", "gpu2", "2xa100", "gpu2", 0.0, status="unreachable", description="gpu2 refused the connection [/]"
     )
     async with opened() as (app, dashboard, _pilot):
-        dashboard.instances.show([down])
+        dashboard.pane(InstancesPane).show([down])
         dashboard.action_act("instances.submit_here")
         await until(lambda: "gpu2 refused the connection [/]" in notices(app))
         assert app.screen is dashboard

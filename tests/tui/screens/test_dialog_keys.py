@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.bare_services import bare_services
 from testbed.screen_text import screen_rows, screen_text
 from testbed.waiting import until
 from textual.binding import Binding
@@ -19,14 +20,16 @@ from flow_core import AsyncFlow, TaskConfig
 from flow_core.config_file import load_config
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.app import FlowApp
+from flow_tui.dialogs.confirm import Confirm
+from flow_tui.dialogs.help import HelpScreen
+from flow_tui.dialogs.pick import Pick, PickOption
 from flow_tui.key_names import parse_key
-from flow_tui.screens.action_log import ActionLogScreen
-from flow_tui.screens.confirm import Confirm
+from flow_tui.panes.shell.confirm_paste import ConfirmPaste
+from flow_tui.panes.shell.pane import ShellPane
+from flow_tui.panes.tasks.detail import TaskDetail
+from flow_tui.panes.tasks.pane import TasksPane
+from flow_tui.screens.audit_log import AuditLogScreen
 from flow_tui.screens.dashboard import DashboardScreen
-from flow_tui.screens.detail import TaskDetail
-from flow_tui.screens.help import HelpScreen
-from flow_tui.screens.paste import ConfirmPaste
-from flow_tui.screens.pick import Choice, Pick
 
 RECORD = TaskRecord(task_id="task_1", name="train", context="local", status=TaskStatus.RUNNING, command="sleep 300")
 ALWAYS = {"ctrl+c", "tab", "shift+tab", "enter", "up", "down", "left", "right", "home", "end", "pageup", "pagedown"}
@@ -36,11 +39,11 @@ KEYS = [
     *(f"f{number}" for number in range(1, 13)),
 ]
 DIALOGS: dict[str, Callable[[], ModalScreen[Any]]] = {
-    "audit log": lambda: ActionLogScreen([]),
+    "audit log": lambda: AuditLogScreen([]),
     "confirm": lambda: Confirm("End it?", [], call="kill", agree="End the task", refuse="Keep it running"),
     "paste": lambda: ConfirmPaste("one\ntwo"),
-    "pick": lambda: Pick("Copy", [Choice("id", "task_1"), Choice("name", "train")]),
-    "detail": lambda: TaskDetail(RECORD),
+    "pick": lambda: Pick("Copy", [PickOption("id", "task_1"), PickOption("name", "train")]),
+    "detail": lambda: TaskDetail(RECORD, bare_services().keys),
 }
 
 
@@ -88,7 +91,7 @@ async def detail_of_a_running_task(
         async with app.run_test(size=size, notifications=True) as pilot:
             dashboard = app.screen
             assert isinstance(dashboard, DashboardScreen)
-            await until(lambda: dashboard.tasks.table.rows and len(dashboard.query("#panes > *")) == 5)
+            await until(lambda: dashboard.pane(TasksPane).table.rows and len(dashboard.query("#panes > *")) == 5)
             await pilot.press("d")
             await until(lambda: isinstance(app.screen, TaskDetail))
             await pilot.pause()
@@ -100,15 +103,15 @@ async def test_s_closes_the_detail_and_opens_the_shell(tmp_path: Path) -> None:
     async with detail_of_a_running_task(tmp_path) as (app, dashboard, pilot):
         assert "s shell" in screen_text(app)
         await pilot.press("s")
-        await until(lambda: app.screen is dashboard and dashboard.shell.has_live_shells)
-        assert dashboard.front == "shell"
-        await dashboard.shell.close_all()
+        await until(lambda: app.screen is dashboard and dashboard.pane(ShellPane).has_live_shells)
+        assert dashboard.panes.front == "shell"
+        await dashboard.pane(ShellPane).close()
 
 
 async def test_l_closes_the_detail_and_shows_the_log(tmp_path: Path) -> None:
     async with detail_of_a_running_task(tmp_path) as (app, dashboard, pilot):
         await pilot.press("l")
-        await until(lambda: app.screen is dashboard and dashboard.front == "logs")
+        await until(lambda: app.screen is dashboard and dashboard.panes.front == "logs")
         await until(lambda: "hello" in screen_text(app))
 
 
@@ -145,7 +148,7 @@ async def test_ctrl_d_in_the_detail_asks_as_its_hint_says(tmp_path: Path) -> Non
 
 async def test_a_shell_that_can_not_be_opened_leaves_the_detail_open(tmp_path: Path) -> None:
     async with detail_of_a_running_task(tmp_path, command="true") as (app, dashboard, pilot):
-        await until(lambda: dashboard.tasks.selected and dashboard.tasks.selected.is_terminal)
+        await until(lambda: dashboard.pane(TasksPane).selected and dashboard.pane(TasksPane).selected.is_terminal)
         await pilot.press("s")
         await until(lambda: "a shell needs a running task" in screen_text(app))
         assert isinstance(app.screen, TaskDetail)
@@ -160,7 +163,7 @@ async def test_the_detail_names_and_does_no_change_while_read_only(tmp_path: Pat
         assert isinstance(app.screen, TaskDetail)
         assert not len(app._notifications)
         await pilot.press("l")
-        await until(lambda: app.screen is dashboard and dashboard.front == "logs")
+        await until(lambda: app.screen is dashboard and dashboard.panes.front == "logs")
 
 
 async def test_the_users_own_keys_act_in_the_detail_and_stand_in_its_hints(tmp_path: Path) -> None:
@@ -172,7 +175,7 @@ async def test_the_users_own_keys_act_in_the_detail_and_stand_in_its_hints(tmp_p
         await pilot.pause()
         assert isinstance(app.screen, TaskDetail)
         await pilot.press("f4")
-        await until(lambda: app.screen is dashboard and dashboard.front == "logs")
+        await until(lambda: app.screen is dashboard and dashboard.panes.front == "logs")
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 15)])

@@ -12,9 +12,10 @@ from testbed.waiting import until
 
 from flow_core.config import Config, Context
 from flow_tui.app import FlowApp
-from flow_tui.screens.confirm import Confirm
+from flow_tui.dialogs.confirm import Confirm
+from flow_tui.dialogs.submit.open_form import open_submit_form
+from flow_tui.dialogs.submit.submit_form import SubmitForm
 from flow_tui.screens.dashboard import DashboardScreen
-from flow_tui.screens.submit import SubmitForm
 
 S3 = {"data_mounts": [{"source": "s3://corpus/data", "target": "/data"}]}
 
@@ -56,7 +57,7 @@ def lab(folder: Path, **settings: Any) -> Config:
 async def opened_form(app: FlowApp, **filled: str) -> SubmitForm:
     dashboard = app.screen
     assert isinstance(dashboard, DashboardScreen)
-    dashboard.open_submit_form({"context": "lab", "command": "true", "gpu": "cpu", **filled})
+    open_submit_form(dashboard.services, {"context": "lab", "command": "true", "gpu": "cpu", **filled})
     await until(lambda: isinstance(app.screen, SubmitForm))
     assert isinstance(app.screen, SubmitForm)
     return app.screen

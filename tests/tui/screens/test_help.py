@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from testbed.bare_services import KEYS
 from testbed.themed_app import ThemedApp
 from textual.widgets import Input, OptionList, Static
 
-from flow_tui.screens.help import HelpEntry, HelpScreen
+from flow_tui.dialogs.help import HelpEntry, HelpScreen
 
 ENTRIES = (
     HelpEntry("l", "Logs", "Read what the task wrote", "tasks.logs"),
@@ -25,7 +26,7 @@ class Asking(ThemedApp):
         self.answers: list[str | None] = []
 
     def on_mount(self) -> None:
-        self.push_screen(HelpScreen("Tasks [b]here[/nowhere]", self.entries), self.answers.append)
+        self.push_screen(HelpScreen("Tasks [b]here[/nowhere]", self.entries, KEYS), self.answers.append)
 
     def rows(self) -> list[str]:
         options = self.screen.query_one(OptionList)

@@ -93,8 +93,8 @@ async def test_the_exclamation_mark_shows_past_notices_again(tmp_path: Path) -> 
         await shows(pilot, "no task is selected; press")
         dashboard = pilot.app.screen
         assert isinstance(dashboard, DashboardScreen)
-        dashboard.say("the other thing failed [/]", severity="error")
-        dashboard.say("copied")
+        dashboard.services.notify("the other thing failed [/]", severity="error")
+        dashboard.services.notify("copied")
         await shows(pilot, "the other thing failed [/]", "copied")
         pilot.app.clear_notifications()
         await pilot.press("exclamation_mark")

@@ -15,10 +15,11 @@ from textual.widgets import Input, OptionList, Static
 
 from flow_core import AsyncFlow, TaskConfig
 from flow_core.config_file import load_config
+from flow_tui.action_table import ACTIONS
 from flow_tui.app import FlowApp
 from flow_tui.commands import ActionPalette
-from flow_tui.keymap import ACTIONS, BY_ID
-from flow_tui.screens.help import HelpEntry, HelpScreen
+from flow_tui.dialogs.help import HelpEntry, HelpScreen
+from flow_tui.keymap import Keymap
 
 OWN_KEYS = """\
 dashboard:
@@ -148,7 +149,7 @@ async def test_the_help_leaves_out_what_read_only_refuses(tmp_path: Path) -> Non
         await pilot.press("question_mark")
         await until(lambda: isinstance(pilot.app.screen, HelpScreen))
         ids = {option.id for option in pilot.app.screen.query_one(OptionList).options}
-        assert ids == {action.id for action in ACTIONS if action.place in ("app", "tasks") and not action.changes}
+        assert ids == {action.id for action in ACTIONS if action.noun in ("app", "tasks") and not action.changes}
         assert "tasks.logs" in ids
         assert "tasks.cancel" not in ids
 
@@ -182,7 +183,7 @@ async def test_a_long_reason_is_in_view_whole(tmp_path: Path, size: tuple[int, i
     reason = f"a shell needs a running task; {'a-long-name-of-a-task-' * 4} is preempting and comes back later"
     entries = [HelpEntry("x", f"Action {number}", "", f"a.{number}", reason) for number in range(50)]
     async with opened(tmp_path, "", size=size) as pilot:
-        pilot.app.push_screen(HelpScreen("Keys: tasks", entries))
+        pilot.app.push_screen(HelpScreen("Keys: tasks", entries, Keymap(ACTIONS)))
         await until(lambda: isinstance(pilot.app.screen, HelpScreen))
         await pilot.pause()
         assert_in_view(pilot, f"Not now: {reason}")
@@ -194,4 +195,5 @@ def assert_in_view(pilot: Pilot[None], sentence: str) -> None:
 
 
 def test_every_action_has_a_key() -> None:
-    assert all(action.current_keys and action.shown_key for action in BY_ID.values())
+    keys = Keymap(ACTIONS)
+    assert all(keys.keys_of(action.id) and keys.short(action.id) for action in ACTIONS)

@@ -7,6 +7,7 @@ from textual.command import CommandPalette
 from tui.screens.test_dashboard import opened
 
 from flow_core.config import state_dir
+from flow_tui.panes.tasks.pane import TasksPane
 
 
 async def test_a_palette_that_closes_while_it_gathers_commands_ends_nothing() -> None:
@@ -22,7 +23,7 @@ async def test_a_palette_that_closes_while_it_gathers_commands_ends_nothing() ->
         await pilot.press("slash", "x")
         assert app.crash is None
         assert app.screen is dashboard
-        assert dashboard.tasks.filter_text == "x"
+        assert dashboard.pane(TasksPane).filter_text == "x"
     assert not list(state_dir().glob("crashes/*"))
 
 

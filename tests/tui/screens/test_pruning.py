@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from testbed.bare_services import KEYS
 from testbed.screen_text import screen_text
 from testbed.waiting import until
 from textual.pilot import Pilot
@@ -16,11 +17,10 @@ from flow_core.audit import AuditLog
 from flow_core.config import state_dir
 from flow_core.config_file import load_config
 from flow_tui.app import FlowApp
-from flow_tui.keymap import BY_ID
-from flow_tui.screens.confirm import Confirm
-from flow_tui.screens.pruning_form import PruningForm
+from flow_tui.dialogs.confirm import Confirm
+from flow_tui.panes.tasks.pruning_form import PruningForm
 
-KEY = BY_ID["tasks.prune"].keys
+KEY = KEYS["tasks.prune"].keys
 
 
 @asynccontextmanager

@@ -10,7 +10,8 @@ from testbed.waiting import until
 from tui.screens.conftest import Asked
 
 from flow_core.config import state_dir
-from flow_tui.screens.replay import Replay, open_replay, recordings
+from flow_tui.screens.recordings import recordings
+from flow_tui.screens.replay import Replay, open_replay
 
 LINES = ['[0.0, "o", "one\\r\\n"]', '[40.0, "o", "two\\u001b]52;c;aGk=\\u0007\\u0007"]']
 

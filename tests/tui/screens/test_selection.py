@@ -21,7 +21,8 @@ from flow_core.agent.spool import STDOUT, SpoolFiles, SpoolWriter
 from flow_core.config import Config, Context
 from flow_core.logs.log_id import LogId
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui.panes.logs import LogsPane
+from flow_tui.panes.logs.pane import LogsPane
+from flow_tui.panes.tasks.pane import TasksPane
 from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.widgets.bar import Bar
 from flow_tui.widgets.table import ResourceTable
@@ -33,7 +34,7 @@ class Seen:
     def __init__(self, dashboard: DashboardScreen, pilot: Pilot[None]) -> None:
         self.dashboard = dashboard
         self.pilot = pilot
-        self.table = dashboard.tasks.table
+        self.table = dashboard.pane(TasksPane).table
 
     @property
     def selected(self) -> str:
@@ -60,8 +61,8 @@ async def three_tasks(size: tuple[int, int] = (120, 36)) -> AsyncIterator[Seen]:
             if name != "train":
                 await task.wait(30)
     async with opened(size=size) as (_, dashboard, pilot):
-        await until(lambda: len(dashboard.tasks.table.rows) == 3)
-        await dashboard.all_panes()
+        await until(lambda: len(dashboard.pane(TasksPane).table.rows) == 3)
+        await dashboard.panes.all_loaded()
         yield Seen(dashboard, pilot)
 
 
@@ -97,10 +98,10 @@ async def test_the_log_and_the_keys_follow_when_the_selected_row_vanishes() -> N
     async with three_tasks() as seen:
         await seen.pilot.press("G")
         await seen.shows_the_log_of("train")
-        fleet = seen.dashboard.fleet
+        fleet = seen.dashboard.services.fleet
         state = fleet.states[0]
         left = tuple(task for task in state.tasks if task.name == "quick")
-        seen.dashboard.tasks.show(left)
+        seen.dashboard.pane(TasksPane).show(left)
         await seen.shows_the_log_of("quick")
         footer = seen.dashboard.query_one("#footer", Bar)
         style = {piece.text: piece.style for piece in footer.left}
@@ -138,10 +139,10 @@ async def test_no_other_tasks_log_is_shown_while_a_log_is_on_its_way(
     async with opened(Config(tmp_path / "config.yaml", (Context("far", "slow"),))) as (_, dashboard, pilot):
         seen = Seen(dashboard, pilot)
         await until(lambda: len(seen.table.rows) == 2)
-        await dashboard.all_panes()
+        await dashboard.panes.all_loaded()
         await seen.shows_the_log_of("quick")
         await pilot.press("G")
         await until(lambda: seen.shown() == ("slow", "no output yet"), explain=seen.shown)
-        assert dashboard.task_log.files is None
+        assert dashboard.services.selection.log_files is None
         SlowLogs.is_ready.set()
         await seen.shows_the_log_of("slow")

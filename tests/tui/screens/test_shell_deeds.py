@@ -12,9 +12,11 @@ from tui.screens.test_dashboard import opened
 
 from flow_core import AsyncFlow, TaskConfig
 from flow_tui.app import FlowApp
+from flow_tui.dialogs.help import HelpScreen
+from flow_tui.panes.shell.confirm_paste import ConfirmPaste
+from flow_tui.panes.shell.pane import ShellPane
+from flow_tui.panes.tasks.pane import TasksPane
 from flow_tui.screens.dashboard import DashboardScreen
-from flow_tui.screens.help import HelpScreen
-from flow_tui.screens.paste import ConfirmPaste
 from flow_tui.terminal.prefix import KeyTarget
 from flow_tui.widgets.bar import Bar
 from flow_tui.widgets.terminal import TerminalView
@@ -25,11 +27,17 @@ PREFIX = "ctrl+right_square_bracket"
 @asynccontextmanager
 async def in_a_shell() -> AsyncIterator[tuple[FlowApp, DashboardScreen, Pilot[None]]]:
     async with AsyncFlow("local") as flow, opened_task(flow), opened() as (app, dashboard, pilot):
-        await until(lambda: dashboard.tasks.selected and dashboard.tasks.selected.is_running)
+        await until(lambda: dashboard.pane(TasksPane).selected and dashboard.pane(TasksPane).selected.is_running)
         await pilot.press("s")
-        await until(lambda: dashboard.shell.front and dashboard.shell.front.has_focus and dashboard.shell.front.is_live)
+        await until(
+            lambda: (
+                dashboard.pane(ShellPane).front
+                and dashboard.pane(ShellPane).front.has_focus
+                and dashboard.pane(ShellPane).front.is_live
+            )
+        )
         yield app, dashboard, pilot
-        await dashboard.shell.close_all()
+        await dashboard.pane(ShellPane).close()
 
 
 @asynccontextmanager
@@ -50,7 +58,7 @@ def listed(app: FlowApp) -> list[str]:
 
 async def test_what_can_come_after_the_prefix_is_listed_and_done_when_it_is_chosen() -> None:
     async with in_a_shell() as (app, dashboard, pilot):
-        view = dashboard.shell.front
+        view = dashboard.pane(ShellPane).front
         assert view is not None
         await pilot.press(PREFIX, "question_mark")
         await until(lambda: isinstance(app.screen, HelpScreen) and app.screen._shown)
@@ -63,13 +71,13 @@ async def test_what_can_come_after_the_prefix_is_listed_and_done_when_it_is_chos
         await pilot.press("q", PREFIX, "question_mark")
         await until(lambda: isinstance(app.screen, HelpScreen) and app.screen._shown)
         await pilot.press(*"logs", "space", *"pane", "enter")
-        await until(lambda: dashboard.front == "logs")
+        await until(lambda: dashboard.panes.front == "logs")
         assert view.is_live
 
 
 async def test_a_prefix_key_that_is_listed_reaches_the_shell_when_that_is_chosen() -> None:
     async with in_a_shell() as (app, dashboard, pilot):
-        view = dashboard.shell.front
+        view = dashboard.pane(ShellPane).front
         assert view is not None
         await pilot.press(*"cat", "space", *"-v", "enter")
         await pilot.press(PREFIX, "question_mark")
@@ -82,10 +90,10 @@ async def test_a_prefix_key_that_is_listed_reaches_the_shell_when_that_is_chosen
 
 async def test_the_enter_after_a_paste_keeps_the_question_and_the_text() -> None:
     async with in_a_shell() as (app, dashboard, pilot):
-        view = dashboard.shell.front
+        view = dashboard.pane(ShellPane).front
         assert view is not None
         await until(lambda: view.core is not None)
-        dashboard.post_message(TerminalView.PasteNeedsConsent(view, "echo first\necho second"))
+        dashboard.pane(ShellPane).post_message(TerminalView.PasteNeedsConsent(view, "echo first\necho second"))
         await until(lambda: isinstance(app.screen, ConfirmPaste))
         await pilot.press("enter")
         await pilot.press("enter")

@@ -10,6 +10,8 @@ from tui.screens.test_shell_deeds import PREFIX, in_a_shell, opened_task
 from flow_core import AsyncFlow
 from flow_core.config_file import load_config
 from flow_tui.app import FlowApp
+from flow_tui.panes.shell.pane import ShellPane
+from flow_tui.panes.tasks.pane import TasksPane
 from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.widgets.terminal import TerminalView
 
@@ -33,19 +35,19 @@ def dashboard_of(app: FlowApp) -> DashboardScreen:
 
 async def test_a_command_that_is_typed_together_with_the_key_that_opens_a_shell_runs_in_the_shell() -> None:
     async with AsyncFlow("local") as flow, opened_task(flow), opened() as (app, dashboard, _):
-        await until(lambda: dashboard.tasks.selected and dashboard.tasks.selected.is_running)
+        await until(lambda: dashboard.pane(TasksPane).selected and dashboard.pane(TasksPane).selected.is_running)
         type_at_once(app, "secho quiet-$((40+2))\r")
-        await until(lambda: "quiet-42" in shown(dashboard.shell.front))
+        await until(lambda: "quiet-42" in shown(dashboard.pane(ShellPane).front))
         assert app.screen is dashboard
-        assert dashboard.front == "shell"
-        await dashboard.shell.close_all()
+        assert dashboard.panes.front == "shell"
+        await dashboard.pane(ShellPane).close()
 
 
 async def test_text_typed_before_the_shell_pane_is_there_goes_to_the_shell() -> None:
     async with AsyncFlow("local") as flow, opened_task(flow):
         app = FlowApp(load_config())
 
-        def type_as_soon_as_the_task_is_listed() -> None:
+        def type_as_soon_as_the_task_is_listed(_: frozenset[str]) -> None:
             if app.fleet.tasks:
                 forget()
                 app.call_later(type_at_once, app, "secho quiet-$((40+2))\r")
@@ -53,28 +55,32 @@ async def test_text_typed_before_the_shell_pane_is_there_goes_to_the_shell() -> 
         forget = app.fleet.subscribe(type_as_soon_as_the_task_is_listed)
         async with app.run_test(size=(120, 36)):
             dashboard = dashboard_of(app)
-            await until(lambda: "quiet-42" in shown(dashboard.shell.front))
+            await until(lambda: "quiet-42" in shown(dashboard.pane(ShellPane).front))
             assert app.screen is dashboard
-            await dashboard.shell.close_all()
+            await dashboard.pane(ShellPane).close()
 
 
 async def test_what_came_with_the_key_for_a_shell_that_can_not_be_opened_is_no_command() -> None:
     async with AsyncFlow("local") as flow, opened() as (app, dashboard, pilot):
         await flow.submit("true", wait=True)
-        await until(lambda: dashboard.tasks.selected and dashboard.tasks.selected.is_terminal)
+        await until(lambda: dashboard.pane(TasksPane).selected and dashboard.pane(TasksPane).selected.is_terminal)
         type_at_once(app, "sq")
         type_at_once(app, "q2\r")
         await until(lambda: any("a shell needs a running task" in notice for notice in notices(app)))
         await pilot.pause()
         assert app.screen is dashboard
-        assert dashboard.front == "tasks"
+        assert dashboard.panes.front == "tasks"
         assert app.is_running
 
 
 async def test_a_command_that_is_typed_together_with_the_keys_that_open_another_shell_runs_in_that_one() -> None:
     async with in_a_shell() as (app, dashboard, pilot):
-        first = dashboard.shell.front
+        first = dashboard.pane(ShellPane).front
         await pilot.press(PREFIX)
         type_at_once(app, "cecho quiet-$((40+2))\r")
-        await until(lambda: dashboard.shell.front is not first and "quiet-42" in shown(dashboard.shell.front))
+        await until(
+            lambda: (
+                dashboard.pane(ShellPane).front is not first and "quiet-42" in shown(dashboard.pane(ShellPane).front)
+            )
+        )
         assert "quiet" not in shown(first)

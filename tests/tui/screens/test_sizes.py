@@ -6,20 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from testbed.bare_services import KEYS
 from testbed.screen_text import screen_text
 from textual.screen import ModalScreen
 
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui.screens.action_log import ActionLogScreen
-from flow_tui.screens.attach import AttachForm
-from flow_tui.screens.confirm import Confirm
-from flow_tui.screens.detail import TaskDetail
-from flow_tui.screens.everywhere import Everywhere
-from flow_tui.screens.help import HelpEntry, HelpScreen
-from flow_tui.screens.limit_form import LimitForm
-from flow_tui.screens.pick import Choice, Pick
-from flow_tui.screens.submit import SubmitForm
-from flow_tui.screens.volume_form import VolumeForm
+from flow_tui.dialogs.confirm import Confirm
+from flow_tui.dialogs.help import HelpEntry, HelpScreen
+from flow_tui.dialogs.pick import Pick, PickOption
+from flow_tui.dialogs.submit.submit_form import SubmitForm
+from flow_tui.panes.tasks.detail import TaskDetail
+from flow_tui.panes.tasks.limit_form import LimitForm
+from flow_tui.panes.tasks.run_on_nodes import RunOnNodes
+from flow_tui.panes.volumes.attach_form import AttachForm
+from flow_tui.panes.volumes.volume_form import VolumeForm
+from flow_tui.screens.audit_log import AuditLogScreen
 
 TASK = TaskRecord("local", "task_aaaaaaaaaa", "train", TaskStatus.RUNNING, command="python train.py " * 20)
 TINY = [(1, 1), (2, 1), (1, 40), (3, 3), (200, 1), (20, 5), (0, 0)]
@@ -31,18 +32,18 @@ async def nothing(*_: Any) -> Any:
 
 DIALOGS: dict[str, Callable[[], ModalScreen[Any]]] = {
     "help": lambda: HelpScreen(
-        "Keys", [HelpEntry(f"f{n}", f"Does {n}", "a sentence " * 9, f"a.{n}") for n in range(9)]
+        "Keys", [HelpEntry(f"f{n}", f"Does {n}", "a sentence " * 9, f"a.{n}") for n in range(9)], KEYS
     ),
-    "pick": lambda: Pick("Copy", [Choice("id", "x" * 90), Choice("name", "train")]),
+    "pick": lambda: Pick("Copy", [PickOption("id", "x" * 90), PickOption("name", "train")]),
     "confirm": lambda: Confirm("End it?", ["a fact"], call="DELETE /it", loses="a lot", keeps="little"),
     "typed confirm": lambda: Confirm("End both?", ["a fact"], call="DELETE /both", word="2"),
     "submit": lambda: SubmitForm(["local", "lab"], nothing),
     "volume": lambda: VolumeForm(["local", "lab"], nothing),
     "attach": lambda: AttachForm("data", [TASK], nothing),
     "limit": lambda: LimitForm(TASK),
-    "detail": lambda: TaskDetail(TASK),
-    "action log": lambda: ActionLogScreen(()),
-    "everywhere": lambda: Everywhere("train", 3, nothing),
+    "detail": lambda: TaskDetail(TASK, KEYS),
+    "action log": lambda: AuditLogScreen(()),
+    "everywhere": lambda: RunOnNodes("train", 3, nothing),
 }
 
 

@@ -17,9 +17,9 @@ from textual.drivers import headless_driver
 from flow_core.config import state_dir
 from flow_core.errors import FlowError
 from flow_core.models.spec import TaskConfig
-from flow_tui.screens.editor import find_editor
-from flow_tui.screens.field import Field
-from flow_tui.screens.submit import SubmitForm
+from flow_tui.dialogs.field import Field
+from flow_tui.dialogs.submit.editor import find_editor
+from flow_tui.dialogs.submit.submit_form import SubmitForm
 
 AGAIN = "ctrl+e opens the text again"
 

@@ -8,7 +8,7 @@ from testbed.tables import each
 from flow_core.errors import ConfigError
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui.screens.submit_fields import (
+from flow_tui.dialogs.submit.submit_fields import (
     parse_env,
     parse_hours,
     parse_rest,
@@ -16,7 +16,7 @@ from flow_tui.screens.submit_fields import (
     parse_volumes,
     task_config,
 )
-from flow_tui.screens.submit_preset import preset_of
+from flow_tui.dialogs.submit.submit_preset import preset_of
 
 
 def test_every_field_reaches_the_config() -> None:

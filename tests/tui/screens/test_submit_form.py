@@ -13,8 +13,8 @@ from testbed.far_side import CONTEXTS, FarSide
 from flow_core.client.task import AsyncTask
 from flow_core.errors import CapacityError, ConfigError, FlowError
 from flow_core.models.spec import TaskConfig
-from flow_tui.screens.field import Field
-from flow_tui.screens.submit import SubmitForm
+from flow_tui.dialogs.field import Field
+from flow_tui.dialogs.submit.submit_form import SubmitForm
 
 
 class Slow(FarSide):

@@ -16,9 +16,9 @@ from flow_core.errors import ConfigError
 from flow_core.logs.escape import escape_controls
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui.screens.submit_fields import PLACES, task_config
-from flow_tui.screens.submit_preset import entered_of, preset_of
-from flow_tui.screens.task_text import read_task_text, task_text
+from flow_tui.dialogs.submit.submit_fields import CONFIG_FIELDS, task_config
+from flow_tui.dialogs.submit.submit_preset import entered_of, preset_of
+from flow_tui.dialogs.submit.task_text import read_task_text, task_text
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 WORD = TEXT.filter(bool)
@@ -98,10 +98,12 @@ def test_what_the_editor_is_given_fills_the_form_with_the_same_config(config: Ta
 
 
 @settings(max_examples=100)
-@given(st.dictionaries(st.sampled_from([*PLACES, "name", "rest"]), TEXT | st.just('{"ports": [8080]}')))
+@given(st.dictionaries(st.sampled_from([*CONFIG_FIELDS, "name", "rest"]), TEXT | st.just('{"ports": [8080]}')))
 def test_whatever_was_typed_is_in_the_text_for_the_editor(entered: dict[str, str]) -> None:
     fields = yaml.safe_load(task_text(entered, "s.json"))
-    typed = {PLACES[key].field: text.strip() for key, text in entered.items() if key in PLACES and text.strip()}
+    typed = {
+        CONFIG_FIELDS[key].field: text.strip() for key, text in entered.items() if key in CONFIG_FIELDS and text.strip()
+    }
     assert [name for name, text in typed.items() if isinstance(text, str) and name not in fields] == []
     for name in {"command", "working_dir", "instance_type"} & typed.keys():
         assert fields[name].strip() == typed[name]

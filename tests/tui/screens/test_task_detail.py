@@ -12,13 +12,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from testbed.bare_services import KEYS
 from testbed.tables import each
 
 from flow_core.audit import AuditEntry
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
-from flow_tui.screens.action_log import ActionLogScreen
-from flow_tui.screens.detail import TaskDetail
-from flow_tui.screens.task_facts import facts_of
+from flow_tui.panes.tasks.detail import TaskDetail
+from flow_tui.panes.tasks.facts import facts_of
+from flow_tui.screens.audit_log import AuditLogScreen
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 PENDING = TaskRecord("local", "task_1", "llama", TaskStatus.PENDING, command="python train.py", created_at=START)
@@ -43,7 +44,7 @@ def _in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def facts(task: TaskRecord, minutes: float = 5) -> dict[str, str]:
-    return {row.label: row.value for row in facts_of(task, START + timedelta(minutes=minutes))}
+    return {row.label: row.value for row in facts_of(task, KEYS, START + timedelta(minutes=minutes))}
 
 
 @pytest.mark.usefixtures("_in_tokyo")
@@ -166,20 +167,20 @@ def test_an_endless_command_is_cut_with_a_word_about_it() -> None:
 async def test_foreign_text_is_shown_as_it_is(ask: Any) -> None:
     nasty = "[red]x[/\x1b[2J\x07"
     task = replace(PENDING, name=nasty, command=f"{nasty}\n{nasty}", message=nasty, config={"env": {"A": nasty}})
-    async with ask(TaskDetail(task), size=(120, 36)) as question:
+    async with ask(TaskDetail(task, KEYS), size=(120, 36)) as question:
         assert question.text.count("[red]x[/␛[2J␇") == 6
         assert "\x1b" not in question.text
 
 
 @pytest.mark.parametrize("key", ["escape", "q", "d"])
 async def test_it_closes(ask: Any, key: str) -> None:
-    async with ask(TaskDetail(PENDING)) as question:
+    async with ask(TaskDetail(PENDING, KEYS)) as question:
         await question.press(key)
         assert question.answers == [None]
 
 
 async def test_news_of_the_task_is_shown_and_the_place_is_kept(ask: Any) -> None:
-    detail = TaskDetail(replace(RUNNING, command="\n".join(f"line {n}" for n in range(40))))
+    detail = TaskDetail(replace(RUNNING, command="\n".join(f"line {n}" for n in range(40))), KEYS)
     async with ask(detail, size=(60, 15)) as question:
         await question.press(*"jjjj")
         place = detail.scrolled.scroll_offset
@@ -194,7 +195,7 @@ async def test_news_of_the_task_is_shown_and_the_place_is_kept(ask: Any) -> None
 
 
 async def test_news_of_another_task_is_not_shown(ask: Any) -> None:
-    detail = TaskDetail(RUNNING)
+    detail = TaskDetail(RUNNING, KEYS)
     async with ask(detail) as question:
         detail.update(replace(KILLED, task_id="task_2"))
         await question.pilot.pause()
@@ -202,7 +203,7 @@ async def test_news_of_another_task_is_not_shown(ask: Any) -> None:
 
 
 async def test_a_running_task_grows_older_while_it_is_looked_at(ask: Any) -> None:
-    detail = TaskDetail(replace(RUNNING, started_at=datetime.now(UTC)))
+    detail = TaskDetail(replace(RUNNING, started_at=datetime.now(UTC)), KEYS)
     async with ask(detail, size=(120, 36)) as question:
 
         def seconds() -> int:
@@ -215,7 +216,7 @@ async def test_a_running_task_grows_older_while_it_is_looked_at(ask: Any) -> Non
 @pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 15)])
 async def test_the_end_can_be_reached_and_the_keys_stay_in_view(ask: Any, size: tuple[int, int]) -> None:
     task = replace(RUNNING, command="\n".join(f"line {n}" for n in range(100)))
-    async with ask(TaskDetail(task), size=size) as question:
+    async with ask(TaskDetail(task, KEYS), size=size) as question:
         assert "esc d close" in question.text
         await question.press("pagedown")
         assert question.app.screen.scrolled.scroll_y >= size[1] - 6
@@ -230,7 +231,7 @@ def action(number: int, result: str = "ok", call: str = "kill -TERM 123") -> Aud
 
 @pytest.mark.usefixtures("_in_tokyo")
 async def test_the_action_log_says_who_did_what_and_how_it_ended(ask: Any) -> None:
-    async with ask(ActionLogScreen([action(2), action(1, result="no such task")])) as question:
+    async with ask(AuditLogScreen([action(2), action(1, result="no such task")])) as question:
         assert "2026-03-01 21:02:00  ann  local  cancel  task_2  ok" in question.text
         assert question.text.index("task_2") < question.text.index("task_1  no such task")
         assert question.text.count("kill -TERM 123") == 2
@@ -238,7 +239,7 @@ async def test_the_action_log_says_who_did_what_and_how_it_ended(ask: Any) -> No
 
 async def test_the_action_log_scrolls_and_a_long_call_is_all_there(ask: Any) -> None:
     actions = [action(n) for n in range(59, 0, -1)] + [action(0, call="scancel " + "1234 " * 40 + "end")]
-    async with ask(ActionLogScreen(actions), size=(60, 15)) as question:
+    async with ask(AuditLogScreen(actions), size=(60, 15)) as question:
         assert "task_59" in question.text
         await question.press("j", "k", "pagedown", "pageup")
         assert "task_59" in question.text
@@ -249,7 +250,7 @@ async def test_the_action_log_scrolls_and_a_long_call_is_all_there(ask: Any) -> 
 
 @pytest.mark.parametrize("key", ["escape", "q", "@"])
 async def test_the_action_log_closes(ask: Any, key: str) -> None:
-    async with ask(ActionLogScreen([])) as question:
+    async with ask(AuditLogScreen([])) as question:
         assert "Nothing has been changed yet." in question.text
         await question.press(key)
         assert question.answers == [None]
@@ -258,7 +259,7 @@ async def test_the_action_log_closes(ask: Any, key: str) -> None:
 async def test_a_mangled_action_does_no_harm(ask: Any) -> None:
     nasty = "[red]x[/\x1b[2J"
     async with ask(
-        ActionLogScreen([AuditEntry(nasty, nasty, nasty, nasty, nasty, nasty, nasty)]), (120, 36)
+        AuditLogScreen([AuditEntry(nasty, nasty, nasty, nasty, nasty, nasty, nasty)]), (120, 36)
     ) as question:
         assert question.text.count("[red]x[/␛[2J") == 7
         assert "\x1b" not in question.text
@@ -291,7 +292,7 @@ def test_image_reservation_and_machines_are_facts_of_a_task() -> None:
 async def test_a_long_label_never_runs_into_its_value(ask: Any, size: tuple[int, int]) -> None:
     metadata = {"instance_status": "STATUS_RUNNING", "an_option_with_a_name_of_its_own_and_more": "value-of-it"}
     task = replace(RUNNING, provider_metadata=metadata, config={"env": {"NCCL_IB_HCA_AND_ITS_PORTS": "mlx5"}})
-    async with ask(TaskDetail(task), size) as question:
+    async with ask(TaskDetail(task, KEYS), size) as question:
         await question.press("G")
         rows = question.rows
         (status,) = [row for row in rows if "STATUS_RUNNING" in row]

@@ -15,9 +15,10 @@ from flow_core.config_file import load_config
 from flow_core.logs.log_id import LogId
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.app import FlowApp
-from flow_tui.panes.logs import LogsPane
+from flow_tui.panes.logs.log_selection import place_of
+from flow_tui.panes.logs.pane import LogsPane
+from flow_tui.panes.tasks.pane import TasksPane
 from flow_tui.screens.dashboard import DashboardScreen
-from flow_tui.screens.task_log import place_of
 
 TASK = TaskRecord("local", "task_a", "train", TaskStatus.RUNNING)
 
@@ -31,8 +32,8 @@ async def logs_of(**fields: Any) -> AsyncIterator[tuple[LogsPane, Pilot[None]]]:
     async with app.run_test(size=(120, 36)) as pilot:
         dashboard = app.screen
         assert isinstance(dashboard, DashboardScreen)
-        await until(lambda: dashboard.tasks.selected)
-        await dashboard.all_panes()
+        await until(lambda: dashboard.pane(TasksPane).selected)
+        await dashboard.panes.all_loaded()
         pane = dashboard.query_one(LogsPane)
         await pilot.press("4")
         await until(lambda: pane.has_focus_within and pane.border_subtitle)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.bare_services import KEYS
 from testbed.fake_smi import FakeSmi
 from testbed.screen_text import screen_text
 from testbed.waiting import until
@@ -23,8 +24,8 @@ from flow_core.errors import Conflict, Unreachable, Unsupported
 from flow_core.models.metrics import MachineSample
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.app import FlowApp
-from flow_tui.panes import metrics
-from flow_tui.screens.detail import TaskDetail
+from flow_tui.panes.tasks import metrics_view
+from flow_tui.panes.tasks.detail import TaskDetail
 
 SIZES = [(120, 36), (80, 24), (60, 15)]
 
@@ -133,7 +134,7 @@ async def test_a_context_without_metrics_says_so(ask: Any) -> None:
     def look(node: int) -> AsyncGenerator[MachineSample, None]:
         raise Unsupported("context 'lab' (provider nothing) has no metrics")
 
-    async with ask(TaskDetail(RUNNING, look, metrics=True)) as question:
+    async with ask(TaskDetail(RUNNING, KEYS, look, metrics=True)) as question:
         await question.shows("context 'lab' (provider nothing) has no metrics")
 
 
@@ -142,9 +143,9 @@ async def test_a_task_that_waits_is_told_and_one_that_has_ended_too(ask: Any) ->
         raise Conflict("task task_1 is pending; it has no machine yet")
         yield
 
-    async with ask(TaskDetail(replace(RUNNING, status=TaskStatus.PENDING), look, metrics=True)) as question:
+    async with ask(TaskDetail(replace(RUNNING, status=TaskStatus.PENDING), KEYS, look, metrics=True)) as question:
         await question.shows("task task_1 is pending; it has no machine yet")
-    async with ask(TaskDetail(replace(RUNNING, status=TaskStatus.COMPLETED), look, metrics=True)) as question:
+    async with ask(TaskDetail(replace(RUNNING, status=TaskStatus.COMPLETED), KEYS, look, metrics=True)) as question:
         await question.shows("the task has ended")
         assert "asking" not in question.text
 
@@ -154,7 +155,7 @@ async def test_a_link_that_is_lost_is_told_and_what_was_seen_stays(ask: Any) -> 
         yield MachineSample(datetime.now(UTC), load=1.25)
         raise Unreachable("the link to [red]'far'[/ was lost")
 
-    async with ask(TaskDetail(RUNNING, look, metrics=True)) as question:
+    async with ask(TaskDetail(RUNNING, KEYS, look, metrics=True)) as question:
         await question.shows("the link to [red]'far'[/ was lost")
         assert "1.2" in question.text
         assert question.app.screen.query_one("MetricsView").is_sampling
@@ -163,14 +164,14 @@ async def test_a_link_that_is_lost_is_told_and_what_was_seen_stays(ask: Any) -> 
 
 
 async def test_a_task_that_is_tried_again_is_looked_at_again(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "_AGAIN_S", 0.05)
+    monkeypatch.setattr(metrics_view, "_AGAIN_S", 0.05)
     looks: list[float] = []
 
     async def look(node: int) -> AsyncGenerator[MachineSample, None]:
         looks.append(len(looks) + 1)
         yield MachineSample(datetime.now(UTC), load=looks[-1])
 
-    detail = TaskDetail(RUNNING, look, metrics=True)
+    detail = TaskDetail(RUNNING, KEYS, look, metrics=True)
     async with ask(detail) as question:
         await question.shows("nothing of the task runs there now")
         await question.until(lambda: len(looks) > 3)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from testbed.bare_services import KEYS
+
 from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui.screens.detail import TaskDetail
-from flow_tui.screens.task_spec import spec_yaml
+from flow_tui.panes.tasks.detail import TaskDetail
+from flow_tui.panes.tasks.task_yaml import task_yaml
 
 
 def record(config: TaskConfig | None) -> TaskRecord:
@@ -25,7 +27,7 @@ def test_what_was_submitted_reads_back_as_it_was() -> None:
             "volumes": [{"name": "data", "size_gb": 5, "mount_path": "/d"}],
         }
     )
-    text = spec_yaml(record(config))
+    text = task_yaml(record(config))
     assert not text.startswith("#")
     assert TaskConfig.from_yaml_text(text) == config
 
@@ -38,7 +40,7 @@ def test_secrets_are_hidden_wherever_they_stand_and_a_comment_says_so() -> None:
             "provider_options": {"lab": {"password": "hunter2", "urls": ["https://ann:hunter2@x/y"]}},
         }
     )
-    text = spec_yaml(record(config))
+    text = task_yaml(record(config))
     assert "hunter2" not in text
     assert text.splitlines()[0] == "# Secrets are [hidden]; fill them in before you submit this."
     again = TaskConfig.from_yaml_text(text)
@@ -46,11 +48,11 @@ def test_secrets_are_hidden_wherever_they_stand_and_a_comment_says_so() -> None:
 
 
 def test_a_task_from_elsewhere_is_said_by_what_is_known_of_it() -> None:
-    assert TaskConfig.from_yaml_text(spec_yaml(record(None))).command == "srun x"
+    assert TaskConfig.from_yaml_text(task_yaml(record(None))).command == "srun x"
 
 
 async def test_it_is_copied_from_the_detail_too(ask: Any) -> None:
     task = record(TaskConfig(command="echo mine"))
-    async with ask(TaskDetail(task)) as question:
+    async with ask(TaskDetail(task, KEYS)) as question:
         await question.press("Y")
-        await question.until(lambda: question.app.clipboard == spec_yaml(task))
+        await question.until(lambda: question.app.clipboard == task_yaml(task))

@@ -9,9 +9,9 @@ import pytest
 from flow_core.errors import ConfigError, Conflict, FlowError
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.volume import Volume
-from flow_tui.screens.attach import AttachForm
-from flow_tui.screens.field import Field
-from flow_tui.screens.volume_form import VolumeForm
+from flow_tui.dialogs.field import Field
+from flow_tui.panes.volumes.attach_form import AttachForm
+from flow_tui.panes.volumes.volume_form import VolumeForm
 
 
 class Store:

@@ -28,11 +28,11 @@ def test_what_the_far_side_wants_to_copy_is_noted_once(new_core: OpenCore) -> No
 
 def test_a_long_text_arrives_whole_in_many_pieces_or_not_at_all(new_core: OpenCore) -> None:
     core = new_core(20, 4)
-    for length, is_kept in ((50_000, True), (3_000_000, False)):
+    for length, is_persistent in ((50_000, True), (3_000_000, False)):
         data = osc52("x" * length)
         for start in range(0, len(data), 4096):
             core.feed(data[start : start + 4096])
-        assert core.events.take_clipboard() == ("x" * length if is_kept else None)
+        assert core.events.take_clipboard() == ("x" * length if is_persistent else None)
     core.feed(b"\x1b[2J\x1b[Hstill here")
     core.dirty_rows()
     assert "still here" in "".join(run.text for run in core.row(0))

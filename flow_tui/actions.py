@@ -1,0 +1,77 @@
+"""Actions: what a key can do, with its texts, the code that carries it out, and the reason when it can't be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Generic, TypeVar
+
+from textual.binding import Binding
+
+TargetT = TypeVar("TargetT")
+AsyncRun = Callable[[TargetT], Coroutine[Any, Any, None]]
+Run = Callable[[TargetT], None] | AsyncRun[TargetT]
+"""A plain function runs at once. A coroutine function runs in a worker, so that no key waits for a host."""
+
+
+def always_enabled(_: object) -> str | None:
+    """The `disabled_reason` of an action that can always be done."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Action(Generic[TargetT]):
+    """Something a key can do. `run` gets the pane, or the services where the action is one of the whole dashboard.
+
+    `id` is "pane.verb". `keys` are the default keys, separated by commas, as Textual names them. `label` is a word or
+    two, `tooltip` a sentence. `disabled_reason` returns the sentence that the user reads when the action can't be done
+    now; it is called for every frame of the footer, so it has to be cheap. `changes` hides the action in read-only
+    mode. With `opens_shell`, keys that were typed together with it are meant for the shell.
+    """
+
+    id: str
+    keys: str
+    label: str
+    tooltip: str
+    run: Run[TargetT]
+    disabled_reason: Callable[[TargetT], str | None] = always_enabled
+    in_footer: bool = False
+    changes: bool = False
+    opens_shell: bool = False
+
+    @property
+    def noun(self) -> str:
+        """The pane, or "app" for the whole dashboard."""
+        return self.id.partition(".")[0]
+
+    @property
+    def default_keys(self) -> tuple[str, ...]:
+        return tuple(self.keys.split(","))
+
+
+def lazy(find: Callable[[], AsyncRun[TargetT]]) -> AsyncRun[TargetT]:
+    """A `run` whose code is looked up when it first runs: with `LazyModule`, a table of actions loads no dialog."""
+
+    async def run(target: TargetT) -> None:
+        await find()(target)
+
+    return run
+
+
+def bindings_of(actions: Sequence[Action[Any]]) -> list[Binding]:
+    """The key bindings of a pane; the dashboard carries them out."""
+    return [
+        Binding(action.keys, f"screen.act('{action.id}')", action.label, id=action.id, tooltip=action.tooltip)
+        for action in actions
+    ]
+
+
+class LazyModule:
+    """Stands for a module that is loaded when it is first used. Import the module itself for type checkers."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(import_module(self._name), attribute)

@@ -1,0 +1,64 @@
+"""Pure: a task's bid, in words: its limit, the market, and the room between them."""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_UP, Decimal
+from typing import NamedTuple
+
+from flow_core.errors import ConfigError
+from flow_core.models.task import TaskRecord
+from flow_tui import format
+
+_AMOUNT = re.compile(r"\$?\s*(\d{1,6}(?:\.\d{1,4})?)", re.ASCII)
+_PROPOSED_MARGIN = Decimal("0.25")
+PRICES = frozenset({"limit_price", "market_price", "bid_status"})
+"""The entries of a task's provider_metadata that the bid shows."""
+
+
+class BidPrices(NamedTuple):
+    """USD per hour and instance; None where nobody says."""
+
+    limit: Decimal | None
+    market: Decimal | None
+
+
+def bid_of(task: TaskRecord) -> BidPrices:
+    return (
+        BidPrices(None, None)
+        if task.bid is None
+        else BidPrices(task.bid.limit_usd_per_hour, task.bid.market_usd_per_hour)
+    )
+
+
+def parse_usd(text: str, field: str = "limit_usd_per_hour") -> Decimal:
+    """USD of "12", "12.50" or "$12.50". Raises ConfigError."""
+    found = _AMOUNT.fullmatch(text.strip())
+    if found is None or not Decimal(found[1]):
+        raise ConfigError("write dollars per hour for one instance, such as 12.50", field=field)
+    return Decimal(found[1])
+
+
+def margin(limit: Decimal | None, market: Decimal | None) -> str:
+    """How far the market price may rise before the task loses its machines: "+31%"; "" where that isn't known."""
+    if limit is None or not market:
+        return ""
+    share = (limit - market) / market * 100
+    if share < 0:
+        return f"none: the limit is {-share:.0f}% under the market price"
+    return f"+{share:.0f}%" if limit > market else "none: the next price rise stops this task"
+
+
+def proposed_limit(market: Decimal) -> Decimal:
+    """A limit that leaves a margin above the market price, in whole cents."""
+    return (market * (1 + _PROPOSED_MARGIN)).quantize(Decimal("0.01"), ROUND_UP)
+
+
+def bid_line(limit: Decimal, instances: int, market: Decimal | None) -> str:
+    """A limit in one line, with what it may cost in all."""
+    most = f"at most {format.sums(limit, instances)}"
+    room = margin(limit, market)
+    if market is None or not room:
+        return most
+    shown = f"no margin{room.removeprefix('none')}" if room.startswith("none") else f"margin {room}"
+    return f"{most}; the market price is {format.hourly(market)}, {shown}"

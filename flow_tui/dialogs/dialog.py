@@ -1,0 +1,128 @@
+"""What every question shares: a frame, a body that scrolls, and a foot that stays in view at any size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import ClassVar, Generic
+
+from rich.cells import cell_len
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from flow_core.logs.escape import escape_controls
+from flow_tui.dialogs.modal import Answer, Modal
+
+_LABEL_WIDTH = 14
+_LABEL_GAP = 2
+_LONGEST_LABEL = 28
+Hints = Sequence[tuple[str, str]]
+"""(key, what it does), in the order they are shown."""
+
+
+def shown(text: str, style: str = "") -> Content:
+    """Foreign text of any number of lines, as it may be drawn: no markup, no control characters."""
+    lines = "\n".join(escape_controls(line.replace("\t", "    ")) for line in text.splitlines())
+    return Content.styled(lines, style) if style else Content(lines)
+
+
+class Dialog(Modal[Answer], Generic[Answer]):
+    """A framed question. Subclasses fill `body` and `foot`; the hints come last."""
+
+    CSS_PATH = Path(__file__).with_name("dialogs.tcss")  # in full: subclasses are in other folders
+
+    def __init__(self, heading: str, hints: Hints) -> None:
+        super().__init__(classes="dialog")
+        # Made here and not looked up: a message may come before they are mounted, or after they are gone.
+        self.frame = Vertical(classes="dialog-frame")
+        self.scrolled = VerticalScroll(classes="dialog-body", can_focus=False)
+        self._heading = escape_controls(heading)
+        self._hints = hints
+
+    def compose(self) -> ComposeResult:
+        with self.frame:
+            self.frame.border_title = Content(self._heading)
+            with self.scrolled:
+                yield from self.body()
+            with Vertical(classes="dialog-foot"):
+                yield from self.foot()
+                with Horizontal(classes="dialog-keys"):
+                    yield from self.buttons()
+                    yield Static(_hint_line(self._hints), classes="dialog-hints")
+
+    def body(self) -> Iterable[Widget]:
+        """What scrolls."""
+        return ()
+
+    def foot(self) -> Iterable[Widget]:
+        """What stays in view above the keys."""
+        return ()
+
+    def buttons(self) -> Iterable[Widget]:
+        """What can be clicked, left of the hints."""
+        return ()
+
+
+def label_width(labels: Iterable[str]) -> int:
+    """Columns for a set of labels with the gap after them. A longer label than the most wraps in its column."""
+    return min(max((cell_len(label) for label in labels), default=0), _LONGEST_LABEL) + _LABEL_GAP
+
+
+class Fact(Horizontal):
+    """A label and what is known, which wraps beside it. `width` aligns the values of several facts."""
+
+    def __init__(self, label: str, value: str, *, width: int = 0, classes: str = "") -> None:
+        super().__init__(classes=f"fact {classes}")
+        self._label = label
+        self._value = value
+        self._width = max(width, label_width([label]), _LABEL_WIDTH)
+        self._shown = Static(shown(value), classes="fact-value")
+
+    def compose(self) -> ComposeResult:
+        label = Static(shown(self._label), classes="fact-label")
+        label.styles.width = self._width
+        yield label
+        yield self._shown
+
+    def change(self, value: str) -> None:
+        if value != self._value:
+            self._value = value
+            self._shown.update(shown(value))
+
+
+class Reader(Dialog[Answer], Generic[Answer]):
+    """Something to read: vim and paging keys scroll it, esc and q close it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "close", "Close", id="reader.close", tooltip="Back to where you were"),
+        Binding("j,down", "scroll(1)", "Down", show=False, id="reader.down"),
+        Binding("k,up", "scroll(-1)", "Up", show=False, id="reader.up"),
+        Binding("pagedown,space", "page(1)", "Page down", show=False, id="reader.page_down"),
+        Binding("pageup,b", "page(-1)", "Page up", show=False, id="reader.page_up"),
+        Binding("g,home", "top", "Top", show=False, id="reader.top"),
+        Binding("G,end", "bottom", "Bottom", show=False, id="reader.bottom"),
+    ]
+
+    def action_close(self) -> None:
+        self.action_finish()
+
+    def action_scroll(self, rows: int) -> None:
+        self.scrolled.scroll_relative(y=rows, animate=False)
+
+    def action_page(self, pages: int) -> None:
+        self.scrolled.scroll_relative(y=pages * max(1, self.scrolled.size.height - 1), animate=False)
+
+    def action_top(self) -> None:
+        self.scrolled.scroll_home(animate=False)
+
+    def action_bottom(self) -> None:
+        self.scrolled.scroll_end(animate=False)
+
+
+def _hint_line(hints: Hints) -> Content:
+    parts = [Content.assemble((key, "bold $accent"), " ", (meaning, "$muted")) for key, meaning in hints]
+    return Content("  ").join(parts)

@@ -1,0 +1,211 @@
+"""The parts of a form: a label, something to fill in, and below it what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult, RenderResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Input, OptionList, Static, TextArea
+from textual.widgets.option_list import Option
+
+from flow_core.logs.escape import escape_controls
+from flow_tui.dialogs.dialog import shown
+from flow_tui.widgets.announcing import announce
+from flow_tui.widgets.raw_keys import raw_sequence
+from flow_tui.widgets.rows_list import RowsList
+
+
+class FieldControl(Protocol):
+    """What a field needs of a control."""
+
+    @property
+    def entered(self) -> str: ...
+
+
+def name_alt_enter(event: events.Key) -> None:
+    """Gives alt+enter its name back where the terminal has none for it and Textual's parser says enter."""
+    if raw_sequence(event) in ("\x1b\r", "\x1b\n"):
+        event.key = "alt+enter"
+
+
+class LineInput(Input):
+    """One line of text. What was pasted or preset can't reach the terminal as control characters."""
+
+    def __init__(self, value: str, *, placeholder: str = "", classes: str = "") -> None:
+        super().__init__(
+            escape_controls(value),
+            placeholder=escape_controls(placeholder),
+            compact=True,
+            select_on_focus=False,
+            classes=classes,
+        )
+
+    @property
+    def entered(self) -> str:
+        return self.value
+
+    def validate_value(self, value: str) -> str:
+        return escape_controls(value)
+
+
+class LinesInput(TextArea):
+    """Several lines of text, kept exactly; tab moves on. Control characters are drawn as pictures."""
+
+    def __init__(self, value: str, *, placeholder: str = "", classes: str = "") -> None:
+        super().__init__(
+            value,
+            soft_wrap=True,
+            tab_behavior="focus",
+            show_line_numbers=False,
+            compact=True,
+            highlight_cursor_line=False,
+            placeholder=Content(placeholder),
+            classes=classes,
+        )
+
+    @property
+    def entered(self) -> str:
+        return self.text
+
+    def get_line(self, line_index: int) -> Text:
+        line = super().get_line(line_index)
+        line.plain = "\t".join(escape_controls(part) for part in line.plain.split("\t"))
+        return line
+
+    def on_key(self, event: events.Key) -> None:
+        name_alt_enter(event)  # before it becomes a new line
+
+
+class ChoiceInput(Widget, can_focus=True):
+    """One of a few words; arrows and space go round."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right,space,l", "turn(1)", "Next", show=False),
+        Binding("left,h", "turn(-1)", "Previous", show=False),
+    ]
+
+    class Changed(Message):
+        """Another word was chosen."""
+
+    index: reactive[int] = reactive(0)
+
+    def __init__(self, words: Sequence[str], value: str = "", *, classes: str = "") -> None:
+        super().__init__(classes=classes)
+        self._words = tuple(words)
+        if value in self._words:
+            self.set_reactive(ChoiceInput.index, self._words.index(value))
+
+    @property
+    def entered(self) -> str:
+        return self._words[self.index] if self._words else ""
+
+    def render(self) -> RenderResult:
+        if len(self._words) < 2:
+            return shown(self.entered or "none")
+        place = f"  {self.index + 1} of {len(self._words)}"
+        return Content.assemble("‹ ", shown(self.entered, "bold"), " ›", (place, "$muted"))
+
+    def action_turn(self, step: int) -> None:
+        if self._words:
+            self.index = (self.index + step) % len(self._words)
+            announce(self, self.Changed())
+
+    def on_click(self) -> None:
+        self.action_turn(1)
+
+    def on_key(self, event: events.Key) -> None:
+        name_alt_enter(event)
+        if event.key == "enter":
+            event.stop()
+            self.screen.focus_next()
+
+
+class PickList(RowsList):
+    """Rows to pick one of, with the moving keys of the dashboard; enter goes on to the next field."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", "Down", show=False),
+        Binding("k", "cursor_up", "Up", show=False),
+        Binding("g", "first", "First", show=False),
+        Binding("G", "last", "Last", show=False),
+    ]
+
+    def __init__(self, rows: Sequence[tuple[str, str]], *, classes: str = "") -> None:
+        """`rows` are (key, text)."""
+        super().__init__(*(Option(shown(text)) for _, text in rows), markup=False, compact=True, classes=classes)
+        self._keys = tuple(key for key, _ in rows)
+        if self._keys:
+            self.highlighted = 0
+
+    @property
+    def entered(self) -> str:
+        return self._keys[self.highlighted] if self.highlighted is not None and self._keys else ""
+
+
+class Field(Vertical):
+    """A named control with its label and its complaint."""
+
+    def __init__(self, key: str, label: str, control: LineInput | LinesInput | ChoiceInput | PickList) -> None:
+        super().__init__(classes="field")
+        self.key = key
+        self._label = label
+        self.control = control
+        self._complaint = Static(classes="field-problem")
+        self._refused: str | None = None
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(classes="field-row"):
+            yield Static(Content(self._label), classes="field-label")
+            yield self.control
+        yield self._complaint
+
+    @property
+    def entered(self) -> str:
+        return self.control.entered
+
+    def fill(self, text: str) -> None:
+        """As if it had been typed; a choice stays."""
+        if isinstance(self.control, LineInput):
+            self.control.value = text
+        elif isinstance(self.control, LinesInput):
+            self.control.text = text
+
+    @property
+    def problem(self) -> str:
+        """What is shown to be wrong; empty when nothing is."""
+        return str(self._complaint.content) if self._refused is not None else ""
+
+    def complain(self, text: str) -> None:
+        """Shows the sentence until the value is changed."""
+        self._refused = self.entered
+        self._complaint.update(shown(text))
+        self.add_class("-wrong")
+        self.control.focus()
+        self.call_after_refresh(self.scroll_visible, animate=False)
+
+    def accept(self) -> None:
+        self._refused = None
+        self.remove_class("-wrong")
+
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    @on(ChoiceInput.Changed)
+    @on(OptionList.OptionHighlighted)
+    def _edited(self) -> None:
+        if self._refused is not None and self._refused != self.entered:
+            self.accept()
+
+    @on(Input.Submitted)
+    @on(OptionList.OptionSelected)
+    def _entered(self, event: Message) -> None:
+        event.stop()
+        self.screen.focus_next()

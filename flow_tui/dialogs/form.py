@@ -1,0 +1,147 @@
+"""A question with fields: checked when sent, refused under the field that is wrong, nothing lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+from textual import events, on, work
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.reactive import var
+from textual.widget import Widget
+from textual.widgets import Button, Static
+
+from flow_core.errors import FlowError
+from flow_tui.dialogs.dialog import Dialog, Hints, shown
+from flow_tui.dialogs.field import Field, name_alt_enter
+
+Answer = TypeVar("Answer")
+# Providers have deadlines of their own; this one is for those that break it. A host may ask something meanwhile, and
+# whoever thinks about that is not to lose what was sent.
+_ANSWER_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why it was refused, and the key of the field that is to blame, if one is."""
+
+    text: str
+    field: str | None = None
+
+
+class Form(Dialog[Answer | None]):
+    """Fields and a send button. Closing without an answer keeps what was typed in `draft`."""
+
+    FIELD_OF: ClassVar[Mapping[str, str]] = {}
+    """Names that a ConfigError may carry, to keys of fields."""
+    SEND: ClassVar[str] = "Submit"
+    SENDING: ClassVar[str] = "submitting…"
+    HINTS: ClassVar[Hints] = ()
+    """Of keys that only this form has."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s,alt+enter", "send", "Submit", id="form.send", tooltip="Check and send"),
+        Binding("escape", "close", "Close", id="form.close", tooltip="Close; what was typed is kept"),
+    ]
+
+    busy: var[bool] = var(False, toggle_class="-busy")
+    problem: var[Problem | None] = var[Problem | None](None)
+
+    def __init__(self, heading: str) -> None:
+        super().__init__(heading, (("ctrl+s", self.SEND.lower()), ("esc", "close"), *self.HINTS, ("tab", "next")))
+        self.draft: Mapping[str, str] = {}
+
+    def fields(self) -> Iterable[Field]:
+        """The fields, in their order."""
+        raise NotImplementedError
+
+    async def confirm(self, entered: Mapping[str, str]) -> None:
+        """Asks whether it may be sent, where sending it spends money. Raises FlowError when not."""
+
+    async def send(self, entered: Mapping[str, str]) -> Answer:
+        """Makes the answer of what was typed, or raises FlowError."""
+        raise NotImplementedError
+
+    def body(self) -> Iterable[Widget]:
+        return self.fields()
+
+    def foot(self) -> Iterable[Widget]:
+        yield Static(classes="form-problem")
+
+    def buttons(self) -> Iterable[Widget]:
+        yield Button(Content(self.SEND), compact=True, variant="primary", classes="-send")
+        yield Button(Content("Close"), compact=True, classes="-close")
+
+    @property
+    def entered(self) -> dict[str, str]:
+        """What the fields hold, by key."""
+        return {field.key: field.entered for field in self.query(Field)}
+
+    @property
+    def kept(self) -> Mapping[str, str]:
+        """What a form that is closed without an answer leaves for the next."""
+        return self.entered
+
+    @on(Button.Pressed, ".-send")
+    def action_send(self) -> None:
+        if not self.busy and self.entered:  # a key may come before the fields are there
+            self.problem = None
+            self.busy = True
+            self._send(self.entered)
+
+    def on_key(self, event: events.Key) -> None:
+        name_alt_enter(event)
+
+    @on(Button.Pressed, ".-close")
+    def action_close(self) -> None:
+        if not self.busy:
+            self.draft = self.kept
+            self.finish(None)
+            return
+        self.workers.cancel_group(self, "submit")
+        self.busy = False
+        self.problem = Problem("Stopped waiting. It may have been done all the same; look before you send it again.")
+
+    @work(group="submit", exclusive=True)
+    async def _send(self, entered: Mapping[str, str]) -> None:
+        problem = await self._attempt(entered)
+        self.busy = False
+        self.problem = problem
+
+    async def _attempt(self, entered: Mapping[str, str]) -> Problem | None:
+        try:
+            await self.confirm(entered)  # whoever thinks about it has all the time there is
+            async with asyncio.timeout(_ANSWER_S):
+                answer = await self.send(entered)
+        except FlowError as error:
+            return self._located(error)
+        except TimeoutError:
+            return Problem(f"No answer within {_ANSWER_S:.0f} s. Look whether it was done before you send it again.")
+        self.finish(answer)
+        return None
+
+    def _located(self, error: FlowError) -> Problem:
+        key = self.FIELD_OF.get((error.field or "").partition(".")[0])
+        if key is None or key not in self.entered:
+            return Problem(str(error))
+        return Problem(error.reason, key)
+
+    def watch_busy(self) -> None:
+        self._draw_foot()
+
+    def watch_problem(self, problem: Problem | None) -> None:
+        for field in self.query(Field):
+            if problem is not None and field.key == problem.field:
+                field.complain(problem.text)
+            else:
+                field.accept()
+        self._draw_foot()
+
+    def _draw_foot(self) -> None:
+        wrong = self.problem.text if self.problem is not None and self.problem.field is None else ""
+        for line in self.query(".form-problem").results(Static):
+            line.update(shown(self.SENDING if self.busy else wrong))
+            line.set_class(bool(wrong) and not self.busy, "-wrong")

@@ -1,0 +1,166 @@
+"""Every key that acts where you are: searchable, and a way to act."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from flow_tui.dialogs.modal import Modal
+from flow_tui.keymap import Keymap
+from flow_tui.widgets.rows_list import RowsList
+
+_KEYS_WIDTH_MAX = 24
+_ROWS_AROUND = 9  # the frame, the search field with its margin, and up to four rows of explanation with theirs
+
+
+@dataclass(frozen=True, slots=True)
+class HelpEntry:
+    """One action and its keys. `reason` says why it can't be done now, None when it can."""
+
+    keys: str
+    label: str
+    tooltip: str
+    action_id: str
+    reason: str | None = None
+
+    def matches(self, words: Sequence[str]) -> bool:
+        """True when every word is somewhere in what is shown, or in the action's id."""
+        text = f"{self.keys} {self.label} {self.tooltip} {self.action_id}".casefold()
+        return all(word in text for word in words)
+
+
+class _Search(Input):
+    # Here and with priority: what a text field may take as text, Textual keeps from every binding above it.
+    BINDINGS = [Binding("question_mark", "screen.close_again", "Close", id="app.help", priority=True, show=False)]
+
+
+class HelpScreen(Modal[str | None]):
+    """Answers with the id of the chosen action, or None. An action that can't be done now can't be chosen."""
+
+    DEFAULT_CSS = """
+    HelpScreen {
+        align: center middle;
+        & > Vertical {
+            width: 78;
+            max-width: 94%;
+            height: 86%;
+            border: round $primary;
+            border-title-color: $primary;
+            background: $surface;
+            padding: 0 1;
+        }
+        Input, Input:focus { border: none; height: 1; padding: 0; margin-bottom: 1; background: $panel; }
+        OptionList { border: none; height: 1fr; padding: 0; background: $surface; }
+        OptionList > .option-list--option-highlighted {
+            background: $block-cursor-background; color: $block-cursor-foreground;
+        }
+        #detail { height: auto; max-height: 8; min-height: 2; margin-top: 1; color: $muted; }
+        #detail.-unavailable { color: $text-warning; }
+    }
+    """
+    BINDINGS = [
+        Binding("escape", "close", "Close", id="help.close"),
+        Binding("down", "move('cursor_down')", "Down", id="help.down", show=False),
+        Binding("up", "move('cursor_up')", "Up", id="help.up", show=False),
+        Binding("pagedown", "move('page_down')", "Page down", id="help.page_down", show=False),
+        Binding("pageup", "move('page_up')", "Page up", id="help.page_up", show=False),
+    ]
+
+    def __init__(self, title: str, entries: Sequence[HelpEntry], keys: Keymap) -> None:
+        super().__init__()
+        self._keys = keys
+        self._title = title
+        self._entries = tuple(entries)
+        self._shown: tuple[HelpEntry, ...] = ()
+        self._box = Vertical()
+        self._box.styles.max_height = len(self._entries) + _ROWS_AROUND
+        self._search = _Search(placeholder="type to search")
+        self._list = RowsList(markup=False)
+        self._list.can_focus = False  # the search field keeps the keys
+        self._detail = Static(id="detail", markup=False)
+
+    def compose(self) -> ComposeResult:
+        with self._box:
+            self._box.border_title = Content(self._title)
+            yield self._search
+            yield self._list
+            yield self._detail
+
+    def on_mount(self) -> None:
+        self._search.focus()
+        self._show("")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._show(event.value)
+
+    def on_input_submitted(self) -> None:
+        if (entry := self._highlighted) is not None:
+            self._choose(entry)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        for entry in self._shown:  # the search may have changed since the click
+            if entry.action_id == event.option_id:
+                self._choose(entry)
+
+    def on_option_list_option_highlighted(self) -> None:
+        self._explain()
+
+    @property
+    def _highlighted(self) -> HelpEntry | None:
+        """The entry under the cursor of the list as it is now, which a message about it may be older than."""
+        index = self._list.highlighted
+        return None if index is None or index >= len(self._shown) else self._shown[index]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The key that opens the help closes it, too, unless somebody may want to search for it."""
+        return action != "close_again" or not any(
+            key.isalnum() for key in self._keys.keys_of("app.help") if len(key) == 1
+        )
+
+    def action_close(self) -> None:
+        self.finish(None)
+
+    def action_close_again(self) -> None:
+        self.finish(None)
+
+    async def action_move(self, where: str) -> None:
+        await self._list.run_action(where)
+
+    def _show(self, query: str) -> None:
+        words = query.casefold().split()
+        self._shown = tuple(entry for entry in self._entries if entry.matches(words))
+        width = min(max((len(entry.keys) for entry in self._entries), default=0), _KEYS_WIDTH_MAX)
+        self._list.set_options([Option(_row(entry, width), id=entry.action_id) for entry in self._shown])
+        if self._shown:
+            self._list.highlighted = 0
+        self._explain()
+
+    def _explain(self) -> None:
+        entry = self._highlighted
+        if entry is None:
+            said = f"No key does that. {self._keys.written('app.palette')} searches every command."
+        else:
+            said = entry.tooltip if entry.reason is None else f"Not now: {entry.reason}"
+        self._detail.update(said)
+        action_id = entry.action_id if entry is not None and entry.action_id in self._keys else ""
+        self._box.border_subtitle = Content(f"id in the config: {action_id}" if action_id else "")
+        self._detail.set_class(entry is not None and entry.reason is not None, "-unavailable")
+
+    def _choose(self, entry: HelpEntry) -> None:
+        if entry.reason is None:
+            self.finish(entry.action_id)
+        else:
+            self.app.bell()
+
+
+def _row(entry: HelpEntry, keys_width: int) -> Content:
+    label_style = "" if entry.reason is None else "$text-disabled"
+    keys_style = "bold" if entry.reason is None else ""
+    return Content.assemble((entry.keys.rjust(keys_width), keys_style), "  ", (entry.label, label_style))

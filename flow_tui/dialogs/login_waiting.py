@@ -1,0 +1,48 @@
+"""What a host is waited for: its own words, and a way to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Button, Static
+
+from flow_core.ssh.prompter import LoginProgress
+from flow_tui.dialogs.dialog import Dialog, Fact, shown
+
+
+class LoginWaiting(Dialog[str | None]):
+    """Closes by itself once the host has answered. None stops the login."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "finish", "Stop", id="login_waiting.stop", tooltip="Stop waiting for the host"),
+    ]
+
+    def __init__(self, wait: LoginProgress) -> None:
+        super().__init__(f"Waiting for {wait.host}", (("esc", "stop waiting"),))
+        self._wait = wait
+
+    def body(self) -> Iterable[Widget]:
+        wait = self._wait
+        yield Static(shown(f"Waiting for {wait.host} {wait.what}. Approve the login if another device asks you to.\n"))
+        if wait.banner:
+            yield Fact("It shows:", wait.banner)
+        if wait.context:
+            yield Fact("Context:", wait.context)
+
+    def buttons(self) -> Iterable[Widget]:
+        stop = Button(Content("Stop waiting"), compact=True, variant="primary")
+        stop.can_focus = False
+        yield stop
+
+    def lapse(self) -> None:
+        """Nobody waits any more: the host has answered."""
+        self.finish(None)
+
+    @on(Button.Pressed)
+    def _clicked(self) -> None:
+        self.finish(None)

@@ -1,0 +1,74 @@
+"""A short list to pick one from, such as what to copy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from flow_tui.dialogs.modal import Modal
+from flow_tui.widgets.rows_list import RowsList
+
+
+@dataclass(frozen=True, slots=True)
+class PickOption:
+    """One line of the list: a word, the value it stands for, and what is shown beside it: the value, unless said."""
+
+    label: str
+    value: str
+    note: str | None = None
+
+    @property
+    def shown(self) -> str:
+        return _short(self.value if self.note is None else self.note)
+
+
+class Pick(Modal[str | None]):
+    """Answers the value of the chosen line, or None."""
+
+    DEFAULT_CSS = """
+    Pick { align: center middle; }
+    Pick > Vertical { width: 70; max-width: 95%; height: auto; max-height: 90%; border: heavy $accent; }
+    Pick OptionList { height: auto; min-width: 8; border: none; background: $surface; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "finish", "close"),
+        Binding("j", "next", show=False),
+        Binding("k", "previous", show=False),
+    ]
+
+    def __init__(self, title: str, choices: Sequence[PickOption]) -> None:
+        super().__init__()
+        self._title = title
+        self._choices = choices
+        width = max((len(choice.label) for choice in choices), default=0) + 2
+        self._list = RowsList(*(Option(Content(f"{c.label:<{width}}{c.shown}")) for c in choices))
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = Content(self._title)
+            yield self._list
+
+    def action_next(self) -> None:
+        self._list.action_cursor_down()
+
+    def action_previous(self) -> None:
+        self._list.action_cursor_up()
+
+    @on(OptionList.OptionSelected)
+    def _chosen(self, event: OptionList.OptionSelected) -> None:
+        self.finish(self._choices[event.option_index].value)
+
+
+def _short(value: str) -> str:
+    line = " ".join(value.split())
+    line = "".join(char if char.isprintable() else "�" for char in line)
+    return line if len(line) <= 50 else line[:49] + "…"

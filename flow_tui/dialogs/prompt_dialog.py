@@ -1,0 +1,179 @@
+"""The questions of a host, as dialogs. What was typed for something else can't answer them by accident."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual import on
+from textual.actions import SkipAction
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Button, Input, Static
+
+from flow_core.ssh.prompter import HostKeyPrompt, SecretPrompt
+from flow_tui.dialogs.dialog import Dialog, Fact, shown
+from flow_tui.dialogs.field import LineInput
+
+_YES = "yes"
+_LONGEST_PROMPT = 4000
+_HASH = "SHA256:"
+_GONE = "The login has ended, so this answer is no longer needed. Press esc to close."
+
+
+class PromptDialog(Dialog[str | None]):
+    """A line to type the answer in; None when it is refused."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "refuse", "Refuse", id="asked.refuse", tooltip="Give no answer"),
+        Binding("pagedown,down", "page(1)", "Page down", show=False, id="asked.page_down"),
+        Binding("pageup,up", "page(-1)", "Page up", show=False, id="asked.page_up"),
+    ]
+    ASK: ClassVar[str] = ""
+
+    def __init__(self, heading: str, line: Input, *, enter: str, esc: str, problem: str = "") -> None:
+        super().__init__(heading, (("enter", enter), ("esc", esc)))
+        self._line = line
+        self._esc = esc
+        self._problem = Static(classes="form-problem")
+        if problem:
+            self._complain(Content(problem))
+
+    def foot(self) -> Iterable[Widget]:
+        if self.ASK:
+            yield Static(self.ASK, markup=False, classes="confirm-ask")
+        yield self._line
+        yield self._problem
+
+    def buttons(self) -> Iterable[Widget]:
+        refuse = Button(Content(self._esc.capitalize()), compact=True, variant="primary")
+        refuse.can_focus = False
+        yield refuse
+
+    def on_mount(self) -> None:
+        self._line.focus()
+
+    def lapse(self) -> None:
+        """Says that the answer is no longer needed. It stays open: what is still being typed must go nowhere else."""
+        self._line.value = ""
+        self._line.disabled = True
+        self._complain(Content(_GONE))
+
+    def accept(self, text: str) -> None:
+        """What enter does with what was typed."""
+        raise AssertionError("a question says what it takes for an answer")
+
+    def action_refuse(self) -> None:
+        self._answer(None)
+
+    def action_page(self, pages: int) -> None:
+        self.scrolled.scroll_relative(y=pages * max(1, self.scrolled.size.height - 1), animate=False)
+
+    def _answer(self, answer: str | None) -> None:
+        self._line.value = ""
+        self.finish(answer)
+
+    def _complain(self, what: Content) -> None:
+        self._problem.update(what)
+        self._problem.add_class("-wrong")
+
+    @on(Button.Pressed)
+    def _clicked(self) -> None:
+        self._answer(None)
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.accept(self._line.value)
+
+
+class HostKeyDialog(PromptDialog):
+    """Whether an unknown key is the host's. Only the word `yes`, or its fingerprint, accepts it."""
+
+    ASK = "Type yes, or paste the fingerprint that you expect, and press enter:"
+
+    def __init__(self, key: HostKeyPrompt) -> None:
+        super().__init__(
+            f"Is this the key of {key.host}?", LineInput("", classes="confirm-word"), enter="when typed", esc="refuse"
+        )
+        self._key = key
+
+    def body(self) -> Iterable[Widget]:
+        key = self._key
+        advice = (
+            f"First connection to {key.host}. Compare the fingerprint; if it isn't the one you expect, someone may be"
+        )
+        yield Static(shown(f"{advice} intercepting the connection.\n"))
+        yield Fact("Fingerprint:", key.fingerprint, classes="-asked")
+        yield Fact("Kind of key:", key.key_type)
+        yield Fact("Seen at:", key.seen_at)
+        if key.context:
+            yield Fact("Context:", key.context)
+        yield Fact("Kept in:", key.saved_in or "no file: a yes holds for this connection")
+
+    def accept(self, text: str) -> None:
+        answer = text.strip()
+        if answer.lower() == _YES or answer == self._key.fingerprint:
+            self._answer(_YES)
+        elif answer.lower() == "no":
+            self._answer(None)
+        elif answer.startswith(_HASH):
+            self._complain(Content("That is another fingerprint: this is not the host you expect."))
+        else:
+            self._complain(Content.assemble("That is not yes: ", shown(answer or "nothing"), "; esc refuses the key."))
+
+
+class SecretDialog(PromptDialog):
+    """A passphrase, a password or a code. What is typed is hidden where the host says so, and not kept."""
+
+    def __init__(self, question: SecretPrompt) -> None:
+        super().__init__(
+            f"{question.host} asks" + ("" if question.kind == "code" else f" for a {question.kind}"),
+            Hidden() if question.is_secret else LineInput("", classes="confirm-word"),
+            enter="answer",
+            esc="give up",
+            problem=_what_was_wrong(question),
+        )
+        self._question = question
+
+    def body(self) -> Iterable[Widget]:
+        prompt = self._question.prompt
+        prompt = prompt if len(prompt) <= _LONGEST_PROMPT else f"{prompt[:_LONGEST_PROMPT]} …"
+        if self._question.kind == "code":
+            yield Fact("It says:", prompt)  # its own words, which may imitate ours
+        else:
+            yield Static(shown(prompt))
+        if self._question.banner:
+            yield Fact("It shows:", self._question.banner)
+        if self._question.context:
+            yield Fact("Context:", self._question.context)
+
+    def accept(self, text: str) -> None:
+        """Only a host that asks for a code can mean nothing by it: to have one sent, say."""
+        if text or self._question.kind == "code":
+            self._answer(text)
+        else:
+            self._complain(Content("Type it, or esc gives up."))
+
+
+class Hidden(Input):
+    """A line that shows dots, and lets nothing of what it holds be copied."""
+
+    def __init__(self) -> None:
+        super().__init__(password=True, compact=True, select_on_focus=False, classes="confirm-word")
+
+    def action_copy(self) -> None:
+        raise SkipAction  # to whatever the key does elsewhere
+
+    def action_cut(self) -> None:
+        self.action_delete_left_all()
+        self.action_delete_right_all()
+
+
+def _what_was_wrong(question: SecretPrompt) -> str:
+    if question.attempt == 1:
+        return ""
+    if question.kind == "code":
+        return f"Question {question.attempt} of this login: one more thing, or the last answer was wrong."
+    return f"That was not the {question.kind}. Attempt {question.attempt}."

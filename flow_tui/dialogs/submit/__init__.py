@@ -1,0 +1,1 @@
+"""The submit form: what a task is made of, typed into fields or written in an editor."""

@@ -1,0 +1,104 @@
+"""What the submit form says and asks about money, before a bid is placed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from flow_core.agent.regular_files import parse_json
+from flow_core.errors import ConfigError, FlowError
+from flow_tui import format
+from flow_tui.bid import bid_line, parse_usd
+from flow_tui.dialogs.confirm import Confirm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from flow_core.models.instance import AvailableInstance
+    from flow_core.models.spec import TaskConfig
+    from flow_tui.services import Services
+
+_LOOK_S = 30.0
+_OFFERS = 100
+
+
+class CostConfirmation:
+    """For the contexts where capacity has a price."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether any context is known to have a market."""
+        return any(state.has_market for state in self._services.fleet.states)
+
+    def is_for(self, context: str) -> bool:
+        """Also before the context's first answer. Raises FlowError for one that can't be opened."""
+        return self._services.fleet.flow(context).provider.market is not None
+
+    def sums(self, entered: Mapping[str, str]) -> str:
+        """What the form's fields would cost at most, in one line; "" where nothing is bid for."""
+        if not self._services.fleet.has_market(entered["context"]):
+            return ""
+        market = _price(self._seen(entered))
+        try:
+            limit = parse_usd(entered.get("limit", ""))
+        except ConfigError:
+            return "" if market is None else f"the market price is {format.hourly(market)}"
+        return bid_line(limit, _instances(entered.get("rest", "")), market)
+
+    async def confirm(self, context: str, config: TaskConfig) -> None:
+        """Shows the sums and the call, and returns once the user said yes. Raises FlowError when not."""
+        market = _price(await self._look(context, config))
+        if config.max_price_per_hour is None:
+            now = "" if market is None else f"; the market price is {format.hourly(market)}"
+            message = f"max_price_per_hour: write the most that one instance may cost per hour{now}"
+            raise ConfigError(message, field="max_price_per_hour")
+        what = ", ".join(config.instance_types) or f"{config.min_gpu_memory_gb} GB a GPU"
+        question = Confirm(
+            f"Submit {config.name}?",
+            [f"{context}  {config.num_instances} x {what}  {config.region or 'any region'}"],
+            call=self._services.fleet.flow(context).provider.describe_submit(config),
+            costs=bid_line(Decimal(str(config.max_price_per_hour)), config.num_instances, market)
+            + ". You pay the market price until you end the task, also after its command has ended.",
+            agree="Submit the task",
+        )
+        if not await self._services.ask(question):
+            raise FlowError("Nothing was submitted.")
+
+    async def _look(self, context: str, config: TaskConfig) -> list[AvailableInstance]:
+        requirements: Any = {"region": config.region} if config.region else {}
+        if config.instance_types:
+            requirements["instance_type"] = config.instance_types[0]
+        else:
+            requirements["gpu_memory_gb"] = config.min_gpu_memory_gb or 0
+        fleet = self._services.fleet
+        try:
+            with self._services.prompts.foreground(context):
+                async with fleet.deadline(context, _LOOK_S):
+                    return await fleet.flow(context).find_instances(requirements, limit=_OFFERS)
+        except TimeoutError:
+            raise FlowError(f"{context} did not say within {_LOOK_S:.0f} s what that costs; nothing was sent") from None
+
+    def _seen(self, entered: Mapping[str, str]) -> Iterable[AvailableInstance]:
+        """What is on the screen of what is meant, without asking anybody."""
+        for one in self._services.fleet.instances:
+            is_meant = entered["gpu"].strip() in (one.instance_type, one.description)
+            if one.context == entered["context"] and is_meant and entered.get("region", "").strip() in ("", one.region):
+                yield one
+
+
+def _price(offers: Iterable[AvailableInstance]) -> Decimal | None:
+    """Of the cheapest with room, else of the cheapest."""
+    prices = [(not one.available_quantity, one.price_per_hour) for one in offers]
+    return Decimal(f"{min(prices)[1]:.2f}") if prices else None
+
+
+def _instances(rest: str) -> int:
+    """As far as the rest of the form can be read."""
+    try:
+        count = parse_json(rest or "{}").get("num_instances", 1)
+    except (ValueError, AttributeError):
+        return 1
+    return count if isinstance(count, int) else 1

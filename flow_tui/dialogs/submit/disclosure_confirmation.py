@@ -1,0 +1,33 @@
+"""What the submit form asks before a secret of this machine goes to another one with a task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flow_core.errors import FlowError
+from flow_tui.dialogs.confirm import Confirm
+
+if TYPE_CHECKING:
+    from flow_core.models.spec import TaskConfig
+    from flow_tui.services import Services
+
+
+class DisclosureConfirmation:
+    """For the contexts whose settings let a secret be sent."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def confirm(self, context: str, config: TaskConfig) -> None:
+        """Shows what would be sent, and returns once the user said yes. Raises FlowError when not."""
+        provider = self._services.fleet.flow(context).provider
+        if not (sent := provider.discloses(config)):
+            return
+        question = Confirm(
+            f"Submit {config.name}?",
+            [f"Sends to {context}: {sent}."],
+            call=provider.describe_submit(config),
+            agree="Submit the task",
+        )
+        if not await self._services.ask(question):
+            raise FlowError("Nothing was submitted.")

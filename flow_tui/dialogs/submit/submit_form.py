@@ -1,0 +1,219 @@
+"""The form that starts a task."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from flow_core.errors import ConfigError, FlowError
+from flow_tui.dialogs.dialog import Hints, shown
+from flow_tui.dialogs.field import ChoiceInput, Field, LineInput, LinesInput
+from flow_tui.dialogs.form import Form, Problem
+from flow_tui.dialogs.submit.cost_confirmation import CostConfirmation
+from flow_tui.dialogs.submit.disclosure_confirmation import DisclosureConfirmation
+from flow_tui.dialogs.submit.submit_fields import task_config
+
+if TYPE_CHECKING:
+    from flow_core.client.task import AsyncTask
+    from flow_core.models.spec import TaskConfig
+    from flow_tui.dialogs.submit.task_file import TaskFile
+
+Submit = Callable[[str, "TaskConfig"], Awaitable["AsyncTask"]]
+"""(context name, config) -> the task."""
+
+_IN_REST = (
+    "unique_name", "idempotency_key", "min_cpus", "min_memory_gb", "num_instances", "distributed_mode",
+    "streams", "tty",
+    "internode_interconnect", "intranode_interconnect", "k8s", "image", "data_mounts", "ports", "retries",
+    "min_run_time_hours", "deadline_hours", "ssh_keys", "allocation_mode", "reservation_id",
+    "scheduled_start_time", "reserved_duration_hours", "priority", "upload_code", "upload_strategy",
+    "upload_timeout", "code_root", "terminate_on_exit", "dev_vm", "after", "array", "provider_options",
+)  # fmt: skip
+_TEXT = "text"
+_SELDOM = {
+    "region": ("region", "any"),
+    "limit": ("price limit", "dollars per hour: the most that one instance may cost"),
+    "rest": ("also", ""),
+}
+"""Fields that are shown when they hold something, or mean something where one submits: labels and what they ask for."""
+
+
+class SubmitForm(Form["AsyncTask"]):
+    """Asks for a task and submits it; None when closed, and then `draft` holds what was typed.
+
+    `preset` and `draft` fill fields by key: name, command, context, gpu, env, volumes, working_dir,
+    max_run_hours, region, limit, rest (shown only when given: a JSON table of TaskConfig fields that have no place
+    here), text (a task file that was refused). A preset wins over a draft. `slurm` are the contexts that take Slurm's
+    scripts. `cost` knows the contexts where capacity has a price: there a price limit is asked for, and the user
+    confirms the cost before anything is sent. `disclosure` asks before a secret of this machine is sent.
+    With `in_editor` the editor opens at once.
+    """
+
+    HINTS: ClassVar[Hints] = (("ctrl+e", "edit as YAML"),)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # With priority: to text fields ctrl+e is a key of their own.
+        Binding("ctrl+e,f4", "edit", "Edit", id="submit.edit", tooltip="The task as YAML in $EDITOR", priority=True),
+    ]
+    FIELD_OF: ClassVar[Mapping[str, str]] = dict.fromkeys(_IN_REST, "rest") | {
+        "name": "name",
+        "command": "command",
+        "context": "context",
+        "gpu": "gpu",
+        "instance_type": "gpu",
+        "gpu_type": "gpu",
+        "gpu_count": "gpu",
+        "min_gpu_memory_gb": "gpu",
+        "env": "env",
+        "volumes": "volumes",
+        "working_dir": "working_dir",
+        "max_run_time_hours": "max_run_hours",
+        "region": "region",
+        "max_price_per_hour": "limit",
+        "rest": "rest",
+    }
+
+    def __init__(
+        self,
+        contexts: Sequence[str],
+        submit: Submit,
+        *,
+        preset: Mapping[str, str] | None = None,
+        draft: Mapping[str, str] | None = None,
+        slurm: Collection[str] = (),
+        cost: CostConfirmation | None = None,
+        disclosure: DisclosureConfirmation | None = None,
+        in_editor: bool = False,
+    ) -> None:
+        super().__init__("New task")
+        self._contexts = contexts
+        self._submit = submit
+        self._slurm = slurm
+        self._in_editor = in_editor
+        self._cost = cost
+        self._disclosure = disclosure
+        self._filled = {"gpu": "cpu"} | dict(draft or {}) | dict(preset or {})
+        self._refused = self._filled.pop(_TEXT, None)
+        self._file: TaskFile | None = None
+        self._sums = Static(classes="form-sums")
+
+    def on_mount(self) -> None:
+        if self._in_editor:
+            self.call_after_refresh(self.action_edit)
+
+    def fields(self) -> Iterable[Field]:
+        filled = self._filled.get
+        yield Field("name", "name", LineInput(filled("name", ""), placeholder="optional, generated if empty"))
+        command = LinesInput(filled("command", ""), placeholder="a shell command or script", classes="-command")
+        yield Field("command", "command", command)
+        yield Field("context", "context", ChoiceInput(self._contexts, filled("context", "")))
+        yield Field("gpu", "GPU", LineInput(filled("gpu", ""), placeholder="a100, 4xa100, gpu:40gb or cpu"))
+        env = LinesInput(filled("env", ""), placeholder="NAME=value, one per line", classes="-env")
+        yield Field("env", "env", env)
+        volumes = LineInput(filled("volumes", ""), placeholder="name:/path attaches; name:/path:100 creates 100 GB")
+        yield Field("volumes", "volumes", volumes)
+        yield Field(
+            "working_dir",
+            "directory",
+            LineInput(filled("working_dir", ""), placeholder="working directory; default: here"),
+        )
+        hours = LineInput(filled("max_run_hours", ""), placeholder="hours, or 90m, 2d; empty for no limit")
+        yield Field("max_run_hours", "max run", hours)
+        for key in _SELDOM:
+            if filled(key, "") or (key != "rest" and self._cost is not None and self._cost.is_expected):
+                yield _seldom_field(key, filled(key, ""))
+
+    def foot(self) -> Iterable[Widget]:
+        if self._cost is not None:
+            yield self._sums
+        yield from super().foot()
+
+    @on(Input.Changed)
+    @on(ChoiceInput.Changed)
+    def _show_sums(self) -> None:
+        if self._cost is not None and (entered := self.entered):
+            sums = self._cost.sums(entered)
+            self._sums.update(shown(sums))
+            self._sums.display = bool(sums)
+
+    async def confirm(self, entered: Mapping[str, str]) -> None:
+        context = entered["context"]
+        if not context or (self._cost is None and self._disclosure is None):
+            return
+        config = await self._config(entered)
+        if self._cost is not None and self._cost.is_for(context):
+            await self._cost.confirm(context, config)
+        if self._disclosure is not None:
+            await self._disclosure.confirm(context, config)
+
+    async def send(self, entered: Mapping[str, str]) -> AsyncTask:
+        if not entered["context"]:
+            raise ConfigError("no context is configured", field="context")
+        return await self._submit(entered["context"], await self._config(entered))
+
+    async def _config(self, entered: Mapping[str, str]) -> TaskConfig:
+        """Raises ConfigError."""
+        for_slurm = entered["context"] in self._slurm
+        return await asyncio.to_thread(_checked, entered, for_slurm)  # the first time loads pydantic
+
+    @property
+    def kept(self) -> Mapping[str, str]:
+        """With the text that was refused, which was typed too."""
+        refused = self._refused if self._file is None else self._file.refused
+        return self.entered if refused is None else self.entered | {_TEXT: refused}
+
+    def action_edit(self) -> None:
+        if not self.busy:
+            self._edit()
+
+    @work(group="edit", exclusive=True)
+    async def _edit(self) -> None:
+        if self._file is None:
+            from flow_tui.dialogs.submit.task_file import TaskFile  # deferred: most tasks are written in the form
+
+            self._file = TaskFile(self._refused)
+        try:
+            filling = await self._file.edit(self.app, self.entered)
+        except FlowError as error:
+            self.problem = Problem(str(error))
+            return
+        if filling is not None and self.is_attached:
+            self.problem = None
+            await self._fill(filling)
+
+    def _located(self, error: FlowError) -> Problem:
+        """The table has many fields: there the name of the one that is wrong is told."""
+        problem = super()._located(error)
+        return Problem(str(error), problem.field) if problem.field == "rest" else problem
+
+    async def _fill(self, filling: Mapping[str, str]) -> None:
+        for field in self.query(Field):
+            if field.key in filling:
+                field.fill(filling[field.key])
+        there = {field.key: field for field in self.query(Field)}
+        for key in _SELDOM:
+            if filling.get(key) and key not in there:
+                await self.scrolled.mount(_seldom_field(key, filling[key]))
+        if not filling["rest"] and "rest" in there:
+            await there["rest"].remove()
+
+
+def _seldom_field(key: str, value: str) -> Field:
+    label, placeholder = _SELDOM[key]
+    return Field(key, label, LineInput(value, placeholder=placeholder))
+
+
+def _checked(entered: Mapping[str, str], for_slurm: bool) -> TaskConfig:
+    from flow_core.models.task_sources import explain_slurm_script, explain_task_file  # deferred: loads pydantic
+
+    config = task_config(entered)
+    if isinstance(config.command, str) and (refusal := explain_task_file(config.command)) is not None:
+        raise ConfigError(f"{refusal}; ctrl+e opens this form as YAML", field="command")
+    if not for_slurm and isinstance(config.command, str) and (said := explain_slurm_script(config.command)):
+        raise ConfigError(said, field="command")
+    return config

@@ -1,0 +1,31 @@
+"""How fresh the rows of a pane are: their age, and which rows of a context could not be read."""
+
+from __future__ import annotations
+
+from flow_core.fleet import Fleet
+from flow_core.logs.escape import escape_controls
+from flow_core.models.task import TaskRecord
+from flow_tui.services import Services
+
+_STALE_S = 10.0
+
+
+def age_of(fleet: Fleet, task: TaskRecord) -> float | None:
+    """Seconds since a task was read, where it is not up to date. One missed answer is not worth a mark."""
+    age_s = fleet.row_age_s(task)
+    return None if age_s is None or age_s < _STALE_S else age_s
+
+
+def unread(services: Services, noun: str) -> str:
+    """Which rows of this kind the table lacks or shows as they were; "" where it has all of them."""
+    states = services.fleet.states
+    silent = [escape_controls(state.context.name) for state in states if state.error is not None]
+    waiting = [
+        escape_controls(state.context.name) for state in states if state.error is None and state.answered_at is None
+    ]
+    rows = sum(len(state.notes.get(noun, ())) for state in states)
+    problems = [f"{', '.join(silent)} could not be read"] if silent else []
+    problems += [f"{rows} of the {noun} could not be read"] if rows else []
+    if problems:
+        return f"{'; '.join(problems)}: press {services.keys.written('app.attend')} to see why"
+    return f"waiting for {', '.join(waiting)}" if waiting else ""

@@ -1,0 +1,182 @@
+"""The instances pane: what every context offers, how much of it is free, and what it costs where it has a price."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from textual.binding import BindingType
+
+from flow_core.models.instance import AvailableInstance
+from flow_tui import format
+from flow_tui.actions import bindings_of
+from flow_tui.panes.freshness import unread
+from flow_tui.panes.instances.actions import ACTIONS
+from flow_tui.panes.instances.market import CELLS, MarketSummary
+from flow_tui.panes.instances.market_watch import MarketWatch
+from flow_tui.panes.table_pane import TablePane
+from flow_tui.services import Services
+from flow_tui.widgets.columns import Cell, Cells, Column
+
+
+def _grey_when_down(column: Column[AvailableInstance]) -> Column[AvailableInstance]:
+    """All of a row is grey while its machine doesn't answer."""
+
+    def render(instance: AvailableInstance) -> Cells:
+        cells = column.render(instance)
+        if not instance.is_down:
+            return cells
+        parts = [cells] if isinstance(cells, str | Cell) else cells
+        return Cell("".join(part if isinstance(part, str) else part.text for part in parts), "muted")
+
+    return replace(column, render=render)
+
+
+Columns = tuple[Column[AvailableInstance], ...]
+_NO_MARKET = MarketSummary()
+
+
+def _free(instance: AvailableInstance) -> Cell:
+    if instance.is_down:
+        return Cell("down")
+    return Cell(format.free_of(instance), "muted" if instance.available_quantity == 0 else "")
+
+
+def _memory(instance: AvailableInstance) -> str:
+    return f"{instance.gpu_memory_gb}G" if instance.gpu_memory_gb else "-"
+
+
+def _gpus(instance: AvailableInstance) -> str:
+    return (
+        f"{instance.gpu_count}x{(instance.gpu_type or 'gpu').upper()}" if instance.gpu_count else instance.instance_type
+    )
+
+
+def _per_gpu(instance: AvailableInstance) -> float:
+    """What has no GPU comes last."""
+    return instance.price_per_hour / instance.gpu_count if instance.gpu_count else float("inf")
+
+
+class InstancesPane(TablePane[AvailableInstance]):
+    """Instance types of all contexts. What concerns prices is left out while nothing has one."""
+
+    NOUN = "instances"
+    TITLE = "GPUs"
+    OPENS = "instances.submit_here"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(ACTIONS)]
+    SORTS = {
+        "type": lambda instance: instance.instance_type,
+        "gpu": lambda instance: (instance.gpu_type or "~", instance.gpu_count),
+        "context": lambda instance: instance.context,
+        "region": lambda instance: instance.region,
+        "free": lambda instance: -(instance.free_gpus or 0),
+        "vram": lambda instance: -(instance.gpu_memory_gb or 0),
+        "price": lambda instance: instance.price_per_hour,
+        "gpu_price": _per_gpu,
+    }
+
+    def __init__(self, services: Services, *, id: str | None = None) -> None:
+        self._markets: Mapping[str, MarketSummary] = {}
+        self._has_prices = False
+        super().__init__(services, id=id)
+        self.market_watch = MarketWatch(services.fleet, self, self.show_markets)
+
+    def show_fleet(self) -> None:
+        if self.services.fleet.has_read("instances"):
+            self.show(self.services.fleet.instances, problem=unread(self.services, "instances"))
+
+    def tick(self) -> None:
+        super().tick()
+        self.market_watch.ask_when_due()
+
+    def show(self, rows: Sequence[AvailableInstance], *, stale: bool = False, problem: str = "") -> None:
+        has_prices = any(instance.price_per_hour for instance in rows)
+        if has_prices != self._has_prices:
+            self._has_prices = has_prices
+            self.table.set_columns(self.columns())
+        super().show(rows, stale=stale, problem=problem)
+
+    def show_markets(self, markets: Mapping[str, MarketSummary], problem: str) -> None:
+        """The markets by context. `problem` says why one of them did not answer, "" where all did."""
+        if markets != self._markets:
+            self._markets = dict(markets)
+            self.table.redraw_rows()
+        self._footnote = problem
+        self._show_cut()
+
+    def columns(self) -> Columns:
+        return tuple(map(_grey_when_down, self._priced() if self._has_prices else self._plain()))
+
+    def _plain(self) -> Columns:
+        return (
+            Column("type", "TYPE", lambda instance: instance.instance_type, min_width=8, max_width=22, priority=9),
+            *self.context_column(lambda instance: instance.context, priority=5),
+            Column("free", "FREE GPUS", _free, width=9, priority=8),
+            Column("vram", "VRAM", _memory, width=5, align="right", priority=4),
+            *_machine(3),
+            Column("region", "REGION", lambda instance: instance.region, min_width=8, max_width=18, priority=2),
+            _about(1),
+        )
+
+    def _priced(self) -> Columns:
+        return (
+            Column("gpu", "GPU", _gpus, min_width=7, max_width=12, priority=10),
+            Column("type", "TYPE", lambda instance: instance.instance_type, min_width=14, max_width=22, priority=4),
+            *self.context_column(lambda instance: instance.context, priority=4),
+            Column("region", "REGION", lambda instance: instance.region, min_width=13, max_width=18, priority=7),
+            Column("free", "FREE GPUS", _free, width=9, priority=8),
+            Column("vram", "VRAM", _memory, width=5, align="right", priority=3),
+            Column("price", "$/H", lambda i: format.price(i.price_per_hour), width=7, align="right", priority=6),
+            Column("gpu_price", "$/GPU-H", format.gpu_price, width=8, align="right", priority=9),
+            Column("day", "24H PRICE", self._spark, width=CELLS, priority=5),
+            Column("quota", "QUOTA", self._left, width=5, align="right", priority=5),
+            *_machine(1),
+            _about(0),
+        )
+
+    def count(self, rows: Sequence[AvailableInstance]) -> int:
+        """Offers with GPUs: the title speaks of them."""
+        return sum(row.gpu_count > 0 for row in rows)
+
+    def empty_text(self) -> str:
+        return "no context offers an instance"
+
+    def key_of(self, row: AvailableInstance) -> Hashable:
+        return row.key
+
+    def fields_of(self, row: AvailableInstance) -> dict[str, str]:
+        return {
+            "type": row.instance_type.lower(),
+            "gpu": f"{row.gpu_type or ''} {_gpus(row)}".lower(),
+            "context": row.context.lower(),
+            "region": row.region.lower(),
+            "about": row.description.lower(),
+        }
+
+    def _spark(self, instance: AvailableInstance) -> Cell:
+        return Cell(self._market(instance).spark_of(instance), "accent")
+
+    def _left(self, instance: AvailableInstance) -> Cell:
+        left = self._market(instance).left_of(instance)
+        return Cell("-" if left is None else str(left), "muted" if left is None else "" if left else "warning")
+
+    def _market(self, instance: AvailableInstance) -> MarketSummary:
+        return self._markets.get(instance.context, _NO_MARKET)
+
+
+def _machine(priority: int) -> Columns:
+    """The host's own processors and memory."""
+    cpus = Column[AvailableInstance](
+        "cpus", "CPUS", lambda i: str(i.cpu_count or "-"), width=5, align="right", priority=priority
+    )
+    ram = Column[AvailableInstance](
+        "ram", "RAM", lambda i: f"{i.memory_gb}G" if i.memory_gb else "-", width=6, align="right", priority=priority
+    )
+    return (cpus, ram)
+
+
+def _about(priority: int) -> Column[AvailableInstance]:
+    return Column(
+        "about", "HOST", lambda i: Cell(i.description, "muted"), min_width=12, max_width=40, priority=priority
+    )

@@ -1,0 +1,146 @@
+"""The actions of the logs pane: their keys and texts, and why one can't be done now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flow_tui.actions import Action
+from flow_tui.services import Services
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from flow_tui.widgets.log import LogView
+
+    class _Logs(Protocol):
+        """What the actions need of the pane."""
+
+        view: LogView
+        services: Services
+
+        def open_search(self) -> None: ...
+
+        def toggle_wrap(self) -> None: ...
+
+        def cycle_stream(self) -> None: ...
+
+        async def step(self, by: int) -> None: ...
+
+    LogAction = Action[_Logs]
+else:
+    LogAction = Action
+
+
+def _has_several_logs(pane: _Logs) -> str | None:
+    task = pane.services.selection.task
+    if task is None:
+        return "no task is selected"
+    if task.num_instances == 1 and not task.attempt:
+        return f"{task.name} has one log only"
+    return None
+
+
+async def _show_previous(pane: _Logs) -> None:
+    await pane.step(-1)
+
+
+async def _show_next(pane: _Logs) -> None:
+    await pane.step(1)
+
+
+_SCROLLING: tuple[Action[Any], ...] = (
+    LogAction("logs.scroll_down", "j,down", "down", "One line down", lambda pane: pane.view.action_scroll_down()),
+    LogAction("logs.scroll_up", "k,up", "up", "One line up", lambda pane: pane.view.action_scroll_up()),
+    LogAction("logs.scroll_home", "g,home", "start", "To the first line", lambda pane: pane.view.action_scroll_home()),
+    LogAction(
+        "logs.page_down", "pagedown,space", "page down", "One page down", lambda pane: pane.view.action_page_down()
+    ),
+    LogAction("logs.page_up", "pageup", "page up", "One page up", lambda pane: pane.view.action_page_up()),
+    LogAction(
+        "logs.scroll_left",
+        "left",
+        "left",
+        "To the left, where lines are cut",
+        lambda pane: pane.view.action_scroll_left(),
+    ),
+    LogAction(
+        "logs.scroll_right",
+        "right",
+        "right",
+        "To the right, where lines are cut",
+        lambda pane: pane.view.action_scroll_right(),
+    ),
+    LogAction(
+        "logs.half_page_down",
+        "ctrl+d",
+        "half down",
+        "Half a page down",
+        lambda pane: pane.view.action_half_page_down(),
+    ),
+    LogAction("logs.half_page_up", "ctrl+u", "half up", "Half a page up", lambda pane: pane.view.action_half_page_up()),
+)
+
+ACTIONS: tuple[Action[Any], ...] = (
+    *_SCROLLING,
+    LogAction(
+        "logs.follow",
+        "f,G,end",
+        "follow",
+        "To the end, and stay there",
+        lambda pane: pane.view.action_follow(),
+        in_footer=True,
+    ),
+    LogAction(
+        "logs.search", "slash", "search", "Find a regular expression", lambda pane: pane.open_search(), in_footer=True
+    ),
+    LogAction(
+        "logs.next_match",
+        "n",
+        "next",
+        "To the next match",
+        lambda pane: pane.view.action_next_match(),
+        in_footer=True,
+    ),
+    LogAction(
+        "logs.previous_match",
+        "N",
+        "previous",
+        "To the previous match",
+        lambda pane: pane.view.action_previous_match(),
+    ),
+    LogAction(
+        "logs.toggle_wrap", "w", "wrap", "Wrap long lines, or cut them", lambda pane: pane.toggle_wrap(), in_footer=True
+    ),
+    LogAction(
+        "logs.toggle_time",
+        "t",
+        "time",
+        "Show when each line was written",
+        lambda pane: pane.view.action_toggle_time(),
+        in_footer=True,
+    ),
+    LogAction(
+        "logs.cycle_stream",
+        "e",
+        "stream",
+        "Both streams, stdout only, stderr only",
+        lambda pane: pane.cycle_stream(),
+        in_footer=True,
+    ),
+    LogAction(
+        "logs.previous_log",
+        "left_parenthesis",
+        "previous log",
+        "The log of the previous rank or attempt",
+        _show_previous,
+        _has_several_logs,
+    ),
+    LogAction(
+        "logs.next_log",
+        "right_parenthesis",
+        "next log",
+        "The log of the next rank or attempt",
+        _show_next,
+        _has_several_logs,
+    ),
+)

@@ -1,0 +1,94 @@
+"""Which log is shown: the selected task's newest, of its first rank, until another is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual.widget import Widget
+
+from flow_core.errors import FlowError
+from flow_core.logs.follow import IsComplete
+from flow_core.logs.log_id import LogId
+from flow_core.models.task import TaskRecord
+from flow_tui.services import Services
+from flow_tui.widgets.workers import start_worker
+
+if TYPE_CHECKING:
+    from flow_core.agent.spool import SpoolFiles
+
+    ShowLog = Callable[[TaskRecord | None, SpoolFiles | None, IsComplete | None, str], object]
+    """(task, files, whether the log is complete, which of the task's logs it is)"""
+
+_SOON_S = 0.15
+
+
+class LogSelection:
+    """Opens the log of the selected task, and hands it to `show`. The workers belong to `owner`."""
+
+    def __init__(self, services: Services, owner: Widget, show: ShowLog) -> None:
+        self._services = services
+        self._owner = owner
+        self._show = show
+        self._shown: LogId | None = None
+        self._task: tuple[str, str] | None = None
+        self._attempt: int | None = None
+        self._rank = 0
+
+    def follow(self) -> None:
+        """Shows the log of the selected task soon; one that is shown already stays as it is."""
+        task = self._services.selection.task
+        wanted = None if task is None else self._address(task)
+        if wanted != self._shown:
+            self._shown, self._services.selection.log_files = wanted, None
+            self._owner.call_after_refresh(self._start, task, wanted)
+
+    async def step(self, by: int) -> None:
+        """To another log of the same task, by attempt, then rank; after the last comes the first."""
+        task = self._services.selection.task
+        if task is None:
+            return
+        addresses = await self._services.fleet.flow(task.context).log_addresses(task.task_id)
+        shown = self._address(task)
+        if shown not in addresses:
+            return
+        wanted = addresses[(addresses.index(shown) + by) % len(addresses)]
+        self._rank = wanted.rank
+        self._attempt = None if wanted.attempt == task.attempt else wanted.attempt
+        self.follow()
+
+    def _address(self, task: TaskRecord) -> LogId:
+        if task.key != self._task:
+            self._task, self._attempt, self._rank = task.key, None, 0
+        attempt = task.attempt if self._attempt is None else self._attempt
+        return LogId(task.context, task.task_id, attempt, self._rank)
+
+    def _start(self, task: TaskRecord | None, address: LogId | None) -> None:
+        if self._owner.is_attached:
+            start_worker(self._owner, partial(self._open, task, address), group="log", exclusive=True)
+
+    async def _open(self, task: TaskRecord | None, address: LogId | None) -> None:
+        selection = self._services.selection
+        if task is None or address is None:
+            selection.log_files = None
+            self._show(None, None, None, "")
+            return
+        flow, place = self._services.fleet.flow(task.context), place_of(task, address)
+        # A host may take its time: meanwhile the pane must not show the log of another task.
+        clearing = self._owner.set_timer(_SOON_S, partial(self._show, task, None, None, place))
+        try:
+            selection.log_files = await flow.open_log(address)
+        except FlowError as error:
+            self._services.notify(str(error), severity="error")
+        finally:
+            clearing.stop()
+        if self._owner.is_attached:
+            self._show(task, selection.log_files, lambda: flow.is_log_complete(address), place)
+
+
+def place_of(task: TaskRecord, address: LogId) -> str:
+    """Which of a task's logs this is, where it has several. Attempts are counted as people count."""
+    rank = f"rank {address.rank}" if task.num_instances > 1 else ""
+    attempt = f"attempt {address.attempt + 1}" if task.attempt else ""
+    return "  ".join(filter(None, (rank, attempt)))

@@ -1,0 +1,194 @@
+"""The logs pane: one task's log, with its name, where one is in it, and a line to search with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
+from textual.binding import BindingType
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from flow_core.agent.spool import SpoolFiles
+from flow_core.logs.escape import escape_controls
+from flow_core.logs.follow import IsComplete
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_tui import format
+from flow_tui.actions import bindings_of
+from flow_tui.panes.logs.actions import ACTIONS
+from flow_tui.panes.logs.log_selection import LogSelection
+from flow_tui.panes.pane import Pane
+from flow_tui.services import Services
+from flow_tui.widgets.log import LogView
+
+_NO_TASK = "no task is selected"
+
+
+class LogsPane(Pane, inherit_bindings=False):
+    """Shows the log of the selected task, or of the task that `show` names."""
+
+    NOUN = "logs"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(ACTIONS)]
+
+    DEFAULT_CSS = """
+    LogsPane { height: 1fr; border: round $frame; border-title-color: $muted; }
+    LogsPane { border-subtitle-color: $muted; }
+    LogsPane:focus-within { border: heavy $accent; border-title-color: $foreground; }
+    LogsPane > Input { display: none; height: 1; border: none; padding: 0 1; }
+    LogsPane > #search-status { display: none; height: 1; padding: 0 1; color: $muted; }
+    LogsPane > #search-status.-problem { color: $text-error; }
+    LogsPane.-searching > Input, LogsPane.-searched > #search-status { display: block; }
+    """
+    BORDER_TITLE: ClassVar[str] = "Log"
+
+    def __init__(self, services: Services, *, id: str | None = None) -> None:
+        super().__init__(services, id=id)
+        self.view = LogView()
+        self.search_status = Static(id="search-status", markup=False)
+        self.input = Input(placeholder="search, a regular expression", compact=True, select_on_focus=False)
+        self._record: TaskRecord | None = None
+        self._files: SpoolFiles | None = None
+        self._place = ""
+        self._lines: int | None = None
+        self._selection = LogSelection(services, self, self.show)
+        self._forget: Callable[[], object] = lambda: None
+
+    def compose(self) -> ComposeResult:
+        yield self.view
+        yield self.search_status
+        yield self.input
+
+    def on_mount(self) -> None:
+        self.view.empty_text = _NO_TASK
+        self._forget = self.services.selection.subscribe(self._selection.follow)
+        self._selection.follow()
+        self._label()
+
+    def on_unmount(self) -> None:
+        self._forget()
+
+    @property
+    def focus_target(self) -> Widget:
+        return self.view
+
+    def show(
+        self,
+        task: TaskRecord | None,
+        files: SpoolFiles | None,
+        is_complete: IsComplete | None = None,
+        place: str = "",
+    ) -> AwaitComplete:
+        """Shows this task's log at its end, at once. The same log again changes its title only: one stays where one is.
+
+        `place` says which of the task's logs it is, where there are several.
+        May be awaited, which returns once no child of a search in the last log is left.
+        """
+        self.view.merged_text = "" if task is None else _why_merged(task)
+        same = task is not None and self._record is not None and task.key == self._record.key and files == self._files
+        self._record, self._files, self._place = task, files, place
+        ended = AwaitComplete()
+        self.view.empty_text = _NO_TASK if task is None else _why_empty(task)
+        if not same:
+            self._lines = None
+            self._say("")
+            ended = self.view.end_search()
+            self.view.open(files, is_complete)
+        self._label()
+        return ended
+
+    async def step(self, by: int) -> None:
+        """To another log of the same task."""
+        await self._selection.step(by)
+
+    def open_search(self) -> None:
+        """Asks what to search for."""
+        self.add_class("-searching")
+        self.input.focus()
+
+    def close_search(self) -> None:
+        """Ends the search and its marks."""
+        self.remove_class("-searching")
+        self._say("")
+        self.view.clear_search()
+        self.view.focus()
+
+    def step_back(self) -> bool:
+        """Ends the search; false when there was none."""
+        if not (self.has_class("-searching") or self.has_class("-searched")):
+            return False
+        self.close_search()
+        return True
+
+    def toggle_wrap(self) -> None:
+        self.view.action_toggle_wrap()
+        self._label()
+
+    def cycle_stream(self) -> None:
+        self.view.action_cycle_stream()
+        self._label()
+
+    def on_key(self, event: events.Key) -> None:
+        """Escape leaves the search line; everywhere else keys are the keymap's."""
+        if event.key == "escape" and self.input.has_focus:
+            event.stop()
+            event.prevent_default()
+            self.close_search()
+
+    @on(Input.Submitted)
+    def _search(self, message: Input.Submitted) -> None:
+        message.stop()
+        if not message.value:
+            self.close_search()
+            return
+        self._say("")
+        self.view.find(message.value)
+
+    @on(LogView.Searched)
+    def _searched(self, message: LogView.Searched) -> None:
+        message.stop()
+        self._say(message.status, is_problem=message.is_problem)
+        if not message.is_problem and self.input.has_focus:
+            self.remove_class("-searching")
+            self.view.focus()
+
+    @on(LogView.FollowChanged)
+    def _follow_changed(self, message: LogView.FollowChanged) -> None:
+        message.stop()
+        self._label()
+
+    @on(LogView.Counted)
+    def _counted(self, message: LogView.Counted) -> None:
+        message.stop()
+        self._lines = message.lines
+        self._label()
+
+    def _say(self, text: str, *, is_problem: bool = False) -> None:
+        self.search_status.update(text)
+        self.search_status.set_class(is_problem, "-problem")
+        self.set_class(bool(text), "-searched")
+
+    def _label(self) -> None:
+        """Writes the border: whose log it is, whether it follows, how long it is."""
+        view = self.view
+        if self._record is None:
+            self.border_title, self.border_subtitle = "Log", ""
+            return
+        shown = [view.stream_name] if view.stream is not None else []
+        place = [self._place] if self._place else []
+        words = [escape_controls(self._record.name), *place, "follow" if view.following else "paused", *shown]
+        self.border_title = Content("  ".join(["Log", *words]))
+        lines = self._lines
+        self.border_subtitle = "" if lines is None else f"{lines:,} {'line' if lines == 1 else 'lines'}"
+
+
+def _why_empty(task: TaskRecord) -> str:
+    """Why there is no output: what a task waits for, where the provider knows it."""
+    return (format.note(task) if task.status is TaskStatus.PENDING else "") or "no output yet"
+
+
+def _why_merged(task: TaskRecord) -> str:
+    return f"its stdout and stderr are one, as it was submitted with {task.merged_by}" if task.merged_by else ""

@@ -1,0 +1,25 @@
+"""The registry of panes. A new pane is a folder with an ENTRY, and its module's name here."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from flow_tui.panes.pane import PaneEntry
+
+_MODULES = (  # in the order of their digits
+    "flow_tui.panes.tasks",
+    "flow_tui.panes.instances",
+    "flow_tui.panes.volumes",
+    "flow_tui.panes.logs",
+    "flow_tui.panes.shell",
+)
+
+
+def _entry_of(module: str) -> PaneEntry:
+    entry = import_module(module).ENTRY
+    assert isinstance(entry, PaneEntry)
+    return entry
+
+
+PANES: tuple[PaneEntry, ...] = tuple(map(_entry_of, _MODULES))
+"""Every pane. The first one is on the first frame, and it is where the dashboard starts."""

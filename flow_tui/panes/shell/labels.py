@@ -1,0 +1,70 @@
+"""What the border and the tabs of the shell pane say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+from textual.widget import Widget
+
+from flow_tui.key_names import written_key
+from flow_tui.terminal.prefix import KeyTarget
+from flow_tui.widgets.shell_tabs import Tab, Tabs
+
+if TYPE_CHECKING:
+    from flow_tui.panes.shell.tab import ShellTab
+
+_PREFIX = "[ copy  n p c tabs  t d persistent  k close  z zoom  r record  ? all  esc leaves"
+_COPY = "q ends copying  / ? n N find  v V y take"
+_KEPT = "persistent"
+_REC = "● REC"
+
+
+def show_labels(pane: Widget, row: Tabs, tabs: Sequence[ShellTab], front: ShellTab | None, release_key: str) -> None:
+    """Names and titles are foreign, so they are content, never markup."""
+    pane.border_title = Content(_title(front))
+    pane.border_subtitle = Content(_subtitle(front, written_key(release_key)))
+    pane.set_class(front is not None and front.view.is_recording, "-recording")
+    pane.set_class(front is not None and front.view.signals.is_flashing, "-rung")
+    row.display = len(tabs) > 1
+    row.tabs = tuple(
+        Tab(tab.number, _tab_text(at, tab), is_front=tab is front, is_marked=tab.view.signals.has_rung)
+        for at, tab in enumerate(tabs, start=1)
+    )
+
+
+def _title(front: ShellTab | None) -> str:
+    if front is None:
+        return "SHELL"
+    kept, recorded = _KEPT if front.is_persistent else "", _REC if front.view.is_recording else ""
+    pieces = ["SHELL", f"task {front.name}", kept, front.view.signals.title, recorded]
+    return "  ".join(filter(None, pieces))
+
+
+def _tab_text(at: int, tab: ShellTab) -> str:
+    marks = "●" * tab.view.is_recording + "!" * tab.view.signals.has_rung + "✕" * tab.view.is_over
+    return " ".join(
+        filter(None, [f"{at} {tab.name}", _KEPT if tab.is_persistent else "", marks, tab.view.signals.title])
+    )
+
+
+def _subtitle(front: ShellTab | None, key: str) -> str:
+    if front is None:
+        return f"{key} leaves"
+    view = front.view
+    target, copy_mode, scrolled = view.key_input.target, view.selection.mode, view.selection.scroll_position
+    above = "{}/{}".format(*scrolled) if scrolled is not None else ""
+    if target is KeyTarget.PREFIX:
+        return _PREFIX
+    if target is KeyTarget.COPY_MODE and copy_mode is not None:
+        asked = copy_mode.prompt
+        said = copy_mode.notice or (f"find: {asked}" if asked is not None else _COPY)
+        return "  ".join(filter(None, [above, said, f"{key} leaves"]))
+    if (waiting := view.signals.clipboard.waiting) is not None:
+        size = len(waiting)
+        return f"it wants to copy {size} characters: {key} y lets it, {key} x never  {key} leaves"
+    if view.is_over:
+        return "  ".join(filter(None, [above, f"enter opens it again  {key} k closes", f"{key} leaves"]))
+    opening = "opening  esc stops waiting" if view.is_opening else ""
+    return "  ".join(filter(None, [view.note, above, opening, f"{key} leaves"]))

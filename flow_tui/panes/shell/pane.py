@@ -1,0 +1,344 @@
+"""The shell pane: terminals in tabs, the one in front has the border."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.app import ComposeResult
+from textual.widget import Widget
+from textual.widgets import Static
+
+from flow_core.errors import FlowError
+from flow_core.models.task import TaskRecord
+from flow_tui.actions import LazyModule
+from flow_tui.key_hold import KeyHold
+from flow_tui.key_names import written_key
+from flow_tui.panes.pane import Pane
+from flow_tui.panes.shell.labels import show_labels
+from flow_tui.panes.shell.tab import OpenShell, ShellTab, hang_up
+from flow_tui.services import Services
+from flow_tui.terminal.prefix import Command
+from flow_tui.widgets.bar import Piece
+from flow_tui.widgets.shell_tabs import Tabs
+from flow_tui.widgets.workers import start_worker
+
+if TYPE_CHECKING:
+    from flow_core.providers.contract.access import Shell
+    from flow_tui.panes.shell import shell_actions
+    from flow_tui.widgets.terminal import TerminalView
+else:
+    shell_actions = LazyModule("flow_tui.panes.shell.shell_actions")
+
+_STEPS = {Command.NEXT: 1, Command.PREVIOUS: -1}
+
+
+class ShellPane(Pane):
+    """Shells of this session, in the order they were opened. They live on while the pane is out of sight."""
+
+    NOUN = "shell"
+
+    DEFAULT_CSS = """
+    ShellPane { border: round $frame; border-title-color: $muted; }
+    ShellPane { border-subtitle-color: $muted; }
+    ShellPane:focus-within { border: heavy $accent; border-title-color: $foreground; }
+    ShellPane.-recording { border-title-color: $error; }
+    ShellPane.-rung { border: heavy $warning; }
+    ShellPane > #shell-notice { padding: 1 2; width: 1fr; height: 1fr; }
+    """
+
+    def __init__(self, services: Services, *, id: str | None = None) -> None:
+        super().__init__(services, id=id)
+        self._release_key = services.release_key
+        self._tabs: list[ShellTab] = []
+        self._front: ShellTab | None = None
+        self._opened = 0
+        # Made here and not looked up: shells open and end before these are mounted, and after they are gone.
+        self._tab_row = Tabs()
+        self._notice = Static(self._empty_text, id="shell-notice", markup=False)
+
+    def compose(self) -> ComposeResult:
+        yield self._tab_row
+        yield self._notice
+
+    @property
+    def _empty_text(self) -> str:
+        if self.services.is_read_only:
+            return "no shell open"
+        return f"no shell open; press {self.services.keys.written('tasks.shell')} on a running task"
+
+    def on_mount(self) -> None:
+        self._label()
+
+    @property
+    def has_live_shells(self) -> bool:
+        return any(tab.is_live for tab in self._tabs)
+
+    @property
+    def has_shells_to_lose(self) -> bool:
+        """Whether a shell lives that isn't persistent."""
+        return any(tab.is_live and not tab.is_persistent for tab in self._tabs)
+
+    @property
+    def focus_target(self) -> Widget | None:
+        return self.front or super().focus_target
+
+    @property
+    def footer(self) -> tuple[Piece, ...] | None:
+        """The one key that a shell does not get, and where the others go."""
+        if self.front is None or not self.front.keys_go_to:
+            return None
+        leave = Piece(f"{written_key(self._release_key)} leaves", "bold $accent")
+        return leave, Piece(self.front.keys_go_to, "$muted")
+
+    async def may_quit(self) -> bool:
+        return not self.has_shells_to_lose or await shell_actions.confirm_quit(self.services)
+
+    @property
+    def front(self) -> TerminalView | None:
+        """The terminal that is shown."""
+        return self._front.view if self._front is not None else None
+
+    @property
+    def front_tab(self) -> ShellTab | None:
+        """The shell that is shown."""
+        return self._front
+
+    def nodes_of(self, task: TaskRecord) -> frozenset[int]:
+        """The nodes of a task in which shells live."""
+        return frozenset(tab.node for tab in self._tabs if tab.task.key == task.key and tab.is_live)
+
+    async def enter(
+        self,
+        task: TaskRecord,
+        open_shell: OpenShell,
+        node: int = 0,
+        *,
+        is_persistent: bool = False,
+        keys: KeyHold | None = None,
+    ) -> None:
+        """Shows the shell in a task's node, opening one if none lives, and gives it the focus. Call it from a worker.
+
+        The shell gets the keys that were held for it. What goes wrong is a sentence in the pane; nothing is raised but
+        bugs.
+        """
+        wanted = (task.key, node, is_persistent)
+        held = next((tab for tab in self._tabs if (tab.task.key, tab.node, tab.is_persistent) == wanted), None)
+        if held is None:
+            await self._open(task, open_shell, node, is_persistent=is_persistent, keys=keys)
+        elif held.is_live or held.view.is_opening:
+            self.show(held, keys)
+        else:
+            held.task, held.open_shell = task, open_shell
+            self.show(held, keys)
+            await self._reopen(held)
+
+    async def close_front(self) -> None:
+        """Hangs up the shell in front and takes its terminal away; the one beside it comes to the front."""
+        if self._front is not None:
+            await self._drop(self._front)
+
+    async def close(self) -> None:
+        """Hangs up every shell; a far side that doesn't answer is left after three seconds."""
+        await asyncio.gather(*(self._drop(tab) for tab in tuple(self._tabs)))
+
+    def show(self, front: ShellTab | None, keys: KeyHold | None = None) -> None:
+        """Brings a tab to the front and gives it the focus and the held keys; None shows that there is no shell."""
+        self._front = front
+        for tab in self._tabs:
+            tab.view.display = tab is front
+        self._notice.display = front is None
+        self._notice.update(self._empty_text)
+        self._label()
+        if front is not None:
+            front.view.focus()
+            if keys is not None:
+                self.app.call_later(keys.hand_over, front.view)  # after the focus, which is given in the same way
+
+    async def _open(
+        self,
+        task: TaskRecord,
+        open_shell: OpenShell,
+        node: int,
+        *,
+        is_persistent: bool = False,
+        keys: KeyHold | None = None,
+    ) -> None:
+        from flow_tui.widgets.terminal import TerminalView  # deferred: most sessions open no shell
+
+        self._opened += 1
+        tab = ShellTab(self._opened, task, node, open_shell, TerminalView(release_key=self._release_key), is_persistent)
+        self._tabs.append(tab)
+        try:
+            await self.mount(tab.view)
+            self.show(tab, keys)
+            await self._ask_for_shell(tab, f"No shell in {task.name}: ")
+        except asyncio.CancelledError:
+            await self._drop(tab)
+            raise
+
+    async def _reopen(self, tab: ShellTab) -> None:
+        """Another shell in the same terminal, below what the last one left there."""
+        tab.view.expect_shell()
+        try:
+            await self._ask_for_shell(tab)
+        except asyncio.CancelledError:
+            if tab in self._tabs:
+                await tab.view.say("given up")
+            raise
+
+    async def _ask_for_shell(self, tab: ShellTab, failed: str = "") -> None:
+        """Runs a shell in the tab, or says why there is none. A tab that was closed meanwhile needs neither."""
+        try:
+            shell = await tab.ask_for_shell()
+        except FlowError as error:
+            if tab in self._tabs:
+                await tab.view.say(f"{failed}{error}")
+            return
+        if tab in self._tabs:
+            tab.shell = shell
+            self._run(tab, shell)
+        else:
+            await hang_up(shell)
+
+    def _run(self, tab: ShellTab, shell: Shell) -> None:
+        tab.worker = start_worker(self, partial(tab.live, shell), group=f"shell {tab.number}")
+
+    async def _drop(self, tab: ShellTab) -> None:
+        if tab not in self._tabs:
+            return
+        at = self._tabs.index(tab)
+        self._tabs.remove(tab)
+        tab.stop_asking()
+        tab.stop_recording()
+        if tab.worker is not None:
+            tab.worker.cancel()
+        if tab.shell is not None:
+            await hang_up(tab.shell)
+        if self._front is tab:
+            had_focus = self.has_focus_within
+            self.show(self._tabs[min(at, len(self._tabs) - 1)] if self._tabs and had_focus else None)
+        if tab.view.is_attached:
+            await tab.view.remove()
+        self._label()
+
+    def _label(self) -> None:
+        show_labels(self, self._tab_row, self._tabs, self._front, self._release_key)
+
+    def _step(self, by: int) -> None:
+        if self._front in self._tabs:
+            self.show(self._tabs[(self._tabs.index(self._front) + by) % len(self._tabs)])
+
+    def on_terminal_view_asked(self, message: TerminalView.Asked) -> None:
+        message.stop()
+        if self._front is None or not self._carry_out(message, self._front):
+            self._carry_out_around(message)
+
+    def _carry_out(self, message: TerminalView.Asked, tab: ShellTab) -> bool:
+        """What concerns the shells only; false for anything else."""
+        if message.command in _STEPS:
+            self._step(_STEPS[message.command])
+        elif message.command is Command.ANOTHER:
+            opening = partial(self._open, tab.task, tab.open_shell, tab.node, keys=message.keys)
+            self._open_beside(opening, message.keys)
+        elif message.command is Command.KEEP:
+            opening = partial(self.enter, tab.task, tab.open_shell, tab.node, is_persistent=True, keys=message.keys)
+            self._open_beside(opening, message.keys)
+        elif message.command is Command.REOPEN:
+            start_worker(self, partial(self._reopen, tab), group=f"reopen {tab.number}", exclusive=True)
+        elif message.command is Command.STOP:
+            tab.stop_asking()
+        elif message.command is Command.RECORD:
+            self._record(tab)
+        else:
+            return False
+        return True
+
+    def _carry_out_around(self, message: TerminalView.Asked) -> None:
+        """What concerns the panes around, or asks the user."""
+        workspace, nouns = self.services.workspace, self.services.workspace.nouns
+        asking = {Command.CLOSE: self._close_front, Command.DETACH: self._detach_front, Command.HELP: self._show_keys}
+        if message.command is Command.LEAVE:
+            workspace.leave(self.NOUN)
+        elif message.command is Command.ZOOM:
+            workspace.toggle_zoom()
+        elif message.command is Command.PANE and 1 <= message.digit <= len(nouns):
+            workspace.bring_to_front(nouns[message.digit - 1])
+        elif message.command in asking:
+            self.services.carry_out(asking[message.command], message.command)
+
+    async def _show_keys(self) -> None:
+        """What each key after the prefix does; the one that is chosen is done."""
+        view = self.front
+        chosen = await shell_actions.pick_key(self.services)
+        if chosen is not None and chosen in self.services.keys:
+            self.services.workspace.act(chosen)
+        elif chosen is not None and view is not None:
+            view.carry_out(Command(chosen))
+
+    async def _detach_front(self) -> None:
+        """Only from a persistent shell: of any other it would be the end."""
+        if self._front is not None and self._front.is_persistent:
+            await self._let_go()
+        else:
+            key = written_key(self._release_key)
+            self.services.notify(f"This shell is not persistent: leaving it would end it. {key} t opens one that is.")
+
+    async def _close_front(self) -> None:
+        """Asks while the shell lives."""
+        tab = self._front
+        if tab is None or not tab.is_live or await shell_actions.confirm_close(self.services, tab):
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        await self.close_front()
+        if self.front is None:
+            self.services.workspace.bring_to_front(self.services.workspace.nouns[0])
+
+    def on_terminal_view_copied(self, message: TerminalView.Copied) -> None:
+        message.stop()
+        self.app.copy_to_clipboard(message.text)  # the border says so: a notice would hide what is read
+
+    def on_terminal_view_paste_needs_consent(self, message: TerminalView.PasteNeedsConsent) -> None:
+        message.stop()
+        self.services.carry_out(partial(self._paste, message.control, message.text), "paste")
+
+    async def _paste(self, view: TerminalView, text: str) -> None:
+        if await shell_actions.confirm_paste(self.services, text):
+            view.send_paste(text)
+
+    def _open_beside(self, opening: Callable[[], Awaitable[None]], keys: KeyHold | None) -> None:
+        async def open_and_end_hold() -> None:
+            try:
+                await opening()
+            finally:
+                if keys is not None:
+                    keys.end()
+
+        worker = start_worker(self, open_and_end_hold, group="another shell")
+        if keys is not None:
+            keys.stop = worker.cancel
+
+    def _record(self, tab: ShellTab) -> None:
+        try:
+            if not tab.stop_recording() and tab.is_live:
+                tab.start_recording()
+        except FlowError as error:
+            self.notify(str(error), severity="error", markup=False)
+        self._label()
+
+    def on_terminal_view_changed(self) -> None:
+        self._label()
+        self.services.workspace.show_status()
+
+    def on_terminal_view_ended(self) -> None:
+        self._label()
+        self.services.workspace.show_status()
+
+    @on(Tabs.Picked)
+    def _picked(self, message: Tabs.Picked) -> None:
+        message.stop()
+        self.show(next((tab for tab in self._tabs if tab.number == message.number), self._front))

@@ -1,0 +1,71 @@
+"""What the shell pane asks the user: before it closes a shell or pastes into one, and in its list of keys."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from flow_tui.dialogs.confirm import Confirm
+from flow_tui.dialogs.help import HelpEntry, HelpScreen
+from flow_tui.key_names import written_key
+from flow_tui.panes.shell.confirm_paste import ConfirmPaste
+from flow_tui.panes.shell.tab import ShellTab
+from flow_tui.services import Services
+from flow_tui.terminal.prefix import PREFIX_KEYS, Command
+from flow_tui.terminal.tmux import kill_command
+
+_END_S = 20.0
+
+
+async def pick_key(services: Services) -> str | None:
+    """Lists the keys after the prefix key. Returns the command or the id of the action that the user picked."""
+    key = written_key(services.release_key)
+    rows = [(row.key, row.label, row.tooltip, row.command.value) for row in PREFIX_KEYS]
+    rows.append((key, "send", f"Send {key} to the shell", Command.SEND.value))
+    rows.append(("esc", "leave", "Leave the pane; the shell stays open", Command.LEAVE.value))
+    panes = [services.keys[f"app.show_{noun}"] for noun in services.workspace.nouns]
+    rows += [(action.keys, action.label, action.tooltip, action.id) for action in panes]
+    entries = [HelpEntry(f"{key} {after}", *texts) for after, *texts in rows]
+    return await services.ask(HelpScreen(f"Keys after {key}", entries, services.keys))
+
+
+async def confirm_close(services: Services, tab: ShellTab) -> bool:
+    """Asks before a shell that lives is closed. Ends the persistent shell on the node once the user said yes."""
+    question = Confirm(
+        "Close this shell?",
+        [],
+        call="Ends the persistent shell." if tab.is_persistent else "Closes the shell.",
+        loses="what runs in it",
+        keeps="the task",
+        agree="Close the shell",
+        refuse="Keep it open",
+    )
+    if not await services.ask(question):
+        return False
+    if tab.is_persistent:
+        await _end(services, tab)
+    return True
+
+
+async def _end(services: Services, tab: ShellTab) -> None:
+    flow, task_id = services.fleet.flow(tab.task.context), tab.task.task_id
+    line = kill_command(task_id, tab.node)
+    run = partial(flow.get_remote_operations().run, task_id, line, node=tab.node, timeout_s=_END_S)
+    with services.prompts.foreground(tab.task.context):
+        await flow.change("shell", task_id, line, run)
+
+
+async def confirm_paste(services: Services, text: str) -> bool:
+    return await services.ask(ConfirmPaste(text))
+
+
+async def confirm_quit(services: Services) -> bool:
+    question = Confirm(
+        "Quit while a shell is open?",
+        ["Your tasks continue to run without the dashboard."],
+        call="Closes the open shells.",
+        loses="what runs in these shells",
+        keeps="every task, its log and its volumes",
+        agree="Quit",
+        refuse="Stay here",
+    )
+    return await services.ask(question)

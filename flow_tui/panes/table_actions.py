@@ -1,0 +1,47 @@
+"""The actions that every pane with a table has: moving the cursor, filtering, sorting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flow_tui.actions import Action
+
+if TYPE_CHECKING:
+    from flow_tui.panes.table_pane import TablePane
+    from flow_tui.services import Services
+
+    TableAction = Action[TablePane[Any]]
+else:
+    TableAction = Action
+
+
+def move_actions(noun: str) -> tuple[TableAction, ...]:
+    return (
+        TableAction(
+            f"{noun}.cursor_down", "j,down", "down", "One row down", lambda pane: pane.table.action_cursor_down()
+        ),
+        TableAction(f"{noun}.cursor_up", "k,up", "up", "One row up", lambda pane: pane.table.action_cursor_up()),
+        TableAction(f"{noun}.first", "g,home", "first", "To the first row", lambda pane: pane.table.action_first()),
+        TableAction(f"{noun}.last", "G,end", "last", "To the last row", lambda pane: pane.table.action_last()),
+        TableAction(
+            f"{noun}.page_down", "pagedown", "page down", "One page down", lambda pane: pane.table.action_page_down()
+        ),
+        TableAction(f"{noun}.page_up", "pageup", "page up", "One page up", lambda pane: pane.table.action_page_up()),
+    )
+
+
+def filter_action(noun: str, tooltip: str) -> TableAction:
+    return TableAction(f"{noun}.filter", "slash", "filter", tooltip, lambda pane: pane.open_filter(), in_footer=True)
+
+
+def sort_actions(noun: str) -> tuple[TableAction, ...]:
+    return (
+        TableAction(f"{noun}.sort", "o", "sort", "Sort by the next column", lambda pane: pane.sort_by_next()),
+        TableAction(f"{noun}.reverse_sort", "O", "reverse", "Turn the order round", lambda pane: pane.reverse_sort()),
+    )
+
+
+def none_selected(services: Services, noun: str, action_id: str, verb: str) -> str:
+    """A `disabled_reason` where no row is selected, with the key that makes one unless the dashboard is read-only."""
+    hint = "" if services.is_read_only else f"; press {services.keys.written(action_id)} to {verb} one"
+    return f"no {noun} is selected{hint}"

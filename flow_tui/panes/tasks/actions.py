@@ -1,0 +1,216 @@
+"""The actions of the tasks pane: their keys and texts, and why one can't be done now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_tui.actions import Action, LazyModule, lazy
+from flow_tui.panes.table_actions import filter_action, move_actions, none_selected, sort_actions
+
+if TYPE_CHECKING:
+    from flow_tui.panes.table_pane import TablePane
+    from flow_tui.panes.tasks import bid_actions, pruning_actions, task_actions
+
+    TasksTable = TablePane[TaskRecord]
+    TaskAction = Action[TasksTable]
+else:
+    TaskAction = Action
+    bid_actions = LazyModule("flow_tui.panes.tasks.bid_actions")
+    pruning_actions = LazyModule("flow_tui.panes.tasks.pruning_actions")
+    task_actions = LazyModule("flow_tui.panes.tasks.task_actions")
+
+Check = Callable[["TasksTable", TaskRecord], str | None]
+
+
+def _for_task(check: Check = lambda pane, task: None) -> Callable[[TasksTable], str | None]:
+    """The reason of `check` for the selected task; another one where no task is selected."""
+
+    def disabled_reason(pane: TasksTable) -> str | None:
+        task = pane.selected
+        if task is None:
+            return none_selected(pane.services, "task", "app.new_task", "submit")
+        return check(pane, task)
+
+    return disabled_reason
+
+
+def _unless_ended(_: TasksTable, task: TaskRecord) -> str | None:
+    ended = task.is_terminal and not task.is_still_billed
+    return f"{task.name} has ended already: {task.status.value}" if ended else None
+
+
+def _measured(_: TasksTable, task: TaskRecord) -> str | None:
+    return f"{task.name} has ended; metrics are of a machine that works for it" if task.is_terminal else None
+
+
+def _running(what: str) -> Check:
+    def check(_: TasksTable, task: TaskRecord) -> str | None:
+        is_running = task.status is TaskStatus.RUNNING
+        return None if is_running else f"{what} needs a running task; {task.name} is {task.status.value}"
+
+    return check
+
+
+def _with_bid(check: Check = lambda pane, task: None) -> Callable[[TasksTable], str | None]:
+    """The reason of `check`, for an unfinished task of a context that has a market."""
+
+    def check_bid(pane: TasksTable, task: TaskRecord) -> str | None:
+        if not pane.services.fleet.has_market(task.context):
+            return "Only cloud tasks can be paused or have a price limit."
+        if task.is_terminal:
+            billing = f"; {pane.services.keys.written('tasks.cancel')} ends its billing" if task.is_still_billed else ""
+            return f"{task.name} has ended: {task.status.value}{billing}"
+        return check(pane, task)
+
+    return _for_task(check_bid)
+
+
+def _not_paused(pane: TasksTable, task: TaskRecord) -> str | None:
+    if task.status is not TaskStatus.PAUSED:
+        return None
+    return f"{task.name} is paused already; {pane.services.keys.written('tasks.resume')} resumes it"
+
+
+def _paused(_: TasksTable, task: TaskRecord) -> str | None:
+    return None if task.status is TaskStatus.PAUSED else f"{task.name} is not paused: {task.status.value}"
+
+
+def _prunable(pane: TasksTable) -> str | None:
+    return None if pane.services.fleet.prunable else "No context here can prune its ended tasks."
+
+
+ACTIONS: tuple[Action[Any], ...] = (
+    *move_actions("tasks"),
+    filter_action("tasks", "Show matching tasks: text, status:, context:, ! for not"),
+    TaskAction(
+        "tasks.logs",
+        "l",
+        "logs",
+        "The log of this task",
+        lambda pane: pane.services.workspace.bring_to_front("logs"),
+        _for_task(),
+        in_footer=True,
+    ),
+    TaskAction(
+        "tasks.shell",
+        "s",
+        "shell",
+        "A shell in this task",
+        lambda pane: task_actions.open_shell(pane, is_persistent=False),
+        _for_task(_running("a shell")),
+        in_footer=True,
+        changes=True,
+        opens_shell=True,
+    ),
+    TaskAction(
+        "tasks.kept_shell",
+        "K",
+        "persistent shell",
+        "A shell that tmux keeps on the node; opens the same one again",
+        lambda pane: task_actions.open_shell(pane, is_persistent=True),
+        _for_task(_running("a shell")),
+        changes=True,
+        opens_shell=True,
+    ),
+    TaskAction(
+        "tasks.everywhere",
+        "A",
+        "run on all nodes",
+        "Run one command on every node of this task",
+        lazy(lambda: task_actions.run_on_all_nodes),
+        _for_task(_running("a command")),
+        changes=True,
+    ),
+    TaskAction(
+        "tasks.detail",
+        "d,enter",
+        "detail",
+        "Everything known of this task",
+        lambda pane: task_actions.open_detail(pane),
+        _for_task(),
+        in_footer=True,
+    ),
+    TaskAction(
+        "tasks.metrics",
+        "m",
+        "metrics",
+        "How busy its machine is: GPUs, their processes, load and memory",
+        lambda pane: task_actions.open_detail(pane, metrics=True),
+        _for_task(_measured),
+    ),
+    TaskAction(
+        "tasks.rerun",
+        "r",
+        "rerun",
+        "The submit form, filled from this task",
+        lambda pane: task_actions.rerun(pane),
+        _for_task(),
+        changes=True,
+    ),
+    TaskAction(
+        "tasks.cancel",
+        "ctrl+d",
+        "cancel",
+        "End this task; asks first",
+        lazy(lambda: task_actions.cancel),
+        _for_task(_unless_ended),
+        in_footer=True,
+        changes=True,
+    ),
+    TaskAction(
+        "tasks.prune",
+        "X",
+        "prune",
+        "Remove ended tasks, by age or number; shows what would go first",
+        lazy(lambda: pruning_actions.prune),
+        _prunable,
+        changes=True,
+    ),
+    TaskAction(
+        "tasks.limit",
+        "e",
+        "price limit",
+        "Change the most that an instance of it may cost; asks first",
+        lazy(lambda: bid_actions.change_limit),
+        _with_bid(),
+        changes=True,
+    ),
+    TaskAction(
+        "tasks.pause",
+        "p",
+        "pause",
+        "Give its machines back and keep its place; asks first",
+        lazy(lambda: bid_actions.pause),
+        _with_bid(_not_paused),
+        changes=True,
+    ),
+    TaskAction(
+        "tasks.resume",
+        "P",
+        "resume",
+        "Bid again for machines of a paused task; asks first",
+        lazy(lambda: bid_actions.resume),
+        _with_bid(_paused),
+        changes=True,
+    ),
+    TaskAction(
+        "tasks.copy",
+        "y",
+        "copy",
+        "Copy its id, name, command, YAML, log path or ssh command",
+        lazy(lambda: task_actions.copy),
+        _for_task(),
+        in_footer=True,
+    ),
+    TaskAction(
+        "tasks.spec",
+        "Y",
+        "copy YAML",
+        "Copy what it was submitted with as YAML, without secrets",
+        lambda pane: task_actions.copy_yaml(pane),
+        _for_task(),
+    ),
+    *sort_actions("tasks"),
+)

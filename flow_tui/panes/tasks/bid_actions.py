@@ -1,0 +1,96 @@
+"""Carries out the actions on the bid of the selected task. Each one shows the sums and the call, and asks first."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from flow_core.models.task import TaskRecord
+from flow_tui import format
+from flow_tui.bid import bid_line, bid_of
+from flow_tui.dialogs.confirm import Confirm
+from flow_tui.panes.table_pane import TablePane
+from flow_tui.panes.tasks.limit_form import LimitForm
+from flow_tui.services import Services
+
+if TYPE_CHECKING:
+    from flow_core.providers.contract.market import MarketFacet
+
+TasksTable = TablePane[TaskRecord]
+
+
+async def change_limit(pane: TasksTable) -> None:
+    task, services = pane.selected, pane.services
+    market = _market_of(services, task)
+    if task is None or market is None:
+        return
+    limit = await services.ask(LimitForm(task))
+    if limit is None:
+        return
+    bid = bid_of(task)
+    before = "unknown" if bid.limit is None else format.sums(bid.limit, task.num_instances)
+    question = Confirm(
+        f"Change the price limit of {task.name}?",
+        [f"now: {before}"],
+        call=market.describe_set_limit(task, limit),
+        costs=bid_line(limit, task.num_instances, bid.market),
+        loses="its machines, at once" if bid.market is not None and limit < bid.market else "",
+        keeps="everything else of the task",
+        agree="Change the price limit",
+        refuse="Keep the old limit",
+    )
+    flow = services.fleet.flow(task.context)
+    await _confirm_and_do(services, task, question, lambda: flow.set_limit_price(task.task_id, limit))
+
+
+async def pause(pane: TasksTable) -> None:
+    task, services = pane.selected, pane.services
+    market = _market_of(services, task)
+    if task is None or market is None:
+        return
+    saves = task.billed_usd_per_hour
+    question = Confirm(
+        f"Pause {task.name}?",
+        [f"{task.context}  {task.status.value}  {format.gpus(task)}"],
+        call=market.describe_pause(task),
+        costs="nothing until it is resumed" + (f"; {format.hourly(saves)} now" if saves else ""),
+        loses="what runs on its machines, and what is only on their own disks",
+        keeps="the task, its log and the data on its volumes",
+        agree="Pause the task",
+        refuse="Keep it running",
+    )
+    flow = services.fleet.flow(task.context)
+    await _confirm_and_do(services, task, question, lambda: flow.pause_task(task.task_id))
+
+
+async def resume(pane: TasksTable) -> None:
+    task, services = pane.selected, pane.services
+    market = _market_of(services, task)
+    if task is None or market is None:
+        return
+    bid = bid_of(task)
+    cost = "at most its price limit" if bid.limit is None else bid_line(bid.limit, task.num_instances, bid.market)
+    question = Confirm(
+        f"Resume {task.name}?",
+        [f"{task.context}  {task.status.value}  {format.gpus(task)}"],
+        call=market.describe_resume(task),
+        costs=cost,
+        keeps="the task's volumes; its command starts again once it has machines",
+        agree="Resume the task",
+        refuse="Leave it paused",
+    )
+    flow = services.fleet.flow(task.context)
+    await _confirm_and_do(services, task, question, lambda: flow.resume_task(task.task_id))
+
+
+def _market_of(services: Services, task: TaskRecord | None) -> MarketFacet | None:
+    return None if task is None else services.fleet.flow(task.context).provider.market
+
+
+async def _confirm_and_do(
+    services: Services, task: TaskRecord, question: Confirm, change: Callable[[], Awaitable[object]]
+) -> None:
+    if await services.ask(question):
+        with services.prompts.foreground(task.context):
+            await change()
+        services.fleet.refresh(task.context)

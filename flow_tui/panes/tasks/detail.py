@@ -1,0 +1,205 @@
+"""Everything known of one task, how busy its machine is and what happened to it, up to date while it is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from typing import ClassVar
+
+from textual.binding import Binding, BindingsMap, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.reactive import var
+from textual.widget import Widget
+from textual.widgets import Static
+
+from flow_core.logs.escape import escape_controls
+from flow_core.models.task import TaskRecord
+from flow_tui.dialogs.dialog import Fact, Reader, label_width
+from flow_tui.keymap import Keymap
+from flow_tui.panes.tasks.facts import FactRow, facts_of
+from flow_tui.panes.tasks.history import Ask, HistoryView
+from flow_tui.panes.tasks.metrics_view import Look, MetricsView
+from flow_tui.panes.tasks.task_yaml import task_yaml
+
+_TICK_S = 1.0
+_ACTIONS = {
+    "tasks.logs": "log",
+    "tasks.shell": "shell",
+    "tasks.limit": "price limit",
+    "tasks.pause": "pause",
+    "tasks.resume": "resume",
+    "tasks.cancel": "end",
+}
+_ABOUT_A_BID = ("tasks.limit", "tasks.pause", "tasks.resume")
+
+
+class TaskDetail(Reader[str | None]):
+    """The facts of a task, and its metrics and history where its context has them. `update` shows news of the task.
+
+    `act` carries out an action of the keymap on the task; only those that the hints name act. The answer is the id of
+    an action to carry out once the detail has closed. The task is measured only while the detail is on screen.
+    """
+
+    # Where a key is that of an action, it has the action's id, so that the user's own key holds here, too.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("d", "close", "Close", id="tasks.detail", tooltip="Back to where you were"),
+        Binding("Y", "copy_yaml", "Copy YAML", id="tasks.spec", tooltip="Copy what it was submitted with as YAML"),
+        Binding("m", "switch", "Metrics", id="tasks.metrics", tooltip="Between the facts and how busy the machine is"),
+        Binding("right_square_bracket", "turn(1)", "Next tab", id="detail.next_tab", tooltip="The next tab"),
+        Binding(
+            "left_square_bracket", "turn(-1)", "Previous tab", id="detail.previous_tab", tooltip="The previous tab"
+        ),
+        Binding("left_parenthesis", "node(-1)", "Previous", id="logs.previous_log", tooltip="The previous node"),
+        Binding("right_parenthesis", "node(1)", "Next", id="logs.next_log", tooltip="The next node"),
+    ]
+
+    rows: var[tuple[FactRow, ...]] = var[tuple[FactRow, ...]](())
+
+    def __init__(
+        self,
+        task: TaskRecord,
+        keys: Keymap,
+        look: Look | None = None,
+        ask: Ask | None = None,
+        act: Callable[[str], None] | None = None,
+        *,
+        metrics: bool = False,
+        read_only: bool = False,
+    ) -> None:
+        self._offered = frozenset(
+            action_id
+            for action_id in (_ACTIONS if act is not None else ())
+            if not (read_only and keys[action_id].changes) and not (ask is None and action_id in _ABOUT_A_BID)
+        )
+        hints = [("j k", "scroll"), (f"esc {keys.short('tasks.detail')}", "close")]
+        hints += [("[ ]", "tabs")] if ask is not None else []
+        hints += [(keys.short("tasks.metrics"), "metrics")] if look is not None else []
+        if look is not None and task.num_instances > 1:
+            hints.append((f"{keys.short('logs.previous_log')} {keys.short('logs.next_log')}", "node"))
+        hints += [(keys.short(action_id), label) for action_id, label in _ACTIONS.items() if action_id in self._offered]
+        super().__init__(task.name or task.task_id, [*hints, (keys.short("tasks.spec"), "copy as YAML")])
+        self._bindings = BindingsMap.merge([self._bindings, _bindings_of(keys)])
+        self._record = task
+        self._keys = keys
+        self._act = act
+        self._view = None if look is None else MetricsView(look, task)
+        self._history = None if ask is None else HistoryView(ask)
+        self._facts = Vertical(classes="facts")
+        self._tab = "Metrics" if metrics and look is not None else "Overview"
+        self.set_reactive(TaskDetail.rows, facts_of(task, keys))
+
+    @property
+    def task_key(self) -> tuple[str, str]:
+        """Of the task that is shown."""
+        return self._record.key
+
+    def body(self) -> Iterable[Widget]:
+        with self._facts:
+            yield from _widgets(self.rows)
+        if self._view is not None:
+            yield self._view
+        if self._history is not None:
+            yield self._history
+
+    def on_mount(self) -> None:
+        self.set_interval(_TICK_S, self._tick)
+        self._show_tab()
+
+    def on_screen_suspend(self) -> None:
+        for view in (self._view, self._history):
+            if view is not None:
+                view.stop()
+
+    def on_screen_resume(self) -> None:
+        self._show_tab()
+
+    def update(self, task: TaskRecord) -> None:
+        """Shows what is known now; keeps the place that is being read. A record of another task is ignored."""
+        if task.key == self._record.key:
+            if self._history is not None and task.status is not self._record.status:
+                self._history.look_again()
+            self._record = task
+            self.rows = facts_of(task, self._keys)
+            if self._view is not None and task.is_terminal:
+                self._view.end()
+
+    @property
+    def tabs(self) -> tuple[str, ...]:
+        """Those that there are, in their order."""
+        views = (("Metrics", self._view), ("History", self._history))
+        return ("Overview", *(name for name, view in views if view is not None))
+
+    def action_switch(self) -> None:
+        if self._view is not None:
+            self._go_to("Overview" if self._tab == "Metrics" else "Metrics")
+
+    def action_turn(self, step: int) -> None:
+        self._go_to(self.tabs[(self.tabs.index(self._tab) + step) % len(self.tabs)])
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "act" or parameters[0] in self._offered
+
+    def action_act(self, action_id: str) -> None:
+        if self._act is not None:
+            self._act(action_id)
+
+    def action_node(self, step: int) -> None:
+        if self._view is not None and self._tab == "Metrics":
+            self._view.show_node((self._view.node + step) % self._view.nodes)
+            self._show_tab()
+
+    def action_copy_yaml(self) -> None:
+        self.app.copy_to_clipboard(task_yaml(self._record))
+        self.notify("copied", markup=False)
+
+    def _go_to(self, tab: str) -> None:
+        self._tab = tab
+        self.scrolled.scroll_home(animate=False)
+        self._show_tab()
+
+    def _show_tab(self) -> None:
+        """The facts, or what is then asked for."""
+        if len(self.tabs) == 1 or not self.is_mounted:
+            return
+        self._facts.display = self._tab == "Overview"
+        for name, view in (("Metrics", self._view), ("History", self._history)):
+            if view is not None:
+                view.display = self._tab == name
+                view.start() if self._tab == name else view.stop()
+        is_one_of_several = self._view is not None and self._tab == "Metrics" and self._view.nodes > 1
+        node = f"  node {self._view.node} of {self._view.nodes}" if self._view and is_one_of_several else ""
+        name = escape_controls(self._record.name or self._record.task_id)
+        words = [Content.styled(f" {tab} ", "reverse" if tab == self._tab else "") for tab in self.tabs]
+        self.frame.border_title = Content("  ").join([Content(name), *words]) + Content(node)
+
+    def _tick(self) -> None:
+        self.rows = facts_of(self._record, self._keys)
+
+    async def watch_rows(self, before: tuple[FactRow, ...], rows: tuple[FactRow, ...]) -> None:
+        if not self.is_mounted:
+            return
+        if [row[:2] for row in before] == [row[:2] for row in rows]:
+            for fact, row in zip(self.query(Fact), rows, strict=False):  # none where they are on their way
+                fact.change(row.value)
+            return
+        with self.app.batch_update():
+            await self._facts.remove_children()
+            if self._facts.is_attached:
+                await self._facts.mount(*_widgets(rows))
+
+
+def _bindings_of(keys: Keymap) -> BindingsMap:
+    """Of the actions that act here, too, with the default keys, which Textual replaces by the user's."""
+    return BindingsMap(
+        Binding(keys[action_id].keys, f"act('{action_id}')", label, id=action_id, tooltip=keys[action_id].tooltip)
+        for action_id, label in _ACTIONS.items()
+    )
+
+
+def _widgets(rows: Sequence[FactRow]) -> Iterable[Widget]:
+    width = label_width(row.label for row in rows)
+    for section, members in groupby(rows, key=lambda row: row.section):
+        yield Static(Content(section), classes="facts-section")
+        for row in members:
+            yield Fact(row.label, row.value, width=width)

@@ -1,0 +1,169 @@
+"""Pure: everything known of a task, as labelled words in sections. What isn't known is left out."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_tui import format
+from flow_tui.bid import PRICES, bid_of, margin
+from flow_tui.keymap import Keymap
+from flow_tui.redact import HIDDEN, redact
+
+_LONGEST = 20_000
+_SECRET_NAME = re.compile(r"key|token|secret|passw|passphrase|pwd$|credential|cookie|auth|dsn$", re.IGNORECASE)
+# Fields that hold identifiers and paths: a machine's id in a folder, a digest in an image, a region, a GPU's UUID.
+_IDENTIFIERS = frozenset({
+    "folder", "working_dir", "path", "mount_path", "target", "code_root", "image", "region", "host", "hosts",
+    "gpus", "containers", "engine", "instances", "instance_type", "instance_type_id", "instance_status", "bid_status",
+    "volume_id", "reservation", "reservation_id", "name",
+})  # fmt: skip
+_OWN_SECTION = {
+    "name", "unique_name", "command", "instance_type", "env", "volumes", "working_dir",
+    "max_run_time_hours", "num_instances", "region", "provider_options", "image", "reservation_id", "data_mounts",
+}  # fmt: skip
+
+
+class FactRow(NamedTuple):
+    """One fact. Section and label together tell it from the others."""
+
+    section: str
+    label: str
+    value: str
+
+
+def facts_of(task: TaskRecord, keys: Keymap, now: datetime | None = None) -> tuple[FactRow, ...]:
+    """Facts in the order they are read."""
+    moment = now or datetime.now(UTC)
+    sections: dict[str, Iterator[tuple[str, str]]] = {
+        "State": _state(task),
+        "Bid": _bid(task, keys),
+        "Times": _times(task, moment),
+        "Task": _what(task),
+        "Endpoints": ((f"port {port}", address) for port, address in task.endpoints.items()),
+        "Volumes": ((volume.name or volume.volume_id, volume.mount_path) for volume in task.volumes),
+        "Mounts": _mounts(task.config.get("data_mounts")),
+        "Environment": _environment(task.config.get("env")),
+        "Cost": _cost(task),
+        "Provider details": _plain({key: value for key, value in task.provider_metadata.items() if key not in PRICES}),
+    }
+    return tuple(
+        FactRow(section, label, _short(value)) for section, rows in sections.items() for label, value in rows if value
+    )
+
+
+def masked(name: str, value: str, *, is_field: bool = False) -> str:
+    """A value as it may be shown: not at all where its name says that it is secret, else redacted.
+
+    `is_field` is for the program's own fields, some of which hold identifiers; users choose the other names.
+    """
+    if value and _SECRET_NAME.search(name):
+        return HIDDEN
+    return redact(value, guess=not (is_field and name in _IDENTIFIERS))
+
+
+def _state(task: TaskRecord) -> Iterator[tuple[str, str]]:
+    yield "state", format.state(task)
+    if task.exit_code is not None:
+        yield "exit code", _exit(task.exit_code)
+    yield "message", task.message
+    yield "attempt", format.attempt(task)
+
+
+def _exit(code: int) -> str:
+    try:
+        return f"{code} ({signal.Signals(code - 128).name})" if code > 128 else str(code)
+    except ValueError:
+        return str(code)
+
+
+def _times(task: TaskRecord, now: datetime) -> Iterator[tuple[str, str]]:
+    yield "submitted", _local(task.created_at)
+    yield "started", _local(task.started_at)
+    yield "ended", _local(task.completed_at)
+    if task.created_at and (task.started_at or not task.is_terminal):
+        waited = (task.started_at or now) - task.created_at
+        yield ("waited" if task.started_at else "waiting"), format.duration(waited.total_seconds())
+    if task.started_at and (task.completed_at or not task.is_terminal):
+        yield ("running" if task.status is TaskStatus.RUNNING else "ran"), format.ran_for(task, now)
+    hours = task.config.get("max_run_time_hours")
+    if isinstance(hours, int | float):
+        yield "max run", format.duration(hours * 3600)
+
+
+def _what(task: TaskRecord) -> Iterator[tuple[str, str]]:
+    yield "name", task.name
+    yield "id", task.task_id
+    yield "context", task.context
+    yield "owner", task.owner
+    yield "region", task.region
+    yield "command", task.command
+    yield "directory", str(task.config.get("working_dir") or "")
+    yield "requested", task.instance_type
+    yield "GPUs", format.gpus(task) if task.gpu_count else "none"
+    if task.num_instances > 1:
+        yield "instances", f"{task.num_instances}, ranks 0 to {task.num_instances - 1}"
+    yield "machines", ", ".join(task.instances)
+    yield "image", masked("image", str(task.config.get("image") or ""), is_field=True)
+    yield "reservation", str(task.config.get("reservation_id") or "")
+    yield from _plain({key: value for key, value in task.config.items() if key not in _OWN_SECTION})
+
+
+def _mounts(mounts: object) -> Iterator[tuple[str, str]]:
+    """By target. What is fetched from a bucket is a copy: what is written there stays on the machine."""
+    for mount in mounts if isinstance(mounts, list) else ():
+        source = str(mount.get("source") or "")
+        yield str(mount.get("target") or ""), redact(source) + (" (a copy)" if source.startswith("s3://") else "")
+
+
+def _environment(env: object) -> Iterator[tuple[str, str]]:
+    if isinstance(env, Mapping):
+        for name, value in env.items():
+            yield str(name), masked(str(name), str(value)) or "(empty)"
+
+
+def _bid(task: TaskRecord, keys: Keymap) -> Iterator[tuple[str, str]]:
+    """Where capacity is bid for, what the task's bid says and how far the price may rise."""
+    bid = bid_of(task)
+    if bid.limit is None:
+        return
+    yield "bid", task.bid.status if task.bid is not None else ""
+    yield "price limit", format.sums(bid.limit, task.num_instances)
+    if bid.market is not None:
+        yield "market price", format.sums(bid.market, task.num_instances)
+        yield "margin", margin(bid.limit, bid.market)
+    billed = format.hourly(task.billed_usd_per_hour or 0)
+    ended = f", though its command has ended: {keys.written('tasks.cancel')} ends it"
+    yield "now", billed + (ended if task.is_still_billed else "")
+
+
+def _cost(task: TaskRecord) -> Iterator[tuple[str, str]]:
+    if task.price_usd_per_hour is None:
+        yield "price", "not known now" if bid_of(task).limit is not None else "nothing is billed here"
+        return
+    yield "price", f"${task.price_usd_per_hour:.2f} an hour" + (" each" if task.num_instances > 1 else "")
+    if task.cost_usd is not None:
+        yield "so far", f"${task.cost_usd:.2f}"
+
+
+def _plain(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Whatever else there is, without what is empty."""
+    for name, value in table.items():
+        if value not in (None, "", [], {}, ()):
+            text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+            yield str(name), masked(str(name), text, is_field=True)
+
+
+def _short(text: str) -> str:
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[:_LONGEST]}\n… and {len(text) - _LONGEST:,} more characters"
+
+
+def _local(moment: datetime | None) -> str:
+    return "" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")

@@ -1,0 +1,59 @@
+"""The form that changes a bid's limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import ClassVar
+
+from textual import on
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from flow_core.errors import ConfigError
+from flow_core.models.task import TaskRecord
+from flow_tui import format
+from flow_tui.bid import bid_line, bid_of, parse_usd
+from flow_tui.dialogs.dialog import Fact, shown
+from flow_tui.dialogs.field import Field, LineInput
+from flow_tui.dialogs.form import Form
+
+
+class LimitForm(Form[Decimal]):
+    """Asks for the most that one instance of a task may cost an hour. Nothing is called yet."""
+
+    SEND: ClassVar[str] = "Continue"
+    SENDING: ClassVar[str] = "…"
+    FIELD_OF: ClassVar[Mapping[str, str]] = {"limit_usd_per_hour": "limit"}
+
+    def __init__(self, task: TaskRecord) -> None:
+        super().__init__(f"Price limit of {task.name}")
+        self._record = task
+        self._bid = bid_of(task)
+        self._sums = Static(classes="form-sums")
+
+    def fields(self) -> Iterable[Field]:
+        limit = "" if self._bid.limit is None else str(self._bid.limit)
+        yield Field("limit", "price limit", LineInput(limit, placeholder="dollars per hour for one instance"))
+
+    def body(self) -> Iterable[Widget]:
+        for label, usd in (("limit now", self._bid.limit), ("market price", self._bid.market)):
+            if usd is not None:
+                yield Fact(label, format.sums(usd, self._record.num_instances))
+        yield from super().body()
+
+    def foot(self) -> Iterable[Widget]:
+        yield self._sums
+        yield from super().foot()
+
+    async def send(self, entered: Mapping[str, str]) -> Decimal:
+        return parse_usd(entered["limit"])
+
+    @on(Input.Changed)
+    def _show_sums(self) -> None:
+        try:
+            limit = parse_usd(self.entered.get("limit", ""))
+            self._sums.update(shown(bid_line(limit, self._record.num_instances, self._bid.market)))
+        except ConfigError:
+            self._sums.update("")
+        self._sums.display = True

@@ -1,0 +1,105 @@
+"""How busy a task's machine is, asked for only while it is looked at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
+
+from textual import work
+from textual.content import Content
+from textual.geometry import Size
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.worker import Worker
+
+from flow_core.errors import Conflict, FlowError, Unreachable
+from flow_core.models.metrics import MachineSample
+from flow_core.models.task import TaskRecord
+from flow_tui.panes.tasks.metrics_text import MetricsHistory, lines_of, wrapped
+
+Look = Callable[[int], AsyncGenerator[MachineSample, None]]
+"""From a node's number to samples of its machine."""
+_AGAIN_S = 5.0
+
+
+class MetricsView(Widget):
+    """One node of a task at a time. Whoever shows it calls `start`, and `stop` when it goes out of view."""
+
+    DEFAULT_CSS = """
+    MetricsView { width: 1fr; height: auto; }
+    """
+
+    node: reactive[int] = reactive(0, layout=True)
+    problem: reactive[str] = reactive("", layout=True)
+    """Why there is nothing newer; "" while samples come."""
+
+    def __init__(self, look: Look, task: TaskRecord) -> None:
+        super().__init__()
+        self.nodes = task.num_instances
+        self.history = MetricsHistory()
+        self._look = look
+        self._task_id = task.task_id
+        self._ended = asyncio.Event()
+        self._worker: Worker[None] | None = None
+        if task.is_terminal:
+            self.end()
+
+    @property
+    def is_sampling(self) -> bool:
+        return self._worker is not None and not self._worker.is_finished
+
+    def start(self) -> None:
+        """Safe twice."""
+        if not self.is_sampling:
+            self._worker = self._sample(self.node)
+
+    def stop(self) -> None:
+        """Nothing is measured for us any more, soon. What was seen stays."""
+        if self._worker is not None:
+            self._worker.cancel()
+            self._worker = None
+
+    def end(self) -> None:
+        """The task has ended: what is lost from now on is not looked for again."""
+        self._ended.set()
+
+    def show_node(self, node: int) -> None:
+        """Samples of another node, from the first on."""
+        if node != self.node:
+            self.node, self.history, self.problem = node, MetricsHistory(), ""
+            self._worker = self._sample(node)
+
+    def render(self) -> Content:
+        return Content("\n").join(self._lines(self.content_size.width))
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._lines(width))
+
+    def _lines(self, width: int) -> list[Content]:
+        width = max(40, width)
+        lines = [] if self.problem and self.history.latest is None else lines_of(self.history, self._task_id, width)
+        return [*wrapped(self.problem, width), *lines]
+
+    @work(group="sample", exclusive=True)
+    async def _sample(self, node: int) -> None:
+        """Goes on after a lost link, with another attempt, and when a task that waits begins to run."""
+        while True:
+            try:
+                async with aclosing(self._look(node)) as samples:
+                    async for sample in samples:
+                        self.history.add(sample)
+                        self.problem = ""
+                        self.refresh(layout=True)
+                self.problem = "nothing of the task runs there now"
+            except (Conflict, Unreachable) as error:
+                self.problem = str(error)
+            except FlowError as error:
+                self.problem = str(error)
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_AGAIN_S):
+                    await self._ended.wait()
+                    seen = self.history.latest is not None
+                    self.problem = "the task has ended; this is how it was last" if seen else "the task has ended"
+                    return

@@ -1,0 +1,140 @@
+"""The tasks pane: every context's tasks in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.binding import BindingType
+
+from flow_core.models.task import TaskRecord
+from flow_tui import format
+from flow_tui.actions import bindings_of
+from flow_tui.panes.freshness import age_of, unread
+from flow_tui.panes.table_pane import TablePane
+from flow_tui.panes.tasks.actions import ACTIONS
+from flow_tui.services import Services
+from flow_tui.widgets.columns import Cell, Column
+from flow_tui.widgets.table import ResourceTable
+
+_OLDEST = 0.0
+
+
+def _state(task: TaskRecord) -> Cell:
+    return Cell(format.state(task), f"status-{task.status.value}")
+
+
+def _billed(task: TaskRecord) -> Cell:
+    """With a mark where the command has ended and the machines cost on."""
+    text = format.price(task.billed_usd_per_hour)
+    return Cell(f"!{text}", "bold warning") if task.is_still_billed else Cell(text)
+
+
+def _instances(task: TaskRecord) -> str:
+    return str(task.num_instances) if task.num_instances > 1 else "-"
+
+
+def _created(task: TaskRecord) -> float:
+    return task.created_at.timestamp() if task.created_at else _OLDEST
+
+
+class TasksPane(TablePane[TaskRecord]):
+    """Tasks, last submitted first until sorted."""
+
+    NOUN = "tasks"
+    TITLE = "Tasks"
+    OPENS = "tasks.detail"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(ACTIONS)]
+    SORTS = {
+        "name": lambda task: task.name,
+        "context": lambda task: task.context,
+        "state": lambda task: task.status.value,
+        "gpus": lambda task: (task.gpu_type or "", task.gpu_count),
+        "billed": lambda task: -(task.billed_usd_per_hour or 0),
+        "age": lambda task: -_created(task),
+        "time": lambda task: task.started_at.timestamp() if task.started_at else _OLDEST,
+    }
+
+    def __init__(self, services: Services, *, id: str | None = None) -> None:
+        self._has_prices = False
+        super().__init__(services, id=id)
+        self.table.is_stale = lambda task: age_of(services.fleet, task) is not None
+        services.selection.serve_requests(self._move_to_requested)
+
+    def show_fleet(self) -> None:
+        """Nothing is shown before some context has answered or failed."""
+        fleet = self.services.fleet
+        if not fleet.has_read("tasks"):
+            return
+        is_stale = all(state.error for state in fleet.states)
+        self.show(fleet.tasks, stale=is_stale, problem=unread(self.services, "tasks"))
+        selection = self.services.selection
+        if selection.requested is not None and self.table.move_to(selection.requested):
+            selection.requested = None
+        selection.change(self.selected)
+
+    def show(self, rows: Sequence[TaskRecord], *, stale: bool = False, problem: str = "") -> None:
+        has_prices = any(task.price_usd_per_hour is not None or task.billed_usd_per_hour for task in rows)
+        if has_prices != self._has_prices:
+            self._has_prices = has_prices
+            self.table.set_columns(self.columns())
+        super().show(rows, stale=stale, problem=problem)
+
+    def columns(self) -> Sequence[Column[TaskRecord]]:
+        """What tasks cost only where something costs anything."""
+        billed = Column[TaskRecord]("billed", "$/H", _billed, width=8, align="right", priority=8)
+        return (
+            Column("name", "NAME", lambda task: task.name, min_width=12, max_width=26, priority=9),
+            *self.context_column(lambda task: task.context, priority=4),
+            Column("state", "STATE", _state, width=12, priority=10),
+            Column("gpus", "GPUS", format.gpus, min_width=8, max_width=10, priority=5),
+            Column("instances", "INST", _instances, width=4, align="right", priority=0),
+            Column("attempt", "ATTEMPT", lambda task: format.attempt(task) or "-", width=7, priority=1),
+            *((billed,) if self._has_prices else ()),
+            Column("time", "TIME", format.ran_for, width=7, align="right", priority=6),
+            Column("age", "AGE", lambda task: format.age(task.created_at), width=7, align="right", priority=3),
+            Column("reason", "REASON", self._reason, min_width=10, max_width=24, priority=7),
+            Column("command", "COMMAND", _one_line, min_width=16, max_width=40, priority=2),
+        )
+
+    def _reason(self, task: TaskRecord) -> Sequence[Cell]:
+        reason = Cell(format.note(task), "muted")
+        age_s = age_of(self.services.fleet, task)
+        return (reason,) if age_s is None else (Cell(f"read {format.duration(age_s)} ago  ", "warning"), reason)
+
+    def empty_text(self) -> str:
+        if self.services.is_read_only:
+            return "no tasks yet"
+        key = self.services.keys.written("app.new_task")
+        return f"no tasks yet\n\npress {key} to submit one: a command is all it needs"
+
+    def key_of(self, row: TaskRecord) -> Hashable:
+        return row.key
+
+    def fields_of(self, row: TaskRecord) -> dict[str, str]:
+        return {
+            "name": row.name.lower(),
+            "id": row.task_id.lower(),
+            "status": row.status.value,
+            "context": row.context.lower(),
+            "gpu": format.gpus(row).lower(),
+            "command": row.command.lower(),
+            "note": format.note(row).lower(),
+        }
+
+    def _move_to_requested(self) -> None:
+        """At once where the task is listed, else once it is."""
+        selection = self.services.selection
+        if selection.requested in {task.key for task in self._all}:
+            self.step_back()
+            self.table.move_to(selection.requested)
+            selection.requested = None
+
+    @on(ResourceTable.Highlighted)
+    def _select(self) -> None:
+        self.services.selection.change(self.selected)  # the message may be older than the selection
+
+
+def _one_line(task: TaskRecord) -> Cell:
+    return Cell(" ".join(task.command.split()), "muted")

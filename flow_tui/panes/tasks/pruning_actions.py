@@ -1,0 +1,96 @@
+"""Prunes ended tasks: asks which ones, shows what would go, and asks again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from flow_core.errors import ConfigError
+from flow_core.models.pruning import PruningPlan, PruningResult
+from flow_core.models.task import TaskRecord
+from flow_tui import format
+from flow_tui.dialogs.confirm import Confirm
+from flow_tui.panes.table_pane import TablePane
+from flow_tui.panes.tasks.pruning_form import PruningForm, list_tasks
+from flow_tui.services import Services
+
+
+async def prune(pane: TablePane[TaskRecord]) -> None:
+    services = pane.services
+    contexts = services.fleet.prunable
+    filled = {"context": pane.selected.context} if pane.selected is not None else {}
+    while True:
+        form = PruningForm(contexts, partial(_plan, services), filled)
+        plan = await services.ask(form)
+        if plan is None:
+            return
+        if await services.ask(_question(services, plan)):
+            await _prune(services, plan)
+            return
+        filled = dict(form.draft)  # back to what was typed, to name a task or to leave
+
+
+async def _plan(
+    services: Services, context: str, days: float | None, keep: int | None, named: Sequence[str]
+) -> PruningPlan:
+    task_ids = [_id_of(services, context, one) for one in named]
+    with services.prompts.foreground(context):
+        return await services.fleet.flow(context).plan_pruning(days, keep, task_ids)
+
+
+async def _prune(services: Services, plan: PruningPlan) -> None:
+    with services.prompts.foreground(plan.context):
+        result = await services.fleet.flow(plan.context).prune_tasks(plan)
+    services.fleet.refresh(plan.context)
+    services.notify(f"pruned {_tasks(len(result.pruned))}, {format.disk_size(result.size_bytes)}")
+    _say_what_stayed(services, result)
+
+
+def _say_what_stayed(services: Services, result: PruningResult) -> None:
+    for task_id, why in result.refused.items():
+        more = f" ({len(result.refused) - 1} more stay too)" if len(result.refused) > 1 else ""
+        services.notify(f"{task_id} stays: {why}{more}", severity="warning")
+        return
+
+
+def _question(services: Services, plan: PruningPlan) -> Confirm:
+    facet = services.fleet.flow(plan.context).provider.pruning
+    count = _tasks(len(plan.tasks))
+    made = [task for task in plan.tasks if task.made_files]
+    return Confirm(
+        f"Prune {count} of {plan.context}?",
+        _facts(plan),
+        call="" if facet is None else facet.describe(plan),
+        loses="their logs and records" + (", and the files that the named ones made" if made else ""),
+        keeps="every volume, every other task, and the idempotency keys: nothing runs twice",
+        agree=f"Prune {count}",
+        refuse="Keep them",
+    )
+
+
+def _id_of(services: Services, context: str, wanted: str) -> str:
+    """Of a task that is listed, by its id or name. Raises ConfigError."""
+    tasks = [task for task in services.fleet.tasks if task.context == context]
+    found = [task.task_id for task in tasks if wanted in (task.task_id, task.name)]
+    if len(found) != 1:
+        how_many = f"{len(found)} tasks are called {wanted}: give an id" if found else f"no task is called {wanted}"
+        raise ConfigError(f"task_ids: {how_many}", field="task_ids")
+    return found[0]
+
+
+def _facts(plan: PruningPlan) -> list[str]:
+    facts = [f"{_tasks(len(plan.tasks))}, {format.disk_size(plan.size_bytes)} on disk"]
+    if (oldest := plan.oldest) is not None:
+        day = oldest.ended_at.strftime("%Y-%m-%d")
+        facts.append(f"The oldest is {oldest.name}: it ended {format.age(oldest.ended_at)} ago, on {day} (UTC).")
+    if made := [task for task in plan.tasks if task.made_files]:
+        facts.append(f"You named {_tasks(len(made))} with files that they made:\n{list_tasks(made)}")
+    if plan.kept:
+        facts.append(f"Kept, because they hold files that they made:\n{list_tasks(plan.kept)}")
+        facts.append("Go back to name those of them that may go.")
+    facts += [f"{task_id} stays: {why}" for task_id, why in list(plan.refused.items())[:3]]
+    return facts
+
+
+def _tasks(count: int) -> str:
+    return f"{count:,} task{'' if count == 1 else 's'}"

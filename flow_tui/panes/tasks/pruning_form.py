@@ -1,0 +1,89 @@
+"""The form that says which ended tasks are to be pruned."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import ClassVar
+
+from flow_core.errors import ConfigError, FlowError
+from flow_core.models.pruning import PrunableTask, PruningPlan
+from flow_tui import format
+from flow_tui.dialogs.field import ChoiceInput, Field, LineInput
+from flow_tui.dialogs.form import Form
+
+Plan = Callable[[str, float | None, int | None, Sequence[str]], Awaitable[PruningPlan]]
+"""(context name, days, how many stay, ids or names) -> what would go; raises FlowError."""
+
+_SHOWN_MAX = 8
+
+
+class PruningForm(Form[PruningPlan]):
+    """Asks for an age, a number and names; answers what would go, and None when closed. Nothing is removed yet."""
+
+    SEND: ClassVar[str] = "Continue"
+    SENDING: ClassVar[str] = "looking at the tasks…"
+    FIELD_OF: ClassVar[Mapping[str, str]] = {"older_than_days": "days", "keep_last": "keep", "task_ids": "named"}
+
+    def __init__(self, contexts: Sequence[str], plan: Plan, preset: Mapping[str, str]) -> None:
+        super().__init__("Prune ended tasks")
+        self._contexts = contexts
+        self._plan = plan
+        self._filled = preset
+
+    def fields(self) -> Iterable[Field]:
+        filled = self._filled.get
+        yield Field("days", "age in days", LineInput(filled("days", "30"), placeholder="since their end, or nothing"))
+        yield Field("keep", "keep last", LineInput(filled("keep", ""), placeholder="how many stay in any case"))
+        yield Field(
+            "named", "also prune", LineInput(filled("named", ""), placeholder="ids or names, with files they made")
+        )
+        yield Field("context", "context", ChoiceInput(self._contexts, filled("context", "")))
+
+    async def send(self, entered: Mapping[str, str]) -> PruningPlan:
+        self.draft = dict(entered)
+        days, keep, named = _days(entered["days"]), _count(entered["keep"]), entered["named"].replace(",", " ").split()
+        if days is None and keep is None and not named:
+            raise ConfigError("older_than_days: give an age, a number or names", field="older_than_days")
+        plan = await self._plan(entered["context"], days, keep, named)
+        if not plan.tasks:
+            raise FlowError(_nothing(plan))
+        return plan
+
+
+def list_tasks(tasks: Sequence[PrunableTask]) -> str:
+    """One line for each, with the files that it made; the first ones of many."""
+    lines = [f"  {task.name}  {task.task_id}  {format.disk_size(task.size_bytes)}{_made(task)}" for task in tasks]
+    more = len(lines) - _SHOWN_MAX
+    return "\n".join(lines[:_SHOWN_MAX] + ([f"  and {more} more"] if more > 0 else []))
+
+
+def _made(task: PrunableTask) -> str:
+    more = len(task.made_files) - 3
+    return (
+        (": " + ", ".join(task.made_files[:3]) + (f" and {more} more" if more > 0 else "")) if task.made_files else ""
+    )
+
+
+def _nothing(plan: PruningPlan) -> str:
+    if plan.kept:
+        return f"These hold files that they made. Name those that may go:\n{list_tasks(plan.kept)}"
+    for task_id, why in plan.refused.items():
+        return f"Task {task_id} can't go: {why}."
+    return f"No ended task of {plan.context} meets this."
+
+
+def _days(text: str) -> float | None:
+    if not (wanted := text.strip().removesuffix("d").strip()):
+        return None
+    try:
+        return float(wanted)
+    except ValueError:
+        raise ConfigError("older_than_days: write a number of days, such as 30", field="older_than_days") from None
+
+
+def _count(text: str) -> int | None:
+    if not (wanted := text.strip()):
+        return None
+    if not (wanted.isascii() and wanted.isdecimal()):
+        raise ConfigError("keep_last: write a number, such as 100", field="keep_last")
+    return int(wanted)

@@ -1,0 +1,171 @@
+"""One command on all nodes of a task: asked for, run, and what each node says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input, Static
+from textual.worker import Worker
+
+from flow_core.client.run_on_nodes import NodeResult
+from flow_core.errors import FlowError
+from flow_core.logs.ansi import plain
+from flow_tui import format
+from flow_tui.dialogs.dialog import Dialog
+from flow_tui.dialogs.field import LineInput
+from flow_tui.widgets.workers import start_worker
+
+RunCommand = Callable[[str, Sequence[NodeResult], Callable[[NodeResult], None]], Awaitable[None]]
+"""(command, a run for each node, what to call when one has news) -> None; raises FlowError."""
+
+_FRAME_S = 0.25
+_MOST_LINES = 400
+
+
+class RunOnNodes(Dialog[None]):
+    """Asks for a command line again and again; the output stays until the next one. esc stops it, then closes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Close", id="everywhere.close", tooltip="Stop the command; then, back"),
+        Binding("down", "scroll(1)", "Down", show=False, id="everywhere.down"),
+        Binding("up", "scroll(-1)", "Up", show=False, id="everywhere.up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="everywhere.page_down"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="everywhere.page_up"),
+    ]
+
+    def __init__(self, name: str, nodes: int, run: RunCommand) -> None:
+        where = f"the {nodes} nodes" if nodes > 1 else "the node"
+        super().__init__(
+            f"A command on {where} of {name}", (("enter", "run"), ("↑ ↓ pgup pgdn", "scroll"), ("esc", "stop, close"))
+        )
+        self._node_count = nodes
+        self._run_everywhere = run
+        self._runs: dict[int, NodeResult] = {}
+        self._news: set[int] = set()
+        self._frame: Timer | None = None
+        self._worker: Worker[None] | None = None
+        self._outputs = tuple(Static(classes="node-output", id=f"node-{node}") for node in range(nodes))
+        self._status = Static(classes="node-summary", markup=False)
+        self._line = LineInput("", placeholder="a command line, such as nvidia-smi", classes="node-command")
+
+    def body(self) -> Iterable[Widget]:
+        return self._outputs
+
+    def foot(self) -> Iterable[Widget]:
+        yield self._status
+        yield self._line
+
+    def on_mount(self) -> None:
+        self._line.focus()
+
+    @property
+    def is_busy(self) -> bool:
+        return self._worker is not None and not self._worker.is_finished
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        command = event.value.strip()
+        if not command or self.is_busy:
+            return
+        self._runs = {node: NodeResult(node) for node in range(self._node_count)}
+        self.scrolled.scroll_home(animate=False)
+        self._draw(list(self._runs))
+        self._worker = start_worker(self, partial(self._carry_out, command), group="everywhere", exclusive=True)
+
+    async def _carry_out(self, command: str) -> None:
+        try:
+            await self._run_everywhere(command, list(self._runs.values()), self._changed)
+        except FlowError as error:
+            if not any(run.problem for run in self._runs.values()):  # else it stands with the nodes
+                self._refused(str(error))
+                return
+        finally:
+            self._draw(list(self._runs))
+
+    def _refused(self, why: str) -> None:
+        for node in self._runs:
+            self._outputs[node].update("")
+        self._runs = {}
+        self._say(why)
+
+    def _changed(self, run: NodeResult) -> None:
+        """Many pieces of output, one frame."""
+        self._news.add(run.node)
+        if self._frame is None:
+            self._frame = self.set_timer(_FRAME_S, self._draw_news)
+
+    def _draw_news(self) -> None:
+        self._frame = None
+        news, self._news = self._news, set()
+        self._draw(news)
+
+    def _draw(self, nodes: Iterable[int]) -> None:
+        if not self.is_attached:
+            return
+        for node in nodes:
+            self._outputs[node].update(_shown(self._runs[node]))
+        if self._runs:
+            self._say(_standing(self._runs.values()))
+
+    def _say(self, text: str) -> None:
+        self._status.update(text)
+
+    def action_leave(self) -> None:
+        if self.is_busy and self._worker is not None:
+            self._worker.cancel()
+        else:
+            self.finish(None)
+
+    def action_scroll(self, rows: int) -> None:
+        self.scrolled.scroll_relative(y=rows, animate=False)
+
+    def action_page(self, pages: int) -> None:
+        self.scrolled.scroll_relative(y=pages * max(1, self.scrolled.size.height - 1), animate=False)
+
+
+def _shown(run: NodeResult) -> Content:
+    """Its output as a terminal would show each line; nothing in it acts on ours."""
+    lines = run.output.decode("utf-8", "replace").removesuffix("\n").split("\n")
+    text = "\n".join(plain(line) for line in lines[-_MOST_LINES:])
+    parts = [Content.styled(f"node {run.node}  ", "bold"), _end_of(run)]
+    if run.cut_bytes or len(lines) > _MOST_LINES:
+        parts.append(Content.styled(f"  the last {min(len(lines), _MOST_LINES)} lines", "$muted"))
+    if text:
+        parts.append(Content(f"\n{text}"))
+    return Content.assemble(*parts)
+
+
+def _end_of(run: NodeResult) -> Content:
+    took = format.duration(run.took_s)
+    if run.problem:
+        return Content.styled(plain(run.problem), "$error")
+    if run.exit_code is not None:
+        return Content.styled(f"exit {run.exit_code}  {took}", "$error" if run.exit_code else "$success")
+    if run.is_over:
+        return Content.styled(f"stopped  {took}" if run.has_begun else "stopped before it began", "$warning")
+    return Content.styled("running" if run.has_begun else "waiting", "$muted")
+
+
+def _standing(runs: Iterable[NodeResult]) -> str:
+    ends = {"done": 0, "exit code not 0": 0, "failed": 0, "stopped": 0, "running": 0, "waiting": 0}
+    for run in runs:
+        ends[_word_of(run)] += 1
+    return "  ".join(f"{count} {word}" for word, count in ends.items() if count)
+
+
+def _word_of(run: NodeResult) -> str:
+    if run.problem:
+        return "failed"
+    if run.exit_code is not None:
+        return "exit code not 0" if run.exit_code else "done"
+    if run.is_over:
+        return "stopped"
+    return "running" if run.has_begun else "waiting"

@@ -1,0 +1,150 @@
+"""Carries out the actions on the selected task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from flow_core.client.run_on_nodes import NodeResult, run_on_nodes
+from flow_core.errors import FlowError
+from flow_core.models.task import TaskRecord
+from flow_tui import format
+from flow_tui.dialogs.confirm import Confirm
+from flow_tui.dialogs.pick import Pick, PickOption
+from flow_tui.dialogs.submit.open_form import open_submit_form
+from flow_tui.dialogs.submit.submit_preset import preset_of
+from flow_tui.panes.shell.opening import ShellOpening
+from flow_tui.panes.table_pane import TablePane
+from flow_tui.panes.tasks.detail import TaskDetail
+from flow_tui.panes.tasks.run_on_nodes import RunOnNodes
+from flow_tui.panes.tasks.task_yaml import task_yaml
+from flow_tui.services import Services
+
+if TYPE_CHECKING:
+    from flow_core.models.market import TaskEvent
+
+_HISTORY_S = 30.0
+_RUN_ON_NODES_S = 600.0
+_IN_A_PANE = frozenset({"tasks.logs", "tasks.shell"})
+_SSH = "for a terminal of its own"  # stands beside the choice; the command itself is asked for once it is chosen
+TasksTable = TablePane[TaskRecord]
+
+
+def open_detail(pane: TasksTable, *, metrics: bool = False) -> None:
+    """Opens the detail of the selected task, and hands it the news of the task until it has closed."""
+    task, services = pane.selected, pane.services
+    if task is None:
+        return
+    flow = services.fleet.flow(task.context)
+    detail = TaskDetail(
+        task,
+        services.keys,
+        look=partial(flow.task_metrics, task.task_id),
+        ask=partial(_history, services, task) if services.fleet.has_market(task.context) else None,
+        act=lambda action_id: _act_from_detail(pane, detail, action_id),
+        metrics=metrics,
+        read_only=services.is_read_only,
+    )
+
+    def show_news(_: frozenset[str]) -> None:
+        if (news := services.fleet.task(detail.task_key)) is not None:
+            detail.update(news)
+
+    def closed(action_id: str | None) -> None:
+        forget()
+        if action_id is not None:
+            services.workspace.act(action_id)
+
+    forget = services.fleet.subscribe(show_news)
+    services.open(detail, closed)
+
+
+def _act_from_detail(pane: TasksTable, detail: TaskDetail, action_id: str) -> None:
+    """Carries out an action on the task of the detail, wherever the cursor is by now."""
+    workspace = pane.services.workspace
+    if not pane.table.move_to(detail.task_key):
+        pane.services.notify("This task is no longer listed, or the filter hides it.", severity="warning")
+    elif action_id in _IN_A_PANE and workspace.disabled_reason(action_id) is None:
+        detail.finish(action_id)
+    else:
+        workspace.act(action_id)
+
+
+async def _history(services: Services, task: TaskRecord) -> list[TaskEvent]:
+    try:
+        async with services.fleet.deadline(task.context, _HISTORY_S):
+            return await services.fleet.flow(task.context).task_history(task.task_id)
+    except TimeoutError:
+        raise FlowError(f"no answer within {_HISTORY_S:.0f} s") from None
+
+
+def open_shell(pane: TasksTable, *, is_persistent: bool) -> None:
+    if pane.selected is not None:
+        ShellOpening(pane.services, pane.selected, is_persistent=is_persistent).start()
+
+
+def rerun(pane: TasksTable) -> None:
+    if pane.selected is not None:
+        open_submit_form(pane.services, preset_of(pane.selected))
+
+
+async def run_on_all_nodes(pane: TasksTable) -> None:
+    task, services = pane.selected, pane.services
+    if task is None:
+        return
+    flow = services.fleet.flow(task.context)
+    remote = flow.get_remote_operations()
+
+    async def run(command: str, runs: Sequence[NodeResult], changed: Callable[[NodeResult], None]) -> None:
+        do = partial(run_on_nodes, remote, task.task_id, command, runs, changed, timeout_s=_RUN_ON_NODES_S)
+        with services.prompts.foreground(task.context):
+            await flow.change("shell", task.task_id, f"on each of {len(runs)} nodes: {command}", do)
+
+    await services.ask(RunOnNodes(task.name, task.num_instances, run))
+
+
+async def cancel(pane: TasksTable) -> None:
+    task, services = pane.selected, pane.services
+    if task is None:
+        return
+    flow = services.fleet.flow(task.context)
+    facts = [f"{task.context}  {task.status.value}  {format.ran_for(task)}  {format.gpus(task)}".rstrip(" -")]
+    if task.is_still_billed and task.billed_usd_per_hour is not None:
+        facts.append(f"Its command has ended; its machines still cost {format.hourly(task.billed_usd_per_hour)}.")
+    question = Confirm(
+        f"End the machines of {task.name}?" if task.is_still_billed else f"End {task.name}?",
+        facts,
+        call=flow.provider.describe_cancel(task),
+        loses="what is only on its machines, and its open shells"
+        if task.is_still_billed
+        else "what the task has not yet written to disk, and its open shells",
+        keeps="its log, its record and the data on its volumes",
+        agree="End the machines" if task.is_still_billed else "End the task",
+        refuse="Keep the machines" if task.is_still_billed else "Keep it running",
+    )
+    if await services.ask(question):
+        with services.prompts.foreground(task.context):
+            await flow.cancel(task.task_id)
+        services.fleet.refresh(task.context)
+
+
+async def copy(pane: TasksTable) -> None:
+    task, services = pane.selected, pane.services
+    if task is None:
+        return
+    choices = [PickOption("id", task.task_id), PickOption("name", task.name), PickOption("command", task.command)]
+    choices.append(PickOption("task as YAML", task_yaml(task)))
+    if files := services.selection.log_files:
+        choices.append(PickOption("log file", str(files.log)))
+    flow = services.fleet.flow(task.context)
+    if task.is_running and flow.provider.endpoints is not None:
+        choices.append(PickOption("ssh command", _SSH))
+    if value := await services.ask(Pick("Copy", choices)):
+        with services.prompts.foreground(task.context):
+            services.copy(await flow.ssh_command(task.task_id) if value is _SSH else value)
+
+
+def copy_yaml(pane: TasksTable) -> None:
+    if pane.selected is not None:
+        pane.services.copy(task_yaml(pane.selected))

@@ -1,0 +1,27 @@
+"""The volumes pane: storage of every context, and who uses it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flow_tui.panes.pane import PaneEntry, Placement
+from flow_tui.panes.volumes.actions import ACTIONS
+
+if TYPE_CHECKING:
+    from flow_tui.panes.volumes.pane import VolumesPane
+
+
+def _load() -> type[VolumesPane]:
+    from flow_tui.panes.volumes.pane import VolumesPane  # deferred: the registry loads no pane
+
+    return VolumesPane
+
+
+ENTRY = PaneEntry(
+    noun="volumes",
+    title="Volumes",
+    placement=Placement.SIDE,
+    actions=ACTIONS,
+    load=_load,
+    facets=frozenset({"volumes", "tasks"}),
+)

@@ -1,0 +1,115 @@
+"""The actions of the volumes pane: their keys and texts, and why one can't be done now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from flow_tui.actions import Action, LazyModule, lazy
+from flow_tui.panes.table_actions import filter_action, move_actions, none_selected, sort_actions
+
+if TYPE_CHECKING:
+    from flow_core.models.volume import Volume
+    from flow_tui.panes.table_pane import TablePane
+    from flow_tui.panes.volumes import volume_actions
+
+    VolumesTable = TablePane[Volume]
+    VolumeAction = Action[VolumesTable]
+else:
+    VolumeAction = Action
+    volume_actions = LazyModule("flow_tui.panes.volumes.volume_actions")
+
+Check = Callable[["VolumesTable", "Volume"], str | None]
+
+
+def users_of(volume: Volume, name_of: Callable[[tuple[str, str]], str | None]) -> str:
+    """The tasks that hold a volume. `name_of` returns a task's name by (context, id), None where it isn't listed."""
+    return ", ".join(name_of((volume.context, task_id)) or task_id for task_id in volume.attached_to)
+
+
+def _for_volume(check: Check = lambda pane, volume: None) -> Callable[[VolumesTable], str | None]:
+    """The reason of `check` for the selected volume; another one where no volume is selected."""
+
+    def disabled_reason(pane: VolumesTable) -> str | None:
+        volume = pane.selected
+        if volume is None:
+            return none_selected(pane.services, "volume", "volumes.create", "create")
+        return check(pane, volume)
+
+    return disabled_reason
+
+
+def _has_open_task(pane: VolumesTable, volume: Volume) -> str | None:
+    if any(task.context == volume.context and not task.is_terminal for task in pane.services.fleet.tasks):
+        return None
+    return f"no unfinished task in {volume.context} could take {volume.name}"
+
+
+def _unused(pane: VolumesTable, volume: Volume) -> str | None:
+    if not volume.attached_to:
+        return None
+    fleet = pane.services.fleet
+    users = users_of(volume, lambda key: task.name if (task := fleet.task(key)) is not None else None)
+    return f"{volume.name} is in use by {users}; end that first"
+
+
+def _used(_: VolumesTable, volume: Volume) -> str | None:
+    return None if volume.attached_to else f"no task uses {volume.name}"
+
+
+def _go_to_user(pane: VolumesTable) -> None:
+    """The tasks pane, with the cursor on the first task that holds the volume."""
+    if (volume := pane.selected) is not None and volume.attached_to:
+        pane.services.selection.request((volume.context, volume.attached_to[0]))
+        pane.services.workspace.bring_to_front("tasks")
+
+
+def _copy_id(pane: VolumesTable) -> None:
+    if pane.selected is not None:
+        pane.services.copy(pane.selected.volume_id)
+
+
+ACTIONS: tuple[Action[Any], ...] = (
+    *move_actions("volumes"),
+    VolumeAction(
+        "volumes.create",
+        "c",
+        "create",
+        "Create a volume",
+        lazy(lambda: volume_actions.create),
+        in_footer=True,
+        changes=True,
+    ),
+    VolumeAction(
+        "volumes.attach",
+        "a",
+        "attach",
+        "Attach this volume to a task",
+        lazy(lambda: volume_actions.attach),
+        _for_volume(_has_open_task),
+        in_footer=True,
+        changes=True,
+    ),
+    VolumeAction(
+        "volumes.delete",
+        "ctrl+d",
+        "delete",
+        "Destroy this volume and its data; asks first",
+        lazy(lambda: volume_actions.delete),
+        _for_volume(_unused),
+        in_footer=True,
+        changes=True,
+    ),
+    VolumeAction(
+        "volumes.users",
+        "u,enter",
+        "used by",
+        "The tasks that hold this volume",
+        _go_to_user,
+        _for_volume(_used),
+        in_footer=True,
+    ),
+    VolumeAction("volumes.copy", "y", "copy", "Copy the volume's id", _copy_id, _for_volume()),
+    filter_action("volumes", "Show matching volumes"),
+    *sort_actions("volumes"),
+)

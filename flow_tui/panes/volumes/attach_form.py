@@ -1,0 +1,76 @@
+"""The form that gives a task a volume."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import ClassVar
+
+from textual.widget import Widget
+from textual.widgets import Static
+
+from flow_core.errors import ConfigError
+from flow_core.models.task import TaskRecord
+from flow_tui import format
+from flow_tui.dialogs.field import Field, LineInput, PickList
+from flow_tui.dialogs.form import Form
+
+Attach = Callable[[TaskRecord, str | None], Awaitable[str]]
+"""(task, mount path or None for the provider's own) -> the path it is found at."""
+
+
+ConfirmAttach = Callable[[TaskRecord, str | None], Awaitable[None]]
+"""The same; raises FlowError when the user doesn't want it after all."""
+
+
+class AttachForm(Form[str]):
+    """Asks which of the unfinished tasks gets the volume, and where; the path once attached, None when closed."""
+
+    SEND: ClassVar[str] = "Attach"
+    SENDING: ClassVar[str] = "attaching…"
+    FIELD_OF: ClassVar[Mapping[str, str]] = {"task": "task", "task_id": "task", "mount_path": "mount_path"}
+
+    def __init__(
+        self, volume: str, tasks: Sequence[TaskRecord], attach: Attach, confirm: ConfirmAttach | None = None
+    ) -> None:
+        super().__init__(f"Attach {volume}")
+        self._volume = volume
+        self._tasks = {str(number): task for number, task in enumerate(tasks)}
+        self._give = attach
+        self._confirm = confirm
+
+    def body(self) -> Iterable[Widget]:
+        if not self._tasks:
+            yield Static("No unfinished task could take it.", markup=False)
+        yield from self.fields()
+
+    def fields(self) -> Iterable[Field]:
+        rows = [(key, _row(task)) for key, task in self._tasks.items()]
+        yield Field("task", "task", PickList(rows))
+        yield Field("mount_path", "path", LineInput("", placeholder=f"/volumes/{self._volume} when empty"))
+
+    async def confirm(self, entered: Mapping[str, str]) -> None:
+        if self._confirm is not None:
+            await self._confirm(*await self._read(entered))
+
+    async def send(self, entered: Mapping[str, str]) -> str:
+        return await self._give(*await self._read(entered))
+
+    async def _read(self, entered: Mapping[str, str]) -> tuple[TaskRecord, str | None]:
+        task = self._tasks.get(entered["task"])
+        if task is None:
+            raise ConfigError("there is no task to attach it to", field="task")
+        path = entered["mount_path"].strip() or None
+        if path is not None:
+            await asyncio.to_thread(_check_path, path)
+        return task, path
+
+
+def _row(task: TaskRecord) -> str:
+    return f"{format.state(task)}  {task.name}  {task.task_id}"
+
+
+def _check_path(path: str) -> None:
+    from flow_core.models.spec import VolumeSpec  # deferred: loads pydantic
+
+    VolumeSpec.parse({"volume_id": "any", "mount_path": path})

@@ -1,0 +1,77 @@
+"""The volumes pane: storage of every context, and who uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import ClassVar
+
+from textual.binding import BindingType
+
+from flow_core.models.volume import Volume
+from flow_tui import format
+from flow_tui.actions import bindings_of
+from flow_tui.panes.freshness import unread
+from flow_tui.panes.table_pane import TablePane
+from flow_tui.panes.volumes.actions import ACTIONS, users_of
+from flow_tui.services import Services
+from flow_tui.widgets.columns import Cell, Column
+
+
+class VolumesPane(TablePane[Volume]):
+    """Volumes, newest first until sorted."""
+
+    NOUN = "volumes"
+    TITLE = "Volumes"
+    OPENS = "volumes.users"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(ACTIONS)]
+    SORTS = {
+        "name": lambda volume: volume.name,
+        "context": lambda volume: volume.context,
+        "size": lambda volume: -volume.size_gb,
+        "type": lambda volume: volume.interface,
+        "age": lambda volume: -(volume.created_at.timestamp() if volume.created_at else 0.0),
+    }
+
+    def __init__(self, services: Services, *, id: str | None = None) -> None:
+        self._task_names: Mapping[tuple[str, str], str] = {}
+        super().__init__(services, id=id)
+
+    def show_fleet(self) -> None:
+        fleet = self.services.fleet
+        names = {task.key: task.name for task in fleet.tasks}
+        if names != self._task_names:
+            self._task_names = names
+            self.table.redraw_rows()
+        if fleet.has_read("volumes"):
+            self.show(fleet.volumes, problem=unread(self.services, "volumes"))
+
+    def columns(self) -> Sequence[Column[Volume]]:
+        return (
+            Column("name", "NAME", lambda volume: volume.name, min_width=10, max_width=30, priority=9),
+            *self.context_column(lambda volume: volume.context, priority=4),
+            Column("type", "TYPE", lambda volume: volume.interface, width=5, priority=4),
+            Column("size", "SIZE", lambda volume: format.size(volume.size_gb), width=6, align="right", priority=8),
+            Column("users", "ATTACHED TO", self._users, min_width=11, max_width=30, priority=7),
+            Column("age", "AGE", lambda volume: format.age(volume.created_at), width=7, align="right", priority=2),
+            Column("region", "REGION", lambda volume: volume.region, min_width=8, max_width=18, priority=1),
+        )
+
+    def empty_text(self) -> str:
+        if self.services.is_read_only:
+            return "no volumes yet"
+        return f"no volumes yet\n\npress {self.services.keys.written('volumes.create')} to create one"
+
+    def key_of(self, row: Volume) -> Hashable:
+        return row.key
+
+    def fields_of(self, row: Volume) -> dict[str, str]:
+        return {
+            "name": row.name.lower(),
+            "id": row.volume_id.lower(),
+            "type": row.interface,
+            "context": row.context.lower(),
+            "users": users_of(row, self._task_names.get).lower(),
+        }
+
+    def _users(self, volume: Volume) -> Cell:
+        return Cell(users_of(volume, self._task_names.get)) if volume.attached_to else Cell("free", "muted")

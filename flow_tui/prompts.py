@@ -1,0 +1,161 @@
+"""The prompts of hosts (host keys, passphrases, codes) that wait for the user's answer. Equal prompts are shown once.
+
+Most prompts come from pollers, which ask again within seconds. Equal prompts wait for one answer together, and a
+refusal holds until the user tries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flow_core.ssh.prompter import HostKeyPrompt, LoginProgress, SecretPrompt
+
+_AT_IT_S = 10.0  # what the same host asks so soon after an answer belongs to it: the next attempt, a second factor
+
+
+class PendingPrompt:
+    """A prompt that waits for its answer on behalf of `contexts`. `summary` is a few words, some of them foreign.
+
+    Prompts with an equal `same` share one answer. A refusal holds for every prompt with an equal `refusal`. `done` has
+    a result once the prompt was answered, and is cancelled once nobody waits for the answer.
+    """
+
+    def __init__(
+        self,
+        prompt: HostKeyPrompt | SecretPrompt | LoginProgress,
+        summary: str,
+        *,
+        same: Hashable,
+        refusal: Hashable,
+    ) -> None:
+        self.prompt = prompt
+        self.summary = summary
+        self.same = same
+        self.refusal = refusal
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.contexts: list[str] = []
+        self.answer: str | None = None
+
+
+class PromptQueue:
+    """Asks the user for the dashboard's clients. Listeners are called after each change of `open`."""
+
+    def __init__(self) -> None:
+        self._open: list[PendingPrompt] = []
+        self._refused: dict[Hashable, set[str]] = {}
+        self._foreground: Counter[str] = Counter()
+        self._answered_at: dict[str, float] = {}
+        self._listeners: list[Callable[[], None]] = []
+
+    @property
+    def open(self) -> tuple[PendingPrompt, ...]:
+        """The prompts without an answer, oldest first."""
+        return tuple(self._open)
+
+    @property
+    def contexts(self) -> frozenset[str]:
+        """The contexts that wait for an answer."""
+        return frozenset(context for pending in self._open for context in pending.contexts)
+
+    async def confirm_host_key(self, key: HostKeyPrompt) -> bool:
+        same, refusal = replace(key, context=""), (key.host, key.fingerprint)
+        return (
+            await self._ask(PendingPrompt(key, f"{key.host} shows an unknown key", same=same, refusal=refusal))
+            is not None
+        )
+
+    async def ask_secret(self, question: SecretPrompt) -> str | None:
+        same: object = replace(question, context="")
+        refusal: Hashable = (question.host, question.kind, question.prompt)
+        if question.kind == "code":
+            same = object()  # it is good for one login only, so each asks for its own
+            refusal = (question.host, question.kind)  # whose words may be others every time
+        what = "asks something" if question.kind == "code" else f"asks for a {question.kind}"
+        return await self._ask(PendingPrompt(question, f"{question.host} {what}", same=same, refusal=refusal))
+
+    async def show_login_progress(self, wait: LoginProgress) -> None:
+        """Once the user stopped a wait, later ones for the same end at once until they try again by hand."""
+        same, summary = replace(wait, context=""), f"waiting for {wait.host} {wait.what}"
+        await self._ask(PendingPrompt(wait, summary, same=same, refusal=(wait.host, wait.what)))
+
+    def is_urgent(self, pending: PendingPrompt) -> bool:
+        """Whether the user waits for this context, or has just given a wrong answer."""
+        return (
+            any(self._foreground[context] for context in pending.contexts) or getattr(pending.prompt, "attempt", 1) > 1
+        )
+
+    def is_next(self, pending: PendingPrompt) -> bool:
+        """Whether it follows an answer to the same host, such as a passphrase after the host's key."""
+        answered_at = self._answered_at.get(pending.prompt.host)
+        return answered_at is not None and pending.done.get_loop().time() - answered_at < _AT_IT_S
+
+    def settle(self, pending: PendingPrompt, answer: str | None) -> None:
+        """Gives the answer to all who wait; None refuses. Does nothing when nobody waits any more."""
+        if pending.done.done():
+            return
+        if answer is None:
+            self._refused.setdefault(pending.refusal, set()).update(pending.contexts)
+        else:
+            self._answered_at[pending.prompt.host] = pending.done.get_loop().time()
+        pending.answer = answer
+        pending.done.set_result(None)
+        self._close(pending)
+
+    @contextmanager
+    def foreground(self, context: str) -> Iterator[None]:
+        """Inside, the user waits for this context: its prompts are urgent, and refused ones may be asked again."""
+        self.forget_refusals(context)
+        self._foreground[context] += 1
+        self._notify()
+        try:
+            yield
+        finally:
+            self._foreground[context] -= 1
+
+    def forget_refusals(self, context: str | None = None) -> None:
+        """Lets the prompts that were refused in this context, or in any, be asked again."""
+        for refusal, contexts in tuple(self._refused.items()):
+            if context is None or context in contexts:
+                del self._refused[refusal]
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        self._listeners.append(listener)
+
+    async def _ask(self, new: PendingPrompt) -> str | None:
+        context = new.prompt.context
+        if (contexts := self._refused.get(new.refusal)) is not None:
+            contexts.add(context)
+            return None
+        pending = next((one for one in self._open if one.same == new.same), new)
+        if pending is new:
+            self._open.append(pending)
+        pending.contexts.append(context)
+        self._notify()
+        try:
+            await asyncio.shield(pending.done)
+            return pending.answer
+        finally:
+            self._leave(pending, context)
+
+    def _leave(self, pending: PendingPrompt, context: str) -> None:
+        pending.contexts.remove(context)
+        if pending.contexts:
+            return
+        pending.answer = None
+        if not pending.done.done():
+            pending.done.cancel()
+            self._close(pending)
+
+    def _close(self, pending: PendingPrompt) -> None:
+        self._open.remove(pending)
+        self._notify()
+
+    def _notify(self) -> None:
+        for listener in tuple(self._listeners):
+            listener()

@@ -1,0 +1,152 @@
+"""The actions of the whole dashboard: their keys, texts and code."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from flow_tui.actions import Action, LazyModule, lazy
+from flow_tui.panes.registry import PANES
+from flow_tui.services import Services
+
+if TYPE_CHECKING:
+    from flow_tui.dialogs.submit import open_form
+    from flow_tui.screens import audit_log, key_help, recordings
+
+    AppAction = Action[Services]
+else:
+    AppAction = Action
+    audit_log = LazyModule("flow_tui.screens.audit_log")
+    key_help = LazyModule("flow_tui.screens.key_help")
+    open_form = LazyModule("flow_tui.dialogs.submit.open_form")
+    recordings = LazyModule("flow_tui.screens.recordings")
+
+
+def refresh_all(services: Services) -> None:
+    """Asks every context now; prompts that were refused may be shown again."""
+    services.prompts.forget_refusals()
+    services.fleet.refresh()
+
+
+def _show_next_theme(services: Services) -> None:
+    app = services.screen.app
+    ours = [name for name in app.available_themes if name in getattr(app, "own_themes", ())]
+    if ours:
+        app.theme = ours[(ours.index(app.theme) + 1) % len(ours)] if app.theme in ours else ours[0]
+
+
+async def _quit(services: Services) -> None:
+    await services.workspace.quit()
+
+
+def _show_pane(noun: str, services: Services) -> None:
+    services.workspace.show_pane(noun)
+
+
+_SHOW_PANES = tuple(
+    AppAction(
+        f"app.show_{pane.noun}",
+        str(digit),
+        pane.noun,
+        f"The {pane.noun} pane; again for full size",
+        partial(_show_pane, pane.noun),
+    )
+    for digit, pane in enumerate(PANES, start=1)
+)
+
+APP_ACTIONS: tuple[Action[Services], ...] = (
+    AppAction(
+        "app.help",
+        "question_mark",
+        "help",
+        "The keys of this pane, searchable",
+        lazy(lambda: key_help.show_keys),
+        in_footer=True,
+    ),
+    AppAction(
+        "app.new_task",
+        "ctrl+n",
+        "new task",
+        "Submit a task",
+        lambda services: open_form.open_submit_form(services),
+        in_footer=True,
+        changes=True,
+    ),
+    AppAction(
+        "app.write_task",
+        "ctrl+e",
+        "YAML in editor",
+        "Write a new task as YAML in $EDITOR",
+        lambda services: open_form.open_submit_form(services, in_editor=True),
+        changes=True,
+    ),
+    AppAction(
+        "app.palette",
+        "ctrl+p,colon",
+        "palette",
+        "Every action by name",
+        lambda services: services.screen.app.action_command_palette(),
+        in_footer=True,
+    ),
+    *_SHOW_PANES,
+    AppAction(
+        "app.next_pane",
+        "tab,right",
+        "next pane",
+        "To the next pane in view",
+        lambda services: services.workspace.move_focus(1),
+    ),
+    AppAction(
+        "app.previous_pane",
+        "shift+tab,left",
+        "previous pane",
+        "To the previous pane in view",
+        lambda services: services.workspace.move_focus(-1),
+    ),
+    AppAction(
+        "app.zoom",
+        "plus,z",
+        "zoom",
+        "This pane in full size, and back",
+        lambda services: services.workspace.toggle_zoom(),
+    ),
+    AppAction(
+        "app.back",
+        "escape",
+        "back",
+        "Clear the filter, then leave full size, then go to the tasks",
+        lambda services: services.workspace.step_back(),
+    ),
+    AppAction(
+        "app.previous_screen",
+        "minus",
+        "last",
+        "The pane that was in front before",
+        lambda services: services.workspace.show_last(),
+    ),
+    AppAction("app.refresh", "ctrl+r,R", "refresh", "Refresh every context now", refresh_all),
+    AppAction(
+        "app.attend",
+        "exclamation_mark",
+        "contexts",
+        "Answer the questions of hosts, or see what is wrong: contexts, config and past warnings",
+        lambda services: services.workspace.answer_prompts(),
+    ),
+    AppAction(
+        "app.action_log",
+        "at",
+        "actions",
+        "The audit log: each change with its exact call, user, time and result",
+        lambda services: audit_log.open_audit_log(services),
+    ),
+    AppAction("app.recordings", "f8", "recordings", "Play a recorded shell", lazy(lambda: recordings.play)),
+    AppAction("app.next_theme", "f9", "theme", "The next theme", _show_next_theme),
+    AppAction(
+        "app.quit",
+        "q",
+        "quit",
+        "Leave the dashboard; your tasks continue to run. Asks first while a shell is open",
+        _quit,
+        in_footer=True,
+    ),
+)

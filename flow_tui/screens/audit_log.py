@@ -1,0 +1,63 @@
+"""What was changed from here: who, when, the exact call, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from flow_core.audit import AuditEntry
+from flow_tui.dialogs.dialog import Reader, shown
+from flow_tui.services import Services
+
+
+def open_audit_log(services: Services) -> None:
+    """Opens it with the changes up to now."""
+    services.open(AuditLogScreen(services.fleet.gate.log.recent()))
+
+
+class AuditLogScreen(Reader[None]):
+    """The audit log, newest first."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("@", "close", "Close", id="app.action_log", tooltip="Back to where you were"),
+    ]
+
+    def __init__(self, entries: Sequence[AuditEntry]) -> None:
+        """`entries` as `AuditLog.recent` gives them: newest first."""
+        super().__init__("Audit log", (("j k", "scroll"), ("esc", "close")))
+        self._entries = entries
+
+    def body(self) -> Iterable[Widget]:
+        if not self._entries:
+            yield Static("Nothing has been changed yet.", markup=False)
+        for entry in self._entries:
+            yield Static(_entry(entry), classes="action")
+
+
+def _entry(action: AuditEntry) -> Content:
+    done = action.result == "ok"
+    head = Content("  ").join(
+        [
+            Content.styled(_local(action.time), "$muted"),
+            shown(action.user),
+            shown(action.context),
+            shown(action.verb, "bold"),
+            shown(action.target, "bold"),
+            shown(action.result, "$success" if done else "$error"),
+        ]
+    )
+    return Content.assemble(head, "\n  ", shown(action.call.replace("\n", "\n  "), "$muted"))
+
+
+def _local(time: str) -> str:
+    """The time of the action in the zone of whoever reads; as written where it can't be read."""
+    try:
+        return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError):
+        return str(shown(time))

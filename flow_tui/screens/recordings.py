@@ -1,0 +1,49 @@
+"""The recorded shells: a list to pick one from, which is then played."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+
+from flow_core.config import state_dir
+from flow_tui.dialogs.pick import Pick, PickOption
+from flow_tui.key_names import written_key
+from flow_tui.screens.replay import open_replay
+from flow_tui.services import Services
+from flow_tui.terminal.cast import cast_title
+
+_LISTED = 500
+
+
+async def play(services: Services) -> None:
+    """Asks which recording, and plays it."""
+    found = await recordings()
+    if not found:
+        key = written_key(services.release_key)
+        services.notify(f"nothing is recorded yet; {key} r in a shell starts a recording")
+        return
+    chosen = await services.ask(Pick("Recordings", found))
+    if chosen is not None:
+        await services.ask(await open_replay(Path(chosen)))
+
+
+async def recordings() -> list[PickOption]:
+    """The recordings in the state directory, the newest first."""
+    return await asyncio.to_thread(_recordings)
+
+
+def _recordings() -> list[PickOption]:
+    found = sorted(state_dir().glob("recordings/*.cast"), key=_changed_at, reverse=True)
+    return [PickOption(_when(file), str(file), cast_title(file)) for file in found[:_LISTED]]
+
+
+def _when(path: Path) -> str:
+    return f"{datetime.fromtimestamp(_changed_at(path)):%Y-%m-%d %H:%M:%S}"
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,110 @@
+"""What the three rows around the panes say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from flow_core.fleet import ContextState, Fleet
+from flow_core.logs.escape import escape_controls
+from flow_core.models.task import TaskStatus
+from flow_tui import format
+from flow_tui.keymap import Keymap
+from flow_tui.panes.registry import PANES
+from flow_tui.services import Services
+from flow_tui.widgets.bar import Piece
+
+_MUTED = "$muted"
+Pieces = tuple[Piece, ...]
+DEMO = Piece("DEMO", "bold reverse $warning")
+
+
+def header(services: Services, problems: Sequence[str], width: int) -> tuple[Pieces, Pieces]:
+    """Sources at the left; what runs, the mode and the time at the right. `problems` are those of the config."""
+    fleet, prompts = services.fleet, services.prompts
+    name = Piece("flow-tui" if width >= 100 else "flow", "bold $accent")
+    chips = tuple(_chip(state, state.context.name in prompts.contexts, width) for state in fleet.states)
+    running = sum(task.status is TaskStatus.RUNNING for task in fleet.tasks)
+    waiting = sum(task.status is TaskStatus.PENDING for task in fleet.tasks)
+    mode = (Piece("READ-ONLY", "bold $warning"),) if fleet.gate.read_only else ()
+    counts = Piece(f"{running} running" + (f", {waiting} waiting" if waiting else ""), _MUTED)
+    time = Piece(datetime.now().strftime("%H:%M"), _MUTED)
+    return (name, *chips), (*_alert(services, problems, width), *_burn(fleet), *mode, counts, time)
+
+
+def _burn(fleet: Fleet) -> Pieces:
+    """What all contexts cost at this moment; in colour where some of it is for commands that have ended."""
+    tasks = [task for task in fleet.tasks if task.billed_usd_per_hour is not None]
+    markets = [state for state in fleet.states if state.has_market]
+    if not tasks and not markets:
+        return ()
+    burn = sum((task.billed_usd_per_hour or Decimal(0) for task in tasks), Decimal(0))
+    is_wasted = any(task.is_still_billed for task in tasks)
+    piece = Piece(format.hourly(burn), "bold $warning" if is_wasted else "bold" if burn else _MUTED)
+    return (piece, *_doubt(markets))
+
+
+def _doubt(markets: Sequence[ContextState]) -> Pieces:
+    """What is wrong with the sum of all costs: it is from an earlier answer, or lacks what could not be read."""
+    if any(state.answered_at is None or state.notes.get("tasks") for state in markets):
+        return (Piece("+ unknown costs", "bold $warning"),)
+    ages = [state.age_s for state in markets if state.error is not None and state.age_s is not None]
+    return (Piece(f"as of {format.duration(max(ages))} ago", "bold $warning"),) if ages else ()
+
+
+def _alert(services: Services, problems: Sequence[str], width: int) -> Pieces:
+    """What needs the user, and the key that leads there."""
+    key = services.keys.written("app.attend")
+    if waiting := services.prompts.open:
+        first = escape_controls(waiting[0].summary) if width >= 100 else "a host asks"
+        text = first if len(waiting) == 1 else f"{len(waiting)} questions"
+        return (Piece(f"{text}: press {key}", "bold $warning"),)
+    if any(map(_is_wrong, services.fleet.states)):
+        return (Piece(f"press {key} to see why", "bold $error"),)
+    if problems:
+        count = f"{len(problems)} config problem{'s' if len(problems) > 1 else ''}"
+        return (Piece(f"{count}: press {key}", "bold $warning"),)
+    return ()
+
+
+def _is_wrong(state: ContextState) -> bool:
+    return state.error is not None or bool(state.unreadable)
+
+
+def _chip(state: ContextState, is_asking: bool, width: int) -> Piece:
+    name = state.context.name if width >= 70 else state.context.name[:2]
+    if is_asking:
+        return Piece(f"{name}?", "bold $warning")
+    if state.error is None and state.unreadable:
+        return Piece(f"{name}! {len(state.unreadable)} unreadable", "bold $warning")
+    if state.error is None:
+        return Piece(f"{name}●", "$success") if state.answered_at is not None else Piece(f"{name}…", _MUTED)
+    return Piece(f"{name}! {'stale ' + format.duration(state.age_s) if state.age_s else 'no answer'}", "bold $error")
+
+
+def tabs(keys: Keymap, front: str, filter_text: str, width: int) -> tuple[Pieces, Pieces]:
+    """The panes with their keys, and the filter of the one in front."""
+    pieces = tuple(
+        Piece(
+            f"{keys.short(f'app.show_{pane.noun}')}{' ' if width >= 70 else ''}{pane.title}",
+            "bold reverse" if pane.noun == front else _MUTED,
+        )
+        for pane in PANES
+    )
+    return pieces, (Piece(f"/{filter_text}", "$accent"),) if filter_text else ()
+
+
+def footer(services: Services) -> Pieces:
+    """The keys that matter here; those that can't act now are dim."""
+    keys, workspace = services.keys, services.workspace
+    first, last = keys.of("app")[:2], keys.of("app")[2:]
+    shown = [action for action in (*first, *keys.of(workspace.front), *last) if action.in_footer]
+    return tuple(
+        Piece(
+            f"{keys.short(action.id)} {action.label}",
+            "$text-disabled" if workspace.disabled_reason(action.id) else "$text",
+        )
+        for action in shown
+        if not (services.is_read_only and action.changes)
+    )
