@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from flow_core.client.flow import AsyncFlow
     from flow_core.models.instance import AvailableInstance
     from flow_core.models.volume import Volume
+    from flow_core.prompter import Prompter
     from flow_core.providers.contract.provider import Provider
-    from flow_core.ssh.prompter import Prompter
 
 _DEADLINE_S = 30.0
 _BACKOFF_MAX_S = 60.0

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flow_core.ssh.prompter import HostKeyPrompt, LoginProgress, Prompter, SecretPrompt
+    from flow_core.prompter import HostKeyPrompt, LoginProgress, Prompter, SecretPrompt
 
 
 def deadline(timeout: PausableTimeout | None, timeout_s: float | None) -> AbstractAsyncContextManager[asyncio.Timeout]:

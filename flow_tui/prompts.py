@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flow_core.ssh.prompter import HostKeyPrompt, LoginProgress, SecretPrompt
+    from flow_core.prompter import HostKeyPrompt, LoginProgress, SecretPrompt
 
 _AT_IT_S = 10.0  # what the same host asks so soon after an answer belongs to it: the next attempt, a second factor
 

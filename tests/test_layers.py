@@ -17,7 +17,9 @@ FILES = sorted(file for package in ("flow_core", "flow_tui") for file in (ROOT /
 MOST_LINES = 400
 
 # Standard library only, and open to every room.
-FOUNDATIONS = "identifiers agent.linux_mounts agent.private_folders agent.record_fields agent.regular_files agent.spool"
+FOUNDATIONS = (
+    "identifiers prompter agent.linux_mounts agent.private_folders agent.record_fields agent.regular_files agent.spool"
+)
 
 # Room -> what it may import of ours, its own room aside. The longest name that fits a module is its room.
 CORE = {
@@ -32,7 +34,8 @@ CORE = {
     "flow_core.config": "errors",
     "flow_core.config_file": "errors models config providers",
     "flow_core.logs": "errors models gpu config",
-    "flow_core.pausable_timeout": "",
+    "flow_core.prompter": "",
+    "flow_core.pausable_timeout": "prompter",
     "flow_core.ssh": "errors models gpu config logs pausable_timeout upload",
     "flow_core.upload": "errors models",
     "flow_core.metrics": "errors models",
@@ -48,7 +51,7 @@ CORE = {
 }
 CONTRACT = ("contract", "over_agent", "over_ssh")
 CORE_FOR_TUI = (
-    "errors models gpu config config_file logs audit client fleet ssh.prompter"
+    "errors models gpu config config_file logs audit client fleet prompter"
     " providers.contract.provider providers.contract.access providers.contract.market"
 )
 TUI = {
@@ -141,7 +144,11 @@ def complaints(file: Path) -> Iterator[str]:
             yield f"{module} is in no room of the map"
         return
     where = f"{module}:%d may not import %s"
-    shared = FOUNDATIONS if package == "flow_core" and room not in ("flow_core.agent", "flow_core.identifiers") else ""
+    shared = (
+        FOUNDATIONS
+        if package == "flow_core" and room not in ("flow_core.agent", "flow_core.identifiers", "flow_core.prompter")
+        else ""
+    )
     for line, name in imports(file):
         top = name.partition(".")[0]
         if top == package:

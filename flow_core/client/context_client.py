@@ -16,9 +16,9 @@ from flow_core.errors import ConfigError, FlowError, Unsupported
 from flow_core.providers import open_provider, shared_platform
 
 if TYPE_CHECKING:
+    from flow_core.prompter import Prompter
     from flow_core.providers.contract.account import PlatformAccount
     from flow_core.providers.contract.provider import Provider
-    from flow_core.ssh.prompter import Prompter
 
 T = TypeVar("T")
 

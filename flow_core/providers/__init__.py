@@ -10,9 +10,9 @@ from flow_core.providers.contract.provider_type import ProviderType
 
 if TYPE_CHECKING:
     from flow_core.config import Context
+    from flow_core.prompter import Prompter
     from flow_core.providers.contract.account import Platform
     from flow_core.providers.contract.provider import Provider
-    from flow_core.ssh.prompter import Prompter
 
 PROVIDERS = {
     "local": "flow_core.providers.local",

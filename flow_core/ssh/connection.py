@@ -11,6 +11,7 @@ from typing import Any
 import asyncssh
 
 from flow_core.pausable_timeout import PausableTimeout
+from flow_core.prompter import Prompter
 from flow_core.ssh import failures
 from flow_core.ssh.client_auth import ClientAuth
 from flow_core.ssh.connect_options import connect_options
@@ -20,7 +21,6 @@ from flow_core.ssh.key_exchange import find_mismatch
 from flow_core.ssh.known_hosts import KnownKeys, load_known_keys
 from flow_core.ssh.known_hosts_command import run_known_hosts_command
 from flow_core.ssh.login_wait import LoginWait
-from flow_core.ssh.prompter import Prompter
 from flow_core.ssh.settings import HostSettings
 from flow_core.ssh.transport import HostTransport, ProxyProcess, open_transport
 

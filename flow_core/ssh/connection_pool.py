@@ -12,11 +12,11 @@ import asyncssh
 
 from flow_core.errors import AuthError, FlowError, ProviderError, Unreachable
 from flow_core.pausable_timeout import PausableTimeout
+from flow_core.prompter import Prompter
 from flow_core.ssh import failures
 from flow_core.ssh.connection import Connection, connect
 from flow_core.ssh.identities import Keyring
 from flow_core.ssh.login_wait import LoginWait
-from flow_core.ssh.prompter import Prompter
 from flow_core.ssh.settings import HostSettings
 
 _MAX_CONNECTIONS = 4

@@ -13,6 +13,7 @@ from flow_core.ssh.ssh_config import SshConfigOverrides, find_settings
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from flow_core.prompter import Prompter
     from flow_core.ssh.command import CompletedCommand, OnOutput, RunningCommand
     from flow_core.ssh.connection import Connection
     from flow_core.ssh.connection_pool import ConnectionPool
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from flow_core.ssh.follow import FilePiece
     from flow_core.ssh.forwards import Forward, Forwards, RemoteForward
     from flow_core.ssh.identities import Keyring
-    from flow_core.ssh.prompter import Prompter
     from flow_core.ssh.sftp_folder import SftpFolder
     from flow_core.ssh.shell import RemoteShell
 

@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from flow_core.errors import AuthError, HostKeyChanged, HostKeyUnknown
+from flow_core.prompter import HostKeyPrompt, Prompter
 from flow_core.ssh.key_files import rsa_bits
 from flow_core.ssh.known_hosts import KeyStatus, KnownKeys, add_known_host, fingerprint, key_type
-from flow_core.ssh.prompter import HostKeyPrompt, Prompter
 from flow_core.ssh.settings import HostSettings
 
 if TYPE_CHECKING:

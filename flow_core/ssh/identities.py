@@ -14,8 +14,8 @@ from pathlib import Path
 
 import asyncssh
 
+from flow_core.prompter import Prompter, SecretPrompt
 from flow_core.ssh.key_files import KeyFile, is_locked, read_certificates, read_key_file, rsa_bits
-from flow_core.ssh.prompter import Prompter, SecretPrompt
 from flow_core.ssh.settings import HostSettings
 
 _PASSPHRASE_ATTEMPTS = 3

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from flow_core.errors import AuthError, Unreachable
 from flow_core.pausable_timeout import PausableTimeout
-from flow_core.ssh.prompter import LoginProgress
+from flow_core.prompter import LoginProgress
 from flow_core.ssh.settings import HostSettings
 
 _SHOW_S = 2.0

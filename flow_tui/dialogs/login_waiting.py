@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
-from flow_core.ssh.prompter import LoginProgress
+from flow_core.prompter import LoginProgress
 from flow_tui.dialogs.dialog import Dialog, Fact, shown
 
 

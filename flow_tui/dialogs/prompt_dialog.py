@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
-from flow_core.ssh.prompter import HostKeyPrompt, SecretPrompt
+from flow_core.prompter import HostKeyPrompt, SecretPrompt
 from flow_tui.dialogs.dialog import Dialog, Fact, shown
 from flow_tui.dialogs.field import LineInput
 

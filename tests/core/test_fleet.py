@@ -15,8 +15,8 @@ from flow_core.errors import NotFound, Unreachable
 from flow_core.fleet import CONTEXTS, ContextState, Fleet
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.volume import Volume
+from flow_core.prompter import Prompter, SecretPrompt
 from flow_core.providers.contract.provider import PollIntervals, Provider
-from flow_core.ssh.prompter import Prompter, SecretPrompt
 
 FAR = Context("far", "obedient")
 LOCAL = Context("local", "local")

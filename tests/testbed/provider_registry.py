@@ -11,9 +11,9 @@ import pytest
 
 from flow_core import providers
 from flow_core.config import Context
+from flow_core.prompter import Prompter
 from flow_core.providers.contract.provider import Provider
 from flow_core.providers.contract.provider_type import ProviderType
-from flow_core.ssh.prompter import Prompter
 
 
 def register(

@@ -8,11 +8,11 @@ from typing import Any
 
 from flow_core.config import Context
 from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.prompter import Prompter
 from flow_core.providers.contract.access import Shell
 from flow_core.providers.contract.provider import PollIntervals, Provider
 from flow_core.providers.contract.provider_type import ProviderType
 from flow_core.ssh.host import SshHost
-from flow_core.ssh.prompter import Prompter
 
 
 class SshPlace(Provider):

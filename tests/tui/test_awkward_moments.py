@@ -21,7 +21,7 @@ from flow_core.config_file import load_config
 from flow_core.models.instance import AvailableInstance
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.volume import Volume
-from flow_core.ssh.prompter import HostKeyPrompt, LoginProgress, SecretPrompt
+from flow_core.prompter import HostKeyPrompt, LoginProgress, SecretPrompt
 from flow_tui.app import FlowApp
 from flow_tui.dialogs.login_waiting import LoginWaiting
 from flow_tui.dialogs.prompt_dialog import HostKeyDialog, SecretDialog

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from testbed.waiting import DEADLINE_S, until
 
-from flow_core.ssh.prompter import HostKeyPrompt, SecretPrompt
+from flow_core.prompter import HostKeyPrompt, SecretPrompt
 from flow_tui.prompts import PromptQueue
 
 KEY = HostKeyPrompt("gpu1", "ssh-ed25519", "SHA256:abc", "10.0.0.7:22", "known_hosts", context="lab")

@@ -27,12 +27,12 @@ from flow_core.providers.over_ssh.ssh_access import SshAccess
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
     from flow_core.models.task import TaskRecord, TaskStatus
+    from flow_core.prompter import Prompter
     from flow_core.providers.hosts.config_schema import HostsConfigSchema
     from flow_core.providers.hosts.pruning import HostPruning
     from flow_core.providers.hosts.reservations import HostReservations
     from flow_core.providers.over_ssh.logs import SpooledLogs
     from flow_core.providers.over_ssh.metrics import SshMetrics
-    from flow_core.ssh.prompter import Prompter
 
 
 class HostsProvider(SshAccess, Provider):

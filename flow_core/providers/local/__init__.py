@@ -10,8 +10,8 @@ from flow_core.providers.contract.provider_type import ProviderType
 
 if TYPE_CHECKING:
     from flow_core.config import Context
+    from flow_core.prompter import Prompter
     from flow_core.providers.contract.provider import Provider
-    from flow_core.ssh.prompter import Prompter
 
 
 def _open(context: Context, person: Prompter | None) -> Provider:

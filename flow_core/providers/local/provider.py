@@ -29,6 +29,7 @@ from flow_core.providers.over_agent.pruning_setting import prune_after_days_of
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
     from flow_core.models.task import TaskRecord, TaskStatus
+    from flow_core.prompter import Prompter
     from flow_core.providers.local.config_schema import LocalConfigSchema
     from flow_core.providers.local.identity import LocalIdentity
     from flow_core.providers.local.metrics import LocalMetrics
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from flow_core.providers.local.task_entry.shells import LocalShells
     from flow_core.providers.local.task_entry.tunnels import LocalTunnels
     from flow_core.providers.local.task_entry.uploads import LocalUploads
-    from flow_core.ssh.prompter import Prompter
 
 
 class LocalProvider(Provider):

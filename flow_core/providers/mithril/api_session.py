@@ -23,7 +23,7 @@ from flow_core.providers.mithril.submitted_specs import SubmittedSpecs
 from flow_core.providers.over_ssh.host_pool import HostPool
 
 if TYPE_CHECKING:
-    from flow_core.ssh.prompter import Prompter
+    from flow_core.prompter import Prompter
 
 _KEYS_KEPT_S = 60.0
 

@@ -26,13 +26,13 @@ from flow_core.providers.over_ssh.ssh_access import SshAccess
 if TYPE_CHECKING:
     from flow_core.models.spec import TaskConfig
     from flow_core.models.task import TaskRecord, TaskStatus
+    from flow_core.prompter import Prompter
     from flow_core.providers.mithril.http import MithrilHttp
     from flow_core.providers.mithril.identity import MithrilIdentity
     from flow_core.providers.mithril.ssh_keys import MithrilSshKeys
     from flow_core.providers.over_ssh.logs import SpooledLogs
     from flow_core.providers.over_ssh.metrics import SshMetrics
     from flow_core.ssh.host import SshHost
-    from flow_core.ssh.prompter import Prompter
 
 
 _log = logging.getLogger("flow.mithril")

@@ -12,7 +12,7 @@ from flow_core.ssh.host import SshHost
 from flow_core.ssh.settings import HostSettings
 
 if TYPE_CHECKING:
-    from flow_core.ssh.prompter import Prompter
+    from flow_core.prompter import Prompter
 
 
 _Key = tuple[str, Path | None, str | None, str | None, int | None]

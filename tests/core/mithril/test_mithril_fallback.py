@@ -17,8 +17,8 @@ from flow_core.config import Context
 from flow_core.emulator.faults import Fault
 from flow_core.errors import AuthError, ConfigError, FlowError, NotFound, ReadOnly, Unsupported
 from flow_core.models.identity import User
+from flow_core.prompter import Prompter
 from flow_core.providers.contract.provider import Provider
-from flow_core.ssh.prompter import Prompter
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from testbed.sshd import Sshd
 
-from flow_core.ssh.prompter import HostKeyPrompt, LoginProgress, SecretPrompt
+from flow_core.prompter import HostKeyPrompt, LoginProgress, SecretPrompt
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
-from flow_core.ssh.prompter import HostKeyPrompt, SecretPrompt
+from flow_core.prompter import HostKeyPrompt, SecretPrompt
 from flow_tui.dialogs.prompt_dialog import HostKeyDialog, SecretDialog
 
 FINGERPRINT = "SHA256:uNiVztksCsDhcc0u9e8BrrMc7cxHNwUmGXDWSkyUgoA"

@@ -19,8 +19,8 @@ from textual.widgets import Input
 from flow_core import providers
 from flow_core.config import Config, Context, state_dir
 from flow_core.fleet import ContextState
+from flow_core.prompter import HostKeyPrompt, SecretPrompt
 from flow_core.ssh.host import SshHost
-from flow_core.ssh.prompter import HostKeyPrompt, SecretPrompt
 from flow_core.ssh.ssh_config import find_settings
 from flow_tui.app import FlowApp
 from flow_tui.dialogs.login_waiting import LoginWaiting

@@ -19,9 +19,9 @@ from flow_core.errors import AuthError, HostKeyUnknown, NotFound, Unreachable
 from flow_core.logs.follow import follow_log
 from flow_core.logs.log_id import LogId
 from flow_core.logs.sidecar import SidecarIndex
+from flow_core.prompter import HostKeyPrompt, SecretPrompt
 from flow_core.providers.over_ssh.host_pool import HostPool
 from flow_core.providers.over_ssh.logs import SpooledLogs
-from flow_core.ssh.prompter import HostKeyPrompt, SecretPrompt
 
 pytestmark = pytest.mark.needs("sshd")
 TRAIN = LogId(CONTEXT, "train")
