@@ -23,7 +23,7 @@ Seconds = Annotated[float, Field(ge=0, le=1e9)]
 
 
 class _Strict(BodyModel):
-    model_config = ConfigDict(strict=False, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=False, extra="forbid", frozen=True, defer_build=True)
 
 
 class FaultRule(Fault, _Strict):

@@ -27,7 +27,7 @@ class Fault(BaseModel):
     that. A cut "all" leaves the client without a byte, "within" with half of the body.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     method: str = "*"
     path: str = "*"

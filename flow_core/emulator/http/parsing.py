@@ -17,13 +17,13 @@ _MAX_BODY = 1 << 20
 class BodyModel(BaseModel):
     """The body of a request. Unknown fields are ignored."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, defer_build=True)
 
 
 class QueryModel(BaseModel):
     """The query of a request. A client may join the values of `arrays` by commas, repeat the name, or both."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
     arrays: ClassVar[tuple[str, ...]] = ()
 
 

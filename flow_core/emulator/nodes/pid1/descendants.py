@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 
 _ROUNDS = 100
@@ -43,6 +42,8 @@ def _from_proc() -> Iterator[tuple[int, int]]:
 
 
 def _from_ps() -> Iterator[tuple[int, int]]:
+    import subprocess  # deferred: heavy for each machine to load, and needed only where there is no /proc
+
     rows = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False).stdout
     for row in rows.splitlines():
         pid, parent = row.split()
