@@ -11,17 +11,17 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from flow_core.audit import Gate
 from flow_core.client.context_client import ContextClient
 from flow_core.config import Context
-from flow_core.errors import FlowError, NotFound, ProviderError
+from flow_core.context_state import TASKS, ContextState, FacetRow, find_changes, merge_answer
+from flow_core.errors import FlowError, NotFound
 from flow_core.models.task import TaskRecord
 from flow_core.pausable_timeout import PausableTimeout, deadline
 from flow_core.providers import takes_batch_scripts
-from flow_core.providers.contract.listing import unreadable_in
 
 if TYPE_CHECKING:
     from flow_core.client.flow import AsyncFlow
@@ -35,69 +35,8 @@ _BACKOFF_MAX_S = 60.0
 _TASKS_SHOWN = 10_000
 _CLOSE_S = 5.0
 _DOUBLINGS_MAX = 10  # beyond the longest pause; a power of two of every failure would one day overflow
-TASKS = "tasks"
-CONTEXTS = "contexts"
-"""Not a facet: the name under which listeners hear that a context answers, fails or has a market now."""
 Listener = Callable[[frozenset[str]], None]
 """Gets the facets whose rows have changed, and `CONTEXTS` where the state of a context has."""
-
-
-class _FacetRow(Protocol):
-    @property
-    def context(self) -> str: ...
-
-    @property
-    def key(self) -> Hashable: ...
-
-
-RowT = TypeVar("RowT", bound=_FacetRow)
-
-
-@dataclass(frozen=True, slots=True)
-class ContextState:
-    """The last answers of one context. `answered_at` is on the monotonic clock, None before the first answer.
-
-    `rows` holds the rows of each facet that was read, by the facet's name. `has_market` tells whether capacity has a
-    price there; false until the context could be opened. `notes` says what could not be read, by facet; `kept` is when
-    each row was read that the last answer lacks for it.
-    """
-
-    context: Context
-    rows: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    has_market: bool = False
-    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    kept: Mapping[Hashable, float] = field(default_factory=dict)
-    error: str | None = None
-    failures: int = 0
-    answered_at: float | None = field(default=None, compare=False)
-
-    @property
-    def tasks(self) -> tuple[TaskRecord, ...]:
-        return self.rows.get(TASKS, ())
-
-    @property
-    def volumes(self) -> tuple[Volume, ...]:
-        return self.rows.get("volumes", ())
-
-    @property
-    def instances(self) -> tuple[AvailableInstance, ...]:
-        return self.rows.get("instances", ())
-
-    @property
-    def age_s(self) -> float | None:
-        """Seconds since the last good answer."""
-        return None if self.answered_at is None else time.monotonic() - self.answered_at
-
-    @property
-    def unreadable(self) -> tuple[str, ...]:
-        """One sentence for each part of the last answers that could not be read."""
-        return tuple(note for notes in self.notes.values() for note in notes)
-
-    def row_age_s(self, row: _FacetRow) -> float | None:
-        """Seconds since this row was read, where it is from an earlier answer; None where it is up to date."""
-        if (read_at := self.kept.get(_identity(row))) is not None:
-            return time.monotonic() - read_at
-        return None if self.error is None else self.age_s
 
 
 class Fleet:
@@ -198,7 +137,7 @@ class Fleet:
         answered = [name for name, state in self._states.items() if state.answered_at is not None]
         return tuple(name for name in answered if self._connections[name].provider.pruning is not None)
 
-    def row_age_s(self, row: _FacetRow) -> float | None:
+    def row_age_s(self, row: FacetRow) -> float | None:
         """Seconds since a task, volume or instance type was read; None where the last answer has it."""
         state = self._states.get(row.context)
         return None if state is None else state.row_age_s(row)
@@ -320,12 +259,12 @@ class Fleet:
 
     async def _ask_for(self, facet: str, provider: Provider, state: ContextState) -> ContextState:
         answer = await _READERS[facet](provider)
-        rows, state = _read(state, facet, state.rows.get(facet, ()), () if answer is None else answer)
+        rows, state = merge_answer(state, facet, state.rows.get(facet, ()), () if answer is None else answer)
         return replace(state, rows={**state.rows, facet: rows})
 
     def _publish(self, name: str, state: ContextState) -> None:
         before, self._states[name] = self._states[name], state
-        if changed := _changes(before, state):
+        if changed := find_changes(before, state):
             for listener in self._listeners:
                 asyncio.get_running_loop().call_soon(self._call, listener, changed)
 
@@ -354,7 +293,7 @@ async def _instances(provider: Provider) -> tuple[AvailableInstance, ...] | None
     return None if provider.instances is None else await provider.instances.find({})
 
 
-_READERS: Mapping[str, Callable[[Provider], Awaitable[tuple[_FacetRow, ...] | None]]] = {
+_READERS: Mapping[str, Callable[[Provider], Awaitable[tuple[FacetRow, ...] | None]]] = {
     TASKS: _tasks,
     "volumes": _volumes,
     "instances": _instances,
@@ -362,47 +301,8 @@ _READERS: Mapping[str, Callable[[Provider], Awaitable[tuple[_FacetRow, ...] | No
 """How the rows of each facet are read. A reader returns None where the provider lacks the facet."""
 
 
-def _changes(before: ContextState, now: ContextState) -> frozenset[str]:
-    """The facets whose rows or notes differ, and `CONTEXTS` where anything else does."""
-    changed = {
-        facet
-        for facet in _READERS
-        if (before.rows.get(facet), before.notes.get(facet)) != (now.rows.get(facet), now.notes.get(facet))
-    }
-    is_first = before.answered_at is None
-    if is_first or replace(before, rows=now.rows, notes=now.notes) != now:
-        changed.add(CONTEXTS)
-    return frozenset(changed)
-
-
-def _read(
-    state: ContextState, noun: str, before: tuple[RowT, ...], answer: tuple[RowT, ...]
-) -> tuple[tuple[RowT, ...], ContextState]:
-    """The rows to show after an answer, and the state with what it says of those that could not be read.
-
-    Rows of the answer before that are missing from one that could not be read completely are kept. Raises
-    ProviderError where nothing could be read.
-    """
-    notes = unreadable_in(answer)
-    if notes and not answer:
-        more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
-        raise ProviderError(f"no {noun} could be read: {notes[0]}{more}")
-    there = {row.key for row in answer}
-    missing = tuple(row for row in before if row.key not in there) if notes else ()
-    read_at = state.answered_at or time.monotonic()
-    others = {key: at for key, at in state.kept.items() if key not in {_identity(row) for row in (*before, *answer)}}
-    kept = {_identity(row): state.kept.get(_identity(row), read_at) for row in missing}
-    all_notes = {key: text for key, text in state.notes.items() if key != noun} | ({noun: notes} if notes else {})
-    return (*answer, *missing), replace(state, notes=all_notes, kept=others | kept)
-
-
 def _capacity_of(row: AvailableInstance) -> Hashable:
     """Equal for offers of the same GPUs of the user's own; capacity that is bought is each context's."""
     if row.price_per_hour:
         return row.key
     return row.allocation_id, row.instance_type, row.region, row.gpu_type, row.total_gpus
-
-
-def _identity(row: _FacetRow) -> Hashable:
-    """Tells rows of all kinds apart."""
-    return type(row).__name__, row.key

@@ -44,14 +44,15 @@ CORE = {
     "flow_core.client": "errors validation models gpu config config_file logs ssh upload providers audit",
     "flow_core.sync.loop_thread": "errors",
     "flow_core.sync": "errors validation models gpu config logs ssh upload providers audit client",
-    "flow_core.fleet": "errors models gpu config logs pausable_timeout ssh providers audit client",
+    "flow_core.context_state": "errors models config providers",
+    "flow_core.fleet": "errors models gpu config context_state logs pausable_timeout ssh providers audit client",
     "flow_core.sdk": "errors models gpu config client sync published_names",
     "flow_core.api": "sync sdk published_names",
     "flow_core.emulator": "errors ssh.server ssh.sftp_server ssh.terminal_modes",
 }
 CONTRACT = ("contract", "over_agent", "over_ssh")
 CORE_FOR_TUI = (
-    "errors models gpu config config_file logs audit client fleet prompter"
+    "errors models gpu config config_file logs audit client context_state fleet prompter"
     " providers.contract.provider providers.contract.access providers.contract.market"
 )
 TUI = {

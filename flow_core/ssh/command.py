@@ -8,13 +8,13 @@ import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
 import asyncssh
 
 from flow_core.errors import FlowError, Unreachable
+from flow_core.models.completed_command import CompletedCommand
 from flow_core.ssh import failures
 from flow_core.ssh.connection_pool import ConnectionPool
 from flow_core.ssh.quoting import sh_command
@@ -31,21 +31,6 @@ _KILL_S = 5.0
 Session = tuple[asyncssh.SSHClientConnection, asyncssh.SSHClientChannel[bytes], ChannelStream]
 """The connection is kept beside the channel: a channel forgets its connection when it closes."""
 OnOutput = Callable[[int, bytes], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class CompletedCommand:
-    """The result of a command that has ended.
-
-    `signal` names the signal that ended it ("KILL"); the exit code is then 128 plus its number, as in shells. Each
-    output holds at most 16 MiB; `is_cut` is true if there was more.
-    """
-
-    exit_code: int
-    stdout: bytes = b""
-    stderr: bytes = b""
-    is_cut: bool = False
-    signal: str | None = None
 
 
 class RunningCommand:

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flow_core.errors import FlowError, NotFound, ProviderError
-from flow_core.ssh.command import CompletedCommand, run_command, start_command
+from flow_core.models.completed_command import CompletedCommand
+from flow_core.ssh.command import run_command, start_command
 from flow_core.ssh.connection_pool import ConnectionPool
 from flow_core.ssh.quoting import quote_word
 from flow_core.ssh.settings import HostSettings

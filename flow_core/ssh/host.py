@@ -13,8 +13,9 @@ from flow_core.ssh.ssh_config import SshConfigOverrides, find_settings
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from flow_core.models.completed_command import CompletedCommand
     from flow_core.prompter import Prompter
-    from flow_core.ssh.command import CompletedCommand, OnOutput, RunningCommand
+    from flow_core.ssh.command import OnOutput, RunningCommand
     from flow_core.ssh.connection import Connection
     from flow_core.ssh.connection_pool import ConnectionPool
     from flow_core.ssh.files import RemoteFiles

@@ -15,6 +15,7 @@ from flow_core.sync.loop_thread import run_sync
 from flow_core.sync.twin import copy_docstring
 
 if TYPE_CHECKING:
+    from flow_core.models.completed_command import CompletedCommand
     from flow_core.models.identity import SshKey
 
 _PORT_MAX = 65535
@@ -29,7 +30,7 @@ class RemoteOperationsFacade:
 
     def run(
         self, task_id: str, command: str, *, node: int = 0, timeout_s: float | None = 600, stdin: bytes = b""
-    ) -> access.CompletedCommand:
+    ) -> CompletedCommand:
         """Runs a shell line in the task's directory with its environment, and collects its output.
 
         Two calls run it twice. After `timeout_s` (None: no limit) the command is ended and Unreachable is raised.

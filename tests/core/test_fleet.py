@@ -11,8 +11,9 @@ from testbed.waiting import DEADLINE_S, until
 
 from flow_core.audit import Gate
 from flow_core.config import Context
+from flow_core.context_state import CONTEXTS, ContextState
 from flow_core.errors import NotFound, Unreachable
-from flow_core.fleet import CONTEXTS, ContextState, Fleet
+from flow_core.fleet import Fleet
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.volume import Volume
 from flow_core.prompter import Prompter, SecretPrompt

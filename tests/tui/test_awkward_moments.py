@@ -130,7 +130,7 @@ def tell_dashboard(dashboard: DashboardScreen) -> None:
     dashboard._show_status()
     dashboard.services.selection.change(TASK)
     dashboard.services.selection.change(None)
-    dashboard.pane(ShellPane).on_terminal_view_changed()
+    dashboard.pane(ShellPane).on_terminal_view_state_changed()
     dashboard.pane(ShellPane).on_terminal_view_ended()
     for pane in ("shell", "logs", "instances", "tasks"):
         dashboard.panes.bring_to_front(pane)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from flow_core.models.completed_command import CompletedCommand
     from flow_core.upload.report import OnProgress, UploadResult
 
 
@@ -47,16 +48,6 @@ class ShellFacet(Protocol):
 
     async def directory(self, task_id: str) -> Path | None:
         """The working directory, where it is on this machine; else None. A finished task still has one."""
-
-
-@dataclass(frozen=True, slots=True)
-class CompletedCommand:
-    """A command that has ended. Its output is at most 16 MiB a stream; `is_cut` where there was more."""
-
-    exit_code: int
-    stdout: bytes = b""
-    stderr: bytes = b""
-    is_cut: bool = False
 
 
 OnOutput = Callable[[int, bytes], Awaitable[None]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from flow_core.models.task import TaskBid, TaskRecord, TaskStatus, VolumeMount
-from flow_core.providers.mithril.bids import Bid, Instance
+from flow_core.providers.mithril.bids import Bid, BidInstance
 from flow_core.providers.mithril.catalog import InstanceType, Offer
 from flow_core.providers.mithril.exit_status import ExitStatus
 from flow_core.providers.mithril.machines import USER, Destination
@@ -52,10 +52,10 @@ class BidSnapshot:
     """A bid with the machines it has now, in their order; those of before when it has none."""
 
     bid: Bid
-    nodes: tuple[Instance, ...]
+    nodes: tuple[BidInstance, ...]
 
     @classmethod
-    def of(cls, bid: Bid, instances: Iterable[Instance]) -> BidSnapshot:
+    def of(cls, bid: Bid, instances: Iterable[BidInstance]) -> BidSnapshot:
         all_of_it = sorted(instances, key=lambda one: one.place)
         living = tuple(one for one in all_of_it if one.status not in _GONE)
         return cls(bid, living or tuple(all_of_it[-bid.quantity :]))

@@ -75,7 +75,7 @@ class Bid:
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
+class BidInstance:
     """One machine of a bid or a reservation."""
 
     instance_id: str
@@ -87,7 +87,7 @@ class Instance:
     private_ip: str
 
     @classmethod
-    def of(cls, row: dict[str, Any]) -> Instance:
+    def of(cls, row: dict[str, Any]) -> BidInstance:
         """Raises ProviderError."""
         return cls(
             wire.identifier(row),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flow_core.errors import Conflict
 from flow_core.logs.escape import escape_controls
-from flow_core.providers.mithril.bids import Instance
+from flow_core.providers.mithril.bids import BidInstance
 from flow_core.providers.mithril.private_keys import agent_of_user, private_keys
 from flow_core.ssh.settings import LOCALE_VARIABLES, HostSettings
 
@@ -49,7 +49,7 @@ class MithrilMachines:
         self._folder = folder
         self._key_file = key_file
 
-    async def host(self, nodes: Sequence[Instance], node: int, public_keys: Mapping[str, str]) -> SshHost:
+    async def host(self, nodes: Sequence[BidInstance], node: int, public_keys: Mapping[str, str]) -> SshHost:
         """The machine of a node; `nodes` in their order. `public_keys` are the bid's, by id.
 
         Raises Conflict while it has no address.
@@ -69,7 +69,7 @@ class MithrilMachines:
         settings = self._settings(wanted, inner, keys)
         return self._pool.of(replace(settings, hops=(self._settings(head, through, keys),)))
 
-    def _settings(self, node: Instance, where: Destination, keys: tuple[Path, ...]) -> HostSettings:
+    def _settings(self, node: BidInstance, where: Destination, keys: tuple[Path, ...]) -> HostSettings:
         return HostSettings(
             alias=escape_controls(node.name or node.instance_id),
             hostname=where.host,

@@ -15,7 +15,7 @@ from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.mithril import wire
 from flow_core.providers.mithril.bid_snapshot import BidSnapshot, task_record
-from flow_core.providers.mithril.bids import BIDS, Bid, Instance, readable
+from flow_core.providers.mithril.bids import BIDS, Bid, BidInstance, readable
 from flow_core.providers.mithril.pagination import read_all_pages
 
 if TYPE_CHECKING:
@@ -162,9 +162,9 @@ class MithrilTasks:
             self._ended[bid.bid_id] = bid
         return bid
 
-    async def _instances(self, bids: Sequence[Bid]) -> tuple[dict[str, list[Instance]], tuple[str, ...]]:
+    async def _instances(self, bids: Sequence[Bid]) -> tuple[dict[str, list[BidInstance]], tuple[str, ...]]:
         """The machines of bids, by bid, and what could not be read of them."""
-        found: dict[str, list[Instance]] = {}
+        found: dict[str, list[BidInstance]] = {}
         notes: tuple[str, ...] = ()
         project = await self._session.projects.chosen_id()
         for start in range(0, len(bids), _IDS_AT_ONCE):
@@ -172,7 +172,7 @@ class MithrilTasks:
             rows = await read_all_pages(
                 self._session.http, _INSTANCES, "instances", {"project": project, "bid_fid_in": ids}
             )
-            listed = readable(rows, Instance.of, "instances", may_be_none=True)
+            listed = readable(rows, BidInstance.of, "instances", may_be_none=True)
             notes += listed.unreadable
             for instance in listed:
                 found.setdefault(instance.order_id, []).append(instance)
@@ -181,7 +181,7 @@ class MithrilTasks:
                 found[bid.bid_id] = [*found.get(bid.bid_id, ()), *self._missing(bid, found.get(bid.bid_id, ()))]
         return found, notes
 
-    def _missing(self, bid: Bid, found: Collection[Instance]) -> Iterator[Instance]:
+    def _missing(self, bid: Bid, found: Collection[BidInstance]) -> Iterator[BidInstance]:
         """Machines that the bid still has and whose rows can't be read, as they were seen last: they go on to cost."""
         there = {node.instance_id for node in found}
         _, before = self._seen.get(bid.bid_id, (0.0, None))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core.providers.contract.access import CompletedCommand, OnOutput
+from flow_core.models.completed_command import CompletedCommand
+from flow_core.providers.contract.access import OnOutput
 
 if TYPE_CHECKING:
     from flow_core.providers.over_ssh.task_nodes import TaskLocator

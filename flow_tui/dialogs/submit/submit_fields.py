@@ -106,22 +106,22 @@ def parse_rest(text: str) -> dict[str, Any]:
     return fields
 
 
-class ConfigField(NamedTuple):
+class TaskConfigField(NamedTuple):
     """The TaskConfig field that one of the form stands for, and how it is read."""
 
     field: str
     read: Callable[[str], Any]
 
 
-CONFIG_FIELDS: Mapping[str, ConfigField] = {
-    "command": ConfigField("command", str),
-    "gpu": ConfigField("instance_type", str.strip),
-    "env": ConfigField("env", parse_env),
-    "volumes": ConfigField("volumes", parse_volumes),
-    "working_dir": ConfigField("working_dir", str.strip),
-    "max_run_hours": ConfigField("max_run_time_hours", parse_hours),
-    "region": ConfigField("region", str.strip),
-    "limit": ConfigField("max_price_per_hour", parse_limit),
+CONFIG_FIELDS: Mapping[str, TaskConfigField] = {
+    "command": TaskConfigField("command", str),
+    "gpu": TaskConfigField("instance_type", str.strip),
+    "env": TaskConfigField("env", parse_env),
+    "volumes": TaskConfigField("volumes", parse_volumes),
+    "working_dir": TaskConfigField("working_dir", str.strip),
+    "max_run_hours": TaskConfigField("max_run_time_hours", parse_hours),
+    "region": TaskConfigField("region", str.strip),
+    "limit": TaskConfigField("max_price_per_hour", parse_limit),
 }
 """By the form's keys. The name is not among them: it is one with unique_name."""
 

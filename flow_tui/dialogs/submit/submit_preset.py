@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError
 from flow_core.logs.escape import escape_controls
-from flow_tui.dialogs.submit.submit_fields import CONFIG_FIELDS, ConfigField
+from flow_tui.dialogs.submit.submit_fields import CONFIG_FIELDS, TaskConfigField
 
 if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord
@@ -61,7 +61,7 @@ def _take_name(rest: dict[str, Any]) -> str:
     return name
 
 
-def _words_for(key: str, place: ConfigField, value: Any) -> str | None:
+def _words_for(key: str, place: TaskConfigField, value: Any) -> str | None:
     """The text that reads back as this value and that its control keeps exactly, if there is one."""
     text = _WRITERS[key](value)
     if text is None or not _is_kept(key, text):

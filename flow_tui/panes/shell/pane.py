@@ -330,7 +330,7 @@ class ShellPane(Pane):
             self.notify(str(error), severity="error", markup=False)
         self._label()
 
-    def on_terminal_view_changed(self) -> None:
+    def on_terminal_view_state_changed(self) -> None:
         self._label()
         self.services.workspace.show_status()
 

@@ -17,7 +17,7 @@ from flow_tui.widgets.workers import start_worker
 _GROUPS = ("search", "matches", "marks")
 
 
-class LogSearch:
+class LogViewSearch:
     """Runs its workers in `view`. Calls `report` with a status and whether it is a problem, `show` with the offset of
     a match that is to come into view, and `redraw` for other marks."""
 

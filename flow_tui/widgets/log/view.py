@@ -20,7 +20,7 @@ from flow_tui.widgets.announcing import announce
 from flow_tui.widgets.log.follower import LogFollower
 from flow_tui.widgets.log.painter import LogFrame, LogPainter
 from flow_tui.widgets.log.rows import LogLayout, LogStyles
-from flow_tui.widgets.log.search import LogSearch
+from flow_tui.widgets.log.search import LogViewSearch
 from flow_tui.widgets.log.window import LogWindow
 from flow_tui.widgets.styles import component_style
 
@@ -83,7 +83,7 @@ class LogView(Widget, can_focus=True):
         super().__init__(name=name, id=id, classes=classes)
         self._painter: LogPainter | None = None
         self._follower = LogFollower(self, redraw=self._redraw, counted=self._announce_count)
-        self._search = LogSearch(self, report=self._announce_search, show=self._show_match, redraw=self._redraw)
+        self._search = LogViewSearch(self, report=self._announce_search, show=self._show_match, redraw=self._redraw)
         self._left = 0
         self._strips: list[Strip] = []
 

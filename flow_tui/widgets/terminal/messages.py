@@ -38,7 +38,7 @@ class Asked(TerminalMessage, namespace="terminal_view"):
 
 
 @dataclass
-class Changed(TerminalMessage, namespace="terminal_view"):
+class StateChanged(TerminalMessage, namespace="terminal_view"):
     """Something changed that the border shows: key target, title, position, recording, bell or clipboard request."""
 
 

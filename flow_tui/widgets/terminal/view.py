@@ -47,7 +47,7 @@ class TerminalView(Widget, can_focus=True):
     """
 
     Asked: TypeAlias = messages.Asked
-    Changed: TypeAlias = messages.Changed
+    StateChanged: TypeAlias = messages.StateChanged
     Copied: TypeAlias = messages.Copied
     PasteNeedsConsent: TypeAlias = messages.PasteNeedsConsent
     Ended: TypeAlias = messages.Ended
@@ -174,7 +174,7 @@ class TerminalView(Widget, can_focus=True):
         self._announce(self.PasteNeedsConsent(self, text))
 
     def announce_change(self) -> None:
-        self._announce(self.Changed(self))
+        self._announce(self.StateChanged(self))
 
     def ring(self) -> None:
         self.app.bell()

@@ -15,7 +15,7 @@ from testbed.tables import each
 from flow_core.errors import ConfigError, ProviderError
 from flow_core.models.task import TaskStatus
 from flow_core.providers.mithril.bid_snapshot import BidSnapshot, status_of
-from flow_core.providers.mithril.bids import Bid, Instance, moment, readable
+from flow_core.providers.mithril.bids import Bid, BidInstance, moment, readable
 from flow_core.providers.mithril.catalog import InstanceType
 from flow_core.providers.mithril.exit_status import ExitStatus, state_of_node
 from flow_core.providers.mithril.machines import Destination
@@ -113,7 +113,7 @@ def test_an_address_is_read_or_it_is_none(text: str, found: tuple[str, int] | No
 @given(JSON, JSON, JSON)
 def test_any_row_is_a_bid_or_a_provider_error(status: Any, launch: Any, price: Any) -> None:
     row = {"fid": "bid_1", "status": status, "launch_specification": launch, "limit_price": price, "instances": launch}
-    for read in (Bid.of, Instance.of, InstanceType.of):
+    for read in (Bid.of, BidInstance.of, InstanceType.of):
         try:
             read(row)
         except ProviderError:
@@ -140,8 +140,8 @@ def test_times_are_utc_whatever_their_zone() -> None:
     assert [moment(value) for value in (None, "", "soon", 5)] == [None] * 4
 
 
-def instance(name: str, status: str = "STATUS_RUNNING") -> Instance:
-    return Instance.of({"fid": f"inst_{name}", "name": name, "status": status, "bid": "bid_1"})
+def instance(name: str, status: str = "STATUS_RUNNING") -> BidInstance:
+    return BidInstance.of({"fid": f"inst_{name}", "name": name, "status": status, "bid": "bid_1"})
 
 
 def test_nodes_stand_in_the_order_of_their_numbers_and_the_gone_ones_only_when_there_are_no_others() -> None:

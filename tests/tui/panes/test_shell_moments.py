@@ -20,7 +20,7 @@ async def test_a_pane_without_its_widgets_takes_every_message_and_shows_it_later
     async with app.run_test():
         pane = ShellPane(bare_services())
         pane.show(None)
-        pane.on_terminal_view_changed()
+        pane.on_terminal_view_state_changed()
         pane.on_terminal_view_ended()
         await pane.close_front()
         await pane.close()
@@ -28,7 +28,7 @@ async def test_a_pane_without_its_widgets_takes_every_message_and_shows_it_later
         assert str(pane.border_title) == "SHELL"
         await pane.remove()
         pane.show(None)
-        pane.on_terminal_view_changed()
+        pane.on_terminal_view_state_changed()
         pane.on_terminal_view_ended()
         await pane.close()
 

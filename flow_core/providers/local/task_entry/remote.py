@@ -11,7 +11,8 @@ from contextlib import suppress
 from flow_core.agent.task_entry import make_exec_spec
 from flow_core.agent.tasks import TaskStore
 from flow_core.errors import Unreachable
-from flow_core.providers.contract.access import CompletedCommand, OnOutput
+from flow_core.models.completed_command import CompletedCommand
+from flow_core.providers.contract.access import OnOutput
 from flow_core.providers.over_agent.agent_calls import call_agent
 
 _PIECE = 1 << 16

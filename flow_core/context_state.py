@@ -1,0 +1,120 @@
+"""The last answers of one context, and how the next answer changes them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from flow_core.config import Context
+from flow_core.errors import ProviderError
+from flow_core.providers.contract.listing import unreadable_in
+
+if TYPE_CHECKING:
+    from flow_core.models.instance import AvailableInstance
+    from flow_core.models.task import TaskRecord
+    from flow_core.models.volume import Volume
+
+TASKS = "tasks"
+CONTEXTS = "contexts"
+"""Not a facet: the name under which listeners hear that a context answers, fails or has a market now."""
+
+
+class FacetRow(Protocol):
+    @property
+    def context(self) -> str: ...
+
+    @property
+    def key(self) -> Hashable: ...
+
+
+RowT = TypeVar("RowT", bound=FacetRow)
+
+
+@dataclass(frozen=True, slots=True)
+class ContextState:
+    """The last answers of one context. `answered_at` is on the monotonic clock, None before the first answer.
+
+    `rows` holds the rows of each facet that was read, by the facet's name. `has_market` tells whether capacity has a
+    price there; false until the context could be opened. `notes` says what could not be read, by facet; `kept` is when
+    each row was read that the last answer lacks for it.
+    """
+
+    context: Context
+    rows: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    has_market: bool = False
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    kept: Mapping[Hashable, float] = field(default_factory=dict)
+    error: str | None = None
+    failures: int = 0
+    answered_at: float | None = field(default=None, compare=False)
+
+    @property
+    def tasks(self) -> tuple[TaskRecord, ...]:
+        return self.rows.get(TASKS, ())
+
+    @property
+    def volumes(self) -> tuple[Volume, ...]:
+        return self.rows.get("volumes", ())
+
+    @property
+    def instances(self) -> tuple[AvailableInstance, ...]:
+        return self.rows.get("instances", ())
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since the last good answer."""
+        return None if self.answered_at is None else time.monotonic() - self.answered_at
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """One sentence for each part of the last answers that could not be read."""
+        return tuple(note for notes in self.notes.values() for note in notes)
+
+    def row_age_s(self, row: FacetRow) -> float | None:
+        """Seconds since this row was read, where it is from an earlier answer; None where it is up to date."""
+        if (read_at := self.kept.get(_row_identity(row))) is not None:
+            return time.monotonic() - read_at
+        return None if self.error is None else self.age_s
+
+
+def find_changes(before: ContextState, now: ContextState) -> frozenset[str]:
+    """The facets whose rows or notes differ, and `CONTEXTS` where anything else does."""
+    changed = {
+        facet
+        for facet in {*before.rows, *now.rows, *before.notes, *now.notes}
+        if (before.rows.get(facet), before.notes.get(facet)) != (now.rows.get(facet), now.notes.get(facet))
+    }
+    is_first = before.answered_at is None
+    if is_first or replace(before, rows=now.rows, notes=now.notes) != now:
+        changed.add(CONTEXTS)
+    return frozenset(changed)
+
+
+def merge_answer(
+    state: ContextState, noun: str, before: tuple[RowT, ...], answer: tuple[RowT, ...]
+) -> tuple[tuple[RowT, ...], ContextState]:
+    """The rows to show after an answer, and the state with what it says of those that could not be read.
+
+    Rows of the answer before that are missing from one that could not be read completely are kept. Raises
+    ProviderError where nothing could be read.
+    """
+    notes = unreadable_in(answer)
+    if notes and not answer:
+        more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
+        raise ProviderError(f"no {noun} could be read: {notes[0]}{more}")
+    there = {row.key for row in answer}
+    missing = tuple(row for row in before if row.key not in there) if notes else ()
+    read_at = state.answered_at or time.monotonic()
+    others = {
+        key: at for key, at in state.kept.items() if key not in {_row_identity(row) for row in (*before, *answer)}
+    }
+    kept = {_row_identity(row): state.kept.get(_row_identity(row), read_at) for row in missing}
+    all_notes = {key: text for key, text in state.notes.items() if key != noun} | ({noun: notes} if notes else {})
+    return (*answer, *missing), replace(state, notes=all_notes, kept=others | kept)
+
+
+def _row_identity(row: FacetRow) -> Hashable:
+    """Tells rows of all kinds apart."""
+    return type(row).__name__, row.key
