@@ -150,7 +150,10 @@ class LogsPane(Pane, inherit_bindings=False):
     @on(LogView.Searched)
     def _searched(self, message: LogView.Searched) -> None:
         message.stop()
-        self._say(message.status, is_problem=message.is_problem)
+        if message.status or not self.has_class("-searched"):
+            self._say(message.status, is_problem=message.is_problem)
+        else:  # without its row the view would be one line higher, and a match at its end would leave it
+            self.search_status.update("")
         if not message.is_problem and self.input.has_focus:
             self.remove_class("-searching")
             self.view.focus()

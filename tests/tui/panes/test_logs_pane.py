@@ -14,6 +14,8 @@ from textual.app import ComposeResult
 from flow_core.agent.spool import STDOUT, SpoolFiles, SpoolWriter
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.panes.logs.pane import LogsPane
+from flow_tui.widgets.announcing import announce
+from flow_tui.widgets.log import LogView
 
 
 class Desk(ThemedApp):
@@ -89,3 +91,20 @@ async def test_a_search_is_typed_run_and_left_with_escape(tmp_path: Path) -> Non
         assert app.pane.view.has_focus
         assert not app.pane.input.display
         assert not app.pane.search_status.display
+
+
+async def test_the_row_of_a_search_stays_while_there_is_nothing_to_say(tmp_path: Path) -> None:
+    app = Desk()
+    async with app.run_test(size=(80, 12)) as pilot:
+        await app.pane.show(record("train"), spool(tmp_path / "a", b"x\n" * 50 + b"found it\n"), never)
+        app.pane.open_search()
+        await pilot.press(*"found", "enter")
+        await until(lambda: str(app.pane.search_status.render()) == "1 line matches")
+        height = app.pane.view.size.height
+        announce(app.pane.view, LogView.Searched(app.pane.view, "", False))
+        await until(lambda: not str(app.pane.search_status.render()))
+        await pilot.pause()
+        assert app.pane.view.size.height == height
+        await pilot.press("escape")
+        app.pane.step_back()
+        await until(lambda: app.pane.view.size.height == height + 1)

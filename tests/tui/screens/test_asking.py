@@ -122,7 +122,7 @@ async def desk(*contexts: Context, size: tuple[int, int] = (120, 36)) -> AsyncIt
     app = FlowApp(Config(state_dir() / "config.yaml", contexts, contexts[0].name))
     async with app.run_test(size=size) as pilot:
         yield Desk(app, pilot)
-        await app.screen_stack[0].shell.close()  # type: ignore[attr-defined]
+        await app.screen_stack[0].pane(ShellPane).close()  # type: ignore[attr-defined]
 
 
 async def test_an_unknown_host_is_a_notice_until_the_user_says_yes_to_its_key(sshd: Sshd) -> None:

@@ -18,6 +18,7 @@ from flow_core.config import state_dir
 from flow_core.config_file import load_config
 from flow_tui.app import FlowApp
 from flow_tui.dialogs.confirm import Confirm
+from flow_tui.panes.tasks.pane import TasksPane
 from flow_tui.panes.tasks.pruning_form import PruningForm
 
 KEY = KEYS["tasks.prune"].keys
@@ -27,7 +28,7 @@ KEY = KEYS["tasks.prune"].keys
 async def opened(tasks: int, **options: Any) -> AsyncIterator[tuple[FlowApp, Pilot[None]]]:
     app = FlowApp(load_config(), **options)
     async with app.run_test(size=(120, 36)) as pilot:
-        await until(lambda: len(app.screen.tasks.table.rows) == tasks)
+        await until(lambda: len(app.screen.pane(TasksPane).table.rows) == tasks)
         yield app, pilot
 
 

@@ -250,5 +250,5 @@ async def test_what_was_typed_last_is_submitted_too(ask: Any) -> None:
 
 
 def test_the_form_does_not_load_pydantic_before_it_submits() -> None:
-    script = "import sys, flow_tui.screens.submit; sys.exit('pydantic' in sys.modules)"
+    script = "import sys, flow_tui.dialogs.submit.submit_form; sys.exit('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -71,7 +71,7 @@ async def test_an_answer_with_nothing_readable_does_not_look_like_no_tasks_and_n
 async def test_rows_that_could_not_be_read_are_counted_and_the_last_good_ones_stay_with_their_age(
     far: type[Obedient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flow_tui.screens.status_bar._STALE_S", 0.0)
+    monkeypatch.setattr("flow_tui.panes.freshness._STALE_S", 0.0)
     far.answers = (task("alpha", billed_usd_per_hour=Decimal("2.5")), task("beta"))
     async with dashboard(tmp_path) as app:
         await until(lambda: "alpha" in screen_text(app) and "beta" in screen_text(app))
