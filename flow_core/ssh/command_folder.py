@@ -67,7 +67,7 @@ class CommandFolder:
     async def close(self) -> None:
         await self._stack.aclose()
 
-    async def known(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
+    async def stat_paths(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
         """Returns the state of each path. A name with a line break counts as unknown, so its file is sent again."""
         plain = [path for path in dict.fromkeys((*paths, *_all_parents(paths))) if "\n" not in path]
         found: dict[str, DestinationEntry] = {}
@@ -232,11 +232,11 @@ def _parse(output: bytes) -> dict[str, DestinationEntry]:
             found[rest.removeprefix("./")] = DestinationEntry("link", target=target)
         elif rest:
             size, mtime, name = rest.split(" ", 2)
-            found[name.removeprefix("./")] = _known(int(kind, 16), int(size), int(mtime))
+            found[name.removeprefix("./")] = _parse_entry(int(kind, 16), int(size), int(mtime))
     return found
 
 
-def _known(mode: int, size: int, mtime: int) -> DestinationEntry:
+def _parse_entry(mode: int, size: int, mtime: int) -> DestinationEntry:
     if stat.S_ISREG(mode):
         return DestinationEntry("file", size, mtime * 1_000_000_000, mode & 0o777)
     return DestinationEntry("link" if stat.S_ISLNK(mode) else "other")

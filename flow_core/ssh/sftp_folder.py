@@ -76,7 +76,7 @@ class SftpFolder:
         self._session = None
         await self._stack.aclose()
 
-    async def known(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
+    async def stat_paths(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
         by_folder: dict[str, list[str]] = {}
         for path in paths:
             by_folder.setdefault(path.rpartition("/")[0], []).append(path)
@@ -239,9 +239,9 @@ class SftpFolder:
                 name = os.fsdecode(entry.filename)
                 if name in names:
                     attributes[names[name]] = entry.attrs
-        return {path: await self._to_known(sftp, path, each) for path, each in attributes.items()}
+        return {path: await self._stat_path(sftp, path, each) for path, each in attributes.items()}
 
-    async def _to_known(self, sftp: asyncssh.SFTPClient, path: str, found: asyncssh.SFTPAttrs) -> DestinationEntry:
+    async def _stat_path(self, sftp: asyncssh.SFTPClient, path: str, found: asyncssh.SFTPAttrs) -> DestinationEntry:
         mode = found.permissions or 0
         if stat.S_ISREG(mode):
             return DestinationEntry("file", found.size or 0, (found.mtime or 0) * self.time_step_ns, mode & 0o777)

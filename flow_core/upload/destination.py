@@ -59,7 +59,7 @@ class UploadDestination(Protocol):
     async def close(self) -> None:
         """Releases the lock. Safe to call twice."""
 
-    async def known(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
+    async def stat_paths(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
         """Returns what exists at the paths, in their order. None: nothing exists, or a parent is a link."""
 
     async def make_folders(self, folder: str) -> list[str]:

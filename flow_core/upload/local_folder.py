@@ -52,8 +52,8 @@ class LocalFolder:
     async def close(self) -> None:
         await self._thread.run(self._close)
 
-    async def known(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
-        return await self._run(lambda: [self._known(path) for path in paths])
+    async def stat_paths(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
+        return await self._run(lambda: [self._stat_path(path) for path in paths])
 
     async def make_folders(self, folder: str) -> list[str]:
         return await self._run(self._make_folders, folder)
@@ -162,7 +162,7 @@ class LocalFolder:
             os.close(self._last[1])
         self._last = None
 
-    def _known(self, path: str) -> DestinationEntry | None:
+    def _stat_path(self, path: str) -> DestinationEntry | None:
         folder, _, name = path.rpartition("/")
         try:
             fd = self._folder(folder)

@@ -24,7 +24,7 @@ _BATCH_ENTRIES = 1000
 class Step:
     """One file or link to send. `is_ours`: the destination has nothing there, or an upload wrote it.
 
-    `compares`: only the mtime differs, so compare the contents first. `digest` is the known digest of the file at the
+    `compares`: only the mtime differs, so compare the contents first. `digest` is the digest of the file at the
     destination, "" if unknown.
     """
 
@@ -124,49 +124,49 @@ class Planner:
         folders = walk.folders() if paths_to_check is None else walk.at(paths_to_check)
         while batch := await self._thread.run(_next_batch, folders):
             if paths_to_check is None:
-                existing = await self._destination.known([entry.path for entry in batch])
+                existing = await self._destination.stat_paths([entry.path for entry in batch])
             else:
                 existing = [_recorded_entry(old.files.get(entry.path)) for entry in batch]
-            for entry, known in zip(batch, existing, strict=True):
-                self._plan_entry(plan, entry, known, old)
+            for entry, current in zip(batch, existing, strict=True):
+                self._plan_entry(plan, entry, current, old)
 
-    def _plan_entry(self, plan: Plan, entry: SourceEntry, known: DestinationEntry | None, old: Manifest) -> None:
+    def _plan_entry(self, plan: Plan, entry: SourceEntry, current: DestinationEntry | None, old: Manifest) -> None:
         record = old.files.get(entry.path)
         if record is not None:
             plan.manifest.files[entry.path] = record  # It stays valid until the new file has arrived.
         # A killed upload may have sent files that it didn't record.
-        is_known_ours = record is not None or entry.path in old.pending
-        step = self._step(entry, known, record, is_known_ours or known is None)
+        is_ours = record is not None or entry.path in old.pending
+        step = self._step(entry, current, record, is_ours or current is None)
         if step is not None:
             plan.send.append(step)
             return
         plan.unchanged += 1
-        if entry.target is None and known is not None and known.mode != entry.mode:
+        if entry.target is None and current is not None and current.mode != entry.mode:
             plan.touch.append(entry)
-        if is_known_ours:
-            digest = record.digest if record and known and self._is_unchanged(record, known) else ""
+        if is_ours:
+            digest = record.digest if record and current and self._is_unchanged(record, current) else ""
             plan.manifest.files[entry.path] = Record(entry.size, entry.mtime_ns, entry.mode, digest, entry.target)
 
     def _step(
-        self, entry: SourceEntry, known: DestinationEntry | None, record: Record | None, is_ours: bool
+        self, entry: SourceEntry, current: DestinationEntry | None, record: Record | None, is_ours: bool
     ) -> Step | None:
         """Returns None if the destination is up to date, apart from the mode."""
         if entry.target is not None:
-            return None if known is not None and known.target == entry.target else Step(entry, is_ours)
-        if known is None or known.kind != "file" or known.size != entry.size:
+            return None if current is not None and current.target == entry.target else Step(entry, is_ours)
+        if current is None or current.kind != "file" or current.size != entry.size:
             return Step(entry, is_ours)
-        if record is not None and self._is_unchanged(record, known):
+        if record is not None and self._is_unchanged(record, current):
             has_same_mtime, digest = record.mtime_ns == entry.mtime_ns, record.digest
         else:
-            has_same_mtime, digest = self._destination.time_step_ns == 1 and known.mtime_ns == entry.mtime_ns, ""
+            has_same_mtime, digest = self._destination.time_step_ns == 1 and current.mtime_ns == entry.mtime_ns, ""
         return None if has_same_mtime else Step(entry, is_ours, compares=True, digest=digest)
 
-    def _is_unchanged(self, record: Record, known: DestinationEntry) -> bool:
-        if record.target is not None or known.kind == "link":
-            return record.target == known.target
+    def _is_unchanged(self, record: Record, current: DestinationEntry) -> bool:
+        if record.target is not None or current.kind == "link":
+            return record.target == current.target
         step = self._destination.time_step_ns
-        has_same_mtime = record.mtime_ns // step == known.mtime_ns // step
-        return known.kind == "file" and record.size == known.size and has_same_mtime
+        has_same_mtime = record.mtime_ns // step == current.mtime_ns // step
+        return current.kind == "file" and record.size == current.size and has_same_mtime
 
     async def _plan_deletions(self, plan: Plan, old: Manifest, paths_to_check: frozenset[str] | None) -> None:
         """Plans to delete uploaded files that the source no longer has, unless others changed them."""
@@ -180,11 +180,11 @@ class Planner:
         gone = [path for path, is_there in zip(missing, there, strict=True) if not is_there]
         # An ignore rule excludes them now, but the source still has them.
         plan.manifest.files.update((path, old.files[path]) for path in set(missing).difference(gone))
-        for path, known in zip(gone, await self._destination.known(gone), strict=True):
-            if known is not None and self._is_unchanged(old.files[path], known):
+        for path, current in zip(gone, await self._destination.stat_paths(gone), strict=True):
+            if current is not None and self._is_unchanged(old.files[path], current):
                 plan.manifest.files[path] = old.files[path]
                 plan.delete.append(path)
-            elif known is not None:
+            elif current is not None:
                 plan.skipped.add(path, "gone at the source, but changed at the destination and so kept there")
 
 

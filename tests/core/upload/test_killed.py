@@ -86,8 +86,8 @@ class Far(LocalFolder):
         self.at_once = self.most_at_once = 0
         self._one = asyncio.Lock()
 
-    async def known(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
-        found = await super().known(paths)
+    async def stat_paths(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
+        found = await super().stat_paths(paths)
         return [one and one._replace(mtime_ns=one.mtime_ns // SECOND * SECOND) for one in found]
 
     async def digest(self, path: str) -> str | None:
