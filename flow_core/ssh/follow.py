@@ -9,14 +9,15 @@ import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from flow_core.errors import Unreachable
 from flow_core.ssh.quoting import quote_word
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from flow_core.ssh.command import RunningCommand
-    from flow_core.ssh.host import SshHost
 
 _PAUSE_S = 0.5
 Note = Literal["", "replaced", "truncated", "gap"]
@@ -103,8 +104,15 @@ class FilePiece:
         return self.offset + len(self.data)
 
 
+class CommandHost(Protocol):
+    """What is needed of a host."""
+
+    def start(self, command: str) -> AbstractAsyncContextManager[RunningCommand]:
+        """Starts a line for sh. Kills the command on exit."""
+
+
 async def follow_file(
-    host: SshHost,
+    host: CommandHost,
     path: str,
     offset: int = 0,
     inode: int | None = None,
@@ -168,7 +176,7 @@ class _FilePosition:
 
 
 async def _follow_once(
-    host: SshHost, path: str, position: _FilePosition, until: asyncio.Event | None
+    host: CommandHost, path: str, position: _FilePosition, until: asyncio.Event | None
 ) -> AsyncGenerator[FilePiece, None]:
     """Follows the file with one remote command until that ends."""
     marker = f"flow-{secrets.token_hex(12)}"

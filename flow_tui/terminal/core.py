@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from importlib.util import find_spec
 from typing import NamedTuple, Protocol
 
 from flow_core.logs.ansi import TextStyle
 from flow_tui.terminal.osc_events import OscEvents
 
 SCROLLBACK_BYTES = 20_000_000
-CHOICE_VARIABLE = "FLOW_TERMINAL_CORE"
 
 
 class Run(NamedTuple):
@@ -115,29 +111,3 @@ class TerminalCore(Protocol):
 
     def close(self) -> None:
         """Free the memory. Twice is safe; call nothing else afterwards."""
-
-
-CoreFactory = Callable[[int, int], TerminalCore]
-
-
-def load_core() -> CoreFactory:
-    """Import the native core if it is installed, or else the pure Python core.
-
-    `FLOW_TERMINAL_CORE=bittty` selects the latter. The native import takes about 0.2 s: call this in a thread,
-    for the first shell.
-    """
-    if os.environ.get(CHOICE_VARIABLE) != "bittty" and find_spec("pyghostty") is not None:
-        try:
-            from flow_tui.terminal.ghostty_core import GhosttyCore
-        except (ImportError, OSError):  # its library doesn't load here: musl, an old glibc
-            pass
-        else:
-            return GhosttyCore
-    from flow_tui.terminal.bittty_core import BitttyCore
-
-    return BitttyCore
-
-
-def open_core(cols: int, rows: int) -> TerminalCore:
-    """Open a new terminal of this size."""
-    return load_core()(cols, rows)

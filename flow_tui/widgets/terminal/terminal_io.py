@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from textual.geometry import Size
 
-from flow_tui.terminal.core import Modes, TerminalCore, load_core
+from flow_tui.terminal.core import Modes, TerminalCore
+from flow_tui.terminal.core_loader import load_core
 from flow_tui.terminal.session import Recorder, ShellSession
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from textual import events
 from textual.message import Message
@@ -22,7 +23,6 @@ from flow_tui.terminal.core import TerminalCore
 from flow_tui.terminal.prefix import RELEASE_KEY, Command, KeyTarget
 from flow_tui.terminal.session import Recorder, leave_application, not_opened, show_lines
 from flow_tui.widgets.announcing import announce
-from flow_tui.widgets.terminal import messages
 from flow_tui.widgets.terminal.key_input import KeyInput
 from flow_tui.widgets.terminal.mouse_input import MouseInput
 from flow_tui.widgets.terminal.paint_schedule import PaintSchedule
@@ -33,9 +33,21 @@ from flow_tui.widgets.terminal.terminal_io import TerminalIO
 
 if TYPE_CHECKING:
     from flow_core.providers.contract.access import Shell
+    from flow_tui.key_hold import KeyHold
 
 _OPENING = (Command.ANOTHER, Command.KEEP)
 _RESIZE_S = 0.05
+
+
+@dataclass
+class TerminalMessage(Message, bubble=True):
+    """A message of one view."""
+
+    view: TerminalView
+
+    @property
+    def control(self) -> TerminalView:
+        return self.view
 
 
 class TerminalView(Widget, can_focus=True):
@@ -46,11 +58,38 @@ class TerminalView(Widget, can_focus=True):
     TerminalView { width: 1fr; height: 1fr; }
     """
 
-    Asked: TypeAlias = messages.Asked
-    StateChanged: TypeAlias = messages.StateChanged
-    Copied: TypeAlias = messages.Copied
-    PasteNeedsConsent: TypeAlias = messages.PasteNeedsConsent
-    Ended: TypeAlias = messages.Ended
+    @dataclass
+    class Asked(TerminalMessage):
+        """The user wants a command carried out. `digit` is the number of the pane if the command is PANE.
+
+        `keys` holds what is typed for the shell that the command opens; the receiver that opens it ends the hold.
+        """
+
+        command: Command
+        digit: int = 0
+        keys: KeyHold | None = None
+
+    @dataclass
+    class StateChanged(TerminalMessage):
+        """Something changed that the border shows: key target, title, position, recording, bell, clipboard request."""
+
+    @dataclass
+    class Copied(TerminalMessage):
+        """The user copied this text, or the shell did and the user allowed it."""
+
+        text: str
+
+    @dataclass
+    class PasteNeedsConsent(TerminalMessage):
+        """The user pasted several lines, which the shell would run; `send_paste` sends them anyway."""
+
+        text: str
+
+    @dataclass
+    class Ended(TerminalMessage):
+        """The shell ended. `code` is its exit code, None if unknown."""
+
+        code: int | None
 
     def __init__(self, *, release_key: str = RELEASE_KEY, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from testbed.terminal_cores import open_core
 
-from flow_tui.terminal.core import TerminalCore, open_core
+from flow_tui.terminal.core import TerminalCore
 
 OpenCore = Callable[[int, int], TerminalCore]
 

@@ -8,9 +8,10 @@ from functools import partial
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from testbed.terminal_cores import open_core
 
 from flow_tui.terminal.copy_mode import CopyMode, Mark
-from flow_tui.terminal.core import TerminalCore, open_core
+from flow_tui.terminal.core import TerminalCore
 from flow_tui.terminal.text_range import CellPosition, line_at, text_of, top_line, word_at
 
 OpenCore = Callable[[int, int], TerminalCore]

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from testbed.terminal_cores import open_core
 
 from flow_core.logs.ansi import PLAIN, TextStyle
-from flow_tui.terminal.core import Cursor, MouseTracking, Run, TerminalCore, open_core
+from flow_tui.terminal.core import Cursor, MouseTracking, Run, TerminalCore
 
 OpenCore = Callable[[int, int], TerminalCore]
 

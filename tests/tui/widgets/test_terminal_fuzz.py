@@ -87,7 +87,7 @@ async def test_keys_mouse_and_sizes_amid_noise_do_no_harm(core: str, monkeypatch
 @pytest.mark.parametrize("core", CORES)
 async def test_five_hundred_sizes_keep_the_terminal_whole(core: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOW_TERMINAL_CORE", core)
-    from flow_tui.terminal.core import open_core
+    from testbed.terminal_cores import open_core
 
     terminal, chance = open_core(80, 24), random.Random(8)
     session = ShellSession(terminal, NoisyShell(1, 0), lambda: None)

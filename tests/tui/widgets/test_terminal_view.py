@@ -20,7 +20,7 @@ from textual.widgets import Input
 
 from flow_tui.terminal.prefix import Command, KeyTarget
 from flow_tui.widgets.terminal import TerminalView
-from flow_tui.widgets.terminal.messages import TerminalMessage
+from flow_tui.widgets.terminal.view import TerminalMessage
 
 
 class Host(ThemedApp):

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from flow_core.providers.local.sshd.ssh_folder import SshFolder
 from flow_core.providers.local.sshd.task_lookup import TaskLookup
 from flow_core.providers.over_agent.agent_calls import call_agent
 
-if TYPE_CHECKING:
-    from flow_core.providers.local.sshd.task_ssh_server import TaskSshServer
-
 _LEAVING_S = 10.0
+
+
+class TaskConnection(Protocol):
+    """A connection that leads to a task."""
+
+    task_id: str
+
+    def part(self, why: str) -> None:
+        """Ends the connection, with a reason for the person at the other end."""
 
 
 class ConnectionRegistry:
@@ -22,7 +28,7 @@ class ConnectionRegistry:
     def __init__(self, folder: SshFolder) -> None:
         self.folder = folder
         self.tasks = TaskLookup(folder)
-        self.guests: set[TaskSshServer] = set()
+        self.guests: set[TaskConnection] = set()
         self._leaving: set[asyncio.Task[None]] = set()
 
     def clean_up(self, leave: Callable[[], None]) -> None:

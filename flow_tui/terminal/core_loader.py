@@ -1,0 +1,30 @@
+"""Chooses the terminal core: the native one where it is installed, else the one in Python."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
+
+from flow_tui.terminal.core import TerminalCore
+
+CHOICE_VARIABLE = "FLOW_TERMINAL_CORE"
+CoreFactory = Callable[[int, int], TerminalCore]
+
+
+def load_core() -> CoreFactory:
+    """Import the native core if it is installed, or else the pure Python core.
+
+    `FLOW_TERMINAL_CORE=bittty` selects the latter. The native import takes about 0.2 s: call this in a thread,
+    for the first shell.
+    """
+    if os.environ.get(CHOICE_VARIABLE) != "bittty" and find_spec("pyghostty") is not None:
+        try:
+            from flow_tui.terminal.ghostty_core import GhosttyCore
+        except (ImportError, OSError):  # its library doesn't load here: musl, an old glibc
+            pass
+        else:
+            return GhosttyCore
+    from flow_tui.terminal.bittty_core import BitttyCore
+
+    return BitttyCore
