@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections import deque
+import queue
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -107,16 +107,17 @@ class S3Download:
             preferred_transfer_client="classic",  # The CRT client ignores these limits.
         )
         manager = create_transfer_manager(self._client, config)
-        running: deque[tuple[S3Object, IO[bytes], Any]] = deque()
+        ended: queue.SimpleQueue[_Transfer] = queue.SimpleQueue()
+        running = 0
         for found in self._read_list():
-            if len(running) == _OBJECTS_AT_ONCE:
-                _finish(*running.popleft())
-            file = self._open(found.path)
-            subscriber = _Subscriber(found, self._progress)
-            future = manager.download(self._address.bucket, found.key, file, subscribers=[subscriber])
-            running.append((found, file, future))
-        while running:
-            _finish(*running.popleft())
+            if running == _OBJECTS_AT_ONCE:
+                ended.get().finish()
+                running -= 1
+            one = _Transfer(found, self._open(found.path), self._progress, ended)
+            manager.download(self._address.bucket, found.key, one.file, subscribers=[one])
+            running += 1
+        for _ in range(running):
+            ended.get().finish()
         manager.shutdown()
 
     def _open(self, path: str) -> IO[bytes]:
@@ -175,17 +176,20 @@ def create_file(folder: Path, path: str) -> None:
         raise UnsupportedKey(f"the object {path!r} and another one can't both be files in one folder") from None
 
 
-class _Subscriber:
-    """Gives the transfer manager the size from the listing, which saves a request per object. Counts the progress.
+class _Transfer:
+    """The transfer of one object. The manager calls the `on_` methods, from several threads."""
 
-    The manager calls its methods, from several threads.
-    """
-
-    def __init__(self, found: S3Object, progress: DownloadProgress) -> None:
+    def __init__(
+        self, found: S3Object, file: IO[bytes], progress: DownloadProgress, ended: queue.SimpleQueue[_Transfer]
+    ) -> None:
+        self.file = file
         self._found = found
         self._progress = progress
+        self._ended = ended
+        self._future: Any = None
 
     def on_queued(self, future: Any, **_: Any) -> None:
+        """Sets what the listing said of the object, which saves a request."""
         future.meta.provide_transfer_size(self._found.size)
         if self._found.etag and hasattr(future.meta, "provide_object_etag"):
             future.meta.provide_object_etag(self._found.etag)
@@ -193,14 +197,16 @@ class _Subscriber:
     def on_progress(self, bytes_transferred: int, **_: Any) -> None:
         self._progress.add(size=bytes_transferred)
 
-    def on_done(self, **_: Any) -> None:
+    def on_done(self, future: Any, **_: Any) -> None:
+        self._future = future
+        self._ended.put(self)
+
+    def finish(self) -> None:
+        """Raises UnsupportedKey, and the errors of the transfer and of the disk."""
+        with self.file:
+            self._future.result()
+            self.file.flush()
+            if os.fstat(self.file.fileno()).st_size != self._found.size:
+                raise UnsupportedKey(f"the object {self._found.key!r} was changed meanwhile")
+            os.fchmod(self.file.fileno(), 0o444)
         self._progress.add(objects=1)
-
-
-def _finish(found: S3Object, file: IO[bytes], future: Any) -> None:
-    with file:
-        future.result()
-        file.flush()
-        if os.fstat(file.fileno()).st_size != found.size:
-            raise UnsupportedKey(f"the object {found.key!r} was changed meanwhile")
-        os.fchmod(file.fileno(), 0o444)

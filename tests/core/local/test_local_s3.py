@@ -6,7 +6,7 @@ import os
 import signal
 import stat
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -55,12 +55,6 @@ def _point_at(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
 def bucket(s3: S3Server, request: pytest.FixtureRequest) -> str:
     """A bucket name that no other test uses."""
     return f"bucket-{crc32(request.node.nodeid.encode())}"
-
-
-@pytest.fixture
-async def flow(machine: Any) -> AsyncIterator[AsyncFlow]:
-    async with AsyncFlow(Context("local", "local")) as flow:
-        yield flow
 
 
 def _mount(source: str, target: str = "/data", **options: Any) -> dict[str, Any]:
@@ -133,7 +127,7 @@ async def test_a_large_object_is_downloaded_in_parts(machine, s3, bucket):
 
 
 async def test_unusual_names_are_kept(machine, s3, bucket):
-    names = ["a b", "ünï/cödé 文字", 'it\'s "quoted"', "100%/+&=?#", "trailing. ", "-rf", "tab\tstop"]
+    names = ["a b", "ünï/cödé 文字", 'it\'s "quoted"', "100%/+&=?#", "trailing. ", "-rf", "tab\tstop", "é" * 127]
     s3.put(bucket, {f"data/{name}": name.encode() for name in names})
     task = await machine.submit("exec sleep 300", **_mount(f"s3://{bucket}/data"))
     now = await machine.running(task)
@@ -168,6 +162,15 @@ async def test_conflicting_objects_and_changed_objects_fail_the_task(machine, s3
     end = await machine.ended(await machine.submit("true", **_mount(f"s3://{bucket}/data/")))
     assert (end.status, why in end.message) == (TaskStatus.FAILED, True), end.message
     await _gone(machine, end)
+
+
+async def test_an_error_ends_the_download_although_another_object_is_slow(machine, s3, bucket):
+    s3.put(bucket, {"data/a": b"x", "data/b": b"y"})
+    s3.listing = listing(bucket, ("data/a", 1), ("data/b", 7))
+    s3.hold("data/a")
+    end = await machine.ended(await machine.submit("true", **_mount(f"s3://{bucket}/data/")))
+    assert (end.status, "was changed meanwhile" in end.message) == (TaskStatus.FAILED, True), end.message
+    assert (end.completed_at - end.created_at).total_seconds() < 30, "the server holds the other object for 60 s"
 
 
 async def test_too_much_data_for_the_disk_fails_the_task_before_any_download(machine, s3, bucket):
@@ -385,10 +388,11 @@ async def test_without_namespaces_the_data_is_linked_and_submit_reports_it(machi
     await _gone(machine, task)
 
 
-async def test_the_mounts_of_submit_take_addresses(flow, machine, s3, bucket):
+async def test_the_mounts_of_submit_take_addresses(machine, s3, bucket):
     s3.put(bucket, {"pretrained/w": b"weights\n"})
-    both = await flow.submit('cat "$FLOW_DATA_0/w"', mounts={"/models": f"s3://{bucket}/pretrained/"})
-    alone = await flow.submit('cat "$FLOW_DATA_0/w"', mounts=f"s3://{bucket}/pretrained")
+    async with AsyncFlow(Context("local", "local")) as flow:
+        both = await flow.submit('cat "$FLOW_DATA_0/w"', mounts={"/models": f"s3://{bucket}/pretrained/"})
+        alone = await flow.submit('cat "$FLOW_DATA_0/w"', mounts=f"s3://{bucket}/pretrained")
     for task, target in ((both, "/models"), (alone, "/data")):
         end = await machine.ended(await machine.provider.get_task(task.task_id))
         assert (await machine.output(end), end.message.split()[0]) == (b"weights\n", target), end.message
