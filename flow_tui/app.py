@@ -118,7 +118,7 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
             self.notify(text, severity="warning", timeout=_PROBLEM_S, markup=False)
 
     def _started(self, _: frozenset[str]) -> None:
-        """The first answer is there: collect garbage from now on, but not what was loaded to start."""
+        """Starts the garbage collector after the first answer, without what was loaded to start."""
         self._forget_start()
         self.call_after_refresh(_collect_from_now_on)
 
@@ -132,7 +132,7 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
             self.push_screen(ActionPalette(id="--command-palette"))
 
     async def action_interrupt(self) -> None:
-        """ctrl+c twice always leaves, whatever is open."""
+        """Quits when ctrl+c is pressed twice, whatever is open."""
         now = time.monotonic()
         if now - self._interrupted_at < _TWICE_S:
             self.exit()

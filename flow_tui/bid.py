@@ -1,4 +1,4 @@
-"""Pure: a task's bid, in words: its limit, the market, and the room between them."""
+"""Describes a task's bid in words: its price limit, the market price, and the margin between them. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PRICES = frozenset({"limit_price", "market_price", "bid_status"})
 
 
 class BidPrices(NamedTuple):
-    """USD per hour and instance; None where nobody says."""
+    """USD per hour and instance; None where unknown."""
 
     limit: Decimal | None
     market: Decimal | None

@@ -38,7 +38,7 @@ class PastNotices:
         return iter(tuple(self._by_text.values()))
 
     def add(self, notice: PastNotice) -> None:
-        """A text that is there already moves to the end."""
+        """Adds a notice; an equal text moves to the end."""
         self._by_text.pop(notice.text, None)
         self._by_text[notice.text] = notice
         while len(self._by_text) > _KEPT:

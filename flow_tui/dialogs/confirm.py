@@ -1,4 +1,4 @@
-"""The dialog before something is destroyed or money is spent."""
+"""The dialog that asks before something is destroyed or money is spent."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from flow_tui.dialogs.field import LineInput
 
 
 class Confirm(Dialog[bool]):
-    """Says what exactly will be called, what it costs, what is lost and what stays; True once the user agreed.
+    """Shows the exact call, its cost, what is lost and what is kept. Answers True once the user agrees.
 
-    `y` agrees, or the `word` typed in full where one is given. Enter alone never does.
+    `y` agrees, or the `word` typed in full where one is given. Enter alone never agrees.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

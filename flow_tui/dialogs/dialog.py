@@ -1,4 +1,4 @@
-"""What every question shares: a frame, a body that scrolls, and a foot that stays in view at any size."""
+"""The parts of every dialog: a frame, a body that scrolls, and a foot that stays in view at any size."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ Hints = Sequence[tuple[str, str]]
 
 
 def shown(text: str, style: str = "") -> Content:
-    """Foreign text of any number of lines, as it may be drawn: no markup, no control characters."""
+    """Makes foreign text of any number of lines safe to draw: without markup and control characters."""
     lines = "\n".join(escape_controls(line.replace("\t", "    ")) for line in text.splitlines())
     return Content.styled(lines, style) if style else Content(lines)
 
 
 class Dialog(Modal[Answer], Generic[Answer]):
-    """A framed question. Subclasses fill `body` and `foot`; the hints come last."""
+    """A framed dialog. Subclasses fill `body` and `foot`; the hints come last."""
 
     CSS_PATH = Path(__file__).with_name("dialogs.tcss")  # in full: subclasses are in other folders
 
@@ -68,12 +68,12 @@ class Dialog(Modal[Answer], Generic[Answer]):
 
 
 def label_width(labels: Iterable[str]) -> int:
-    """Columns for a set of labels with the gap after them. A longer label than the most wraps in its column."""
+    """The width of a column of labels with the gap after it. A label that is too long wraps in its column."""
     return min(max((cell_len(label) for label in labels), default=0), _LONGEST_LABEL) + _LABEL_GAP
 
 
 class Fact(Horizontal):
-    """A label and what is known, which wraps beside it. `width` aligns the values of several facts."""
+    """A label and its value, which wraps beside the label. `width` aligns the values of several facts."""
 
     def __init__(self, label: str, value: str, *, width: int = 0, classes: str = "") -> None:
         super().__init__(classes=f"fact {classes}")
@@ -95,7 +95,7 @@ class Fact(Horizontal):
 
 
 class Reader(Dialog[Answer], Generic[Answer]):
-    """Something to read: vim and paging keys scroll it, esc and q close it."""
+    """A dialog to read: vim and paging keys scroll it, esc and q close it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "close", "Close", id="reader.close", tooltip="Back to where you were"),

@@ -1,4 +1,4 @@
-"""The parts of a form: a label, something to fill in, and below it what is wrong with it."""
+"""The fields of a form: a label, a control, and below it what is wrong with its value."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from flow_tui.widgets.rows_list import RowsList
 
 
 class FieldControl(Protocol):
-    """What a field needs of a control."""
+    """A control of a field."""
 
     @property
     def entered(self) -> str: ...
 
 
 def name_alt_enter(event: events.Key) -> None:
-    """Gives alt+enter its name back where the terminal has none for it and Textual's parser says enter."""
+    """Names the key alt+enter where the terminal sends it as escape and enter, which Textual parses as enter."""
     if raw_sequence(event) in ("\x1b\r", "\x1b\n"):
         event.key = "alt+enter"
 
 
 class LineInput(Input):
-    """One line of text. What was pasted or preset can't reach the terminal as control characters."""
+    """One line of text. Control characters in pasted or preset text are made visible."""
 
     def __init__(self, value: str, *, placeholder: str = "", classes: str = "") -> None:
         super().__init__(
@@ -58,7 +58,7 @@ class LineInput(Input):
 
 
 class LinesInput(TextArea):
-    """Several lines of text, kept exactly; tab moves on. Control characters are drawn as pictures."""
+    """Several lines of text, kept exactly; tab moves to the next field. Control characters are made visible."""
 
     def __init__(self, value: str, *, placeholder: str = "", classes: str = "") -> None:
         super().__init__(
@@ -86,7 +86,7 @@ class LinesInput(TextArea):
 
 
 class ChoiceInput(Widget, can_focus=True):
-    """One of a few words; arrows and space go round."""
+    """One of a few words; the arrow keys and space select the next or previous one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,space,l", "turn(1)", "Next", show=False),
@@ -94,7 +94,7 @@ class ChoiceInput(Widget, can_focus=True):
     ]
 
     class Changed(Message):
-        """Another word was chosen."""
+        """The user chose another word."""
 
     index: reactive[int] = reactive(0)
 
@@ -130,7 +130,7 @@ class ChoiceInput(Widget, can_focus=True):
 
 
 class PickList(RowsList):
-    """Rows to pick one of, with the moving keys of the dashboard; enter goes on to the next field."""
+    """Rows to pick one of, with the moving keys of the dashboard; enter goes to the next field."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "cursor_down", "Down", show=False),
@@ -152,7 +152,7 @@ class PickList(RowsList):
 
 
 class Field(Vertical):
-    """A named control with its label and its complaint."""
+    """A control with its key, its label and the sentence that says what is wrong with it."""
 
     def __init__(self, key: str, label: str, control: LineInput | LinesInput | ChoiceInput | PickList) -> None:
         super().__init__(classes="field")
@@ -173,7 +173,7 @@ class Field(Vertical):
         return self.control.entered
 
     def fill(self, text: str) -> None:
-        """As if it had been typed; a choice stays."""
+        """Fills the control as if the text had been typed; a choice stays as it is."""
         if isinstance(self.control, LineInput):
             self.control.value = text
         elif isinstance(self.control, LinesInput):
@@ -181,7 +181,7 @@ class Field(Vertical):
 
     @property
     def problem(self) -> str:
-        """What is shown to be wrong; empty when nothing is."""
+        """The sentence that says what is wrong; empty when nothing is."""
         return str(self._complaint.content) if self._refused is not None else ""
 
     def complain(self, text: str) -> None:

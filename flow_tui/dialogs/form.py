@@ -1,4 +1,4 @@
-"""A question with fields: checked when sent, refused under the field that is wrong, nothing lost."""
+"""A dialog with fields. A wrong value is refused under its field when the form is sent, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ANSWER_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why it was refused, and the key of the field that is to blame, if one is."""
+    """Why the form was refused, and the key of the field with the wrong value, if there is one."""
 
     text: str
     field: str | None = None
@@ -59,10 +59,10 @@ class Form(Dialog[Answer | None]):
         raise NotImplementedError
 
     async def confirm(self, entered: Mapping[str, str]) -> None:
-        """Asks whether it may be sent, where sending it spends money. Raises FlowError when not."""
+        """Asks the user first, where sending the form spends money. Raises FlowError when the user says no."""
 
     async def send(self, entered: Mapping[str, str]) -> Answer:
-        """Makes the answer of what was typed, or raises FlowError."""
+        """Sends the values and returns the answer, or raises FlowError."""
         raise NotImplementedError
 
     def body(self) -> Iterable[Widget]:
@@ -77,12 +77,12 @@ class Form(Dialog[Answer | None]):
 
     @property
     def entered(self) -> dict[str, str]:
-        """What the fields hold, by key."""
+        """The values of the fields, by key."""
         return {field.key: field.entered for field in self.query(Field)}
 
     @property
     def kept(self) -> Mapping[str, str]:
-        """What a form that is closed without an answer leaves for the next."""
+        """The values to fill the next form with, where this one is closed without an answer."""
         return self.entered
 
     @on(Button.Pressed, ".-send")

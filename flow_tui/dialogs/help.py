@@ -1,4 +1,4 @@
-"""Every key that acts where you are: searchable, and a way to act."""
+"""A searchable list of keys; Enter chooses an action."""
 
 from __future__ import annotations
 

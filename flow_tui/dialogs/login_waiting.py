@@ -1,4 +1,4 @@
-"""What a host is waited for: its own words, and a way to stop."""
+"""The dialog that is shown while a host checks a login. It shows the host's own text, and esc stops the login."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LoginWaiting(Dialog[str | None]):
         yield stop
 
     def lapse(self) -> None:
-        """Nobody waits any more: the host has answered."""
+        """Closes the dialog: the host has answered."""
         self.finish(None)
 
     @on(Button.Pressed)

@@ -1,4 +1,4 @@
-"""A screen on top of another one, which closes once, with one answer."""
+"""A screen on top of another one. It closes once, with one answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The questions of a host, as dialogs. What was typed for something else can't answer them by accident."""
+"""The dialogs for the prompts of hosts. Text that was typed for something else can't answer them by accident."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _GONE = "The login has ended, so this answer is no longer needed. Press esc to c
 
 
 class PromptDialog(Dialog[str | None]):
-    """A line to type the answer in; None when it is refused."""
+    """A prompt with a line for the answer. Answers None when the user refuses."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "refuse", "Refuse", id="asked.refuse", tooltip="Give no answer"),
@@ -55,13 +55,13 @@ class PromptDialog(Dialog[str | None]):
         self._line.focus()
 
     def lapse(self) -> None:
-        """Says that the answer is no longer needed. It stays open: what is still being typed must go nowhere else."""
+        """Says that the answer is no longer needed. The dialog stays open and takes what is still being typed."""
         self._line.value = ""
         self._line.disabled = True
         self._complain(Content(_GONE))
 
     def accept(self, text: str) -> None:
-        """What enter does with what was typed."""
+        """Handles the text once the user presses enter."""
         raise AssertionError("a question says what it takes for an answer")
 
     def action_refuse(self) -> None:
@@ -89,7 +89,7 @@ class PromptDialog(Dialog[str | None]):
 
 
 class HostKeyDialog(PromptDialog):
-    """Whether an unknown key is the host's. Only the word `yes`, or its fingerprint, accepts it."""
+    """Asks whether an unknown key is the host's. Only the word `yes` or the key's fingerprint accepts it."""
 
     ASK = "Type yes, or paste the fingerprint that you expect, and press enter:"
 
@@ -125,7 +125,7 @@ class HostKeyDialog(PromptDialog):
 
 
 class SecretDialog(PromptDialog):
-    """A passphrase, a password or a code. What is typed is hidden where the host says so, and not kept."""
+    """Asks for a passphrase, a password or a code. The text is hidden where the host says so, and never kept."""
 
     def __init__(self, question: SecretPrompt) -> None:
         super().__init__(
@@ -150,7 +150,7 @@ class SecretDialog(PromptDialog):
             yield Fact("Context:", self._question.context)
 
     def accept(self, text: str) -> None:
-        """Only a host that asks for a code can mean nothing by it: to have one sent, say."""
+        """An empty answer is allowed for a code only: some hosts then send one."""
         if text or self._question.kind == "code":
             self._answer(text)
         else:
@@ -158,7 +158,7 @@ class SecretDialog(PromptDialog):
 
 
 class Hidden(Input):
-    """A line that shows dots, and lets nothing of what it holds be copied."""
+    """A line that shows dots and whose text can't be copied."""
 
     def __init__(self) -> None:
         super().__init__(password=True, compact=True, select_on_focus=False, classes="confirm-word")

@@ -1,4 +1,4 @@
-"""What the panes of tasks, instances and volumes share: a table, a filter line, sorting."""
+"""The base of the panes of tasks, instances and volumes: a table, a filter line, sorting."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class TablePane(Pane, Generic[RowT]):
         raise AssertionError("a table pane says what its filter looks at")
 
     def empty_text(self) -> str:
-        """What stands in place of rows where there are none."""
+        """The text in place of rows where there are none."""
         raise AssertionError("a table pane says what to press where it has no rows")
 
     def context_column(self, context_of: Callable[[RowT], str], priority: int) -> tuple[Column[RowT], ...]:
@@ -107,7 +107,7 @@ class TablePane(Pane, Generic[RowT]):
         return True
 
     def tick(self) -> None:
-        """Ages go on, whether anything changes or not."""
+        """Redraws the rows: ages change even when nothing else does."""
         self.table.redraw_rows()
 
     def open_filter(self) -> None:
@@ -152,12 +152,12 @@ class TablePane(Pane, Generic[RowT]):
     @on(ResourceTable.Highlighted)
     @on(ResourceTable.LaidOut)
     def _show_cut(self) -> None:
-        """What is cut in the row under the cursor stands whole in the frame's lower edge."""
+        """Shows the cells that are cut in the row under the cursor in full, in the frame's lower edge."""
         texts = [text if at == 0 else f"{title} {text}" for at, (title, text) in enumerate(self.table.cut_cells)]
         self.border_subtitle = Content("  ".join(filter(None, [self._problem, *texts, self._footnote])))
 
     def _filter_line(self) -> Input:
-        """Made on first use: most sessions start without a filter, and none starts with one."""
+        """The filter line, made on first use."""
         if self._filter is None:
             from textual.widgets import Input  # deferred: as above
 
@@ -178,7 +178,7 @@ class TablePane(Pane, Generic[RowT]):
         self._label()
 
     def count(self, rows: Sequence[RowT]) -> int:
-        """What the title says of these rows."""
+        """The number of these rows for the title."""
         return len(rows)
 
     def _label(self) -> None:

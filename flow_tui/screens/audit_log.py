@@ -1,4 +1,4 @@
-"""What was changed from here: who, when, the exact call, and how it ended."""
+"""The audit log: who changed what, when, with which call, and how the call ended."""
 
 from __future__ import annotations
 

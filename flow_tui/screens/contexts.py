@@ -74,7 +74,7 @@ class ContextsScreen(Reader[None]):
         self._text.update(Content("\n\n").join(parts))
 
     def _warnings(self) -> list[PastNotice]:
-        """What was shown and stands nowhere else here, the last first."""
+        """The notices that the problems don't contain, newest first."""
         return [notice for notice in reversed(tuple(self._past_notices)) if notice.text not in self._problems]
 
 
@@ -105,6 +105,6 @@ def _entry(state: ContextState) -> Content:
 
 
 def _wrong(state: ContextState) -> list[str]:
-    """Of the context as a whole, then what could not be read of its answers, then of its machines."""
+    """What is wrong with the context, then with its answers, then with its machines."""
     down = [one.description for one in state.instances if one.is_down]
     return [reason for reason in (state.error, *state.unreadable, *down) if reason]

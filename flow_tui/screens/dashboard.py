@@ -102,7 +102,7 @@ class DashboardScreen(Screen[None]):
         self._show_status()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Changes are not even offered while read-only."""
+        """Hides the actions that change something in read-only mode."""
         if action == "act" and parameters and self.is_read_only:
             return not self.keys[str(parameters[0])].changes
         return True
@@ -119,7 +119,7 @@ class DashboardScreen(Screen[None]):
 
     @on(ResourceTable.Highlighted)
     def _show_status(self) -> None:
-        """The rows around the panes, as everything is now."""
+        """Draws the rows around the panes."""
         if not self.is_mounted:
             return
         self._show_header()
@@ -142,7 +142,7 @@ class DashboardScreen(Screen[None]):
 
     @on(events.Click, "#header")
     def _answer_prompts(self) -> None:
-        """The prompts that wait for an answer; without any, the contexts and what is wrong with them."""
+        """Shows the prompts that wait for an answer; without any, the contexts and what is wrong with them."""
         from flow_tui.screens.contexts import ContextsScreen  # deferred: seldom opened
 
         if self._prompt_controller.has_prompts:

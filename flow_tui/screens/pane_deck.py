@@ -173,7 +173,7 @@ class PaneDeck:
         return "this pane is still being loaded" if target is None else action.disabled_reason(target)
 
     def note_focus(self) -> None:
-        """A widget got the focus: its pane is in front now."""
+        """Notes that the pane with the focus is in front."""
         for noun, slot in self._slots.items():
             if slot.has_focus_within:
                 self._note_front(noun)
@@ -212,7 +212,7 @@ class PaneDeck:
         return pane
 
     def _slot_of(self, entry: PaneEntry) -> Widget:
-        """The pane, or for one that is loaded last a frame that holds its place."""
+        """The pane, or a frame that holds the place of a pane that is loaded last."""
         if entry.loads_last:
             return Vertical(id=entry.noun, classes=entry.placement)
         return self._panes.get(entry.noun) or self._make(entry.noun)
@@ -228,7 +228,7 @@ class PaneDeck:
         return panes_in_view(PANES, size, self._front, zoomed=self._zoomed, side=self._side)
 
     def _watch_facets(self) -> None:
-        """The fleet polls only what is in view."""
+        """Lets the fleet poll only what is in view."""
         view = self._nouns_in_view() if self._rest_is_there else (self._home,)
         self.services.fleet.watch(frozenset[str]().union(*(self._entries[noun].facets for noun in view)))
 

@@ -1,4 +1,4 @@
-"""Playing a recorded shell."""
+"""Plays a recorded shell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the three rows around the panes say."""
+"""The texts of the three rows around the panes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def header(services: Services, problems: Sequence[str], width: int) -> tuple[Pie
 
 
 def _burn(fleet: Fleet) -> Pieces:
-    """What all contexts cost at this moment; in colour where some of it is for commands that have ended."""
+    """The current cost of all contexts; in colour where part of it is for commands that have ended."""
     tasks = [task for task in fleet.tasks if task.billed_usd_per_hour is not None]
     markets = [state for state in fleet.states if state.has_market]
     if not tasks and not markets:
@@ -47,7 +47,7 @@ def _burn(fleet: Fleet) -> Pieces:
 
 
 def _doubt(markets: Sequence[ContextState]) -> Pieces:
-    """What is wrong with the sum of all costs: it is from an earlier answer, or lacks what could not be read."""
+    """Why the sum of all costs may be wrong: it is from an earlier answer, or lacks what could not be read."""
     if any(state.answered_at is None or state.notes.get("tasks") for state in markets):
         return (Piece("+ unknown costs", "bold $warning"),)
     ages = [state.age_s for state in markets if state.error is not None and state.age_s is not None]
@@ -55,7 +55,7 @@ def _doubt(markets: Sequence[ContextState]) -> Pieces:
 
 
 def _alert(services: Services, problems: Sequence[str], width: int) -> Pieces:
-    """What needs the user, and the key that leads there."""
+    """What needs the user's attention, and the key to press."""
     key = services.keys.written("app.attend")
     if waiting := services.prompts.open:
         first = escape_controls(waiting[0].summary) if width >= 100 else "a host asks"

@@ -1,4 +1,4 @@
-"""What the submit form says and asks about money, before a bid is placed."""
+"""The cost of a task, as the submit form shows it, and the dialog that asks before a bid is placed."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class CostConfirmation:
         return any(state.has_market for state in self._services.fleet.states)
 
     def is_for(self, context: str) -> bool:
-        """Also before the context's first answer. Raises FlowError for one that can't be opened."""
+        """Whether a context has a market, also before its first answer. Raises FlowError if it can't be opened."""
         return self._services.fleet.flow(context).provider.market is not None
 
     def sums(self, entered: Mapping[str, str]) -> str:
-        """What the form's fields would cost at most, in one line; "" where nothing is bid for."""
+        """The highest cost of what the form describes, in one line; "" where the context has no market."""
         if not self._services.fleet.has_market(entered["context"]):
             return ""
         market = _price(self._seen(entered))
@@ -49,7 +49,7 @@ class CostConfirmation:
         return bid_line(limit, _instances(entered.get("rest", "")), market)
 
     async def confirm(self, context: str, config: TaskConfig) -> None:
-        """Shows the sums and the call, and returns once the user said yes. Raises FlowError when not."""
+        """Shows the cost and the call, and returns once the user agrees. Raises FlowError when the user says no."""
         market = _price(await self._look(context, config))
         if config.max_price_per_hour is None:
             now = "" if market is None else f"; the market price is {format.hourly(market)}"
@@ -82,7 +82,7 @@ class CostConfirmation:
             raise FlowError(f"{context} did not say within {_LOOK_S:.0f} s what that costs; nothing was sent") from None
 
     def _seen(self, entered: Mapping[str, str]) -> Iterable[AvailableInstance]:
-        """What is on the screen of what is meant, without asking anybody."""
+        """The offers that the form describes, as the fleet knows them. Asks no provider."""
         for one in self._services.fleet.instances:
             is_meant = entered["gpu"].strip() in (one.instance_type, one.description)
             if one.context == entered["context"] and is_meant and entered.get("region", "").strip() in ("", one.region):
@@ -90,13 +90,13 @@ class CostConfirmation:
 
 
 def _price(offers: Iterable[AvailableInstance]) -> Decimal | None:
-    """Of the cheapest with room, else of the cheapest."""
+    """The price of the cheapest offer that has room, else of the cheapest one."""
     prices = [(not one.available_quantity, one.price_per_hour) for one in offers]
     return Decimal(f"{min(prices)[1]:.2f}") if prices else None
 
 
 def _instances(rest: str) -> int:
-    """As far as the rest of the form can be read."""
+    """How many instances the form asks for; 1 where that can't be read."""
     try:
         count = parse_json(rest or "{}").get("num_instances", 1)
     except (ValueError, AttributeError):

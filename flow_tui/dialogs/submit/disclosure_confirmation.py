@@ -1,4 +1,4 @@
-"""What the submit form asks before a secret of this machine goes to another one with a task."""
+"""The dialog that asks before a secret of this machine is sent to another one with a task."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class DisclosureConfirmation:
         self._services = services
 
     async def confirm(self, context: str, config: TaskConfig) -> None:
-        """Shows what would be sent, and returns once the user said yes. Raises FlowError when not."""
+        """Shows what would be sent, and returns once the user agrees. Raises FlowError when the user says no."""
         provider = self._services.fleet.flow(context).provider
         if not (sent := provider.discloses(config)):
             return

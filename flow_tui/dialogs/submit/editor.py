@@ -1,4 +1,4 @@
-"""A text in the user's own editor, which has the terminal meanwhile."""
+"""Edits a text in the user's own editor, which gets the terminal meanwhile."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _OF_THE_EDITOR = (signal.SIGINT, signal.SIGQUIT)
 
 
 class Edited(NamedTuple):
-    """How the editor left the text, how it ended (negative for a signal), and what it is called."""
+    """The text after editing, the editor's exit code (negative for a signal), and its name."""
 
     text: str
     exit_code: int
@@ -92,7 +92,7 @@ def _lay_out(files: Mapping[str, str]) -> Path:
 
 
 def _sweep(above: Path) -> None:
-    """Removes what dashboards of this machine left that were killed while they had an editor open."""
+    """Removes the folders of dashboards on this machine that were killed while an editor was open."""
     for folder in above.glob(f"{glob.escape(_here())}*"):
         pid = folder.name.removeprefix(_here()).partition("-")[0]
         if pid.isdigit() and not _lives(int(pid)):
@@ -114,7 +114,7 @@ def _lives(pid: int) -> bool:
 
 
 def _read(path: Path, before: str) -> str:
-    """A file that the editor took away was not changed by anybody."""
+    """The file's text; `before` where the editor removed the file."""
     try:
         return read_regular_file(path).decode(*_ENCODING)
     except FileNotFoundError:

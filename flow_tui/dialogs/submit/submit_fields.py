@@ -1,4 +1,4 @@
-"""Pure: what was typed into the submit form -> a TaskConfig. Every refusal names the field that is to blame."""
+"""Turns the values of the submit form into a TaskConfig. Every error names the field with the wrong value. Pure."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def parse_size_gb(text: str) -> int:
 
 
 def parse_rest(text: str) -> dict[str, Any]:
-    """Fields that have no place of their own in the form, or that it has no words for, as a JSON table."""
+    """The fields that the form has no control for, from a JSON table."""
     if not text.strip():
         return {}
     try:
@@ -107,7 +107,7 @@ def parse_rest(text: str) -> dict[str, Any]:
 
 
 class TaskConfigField(NamedTuple):
-    """The TaskConfig field that one of the form stands for, and how it is read."""
+    """The TaskConfig field that a field of the form sets, and how its text is read."""
 
     field: str
     read: Callable[[str], Any]
@@ -139,12 +139,12 @@ def _fields_of(entered: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _on_cpus(fields: dict[str, Any]) -> dict[str, Any]:
-    """Where no instance is chosen; who wants any at all says null."""
+    """Asks for a CPU instance where no instance is chosen. null asks for any instance."""
     return fields if _CHOOSE_AN_INSTANCE & fields.keys() else {**fields, "instance_type": "cpu"}
 
 
 def _without_a_second(rest: dict[str, Any], entered: Mapping[str, str]) -> dict[str, Any]:
-    """A field that is null in `rest` gives way to what was typed; any other would be said twice."""
+    """Removes fields that are null in `rest` and typed in the form. Raises ConfigError for a field set twice."""
     for key, place in CONFIG_FIELDS.items():
         if entered.get(key, "").strip() and rest.pop(place.field, None) is not None:
             raise ConfigError(f"{place.field} has a field of its own; give it once", field="rest")

@@ -1,4 +1,4 @@
-"""Pure: a TaskConfig's fields -> what the submit form is filled with, such that it makes the same config again."""
+"""Turns a TaskConfig into values of the submit form that make the same config again. Pure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def entered_of(fields: Mapping[str, Any]) -> dict[str, str]:
 
 
 def preset_of(task: TaskRecord) -> dict[str, str]:
-    """What to fill the form with to run a task again. A name that was made up is left to be made up anew."""
+    """The values to fill the form with to run a task again. A generated name is left out, so that a new one is made."""
     fields = dict(task.config)
     fields.pop("idempotency_key", None)  # it would give the old task instead of a new one
     command = fields.get("command") or task.command
@@ -62,7 +62,7 @@ def _take_name(rest: dict[str, Any]) -> str:
 
 
 def _words_for(key: str, place: TaskConfigField, value: Any) -> str | None:
-    """The text that reads back as this value and that its control keeps exactly, if there is one."""
+    """The text that reads back as this value and that its control keeps exactly; None where there is none."""
     text = _WRITERS[key](value)
     if text is None or not _is_kept(key, text):
         return None
@@ -98,7 +98,7 @@ def _volume_text(volume: Mapping[str, Any]) -> str:
 
 
 def _in_full(volume: Mapping[str, Any]) -> dict[str, Any]:
-    """With its size where it is to be made, which a size alone says too."""
+    """The volume with its size, where it is created. A size alone also means that it is created."""
     by_size = "size_gb" in volume and not volume.get("volume_id")
     if not volume.get("create_if_missing", by_size):
         return dict(volume)

@@ -1,4 +1,4 @@
-"""What stands in the submit form, written in the editor: the text as it was left, and whether it was taken."""
+"""The task of a submit form as a text in the editor: the last text, and whether it was accepted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AS_BEFORE = "the form is as it was, and ctrl+e opens the text again"
 
 
 class TaskFile:
-    """The task of one form as a text. `refused` is a text that was not taken, kept until one is."""
+    """The task of one form as a text. `refused` is the last text that was not accepted, kept until one is."""
 
     def __init__(self, refused: str | None = None) -> None:
         self.refused = refused

@@ -1,4 +1,4 @@
-"""Pure: what stands in the submit form, as the text of a task file, and back."""
+"""Turns the values of the submit form into the text of a task file, and back. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pure: what one market told, as what stands in the rows of instance types."""
+"""Prices and quotas of one market, as the rows of instance types show them. Pure."""
 
 from __future__ import annotations
 

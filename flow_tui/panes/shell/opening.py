@@ -1,4 +1,4 @@
-"""Opens a shell in a task: asks for the node, and holds what is typed until the shell has the focus."""
+"""Opens a shell in a task: asks for the node, and holds the keys that are typed until the shell has the focus."""
 
 from __future__ import annotations
 

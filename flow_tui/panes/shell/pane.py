@@ -238,7 +238,7 @@ class ShellPane(Pane):
             self._carry_out_around(message)
 
     def _carry_out(self, message: TerminalView.Asked, tab: ShellTab) -> bool:
-        """What concerns the shells only; false for anything else."""
+        """Carries out what concerns the shells only; false for anything else."""
         if message.command in _STEPS:
             self._step(_STEPS[message.command])
         elif message.command is Command.ANOTHER:
@@ -258,7 +258,7 @@ class ShellPane(Pane):
         return True
 
     def _carry_out_around(self, message: TerminalView.Asked) -> None:
-        """What concerns the panes around, or asks the user."""
+        """Carries out what concerns other panes, or asks the user first."""
         workspace, nouns = self.services.workspace, self.services.workspace.nouns
         asking = {Command.CLOSE: self._close_front, Command.DETACH: self._detach_front, Command.HELP: self._show_keys}
         if message.command is Command.LEAVE:
@@ -271,7 +271,7 @@ class ShellPane(Pane):
             self.services.carry_out(asking[message.command], message.command)
 
     async def _show_keys(self) -> None:
-        """What each key after the prefix does; the one that is chosen is done."""
+        """Lists the keys after the prefix key and carries out the one that the user picks."""
         view = self.front
         chosen = await shell_actions.pick_key(self.services)
         if chosen is not None and chosen in self.services.keys:
@@ -280,7 +280,7 @@ class ShellPane(Pane):
             view.carry_out(Command(chosen))
 
     async def _detach_front(self) -> None:
-        """Only from a persistent shell: of any other it would be the end."""
+        """Leaves a persistent shell; any other shell would end."""
         if self._front is not None and self._front.is_persistent:
             await self._let_go()
         else:
@@ -288,7 +288,7 @@ class ShellPane(Pane):
             self.services.notify(f"This shell is not persistent: leaving it would end it. {key} t opens one that is.")
 
     async def _close_front(self) -> None:
-        """Asks while the shell lives."""
+        """Closes the shell in front; asks first while it lives."""
         tab = self._front
         if tab is None or not tab.is_live or await shell_actions.confirm_close(self.services, tab):
             await self._let_go()

@@ -1,4 +1,4 @@
-"""One shell of the pane: its terminal, whoever serves it, and how to get another one like it."""
+"""One shell of the pane: its terminal, its connection, and how to open another one like it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LAYOUT_S = 1.0
 
 
 class OpenShell(Protocol):
-    """How a shell on one node is got."""
+    """Opens a shell on one node."""
 
     async def __call__(self, columns: int, rows: int, command: str | None = None) -> Shell:
         """A login shell, or a command on a terminal, within a deadline of its own. Raises FlowError."""
@@ -31,7 +31,7 @@ class OpenShell(Protocol):
 
 @dataclass(eq=False)
 class ShellTab:
-    """`shell` is None until the far side has answered. A kept one lives on there when its terminal is gone."""
+    """A shell in a tab. `shell` is None until the host has answered. A persistent shell outlives its terminal."""
 
     number: int
     task: TaskRecord
@@ -56,7 +56,7 @@ class ShellTab:
         return f"{name} node {self.node}" if self.task.num_instances > 1 else name
 
     async def ask_for_shell(self) -> Shell:
-        """A new one, or the kept one again. Raises FlowError, also where the user stops waiting."""
+        """Opens a new shell, or the persistent one again. Raises FlowError, also where the user stops waiting."""
         self._was_stopped = False
         self._asking = asyncio.create_task(self._ask_for_shell())
         try:
@@ -69,7 +69,7 @@ class ShellTab:
             self._asking = None
 
     def stop_asking(self) -> None:
-        """Stops waiting for the shell that was asked for; nothing happens where none is waited for."""
+        """Stops waiting for a shell that is being opened; does nothing where there is none."""
         if self._asking is not None:
             self._was_stopped = True
             self._asking.cancel()

@@ -1,4 +1,4 @@
-"""Everything known of one task, how busy its machine is and what happened to it, up to date while it is looked at."""
+"""The detail of one task: its facts, its metrics and its history, kept up to date while it is open."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class TaskDetail(Reader[str | None]):
 
     @property
     def task_key(self) -> tuple[str, str]:
-        """Of the task that is shown."""
+        """The key of the task that is shown."""
         return self._record.key
 
     def body(self) -> Iterable[Widget]:
@@ -126,7 +126,7 @@ class TaskDetail(Reader[str | None]):
 
     @property
     def tabs(self) -> tuple[str, ...]:
-        """Those that there are, in their order."""
+        """The tabs of this task, in their order."""
         views = (("Metrics", self._view), ("History", self._history))
         return ("Overview", *(name for name, view in views if view is not None))
 
@@ -159,7 +159,7 @@ class TaskDetail(Reader[str | None]):
         self._show_tab()
 
     def _show_tab(self) -> None:
-        """The facts, or what is then asked for."""
+        """Shows the facts, or starts the view of the other tab."""
         if len(self.tabs) == 1 or not self.is_mounted:
             return
         self._facts.display = self._tab == "Overview"
@@ -190,7 +190,7 @@ class TaskDetail(Reader[str | None]):
 
 
 def _bindings_of(keys: Keymap) -> BindingsMap:
-    """Of the actions that act here, too, with the default keys, which Textual replaces by the user's."""
+    """Bindings of the actions that also act here. They have the default keys, which Textual replaces by the user's."""
     return BindingsMap(
         Binding(keys[action_id].keys, f"act('{action_id}')", label, id=action_id, tooltip=keys[action_id].tooltip)
         for action_id, label in _ACTIONS.items()

@@ -1,4 +1,4 @@
-"""Pure: everything known of a task, as labelled words in sections. What isn't known is left out."""
+"""Everything known of a task, as labelled texts in sections. Unknown facts are left out. Pure."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def _cost(task: TaskRecord) -> Iterator[tuple[str, str]]:
 
 
 def _plain(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Whatever else there is, without what is empty."""
+    """The other entries that aren't empty."""
     for name, value in table.items():
         if value not in (None, "", [], {}, ()):
             text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)

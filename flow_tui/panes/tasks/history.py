@@ -1,4 +1,4 @@
-"""What happened to a task's bid and machines, asked for only while it is looked at."""
+"""The events of a task's bid and machines. They are asked for only while they are in view."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ class HistoryView(Widget):
         self._worker: Worker[None] | None = None
 
     def start(self) -> None:
-        """Safe twice."""
+        """Starts to ask. Calling it twice is safe."""
         if self._worker is None or self._worker.is_finished:
             self._worker = self._look()
 
     def stop(self) -> None:
-        """What was seen stays."""
+        """Stops asking; the events stay."""
         if self._worker is not None:
             self._worker.cancel()
             self._worker = None
 
     def look_again(self) -> None:
-        """Something has happened; asks now if it is looked at."""
+        """Asks now, if the view is shown."""
         if self._worker is not None:
             self._worker = self._look()
 

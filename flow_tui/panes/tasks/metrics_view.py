@@ -1,4 +1,4 @@
-"""How busy a task's machine is, asked for only while it is looked at."""
+"""How busy a task's machine is. It is measured only while the view is shown."""
 
 from __future__ import annotations
 
@@ -50,22 +50,22 @@ class MetricsView(Widget):
         return self._worker is not None and not self._worker.is_finished
 
     def start(self) -> None:
-        """Safe twice."""
+        """Starts to measure. Calling it twice is safe."""
         if not self.is_sampling:
             self._worker = self._sample(self.node)
 
     def stop(self) -> None:
-        """Nothing is measured for us any more, soon. What was seen stays."""
+        """Stops measuring; the last samples stay."""
         if self._worker is not None:
             self._worker.cancel()
             self._worker = None
 
     def end(self) -> None:
-        """The task has ended: what is lost from now on is not looked for again."""
+        """The task has ended: a lost connection is not opened again."""
         self._ended.set()
 
     def show_node(self, node: int) -> None:
-        """Samples of another node, from the first on."""
+        """Shows another node, without the samples of the last one."""
         if node != self.node:
             self.node, self.history, self.problem = node, MetricsHistory(), ""
             self._worker = self._sample(node)
@@ -83,7 +83,7 @@ class MetricsView(Widget):
 
     @work(group="sample", exclusive=True)
     async def _sample(self, node: int) -> None:
-        """Goes on after a lost link, with another attempt, and when a task that waits begins to run."""
+        """Continues after a lost connection, with a new attempt, and when a waiting task starts to run."""
         while True:
             try:
                 async with aclosing(self._look(node)) as samples:

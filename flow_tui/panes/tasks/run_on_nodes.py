@@ -1,4 +1,4 @@
-"""One command on all nodes of a task: asked for, run, and what each node says of it."""
+"""The dialog that runs a command on all nodes of a task and shows the output of each node."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class RunOnNodes(Dialog[None]):
         self._say(why)
 
     def _changed(self, run: NodeResult) -> None:
-        """Many pieces of output, one frame."""
+        """Collects many pieces of output into one frame."""
         self._news.add(run.node)
         if self._frame is None:
             self._frame = self.set_timer(_FRAME_S, self._draw_news)
@@ -132,7 +132,7 @@ class RunOnNodes(Dialog[None]):
 
 
 def _shown(run: NodeResult) -> Content:
-    """Its output as a terminal would show each line; nothing in it acts on ours."""
+    """Renders the output as a terminal would show each line. It can't control the user's terminal."""
     lines = run.output.decode("utf-8", "replace").removesuffix("\n").split("\n")
     text = "\n".join(plain(line) for line in lines[-_MOST_LINES:])
     parts = [Content.styled(f"node {run.node}  ", "bold"), _end_of(run)]

@@ -1,4 +1,4 @@
-"""The form that gives a task a volume."""
+"""The form that attaches a volume to a task."""
 
 from __future__ import annotations
 

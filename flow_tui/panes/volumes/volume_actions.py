@@ -69,7 +69,7 @@ async def delete(pane: TablePane[Volume]) -> None:
 
 
 async def _confirm_create(services: Services, context: str, size_gb: int, name: str, interface: str) -> None:
-    """Where capacity has a price, storage has one too."""
+    """Asks first where capacity has a price: storage has one, too."""
     volumes = services.fleet.flow(context).provider.volumes
     if volumes is None or not services.fleet.has_market(context):
         return
@@ -85,7 +85,7 @@ async def _confirm_create(services: Services, context: str, size_gb: int, name: 
 
 
 async def _confirm_attach(services: Services, volume: Volume, task: TaskRecord, path: str | None) -> None:
-    """Where machines are bid for, a task has to let go of them to be given a volume."""
+    """Asks first where machines are bid for: the task has to give them back to get a volume."""
     volumes = services.fleet.flow(volume.context).provider.volumes
     if volumes is None or not services.fleet.has_market(volume.context):
         return

@@ -1,4 +1,4 @@
-"""The form that makes a volume."""
+"""The form that creates a volume."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ConfirmCreate = Callable[[str, int, str, str], Awaitable[None]]
 
 
 class VolumeForm(Form[Volume]):
-    """Asks for a volume and makes it; None when closed."""
+    """Asks for the properties of a volume and creates it; None when closed."""
 
     SEND: ClassVar[str] = "Create"
     SENDING: ClassVar[str] = "creating…"
