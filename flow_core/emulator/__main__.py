@@ -10,7 +10,6 @@ import signal
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 try:
     from flow_core.emulator.emulator import Emulator
@@ -64,17 +63,12 @@ async def _serve(arguments: argparse.Namespace, folder: EmulatorFolder | None) -
     )
     async with emulator:
         details = emulator.as_json()
-        # At the same time, since both wait for machines that boot.
-        limitations, more = await asyncio.gather(emulator.limitations(), _fill(sample, emulator))
-        if limitations:
+        if sample is not None:
+            details |= await sample.fill(emulator)  # first, since `limitations` boots a machine where none has booted
+        if limitations := await emulator.limitations():
             print(f"emulator: {limitations}", file=sys.stderr)
-        details |= more
         print(json.dumps(details), flush=True)
         await stop.wait()
-
-
-async def _fill(sample: Sample | None, emulator: Emulator) -> dict[str, Any]:
-    return {} if sample is None else await sample.fill(emulator)
 
 
 def _stop_event(ends_with_stdin: bool) -> asyncio.Event:

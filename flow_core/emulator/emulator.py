@@ -88,7 +88,10 @@ class Emulator:
         await self._stack.__aexit__(kind, error, trace)
 
     async def limitations(self) -> str:
-        """What its machines can't do on this system and why, as a sentence; "" for nothing. Boots one to see: 0.2 s."""
+        """What its machines can't do on this system and why, as a sentence; "" for nothing.
+
+        Before the first boot it takes 0.2 s, for a machine that it boots to see.
+        """
         nodes = self.world.nodes
         return "" if nodes is None else await nodes.limitations()
 

@@ -39,6 +39,7 @@ class Machines(NodeFleet):
             (root / name).mkdir(mode=0o700)
         self._machines: dict[str, EmulatedMachine] = {}
         self._not_isolated = "FLOW_EMULATOR_NO_NAMESPACE is set" if os.environ.get("FLOW_EMULATOR_NO_NAMESPACE") else ""
+        self._has_booted = False
         self._programs: Path | None = None
         self._front = SshPort()
         self._connections: set[MachineConnection] = set()
@@ -57,7 +58,8 @@ class Machines(NodeFleet):
                 await self._front.open(server_options(key, self._connections, self._newest_first, self._port_of))
 
     async def limitations(self) -> str:
-        await self._probe()
+        if not self._has_booted:
+            await self._probe()
         if not self._not_isolated:
             return ""
         return (
@@ -114,6 +116,7 @@ class Machines(NodeFleet):
                 self._not_isolated = str(error)
         if self._not_isolated:
             await machine.boot(spec, FleetSettings(volumes, None, self._not_isolated))
+        self._has_booted = True
 
     async def _probe(self) -> None:
         """Boots a temporary machine to probe namespace support."""
