@@ -107,7 +107,7 @@ def _check_size(node: Any, source: str | None) -> None:
         if id(node) in sizes:
             known = sizes[id(node)]
             if known is None:
-                raise ConfigError("an alias in it stands for itself", source=source, line=node.start_mark.line + 1)
+                raise ConfigError("an alias in it contains itself", source=source, line=node.start_mark.line + 1)
             return known
         sizes[id(node)] = None
         parts = node.value if node.id != "scalar" else ()
