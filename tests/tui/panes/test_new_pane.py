@@ -64,7 +64,7 @@ PROGRAM = """
 import asyncio
 from testbed.screen_text import screen_text
 from testbed.waiting import until
-from flow_core.config import load_config
+from flow_core.config_file import load_config
 from flow_tui.app import FlowApp
 from flow_tui.panes.notes.pane import NotesPane
 
