@@ -35,7 +35,7 @@ async def start() -> AsyncIterator[Callable[[Coroutine[Any, Any, Any]], asyncio.
 
 async def test_pollers_of_two_contexts_that_ask_the_same_share_one_answer(start: Any) -> None:
     prompts = PromptQueue()
-    asking = [start(prompts.answer(replace(PASSPHRASE, context=name))) for name in ("lab", "home", "lab")]
+    asking = [start(prompts.ask_secret(replace(PASSPHRASE, context=name))) for name in ("lab", "home", "lab")]
     await until(lambda: prompts.open and len(prompts.open[0].contexts) == 3)
     assert len(prompts.open) == 1
     assert prompts.contexts == {"lab", "home"}
@@ -46,7 +46,7 @@ async def test_pollers_of_two_contexts_that_ask_the_same_share_one_answer(start:
 
 async def test_a_code_is_good_for_one_login_so_each_asks_for_its_own(start: Any) -> None:
     prompts = PromptQueue()
-    first, second = start(prompts.answer(CODE)), start(prompts.answer(CODE))
+    first, second = start(prompts.ask_secret(CODE)), start(prompts.ask_secret(CODE))
     await until(lambda: len(prompts.open) == 2)
     prompts.settle(prompts.open[0], "1")
     prompts.settle(prompts.open[0], "2")
@@ -54,7 +54,7 @@ async def test_a_code_is_good_for_one_login_so_each_asks_for_its_own(start: Any)
 
 
 @pytest.mark.parametrize(
-    "ask", [lambda q: q.confirm_host_key(KEY), lambda q: q.answer(PASSPHRASE), lambda q: q.answer(CODE)]
+    "ask", [lambda q: q.confirm_host_key(KEY), lambda q: q.ask_secret(PASSPHRASE), lambda q: q.ask_secret(CODE)]
 )
 async def test_a_no_is_a_no_until_the_user_tries_again(start: Any, ask: Callable[[PromptQueue], Any]) -> None:
     prompts = PromptQueue()
@@ -85,7 +85,7 @@ async def test_a_no_to_one_key_says_nothing_of_another_key_of_that_host(start: A
 
 async def test_who_gives_up_first_does_not_take_the_question_along(start: Any) -> None:
     prompts = PromptQueue()
-    poller, shell = start(prompts.answer(PASSPHRASE)), start(prompts.answer(PASSPHRASE))
+    poller, shell = start(prompts.ask_secret(PASSPHRASE)), start(prompts.ask_secret(PASSPHRASE))
     await until(lambda: prompts.open and len(prompts.open[0].contexts) == 2)
     pending = prompts.open[0]
     poller.cancel()
@@ -115,13 +115,13 @@ async def test_what_a_poller_asks_becomes_urgent_once_the_user_waits_for_its_con
 
 async def test_a_second_attempt_is_urgent_and_what_else_the_host_asks_comes_next(start: Any) -> None:
     prompts = PromptQueue()
-    start(prompts.answer(PASSPHRASE))
+    start(prompts.ask_secret(PASSPHRASE))
     await until(lambda: prompts.open)
     assert not prompts.is_urgent(prompts.open[0])
     assert not prompts.is_next(prompts.open[0])
     prompts.settle(prompts.open[0], "wrong")
     for following, is_urgent in ((replace(PASSPHRASE, attempt=2), True), (CODE, False)):
-        start(prompts.answer(following))
+        start(prompts.ask_secret(following))
         await until(lambda: prompts.open)
         assert prompts.is_urgent(prompts.open[0]) is is_urgent
         assert prompts.is_next(prompts.open[0])
@@ -130,7 +130,7 @@ async def test_a_second_attempt_is_urgent_and_what_else_the_host_asks_comes_next
 
 async def test_an_answer_is_in_no_repr_and_gone_once_it_was_taken(start: Any) -> None:
     prompts = PromptQueue()
-    asking = start(prompts.answer(PASSPHRASE))
+    asking = start(prompts.ask_secret(PASSPHRASE))
     await until(lambda: prompts.open)
     pending = prompts.open[0]
     prompts.settle(pending, "hunter2")
