@@ -86,6 +86,8 @@ class LogView(Widget, can_focus=True):
         self._search = LogViewSearch(self, report=self._announce_search, show=self._show_match, redraw=self._redraw)
         self._left = 0
         self._strips: list[Strip] = []
+        self._kept_end: int | None = None
+        """The size of the log whose end stays in view below a match; None where the end is not in view."""
 
     @property
     def stream_name(self) -> str:
@@ -95,6 +97,7 @@ class LogView(Widget, can_focus=True):
         """Show the end of this log and follow it; None shows no log. Without `is_complete`, the log never ends."""
         self._close()
         self._left = 0
+        self._kept_end = None
         self.following = True
         if files is not None:
             self._painter = LogPainter(files, self._layout(), self._log_styles())
@@ -159,6 +162,7 @@ class LogView(Widget, can_focus=True):
 
     def action_scroll_home(self) -> None:
         if self._painter is not None:
+            self._kept_end = None
             self._painter.window.to_start()
             self.following = False
             self._redraw()
@@ -176,6 +180,7 @@ class LogView(Widget, can_focus=True):
     def scroll_rows(self, rows: int) -> None:
         """Scroll, down if positive. Scrolling away from the end stops following; scrolling to the end resumes it."""
         if self._painter is not None and self.size:
+            self._kept_end = None
             self.following = self._painter.window.scroll(rows, self.size.height)
             self._redraw()
 
@@ -228,6 +233,7 @@ class LogView(Widget, can_focus=True):
         offset = event.get_content_offset(self)
         if offset is None or offset.x != self.size.width - 1 or self._painter is None:
             return
+        self._kept_end = None
         window = self._painter.window
         window.to_offset(window.reader.size * offset.y // max(1, self.size.height), 0)
         self.following = window.settle(self.size.height)
@@ -239,13 +245,12 @@ class LogView(Widget, can_focus=True):
     def _restyle(self) -> None:
         """Draw everything anew, in another layout, theme or stream."""
         if self._painter is not None and self.is_mounted:
-            showed_end = self._painter.window.settle(len(self._strips))
             self._painter.restyle(self._layout(), self._log_styles(), self.stream)
             if not self.following:
-                self._keep_position(self._painter.window, showed_end=showed_end)
+                self._keep_position(self._painter.window)
         self._redraw()
 
-    def _keep_position(self, window: LogWindow, *, showed_end: bool) -> None:
+    def _keep_position(self, window: LogWindow) -> None:
         """After a change of size or layout: keep the end in view if it was, and the match of a search in any case.
 
         The rows in view must not depend on whether a match was found before or after the change.
@@ -254,7 +259,7 @@ class LogView(Widget, can_focus=True):
         if match_offset is None:
             self.following = window.settle(self.size.height)
             return
-        if showed_end:
+        if self._kept_end == window.reader.size:
             window.to_end(self.size.height)
         self._show_match(match_offset)
 
@@ -299,11 +304,13 @@ class LogView(Widget, can_focus=True):
         """Bring the match at this offset of the file into view."""
         if self._painter is None:
             return
+        window, height = self._painter.window, self.size.height
+        if self.following:  # the size may have changed since the last frame
+            window.to_end(height)
         self.following = False
-        window = self._painter.window
-        if not any(line.offset <= offset < line.end for line, _ in window.lines(self.size.height)):
-            window.to_offset(offset, self.size.height // 3)
-            window.settle(self.size.height)
+        if not any(line.offset <= offset < line.end for line, _ in window.lines(height)):
+            window.to_offset(offset, height // 3)
+        self._kept_end = window.reader.size if window.settle(height) else None
         self._redraw()
 
     def _close(self) -> None:

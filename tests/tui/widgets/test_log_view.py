@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from testbed.themed_app import ThemedApp
 from testbed.waiting import until
+from textual import events
 from textual.app import ComposeResult
 
 from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles, SpoolWriter
@@ -424,3 +425,40 @@ async def test_the_end_stays_in_view_below_a_match_when_the_view_gets_another_si
             assert len(app.picture()) == rows
         await pilot.resize_terminal(60, 1)
         assert app.picture() == ["ERROR"]
+
+
+class LateLogView(LogView):
+    """Hears of a new size only when the test says so, as behind a full queue of messages."""
+
+    is_late = False
+
+    def on_resize(self, event: events.Resize) -> None:  # type: ignore[override]
+        if self.is_late:
+            event.prevent_default()
+
+
+class LateReader(Reader):
+    def compose(self) -> ComposeResult:
+        yield LateLogView()
+
+
+@pytest.mark.parametrize("is_drawn", [True, False], ids=["a frame between", "a match between"])
+async def test_the_end_stays_in_view_where_something_comes_between_a_size_and_its_message(
+    source: Source, is_drawn: bool
+) -> None:
+    source.write(b"".join(b"step %d\n" % step for step in range(40)) + b"ERROR\nlast\n")
+    app = LateReader(source)
+    async with app.run_test(size=(60, 10)) as pilot:
+        app.view.find("error")
+        await until(lambda: app.follows[-1:] == [False])
+        if not is_drawn:
+            app.view.action_follow()
+        app.view.is_late = True  # type: ignore[attr-defined]
+        await pilot.resize_terminal(60, 9)
+        assert app.view.size.height == 9
+        if is_drawn:
+            app.view._redraw()
+        else:
+            app.view._show_match(app.view._search.match_offset or 0)
+        LogView.on_resize(app.view)
+        assert app.picture()[-2:] == ["ERROR", "last"]
