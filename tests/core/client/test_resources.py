@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 
 import pytest
-from testbed.waiting import DEADLINE_S
+from testbed.waiting import DEADLINE_S, wait_until
 
 from flow_core import AsyncFlow, Flow, FlowError
 from flow_core.config import Context
@@ -43,6 +43,7 @@ def test_the_resources_of_a_script_do_what_the_flat_names_do() -> None:
         flow.tasks.cancel(task.task_id, force=True)
         task.wait(DEADLINE_S)
         assert flow.task_logs.read(task.task_id, tail=1) == "inside\n"
+        wait_until(lambda: flow.tasks.plan_pruning(older_than_days=0).tasks)  # its supervisor ends a moment later
         plan = flow.tasks.plan_pruning(task_ids=[task.task_id])
         assert [one.task_id for one in flow.tasks.prune(plan).pruned] == [task.task_id]
 
