@@ -9,7 +9,7 @@ ARGS :=
 
 help:
 	@echo 'make run [ARGS="--read-only"]   the dashboard'
-	@echo 'make test [ARGS="-k logs"]      every test'
+	@echo 'make test [ARGS="-k logs"]      every test, four at a time'
 	@echo 'make fuzz [ARGS="60 -k logs"]    new examples for the property tests, for so many seconds (600)'
 	@echo 'make check                      lint, format, types, layers'
 	@echo 'make soak                       random keys over every screen, for a long time'
@@ -21,8 +21,9 @@ help:
 run: $(VENV)/run.stamp
 	@$(PYTHON) -m flow_tui $(ARGS)
 
+# Four at a time whatever the cores: most tests wait for a machine or a server. ARGS="-n 0" runs one after the other.
 test: $(VENV)/test.stamp
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(PYTHON) -m pytest -n 4 -rs $(ARGS)
 
 fuzz: $(VENV)/test.stamp
 	@$(PYTHON) tests/fuzz.py $(ARGS)
