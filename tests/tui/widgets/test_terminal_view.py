@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shlex
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -201,7 +203,9 @@ async def test_a_flood_arrives_whole_while_the_loop_stays_responsive(open_pty: A
 @pytest.mark.parametrize("core", ["bittty", pytest.param("ghostty", marks=pytest.mark.needs("pyghostty"))])
 async def test_noise_does_no_harm(open_pty: Any, core: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOW_TERMINAL_CORE", core)
-    async with hosted(await open_pty(command="head -c 200000 /dev/urandom; exit 3")) as (app, _):
+    script = "import random, sys; sys.stdout.buffer.write(random.Random(7).randbytes(200_000))"
+    noise = shlex.join([sys.executable, "-c", script])
+    async with hosted(await open_pty(command=f"{noise}; exit 3")) as (app, _):
         await until(lambda: app.get(TerminalView.Ended))
         assert app.get(TerminalView.Ended) == [TerminalView.Ended(app.view, 3)]
         assert "[exit code 3: " in screen(app)
