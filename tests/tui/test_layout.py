@@ -18,20 +18,20 @@ def test_a_terminal_has_the_layout_of_its_size(size: tuple[int, int], name: str)
 
 
 @each("size", ["-huge", "-wide", "-medium", "-small"])
-@each("front", [pane.noun for pane in PANES])
+@each("front", PANES, ids=lambda pane: pane.noun)
 @each("zoomed", [True, False])
-def test_the_pane_in_front_is_always_in_view(size: str, front: str, zoomed: bool) -> None:
-    side = front if front in ("instances", "volumes") else "instances"
-    view = panes_in_view(PANES, size, front, zoomed=zoomed, side=side)
-    assert front in view
-    assert not zoomed or view == (front,)
+def test_the_pane_in_front_is_always_in_view(size: str, front: PaneEntry, zoomed: bool) -> None:
+    side = front.noun if front.placement is Placement.SIDE else "instances"
+    view = panes_in_view(PANES, size, front.noun, zoomed=zoomed, side=side)
+    assert front.noun in view
+    assert not zoomed or view == (front.noun,)
 
 
 def test_more_panes_than_fit_beside_one_another_take_turns_where_all_others_are_in_view() -> None:
     def entry(noun: str, placement: Placement) -> PaneEntry:
         return PaneEntry(noun, noun, placement, (), PANES[0].load)
 
-    panes = (*PANES, entry("bids", Placement.SIDE), entry("notes", Placement.WHOLE))
+    panes = (*PANES[:5], entry("bids", Placement.SIDE), entry("notes", Placement.WHOLE))
     view = panes_in_view(panes, "-huge", "bids", zoomed=False, side="bids")
     assert view == ("tasks", "instances", "logs", "shell", "bids")
     assert panes_in_view(panes, "-huge", "notes", zoomed=False, side="volumes") == (
