@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -185,6 +187,34 @@ def test_modules_import_only_what_the_map_allows() -> None:
 def test_no_file_has_over_400_lines() -> None:
     lengths = {str(file): len(file.read_text(encoding="utf-8").splitlines()) for file in FILES}
     assert {file: length for file, length in lengths.items() if length > MOST_LINES} == {}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Imports for types and those inside functions count too."""
+    modules = {module_name(file): file for file in FILES}
+    graph = {
+        module: {found for _, name in imports(file) if (found := _module_of(name, modules)) not in (None, module)}
+        for module, file in modules.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError with the modules of a circle
+
+
+def test_no_class_name_is_used_twice() -> None:
+    classes = Counter(
+        node.name
+        for file in FILES
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+    )
+    assert [name for name, times in classes.items() if times > 1] == []
+
+
+def _module_of(name: str, modules: dict[str, Path]) -> str | None:
+    """The module that an imported dotted name is, or is in; None for one that is not ours."""
+    if name in modules:
+        return name
+    parent = name.rpartition(".")[0]
+    return parent if parent in modules else None
 
 
 def test_importing_the_sdk_loads_nothing_heavy() -> None:
