@@ -11,6 +11,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from testbed.deferred_imports import REASONS
 
 import flow_core
 
@@ -189,6 +190,11 @@ def test_no_file_has_over_400_lines() -> None:
     assert {file: length for file, length in lengths.items() if length > MOST_LINES} == {}
 
 
+def test_imports_inside_functions_have_a_reason() -> None:
+    found = {str(file.relative_to(ROOT)) for file in FILES if any(_imports_inside_functions(file))}
+    assert found == REASONS.keys()
+
+
 def test_no_modules_import_each_other_in_a_circle() -> None:
     """Imports for types and those inside functions count too."""
     modules = {module_name(file): file for file in FILES}
@@ -207,6 +213,12 @@ def test_no_class_name_is_used_twice() -> None:
         if isinstance(node, ast.ClassDef)
     )
     assert [name for name, times in classes.items() if times > 1] == []
+
+
+def _imports_inside_functions(file: Path) -> Iterator[ast.AST]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from (inner for inner in ast.walk(node) if isinstance(inner, ast.Import | ast.ImportFrom))
 
 
 def _module_of(name: str, modules: dict[str, Path]) -> str | None:
