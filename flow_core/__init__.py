@@ -23,14 +23,14 @@ _MODULES = {
     "log_stream": "sync",
     "run": "sync",
     "Fleet": "fleet",
-    "ResourceSpec": "models.task_spec",
-    "RunParams": "models.task_spec",
-    "SpecMount": "models.task_spec",
-    "TaskSpec": "models.task_spec",
-    "MountSpec": "models.spec",
-    "Retries": "models.spec",
-    "TaskConfig": "models.spec",
-    "VolumeSpec": "models.spec",
+    "ResourceSpec": "models.flow_ir",
+    "RunParams": "models.flow_ir",
+    "SpecMount": "models.flow_ir",
+    "TaskSpec": "models.flow_ir",
+    "MountSpec": "models.task_config",
+    "Retries": "models.task_config",
+    "TaskConfig": "models.task_config",
+    "VolumeSpec": "models.task_config",
     "ReservationSpec": "models.reservation_spec",
     "Reservation": "models.reservation",
     "ReservationStatus": "models.reservation",
@@ -93,7 +93,7 @@ __all__ = ["__version__", *sorted(_MODULES)]
 def __getattr__(name: str) -> Any:
     home = _MODULES.get(name) or _ALIASES.get(name)
     if home is None:
-        from flow_core.published_names import missing  # deferred: rarely needed
+        from flow_core.unsupported_names import missing  # deferred: rarely needed
 
         raise missing(__name__, name)
     # Deferred on purpose: a script that needs only errors must not load pydantic and asyncio.
@@ -129,6 +129,7 @@ if TYPE_CHECKING:
     )
     from flow_core.fleet import Fleet
     from flow_core.logs.log_id import LogId
+    from flow_core.models.flow_ir import ResourceSpec, RunParams, SpecMount, TaskSpec
     from flow_core.models.identity import Project, SshKey, User
     from flow_core.models.instance import AvailableInstance, Instance, InstanceRequirements, InstanceStatus
     from flow_core.models.market import PriceSeries, Quota, TaskEvent
@@ -136,9 +137,8 @@ if TYPE_CHECKING:
     from flow_core.models.pruning import PrunableTask, PruningPlan, PruningResult
     from flow_core.models.reservation import Reservation, ReservationStatus
     from flow_core.models.reservation_spec import ReservationSpec
-    from flow_core.models.spec import MountSpec, Retries, TaskConfig, VolumeSpec
     from flow_core.models.task import TaskRecord, TaskStatus
-    from flow_core.models.task_spec import ResourceSpec, RunParams, SpecMount, TaskSpec
+    from flow_core.models.task_config import MountSpec, Retries, TaskConfig, VolumeSpec
     from flow_core.models.typed_dicts import CatalogEntry, GPUInstanceDict, TaskDict
     from flow_core.models.volume import StorageInterface, Volume
     from flow_core.providers.contract.config_schema import IProviderInit

@@ -16,12 +16,12 @@ from flow_core.config import Config
 from flow_core.fleet import Fleet
 from flow_tui.action_table import ACTIONS
 from flow_tui.colour_depth import ColourDepth
+from flow_tui.colour_reduction import line_filters
 from flow_tui.crash import CrashGuard
 from flow_tui.key_queue import KeyQueue
 from flow_tui.keymap import Keymap
 from flow_tui.notices import Notices
 from flow_tui.own_settings import read_own_settings
-from flow_tui.palette import line_filters
 from flow_tui.prompts import PromptQueue
 from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.themes import fitting_variables, load_themes
@@ -39,7 +39,7 @@ _PROBLEMS_SHOWN, _PROBLEM_S = 3, 15.0  # of the config, as notices; the others a
 
 
 def _action_commands() -> type[Provider]:
-    from flow_tui.commands import ActionCommands  # deferred: the palette's machinery is not needed to start
+    from flow_tui.command_palette import ActionCommands  # deferred: the palette's machinery is not needed to start
 
     return ActionCommands
 
@@ -126,7 +126,7 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
         await self.fleet.__aexit__()
 
     def action_command_palette(self) -> None:
-        from flow_tui.commands import ActionPalette  # deferred: as above
+        from flow_tui.command_palette import ActionPalette  # deferred: as above
 
         if not ActionPalette.is_open(self):
             self.push_screen(ActionPalette(id="--command-palette"))

@@ -21,7 +21,7 @@ from textual.widget import MountError
 from textual.worker import WorkerFailed
 
 from flow_tui.crash_report import write_report_silently
-from flow_tui.frames import PacedFrames
+from flow_tui.frame_pacing import PacedFrames
 
 if TYPE_CHECKING:
     from textual.driver import Driver

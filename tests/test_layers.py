@@ -21,7 +21,7 @@ MOST_LINES = 400
 
 # Standard library only, and open to every room.
 FOUNDATIONS = (
-    "identifiers prompter agent.linux_mounts agent.private_folders agent.record_fields agent.regular_files agent.spool"
+    "identifiers prompter agent.linux_mounts agent.private_folders agent.record_fields agent.bounded_read agent.spool"
 )
 
 # Room -> what it may import of ours, its own room aside. The longest name that fits a module is its room.
@@ -30,9 +30,9 @@ CORE = {
     "flow_core.agent": "",
     "flow_core.identifiers": "",
     "flow_core.validation": "errors",
-    "flow_core.published_names": "",
+    "flow_core.unsupported_names": "",
     "flow_core.gpu": "errors",
-    "flow_core.gpu_models": "errors gpu",
+    "flow_core.gpu_matching": "errors gpu",
     "flow_core.models": "errors gpu",
     "flow_core.config": "errors",
     "flow_core.config_file": "errors models config providers",
@@ -42,15 +42,15 @@ CORE = {
     "flow_core.ssh": "errors models gpu config logs pausable_timeout upload",
     "flow_core.upload": "errors models",
     "flow_core.metrics": "errors models",
-    "flow_core.providers": "agent errors models gpu gpu_models config logs ssh upload metrics",
+    "flow_core.providers": "agent errors models gpu gpu_matching config logs ssh upload metrics",
     "flow_core.audit": "errors models gpu config logs ssh providers",
     "flow_core.client": "errors validation models gpu config config_file logs ssh upload providers audit",
     "flow_core.sync.loop_thread": "errors",
     "flow_core.sync": "errors validation models gpu config logs ssh upload providers audit client",
     "flow_core.context_state": "errors models config providers",
     "flow_core.fleet": "errors models gpu config context_state logs pausable_timeout ssh providers audit client",
-    "flow_core.sdk": "errors models gpu config client sync published_names",
-    "flow_core.api": "sync sdk published_names",
+    "flow_core.sdk": "errors models gpu config client sync unsupported_names",
+    "flow_core.api": "sync sdk unsupported_names",
     "flow_core.emulator": "errors ssh.server ssh.sftp_server ssh.terminal_modes",
 }
 CONTRACT = ("contract", "over_agent", "over_ssh")
@@ -79,22 +79,22 @@ TUI = {
     "flow_tui.action_table": "actions panes screens",
     "flow_tui.own_settings": "action_table key_names keymap terminal themes",
     "flow_tui.colour_depth": "",
-    "flow_tui.palette": "colour_depth",
-    "flow_tui.themes": "palette",
-    "flow_tui.commands": "actions screens services",
+    "flow_tui.colour_reduction": "colour_depth",
+    "flow_tui.themes": "colour_reduction",
+    "flow_tui.command_palette": "actions screens services",
     "flow_tui.arguments": "",
     "flow_tui.redact": "",
     "flow_tui.crash_report": "redact",
     "flow_tui.tty_output": "",
     "flow_tui.tty_guard": "",
     "flow_tui.driver": "tty_guard tty_output widgets",
-    "flow_tui.frames": "driver",
-    "flow_tui.crash": "frames redact crash_report",
+    "flow_tui.frame_pacing": "driver",
+    "flow_tui.crash": "frame_pacing redact crash_report",
     "flow_tui.key_hold": "",
     "flow_tui.key_queue": "key_hold",
     "flow_tui.demo": "",
-    "flow_tui.app": "action_table colour_depth palette format key_queue keymap notices own_settings prompts themes"
-    " commands crash crash_report redact terminal widgets panes screens",
+    "flow_tui.app": "action_table colour_depth colour_reduction format key_queue keymap notices own_settings prompts themes"
+    " command_palette crash crash_report redact terminal widgets panes screens",
     "flow_tui.__main__": "arguments app colour_depth crash demo crash_report keymap themes",
 }
 TERMINAL_LIBRARIES = {"textual", "rich"}

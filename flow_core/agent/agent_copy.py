@@ -17,9 +17,9 @@ from importlib.util import cache_from_source
 from pathlib import Path
 
 from flow_core.agent.copy_cleanup import COPY_PREFIX, mark_used
+from flow_core.agent.folder_ownership import UnsafeFolder, check_folders
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.refusals import Refused
-from flow_core.agent.safe_folders import UnsafeFolder, check_folders
 
 COPY_UNSAFE = "agent_copy_unsafe"
 COPY_FAILED = "agent_copy_failed"

@@ -19,7 +19,6 @@ from flow_core.agent.capacity.reservations import Reservations
 from flow_core.agent.changes import TaskChanges
 from flow_core.agent.copy_cleanup import mark_used
 from flow_core.agent.ids import check_task_id, check_volume_id
-from flow_core.agent.incoming import make_incoming
 from flow_core.agent.layout import OVER_SSH, Layout, TaskFolder
 from flow_core.agent.machine import machine_id, user_name
 from flow_core.agent.machine_info import collect_machine_info
@@ -28,6 +27,7 @@ from flow_core.agent.pruning.schedule import claim_daily_pruning
 from flow_core.agent.pruning.selection import select_among
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.refusals import Refused
+from flow_core.agent.staged_code import make_incoming
 from flow_core.agent.tasks import TaskStore
 from flow_core.agent.volumes import VolumeStore
 

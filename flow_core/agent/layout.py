@@ -21,8 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from flow_core.agent.folder_ownership import check_folders
 from flow_core.agent.private_folders import make_private_folder
-from flow_core.agent.safe_folders import check_folders
 from flow_core.agent.spool import SpoolFiles
 
 OVER_SSH = "_hosts"

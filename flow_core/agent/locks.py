@@ -20,9 +20,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flow_core.agent.bounded_read import parse_json, read_regular_file
 from flow_core.agent.file_systems import is_on_network
 from flow_core.agent.record_fields import Fields
-from flow_core.agent.regular_files import parse_json, read_regular_file
 from flow_core.agent.supervisor.process_table import boot_id
 from flow_core.agent.supervisor.processes import ProcessIdentity
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import NoReturn
 
-from flow_core.agent.safe_folders import UnsafeFolder
+from flow_core.agent.folder_ownership import UnsafeFolder
 
 OLD_PYTHON, UNSAFE, BROKEN = 43, 44, 45
 """Exit codes: the Python is too old, a folder is unsafe, the system reports an error."""

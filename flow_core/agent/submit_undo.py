@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from flow_core.agent.incoming import mark_withdrawn, remove_incoming
 from flow_core.agent.layout import Layout
 from flow_core.agent.locks import exclusive_lock
 from flow_core.agent.pruning.removal import remove_tasks
 from flow_core.agent.refusals import Refused
+from flow_core.agent.staged_code import mark_withdrawn, remove_incoming
 from flow_core.agent.tasks import NO_TASK, TaskStore
 
 _TIMEOUT_S, _POLL_S = 20.0, 0.05

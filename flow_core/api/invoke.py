@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flow_core.published_names import missing
+from flow_core.unsupported_names import missing
 
 
 def __getattr__(name: str) -> Any:

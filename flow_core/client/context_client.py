@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from flow_core import validation
 from flow_core.audit import Change, Gate
-from flow_core.client.published import refuse_published
+from flow_core.client.unsupported_arguments import refuse_published
 from flow_core.config import Config, Context
 from flow_core.config_file import load_config
 from flow_core.errors import ConfigError, FlowError, Unsupported

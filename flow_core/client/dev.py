@@ -181,7 +181,7 @@ class AsyncDevEnvironment:
             raise ConfigError(message, field="instance_type") from None
 
     def _config(self, fields: dict[str, Any]) -> Any:
-        from flow_core.models.spec import TaskConfig  # deferred: loads pydantic
+        from flow_core.models.task_config import TaskConfig  # deferred: loads pydantic
 
         return TaskConfig.parse(fields)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from flow_core.client.account import AsyncAccountResource
 from flow_core.client.context_client import ContextClient
 from flow_core.client.instances import AsyncInstanceResource
-from flow_core.client.part import ClientPart
 from flow_core.client.reservations import AsyncReservationResource
+from flow_core.client.resource_descriptor import ClientPart
 from flow_core.client.ssh_keys import AsyncSshKeyResource
 from flow_core.client.task_access import AsyncTaskAccessResource
 from flow_core.client.task_logs import AsyncTaskLogResource

@@ -16,11 +16,11 @@ from flow_core.models.task import TaskRecord, TaskStatus
 
 if TYPE_CHECKING:
     from flow_core.client.context_client import ContextClient
+    from flow_core.models.flow_ir import TaskSpec
     from flow_core.models.market import TaskEvent
     from flow_core.models.metrics import MachineSample
     from flow_core.models.pruning import PruningPlan, PruningResult
-    from flow_core.models.spec import TaskConfig
-    from flow_core.models.task_spec import TaskSpec
+    from flow_core.models.task_config import TaskConfig
     from flow_core.providers.contract.market import MarketFacet
 
 _SSH_POLL_S = 2.0

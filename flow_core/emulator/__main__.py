@@ -13,10 +13,10 @@ from pathlib import Path
 
 try:
     from flow_core.emulator.emulator import Emulator
-    from flow_core.emulator.folder import EmulatorFolder, FolderRefused
     from flow_core.emulator.nodes.machines import Machines
     from flow_core.emulator.sample.project import Sample
     from flow_core.emulator.settings import Settings
+    from flow_core.emulator.state_folder import EmulatorFolder, FolderRefused
 except ModuleNotFoundError as error:
     if error.name not in ("starlette", "uvicorn"):
         raise

@@ -19,7 +19,7 @@ from flow_core.emulator.http.fault_middleware import FaultMiddleware
 from flow_core.emulator.http.responses import ApiError, error_response
 from flow_core.emulator.http.routing import starlette_routes
 from flow_core.emulator.market import availability_routes, price_routes
-from flow_core.emulator.orders import bid_routes, instance_changes, instance_routes
+from flow_core.emulator.orders import bid_routes, instance_action_routes, instance_routes
 from flow_core.emulator.reservations import availability
 from flow_core.emulator.reservations import changes as reservation_changes
 from flow_core.emulator.reservations import routes as reservation_routes
@@ -34,7 +34,7 @@ _RESOURCES = (
     price_routes.routes,
     bid_routes.routes,
     cluster_routes.routes,
-    instance_changes.routes,
+    instance_action_routes.routes,
     instance_routes.routes,
     availability.routes,
     reservation_changes.routes,

@@ -13,7 +13,7 @@ from flow_core.emulator.http.parsing import BodyModel, parse_body, parse_query
 from flow_core.emulator.http.responses import ApiError, json_response, no_content
 from flow_core.emulator.http.routing import Routes
 from flow_core.emulator.market.catalog import IMAGE_FIDS
-from flow_core.emulator.orders.launch import check_ssh_keys
+from flow_core.emulator.orders.launch_specification import check_ssh_keys
 from flow_core.emulator.rows import ClusterRow
 from flow_core.emulator.world import World, find_row
 

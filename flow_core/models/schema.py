@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from flow_core.models.spec import Retries, TaskConfig, VolumeSpec
+from flow_core.models.task_config import Retries, TaskConfig, VolumeSpec
 
 DESCRIPTIONS = {
     "name": "The task's name: a-z, 0-9, '.', '_' and '-'. A name in a file is used exactly as given.",

@@ -9,12 +9,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from flow_core.agent.regular_files import read_start
+from flow_core.agent.bounded_read import read_start
 from flow_core.errors import ConfigError, Unsupported
-from flow_core.models.foreign_tasks import detect_foreign_text
-from flow_core.models.spec import TaskConfig
+from flow_core.models.flow_ir import TaskSpec
+from flow_core.models.foreign_task_files import detect_foreign_text
 from flow_core.models.storage_spec import MountSpec, find_default_target, is_volume_name
-from flow_core.models.task_spec import TaskSpec
+from flow_core.models.task_config import TaskConfig
 from flow_core.models.yaml_file import read_text
 
 _YAML = (".yaml", ".yml")

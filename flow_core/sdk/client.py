@@ -4,8 +4,8 @@ from typing import Any
 
 from flow_core.models.instance import InstanceRequirements
 from flow_core.models.typed_dicts import CatalogEntry, GPUInstanceDict, TaskDict
-from flow_core.published_names import missing
 from flow_core.sync import Client, Flow, run
+from flow_core.unsupported_names import missing
 
 __all__ = ["CatalogEntry", "Client", "Flow", "GPUInstanceDict", "InstanceRequirements", "TaskDict", "run"]
 

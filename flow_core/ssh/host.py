@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flow_core.ssh.follow import FilePiece
     from flow_core.ssh.forwards import Forward, Forwards, RemoteForward
     from flow_core.ssh.identities import Keyring
-    from flow_core.ssh.sftp_folder import SftpFolder
+    from flow_core.ssh.sftp_upload_destination import SftpFolder
     from flow_core.ssh.shell import RemoteShell
 
 
@@ -125,8 +125,8 @@ class SshHost:
         return RemoteFiles(pool, self.settings)
 
     def folder(self, path: str) -> SftpFolder:
-        """Returns a folder, relative to the user's home, for flow_core.upload.sync.upload."""
-        from flow_core.ssh.sftp_folder import SftpFolder  # deferred: asyncssh takes 0.2 s
+        """Returns a folder, relative to the user's home, for flow_core.upload.folder_upload.upload."""
+        from flow_core.ssh.sftp_upload_destination import SftpFolder  # deferred: asyncssh takes 0.2 s
 
         pool, *_ = self._get_resources()
         return SftpFolder(pool, self.settings, path)

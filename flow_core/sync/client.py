@@ -10,9 +10,9 @@ from flow_core.sync.flow import Flow
 from flow_core.sync.task import Task
 
 if TYPE_CHECKING:
+    from flow_core.models.flow_ir import TaskSpec
     from flow_core.models.pruning import PruningResult
-    from flow_core.models.spec import TaskConfig
-    from flow_core.models.task_spec import TaskSpec
+    from flow_core.models.task_config import TaskConfig
     from flow_core.models.volume import Volume
     from flow_core.providers.contract.provider import Provider
 
@@ -95,8 +95,8 @@ class Client:
 def _config(
     command: str | list[str] | TaskSpec | TaskConfig, wanted: dict[str, Any], fields: dict[str, Any]
 ) -> TaskConfig:
-    from flow_core.models.spec import TaskConfig
-    from flow_core.models.task_spec import TaskSpec  # deferred: loads pydantic
+    from flow_core.models.flow_ir import TaskSpec  # deferred: loads pydantic
+    from flow_core.models.task_config import TaskConfig
 
     if isinstance(command, TaskConfig | TaskSpec):
         extra = [*(name for name, value in wanted.items() if value is not None), *fields]

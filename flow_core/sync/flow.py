@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from flow_core.client.flow import AsyncFlow
-from flow_core.client.part import ClientPart
+from flow_core.client.resource_descriptor import ClientPart
 from flow_core.config import Config, Context
 from flow_core.sync.account import AccountResource
 from flow_core.sync.dev import DevEnvironment

@@ -10,8 +10,8 @@ from flow_core.sync.flow import Flow
 from flow_core.sync.task import Task
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig
-    from flow_core.models.task_spec import TaskSpec
+    from flow_core.models.flow_ir import TaskSpec
+    from flow_core.models.task_config import TaskConfig
     from flow_core.models.volume import Volume, VolumeInterface
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flow_core.client.ssh_keys import AsyncSshKeyResource
-from flow_core.sync.facades import SshKeyFacade
+from flow_core.sync.provider_wrappers import SshKeyFacade
 from flow_core.sync.twin import BlockingTwin, copy_docstring, make_blocking
 
 

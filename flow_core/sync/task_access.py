@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from flow_core.client.task_access import AsyncTaskAccessResource
-from flow_core.sync.facades import RemoteOperationsFacade, SshTunnelFacade
 from flow_core.sync.loop_thread import run_sync
+from flow_core.sync.provider_wrappers import RemoteOperationsFacade, SshTunnelFacade
 from flow_core.sync.terminal_guard import guard_terminal
 from flow_core.sync.twin import BlockingTwin, copy_docstring, make_blocking
 

@@ -13,9 +13,9 @@ from flow_core.sync.task import Task
 from flow_core.sync.twin import BlockingTwin, copy_docstring, make_blocking
 
 if TYPE_CHECKING:
+    from flow_core.models.flow_ir import TaskSpec
     from flow_core.models.metrics import MachineSample
-    from flow_core.models.spec import TaskConfig
-    from flow_core.models.task_spec import TaskSpec
+    from flow_core.models.task_config import TaskConfig
 
 
 class TaskResource(BlockingTwin[AsyncTaskResource]):

@@ -14,7 +14,7 @@ from bittty.present import Bell, ClipboardChanged, RowsScrolledOff, ScrollbackCl
 from flow_core.logs.ansi import PLAIN, Colour, TextStyle
 from flow_tui.terminal.cells import Cell, join_cells, join_plain, plain_title, split_runs
 from flow_tui.terminal.core import SCROLLBACK_BYTES, Cursor, LineCells, Modes, MouseTracking, Run
-from flow_tui.terminal.osc_events import OscEvents
+from flow_tui.terminal.core_events import OscEvents
 from flow_tui.terminal.scrollback import Scrollback, cut_row
 
 _TRACKING = {

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
 
+from flow_tui.terminal.bookmarks import bookmark, find_again
 from flow_tui.terminal.core import Cursor, TerminalCore
-from flow_tui.terminal.reflow import bookmark, find_again
 from flow_tui.terminal.text_range import (
     CellPosition,
     TextRange,

@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import NamedTuple, Protocol
 
 from flow_core.logs.ansi import TextStyle
-from flow_tui.terminal.osc_events import OscEvents
+from flow_tui.terminal.core_events import OscEvents
 
 SCROLLBACK_BYTES = 20_000_000
 

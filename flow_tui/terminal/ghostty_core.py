@@ -13,9 +13,9 @@ from pyghostty.core import init_sized
 from flow_core.logs.ansi import PLAIN, Colour, TextStyle
 from flow_tui.terminal.cells import Cell, join_cells, join_plain, plain_title
 from flow_tui.terminal.core import SCROLLBACK_BYTES, Cursor, LineCells, Modes, MouseTracking, Run
+from flow_tui.terminal.core_events import OscEvents
 from flow_tui.terminal.ghostty_cells import CELL_BITS, GRAPHEME, WIDE, WIDE_TAIL
 from flow_tui.terminal.ghostty_lines import GhosttyLines
-from flow_tui.terminal.osc_events import OscEvents
 from flow_tui.terminal.scrollback import cut_row
 
 _GRAPHEME_CLUSTERS = 2027

@@ -22,8 +22,8 @@ from flow_core.agent.calls import CONTEXT, AgentCalls
 from flow_core.agent.layout import Layout
 from flow_core.agent.machine import new_id
 from flow_core.config import Context
-from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord
+from flow_core.models.task_config import TaskConfig
 from flow_core.providers.hosts.provider import HostsProvider
 
 ROUNDS = 9

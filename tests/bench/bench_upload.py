@@ -11,8 +11,8 @@ from pathlib import Path
 
 from table import Row, median
 
+from flow_core.upload.folder_upload import upload
 from flow_core.upload.local_folder import LocalFolder
-from flow_core.upload.sync import upload
 
 FILES = 5000
 ROUNDS = 15

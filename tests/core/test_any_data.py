@@ -12,7 +12,7 @@ from testbed.sentences import is_a_sentence
 from flow_core import ConfigError, TaskConfig
 from flow_core.gpu import parse_gpu
 from flow_core.models.reservation_spec import ReservationSpec
-from flow_core.models.spec import MountSpec, Retries, VolumeSpec
+from flow_core.models.task_config import MountSpec, Retries, VolumeSpec
 
 BOUNDED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -13,8 +13,8 @@ from flow_core.audit import AuditLog, Gate
 from flow_core.client.flow import AsyncFlow
 from flow_core.config import Context
 from flow_core.errors import ConfigError, NotFound, ReadOnly, Unsupported
-from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskStatus
+from flow_core.models.task_config import TaskConfig
 
 
 @pytest.fixture

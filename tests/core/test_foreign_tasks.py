@@ -8,7 +8,7 @@ import pytest
 from testbed.tables import each
 
 from flow_core.errors import ConfigError
-from flow_core.models.spec import TaskConfig
+from flow_core.models.task_config import TaskConfig
 from flow_core.models.task_sources import explain_task_file, to_task_config
 
 SKYPILOT = """\

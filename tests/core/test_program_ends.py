@@ -25,7 +25,7 @@ import os, sys, threading
 from pathlib import Path
 from flow_core import Flow, FlowError
 from flow_core.config import Context
-from flow_core.models.spec import TaskConfig
+from flow_core.models.task_config import TaskConfig
 flow = Flow(Context(sys.argv[1], sys.argv[1], eval(sys.argv[2])))
 def say(*words): print(*words, flush=True)
 """

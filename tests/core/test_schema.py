@@ -12,7 +12,7 @@ from testbed.tables import each
 
 from flow_core.errors import ConfigError
 from flow_core.models.schema import DESCRIPTIONS, task_schema
-from flow_core.models.spec import TaskConfig
+from flow_core.models.task_config import TaskConfig
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 

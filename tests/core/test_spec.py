@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from testbed.tables import each
 
 from flow_core.errors import ConfigError
-from flow_core.models.spec import MountSpec, Retries, TaskConfig, VolumeSpec, check_mount_target
+from flow_core.models.task_config import MountSpec, Retries, TaskConfig, VolumeSpec, check_mount_target
 
 
 @each(

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from testbed.waiting import DEADLINE_S
 
 from flow_core.agent.protocol import FrameDecoder
+from flow_core.providers.hosts.bootstrap_payload import archive, command, launcher
 from flow_core.providers.hosts.launcher import READY, WANTED
-from flow_core.providers.hosts.program import archive, command, launcher
 
 _TOOLS = ("uname", "sleep")
 

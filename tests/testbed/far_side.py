@@ -5,8 +5,8 @@ from __future__ import annotations
 from flow_core.client.flow import AsyncFlow
 from flow_core.client.task import AsyncTask
 from flow_core.errors import FlowError
-from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.models.task_config import TaskConfig
 
 CONTEXTS = ("local", "lab", "mithril")
 

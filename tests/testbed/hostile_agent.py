@@ -9,8 +9,8 @@ from typing import Any
 
 from flow_core.agent.protocol import GREETING, VERSION, FrameDecoder, encode_frame
 from flow_core.models.completed_command import CompletedCommand
+from flow_core.providers.hosts.bootstrap_payload import launcher
 from flow_core.providers.hosts.launcher import READY
-from flow_core.providers.hosts.program import launcher
 from flow_core.ssh.settings import HostSettings
 
 FACTS: dict[str, Any] = {

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from flow_core.providers.local.sshd.ssh_folder import ServerRecord, SshFolder
+from flow_core.providers.local.sshd.server_files import ServerRecord, SshFolder
 
 
 def live_servers(state: Path) -> Iterator[ServerRecord]:

@@ -11,8 +11,8 @@ from testbed.sshd import Sshd
 from testbed.waiting import task_until
 
 from flow_core.config import Context
-from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord
+from flow_core.models.task_config import TaskConfig
 from flow_core.providers import open_provider
 from flow_core.providers.contract.provider import Provider
 

@@ -14,7 +14,7 @@ from textual.color import Color
 from textual.screen import ModalScreen
 
 from flow_tui.colour_depth import ColourDepth
-from flow_tui.palette import Monochrome16, Palette256
+from flow_tui.colour_reduction import Monochrome16, Palette256
 from flow_tui.themes import load_themes
 
 TEXT, MARK = 4.5, 3.0

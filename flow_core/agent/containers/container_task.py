@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from flow_core.agent.bounded_read import open_regular_stream
 from flow_core.agent.capacity import queue
 from flow_core.agent.containers.arguments import Container, add_workspace
 from flow_core.agent.containers.container_end import ContainerEnd
@@ -19,10 +20,9 @@ from flow_core.agent.containers.engine import ContainerEngine, EngineError, find
 from flow_core.agent.containers.image_pull import ImagePull
 from flow_core.agent.layout import container_name
 from flow_core.agent.private_folders import private_opener
-from flow_core.agent.regular_files import open_regular_stream
 from flow_core.agent.spool import SpoolFiles
-from flow_core.agent.supervisor.launch import ProcessLaunch
 from flow_core.agent.supervisor.namespace import Mount
+from flow_core.agent.supervisor.process_launch import ProcessLaunch
 from flow_core.agent.supervisor.process_table import has_argument, list_processes
 from flow_core.agent.supervisor.processes import ProcessIdentity, ProcessTree, read_grace_s
 from flow_core.agent.supervisor.stop_signal import StopSignal

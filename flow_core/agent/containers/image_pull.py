@@ -8,7 +8,7 @@ import time
 from flow_core.agent.containers.engine import ContainerEngine, find_last_line
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.spool import STDERR, SpoolWriter
-from flow_core.agent.supervisor.launch import LaunchedProcess, LaunchError, ProcessLaunch, describe_exit
+from flow_core.agent.supervisor.process_launch import LaunchedProcess, LaunchError, ProcessLaunch, describe_exit
 from flow_core.agent.supervisor.process_table import find_process
 from flow_core.agent.supervisor.stop_signal import StopSignal
 from flow_core.agent.supervisor.task_state import TaskOutcome, TaskStateWriter

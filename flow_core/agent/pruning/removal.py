@@ -10,7 +10,7 @@ from flow_core.agent.capacity.port_records import release_ports
 from flow_core.agent.gc import collect_garbage, trash_path
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.locks import exclusive_lock, release, try_lock
-from flow_core.agent.pruning.pruned_keys import get_key, remember_key
+from flow_core.agent.pruning.idempotency_keys import get_key, remember_key
 from flow_core.agent.pruning.selection import (
     FAILED,
     MADE_FILES,

@@ -12,7 +12,13 @@ from flow_core.agent.layout import TaskFolder
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import read_json
 from flow_core.agent.s3.staging import forget_credentials, read_s3_mounts
-from flow_core.agent.supervisor.launch import LaunchedProcess, LaunchError, OutputChannel, ProcessLaunch, describe_exit
+from flow_core.agent.supervisor.process_launch import (
+    LaunchedProcess,
+    LaunchError,
+    OutputChannel,
+    ProcessLaunch,
+    describe_exit,
+)
 from flow_core.agent.supervisor.processes import ProcessIdentity, ProcessTree
 from flow_core.agent.supervisor.stop_signal import StopSignal
 from flow_core.agent.supervisor.task_state import TaskOutcome, TaskStateWriter

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.spool import SpoolWriter
-from flow_core.agent.supervisor.launch import LaunchedProcess, LaunchError, OutputChannel, describe_exit
 from flow_core.agent.supervisor.output import RankOutput
+from flow_core.agent.supervisor.process_launch import LaunchedProcess, LaunchError, OutputChannel, describe_exit
 from flow_core.agent.supervisor.processes import ProcessIdentity, ProcessTree, read_grace_s
 from flow_core.agent.supervisor.stop_signal import StopSignal
 from flow_core.agent.supervisor.task_state import TaskOutcome, TaskStateWriter

@@ -11,7 +11,7 @@ from flow_core.agent.supervisor.stop_signal import StopSignal, drain
 from flow_core.agent.supervisor.task_state import TaskStateWriter
 
 if TYPE_CHECKING:
-    from flow_core.agent.supervisor.joint_start import JointStart
+    from flow_core.agent.supervisor.gang_wait import JointStart
 
 _POLL_S = 2.0  # poll interval for events without notification: a killed process released a lock
 # poll interval without a FIFO: a part without GPUs has no ticket, and on NFS there are no FIFOs
@@ -40,7 +40,7 @@ class GpuWait:
             return None
         if is_part:
             # Deferred: nearly all tasks run on one machine.
-            from flow_core.agent.supervisor.joint_start import JointStart
+            from flow_core.agent.supervisor.gang_wait import JointStart
 
             self._joint_start = JointStart(self._writer, self._stop, ticket)
         locks = self._wait_for_gpus(ticket)

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 from flow_core.agent.capacity import leases, queue
 from flow_core.agent.capacity.leases import GpuLocks
 from flow_core.agent.copy_cleanup import remove_unused_copies
+from flow_core.agent.folder_ownership import check_folders
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.locks import try_lock
 from flow_core.agent.s3.download import TaskDownload
 from flow_core.agent.s3.staging import discard_downloads
-from flow_core.agent.safe_folders import check_folders
 from flow_core.agent.supervisor.attempt import RunningAttempt
 from flow_core.agent.supervisor.gpu_wait import GpuWait
-from flow_core.agent.supervisor.launch import LaunchError
-from flow_core.agent.supervisor.launcher import RankLauncher
+from flow_core.agent.supervisor.process_launch import LaunchError
+from flow_core.agent.supervisor.rank_launcher import RankLauncher
 from flow_core.agent.supervisor.reap import reap
 from flow_core.agent.supervisor.retry_loop import RetryLoop
 from flow_core.agent.supervisor.stop_signal import StopSignal

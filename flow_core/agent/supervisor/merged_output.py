@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from flow_core.agent.spool import SidecarWriter, SpoolFiles
-from flow_core.agent.supervisor.launch import LaunchedProcess, OutputChannel
+from flow_core.agent.supervisor.process_launch import LaunchedProcess, OutputChannel
 
 _PAUSE_S = 0.05  # pause after a check: we must not wake at every write of a task that writes without pause
 _POLL_S = 1.0  # poll interval without notifications of writes

@@ -13,8 +13,8 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from flow_core.agent.spool import SpoolWriter
-from flow_core.agent.supervisor.launch import LaunchedProcess, OutputChannel, open_pipes
-from flow_core.agent.supervisor.write_order import get_write_order
+from flow_core.agent.supervisor.pipe_write_sequence import get_write_order
+from flow_core.agent.supervisor.process_launch import LaunchedProcess, OutputChannel, open_pipes
 
 _PIPES_TOTAL_BYTES, _PIPE_BYTES = 1 << 20, 1 << 16  # a user's total pipe memory is limited
 _READ_BYTES = 1 << 16  # a packet has at most a page

@@ -10,8 +10,8 @@ from flow_core.agent.locks import exclusive_lock
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.records import MalformedRecord, read_known
 from flow_core.agent.s3.staging import s3_mounts
-from flow_core.agent.supervisor.launch import LaunchError
 from flow_core.agent.supervisor.namespace import Mount, can_mount
+from flow_core.agent.supervisor.process_launch import LaunchError
 from flow_core.agent.supervisor.task_state import TaskStateWriter
 
 

@@ -10,7 +10,7 @@ import os
 import struct
 import termios
 
-from flow_core.agent.supervisor.launch import LaunchError, OutputChannel
+from flow_core.agent.supervisor.process_launch import LaunchError, OutputChannel
 
 _ROWS, _COLUMNS = 24, 80
 _OUTPUT_FLAGS = 1  # index in the list that tcgetattr returns

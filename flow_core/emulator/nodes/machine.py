@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Protocol
 
 import asyncssh
 
-from flow_core.emulator.nodes.contract import NodeSpec
 from flow_core.emulator.nodes.disk import SCRIPT, SCRIPT_LOG, SIGNAL, erase, give_to, host_names, hosts, make_disk
 from flow_core.emulator.nodes.exec_spec import SpawnRequestBuilder
+from flow_core.emulator.nodes.machine_protocol import NodeSpec
 from flow_core.emulator.nodes.pid1.isolate import NOBODY
 from flow_core.emulator.nodes.pid1_client import NotStarted, Pid1Client
 from flow_core.emulator.nodes.ssh_port import SshPort

@@ -11,9 +11,9 @@ from pathlib import Path
 import asyncssh
 
 from flow_core.agent.private_folders import make_private_folder
-from flow_core.emulator.nodes.contract import NodeFleet, NodeSpec
 from flow_core.emulator.nodes.disk import erase
 from flow_core.emulator.nodes.machine import EmulatedMachine, FleetSettings, MachineConnection
+from flow_core.emulator.nodes.machine_protocol import NodeFleet, NodeSpec
 from flow_core.emulator.nodes.pid1_client import NoNamespaces
 from flow_core.emulator.nodes.programs import hiding_view
 from flow_core.emulator.nodes.ssh_port import SshPort

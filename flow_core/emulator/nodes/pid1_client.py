@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flow_core.emulator.nodes.wire import Inbox, Message, packed
+from flow_core.emulator.nodes.fd_messages import Inbox, Message, packed
 from flow_core.errors import ProviderError
 
 _READY_S = 20.0

@@ -11,7 +11,7 @@ from flow_core.emulator.http.responses import ApiError, invalid_field
 from flow_core.emulator.money import format_dollars, parse_cents
 from flow_core.emulator.orders import bidding
 from flow_core.emulator.orders.bids import BidEvent, BidRow
-from flow_core.emulator.orders.launch import check_volumes
+from flow_core.emulator.orders.launch_specification import check_volumes
 from flow_core.emulator.world import World
 
 

@@ -18,7 +18,7 @@ from flow_core.emulator.market.catalog import SPOT
 from flow_core.emulator.orders import bidding
 from flow_core.emulator.orders.bid_changes import UpdateBid, change_bid, parse_limit
 from flow_core.emulator.orders.bids import BidRow, BidStatus
-from flow_core.emulator.orders.launch import LaunchSpecification, create_launch
+from flow_core.emulator.orders.launch_specification import LaunchSpecification, create_launch
 from flow_core.emulator.world import World, find_row
 
 routes = Routes()

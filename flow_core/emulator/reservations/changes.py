@@ -13,8 +13,8 @@ from flow_core.emulator.clock import iso_time
 from flow_core.emulator.http.parsing import BodyModel, UtcTime, parse_body
 from flow_core.emulator.http.responses import ApiError, json_response
 from flow_core.emulator.http.routing import Routes
-from flow_core.emulator.orders.instance_changes import UniqueIds
-from flow_core.emulator.orders.launch import check_volumes
+from flow_core.emulator.orders.instance_action_routes import UniqueIds
+from flow_core.emulator.orders.launch_specification import check_volumes
 from flow_core.emulator.reservations import lifecycle
 from flow_core.emulator.reservations.availability import HOUR, find_latest_end
 from flow_core.emulator.reservations.models import Grant, ReservationRow

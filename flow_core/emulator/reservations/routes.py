@@ -16,7 +16,7 @@ from flow_core.emulator.http.parsing import BodyModel, UtcTime, parse_body, pars
 from flow_core.emulator.http.responses import ApiError, json_response
 from flow_core.emulator.http.routing import Routes
 from flow_core.emulator.market.catalog import RESERVATIONS
-from flow_core.emulator.orders.launch import LaunchSpecification, create_launch
+from flow_core.emulator.orders.launch_specification import LaunchSpecification, create_launch
 from flow_core.emulator.reservations import lifecycle
 from flow_core.emulator.reservations.availability import GRACE, check_span, is_free
 from flow_core.emulator.reservations.models import Grant, ReservationRow, ReservationStatus

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flow_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig, VolumeSpec
+    from flow_core.models.task_config import TaskConfig, VolumeSpec
 
 _WORD_MAX = 127 << 10  # Linux takes 128 KiB an argument or variable, its name and a NUL included
 _TOTAL_MAX = 768 << 10  # macOS takes 1 MiB in all, our own variables and those of the user included
@@ -62,6 +62,6 @@ def check_new_volume(size_gb: object, name: str | None, interface: object) -> No
 
 def volume_spec(fields: dict[str, Any]) -> VolumeSpec:
     """Raises ConfigError."""
-    from flow_core.models.spec import VolumeSpec  # deferred: listing must not pay for pydantic
+    from flow_core.models.task_config import VolumeSpec  # deferred: listing must not pay for pydantic
 
     return VolumeSpec.parse(fields)

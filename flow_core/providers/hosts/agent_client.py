@@ -16,7 +16,7 @@ from flow_core.providers.hosts.machines import Machine
 from flow_core.providers.over_agent.refusals import error_of
 
 if TYPE_CHECKING:
-    from flow_core.providers.hosts.link import AgentLink
+    from flow_core.providers.hosts.agent_connection import AgentLink
     from flow_core.providers.over_ssh.host_pool import HostPool
     from flow_core.ssh.host import SshHost
 
@@ -92,8 +92,8 @@ class AgentClient:
 
     @cached_property
     def _link(self) -> AgentLink:
+        from flow_core.providers.hosts.agent_connection import AgentLink
         from flow_core.providers.hosts.found_python import FoundPython  # deferred: reading a config needs neither
-        from flow_core.providers.hosts.link import AgentLink
 
         machine = self.machine
         address = " ".join(str(part) for part in (machine.name, machine.hostname, machine.user, machine.port))

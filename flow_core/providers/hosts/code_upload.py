@@ -10,7 +10,7 @@ from flow_core.errors import ConfigError, printable
 from flow_core.providers.hosts.agent_client import AgentClient
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_config import TaskConfig
     from flow_core.upload.report import Progress
 
 _MOST_UNASKED = 1 << 30
@@ -52,8 +52,8 @@ def directory_of(config: TaskConfig) -> str:
 
 
 async def send_code(agent: AgentClient, folder: Path, place: str, config: TaskConfig) -> None:
-    """Raises what `flow_core.upload.sync.upload` does, and ConfigError for more than anybody sends unasked."""
-    from flow_core.upload.sync import upload  # deferred: looking at tasks needs none of it
+    """Raises what `flow_core.upload.folder_upload.upload` does, and ConfigError for more than anybody sends unasked."""
+    from flow_core.upload.folder_upload import upload  # deferred: looking at tasks needs none of it
 
     def watch(now: Progress) -> None:
         if config.code_root is None and now.bytes_total > _MOST_UNASKED:

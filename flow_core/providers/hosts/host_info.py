@@ -8,7 +8,7 @@ from typing import Any
 
 from flow_core.agent.record_fields import Fields
 from flow_core.errors import FlowError, ProviderError
-from flow_core.gpu_models import Gpu
+from flow_core.gpu_matching import Gpu
 from flow_core.providers.hosts.agent_client import AgentClient, call_all
 
 LOOK_S = 8.0

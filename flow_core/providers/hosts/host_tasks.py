@@ -12,8 +12,8 @@ from flow_core.agent.ids import is_task_id
 from flow_core.errors import AuthError, FlowError, NotFound, Unreachable, printable
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.providers.hosts.agent_client import AgentClient
+from flow_core.providers.hosts.gang_start import JointStarts
 from flow_core.providers.hosts.host_state import PATIENCE_S, HostState
-from flow_core.providers.hosts.joint_starts import JointStarts
 from flow_core.providers.hosts.merge_ranks import TaskPart, merge_parts
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.errors import ConfigError, FlowError, printable
-from flow_core.gpu_models import Gpu, parse_declared_gpus
+from flow_core.gpu_matching import Gpu, parse_declared_gpus
 from flow_core.providers.contract.config_schema import SettingProblem, UsableSettings, drop_invalid
-from flow_core.providers.hosts.credentials import SEND_CREDENTIALS, sends_credentials
+from flow_core.providers.hosts.s3_credentials import SEND_CREDENTIALS, sends_credentials
 from flow_core.providers.over_agent.pruning_setting import PRUNE_AFTER_DAYS, prune_after_days_of
 from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, login_timeout_of
 
@@ -112,7 +112,9 @@ def problems_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _check_engine(settings: Mapping[str, Any]) -> None:
-    from flow_core.providers.over_agent.images import check_engine  # deferred: reading a config must not pay for it
+    from flow_core.providers.over_agent.container_request_checks import (
+        check_engine,  # deferred: reading a config must not pay for it
+    )
 
     check_engine(settings.get("container"))
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import CapacityError, ConfigError, FlowError, printable
 from flow_core.gpu import GpuRequest, parse_gpu
-from flow_core.gpu_models import Gpu, describe_gpus
+from flow_core.gpu_matching import Gpu, describe_gpus
 from flow_core.providers.hosts.agent_client import AgentClient
 from flow_core.providers.hosts.host_info import HostInfo
 from flow_core.providers.over_agent.submit_requests import gpus_for, no_gpus
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_config import TaskConfig
 
 _MOST_SAID = 8
 

@@ -11,12 +11,12 @@ from flow_core.config import Context, state_dir
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.contract.provider import PollIntervals, Provider
 from flow_core.providers.hosts.agent_client import AgentClient
-from flow_core.providers.hosts.credentials import disclosure, sends_credentials
 from flow_core.providers.hosts.host_state import HostState
 from flow_core.providers.hosts.host_tasks import HostTasks, select_records
 from flow_core.providers.hosts.instances import HostInstances
 from flow_core.providers.hosts.machines import machines_of
 from flow_core.providers.hosts.rendezvous import gather_all
+from flow_core.providers.hosts.s3_credentials import disclosure, sends_credentials
 from flow_core.providers.hosts.task_locator import HostLogSources, HostTaskLocator
 from flow_core.providers.hosts.volumes import HostVolumes
 from flow_core.providers.over_agent.pruning_setting import prune_after_days_of
@@ -25,8 +25,8 @@ from flow_core.providers.over_ssh.login_limit import login_timeout_of
 from flow_core.providers.over_ssh.ssh_access import SshAccess
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig
     from flow_core.models.task import TaskRecord, TaskStatus
+    from flow_core.models.task_config import TaskConfig
     from flow_core.prompter import Prompter
     from flow_core.providers.hosts.config_schema import HostsConfigSchema
     from flow_core.providers.hosts.pruning import HostPruning

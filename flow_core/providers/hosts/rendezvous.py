@@ -11,7 +11,7 @@ from flow_core.errors import CapacityError, Conflict
 from flow_core.providers.hosts.placement import Candidate
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_config import TaskConfig
 
 _PORTS = (20000, 32000)  # below those that systems give away by themselves
 _T = TypeVar("_T")

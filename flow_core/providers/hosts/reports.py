@@ -11,7 +11,7 @@ from flow_core.agent.record_fields import LAST_TIMESTAMP, Fields
 from flow_core.agent.task_report import TaskReport
 from flow_core.errors import printable
 from flow_core.models.task import TaskRecord
-from flow_core.providers.over_agent.task_records import record_of
+from flow_core.providers.over_agent.task_conversion import record_of
 from flow_core.ssh.settings import HostSettings
 
 

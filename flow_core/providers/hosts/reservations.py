@@ -24,7 +24,7 @@ from flow_core.providers.contract.supported_fields import check_supported
 from flow_core.providers.hosts.agent_client import AgentClient, call_all
 from flow_core.providers.hosts.host_info import HostInfo, read_all_hosts
 from flow_core.providers.hosts.host_tasks import HostTasks, most_actionable, not_found
-from flow_core.providers.over_agent.reservation_records import (
+from flow_core.providers.over_agent.reservation_conversion import (
     UNSUPPORTED,
     OpeningQuery,
     make_wish,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flow_core.agent.startup_error import BROKEN, OLD_PYTHON, UNSAFE
 from flow_core.errors import ProviderError
-from flow_core.providers.hosts.program import NO_PYTHON, NOT_THIS_PYTHON
+from flow_core.providers.hosts.bootstrap_payload import NO_PYTHON, NOT_THIS_PYTHON
 from flow_core.ssh.full_disk import is_full
 
 _SAID_LONGEST = 500

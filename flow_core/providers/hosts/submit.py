@@ -16,17 +16,17 @@ from flow_core.errors import Conflict, FlowError, NotFound, Unreachable, printab
 from flow_core.providers.contract.request_checks import task_name
 from flow_core.providers.hosts.agent_client import call_all
 from flow_core.providers.hosts.code_upload import directory_of, find_code, send_code
-from flow_core.providers.hosts.credentials import credentials_of
 from flow_core.providers.hosts.host_info import read_all_hosts
 from flow_core.providers.hosts.host_tasks import HostTasks, most_actionable
 from flow_core.providers.hosts.placement import Candidate, rank_candidates
 from flow_core.providers.hosts.rendezvous import choose_machines, gather_all, plan_rendezvous
+from flow_core.providers.hosts.s3_credentials import credentials_of
 from flow_core.providers.hosts.supported_fields import check_several, check_task
-from flow_core.providers.over_agent.images import check_image
+from flow_core.providers.over_agent.container_request_checks import check_image
 from flow_core.providers.over_agent.submit_requests import request_of, volume_name
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_config import TaskConfig
     from flow_core.models.volume import Volume
     from flow_core.providers.hosts.reservations import HostReservations
     from flow_core.providers.hosts.volumes import HostVolumes

@@ -9,7 +9,7 @@ from flow_core.providers.contract.supported_fields import UnsupportedField, chec
 from flow_core.providers.over_agent.submit_requests import volume_name
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_config import TaskConfig
 
 UNSUPPORTED: tuple[UnsupportedField[TaskConfig], ...] = (
     UnsupportedField(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flow_core.providers.hosts.host_tasks import HostTasks
 
 _FRESH_S = 1.0
-_CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.task_entry import main; main()"
+_CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.task_exec import main; main()"
 
 
 class HostTaskLocator:

@@ -20,7 +20,7 @@ from flow_core.providers.contract.volume_errors import block_volume_in_use
 from flow_core.providers.hosts.agent_client import AgentClient, call_all
 from flow_core.providers.hosts.host_info import read_all_hosts
 from flow_core.providers.hosts.host_tasks import HostTasks, most_actionable, not_found
-from flow_core.providers.over_agent.volume_records import volume_of
+from flow_core.providers.over_agent.volume_conversion import volume_of
 
 
 class HostVolumes:

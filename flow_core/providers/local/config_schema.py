@@ -8,7 +8,7 @@ from typing import Any
 from flow_core.errors import FlowError
 from flow_core.providers.contract.config_schema import ConfigField
 from flow_core.providers.local.capacity.gpus import gpus_here
-from flow_core.providers.over_agent.images import check_engine
+from flow_core.providers.over_agent.container_request_checks import check_engine
 from flow_core.providers.over_agent.pruning_setting import PRUNE_FIELD, prune_after_days_of
 
 _FIELDS = (

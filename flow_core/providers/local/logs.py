@@ -6,7 +6,7 @@ from flow_core.agent.spool import SpoolFiles
 from flow_core.agent.tasks import StoredTask, TaskStore
 from flow_core.errors import NotFound, Unsupported
 from flow_core.logs.log_id import LogId
-from flow_core.providers.over_agent.agent_calls import call_agent
+from flow_core.providers.over_agent.in_process_agent import call_agent
 
 
 class LocalLogs:

@@ -13,7 +13,7 @@ from functools import partial
 from flow_core.agent.refusals import Refused
 from flow_core.agent.spec import GpuPlan
 from flow_core.agent.supervisor.ranks import select_rank_gpus
-from flow_core.agent.task_entry import BROKEN_NOT_ENTERED, NODE_ENDED, NOT_RUNNING, find_enterable
+from flow_core.agent.task_exec import BROKEN_NOT_ENTERED, NODE_ENDED, NOT_RUNNING, find_enterable
 from flow_core.agent.tasks import NO_TASK, TaskStore
 from flow_core.errors import NotFound, Unreachable, printable
 from flow_core.metrics.broadcast import SampleBroadcast
@@ -21,7 +21,7 @@ from flow_core.metrics.stream import read_samples, sampling_script
 from flow_core.metrics.visible_gpus import select_visible_gpus
 from flow_core.models.metrics import MachineSample
 from flow_core.providers.local.capacity.instances import LocalInstances
-from flow_core.providers.over_agent.agent_calls import call_agent
+from flow_core.providers.over_agent.in_process_agent import call_agent
 
 _PIECE = 1 << 16
 _END_S = 2.0

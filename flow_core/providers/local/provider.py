@@ -9,9 +9,9 @@ from collections.abc import Collection
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from flow_core.agent.folder_ownership import check_folders
 from flow_core.agent.layout import Layout
 from flow_core.agent.machine import machine_id
-from flow_core.agent.safe_folders import check_folders
 from flow_core.agent.supervisor.processes import read_grace_s
 from flow_core.agent.volumes import VolumeStore
 from flow_core.config import Context, state_dir
@@ -23,22 +23,22 @@ from flow_core.providers.local.logs import LocalLogs
 from flow_core.providers.local.sshd.address import with_ssh
 from flow_core.providers.local.tasks import LocalTasks
 from flow_core.providers.local.volumes import LocalVolumes
-from flow_core.providers.over_agent.agent_calls import call_agent
+from flow_core.providers.over_agent.in_process_agent import call_agent
 from flow_core.providers.over_agent.pruning_setting import prune_after_days_of
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig
     from flow_core.models.task import TaskRecord, TaskStatus
+    from flow_core.models.task_config import TaskConfig
     from flow_core.prompter import Prompter
     from flow_core.providers.local.config_schema import LocalConfigSchema
     from flow_core.providers.local.identity import LocalIdentity
     from flow_core.providers.local.metrics import LocalMetrics
     from flow_core.providers.local.pruning import LocalPruning
     from flow_core.providers.local.sshd.endpoint import LocalEndpoints
-    from flow_core.providers.local.task_entry.remote import LocalRemote
-    from flow_core.providers.local.task_entry.shells import LocalShells
-    from flow_core.providers.local.task_entry.tunnels import LocalTunnels
-    from flow_core.providers.local.task_entry.uploads import LocalUploads
+    from flow_core.providers.local.task_access.remote import LocalRemote
+    from flow_core.providers.local.task_access.shells import LocalShells
+    from flow_core.providers.local.task_access.tunnels import LocalTunnels
+    from flow_core.providers.local.task_access.uploads import LocalUploads
 
 
 class LocalProvider(Provider):
@@ -89,13 +89,13 @@ class LocalProvider(Provider):
 
     @cached_property
     def shells(self) -> LocalShells:
-        from flow_core.providers.local.task_entry.shells import LocalShells
+        from flow_core.providers.local.task_access.shells import LocalShells
 
         return LocalShells(self._tasks, self.endpoints)
 
     @cached_property
     def remote(self) -> LocalRemote:
-        from flow_core.providers.local.task_entry.remote import LocalRemote
+        from flow_core.providers.local.task_access.remote import LocalRemote
 
         return LocalRemote(self._tasks)
 
@@ -107,13 +107,13 @@ class LocalProvider(Provider):
 
     @cached_property
     def tunnels(self) -> LocalTunnels:
-        from flow_core.providers.local.task_entry.tunnels import LocalTunnels
+        from flow_core.providers.local.task_access.tunnels import LocalTunnels
 
         return LocalTunnels(self._tasks)
 
     @cached_property
     def uploads(self) -> LocalUploads:
-        from flow_core.providers.local.task_entry.uploads import LocalUploads
+        from flow_core.providers.local.task_access.uploads import LocalUploads
 
         return LocalUploads(self._tasks)
 
@@ -162,7 +162,7 @@ class LocalProvider(Provider):
 
     def describe_submit(self, config: TaskConfig) -> str:
         from flow_core.agent.submit import build_argv
-        from flow_core.providers.local.containers.images import describe_container
+        from flow_core.providers.local.containers.container_preview import describe_container
 
         is_process = config.image is None
         return shlex.join(build_argv(config.command) if is_process else describe_container(config, self._settings))

@@ -15,7 +15,7 @@ from flow_core.agent.pruning.selection import PruningRule, select
 from flow_core.errors import Conflict, NotFound, printable
 from flow_core.models.pruning import PruningPlan, PruningResult
 from flow_core.providers.contract.blocking_io import report_progress
-from flow_core.providers.over_agent.agent_calls import call_agent
+from flow_core.providers.over_agent.in_process_agent import call_agent
 from flow_core.providers.over_agent.pruned_tasks import prunable, sentence, sentences
 
 _DAY_S = 24 * 3600.0

@@ -11,17 +11,17 @@ from flow_core.agent.machine import new_id
 from flow_core.agent.submit import submit
 from flow_core.errors import CapacityError
 from flow_core.gpu import GpuRequest, parse_gpu
-from flow_core.gpu_models import Gpu, choose_gpus
+from flow_core.gpu_matching import Gpu, choose_gpus
 from flow_core.providers.contract.blocking_io import report_progress
 from flow_core.providers.contract.request_checks import task_name
 from flow_core.providers.local.capacity.gpus import gpus_here
 from flow_core.providers.local.supported_fields import check_task
-from flow_core.providers.over_agent.images import check_image
+from flow_core.providers.over_agent.container_request_checks import check_image
 from flow_core.providers.over_agent.submit_requests import gpus_for, no_gpus, request_of
 
 if TYPE_CHECKING:
     from flow_core.agent.volumes import VolumeStore
-    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_config import TaskConfig
 
 
 def submit_task(config: TaskConfig, shelf: VolumeStore, settings: Mapping[str, Any]) -> str:

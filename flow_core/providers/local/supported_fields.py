@@ -11,7 +11,7 @@ from flow_core.providers.contract.request_checks import check_argument_sizes
 from flow_core.providers.contract.supported_fields import UnsupportedField, check_supported
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_config import TaskConfig
 
 UNSUPPORTED: tuple[UnsupportedField[TaskConfig], ...] = (
     UnsupportedField(

@@ -7,7 +7,7 @@ from flow_core.agent.task_report import TaskReport
 from flow_core.agent.tasks import StoredTask, TaskStore
 from flow_core.models.task import TaskRecord
 from flow_core.providers.contract.blocking_io import report_progress
-from flow_core.providers.over_agent.task_records import record_of
+from flow_core.providers.over_agent.task_conversion import record_of
 
 
 class LocalTasks(TaskStore):

@@ -8,8 +8,8 @@ from flow_core.agent.volumes import VolumeStore
 from flow_core.models.volume import Volume, VolumeInterface
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.contract.request_checks import check_new_volume, volume_spec
-from flow_core.providers.over_agent.agent_calls import call_agent
-from flow_core.providers.over_agent.volume_records import volume_of
+from flow_core.providers.over_agent.in_process_agent import call_agent
+from flow_core.providers.over_agent.volume_conversion import volume_of
 
 
 class LocalVolumes:

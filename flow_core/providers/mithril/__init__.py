@@ -36,7 +36,7 @@ def _has_key() -> bool:
 
 
 def _platform_from_environment() -> PlatformAccount | None:
-    from flow_core.providers.mithril.platform import platform_from_environment  # deferred: rarely needed
+    from flow_core.providers.mithril.platform_account import platform_from_environment  # deferred: rarely needed
 
     return platform_from_environment()
 

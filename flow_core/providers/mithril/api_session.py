@@ -15,7 +15,7 @@ from flow_core.providers.mithril.exit_status import ExitStatusCache
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.identity import MithrilIdentity, OwnerNames
 from flow_core.providers.mithril.launch_keys import LaunchKeys
-from flow_core.providers.mithril.machines import MithrilMachines
+from flow_core.providers.mithril.node_ssh import MithrilMachines
 from flow_core.providers.mithril.projects import MithrilProjects
 from flow_core.providers.mithril.settings import MithrilSettings
 from flow_core.providers.mithril.ssh_keys import MithrilSshKeys

@@ -10,8 +10,8 @@ from flow_core.models.task import TaskBid, TaskRecord, TaskStatus, VolumeMount
 from flow_core.providers.mithril.bids import Bid, BidInstance
 from flow_core.providers.mithril.catalog import InstanceType, Offer
 from flow_core.providers.mithril.exit_status import ExitStatus
-from flow_core.providers.mithril.machines import USER, Destination
 from flow_core.providers.mithril.money import written
+from flow_core.providers.mithril.node_ssh import USER, Destination
 from flow_core.providers.mithril.startup.script import is_ours
 from flow_core.providers.mithril.submitted_specs import SubmittedSpec
 

@@ -14,7 +14,7 @@ from flow_core.errors import ProviderError, printable
 from flow_core.identifiers import is_bid_id, is_cloud_id
 from flow_core.logs.escape import escape_controls
 from flow_core.providers.contract.listing import Listing
-from flow_core.providers.mithril import wire
+from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.money import dollars
 from flow_core.providers.mithril.startup.script import command_of
 
@@ -53,19 +53,19 @@ class Bid:
         """Raises ProviderError."""
         launch = row.get("launch_specification")
         launch = launch if isinstance(launch, dict) else {}
-        script = wire.optional(launch, "startup_script")
+        script = response_fields.optional(launch, "startup_script")
         return cls(
-            wire.identifier(row, check=is_bid_id),
-            wire.label(row, "name"),
-            escape_controls(wire.text(row, "status")[:_LONGEST_WORD]),
+            response_fields.identifier(row, check=is_bid_id),
+            response_fields.label(row, "name"),
+            escape_controls(response_fields.text(row, "status")[:_LONGEST_WORD]),
             moment(row.get("created_at")),
             moment(row.get("deactivated_at")),
             dollars(row.get("limit_price")),
             _quantity(row.get("instance_quantity")),
-            wire.word(row, "instance_type"),
-            wire.word(row, "region"),
-            wire.word(row, "project"),
-            wire.word(row, "created_by"),
+            response_fields.word(row, "instance_type"),
+            response_fields.word(row, "region"),
+            response_fields.word(row, "project"),
+            response_fields.word(row, "created_by"),
             ids_in(row.get("instances")),
             ids_in(launch.get("volumes")),
             ids_in(launch.get("ssh_keys")),
@@ -90,13 +90,13 @@ class BidInstance:
     def of(cls, row: dict[str, Any]) -> BidInstance:
         """Raises ProviderError."""
         return cls(
-            wire.identifier(row),
-            wire.label(row, "name"),
-            escape_controls(wire.text(row, "status")[:_LONGEST_WORD]),
-            wire.word(row, "bid", "reservation"),
+            response_fields.identifier(row),
+            response_fields.label(row, "name"),
+            escape_controls(response_fields.text(row, "status")[:_LONGEST_WORD]),
+            response_fields.word(row, "bid", "reservation"),
             moment(row.get("created_at")),
-            wire.word(row, "ssh_destination"),
-            wire.word(row, "private_ip"),
+            response_fields.word(row, "ssh_destination"),
+            response_fields.word(row, "private_ip"),
         )
 
     @property

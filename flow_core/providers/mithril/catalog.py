@@ -12,7 +12,7 @@ from flow_core.errors import ProviderError
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.logs.escape import escape_controls
 from flow_core.providers.contract.listing import Listing
-from flow_core.providers.mithril import wire
+from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.bids import readable
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.money import dollars
@@ -44,15 +44,15 @@ class InstanceType:
     def of(cls, row: dict[str, Any]) -> InstanceType:
         """Raises ProviderError."""
         return cls(
-            wire.identifier(row),
-            wire.word(row, "name") or wire.word(row, "fid"),
-            wire.word(row, "gpu_type").lower(),
-            wire.number(row, "num_gpus"),
-            wire.number(row, "gpu_memory_gb"),
-            wire.number(row, "num_cpus"),
-            wire.number(row, "ram_gb"),
-            wire.word(row, "gpu_socket"),
-            wire.word(row, "network_type"),
+            response_fields.identifier(row),
+            response_fields.word(row, "name") or response_fields.word(row, "fid"),
+            response_fields.word(row, "gpu_type").lower(),
+            response_fields.number(row, "num_gpus"),
+            response_fields.number(row, "gpu_memory_gb"),
+            response_fields.number(row, "num_cpus"),
+            response_fields.number(row, "ram_gb"),
+            response_fields.word(row, "gpu_socket"),
+            response_fields.word(row, "network_type"),
         )
 
     @property
@@ -113,7 +113,7 @@ class Catalog:
     async def types(self) -> dict[str, InstanceType]:
         """By id."""
         if time.monotonic() - self._types_at >= _TYPES_KEPT_S:
-            found = wire.rows(await self._http.get("/v2/instance-types"), "instance types")
+            found = response_fields.rows(await self._http.get("/v2/instance-types"), "instance types")
             listed = readable(found, InstanceType.of, "instance types")
             self._types = {one.type_id: one for one in listed}
             self._types_at = time.monotonic()
@@ -128,7 +128,7 @@ class Catalog:
         """The cheapest first, then the smallest."""
         if time.monotonic() - self._offers_at >= _OFFERS_KEPT_S:
             types = await self.types()
-            found = wire.rows(await self._http.get("/v2/spot/availability"), "auctions")
+            found = response_fields.rows(await self._http.get("/v2/spot/availability"), "auctions")
             offers = readable(found, lambda row: _offer(row, types), "auctions")
             cheapest_first = sorted(offers, key=lambda one: (one.price_usd, one.type.gpu_count, one.region))
             self._offers = Listing.of(cheapest_first, offers.unreadable)
@@ -137,10 +137,14 @@ class Catalog:
 
 
 def _offer(row: dict[str, Any], types: dict[str, InstanceType]) -> Offer:
-    kind = types.get(wire.text(row, "instance_type"))
+    kind = types.get(response_fields.text(row, "instance_type"))
     price = dollars(row.get("last_instance_price"))
     if kind is None or price is None:
-        raise ProviderError(f"auction {wire.word(row, 'fid')} is of a type or at a price that isn't known")
+        raise ProviderError(f"auction {response_fields.word(row, 'fid')} is of a type or at a price that isn't known")
     return Offer(
-        wire.identifier(row), kind, escape_controls(wire.text(row, "region")), wire.number(row, "capacity"), price
+        response_fields.identifier(row),
+        kind,
+        escape_controls(response_fields.text(row, "region")),
+        response_fields.number(row, "capacity"),
+        price,
     )

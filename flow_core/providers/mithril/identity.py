@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flow_core.errors import FlowError, NotFound
 from flow_core.identifiers import is_cloud_id
 from flow_core.models.identity import Project, SshKey, User
-from flow_core.providers.mithril import wire
+from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.bids import readable
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.projects import MithrilProjects
@@ -35,18 +35,18 @@ class MithrilIdentity:
 
     async def me(self) -> User:
         """The owner of the key."""
-        return _user(wire.table(await self._http.get("/v2/me"), "a user"))
+        return _user(response_fields.table(await self._http.get("/v2/me"), "a user"))
 
     async def user(self, user_id: str) -> User | None:
         return await find_user(self._http, user_id)
 
     async def teammates(self, user_id: str) -> tuple[User, ...]:
         """Those whom the owner of the key may see, and of them those who share a project with somebody else."""
-        mates = wire.rows(await self._http.get("/v2/me/teammates"), "teammates")
+        mates = response_fields.rows(await self._http.get("/v2/me/teammates"), "teammates")
         mates = [row for row in mates if isinstance(row, dict)]
         if user_id == "me":
             return readable(mates, _user, "teammates")
-        me = wire.table(await self._http.get("/v2/me"), "a user")
+        me = response_fields.table(await self._http.get("/v2/me"), "a user")
         if user_id not in _names(me):
             theirs = next((_projects(row) for row in mates if user_id in _names(row)), set())
             mates = [row for row in mates if user_id not in _names(row) and theirs & _projects(row)]
@@ -61,7 +61,7 @@ async def find_user(http: HttpFacet, user_id: str) -> User | None:
     for name in dict.fromkeys((user_id, user_id.removeprefix(_PREFIX))):
         if is_cloud_id(name):
             try:
-                return _user(wire.table(await http.get(f"/v2/users/{name}"), "a user"))
+                return _user(response_fields.table(await http.get(f"/v2/users/{name}"), "a user"))
             except NotFound:
                 continue
     return None
@@ -69,10 +69,10 @@ async def find_user(http: HttpFacet, user_id: str) -> User | None:
 
 def _user(row: dict[str, Any]) -> User:
     return User(
-        wire.identifier(row),
-        wire.label(row, "user_name", "name"),
-        wire.label(row, "email"),
-        wire.word(row, "organization_role", "role"),
+        response_fields.identifier(row),
+        response_fields.label(row, "user_name", "name"),
+        response_fields.label(row, "email"),
+        response_fields.word(row, "organization_role", "role"),
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flow_core.errors import ConfigError, Conflict, ProviderError
 from flow_core.logs.escape import escape_controls
 from flow_core.models.market import PriceSeries, Quota, TaskEvent
-from flow_core.providers.mithril import wire
+from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.bids import BIDS, Bid, moment, readable
 from flow_core.providers.mithril.money import dollars, written
 from flow_core.providers.mithril.tasks import MithrilTasks
@@ -39,7 +39,7 @@ class MithrilMarket:
             num_samples=_SAMPLES,
             start_time=start.isoformat(timespec="seconds").replace("+00:00", "Z"),
         )
-        rows = wire.rows(answer.get("series") if isinstance(answer, dict) else answer, "prices")
+        rows = response_fields.rows(answer.get("series") if isinstance(answer, dict) else answer, "prices")
         found = readable(rows, _series, "prices")
         names = {type_id: kind.name for type_id, kind in types.items()}
         return tuple(
@@ -50,17 +50,17 @@ class MithrilMarket:
     async def quotas(self) -> tuple[Quota, ...]:
         project = await self._session.projects.chosen_id()
         types = await self._session.catalog.types()
-        rows = wire.rows(await self._session.http.get("/v2/quotas", project=project), "quotas")
+        rows = response_fields.rows(await self._session.http.get("/v2/quotas", project=project), "quotas")
         names = {type_id: kind.name for type_id, kind in types.items()}
         return readable(rows, lambda row: _quota(row, names), "quotas")
 
     async def history(self, task_id: str) -> tuple[TaskEvent, ...]:
         bid = (await self._tasks.snapshot(task_id)).bid
         http = self._session.http
-        answer = wire.table(await http.get(f"{BIDS}/{bid.bid_id}/history"), "a history")
-        events = list(readable(wire.rows(answer.get("events"), "events"), _bid_event, "events"))
+        answer = response_fields.table(await http.get(f"{BIDS}/{bid.bid_id}/history"), "a history")
+        events = list(readable(response_fields.rows(answer.get("events"), "events"), _bid_event, "events"))
         answer = await http.get("/v2/instances/status/history", project=bid.project_id, bid_fid=bid.bid_id, limit=100)
-        nodes = wire.rows(answer.get("instances") if isinstance(answer, dict) else answer, "histories")
+        nodes = response_fields.rows(answer.get("instances") if isinstance(answer, dict) else answer, "histories")
         for node in nodes:
             events += readable(_node_rows(node), _node_event, "events", may_be_none=True)
         return tuple(sorted(events, key=lambda event: event.at))
@@ -121,8 +121,8 @@ def _series(row: dict[str, Any]) -> PriceSeries:
     ]
     pairs.sort()
     return PriceSeries(
-        escape_controls(wire.text(row, "instance_type")),
-        escape_controls(wire.text(row, "region")),
+        escape_controls(response_fields.text(row, "instance_type")),
+        escape_controls(response_fields.text(row, "region")),
         tuple(at for at, _ in pairs),
         tuple(price for _, price in pairs),
     )
@@ -133,13 +133,13 @@ def _list(value: Any) -> list[Any]:
 
 
 def _quota(row: dict[str, Any], names: dict[str, str]) -> Quota:
-    type_id = wire.word(row, "instance_type")
+    type_id = response_fields.word(row, "instance_type")
     return Quota(
-        escape_controls(wire.text(row, "name", "fid")),
-        wire.word(row, "product_type"),
-        wire.word(row, "units"),
-        wire.number(row, "used_quantity"),
-        wire.number(row, "total_quantity"),
+        escape_controls(response_fields.text(row, "name", "fid")),
+        response_fields.word(row, "product_type"),
+        response_fields.word(row, "units"),
+        response_fields.number(row, "used_quantity"),
+        response_fields.number(row, "total_quantity"),
         names.get(type_id, type_id),
     )
 
@@ -149,7 +149,9 @@ def _bid_event(row: dict[str, Any]) -> TaskEvent:
     change = row.get("persistent_disk_change")
     disks = [f"{word} {one}" for word, one in change.items() if one] if isinstance(change, dict) else []
     said = [*([] if limit is None else [f"limit {written(limit)}/h"]), *disks]
-    return TaskEvent(_time(row), escape_controls(wire.text(row, "event_type")), escape_controls(", ".join(said)))
+    return TaskEvent(
+        _time(row), escape_controls(response_fields.text(row, "event_type")), escape_controls(", ".join(said))
+    )
 
 
 def _node_rows(node: Any) -> Iterator[Any]:
@@ -159,8 +161,8 @@ def _node_rows(node: Any) -> Iterator[Any]:
 
 
 def _node_event(row: dict[str, Any]) -> TaskEvent:
-    word = escape_controls(wire.text(row, "status")).removeprefix("STATUS_").capitalize()
-    return TaskEvent(_time(row), word, node=wire.word(row, "instance_fid"))
+    word = escape_controls(response_fields.text(row, "status")).removeprefix("STATUS_").capitalize()
+    return TaskEvent(_time(row), word, node=response_fields.word(row, "instance_fid"))
 
 
 def _time(row: dict[str, Any]) -> datetime:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flow_core.errors import ProviderError
-from flow_core.providers.mithril import wire
+from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.http import MithrilHttp
 
 _PAGE_ROWS = 100
@@ -27,7 +27,7 @@ async def read_all_pages(
         page = await http.get(path, **params, limit=_PAGE_ROWS, **({"next_cursor": cursor} if cursor else {}))
         if not isinstance(page, dict):  # a bare [] would look like a project without any
             raise ProviderError(f"the Mithril API answered something else than a list of {noun}")
-        found += wire.rows(page, noun)
+        found += response_fields.rows(page, noun)
         cursor = _cursor(page, noun)
         if not cursor or (most_rows is not None and len(found) >= most_rows):
             return found if most_rows is None else found[:most_rows]
@@ -39,7 +39,7 @@ async def read_all_pages(
 
 def _cursor(page: dict[str, Any], noun: str) -> str:
     """Where the next page begins; empty for the last one. Raises ProviderError for what can't stand in an address."""
-    cursor = wire.optional(page, "next_cursor")
+    cursor = response_fields.optional(page, "next_cursor")
     if len(cursor) > _LONGEST_CURSOR or not cursor.isprintable():
         raise ProviderError(f"the Mithril API names no page that could follow in its {noun}; try again later")
     return cursor

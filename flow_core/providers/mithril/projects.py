@@ -7,7 +7,7 @@ from typing import Any
 from flow_core.errors import ConfigError
 from flow_core.logs.escape import escape_controls
 from flow_core.models.identity import Project
-from flow_core.providers.mithril import wire
+from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.bids import readable
 from flow_core.providers.mithril.http import MithrilHttp
 
@@ -22,7 +22,7 @@ class MithrilProjects:
         self._chosen: str | None = None
 
     async def all(self) -> tuple[Project, ...]:
-        found = wire.rows(await self._http.get("/v2/projects"), "projects")
+        found = response_fields.rows(await self._http.get("/v2/projects"), "projects")
         return readable(found, _project, "projects")
 
     async def chosen_id(self) -> str:
@@ -36,7 +36,9 @@ class MithrilProjects:
 
 
 def _project(row: dict[str, Any]) -> Project:
-    return Project(wire.identifier(row), wire.label(row, "name") or wire.identifier(row))
+    return Project(
+        response_fields.identifier(row), response_fields.label(row, "name") or response_fields.identifier(row)
+    )
 
 
 def _choose(projects: tuple[Project, ...], wanted: str | None) -> str:

@@ -14,7 +14,7 @@ from flow_core.providers.contract.provider import PollIntervals, Provider
 from flow_core.providers.mithril.api_session import MithrilSession
 from flow_core.providers.mithril.config_schema import MithrilConfigSchema
 from flow_core.providers.mithril.deferred_actions import DeferredActions
-from flow_core.providers.mithril.instances import MithrilInstances
+from flow_core.providers.mithril.instance_offers import MithrilInstances
 from flow_core.providers.mithril.market import MithrilMarket
 from flow_core.providers.mithril.reservations import MithrilReservations
 from flow_core.providers.mithril.settings import settings_of
@@ -24,8 +24,8 @@ from flow_core.providers.mithril.volumes import MithrilVolumes
 from flow_core.providers.over_ssh.ssh_access import SshAccess
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig
     from flow_core.models.task import TaskRecord, TaskStatus
+    from flow_core.models.task_config import TaskConfig
     from flow_core.prompter import Prompter
     from flow_core.providers.mithril.http import MithrilHttp
     from flow_core.providers.mithril.identity import MithrilIdentity

@@ -8,7 +8,7 @@ from typing import Any
 
 from flow_core.logs.escape import escape_controls
 from flow_core.models.reservation import Reservation, ReservationStatus
-from flow_core.providers.mithril import wire
+from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.bids import ids_in, moment
 from flow_core.providers.mithril.catalog import InstanceType
 from flow_core.providers.mithril.money import dollars
@@ -29,17 +29,17 @@ _STATUS = {
 
 def reservation_of(context: str, row: dict[str, Any], types: Mapping[str, InstanceType]) -> Reservation:
     """Raises ProviderError. A word that isn't known means that something is under way."""
-    type_id = escape_controls(wire.text(row, "instance_type"))
+    type_id = escape_controls(response_fields.text(row, "instance_type"))
     return Reservation(
         context=context,
-        reservation_id=wire.identifier(row),
-        status=_STATUS.get(wire.text(row, "status").lower(), ReservationStatus.PENDING),
+        reservation_id=response_fields.identifier(row),
+        status=_STATUS.get(response_fields.text(row, "status").lower(), ReservationStatus.PENDING),
         instance_type=types[type_id].name if type_id in types else type_id,
-        quantity=wire.number(row, "instance_quantity") or 1,
+        quantity=response_fields.number(row, "instance_quantity") or 1,
         start_time_utc=moment(row.get("start_time")) or datetime.fromtimestamp(0, UTC),
         end_time_utc=moment(row.get("end_time")),
-        name=wire.label(row, "name"),
-        region=wire.word(row, "region"),
+        name=response_fields.label(row, "name"),
+        region=response_fields.word(row, "region"),
         price_total_usd=dollars(row.get("total_price")),
         instances=ids_in(row.get("instances")),
         provider_metadata={

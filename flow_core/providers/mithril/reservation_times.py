@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError, ProviderError
 from flow_core.models.reservation import ReservationQuote
-from flow_core.providers.mithril import wire
+from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.bids import moment, readable
 from flow_core.providers.mithril.catalog import InstanceType
 from flow_core.providers.mithril.money import dollars
-from flow_core.providers.mithril.offer_query import OfferQuery, choose_offer
+from flow_core.providers.mithril.offer_choice import OfferQuery, choose_offer
 from flow_core.providers.mithril.reservation_rows import RESERVATIONS, stamp
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class ReservationTimes:
             wanted, params.get("region"), "slots", earliest_start_time=stamp(start), latest_end_time=stamp(end)
         )
         least = params.get("quantity") or 1
-        slots = readable(wire.rows(rows, "slots"), _slot, "slots")
+        slots = readable(response_fields.rows(rows, "slots"), _slot, "slots")
         return tuple(sorted((one for one in slots if one["quantity"] >= least), key=lambda one: str(one["start_time"])))
 
     async def is_free(
@@ -60,7 +60,7 @@ class ReservationTimes:
         """Whether so many instances could be held all that time."""
         times = {"start_time": stamp(start), "end_time": stamp(end)}
         answer = await self._ask(instance_type, region, "check", quantity=quantity, **times)
-        return wire.table(answer, "an availability").get("available") is True
+        return response_fields.table(answer, "an availability").get("available") is True
 
     async def latest_end(
         self, instance_type: str, start: datetime, quantity: int = 1, region: str | None = None
@@ -87,7 +87,7 @@ class ReservationTimes:
             end_time=stamp(end),
             quantity=quantity,
         )
-        rows = wire.rows(wire.table(answer, "a quote").get("offers"), "offers")
+        rows = response_fields.rows(response_fields.table(answer, "a quote").get("offers"), "offers")
         for row in (one for one in rows if isinstance(one, dict) and one.get("key") == OFFER):
             unit, total = dollars(row.get("unit_price")), dollars(row.get("total_price"))
             if unit is not None and total is not None:
@@ -110,11 +110,11 @@ def _slot(row: dict[str, Any]) -> dict[str, Any]:
     start, end = moment(row.get("start_time")), moment(row.get("end_time"))
     if start is None or end is None:
         raise ProviderError("a slot has no start or no end")
-    return {"start_time": stamp(start), "end_time": stamp(end), "quantity": wire.number(row, "quantity")}
+    return {"start_time": stamp(start), "end_time": stamp(end), "quantity": response_fields.number(row, "quantity")}
 
 
 def _until(answer: Any, name: str) -> datetime | None:
-    said = wire.table(answer, "an availability")
+    said = response_fields.table(answer, "an availability")
     return moment(said.get(name)) if said.get("available") is True else None
 
 

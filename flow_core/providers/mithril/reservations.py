@@ -13,7 +13,7 @@ from flow_core.logs.escape import escape_controls
 from flow_core.models.reservation import Reservation, ReservationQuote
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.contract.supported_fields import UnsupportedField, check_supported
-from flow_core.providers.mithril import wire
+from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.bids import readable
 from flow_core.providers.mithril.catalog import InstanceType
 from flow_core.providers.mithril.idempotent_create import create_once
@@ -79,7 +79,7 @@ class MithrilReservations:
 
         return await create_once(
             lambda: self._session.http.post(RESERVATIONS, body, once=once),
-            lambda answer: reservation_of(self._session.context, wire.table(answer, "a reservation"), types),
+            lambda answer: reservation_of(self._session.context, response_fields.table(answer, "a reservation"), types),
             find,
             f"the reservation {name!r}",
         )
@@ -164,7 +164,7 @@ class MithrilReservations:
 
     async def _read(self, answer: Any) -> Reservation:
         types = await self._session.catalog.types()
-        return reservation_of(self._session.context, wire.table(answer, "a reservation"), types)
+        return reservation_of(self._session.context, response_fields.table(answer, "a reservation"), types)
 
 
 def _check(spec: ReservationSpec) -> None:

@@ -11,7 +11,7 @@ from flow_core.errors import ConfigError, NotFound
 from flow_core.identifiers import is_cloud_id
 from flow_core.models.identity import SshKey
 from flow_core.providers.contract.blocking_io import run_blocking
-from flow_core.providers.mithril import wire
+from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.bids import readable
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.private_keys import keep, kept_ids
@@ -32,18 +32,20 @@ class MithrilSshKeys:
 
     async def list(self, project_id: str | None = None) -> tuple[SshKey, ...]:
         project = project_id or await self._projects.chosen_id()
-        return readable(wire.rows(await self._http.get(_PATH, project=project), "ssh keys"), _key, "SSH keys")
+        return readable(
+            response_fields.rows(await self._http.get(_PATH, project=project), "ssh keys"), _key, "SSH keys"
+        )
 
     async def create(self, name: str, public_key: str) -> SshKey:
         key = parse_public_key(public_key)
         body = {"project": await self._projects.chosen_id(), "name": name, "public_key": str(key)}
-        return _key(wire.table(await self._http.post(_PATH, body), "an SSH key"))
+        return _key(response_fields.table(await self._http.post(_PATH, body), "an SSH key"))
 
     async def generate(self, name: str) -> str:
         """Has the API make a key pair, keeps its private half here, for this user alone, and returns the key's id."""
         body = {"project": await self._projects.chosen_id(), "name": name}
-        row = wire.table(await self._http.post(_PATH, body), "an SSH key")
-        key_id, private_key = wire.identifier(row), wire.text(row, "private_key")
+        row = response_fields.table(await self._http.post(_PATH, body), "an SSH key")
+        key_id, private_key = response_fields.identifier(row), response_fields.text(row, "private_key")
         await run_blocking(keep, self._folder, key_id, private_key)
         return key_id
 
@@ -88,10 +90,16 @@ class MithrilSshKeys:
 
 
 def _key(row: dict[str, Any]) -> SshKey:
-    public_key = wire.optional(row, "public_key")
+    public_key = response_fields.optional(row, "public_key")
     parsed = _parsed(public_key)
-    fingerprint = wire.optional(row, "fingerprint") if parsed is None else parsed.fingerprint
-    return SshKey(wire.identifier(row), wire.label(row, "name"), public_key, fingerprint, row.get("required") is True)
+    fingerprint = response_fields.optional(row, "fingerprint") if parsed is None else parsed.fingerprint
+    return SshKey(
+        response_fields.identifier(row),
+        response_fields.label(row, "name"),
+        public_key,
+        fingerprint,
+        row.get("required") is True,
+    )
 
 
 def _parsed(public_key: str) -> PublicKey | None:

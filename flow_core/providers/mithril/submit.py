@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import Conflict
 from flow_core.models.task import VolumeMount
-from flow_core.providers.mithril import wire
+from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.api_response import OutcomeUnknown
 from flow_core.providers.mithril.bids import BIDS, Bid, readable
 from flow_core.providers.mithril.catalog import Offer
 from flow_core.providers.mithril.idempotent_create import create_once
-from flow_core.providers.mithril.launch import Launch, Mount
 from flow_core.providers.mithril.money import written
-from flow_core.providers.mithril.offer_query import OfferQuery, choose_offer
+from flow_core.providers.mithril.offer_choice import OfferQuery, choose_offer
+from flow_core.providers.mithril.startup_content import Launch, Mount
 from flow_core.providers.mithril.submitted_specs import SubmittedSpec
 from flow_core.providers.mithril.supported_fields import check_task
 from flow_core.providers.mithril.task_volumes import TaskVolumes
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_config import TaskConfig
     from flow_core.providers.mithril.api_session import MithrilSession
     from flow_core.providers.mithril.volumes import MithrilVolumes
 
@@ -132,7 +132,7 @@ class BidSubmitter:
 
         return await create_once(
             lambda: self._session.http.post(BIDS, body, once=once),
-            lambda answer: Bid.of(wire.table(answer, "a bid")),
+            lambda answer: Bid.of(response_fields.table(answer, "a bid")),
             lambda: self._living(name, script),
             f"the bid {name!r}",
         )
@@ -140,7 +140,7 @@ class BidSubmitter:
     async def _living(self, name: str, script: str = "") -> Bid | None:
         """A bid of that name that hasn't ended; with a script only one that was placed with it."""
         project = await self._session.projects.chosen_id()
-        rows = wire.rows(await self._session.http.get(BIDS, project=project, name=name), "bids")
+        rows = response_fields.rows(await self._session.http.get(BIDS, project=project, name=name), "bids")
         for bid in readable(rows, Bid.of, "bids"):
             is_other = bool(script and bid.startup_script) and bid.startup_script != script
             if bid.name == name and bid.status != "Terminated" and not is_other:

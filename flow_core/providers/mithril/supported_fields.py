@@ -9,7 +9,7 @@ from flow_core.providers.contract.request_checks import check_word_sizes
 from flow_core.providers.contract.supported_fields import UnsupportedField, check_supported
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_config import TaskConfig
 
 _RESERVED = "a reservation starts its machines itself; give it a startup script when it is made"
 UNSUPPORTED: tuple[UnsupportedField[TaskConfig], ...] = (

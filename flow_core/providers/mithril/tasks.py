@@ -13,7 +13,7 @@ from flow_core.errors import FlowError, NotFound, printable
 from flow_core.identifiers import is_bid_id
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
 from flow_core.providers.contract.listing import Listing
-from flow_core.providers.mithril import wire
+from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.bid_snapshot import BidSnapshot, task_record
 from flow_core.providers.mithril.bids import BIDS, Bid, BidInstance, readable
 from flow_core.providers.mithril.pagination import read_all_pages
@@ -83,7 +83,7 @@ class MithrilTasks:
         if seen is not None and not is_fresh and time.monotonic() - seen_at < _SEEN_S:
             return seen
         try:
-            bid = Bid.of(wire.table(await self._session.http.get(f"{BIDS}/{task_id}"), "a bid"))
+            bid = Bid.of(response_fields.table(await self._session.http.get(f"{BIDS}/{task_id}"), "a bid"))
         except NotFound:
             raise NotFound(f"no task is called {task_id!r} in context {self._session.context!r}") from None
         nodes, _ = await self._instances([bid])

@@ -14,7 +14,7 @@ from flow_core.logs.escape import escape_controls
 from flow_core.models.volume import Volume, VolumeInterface
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.contract.volume_errors import block_volume_in_use, volume_not_deleted
-from flow_core.providers.mithril import wire
+from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.bids import BIDS, ids_in, moment, readable
 from flow_core.providers.mithril.idempotent_create import create_once
 from flow_core.providers.mithril.tasks import MithrilTasks
@@ -65,14 +65,14 @@ class MithrilVolumes:
 
         return await create_once(
             lambda: self._session.http.post(_PATH, body, once=once),
-            lambda answer: _volume(self._session.context, wire.table(answer, "a volume")),
+            lambda answer: _volume(self._session.context, response_fields.table(answer, "a volume")),
             find,
             f"the volume {name!r}",
         )
 
     async def list(self) -> tuple[Volume, ...]:
         project = await self._session.projects.chosen_id()
-        rows = wire.rows(await self._session.http.get(_PATH, project=project), "volumes")
+        rows = response_fields.rows(await self._session.http.get(_PATH, project=project), "volumes")
         living = (row for row in rows if not (isinstance(row, dict) and row.get("deleted_at")))
         found = readable(living, lambda row: _volume(self._session.context, row), "volumes")
         newest_first = sorted(
@@ -178,11 +178,11 @@ def _volume(context: str, row: dict[str, Any]) -> Volume:
     holders = [one for name in ("bids", "reservations") for one in ids_in(row.get(name))]
     return Volume(
         context=context,
-        volume_id=wire.identifier(row),
-        name=wire.label(row, "name") or wire.identifier(row),
-        size_gb=wire.number(row, "capacity_gb") or wire.number(row, "size_gb"),
-        interface="file" if wire.optional(row, "interface", "disk_interface").lower() == "file" else "block",
-        region=wire.word(row, "region"),
+        volume_id=response_fields.identifier(row),
+        name=response_fields.label(row, "name") or response_fields.identifier(row),
+        size_gb=response_fields.number(row, "capacity_gb") or response_fields.number(row, "size_gb"),
+        interface="file" if response_fields.optional(row, "interface", "disk_interface").lower() == "file" else "block",
+        region=response_fields.word(row, "region"),
         attached_to=tuple(holders),
         created_at=moment(row.get("created_at")),
         status="attached" if holders else "available",

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flow_core.gpu_models import Gpu
-    from flow_core.models.spec import MountSpec, TaskConfig, VolumeSpec
+    from flow_core.gpu_matching import Gpu
+    from flow_core.models.task_config import MountSpec, TaskConfig, VolumeSpec
 
 
 def request_of(config: TaskConfig, name: str, task_id: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from flow_core.agent.regular_files import parse_json
+from flow_core.agent.bounded_read import parse_json
 from flow_core.errors import ConfigError, FlowError
 from flow_tui import format
 from flow_tui.bid import bid_line, parse_usd
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from flow_core.models.instance import AvailableInstance
-    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_config import TaskConfig
     from flow_tui.services import Services
 
 _LOOK_S = 30.0

@@ -8,7 +8,7 @@ from flow_core.errors import FlowError
 from flow_tui.dialogs.confirm import Confirm
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_config import TaskConfig
     from flow_tui.services import Services
 
 

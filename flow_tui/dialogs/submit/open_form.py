@@ -13,7 +13,7 @@ from flow_tui.services import Services
 
 if TYPE_CHECKING:
     from flow_core.client.task import AsyncTask
-    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_config import TaskConfig
 
 _DRAFT = "submit"
 

@@ -17,12 +17,12 @@ from flow_tui.dialogs.field import ChoiceInput, Field, LineInput, LinesInput
 from flow_tui.dialogs.form import Form, Problem
 from flow_tui.dialogs.submit.cost_confirmation import CostConfirmation
 from flow_tui.dialogs.submit.disclosure_confirmation import DisclosureConfirmation
-from flow_tui.dialogs.submit.submit_fields import task_config
+from flow_tui.dialogs.submit.form_to_config import task_config
 
 if TYPE_CHECKING:
     from flow_core.client.task import AsyncTask
-    from flow_core.models.spec import TaskConfig
-    from flow_tui.dialogs.submit.task_file import TaskFile
+    from flow_core.models.task_config import TaskConfig
+    from flow_tui.dialogs.submit.editor_draft import TaskFile
 
 Submit = Callable[[str, "TaskConfig"], Awaitable["AsyncTask"]]
 """(context name, config) -> the task."""
@@ -174,7 +174,7 @@ class SubmitForm(Form["AsyncTask"]):
     @work(group="edit", exclusive=True)
     async def _edit(self) -> None:
         if self._file is None:
-            from flow_tui.dialogs.submit.task_file import TaskFile  # deferred: most tasks are written in the form
+            from flow_tui.dialogs.submit.editor_draft import TaskFile  # deferred: most tasks are written in the form
 
             self._file = TaskFile(self._refused)
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError
 from flow_core.logs.escape import escape_controls
-from flow_tui.dialogs.submit.submit_fields import CONFIG_FIELDS, TaskConfigField
+from flow_tui.dialogs.submit.form_to_config import CONFIG_FIELDS, TaskConfigField
 
 if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from flow_core.errors import ConfigError
 from flow_core.logs.escape import escape_controls
-from flow_tui.dialogs.submit.submit_fields import task_config, typed_fields
+from flow_tui.dialogs.submit.form_to_config import task_config, typed_fields
 from flow_tui.dialogs.submit.submit_preset import entered_of
 
 SOURCE = "task.yaml"
@@ -40,7 +40,7 @@ def in_context(text: str, context: str) -> str:
 
 def read_task_text(text: str) -> dict[str, str]:
     """What to fill the form with. Raises ConfigError with line and field."""
-    from flow_core.models.spec import TaskConfig  # deferred: as above
+    from flow_core.models.task_config import TaskConfig  # deferred: as above
 
     if len(text) > _LONGEST:
         raise ConfigError(f"is larger than {_LONGEST >> 20} MB, which no task is", source=SOURCE)
@@ -49,7 +49,7 @@ def read_task_text(text: str) -> dict[str, str]:
 
 def ignored_fields(text: str) -> str:
     """The fields of a text that was read which mean nothing here, in words; empty where there are none."""
-    from flow_core.models.spec import TaskConfig  # deferred: as above
+    from flow_core.models.task_config import TaskConfig  # deferred: as above
     from flow_core.models.yaml_file import parse_table
 
     names = TaskConfig.find_ignored(parse_table(text, SOURCE).fields)
@@ -71,7 +71,7 @@ def _chosen(context: str) -> str:
 
 
 def _fields(schema: str) -> Iterator[str]:
-    from flow_core.models.spec import TaskConfig  # deferred: as above
+    from flow_core.models.task_config import TaskConfig  # deferred: as above
 
     yield f"Fields: {', '.join(TaskConfig.model_fields)}."
     yield f"docs/sdk.md says what each means, {schema} beside this file what it may hold."

@@ -10,7 +10,7 @@ from flow_core.errors import ConfigError
 from flow_core.models.volume import Volume
 from flow_tui.dialogs.field import ChoiceInput, Field, LineInput
 from flow_tui.dialogs.form import Form
-from flow_tui.dialogs.submit.submit_fields import parse_size_gb
+from flow_tui.dialogs.submit.form_to_config import parse_size_gb
 
 Create = Callable[[str, int, str, str], Awaitable[Volume]]
 """(context name, size in GB, name, interface) -> the volume."""
@@ -73,7 +73,7 @@ def _shown(interface: str) -> str:
 
 
 def _checked(entered: Mapping[str, str]) -> tuple[str, int]:
-    from flow_core.models.spec import VolumeSpec  # deferred: loads pydantic
+    from flow_core.models.task_config import VolumeSpec  # deferred: loads pydantic
 
     name, size_gb = entered["name"].strip(), parse_size_gb(entered["size_gb"])
     VolumeSpec.parse({"name": name, "size_gb": size_gb, "interface": _TYPES[entered["interface"]]})

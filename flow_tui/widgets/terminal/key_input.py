@@ -12,9 +12,9 @@ from flow_tui.key_hold import STOP_KEY
 from flow_tui.terminal.input_encoding import encode_key, encode_paste, encode_typed, would_run
 from flow_tui.terminal.prefix import AFTER_PREFIX, REOPEN_KEY, Command, KeyTarget
 from flow_tui.widgets.raw_keys import raw_sequence
-from flow_tui.widgets.terminal.host import TerminalHost
 from flow_tui.widgets.terminal.selection import TerminalSelection
 from flow_tui.widgets.terminal.terminal_io import TerminalIO
+from flow_tui.widgets.terminal.view_protocol import TerminalHost
 
 _EARLY_MAX = 1024
 _PREFIX_S = 2.0

@@ -6,7 +6,7 @@ import asyncio
 
 from textual.timer import Timer
 
-from flow_tui.widgets.terminal.host import TerminalHost
+from flow_tui.widgets.terminal.view_protocol import TerminalHost
 
 _FRAME_S = 1 / 60
 _MAX_UPDATE_S = 0.15  # a program that forgets to end its synchronized update must not freeze the view

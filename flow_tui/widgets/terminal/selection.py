@@ -11,8 +11,8 @@ from textual.timer import Timer
 from flow_tui.terminal.copy_mode import CopyMode, Unit
 from flow_tui.terminal.core import TerminalCore
 from flow_tui.terminal.text_range import CellPosition, line_at, top_line, word_at
-from flow_tui.widgets.terminal.host import TerminalHost
 from flow_tui.widgets.terminal.terminal_io import TerminalIO
+from flow_tui.widgets.terminal.view_protocol import TerminalHost
 
 _EDGE_S = 0.05
 

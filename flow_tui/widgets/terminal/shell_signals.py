@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from flow_tui.terminal.osc_events import OscEvents
-from flow_tui.widgets.terminal.host import TerminalHost
+from flow_tui.terminal.core_events import OscEvents
+from flow_tui.widgets.terminal.view_protocol import TerminalHost
 
 _BELL_S = 1.0
 _FLASH_S = 0.3

@@ -13,7 +13,7 @@ from flow_core.agent.capacity.availability import Opening
 from flow_core.agent.capacity.reservation_records import ReservationRecord
 from flow_core.agent.capacity.reservation_report import ReservationReport, ReservationRequest
 from flow_core.models.reservation import ReservationStatus
-from flow_core.providers.over_agent.reservation_records import OpeningQuery, reservation_of
+from flow_core.providers.over_agent.reservation_conversion import OpeningQuery, reservation_of
 
 RECORD = ReservationRecord(
     *("res_aaaaaaaaaa", "lab", "ada", "mine", "2xa100"),

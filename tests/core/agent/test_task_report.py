@@ -15,7 +15,7 @@ from flow_core.agent.state import TaskState
 from flow_core.agent.supervisor.processes import ProcessIdentity
 from flow_core.agent.task_report import MountedVolume, TaskReport
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
-from flow_core.providers.over_agent.task_records import record_of
+from flow_core.providers.over_agent.task_conversion import record_of
 
 TASK = Layout(Path("/state/local/machine"), "lab").task("task_aaaaaaaaaa")
 VOLUME = MountedVolume("vol_aaaaaaaaaa", "data", "/data")

@@ -9,7 +9,7 @@ import pytest
 from testbed.tables import each
 
 from flow_core.agent.volumes import StoredVolume
-from flow_core.providers.over_agent.volume_records import volume_of
+from flow_core.providers.over_agent.volume_conversion import volume_of
 
 VOLUME = StoredVolume("vol_aaaaaaaaaa", "data", 2, "block", "here", 1.5, 7, ("task_aaaaaaaaaa",), "/volumes/data")
 SENT = json.loads(json.dumps(VOLUME._asdict()))

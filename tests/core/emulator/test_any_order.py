@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flow_core.emulator.clock import WorldClock
-from flow_core.emulator.nodes.contract import NodeSpec
+from flow_core.emulator.nodes.machine_protocol import NodeSpec
 from flow_core.emulator.orders import bidding
 from flow_core.emulator.orders.bids import BidRow
 from flow_core.emulator.orders.order import LaunchConfig

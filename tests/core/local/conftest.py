@@ -17,8 +17,8 @@ from testbed.waiting import task_until, until
 from flow_core.agent.records import MalformedRecord, read_json
 from flow_core.agent.supervisor.process_table import find_process, list_processes, read_task_mark
 from flow_core.config import Context
-from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord
+from flow_core.models.task_config import TaskConfig
 from flow_core.providers.local.provider import LocalProvider
 
 from .engines import ENGINES, RealEngine

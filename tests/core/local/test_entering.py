@@ -24,7 +24,7 @@ from flow_core.providers.over_agent.refusals import error_of
 from .engines import IMAGE
 
 OLDEST = (3, 8)
-CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.task_entry import main; main()"
+CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.task_exec import main; main()"
 
 
 def _argv(task: Any, how: str, *command: str, node: int = 0, python: str = sys.executable) -> list[str]:

@@ -19,7 +19,7 @@ from flow_core.agent.containers.engine_choice import choose_engine
 from flow_core.agent.supervisor.namespace import Mount
 from flow_core.config import Context
 from flow_core.errors import ConfigError, Unsupported
-from flow_core.models.spec import TaskConfig
+from flow_core.models.task_config import TaskConfig
 from flow_core.providers.local.provider import LocalProvider
 
 _COMMON = ["--rm", "--pull=never", "--log-driver=none", "--network=host", "--ipc=host", "--security-opt=label=disable"]

@@ -19,15 +19,15 @@ from testbed.waiting import DEADLINE_S
 import flow_core
 from flow_core.config import Context
 from flow_core.errors import ConfigError, Conflict, NotFound
-from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskStatus
+from flow_core.models.task_config import TaskConfig
 from flow_core.providers.local.provider import LocalProvider
 
 _ROOT = str(Path(flow_core.__file__).parent.parent)
 _SUBMIT = """
 import asyncio, os, sys, time
 from flow_core.config import Context
-from flow_core.models.spec import TaskConfig
+from flow_core.models.task_config import TaskConfig
 from flow_core.providers.local.provider import LocalProvider
 async def main():
     provider = LocalProvider(Context("local", "local"))

@@ -15,7 +15,7 @@ from testbed.waiting import until
 from flow_core import AsyncFlow
 from flow_core.agent.spool import STDOUT, SidecarWriter, SpoolFiles
 from flow_core.errors import ConfigError, Unsupported
-from flow_core.models.spec import TaskConfig
+from flow_core.models.task_config import TaskConfig
 
 from .engines import IMAGE
 

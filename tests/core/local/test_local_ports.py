@@ -11,8 +11,8 @@ import pytest
 
 from flow_core.agent.port_owner import _is_refused
 from flow_core.errors import Conflict
-from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskStatus
+from flow_core.models.task_config import TaskConfig
 
 _SERVER = "import http.server, os; http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), None).serve_forever()"
 

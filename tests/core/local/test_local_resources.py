@@ -10,7 +10,7 @@ from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound, Unsupported
 from flow_core.gpu import parse_gpu
-from flow_core.gpu_models import Gpu
+from flow_core.gpu_matching import Gpu
 from flow_core.models.task import TaskStatus
 from flow_core.providers.local.capacity.gpus import gpus_here
 

@@ -27,7 +27,7 @@ from testbed.waiting import DEADLINE_S
 from flow_core import AsyncFlow, Client
 from flow_core.agent.supervisor.processes import ProcessIdentity
 from flow_core.errors import ConfigError, Conflict, NotFound
-from flow_core.providers.local.sshd.ssh_folder import ServerRecord, SshFolder, running_server
+from flow_core.providers.local.sshd.server_files import ServerRecord, SshFolder, running_server
 
 pytestmark = pytest.mark.needs("ssh")
 

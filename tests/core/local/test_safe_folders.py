@@ -11,14 +11,14 @@ import pytest
 from testbed.waiting import DEADLINE_S
 
 from flow_core.agent.agent_copy import agent_name, provide_copy
+from flow_core.agent.folder_ownership import UnsafeFolder, check_folders
 from flow_core.agent.layout import Layout
 from flow_core.agent.machine import machine_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.refusals import Refused
-from flow_core.agent.safe_folders import UnsafeFolder, check_folders
 from flow_core.config import Context
 from flow_core.errors import ProviderError
-from flow_core.models.spec import TaskConfig
+from flow_core.models.task_config import TaskConfig
 from flow_core.providers.local.provider import LocalProvider
 from flow_core.providers.over_agent.refusals import error_of
 

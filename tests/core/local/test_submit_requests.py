@@ -22,8 +22,8 @@ from flow_core.agent.submit_request import SubmitRequest
 from flow_core.agent.tasks import TaskStore
 from flow_core.agent.volumes import VolumeStore
 from flow_core.config import state_dir
-from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskStatus
+from flow_core.models.task_config import TaskConfig
 from flow_core.providers.local.submit import request_for
 from flow_core.providers.over_agent.refusals import error_of
 

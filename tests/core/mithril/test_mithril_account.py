@@ -11,7 +11,7 @@ from core.mithril.conftest import KEY, KnownAccount, public_key
 from flow_core.emulator.faults import Fault
 from flow_core.errors import ConfigError, Conflict, ProviderError
 from flow_core.models.identity import User
-from flow_core.providers.mithril.platform import MithrilPlatform
+from flow_core.providers.mithril.platform_account import MithrilPlatform
 from flow_core.providers.mithril.settings import MithrilSettings
 
 

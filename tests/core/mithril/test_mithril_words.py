@@ -18,8 +18,8 @@ from flow_core.providers.mithril.bid_snapshot import BidSnapshot, status_of
 from flow_core.providers.mithril.bids import Bid, BidInstance, moment, readable
 from flow_core.providers.mithril.catalog import InstanceType
 from flow_core.providers.mithril.exit_status import ExitStatus, state_of_node
-from flow_core.providers.mithril.machines import Destination
 from flow_core.providers.mithril.money import dollars, dollars_of_cents, written
+from flow_core.providers.mithril.node_ssh import Destination
 
 P, R, C = TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.CANCELLED
 PREEMPTING, PAUSED, FAILED = TaskStatus.PREEMPTING, TaskStatus.PAUSED, TaskStatus.FAILED

@@ -16,7 +16,7 @@ from flow_core.config import Context
 from flow_core.config_file import load_config
 from flow_core.errors import ConfigError, Unsupported
 from flow_core.models.reservation_spec import ReservationSpec
-from flow_core.models.spec import TaskConfig
+from flow_core.models.task_config import TaskConfig
 from flow_core.prompter import Prompter
 from flow_core.providers import PROVIDERS, hosts, local, mithril, open_provider, provider_type
 from flow_core.providers.contract.config_schema import UsableSettings, drop_invalid
@@ -27,7 +27,7 @@ from flow_core.providers.hosts import supported_fields as of_hosts
 from flow_core.providers.local import supported_fields as of_local
 from flow_core.providers.mithril import reservations as reservations_of_mithril
 from flow_core.providers.mithril import supported_fields as of_mithril
-from flow_core.providers.over_agent import reservation_records
+from flow_core.providers.over_agent import reservation_conversion
 
 ROOT = Path(flow_core.__file__).parent.parent
 OF_TASKS = (
@@ -36,7 +36,7 @@ OF_TASKS = (
     *of_hosts.UNSUPPORTED_ON_SEVERAL,
     *of_mithril.UNSUPPORTED,
 )
-OF_RESERVATIONS = (*reservation_records.UNSUPPORTED, *reservations_of_mithril.UNSUPPORTED)
+OF_RESERVATIONS = (*reservation_conversion.UNSUPPORTED, *reservations_of_mithril.UNSUPPORTED)
 
 
 class Toy(Provider):

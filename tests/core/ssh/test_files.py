@@ -13,7 +13,7 @@ from testbed.sshd import Sshd
 
 from flow_core.errors import ConfigError, Conflict, FlowError, NotFound
 from flow_core.ssh.host import SshHost
-from flow_core.upload.sync import upload
+from flow_core.upload.folder_upload import upload
 
 pytestmark = pytest.mark.needs("sshd")
 SIZE = 5_000_000

@@ -21,7 +21,7 @@ from flow_core.errors import AuthError, ProviderError, Unreachable
 from flow_core.ssh.host import SshHost
 from flow_core.ssh.settings import HostSettings
 from flow_core.ssh.ssh_config import find_settings
-from flow_core.upload.sync import upload
+from flow_core.upload.folder_upload import upload
 
 pytestmark = pytest.mark.needs("sshd")
 LIMIT_S = 1.0

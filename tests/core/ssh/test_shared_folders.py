@@ -13,9 +13,9 @@ from testbed.sshd import Sshd
 from flow_core.errors import Conflict
 from flow_core.ssh.host import SshHost
 from flow_core.upload.destination import UploadDestination
+from flow_core.upload.folder_upload import upload
 from flow_core.upload.local_folder import LocalFolder
 from flow_core.upload.source import SourceEntry
-from flow_core.upload.sync import upload
 
 pytestmark = pytest.mark.needs("sshd")
 STRANGER = 12345

@@ -16,9 +16,9 @@ from testbed.properties import seeded
 from testbed.repository import Repository, tree, write
 
 from flow_core.errors import ConfigError
+from flow_core.upload.folder_upload import upload
 from flow_core.upload.local_folder import LocalFolder
 from flow_core.upload.report import UploadResult
-from flow_core.upload.sync import upload
 
 
 @pytest.fixture

@@ -15,16 +15,16 @@ import pytest
 from testbed.repository import Repository, tree, write
 
 from flow_core.upload.destination import DestinationEntry, WrittenFile
+from flow_core.upload.folder_upload import upload
 from flow_core.upload.local_folder import LocalFolder
 from flow_core.upload.source import SourceEntry
-from flow_core.upload.sync import upload
 
 SECOND = 1_000_000_000
 SCRIPT = """
 import asyncio, sys
 from pathlib import Path
 from flow_core.upload.local_folder import LocalFolder
-from flow_core.upload.sync import upload
+from flow_core.upload.folder_upload import upload
 asyncio.run(upload(Path(sys.argv[1]), LocalFolder(Path(sys.argv[2]))))
 """
 

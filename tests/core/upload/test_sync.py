@@ -14,9 +14,9 @@ import pytest
 from testbed.repository import tree, write
 
 from flow_core.errors import AuthError, ConfigError, Conflict, ProviderError, Unreachable
+from flow_core.upload.folder_upload import upload
 from flow_core.upload.local_folder import LocalFolder
 from flow_core.upload.report import Progress, UploadResult
-from flow_core.upload.sync import upload
 
 MANIFEST = ".flow-sync.json"
 

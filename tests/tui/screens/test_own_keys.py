@@ -17,7 +17,7 @@ from flow_core import AsyncFlow, TaskConfig
 from flow_core.config_file import load_config
 from flow_tui.action_table import ACTIONS
 from flow_tui.app import FlowApp
-from flow_tui.commands import ActionPalette
+from flow_tui.command_palette import ActionPalette
 from flow_tui.dialogs.help import HelpEntry, HelpScreen
 from flow_tui.keymap import Keymap
 

@@ -16,7 +16,7 @@ from textual.drivers import headless_driver
 
 from flow_core.config import state_dir
 from flow_core.errors import FlowError
-from flow_core.models.spec import TaskConfig
+from flow_core.models.task_config import TaskConfig
 from flow_tui.dialogs.field import Field
 from flow_tui.dialogs.submit.editor import find_editor
 from flow_tui.dialogs.submit.submit_form import SubmitForm

@@ -6,9 +6,9 @@ import pytest
 from testbed.tables import each
 
 from flow_core.errors import ConfigError
-from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui.dialogs.submit.submit_fields import (
+from flow_core.models.task_config import TaskConfig
+from flow_tui.dialogs.submit.form_to_config import (
     parse_env,
     parse_hours,
     parse_rest,

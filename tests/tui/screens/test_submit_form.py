@@ -12,7 +12,7 @@ from testbed.far_side import CONTEXTS, FarSide
 
 from flow_core.client.task import AsyncTask
 from flow_core.errors import CapacityError, ConfigError, FlowError
-from flow_core.models.spec import TaskConfig
+from flow_core.models.task_config import TaskConfig
 from flow_tui.dialogs.field import Field
 from flow_tui.dialogs.submit.submit_form import SubmitForm
 

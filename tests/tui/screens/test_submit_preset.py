@@ -14,9 +14,9 @@ from textual.document._document import Document
 
 from flow_core.errors import ConfigError
 from flow_core.logs.escape import escape_controls
-from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui.dialogs.submit.submit_fields import CONFIG_FIELDS, task_config
+from flow_core.models.task_config import TaskConfig
+from flow_tui.dialogs.submit.form_to_config import CONFIG_FIELDS, task_config
 from flow_tui.dialogs.submit.submit_preset import entered_of, preset_of
 from flow_tui.dialogs.submit.task_text import read_task_text, task_text
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from testbed.bare_services import KEYS
 
-from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.models.task_config import TaskConfig
 from flow_tui.panes.tasks.detail import TaskDetail
 from flow_tui.panes.tasks.task_yaml import task_yaml
 

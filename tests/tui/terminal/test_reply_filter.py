@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from testbed.tables import each
 
-from flow_tui.terminal.osc_events import ReplyFilter
+from flow_tui.terminal.core_events import ReplyFilter
 
 
 @each(

@@ -13,12 +13,12 @@ import socket
 import sys
 from typing import Any
 
+from flow_core.emulator.nodes.fd_messages import Inbox, Message, packed
+from flow_core.emulator.nodes.pid1.address_rewriting import PrivateNetwork
 from flow_core.emulator.nodes.pid1.descendants import end_descendants
 from flow_core.emulator.nodes.pid1.isolate import isolate, keep_mounts
-from flow_core.emulator.nodes.pid1.network import PrivateNetwork
 from flow_core.emulator.nodes.pid1.spawn import spawn
 from flow_core.emulator.nodes.pid1.syscalls import adopt_orphans
-from flow_core.emulator.nodes.wire import Inbox, Message, packed
 
 
 def main() -> None:

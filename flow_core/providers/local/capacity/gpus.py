@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.gpus import load_gpus
-from flow_core.gpu_models import Gpu, parse_declared_gpus
+from flow_core.gpu_matching import Gpu, parse_declared_gpus
 
 if TYPE_CHECKING:
     from flow_core.agent.nvml import DriverGpu

@@ -10,11 +10,11 @@ from flow_core.agent.capacity import leases, reservation_records
 from flow_core.agent.layout import Layout
 from flow_core.errors import CapacityError
 from flow_core.gpu import GpuRequest, build_gpu_request
-from flow_core.gpu_models import Gpu, choose_gpus
+from flow_core.gpu_matching import Gpu, choose_gpus
 from flow_core.models.instance import AvailableInstance, InstanceRequirements, check_requirements
 from flow_core.providers.local.capacity.gpus import gpus_here
 from flow_core.providers.local.supported_fields import memory_here_gb
-from flow_core.providers.over_agent.agent_calls import call_agent
+from flow_core.providers.over_agent.in_process_agent import call_agent
 
 
 class LocalInstances:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from flow_core.providers.over_agent.agent_calls import call_agent
+from flow_core.providers.over_agent.in_process_agent import call_agent
 
 if TYPE_CHECKING:
     from flow_core.agent.layout import Layout
     from flow_core.models.reservation import Reservation, ReservationQuote
     from flow_core.models.reservation_spec import ReservationSpec
-    from flow_core.providers.local.capacity.reserving import Reserving
+    from flow_core.providers.local.capacity.reservation_store import Reserving
 
 
 class LocalReservations:
@@ -53,6 +53,6 @@ class LocalReservations:
 
     @cached_property
     def _reserving(self) -> Reserving:
-        from flow_core.providers.local.capacity.reserving import Reserving  # deferred: rarely asked for
+        from flow_core.providers.local.capacity.reservation_store import Reserving  # deferred: rarely asked for
 
         return Reserving(*self._of)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flow_core.agent.ids import TASK_ID
-from flow_core.providers.local.sshd.ssh_folder import SshFolder, running_server
+from flow_core.providers.local.sshd.server_files import SshFolder, running_server
 from flow_core.ssh.quoting import identity_words, quote_option
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from flow_core.providers.local.sshd.ssh_folder import SshFolder
+from flow_core.providers.local.sshd.server_files import SshFolder
 from flow_core.providers.local.sshd.task_lookup import TaskLookup
-from flow_core.providers.over_agent.agent_calls import call_agent
+from flow_core.providers.over_agent.in_process_agent import call_agent
 
 _LEAVING_S = 10.0
 

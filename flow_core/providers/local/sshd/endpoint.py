@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from flow_core.agent.task_entry import find_enterable
+from flow_core.agent.task_exec import find_enterable
 from flow_core.agent.tasks import TaskStore
 from flow_core.errors import Unreachable
 from flow_core.providers.contract.access import SshEndpoint
 from flow_core.providers.local.sshd.address import HOST, HOST_ALIAS, ssh_command, user_of
+from flow_core.providers.local.sshd.server_files import SshFolder
 from flow_core.providers.local.sshd.server_start import ensure_server
-from flow_core.providers.local.sshd.ssh_folder import SshFolder
-from flow_core.providers.over_agent.agent_calls import call_agent
+from flow_core.providers.over_agent.in_process_agent import call_agent
 
 if TYPE_CHECKING:
     from pathlib import Path

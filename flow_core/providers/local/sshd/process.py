@@ -8,7 +8,7 @@ import signal
 from abc import abstractmethod
 from typing import cast
 
-from flow_core.agent.task_entry import ExecSpec
+from flow_core.agent.task_exec import ExecSpec
 from flow_core.ssh.server.process import STDERR, STDOUT, ProcessListener, SessionProcess
 
 _QUIET_S = 0.2

@@ -18,8 +18,8 @@ from flow_core.errors import FlowError, ProviderError
 from flow_core.providers.local.sshd.address import HOST
 from flow_core.providers.local.sshd.connection_registry import ConnectionRegistry
 from flow_core.providers.local.sshd.keys import prepare_keys
-from flow_core.providers.local.sshd.ssh_folder import ServerRecord, SshFolder, running_server
-from flow_core.providers.over_agent.agent_calls import call_agent
+from flow_core.providers.local.sshd.server_files import ServerRecord, SshFolder, running_server
+from flow_core.providers.over_agent.in_process_agent import call_agent
 
 _log = logging.getLogger("flow.sshd")
 _LOG_BYTES = 64 << 10

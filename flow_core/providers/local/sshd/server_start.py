@@ -7,12 +7,12 @@ import subprocess
 import sys
 import time
 
+from flow_core.agent.folder_ownership import check_folders
 from flow_core.agent.machine import new_id
 from flow_core.agent.private_folders import make_private_folder
-from flow_core.agent.safe_folders import check_folders
 from flow_core.agent.supervisor_start import PACKAGE_ROOT, build_task_environment, find_python, read_answer
 from flow_core.errors import ProviderError, Unreachable
-from flow_core.providers.local.sshd.ssh_folder import ServerRecord, SshFolder, running_server
+from flow_core.providers.local.sshd.server_files import ServerRecord, SshFolder, running_server
 
 _DEADLINE_S = 15.0
 _LOOK_S = 0.05

@@ -8,11 +8,11 @@ from pathlib import Path
 from flow_core.agent.layout import Layout
 from flow_core.agent.refusals import Refused
 from flow_core.agent.supervisor_start import find_python
-from flow_core.agent.task_entry import ExecSpec, find_enterable, make_exec_spec
+from flow_core.agent.task_exec import ExecSpec, find_enterable, make_exec_spec
 from flow_core.agent.tasks import NO_TASK, StoredTask, TaskStore
 from flow_core.errors import NotFound
 from flow_core.providers.contract.blocking_io import report_progress
-from flow_core.providers.local.sshd.ssh_folder import SshFolder
+from flow_core.providers.local.sshd.server_files import SshFolder
 from flow_core.ssh import sftp_server
 
 _OURS = Path(sftp_server.__file__)

@@ -9,14 +9,14 @@ from weakref import WeakSet
 
 import asyncssh
 
-from flow_core.agent.task_entry import ExecSpec
+from flow_core.agent.task_exec import ExecSpec
 from flow_core.errors import FlowError, NotFound
 from flow_core.providers.local.sshd.address import task_and_node
 from flow_core.providers.local.sshd.connection_registry import ConnectionRegistry
 from flow_core.providers.local.sshd.keys import accepted_keys
 from flow_core.providers.local.sshd.process import PipedProcess, TaskProcess
 from flow_core.providers.local.sshd.terminal import TerminalProcess
-from flow_core.providers.over_agent.agent_calls import call_agent
+from flow_core.providers.over_agent.in_process_agent import call_agent
 from flow_core.ssh.server import connection
 from flow_core.ssh.server.connection import forwarding_error, is_loopback
 from flow_core.ssh.server.process import STDERR

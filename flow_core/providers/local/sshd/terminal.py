@@ -12,7 +12,7 @@ import struct
 import termios
 from collections.abc import Mapping
 
-from flow_core.agent.task_entry import ExecSpec
+from flow_core.agent.task_exec import ExecSpec
 from flow_core.providers.local.sshd.process import TaskProcess
 from flow_core.ssh.server.process import STDOUT, ProcessListener
 from flow_core.ssh.terminal_modes import apply_modes

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flow_core.agent import agent_copy, supervisor_start, task_entry, tasks
-from flow_core.agent.containers import entry
+from flow_core.agent import agent_copy, supervisor_start, task_exec, tasks
+from flow_core.agent.containers import container_exec
 from flow_core.agent.record_fields import Fields
 from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, ProviderError, Unreachable, Unsupported
 from flow_core.providers.over_agent.refusals import Details, Sentence
@@ -86,11 +86,11 @@ SENTENCES: dict[str, Sentence] = {
     agent_copy.COPY_FAILED: _not_copied,
     tasks.NO_TASK: _no_task,
     tasks.BROKEN_NOT_CANCELLED: _not_cancelled,
-    task_entry.NO_NODE: _no_node,
-    task_entry.BROKEN_NOT_ENTERED: _not_entered,
-    task_entry.NOT_RUNNING: _not_running,
-    task_entry.NODE_ENDED: _node_ended,
-    task_entry.FOLDER_UNUSABLE: _folder_unusable,
-    entry.CONTAINER_CLOSED: _container_closed,
-    entry.ENGINE_GONE: _engine_gone,
+    task_exec.NO_NODE: _no_node,
+    task_exec.BROKEN_NOT_ENTERED: _not_entered,
+    task_exec.NOT_RUNNING: _not_running,
+    task_exec.NODE_ENDED: _node_ended,
+    task_exec.FOLDER_UNUSABLE: _folder_unusable,
+    container_exec.CONTAINER_CLOSED: _container_closed,
+    container_exec.ENGINE_GONE: _engine_gone,
 }

@@ -242,7 +242,7 @@ async def test_a_killed_emulator_leaves_nothing_running(tmp_path: Path, isolated
 _EMULATOR = """
 import asyncio, sys
 from pathlib import Path
-from flow_core.emulator.nodes.contract import NodeSpec
+from flow_core.emulator.nodes.machine_protocol import NodeSpec
 from flow_core.emulator.nodes.machines import Machines
 
 async def main():

@@ -15,8 +15,8 @@ from flow_core.agent.calls import CONTEXT
 from flow_core.agent.state import TaskState
 from flow_core.config import Context
 from flow_core.errors import FlowError
-from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord
+from flow_core.models.task_config import TaskConfig
 from flow_core.providers.hosts.provider import HostsProvider
 
 

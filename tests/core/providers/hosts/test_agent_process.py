@@ -21,7 +21,7 @@ from flow_core.config import Context, state_dir
 from flow_core.errors import ProviderError, Unreachable
 from flow_core.models.task import TaskStatus
 from flow_core.providers.contract.listing import unreadable_in
-from flow_core.providers.hosts import link, session
+from flow_core.providers.hosts import agent_connection, agent_session
 from flow_core.providers.hosts.agent_client import AgentClient
 from flow_core.providers.hosts.provider import HostsProvider
 
@@ -74,7 +74,7 @@ async def test_an_agent_that_is_killed_is_started_again_for_whoever_asks(lab: La
 
 
 async def test_an_agent_that_nobody_asks_ends_and_comes_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "_IDLE_S", 0.3)
+    monkeypatch.setattr(agent_connection, "_IDLE_S", 0.3)
     provider = lab.start()
     await provider.list_tasks()
     await until(lambda: not agents(lab))
@@ -143,7 +143,7 @@ async def test_a_python_that_hangs_is_forgotten(lab: Lab, monkeypatch: pytest.Mo
     kept.write_text(json.dumps({"version": 1, "python": str(stuck)}))
     fresh = lab.open()
     with monkeypatch.context() as patch:
-        patch.setattr(session, "_LAUNCH_S", 0.5)
+        patch.setattr(agent_session, "_LAUNCH_S", 0.5)
         with pytest.raises(Unreachable, match=r"'one' did not start the agent within 0\.5 s; try again"):
             await agent_of(fresh).call("facts")
     assert await agent_of(fresh).call("facts")

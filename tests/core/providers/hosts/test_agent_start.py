@@ -13,7 +13,7 @@ from testbed.waiting import DEADLINE_S, wait_until
 
 from flow_core.agent.protocol import VERSION
 from flow_core.agent.startup_error import BROKEN, OLD_PYTHON, UNSAFE
-from flow_core.providers.hosts.program import NO_PYTHON, NOT_THIS_PYTHON, archive, launcher
+from flow_core.providers.hosts.bootstrap_payload import NO_PYTHON, NOT_THIS_PYTHON, archive, launcher
 
 SHELLS = {"sh": ("sh",), "dash": ("dash",), "bash": ("bash", "--posix"), "busybox": ("busybox", "sh")}
 MARKS = {"sh": (), "dash": ("dash",), "bash": ("bash",), "busybox": ("busybox",)}

@@ -15,8 +15,8 @@ from flow_core.agent.locks import exclusive_lock
 from flow_core.config import Context
 from flow_core.errors import ConfigError, Conflict, NotFound, Unsupported
 from flow_core.models.reservation_spec import ReservationSpec
-from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskStatus
+from flow_core.models.task_config import TaskConfig
 from flow_core.providers.hosts.code_upload import find_code
 from flow_core.providers.local.provider import LocalProvider
 

@@ -23,8 +23,8 @@ from flow_core.config import Context
 from flow_core.errors import FlowError, ProviderError, Unreachable
 from flow_core.models.instance import InstanceRequirements
 from flow_core.models.reservation_spec import ReservationSpec
-from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskStatus
+from flow_core.models.task_config import TaskConfig
 from flow_core.providers.contract.listing import unreadable_in
 from flow_core.providers.hosts.launcher import READY, WANTED
 from flow_core.providers.hosts.provider import HostsProvider

@@ -41,8 +41,8 @@ CLIENT = """
 import json, sys, time
 from flow_core import Flow
 from flow_core.config import Context
-from flow_core.providers.hosts import joint_starts
-joint_starts.HOLD_S = 10.0  # half of what it is, since most tests wait until it is over
+from flow_core.providers.hosts import gang_start
+gang_start.HOLD_S = 10.0  # half of what it is, since most tests wait until it is over
 settings, command, key, ahead_s = json.loads(sys.argv[1])
 now = time.time
 time.time = lambda: now() + ahead_s  # as if the clock of the client's machine were wrong

@@ -18,8 +18,8 @@ from testbed.waiting import until
 from testbed.worlds import records_of_agent
 
 from flow_core.errors import ConfigError, Unsupported
-from flow_core.models.spec import TaskConfig
 from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.models.task_config import TaskConfig
 from flow_core.providers.hosts.provider import HostsProvider
 
 pytestmark = pytest.mark.needs("sshd")

@@ -10,8 +10,8 @@ from flow_core.agent.mount_records import read_mounts
 from flow_core.agent.records import MalformedRecord
 from flow_core.agent.tasks import TaskStore
 from flow_core.errors import ConfigError, Conflict, NotFound
-from flow_core.providers.local.task_entry.copying import copy_file
-from flow_core.providers.over_agent.agent_calls import call_agent
+from flow_core.providers.local.task_access.copying import copy_file
+from flow_core.providers.over_agent.in_process_agent import call_agent
 
 if TYPE_CHECKING:
     from flow_core.upload.report import OnProgress, UploadResult
@@ -35,8 +35,8 @@ class LocalUploads:
         timeout_s: float = 600,
         on_progress: OnProgress | None = None,
     ) -> UploadResult:
+        from flow_core.upload.folder_upload import upload
         from flow_core.upload.local_folder import LocalFolder  # deferred: looking at tasks needs none of it
-        from flow_core.upload.sync import upload
 
         place = await call_agent(self._place, task_id, target_dir)
         return await upload(

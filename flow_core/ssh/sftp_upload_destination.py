@@ -13,8 +13,8 @@ import asyncssh
 
 from flow_core.errors import ProviderError
 from flow_core.ssh.command import run_command
-from flow_core.ssh.command_folder import CommandFolder
 from flow_core.ssh.connection_pool import ConnectionPool
+from flow_core.ssh.exec_upload_destination import CommandFolder
 from flow_core.ssh.files import (
     IDLE_TIMEOUT_S,
     PRIVATE_ATTRIBUTES,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flow_core.agent.capacity import orphan_gpus
 from flow_core.agent.capacity.leases import GpuLocks
 from flow_core.agent.supervisor.attempt import RunningAttempt
-from flow_core.agent.supervisor.launch import LaunchError, ProcessLaunch
+from flow_core.agent.supervisor.process_launch import LaunchError, ProcessLaunch
 from flow_core.agent.supervisor.ranks import (
     DEFAULT_ENVIRONMENT,
     TERMINAL_ENVIRONMENT,
@@ -21,7 +21,7 @@ from flow_core.agent.supervisor.task_state import TaskStateWriter
 
 if TYPE_CHECKING:
     from flow_core.agent.containers.container_task import ContainerTask
-    from flow_core.agent.supervisor.rlimits import RankResources
+    from flow_core.agent.supervisor.rank_resources import RankResources
 
 
 class RankLauncher:
@@ -35,7 +35,7 @@ class RankLauncher:
         self._container_task = container_task
         self._resources: RankResources | None = None
         if writer.ranks > 1:
-            from flow_core.agent.supervisor.rlimits import RankResources
+            from flow_core.agent.supervisor.rank_resources import RankResources
 
             self._resources = RankResources(writer.ranks)
 

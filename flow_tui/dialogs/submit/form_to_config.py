@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flow_core.agent.regular_files import parse_json
+from flow_core.agent.bounded_read import parse_json
 from flow_core.errors import ConfigError
 from flow_tui.bid import parse_usd
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_config import TaskConfig
 
 _ID = re.compile(r"[a-z]+_\w+")  # no name holds an underscore, every id does
 _HOURS = re.compile(r"(\d+(?:\.\d+)?)\s*(m|min|h|d)?", re.IGNORECASE)
@@ -21,7 +21,7 @@ _CHOOSE_AN_INSTANCE = {"instance_type", "min_gpu_memory_gb"}
 
 def task_config(entered: Mapping[str, str]) -> TaskConfig:
     """The config that the fields describe. Raises ConfigError. Its first call loads pydantic: up to 0.3 s."""
-    from flow_core.models.spec import TaskConfig  # deferred: loads pydantic, and most never submit
+    from flow_core.models.task_config import TaskConfig  # deferred: loads pydantic, and most never submit
 
     return TaskConfig.parse(_fields_of(entered))
 
@@ -152,7 +152,7 @@ def _without_a_second(rest: dict[str, Any], entered: Mapping[str, str]) -> dict[
 
 
 def _volume(entry: str) -> dict[str, Any]:
-    from flow_core.models.spec import VolumeSpec  # deferred: loads pydantic
+    from flow_core.models.task_config import VolumeSpec  # deferred: loads pydantic
 
     parts = [part.strip() for part in entry.split(":")]
     if len(parts) > 3 or not parts[0]:

@@ -7,12 +7,12 @@ import errno
 
 from flow_core.agent.machine import new_id
 from flow_core.agent.port_owner import find_listener
-from flow_core.agent.task_entry import find_enterable
+from flow_core.agent.task_exec import find_enterable
 from flow_core.agent.tasks import TaskStore
 from flow_core.errors import Conflict, ProviderError
 from flow_core.providers.contract.access import Tunnel
-from flow_core.providers.over_agent.agent_calls import call_agent
-from flow_core.providers.over_ssh.ports import check_port
+from flow_core.providers.over_agent.in_process_agent import call_agent
+from flow_core.providers.over_ssh.port_check import check_port
 from flow_core.providers.over_ssh.tunnel_reaper import TunnelReaper
 
 _HOST = "127.0.0.1"

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from flow_core.errors import ConfigError, printable
 from flow_core.gpu import parse_gpu
 from flow_core.identifiers import is_image_reference
-from flow_core.models.foreign_tasks import detect_foreign_table, detect_foreign_text
+from flow_core.models.foreign_task_files import detect_foreign_table, detect_foreign_text
 from flow_core.models.json_table import PlainTable
 from flow_core.models.retries import Retries
 from flow_core.models.storage_spec import MountSpec, VolumeSpec, check_mount_target, find_clash, find_mount_type

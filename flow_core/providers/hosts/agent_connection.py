@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import FlowError, Unreachable
 from flow_core.providers.contract.blocking_io import run_blocking
-from flow_core.providers.hosts.program import archive
-from flow_core.providers.hosts.session import Lost, Session, Stalled, started
+from flow_core.providers.hosts.agent_session import Lost, Session, Stalled, started
+from flow_core.providers.hosts.bootstrap_payload import archive
 from flow_core.providers.hosts.start_failures import PythonUnusable
 
 if TYPE_CHECKING:

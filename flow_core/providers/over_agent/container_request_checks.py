@@ -10,7 +10,7 @@ from flow_core.errors import ConfigError, printable
 from flow_core.identifiers import is_image_reference
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_config import TaskConfig
 
 
 def check_image(config: TaskConfig, engine: Any) -> None:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from flow_core.agent.capacity.reservations import Reservations
 from flow_core.agent.layout import Layout
 from flow_core.errors import ConfigError
-from flow_core.gpu_models import choose_gpus
+from flow_core.gpu_matching import choose_gpus
 from flow_core.models.reservation import Reservation
 from flow_core.providers.contract.supported_fields import check_supported
 from flow_core.providers.local.capacity.gpus import gpus_here
-from flow_core.providers.over_agent.reservation_records import (
+from flow_core.providers.over_agent.reservation_conversion import (
     UNSUPPORTED,
     OpeningQuery,
     make_wish,

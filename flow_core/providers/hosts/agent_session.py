@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from flow_core.agent import protocol
 from flow_core.agent.refusals import Refused
 from flow_core.errors import ProviderError, Unreachable, printable
+from flow_core.providers.hosts.bootstrap_payload import archive, command, launcher
 from flow_core.providers.hosts.launcher import READY, WANTED
-from flow_core.providers.hosts.program import archive, command, launcher
 from flow_core.providers.hosts.start_failures import not_started, said_by
 from flow_core.ssh.full_disk import is_full
 

@@ -16,11 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from flow_core.agent.containers.entry import make_container_entry
+from flow_core.agent.containers.container_exec import make_container_entry
+from flow_core.agent.folder_ownership import check_folders
 from flow_core.agent.layout import Layout, TaskFolder
-from flow_core.agent.namespace_entry import exec_command, exit_with_refusal, restore_default_signals
+from flow_core.agent.nsenter import exec_command, exit_with_refusal, restore_default_signals
 from flow_core.agent.refusals import Refused
-from flow_core.agent.safe_folders import check_folders
 from flow_core.agent.spec import StoredSpec
 from flow_core.agent.state import TaskState
 from flow_core.agent.supervisor.ranks import (
@@ -38,7 +38,7 @@ NOT_RUNNING = "task_not_running"
 NODE_ENDED = "node_ended"
 FOLDER_UNUSABLE = "state_folder_unusable"
 
-_CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.namespace_entry import main; main()"
+_CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.nsenter import main; main()"
 _REFUSED_EXIT_CODE = 126
 
 

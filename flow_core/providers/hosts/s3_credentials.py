@@ -7,13 +7,13 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flow_core.agent.regular_files import read_regular_file
+from flow_core.agent.bounded_read import read_regular_file
 from flow_core.errors import ConfigError
 from flow_core.providers.contract.blocking_io import run_blocking
 from flow_core.providers.over_agent.submit_requests import is_s3
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_config import TaskConfig
 
 SEND_CREDENTIALS = "send_credentials"
 _KEYS = {

@@ -9,7 +9,7 @@ from flow_core.gpu import parse_gpu
 from flow_core.models.instance import AvailableInstance, InstanceRequirements, check_requirements
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.mithril.catalog import Catalog, Offer
-from flow_core.providers.mithril.offer_query import sizes_of
+from flow_core.providers.mithril.offer_choice import sizes_of
 
 _PACKS = (8, 4, 2)
 _USUAL_MODEL = "a100"

@@ -12,11 +12,11 @@ from flow_core.agent.refusals import Refused
 from flow_core.agent.supervisor.namespace import Mount
 from flow_core.gpu import parse_gpu
 from flow_core.providers.local.capacity.gpus import gpus_here
-from flow_core.providers.over_agent.images import directory_in_image, image_of
+from flow_core.providers.over_agent.container_request_checks import directory_in_image, image_of
 from flow_core.providers.over_agent.refusals import error_of
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_config import TaskConfig
 
 
 def describe_container(config: TaskConfig, settings: Mapping[str, Any]) -> list[str]:

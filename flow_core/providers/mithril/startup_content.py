@@ -16,7 +16,7 @@ from flow_core.providers.mithril.volumes import plain_name
 from flow_core.upload.pack import pack
 
 if TYPE_CHECKING:
-    from flow_core.models.spec import TaskConfig
+    from flow_core.models.task_config import TaskConfig
 
 WORKSPACE = "/workspace"
 Mount = tuple[Volume, str]

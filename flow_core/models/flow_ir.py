@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from flow_core.models.json_table import PlainTable
-from flow_core.models.spec import TaskConfig
 from flow_core.models.strict_model import StrictModel
+from flow_core.models.task_config import TaskConfig
 
 Word = Annotated[str, Field(min_length=1)]
 

@@ -19,7 +19,7 @@ NO_PYTHON, NOT_THIS_PYTHON = 41, 42
 """Exit codes of bootstrap.sh: there is no Python that is new enough, and the one that the settings name is none."""
 
 _AGENT = Path(flow_core.agent.__file__).parent
-_MODULES = ("private_folders", "safe_folders", "machine", "startup_error")
+_MODULES = ("private_folders", "folder_ownership", "machine", "startup_error")
 # Reads exactly what is its own: the archive, and then the questions, follow on the same stream.
 _LOADER = f"""\
 import json, os, sys, types

@@ -8,12 +8,12 @@ import signal
 from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 
-from flow_core.agent.task_entry import make_exec_spec
+from flow_core.agent.task_exec import make_exec_spec
 from flow_core.agent.tasks import TaskStore
 from flow_core.errors import Unreachable
 from flow_core.models.completed_command import CompletedCommand
 from flow_core.providers.contract.access import OnOutput
-from flow_core.providers.over_agent.agent_calls import call_agent
+from flow_core.providers.over_agent.in_process_agent import call_agent
 
 _PIECE = 1 << 16
 _MOST_BYTES = 16 << 20

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.agent.tasks import StoredTask, TaskStore
 from flow_core.providers.contract.access import Shell, SshEndpoint
-from flow_core.providers.over_agent.agent_calls import call_agent
+from flow_core.providers.over_agent.in_process_agent import call_agent
 from flow_core.ssh.host import SshHost
 from flow_core.ssh.settings import LOCALE_VARIABLES, HostSettings
 
