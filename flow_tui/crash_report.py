@@ -96,7 +96,7 @@ def write_report(error: BaseException) -> Path:
 
 def describe(error: BaseException) -> str:
     """Format the error and its causes as a traceback without source lines."""
-    return "\n".join(_lines(traceback.TracebackException.from_exception(error, lookup_lines=False)))
+    return "\n".join(_format_traceback(traceback.TracebackException.from_exception(error, lookup_lines=False)))
 
 
 def _on_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -120,7 +120,8 @@ def _about(now: datetime) -> str:
     return f"flow-tui {__version__}, textual {textual}, Python {platform.python_version()}, {system}\n{now:%FT%TZ}"
 
 
-def _lines(seen: traceback.TracebackException) -> list[str]:
+def _format_traceback(seen: traceback.TracebackException) -> list[str]:
+    """Returns the lines for an error: message, shortened frames, then its group members and its cause."""
     lines = [_message("".join(seen.format_exception_only()))]
     frames = [f"  {_short(frame.filename)}:{frame.lineno} in {frame.name}" for frame in seen.stack]
     if len(frames) > _FRAMES_SHOWN:
@@ -128,11 +129,11 @@ def _lines(seen: traceback.TracebackException) -> list[str]:
         frames[half:-half] = [f"  ... {len(frames) - 2 * half} more ..."]
     lines += frames
     for part in seen.exceptions or ():
-        lines += ["", "one of these:", *_lines(part)]
+        lines += ["", "one of these:", *_format_traceback(part)]
     if seen.__cause__ is not None:
-        lines += ["", "caused by:", *_lines(seen.__cause__)]
+        lines += ["", "caused by:", *_format_traceback(seen.__cause__)]
     elif seen.__context__ is not None and not seen.__suppress_context__:
-        lines += ["", "while handling:", *_lines(seen.__context__)]
+        lines += ["", "while handling:", *_format_traceback(seen.__context__)]
     return lines
 
 

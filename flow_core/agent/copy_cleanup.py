@@ -22,7 +22,7 @@ def mark_used(home: Path) -> None:
     os.utime(home)
 
 
-def remove_unused_copies(root: Path, own: str) -> None:
+def remove_unused_agent_copies(root: Path, own: str) -> None:
     """Remove copies that nothing has started from for a day and that no unfinished task names.
 
     `own` is the name of the copy that the caller runs from. Calling it twice is safe, also at the same time.

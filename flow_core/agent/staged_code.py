@@ -23,7 +23,7 @@ def make_incoming(layout: Layout, task_id: str) -> Path:
     """
     layout.make()
     folder = layout.incoming / task_id
-    _remove_old(layout.incoming)
+    _remove_expired(layout.incoming)
     make_private_folder(folder)
     return folder
 
@@ -45,7 +45,7 @@ def remove_incoming(layout: Layout, task_id: str) -> None:
 
 
 def mark_withdrawn(layout: Layout, task_id: str) -> None:
-    """Refuse a submit of this task from now on, one that runs now or arrives late. Raises OSError."""
+    """Refuse to submit this task for at least 24 h; refuses a submit that runs now too. Raises OSError."""
     layout.make()
     make_private_folder(_withdrawal_marker(layout, task_id))
 
@@ -59,7 +59,7 @@ def _withdrawal_marker(layout: Layout, task_id: str) -> Path:
     return layout.incoming / f"{task_id}-withdrawn"
 
 
-def _remove_old(folder: Path) -> None:
+def _remove_expired(folder: Path) -> None:
     try:
         old = [entry.path for entry in os.scandir(folder) if time.time() - entry.stat().st_ctime > _KEPT_S]
     except OSError:

@@ -85,7 +85,7 @@ class AsyncTaskLogResource:
         lines = validation.whole("tail", tail)
         if source in _STARTUP:
             return await self._startup_log(task_id, follow, lines, rank)
-        wanted = _streams(stderr, source, stream)
+        wanted = _resolve_streams(stderr, source, stream)
         if wanted is not None:
             await self._refuse_merged(task_id)
         address = await self._address_of(validation.text("task_id", task_id), attempt, rank)
@@ -172,8 +172,8 @@ def _checked_address(address: Any) -> LogId:
     return address
 
 
-def _streams(stderr: bool, source: str | None, stream: str | None) -> frozenset[int] | None:
-    """Returns the streams to keep; None for both."""
+def _resolve_streams(stderr: bool, source: str | None, stream: str | None) -> frozenset[int] | None:
+    """Returns the streams to keep; None for both. `stream` wins over `source`, and `source` over `stderr`."""
     streams = {
         "stdout": frozenset({STDOUT}),
         "stderr": frozenset({STDERR}),

@@ -47,7 +47,7 @@ class EmulatorFolder:
         self._is_claimed = True
 
     def release(self) -> None:
-        """Deletes what `claim` made; the folder itself only where nothing is left in it."""
+        """Deletes the emulator's files, or with `delete_all` everything. Keeps a folder that holds other files."""
         if not self._is_claimed:
             return
         _erase(self._path if self._delete_all else self.files)

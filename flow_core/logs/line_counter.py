@@ -66,12 +66,12 @@ class LineCounter:
 
     async def catch_up(self) -> None:
         """Scans to the present end of the file in a thread, in slices. Cancelling it ends it early."""
-        while self._apply(await asyncio.to_thread(self._scan_slice)):
+        while self._apply_scan(await asyncio.to_thread(self._scan_slice)):
             pass
 
     def update(self) -> None:
         """Scans to the present end of the file. Blocking."""
-        while self._apply(self._scan_slice()):
+        while self._apply_scan(self._scan_slice()):
             pass
 
     def lines(self, first: int, count: int) -> list[NumberedLine]:
@@ -155,8 +155,8 @@ class LineCounter:
         tail = os.pread(fd, min(_FINGERPRINT, end), max(0, end - _FINGERPRINT))
         return _ScanResult(replaced, newlines, end, tail, identity)
 
-    def _apply(self, result: _ScanResult | None) -> bool:
-        """Applies the result of a slice; returns true if there may be more."""
+    def _apply_scan(self, result: _ScanResult | None) -> bool:
+        """Adds the result of a scan; None (an unreadable file) resets the counter. Returns true if there is more."""
         if result is None or result.replaced:
             self._reset()
         if result is None:

@@ -91,7 +91,7 @@ class SidecarIndex:
         number = self._number_at(start)
         stream = STDOUT if number < 0 else self._record(number).stream
         while start < end:
-            other = self._first_of(1 - stream, number + 1)
+            other = self._find_record(1 - stream, number + 1)
             stop = end if other is None else min(end, self._record(other).offset)
             if stop > start:
                 yield StreamSpan(start, stop, stream)
@@ -104,9 +104,9 @@ class SidecarIndex:
         number = self._number_at(offset)
         if (STDOUT if number < 0 else self._record(number).stream) == stream:
             return offset
-        found = self._first_of(stream, number + 1)
+        found = self._find_record(stream, number + 1)
         while found is not None and self._is_replaced(found):
-            found = self._first_of(stream, found + 1)
+            found = self._find_record(stream, found + 1)
         return None if found is None else self._record(found).offset
 
     def previous_of(self, stream: int, offset: int) -> int | None:
@@ -145,7 +145,8 @@ class SidecarIndex:
         offset, packed = RECORD.unpack_from(self._block(block), within * RECORD.size)
         return Stamp(offset, packed & 1, packed >> 1)
 
-    def _first_of(self, stream: int, number: int) -> int | None:
+    def _find_record(self, stream: int, number: int) -> int | None:
+        """Returns the number of the first record of the stream from this number on; None if there is none."""
         while number < self.count:
             block, within = divmod(number, _BLOCK_RECORDS)
             found = self._streams(block).find(bytes((stream,)), within)

@@ -20,7 +20,7 @@ async def ssh_words(settings: HostSettings) -> list[str]:
     """
     if await _resolves_alias(settings):
         return ["ssh", *_option_words(settings.command_options), settings.alias]
-    program, *words = explicit_ssh_words(settings)
+    program, *words = build_explicit_ssh_argv(settings)
     return [program, *_option_words(await _inherited_options(settings)), *words]
 
 
@@ -41,8 +41,11 @@ def _option_words(options: Iterable[str]) -> list[str]:
     return [word for option in options for word in ("-o", option)]
 
 
-def explicit_ssh_words(settings: HostSettings) -> list[str]:
-    """Returns an ssh command that sets every option that decides about the host and the login. Raises ConfigError."""
+def build_explicit_ssh_argv(settings: HostSettings) -> list[str]:
+    """Returns an ssh command with the resolved settings as options.
+
+    Leaves out values that equal ssh's defaults, and key and certificate files that don't exist. Raises ConfigError.
+    """
     keys = [path for path in settings.identity_files if path.exists()]
     options = [f"CertificateFile={quote_option(path)}" for path in settings.certificate_files if path.exists()]
     if settings.identities_only:
@@ -66,7 +69,7 @@ def _proxy_command(settings: HostSettings) -> str:
     if not settings.hops:
         return (settings.proxy_command or "").replace("%", "%%")
     *before, nearest = settings.hops
-    words = explicit_ssh_words(replace(nearest, hops=tuple(before)))
+    words = build_explicit_ssh_argv(replace(nearest, hops=tuple(before)))
     return shlex.join(words).replace("%", "%%") + " -W '[%h]:%p'"
 
 

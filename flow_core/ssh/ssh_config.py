@@ -70,25 +70,26 @@ async def _query(jump: Jump, config: Path | None, hostname: str | None = None) -
     overrides = SshConfigOverrides(hostname, jump.user, jump.port)
     if ssh is None:
         return _without_ssh(jump, overrides, config)
-    found = await _print_config(ssh, [*_config_words(config), *overrides.words()], jump.host)
+    found = await _query_ssh_options(ssh, [*_config_words(config), *overrides.words()], jump.host)
     return parse_settings(found, jump.host, await _defaults(ssh))
 
 
-async def _print_config(ssh: str, words: Sequence[str], host: str) -> SshOptions:
+async def _query_ssh_options(ssh: str, words: Sequence[str], host: str) -> SshOptions:
+    """Returns the options that `ssh -G` resolves for the host."""
     try:
-        return read_options(await _run((ssh, "-G", *words, "--", host), host))
+        return read_options(await _run_ssh_g((ssh, "-G", *words, "--", host), host))
     except ConfigError as error:
         if _FORK_ERROR not in error.message:
             raise
     # With this option, ssh requires a command and prints nothing without one.
-    text = await _run((ssh, "-G", "-o", "ForkAfterAuthentication=no", *words, "--", host), host)
+    text = await _run_ssh_g((ssh, "-G", "-o", "ForkAfterAuthentication=no", *words, "--", host), host)
     return {**read_options(text), "forkafterauthentication": ["yes"]}
 
 
 async def _defaults(ssh: str) -> SshOptions:
     """Returns what ssh prints without any config. It does not change while this process runs."""
     if ssh not in _DEFAULTS:
-        _DEFAULTS[ssh] = await _print_config(ssh, ["-F", "none"], "host")
+        _DEFAULTS[ssh] = await _query_ssh_options(ssh, ["-F", "none"], "host")
     return _DEFAULTS[ssh]
 
 
@@ -102,7 +103,8 @@ def _config_words(config: Path | None) -> Sequence[str]:
     return ("-F", str(user_config) if user_config.exists() else "none")
 
 
-async def _run(argv: Sequence[str], host: str) -> str:
+async def _run_ssh_g(argv: Sequence[str], host: str) -> str:
+    """Returns the output of the command; `host` is only for error messages. Raises Unreachable, ConfigError."""
     process = await asyncio.create_subprocess_exec(
         *argv, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True
     )

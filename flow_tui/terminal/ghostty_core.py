@@ -43,14 +43,15 @@ class GhosttyCore:
         self._terminal: Any = Terminal(cols, rows)
         self._held = b""
         self._handle: Any = self._terminal._t[0]
-        self._limit()
+        self._set_options()
         self._listen()
         self._state, self._rows_of, self._cells_of = _render_handles()
         self._lines: list[tuple[Run, ...]] = [cut_row((), cols)] * rows
         self._kept = GhosttyLines(self._terminal)
         self._cursor = Cursor(0, 0, True)
 
-    def _limit(self) -> None:
+    def _set_options(self) -> None:
+        """Set the scrollback limit, disable Kitty images and enable grapheme clusters."""
         # By bytes only: a limit by lines makes plain output four times slower, and the default for bytes is 10 kB.
         self._set("SCROLLBACK_MAX_LINES", ffi.NULL)
         self._set("SCROLLBACK_MAX_BYTES", ffi.new("size_t*", SCROLLBACK_BYTES))

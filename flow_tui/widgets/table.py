@@ -136,7 +136,7 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         key, cursor, followed = self.cursor_key, self.cursor_row, self._is_in_view(self.cursor_row)
         old_keys, self._rows = self._keys, rows
         self._keys = [self._row_key(row) for row in rows]
-        moved = self._place_of(key, cursor, old_keys)
+        moved = self._find_new_row(key, cursor, old_keys)
         self.set_reactive(ResourceTable.cursor_row, moved)
         self._resize_virtual()
         if followed or not old_keys:
@@ -272,8 +272,8 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
             if y >= len(before) or y >= len(now) or not _same(before[y], now[y]):
                 self.refresh(Region(0, y + 1, self.size.width, 1))
 
-    def _place_of(self, key: Hashable | None, cursor: int, old_keys: list[Hashable]) -> int:
-        """Find the row of a key now, or else that of its nearest old neighbour, those below first."""
+    def _find_new_row(self, key: Hashable | None, cursor: int, old_keys: list[Hashable]) -> int:
+        """Find the new row of a key, or else that of the nearest old key below it, then above it."""
         if not self._keys or key is None:
             return 0
         if cursor < len(self._keys) and self._keys[cursor] == key:

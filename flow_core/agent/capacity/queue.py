@@ -163,7 +163,7 @@ def try_take_gpus(ticket: QueueTicket) -> leases.GpuLocks | str:
     """
     root = ticket.task.root
     with queue_lock(root):
-        reservations = reservation_records.load_live(root)
+        reservations = reservation_records.update_and_load_live(root)
         gpu_ids = ticket.select_allowed_gpus(reservations)
         if len(gpu_ids) >= ticket.gpu_count:
             if ahead := _count_ahead(ticket, set(gpu_ids), reservations):
@@ -178,7 +178,7 @@ def explain_queue_wait(ticket: QueueTicket) -> str:
     """Return the same reason without taking anything; "" if the task could start now."""
     root = ticket.task.root
     with queue_lock(root):
-        reservations = reservation_records.load_live(root)
+        reservations = reservation_records.update_and_load_live(root)
         gpu_ids = ticket.select_allowed_gpus(reservations)
         if len(gpu_ids) >= ticket.gpu_count and (ahead := _count_ahead(ticket, set(gpu_ids), reservations)):
             return _describe_tickets_ahead(ticket, ahead)

@@ -37,7 +37,7 @@ def choose_reservation(request: SubmitRequest, layout: Layout) -> GpuPlan:
     layout.make()
     count = gpus.per_rank * request.ranks
     with queue.queue_lock(layout.root):
-        reservations = reservation_records.load_live(layout.root)
+        reservations = reservation_records.update_and_load_live(layout.root)
         own = None if reservation_id is not None else _find_own(reservations, gpus, count, layout.root)
     if reservation_id is not None:
         return gpus._replace(reservation=_find_named(reservation_id, reservations, gpus, count, layout).reservation_id)

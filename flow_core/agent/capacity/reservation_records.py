@@ -92,7 +92,7 @@ class ReservationRecord(NamedTuple):
         return reservation
 
 
-def load_live(root: Path, now: float | None = None) -> list[ReservationRecord]:
+def update_and_load_live(root: Path, now: float | None = None) -> list[ReservationRecord]:
     """Return the reservations that are not over, oldest first; write what has changed with time.
 
     Call it under the queue's lock.
@@ -108,7 +108,7 @@ def load_live(root: Path, now: float | None = None) -> list[ReservationRecord]:
 
 
 def load_without_lock(root: Path) -> list[ReservationRecord]:
-    """Return the same as `load_live` for callers that decide nothing: needs no lock and writes nothing."""
+    """Return the same as `update_and_load_live` for callers that decide nothing: needs no lock and writes nothing."""
     return _sort_live(reservation.at(time.time()) for reservation in _load_readable(root))
 
 

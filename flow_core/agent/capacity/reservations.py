@@ -48,7 +48,7 @@ class Reservations:
         reap_lost_tasks(root, request.candidates)
         with self._lock() as now:
             record = self._plan(request, now)
-            uses = collect_gpu_uses(root, request.candidates, reservation_records.load_live(root, now), now)
+            uses = collect_gpu_uses(root, request.candidates, reservation_records.update_and_load_live(root, now), now)
             record = record._replace(gpus=pick_gpus(record, request.candidates, uses))
             reservation_records.remove_staging_files(root)
             reservation_records.save_record(root, record)
@@ -61,7 +61,7 @@ class Reservations:
         """
         folder = self._layout.root / "reservations"
         with self._lock() as now:
-            reservation_records.load_live(self._layout.root, now)
+            reservation_records.update_and_load_live(self._layout.root, now)
             found = [self._read(path, now) for path in reservation_records.list_files(folder)]
         found += [self._read_past(path) for path in reservation_records.list_files(folder / "past")]
         return sorted(found, key=lambda one: (one.created_at, one.reservation_id), reverse=True)
@@ -69,7 +69,7 @@ class Reservations:
     def get(self, reservation_id: str) -> ReservationReport:
         """Return a reservation. Refuses with NO_RESERVATION."""
         with self._lock() as now:
-            reservation_records.load_live(self._layout.root, now)
+            reservation_records.update_and_load_live(self._layout.root, now)
             return self._read(self._find_path(reservation_id), now)
 
     def release(self, reservation_id: str) -> None:
@@ -79,7 +79,7 @@ class Reservations:
         """
         root = self._layout.root
         with self._lock() as now:
-            reservation_records.load_live(root, now)
+            reservation_records.update_and_load_live(root, now)
             path = self._find_path(reservation_id)
             try:
                 record = ReservationRecord.read(path).at(now)
@@ -99,7 +99,7 @@ class Reservations:
         """Return the periods in which GPUs can be reserved, as `find_openings` does."""
         root = self._layout.root
         with self._lock() as now:
-            uses = collect_gpu_uses(root, gpu_ids, reservation_records.load_live(root, now), now)
+            uses = collect_gpu_uses(root, gpu_ids, reservation_records.update_and_load_live(root, now), now)
         return find_openings(gpu_ids, uses, now, start, end)
 
     @contextmanager

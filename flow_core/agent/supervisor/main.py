@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.agent.capacity import leases, queue
 from flow_core.agent.capacity.leases import GpuLocks
-from flow_core.agent.copy_cleanup import remove_unused_copies
+from flow_core.agent.copy_cleanup import remove_unused_agent_copies
 from flow_core.agent.folder_ownership import check_folders
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.locks import try_lock
@@ -88,7 +88,7 @@ class Supervisor:
             outcome = outcome._replace(message=outcome.message or _NOT_STARTED)
         discard_downloads(self._writer.task)
         self._finish(outcome)
-        remove_unused_copies(self._writer.task.root, self._writer.spec.agent)
+        remove_unused_agent_copies(self._writer.task.root, self._writer.spec.agent)
 
     def _finish(self, outcome: TaskOutcome) -> None:
         """Write the final record; keep trying until it is written or the folder is deleted.

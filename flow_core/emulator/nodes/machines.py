@@ -15,7 +15,7 @@ from flow_core.emulator.nodes.disk import erase
 from flow_core.emulator.nodes.machine import EmulatedMachine, FleetSettings, MachineConnection
 from flow_core.emulator.nodes.machine_protocol import NodeFleet, NodeSpec
 from flow_core.emulator.nodes.pid1_client import NoNamespaces
-from flow_core.emulator.nodes.programs import hiding_view
+from flow_core.emulator.nodes.programs import create_filtered_bin
 from flow_core.emulator.nodes.ssh_port import SshPort
 from flow_core.emulator.nodes.ssh_server import server_options
 from flow_core.errors import ProviderError
@@ -53,7 +53,7 @@ class Machines(NodeFleet):
         """Opens the front port; the first boot does that too. Twice is safe."""
         async with self._opening:
             if not self._front.is_open:
-                self._programs = await asyncio.to_thread(hiding_view, self._root / "programs")
+                self._programs = await asyncio.to_thread(create_filtered_bin, self._root / "programs")
                 key = asyncssh.generate_private_key("ssh-ed25519")
                 await self._front.open(server_options(key, self._connections, self._newest_first, self._port_of))
 

@@ -17,7 +17,7 @@ def link_programs(source: Path, target: Path) -> None:
             (target / entry.name).symlink_to(f"/run/host{entry.path}")
 
 
-def hiding_view(folder: Path) -> Path | None:
+def create_filtered_bin(folder: Path) -> Path | None:
     """A folder to stand for /usr/bin, made when first asked for; None where nothing is to be hidden there."""
     source = Path("/usr/bin")
     if not folder.is_dir():

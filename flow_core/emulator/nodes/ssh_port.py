@@ -17,13 +17,13 @@ class SshPort:
     def __init__(self, wanted: int = 0) -> None:
         """At the wanted port where that is free, else at any. Raises OSError."""
         try:
-            first = _listening(LOOPBACK, wanted)
+            first = _open_listener(LOOPBACK, wanted)
         except OSError:
-            first = _listening(LOOPBACK, 0)
+            first = _open_listener(LOOPBACK, 0)
         self._ends = [first]
         self._acceptors: list[asyncssh.SSHAcceptor] = []
         with suppress(OSError):  # a name like localhost may mean either; the first is enough
-            self._ends.append(_listening("::1", self.number))
+            self._ends.append(_open_listener("::1", self.number))
 
     @property
     def number(self) -> int:
@@ -52,7 +52,7 @@ class SshPort:
             end.close()
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _open_listener(host: str, port: int) -> socket.socket:
     end = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -31,7 +31,7 @@ class PruningFacet(Protocol):
         """
 
     async def plan_due(self) -> PruningPlan | None:
-        """The plan of the context's setting, for one caller a day; None for every other one, and without the setting.
+        """Returns the plan for the context's prune setting; None without a setting, or if it was planned already today.
 
         Twice is safe. At once where nothing is due.
         """

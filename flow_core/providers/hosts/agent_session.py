@@ -14,7 +14,7 @@ from flow_core.agent.refusals import Refused
 from flow_core.errors import ProviderError, Unreachable, printable
 from flow_core.providers.hosts.bootstrap_payload import archive, command, launcher
 from flow_core.providers.hosts.launcher import READY, WANTED
-from flow_core.providers.hosts.start_failures import not_started, said_by
+from flow_core.providers.hosts.start_failures import said_by, start_error
 from flow_core.ssh.full_disk import is_full
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class Session:
         result = self._running.result
         if result is None or result.exit_code in _ENDED_BY_SOMEBODY:
             return Lost(f"the agent on {self._name!r} was ended while it was started; try again")
-        return not_started(self._name, result.exit_code, said_by(self._said), is_ready=is_ready)
+        return start_error(self._name, result.exit_code, said_by(self._said), is_ready=is_ready)
 
     async def _hear_the_rest(self, limit_s: float) -> None:
         """Standard error ends after standard output, or as long after it as something there keeps it open."""

@@ -89,7 +89,10 @@ class HostTasks:
         return is_waiting and len(reports) < max((report.parts for report in reports), default=0)
 
     async def find(self, task_id: str) -> tuple[HostState, ...]:
-        """Whose task it is, a machine for each rank, asked just now. Raises NotFound, Unreachable."""
+        """Returns the hosts that hold a part of the task, after asking those whose part may have changed.
+
+        The result lacks parts on hosts that don't answer. Raises NotFound; Unreachable if none answers.
+        """
         if not is_task_id(task_id):
             raise self._not_found(task_id)
         known = self.where(task_id)

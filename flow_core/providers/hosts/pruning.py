@@ -19,7 +19,7 @@ from flow_core.providers.hosts.host_tasks import HostTasks, most_actionable
 from flow_core.providers.over_agent.pruned_tasks import prunable, sentence, sentences
 
 _DAY_S = 24 * 3600.0
-_LOOK_S, _ANSWER_S = 600.0, 60.0
+_POLL_S, _ANSWER_S = 600.0, 60.0
 _SHOWN_MAX = 10
 _Answer = TypeVar("_Answer")
 
@@ -69,7 +69,7 @@ class HostPruning:
     async def plan_due(self) -> PruningPlan | None:
         if self._after_days is None or time.monotonic() < self._next_look:
             return None
-        self._next_look = time.monotonic() + _LOOK_S
+        self._next_look = time.monotonic() + _POLL_S
         among = _meeting(await self._tasks.all(), self._after_days, None)
         if not any(await asyncio.gather(*(_takes_turn(view) for view in self._tasks.views))):
             return None

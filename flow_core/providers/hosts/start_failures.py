@@ -14,7 +14,7 @@ class PythonUnusable(ProviderError):
     """The interpreter could not run the launcher. Another one may."""
 
 
-def not_started(name: str, code: int, said: str, *, is_ready: bool) -> ProviderError:
+def start_error(name: str, code: int, said: str, *, is_ready: bool) -> ProviderError:
     """`said` is what it printed; `is_ready`: all was there, and the agent itself had begun."""
     if is_full(said):
         return ProviderError(f"there is no room on the disk of {name!r}; make room there, and try again")

@@ -35,7 +35,7 @@ _SUBMIT_S = 45.0
 _WITHDRAW_S = 30.0
 _LEAVE_S = 5.0  # whoever was cancelled wants to go
 _TRIES = 2
-_LOOKS, _LOOK_S = 6, 0.5
+_LOOKS, _POLL_S = 6, 0.5
 _last_moment = 0.0
 
 
@@ -168,7 +168,7 @@ class HostSubmission:
         for _ in range(_LOOKS):
             if not self._tasks.is_cut_off(task_id):
                 return False
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)
             await self._tasks.find(task_id)
         return self._tasks.is_cut_off(task_id)
 

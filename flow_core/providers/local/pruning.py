@@ -19,7 +19,7 @@ from flow_core.providers.over_agent.in_process_agent import call_agent
 from flow_core.providers.over_agent.pruned_tasks import prunable, sentence, sentences
 
 _DAY_S = 24 * 3600.0
-_LOOK_S = 600.0
+_POLL_S = 600.0
 _SHOWN_MAX = 10
 
 
@@ -42,7 +42,7 @@ class LocalPruning:
     async def plan_due(self) -> PruningPlan | None:
         if self._after_days is None or time.monotonic() < self._next_look:
             return None
-        self._next_look = time.monotonic() + _LOOK_S
+        self._next_look = time.monotonic() + _POLL_S
         return await call_agent(self._plan_due, self._after_days)
 
     def describe(self, plan: PruningPlan) -> str:

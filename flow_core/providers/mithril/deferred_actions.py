@@ -15,7 +15,7 @@ from flow_core.providers.mithril.startup.script import mounting
 from flow_core.providers.over_ssh.task_nodes import TaskLocator, TaskNode
 
 _log = logging.getLogger("flow.mithril")
-_LOOK_S = 2.0
+_POLL_S = 2.0
 _DO_S = 60.0
 _LIB = "/var/lib/flow"
 DeferredAction = Callable[[TaskNode], Awaitable[None]]
@@ -67,7 +67,7 @@ class DeferredActions:
             except (Conflict, Unreachable):
                 if await self._is_over(task_id):
                     return  # nobody misses it any more
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)
 
     async def _is_over(self, task_id: str) -> bool:
         try:

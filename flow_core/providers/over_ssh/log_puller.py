@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flow_core.providers.over_ssh.task_nodes import LogFile, LogSources
     from flow_core.ssh.follow import FilePiece
 
-_LOOK_S = 0.5
+_POLL_S = 0.5
 _LOCK_S = 0.25
 _PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 8.0
@@ -116,7 +116,7 @@ class LogPuller:
                 return _LOCK_S
             if not tail.state.is_complete:
                 if not await self._drain(thread, tail):
-                    return _LOOK_S
+                    return _POLL_S
                 await thread.run(tail.complete)
             self.is_complete = True
             return 0
@@ -150,7 +150,7 @@ class LogPuller:
 
         async def look() -> None:
             while not await self._is_over():  # noqa: ASYNC110 - the far side can only be asked
-                await asyncio.sleep(_LOOK_S)
+                await asyncio.sleep(_POLL_S)
             over.set()
 
         looking = asyncio.create_task(look())

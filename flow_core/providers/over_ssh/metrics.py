@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ASK_S = 20.0
 _LOOKS = 8
-_LOOK_S = 0.5
+_POLL_S = 0.5
 _UNTOLD = "untold"
 
 
@@ -53,7 +53,7 @@ class SshMetrics:
         for _ in range(_LOOKS):
             if await self._locator.is_over(task_id):
                 return True
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)
         return False
 
     async def of_instance(self, allocation_id: str) -> AsyncGenerator[MachineSample, None]:

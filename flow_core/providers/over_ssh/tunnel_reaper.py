@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from flow_core.errors import NotFound, ProviderError
 from flow_core.providers.contract.access import SshTunnelManager
 
-_LOOK_S = 1.0
+_POLL_S = 1.0
 
 
 class TunnelReaper:
@@ -39,7 +39,7 @@ class TunnelReaper:
                 if await self._has_ended(task_id):
                     for tunnel in await self._tunnels.list(task_id):
                         await self._tunnels.close(tunnel.tunnel_id)
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)
 
     async def _has_ended(self, task_id: str) -> bool:
         try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flow_core.models.task_config import TaskConfig
     from flow_tui.services import Services
 
-_LOOK_S = 30.0
+_POLL_S = 30.0
 _OFFERS = 100
 
 
@@ -76,10 +76,10 @@ class CostConfirmation:
         fleet = self._services.fleet
         try:
             with self._services.prompts.foreground(context):
-                async with fleet.deadline(context, _LOOK_S):
+                async with fleet.deadline(context, _POLL_S):
                     return await fleet.flow(context).find_instances(requirements, limit=_OFFERS)
         except TimeoutError:
-            raise FlowError(f"{context} did not say within {_LOOK_S:.0f} s what that costs; nothing was sent") from None
+            raise FlowError(f"{context} did not say within {_POLL_S:.0f} s what that costs; nothing was sent") from None
 
     def _seen(self, entered: Mapping[str, str]) -> Iterable[AvailableInstance]:
         """The offers that the form describes, as the fleet knows them. Asks no provider."""

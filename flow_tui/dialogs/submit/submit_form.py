@@ -135,7 +135,7 @@ class SubmitForm(Form["AsyncTask"]):
 
     @on(Input.Changed)
     @on(ChoiceInput.Changed)
-    def _show_sums(self) -> None:
+    def _show_bid_cost(self) -> None:
         if self._cost is not None and (entered := self.entered):
             sums = self._cost.sums(entered)
             self._sums.update(shown(sums))

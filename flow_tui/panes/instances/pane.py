@@ -106,9 +106,11 @@ class InstancesPane(TablePane[AvailableInstance]):
         self._show_cut()
 
     def columns(self) -> Columns:
-        return tuple(map(_grey_when_down, self._priced() if self._has_prices else self._plain()))
+        return tuple(
+            map(_grey_when_down, self._columns_with_prices() if self._has_prices else self._columns_without_prices())
+        )
 
-    def _plain(self) -> Columns:
+    def _columns_without_prices(self) -> Columns:
         return (
             Column("type", "TYPE", lambda instance: instance.instance_type, min_width=8, max_width=22, priority=9),
             *self.context_column(lambda instance: instance.context, priority=5),
@@ -119,7 +121,7 @@ class InstancesPane(TablePane[AvailableInstance]):
             _about(1),
         )
 
-    def _priced(self) -> Columns:
+    def _columns_with_prices(self) -> Columns:
         return (
             Column("gpu", "GPU", _gpus, min_width=7, max_width=12, priority=10),
             Column("type", "TYPE", lambda instance: instance.instance_type, min_width=14, max_width=22, priority=4),

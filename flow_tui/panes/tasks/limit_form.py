@@ -50,7 +50,7 @@ class LimitForm(Form[Decimal]):
         return parse_usd(entered["limit"])
 
     @on(Input.Changed)
-    def _show_sums(self) -> None:
+    def _show_bid_cost(self) -> None:
         try:
             limit = parse_usd(self.entered.get("limit", ""))
             self._sums.update(shown(bid_line(limit, self._record.num_instances, self._bid.market)))

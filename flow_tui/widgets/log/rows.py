@@ -93,7 +93,9 @@ def rows_of(
     cuts = wrap_points(line.text + line.note, layout.room) if layout.wrap else []
     first = _margin(_mark(line, styles, is_found), line, layout, styles)
     other = _margin(_mark(line, styles, False), None, layout, styles)
-    return [LogRow(other if number else first, Strip(segments)) for number, segments in enumerate(_cut(pieces, cuts))]
+    return [
+        LogRow(other if number else first, Strip(segments)) for number, segments in enumerate(_split_at(pieces, cuts))
+    ]
 
 
 def wrap_points(text: str, room: int) -> list[int]:
@@ -134,7 +136,7 @@ def _overlay(
         position = end
 
 
-def _cut(pieces: Sequence[tuple[str, Style]], cuts: Sequence[int]) -> list[list[Segment]]:
+def _split_at(pieces: Sequence[tuple[str, Style]], cuts: Sequence[int]) -> list[list[Segment]]:
     rows: list[list[Segment]] = [[]]
     pending, position = list(cuts), 0
     for text, style in pieces:

@@ -12,7 +12,7 @@ from testbed.waiting import DEADLINE_S
 
 from flow_core.agent.agent_copy import COPY_FAILED, agent_name, provide_copy
 from flow_core.agent.calls import AgentCalls
-from flow_core.agent.copy_cleanup import remove_unused_copies
+from flow_core.agent.copy_cleanup import remove_unused_agent_copies
 from flow_core.agent.layout import Layout
 from flow_core.agent.private_folders import make_private_folder
 
@@ -71,7 +71,7 @@ def test_a_long_running_process_keeps_its_copy(root):
     calls = AgentCalls(str(root))
     os.utime(home, (0, 0))
     calls.touch_agent_copy()
-    remove_unused_copies(root, "agent-another")
+    remove_unused_agent_copies(root, "agent-another")
     assert home.exists()
     os.utime(home, (0, 0))
     calls.touch_agent_copy()  # at most once an hour
@@ -83,5 +83,5 @@ def test_a_partial_copy_of_a_killed_process_is_removed_after_a_day(root):
     for folder in (old, young):
         make_private_folder(folder)
     os.utime(old, (0, 0))
-    remove_unused_copies(root, agent_name())
+    remove_unused_agent_copies(root, agent_name())
     assert list((root / "bin").iterdir()) == [young]

@@ -72,11 +72,13 @@ def test_what_is_over_moves_out_of_the_way_and_what_is_broken_keeps_nobody_from_
     (tmp_path / "reservations" / ".res_aaaaaaaaaa.json.99").write_text("half of i")
     reservation_records.remove_staging_files(tmp_path)
     assert len(list((tmp_path / "reservations").iterdir())) == 6, "and only what was half written is swept away"
-    assert [one.reservation_id for one in reservation_records.load_live(tmp_path, 1050)] == [
+    assert [one.reservation_id for one in reservation_records.update_and_load_live(tmp_path, 1050)] == [
         "res_bbbbbbbbbb",
         "res_aaaaaaaaaa",
     ]
-    assert [one.reservation_id for one in reservation_records.load_live(tmp_path, 1150)] == ["res_bbbbbbbbbb"]
+    assert [one.reservation_id for one in reservation_records.update_and_load_live(tmp_path, 1150)] == [
+        "res_bbbbbbbbbb"
+    ]
     (past,) = reservation_records.list_files(tmp_path / "reservations" / "past")
     assert ReservationRecord.read(past).over == "expired"
 
@@ -111,7 +113,7 @@ def test_a_renewal_that_can_not_be_written_counts_all_the_same(tmp_path: Path) -
     reservation_records.save_record(tmp_path, hold(auto_renew=True))
     (tmp_path / "reservations" / "past").rmdir()
     (tmp_path / "reservations" / "past").write_text("in the way")
-    (renewed,) = reservation_records.load_live(tmp_path, 1250)
+    (renewed,) = reservation_records.update_and_load_live(tmp_path, 1250)
     assert renewed.end == 1300
 
 
@@ -156,7 +158,7 @@ def test_of_a_newer_version_what_is_known_counts_and_the_rest_is_kept(tmp_path: 
     reservation_records.save_record(tmp_path, hold("res_aaaaaaaaaa"))
     path = tmp_path / "reservations" / "res_aaaaaaaaaa.json"
     write_json(path, {**json.loads(path.read_text()), "version": 2, "shared_with": ["bob"]})
-    (one,) = reservation_records.load_live(tmp_path, 1050)
+    (one,) = reservation_records.update_and_load_live(tmp_path, 1050)
     assert list(reservation_records.find_reserved_gpus([one])) == list(hold().gpus)
     written = json.loads(path.read_text())
     assert (written["version"], written["shared_with"], written["begun"]) == (2, ["bob"], True)

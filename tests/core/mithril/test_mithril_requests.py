@@ -117,7 +117,7 @@ async def test_a_warning_about_a_log_always_has_its_reason(
 async def test_a_mount_that_is_pending_when_its_task_is_cancelled_says_nothing(
     lab: Lab, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deferred_actions, "_LOOK_S", 0.02)
+    monkeypatch.setattr(deferred_actions, "_POLL_S", 0.02)
     task = await lab.submit()
     await lab.flow.create_volume(1, "datasets", region="us-central1-a")
     await lab.flow.mount_volume("datasets", task.task_id)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testbed.waiting import DEADLINE_S
+from testbed.waiting import DEADLINE_S, until
 from testbed.worlds import Bench
 
 from flow_core import AsyncFlow

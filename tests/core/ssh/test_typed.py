@@ -16,7 +16,7 @@ from testbed.sshd import Sshd
 from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import ConfigError
-from flow_core.ssh.command_line import explicit_ssh_words, ssh_words
+from flow_core.ssh.command_line import build_explicit_ssh_argv, ssh_words
 from flow_core.ssh.settings import HostSettings, account_home
 from flow_core.ssh.ssh_config import find_settings
 
@@ -105,4 +105,4 @@ def _ssh_of_the_account() -> Path:
 
 def test_a_path_that_ssh_cannot_be_told_is_refused() -> None:
     with pytest.raises(ConfigError, match="quotes"):
-        explicit_ssh_words(HostSettings("far", "127.0.0.1", "me", known_hosts=(Path('/tmp/a"b'),)))
+        build_explicit_ssh_argv(HostSettings("far", "127.0.0.1", "me", known_hosts=(Path('/tmp/a"b'),)))

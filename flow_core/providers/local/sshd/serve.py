@@ -23,7 +23,7 @@ from flow_core.providers.over_agent.in_process_agent import call_agent
 
 _log = logging.getLogger("flow.sshd")
 _LOG_BYTES = 64 << 10
-_LOOK_S = 1.0
+_POLL_S = 1.0
 _UNFINISHED_LOOK_S = 10.0
 _IDLE_S = 600.0
 
@@ -95,7 +95,7 @@ class Service:
 
     async def _until_unneeded(self) -> str:
         """Why it is time to end."""
-        while not await self._is_told_within(_LOOK_S):
+        while not await self._is_told_within(_POLL_S):
             try:
                 if why := await self._why_unneeded(time.monotonic()):
                     return why

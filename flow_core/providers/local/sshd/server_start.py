@@ -15,7 +15,7 @@ from flow_core.errors import ProviderError, Unreachable
 from flow_core.providers.local.sshd.server_files import ServerRecord, SshFolder, running_server
 
 _DEADLINE_S = 15.0
-_LOOK_S = 0.05
+_POLL_S = 0.05
 _PATIENCE_S = 1.0
 _MODULE = "flow_core.providers.local.sshd.serve"
 _CODE = f"import sys; sys.path[:] = sys.argv.pop(1).split(':'); from {_MODULE} import main; main()"
@@ -48,7 +48,7 @@ def ensure_server(folder: SshFolder) -> ServerRecord:
 def _wait_for_another(folder: SshFolder) -> None:
     until = time.monotonic() + _PATIENCE_S
     while running_server(folder) is None and time.monotonic() < until:
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
 
 
 def _start(folder: SshFolder, timeout_s: float) -> str:

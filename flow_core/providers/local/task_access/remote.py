@@ -17,7 +17,7 @@ from flow_core.providers.over_agent.in_process_agent import call_agent
 
 _PIECE = 1 << 16
 _MOST_BYTES = 16 << 20
-_LOOK_S = 0.01
+_POLL_S = 0.01
 _QUIET_S = 0.2
 
 
@@ -125,5 +125,5 @@ async def _end(process: Process) -> None:
 
 async def _ended(process: Process) -> int:
     while (code := process.returncode) is None:  # noqa: ASYNC110 - wait() waits for the streams too in some Pythons
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(_POLL_S)
     return code
