@@ -11,7 +11,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
-from testbed.deferred_imports import REASONS
+from testbed.deferred_imports import ENTRIES, REASONS
 
 import flow_core
 
@@ -192,8 +192,9 @@ def test_no_file_has_over_400_lines() -> None:
 
 
 def test_imports_inside_functions_have_a_reason() -> None:
-    found = {str(file.relative_to(ROOT)) for file in FILES if any(_imports_inside_functions(file))}
-    assert found == REASONS.keys()
+    found = {file.relative_to(ROOT) for file in FILES if any(_imports_inside_functions(file))}
+    entries = {file for file in found if any(file.match(entry) for entry in ENTRIES)}
+    assert {str(file) for file in found - entries} == REASONS.keys()
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:

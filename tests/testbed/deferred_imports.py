@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+ENTRIES = ("flow_core/providers/*/__init__.py", "flow_tui/panes/*/__init__.py")
+"""The registries read these at start; each loads its provider or its pane when it is first used."""
+
 REASONS = {
     "flow_core/__init__.py": "names load what they need on first use",
     "flow_core/agent/agent_copy.py": "an installed package is compiled already",
@@ -34,12 +37,10 @@ REASONS = {
     "flow_core/models/task_properties.py": "loads pydantic",
     "flow_core/models/yaml_file.py": "only files need YAML",
     "flow_core/providers/contract/request_checks.py": "listing must not pay for pydantic",
-    "flow_core/providers/hosts/__init__.py": "only contexts of this provider need it",
     "flow_core/providers/hosts/agent_client.py": "reading a config needs neither",
     "flow_core/providers/hosts/code_upload.py": "looking at tasks needs none of it",
     "flow_core/providers/hosts/machines.py": "reading a config must not pay for it",
     "flow_core/providers/hosts/provider.py": "facets load when they are first used",
-    "flow_core/providers/local/__init__.py": "only contexts of this provider need it",
     "flow_core/providers/local/capacity/reservations.py": "rarely asked for",
     "flow_core/providers/local/identity.py": "rarely asked for",
     "flow_core/providers/local/provider.py": "facets load when they are first used",
@@ -47,7 +48,6 @@ REASONS = {
     "flow_core/providers/local/sshd/serve.py": "asyncssh loads once the lock is taken",
     "flow_core/providers/local/task_access/shells.py": "loads asyncssh in a thread",
     "flow_core/providers/local/task_access/uploads.py": "looking at tasks needs none of it",
-    "flow_core/providers/mithril/__init__.py": "only contexts of this provider need it",
     "flow_core/providers/mithril/deferred_actions.py": "most code fits into the bid",
     "flow_core/providers/mithril/http.py": "only calls to a cloud need it",
     "flow_core/providers/mithril/provider.py": "facets load when they are first used",
@@ -67,15 +67,10 @@ REASONS = {
     "flow_tui/dialogs/submit/form_to_config.py": "loads pydantic, and most never submit",
     "flow_tui/dialogs/submit/submit_form.py": "most tasks are written in the form",
     "flow_tui/dialogs/submit/task_text.py": "loads pydantic and YAML",
-    "flow_tui/panes/instances/__init__.py": "the registry loads no pane",
-    "flow_tui/panes/logs/__init__.py": "the registry loads no pane",
-    "flow_tui/panes/shell/__init__.py": "the registry loads no pane",
     "flow_tui/panes/shell/pane.py": "most sessions open no shell",
     "flow_tui/panes/shell/tab.py": "few sessions are recorded",
     "flow_tui/panes/table_pane.py": "most sessions filter nothing",
-    "flow_tui/panes/tasks/__init__.py": "the registry loads no pane",
     "flow_tui/panes/tasks/task_yaml.py": "loads yaml",
-    "flow_tui/panes/volumes/__init__.py": "the registry loads no pane",
     "flow_tui/panes/volumes/attach_form.py": "loads pydantic",
     "flow_tui/panes/volumes/volume_form.py": "loads pydantic",
     "flow_tui/screens/dashboard.py": "seldom opened",
