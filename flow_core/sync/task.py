@@ -26,7 +26,7 @@ class Task(TaskProperties):
         self._handle = task
 
     @property
-    def _open_handle(self) -> AsyncTask:
+    def _twin(self) -> AsyncTask:
         """Returns the async task. If its client is closed, opens a new one first and keeps it."""
         if self._handle.flow.is_closed:
             flow = self._handle.flow.reopened()
@@ -42,28 +42,28 @@ class Task(TaskProperties):
     @property
     def flow(self) -> ContextClient:
         """The async client that it came from."""
-        return self._open_handle.flow
+        return self._twin.flow
 
     @copy_docstring(AsyncTask.refresh)
     def refresh(self) -> Task:
-        run_sync(self._open_handle.refresh())
+        run_sync(self._twin.refresh())
         return self
 
     @copy_docstring(AsyncTask.wait)
     def wait(self, timeout_s: float | None = None, *, timeout: float | None = None) -> Task:
-        run_sync(self._open_handle.wait(timeout_s, timeout=timeout))
+        run_sync(self._twin.wait(timeout_s, timeout=timeout))
         return self
 
     @copy_docstring(AsyncTask.wait_until_started)
     def wait_until_started(self, timeout_s: float | None = None, *, timeout: float | None = None) -> Task:
-        run_sync(self._open_handle.wait_until_started(timeout_s, timeout=timeout))
+        run_sync(self._twin.wait_until_started(timeout_s, timeout=timeout))
         return self
 
     @copy_docstring(AsyncTask.wait_for_status)
     def wait_for_status(
         self, status: TaskStatus | str, timeout_s: float | None = None, *, timeout: float | None = None
     ) -> Task:
-        run_sync(self._open_handle.wait_for_status(status, timeout_s, timeout=timeout))
+        run_sync(self._twin.wait_for_status(status, timeout_s, timeout=timeout))
         return self
 
     cancel = make_blocking(AsyncTask.cancel)
@@ -79,17 +79,17 @@ class Task(TaskProperties):
         attempt: int | None = None,
         rank: int = 0,
     ) -> str | Iterator[str]:
-        answer = run_sync(self._open_handle.logs(follow, tail, stderr, attempt=attempt, rank=rank))
+        answer = run_sync(self._twin.logs(follow, tail, stderr, attempt=attempt, rank=rank))
         return answer if isinstance(answer, str) else iter_sync(answer)
 
     def log_stream(self, stderr: bool = False, *, attempt: int | None = None, rank: int = 0) -> Iterator[str]:
         """Yields every line from the first until the task ends. Leaving the loop early closes the stream."""
-        return iter_sync(self._open_handle.log_stream(stderr, attempt=attempt, rank=rank))
+        return iter_sync(self._twin.log_stream(stderr, attempt=attempt, rank=rank))
 
     @copy_docstring(AsyncTask.shell)
     def shell(self, command: str | None = None, node: int | None = None, record: bool = False) -> int | None:
         with guard_terminal():
-            return run_sync(self._open_handle.shell(command, node, record))
+            return run_sync(self._twin.shell(command, node, record))
 
     put_file = make_blocking(AsyncTask.put_file)
     get_file = make_blocking(AsyncTask.get_file)
@@ -99,7 +99,7 @@ class Task(TaskProperties):
     @property
     def ssh_command(self) -> str | None:
         """The `ssh` command that enters the task, ready to paste; None if SSH can't reach it now."""
-        return run_sync(self._open_handle.ssh_command())
+        return run_sync(self._twin.ssh_command())
 
     @property
     def shell_command(self) -> str | None:
