@@ -21,7 +21,7 @@ MORE_WORDS = {
         'status: str = "pending"': 'status: str = "pending"\n    phase: str = "warming up"',
         'FINAL | {"pending", "running"}': 'FINAL | {"pending", "running", "computing"}',
     },
-    "agent/supervisor/launcher.py": {
+    "agent/supervisor/rank_launcher.py": {
         'state.status, state.message = "running",': 'state.status, state.message = "computing",'
     },
     "agent/capacity/leases.py": {'"task": task.name_in_records}': '"task": task.name_in_records, "share": 1.0}'},
@@ -33,7 +33,7 @@ MORE_WORDS = {
     "providers/over_agent/submit_requests.py": {
         '"idempotency_key": config.idempotency_key,': '"idempotency_key": config.idempotency_key, "shade": "dark",'
     },
-    "providers/over_agent/task_records.py": {
+    "providers/over_agent/task_conversion.py": {
         "TaskStatus(report.status)": 'TaskStatus("running" if report.status == "computing" else report.status)'
     },
 }
