@@ -7,7 +7,7 @@ FlowError
 ├── TaskTimeout            a task was waited for, and goes on; Python's TimeoutError too
 └── ProviderError          the far side said no, or nothing
     ├── AuthError          who you are, or what you may do
-    │   ├── HostKeyUnknown a host's key that nobody has vouched for yet
+    │   ├── HostKeyUnknown a host's key that you have not accepted yet
     │   └── HostKeyChanged a host's key that is not the one it had, or that was revoked
     ├── NotFound           no such task, volume, instance
     ├── Conflict           it exists, is in use, or is in the wrong state
@@ -111,7 +111,7 @@ class AuthError(ProviderError):
 
 
 class HostKeyUnknown(AuthError):
-    """A host nobody has vouched for yet. `fingerprint` is as `ssh-keygen -l` shows it."""
+    """The key of a host is not in known_hosts yet. `fingerprint` has the form of `ssh-keygen -l`."""
 
     def __init__(self, message: str, *, host: str, key_type: str, fingerprint: str) -> None:
         self.host = host

@@ -42,7 +42,7 @@ def remove_tasks(
     """Remove each of these tasks that may be removed now.
 
     A task that made files is removed only if `with_made_files` contains it. The idempotency keys stay known;
-    `keeps_key` is False only for a task that no client was told of. The context's lock is held for one task at a time,
+    `keeps_key` is False only for a task whose id no client has. The context's lock is held for one task at a time,
     so that no submit waits long. The disk space is free soon after the call.
     """
     inspector = TaskInspector(progress)

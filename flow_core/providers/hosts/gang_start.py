@@ -30,7 +30,7 @@ _LEAVE_S = 5.0
 
 
 class JointStarts:
-    """`where` says which machines have told of a task, by part. At most one start of a task is under way here."""
+    """`where` returns the machines that have reported a task, by part. At most one start of a task runs at a time."""
 
     def __init__(self, where: Callable[[str], Sequence[HostState]]) -> None:
         self._where = where

@@ -98,7 +98,7 @@ class HostState:
 
     def record(self, task_id: str) -> TaskRecord:
         """Nothing unchanged is made twice."""
-        assert self._reached is not None  # whoever has told of a task was reached
+        assert self._reached is not None  # a machine that reported a task was reached
         report = self.reports[task_id]
         made = self._records.get(task_id)
         if made is None or made[0] is not report:

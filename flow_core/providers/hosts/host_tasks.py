@@ -73,7 +73,7 @@ class HostTasks:
             return task_id
 
     def record(self, task_id: str) -> TaskRecord:
-        """As it was told last, for a task that a machine has told of."""
+        """Returns the last reported state of a task that a machine has reported."""
         parts = [
             TaskPart(view.reports[task_id].part, view.agent.name, view.record(task_id)) for view in self.where(task_id)
         ]
@@ -110,7 +110,7 @@ class HostTasks:
         raise self._not_found(task_id)
 
     def where(self, task_id: str) -> tuple[HostState, ...]:
-        """The machines that have told of a task before, by rank. One that is known by two names counts once."""
+        """Returns the machines that have reported the task, by rank. A machine with two names counts once."""
         found = {view.reports[task_id].part: view for view in reversed(self.views) if task_id in view.reports}
         return tuple(found[rank] for rank in sorted(found))
 

@@ -89,7 +89,7 @@ def _instance_type(agent: AgentClient, info: HostInfo | None) -> str:
 
 
 def _silence(agent: AgentClient, error: FlowError) -> str:
-    """Why it is down; of a machine that nobody has vouched for, how that is done."""
+    """Returns why a machine is down; for an unknown host key, how to accept it."""
     if isinstance(error, HostKeyUnknown):
         return f"{agent.name}: its key is not known, {error.fingerprint}; accept it with: ssh {agent.name}"
     return str(error)
