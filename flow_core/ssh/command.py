@@ -14,7 +14,7 @@ from typing import cast
 import asyncssh
 
 from flow_core.errors import FlowError, Unreachable
-from flow_core.models.completed_command import CompletedCommand
+from flow_core.models.completed_command import BoundedOutput, CompletedCommand
 from flow_core.ssh import failures
 from flow_core.ssh.connection_pool import ConnectionPool
 from flow_core.ssh.quoting import sh_command
@@ -22,7 +22,6 @@ from flow_core.ssh.settings import HostSettings
 from flow_core.ssh.stream import PIECE, STDERR, ChannelStream
 
 _WINDOW = 4 << 20  # receive window, buffered here for a slow reader; a smaller one costs speed
-_MAX_OUTPUT_BYTES = 16 << 20
 _MAX_PREAMBLE_BYTES = 1 << 10
 _IDLE_S = 0.2
 _SIGNAL_S = 0.2
@@ -204,7 +203,7 @@ async def run_command(
     Collects the output, or passes it to `on_output`. Kills the command after `timeout_s` (None: never) and raises
     Unreachable.
     """
-    output = _BoundedOutput()
+    output = BoundedOutput()
     timer: asyncio.Timeout | None = None
     try:
         async with pool.deadline(timeout_s) as timer, start_command(pool, settings, command, stdin) as running:
@@ -283,19 +282,6 @@ async def _wait_for_result(running: RunningCommand) -> CompletedCommand | None:
     """Waits for the exit code, which arrives after the end of the streams."""
     await running.wait_closed()
     return running.result
-
-
-class _BoundedOutput:
-    """Collected output up to a limit per stream."""
-
-    def __init__(self) -> None:
-        self.data = {1: bytearray(), 2: bytearray()}
-        self.is_cut = False
-
-    async def take(self, stream: int, piece: bytes) -> None:
-        room = _MAX_OUTPUT_BYTES - len(self.data[stream])
-        self.data[stream] += piece[:room]
-        self.is_cut = self.is_cut or len(piece) > room
 
 
 class _OutputAfterMarker:

@@ -11,12 +11,11 @@ from contextlib import suppress
 from flow_core.agent.task_exec import make_exec_spec
 from flow_core.agent.tasks import TaskStore
 from flow_core.errors import Unreachable
-from flow_core.models.completed_command import CompletedCommand
+from flow_core.models.completed_command import BoundedOutput, CompletedCommand
 from flow_core.providers.contract.access import OnOutput
 from flow_core.providers.over_agent.in_process_agent import call_agent
 
 _PIECE = 1 << 16
-_MOST_BYTES = 16 << 20
 _POLL_S = 0.01
 _QUIET_S = 0.2
 
@@ -37,7 +36,7 @@ class LocalRemote:
         stdin: bytes = b"",
         on_output: OnOutput | None = None,
     ) -> CompletedCommand:
-        out, err = _Kept(), _Kept()
+        output = BoundedOutput()
         standing = await call_agent(self._tasks.get, task_id)
         way = await call_agent(make_exec_spec, standing, command, node, on_terminal=False)
         try:
@@ -48,7 +47,7 @@ class LocalRemote:
             raise Unreachable(f"the command could not be started: {error.strerror}") from error
         try:
             async with asyncio.timeout(timeout_s):
-                code = await _Pipes(process, on_output or out.take, on_output or err.take).serve(stdin)
+                code = await _Pipes(process, on_output or output.take).serve(stdin)
         except TimeoutError:
             raise Unreachable(f"the command did not end within {timeout_s:g} s and was stopped") from None
         finally:
@@ -56,28 +55,15 @@ class LocalRemote:
                 await call_agent(way.cleanup)
             await _end(process)
         code = code if code >= 0 else 128 - code
-        return CompletedCommand(code, bytes(out.data), bytes(err.data), out.is_cut or err.is_cut)
-
-
-class _Kept:
-    """The output of one stream, up to a limit."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.is_cut = False
-
-    async def take(self, stream: int, piece: bytes) -> None:
-        room = _MOST_BYTES - len(self.data)
-        self.data += piece[:room]
-        self.is_cut = self.is_cut or len(piece) > room
+        return CompletedCommand(code, bytes(output.data[1]), bytes(output.data[2]), output.is_cut)
 
 
 class _Pipes:
     """The streams of a running command, served until it has ended and nothing comes any more."""
 
-    def __init__(self, process: Process, take_out: OnOutput, take_err: OnOutput) -> None:
+    def __init__(self, process: Process, take: OnOutput) -> None:
         self._process = process
-        self._takers = ((process.stdout, 1, take_out), (process.stderr, 2, take_err))
+        self._takers = ((process.stdout, 1, take), (process.stderr, 2, take))
         self._pieces = 0
 
     async def serve(self, stdin: bytes) -> int:
