@@ -88,11 +88,10 @@ async def test_a_followed_log_of_merged_streams_comes_as_it_is_written(machine):
 
 
 async def test_every_attempt_and_rank_of_merged_streams_has_a_log_of_its_own(machine):
-    # The first attempt fails once both ranks have written.
-    command = (
-        "echo $NODE_RANK; [ -e tried ] && exit; until [ $(cat $FLOW_TASK_DIR/attempt-0/*.log | wc -l) = 2 ]; do :; done"
-    )
-    command += "; touch tried; exit 3"
+    # The first attempt fails once both ranks have written. They wait without a child process: a shell that is stopped
+    # while one runs may write an error of its own into the log.
+    both = " && ".join(f"[ -s $FLOW_TASK_DIR/attempt-0/rank-{rank}.log ]" for rank in range(2))
+    command = f"echo $NODE_RANK; [ -e tried ] && exit; until {both}; do :; done; : > tried; exit 3"
     fields = {"num_instances": 2, "retries": {"max_retries": 1, "delay_s": 0}}
     task = await machine.ended(await machine.submit(command, streams="merged", **fields))
     addresses = await machine.provider.logs.addresses(task.task_id)
