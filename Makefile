@@ -4,22 +4,26 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 ARGS :=
 
-.PHONY: help run test fuzz check soak snapshots bench screenshots clean
+.PHONY: help run quick test fuzz check soak snapshots bench screenshots clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run [ARGS="--read-only"]   the dashboard'
+	@echo 'make quick [ARGS="-k logs"]     the unit tests: no processes, no network'
 	@echo 'make test [ARGS="-k logs"]      every test, four at a time'
 	@echo 'make fuzz [ARGS="60 -k logs"]    new examples for the property tests, for so many seconds (600)'
 	@echo 'make check                      lint, format, types, layers'
 	@echo 'make soak                       random keys over every screen, for a long time'
-	@echo 'make snapshots                  tests/tui/snapshots anew from the running app'
+	@echo 'make snapshots                  tests/system/tui/snapshots anew from the running app'
 	@echo 'make bench                      the numbers that the goals speak of'
 	@echo 'make screenshots                screenshots/*.svg from the running app'
 	@echo 'make clean                      removes the environment and the caches'
 
 run: $(VENV)/run.stamp
 	@$(PYTHON) -m flow_tui $(ARGS)
+
+quick: $(VENV)/test.stamp
+	@$(PYTHON) -m pytest -n 2 -rs tests/unit $(ARGS)
 
 # Four at a time whatever the cores: most tests wait for a machine or a server. ARGS="-n 0" runs one after the other.
 test: $(VENV)/test.stamp
@@ -32,14 +36,14 @@ check: $(VENV)/test.stamp
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy --strict -p flow_core -p flow_tui
-	$(PYTHON) -m pytest tests/test_layers.py
+	$(PYTHON) -m pytest tests/unit/project/test_layers.py
 
 soak: $(VENV)/test.stamp
 	@FLOW_SOAK_KEYS=$${FLOW_SOAK_KEYS:-5000} FLOW_SOAK_SEEDS=$${FLOW_SOAK_SEEDS:-11,12,13,14} \
-		$(PYTHON) -m pytest tests/tui/test_random_keys.py $(ARGS)
+		$(PYTHON) -m pytest tests/system/tui/test_random_keys.py $(ARGS)
 
 snapshots: $(VENV)/test.stamp
-	@FLOW_UPDATE_SNAPSHOTS=1 $(PYTHON) -m pytest tests/tui/test_snapshots.py $(ARGS)
+	@FLOW_UPDATE_SNAPSHOTS=1 $(PYTHON) -m pytest tests/system/tui/test_snapshots.py $(ARGS)
 
 bench: $(VENV)/test.stamp
 	@$(PYTHON) tests/bench/run.py $(ARGS)

@@ -17,7 +17,7 @@ from testbed.properties import load_property_settings, seed_property_tests
 from testbed.pythons import pythons
 from testbed.ssh_servers import end_servers
 from testbed.sshd import find_sshd
-from testbed.waiting import DEADLINE_S
+from testbed.waiting import DEADLINE_S, TEST_LIMIT_S
 
 from flow_core import Flow
 from flow_core.config import Context
@@ -103,6 +103,9 @@ def _has(what: str) -> bool:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     seed_property_tests(items)
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TEST_LIMIT_S, method="signal"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

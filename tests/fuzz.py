@@ -9,11 +9,9 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+from testbed.places import ROOT
 from testbed.properties import EXPLORE, STORED
-
-ROOT = Path(__file__).parents[1]
 
 
 def main() -> int:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from e2e.test_dashboard import RUNNING, status_of, submit
+from testbed.places import ROOT
 from testbed.pty_screen import Screen
 from testbed.waiting import DEADLINE_S
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "keys.md"
-SINK = Path(__file__).parent.parent / "testbed" / "key_sink.py"
+PAGE = ROOT / "docs" / "keys.md"
+SINK = ROOT / "tests" / "testbed" / "key_sink.py"
 _ALONE_S = 0.25  # an escape with nothing behind it is the key
 
 # (key, what a terminal of the old kind sends, what one with the kitty protocol sends where that differs)

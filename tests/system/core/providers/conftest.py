@@ -1,0 +1,41 @@
+"""Every provider in a world of its own, in turn."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from testbed.api_description import requests_held_against_it
+from testbed.worlds import WORLDS, Bench
+
+from flow_core.errors import FlowError
+
+_NEEDS = {"hosts": "sshd", "mithril": "user-namespaces"}
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=pytest.mark.needs(_NEEDS[name]) if name in _NEEDS else ()) for name in WORLDS]
+)
+async def bench(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Bench]:
+    monkeypatch.setenv("FLOW_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.delenv("MITHRIL_API_KEY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    world = WORLDS[request.param](tmp_path)
+    for mark in request.node.iter_markers("facets"):
+        if missing := set(mark.args) - world.facets:
+            world.close()
+            pytest.skip(f"the provider has no {' and no '.join(sorted(missing))}")
+    opened = Bench(world)
+    with requests_held_against_it():
+        yield opened
+    await opened.provider.close()
+    last = Bench(world)  # a test may have closed the other one
+    try:
+        await last.end_everything()
+    except FlowError:
+        pass  # a test may have taken the ground from under it
+    await last.provider.close()
+    world.close()

@@ -1,0 +1,41 @@
+"""The table of bad input, tried on machines: what is refused says so in a sentence, and nothing is left over there."""
+
+from __future__ import annotations
+
+import pytest
+from testbed.call_table import FLOW, ID, VOLUME
+from testbed.hosts_lab import Lab, running, submit
+from testbed.outcomes import is_harmless, outcome
+from testbed.sentences import is_a_sentence
+
+from flow_core import AsyncFlow, validation
+from flow_core.errors import ConfigError, Unsupported
+
+pytestmark = pytest.mark.needs("sshd")
+
+
+def traces(lab: Lab) -> set[str]:
+    """All but what is written while something is asked."""
+    found = (path for path in lab.root().glob("*/**/*") if not {"lock", "attempt-0", "__pycache__"} & set(path.parts))
+    return {str(path) for path in found if path.name != "incoming"}
+
+
+@pytest.mark.parametrize("which", ["wrong", "odd"])
+async def test_whatever_is_handed_to_a_method_is_refused_in_a_sentence(lab: Lab, which: str) -> None:
+    provider = lab.start()
+    volume = await provider.volumes.create(1, "a-volume", "file", None)
+    task = await running(provider, await submit(provider, "sleep 671"))
+    before = traces(lab)
+    async with AsyncFlow(lab.context) as flow:
+        for name, row in FLOW.items():
+            good = {key: value for key, (_, value) in row.takes.items() if key not in ("fields", "do")}
+            good |= {key: task.task_id for key, value in good.items() if value == ID}
+            good |= {key: volume.volume_id for key, value in good.items() if value == VOLUME}
+            for parameter, (kind, _) in row.takes.items():
+                for value in getattr(kind, which):
+                    refusal, answer = await outcome(flow, name, good | {parameter: value})
+                    case = f"{name}({parameter}={validation.shown(value)}): {answer!r}"
+                    assert is_harmless(answer) if refusal is None else is_a_sentence(refusal), case
+                    if which == "wrong":
+                        assert isinstance(refusal, ConfigError | Unsupported), case
+    assert traces(lab) == before

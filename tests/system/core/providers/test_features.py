@@ -1,0 +1,149 @@
+"""What a machine does for a task: one list, for this machine and for machines reached over SSH."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from testbed.container_engines import IMAGE, RealEngine, podman
+from testbed.s3_server import S3Server
+from testbed.worlds import Bench, HostsWorld, LocalWorld
+
+from flow_core import AsyncFlow
+from flow_core.models.reservation_spec import ReservationSpec
+from flow_core.models.task import TaskRecord, TaskStatus
+
+_MACHINES = {"local": 1, "hosts": 2}
+_KEYS = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "0ther-secret", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[RealEngine]:
+    with podman() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3Server]:
+    server = S3Server()
+    server.put("corpus", {"data/a.txt": b"one\n", "data/deep/b.txt": b"two\n"})
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["local", pytest.param("hosts", marks=pytest.mark.needs("sshd"))])
+async def place(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Bench]:
+    """A world of this provider: two machines where it has several. Its tasks find the tests' engine and S3 server."""
+    env = {"FLOW_LOCAL_GRACE_S": "1"}
+    if "engine" in request.fixturenames:
+        env |= request.getfixturevalue("engine").env
+    monkeypatch.setenv("FLOW_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    world: LocalWorld | HostsWorld
+    if request.param == "local":
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        world = LocalWorld(tmp_path)
+    else:
+        world = HostsWorld(tmp_path, 2, env)
+        world.context = replace(world.context, settings={**world.context.settings, "s3_python": sys.executable})
+    bench = Bench(world)
+    yield bench
+    await bench.end_everything()
+    await bench.provider.close()
+    world.close()
+
+
+async def said(bench: Bench, task: TaskRecord, attempt: int | None = None, rank: int = 0) -> str:
+    async with AsyncFlow(bench.world.context) as flow:
+        return await flow.logs(task.task_id, attempt=attempt, rank=rank)
+
+
+async def completed(bench: Bench, task: TaskRecord) -> TaskRecord:
+    end = await bench.ended(task)
+    assert (end.status, end.exit_code) == (TaskStatus.COMPLETED, 0), end.message
+    return end
+
+
+@pytest.mark.needs("podman")
+async def test_a_task_runs_in_its_image_with_its_folder_inside(
+    place: Bench, engine: RealEngine, tmp_path: Path
+) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "given").write_text("from here\n")
+    command = "pwd; cat given; busybox | head -c 7"
+    task = await place.submit(command, image=IMAGE, code_root=str(tmp_path / "code"), working_dir=None)
+    await completed(place, task)
+    assert await said(place, task) == "/workspace\nfrom here\nBusyBox"
+
+
+async def test_a_task_that_fails_is_tried_again_with_a_log_for_each_attempt(place: Bench) -> None:
+    command = "[ -e $FLOW_TASK_DIR/again ] && echo well || { echo badly; touch $FLOW_TASK_DIR/again; exit 3; }"
+    task = await completed(place, await place.submit(command, retries={"max_retries": 2, "delay_s": 0.1}))
+    assert task.attempt == 1
+    assert [await said(place, task, number) for number in (0, 1)] == ["badly\n", "well\n"]
+
+
+@pytest.mark.needs("namespaces")
+async def test_data_from_s3_is_there_before_the_task_starts(place: Bench, s3: S3Server) -> None:
+    env = {**_KEYS, "AWS_ENDPOINT_URL": s3.url}
+    mounts = [{"source": "s3://corpus/data", "target": "/data/corpus"}]
+    task = await place.submit("cat /data/corpus/a.txt /data/corpus/deep/b.txt", env=env, data_mounts=mounts)
+    await completed(place, task)
+    assert await said(place, task) == "one\ntwo\n"
+
+
+@pytest.mark.needs("namespaces")
+async def test_a_path_of_the_machine_and_a_volume_are_mounted_where_the_task_wants_them(
+    place: Bench, tmp_path: Path
+) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "file").write_text("kept\n")
+    mounts = [{"source": str(tmp_path / "set"), "target": "/a/set"}]
+    volume = {"name": "results", "size_gb": 1, "mount_path": "/b/results"}
+    writer = await place.submit(
+        "cp /a/set/file /b/results && ! touch /a/set/other", data_mounts=mounts, volumes=[volume]
+    )
+    await completed(place, writer)
+    reader = await place.submit("cat /c/file", volumes=[{"name": "results", "mount_path": "/c"}])
+    await completed(place, reader)
+    assert await said(place, reader) == "kept\n"
+    assert not Path("/a/set").exists()
+
+
+async def test_reserved_gpus_go_to_the_task_that_names_the_reservation(place: Bench) -> None:
+    facet = place.provider.reservations
+    assert facet is not None
+    machines = _MACHINES[place.world.context.provider]
+    made = [await facet.create(ReservationSpec(instance_type="a100:2")) for _ in range(machines)]
+    assert len({one.region for one in made}) == machines
+    other = await place.submit("true", instance_type="a100")
+    other = await place.until(other, lambda now: "reserved" in now.message)
+    assert other.message.startswith("waiting for 1 x a100: 0 of 2 free, 2 reserved until ")
+    fields = {"instance_type": "a100:2", "reservation_id": made[-1].reservation_id, "allocation_mode": "reserved"}
+    mine = await completed(place, await place.submit("true", **fields))
+    assert mine.provider_metadata["reservation"] == made[-1].reservation_id
+    assert (await place.provider.get_task(other.task_id)).status is TaskStatus.PENDING
+    for one in made:
+        await facet.release(one.reservation_id)
+    await completed(place, other)
+
+
+async def test_a_task_of_two_instances_waits_for_both_then_runs_on_both(place: Bench) -> None:
+    machines = _MACHINES[place.world.context.provider]
+    each = f"a100:{2 if machines == 2 else 1}"
+    holder = await place.running(instance_type="a100:1")
+    both = await place.submit("echo rank $RANK of $WORLD_SIZE", instance_type=each, num_instances=2)
+    await place.until(both, lambda now: now.message.startswith("wait"))
+    await place.provider.cancel_task(holder.task_id, force=True)
+    end = await completed(place, both)
+    assert end.num_instances == 2
+    assert [await said(place, end, rank=rank) for rank in (0, 1)] == ["rank 0 of 2\n", "rank 1 of 2\n"]

@@ -1,0 +1,129 @@
+"""Accounts of the emulator: one that tests fill by hand, and one whose bids are allocated at once."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Any
+
+from testbed.waiting import until
+
+from flow_core import AsyncFlow, TaskConfig
+from flow_core.client.task import AsyncTask
+from flow_core.config import Context
+from flow_core.emulator.emulator import Emulator
+from flow_core.emulator.faults import Fault
+from flow_core.emulator.orders.bids import BidRow
+from flow_core.emulator.rows import ApiKeyRow, ProjectRow, SshKeyRow, UserRow
+
+KEY = "fkey_verysecret123"
+
+
+REGION = "us-central1-a"
+
+
+UNKNOWN = "/v2/x"  # a path that the API does not have
+
+
+def public_key(seed: str, kind: str = "ssh-ed25519", comment: str = "me@here") -> str:
+    """A key shaped as real ones are, of bytes that the seed decides."""
+    words = (kind.encode(), seed.encode().ljust(32, b"."))
+    blob = b"".join(len(word).to_bytes(4, "big") + word for word in words)
+    return f"{kind} {base64.b64encode(blob).decode()} {comment}"
+
+
+class KnownAccount:
+    """An account of the emulator with one project, no SSH keys, and the API key that tests know."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.url = emulator.url
+        self.calls = emulator.calls
+        self._faults = emulator.faults
+        self._world = world = emulator.world
+        world.api_keys["apikey_test"] = ApiKeyRow("apikey_test", "test", KEY, world.now, world.now + timedelta(days=1))
+        world.projects.clear()
+        self.add_project("proj_one", "lab")
+        world.me = _user("11-22", "user_me", "me", ())
+        world.users.clear()
+
+    @property
+    def requests(self) -> list[str]:
+        """The method and path of each call."""
+        return [f"{one.method} {one.path}" for one in self.calls]
+
+    @property
+    def projects(self) -> list[dict[str, Any]]:
+        return [one.as_json() for one in self._world.projects.values()]
+
+    @property
+    def keys(self) -> list[SshKeyRow]:
+        return list(self._world.ssh_keys.values())
+
+    def add_project(self, project_id: str, name: str) -> None:
+        self._world.projects[project_id] = ProjectRow(project_id, name, self._world.now)
+
+    def remove_projects(self) -> None:
+        self._world.projects.clear()
+
+    def add_key(self, key_id: str, name: str, key: str, project: str = "proj_one", required: bool = False) -> None:
+        self._world.ssh_keys[key_id] = SshKeyRow(key_id, name, project, key, self._world.now, required)
+
+    def add_user(self, id: str, fid: str, name: str, projects: Sequence[str] = ()) -> None:
+        self._world.users.append(_user(id, fid, name, tuple(projects)))
+
+    def reply(self, *faults: Fault) -> None:
+        """The responses to the next requests, one each, in this order."""
+        self._faults.clear()
+        for fault in faults:
+            self._faults.add(fault)
+
+
+def _user(id: str, fid: str, name: str, projects: tuple[str, ...]) -> UserRow:
+    return UserRow(id, fid, name, f"{name}@lab.example", "org_1", "member", projects)
+
+
+class Lab:
+    """An account of the emulated cloud, without machines, whose prices stand still, and a client of it."""
+
+    def __init__(self, cloud: Emulator) -> None:
+        self.cloud = cloud
+        settings = {"api_key": cloud.api_key, "api_url": cloud.url, "project": cloud.project, "region": REGION}
+        self.context = Context("cloud", "mithril", settings)
+        self.flow = AsyncFlow(self.context)
+
+    async def submit(self, **fields: Any) -> AsyncTask:
+        usual = {"command": "true", "instance_type": "8xh100", "upload_code": False}
+        return await self.flow.run(TaskConfig.parse(usual | fields))
+
+    async def running(self, **fields: Any) -> AsyncTask:
+        return await self.until(await self.submit(**fields), lambda task: task.record.billed_usd_per_hour is not None)
+
+    async def until(self, task: AsyncTask, holds: Callable[[AsyncTask], bool]) -> AsyncTask:
+        async def holds_now() -> bool:
+            return holds(await task.refresh())
+
+        await until(holds_now, explain=lambda: f"still {task.record}")
+        return task
+
+    def spoil(self, method: str, path: str, *, after: int = 0, **fault: Any) -> None:
+        """`after` so many requests that go well. Nothing waits between two tries."""
+        if after:
+            self.cloud.faults.add(Fault(method=method, path=path, times=after))
+        if fault.get("status"):
+            fault = {"headers": {"Retry-After": "0"}} | fault
+        self.cloud.faults.add(Fault(method=method, path=path, **fault))
+
+    def count(self, method: str, path: str = "*") -> int:
+        return sum(call.method == method and fnmatchcase(call.path, path) for call in self.cloud.calls)
+
+    @property
+    def bids(self) -> list[BidRow]:
+        """As they stand there."""
+        return list(self.cloud.world.bids.values())
+
+    @property
+    def volumes(self) -> list[str]:
+        """The names of those that stand there."""
+        return [one.name for one in self.cloud.world.volumes.values() if one.deleted_at is None]

@@ -1,0 +1,83 @@
+"""A provider that answers, fails or keeps silent as a test says."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from testbed.provider_registry import register
+
+from flow_core.config import Context
+from flow_core.context_state import ContextState
+from flow_core.fleet import Fleet
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.models.volume import Volume
+from flow_core.prompter import Prompter, SecretPrompt
+from flow_core.providers.contract.provider import PollIntervals, Provider
+
+FAR = Context("far", "obedient")
+
+
+LOCAL = Context("local", "local")
+
+
+class Obedient(Provider):
+    """A far side that answers, fails or keeps silent as the test says."""
+
+    answers: tuple[TaskRecord, ...] = ()
+    volumes_answer: tuple[Volume, ...] = (Volume("far", "v-1", "data", 1),)
+    fails: BaseException | None = None
+    volumes_fail: BaseException | None = None
+    is_silent = False
+    poll = PollIntervals(busy_s=0.01, idle_s=0.01)
+    market: Any = None
+    pruning: Any = None
+    asked = 0
+    asks = 0
+
+    def __init__(self, context: Context, person: Prompter | None) -> None:
+        self._person = person
+
+    @property
+    def volumes(self) -> Any:
+        return self
+
+    async def list_tasks(self, statuses: Any = None, limit: int | None = None) -> tuple[TaskRecord, ...]:
+        type(self).asked += 1
+        if self.is_silent:
+            await asyncio.Event().wait()
+        if self.fails is not None:
+            raise self.fails
+        if self._person is not None:
+            questions = [SecretPrompt("gpu1", "password", f"Password {n}") for n in range(self.asks)]
+            await asyncio.gather(*(self._person.ask_secret(question) for question in questions))
+        return self.answers
+
+    async def list(self) -> tuple[Volume, ...]:
+        if self.volumes_fail is not None:
+            raise self.volumes_fail
+        return self.volumes_answer
+
+    async def close(self) -> None:
+        if self.is_silent:
+            await asyncio.Event().wait()
+
+
+@pytest.fixture
+def far(monkeypatch: pytest.MonkeyPatch) -> type[Obedient]:
+    """A provider of this test alone."""
+
+    class Own(Obedient):
+        pass
+
+    register(monkeypatch, "obedient", Own)
+    return Own
+
+
+def task(task_id: str, status: TaskStatus = TaskStatus.RUNNING) -> TaskRecord:
+    return TaskRecord("far", task_id, "train", status)
+
+
+def state(fleet: Fleet, name: str) -> ContextState:
+    return next(state for state in fleet.states if state.context.name == name)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from testbed.places import ROOT
+
+from flow_core.config_file import load_config
+from flow_tui.action_table import ACTIONS
+from flow_tui.terminal.prefix import PREFIX_KEYS
+from flow_tui.themes import load_themes
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+
+def test_the_page_of_keys_lists_every_action_and_no_other() -> None:
+    page = (ROOT / "docs" / "dashboard.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\|.*\| `([a-z_]+\.[a-z_]+)` \|$", page, re.MULTILINE)
+    assert listed == [action.id for action in ACTIONS]
+    for action in ACTIONS:
+        assert action.tooltip in page
+
+
+def test_the_page_of_keys_lists_what_comes_after_the_prefix() -> None:
+    page = (ROOT / "docs" / "dashboard.md").read_text(encoding="utf-8")
+    table = page.partition("| after `ctrl+]` | does |")[2].partition("\n\n")[0]
+    listed = {key for row in table.splitlines()[2:] for key in re.findall(r"`(.)`", row.split("|")[1])}
+    assert listed == {row.key for row in PREFIX_KEYS}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_configuration_in_the_readme_is_one_that_loads_without_a_problem(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    file = tmp_path / "config.yaml"
+    file.write_text(text, encoding="utf-8")
+    config = load_config(file)
+    assert config.problems == ()
+    assert config.dashboard["theme"] in {theme.name for theme in load_themes()[0]}
+    assert set(config.dashboard["keys"]) <= {action.id for action in ACTIONS}
+
+
+def test_the_theme_in_the_docs_is_one_that_loads(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "themes.md").read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    assert yaml.safe_load(text)
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    assert load_themes(tmp_path)[1] == ()
+
+
+def test_the_python_in_the_readme_runs_on_a_machine_without_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    monkeypatch.setenv("FLOW_LOCAL_GPUS", "")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(text, "README.md", "exec"), {})
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("hello from ")
+    assert last.endswith(" completed")

@@ -1,0 +1,250 @@
+"""The map of the house: who may import whom. A line here is a decision; change it on purpose or not at all."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+from testbed.deferred_imports import ENTRIES, REASONS
+from testbed.places import ROOT
+
+import flow_core
+
+FILES = sorted(file for package in ("flow_core", "flow_tui") for file in (ROOT / package).rglob("*.py"))
+MOST_LINES = 400
+
+# Standard library only, and open to every room.
+FOUNDATIONS = (
+    "identifiers prompter agent.linux_mounts agent.private_folders agent.record_fields agent.bounded_read agent.spool"
+)
+
+# Room -> what it may import of ours, its own room aside. The longest name that fits a module is its room.
+CORE = {
+    "flow_core.errors": "",
+    "flow_core.agent": "",
+    "flow_core.identifiers": "",
+    "flow_core.validation": "errors",
+    "flow_core.unsupported_names": "",
+    "flow_core.gpu": "errors",
+    "flow_core.gpu_matching": "errors gpu",
+    "flow_core.models": "errors gpu",
+    "flow_core.config": "errors",
+    "flow_core.config_file": "errors models config providers",
+    "flow_core.logs": "errors models gpu config",
+    "flow_core.prompter": "",
+    "flow_core.pausable_timeout": "prompter",
+    "flow_core.ssh": "errors models gpu config logs pausable_timeout upload",
+    "flow_core.upload": "errors models",
+    "flow_core.metrics": "errors models",
+    "flow_core.providers": "agent errors models gpu gpu_matching config logs ssh upload metrics",
+    "flow_core.audit": "errors models gpu config logs ssh providers",
+    "flow_core.client": "errors validation models gpu config config_file logs ssh upload providers audit",
+    "flow_core.sync.loop_thread": "errors",
+    "flow_core.sync": "errors validation models gpu config logs ssh upload providers audit client",
+    "flow_core.context_state": "errors models config providers",
+    "flow_core.fleet": "errors models gpu config context_state logs pausable_timeout ssh providers audit client",
+    "flow_core.sdk": "errors models gpu config client sync unsupported_names",
+    "flow_core.api": "sync sdk unsupported_names",
+    "flow_core.emulator": "errors ssh.server ssh.sftp_server ssh.terminal_modes",
+}
+CONTRACT = ("contract", "over_agent", "over_ssh")
+CORE_FOR_TUI = (
+    "errors models gpu config config_file logs audit client context_state fleet prompter"
+    " providers.contract.provider providers.contract.access providers.contract.market"
+)
+TUI = {
+    "flow_tui.format": "",
+    "flow_tui.filter": "format",
+    "flow_tui.key_names": "",
+    "flow_tui.actions": "",
+    "flow_tui.bid": "format",
+    "flow_tui.keymap": "actions key_names",
+    "flow_tui.notices": "",
+    "flow_tui.prompts": "",
+    "flow_tui.task_selection": "",
+    "flow_tui.terminal": "",
+    "flow_tui.widgets": "format key_hold key_queue terminal",
+    "flow_tui.services": "keymap prompts task_selection widgets",
+    "flow_tui.dialogs": "bid format keymap services widgets",
+    "flow_tui.panes": "actions bid dialogs filter format key_hold key_names key_queue keymap redact services"
+    " terminal widgets",
+    "flow_tui.screens": "actions dialogs format key_names key_queue keymap notices panes prompts services"
+    " terminal widgets",
+    "flow_tui.action_table": "actions panes screens",
+    "flow_tui.own_settings": "action_table key_names keymap terminal themes",
+    "flow_tui.colour_depth": "",
+    "flow_tui.colour_reduction": "colour_depth",
+    "flow_tui.themes": "colour_reduction",
+    "flow_tui.command_palette": "actions screens services",
+    "flow_tui.arguments": "",
+    "flow_tui.redact": "",
+    "flow_tui.crash_report": "redact",
+    "flow_tui.tty_output": "",
+    "flow_tui.tty_guard": "",
+    "flow_tui.driver": "tty_guard tty_output widgets",
+    "flow_tui.frame_pacing": "driver",
+    "flow_tui.crash": "frame_pacing redact crash_report",
+    "flow_tui.key_hold": "",
+    "flow_tui.key_queue": "key_hold",
+    "flow_tui.demo": "",
+    "flow_tui.app": "action_table colour_depth colour_reduction format key_queue keymap notices own_settings prompts"
+    " themes"
+    " command_palette crash crash_report redact terminal widgets panes screens",
+    "flow_tui.__main__": "arguments app colour_depth crash demo crash_report keymap themes",
+}
+TERMINAL_LIBRARIES = {"textual", "rich"}
+WITHOUT_TEXTUAL = (
+    "flow_tui.terminal",
+    "flow_tui.prompts",
+    "flow_tui.format",
+    "flow_tui.filter",
+    "flow_tui.arguments",
+    "flow_tui.colour_depth",
+)
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(file: Path) -> Iterator[tuple[int, str]]:
+    """(line, dotted name) of everything a file imports, for types too; `from a import b` counts as a.b."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    package = module_name(file) if file.name == "__init__.py" else module_name(file).rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *filter(None, [base])])
+            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+
+
+def room_of(module: str, rooms: dict[str, str]) -> str | None:
+    fitting = [room for room in rooms if module == room or module.startswith(room + ".")]
+    return max(fitting, key=len, default=None)
+
+
+def within(name: str, allowed: str, package: str) -> bool:
+    return any(f"{name}.".startswith(f"{package}.{room}.") for room in allowed.split())
+
+
+def complaints(file: Path) -> Iterator[str]:
+    module = module_name(file)
+    package = module.partition(".")[0]
+    rooms = CORE if package == "flow_core" else TUI
+    room = room_of(module, rooms)
+    if room is None:
+        if module != package:
+            yield f"{module} is in no room of the map"
+        return
+    where = f"{module}:%d may not import %s"
+    shared = (
+        FOUNDATIONS
+        if package == "flow_core" and room not in ("flow_core.agent", "flow_core.identifiers", "flow_core.prompter")
+        else ""
+    )
+    for line, name in imports(file):
+        top = name.partition(".")[0]
+        if top == package:
+            own = name == room or name.startswith(room + ".")
+            bare = name in (package, f"{package}.__version__")
+            if not (own or bare or within(name, f"{rooms[room]} {shared}", package)):
+                yield where % (line, name)
+        elif top == "flow_tui" or (top in TERMINAL_LIBRARIES and package == "flow_core"):
+            yield where % (line, name)
+        if top == "flow_core" != package and not core_for_tui(name):
+            yield where % (line, name)
+        if top == "textual" and room in WITHOUT_TEXTUAL:
+            yield where % (line, name)
+    if module.startswith("flow_core.providers."):
+        own_provider = module.split(".")[2]
+        for line, name in imports(file):
+            parts = name.split(".")
+            if parts[:2] == ["flow_core", "providers"] and len(parts) > 2 and parts[2] not in (*CONTRACT, own_provider):
+                yield where % (line, name)
+
+
+def core_for_tui(name: str) -> bool:
+    """Whether the dashboard may see this of the core: never a provider itself, never the blocking client."""
+    public = name.removeprefix("flow_core.")
+    home = f"flow_core.{flow_core._MODULES[public]}" if public in flow_core._MODULES else name
+    return name == "flow_core.__version__" or within(home, f"{CORE_FOR_TUI} {FOUNDATIONS}", "flow_core")
+
+
+def test_modules_import_only_what_the_map_allows() -> None:
+    assert [complaint for file in FILES for complaint in complaints(file)] == []
+
+
+def test_no_file_has_over_400_lines() -> None:
+    lengths = {str(file): len(file.read_text(encoding="utf-8").splitlines()) for file in FILES}
+    assert {file: length for file, length in lengths.items() if length > MOST_LINES} == {}
+
+
+def test_imports_inside_functions_have_a_reason() -> None:
+    found = {file.relative_to(ROOT) for file in FILES if any(_imports_inside_functions(file))}
+    entries = {file for file in found if any(file.match(entry) for entry in ENTRIES)}
+    assert {str(file) for file in found - entries} == REASONS.keys()
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Imports for types and those inside functions count too."""
+    modules = {module_name(file): file for file in FILES}
+    graph = {
+        module: {found for _, name in imports(file) if (found := _module_of(name, modules)) not in (None, module)}
+        for module, file in modules.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError with the modules of a circle
+
+
+def test_no_class_name_is_used_twice() -> None:
+    classes = Counter(
+        node.name
+        for file in FILES
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+    )
+    assert [name for name, times in classes.items() if times > 1] == []
+
+
+def _imports_inside_functions(file: Path) -> Iterator[ast.AST]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from (inner for inner in ast.walk(node) if isinstance(inner, ast.Import | ast.ImportFrom))
+
+
+def _module_of(name: str, modules: dict[str, Path]) -> str | None:
+    """The module that an imported dotted name is, or is in; None for one that is not ours."""
+    if name in modules:
+        return name
+    parent = name.rpartition(".")[0]
+    return parent if parent in modules else None
+
+
+def test_the_map_knows_a_wrong_import_when_it_sees_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    wrong = {
+        "flow_core/models/one.py": "from flow_core.client import AsyncFlow",
+        "flow_core/logs/two.py": "import rich.text",
+        "flow_core/providers/local/three.py": "from flow_core.providers.slurm import queue",
+        "flow_tui/terminal/four.py": "import textual",
+        "flow_tui/widgets/five.py": "from flow_core.providers.local.shell import LocalShell",
+        "flow_tui/app.py": "from flow_core.sync import Flow",
+        "flow_tui/panes/six.py": "from flow_core import Flow",
+        "flow_tui/panes/seven.py": "from ..screens import dashboard",
+        "flow_tui/dialogs/eight.py": "from flow_tui.panes.tasks.pane import TasksPane",
+        "flow_core/attic.py": "",
+    }
+    for path, text in wrong.items():
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        assert list(complaints(file)), path

@@ -1,0 +1,33 @@
+"""Texts that a user reads use the project's terms, and none of the terms that these replaced."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from testbed.places import ROOT
+
+REPLACED = re.compile(
+    r"action log|\bvouch|headroom|kept shell|made up when|never answered|come back at once|came back at once"
+    r"|hang up meanwhile|nobody waits|GB makes it|where it starts|\bLoses\b|\bRuns:|From the provider|fault of its own"
+)
+
+
+def user_texts() -> Iterator[tuple[str, str]]:
+    """Where a text stands, and the text: paragraphs of the documentation, and sentences in the code."""
+    for file in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            yield f"{file.relative_to(ROOT)}:{number}", line
+    for package in ("flow_core", "flow_tui"):
+        for file in sorted((ROOT / package).rglob("*.py")):
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+            documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
+                    yield f"{file.relative_to(ROOT)}:{node.lineno}", node.value
+
+
+def test_no_text_uses_a_term_that_was_replaced() -> None:
+    found = [f"{where}: {text}" for where, text in user_texts() if " " in text and REPLACED.search(text)]
+    assert not found, "\n".join(found)
