@@ -49,7 +49,7 @@ bench: $(VENV)/test.stamp
 	@$(PYTHON) tests/bench/run.py $(ARGS)
 
 screenshots: $(VENV)/test.stamp
-	@$(PYTHON) screenshots/make.py
+	@PYTHONPATH=tests $(PYTHON) screenshots/make.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
