@@ -54,8 +54,8 @@ async def pause(pane: TasksTable) -> None:
         [f"{task.context}  {task.status.value}  {format.gpus(task)}"],
         call=market.describe_pause(task),
         costs="nothing until it is resumed" + (f"; {format.hourly(saves)} now" if saves else ""),
-        loses="what runs on its machines, and what is only on their own disks",
-        keeps="the task, its log and the data on its volumes",
+        loses="what runs on its machines",
+        keeps="the task, its log, the disks of its machines and its volumes",
         agree="Pause the task",
         refuse="Keep it running",
     )
