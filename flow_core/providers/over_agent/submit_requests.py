@@ -38,7 +38,7 @@ def request_of(config: TaskConfig, name: str, task_id: str) -> dict[str, Any]:
 
 
 def gpus_for(count: int, model: str, candidates: Sequence[Gpu]) -> dict[str, Any]:
-    """Builds the part of the request about GPUs: `count` of `candidates`, which are the suitable GPUs of one machine."""
+    """Builds the part of the request about GPUs: `count` of `candidates`, the suitable GPUs of one machine."""
     return {
         "wanted": f"{count}x{model}",
         "type": model,

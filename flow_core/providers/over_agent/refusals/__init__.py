@@ -19,7 +19,7 @@ _TABLES = ("tasks", "submits", "volumes", "reservations", "calls")
 
 
 def error_of(refused: Refused, machine: str = HERE) -> FlowError:
-    """Converts a refusal to an error. Never raises, since the details may come from another machine and be malformed."""
+    """Converts a refusal to an error. Never raises: the details may come from another machine and be malformed."""
     sentence = _sentences().get(refused.code)
     if sentence is None:
         return ProviderError(f"{machine} refused this for a reason that this version of flow doesn't know; update flow")
