@@ -26,7 +26,7 @@ _SETTINGS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAU
 
 
 def sends_credentials(settings: Mapping[str, Any]) -> bool:
-    """Raises ConfigError."""
+    """Reads the setting `send_credentials`. Raises ConfigError."""
     value = settings.get(SEND_CREDENTIALS, False)
     if not isinstance(value, bool):
         raise ConfigError(f"{SEND_CREDENTIALS}: must be true or false", field=SEND_CREDENTIALS)
