@@ -27,10 +27,10 @@ def provider_type(name: str) -> ProviderType:
 
     Raises KeyError for an unknown name.
     """
-    found: object = import_module(PROVIDERS[name]).PROVIDER
-    if not isinstance(found, ProviderType):
+    provider: object = import_module(PROVIDERS[name]).PROVIDER
+    if not isinstance(provider, ProviderType):
         raise TypeError(f"{PROVIDERS[name]}.PROVIDER is no ProviderType")
-    return found
+    return provider
 
 
 def open_provider(context: Context, prompter: Prompter | None = None) -> Provider:
@@ -39,9 +39,9 @@ def open_provider(context: Context, prompter: Prompter | None = None) -> Provide
     `prompter` answers what only the user can, such as a passphrase. Without a prompter, a prompt becomes an error.
     """
     if context.provider not in PROVIDERS:
-        known = ", ".join(PROVIDERS)
+        names = ", ".join(PROVIDERS)
         raise ConfigError(
-            f"context {context.name!r} wants provider {context.provider[:70]!r}; known are: {known}", field="provider"
+            f"context {context.name!r} wants provider {context.provider[:70]!r}; known are: {names}", field="provider"
         )
     return provider_type(context.provider).open(context, prompter)
 

@@ -119,7 +119,7 @@ async def call_all(
 
     Waits up to `wait_s` for all machines. Waits longer only until a first machine has responded or all have failed.
     """
-    calls = {agent: asyncio.create_task(_call(agent, call, arguments(agent))) for agent in hosts}
+    calls = {agent: asyncio.create_task(_call_or_error(agent, call, arguments(agent))) for agent in hosts}
     try:
         if calls:
             await asyncio.wait(calls.values(), timeout=wait_s)
@@ -145,7 +145,7 @@ async def call_all(
     return answers, silent
 
 
-async def _call(agent: AgentClient, call: str, arguments: Mapping[str, Any]) -> Any:
+async def _call_or_error(agent: AgentClient, call: str, arguments: Mapping[str, Any]) -> Any:
     try:
         return await agent.call(call, **arguments)
     except FlowError as error:

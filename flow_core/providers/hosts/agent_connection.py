@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _IDLE_S = 90.0
 _SHORT_S = 10.0
 _SHORT_LIVES_MAX = 2
-_SINGLE_CALL_S = 300.0  # after this, a process may stay again: the cause may be gone
+_SINGLE_CALL_S = 300.0  # after this, a process may stay again: the server may keep it now
 _TRIES = 2
 
 

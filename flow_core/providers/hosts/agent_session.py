@@ -257,9 +257,9 @@ def _parse_result(name: str, message: list[Any]) -> Any:
 
 
 @asynccontextmanager
-async def started(name: str, host: SshHost, python: str | None, known: str | None) -> AsyncIterator[Session]:
+async def started(name: str, host: SshHost, python: str | None, found_python: str | None) -> AsyncIterator[Session]:
     """Starts an agent and yields a session after its greeting. On exit, waits up to 2 s for the agent to end."""
-    async with host.start(command(python, known)) as running:
+    async with host.start(command(python, found_python)) as running:
         session = Session(name, running)
         workers = [asyncio.create_task(session.hear())]
         try:

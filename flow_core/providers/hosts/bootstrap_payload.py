@@ -51,13 +51,13 @@ class Archive(NamedTuple):
         return hashlib.sha256(self.data).hexdigest()
 
 
-def command(python: str | None, known: str | None) -> str:
+def command(python: str | None, found_python: str | None) -> str:
     """Returns the line for sh, with the interpreter of the settings, or the one that was found there before."""
     agent_archive = archive()
     words = [len(launcher()), agent_archive.name, agent_archive.digest, len(agent_archive.data)]
-    variables = {"flow_python": python or "", "flow_known": known or "", "flow_loader": _LOADER}
+    variables = {"flow_python": python or "", "flow_known": found_python or "", "flow_loader": _LOADER}
     lines = [f"{name}={quote_word(text)}" for name, text in variables.items()]
-    return "\n".join([*lines, f"set -- {' '.join(map(str, words))}", _bootstrap()])
+    return "\n".join([*lines, f"set -- {' '.join(map(str, words))}", _read_bootstrap()])
 
 
 @lru_cache(maxsize=1)
@@ -79,5 +79,5 @@ def archive() -> Archive:
 
 
 @lru_cache(maxsize=1)
-def _bootstrap() -> str:
+def _read_bootstrap() -> str:
     return (files(__package__) / "bootstrap.sh").read_text("utf-8")

@@ -46,7 +46,7 @@ class HostTasks:
     def unreadable(self) -> list[str]:
         """Returns a sentence for each machine whose last response was invalid, or that has tasks of an earlier program.
 
-        A machine that is only down is not listed here; its tasks say so.
+        A machine that is only down is not listed here; the messages of its tasks report that.
         """
         errors = {view.agent.name: view.error for view in self.views if view.error is not None}
         broken = [f"{name}: {why}" for name, why in errors.items() if not isinstance(why, Unreachable | AuthError)]
@@ -67,9 +67,9 @@ class HostTasks:
 
     async def names(self, task_ids: Iterable[str]) -> list[str]:
         """Returns the tasks' names; the id of a task that can't be found now."""
-        return list(await asyncio.gather(*(self._name(task_id) for task_id in task_ids)))
+        return list(await asyncio.gather(*(self._find_name(task_id) for task_id in task_ids)))
 
-    async def _name(self, task_id: str) -> str:
+    async def _find_name(self, task_id: str) -> str:
         try:
             return (await self.get(task_id)).name
         except FlowError:
@@ -104,7 +104,9 @@ class HostTasks:
         reported = self.where(task_id)
         is_all = bool(reported) and len(reported) == reported[0].reports[task_id].parts
         polled = [view for view in reported if not view.reports[task_id].is_over] if is_all else self.views
-        answers = dict(zip(polled, await asyncio.gather(*(_fetch_part(view, task_id) for view in polled)), strict=True))
+        answers = dict(
+            zip(polled, await asyncio.gather(*(_fetch_or_error(view, task_id) for view in polled)), strict=True)
+        )
         errors = [answer for answer in answers.values() if isinstance(answer, FlowError)]
         if polled and len(errors) == len(polled):
             raise most_actionable(errors)
@@ -178,7 +180,7 @@ def select_records(
     return selected if limit is None else selected[:limit]
 
 
-async def _fetch_part(view: HostState, task_id: str) -> bool | FlowError:
+async def _fetch_or_error(view: HostState, task_id: str) -> bool | FlowError:
     try:
         return await view.look_at(task_id)
     except FlowError as error:
@@ -201,15 +203,15 @@ def most_actionable(errors: Sequence[FlowError]) -> FlowError:
 
 
 def not_found(
-    what: str, context: str, answers: Collection[AgentClient], silent: Mapping[AgentClient, FlowError]
+    subject: str, context: str, answers: Collection[AgentClient], silent: Mapping[AgentClient, FlowError]
 ) -> NotFound | Unreachable:
     """Returns NotFound if every machine responded, Unreachable otherwise."""
     if not answers:
         return Unreachable(str(most_actionable(list(silent.values()))))
     if silent:
         names = ", ".join(agent.name for agent in silent)
-        return Unreachable(f"{what} is on no machine of context {context!r} that answers; unreachable: {names}")
-    return NotFound(f"no {what} in context {context!r}")
+        return Unreachable(f"{subject} is on no machine of context {context!r} that answers; unreachable: {names}")
+    return NotFound(f"no {subject} in context {context!r}")
 
 
 def _sort_key(record: TaskRecord) -> tuple[float, str]:

@@ -33,7 +33,7 @@ _CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.s
 
 def main() -> None:
     name, digest, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    root = _state_folder() / "local" / machine_id()
+    root = _find_state_folder() / "local" / machine_id()
     home = root / "bin" / name
     try:
         _install(root, home, digest, size)
@@ -54,7 +54,7 @@ def _install(root: Path, home: Path, digest: str, size: int) -> None:
     os.utime(home)
 
 
-def _state_folder() -> Path:
+def _find_state_folder() -> Path:
     """Returns the state directory, by the same rules as `config.state_dir`."""
     setting = os.environ.get("FLOW_STATE_DIR")
     if setting:

@@ -77,7 +77,9 @@ def rank_candidates(
     suitable = {agent: info for agent, info in suitable.items() if _is_large_enough(config, info)}
     sizes = [f"{config.min_cpus} CPUs"] if config.min_cpus else []
     sizes += [f"{config.min_memory_gb} GB"] if config.min_memory_gb else []
-    return find_candidates(_requested_types(config), suitable, silent, f" with {' and '.join(sizes)}" if sizes else "")
+    return find_candidates(
+        _list_requested_types(config), suitable, silent, f" with {' and '.join(sizes)}" if sizes else ""
+    )
 
 
 def find_candidates(
@@ -91,20 +93,20 @@ def find_candidates(
     `condition` describes by what `infos` were selected, for the error. Raises CapacityError.
     """
     for instance_type in instance_types:
-        found = [
+        candidates = [
             candidate
             for agent, info in infos.items()
             if (candidate := _make_candidate(instance_type, agent, info)) is not None
         ]
-        if found:
-            return sorted(found, key=lambda candidate: candidate.rank)
+        if candidates:
+            return sorted(candidates, key=lambda candidate: candidate.rank)
     requested = printable(" or ".join(map(str, instance_types)) + condition)
     has = "; ".join(f"{agent.name} has {_describe_host(info)}" for agent, info in list(infos.items())[:_SHOWN_MAX])
     unreachable = f"; {', '.join(agent.name for agent in silent)} can't be asked now" if silent else ""
     raise CapacityError(f"{requested} can't be had here: {has or 'no reachable machine is large enough'}{unreachable}")
 
 
-def _requested_types(config: TaskConfig) -> tuple[GpuRequest | str, ...]:
+def _list_requested_types(config: TaskConfig) -> tuple[GpuRequest | str, ...]:
     if config.min_gpu_memory_gb is not None:
         return (GpuRequest(min_memory_gb=config.min_gpu_memory_gb),)
     return config.instance_types or ("cpu",)

@@ -56,7 +56,7 @@ class HostPruning:
         unavailable = {task_id: why for task_id in tasks if (why := self._explain_unavailable(task_id))}
         ids_by_host = self._group_by_host(tasks.keys() - unavailable.keys())
         by_host = {view: [tasks[task_id] for task_id in ids] for view, ids in ids_by_host.items()}
-        answers = await _call_each(by_host, lambda view: _prune(view, by_host[view]))
+        answers = await _call_each(by_host, lambda view: _request_pruning(view, by_host[view]))
         removed: list[EndedTask] = []
         refused = dict(unavailable)
         for view, answer in answers.items():
@@ -87,13 +87,15 @@ class HostPruning:
         return f"on {hosts or 'no machine'}: rm -r .../tasks/{f'{{{shown}}}' if len(names) > 1 else shown}{more}"
 
     async def _merge_plans(
-        self, among: Collection[str], named: frozenset[str]
+        self, among: Collection[str], named_ids: frozenset[str]
     ) -> tuple[PruningPlan, list[PruningRefusal]]:
         """Merges the plans of all machines. A task on several machines is pruned on all of them, or not at all."""
-        by_host = self._group_by_host(task_id for task_id in {*among, *named} if not self._explain_unavailable(task_id))
-        answers = await _call_each(by_host, lambda view: _plan(view, by_host[view], named))
+        by_host = self._group_by_host(
+            task_id for task_id in {*among, *named_ids} if not self._explain_unavailable(task_id)
+        )
+        answers = await _call_each(by_host, lambda view: _request_plan(view, by_host[view], named_ids))
         silent = {view: answer for view, answer in answers.items() if isinstance(answer, FlowError)}
-        if silent and (len(silent) == len(by_host) or any(not named.isdisjoint(by_host[view]) for view in silent)):
+        if silent and (len(silent) == len(by_host) or any(not named_ids.isdisjoint(by_host[view]) for view in silent)):
             raise most_actionable(list(silent.values()))
         plans = [answer for answer in answers.values() if not isinstance(answer, FlowError)]
         refusals = [refusal for _, _, refused in plans for refusal in refused if refusal.code != selection.GONE]
@@ -151,17 +153,19 @@ def _select_by_rule(records: Iterable[TaskRecord], older_than_days: float | None
     return [task_id for at, task_id in by_end[keep_last or 0 :] if before is None or at < before]
 
 
-async def _plan(
-    view: HostState, task_ids: Iterable[str], named: Collection[str]
+async def _request_plan(
+    view: HostState, task_ids: Iterable[str], named_ids: Collection[str]
 ) -> tuple[list[EndedTask], list[EndedTask], list[PruningRefusal]]:
-    asked: dict[str, list[str]] = {"among": [], "named": []}
+    arguments: dict[str, list[str]] = {"among": [], "named": []}
     for task_id in task_ids:
-        asked["named" if task_id in named else "among"].append(task_id)
-    answer = await view.agent.call("plan_pruning", _ANSWER_S, **asked)
+        arguments["named" if task_id in named_ids else "among"].append(task_id)
+    answer = await view.agent.call("plan_pruning", _ANSWER_S, **arguments)
     return _parse_tasks(view, answer, "tasks"), _parse_tasks(view, answer, "kept"), _parse_refusals(view, answer)
 
 
-async def _prune(view: HostState, tasks: Sequence[PrunableTask]) -> tuple[list[EndedTask], list[PruningRefusal]]:
+async def _request_pruning(
+    view: HostState, tasks: Sequence[PrunableTask]
+) -> tuple[list[EndedTask], list[PruningRefusal]]:
     """Prunes tasks on one host. Raises Unreachable if the result is unknown."""
     arguments = {
         "task_ids": [task.task_id for task in tasks],

@@ -64,7 +64,7 @@ def host_record(report: TaskReport, context: str, machine: str, region: str, set
     return replace(
         record,
         num_instances=max(report.ranks, report.parts),
-        endpoints=_endpoints(record.endpoints, settings.hostname),
+        endpoints=_make_endpoints(record.endpoints, settings.hostname),
         instances=(machine,),
         processes=tuple(replace(process, host=machine) for process in record.processes),
         ssh_host=settings.hostname,
@@ -90,6 +90,6 @@ def _convert_time(remote_time: float | None, ahead: float, not_before: float) ->
     return None if remote_time is None else min(max(remote_time - ahead, not_before), LAST_TIMESTAMP)
 
 
-def _endpoints(endpoints: Mapping[str, str], address: str) -> dict[str, str]:
+def _make_endpoints(endpoints: Mapping[str, str], address: str) -> dict[str, str]:
     host = f"[{address}]" if ":" in address else address
     return {port: f"http://{host}:{port}" for port in endpoints}

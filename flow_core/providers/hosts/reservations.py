@@ -63,13 +63,15 @@ class HostReservations:
             fitting = tuple(gpu for gpu in info.gpus if gpu.fits(request))
             if len(fitting) < request.count * spec.quantity:
                 continue
-            wish = make_wish(spec, request, fitting)._replace(reservation_id=new_id("res"))
+            reservation_request = make_wish(spec, request, fitting)._replace(reservation_id=new_id("res"))
             try:
-                return self._parse(agent, await agent.call("make_reservation", wish=wish._asdict()))
+                return self._parse(agent, await agent.call("make_reservation", wish=reservation_request._asdict()))
             except CapacityError as error:
                 refusals.append(error)
             except Unreachable as error:
-                raise Unreachable(f"{error}; {wish.reservation_id} may have been made there all the same") from error
+                raise Unreachable(
+                    f"{error}; {reservation_request.reservation_id} may have been made there all the same"
+                ) from error
         if refusals:
             raise refusals[0]
         raise CapacityError(f"{spec.quantity} x {spec.instance_type} is more than any reachable machine has")

@@ -47,14 +47,14 @@ async def credentials_of(config: TaskConfig, settings: Mapping[str, Any]) -> dic
     """
     if not _are_sent(config, settings):
         return None
-    found = await run_blocking(_find_credentials)
-    if not found:
+    credentials = await run_blocking(_find_credentials)
+    if not credentials:
         raise ConfigError(
             f"{SEND_CREDENTIALS}: this machine has no keys for S3, neither in AWS_ACCESS_KEY_ID and"
             " AWS_SECRET_ACCESS_KEY nor in ~/.aws/credentials; set them, or leave the setting out",
             field=SEND_CREDENTIALS,
         )
-    return found
+    return credentials
 
 
 def _are_sent(config: TaskConfig, settings: Mapping[str, Any]) -> bool:

@@ -43,7 +43,7 @@ class LocalPruning:
         if self._after_days is None or time.monotonic() < self._next_poll_at:
             return None
         self._next_poll_at = time.monotonic() + _POLL_S
-        return await call_agent(self._plan_due, self._after_days)
+        return await call_agent(self._make_due_plan, self._after_days)
 
     def describe(self, plan: PruningPlan) -> str:
         names = [task.task_id for task in plan.tasks]
@@ -65,7 +65,7 @@ class LocalPruning:
         name = self._layout.context
         return PruningPlan(name, prunable(selected.tasks), prunable(selected.kept), sentences(selected.refused))
 
-    def _plan_due(self, after_days: float) -> PruningPlan | None:
+    def _make_due_plan(self, after_days: float) -> PruningPlan | None:
         return self._make_plan(after_days, None, frozenset()) if claim_daily_pruning(self._layout) else None
 
     def _prune(self, plan: PruningPlan) -> PruningResult:

@@ -112,12 +112,12 @@ def task_record(
         gpu_count=0 if kind is None else kind.gpu_count,
         region=bid.region,
         exit_code=exit_status.exit_code,
-        message=_message(snapshot, status, exit_status, price, billed),
+        message=_describe_state(snapshot, status, exit_status, price, billed),
         owner=owner,
         attempt=exit_status.attempt,
         price_usd_per_hour=price,
         billed_usd_per_hour=billed,
-        volumes=_mounts(bid, spec),
+        volumes=_list_mounts(bid, spec),
         instances=tuple(node.instance_id for node in nodes),
         ssh_host=None if address is None else address.host,
         ssh_port=22 if address is None else address.port,
@@ -136,7 +136,7 @@ def task_record(
     )
 
 
-def _message(
+def _describe_state(
     snapshot: BidSnapshot, status: TaskStatus, exit_status: ExitStatus, price: Decimal | None, billed: Decimal | None
 ) -> str:
     """Returns the sentence about the state of the task."""
@@ -161,7 +161,7 @@ def _format_command(bid: Bid, spec: SubmittedSpec) -> str:
     return " ".join(map(str, command)) if isinstance(command, Sequence) else bid.command
 
 
-def _mounts(bid: Bid, spec: SubmittedSpec) -> tuple[VolumeMount, ...]:
+def _list_mounts(bid: Bid, spec: SubmittedSpec) -> tuple[VolumeMount, ...]:
     """Returns the attached volumes; the path of a volume that was mounted elsewhere is unknown."""
     by_id = {mount.volume_id: mount for mount in spec.mounts}
     return tuple(by_id.get(volume_id, VolumeMount(volume_id, volume_id, "")) for volume_id in bid.volume_ids)
@@ -170,8 +170,8 @@ def _mounts(bid: Bid, spec: SubmittedSpec) -> tuple[VolumeMount, ...]:
 def status_of(bid: str, instances: Sequence[str]) -> TaskStatus:
     """Returns the status of a task, from the API's status of its bid and of its instances.
 
-    An open bid waits, whatever the status of its last instances. Otherwise the status of the instances counts, if there
-    are any. An unknown status means that a change is in progress.
+    The task of an open bid is pending, regardless of its last instances. Otherwise the status of the instances counts,
+    if there are any. An unknown status means that a change is in progress.
     """
     word = _normalize(bid)
     if word == "OPEN":

@@ -46,18 +46,18 @@ class DeferredActions:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
 
-    def _start(self, what: str, task_id: str, nodes: int, action: DeferredAction) -> None:
-        running = asyncio.get_running_loop().create_task(self._run(what, task_id, nodes, action))
+    def _start(self, description: str, task_id: str, nodes: int, action: DeferredAction) -> None:
+        running = asyncio.get_running_loop().create_task(self._run(description, task_id, nodes, action))
         self._under_way.add(running)
         running.add_done_callback(self._under_way.discard)
 
-    async def _run(self, what: str, task_id: str, nodes: int, action: DeferredAction) -> None:
+    async def _run(self, description: str, task_id: str, nodes: int, action: DeferredAction) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 for node in range(nodes):
                     group.create_task(self._run_on_node(task_id, node, action))
         except* FlowError as errors:
-            _log.warning("%s failed: %s", what, errors.exceptions[0])
+            _log.warning("%s failed: %s", description, errors.exceptions[0])
 
     async def _run_on_node(self, task_id: str, node: int, action: DeferredAction) -> None:
         """Waits for the machine without a deadline, then runs the action; gives up when the task ends."""

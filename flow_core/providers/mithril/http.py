@@ -184,8 +184,8 @@ class MithrilHttp:
             trust_env=not settings.is_loopback,  # a proxy of the environment can't reach this machine
         )
 
-    def _lost_error(self, request: _Request, what: str, how: str = "") -> Unreachable:
-        sentence = f"{self._api_name} {what} {request.method} {request.path} {how}".rstrip()
+    def _lost_error(self, request: _Request, problem: str, suffix: str = "") -> Unreachable:
+        sentence = f"{self._api_name} {problem} {request.method} {request.path} {suffix}".rstrip()
         return Unreachable(sentence) if request.method == "GET" else ResponseLost(sentence)
 
     @property

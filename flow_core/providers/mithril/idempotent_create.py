@@ -15,7 +15,10 @@ T = TypeVar("T")
 
 
 async def create_once(
-    create: Callable[[], Awaitable[Any]], read: Callable[[Any], T], find: Callable[[], Awaitable[T | None]], what: str
+    create: Callable[[], Awaitable[Any]],
+    read: Callable[[Any], T],
+    find: Callable[[], Awaitable[T | None]],
+    subject: str,
 ) -> T:
     """Calls `create` once, and returns what `read` reads from the response.
 
@@ -31,7 +34,7 @@ async def create_once(
         if found is not None:
             return found
         kind, outcome = (Unreachable, "isn't there") if is_sure else (OutcomeUnknown, "nobody answered")
-        sentence = f"{message}; {what} was looked for afterwards, and {outcome}"
+        sentence = f"{message}; {subject} was looked for afterwards, and {outcome}"
         raise kind(sentence, status=lost.status, request_id=lost.request_id) from lost
 
 

@@ -50,9 +50,11 @@ class MithrilIdentity:
         if user_id == "me":
             return readable(teammates, _parse_user, "teammates")
         me = response_fields.table(await self._http.get("/v2/me"), "a user")
-        if user_id not in _names(me):
-            project_ids = next((_projects(row) for row in teammates if user_id in _names(row)), set())
-            teammates = [row for row in teammates if user_id not in _names(row) and project_ids & _projects(row)]
+        if user_id not in _read_ids(me):
+            project_ids = next((_read_project_ids(row) for row in teammates if user_id in _read_ids(row)), set())
+            teammates = [
+                row for row in teammates if user_id not in _read_ids(row) and project_ids & _read_project_ids(row)
+            ]
         return readable(teammates, _parse_user, "teammates")
 
     async def own_keys(self, project_id: str | None = None) -> tuple[SshKey, ...]:
@@ -79,11 +81,11 @@ def _parse_user(row: dict[str, Any]) -> User:
     )
 
 
-def _names(row: dict[str, Any]) -> set[str]:
+def _read_ids(row: dict[str, Any]) -> set[str]:
     return {name for name in (row.get("fid"), row.get("id")) if isinstance(name, str)}
 
 
-def _projects(row: dict[str, Any]) -> set[str]:
+def _read_project_ids(row: dict[str, Any]) -> set[str]:
     project_ids = row.get("project_ids")
     return (
         {project_id for project_id in project_ids if isinstance(project_id, str)}

@@ -46,7 +46,7 @@ class LaunchKeys:
             if public_key is not None:
                 key_id = next((key.key_id for key in project_keys if is_same(key, public_key)), None)
                 return key_id or (await self._keys.create(f"flow-{self._key_file.stem}", str(public_key))).key_id
-        return await self._keys.ensure_default() or await self._keys.generate(_new_name())
+        return await self._keys.ensure_default() or await self._keys.generate(_make_name())
 
 
 def _find_key(text: str, project_keys: tuple[SshKey, ...]) -> str:
@@ -57,7 +57,7 @@ def _find_key(text: str, project_keys: tuple[SshKey, ...]) -> str:
     raise ConfigError(f"ssh_keys: the project has no key {text!r}; it has: {shown}", field="ssh_keys")
 
 
-def _new_name() -> str:
+def _make_name() -> str:
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

@@ -64,7 +64,7 @@ class MithrilMarket:
         answer = await http.get("/v2/instances/status/history", project=bid.project_id, bid_fid=bid.bid_id, limit=100)
         nodes = response_fields.rows(answer.get("instances") if isinstance(answer, dict) else answer, "histories")
         for node in nodes:
-            events += readable(_event_rows(node), _parse_node_event, "events", may_be_none=True)
+            events += readable(_read_event_rows(node), _parse_node_event, "events", may_be_none=True)
         return tuple(sorted(events, key=lambda event: event.at))
 
     async def set_limit(self, task_id: str, limit_usd_per_hour: Decimal) -> None:
@@ -86,17 +86,17 @@ class MithrilMarket:
             await self._patch(bid, {"paused": False})
 
     def describe_set_limit(self, task: TaskRecord, limit_usd_per_hour: Decimal) -> str:
-        return f"{self._call(task)}: limit {_format_cost(limit_usd_per_hour, task.num_instances)}"
+        return f"{self._describe_call(task)}: limit {_format_cost(limit_usd_per_hour, task.num_instances)}"
 
     def describe_pause(self, task: TaskRecord) -> str:
-        return f"{self._call(task)}: pause, its machines stop and what they run ends"
+        return f"{self._describe_call(task)}: pause, its machines stop and what they run ends"
 
     def describe_resume(self, task: TaskRecord) -> str:
         limit = None if task.bid is None else task.bid.limit_usd_per_hour
         cost = "" if limit is None else f", for {_format_cost(limit, task.num_instances)} at most"
-        return f"{self._call(task)}: bid again{cost}"
+        return f"{self._describe_call(task)}: bid again{cost}"
 
-    def _call(self, task: TaskRecord) -> str:
+    def _describe_call(self, task: TaskRecord) -> str:
         return f"PATCH {self._session.settings.url}{BIDS}/{task.task_id}"
 
     async def _find_active_bid(self, task_id: str) -> Bid:
@@ -156,7 +156,7 @@ def _parse_bid_event(row: dict[str, Any]) -> TaskEvent:
     )
 
 
-def _event_rows(node: Any) -> Iterator[Any]:
+def _read_event_rows(node: Any) -> Iterator[Any]:
     if isinstance(node, dict):
         for event in _as_list(node.get("events")):
             yield event | {"instance_fid": node.get("instance_fid")} if isinstance(event, dict) else event

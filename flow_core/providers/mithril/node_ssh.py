@@ -62,17 +62,17 @@ class MithrilMachines:
             raise Conflict(f"node {node} has no machine yet; try again in a moment")
         target, head = nodes[node], nodes[0]
         if (direct := Destination.of(target.ssh_destination)) is not None:
-            return self._pool.of(self._host_settings(target, direct, keys))
+            return self._pool.of(self._make_host_settings(target, direct, keys))
         gateway = Destination.of(head.ssh_destination)
         private = Destination.of(target.private_ip)
         if node == 0 or gateway is None or private is None:
             raise Conflict(
                 f"{escape_controls(target.name or target.instance_id)} has no address yet; try again in a moment"
             )
-        settings = self._host_settings(target, private, keys)
-        return self._pool.of(replace(settings, hops=(self._host_settings(head, gateway, keys),)))
+        settings = self._make_host_settings(target, private, keys)
+        return self._pool.of(replace(settings, hops=(self._make_host_settings(head, gateway, keys),)))
 
-    def _host_settings(self, node: BidInstance, destination: Destination, keys: tuple[Path, ...]) -> HostSettings:
+    def _make_host_settings(self, node: BidInstance, destination: Destination, keys: tuple[Path, ...]) -> HostSettings:
         return HostSettings(
             alias=escape_controls(node.name or node.instance_id),
             hostname=destination.host,

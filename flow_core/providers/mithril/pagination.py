@@ -28,7 +28,7 @@ async def read_all_pages(
         if not isinstance(page, dict):  # a bare [] would look like an empty project
             raise ProviderError(f"the Mithril API answered something else than a list of {noun}")
         rows += response_fields.rows(page, noun)
-        cursor = _next_cursor(page, noun)
+        cursor = _read_cursor(page, noun)
         if not cursor or (most_rows is not None and len(rows) >= most_rows):
             return rows if most_rows is None else rows[:most_rows]
         if cursor in cursors:
@@ -37,7 +37,7 @@ async def read_all_pages(
     raise ProviderError(f"the Mithril API lists more than {_PAGES_MAX * _PAGE_ROWS:,} {noun}; ask for fewer")
 
 
-def _next_cursor(page: dict[str, Any], noun: str) -> str:
+def _read_cursor(page: dict[str, Any], noun: str) -> str:
     """Returns the cursor of the next page; empty after the last one.
 
     Raises ProviderError if it is not valid in a URL.

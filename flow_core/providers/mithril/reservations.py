@@ -50,12 +50,12 @@ class MithrilReservations:
     async def quote(self, spec: ReservationSpec) -> ReservationQuote:
         _check_spec(spec)
         kind, region = await self.times.find_type(spec.instance_type, spec.region)
-        return await self.times.quote(kind, region, *_span(spec), spec.quantity)
+        return await self.times.quote(kind, region, *_compute_span(spec), spec.quantity)
 
     async def create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> Reservation:
         _check_spec(spec)
         kind, region = await self.times.find_type(spec.instance_type, spec.region)
-        start, end = _span(spec)
+        start, end = _compute_span(spec)
         name = spec.name or f"reservation-{kind.short_name}-{secrets.token_hex(3)}"
         body = {
             "project": spec.project_id or await self._session.projects.chosen_id(),
@@ -70,7 +70,7 @@ class MithrilReservations:
                 "ssh_keys": list(await self._session.launch_keys.choose(spec.ssh_keys)),
                 **({} if spec.startup_script is None else {"startup_script": spec.startup_script}),
             },
-            **_price_limit(quote),
+            **_make_price_limit(quote),
         }
         existing_ids = {reservation.reservation_id for reservation in await self.list({})}
         idempotency_key = f"flow-reservation-{secrets.token_hex(16)}"
@@ -144,7 +144,7 @@ class MithrilReservations:
             raise Conflict(
                 f"reservation {escape_controls(current.name or current.reservation_id)} has ended; it can't be extended"
             )
-        body = {"end_time": stamp(current.end_time_utc + timedelta(hours=hours)), **_price_limit(quote)}
+        body = {"end_time": stamp(current.end_time_utc + timedelta(hours=hours)), **_make_price_limit(quote)}
         return await self._parse(await self._session.http.post(f"{RESERVATIONS}/{reservation_id}/extend", body))
 
     async def pause(self, reservation_id: str) -> Reservation:
@@ -189,12 +189,12 @@ def _check_spec(spec: ReservationSpec) -> None:
     check_supported(spec, UNSUPPORTED)
 
 
-def _span(spec: ReservationSpec) -> tuple[datetime, datetime]:
+def _compute_span(spec: ReservationSpec) -> tuple[datetime, datetime]:
     start = spec.start_time_utc or datetime.now(UTC)
     return start, start + timedelta(hours=spec.duration_hours)
 
 
-def _price_limit(quote: ReservationQuote | None) -> dict[str, Any]:
+def _make_price_limit(quote: ReservationQuote | None) -> dict[str, Any]:
     if quote is None:
         return {}
     return {"price_specification": {"offer_key": OFFER, "max_unit_price": in_cents(quote.unit_usd_per_hour)}}

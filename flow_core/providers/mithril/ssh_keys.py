@@ -79,7 +79,7 @@ class MithrilSshKeys:
         if not local:
             return None
         first = next(iter(local.values()))
-        return (await self.create(_free_name(first, project_keys), str(first))).key_id
+        return (await self.create(_choose_free_name(first, project_keys), str(first))).key_id
 
     def describe_create(self, name: str) -> str:
         return f"POST {self._http.settings.url}{_PATH} with {name!r} and its public key"
@@ -119,7 +119,7 @@ def is_same(project_key: SshKey, local_key: PublicKey) -> bool:
     return parsed is not None and parsed.is_same_as(local_key)
 
 
-def _free_name(key: PublicKey, project_keys: tuple[SshKey, ...]) -> str:
+def _choose_free_name(key: PublicKey, project_keys: tuple[SshKey, ...]) -> str:
     """Returns `flow-default`; with a suffix if another key of the project has that name."""
     if all(project_key.name != _DEFAULT_NAME for project_key in project_keys):
         return _DEFAULT_NAME

@@ -61,22 +61,22 @@ class Launch:
             NodeVolume("File" if volume.interface == "file" else "Block", volume.volume_id, plain_name(volume), target)
             for volume, target in mounts
         )
-        return startup_script(self._node_task(self._code, volumes))
+        return startup_script(self._make_node_task(self._code, volumes))
 
     def _fits(self, code: bytes) -> bool:
         try:
-            startup_script(self._node_task(code, ()))
+            startup_script(self._make_node_task(code, ()))
         except ConfigError:
             return False
         return True
 
-    def _node_task(self, code: bytes, volumes: tuple[NodeVolume, ...]) -> NodeTask:
+    def _make_node_task(self, code: bytes, volumes: tuple[NodeVolume, ...]) -> NodeTask:
         config, retries = self._config, self._config.retries
         return NodeTask(
             name=self.name,
             command=config.command,
             working_dir=config.working_dir or WORKSPACE,
-            env=config.env | _port_variables(config.ports),
+            env=config.env | _make_port_variables(config.ports),
             image=config.image or "",
             nodes=config.num_instances,
             distributed=config.distributed_mode or "auto",
@@ -100,6 +100,6 @@ def _find_folder(code_root: str) -> Path:
     return source
 
 
-def _port_variables(ports: list[int]) -> dict[str, str]:
+def _make_port_variables(ports: list[int]) -> dict[str, str]:
     env = {"FLOW_PORTS": ",".join(map(str, ports))} if ports else {}
     return env | {"PORT": str(ports[0])} if len(ports) == 1 else env

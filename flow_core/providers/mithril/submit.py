@@ -49,7 +49,7 @@ class MithrilSubmission:
         if config.idempotency_key and (earlier := await specs.submitted_as(config.idempotency_key)) is not None:
             return earlier
         volumes = TaskVolumes(self._volumes, config)
-        offer = choose_offer(await self._session.catalog.offers(), await self._query(volumes))
+        offer = choose_offer(await self._session.catalog.offers(), await self._make_query(volumes))
         launch, bids = Launch(config, offer.type.gpu_count), BidSubmitter(self._session)
         await bids.check_name_is_free(launch.name)
         await volumes.find(offer.region)
@@ -58,17 +58,17 @@ class MithrilSubmission:
         keys = await self._session.launch_keys.choose(config.ssh_keys)
         try:
             mounts = await volumes.make()
-            bid = await bids.submit(await self._body(offer, launch, mounts, keys), config.idempotency_key)
+            bid = await bids.submit(await self._build_body(offer, launch, mounts, keys), config.idempotency_key)
         except OutcomeUnknown:
             raise  # the bid may exist, with these volumes
         except BaseException:
             await volumes.unmake()
             raise
         self.code_to_send = launch.code_to_send
-        await specs.keep(bid.bid_id, self._spec(mounts))
+        await specs.keep(bid.bid_id, self._make_spec(mounts))
         return bid.bid_id
 
-    async def _query(self, volumes: TaskVolumes) -> OfferQuery:
+    async def _make_query(self, volumes: TaskVolumes) -> OfferQuery:
         config = self._config
         region = config.region or await volumes.region()
         return OfferQuery(
@@ -86,7 +86,9 @@ class MithrilSubmission:
         is_given = self._config.instance_types or self._config.min_gpu_memory_gb is not None
         return None if is_given else self._session.settings.instance_type
 
-    async def _body(self, offer: Offer, launch: Launch, mounts: list[Mount], keys: tuple[str, ...]) -> dict[str, Any]:
+    async def _build_body(
+        self, offer: Offer, launch: Launch, mounts: list[Mount], keys: tuple[str, ...]
+    ) -> dict[str, Any]:
         return {
             "project": await self._session.projects.chosen_id(),
             "region": offer.region,
@@ -101,7 +103,7 @@ class MithrilSubmission:
             },
         }
 
-    def _spec(self, mounts: list[Mount]) -> SubmittedSpec:
+    def _make_spec(self, mounts: list[Mount]) -> SubmittedSpec:
         volume_mounts = tuple(VolumeMount(volume.volume_id, volume.name, target) for volume, target in mounts)
         defaults = {"instance_type": self._default_type} if self._default_type else {}
         return SubmittedSpec(self._config.to_dict() | defaults, volume_mounts)

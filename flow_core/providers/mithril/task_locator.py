@@ -37,7 +37,7 @@ class MithrilTaskLocator:
         spec = (await self._session.specs.known([task_id]))[task_id]
         directory = spec.config.get("working_dir") or WORKSPACE
         host = await self._tasks.host(task_id, node)
-        return TaskNode(host, str(directory), _enter_line, name=_node_name(snapshot, node))
+        return TaskNode(host, str(directory), _make_enter_line, name=_format_node_name(snapshot, node))
 
     async def is_over(self, task_id: str) -> bool:
         """Returns whether the bid has ended, so that no machine is left."""
@@ -91,7 +91,7 @@ class MithrilLogSources:
         return snapshot, exit_status
 
 
-def _enter_line(command: str | None) -> str:
+def _make_enter_line(command: str | None) -> str:
     """Returns the line that enters the task.
 
     Only root has the task's environment; the user may use sudo without a password.
@@ -106,6 +106,6 @@ def _check_node(snapshot: BidSnapshot, node: int) -> None:
         raise ConfigError(f"node: task {snapshot.bid.bid_id} has {count}, counted from 0", field="node")
 
 
-def _node_name(snapshot: BidSnapshot, node: int) -> str:
+def _format_node_name(snapshot: BidSnapshot, node: int) -> str:
     name = escape_controls(snapshot.bid.name)
     return f"node {node} of {name}" if snapshot.bid.quantity > 1 else name

@@ -30,18 +30,26 @@ class TaskVolumes:
 
     async def region(self) -> str | None:
         """Returns the region of the task's volumes; None without volumes. Raises ConfigError for two regions."""
-        names = [_volume_name(mount) for mount in self._config.data_mounts]
-        names += [one for spec in self._config.volumes if (one := spec.volume_id or spec.name) is not None]
+        names = [_parse_volume_name(mount) for mount in self._config.data_mounts]
+        names += [name for spec in self._config.volumes if (name := spec.volume_id or spec.name) is not None]
         if not names:
             return None
-        volumes = [one for one in await self._volumes.list() if one.volume_id in names or one.name in names]
+        volumes = [
+            candidate
+            for candidate in await self._volumes.list()
+            if candidate.volume_id in names or candidate.name in names
+        ]
         # A name that is used in several regions does not determine the region of the task.
         unique = [
-            one for one in volumes if one.volume_id in names or sum(one.name == same.name for same in volumes) == 1
+            candidate
+            for candidate in volumes
+            if candidate.volume_id in names or sum(candidate.name == same.name for same in volumes) == 1
         ]
         for volume in unique[1:]:
             if volume.region != unique[0].region:
-                pair = " and ".join(f"{escape_controls(one.name)} in {one.region}" for one in (unique[0], volume))
+                pair = " and ".join(
+                    f"{escape_controls(candidate.name)} in {candidate.region}" for candidate in (unique[0], volume)
+                )
                 raise ConfigError(f"volumes: a task has one region, and its volumes are {pair}", field="volumes")
         return unique[0].region if unique else None
 
@@ -52,7 +60,7 @@ class TaskVolumes:
         """
         self._region = region
         for mount in self._config.data_mounts:
-            self._requested.append((await self._volumes.find(_volume_name(mount), region), mount.target))
+            self._requested.append((await self._volumes.find(_parse_volume_name(mount), region), mount.target))
         for spec in self._config.volumes:
             self._requested.append((await self._find_existing(spec) or spec, spec.target))
         for volume, _ in self._requested:
@@ -97,5 +105,5 @@ class TaskVolumes:
         return volume
 
 
-def _volume_name(mount: MountSpec) -> str:
+def _parse_volume_name(mount: MountSpec) -> str:
     return mount.source.removeprefix("volume://").strip("/")

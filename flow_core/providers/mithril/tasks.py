@@ -96,9 +96,9 @@ class MithrilTasks:
 
     async def names(self, order_ids: Iterable[str]) -> list[str]:
         """Returns the names of bids; the id of a reservation, and of a bid that can't be found now."""
-        return list(await asyncio.gather(*(self._name(order_id) for order_id in order_ids)))
+        return list(await asyncio.gather(*(self._find_name(order_id) for order_id in order_ids)))
 
-    async def _name(self, order_id: str) -> str:
+    async def _find_name(self, order_id: str) -> str:
         try:
             return (await self.snapshot(order_id)).bid.name
         except FlowError:
@@ -189,11 +189,11 @@ class MithrilTasks:
             for bid in bids:
                 nodes[bid.bid_id] = [
                     *nodes.get(bid.bid_id, ()),
-                    *self._missing_instances(bid, nodes.get(bid.bid_id, ())),
+                    *self._find_missing_instances(bid, nodes.get(bid.bid_id, ())),
                 ]
         return nodes, notes
 
-    def _missing_instances(self, bid: Bid, listed: Collection[BidInstance]) -> Iterator[BidInstance]:
+    def _find_missing_instances(self, bid: Bid, listed: Collection[BidInstance]) -> Iterator[BidInstance]:
         """Yields the machines of the bid whose rows can't be read, as last read, since they are still billed."""
         listed_ids = {node.instance_id for node in listed}
         _, previous = self._snapshots.get(bid.bid_id, (0.0, None))

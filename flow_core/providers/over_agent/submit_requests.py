@@ -25,13 +25,13 @@ def request_of(config: TaskConfig, name: str, task_id: str) -> dict[str, Any]:
         "tty": config.tty,
         "ranks": config.num_instances,
         "distributed_mode": config.distributed_mode,
-        "retries": _retry_policy(config),
+        "retries": _make_retry_policy(config),
         "ports": list(config.ports),
         "max_run_time_hours": config.max_run_time_hours,
         "reservation": config.reservation_id,
         "allocation_mode": config.allocation_mode,
-        "data_mounts": [_mount_fields(mount) for mount in config.data_mounts],
-        "volumes": [_volume_fields(volume) for volume in config.volumes],
+        "data_mounts": [_make_mount(mount) for mount in config.data_mounts],
+        "volumes": [_make_volume(volume) for volume in config.volumes],
         "idempotency_key": config.idempotency_key,
         "config": config.to_dict(),
     }
@@ -50,9 +50,9 @@ def gpus_for(count: int, model: str, candidates: Sequence[Gpu]) -> dict[str, Any
     }
 
 
-def no_gpus(wanted: str, gpus: Sequence[Gpu]) -> dict[str, Any]:
+def no_gpus(instance_type: str, gpus: Sequence[Gpu]) -> dict[str, Any]:
     """Builds the part of the request about GPUs for a task without any; hides the machine's GPUs from it."""
-    return {"wanted": wanted, "count": 0, "visible": {}, "hide": any(gpu.is_real for gpu in gpus)}
+    return {"wanted": instance_type, "count": 0, "visible": {}, "hide": any(gpu.is_real for gpu in gpus)}
 
 
 def volume_name(mount: MountSpec) -> str:
@@ -67,7 +67,7 @@ def is_s3(mount: MountSpec) -> bool:
     return not volume_name(mount) and (mount.mount_type == "s3fs" or mount.source.startswith("s3://"))
 
 
-def _retry_policy(config: TaskConfig) -> dict[str, Any] | None:
+def _make_retry_policy(config: TaskConfig) -> dict[str, Any] | None:
     """Builds the retry policy of the supervisor: the delay grows by the factor, up to its limit."""
     policy = config.retries
     if policy is None or not policy.max_retries:
@@ -81,7 +81,7 @@ def _retry_policy(config: TaskConfig) -> dict[str, Any] | None:
     }
 
 
-def _mount_fields(mount: MountSpec) -> dict[str, Any]:
+def _make_mount(mount: MountSpec) -> dict[str, Any]:
     return {
         "source": mount.source,
         "target": mount.target,
@@ -90,7 +90,7 @@ def _mount_fields(mount: MountSpec) -> dict[str, Any]:
     }
 
 
-def _volume_fields(volume: VolumeSpec) -> dict[str, Any]:
+def _make_volume(volume: VolumeSpec) -> dict[str, Any]:
     return {
         "volume_id": volume.volume_id,
         "name": volume.name,

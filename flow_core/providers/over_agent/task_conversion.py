@@ -35,14 +35,14 @@ def record_of(report: TaskReport, context: str, region: str) -> TaskRecord:
         owner=report.owner,
         attempt=report.attempt,
         volumes=volumes,
-        endpoints=_endpoints(report) if report.is_running else {},
-        processes=_processes(report),
+        endpoints=_make_endpoints(report) if report.is_running else {},
+        processes=_convert_processes(report),
         config=report.config,
-        provider_metadata=_metadata(report),
+        provider_metadata=_collect_details(report),
     )
 
 
-def _processes(report: TaskReport) -> tuple[MainProcess, ...]:
+def _convert_processes(report: TaskReport) -> tuple[MainProcess, ...]:
     containers = (*report.containers, *("" for _ in report.pids))
     return tuple(
         MainProcess(pid, container=container, engine=report.engine or "" if container else "")
@@ -50,7 +50,7 @@ def _processes(report: TaskReport) -> tuple[MainProcess, ...]:
     )
 
 
-def _metadata(report: TaskReport) -> dict[str, Any]:
+def _collect_details(report: TaskReport) -> dict[str, Any]:
     """Collects the provider details; of a task with an image also the engine, and the containers while it runs."""
     container_fields = {} if report.engine is None else {"engine": report.engine, "containers": report.containers}
     return {
@@ -64,7 +64,7 @@ def _metadata(report: TaskReport) -> dict[str, Any]:
     }
 
 
-def _endpoints(report: TaskReport) -> dict[str, str]:
+def _make_endpoints(report: TaskReport) -> dict[str, str]:
     """Returns the address of each port of the task."""
     return {str(port): f"http://127.0.0.1:{port}" for port in report.ports}
 

@@ -16,8 +16,8 @@ _LOST = "a part of this log was lost on this machine"
 class PulledSpool:
     """A spool that is written by one pull. Does blocking I/O.
 
-    `open` repairs what an interrupted step left. Every method may raise OSError; then close the spool and create it
-    anew, since the size of the file shows what was written.
+    `open` repairs what an interrupted step left. Every method may raise OSError; then close this object and create
+    another one, since the size of the file shows what was written.
     """
 
     def __init__(self, paths: SpoolPaths) -> None:

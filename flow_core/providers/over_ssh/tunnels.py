@@ -23,8 +23,8 @@ class SshTunnels:
         self._reaper = TunnelReaper(self, locator.is_over)
 
     async def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> Tunnel:
-        check_port(remote_port, "remote_port", least=1)
-        check_port(local_port, "local_port", least=0)
+        check_port(remote_port, "remote_port", minimum=1)
+        check_port(local_port, "local_port", minimum=0)
         task_node = await self._locator.locate(task_id, node)
         forward = await task_node.host.forward(remote_port, local_port, remote_host=task_node.address)
         tunnel = Tunnel(f"tunnel-{secrets.token_hex(4)}", task_id, forward.local_port, remote_port)

@@ -50,7 +50,7 @@ class LocalInstances:
         for model in dict.fromkeys(gpu.short_model for gpu in gpus):
             alike = [gpu for gpu in gpus if gpu.short_model == model]
             free = sum(gpu.gpu_id not in taken for gpu in alike)
-            offers += [self._make_offer(f"{n}x{model}", n, alike, free) for n in _offered_counts(len(alike))]
+            offers += [self._make_offer(f"{n}x{model}", n, alike, free) for n in _list_counts(len(alike))]
         return offers
 
     def _find_taken_gpus(self, gpu_ids: list[str]) -> set[str]:
@@ -85,5 +85,5 @@ class LocalInstances:
         )
 
 
-def _offered_counts(count: int) -> list[int]:
+def _list_counts(count: int) -> list[int]:
     return sorted({n for n in (1, 2, 4, 8, 16) if n <= count} | {count})

@@ -69,6 +69,6 @@ class Reserving:
     def _check_spec(self, spec: ReservationSpec) -> None:
         check_supported(spec, UNSUPPORTED)
         fields = (("region", spec.region, self._region), ("project_id", spec.project_id, self._context))
-        for field, value, here in fields:
-            if value not in (None, here):
-                raise ConfigError(f"{field}: {value!r} is not here; this is {here!r}", field=field)
+        for field, value, actual in fields:
+            if value not in (None, actual):
+                raise ConfigError(f"{field}: {value!r} is not here; this is {actual!r}", field=field)

@@ -33,7 +33,7 @@ def prepare_keys(folder: SshFolder) -> asyncssh.SSHKey:
 
 def accepted_keys(folder: SshFolder) -> set[bytes]:
     """Returns the public keys that may log in: flow's own, and those of this user. Does blocking I/O."""
-    accepted = {base64.b64decode(key.data) for key in _own_keys()}
+    accepted = {base64.b64decode(key.data) for key in _list_own_keys()}
     try:
         client_key = parse_public_key(read_regular_file(folder.client_public_key).decode("ascii"))
         accepted.add(base64.b64decode(client_key.data))
@@ -42,7 +42,7 @@ def accepted_keys(folder: SshFolder) -> set[bytes]:
     return accepted
 
 
-def _own_keys() -> list[PublicKey]:
+def _list_own_keys() -> list[PublicKey]:
     """Returns the user's public keys in ~/.ssh.
 
     Skips a key without its private key beside it (a lone .pub file may be another user's), and files that other users

@@ -113,7 +113,7 @@ class Service:
         was_found = await call_agent(self._was_found_by_client)
         if was_found or self._connections.guests:
             self._needed_at = now
-        elif now - self._needed_at >= _idle_s():
+        elif now - self._needed_at >= _read_idle_s():
             return "nobody was connected for a while"
         elif now - max(self._tasks_checked_at, self._needed_at) >= _TASKS_CHECK_S:
             self._tasks_checked_at = now
@@ -138,7 +138,7 @@ class Service:
         return last != self._touched_at
 
 
-def _idle_s() -> float:
+def _read_idle_s() -> float:
     """Returns how many seconds the server keeps running without a connection."""
     try:
         return float(os.environ["FLOW_LOCAL_SSH_IDLE_S"])

@@ -47,9 +47,9 @@ class TaskLookup:
 
     def get(self, task_id: str) -> StoredTask:
         """Returns a task. Raises NotFound, or refuses with NO_TASK."""
-        for context in self._contexts():
+        for context in self._list_contexts():
             if Layout(self._root, context).task(task_id).path.is_dir():
-                return self._store(context).get(task_id)
+                return self._get_store(context).get(task_id)
         raise NotFound(f"no task {task_id[:40]!r} on this machine")
 
     def check(self, task_id: str, node: int) -> None:
@@ -77,15 +77,17 @@ class TaskLookup:
             return True
 
     def any_unfinished(self) -> bool:
-        return any(not task.report.is_over for context in self._contexts() for task in self._store(context).all())
+        return any(
+            not task.report.is_over for context in self._list_contexts() for task in self._get_store(context).all()
+        )
 
-    def _contexts(self) -> list[str]:
+    def _list_contexts(self) -> list[str]:
         try:
             return sorted(path.name for path in (self._root / "contexts").iterdir())
         except FileNotFoundError:
             return []
 
-    def _store(self, context: str) -> TaskStore:
+    def _get_store(self, context: str) -> TaskStore:
         return self._stores.setdefault(context, TaskStore(Layout(self._root, context), report_progress))
 
 

@@ -94,7 +94,7 @@ class TerminalProcess(TaskProcess):
 
     def signal(self, number: int) -> None:
         if self._master >= 0:
-            self._signal_group(_foreground_group(self._master), number)
+            self._signal_group(_get_foreground_group(self._master), number)
 
     def close_output(self) -> None:
         self.signal(signal.SIGHUP)
@@ -145,7 +145,7 @@ def _set_size(terminal: int, columns: int, rows: int) -> None:
             raise
 
 
-def _foreground_group(terminal: int) -> int:
+def _get_foreground_group(terminal: int) -> int:
     try:
         return os.tcgetpgrp(terminal)
     except OSError:

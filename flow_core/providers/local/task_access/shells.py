@@ -29,7 +29,7 @@ class LocalShells:
             self._endpoints.resolve(task_id, node),
             asyncio.to_thread(_load_asyncssh),
         )
-        host = SshHost(_host_settings(endpoint, _describe_target(task, node)))
+        host = SshHost(_make_host_settings(endpoint, _describe_target(task, node)))
         return await host.open_shell(columns=columns, rows=rows, command=command)
 
     async def directory(self, task_id: str) -> Path | None:
@@ -44,7 +44,7 @@ def _load_asyncssh() -> None:
     import flow_core.ssh.shell  # noqa: F401
 
 
-def _host_settings(endpoint: SshEndpoint, alias: str) -> HostSettings:
+def _make_host_settings(endpoint: SshEndpoint, alias: str) -> HostSettings:
     """Returns settings that offer only the endpoint's key and accept only its host key."""
     return HostSettings(
         alias,

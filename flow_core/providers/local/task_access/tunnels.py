@@ -29,8 +29,8 @@ class LocalTunnels:
         self._reaper = TunnelReaper(self, self._is_over)
 
     async def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> Tunnel:
-        check_port(remote_port, "remote_port", least=1)
-        check_port(local_port, "local_port", least=0)
+        check_port(remote_port, "remote_port", minimum=1)
+        check_port(local_port, "local_port", minimum=0)
         await call_agent(self._check, task_id, node)
         if local_port == remote_port:
             raise Conflict(

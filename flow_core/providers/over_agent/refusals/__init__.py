@@ -20,7 +20,7 @@ _TABLES = ("tasks", "submits", "volumes", "reservations", "calls")
 
 def error_of(refused: Refused, machine: str = HERE) -> FlowError:
     """Converts a refusal to an error. Never raises: the details may come from another machine and be malformed."""
-    sentence = _sentences().get(refused.code)
+    sentence = _load_sentences().get(refused.code)
     if sentence is None:
         return ProviderError(f"{machine} refused this for a reason that this version of flow doesn't know; update flow")
     try:
@@ -30,7 +30,7 @@ def error_of(refused: Refused, machine: str = HERE) -> FlowError:
 
 
 @lru_cache(maxsize=1)
-def _sentences() -> dict[str, Sentence]:
+def _load_sentences() -> dict[str, Sentence]:
     sentences: dict[str, Sentence] = {}
     for name in _TABLES:
         sentences.update(import_module(f"{__name__}.{name}").SENTENCES)

@@ -25,10 +25,10 @@ def _starts_too_late(details: Details, machine: str) -> ConfigError:
 
 
 def _gpus_taken(details: Details, machine: str) -> CapacityError:
-    wanted = f"{whole(details, 'quantity')} x {plain(details, 'instance_type')}"
+    requested = f"{whole(details, 'quantity')} x {plain(details, 'instance_type')}"
     free = f"{whole(details, 'free')} of {whole(details, 'total')} GPUs are free all that time"
     others = ", ".join(plain_list(details, "others"))
-    return CapacityError(f"{wanted} can't be reserved {plain(details, 'when')}: {free}; {others}")
+    return CapacityError(f"{requested} can't be reserved {plain(details, 'when')}: {free}; {others}")
 
 
 SENTENCES: dict[str, Sentence] = {
