@@ -176,7 +176,10 @@ async def _request_pruning(
 
 
 async def _claim_turn(view: HostState) -> bool:
-    """Returns whether today's pruning of the host is due and was not claimed by another client."""
+    """Claims today's pruning of the host.
+
+    Returns False if another client has claimed it or submits now, or if the host doesn't respond.
+    """
     try:
         return not view.is_silent and await view.agent.call("take_pruning_turn") is True
     except FlowError:

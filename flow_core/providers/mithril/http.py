@@ -25,7 +25,7 @@ _ID_SHOWN = 80
 
 
 class _Request(NamedTuple):
-    """One request."""
+    """A request, and whether it may be repeated."""
 
     method: str
     path: str
